@@ -1,0 +1,62 @@
+"""The few exceptions that cross layers. Each knows the SIP status that it causes (RFC 3261 section 21)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class Refusal(Exception):
+    """A request is refused with a final response.
+
+    :param status: the SIP status code, 300 to 699.
+    :param reason: the reason phrase; empty for the standard one.
+    :param headers: names and values that the response carries besides.
+    """
+
+    def __init__(self, status: int, reason: str = "", headers: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+        self.headers = tuple(headers)
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.reason}".rstrip()
+
+
+class FlowLost(Exception):
+    """The socket towards a peer is gone, or the kernel refused the datagram; nothing more can be sent there."""
+
+
+class TimedOut(Exception):
+    """No final response came within 64*T1 (RFC 3261 timers B and F), or none behind a CANCEL."""
+
+
+class NgError(Refusal):
+    """rtpengine could not do what was asked."""
+
+
+class NgTimeout(NgError):
+    """No rtpengine node replied in time."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(503, "Media Server Not Responding", [("Retry-After", "5")])
+        self.why = why
+
+
+class NgOverload(NgError):
+    """Every rtpengine node is at its load limit."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(503, "Media Server Overloaded", [("Retry-After", "10")])
+        self.why = why
+
+
+class NgRefused(NgError):
+    """rtpengine read the command and refused it: a broken SDP, an unknown call.
+
+    :param why: rtpengine's ``error-reason``, for the log.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(488)
+        self.why = why

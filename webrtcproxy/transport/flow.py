@@ -1,0 +1,81 @@
+"""Flow: where a message came from and how to answer there. The only face of the sockets that the layers above see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, Response
+
+
+class Address(NamedTuple):
+    """An IP address and a port; IPv6 without brackets."""
+
+    host: str
+    port: int
+
+
+class Flow(Protocol):
+    """A way to one peer: a WebSocket or TCP connection for as long as it lives, or a UDP socket and an address."""
+
+    @property
+    def reliable(self) -> bool:
+        """True where the transport retransmits by itself (RFC 3261 section 17)."""
+
+    @property
+    def browser(self) -> bool:
+        """True for a WebSocket: the peer is a browser and its media is DTLS-SRTP with ICE."""
+
+    @property
+    def via_transport(self) -> str:
+        """The transport token for a Via of ours: ``UDP``, ``TCP``, ``TLS``, ``WS`` or ``WSS``."""
+
+    @property
+    def sent_by(self) -> str:
+        """host[:port] for a Via and a Contact of ours towards this peer (``[sip] advertise`` counts)."""
+
+    @property
+    def peer(self) -> Address:
+        """The peer's address as the socket sees it."""
+
+    @property
+    def closed(self) -> bool:
+        """True once nothing can be sent any more."""
+
+    def send(self, data: bytes) -> None:
+        """Send one whole message.
+
+        :raises FlowLost: the connection is gone or the kernel refused; nothing else is ever raised.
+        """
+
+    def on_lost(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Have `call` called once when the connection is lost; never from inside `send`. UDP never calls it.
+
+        :returns: a function that takes the wish back.
+        """
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """End the connection (WebSocket close code, RFC 6455 section 7.4); does nothing on UDP."""
+
+
+class Receiver(Protocol):
+    """Who takes what the sockets read (the transaction layer)."""
+
+    def message_received(self, message: Request | Response, flow: Flow) -> None:
+        """One well-formed message; `received` and `rport` stand in a request's top Via (RFC 3581)."""
+
+    def bad_message(self, error: BadMessage, flow: Flow) -> None:
+        """Bytes that are no message; `error.request` is what could be read of it, or None."""
+
+
+class Outbound(Protocol):
+    """Makes flows towards trunks."""
+
+    def flow_to(self, transport: str, address: Address) -> Flow:
+        """A flow to `address`.
+
+        :param transport: ``udp`` or ``tcp``.
+        :returns: the flow; on TCP the connection is opened on the first send, and messages wait for it.
+        :raises FlowLost: there is no local socket of that transport and address family.
+        """
