@@ -1,0 +1,93 @@
+"""What a leg's media looks like: the only place with ng flags.
+
+A leg's profile follows from its transport, never from the direction of the call: a WebSocket peer is a
+:data:`BROWSER`, a peer over UDP, TCP or TLS is a :data:`TRUNK`. An offer and an answer are written for the leg that
+they go *to*; an answer repeats the profile of its leg, since rtpengine otherwise answers in the transport protocol of
+the offer as it understood it.
+
+Every flag is spelled out. rtpengine's alias ``WebRTC`` means nearly the same, but what it means may change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal
+
+#: A value of an ng dictionary.
+NgValue = str | bytes | int | list["NgValue"] | dict[str, "NgValue"]
+
+#: Attributes that only a browser understands (RFC 8829 section 5.2). ``ICE: remove``, ``DTLS: off`` and ``demux`` take
+#: most of them away; rtpengine 10.5 hands on those that it does not know (``msid``, ``ssrc``, ``rtcp-rsize`` ...) or
+#: keeps on purpose (``mid``, ``rtcp-fb``), and has no flag against them (``sdp-attr`` came later).
+BROWSER_ONLY = frozenset(
+    b"bundle-only candidate end-of-candidates extmap extmap-allow-mixed fingerprint group ice-lite ice-mismatch "
+    b"ice-options ice-pacing ice-pwd ice-ufrag identity mid msid msid-semantic rid rtcp-fb rtcp-mux rtcp-mux-only "
+    b"rtcp-rsize rtcp-xr setup simulcast ssrc ssrc-group tls-id".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How the SDP towards one kind of leg is made.
+
+    :ivar name: for logs.
+    :ivar offer: what an ``offer`` towards the leg says to rtpengine besides the SDP and the names of the parties.
+    :ivar answer: the same of an ``answer`` towards the leg.
+    :ivar unwanted: names of SDP attributes that must not reach the leg, and that rtpengine leaves in.
+    """
+
+    name: str
+    offer: Mapping[str, NgValue]
+    answer: Mapping[str, NgValue]
+    unwanted: frozenset[bytes] = frozenset()
+
+    def over(self, family: Literal["IP4", "IP6"]) -> Profile:
+        """The same profile with the address family of the leg's ``c=`` line fixed.
+
+        Without it rtpengine keeps the family that the offerer used. An rtpengine without an interface of that family
+        falls back to the one that it has.
+        """
+        extra: dict[str, NgValue] = {"address family": family}
+        return replace(self, offer=_frozen({**self.offer, **extra}), answer=_frozen({**self.answer, **extra}))
+
+    def clean(self, sdp: bytes) -> bytes:
+        """`sdp` as rtpengine gave it, without the lines that must not reach the leg."""
+        if not self.unwanted:
+            return sdp
+        return b"".join(line for line in sdp.splitlines(keepends=True) if not self._is_unwanted(line))
+
+    def _is_unwanted(self, line: bytes) -> bool:
+        return line.startswith(b"a=") and line[2:].partition(b":")[0].strip() in self.unwanted
+
+
+def _frozen(fields: dict[str, NgValue]) -> Mapping[str, NgValue]:
+    return MappingProxyType(fields)
+
+
+_BROWSER: dict[str, NgValue] = {
+    "transport protocol": "UDP/TLS/RTP/SAVPF",
+    "ICE": "force",
+    "DTLS": "passive",
+    "SDES": ["off"],
+    "rtcp-mux": ["offer", "require"],
+    "flags": ["generate mid", "no rtcp attribute", "trickle ICE"],
+    "replace": ["origin", "session connection"],
+}
+
+_TRUNK: dict[str, NgValue] = {
+    "transport protocol": "RTP/AVP",
+    "ICE": "remove",
+    "DTLS": "off",
+    "SDES": ["off"],
+    "rtcp-mux": ["demux"],
+    "flags": ["strip extmap", "strict source"],
+    "replace": ["origin", "session connection"],
+}
+
+#: A WebSocket peer: DTLS-SRTP, ICE, RTCP on the RTP port.
+BROWSER = Profile("browser", offer=_frozen(_BROWSER), answer=_frozen(_BROWSER))
+
+#: A peer over UDP, TCP or TLS: plain RTP.
+TRUNK = Profile("trunk", offer=_frozen(_TRUNK), answer=_frozen(_TRUNK), unwanted=BROWSER_ONLY)
