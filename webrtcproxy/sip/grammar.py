@@ -1,0 +1,234 @@
+"""The words of SIP's grammar (RFC 3261 section 25): tokens, quoted strings, lists, parameters. All of it in linear time."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from webrtcproxy.sip.message import Request
+
+Params = tuple[tuple[str, str | None], ...]
+"""Parameters as written: name and value, None where there is no ``=``; a quoted value keeps its quotes."""
+
+_is_token = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+").fullmatch
+_is_hostname = re.compile(r"[A-Za-z0-9._\-]+").fullmatch
+_escape_or_quote = re.compile(r'\\.|"', re.DOTALL)
+_escape = re.compile(r"\\(.)", re.DOTALL)
+_unwritable = re.compile(r"[\r\n\0]")
+_needs_escape = re.compile(r'["\\]')
+_blank = re.compile(r"[\s\0]")
+_stops = {",": re.compile('[,"<]'), ";": re.compile('[;"<]')}
+
+
+class BadMessage(Exception):
+    """Bytes that are no SIP message, or a header that is not what its name promises.
+
+    :param why: the reason phrase for the answer; ASCII, names the header: ``Bad CSeq``, ``Missing Call-ID``.
+    :param status: the status code for the answer: 400, 416, 505 or 513.
+    :param request: what could be read of a request, enough for `message.respond`; None where nothing can be
+        answered: no Via, an ACK, a response, no SIP at all.
+    """
+
+    def __init__(self, why: str, status: int = 400, request: Request | None = None) -> None:
+        super().__init__(why, status)
+        self.why = why
+        self.status = status
+        self.request = request
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.why}"
+
+
+def is_token(text: str) -> bool:
+    """True for a token: a method, a header name, an option tag (RFC 3261 section 25.1)."""
+    return _is_token(text) is not None
+
+
+def number(text: str, most: int) -> int | None:
+    """The value of a run of ASCII digits; None where it is something else or greater than `most`."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0")
+    if len(digits) > 10:  # none of SIP's numbers is longer; int() is quadratic
+        return None
+    value = int(digits or "0")
+    return value if value <= most else None
+
+
+def quote(text: str) -> str:
+    """`text` as a quoted string. CR, LF and NUL, which no header value may hold, are left out."""
+    text = _unwritable.sub("", text)
+    return '"' + _needs_escape.sub(r"\\\g<0>", text) + '"'
+
+
+def unquote(text: str) -> str:
+    """What a quoted string says; any other text comes back as it is."""
+    if len(text) > 1 and text[0] == '"' and text[-1] == '"':
+        text = text[1:-1]
+        return _escape.sub(r"\1", text) if "\\" in text else text
+    return text
+
+
+def quote_end(text: str, start: int) -> int:
+    """The index behind the quoted string whose opening quote is at `start`.
+
+    :raises BadMessage: the string is not closed.
+    """
+    for found in _escape_or_quote.finditer(text, start + 1):
+        if found[0] == '"':
+            return found.end()
+    raise BadMessage("Unbalanced Quote")
+
+
+def split(text: str, separator: str) -> list[str]:
+    """Cut at each ``,`` or ``;`` that stands outside of ``"..."`` and ``<...>``; the parts are not stripped.
+
+    :raises BadMessage: a quote or an angle bracket is not closed.
+    """
+    if separator not in text:
+        return [text]
+    if '"' not in text and "<" not in text:
+        return text.split(separator)
+    parts = []
+    search = _stops[separator].search
+    begin = at = 0
+    while found := search(text, at):
+        at = found.end()
+        if found[0] == separator:
+            parts.append(text[begin : found.start()])
+            begin = at
+        elif found[0] == '"':
+            at = quote_end(text, found.start())
+        else:
+            at = text.find(">", at) + 1
+            if not at:
+                raise BadMessage("Unbalanced Angle Bracket")
+    parts.append(text[begin:])
+    return parts
+
+
+def items(text: str) -> list[str]:
+    """The elements of a comma list, stripped, without the empty ones.
+
+    :raises BadMessage: a quote or an angle bracket is not closed.
+    """
+    return [item for part in split(text, ",") if (item := part.strip())]
+
+
+def parse_params(text: str) -> Params:
+    """Read ``;name=value;flag``, with or without the first semicolon. One empty parameter at the end is forgiven.
+
+    :raises BadMessage: an empty or broken parameter, an open quote.
+    """
+    text = text.strip()
+    if text[:1] == ";":
+        text = text[1:]
+    if text[-1:] == ";":
+        text = text[:-1]
+    if not text:
+        return ()
+    params: list[tuple[str, str | None]] = []
+    for part in text.split(";") if '"' not in text else split_params(text):
+        name, equals, value = part.partition("=")
+        name = name.strip()
+        if not name or _blank.search(name):
+            raise BadMessage("Bad Parameter")
+        if not equals:
+            params.append((name, None))
+            continue
+        value = value.strip()
+        if value[:1] == '"':
+            if quote_end(value, 0) != len(value):
+                raise BadMessage("Bad Parameter")
+        elif not value or _blank.search(value):
+            raise BadMessage("Bad Parameter")
+        params.append((name, value))
+    return tuple(params)
+
+
+def split_params(text: str) -> list[str]:
+    """Cut at each ``;`` outside of quotes.
+
+    :raises BadMessage: a quote is not closed.
+    """
+    parts = []
+    search = _quote_or_semicolon.search
+    begin = at = 0
+    while found := search(text, at):
+        at = found.end()
+        if found[0] == ";":
+            parts.append(text[begin : found.start()])
+            begin = at
+        else:
+            at = quote_end(text, found.start())
+    parts.append(text[begin:])
+    return parts
+
+
+_quote_or_semicolon = re.compile('[;"]')
+
+
+def format_params(params: Params) -> str:
+    """Write parameters, each with its semicolon before it."""
+    return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params])
+
+
+def find_param(params: Params, name: str) -> str | None:
+    """The value of a parameter as written, ``""`` where it has none, None where the parameter is absent."""
+    for key, value in params:
+        if key == name or key.lower() == name.lower():
+            return value if value is not None else ""
+    return None
+
+
+def set_param(params: Params, name: str, value: str | None) -> Params:
+    """`params` with one parameter replaced in its place, or added at the end."""
+    lower = name.lower()
+    found = False
+    changed: list[tuple[str, str | None]] = []
+    for pair in params:
+        if pair[0].lower() != lower:
+            changed.append(pair)
+        elif not found:
+            changed.append((pair[0], value))
+            found = True
+    if not found:
+        changed.append((name, value))
+    return tuple(changed)
+
+
+def parse_host(text: str) -> tuple[str, int | None]:
+    """Read ``host[:port]``: a name, an IPv4 address, an IPv6 reference in brackets (kept) (RFC 3261, RFC 5954).
+
+    :raises BadMessage: neither of them, or a port that is no number up to 65535.
+    """
+    if text[:1] == "[":
+        address, bracket, rest = text[1:].partition("]")
+        host = f"[{address}]"
+        if not bracket or not _is_ipv6(address):
+            raise BadMessage("Bad Host")
+        if rest and rest[0] != ":":
+            raise BadMessage("Bad Host")
+        colon, digits = rest[:1], rest[1:]
+    else:
+        host, colon, digits = text.partition(":")
+        if not _is_hostname(host):
+            raise BadMessage("Bad Host")
+    if not colon:
+        return host, None
+    port = number(digits, 65535)
+    if port is None:
+        raise BadMessage("Bad Port")
+    return host, port
+
+
+def _is_ipv6(text: str) -> bool:
+    if "%" in text or not text.isascii():  # a zone means nothing to anybody else (RFC 5118 section 4.5)
+        return False
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True

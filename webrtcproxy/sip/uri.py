@@ -1,0 +1,193 @@
+"""Uri: sip, sips and tel (RFC 3261 section 19, RFC 3966); any other scheme is kept whole."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv6Address
+
+from webrtcproxy.sip.grammar import BadMessage, Params, find_param, format_params, parse_host
+
+MAX_URI = 2048
+"""Characters that a URI may have."""
+
+_is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
+_forbidden = re.compile(r'[\x00-\x20\x7f<>"]').search
+_is_plain = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/:]*").fullmatch
+_escaped = re.compile(rb"%([0-9A-Fa-f]{2})")
+_odd = re.compile(rb"[^A-Za-z0-9\-_.!~*'()&=+$,;?/:%]|%(?![0-9A-F]{2})")
+_unreserved = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
+_telling = ("transport", "user", "ttl", "method", "maddr")
+_default_port = {"sip": 5060, "sips": 5061}
+
+
+@dataclass(frozen=True, slots=True)
+class Uri:
+    """A URI, every part as it was written.
+
+    :ivar scheme: lower case.
+    :ivar user: escapes kept; the number of a ``tel:`` URI; all behind the colon where the scheme is unknown.
+    :ivar host: with brackets where it is an IPv6 address; ``""`` where the scheme is neither ``sip`` nor ``sips``.
+    :ivar headers: the text behind ``?``, which is never obeyed.
+    """
+
+    scheme: str
+    user: str | None
+    password: str | None = None
+    host: str = ""
+    port: int | None = None
+    params: Params = ()
+    headers: str = ""
+
+    @staticmethod
+    def parse(text: str) -> Uri:
+        """Read a URI; unknown schemes are no error.
+
+        :raises BadMessage: 400 where it is none, 513 where it is longer than `MAX_URI`.
+        """
+        return _parse(text)
+
+    def __str__(self) -> str:
+        params = format_params(self.params)
+        headers = f"?{self.headers}" if self.headers else ""
+        if not self.host:
+            return f"{self.scheme}:{self.user}{params}{headers}"
+        user = (
+            "" if self.user is None else self.user + "@" if self.password is None else f"{self.user}:{self.password}@"
+        )
+        port = "" if self.port is None else f":{self.port}"
+        return f"{self.scheme}:{user}{self.host}{port}{params}{headers}"
+
+    def param(self, name: str) -> str | None:
+        """The value of a parameter, ``""`` where it has none, None where the parameter is absent."""
+        return find_param(self.params, name)
+
+    @property
+    def hostport(self) -> tuple[str, int | None]:
+        """The host in lower case and without brackets, and the port."""
+        return self.host.lower().strip("[]"), self.port
+
+    @property
+    def aor(self) -> str:
+        """``user@host[:port]``, the same for every spelling of one address-of-record (RFC 3261 section 10.3 step 5).
+
+        The host alone where there is no user; the bare digits of a ``tel:`` number.
+        """
+        if not self.host:
+            user = self.user or ""
+            return re.sub(r"[\-.()]", "", user).lower() if self.scheme == "tel" else f"{self.scheme}:{user}"
+        port = "" if self.port is None or self.port == _default_port[self.scheme] else f":{self.port}"
+        user = "" if self.user is None else normal(self.user) + "@"
+        return f"{user}{_normal_host(self.host)}{port}"
+
+    def same_as(self, other: Uri) -> bool:
+        """True where the two are equivalent by RFC 3261 section 19.1.4 (RFC 3966 section 4 for ``tel:``)."""
+        if self.scheme != other.scheme or self.port != other.port:
+            return False
+        if not self.host or not other.host:
+            return self.host == other.host and self.aor == other.aor and _all_params(self) == _all_params(other)
+        return (
+            _normal_or_none(self.user) == _normal_or_none(other.user)
+            and _normal_or_none(self.password) == _normal_or_none(other.password)
+            and _normal_host(self.host) == _normal_host(other.host)
+            and _params_match(self, other)
+            and _header_set(self.headers) == _header_set(other.headers)
+        )
+
+
+@lru_cache(maxsize=2048)
+def _parse(text: str) -> Uri:
+    if len(text) > MAX_URI:
+        raise BadMessage("URI Too Long", 513)
+    scheme, colon, rest = text.partition(":")
+    if not colon or not rest or not _is_scheme(scheme) or _forbidden(rest):
+        raise BadMessage("Bad URI")
+    scheme = scheme.lower()
+    if scheme == "sip" or scheme == "sips":
+        return _parse_sip(scheme, rest)
+    if scheme == "tel":
+        number, semicolon, tail = rest.partition(";")
+        if not number:
+            raise BadMessage("Bad URI")
+        return Uri(scheme, number, params=_parse_params(tail) if semicolon else ())
+    return Uri(scheme, rest)
+
+
+def _parse_sip(scheme: str, rest: str) -> Uri:
+    # The first @ ends the userinfo: nothing before it may be one, while ; and ? may stand in a user part.
+    before, at, behind = rest.partition("@")
+    user: str | None = None
+    password: str | None = None
+    if at:
+        user, colon, secret = before.partition(":")
+        password = secret if colon else None
+        if not user:
+            raise BadMessage("Bad URI")
+    else:
+        behind = before
+    behind, _, headers = behind.partition("?")
+    hostport, semicolon, tail = behind.partition(";")
+    host, port = parse_host(hostport)
+    return Uri(scheme, user, password, host, port, _parse_params(tail) if semicolon else (), headers)
+
+
+def _parse_params(text: str) -> Params:
+    if text[-1:] == ";":
+        text = text[:-1]
+    if not text:
+        return ()
+    params: list[tuple[str, str | None]] = []
+    for part in text.split(";"):
+        name, equals, value = part.partition("=")
+        if not name:
+            raise BadMessage("Bad URI")
+        params.append((name, value if equals else None))
+    return tuple(params)
+
+
+def normal(text: str) -> str:
+    """One spelling for all equivalent ones of a user part (RFC 3261 section 19.1.4).
+
+    Needless escapes are undone, escapes of reserved characters and octets outside of the grammar (``#``, UTF-8) are
+    written as ``%HH`` in upper case.
+    """
+    if _is_plain(text):
+        return text
+    data = _escaped.sub(_plain_or_upper, text.encode("utf-8", "surrogateescape"))
+    return _odd.sub(_percent, data).decode("ascii")
+
+
+def _plain_or_upper(found: re.Match[bytes]) -> bytes:
+    octet = bytes.fromhex(found[1].decode("ascii"))
+    return octet if octet[0] in _unreserved else found[0].upper()
+
+
+def _percent(found: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % found[0][0]
+
+
+def _normal_or_none(text: str | None) -> str | None:
+    return None if text is None else normal(text)
+
+
+def _normal_host(host: str) -> str:
+    return f"[{IPv6Address(host[1:-1]).compressed}]" if host[0] == "[" else host.lower()
+
+
+def _all_params(uri: Uri) -> dict[str, str | None]:
+    return {normal(name).lower(): value and normal(value).lower() for name, value in uri.params}
+
+
+def _params_match(one: Uri, other: Uri) -> bool:
+    if one.params == other.params:
+        return True
+    ours, theirs = _all_params(one), _all_params(other)
+    if any((name in ours) != (name in theirs) for name in _telling):
+        return False
+    return all(theirs[name] == value for name, value in ours.items() if name in theirs)
+
+
+def _header_set(text: str) -> list[tuple[str, str]]:
+    pairs = (part.partition("=") for part in text.split("&") if part)
+    return sorted((normal(name).lower(), normal(value)) for name, _, value in pairs)
