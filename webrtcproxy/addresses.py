@@ -1,0 +1,197 @@
+"""Hosts, networks and origins as they stand in the configuration: their syntax, and what they match."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+Network = IPv4Network | IPv6Network
+
+SIP_PORT = 5060
+"""The port that a SIP host has where none is written (RFC 3261 section 19.1.2)."""
+
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?", re.ASCII)
+
+
+class HostPort(NamedTuple):
+    """A host, in lower case and without brackets, and a port or None."""
+
+    host: str
+    port: int | None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> HostPort:
+        """Read ``host``, ``host:port``, ``[v6]`` or ``[v6]:port``.
+
+        :raises ValueError: says what is wrong.
+        """
+        host, port = text, ""
+        if text.startswith("["):
+            host, bracket, port = text[1:].partition("]")
+            if not bracket or (port and not port.startswith(":")) or ":" not in host:
+                raise ValueError("the brackets are wrong")
+            port = port[1:] if port else ""
+        elif text.count(":") == 1:
+            host, _colon, port = text.partition(":")
+            if not port:
+                raise ValueError("there is no port behind the ':'")
+        return cls(host_name(host), port_number(port) if port else None)
+
+
+class Served(Protocol):
+    """What is asked whether it serves a host and port: a trunk."""
+
+    def serves(self, hostport: tuple[str, int | None]) -> bool:
+        """True where the host and port of a Request-URI belong to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Where browsers may call and register.
+
+    :param anywhere: everywhere (``*``).
+    :param trunks: wherever a trunk of the configuration serves.
+    :param hosts: hosts; without a port, any port of that host.
+    :param domains: each ``.example.com`` stands for ``*.example.com``.
+    :param networks: match hosts that are IP addresses; names are not looked up for them.
+    """
+
+    anywhere: bool = False
+    trunks: bool = False
+    hosts: frozenset[HostPort] = frozenset()
+    domains: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+
+    def __or__(self, other: Destinations) -> Destinations:
+        return Destinations(
+            self.anywhere or other.anywhere,
+            self.trunks or other.trunks,
+            self.hosts | other.hosts,
+            self.domains + other.domains,
+            self.networks + other.networks,
+        )
+
+    def allows(self, host: str, port: int | None, trunks: Sequence[Served]) -> bool:
+        """True where a browser may call or register at `host` and `port`.
+
+        :param host: in any case, IPv6 with or without brackets.
+        :param trunks: all trunks of the configuration.
+        """
+        if self.anywhere:
+            return True
+        host = plain_host(host)
+        if self.trunks and any(trunk.serves((host, port)) for trunk in trunks):
+            return True
+        if HostPort(host, None) in self.hosts or any(same_place((host, port), place) for place in self.hosts):
+            return True
+        address = ip(host)
+        if address is not None:
+            return any(address in network for network in self.networks)
+        return any(host.endswith(domain) for domain in self.domains)
+
+
+def ip(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that `host` is, an IPv4 address mapped into IPv6 as IPv4; None for a name."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def plain_host(host: str) -> str:
+    """`host` in lower case, without brackets and final dot, an IP address in its shortest form."""
+    host = host.lower().removeprefix("[").removesuffix("]")
+    if ":" in host:
+        return str(ip(host) or host)
+    return host.removesuffix(".")
+
+
+def same_place(one: tuple[str, int | None], other: tuple[str, int | None]) -> bool:
+    """True where two plain hosts and ports are one; no port is port 5060."""
+    return one[0] == other[0] and (one[1] or SIP_PORT) == (other[1] or SIP_PORT)
+
+
+def host_name(text: str) -> str:
+    """Check a host name or IP address.
+
+    :returns: it as `plain_host` has it.
+    :raises ValueError: says what is wrong.
+    """
+    host = plain_host(text)
+    if "/" in host:
+        raise ValueError("this is no host but has a '/'")
+    if not text.isascii():
+        raise ValueError("letters outside ASCII; write the name in its xn-- form")
+    if ip(host) is None:
+        labels = host.split(".")
+        if not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit() or len(host) > 253:
+            raise ValueError("this is no host name and no IP address")
+    return host
+
+
+def port_number(text: str) -> int:
+    """Check a port, 1 to 65535.
+
+    :raises ValueError: says what is wrong.
+    """
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise ValueError("the port is no number from 1 to 65535")
+    return int(text)
+
+
+def network(text: str) -> Network:
+    """Read a network such as ``198.51.100.0/24`` or a single address.
+
+    :raises ValueError: says what is wrong, with the network that was probably meant.
+    """
+    try:
+        return ip_network(text)
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("this is no network") from None
+    raise ValueError(f"there are address bits behind the mask, {meant} is the network")
+
+
+def destination(word: str) -> Destinations:
+    """Read one word of ``destinations``.
+
+    :raises ValueError: says what is wrong.
+    """
+    if word == "*":
+        return Destinations(anywhere=True)
+    if word == "trunks":
+        return Destinations(trunks=True)
+    if word.startswith("*."):
+        return Destinations(domains=("." + host_name(word[2:]),))
+    if "/" in word:
+        return Destinations(networks=(network(word),))
+    return Destinations(hosts=frozenset({HostPort.parse(word)}))
+
+
+def origin(text: str) -> str:
+    """Check an origin of a page: ``https://host[:port]``, ``https://*.example.org``, ``*`` or ``null``.
+
+    :returns: it in lower case.
+    :raises ValueError: says what is wrong.
+    """
+    if text in ("*", "null"):
+        return text
+    if "://" not in text:
+        raise ValueError(f"the scheme is missing, write https://{text}")
+    parts = urlsplit(text.lower())
+    if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(f"an origin ends behind the host and port, write {parts.scheme}://{parts.netloc}")
+    HostPort.parse(parts.netloc.removeprefix("*."))
+    return text.lower()

@@ -1,0 +1,399 @@
+"""The configuration file as values. Each mistake is a ConfigError that names section, key, value and remedy."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial, reduce
+from operator import or_
+from pathlib import Path
+from typing import Final, Literal
+
+from webrtcproxy import ini
+from webrtcproxy.addresses import (
+    Destinations,
+    HostPort,
+    Network,
+    destination,
+    host_name,
+    network,
+    origin,
+    plain_host,
+    same_place,
+)
+from webrtcproxy.endpoints import check_server, check_sip
+from webrtcproxy.ini import ConfigError, Secret, Section
+
+__all__ = ["SPAWN", "Config", "ConfigError", "Destinations", "HostPort", "load"]
+
+SPAWN: Final = "spawn"
+"""`Rtpengine.nodes` where the proxy runs a local rtpengine by itself."""
+
+NG_PORT: Final = 22222
+"""The port of a node that names none."""
+
+_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "wss": ("listen", "origins", "path", "page", "max-message", "ping", "ping-timeout", "connections-per-address"),
+    "sip": ("listen", "advertise"),
+    "rtpengine": ("nodes", "timeout", "interface", "binary"),
+    "registrations": ("multiple",),
+    "calls": ("ring", "grace", "limit"),
+    "trunk": ("host", "proxy", "transport", "username", "password", "realm", "sources", "identity"),
+    "access": ("destinations", "trunk-credentials"),
+    "web": ("listen",),
+    "logging": ("level",),
+    "demo": ("listen", "password"),
+}
+_WSS_EXAMPLE = "write an endpoint such as ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem"
+_SIP_EXAMPLE = "write udp:PORT or tcp:PORT, with :interface=ADDRESS behind it for one address only"
+_WEB_EXAMPLE = "write an endpoint such as tcp:8080:interface=127.0.0.1"
+_HOST_EXAMPLE = "write a host such as sip.example.com or sip.example.com:5080"
+_LEVELS = ("debug", "info", "warn", "error", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Wss:
+    """Where browsers connect.
+
+    :param listen: Twisted server endpoint strings, the paths in them absolute.
+    :param origins: whose pages may connect, in lower case; None: the same host only.
+    :param path: the path of the WebSocket.
+    :param page: what the port serves besides: True the phone page of the package, False nothing, or a folder of files.
+    :param max_message: the longest SIP message, in bytes.
+    :param ping: seconds between two pings, 0 for none.
+    :param ping_timeout: seconds until a ping without a pong ends the connection.
+    :param connections_per_address: open connections that one IP address may have.
+    """
+
+    listen: tuple[str, ...]
+    origins: tuple[str, ...] | None = None
+    path: str = "/"
+    page: bool | Path = False
+    max_message: int = 65536
+    ping: float = 30.0
+    ping_timeout: float = 10.0
+    connections_per_address: int = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Sip:
+    """The side of the trunks.
+
+    :param listen: ``udp:`` and ``tcp:`` with a port and perhaps ``interface=``.
+    :param advertise: the host for Via and Contact where it is not the socket's own address.
+    """
+
+    listen: tuple[str, ...]
+    advertise: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rtpengine:
+    """The media servers.
+
+    :param nodes: their ng addresses, each with a port, or `SPAWN`.
+    :param timeout: seconds for one command over all nodes.
+    :param interface: of a spawned rtpengine: the address for media, as its ``--interface`` has it.
+    :param binary: of a spawned rtpengine: the program, by path or name.
+    """
+
+    nodes: tuple[HostPort, ...] | Literal["spawn"]
+    timeout: float = 2.0
+    interface: str = "127.0.0.1"
+    binary: str = "rtpengine"
+
+
+@dataclass(frozen=True, slots=True)
+class Registrations:
+    """Bindings of browsers.
+
+    :param multiple: keep every binding of a user and fork to them; else the newest wins.
+    """
+
+    multiple: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Limits of calls.
+
+    :param ring: seconds that a call may ring.
+    :param grace: seconds that a call waits for a browser whose connection is lost.
+    :param limit: calls at once.
+    """
+
+    ring: float = 180.0
+    grace: float = 5.0
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A SIP provider, PBX or registrar.
+
+    :param name: for logs.
+    :param host: with `port`, the host of the Request-URIs that it serves; lower case.
+    :param proxy: where to send instead of to `host`.
+    :param username: with `password`, what the proxy answers its digest challenges with.
+    :param realm: the only realm whose challenges the proxy answers; None: any of this trunk's.
+    :param sources: whence it may call in; None: from the addresses that `host` (or `proxy`) resolves to.
+    :param identity: identity headers of browsers (P-Asserted-Identity and the like) reach it.
+    """
+
+    name: str
+    host: str
+    port: int | None = None
+    proxy: HostPort | None = None
+    transport: Literal["udp", "tcp"] = "udp"
+    username: str | None = None
+    password: str | None = None
+    realm: str | None = None
+    sources: tuple[Network, ...] | None = None
+    identity: bool = False
+
+    def serves(self, hostport: tuple[str, int | None]) -> bool:
+        """True where `hostport` of a Request-URI is this trunk's; no port is port 5060."""
+        host, port = hostport
+        return same_place((plain_host(host), port), (self.host, self.port))
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may do what.
+
+    :param destinations: where browsers may call and register.
+    :param trunk_credentials: who may use a trunk's username: who is ``registered``, or ``anyone``.
+    """
+
+    destinations: Destinations
+    trunk_credentials: Literal["registered", "anyone"] = "registered"
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """Beside the calls.
+
+    :param listen: server endpoint strings for health and metrics; empty for none.
+    """
+
+    listen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """The log.
+
+    :param level: the lowest level that is logged, by the name it has in `twisted.logger`.
+    """
+
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A small registrar and echo endpoint within this process.
+
+    :param listen: ``udp:PORT:interface=ADDRESS``.
+    :param password: with it, any name may register.
+    """
+
+    listen: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file.
+
+    :param path: the file itself, absolute.
+    :param demo: None where no demo is wanted.
+    """
+
+    path: Path
+    wss: Wss
+    sip: Sip
+    rtpengine: Rtpengine
+    registrations: Registrations
+    calls: Calls
+    trunks: tuple[Trunk, ...]
+    access: Access
+    web: Web
+    logging: Logging
+    demo: Demo | None
+
+
+def load(path: Path) -> Config:
+    """Read a configuration file and check it whole.
+
+    :raises ConfigError: the first mistake in it.
+    """
+    path = path.absolute()
+    try:
+        return _config(path)
+    except ConfigError as error:
+        error.path = path
+        raise
+
+
+def _config(path: Path) -> Config:
+    raw = ini.read(path)
+    for name in raw:
+        kind = name.split(" ")[0] if name.startswith("trunk") else name
+        if kind not in _KEYS:
+            raise ConfigError(name, "", None, ini.did_you_mean(kind, _KEYS), "there is no such section")
+    sections = {name: Section(name, raw.get(name, {}), keys) for name, keys in _KEYS.items() if name != "trunk"}
+    trunks = _trunks([Section(name, keys, _KEYS["trunk"]) for name, keys in raw.items() if name.startswith("trunk")])
+    folder = path.parent
+    return Config(
+        path=path,
+        wss=_wss(sections["wss"], folder),
+        sip=_sip(sections["sip"]),
+        rtpengine=_rtpengine(sections["rtpengine"]),
+        registrations=Registrations(sections["registrations"].flag("multiple", False)),
+        calls=_calls(sections["calls"]),
+        trunks=trunks,
+        access=_access(sections["access"], trunks),
+        web=Web(_listen(sections["web"], _WEB_EXAMPLE, folder)),
+        logging=Logging(sections["logging"].choice("level", "info", _LEVELS)),
+        demo=_demo(sections["demo"]) if "demo" in raw else None,
+    )
+
+
+def _wss(section: Section, folder: Path) -> Wss:
+    listen = _listen(section, _WSS_EXAMPLE, folder)
+    if not listen:
+        raise section.error("listen", "it is missing", _WSS_EXAMPLE)
+    return Wss(
+        listen=listen,
+        origins=section.each("origins", "write origins such as https://phone.example.com, or *", origin) or None,
+        path=section.one("path", "write a path such as /sip", _path) or "/",
+        page=_page(section, folder),
+        max_message=section.whole("max-message", 65536, 1024, 1 << 20),
+        ping=section.number("ping", 30, 0, 3600),
+        ping_timeout=section.number("ping-timeout", 10, 1, 3600),
+        connections_per_address=section.whole("connections-per-address", 250, 1, 1_000_000),
+    )
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or any(sign in text for sign in "?# "):
+        raise ValueError("a path starts with / and has no ? and #")
+    return text
+
+
+def _page(section: Section, folder: Path) -> bool | Path:
+    value = section.text("page", "write yes, no or a folder")
+    if value is None or ini.is_flag(value):
+        return section.flag("page", False)
+    page = folder / value
+    if not (page / "index.html").is_file():
+        raise section.error("page", f"there is no {page / 'index.html'}", "write yes, no or a folder with that file")
+    return page
+
+
+def _sip(section: Section) -> Sip:
+    listen = section.each_line("listen", _SIP_EXAMPLE, check_sip) or ("udp:5060",)
+    return Sip(listen, section.one("advertise", "write an address or name that trunks reach", host_name))
+
+
+def _rtpengine(section: Section) -> Rtpengine:
+    remedy = "write host:port of rtpengine's --listen-ng, several if there are, or spawn"
+    words = section.words("nodes", remedy)
+    if not words:
+        raise section.error("nodes", "it is missing", remedy)
+    if SPAWN in words and len(words) > 1:
+        raise section.error("nodes", "spawn does not go with others", "write either spawn or addresses")
+    binary = section.text("binary", "write the program's path or name") or "rtpengine"
+    nodes: tuple[HostPort, ...] | Literal["spawn"] = SPAWN
+    if SPAWN not in words:
+        places = section.each("nodes", remedy, HostPort.parse)
+        nodes = tuple(HostPort(place.host, place.port or NG_PORT) for place in places)
+    elif shutil.which(binary) is None:
+        remedy = "install it (Debian: apt-get install rtpengine-daemon) or set binary"
+        raise section.error("nodes", f"there is no program '{binary}'", remedy)
+    return Rtpengine(
+        nodes=nodes,
+        timeout=section.number("timeout", 2, 0.1, 60),
+        interface=section.text("interface", "write the address for media") or "127.0.0.1",
+        binary=binary,
+    )
+
+
+def _calls(section: Section) -> Calls:
+    return Calls(
+        ring=section.number("ring", 180, 1, 3600),
+        grace=section.number("grace", 5, 0, 3600),
+        limit=section.whole("limit", 1000, 1, 1_000_000),
+    )
+
+
+def _trunks(sections: list[Section]) -> tuple[Trunk, ...]:
+    trunks: list[Trunk] = []
+    for section in sections:
+        trunk = _trunk(section)
+        for other in trunks:
+            if other.name == trunk.name:
+                raise section.error("", "another trunk has this name", "give each trunk a name of its own")
+            if other.serves((trunk.host, trunk.port)):
+                raise section.error("host", f"[trunk {other.name}] has it too", "give each trunk a host of its own")
+        trunks.append(trunk)
+    return tuple(trunks)
+
+
+def _trunk(section: Section) -> Trunk:
+    name = section.name.removeprefix("trunk").strip()
+    if not name:
+        raise section.error("", "the trunk has no name", "write [trunk NAME]")
+    place = section.one("host", _HOST_EXAMPLE, HostPort.parse)
+    if place is None:
+        raise section.error("host", "it is missing", _HOST_EXAMPLE)
+    username, password = _account(section)
+    return Trunk(
+        name=name,
+        host=place.host,
+        port=place.port,
+        proxy=section.one("proxy", _HOST_EXAMPLE, HostPort.parse),
+        transport="tcp" if section.choice("transport", "udp", ("udp", "tcp")) == "tcp" else "udp",
+        username=username,
+        password=password,
+        realm=section.text("realm", "write the realm of the provider's challenges"),
+        sources=section.each("sources", "write networks such as 198.51.100.0/24", network) or None,
+        identity=section.flag("identity", False),
+    )
+
+
+def _account(section: Section) -> tuple[str, Secret] | tuple[None, None]:
+    username = section.text("username", "write the account's name")
+    password = section.text("password", "write the account's password")
+    if username is None and password is None:
+        if "realm" in section:
+            raise section.error("realm", "it says nothing without an account", "write username and password too")
+        return None, None
+    if password is None:
+        raise section.error("password", "it is missing beside username", "write both, or neither")
+    if username is None:
+        raise section.error("username", "it is missing beside password", "write both, or neither")
+    return username, Secret(password)
+
+
+def _access(section: Section, trunks: tuple[Trunk, ...]) -> Access:
+    tokens = section.each("destinations", "write trunks, hosts, *.domains, networks or *", destination)
+    destinations = reduce(or_, tokens) if tokens else Destinations(trunks=True)
+    if destinations == Destinations(trunks=True) and not trunks:
+        remedy = "add a [trunk NAME] with its host, or name hosts here"
+        raise section.error("destinations", "there is no trunk, so nobody could call anywhere", remedy, "trunks")
+    credentials = section.choice("trunk-credentials", "registered", ("registered", "anyone"))
+    return Access(destinations, "anyone" if credentials == "anyone" else "registered")
+
+
+def _demo(section: Section) -> Demo:
+    remedy = "write udp:PORT:interface=127.0.0.1"
+    listen = section.one("listen", remedy, partial(check_sip, kinds=("udp",)))
+    if listen is None:
+        raise section.error("listen", "it is missing", remedy)
+    return Demo(listen, Secret(section.text("password", "write a password") or "demo"))
+
+
+def _listen(section: Section, remedy: str, folder: Path) -> tuple[str, ...]:
+    return section.each_line("listen", remedy, partial(check_server, folder=folder))

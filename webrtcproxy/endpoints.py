@@ -1,0 +1,90 @@
+"""Endpoint strings of the configuration: checked before anything listens, with the paths in them made absolute."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from twisted.internet.endpoints import serverFromString
+
+from webrtcproxy.addresses import ip, port_number
+
+_FILE_KEYS = frozenset({"privateKey", "certKey", "extraCertChain", "dhParameters"})
+_PATH_FIRST = frozenset({"unix", "tls"})
+
+
+def split(text: str) -> list[str]:
+    """The parts of an endpoint string, apart at each ':' without a backslash in front; escapes are kept."""
+    parts = [""]
+    letters = iter(text)
+    for letter in letters:
+        if letter == ":":
+            parts.append("")
+        else:
+            parts[-1] += letter + next(letters, "") if letter == "\\" else letter
+    return parts
+
+
+def unescape(part: str) -> str:
+    """A part of an endpoint string without its backslashes."""
+    return re.sub(r"\\(.)", r"\1", part)
+
+
+def check_server(text: str, folder: Path) -> str:
+    """Check a Twisted server endpoint string, and that the files it names can be read and belong together.
+
+    :param folder: what relative paths are relative to.
+    :returns: the string with absolute paths.
+    :raises ValueError: says what is wrong.
+    """
+    parts = split(text)
+    if parts[0] == "ssl" and not any(part.startswith("privateKey=") for part in parts):
+        raise ValueError("privateKey= and certKey= are missing")
+    for place, part in enumerate(parts):
+        key, equals, value = part.partition("=")
+        if equals and key in _FILE_KEYS:
+            parts[place] = f"{key}={_absolute(value, folder)}"
+            _readable(key, folder / unescape(value))
+        elif place == 1 and not equals and parts[0] in _PATH_FIRST:
+            parts[place] = _absolute(part, folder)
+    if parts[0] in ("tcp", "ssl", "tcp6") and parts[1:2] != ["0"]:
+        port_number(parts[1] if len(parts) > 1 else "")
+    absolute = ":".join(parts)
+    try:
+        serverFromString(None, absolute)  # type: ignore[arg-type]  # it only parses: nothing listens
+    except Exception as error:  # the parser of each endpoint type raises what it likes
+        why = " ".join(map(str, error.args)) or type(error).__name__
+        raise ValueError(f"this is no server endpoint ({why})") from error
+    return absolute
+
+
+def check_sip(text: str, kinds: Collection[str] = ("udp", "tcp")) -> str:
+    """Check ``KIND:PORT`` with or without ``:interface=ADDRESS``.
+
+    :returns: `text`.
+    :raises ValueError: says what is wrong.
+    """
+    kind, *rest = split(text)
+    if kind not in kinds:
+        raise ValueError(f"'{kind}:' is not known here")
+    if rest[:1] != ["0"]:
+        port_number(rest[0] if rest else "")
+    for option in rest[1:]:
+        key, _equals, value = option.partition("=")
+        if key != "interface":
+            raise ValueError(f"'{option}' is not known here")
+        if ip(unescape(value)) is None:
+            raise ValueError(f"'{value}' is no IP address")
+    return text
+
+
+def _absolute(value: str, folder: Path) -> str:
+    return re.sub(r"([\\:])", r"\\\1", str(folder / unescape(value)))
+
+
+def _readable(key: str, path: Path) -> None:
+    try:
+        path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{key}: {error.strerror} ({path})") from error
