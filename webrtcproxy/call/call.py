@@ -1,0 +1,350 @@
+"""Call: one caller leg, the branches towards the callee, and the media session between them; told from its first byte
+to its last in `Call.run`.
+
+Whatever arrives from outside (CANCEL, BYE, a lost socket, a limit) either answers at once and interrupts the set-up, or
+fires the end of the established call. Both lead to the one `finally` that leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from webrtcproxy.call.context import Context
+from webrtcproxy.call.dialog import Dialog
+from webrtcproxy.call.fork import Answered, Branch, Failed, Fork, Progress, Target
+from webrtcproxy.call.leg import HeaderList, Leg, profile_of
+from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.pairing import Pair
+from webrtcproxy.call.policy import ALLOW, relay_headers
+from webrtcproxy.call.presence import Presence
+from webrtcproxy.call.record import Record
+from webrtcproxy.call.relay import relay
+from webrtcproxy.errors import NgError, Refusal
+from webrtcproxy.sip.body import sdp_of
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import STAR, Headers, Request, Response, respond
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+CHALLENGE_KEPT = 300.0
+"""Seconds that a browser has to answer a challenge that was passed on to it."""
+
+
+FindTargets = Callable[[], Awaitable[Sequence[Target]]]
+
+
+class Call:
+    """One call, from its INVITE on.
+
+    :param context: what calls work with.
+    :param legs: the index of dialogs.
+    :param transaction: the INVITE.
+    :param find_targets: finds where to try the callee, or raises :class:`Refusal`.
+    """
+
+    def __init__(self, context: Context, legs: Legs, transaction: ServerTransaction, find_targets: FindTargets) -> None:
+        request = transaction.request
+        self._context = context
+        self._legs = legs
+        self._transaction = transaction
+        self._find_targets = find_targets
+        self._token = secrets.token_hex(8)
+        self._pair_key = ("INVITE", request.call_id, request.from_.tag or "")
+        self._fork = Fork()
+        self._media = context.nodes.session(self._token)
+        self._early: dict[str, tuple[bytes, bytes]] = {}
+        self._early_branch: Branch | None = None
+        self._callee: Leg | None = None
+        self._over: Deferred[str] = Deferred()
+        self._work: Deferred[None] | None = None
+        self._farewell: HeaderList = ()
+        self._interruption: IDelayedCall | None = None
+        self.id = request.call_id
+        self.record = Record(
+            self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
+        )
+        dialog = Dialog.of_invited(request, transaction.to_tag, self._contact(transaction.flow))
+        self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, aor=request.from_.address.aor)
+        legs.add(self._caller)
+        self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
+        self._presence.watch(self._caller)
+        self._ringing: IDelayedCall | None = context.clock.callLater(context.limits.ring, self._rang_too_long)
+
+    # The story
+
+    def start(self) -> Deferred[None]:
+        """Run the call.
+
+        :returns: a Deferred that fires with None when nothing of the call is left to do; never fails.
+        """
+        self._work = Deferred.fromCoroutine(self.run())
+        return self._work
+
+    async def run(self) -> None:
+        """The life of the call."""
+        try:
+            answered = await self._set_up()
+            await self._connect(answered)
+            self.record.ended_by = await self._over
+        except CancelledError:
+            pass
+        except Refusal as refusal:
+            self._refuse(refusal)
+        except BadMessage as error:
+            self._refuse(Refusal(error.status, error.why))
+        except Exception:
+            log.failure("The call broke", call=self.id)
+            self._refuse(Refusal(500))
+        finally:
+            self._clean_up()
+
+    async def _set_up(self) -> Answered:
+        """Bring the offer to every target and wait for the first 2xx; provisional responses cross meanwhile."""
+        offer = sdp_of(self._transaction.request)
+        if not offer:
+            raise Refusal(488, "", [("Warning", '399 webrtcproxy "An INVITE without an offer is not supported"')])
+        for target in await self._find_targets():
+            if self._fork.settled:
+                break
+            await self._try(target, offer)
+        self._fork.complete()
+        while True:
+            event = await self._fork.next()
+            if isinstance(event, Progress):
+                await self._progress(event)
+            elif isinstance(event, Answered):
+                return event
+            else:
+                self._fail(event)
+
+    async def _try(self, target: Target, offer: bytes) -> None:
+        branch = Branch(self._context, self._legs, self, target, self._fork.report)
+        self._fork.add(branch)
+        sdp = await self._media.offer(
+            offer, from_tag=self._caller.label, branch=branch.id, to=profile_of(target.flow)
+        )
+        pair = Pair() if target.flow.browser else self._context.pairings.take(self._pair_key)
+        invite = self._invite(target, pair, sdp)
+        branch.invite(invite)
+        if not target.flow.browser:
+            self._pair = pair
+
+    async def _progress(self, event: Progress) -> None:
+        """Pass a 1xx on; the SDP of an early dialog is made an answer for the caller first."""
+        response, sdp = event.response, b""
+        if response.body and self._early_branch in (None, event.branch):
+            try:
+                sdp = await self._answer_for_caller(event.branch, response)
+                self._early_branch = event.branch
+            except NgError as error:
+                log.warn("No early media: {why}", why=error, call=self.id)
+        headers = [ALLOW, ("Contact", self._caller.dialog.contact), *self._crossing(response)]
+        self._transaction.reply(response.status, response.reason, _typed(headers, sdp), sdp)
+
+    async def _connect(self, answered: Answered) -> None:
+        """Pass the 2xx on. From here on the call is up."""
+        self._callee = answered.leg
+        for branch in self._fork.branches:
+            if branch is not answered.branch:
+                self._media.drop(branch.id)
+        sdp = await self._answer_for_caller(answered.branch, answered.response)
+        response = answered.response
+        headers = [ALLOW, ("Contact", self._caller.dialog.contact), *self._crossing(response)]
+        reply = respond(
+            self._transaction.request,
+            response.status,
+            response.reason,
+            to_tag=self._transaction.to_tag,
+            headers=_typed(headers, sdp),
+            body=sdp,
+        )
+        self._stop_ringing()
+        self.record.status, self.record.answered = response.status, self._context.clock.seconds()
+        self._caller.answer(self._transaction, reply, self._unacknowledged)
+        self._presence.watch(answered.leg)
+
+    async def _answer_for_caller(self, branch: Branch, response: Response) -> bytes:
+        """The answer in `response` as the caller gets it; a 2xx without SDP stands by what the 18x said."""
+        label = branch.label(response)
+        known = self._early.get(label)
+        try:
+            answer = sdp_of(response)
+        except BadMessage as error:
+            raise Refusal(502, f"Upstream Sent {error.why}") from error
+        if known is not None and answer in (b"", known[0]):
+            return known[1]
+        if not answer:
+            raise Refusal(502, "Upstream Sent No Answer")
+        sdp = await self._media.answer(
+            answer, from_tag=self._caller.label, to_tag=label, branch=branch.id, to=self._caller.profile
+        )
+        self._early[label] = answer, sdp
+        return sdp
+
+    # What comes from outside
+
+    def cancelled(self, cancel: Request) -> None:
+        """The caller's CANCEL (RFC 3261 section 9.2)."""
+        headers = Headers()
+        relay_headers(cancel.headers, headers, to_browser=False)
+        self._farewell = [(name, value) for name, value in headers if name == "Reason"]
+        self._interrupt(Refusal(487), "cancel")
+
+    def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
+        """A request within the dialog of `leg` arrived; it is in order (:meth:`Dialog.receive`)."""
+        request = transaction.request
+        if request.method == "BYE":
+            transaction.reply(200)
+            self._hung_up(leg, request)
+            return
+        other = self._callee if leg is self._caller else self._caller
+        if other is None or other.over or leg.over:
+            transaction.reply(481)
+            return
+        relay(transaction, other, self._gone)
+
+    def moved(self, leg: Leg, flow: Flow) -> None:
+        """The peer of `leg` is on another socket now."""
+        leg.flow = flow
+        if leg is self._caller and not self._transaction.answered:
+            self._transaction.flow = flow
+        self._presence.watch(leg)
+
+    def end(self, why: str) -> None:
+        """End the call in whatever state it is, for a reason of the proxy's own (shutdown).
+
+        :param why: for the record.
+        """
+        self._interrupt(Refusal(503), why)
+
+    def _hung_up(self, leg: Leg, bye: Request) -> None:
+        other = self._callee if leg is self._caller else self._caller
+        headers = Headers()
+        relay_headers(bye.headers, headers, to_browser=other is not None and other.browser)
+        self._farewell = list(headers)
+        leg.hung_up()
+        if leg is self._caller:
+            self._interrupt(Refusal(487), "caller")
+        else:
+            self._interrupt(Refusal(480), "callee")
+
+    def _gone(self, leg: Leg) -> None:
+        """A peer says that it has no such dialog, or answers nothing (RFC 5057)."""
+        leg.hung_up()
+        self._interrupt(Refusal(481), "caller" if leg is self._caller else "callee")
+
+    def _abandoned(self, leg: Leg) -> None:
+        log.info("The browser did not come back", call=self.id)
+        self._farewell = [("Reason", 'SIP;cause=480;text="Connection lost"')]
+        leg.hung_up()
+        self._interrupt(Refusal(480), "lost")
+
+    def _unacknowledged(self) -> None:
+        log.warn("No ACK for the 2xx came", call=self.id)
+        self._caller.unacknowledged()
+        self._interrupt(Refusal(408), "unacknowledged")
+
+    def _rang_too_long(self) -> None:
+        self._ringing = None
+        self._interrupt(Refusal(408), "no answer")
+
+    def _interrupt(self, refusal: Refusal, why: str) -> None:
+        """Refuse the caller where he has no final response yet, and have the story end, in the next turn of the
+        reactor: never within the coroutine's own step."""
+        if self._interruption is not None or self._over.called:
+            return
+        if self.record.answered is not None:
+            self._over.callback(why)
+            return
+        self.record.ended_by = why
+        self._refuse(refusal)
+        self._interruption = self._context.clock.callLater(0, self._stop_work)
+
+    def _stop_work(self) -> None:
+        if self._work is not None:
+            self._work.cancel()
+
+    # The end
+
+    def _fail(self, failed: Failed) -> None:
+        """Every branch was refused: the caller hears the best final response, with what the far side said."""
+        response = failed.response
+        if response is None:
+            raise Refusal(failed.status, failed.reason)
+        headers = self._crossing(response)
+        if 300 <= response.status < 400 and response.contacts is not STAR:
+            headers += [("Contact", value) for value in response.headers.lines("Contact")]
+        if response.status in (401, 407):
+            self._context.pairings.keep(self._pair_key, self._pair, CHALLENGE_KEPT)
+        if response.status == 503:  # it is not the proxy that is out of service (RFC 3261 section 16.7 step 6)
+            raise Refusal(500, response.reason, headers)
+        raise Refusal(response.status, response.reason, headers)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        if self._transaction.answered:
+            return
+        if isinstance(refusal, NgError):
+            log.error("Media could not be set up: {why}", why=getattr(refusal, "why", refusal), call=self.id)
+        self.record.status = refusal.status
+        self.record.ended_by = self.record.ended_by or "refused"
+        self._transaction.reply(refusal.status, refusal.reason, refusal.headers)
+
+    def _clean_up(self) -> None:
+        self._stop_ringing()
+        self._presence.stop()
+        self._fork.cancel(self._farewell)
+        if self._fork.answered is not None:
+            self._fork.answered.leg.hang_up(self._farewell)
+        if self.record.answered is None:
+            self._caller.hung_up()
+        else:
+            self._caller.hang_up(self._farewell)
+        self._media.delete()
+        self.record.close(self._context.clock.seconds())
+
+    def _stop_ringing(self) -> None:
+        if self._ringing is not None:
+            self._ringing.cancel()
+            self._ringing = None
+
+    # Messages
+
+    def _contact(self, flow: Flow) -> str:
+        parameter = f";transport={'ws' if flow.browser else 'tcp'}" if flow.reliable else ""
+        return f"<sip:{self._token}@{flow.sent_by}{parameter}>"
+
+    def _crossing(self, response: Response) -> list[tuple[str, str]]:
+        headers = Headers()
+        relay_headers(response.headers, headers, to_browser=self._caller.browser)
+        return list(headers)
+
+    def _invite(self, target: Target, pair: Pair, sdp: bytes) -> Request:
+        """The INVITE of the second leg: a dialog of its own, and all that crosses."""
+        source = self._transaction.request
+        headers = Headers()
+        headers.add("Max-Forwards", str(_max_forwards(source) - 1))
+        headers.add("From", str(source.from_.with_tag(pair.from_tag)))
+        headers.add("To", str(source.to))
+        headers.add("Call-ID", pair.call_id)
+        headers.add("CSeq", f"{pair.next_cseq()} INVITE")
+        headers.add("Contact", self._contact(target.flow))
+        headers.add(*ALLOW)
+        relay_headers(source.headers, headers, to_browser=target.flow.browser)
+        headers.add("Content-Type", "application/sdp")
+        return Request("INVITE", target.uri, headers, sdp)
+
+
+def _typed(headers: list[tuple[str, str]], body: bytes) -> list[tuple[str, str]]:
+    return [*headers, ("Content-Type", "application/sdp")] if body else headers
+
+
+def _max_forwards(request: Request) -> int:
+    value = request.headers.get("Max-Forwards")
+    return 70 if value is None else int(value)

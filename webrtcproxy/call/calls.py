@@ -1,0 +1,108 @@
+"""Calls: all calls that are alive. Makes them, finds them, and ends them when the proxy stops."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+
+from webrtcproxy.call.call import Call
+from webrtcproxy.call.context import Context
+from webrtcproxy.call.fork import Target
+from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.location import Binding
+from webrtcproxy.call.policy import Route
+from webrtcproxy.call.trunk import Authentication
+from webrtcproxy.errors import FlowLost, Refusal
+from webrtcproxy.sip.message import Request
+from webrtcproxy.transaction.server import ServerTransaction
+
+log = Logger()
+
+
+class Calls:
+    """The calls of this process.
+
+    :param context: what calls work with.
+    :param legs: the index of their dialogs.
+    """
+
+    def __init__(self, context: Context, legs: Legs) -> None:
+        self._context = context
+        self._legs = legs
+        self._alive: dict[ServerTransaction, tuple[Call, Deferred[None]]] = {}
+        context.location.on_bound(self._bound)
+
+    def __len__(self) -> int:
+        return len(self._alive)
+
+    def outbound(self, transaction: ServerTransaction, route: Route) -> None:
+        """A browser calls out along `route`."""
+        context = self._context
+        request = transaction.request
+        allowed = context.policy.credentials_for_anyone or context.location.proven(transaction.flow)
+
+        async def targets() -> Sequence[Target]:
+            try:
+                flow = await context.upstream.flow(route)
+            except FlowLost as why:
+                raise Refusal(502, "Trunk Unreachable") from why
+            uri = context.policy.request_uri(request, route)
+            return [Target(flow, uri, None, Authentication(route.trunk, allowed))]
+
+        self._begin(transaction, targets)
+
+    def inbound(self, transaction: ServerTransaction, callees: Sequence[str]) -> None:
+        """A trunk or registrar calls in.
+
+        :param callees: the addresses-of-record that the Request-URI may mean, the likeliest first.
+        """
+        location = self._context.location
+
+        async def targets() -> Sequence[Target]:
+            for aor in callees:
+                bindings = await location.lookup(aor)
+                if bindings:
+                    return [Target(binding.flow, binding.contact, aor) for binding in bindings]
+            known = any(location.knows(aor) for aor in callees)
+            raise Refusal(480 if known else 404)
+
+        self._begin(transaction, targets)
+
+    def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """A CANCEL for an INVITE that has no final response yet."""
+        alive = self._alive.get(transaction)
+        if alive is None:
+            transaction.reply(487)
+        else:
+            alive[0].cancelled(cancel)
+
+    def stop(self) -> Deferred[None]:
+        """End every call, as the proxy stops.
+
+        :returns: a Deferred that fires with None when all of them have ended; BYEs may still wait for their answers.
+        """
+        works = [work for _, work in self._alive.values()]
+        for call, _ in list(self._alive.values()):
+            call.end("shutdown")
+        return DeferredList(works).addCallback(lambda _: None)
+
+    def _begin(self, transaction: ServerTransaction, targets: Callable[[], Awaitable[Sequence[Target]]]) -> None:
+        if len(self._alive) >= self._context.limits.limit:
+            log.warn("Refused: {limit} calls are up", limit=len(self._alive), call=transaction.request.call_id)
+            raise Refusal(503, "Too Many Calls", [("Retry-After", "10")])
+        call = Call(self._context, self._legs, transaction, targets)
+        over: Deferred[None] = Deferred()
+        self._alive[transaction] = call, over
+        call.start().addBoth(self._ended, transaction, over)
+
+    def _ended(self, result: object, transaction: ServerTransaction, over: Deferred[None]) -> None:
+        del self._alive[transaction]
+        over.callback(None)
+
+    def _bound(self, binding: Binding) -> None:
+        """A browser registered on another socket: the legs that belong to it follow."""
+        for leg in self._legs.at(binding.contact, binding.aor):
+            if leg.owner is not None and leg.flow is not binding.flow:
+                leg.owner.moved(leg, binding.flow)

@@ -1,0 +1,55 @@
+"""Context: the objects that every call works with, built once by the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from webrtcproxy.call.location import ILocation
+from webrtcproxy.call.pairing import Pairings
+from webrtcproxy.call.policy import Policy
+from webrtcproxy.call.trunk import Sources, Upstream
+from webrtcproxy.config import Calls as Limits
+from webrtcproxy.media.profile import Profile
+from webrtcproxy.transaction.layer import Transactions
+
+
+class Media(Protocol):
+    """The media session of one call, as :class:`webrtcproxy.media.session.MediaSession` gives it."""
+
+    def offer(self, sdp: bytes, *, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
+        """Fires with the offer for the other leg; fails with an NgError."""
+
+    def answer(self, sdp: bytes, *, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
+        """Fires with the answer for the offerer; fails with an NgError."""
+
+    def drop(self, branch: str) -> None:
+        """Give up one losing branch."""
+
+    def delete(self) -> Deferred[None]:
+        """Free everything; never fails."""
+
+
+class MediaNodes(Protocol):
+    """Gives each call its media session."""
+
+    def session(self, call_id: str) -> Media:
+        """A new session, nothing allocated yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a call needs beside itself."""
+
+    clock: IReactorTime
+    transactions: Transactions
+    nodes: MediaNodes
+    upstream: Upstream
+    sources: Sources
+    policy: Policy
+    location: ILocation
+    pairings: Pairings
+    limits: Limits

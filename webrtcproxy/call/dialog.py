@@ -1,0 +1,143 @@
+"""Dialog: what both ends of one leg remember of each other (RFC 3261 section 12). A record, without behaviour in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import STAR, Headers, Message, Request, Response
+from webrtcproxy.sip.uri import Uri
+
+
+@dataclass(slots=True)
+class Dialog:
+    """One dialog of the proxy's, seen from the proxy.
+
+    :ivar call_id: Call-ID of the leg.
+    :ivar local: From value of our requests, tag included.
+    :ivar remote: To value of our requests, tag included where the peer gave one.
+    :ivar local_tag: our tag: random, and so the key of the dialog.
+    :ivar remote_tag: the peer's tag; empty for a peer of RFC 2543.
+    :ivar remote_target: the URI that the peer's Contact named last.
+    :ivar route_set: Route values towards the peer, next hop first; fixed for the life of the dialog.
+    :ivar local_cseq: CSeq number of our last request.
+    :ivar remote_cseq: CSeq number of the peer's last request, None before the first.
+    :ivar contact: our Contact value in this dialog.
+    """
+
+    call_id: str
+    local: str
+    remote: str
+    local_tag: str
+    remote_tag: str
+    remote_target: str
+    route_set: tuple[str, ...]
+    local_cseq: int
+    remote_cseq: int | None
+    contact: str
+
+    @classmethod
+    def of_invited(cls, request: Request, local_tag: str, contact: str) -> Dialog:
+        """The dialog that answering `request` opens (RFC 3261 section 12.1.1): route set as it stands.
+
+        :raises BadMessage: a header of the request can't be read.
+        """
+        return cls(
+            call_id=request.call_id,
+            local=str(request.to.with_tag(local_tag)),
+            remote=request.headers.get("From") or "",
+            local_tag=local_tag,
+            remote_tag=request.from_.tag or "",
+            remote_target=_target(request) or request.from_.uri,
+            route_set=tuple(request.headers.all("Record-Route")),
+            local_cseq=0,
+            remote_cseq=request.cseq.number,
+            contact=contact,
+        )
+
+    @classmethod
+    def of_answer(cls, request: Request, response: Response, contact: str) -> Dialog:
+        """The dialog that `response` to our INVITE opens (RFC 3261 section 12.1.2): route set reversed.
+
+        :raises BadMessage: a header of the response can't be read.
+        """
+        return cls(
+            call_id=request.call_id,
+            local=request.headers.get("From") or "",
+            remote=response.headers.get("To") or "",
+            local_tag=request.from_.tag or "",
+            remote_tag=response.to.tag or "",
+            remote_target=_target(response) or request.uri,
+            route_set=tuple(reversed(response.headers.all("Record-Route"))),
+            local_cseq=request.cseq.number,
+            remote_cseq=None,
+            contact=contact,
+        )
+
+    def owns(self, request: Request) -> bool:
+        """Whether all three parts of the dialog's identity are those of a request of the peer's."""
+        return (
+            request.call_id == self.call_id
+            and request.to.tag == self.local_tag
+            and (request.from_.tag or "") == self.remote_tag
+        )
+
+    def receive(self, request: Request) -> None:
+        """Check the order of the peer's requests (RFC 3261 section 12.2.2); gaps are fine.
+
+        :raises Refusal: 500 for a CSeq below the last one.
+        """
+        number = request.cseq.number
+        if self.remote_cseq is not None and number < self.remote_cseq:
+            raise Refusal(500, "CSeq Out Of Order")
+        self.remote_cseq = number
+
+    def retarget(self, message: Message) -> None:
+        """Take the Contact of a target refresh: an INVITE, or a 2xx to one (RFC 3261 section 12.2)."""
+        self.remote_target = _target(message) or self.remote_target
+
+    def request(self, method: str) -> Request:
+        """The next request within the dialog, with all of its headers but Via (RFC 3261 section 12.2.1.1)."""
+        self.local_cseq += 1
+        return self._request(method, self.local_cseq)
+
+    def ack(self, number: int) -> Request:
+        """The ACK for a 2xx.
+
+        :param number: CSeq number of the INVITE.
+        """
+        return self._request("ACK", number)
+
+    @property
+    def next_hop(self) -> str:
+        """The URI that our next request is sent to: the first route, or the remote target."""
+        return NameAddr.parse(self.route_set[0]).uri if self.route_set else self.remote_target
+
+    def _request(self, method: str, number: int) -> Request:
+        uri, routes = self.remote_target, self.route_set
+        if routes and not _is_loose(routes[0]):
+            # A strict router wants itself as Request-URI and the target as last Route (RFC 3261 section 12.2.1.1).
+            uri, routes = NameAddr.parse(routes[0]).uri, (*routes[1:], f"<{self.remote_target}>")
+        headers = Headers()
+        for route in routes:
+            headers.add("Route", route)
+        headers.add("Max-Forwards", "70")
+        headers.add("From", self.local)
+        headers.add("To", self.remote)
+        headers.add("Call-ID", self.call_id)
+        headers.add("CSeq", f"{number} {method}")
+        if method not in ("ACK", "BYE"):
+            headers.add("Contact", self.contact)
+        return Request(method, uri, headers)
+
+
+def _target(message: Message) -> str | None:
+    contacts = message.contacts
+    if contacts is STAR or not contacts:
+        return None
+    return contacts[0].uri
+
+
+def _is_loose(route: str) -> bool:
+    return Uri.parse(NameAddr.parse(route).uri).param("lr") is not None

@@ -1,0 +1,275 @@
+"""Fork: the branches of one call towards the callee, and what becomes of them (RFC 3261 section 16.7)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred, DeferredQueue
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.call.context import Context
+from webrtcproxy.call.dialog import Dialog
+from webrtcproxy.call.leg import HeaderList, Leg, Owner
+from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.trunk import Authentication
+from webrtcproxy.errors import FlowLost, TimedOut
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.transaction.client import ClientTransaction
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+ELSEWHERE = (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),)
+"""Why a losing branch is cancelled (RFC 3326)."""
+
+MAX_EARLY = 16
+"""Early dialogs of one branch that are told apart; a far side that forks wider shares the last one's label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place where the callee is tried.
+
+    :ivar flow: the way there.
+    :ivar uri: the Request-URI of the second leg.
+    :ivar aor: the address-of-record registered there, or None.
+    :ivar authentication: answers challenges with the trunk's credentials, or None.
+    """
+
+    flow: Flow
+    uri: str
+    aor: str | None = None
+    authentication: Authentication | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A provisional response, 101 to 199."""
+
+    branch: Branch
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The first 2xx; its ACK is on the way and `leg` is the callee."""
+
+    branch: Branch
+    response: Response
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No branch answered. `response` is the best of the finals; None when nothing was heard: then `status` says why."""
+
+    branch: Branch
+    status: int
+    reason: str
+    response: Response | None
+
+
+Event = Progress | Answered | Failed
+
+
+class Branch:
+    """One INVITE of ours, from the first send to its final response, challenges answered in between.
+
+    :param context: what calls work with.
+    :param legs: where the dialogs that it opens are indexed.
+    :param owner: the call.
+    :param target: where the INVITE goes.
+    :param report: told what happens.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        legs: Legs,
+        owner: Owner,
+        target: Target,
+        report: Callable[[Event], None],
+    ) -> None:
+        self.id = secrets.token_hex(8)
+        self.cancelled = False
+        self.ended = False
+        self._context = context
+        self._index = legs
+        self._owner = owner
+        self._target = target
+        self._report = report
+        self._labels: dict[str, str] = {}
+        self._legs: dict[str, Leg] = {}
+        self._transaction: ClientTransaction | None = None
+
+    def label(self, response: Response) -> str:
+        """The name towards rtpengine of the party that sent `response`: one for each To tag, since the far side may
+        have forked."""
+        tag = response.to.tag or ""
+        label = self._labels.get(tag)
+        if label is None:
+            label = self._labels[tag] = f"{self.id}-{min(len(self._labels), MAX_EARLY)}"
+        return label
+
+    def invite(self, invite: Request) -> None:
+        """Send the INVITE."""
+        if self.cancelled:
+            self.ended = True
+            return
+        self._transaction = self._context.transactions.request(
+            invite, self._target.flow, on_provisional=self._progress, on_answer=self._answered_again
+        )
+        self._transaction.final.addCallbacks(self._final, self._failed).addErrback(self._broken)
+
+    def cancel(self, headers: HeaderList = ()) -> None:
+        """Take the INVITE back, whatever its state; a 2xx that comes all the same is ACKed and ended with BYE."""
+        if self.cancelled or self.ended:
+            return
+        self.cancelled = True
+        if self._transaction is not None:
+            self._transaction.cancel(headers)
+
+    def _progress(self, response: Response) -> None:
+        if self.cancelled:
+            return
+        try:
+            self.label(response)
+        except BadMessage as error:
+            log.info("A provisional response is dropped: {why}", why=error.why, branch=self.id)
+            return
+        self._report(Progress(self, response))
+
+    def _final(self, response: Response) -> None:
+        assert self._transaction is not None
+        if response.status < 300:
+            self.ended = True
+            leg = self._open(response)
+            if self.cancelled:
+                leg.hang_up()
+                self._report(Failed(self, 487, "", None))
+            else:
+                self._report(Answered(self, response, leg))
+            return
+        authentication = self._target.authentication
+        if authentication is not None and not self.cancelled:
+            again = authentication.answer(self._transaction.request, response)
+            if again is not None:
+                self.invite(again)
+                return
+        self.ended = True
+        self._report(Failed(self, response.status, response.reason, response))
+
+    def _open(self, response: Response) -> Leg:
+        assert self._transaction is not None
+        invite = self._transaction.request
+        target = self._target
+        dialog = Dialog.of_answer(invite, response, invite.headers.get("Contact") or "")
+        leg = Leg(
+            self._context, dialog, target.flow, self.label(response), self._owner, target.authentication, target.aor
+        )
+        self._legs[dialog.remote_tag] = leg
+        self._index.add(leg)
+        leg.acknowledge(invite)
+        return leg
+
+    def _answered_again(self, response: Response) -> None:
+        """A repeat of the 2xx is ACKed again; one with a new To tag is a further fork: ACK, then BYE."""
+        assert self._transaction is not None
+        leg = self._legs.get(response.to.tag or "")
+        if leg is None:
+            leg = self._open(response)
+            leg.owner = None
+            leg.hang_up()
+        else:
+            leg.acknowledge(self._transaction.request)
+
+    def _failed(self, failure: Failure) -> None:
+        failure.trap(FlowLost, TimedOut)
+        self.ended = True
+        if failure.check(TimedOut):
+            status, reason = 408, ""
+        elif self._target.flow.browser:
+            status, reason = 480, ""
+        else:
+            status, reason = 502, "Trunk Unreachable"
+        self._report(Failed(self, status, reason, None))
+
+    def _broken(self, failure: Failure) -> None:
+        self.ended = True
+        if failure.check(BadMessage):
+            self._report(Failed(self, 502, f"Upstream Sent {failure.getErrorMessage()}", None))
+            return
+        log.failure("A branch broke", failure, branch=self.id)
+        self._report(Failed(self, 500, "", None))
+
+
+class Fork:
+    """All branches of a call; the first 2xx wins and cancels the others."""
+
+    def __init__(self) -> None:
+        self.branches: list[Branch] = []
+        self.settled = False
+        self.answered: Answered | None = None
+        self._complete = False
+        self._failures: list[Failed] = []
+        self._events: DeferredQueue[Event] = DeferredQueue()
+
+    def add(self, branch: Branch) -> None:
+        """Count `branch` in."""
+        self.branches.append(branch)
+
+    def complete(self) -> None:
+        """All branches have been added: from now on the last failure is the failure of all."""
+        self._complete = True
+        self._conclude()
+
+    def report(self, event: Event) -> None:
+        """What the branches call."""
+        if self.settled:
+            return
+        if isinstance(event, Progress):
+            self._events.put(event)
+        elif isinstance(event, Answered):
+            self.settled = True
+            self.answered = event
+            self.cancel(ELSEWHERE, but=event.branch)
+            self._events.put(event)
+        else:
+            self._failures.append(event)
+            if event.status >= 600:
+                self.cancel()
+            self._conclude()
+
+    def next(self) -> Deferred[Event]:
+        """Fires with the next event; in order, none is lost."""
+        return self._events.get()
+
+    def cancel(self, headers: HeaderList = (), *, but: Branch | None = None) -> None:
+        """Cancel every branch that has no final response, except `but`."""
+        for branch in self.branches:
+            if branch is not but:
+                branch.cancel(headers)
+
+    def _conclude(self) -> None:
+        if self._complete and not self.settled and len(self._failures) == len(self.branches):
+            self.settled = True
+            self._events.put(best(self._failures))
+
+
+# Within 4xx, what the caller can act upon comes first (RFC 3261 section 16.7 step 6); a browser that is gone or that
+# nobody answers says less than one that refuses.
+_PREFERRED = {401: 0, 407: 0, 415: 1, 420: 1, 484: 1, 408: 8, 480: 7, 487: 9}
+
+
+def best(failures: Iterable[Failed]) -> Failed:
+    """The final response to pass on (RFC 3261 section 16.7 step 6)."""
+
+    def rank(failed: Failed) -> tuple[int, int]:
+        family = failed.status // 100
+        return (0 if family == 6 else family, _PREFERRED.get(failed.status, 5))
+
+    return min(failures, key=rank)

@@ -1,0 +1,242 @@
+"""Leg: one side of a call. Its dialog, the flow that leads to the peer, and what ends it properly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from webrtcproxy.call.background import background
+from webrtcproxy.call.context import Context
+from webrtcproxy.call.dialog import Dialog
+from webrtcproxy.call.trunk import Authentication
+from webrtcproxy.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.media.profile import BROWSER, TRUNK, Profile
+from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transaction.timers import RFC3261, Timers
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+HeaderList = Iterable[tuple[str, str]]
+
+_CREDENTIALS = ("Authorization", "Proxy-Authorization")
+
+
+def profile_of(flow: Flow) -> Profile:
+    """The media profile of a leg: it follows from the transport, never from the direction of the call."""
+    return BROWSER if flow.browser else TRUNK
+
+
+class Answer:
+    """A 2xx to an INVITE, repeated until its ACK on every transport (RFC 3261 section 13.3.1.4).
+
+    :param clock: runs the timers.
+    :param transaction: the INVITE.
+    :param response: the 2xx.
+    :param unacknowledged: called when no ACK came within 64*T1.
+    """
+
+    __slots__ = ("_deadline", "_interval", "_timer", "_timers", "_unacknowledged", "acknowledged", "clock", "response", "transaction")
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        transaction: ServerTransaction,
+        response: Response,
+        unacknowledged: Callable[[], None],
+        timers: Timers = RFC3261,
+    ) -> None:
+        self.clock = clock
+        self.transaction = transaction
+        self.response = response
+        self.acknowledged = False
+        self._timers = timers
+        self._unacknowledged = unacknowledged
+        self._interval = timers.t1
+        self._deadline = clock.seconds() + 64 * timers.t1
+        transaction.respond(response)
+        self._timer: IDelayedCall | None = clock.callLater(self._interval, self._repeat)
+
+    def _repeat(self) -> None:
+        left = self._deadline - self.clock.seconds()
+        if left <= 0:
+            self._timer = None
+            self._unacknowledged()
+            return
+        self.transaction.respond(self.response)
+        self._interval = min(2 * self._interval, self._timers.t2)
+        self._timer = self.clock.callLater(min(self._interval, left), self._repeat)
+
+    def acknowledge(self) -> None:
+        """The ACK is here: no more repeats."""
+        self.acknowledged = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class Owner(Protocol):
+    """The call that a leg belongs to."""
+
+    def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
+        """A request arrived within the dialog of `leg`."""
+
+    def moved(self, leg: Leg, flow: Flow) -> None:
+        """The peer of `leg` was heard on another flow: it is reached there from now on."""
+
+
+class Leg:
+    """One established side of a call.
+
+    :param context: what calls work with.
+    :param dialog: the leg's dialog.
+    :param flow: where the peer was reached last. A browser is reached nowhere else; a trunk by its dialog's next hop.
+    :param label: the name of this party towards rtpengine.
+    :param owner: the call, or None for a dialog that only waits for its end.
+    :param authentication: answers challenges with the trunk's credentials, where the leg may use them.
+    :param aor: the peer's address-of-record, where it is a browser.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        dialog: Dialog,
+        flow: Flow,
+        label: str,
+        owner: Owner | None,
+        authentication: Authentication | None = None,
+        aor: str | None = None,
+    ) -> None:
+        self._context = context
+        self.dialog = dialog
+        self.flow = flow
+        self.label = label
+        self.owner = owner
+        self.aor = aor
+        self.profile = profile_of(flow)
+        self.browser = flow.browser
+        self.over = False
+        self._authentication = authentication
+        self._answer: Answer | None = None
+        self._ack: Request | None = None
+        self._farewell: HeaderList | None = None
+        self._finished: list[Callable[[Leg], None]] = []
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The dialog's identity: Call-ID, our tag, the peer's tag."""
+        return self.dialog.call_id, self.dialog.local_tag, self.dialog.remote_tag
+
+    def when_finished(self, call: Callable[[Leg], None]) -> None:
+        """Have `call` called with this leg once its dialog is gone for good."""
+        self._finished.append(call)
+
+    # As the answering side
+
+    def answer(self, transaction: ServerTransaction, response: Response, unacknowledged: Callable[[], None]) -> None:
+        """Answer the INVITE of `transaction` with a 2xx, and repeat it until the ACK.
+
+        :param unacknowledged: called when none came within 64*T1; hanging up is then the caller's part.
+        """
+        self._answer = Answer(self._context.clock, transaction, response, unacknowledged)
+
+    def acknowledged(self) -> None:
+        """The peer's ACK for our 2xx arrived."""
+        if self._answer is not None and not self._answer.acknowledged:
+            self._answer.acknowledge()
+            self._answer = None
+            if self._farewell is not None:
+                self._say_farewell(self._farewell)
+
+    # As the asking side
+
+    def acknowledge(self, invite: Request) -> None:
+        """Send the ACK for a 2xx to `invite`; again for each repeat of the 2xx (RFC 3261 section 13.2.2.4)."""
+        if self._ack is None:
+            self._ack = self.dialog.ack(invite.cseq.number)
+            for name in _CREDENTIALS:
+                for value in invite.headers.lines(name):
+                    self._ack.headers.add(name, value)
+        background(self._send_ack(self._ack), "The ACK", self.dialog.call_id)
+
+    async def _send_ack(self, ack: Request) -> None:
+        try:
+            self._context.transactions.send_ack(ack, await self._towards())
+        except (FlowLost, Refusal) as why:
+            log.info("The ACK has no way: {why}", why=why, call=self.dialog.call_id)
+
+    # Both
+
+    async def ask(self, method: str, headers: HeaderList = (), body: bytes = b"", content_type: str = "") -> Response:
+        """Send a request within the dialog.
+
+        :returns: the final response; challenges are answered where the leg may use its trunk's credentials.
+        :raises FlowLost: the peer can't be reached.
+        :raises TimedOut: it did not answer within 64*T1.
+        :raises Refusal: its host name can't be resolved.
+        """
+        request = self.dialog.request(method)
+        for name, value in headers:
+            request.headers.add(name, value)
+        if body:
+            request.body = body
+            request.headers.set("Content-Type", content_type)
+        while True:
+            response = await self._context.transactions.request(request, await self._towards()).final
+            again = None if self._authentication is None else self._authentication.answer(request, response)
+            if again is None:
+                return response
+            self.dialog.local_cseq = again.cseq.number
+            request = again
+
+    async def _towards(self) -> Flow:
+        if self.browser or (self.flow.reliable and not self.flow.closed):
+            return self.flow
+        return await self._context.upstream.toward(self.dialog.next_hop, self.flow)
+
+    def hang_up(self, headers: HeaderList = ()) -> None:
+        """End the dialog with a BYE; when our 2xx still waits for its ACK, behind that (RFC 3261 section 15)."""
+        if self.over:
+            return
+        self.over = True
+        if self._answer is not None:
+            self._farewell = headers
+            return
+        self._say_farewell(headers)
+
+    def unacknowledged(self) -> None:
+        """No ACK came within 64*T1: the BYE may go out all the same (RFC 3261 section 13.3.1.4)."""
+        self._answer = None
+        if self._farewell is not None:
+            self._say_farewell(self._farewell)
+
+    def hung_up(self) -> None:
+        """The peer ended the dialog, or says that it has none: nothing more is sent."""
+        if self._answer is not None:
+            self._answer.acknowledge()
+            self._answer = None
+        if not self.over or self._farewell is not None:
+            self.over = True
+            self._farewell = None
+            self._finish()
+
+    def _say_farewell(self, headers: HeaderList) -> None:
+        self._farewell = None
+        background(self._bye(headers), "The BYE", self.dialog.call_id)
+
+    async def _bye(self, headers: HeaderList) -> None:
+        try:
+            await self.ask("BYE", headers)
+        except (FlowLost, TimedOut, Refusal) as why:
+            log.info("The BYE was not answered: {why!r}", why=why, call=self.dialog.call_id)
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        waiting, self._finished = self._finished, []
+        for call in waiting:
+            call(self)

@@ -1,0 +1,47 @@
+"""Legs: the index of all dialogs, by their three-part identity (RFC 3261 section 12)."""
+
+from __future__ import annotations
+
+from webrtcproxy.call.leg import Leg
+from webrtcproxy.sip.message import Request
+
+
+class Legs:
+    """Finds the leg that a request belongs to. A leg leaves by itself when its dialog is over."""
+
+    def __init__(self) -> None:
+        self._legs: dict[tuple[str, str, str], Leg] = {}
+        self._at: dict[str, list[Leg]] = {}
+
+    def add(self, leg: Leg) -> None:
+        """Index `leg` until it is finished."""
+        self._legs[leg.key] = leg
+        if leg.browser:
+            self._at.setdefault(leg.dialog.remote_target, []).append(leg)
+        leg.when_finished(self._remove)
+
+    def find(self, request: Request) -> Leg | None:
+        """The leg whose dialog `request` names with Call-ID, To tag and From tag; a made-up tag finds nothing.
+
+        :raises BadMessage: one of these headers can't be read.
+        """
+        tag = request.to.tag
+        if not tag:
+            return None
+        return self._legs.get((request.call_id, tag, request.from_.tag or ""))
+
+    def at(self, contact: str, aor: str) -> list[Leg]:
+        """The legs of the browser that calls itself `contact` and is registered as `aor`."""
+        return [leg for leg in self._at.get(contact, ()) if leg.aor == aor]
+
+    def _remove(self, leg: Leg) -> None:
+        if self._legs.get(leg.key) is leg:
+            del self._legs[leg.key]
+        there = self._at.get(leg.dialog.remote_target, [])
+        if leg in there:
+            there.remove(leg)
+            if not there:
+                del self._at[leg.dialog.remote_target]
+
+    def __len__(self) -> int:
+        return len(self._legs)

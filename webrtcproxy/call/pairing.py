@@ -1,0 +1,75 @@
+"""Pairings: which Call-ID, From tag and CSeq the second leg goes on with when a browser sends a request again.
+
+A challenge that the proxy can't answer crosses to the browser, which sends its request anew with credentials. Upstream
+must see one request sequence in this: the same Call-ID and From tag, CSeq counting on (RFC 3261 section 22.2). The same
+holds for the refreshes of a registration (section 10.2.4).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from twisted.internet.interfaces import IReactorTime
+
+LIMIT = 20_000
+"""Pairings remembered at once; the oldest makes room."""
+
+
+@dataclass(slots=True)
+class Pair:
+    """One request sequence of the second leg.
+
+    :ivar call_id: its Call-ID, random.
+    :ivar from_tag: its From tag, random.
+    :ivar cseq: the number used last.
+    :ivar expires_at: when it may be forgotten, seconds of the clock.
+    """
+
+    call_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    from_tag: str = field(default_factory=lambda: secrets.token_hex(8))
+    cseq: int = 0
+    expires_at: float = 0.0
+
+    def next_cseq(self) -> int:
+        """Count on, and return the number for the next request."""
+        self.cseq += 1
+        return self.cseq
+
+
+class Pairings:
+    """The pairs that are alive, bounded in number and in time.
+
+    :param clock: tells the time, in seconds.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._pairs: OrderedDict[tuple[str, ...], Pair] = OrderedDict()
+
+    def take(self, key: tuple[str, ...]) -> Pair:
+        """The pair kept for `key`, or a new one that nobody remembers yet.
+
+        :param key: what identifies the browser's request sequence: method, Call-ID and From tag.
+        """
+        pair = self._pairs.get(key)
+        if pair is None or pair.expires_at <= self._clock.seconds():
+            return Pair()
+        return pair
+
+    def keep(self, key: tuple[str, ...], pair: Pair, seconds: float) -> None:
+        """Remember `pair` under `key` for `seconds` from now."""
+        now = self._clock.seconds()
+        pair.expires_at = now + seconds
+        self._pairs[key] = pair
+        self._pairs.move_to_end(key)
+        while self._pairs and (len(self._pairs) > LIMIT or next(iter(self._pairs.values())).expires_at <= now):
+            self._pairs.popitem(last=False)
+
+    def forget(self, key: tuple[str, ...]) -> None:
+        """Drop the pair of `key`, if there is one."""
+        self._pairs.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._pairs)

@@ -1,0 +1,127 @@
+"""What the configuration allows: where a browser's request goes, and which headers cross from one leg to the other.
+
+Pure functions of the configuration: no memory, no I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webrtcproxy.config import Config, Trunk
+from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.message import Headers, Request
+
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "REGISTER")
+"""The methods that the proxy carries, for Allow."""
+
+ALLOW = ("Allow", ", ".join(METHODS))
+
+KNOWN_METHODS = frozenset((*METHODS, "UPDATE", "PRACK", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH"))
+"""Methods that exist: refused with 405 where they are not carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
+
+# Headers that belong to one leg: to its transaction, its dialog, its transport, or its negotiation of extensions.
+_OF_THE_LEG = frozenset({
+    "Via", "Route", "Record-Route", "Path", "Service-Route", "Contact", "Call-ID", "CSeq", "From", "To", "Max-Forwards",
+    "Content-Length", "Content-Type", "Content-Encoding", "Allow", "Supported", "Unsupported", "Require", "Proxy-Require",
+    "RSeq", "RAck", "Session-Expires", "Min-SE", "Replaces", "Join", "Target-Dialog", "Timestamp", "Flow-Timer",
+    "Authentication-Info", "Proxy-Authentication-Info", "Security-Client", "Security-Server", "Security-Verify",
+})  # fmt: skip
+_IDENTITY = frozenset({"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Diversion"})
+_CREDENTIALS = frozenset({"Authorization", "Proxy-Authorization"})
+
+TO_TRUNK = _OF_THE_LEG | _IDENTITY
+"""What stays behind when a message of a browser goes to a trunk."""
+TO_BROWSER = _OF_THE_LEG | _CREDENTIALS
+"""What stays behind when a message of a trunk goes to a browser."""
+
+
+def relay_headers(source: Headers, target: Headers, *, to_browser: bool) -> None:
+    """Append to `target` every header of `source` that crosses the proxy, order and spelling kept.
+
+    The policy is a deny-list: what is not known to belong to a leg crosses.
+
+    :param to_browser: whether the other leg is a browser's; identity headers cross only then, credentials only
+        when it is not.
+    """
+    denied = TO_BROWSER if to_browser else TO_TRUNK
+    for name, value in source:
+        if name not in denied:
+            target.add(name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request of a browser goes.
+
+    :ivar trunk: the trunk whose section says so, or None where `[access] destinations` names the host.
+    :ivar host: a name or an IP address (IPv6 without brackets).
+    :ivar port: None for the default of the transport.
+    :ivar transport: ``udp`` or ``tcp``.
+    """
+
+    trunk: Trunk | None
+    host: str
+    port: int | None
+    transport: str = "udp"
+
+
+class Policy:
+    """Answers what a request may do, by the configuration alone.
+
+    :param config: the whole configuration.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._trunks = config.trunks
+        self._destinations = config.access.destinations
+        self.credentials_for_anyone = config.access.trunk_credentials == "anyone"
+
+    def route(self, request: Request) -> Route:
+        """The route of a browser's request, by the host and port of its Request-URI and nothing else.
+
+        Route, Via, maddr and the ``transport`` parameter are not looked at: a browser does not choose where the
+        proxy's packets go.
+
+        :raises Refusal: 403 for a host that browsers may not call, 404 for a ``tel:`` number without any trunk,
+            416 for ``sips:``, since no trunk is reached over TLS.
+        """
+        target = request.target
+        if target.scheme == "tel":
+            if not self._trunks:
+                raise Refusal(404, "No Trunk For Telephone Numbers")
+            return self._trunk_route(self._trunk_of_caller(request))
+        if target.scheme != "sip":
+            raise Refusal(416, "Only sip And tel URIs")
+        host, port = target.hostport
+        for trunk in self._trunks:
+            if trunk.serves((host, port)) and self._destinations.allows(host, port, self._trunks):
+                return self._trunk_route(trunk)
+        if not self._destinations.allows(host, port, self._trunks):
+            raise Refusal(403, "Destination Not Allowed")
+        return Route(None, host, port)
+
+    def request_uri(self, request: Request, route: Route) -> str:
+        """The Request-URI that upstream sees: what the browser wrote, so that its digest stays valid.
+
+        A ``tel:`` number becomes a user at the trunk's host (RFC 3261 section 19.1.6).
+        """
+        target = request.target
+        if target.scheme != "tel" or route.trunk is None:
+            return request.uri
+        trunk = route.trunk
+        host = f"[{trunk.host}]" if ":" in trunk.host else trunk.host
+        parameters = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in target.params)
+        port = "" if trunk.port is None else f":{trunk.port}"
+        return f"sip:{target.user}{parameters}@{host}{port};user=phone"
+
+    def _trunk_of_caller(self, request: Request) -> Trunk:
+        caller = request.from_.address
+        for trunk in self._trunks:
+            if caller.host and trunk.serves(caller.hostport):
+                return trunk
+        return self._trunks[0]
+
+    @staticmethod
+    def _trunk_route(trunk: Trunk) -> Route:
+        host, port = (trunk.host, trunk.port) if trunk.proxy is None else trunk.proxy
+        return Route(trunk, host, port, trunk.transport)

@@ -1,0 +1,147 @@
+"""Trunks at work: the way to them, who may call in from them, and their digest challenges."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.call.policy import Route
+from webrtcproxy.config import Trunk
+from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.digest import Chosen, authorize, choose
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.uri import Uri
+from webrtcproxy.transport.flow import Address, Flow, Outbound
+
+log = Logger()
+
+
+class Resolver(Protocol):
+    """Turns host names into addresses (:class:`webrtcproxy.transport.resolve.Resolver`)."""
+
+    def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
+        """Fires with at least one address, or fails with a Refusal."""
+
+
+class Upstream:
+    """Makes the flow for a request that leaves on the SIP side.
+
+    :param resolver: for names.
+    :param outbound: the SIP sockets.
+    """
+
+    def __init__(self, resolver: Resolver, outbound: Outbound) -> None:
+        self._resolver = resolver
+        self._outbound = outbound
+
+    async def flow(self, route: Route) -> Flow:
+        """The flow along `route`.
+
+        :raises Refusal: the name can't be resolved.
+        :raises FlowLost: no socket of ours can send there.
+        """
+        return await self._flow(route.host, route.port, route.transport)
+
+    async def toward(self, uri: str, last: Flow) -> Flow:
+        """The flow to the next hop of a dialog on the SIP side. ``maddr`` is not followed.
+
+        :param uri: the route or remote target.
+        :param last: the flow that the dialog began on; the transport stays that one.
+        :raises Refusal: the URI can't be read or its name can't be resolved.
+        :raises FlowLost: no socket of ours can send there.
+        """
+        try:
+            target = Uri.parse(uri)
+        except BadMessage as error:
+            raise Refusal(502, "Bad Contact") from error
+        host, port = target.hostport
+        return await self._flow(host, port, last.via_transport.lower())
+
+    async def _flow(self, host: str, port: int | None, transport: str) -> Flow:
+        addresses = await self._resolver.resolve(host, port)
+        return self._outbound.flow_to(transport, addresses[0])
+
+
+class Sources:
+    """Which addresses belong to which trunk: its `sources`, or what its host and proxy resolve to.
+
+    :param trunks: the configured trunks.
+    :param resolver: for their names.
+    """
+
+    REMEMBERED = 4096
+    """Addresses whose trunks are remembered; past that the memory starts anew."""
+
+    def __init__(self, trunks: Sequence[Trunk], resolver: Resolver) -> None:
+        self._trunks = trunks
+        self._resolver = resolver
+        self._resolved: dict[str, frozenset[str]] = {}
+        self._known: dict[str, tuple[Trunk, ...]] = {}
+
+    def trunks_of(self, host: str) -> tuple[Trunk, ...]:
+        """The trunks that may call in from the address `host`; one dictionary look-up when it is known."""
+        trunks = self._known.get(host)
+        if trunks is None:
+            if len(self._known) >= self.REMEMBERED:
+                self._known.clear()
+            trunks = self._known[host] = tuple(trunk for trunk in self._trunks if self._belongs(host, trunk))
+        return trunks
+
+    def refresh(self) -> Deferred[None]:
+        """Resolve the names of the trunks that have no `sources`. To be called at start and every minute.
+
+        :returns: a Deferred that fires with None; a name that can't be resolved keeps the addresses that it had.
+        """
+        wanted = [self._resolve(trunk) for trunk in self._trunks if trunk.sources is None]
+        return gatherResults(wanted).addCallback(lambda _: self._known.clear())
+
+    def _belongs(self, host: str, trunk: Trunk) -> bool:
+        if trunk.sources is None:
+            return host in self._resolved.get(trunk.name, ())
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return False
+        return any(address in network for network in trunk.sources)
+
+    def _resolve(self, trunk: Trunk) -> Deferred[None]:
+        names = {trunk.host} if trunk.proxy is None else {trunk.host, trunk.proxy.host}
+        looked_up = gatherResults([self._addresses(name, trunk) for name in sorted(names)])
+        return looked_up.addCallback(self._learn, trunk)
+
+    def _addresses(self, name: str, trunk: Trunk) -> Deferred[frozenset[str]]:
+        def unresolved(failure: Failure) -> frozenset[str]:
+            log.warn("Trunk {trunk}: {why}; its calls in are known by `sources` only", trunk=trunk.name, why=failure.value)
+            return frozenset()
+
+        found = self._resolver.resolve(name, None)
+        return found.addCallback(lambda addresses: frozenset(address.host for address in addresses)).addErrback(unresolved)
+
+    def _learn(self, found: list[frozenset[str]], trunk: Trunk) -> None:
+        addresses = frozenset().union(*found)
+        if addresses:
+            self._resolved[trunk.name] = addresses
+
+
+class Authentication:
+    """The trunk's credentials at work in one request sequence (RFC 3261 section 22, RFC 7616).
+
+    :param trunk: the trunk that the requests go to, or None: then every challenge is the browser's.
+    :param allowed: whether the browser may use the trunk's credentials.
+    """
+
+    TRIES = 4
+    """Requests of one sequence at most: two challenges (401 and 407) and a stale nonce for each."""
+
+    def __init__(self, trunk: Trunk | None, allowed: bool) -> None:
+        self._trunk = trunk if allowed and trunk is not None and trunk.username and trunk.password else None
+        self._tried: dict[tuple[str, str], set[str]] = {}
+        self._requests = 0
+        self.used = False

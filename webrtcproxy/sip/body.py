@@ -1,0 +1,58 @@
+"""Bodies: the session description in a message, alone or as a part of a multipart one (RFC 2046 section 5.1, RFC 5621)."""
+
+from __future__ import annotations
+
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Message, Request
+
+MAX_PARTS = 16
+
+
+def sdp_of(message: Message) -> bytes:
+    """The SDP that `message` carries; empty where it has no body.
+
+    :raises BadMessage: 415 where the body is neither SDP nor has a part that is, or is encoded.
+    """
+    if not message.body:
+        return b""
+    kind = message.content_type
+    encoding = message.headers.get("Content-Encoding")
+    if encoding and encoding.strip().lower() != "identity":
+        raise _unsupported(message, "Content-Encoding")
+    if kind == "application/sdp":
+        return message.body
+    if kind.startswith("multipart/"):
+        for part in _parts(message):
+            head, _, body = part.partition(b"\r\n\r\n")
+            if _is_sdp(head):
+                return body
+    raise _unsupported(message, "Content-Type")
+
+
+def _parts(message: Message) -> list[bytes]:
+    """The parts between the boundaries, in order."""
+    boundary = _boundary(message.headers.get("Content-Type") or "")
+    if not boundary:
+        raise BadMessage("Bad Content-Type", 400, message if isinstance(message, Request) else None)
+    pieces = (b"\r\n" + message.body).split(b"\r\n--" + boundary.encode("utf-8", "surrogateescape"), MAX_PARTS)
+    return [piece.partition(b"\r\n")[2] for piece in pieces[1:] if not piece.startswith(b"--")]
+
+
+def _boundary(content_type: str) -> str:
+    for parameter in content_type.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "boundary":
+            return value.strip().strip('"')
+    return ""
+
+
+def _is_sdp(head: bytes) -> bool:
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() in (b"content-type", b"c"):
+            return value.split(b";")[0].strip().lower() == b"application/sdp"
+    return False
+
+
+def _unsupported(message: Message, header: str) -> BadMessage:
+    return BadMessage(f"Unsupported {header}", 415, message if isinstance(message, Request) else None)
