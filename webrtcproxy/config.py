@@ -30,6 +30,9 @@ __all__ = ["SPAWN", "Config", "ConfigError", "Destinations", "HostPort", "load"]
 SPAWN: Final = "spawn"
 """`Rtpengine.nodes` where the proxy runs a local rtpengine by itself."""
 
+PAGE: Final = Path(__file__).with_name("phone") / "dist"
+"""The phone page of the package, where it is built."""
+
 NG_PORT: Final = 22222
 """The port of a node that names none."""
 
@@ -39,7 +42,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "rtpengine": ("nodes", "timeout", "interface", "binary"),
     "registrations": ("multiple",),
     "calls": ("ring", "grace", "limit"),
-    "trunk": ("host", "proxy", "transport", "username", "password", "realm", "sources", "identity"),
+    "trunk": ("host", "proxy", "transport", "username", "password", "realm", "sources"),
     "access": ("destinations", "trunk-credentials"),
     "web": ("listen",),
     "logging": ("level",),
@@ -59,7 +62,7 @@ class Wss:
     :param listen: Twisted server endpoint strings, the paths in them absolute.
     :param origins: whose pages may connect, in lower case; None: the same host only.
     :param path: the path of the WebSocket.
-    :param page: what the port serves besides: True the phone page of the package, False nothing, or a folder of files.
+    :param page: the folder of files that the port serves besides, or None.
     :param max_message: the longest SIP message, in bytes.
     :param ping: seconds between two pings, 0 for none.
     :param ping_timeout: seconds until a ping without a pong ends the connection.
@@ -69,7 +72,7 @@ class Wss:
     listen: tuple[str, ...]
     origins: tuple[str, ...] | None = None
     path: str = "/"
-    page: bool | Path = False
+    page: Path | None = None
     max_message: int = 65536
     ping: float = 30.0
     ping_timeout: float = 10.0
@@ -138,7 +141,6 @@ class Trunk:
     :param username: with `password`, what the proxy answers its digest challenges with.
     :param realm: the only realm whose challenges the proxy answers; None: any of this trunk's.
     :param sources: whence it may call in; None: from the addresses that `host` (or `proxy`) resolves to.
-    :param identity: identity headers of browsers (P-Asserted-Identity and the like) reach it.
     """
 
     name: str
@@ -150,7 +152,6 @@ class Trunk:
     password: str | None = None
     realm: str | None = None
     sources: tuple[Network, ...] | None = None
-    identity: bool = False
 
     def serves(self, hostport: tuple[str, int | None]) -> bool:
         """True where `hostport` of a Request-URI is this trunk's; no port is port 5060."""
@@ -282,14 +283,25 @@ def _path(text: str) -> str:
     return text
 
 
-def _page(section: Section, folder: Path) -> bool | Path:
+def _page(section: Section, folder: Path) -> Path | None:
     value = section.text("page", "write yes, no or a folder")
-    if value is None or ini.is_flag(value):
-        return section.flag("page", False)
-    page = folder / value
-    if not (page / "index.html").is_file():
-        raise section.error("page", f"there is no {page / 'index.html'}", "write yes, no or a folder with that file")
+    if value is None:
+        return PAGE if _has_index(PAGE) else None
+    if not ini.is_flag(value):
+        remedy = "write yes, no or a folder with an index.html"
+        page = folder / value
+    elif section.flag("page", True):
+        remedy = "run 'sh etc/setup.sh page' in the source folder and install again, or write no"
+        page = PAGE
+    else:
+        return None
+    if not _has_index(page):
+        raise section.error("page", f"there is no {page / 'index.html'}", remedy)
     return page
+
+
+def _has_index(folder: Path) -> bool:
+    return (folder / "index.html").is_file()
 
 
 def _sip(section: Section) -> Sip:
@@ -359,7 +371,6 @@ def _trunk(section: Section) -> Trunk:
         password=password,
         realm=section.text("realm", "write the realm of the provider's challenges"),
         sources=section.each("sources", "write networks such as 198.51.100.0/24", network) or None,
-        identity=section.flag("identity", False),
     )
 
 
