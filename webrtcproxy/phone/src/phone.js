@@ -1,0 +1,125 @@
+// The phone without its face: one account, at most one call. JsSIP speaks SIP; this keeps the state that the page shows.
+
+import JsSIP from "jssip";
+import { Call } from "./call.js";
+import { failureInWords } from "./causes.js";
+
+const validName = /^[A-Za-z0-9._+-]+$/;
+
+export class Phone {
+  #agent = null;
+  #changed;
+
+  /** @param {(phone: Phone) => void} changed called after every change of what can be seen */
+  constructor(changed) {
+    this.#changed = changed;
+    this.account = { name: "", domain: "" };
+    this.registration = "offline"; // offline, connecting, registering, registered, lost or failed
+    this.registrationFailure = null;
+    this.call = null;
+    this.outcome = null; // of the last call: {failed, text, code}
+  }
+
+  /**
+   * Connects and registers; an earlier account is given up first.
+   *
+   * @param {{name: string, password: string, domain: string}} account
+   * @param {string} socketUrl of the WebSocket
+   */
+  register(account, socketUrl) {
+    this.unregister();
+    this.account = { name: account.name, domain: account.domain };
+    if (!validName.test(account.name)) {
+      this.#registrationIs("failed", { text: "A name has letters, digits and . _ + - only.", code: "" });
+      return;
+    }
+    let agent;
+    try {
+      agent = new JsSIP.UA({
+        sockets: [new JsSIP.WebSocketInterface(socketUrl)],
+        uri: `sip:${account.name}@${account.domain}`,
+        password: account.password,
+        connection_recovery_min_interval: 1,
+        connection_recovery_max_interval: 15,
+      });
+    } catch {
+      this.#registrationIs("failed", { text: "This is no valid name and domain.", code: "" });
+      return;
+    }
+    this.#agent = agent;
+    this.#listen(agent, socketUrl);
+    this.#registrationIs("connecting");
+    agent.start();
+  }
+
+  /** Ends the call, takes the registration back and closes the socket. */
+  unregister() {
+    const agent = this.#agent;
+    this.#agent = null;
+    this.call?.hangUp();
+    agent?.stop();
+    this.#registrationIs("offline");
+  }
+
+  /** Calls `target`: a name or number of the own domain, user@host, or a sip: or tel: address. */
+  dial(target) {
+    if (this.call || !this.#agent) return;
+    this.outcome = null;
+    try {
+      const uri = this.#addressOf(target);
+      if (!uri) throw new URIError("");
+      this.#agent.call(uri, { mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } });
+    } catch (error) {
+      const wrongAddress = error instanceof URIError;
+      const text = wrongAddress ? "This is no name, number or SIP address." : "The call could not be started.";
+      this.#callOver({ failed: true, text, code: wrongAddress ? "" : error.message });
+    }
+  }
+
+  #addressOf(target) {
+    const text = target.trim();
+    if (/^tel:/i.test(text)) return this.#agent.normalizeTarget(text.slice(4));
+    if (/^sips?:|@/i.test(text)) return this.#agent.normalizeTarget(text);
+    return this.#agent.normalizeTarget(`${encodeURIComponent(text)}@${this.account.domain}`);
+  }
+
+  #listen(agent, socketUrl) {
+    const on = (event, handler) => agent.on(event, (data) => this.#agent === agent && handler(data ?? {}));
+    on("connected", () => this.#registrationIs("registering"));
+    on("registered", () => this.#registrationIs("registered"));
+    on("disconnected", () => {
+      const text = `The server at ${socketUrl} cannot be reached; trying again.`;
+      this.#registrationIs("lost", { text, code: "" });
+    });
+    on("registrationFailed", (event) => this.#registrationIs("failed", failureInWords(event)));
+    on("unregistered", ({ response, cause }) => {
+      if (response && cause) this.#registrationIs("failed", failureInWords({ response, cause }));
+    });
+    on("newRTCSession", ({ session }) => this.#take(session));
+  }
+
+  #take(session) {
+    if (this.call) {
+      session.terminate({ status_code: 486 });
+      return;
+    }
+    this.outcome = null;
+    this.call = new Call(session, {
+      changed: () => this.#changed(this),
+      over: (outcome) => this.#callOver(outcome),
+    });
+    this.#changed(this);
+  }
+
+  #callOver(outcome) {
+    this.call = null;
+    this.outcome = outcome;
+    this.#changed(this);
+  }
+
+  #registrationIs(state, failure = null) {
+    this.registration = state;
+    this.registrationFailure = failure;
+    this.#changed(this);
+  }
+}
