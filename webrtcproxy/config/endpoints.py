@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.internet.endpoints import serverFromString
 
-from webrtcproxy.addresses import ip, port_number
+from webrtcproxy.config.addresses import ip, port_number
 
 _FILE_KEYS = frozenset({"privateKey", "certKey", "extraCertChain", "dhParameters"})
 _PATH_FIRST = frozenset({"unix", "tls"})

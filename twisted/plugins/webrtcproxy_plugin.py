@@ -1,0 +1,10 @@
+"""What makes ``twistd webrtcproxy`` known."""
+
+from twisted.application.service import ServiceMaker
+
+webrtcproxy = ServiceMaker(
+    "webrtcproxy",
+    "webrtcproxy.service",
+    "Let browsers call through a SIP trunk or PBX: SIP over WebSocket to SIP over UDP.",
+    "webrtcproxy",
+)

@@ -1,0 +1,39 @@
+"""The configuration: ``load`` turns an INI file into a `Config`, or raises a `ConfigError` that says what to mend."""
+
+from webrtcproxy.config.addresses import Destinations, HostPort, Network
+from webrtcproxy.config.ini import ConfigError
+from webrtcproxy.config.reader import load
+from webrtcproxy.config.values import (
+    SPAWN,
+    Access,
+    Calls,
+    Config,
+    Demo,
+    Logging,
+    Registrations,
+    Rtpengine,
+    Sip,
+    Trunk,
+    Web,
+    Wss,
+)
+
+__all__ = [
+    "SPAWN",
+    "Access",
+    "Calls",
+    "Config",
+    "ConfigError",
+    "Demo",
+    "Destinations",
+    "HostPort",
+    "Logging",
+    "Network",
+    "Registrations",
+    "Rtpengine",
+    "Sip",
+    "Trunk",
+    "Web",
+    "Wss",
+    "load",
+]

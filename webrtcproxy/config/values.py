@@ -1,0 +1,181 @@
+"""What can be configured, as values; :mod:`webrtcproxy.config.reader` fills them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from webrtcproxy.config.addresses import Destinations, HostPort, Network, plain_host, same_place
+
+SPAWN: Final = "spawn"
+"""`Rtpengine.nodes` where the proxy runs a local rtpengine by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wss:
+    """Where browsers connect.
+
+    :param listen: Twisted server endpoint strings, the paths in them absolute.
+    :param origins: whose pages may connect, in lower case; None: the same host only.
+    :param path: the path of the WebSocket.
+    :param page: the folder of files that the port serves besides, or None.
+    :param max_message: the longest SIP message, in bytes.
+    :param ping: seconds between two pings, 0 for none.
+    :param ping_timeout: seconds until a ping without a pong ends the connection.
+    :param connections_per_address: open connections that one IP address may have.
+    """
+
+    listen: tuple[str, ...]
+    origins: tuple[str, ...] | None = None
+    path: str = "/"
+    page: Path | None = None
+    max_message: int = 65536
+    ping: float = 30.0
+    ping_timeout: float = 10.0
+    connections_per_address: int = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Sip:
+    """The side of the trunks.
+
+    :param listen: ``udp:`` and ``tcp:`` with a port and perhaps ``interface=``.
+    :param advertise: the host for Via and Contact where it is not the socket's own address.
+    """
+
+    listen: tuple[str, ...]
+    advertise: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rtpengine:
+    """The media servers.
+
+    :param nodes: their ng addresses, each with a port, or `SPAWN`.
+    :param timeout: seconds for one command over all nodes.
+    :param interface: of a spawned rtpengine: the address for media, as its ``--interface`` has it.
+    :param binary: of a spawned rtpengine: the program, by path or name.
+    """
+
+    nodes: tuple[HostPort, ...] | Literal["spawn"]
+    timeout: float = 2.0
+    interface: str = "127.0.0.1"
+    binary: str = "rtpengine"
+
+
+@dataclass(frozen=True, slots=True)
+class Registrations:
+    """Bindings of browsers.
+
+    :param multiple: keep every binding of a user and fork to them; else the newest wins.
+    """
+
+    multiple: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Limits of calls.
+
+    :param ring: seconds that a call may ring.
+    :param grace: seconds that a call waits for a browser whose connection is lost.
+    :param limit: calls at once.
+    """
+
+    ring: float = 180.0
+    grace: float = 5.0
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A SIP provider, PBX or registrar.
+
+    :param name: for logs.
+    :param host: with `port`, the host of the Request-URIs that it serves; lower case.
+    :param proxy: where to send instead of to `host`.
+    :param username: with `password`, what the proxy answers its digest challenges with.
+    :param realm: the only realm whose challenges the proxy answers; None: any of this trunk's.
+    :param sources: whence it may call in; None: from the addresses that `host` (or `proxy`) resolves to.
+    """
+
+    name: str
+    host: str
+    port: int | None = None
+    proxy: HostPort | None = None
+    transport: Literal["udp", "tcp"] = "udp"
+    username: str | None = None
+    password: str | None = None
+    realm: str | None = None
+    sources: tuple[Network, ...] | None = None
+
+    def serves(self, hostport: tuple[str, int | None]) -> bool:
+        """True where `hostport` of a Request-URI is this trunk's; no port is port 5060."""
+        host, port = hostport
+        return same_place((plain_host(host), port), (self.host, self.port))
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may do what.
+
+    :param destinations: where browsers may call and register.
+    :param trunk_credentials: who may use a trunk's username: who is ``registered``, or ``anyone``.
+    """
+
+    destinations: Destinations
+    trunk_credentials: Literal["registered", "anyone"] = "registered"
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """Beside the calls.
+
+    :param listen: server endpoint strings for health and metrics; empty for none.
+    """
+
+    listen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """The log.
+
+    :param level: the lowest level that is logged, by the name it has in `twisted.logger`.
+    """
+
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A small registrar and echo endpoint within this process.
+
+    :param listen: ``udp:PORT:interface=ADDRESS``.
+    :param password: with it, any name may register.
+    """
+
+    listen: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file.
+
+    :param path: the file itself, absolute.
+    :param demo: None where no demo is wanted.
+    """
+
+    path: Path
+    wss: Wss
+    sip: Sip
+    rtpengine: Rtpengine
+    registrations: Registrations
+    calls: Calls
+    trunks: tuple[Trunk, ...]
+    access: Access
+    web: Web
+    logging: Logging
+    demo: Demo | None
