@@ -1,4 +1,4 @@
-"""The words of SIP's grammar (RFC 3261 section 25): tokens, quoted strings, lists, parameters. All of it in linear time."""
+"""The words of SIP's grammar (RFC 3261 section 25): tokens, quoted strings, lists, parameters; all in linear time."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _escape = re.compile(r"\\(.)", re.DOTALL)
 _unwritable = re.compile(r"[\r\n\0]")
 _needs_escape = re.compile(r'["\\]')
 _blank = re.compile(r"[\s\0]")
+_quote_or_semicolon = re.compile('[;"]')
 _stops = {",": re.compile('[,"<]'), ";": re.compile('[;"<]')}
 
 
@@ -118,17 +119,15 @@ def items(text: str) -> list[str]:
 
 
 def parse_params(text: str) -> Params:
-    """Read ``;name=value;flag``, with or without the first semicolon. One empty parameter at the end is forgiven.
+    """Read ``name=value;flag``, what stands behind the first semicolon. One semicolon at the end is forgiven.
 
     :raises BadMessage: an empty or broken parameter, an open quote.
     """
     text = text.strip()
-    if text[:1] == ";":
-        text = text[1:]
-    if text[-1:] == ";":
-        text = text[:-1]
     if not text:
         return ()
+    if text[-1] == ";":
+        text = text[:-1]
     params: list[tuple[str, str | None]] = []
     for part in text.split(";") if '"' not in text else split_params(text):
         name, equals, value = part.partition("=")
@@ -165,9 +164,6 @@ def split_params(text: str) -> list[str]:
             at = quote_end(text, found.start())
     parts.append(text[begin:])
     return parts
-
-
-_quote_or_semicolon = re.compile('[;"]')
 
 
 def format_params(params: Params) -> str:

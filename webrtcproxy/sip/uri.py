@@ -49,15 +49,14 @@ class Uri:
         return _parse(text)
 
     def __str__(self) -> str:
-        params = format_params(self.params)
-        headers = f"?{self.headers}" if self.headers else ""
+        tail = format_params(self.params) + (f"?{self.headers}" if self.headers else "")
         if not self.host:
-            return f"{self.scheme}:{self.user}{params}{headers}"
-        user = (
-            "" if self.user is None else self.user + "@" if self.password is None else f"{self.user}:{self.password}@"
-        )
+            return f"{self.scheme}:{self.user}{tail}"
         port = "" if self.port is None else f":{self.port}"
-        return f"{self.scheme}:{user}{self.host}{port}{params}{headers}"
+        if self.user is None:
+            return f"{self.scheme}:{self.host}{port}{tail}"
+        password = "" if self.password is None else f":{self.password}"
+        return f"{self.scheme}:{self.user}{password}@{self.host}{port}{tail}"
 
     def param(self, name: str) -> str | None:
         """The value of a parameter, ``""`` where it has none, None where the parameter is absent."""

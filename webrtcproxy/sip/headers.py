@@ -1,0 +1,352 @@
+"""The header values that decide something: how each is read and written. Frozen values, parameters as written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
+from typing import Final
+
+from webrtcproxy.sip.grammar import (
+    BadMessage,
+    Params,
+    find_param,
+    format_params,
+    is_token,
+    items,
+    number,
+    parse_host,
+    parse_params,
+    quote,
+    quote_end,
+    set_param,
+    unquote,
+)
+from webrtcproxy.sip.uri import MAX_URI, Uri
+
+MAX_CSEQ = 2**31 - 1
+MAX_SECONDS = 2**32 - 1
+
+
+class Star(Enum):
+    """The Contact of a REGISTER that removes every binding (RFC 3261 section 10.2.2)."""
+
+    STAR = "*"
+
+
+STAR: Final = Star.STAR
+
+_is_addr_spec = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*\s*:").match
+_unfit = re.compile(r'[\x00-\x20\x7f<>"]').search
+
+
+@dataclass(frozen=True, slots=True)
+class NameAddr:
+    """A From, To, Contact, Route, Refer-To, P-Asserted-Identity: an address with a name and parameters.
+
+    :ivar display: the name without quotes and escapes, ``""`` where there is none.
+    :ivar uri: the URI as written.
+    :ivar params: the header's parameters, not the URI's.
+    """
+
+    display: str
+    uri: str
+    params: Params = ()
+
+    @staticmethod
+    def parse(text: str) -> NameAddr:
+        """Read a name-addr or an addr-spec with parameters (RFC 3261 section 20.10).
+
+        :raises BadMessage: 400 where it is neither, 513 where the URI is too long.
+        """
+        return _parse_name_addr(text)
+
+    def __str__(self) -> str:
+        display = f"{quote(self.display)} " if self.display else ""
+        return f"{display}<{self.uri}>{format_params(self.params)}"
+
+    def param(self, name: str) -> str | None:
+        """What a parameter says, unquoted; ``""`` where it has no value, None where it is absent."""
+        value = find_param(self.params, name)
+        return unquote(value) if value else value
+
+    @property
+    def tag(self) -> str | None:
+        """The dialog tag; None where there is none or it is empty."""
+        return find_param(self.params, "tag") or None
+
+    def with_tag(self, tag: str) -> NameAddr:
+        """The same with this tag in place of any other."""
+        return self.with_param("tag", tag)
+
+    def with_param(self, name: str, value: str | None) -> NameAddr:
+        """The same with one parameter set; `value` as it is to be written, None for a flag."""
+        return NameAddr(self.display, self.uri, set_param(self.params, name, value))
+
+    @property
+    def address(self) -> Uri:
+        """The URI, read.
+
+        :raises BadMessage: 400 where it is none.
+        """
+        return Uri.parse(self.uri)
+
+
+@lru_cache(maxsize=2048)
+def _parse_name_addr(text: str) -> NameAddr:
+    display, text = _display_name(text.strip())
+    if text[:1] == "<":
+        end = text.find(">")
+        if end < 0:
+            raise BadMessage("Unbalanced Angle Bracket")
+        uri = text[1:end].strip()
+        blank, _, tail = text[end + 1 :].partition(";")
+        if blank.strip():
+            raise BadMessage("Bad Address")
+    else:
+        uri, _, tail = text.partition(";")
+        uri = uri.strip()
+        if "?" in uri or "," in uri:  # these need the angle brackets (RFC 3261 section 20)
+            raise BadMessage("Bad Address")
+    if len(uri) > MAX_URI:
+        raise BadMessage("URI Too Long", 513)
+    if ":" not in uri or _unfit(uri):
+        raise BadMessage("Bad Address")
+    return NameAddr(display, uri, parse_params(tail) if tail else ())
+
+
+def _display_name(text: str) -> tuple[str, str]:
+    """The display name and what follows it."""
+    if text[:1] == '"':
+        end = quote_end(text, 0)
+        rest = text[end:].lstrip()
+        if rest[:1] != "<":
+            raise BadMessage("Bad Address")
+        return unquote(text[:end]), rest
+    start = text.find("<")
+    if start < 1 or _is_addr_spec(text):
+        return "", text
+    display = text[:start].strip()
+    if '"' in display:
+        raise BadMessage("Unbalanced Quote")
+    return display, text[start:]
+
+
+def parse_contacts(values: Iterable[str]) -> list[NameAddr] | Star:
+    """Read the Contact headers of one message, given line by line: all of its addresses, or `STAR`.
+
+    :raises BadMessage: one is broken, or a ``*`` is not alone.
+    """
+    texts = [item for value in values for item in items(value)]
+    if "*" not in texts:
+        return [NameAddr.parse(text) for text in texts]
+    if len(texts) > 1:
+        raise BadMessage("Bad Contact")
+    return STAR
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """One Via: where a request passed and where its response goes (RFC 3261 section 20.42).
+
+    :ivar transport: upper case: ``UDP``, ``TCP``, ``TLS``, ``WS``, ``WSS``, or whatever was written.
+    :ivar host: with brackets where it is an IPv6 address.
+    """
+
+    transport: str
+    host: str
+    port: int | None = None
+    params: Params = ()
+
+    @staticmethod
+    def parse(text: str) -> Via:
+        """Read one Via.
+
+        :raises BadMessage: 400 where it is none.
+        """
+        words = text[8:].split(None, 1) if text.startswith("SIP/2.0/") else _sent_protocol(text)
+        if len(words) != 2 or not is_token(words[0]):
+            raise BadMessage("Bad Via")
+        sent_by, semicolon, tail = words[1].partition(";")
+        if ":" in sent_by:
+            sent_by = ":".join([part.strip() for part in sent_by.split(":")])
+        host, port = parse_host(sent_by.strip())
+        return Via(words[0].upper(), host, port, parse_params(tail) if semicolon else ())
+
+    def __str__(self) -> str:
+        return f"SIP/2.0/{self.transport} {self.sent_by}{format_params(self.params)}"
+
+    def param(self, name: str) -> str | None:
+        """What a parameter says, ``""`` where it has no value, None where it is absent."""
+        return find_param(self.params, name)
+
+    def with_param(self, name: str, value: str | None) -> Via:
+        """The same with one parameter set; None for one without value."""
+        return Via(self.transport, self.host, self.port, set_param(self.params, name, value))
+
+    @property
+    def branch(self) -> str | None:
+        """The transaction's name, as written; None where it is absent or empty."""
+        return find_param(self.params, "branch") or None
+
+    @property
+    def received(self) -> str | None:
+        """The address the request came from, without the brackets that some write (RFC 5118 section 4.5)."""
+        value = find_param(self.params, "received")
+        return value.strip("[]") if value else None
+
+    @property
+    def rport(self) -> str | None:
+        """The port the request came from, ``""`` where it is asked for, None where it is absent (RFC 3581)."""
+        return find_param(self.params, "rport")
+
+    @property
+    def sent_by(self) -> str:
+        """host[:port] as the sender names himself."""
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+
+def _sent_protocol(text: str) -> list[str]:
+    """Transport and the rest of a Via that has whitespace in odd places, or that is none."""
+    name, _, rest = text.partition("/")
+    version, _, rest = rest.partition("/")
+    return rest.split(None, 1) if name.strip().upper() == "SIP" and version.strip() == "2.0" else []
+
+
+@dataclass(frozen=True, slots=True)
+class CSeq:
+    """The sequence number and the method of a request (RFC 3261 section 20.16)."""
+
+    number: int
+    method: str
+
+    @staticmethod
+    def parse(text: str) -> CSeq:
+        """Read a CSeq.
+
+        :raises BadMessage: 400: no number below 2**31, no method.
+        """
+        words = text.split()
+        value = number(words[0], MAX_CSEQ) if len(words) == 2 else None
+        if value is None or not is_token(words[1]):
+            raise BadMessage("Bad CSeq")
+        return CSeq(value, words[1])
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+def parse_max_forwards(text: str) -> int:
+    """Read Max-Forwards.
+
+    :raises BadMessage: 400: no number from 0 to 255.
+    """
+    value = number(text.strip(), 255)
+    if value is None:
+        raise BadMessage("Bad Max-Forwards")
+    return value
+
+
+def parse_seconds(text: str, name: str = "Expires") -> int:
+    """Read the seconds of Expires, Min-Expires, an ``expires`` parameter.
+
+    :param name: the header, for the error.
+    :raises BadMessage: 400: no number below 2**32.
+    """
+    value = number(text.strip(), MAX_SECONDS)
+    if value is None:
+        raise BadMessage(f"Bad {name}")
+    return value
+
+
+_quoted_in_challenge = frozenset({"realm", "nonce", "opaque", "domain", "qop"})
+_quoted_in_credentials = frozenset({"username", "realm", "nonce", "uri", "response", "cnonce", "opaque"})
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A WWW-Authenticate or Proxy-Authenticate (RFC 3261 section 20.44, RFC 7616).
+
+    :ivar scheme: as written, ``Digest``.
+    :ivar params: names in lower case, values without their quotes.
+    """
+
+    scheme: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def parse(text: str) -> Challenge:
+        """Read one header value that holds one challenge.
+
+        :raises BadMessage: it holds none, or several.
+        """
+        (scheme, params), *more = _parse_auth(text) or [("", {})]
+        if not scheme or more:
+            raise BadMessage("Bad Challenge")
+        return Challenge(scheme, params)
+
+    def __str__(self) -> str:
+        return _format_auth(self.scheme, self.params, _quoted_in_challenge)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An Authorization or Proxy-Authorization (RFC 3261 section 20.7, RFC 7616).
+
+    :ivar scheme: as written, ``Digest``.
+    :ivar params: names in lower case, values without their quotes; a lone token (``Bearer abc``) under ``""``.
+    """
+
+    scheme: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def parse(text: str) -> Credentials:
+        """Read one header value.
+
+        :raises BadMessage: 400 where it is none.
+        """
+        (scheme, params), *more = _parse_auth(text) or [("", {})]
+        if not scheme or more:
+            raise BadMessage("Bad Credentials")
+        return Credentials(scheme, params)
+
+    def __str__(self) -> str:
+        return _format_auth(self.scheme, self.params, _quoted_in_credentials)
+
+
+def parse_challenges(values: Iterable[str]) -> list[Challenge]:
+    """Read all challenges of a response, in their order; some servers put several in one header line.
+
+    :raises BadMessage: 400 where one is broken.
+    """
+    return [Challenge(scheme, params) for value in values for scheme, params in _parse_auth(value)]
+
+
+def _parse_auth(text: str) -> list[tuple[str, dict[str, str]]]:
+    found: list[tuple[str, dict[str, str]]] = []
+    for part in items(text):
+        name, equals, value = part.partition("=")
+        words = name.split()
+        if len(words) == 2 or not equals or not found:  # a scheme stands before this parameter, or alone
+            scheme, *rest = part.split(None, 1)
+            if not is_token(scheme):
+                raise BadMessage("Bad Credentials")
+            found.append((scheme, {}))
+            name, equals, value = rest[0].partition("=") if rest else ("", "", "")
+            if rest and not (equals and value.strip("= ")):  # RFC 7235 token68: Bearer, Basic
+                found[-1][1][""] = rest[0]
+                continue
+        if name:
+            found[-1][1][name.strip().lower()] = unquote(value.strip())
+    return found
+
+
+def _format_auth(scheme: str, params: Mapping[str, str], quoted: frozenset[str]) -> str:
+    parts = [
+        f"{name}={quote(value)}" if name in quoted else f"{name}={value}" if name else value
+        for name, value in params.items()
+    ]
+    return f"{scheme} {', '.join(parts)}".rstrip()

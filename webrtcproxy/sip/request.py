@@ -1,0 +1,195 @@
+"""Request and Response: headers, body, and typed readings that are made when asked for (RFC 3261 section 7)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from webrtcproxy.sip.fields import Headers
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.headers import (
+    STAR,
+    CSeq,
+    NameAddr,
+    Star,
+    Via,
+    parse_contacts,
+    parse_max_forwards,
+    parse_seconds,
+)
+from webrtcproxy.sip.names import PHRASES
+from webrtcproxy.sip.uri import Uri
+
+_unwritable = re.compile(r"[\r\n\0]").search
+
+Value = TypeVar("Value")
+
+
+class Message:
+    """What a request and a response have in common.
+
+    The typed readings (`via` to `expires`) raise BadMessage 400 that names the header; they are kept until that
+    header changes.
+    """
+
+    __slots__ = ("body", "headers")
+
+    def __init__(self, headers: Headers | None = None, body: bytes = b"") -> None:
+        self.headers = Headers() if headers is None else headers
+        self.body = body
+
+    @property
+    def start_line(self) -> str:
+        """The first line, without its CRLF."""
+        raise NotImplementedError
+
+    def to_bytes(self) -> bytes:
+        """The message as it is sent; Content-Length is always there and counts octets.
+
+        :raises ValueError: the method, Request-URI or reason phrase would break the first line.
+        """
+        text = f"{self.start_line}\r\n{self.headers.block(len(self.body))}\r\n\r\n"
+        return text.encode("utf-8", "surrogateescape") + self.body
+
+    def _typed(self, name: str, parse: Callable[[str], Value]) -> Value:
+        """Read the first header of this canonical name, once."""
+        kept = self.headers.typed.get(name)
+        if kept is not None:
+            return kept  # type: ignore[return-value]
+        text = self.headers.get(name)
+        if text is None:
+            raise BadMessage(f"Missing {name}")
+        try:
+            value = parse(text)
+        except BadMessage as error:
+            raise BadMessage(f"Bad {name}", error.status) from error
+        self.headers.typed[name] = value
+        return value
+
+    @property
+    def via(self) -> Via:
+        """The top Via."""
+        kept = self.headers.typed.get("Via")
+        return kept if isinstance(kept, Via) else self._typed("Via", self._parse_via)
+
+    def _parse_via(self, text: str) -> Via:
+        return Via.parse(self.headers.first("Via") or "" if "," in text else text)
+
+    @property
+    def cseq(self) -> CSeq:
+        """Sequence number and method."""
+        return self._typed("CSeq", CSeq.parse)
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID, compared octet by octet."""
+        return self._typed("Call-ID", _parse_call_id)
+
+    @property
+    def from_(self) -> NameAddr:
+        """From; its tag is None with RFC 2543 peers."""
+        return self._typed("From", NameAddr.parse)
+
+    @property
+    def to(self) -> NameAddr:
+        """To; its tag is None outside of a dialog."""
+        return self._typed("To", NameAddr.parse)
+
+    @property
+    def contacts(self) -> list[NameAddr] | Star:
+        """All addresses of all Contact headers, in order, or `STAR`."""
+        kept = self.headers.typed.get("Contact")
+        if kept is STAR:
+            return STAR
+        if not isinstance(kept, tuple):
+            try:
+                contacts = parse_contacts(self.headers.lines("Contact"))
+            except BadMessage as error:
+                raise BadMessage("Bad Contact", error.status) from error
+            self.headers.typed["Contact"] = contacts if contacts is STAR else tuple(contacts)
+            return contacts
+        return list(kept)
+
+    @property
+    def max_forwards(self) -> int | None:
+        """Hops that are left, 0 to 255; None where the sender did not say."""
+        return self._typed("Max-Forwards", parse_max_forwards) if "Max-Forwards" in self.headers else None
+
+    @property
+    def expires(self) -> int | None:
+        """The seconds of the Expires header; None where there is none."""
+        return self._typed("Expires", parse_seconds) if "Expires" in self.headers else None
+
+    @property
+    def content_type(self) -> str:
+        """The media type in lower case without parameters, ``""`` where there is none."""
+        return (self.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+
+
+def _parse_call_id(text: str) -> str:
+    if not text or len(text.split()) != 1:
+        raise BadMessage("Bad Call-ID")
+    return text
+
+
+class Request(Message):
+    """A request.
+
+    :ivar method: case matters.
+    :ivar uri: the Request-URI as written.
+    """
+
+    __slots__ = ("method", "uri")
+
+    def __init__(self, method: str, uri: str, headers: Headers | None = None, body: bytes = b"") -> None:
+        super().__init__(headers, body)
+        self.method = method
+        self.uri = uri
+
+    @property
+    def target(self) -> Uri:
+        """The Request-URI, read.
+
+        :raises BadMessage: 400 where it is none, 513 where it is too long.
+        """
+        try:
+            return Uri.parse(self.uri)
+        except BadMessage as error:
+            raise BadMessage("Bad Request-URI", error.status) from error
+
+    @property
+    def start_line(self) -> str:
+        """The first line, without its CRLF."""
+        line = f"{self.method} {self.uri} SIP/2.0"
+        if line.count(" ") != 2 or _unwritable(line):
+            raise ValueError(f"not a request line: {line!r}")
+        return line
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.uri} {self.headers.get('CSeq')}>"
+
+
+class Response(Message):
+    """A response.
+
+    :param reason: the reason phrase; empty for the standard one.
+    """
+
+    __slots__ = ("reason", "status")
+
+    def __init__(self, status: int, reason: str = "", headers: Headers | None = None, body: bytes = b"") -> None:
+        super().__init__(headers, body)
+        self.status = status
+        self.reason = reason or PHRASES.get(status, "")
+
+    @property
+    def start_line(self) -> str:
+        """The first line, without its CRLF."""
+        line = f"SIP/2.0 {self.status} {self.reason}"
+        if not 100 <= self.status <= 699 or _unwritable(line):
+            raise ValueError(f"not a status line: {line!r}")
+        return line
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.reason} {self.headers.get('CSeq')}>"
