@@ -70,8 +70,10 @@ def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
         raise BadMessage("Message Too Large", 513)
     if data[:1] in (b"\r", b"\n"):
         data = data.lstrip(b"\r\n")
-    head, body = _split_head(data)
-    lines = _header_lines(head.decode("utf-8", "surrogateescape"))
+    end, begin = find_end(data)
+    if end < 0:
+        raise BadMessage("Missing Empty Line")
+    lines = _header_lines(data[:end].decode("utf-8", "surrogateescape"))
     message = _start(lines[0])
     if len(lines) > MAX_HEADERS + 1:
         raise BadMessage("Too Many Headers", 513)
@@ -86,23 +88,28 @@ def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
                 raise BadMessage("Bad Header Line")
         names.append(known)
         values.append(value.strip(" \t"))
-    if len(head) > MAX_VALUE and max(map(len, values), default=0) > MAX_VALUE:
+    if end > MAX_VALUE and max(map(len, values), default=0) > MAX_VALUE:
         raise BadMessage("Header Too Long", 513)
     _count(names)
     message.headers = Headers.of(names, values)
-    message.body = _body(body, message.headers.get("Content-Length"), stream, exact)
+    message.body = _body(data[begin:], message.headers.get("Content-Length"), stream, exact)
     return message
 
 
-def _split_head(data: bytes) -> tuple[bytes, bytes]:
-    """The header block without its last line end, and what follows the empty line."""
-    end = data.find(b"\n\r\n")
-    bare = data.find(b"\n\n", 0, end if end >= 0 else len(data))
+def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int]:
+    """Where the header block ends and where the body begins; -1 twice where there is no empty line behind `start`.
+
+    The line end of the last header line belongs to neither.
+    """
+    end = data.find(b"\n\r\n", start)
+    bare = data.find(b"\n\n", start, end if end >= 0 else len(data))
     if bare >= 0:
-        return data[:bare].removesuffix(b"\r"), data[bare + 2 :]
-    if end < 0:
-        raise BadMessage("Missing Empty Line")
-    return data[:end].removesuffix(b"\r"), data[end + 3 :]
+        end, begin = bare, bare + 2
+    elif end >= 0:
+        begin = end + 3
+    else:
+        return -1, -1
+    return end - 1 if end and data[end - 1] == 13 else end, begin
 
 
 def _header_lines(head: str) -> list[str]:
@@ -164,10 +171,9 @@ def _body(data: bytes, length: str | None, stream: bool, exact: bool) -> bytes:
 
 def salvage(data: bytes) -> Request | None:
     """What an answer needs, out of a request that `read` refused; None where nothing can or may be answered."""
-    try:
-        head, _ = _split_head(data[:MAX_MESSAGE].lstrip(b"\r\n"))
-    except BadMessage:
-        head = data[:MAX_MESSAGE].lstrip(b"\r\n")
+    data = data[:MAX_MESSAGE].lstrip(b"\r\n")
+    end, _ = find_end(data)
+    head = data[:end] if end >= 0 else data
     text = _fold.sub(" ", head.decode("utf-8", "surrogateescape").replace("\r\n", "\n"))
     lines = text.replace("\r", " ").replace("\0", " ").split("\n", MAX_HEADERS + 1)[: MAX_HEADERS + 1]
     words = lines[0].split()

@@ -73,6 +73,12 @@ class Message:
         kept = self.headers.typed.get("Via")
         return kept if isinstance(kept, Via) else self._typed("Via", self._parse_via)
 
+    @via.setter
+    def via(self, via: Via) -> None:
+        """Put another Via in place of the top one."""
+        self.headers.set_first("Via", str(via))
+        self.headers.typed["Via"] = via
+
     def _parse_via(self, text: str) -> Via:
         return Via.parse(self.headers.first("Via") or "" if "," in text else text)
 
