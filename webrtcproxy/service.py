@@ -32,7 +32,7 @@ def build(config: Config, reactor: IReactorCore) -> MultiService:
     :returns: the service that listens when it is started, and ends what it began when it is stopped.
     """
     proxy = MultiService()
-    LogLevelLimit(config.logging.level, globalLogPublisher).setServiceParent(proxy)
+    LogLevelLimit(config.logging.level, globalLogPublisher).setServiceParent(proxy)  # type: ignore[no-untyped-call]
     # ---- The wiring goes here. ----
     return proxy
 
@@ -52,7 +52,7 @@ class LogLevelLimit(Service):
         self._replaced: list[tuple[ILogObserver, ILogObserver]] = []
 
     def startService(self) -> None:
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         # A publisher tells its observers to nobody, and twistd gives no other hold on the one that it has made.
         for observer in tuple(self._publisher._observers):
             limited = FilteringLogObserver(observer, [self._passes])
@@ -60,7 +60,7 @@ class LogLevelLimit(Service):
             self._replaced.append((observer, limited))
 
     def stopService(self) -> None:
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         while self._replaced:
             observer, limited = self._replaced.pop()
             self._replace(limited, observer)

@@ -52,7 +52,7 @@ def check_server(text: str, folder: Path) -> str:
         port_number(parts[1] if len(parts) > 1 else "")
     absolute = ":".join(parts)
     try:
-        serverFromString(None, absolute)  # type: ignore[arg-type]  # it only parses: nothing listens
+        serverFromString(None, absolute)  # it only parses: nothing listens
     except Exception as error:  # the parser of each endpoint type raises what it likes
         why = " ".join(map(str, error.args)) or type(error).__name__
         raise ValueError(f"this is no server endpoint ({why})") from error
