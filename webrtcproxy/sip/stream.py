@@ -11,6 +11,7 @@ from webrtcproxy.sip.message import MAX_MESSAGE, find_end, salvage
 PING: Final = b"\r\n\r\n"
 """The item that stands for a keep-alive, to be answered with one CRLF (RFC 5626 section 4.4.1)."""
 
+_line_end = b"\r\n"
 _fold = re.compile(rb"\n[ \t]+")
 _content_length = re.compile(rb"\n(?:content-length|l)[ \t]*:([^\n]*)", re.IGNORECASE)
 
@@ -54,7 +55,7 @@ class StreamReader:
         if not self._need:
             if not self._searched and self._skip_line_ends():
                 return PING
-            if not buffer or not self._measure():
+            if not buffer or buffer[0] in _line_end or not self._measure():
                 return None
         if len(buffer) < self._need:
             return None
@@ -66,7 +67,7 @@ class StreamReader:
     def _skip_line_ends(self) -> bool:
         """Drop line ends before a message; True when they are a keep-alive."""
         buffer = self._buffer
-        while buffer[:1] in (b"\r", b"\n"):
+        while buffer and buffer[0] in _line_end:
             if buffer.startswith(PING):
                 del buffer[:4]
                 return True
