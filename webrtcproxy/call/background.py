@@ -1,4 +1,4 @@
-"""The wall behind every coroutine that answers a request: whatever happens in it, the request gets its final response."""
+"""The wall behind every coroutine that answers a request: whatever happens in it, a final response is sent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def _refuse(failure: Failure, transaction: ServerTransaction) -> None:
     elif isinstance(error, BadMessage):
         transaction.reply(error.status, error.why)
     else:
-        log.failure("{method} could not be carried", failure, method=transaction.request.method, call=_call(transaction))
+        log.failure(
+            "{call}: {method} could not be carried", failure, method=transaction.request.method, call=_call(transaction)
+        )
         transaction.reply(500)
     if not transaction.answered:
         transaction.reply(500)
@@ -44,7 +46,9 @@ def background(work: Coroutine[Deferred[Any], Any, object], what: str, call: str
     :param what: names the work in the log line.
     :param call: Call-ID for the log line.
     """
-    Deferred.fromCoroutine(work).addErrback(lambda failure: log.failure("{what} failed", failure, what=what, call=call))
+    Deferred.fromCoroutine(work).addErrback(
+        lambda failure: log.failure("{call}: {what} failed", failure, what=what, call=call)
+    )
 
 
 def _call(transaction: ServerTransaction) -> str:

@@ -20,7 +20,7 @@ from webrtcproxy.call.fork import Answered, Branch, Failed, Fork, Progress, Targ
 from webrtcproxy.call.leg import HeaderList, Leg, profile_of
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.policy import ALLOW, relay_headers
+from webrtcproxy.call.policy import ALLOW, hops_left, relay_headers
 from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.record import Record
 from webrtcproxy.call.relay import relay
@@ -100,7 +100,7 @@ class Call:
         except BadMessage as error:
             self._refuse(Refusal(error.status, error.why))
         except Exception:
-            log.failure("The call broke", call=self.id)
+            log.failure("{call}: the call broke", call=self.id)
             self._refuse(Refusal(500))
         finally:
             self._clean_up()
@@ -127,9 +127,7 @@ class Call:
     async def _try(self, target: Target, offer: bytes) -> None:
         branch = Branch(self._context, self._legs, self, target, self._fork.report)
         self._fork.add(branch)
-        sdp = await self._media.offer(
-            offer, from_tag=self._caller.label, branch=branch.id, to=profile_of(target.flow)
-        )
+        sdp = await self._media.offer(offer, from_tag=self._caller.label, branch=branch.id, to=profile_of(target.flow))
         pair = Pair() if target.flow.browser else self._context.pairings.take(self._pair_key)
         invite = self._invite(target, pair, sdp)
         branch.invite(invite)
@@ -144,7 +142,7 @@ class Call:
                 sdp = await self._answer_for_caller(event.branch, response)
                 self._early_branch = event.branch
             except NgError as error:
-                log.warn("No early media: {why}", why=error, call=self.id)
+                log.warn("{call}: no early media: {why}", why=error, call=self.id)
         headers = [ALLOW, ("Contact", self._caller.dialog.contact), *self._crossing(response)]
         self._transaction.reply(response.status, response.reason, _typed(headers, sdp), sdp)
 
@@ -241,13 +239,13 @@ class Call:
         self._interrupt(Refusal(481), "caller" if leg is self._caller else "callee")
 
     def _abandoned(self, leg: Leg) -> None:
-        log.info("The browser did not come back", call=self.id)
+        log.info("{call}: the browser did not come back", call=self.id)
         self._farewell = [("Reason", 'SIP;cause=480;text="Connection lost"')]
         leg.hung_up()
         self._interrupt(Refusal(480), "lost")
 
     def _unacknowledged(self) -> None:
-        log.warn("No ACK for the 2xx came", call=self.id)
+        log.warn("{call}: no ACK for the 2xx came", call=self.id)
         self._caller.unacknowledged()
         self._interrupt(Refusal(408), "unacknowledged")
 
@@ -282,6 +280,7 @@ class Call:
         if 300 <= response.status < 400 and response.contacts is not STAR:
             headers += [("Contact", value) for value in response.headers.lines("Contact")]
         if response.status in (401, 407):
+            self._pair.cseq = max(self._pair.cseq, failed.branch.cseq)
             self._context.pairings.keep(self._pair_key, self._pair, CHALLENGE_KEPT)
         if response.status == 503:  # it is not the proxy that is out of service (RFC 3261 section 16.7 step 6)
             raise Refusal(500, response.reason, headers)
@@ -291,7 +290,7 @@ class Call:
         if self._transaction.answered:
             return
         if isinstance(refusal, NgError):
-            log.error("Media could not be set up: {why}", why=getattr(refusal, "why", refusal), call=self.id)
+            log.error("{call}: media could not be set up: {why}", why=getattr(refusal, "why", refusal), call=self.id)
         self.record.status = refusal.status
         self.record.ended_by = self.record.ended_by or "refused"
         self._transaction.reply(refusal.status, refusal.reason, refusal.headers)
@@ -329,22 +328,17 @@ class Call:
         """The INVITE of the second leg: a dialog of its own, and all that crosses."""
         source = self._transaction.request
         headers = Headers()
-        headers.add("Max-Forwards", str(_max_forwards(source) - 1))
+        headers.add("Max-Forwards", str(hops_left(source) - 1))
         headers.add("From", str(source.from_.with_tag(pair.from_tag)))
         headers.add("To", str(source.to))
         headers.add("Call-ID", pair.call_id)
         headers.add("CSeq", f"{pair.next_cseq()} INVITE")
         headers.add("Contact", self._contact(target.flow))
         headers.add(*ALLOW)
-        relay_headers(source.headers, headers, to_browser=target.flow.browser)
+        relay_headers(source.headers, headers, to_browser=target.flow.browser, identity=target.identity)
         headers.add("Content-Type", "application/sdp")
         return Request("INVITE", target.uri, headers, sdp)
 
 
 def _typed(headers: list[tuple[str, str]], body: bytes) -> list[tuple[str, str]]:
     return [*headers, ("Content-Type", "application/sdp")] if body else headers
-
-
-def _max_forwards(request: Request) -> int:
-    value = request.headers.get("Max-Forwards")
-    return 70 if value is None else int(value)

@@ -49,7 +49,8 @@ class Calls:
             except FlowLost as why:
                 raise Refusal(502, "Trunk Unreachable") from why
             uri = context.policy.request_uri(request, route)
-            return [Target(flow, uri, None, Authentication(route.trunk, allowed))]
+            identity = route.trunk is not None and route.trunk.identity
+            return [Target(flow, uri, None, identity, Authentication(route.trunk, allowed))]
 
         self._begin(transaction, targets)
 
@@ -90,7 +91,7 @@ class Calls:
 
     def _begin(self, transaction: ServerTransaction, targets: Callable[[], Awaitable[Sequence[Target]]]) -> None:
         if len(self._alive) >= self._context.limits.limit:
-            log.warn("Refused: {limit} calls are up", limit=len(self._alive), call=transaction.request.call_id)
+            log.warn("{call}: refused, {limit} calls are up", limit=len(self._alive), call=transaction.request.call_id)
             raise Refusal(503, "Too Many Calls", [("Retry-After", "10")])
         call = Call(self._context, self._legs, transaction, targets)
         over: Deferred[None] = Deferred()

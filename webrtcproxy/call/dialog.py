@@ -1,4 +1,4 @@
-"""Dialog: what both ends of one leg remember of each other (RFC 3261 section 12). A record, without behaviour in time."""
+"""Dialog: what both ends of one leg remember of each other (RFC 3261 section 12). A record without a life."""
 
 from __future__ import annotations
 

@@ -37,12 +37,14 @@ class Target:
     :ivar flow: the way there.
     :ivar uri: the Request-URI of the second leg.
     :ivar aor: the address-of-record registered there, or None.
+    :ivar identity: whether identity headers of the caller go there.
     :ivar authentication: answers challenges with the trunk's credentials, or None.
     """
 
     flow: Flow
     uri: str
     aor: str | None = None
+    identity: bool = False
     authentication: Authentication | None = None
 
 
@@ -105,6 +107,11 @@ class Branch:
         self._labels: dict[str, str] = {}
         self._legs: dict[str, Leg] = {}
         self._transaction: ClientTransaction | None = None
+
+    @property
+    def cseq(self) -> int:
+        """CSeq number of the INVITE that was sent last; 0 before the first."""
+        return 0 if self._transaction is None else self._transaction.request.cseq.number
 
     def label(self, response: Response) -> str:
         """The name towards rtpengine of the party that sent `response`: one for each To tag, since the far side may

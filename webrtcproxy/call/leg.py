@@ -40,7 +40,17 @@ class Answer:
     :param unacknowledged: called when no ACK came within 64*T1.
     """
 
-    __slots__ = ("_deadline", "_interval", "_timer", "_timers", "_unacknowledged", "acknowledged", "clock", "response", "transaction")
+    __slots__ = (
+        "_deadline",
+        "_interval",
+        "_timer",
+        "_timers",
+        "_unacknowledged",
+        "acknowledged",
+        "clock",
+        "response",
+        "transaction",
+    )
 
     def __init__(
         self,
@@ -117,6 +127,7 @@ class Leg:
         self.label = label
         self.owner = owner
         self.aor = aor
+        self.contact = dialog.remote_target
         self.profile = profile_of(flow)
         self.browser = flow.browser
         self.over = False
@@ -167,7 +178,7 @@ class Leg:
         try:
             self._context.transactions.send_ack(ack, await self._towards())
         except (FlowLost, Refusal) as why:
-            log.info("The ACK has no way: {why}", why=why, call=self.dialog.call_id)
+            log.info("{call}: the ACK has no way: {why}", why=why, call=self.dialog.call_id)
 
     # Both
 
@@ -185,6 +196,8 @@ class Leg:
         if body:
             request.body = body
             request.headers.set("Content-Type", content_type)
+        if self._authentication is not None:
+            self._authentication.prepare(request)
         while True:
             response = await self._context.transactions.request(request, await self._towards()).final
             again = None if self._authentication is None else self._authentication.answer(request, response)
@@ -232,7 +245,7 @@ class Leg:
         try:
             await self.ask("BYE", headers)
         except (FlowLost, TimedOut, Refusal) as why:
-            log.info("The BYE was not answered: {why!r}", why=why, call=self.dialog.call_id)
+            log.info("{call}: the BYE was not answered: {why!r}", why=why, call=self.dialog.call_id)
         finally:
             self._finish()
 

@@ -17,7 +17,7 @@ class Legs:
         """Index `leg` until it is finished."""
         self._legs[leg.key] = leg
         if leg.browser:
-            self._at.setdefault(leg.dialog.remote_target, []).append(leg)
+            self._at.setdefault(leg.contact, []).append(leg)
         leg.when_finished(self._remove)
 
     def find(self, request: Request) -> Leg | None:
@@ -37,11 +37,11 @@ class Legs:
     def _remove(self, leg: Leg) -> None:
         if self._legs.get(leg.key) is leg:
             del self._legs[leg.key]
-        there = self._at.get(leg.dialog.remote_target, [])
+        there = self._at.get(leg.contact, [])
         if leg in there:
             there.remove(leg)
             if not there:
-                del self._at[leg.dialog.remote_target]
+                del self._at[leg.contact]
 
     def __len__(self) -> int:
         return len(self._legs)

@@ -22,9 +22,9 @@ KNOWN_METHODS = frozenset((*METHODS, "UPDATE", "PRACK", "REFER", "NOTIFY", "SUBS
 # Headers that belong to one leg: to its transaction, its dialog, its transport, or its negotiation of extensions.
 _OF_THE_LEG = frozenset({
     "Via", "Route", "Record-Route", "Path", "Service-Route", "Contact", "Call-ID", "CSeq", "From", "To", "Max-Forwards",
-    "Content-Length", "Content-Type", "Content-Encoding", "Allow", "Supported", "Unsupported", "Require", "Proxy-Require",
-    "RSeq", "RAck", "Session-Expires", "Min-SE", "Replaces", "Join", "Target-Dialog", "Timestamp", "Flow-Timer",
-    "Authentication-Info", "Proxy-Authentication-Info", "Security-Client", "Security-Server", "Security-Verify",
+    "Content-Length", "Content-Type", "Content-Encoding", "Allow", "Supported", "Unsupported", "Require",
+    "Proxy-Require", "RSeq", "RAck", "Session-Expires", "Min-SE", "Replaces", "Join", "Target-Dialog", "Timestamp",
+    "Flow-Timer", "Authentication-Info", "Proxy-Authentication-Info", "Security-Client", "Security-Server", "Security-Verify",
 })  # fmt: skip
 _IDENTITY = frozenset({"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Diversion"})
 _CREDENTIALS = frozenset({"Authorization", "Proxy-Authorization"})
@@ -35,15 +35,15 @@ TO_BROWSER = _OF_THE_LEG | _CREDENTIALS
 """What stays behind when a message of a trunk goes to a browser."""
 
 
-def relay_headers(source: Headers, target: Headers, *, to_browser: bool) -> None:
+def relay_headers(source: Headers, target: Headers, *, to_browser: bool, identity: bool = False) -> None:
     """Append to `target` every header of `source` that crosses the proxy, order and spelling kept.
 
     The policy is a deny-list: what is not known to belong to a leg crosses.
 
-    :param to_browser: whether the other leg is a browser's; identity headers cross only then, credentials only
-        when it is not.
+    :param to_browser: whether the other leg is a browser's; credentials cross only when it is not.
+    :param identity: whether identity headers cross towards a trunk, too.
     """
-    denied = TO_BROWSER if to_browser else TO_TRUNK
+    denied = TO_BROWSER if to_browser else _OF_THE_LEG if identity else TO_TRUNK
     for name, value in source:
         if name not in denied:
             target.add(name, value)
@@ -125,3 +125,14 @@ class Policy:
     def _trunk_route(trunk: Trunk) -> Route:
         host, port = (trunk.host, trunk.port) if trunk.proxy is None else trunk.proxy
         return Route(trunk, host, port, trunk.transport)
+
+
+def hops_left(request: Request) -> int:
+    """How many hops a request may still make, where the proxy counts as one (RFC 3261 section 16.6 step 3).
+
+    :raises Refusal: 483 where there is none left.
+    """
+    hops = 70 if request.max_forwards is None else request.max_forwards
+    if hops == 0:
+        raise Refusal(483)
+    return hops

@@ -36,7 +36,8 @@ class Record:
         """Write the line."""
         talked = 0.0 if self.answered is None else now - self.answered
         log.info(
-            "Call over: {status} {ended_by}, {caller} -> {callee}, from {source}, set-up {setup:.3f} s, talk {talk:.1f} s",
+            "{call}: call over, {status} {ended_by}, {caller} -> {callee} from {source},"
+            " set-up {setup:.3f} s, talk {talk:.1f} s",
             call=self.call,
             status=self.status,
             ended_by=self.ended_by or "-",

@@ -10,7 +10,7 @@ from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.policy import ALLOW, KNOWN_METHODS
+from webrtcproxy.call.policy import ALLOW, KNOWN_METHODS, hops_left
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.grammar import BadMessage
@@ -123,8 +123,7 @@ class Router:
         request = transaction.request
         if not transaction.flow.browser:
             raise Refusal(405, "", [("Allow", ALLOW[1].replace(", REGISTER", ""))])
-        if _max_forwards(request) == 0:
-            raise Refusal(483)
+        hops_left(request)
         context = self._context
         route = context.policy.route(request)
         allowed = context.policy.credentials_for_anyone or context.location.proven(transaction.flow)
@@ -169,8 +168,7 @@ class Router:
     def _refuse_loop(self, request: Request) -> None:
         """483 where the request has gone far enough; 482 where it is one that we sent, come back unchanged. Coming back
         for another Request-URI is a spiral, and fine (RFC 3261 section 16.3)."""
-        if _max_forwards(request) == 0:
-            raise Refusal(483)
+        hops_left(request)
         if self._context.transactions.sent(request):
             raise Refusal(482)
 
@@ -180,8 +178,3 @@ def _refuse_extensions(request: Request) -> None:
     required = [*request.headers.all("Require"), *request.headers.all("Proxy-Require")]
     if required and any(required):
         raise Refusal(420, "", [("Unsupported", ", ".join(required))])
-
-
-def _max_forwards(request: Request) -> int:
-    value = request.headers.get("Max-Forwards")
-    return 70 if value is None else int(value)

@@ -118,11 +118,15 @@ class Sources:
 
     def _addresses(self, name: str, trunk: Trunk) -> Deferred[frozenset[str]]:
         def unresolved(failure: Failure) -> frozenset[str]:
-            log.warn("Trunk {trunk}: {why}; its calls in are known by `sources` only", trunk=trunk.name, why=failure.value)
+            log.warn(
+                "Trunk {trunk}: {why}; its calls in are known by `sources` only", trunk=trunk.name, why=failure.value
+            )
             return frozenset()
 
         found = self._resolver.resolve(name, None)
-        return found.addCallback(lambda addresses: frozenset(address.host for address in addresses)).addErrback(unresolved)
+        return found.addCallback(lambda addresses: frozenset(address.host for address in addresses)).addErrback(
+            unresolved
+        )
 
     def _learn(self, found: list[frozenset[str]], trunk: Trunk) -> None:
         addresses = frozenset().union(*found)

@@ -1,4 +1,4 @@
-"""Bodies: the session description in a message, alone or as a part of a multipart one (RFC 2046 section 5.1, RFC 5621)."""
+"""Bodies: the session description in a message, alone or as a part of a multipart one (RFC 2046, RFC 5621)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,135 @@
+"""Policy: where a browser's request goes, and which headers cross."""
+
+from __future__ import annotations
+
+from tests.support.configs import CARRIER, PBX, config
+from twisted.trial.unittest import SynchronousTestCase
+
+from webrtcproxy.call.policy import Policy, Route, hops_left, relay_headers
+from webrtcproxy.config import Destinations
+from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.message import Headers, Request
+
+
+def invite(uri: str, caller: str = "sip:alice@pbx.example.com", **headers: str) -> Request:
+    pairs = [("From", f"<{caller}>;tag=1"), *((name.replace("_", "-"), value) for name, value in headers.items())]
+    return Request("INVITE", uri, Headers(pairs))
+
+
+class Routes(SynchronousTestCase):
+    """`[access] destinations` and the trunks decide, nothing in the message besides the Request-URI's host."""
+
+    def setUp(self) -> None:
+        self.policy = Policy(config(PBX, CARRIER))
+
+    def refused(self, uri: str, policy: Policy | None = None) -> int:
+        return self.assertRaises(Refusal, (policy or self.policy).route, invite(uri)).status
+
+    def test_trunk_by_host(self) -> None:
+        """The Request-URI's host, in any case, names the trunk; without a proxy the host itself is the way."""
+        self.assertEqual(self.policy.route(invite("sip:bob@PBX.example.com")), Route(PBX, "pbx.example.com", None))
+        self.assertEqual(self.policy.route(invite("sip:bob@pbx.example.com:5060")).trunk, PBX)
+
+    def test_trunk_with_proxy(self) -> None:
+        """A trunk's `proxy` takes the place of its host, port included."""
+        route = self.policy.route(invite("sip:1@carrier.example.net:5080"))
+        self.assertEqual(route, Route(CARRIER, "192.0.2.7", 5090))
+
+    def test_other_port_is_another_place(self) -> None:
+        """A trunk serves its own port only."""
+        self.assertEqual(self.refused("sip:1@carrier.example.net"), 403)
+
+    def test_nowhere_else(self) -> None:
+        """A host that is no destination gets 403: no relay to arbitrary hosts (ORIGINAL.md, fault 9)."""
+        self.assertEqual(self.refused("sip:bob@elsewhere.example.org"), 403)
+        self.assertEqual(self.refused("sip:bob@127.0.0.1"), 403)
+
+    def test_route_and_maddr_choose_nothing(self) -> None:
+        """Route, maddr and transport of a browser's request do not choose where packets go."""
+        request = invite("sip:bob@pbx.example.com;maddr=192.0.2.66;transport=tcp", Route="<sip:192.0.2.66;lr>")
+        self.assertEqual(self.policy.route(request), Route(PBX, "pbx.example.com", None, "udp"))
+        self.assertEqual(self.refused("sip:bob@192.0.2.66;maddr=pbx.example.com"), 403)
+
+    def test_destinations_beyond_trunks(self) -> None:
+        """A host that `destinations` names is reached by itself, without a trunk's credentials."""
+        policy = Policy(config(PBX, destinations=Destinations(domains=(".example.org",))))
+        self.assertEqual(policy.route(invite("sip:x@a.example.org:5070")), Route(None, "a.example.org", 5070))
+        self.assertEqual(self.refused("sip:x@pbx.example.com", policy), 403)
+
+    def test_sips(self) -> None:
+        """No trunk is reached over TLS, so `sips:` can't be kept (RFC 3261 section 26.2.2)."""
+        self.assertEqual(self.refused("sips:bob@pbx.example.com"), 416)
+
+    def test_tel_goes_to_the_callers_trunk(self) -> None:
+        """A telephone number belongs to the trunk of the From URI, else to the first."""
+        request = invite("tel:+1555;ext=2", "sip:alice@carrier.example.net:5080")
+        self.assertEqual(self.policy.route(request).trunk, CARRIER)
+        self.assertEqual(self.policy.route(invite("tel:+1555", "sip:a@b.invalid")).trunk, PBX)
+
+    def test_tel_becomes_a_user_of_the_trunk(self) -> None:
+        """RFC 3261 section 19.1.6: the number with its parameters becomes the user part."""
+        request = invite("tel:+1555;ext=2", "sip:alice@carrier.example.net:5080")
+        uri = self.policy.request_uri(request, self.policy.route(request))
+        self.assertEqual(uri, "sip:+1555;ext=2@carrier.example.net:5080;user=phone")
+
+    def test_tel_without_trunk(self) -> None:
+        """Without any trunk there is nobody to give a number to."""
+        self.assertEqual(self.refused("tel:+1555", Policy(config())), 404)
+
+    def test_request_uri_is_kept(self) -> None:
+        """The digest `uri` of a passed-back challenge must equal what upstream sees: the text stays as it was."""
+        request = invite("sip:%62ob@PBX.example.com;x=1")
+        self.assertEqual(self.policy.request_uri(request, self.policy.route(request)), request.uri)
+
+
+class HeaderPolicy(SynchronousTestCase):
+    """A deny-list on names that belong to a leg; all else crosses."""
+
+    def relayed(self, *, to_browser: bool, identity: bool = False, **headers: str) -> list[str]:
+        source = Headers((name.replace("_", "-"), value) for name, value in headers.items())
+        target = Headers()
+        relay_headers(source, target, to_browser=to_browser, identity=identity)
+        return [name for name, _ in target]
+
+    def test_of_the_leg(self) -> None:
+        """What belongs to one leg stays there."""
+        kept = self.relayed(
+            to_browser=True, Via="x", Route="x", Record_Route="x", Contact="x", Call_ID="x", CSeq="x", Max_Forwards="1",
+            Content_Length="0", Supported="100rel", Require="100rel", RSeq="1", Session_Expires="90", From="x", To="x",
+        )  # fmt: skip
+        self.assertEqual(kept, [])
+
+    def test_all_else(self) -> None:
+        """Unknown and informative headers cross, in order and as they are spelled."""
+        names = self.relayed(to_browser=False, X_Tenant="7", Subject="hi", User_Agent="JsSIP", Privacy="id", Reason="x")
+        self.assertEqual(names, ["X-Tenant", "Subject", "User-Agent", "Privacy", "Reason"])
+
+    def test_identity(self) -> None:
+        """Identity crosses from trunk to browser, and from browser to trunk only where the trunk allows it."""
+        headers = {"P_Asserted_Identity": "<sip:a@b>", "Diversion": "<sip:c@d>", "Remote_Party_ID": "<sip:a@b>"}
+        self.assertEqual(len(self.relayed(to_browser=True, **headers)), 3)
+        self.assertEqual(self.relayed(to_browser=False, **headers), [])
+        self.assertEqual(len(self.relayed(to_browser=False, identity=True, **headers)), 3)
+
+    def test_credentials(self) -> None:
+        """A browser's answer to a challenge reaches the trunk; a trunk's credentials never reach a browser."""
+        headers = {"Authorization": "Digest x=y", "Proxy_Authorization": "Digest x=y"}
+        self.assertEqual(len(self.relayed(to_browser=False, **headers)), 2)
+        self.assertEqual(self.relayed(to_browser=True, **headers), [])
+
+    def test_challenges_cross(self) -> None:
+        """401 and 407 of a trunk are the browser's to answer (ORIGINAL.md: the 407 of a registrar was dropped)."""
+        self.assertEqual(len(self.relayed(to_browser=True, WWW_Authenticate="D", Proxy_Authenticate="D")), 2)
+
+
+class Hops(SynchronousTestCase):
+    """Max-Forwards (RFC 3261 section 16.3, RFC 7332)."""
+
+    def test_missing_is_seventy(self) -> None:
+        """An absent header counts as 70."""
+        self.assertEqual(hops_left(invite("sip:a@b")), 70)
+
+    def test_zero(self) -> None:
+        """Nothing left: 483."""
+        error = self.assertRaises(Refusal, hops_left, invite("sip:a@b", Max_Forwards="0"))
+        self.assertEqual(error.status, 483)
