@@ -3,7 +3,7 @@
 import { Phone } from "./phone.js";
 import { recall, remember, serverSettings, socketUrl } from "./settings.js";
 import { Tones } from "./tones.js";
-import { View, element } from "./view.js";
+import { View, element, focusField } from "./view.js";
 
 const tonesOfStates = { incoming: "incoming", ringing: "ringing" };
 
@@ -21,6 +21,7 @@ async function start() {
   wireCall(phone, tones);
   wireKeys(phone);
   addEventListener("pagehide", () => phone.unregister());
+  window.phone = phone; // for the curious, and for tests that look at the audio's statistics
   view.draw(phone);
 }
 
@@ -30,7 +31,7 @@ function fill(settings, url) {
   element("domain").value = last.domain || settings.domain;
   element("password").value = settings.password;
   element("socket-url").textContent = url;
-  element("name").focus();
+  focusField("name");
 }
 
 function wireAccount(phone, tones, url) {
@@ -43,7 +44,7 @@ function wireAccount(phone, tones, url) {
   });
   element("unregister").addEventListener("click", () => {
     phone.unregister();
-    element("name").focus();
+    focusField("name");
   });
 }
 

@@ -30,6 +30,11 @@ function write(id, text) {
   if (target.textContent !== text) target.textContent = text; // a repeated text would be read aloud again
 }
 
+/** Focuses an input, except where that would raise an on-screen keyboard. */
+export function focusField(id) {
+  if (matchMedia("(pointer: fine)").matches) element(id).focus({ preventScroll: true });
+}
+
 function clock(since) {
   const seconds = Math.floor((Date.now() - since) / 1000);
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
@@ -74,7 +79,8 @@ export class View {
     show("unregister", this.#signedIn);
     show("registration-failure", registrationFailure !== null && !this.#signedIn);
     const { text = "", code = "" } = registrationFailure ?? {};
-    write("registration-failure", code ? `${text} (${code})` : text);
+    write("registration-failure-text", text);
+    write("registration-failure-code", code);
     element("register").disabled = busy;
   }
 
@@ -116,12 +122,13 @@ export class View {
 
   /** Moves the focus where the next key belongs, but never from under somebody who types. */
   #focus(call) {
-    const appeared = call && !this.#hadCall;
-    const typing = document.activeElement?.matches("input") && !document.activeElement.closest("[hidden]") &&
-      document.activeElement.value !== "";
-    if (appeared && call.state === "incoming" && !typing) element("answer").focus();
-    if (appeared && call.state !== "incoming") element("hangup").focus();
-    if (!call && this.#hadCall && this.#signedIn) element("target").focus({ preventScroll: true });
+    const { activeElement } = document;
+    const typing = activeElement?.matches("input") && !activeElement.closest("[hidden]") && activeElement.value !== "";
+    if (call && !this.#hadCall) {
+      if (call.state !== "incoming") element("call").focus(); // not a button: Enter, still held, would press it
+      else if (!typing) element("answer").focus();
+    }
+    if (!call && this.#hadCall && this.#signedIn) focusField("target");
     this.#hadCall = Boolean(call);
   }
 }
