@@ -42,7 +42,7 @@ class ConfigError(Exception):
         place = f"[{self.section}]" if self.section else ""
         if self.key:
             place += f" {self.key}"
-            if self.value is not None:
+            if self.value:
                 place += f" = {self.value}"
         where = f"{self.path}: {place}" if self.path and place else place or str(self.path or "")
         told = f"{where}: {self.problem}; {self.remedy}" if self.problem else f"{where}: {self.remedy}"
@@ -141,7 +141,7 @@ class Section:
 
     def number(self, key: str, default: float, low: float, high: float) -> float:
         """A number from `low` to `high`."""
-        between = f"write a number from {low:g} to {high:g}"
+        between = f"write a number from {low} to {high}"
         value = self.text(key, between)
         if value is None:
             return default
@@ -199,9 +199,7 @@ def read(path: Path) -> dict[str, dict[str, str]]:
 
     :raises ConfigError: the file cannot be read or is no INI file.
     """
-    parser = configparser.RawConfigParser(
-        delimiters=("=",), allow_no_value=True, empty_lines_in_values=False, default_section=""
-    )
+    parser = configparser.RawConfigParser(delimiters=("=",), allow_no_value=True, default_section="")
     try:
         parser.read_string(path.read_text("utf-8"), str(path))
     except OSError as error:

@@ -36,12 +36,12 @@ from webrtcproxy.config.values import (
 )
 
 PAGE: Final = Path(__file__).parents[1] / "phone" / "dist"
-"""The phone page of the package, where it is built."""
+"""The phone page of the package; the folder exists once the page is built."""
 
 NG_PORT: Final = 22222
 """The port of a node that names none."""
 
-_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "wss": ("listen", "origins", "path", "page", "max-message", "ping", "ping-timeout", "connections-per-address"),
     "sip": ("listen", "advertise"),
     "rtpengine": ("nodes", "timeout", "interface", "binary"),
@@ -53,6 +53,8 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "logging": ("level",),
     "demo": ("listen", "password"),
 }
+"""The sections, ``trunk`` for all of them, and their keys."""
+
 _WSS_EXAMPLE = "write an endpoint such as ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem"
 _SIP_EXAMPLE = "write udp:PORT or tcp:PORT, with :interface=ADDRESS behind it for one address only"
 _WEB_EXAMPLE = "write an endpoint such as tcp:8080:interface=127.0.0.1"
@@ -77,10 +79,10 @@ def _config(path: Path) -> Config:
     raw = ini.read(path)
     for name in raw:
         kind = name.split(" ")[0] if name.startswith("trunk") else name
-        if kind not in _KEYS:
-            raise ConfigError(name, "", None, ini.did_you_mean(kind, _KEYS), "there is no such section")
-    sections = {name: Section(name, raw.get(name, {}), keys) for name, keys in _KEYS.items() if name != "trunk"}
-    trunks = _trunks([Section(name, keys, _KEYS["trunk"]) for name, keys in raw.items() if name.startswith("trunk")])
+        if kind not in KEYS:
+            raise ConfigError(name, "", None, ini.did_you_mean(kind, KEYS), "there is no such section")
+    sections = {name: Section(name, raw.get(name, {}), keys) for name, keys in KEYS.items() if name != "trunk"}
+    trunks = _trunks([Section(name, keys, KEYS["trunk"]) for name, keys in raw.items() if name.startswith("trunk")])
     folder = path.parent
     return Config(
         path=path,
@@ -120,24 +122,14 @@ def _path(text: str) -> str:
 
 
 def _page(section: Section, folder: Path) -> Path | None:
-    value = section.text("page", "write yes, no or a folder")
-    if value is None:
-        return PAGE if _has_index(PAGE) else None
-    if not ini.is_flag(value):
-        remedy = "write yes, no or a folder with an index.html"
-        page = folder / value
-    elif section.flag("page", True):
-        remedy = "run 'sh etc/setup.sh page' in the source folder and install again, or write no"
-        page = PAGE
-    else:
-        return None
-    if not _has_index(page):
+    remedy = "write yes, no or a folder with an index.html"
+    value = section.text("page", remedy)
+    if value is None or ini.is_flag(value):
+        return PAGE if section.flag("page", True) else None
+    page = folder / value
+    if not (page / "index.html").is_file():
         raise section.error("page", f"there is no {page / 'index.html'}", remedy)
     return page
-
-
-def _has_index(folder: Path) -> bool:
-    return (folder / "index.html").is_file()
 
 
 def _sip(section: Section) -> Sip:

@@ -1,0 +1,107 @@
+"""Endpoint strings: paths made absolute, files looked at, mistakes found before anything listens."""
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from webrtcproxy.config.endpoints import check_server, check_sip, split
+from webrtcproxy.demo.certificate import write_certificate
+
+
+class SplitTests(SynchronousTestCase):
+    """`split` takes an endpoint string apart."""
+
+    def test_escapes(self) -> None:
+        """A ':' behind a backslash is no end of a part, a backslash behind a backslash is no escape."""
+        self.assertEqual(split(r"tcp:80:interface=\:\:1"), ["tcp", "80", r"interface=\:\:1"])
+        self.assertEqual(split("a\\\\:b\\"), ["a\\\\", "b\\"])
+
+
+class ServerTests(SynchronousTestCase):
+    """`check_server` checks any Twisted server endpoint."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute() / "a:b c"
+        self.folder.mkdir(parents=True)
+        write_certificate(self.folder / "tls")
+
+    def check(self, text: str) -> str:
+        return check_server(text, self.folder)
+
+    def refused(self, text: str) -> str:
+        return str(self.assertRaises(ValueError, self.check, text))
+
+    def test_tcp(self) -> None:
+        """What names no file stays as it is."""
+        for text in ("tcp:8080:interface=127.0.0.1", "tcp:0", r"tcp:80:interface=\:\:1", "tcp6:80"):
+            self.assertEqual(self.check(text), text)
+
+    def test_paths(self) -> None:
+        """Relative paths are relative to the folder of the file, and signs of endpoint strings in them are escaped."""
+        folder = str(self.folder).replace(":", "\\:")
+        self.assertEqual(
+            self.check("ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem"),
+            f"ssl:443:privateKey={folder}/tls/key.pem:certKey={folder}/tls/cert.pem",
+        )
+        self.assertEqual(self.check("unix:run/socket:mode=600"), f"unix:{folder}/run/socket:mode=600")
+
+    def test_absolute_path(self) -> None:
+        """An absolute path stays, also on the second reading."""
+        once = self.check("ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem")
+        self.assertEqual(check_server(once, Path("/elsewhere")), once)
+
+    def test_missing_file(self) -> None:
+        """A file that is not there is named with its key and full path."""
+        problem = self.refused("ssl:443:privateKey=tls/nokey.pem:certKey=tls/cert.pem")
+        self.assertEqual(problem, f"privateKey: No such file or directory ({self.folder}/tls/nokey.pem)")
+
+    def test_unreadable_file(self) -> None:
+        """A file that cannot be read is named too."""
+        self.assertIn("certKey: Is a directory", self.refused("ssl:443:privateKey=tls/key.pem:certKey=tls"))
+
+    def test_no_certificate(self) -> None:
+        """A TLS endpoint without files would look for server.pem in the working folder: refused."""
+        self.assertIn("privateKey= and certKey= are missing", self.refused("ssl:443"))
+
+    def test_wrong_pair(self) -> None:
+        """A certificate that belongs to another key is refused, and so is a file without any."""
+        write_certificate(self.folder / "other")
+        self.assertIn("no server endpoint", self.refused("ssl:443:privateKey=other/key.pem:certKey=tls/cert.pem"))
+        (self.folder / "empty.pem").touch()
+        self.assertIn("no server endpoint", self.refused("ssl:443:privateKey=empty.pem:certKey=empty.pem"))
+
+    def test_refused(self) -> None:
+        """Unknown kinds and options, missing and wild ports."""
+        for text, reason in (
+            ("8443", "Unknown endpoint type"),
+            ("wss:443", "Unknown endpoint type"),
+            ("tcp", "the port is no number"),
+            ("tcp:", "the port is no number"),
+            ("tcp:http", "the port is no number"),
+            ("tcp:70000", "the port is no number"),
+            ("tcp:80:interfaces=127.0.0.1", "unexpected keyword"),
+            ("tcp:80\\", "the port is no number"),
+            ("", "Unknown endpoint type"),
+        ):
+            self.assertIn(reason, self.refused(text), text)
+
+
+class SipTests(SynchronousTestCase):
+    """`check_sip` checks where the proxy listens for trunks."""
+
+    def test_read(self) -> None:
+        """UDP and TCP, a port or 0, one address of either family."""
+        for text in ("udp:5060", "tcp:0", "udp:5060:interface=192.0.2.1", r"tcp:5060:interface=\:\:1"):
+            self.assertEqual(check_sip(text), text)
+
+    def test_refused(self) -> None:
+        """Other kinds, ports and options, and names in place of an address."""
+        for text, reason in (
+            ("tls:5061", "'tls:' is not known"),
+            ("5060", "'5060:' is not known"),
+            ("udp", "port"),
+            ("udp:sip", "port"),
+            ("udp:5060:interface=localhost", "no IP address"),
+            ("udp:5060:backlog=5", "'backlog=5' is not known"),
+        ):
+            self.assertIn(reason, str(self.assertRaises(ValueError, check_sip, text)), text)

@@ -1,0 +1,373 @@
+"""The configuration file: what is read, what is taken where nothing is written, and each mistake with its remedy."""
+
+import os
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, Trunk, load
+from webrtcproxy.config.reader import KEYS, PAGE
+from webrtcproxy.demo.certificate import write_certificate
+
+ETC = Path(__file__).parents[2] / "etc"
+SMALLEST = {
+    "wss": "listen = tcp:8443",
+    "rtpengine": "nodes = 127.0.0.1",
+    "trunk a": "host = voip.example",
+}
+"""The least that a configuration has, by section."""
+
+
+class Case(SynchronousTestCase):
+    """Loads files made of sections."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+
+    def load(self, **sections: str | None) -> Config:
+        """Load the smallest file, with sections replaced, added, or taken out (None); '_' in names is a blank."""
+        written = SMALLEST | {name.replace("_", " "): text for name, text in sections.items()}
+        path = self.folder / "proxy.ini"
+        path.write_text("".join(f"[{name}]\n{text}\n" for name, text in written.items() if text is not None))
+        return load(path)
+
+    def refused(self, section: str, key: str, *told: str, **sections: str | None) -> str:
+        """Load what has a mistake in `section` and `key`, and see that its one line tells all of `told`."""
+        error = self.assertRaises(ConfigError, self.load, **sections)
+        self.assertEqual((error.section, error.key), (section, key))
+        line = str(error)
+        self.assertNotIn("\n", line)
+        for part in (
+            str(self.folder / "proxy.ini"),
+            f"[{' '.join(section.split())}]",
+            key,
+            error.value or "",
+            error.remedy,
+            *told,
+        ):
+            self.assertIn(part, line)
+        self.assertTrue(error.remedy)
+        return line
+
+
+class DefaultsTests(Case):
+    """What is taken where nothing is written."""
+
+    def test_defaults(self) -> None:
+        """DESIGN's defaults: same host only, one binding a user, trunks only, credentials for the registered."""
+        config = self.load()
+        self.assertEqual(config.path, self.folder / "proxy.ini")
+        self.assertEqual((config.wss.origins, config.wss.path, config.wss.page), (None, "/", PAGE))
+        self.assertEqual((config.wss.max_message, config.wss.ping, config.wss.ping_timeout), (65536, 30, 10))
+        self.assertEqual((config.sip.listen, config.sip.advertise), (("udp:5060",), None))
+        self.assertEqual(config.rtpengine.nodes, (HostPort("127.0.0.1", 22222),))
+        self.assertEqual(config.rtpengine.timeout, 2)
+        self.assertFalse(config.registrations.multiple)
+        self.assertEqual((config.calls.ring, config.calls.grace, config.calls.limit), (180, 5, 1000))
+        self.assertEqual(config.trunks, (Trunk("a", "voip.example"),))
+        self.assertTrue(config.access.destinations.allows("voip.example", None, config.trunks))
+        self.assertFalse(config.access.destinations.allows("other.example", None, config.trunks))
+        self.assertEqual(config.access.trunk_credentials, "registered")
+        self.assertEqual((config.web.listen, config.logging.level, config.demo), ((), "info", None))
+
+    def test_relative_path_of_the_file(self) -> None:
+        """The file's own path is made absolute, since a daemon changes its folder."""
+        self.load()
+        self.assertTrue(load(Path(os.path.relpath(self.folder)) / "proxy.ini").path.is_absolute())
+
+
+class ExampleFilesTests(Case):
+    """The files in etc/ load as they are."""
+
+    def example(self, name: str, tls: str) -> Config:
+        shutil.copy(ETC / name, self.folder)
+        write_certificate(self.folder / tls)
+        return load(self.folder / name)
+
+    def test_proxy_ini(self) -> None:
+        """etc/proxy.ini loads, and says what DESIGN's example says."""
+        config = self.example("proxy.ini", "tls")
+        self.assertEqual(
+            config.wss.listen,
+            (f"ssl:443:privateKey={self.folder}/tls/key.pem:certKey={self.folder}/tls/cert.pem",),
+        )
+        self.assertEqual(config.wss.origins, ("https://phone.example.com", "https://*.example.org"))
+        self.assertEqual((config.sip.listen, config.sip.advertise), (("udp:5060:interface=192.0.2.10",), "203.0.113.7"))
+        self.assertEqual(config.rtpengine.nodes, (HostPort("192.0.2.20", 22222), HostPort("192.0.2.21", 22222)))
+        (trunk,) = config.trunks
+        self.assertEqual(
+            (trunk.name, trunk.host, trunk.proxy), ("example", "my.voipprovider.com", ("sip.voipprovider.com", None))
+        )
+        self.assertEqual((trunk.username, trunk.password, trunk.realm), ("proxy", "change-me", "voipprovider.com"))
+        self.assertEqual(list(map(str, trunk.sources or ())), ["198.51.100.0/24"])
+        self.assertEqual(config.web.listen, ("tcp:8080:interface=127.0.0.1",))
+
+    def test_every_option_is_told(self) -> None:
+        """etc/proxy.ini names each key there is, set or commented out with its default: uncommented, it loads too."""
+        text = (ETC / "proxy.ini").read_text()
+        for name, keys in KEYS.items():
+            for key in keys:
+                self.assertRegex(text, rf"(?m)^;?{key} = ", f"[{name}]")
+        (self.folder / "all").mkdir()
+        (self.folder / "all" / "proxy.ini").write_text(re.sub(r"(?m)^;(?! )", "", text))
+        write_certificate(self.folder / "all" / "tls")
+        everything, config = load(self.folder / "all" / "proxy.ini"), self.example("proxy.ini", "tls")
+        self.assertEqual(replace(everything.wss, listen=config.wss.listen), config.wss)
+        for part in ("sip", "rtpengine", "registrations", "calls", "trunks", "access", "web", "logging"):
+            self.assertEqual(getattr(everything, part), getattr(config, part))
+
+    def test_demo_ini(self) -> None:
+        """etc/demo.ini loads: all on loopback, rtpengine spawned, the demo's registrar as its only trunk."""
+        (self.folder / "etc").mkdir()
+        text = (
+            (ETC / "demo.ini").read_text().replace("nodes = spawn", f"nodes = spawn\nbinary = {shutil.which('true')}")
+        )
+        (self.folder / "etc" / "demo.ini").write_text(text)
+        write_certificate(self.folder / "run" / "tls")
+        config = load(self.folder / "etc" / "demo.ini")
+        self.assertEqual(config.rtpengine.nodes, SPAWN)
+        assert config.demo is not None
+        self.assertEqual(config.demo.listen, f"udp:{config.trunks[0].port}:interface={config.trunks[0].host}")
+        for entry in (*config.wss.listen, *config.sip.listen, config.demo.listen):
+            self.assertIn(":interface=127.0.0.1", entry)
+
+
+class WssTests(Case):
+    """[wss]"""
+
+    def test_values(self) -> None:
+        """Several endpoints, one a line; origins; limits; no page, or a folder of one's own."""
+        (self.folder / "page").mkdir()
+        (self.folder / "page" / "index.html").touch()
+        wss = self.load(
+            wss="listen = tcp:8443\n  ; apart\n  tcp:8444:interface=127.0.0.1 ; second\n"
+            "origins = https://a.example, null\n  *\npath = /sip\npage = page\nmax-message = 2048\nping = 0\n"
+            "ping-timeout = 2.5\nconnections-per-address = 9"
+        ).wss
+        self.assertEqual(wss.listen, ("tcp:8443", "tcp:8444:interface=127.0.0.1"))
+        self.assertEqual(wss.origins, ("https://a.example", "null", "*"))
+        self.assertEqual((wss.path, wss.page), ("/sip", self.folder / "page"))
+        self.assertEqual((wss.max_message, wss.ping, wss.ping_timeout, wss.connections_per_address), (2048, 0, 2.5, 9))
+        self.assertIsNone(self.load(wss="listen = tcp:1\npage = no").wss.page)
+
+    def test_no_listen(self) -> None:
+        """Without an endpoint for browsers there is nothing to do: an error with an example."""
+        self.refused("wss", "listen", "it is missing", "ssl:443:privateKey=", wss=None)
+        self.refused("wss", "listen", "it is missing", wss="path = /")
+        self.refused("wss", "listen", "the value is missing", wss="listen =")
+
+    def test_endpoint(self) -> None:
+        """Of several endpoints, the error shows the wrong one."""
+        line = self.refused("wss", "listen", "listen = tcp:x:", "no number", wss="listen = tcp:8443\n tcp:x")
+        self.assertNotIn("tcp:8443:", line)
+
+    def test_certificate(self) -> None:
+        """A missing certificate is named with key and full path."""
+        write_certificate(self.folder / "tls")
+        self.refused(
+            "wss",
+            "listen",
+            f"certKey: No such file or directory ({self.folder}/cert.pem)",
+            wss="listen = ssl:443:privateKey=tls/key.pem:certKey=cert.pem",
+        )
+
+    def test_origins(self) -> None:
+        """An origin without scheme gets one proposed."""
+        wss = "listen = tcp:1\norigins = https://a.example phone.example"
+        self.refused("wss", "origins", "origins = phone.example:", "https://phone.example", wss=wss)
+
+    def test_others(self) -> None:
+        """A path without '/', a page that is no folder, limits that are no numbers or out of bounds, an unknown key."""
+        for key, value, told in (
+            ("path", "sip", "starts with /"),
+            ("path", "/sip?x", "no ?"),
+            ("page", "nowhere", f"there is no {self.folder}/nowhere/index.html"),
+            ("max-message", "10", "1024 to 1048576"),
+            ("max-message", "64k", "1024 to 1048576"),
+            ("ping", "-1", "0 to 3600"),
+            ("ping-timeout", "0", "1 to 3600"),
+            ("connections-per-address", "1.5", "whole number"),
+            ("origin", "*", "did you mean 'origins'?"),
+        ):
+            self.refused("wss", key, told, wss=f"listen = tcp:1\n{key} = {value}")
+
+
+class SipTests(Case):
+    """[sip]"""
+
+    def test_values(self) -> None:
+        """Several sockets, UDP and TCP; the advertised host."""
+        sip = self.load(sip="listen = udp:5060:interface=192.0.2.1\n tcp:5060\nadvertise = SIP.example").sip
+        self.assertEqual(sip.listen, ("udp:5060:interface=192.0.2.1", "tcp:5060"))
+        self.assertEqual(sip.advertise, "sip.example")
+
+    def test_mistakes(self) -> None:
+        """Other kinds of sockets, an address with a port."""
+        self.refused("sip", "listen", "listen = tls:5061:", "udp:PORT or tcp:PORT", sip="listen = udp:5060\n tls:5061")
+        self.refused("sip", "advertise", "no host name", sip="advertise = 203.0.113.7:5060")
+
+
+class RtpengineTests(Case):
+    """[rtpengine]"""
+
+    def test_spawn(self) -> None:
+        """'spawn' needs the program, which is looked for at once."""
+        true = shutil.which("true") or ""
+        spawn = self.load(rtpengine=f"nodes = spawn\nbinary = {true}\ninterface = 192.0.2.1!203.0.113.7").rtpengine
+        self.assertEqual((spawn.nodes, spawn.binary, spawn.interface), (SPAWN, true, "192.0.2.1!203.0.113.7"))
+        told = ("there is no program 'no-such-program'", "apt-get install rtpengine-daemon")
+        self.refused("rtpengine", "nodes", *told, rtpengine="nodes = spawn\nbinary = no-such-program")
+
+    def test_nodes(self) -> None:
+        """Addresses and names, in several lines; 22222 where no port stands."""
+        nodes = self.load(rtpengine="nodes = [2001:db8::1]:2223\n  media.example\ntimeout = 0.5").rtpengine.nodes
+        self.assertEqual(nodes, (HostPort("2001:db8::1", 2223), HostPort("media.example", 22222)))
+
+    def test_mistakes(self) -> None:
+        """No node, spawn beside a node, a node that is no address, a timeout out of bounds."""
+        self.refused("rtpengine", "nodes", "it is missing", "spawn", rtpengine=None)
+        self.refused("rtpengine", "nodes", "write either", rtpengine="nodes = spawn 192.0.2.1")
+        self.refused("rtpengine", "nodes", "nodes = udp:a:1:", rtpengine="nodes = 192.0.2.1 udp:a:1")
+        self.refused("rtpengine", "timeout", "0.1 to 60", rtpengine="nodes = a\ntimeout = 2s")
+
+
+class TrunkTests(Case):
+    """[trunk NAME]"""
+
+    def test_values(self) -> None:
+        """Everything that a trunk may have."""
+        (trunk,) = self.load(
+            trunk_a='host = VoIP.example:5080\nproxy = 192.0.2.1\ntransport = TCP\nusername = me\npassword = "a ;b"\n'
+            "realm = Voip Example\nsources = 192.0.2.0/24 2001:db8::/32\n 198.51.100.1"
+        ).trunks
+        self.assertEqual((trunk.name, trunk.host, trunk.port, trunk.transport), ("a", "voip.example", 5080, "tcp"))
+        self.assertEqual(trunk.proxy, HostPort("192.0.2.1", None))
+        self.assertEqual((trunk.username, trunk.password, trunk.realm), ("me", "a ;b", "Voip Example"))
+        sources = ["192.0.2.0/24", "2001:db8::/32", "198.51.100.1/32"]
+        self.assertEqual(list(map(str, trunk.sources or ())), sources)
+
+    def test_password_is_masked(self) -> None:
+        """No repr of the configuration has the password."""
+        config = self.load(
+            trunk_a="host = a\nusername = me\npassword = s3cret", demo="listen = udp:1\npassword = s3cret"
+        )
+        self.assertNotIn("s3cret", repr(config))
+        self.assertNotIn("s3cret", f"{config} {config.trunks[0]}")
+
+    def test_serves(self) -> None:
+        """A trunk serves its host and port in any spelling; 5060 is no port (RFC 3261 section 19.1.2)."""
+        trunk = Trunk("a", "2001:db8::1", None)
+        self.assertTrue(trunk.serves(("[2001:DB8:0::1]", 5060)))
+        self.assertTrue(trunk.serves(("2001:db8::1", None)))
+        self.assertFalse(trunk.serves(("2001:db8::1", 5061)))
+        self.assertFalse(trunk.serves(("2001:db8::2", None)))
+
+    def test_half_an_account(self) -> None:
+        """Username without password, password without username, a realm without either: and no password is shown."""
+        self.refused("trunk a", "password", "beside username", trunk_a="host = a\nusername = me")
+        line = self.refused("trunk a", "username", "beside password", trunk_a="host = a\npassword = s3cret")
+        self.assertNotIn("s3cret", line)
+        self.refused("trunk a", "realm", "without an account", trunk_a="host = a\nrealm = r")
+
+    def test_password_never_shown(self) -> None:
+        """Whatever is wrong around a password, the error does not tell it."""
+        for text in (
+            "host = a\nusername = me\npassword = s3\n cret",
+            "host = a\n password = s3cret",
+            "host = a\npassword: s3cret",
+            "host = a\npasword = s3cret",
+            "host = a\npassword s3cret",
+            "host = a\nsources =\n  password = s3cret",
+            "host = a\nusername = me\npassword = s3cret\npassword = s3cret",
+        ):
+            line = str(self.assertRaises(ConfigError, self.load, trunk_a=text))
+            self.assertNotIn("cret", line, text)
+
+    def test_duplicate_host(self) -> None:
+        """Two trunks with one host: a Request-URI could belong to either."""
+        self.refused("trunk b", "host", "[trunk a] has it too", trunk_b="host = VOIP.example:5060")
+        self.assertEqual(len(self.load(trunk_b="host = voip.example:5061").trunks), 2)
+
+    def test_names(self) -> None:
+        """A trunk has a name, and a name of its own."""
+        self.refused("trunk", "", "write [trunk NAME]", trunk="host = b")
+        self.refused("trunk   a", "", "another trunk has this name", trunk___a="host = b")
+        self.assertEqual(self.load(trunk_my_pbx="host = b").trunks[1].name, "my pbx")
+
+    def test_mistakes(self) -> None:
+        """No host, a URI for a host, an address with mask bits, another transport, an option that is none."""
+        self.refused("trunk a", "host", "it is missing", trunk_a="proxy = b")
+        self.refused("trunk a", "host", "write a host such as", trunk_a="host = sip:voip.example")
+        self.refused("trunk a", "proxy", "write a host such as", trunk_a="host = a\nproxy = b:sip")
+        self.refused("trunk a", "sources", "192.0.2.0/24", trunk_a="host = a\nsources = 192.0.2.1/24")
+        self.refused("trunk a", "transport", "udp, tcp", trunk_a="host = a\ntransport = tls")
+        self.refused("trunk a", "user", "did you mean 'username'?", trunk_a="host = a\nuser = me")
+
+
+class AccessTests(Case):
+    """[access]"""
+
+    def test_values(self) -> None:
+        """A list of all kinds of destinations; credentials for anyone, as the original has it."""
+        access = self.load(
+            access="destinations = trunks *.example.com 10.0.0.0/8\n pbx.example:5080\ntrunk-credentials = anyone"
+        ).access
+        for host, port in (("voip.example", None), ("a.example.com", 1), ("10.9.9.9", 2), ("pbx.example", 5080)):
+            self.assertTrue(access.destinations.allows(host, port, self.load().trunks))
+        self.assertEqual(access.trunk_credentials, "anyone")
+
+    def test_no_trunk(self) -> None:
+        """Trunks alone as destination and no trunk: nobody could call anywhere. With another destination it is fine."""
+        self.refused("access", "destinations", "there is no trunk", "[trunk NAME]", trunk_a=None)
+        self.assertEqual(self.load(trunk_a=None, access="destinations = pbx.example").trunks, ())
+
+    def test_mistakes(self) -> None:
+        """An empty list, a word that is none of these, credentials for others."""
+        self.refused("access", "destinations", "the value is missing", access="destinations =")
+        self.refused("access", "destinations", "= sip:a.example:", access="destinations = trunks sip:a.example")
+        self.refused("access", "trunk-credentials", "registered, anyone", access="trunk-credentials = all")
+
+
+class OthersTests(Case):
+    """The smaller sections."""
+
+    def test_values(self) -> None:
+        """[registrations], [calls], [web], [logging], [demo]."""
+        config = self.load(
+            registrations="multiple = Yes",
+            calls="ring = 60\ngrace = 0\nlimit = 3",
+            web="listen = tcp:8080:interface=127.0.0.1",
+            logging="level = DEBUG",
+            demo="listen = udp:5070",
+        )
+        self.assertTrue(config.registrations.multiple)
+        self.assertEqual((config.calls.ring, config.calls.grace, config.calls.limit), (60, 0, 3))
+        self.assertEqual(config.web.listen, ("tcp:8080:interface=127.0.0.1",))
+        self.assertEqual(config.logging.level, "debug")
+        assert config.demo is not None
+        self.assertEqual((config.demo.listen, config.demo.password), ("udp:5070", "demo"))
+
+    def test_mistakes(self) -> None:
+        """Each of them."""
+        self.refused("registrations", "multiple", "yes or no", registrations="multiple = many")
+        self.refused("calls", "ring", "1 to 3600", calls="ring = forever")
+        self.refused("calls", "limit", "whole number", calls="limit = 2.5")
+        self.refused("web", "listen", "no number", web="listen = tcp:http")
+        self.refused("logging", "level", "debug, info, warn, error, critical", logging="level = loud")
+        self.refused("demo", "listen", "it is missing", demo="password = x")
+        self.refused("demo", "listen", "udp:PORT", demo="listen = tcp:5070")
+
+    def test_unknown_section(self) -> None:
+        """An unknown section is an error with the closest known one; [DEFAULT] is no exception."""
+        self.refused("registration", "", "did you mean 'registrations'?", registration="multiple = yes")
+        self.refused("trunks x", "", "did you mean 'trunk'?", trunks_x="host = a")
+        self.refused("DEFAULT", "", "there is no such section", DEFAULT="host = a")
+
+    def test_no_file(self) -> None:
+        """A missing file is named."""
+        path = self.folder / "nowhere.ini"
+        self.assertIn(f"{path}: No such file", str(self.assertRaises(ConfigError, load, path)))
