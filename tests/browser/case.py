@@ -1,0 +1,96 @@
+"""What every test with Chromium has in common: phones in tabs, and the proof that they hear each other."""
+
+import json
+from typing import Any
+
+from tests.support.real.case import LAB, RealCase
+from tests.support.real.chromium import DevTools, Tab
+from tests.support.real.kamailio import PASSWORDS
+from tests.support.real.part import pause
+
+EVENT_SECONDS = 10.0
+
+
+class Phone:
+    """One of the test pages in a tab of its own; its methods are those of `window.phone`.
+
+    :param library: `jssip` or `sipjs`.
+    """
+
+    def __init__(self, tab: Tab, library: str, user: str) -> None:
+        self.tab, self.library, self.user = tab, library, user
+
+    async def do(self, method: str, *arguments: object) -> Any:
+        """Call a method of the page's phone, and wait for its result."""
+        return await self.tab.run(f"window.phone.{method}({', '.join(map(json.dumps, arguments))})")
+
+    async def event(self, name: str, seconds: float = EVENT_SECONDS) -> dict[str, Any]:
+        """The next event of that name. AssertionError with all that happened instead."""
+        event: dict[str, Any] = await self.tab.run(
+            f"window.phone.events.next({json.dumps(name)}, {int(seconds * 1000)})"
+        )
+        return event
+
+    async def events(self) -> list[str]:
+        """The names of all events so far."""
+        names: list[str] = await self.tab.run("window.phone.events.all.map(event => event.name)")
+        return names
+
+    async def register(self) -> dict[str, Any]:
+        """Register, and wait for the 200."""
+        await self.do("register")
+        return await self.event("registered")
+
+    async def assert_audio(self, seconds: float = 10) -> dict[str, Any]:
+        """Fail unless sound comes in and goes out: packets grow both ways, and so does the energy of what is heard.
+
+        The fake microphone beeps once a second: the energy is watched until it has risen on both sides.
+        """
+        first = await self.do("stats")
+        last = first
+        for _ in range(int(seconds / 0.2)):
+            await pause(0.2)
+            last = await self.do("stats")
+            if all(last[name] > first[name] + least for name, least in LEAST.items()):
+                self._assert_protected(last)
+                return dict(last)
+        raise AssertionError(f"{self.user} ({self.library}): no audio both ways within {seconds} s: {first} -> {last}")
+
+    def _assert_protected(self, figures: dict[str, Any]) -> None:
+        assert figures["dtls"] == "connected", figures
+
+
+LEAST = {"received": 20, "sent": 20, "receivedEnergy": 1e-4, "sentEnergy": 1e-4}
+"""By how much the figures must grow: packets, and what sum of squares times seconds the getStats calls energy."""
+
+
+class BrowserCase(RealCase):
+    """A RealCase with Chromium and the pages."""
+
+    timeout = 90
+
+    async def setUp(self) -> None:
+        """Start Chromium where it does not run yet, and serve the pages."""
+        await super().setUp()
+        chromium = await LAB.chromium()
+        pages = LAB.pages()
+        pages.serve()
+        self.addCleanup(pages.stop_serving)
+        self.tools: DevTools = await chromium.connect()
+        self.addCleanup(self.tools.close)
+
+    async def phone(self, library: str, user: str = "alice", password: str | None = None, **config: object) -> Phone:
+        """A phone in a new tab, connected to the proxy, not registered. The password is the user's own at Kamailio."""
+        phone = Phone(await self.tools.open(LAB.pages().url(library)), library, user)
+        config = {
+            "server": self.proxy.url, "uri": f"sip:{user}@pbx.test",
+            "password": PASSWORDS.get(user, "none") if password is None else password, **config,
+        }  # fmt: skip
+        self.assertEqual("connected", await phone.do("start", config))
+        return phone
+
+    async def registered(self, library: str, user: str = "alice") -> Phone:
+        """A phone that is registered at Kamailio, which challenges it."""
+        phone = await self.phone(library, user)
+        self.assertEqual(200, (await phone.register())["code"])
+        return phone

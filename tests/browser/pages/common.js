@@ -1,0 +1,62 @@
+// What both test phones share: the list of events that a test waits for, and the figures that prove audio.
+
+export class Events {
+  constructor() {
+    this.all = [];
+    this.fresh = [];
+    this.waiting = [];
+  }
+
+  emit(name, detail = {}) {
+    const event = { name, at: Math.round(performance.now()), ...detail };
+    this.all.push(event);
+    this.fresh.push(event);
+    this.waiting = this.waiting.filter((look) => !look());
+  }
+
+  // The next event of that name which no one has been given yet. Rejects after `ms` with all that happened instead.
+  next(name, ms) {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const place = this.fresh.findIndex((event) => event.name === name);
+        if (place < 0) return false;
+        clearTimeout(timer);
+        resolve(this.fresh.splice(place, 1)[0]);
+        return true;
+      };
+      const timer = setTimeout(() => {
+        this.waiting = this.waiting.filter((other) => other !== look);
+        reject(new Error(`no "${name}" within ${ms} ms; what happened: ${JSON.stringify(this.all)}`));
+      }, ms);
+      if (!look()) this.waiting.push(look);
+    });
+  }
+}
+
+export function play(stream) {
+  const element = document.getElementById("far");
+  element.srcObject = stream;
+  element.play().catch(() => undefined);
+}
+
+// Packets and audio energy of one RTCPeerConnection, both directions.
+export async function figures(connection) {
+  const result = {
+    received: 0, receivedEnergy: 0, sent: 0, sentEnergy: 0, dtls: "", ice: connection.iceConnectionState, codec: "",
+  };
+  const report = await connection.getStats();
+  report.forEach((entry) => {
+    if (entry.type === "inbound-rtp" && entry.kind === "audio") {
+      result.received += entry.packetsReceived;
+      result.receivedEnergy += entry.totalAudioEnergy ?? 0;
+      result.codec = report.get(entry.codecId)?.mimeType ?? "";
+    } else if (entry.type === "outbound-rtp" && entry.kind === "audio") {
+      result.sent += entry.packetsSent;
+    } else if (entry.type === "media-source" && entry.kind === "audio") {
+      result.sentEnergy += entry.totalAudioEnergy ?? 0;
+    } else if (entry.type === "transport") {
+      result.dtls = entry.dtlsState;
+    }
+  });
+  return result;
+}

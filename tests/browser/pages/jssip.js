@@ -1,0 +1,71 @@
+// The test phone on JsSIP.
+import JsSIP from "jssip";
+import { Events, figures, play } from "./common.js";
+
+const events = new Events();
+const media = { mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } };
+let ua;
+let session;
+
+function status(event) {
+  const message = event.message ?? event.response;
+  return {
+    by: event.originator ?? "", cause: event.cause ?? "",
+    code: message?.status_code ?? 0, reason: message?.reason_phrase ?? "", method: message?.method ?? "",
+  };
+}
+
+function watch(added) {
+  const listen = (connection) => connection.addEventListener("track", (event) => play(event.streams[0]));
+  if (added.connection) listen(added.connection);
+  else added.on("peerconnection", (event) => listen(event.peerconnection));
+  added.on("progress", (event) => {
+    if (event.originator === "remote") events.emit("progress", { ...status(event), early: Boolean(event.response?.body) });
+  });
+  added.on("accepted", (event) => events.emit("accepted", status(event)));
+  added.on("confirmed", (event) => events.emit("confirmed", status(event)));
+  added.on("failed", (event) => events.emit("failed", status(event)));
+  added.on("ended", (event) => events.emit("ended", status(event)));
+  added.on("newInfo", (event) => events.emit("info", { by: event.originator, body: event.request.body ?? "" }));
+}
+
+window.phone = {
+  events,
+
+  start(config) {
+    JsSIP.debug.disable();
+    ua = new JsSIP.UA({
+      sockets: [new JsSIP.WebSocketInterface(config.server)],
+      uri: config.uri,
+      password: config.password,
+      register: false,
+      register_expires: config.expires ?? 600,
+    });
+    ua.on("disconnected", () => events.emit("disconnected"));
+    ua.on("registered", (event) => events.emit("registered", status(event)));
+    ua.on("unregistered", (event) => events.emit("unregistered", status(event)));
+    ua.on("registrationFailed", (event) => events.emit("registrationFailed", status(event)));
+    ua.on("newRTCSession", (event) => {
+      session = event.session;
+      watch(session);
+      if (event.originator === "remote") {
+        const from = event.request.from;
+        events.emit("incoming", {
+          from: from.uri.toString(), display: from.display_name ?? "", target: event.request.ruri.toString(),
+        });
+      }
+    });
+    const connected = new Promise((resolve) => ua.on("connected", () => resolve("connected")));
+    ua.start();
+    return connected;
+  },
+
+  register: () => ua.register(),
+  unregister: () => ua.unregister(),
+  call: (target, headers = []) => void ua.call(target, { ...media, extraHeaders: headers }),
+  answer: () => session.answer(media),
+  hangup: () => session.terminate(),
+  reject: (code, reason) => session.terminate({ status_code: code, reason_phrase: reason }),
+  digits: (text) => session.sendDTMF(text, { transportType: "INFO", duration: 160, interToneGap: 50 }),
+  stats: () => figures(session.connection),
+};

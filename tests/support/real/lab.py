@@ -1,0 +1,130 @@
+"""The parts that one test run shares. Each is started when the first test wants it and ended with the run."""
+
+from typing import TypeVar
+
+from tests.support.real.chromium import Chromium
+from tests.support.real.kamailio import Kamailio
+from tests.support.real.pages import Pages
+from tests.support.real.part import Part
+from tests.support.real.ports import LOOPBACK, free_port
+from tests.support.real.proxy import Proxy
+from tests.support.real.rtpengine import Rtpengine
+
+AnyPart = TypeVar("AnyPart", bound=Part)
+
+INI = """\
+[wss]
+listen = ssl:{wss}:interface=127.0.0.1:privateKey=key.pem:certKey=cert.pem
+origins = *
+page = no
+
+[sip]
+listen = udp:{sip}:interface=127.0.0.1
+
+[rtpengine]
+nodes = @rtpengine@
+timeout = 1
+
+[registrations]
+multiple = yes
+
+[calls]
+grace = 1
+
+; SIPp, or a peer that a test scripts
+[trunk plain]
+host = 127.0.0.1:@plain@
+
+; the same, with a password of the proxy's
+[trunk paid]
+host = 127.0.0.1:@paid@
+username = trunk
+password = secret
+realm = trunk.test
+
+; Kamailio as the browsers' registrar, and as a trunk whose password the proxy has
+[trunk pbx]
+host = pbx.test
+proxy = 127.0.0.1:@kamailio@
+
+[trunk upstream]
+host = upstream.test
+proxy = 127.0.0.1:@kamailio@
+username = alice
+password = wonderland
+
+[access]
+destinations = trunks
+trunk-credentials = @credentials@
+
+[web]
+listen = tcp:{web}:interface=127.0.0.1
+
+[logging]
+level = info
+"""
+
+
+class Lab:
+    """Holds what runs now."""
+
+    def __init__(self) -> None:
+        self._parts: dict[type[Part], Part] = {}
+        self._proxy: tuple[str, Proxy] | None = None
+        self._pages: Pages | None = None
+        self.plain = free_port()
+        self.paid = free_port()
+
+    async def rtpengine(self) -> Rtpengine:
+        """The one rtpengine."""
+        return await self._running(Rtpengine)
+
+    async def kamailio(self) -> Kamailio:
+        """The one Kamailio."""
+        return await self._running(Kamailio)
+
+    async def chromium(self) -> Chromium:
+        """The one browser."""
+        return await self._running(Chromium)
+
+    def pages(self) -> Pages:
+        """The built pages."""
+        if self._pages is None:
+            self._pages = Pages()
+        return self._pages
+
+    async def proxy(self, changes: tuple[tuple[str, str], ...] = ()) -> Proxy:
+        """A proxy with INI as configuration, after replacing the first of each pair of texts by the second.
+
+        One proxy runs at a time: tests of a class share it, a class that wants another configuration ends it.
+        """
+        text = INI
+        for old, new in changes:
+            assert old in text, f"not in the configuration: {old}"
+            text = text.replace(old, new)
+        words = {
+            "rtpengine": (await self.rtpengine()).address,
+            "kamailio": str((await self.kamailio()).port),
+            "plain": str(self.plain), "paid": str(self.paid), "credentials": "anyone", "host": LOOPBACK,
+        }  # fmt: skip
+        for word, value in words.items():
+            text = text.replace(f"@{word}@", value)
+        if self._proxy is not None:
+            if self._proxy[0] == text and self._proxy[1].alive:
+                return self._proxy[1]
+            self._proxy[1].stop()
+        proxy = Proxy(text)
+        self._proxy = (text, proxy)
+        await proxy.start()
+        return proxy
+
+    async def _running(self, kind: type[AnyPart]) -> AnyPart:
+        part = self._parts.get(kind)
+        if part is None or not part.alive:
+            part = self._parts[kind] = kind()
+            await part.start()
+        assert isinstance(part, kind)
+        return part
+
+
+LAB = Lab()

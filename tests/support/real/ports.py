@@ -1,0 +1,57 @@
+"""Ports that are free now, below the range that the kernel hands out by itself, and the sockets that are open."""
+
+import os
+import random
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+LOWEST, HIGHEST = 12000, 31000
+LOOPBACK = "127.0.0.1"
+
+_given: set[int] = set()
+_random = random.Random(os.getpid())
+
+
+def _is_free(port: int) -> bool:
+    """Whether the port can be had on loopback over UDP and TCP, by this process, now."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                return False
+    return True
+
+
+def free_port() -> int:
+    """A port that nobody on loopback uses over UDP or TCP, and that this run has not given out before."""
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> range:
+    """`count` free ports in a row, the first one even (as RTP wants it)."""
+    for _ in range(1000):
+        start = _random.randrange(LOWEST, HIGHEST - count, 2)
+        block = range(start, start + count)
+        if _given.isdisjoint(block) and all(map(_is_free, block)):
+            _given.update(block)
+            return block
+    raise RuntimeError(f"no {count} free ports in a row between {LOWEST} and {HIGHEST}")
+
+
+def _bound(table: Path, states: tuple[str, ...]) -> Iterator[int]:
+    for line in table.read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] in states:
+            yield int(fields[1].rpartition(":")[2], 16)
+
+
+def listens_udp(port: int) -> bool:
+    """Whether any process has a UDP socket bound to the port (read from /proc/net: nothing is sent)."""
+    return any(port in _bound(Path("/proc/net", name), ("07",)) for name in ("udp", "udp6"))
+
+
+def listens_tcp(port: int) -> bool:
+    """Whether any process listens on the TCP port (read from /proc/net: nothing is sent)."""
+    return any(port in _bound(Path("/proc/net", name), ("0A",)) for name in ("tcp", "tcp6"))

@@ -1,0 +1,73 @@
+"""The proxy itself, as its user starts it: `twistd -n webrtcproxy -c FILE`."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from tests.support.real.part import Part
+from tests.support.real.ports import LOOPBACK, free_port, listens_tcp, listens_udp
+
+ROOT = Path(__file__).parents[3]
+FAULTS = re.compile(r"Traceback \(most|Unhandled|#critical|#failure|Main loop terminated", re.IGNORECASE)
+
+
+class Proxy(Part):
+    """A running proxy with a configuration of the test's.
+
+    :param text: the file, with the words {wss}, {sip}, {web} for the proxy's free ports.
+    """
+
+    name: ClassVar[str] = "proxy"
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.wss, self.sip, self.web = free_port(), free_port(), free_port()
+        self.file = self.folder / "proxy.ini"
+        for word in ("wss", "sip", "web"):
+            text = text.replace(f"{{{word}}}", str(getattr(self, word)))
+        self.file.write_text(text)
+
+    @property
+    def url(self) -> str:
+        """Where browsers connect."""
+        return f"wss://{LOOPBACK}:{self.wss}/"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where its trunks send to."""
+        return LOOPBACK, self.sip
+
+    def command(self) -> Sequence[str]:
+        """twistd of the interpreter that runs the tests."""
+        _make_certificate(self.folder)
+        twistd = Path(sys.executable).with_name("twistd")
+        return (str(twistd), "-n", "--pidfile=", "webrtcproxy", "-c", str(self.file))
+
+    def environment(self) -> dict[str, str]:
+        """The package of this source tree, whatever is installed besides."""
+        return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def is_ready(self) -> bool:
+        """Whether both sides listen."""
+        return listens_tcp(self.wss) and listens_udp(self.sip)
+
+    def assert_clean(self, since: int = 0) -> None:
+        """Fail where it ended, or logged a traceback or an unhandled failure since byte `since` of its log."""
+        log = self.log(since)
+        assert self.alive, f"the proxy ended:\n{self.log()[-8000:]}"
+        fault = FAULTS.search(log)
+        assert fault is None, f"{fault and fault.group()} in the proxy's log:\n{log[-8000:]}"
+
+
+def _make_certificate(folder: Path) -> None:
+    """A self-signed certificate for loopback, in key.pem and cert.pem of the folder."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+         "-keyout", "key.pem", "-out", "cert.pem"],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip

@@ -1,0 +1,83 @@
+"""The rtpengine of a test run, and the question which sessions it holds."""
+
+import signal
+from collections.abc import Sequence
+from os import kill
+from typing import ClassVar
+
+from tests.support.real import ng
+from tests.support.real.part import Part, until
+from tests.support.real.ports import LOOPBACK, free_port, free_ports, listens_udp
+
+
+class Rtpengine(Part):
+    """rtpengine in user space on loopback."""
+
+    name: ClassVar[str] = "rtpengine"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.port = free_port()
+        self.media = free_ports(400)
+
+    @property
+    def address(self) -> str:
+        """host:port of its ng socket, as the proxy's file wants it."""
+        return f"{LOOPBACK}:{self.port}"
+
+    def command(self) -> Sequence[str]:
+        """As the issue has it; `delete-delay=0`, so that a deleted session is gone from `list` at once."""
+        return (
+            "rtpengine", "--config-file=none", "--table=-1", f"--interface={LOOPBACK}", f"--listen-ng={self.address}",
+            f"--port-min={self.media[0]}", f"--port-max={self.media[-1]}", "--num-threads=2", "--delete-delay=0",
+            "--timeout=60", "--log-level=6", "--log-stderr", "--foreground",
+        )  # fmt: skip
+
+    def is_ready(self) -> bool:
+        """Whether its ng socket is bound."""
+        return listens_udp(self.port)
+
+    async def sessions(self) -> list[str]:
+        """The call-ids of the sessions that it holds now."""
+        reply = await ng.ask(self.port, {b"command": b"list", b"limit": 1000})
+        return [call_id.decode() for call_id in reply[b"calls"]]
+
+    async def query(self, call_id: str) -> dict[bytes, object]:
+        """What it knows about one session."""
+        return await ng.ask(self.port, {b"command": b"query", b"call-id": call_id.encode()})
+
+    async def delete_all(self) -> None:
+        """Delete every session, so that one test's leak is not the next one's."""
+        for call_id in await self.sessions():
+            await ng.ask(self.port, {b"command": b"delete", b"call-id": call_id.encode(), b"delete delay": 0})
+
+    async def assert_empty(self, seconds: float = 3) -> None:
+        """Fail where a session is still there after `seconds`. What is left is deleted then."""
+        left: list[str] = []
+        for _ in range(int(seconds / 0.1)):
+            left = await self.sessions()
+            if not left:
+                return
+            await pause_briefly()
+        await self.delete_all()
+        raise AssertionError(f"rtpengine still holds {len(left)} session(s): {left}\n{self.log()[-4000:]}")
+
+    def stall(self) -> None:
+        """Stop it in its tracks: its socket takes commands, no reply comes (SIGSTOP)."""
+        kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Go on after stall()."""
+        kill(self.pid, signal.SIGCONT)
+
+    def stop(self, seconds: float = 5) -> None:
+        """End it, stalled or not."""
+        if self.alive:
+            self.resume()
+        super().stop(seconds)
+
+
+async def pause_briefly() -> None:
+    """A tenth of a second."""
+    ticks = iter((0,) * 5)
+    await until(lambda: next(ticks, 1), "a tenth of a second", 5)
