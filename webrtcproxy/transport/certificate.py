@@ -1,0 +1,184 @@
+"""Server endpoints whose certificate follows its files: a renewed pair is taken up by the next handshake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from OpenSSL import SSL
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString, wrapServerTLS
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime, IStreamServerEndpoint
+from twisted.internet.ssl import (
+    Certificate,
+    CertificateOptions,
+    DiffieHellmanParameters,
+    PrivateCertificate,
+    TLSVersion,
+)
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.filepath import FilePath
+from zope.interface import implementer
+
+from webrtcproxy.config.endpoints import split, unescape
+from webrtcproxy.transport.tcp import IReactor
+
+log = Logger()
+
+RETRY = 5.0
+"""Seconds until files that do not fit together are looked at again though they have not changed."""
+
+_OPTIONS = frozenset({"port", "interface", "backlog", "privateKey", "certKey", "extraCertChain", "dhParameters"})
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s.+?-----END CERTIFICATE-----", re.DOTALL)
+
+Fingerprint = tuple[tuple[int, int, int] | None, ...]
+
+
+class BadCertificate(ValueError):
+    """A certificate and key that can't be used; the text names the files and says why."""
+
+
+def server_endpoint(reactor: IReactor, text: str) -> IStreamServerEndpoint:
+    """The endpoint that a Twisted endpoint string means.
+
+    ``ssl:`` is read here: its certificate follows its files, the chain may stand in the file of the certificate (as
+    Let's Encrypt's fullchain.pem has it), an IPv6 `interface` is fine, and TLS is 1.2 or newer. All else is Twisted's.
+
+    :raises ValueError: the string, or what is in its files, is no good.
+    """
+    kind, *rest = split(text)
+    if kind != "ssl":
+        return serverFromString(reactor, text)  # type: ignore[no-any-return]
+    options = _options(rest)
+    key = Path(options.get("privateKey", "server.pem"))
+    files = KeyFiles(
+        key=key,
+        certificate=Path(options.get("certKey", key)),
+        chain=Path(options["extraCertChain"]) if "extraCertChain" in options else None,
+        dh_parameters=Path(options["dhParameters"]) if "dhParameters" in options else None,
+    )
+    port, backlog = _number(options, "port", "443"), _number(options, "backlog", "1024")
+    interface = options.get("interface", "")
+    plain = (TCP6ServerEndpoint if ":" in interface else TCP4ServerEndpoint)(reactor, port, backlog, interface)
+    return wrapServerTLS(FollowingCertificate(reactor, files), plain, reactor)
+
+
+class KeyFiles:
+    """The files of one certificate.
+
+    :param key: the private key, PEM.
+    :param certificate: the certificate, PEM, with or without its chain behind it.
+    :param chain: more certificates of the chain.
+    :param dh_parameters: for the DHE ciphers.
+    """
+
+    __slots__ = ("certificate", "chain", "dh_parameters", "key")
+
+    def __init__(
+        self, key: Path, certificate: Path, chain: Path | None = None, dh_parameters: Path | None = None
+    ) -> None:
+        self.key = key
+        self.certificate = certificate
+        self.chain = chain
+        self.dh_parameters = dh_parameters
+
+    def fingerprint(self) -> Fingerprint:
+        """What changes when one of the files changes."""
+        return tuple(_state(path) for path in (self.key, self.certificate, self.chain) if path is not None)
+
+    def load(self) -> SSL.Context:
+        """Read the files.
+
+        :raises BadCertificate: one can't be read, or they don't belong together.
+        """
+        try:
+            return self._load()
+        except Exception as error:  # OSError, OpenSSL's, cryptography's, Twisted's: the remedy is the same
+            why = error.strerror if isinstance(error, OSError) else str(error) or type(error).__name__
+            raise BadCertificate(f"{self.certificate} with {self.key}: {why}") from error
+
+    def _load(self) -> SSL.Context:
+        certificates = _CERTIFICATE.findall(self.certificate.read_bytes())
+        if not certificates:
+            raise ValueError("there is no PEM certificate")
+        pair = PrivateCertificate.loadPEM(certificates[0] + b"\n" + self.key.read_bytes())
+        chain = certificates[1:]
+        if self.chain is not None:
+            chain += _CERTIFICATE.findall(self.chain.read_bytes())
+        dh = None
+        if self.dh_parameters is not None:
+            dh = DiffieHellmanParameters.fromFile(FilePath(str(self.dh_parameters)))
+        options = CertificateOptions(
+            privateKey=pair.privateKey.original,
+            certificate=pair.original,
+            extraCertChain=[Certificate.loadPEM(text).original for text in chain],
+            dhParameters=dh,
+            raiseMinimumTo=TLSVersion.TLSv1_2,
+        )
+        context: SSL.Context = options.getContext()
+        return context
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class FollowingCertificate:
+    """Begins each handshake with the newest pair of files that fit together.
+
+    :param clock: for looking again at files that did not fit.
+    :raises BadCertificate: they don't fit now.
+    """
+
+    def __init__(self, clock: IReactorTime, files: KeyFiles) -> None:
+        self._clock = clock
+        self._files = files
+        self._seen = files.fingerprint()
+        self._again = float("inf")
+        self._context = files.load()
+
+    def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """A handshake begins; looking at the files takes microseconds."""
+        now = self._files.fingerprint()
+        if now != self._seen or self._clock.seconds() >= self._again:
+            self._renew(now)
+        return SSL.Connection(self._context, None)
+
+    def _renew(self, now: Fingerprint) -> None:
+        """Take the pair if it is a pair; else keep the old one (a renewal writes two files, one after the other)."""
+        changed, self._seen = now != self._seen, now
+        try:
+            self._context = self._files.load()
+        except BadCertificate as error:
+            self._again = self._clock.seconds() + RETRY
+            if changed:
+                log.warn("The certificate in use stays, its files changed but are no pair: {why}", why=str(error))
+            return
+        self._again = float("inf")
+        log.info("New certificate from {file}", file=str(self._files.certificate))
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _options(parts: list[str]) -> dict[str, str]:
+    """The options of an ``ssl:`` string; the first without a name is the port."""
+    options: dict[str, str] = {}
+    for place, part in enumerate(parts):
+        key, equals, value = part.partition("=")
+        if not equals and place == 0:
+            key, value = "port", part
+        if key not in _OPTIONS:
+            raise ValueError(f"ssl: '{key}' is not known; TLS is 1.2 or newer" if key else "ssl: an empty option")
+        options[key] = unescape(value)
+    return options
+
+
+def _number(options: Mapping[str, str], name: str, default: str) -> int:
+    value = options.get(name, default)
+    if not (value.isascii() and value.isdecimal()):
+        raise ValueError(f"ssl: {name} is no number")
+    return int(value)

@@ -1,0 +1,195 @@
+"""What every flow with a connection behind it shares: who hears of its end, and how much it lets wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv6Address
+
+from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from webrtcproxy.transport.flow import Address
+
+log = Logger()
+
+
+class Connection:
+    """The part of a Flow that is the same for WebSocket and TCP.
+
+    :param peer: the peer's address.
+    :param sent_by: host:port of ours towards it.
+    :param via_transport: the token for our Via.
+    """
+
+    __slots__ = ("_clock", "_ended", "_watchers", "peer", "sent_by", "via_transport")
+
+    reliable = True
+
+    def __init__(self, clock: IReactorTime, peer: Address, sent_by: str, via_transport: str) -> None:
+        self._clock = clock
+        self._ended = False
+        self._watchers: dict[object, Callable[[], None]] | None = None
+        self.peer = peer
+        self.sent_by = sent_by
+        self.via_transport = via_transport
+
+    @property
+    def watched(self) -> bool:
+        """True while somebody waits to hear of the end."""
+        return bool(self._watchers)
+
+    def on_lost(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Have `call` called once when the connection is lost; soon, where it is lost already.
+
+        :returns: a function that takes the wish back.
+        """
+        if self._ended:
+            late = self._clock.callLater(0, _safely, call)
+            return lambda: late.cancel() if late.active() else None
+        if self._watchers is None:
+            self._watchers = {}
+        key = object()
+        self._watchers[key] = call
+        return lambda: self._forget(key)
+
+    def _forget(self, key: object) -> None:
+        if self._watchers is not None:
+            self._watchers.pop(key, None)
+
+    def end(self) -> None:
+        """The connection is gone: everybody who asked hears of it, once. For the protocol behind the flow."""
+        if self._ended:
+            return
+        self._ended = True
+        watchers = self._watchers or {}
+        self._watchers = None
+        while watchers:  # one of them may take back the wish of another
+            _safely(watchers.pop(next(iter(watchers))))
+
+
+def _safely(call: Callable[[], None]) -> None:
+    try:
+        call()
+    except Exception:
+        log.failure("A listener failed when its connection was lost")
+
+
+class IStream(ITCPTransport, IConsumer, IPushProducer):
+    """What the transport of a TCP or TLS connection is."""
+
+
+@implementer(IPushProducer)
+class Pressure:
+    """Bounds what waits in a transport because its peer doesn't read.
+
+    The transport says when its buffer is full (64 KiB) and when it is empty again. In between nothing is read from
+    the peer, so that it can't make more answers wait, and what is sent is counted: `MOST` octets or `PATIENCE` seconds
+    later the connection is cut.
+
+    :param cut: called with the reason, once, when the peer has been waited for long enough.
+    """
+
+    MOST = 256 * 1024
+    """Octets that may be sent while the peer doesn't read."""
+
+    PATIENCE = 15.0
+    """Seconds that the peer may take to read what waits."""
+
+    __slots__ = ("_clock", "_cut", "_timer", "_transport", "_waiting")
+
+    def __init__(self, clock: IReactorTime, transport: IStream, cut: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._transport = transport
+        self._cut: Callable[[str], None] | None = cut
+        self._timer: IDelayedCall | None = None
+        self._waiting = 0
+        transport.registerProducer(self, True)
+
+    def admits(self, octets: int) -> bool:
+        """Whether so many more octets may be written; where not, the connection is cut."""
+        if self._timer is not None:
+            self._waiting += octets
+            if self._waiting > self.MOST:
+                self._end("it does not read what it is sent")
+        return self._cut is not None
+
+    def pauseProducing(self) -> None:
+        """The transport's buffer is full."""
+        if self._timer is None and self._cut is not None:
+            self._timer = self._clock.callLater(self.PATIENCE, self._end, "it reads too slowly")
+            self._transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The transport's buffer is empty."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._waiting = 0
+            self._transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The connection is over, or about to be: nothing is watched any more."""
+        self._cut = None
+        if self._timer is not None:
+            timer, self._timer = self._timer, None
+            if timer.active():
+                timer.cancel()
+
+    def _end(self, why: str) -> None:
+        cut = self._cut
+        self.stopProducing()
+        if cut is not None:
+            cut(why)
+
+
+class Census:
+    """Counts connections, in all and per address; the addresses of one IPv6 /64 network count as one.
+
+    :param most: connections in all.
+    :param per_address: connections of one address.
+    """
+
+    __slots__ = ("_count", "_hosts", "most", "per_address")
+
+    def __init__(self, most: int, per_address: int) -> None:
+        self.most = most
+        self.per_address = per_address
+        self._count = 0
+        self._hosts: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def full(self) -> bool:
+        """True where there is no room for anybody."""
+        return self._count >= self.most
+
+    def crowded(self, host: str) -> bool:
+        """True where this address has all it may have."""
+        return self._hosts.get(network_of(host), 0) >= self.per_address
+
+    def enter(self, host: str) -> None:
+        """One more from this address."""
+        key = network_of(host)
+        self._count += 1
+        self._hosts[key] = self._hosts.get(key, 0) + 1
+
+    def leave(self, host: str) -> None:
+        """One less from this address."""
+        key = network_of(host)
+        self._count -= 1
+        left = self._hosts[key] - 1
+        if left:
+            self._hosts[key] = left
+        else:
+            del self._hosts[key]
+
+
+def network_of(host: str) -> str:
+    """What counts as one address: an IPv4 address, or the first half of an IPv6 address."""
+    try:
+        return IPv6Address(host.partition("%")[0]).packed[:8].hex()
+    except ValueError:
+        return host

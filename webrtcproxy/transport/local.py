@@ -1,0 +1,66 @@
+"""What we are called in a Via and a Contact: the advertised address, the bound one, or the one that the route gives."""
+
+from __future__ import annotations
+
+import socket
+
+from webrtcproxy.transport.flow import Address
+from webrtcproxy.transport.source import host_port, plain
+
+_WILDCARDS = frozenset(("", "0.0.0.0", "::"))  # noqa: S104  # compared with, not bound to
+_PEERS = 4096
+
+
+class LocalAddresses:
+    """Answers what our sent-by is towards a peer.
+
+    :param advertise: ``[sip] advertise``, a host; an IP address counts for peers of its family only.
+    """
+
+    def __init__(self, advertise: str | None = None) -> None:
+        self._advertise = advertise
+        self._routes: dict[str, str] = {}
+
+    def sent_by(self, bound: Address, peer: str) -> str:
+        """host:port towards the address `peer` for a socket bound to `bound`."""
+        peer = plain(peer)
+        if self._advertise is not None and _may_stand_for(self._advertise, peer):
+            return host_port(self._advertise.strip("[]"), bound.port)
+        host = bound.host
+        if host in _WILDCARDS:
+            host = self._route(peer)
+        return host_port(plain(host), bound.port)
+
+    def _route(self, peer: str) -> str:
+        """Our address on the way to `peer`, as the routing table has it."""
+        host = self._routes.get(peer)
+        if host is None:
+            if len(self._routes) >= _PEERS:
+                self._routes.clear()
+            host = self._routes[peer] = _own_address(peer)
+        return host
+
+
+def is_wildcard(host: str) -> bool:
+    """True for the addresses that stand for all of them."""
+    return host in _WILDCARDS
+
+
+def _may_stand_for(advertise: str, peer: str) -> bool:
+    if ":" in advertise:
+        return ":" in peer
+    if advertise.replace(".", "").isdigit():
+        return ":" not in peer
+    return True
+
+
+def _own_address(peer: str) -> str:
+    """Ask the kernel; connecting a UDP socket sends nothing."""
+    family = socket.AF_INET6 if ":" in peer else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((peer, 9))
+            address: str = probe.getsockname()[0]
+        except OSError:
+            return "::1" if family == socket.AF_INET6 else "127.0.0.1"
+    return address

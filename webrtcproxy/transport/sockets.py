@@ -1,0 +1,180 @@
+"""The SIP side as one thing: every ``udp:`` and ``tcp:`` line of ``[sip] listen``, and the way out through them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IListeningPort, IReactorUDP
+from twisted.logger import Logger
+
+from webrtcproxy.config.endpoints import split, unescape
+from webrtcproxy.errors import FlowLost
+from webrtcproxy.transport.flow import Address, Flow, Receiver
+from webrtcproxy.transport.local import LocalAddresses, is_wildcard
+from webrtcproxy.transport.source import address_of, host_port, plain
+from webrtcproxy.transport.tcp import IReactor as TcpReactor
+from webrtcproxy.transport.tcp import TcpTransport
+from webrtcproxy.transport.udp import MAX_DATAGRAM, UdpTransport
+
+log = Logger()
+
+RELISTEN = 1.0
+"""Seconds until a UDP socket that the kernel took away is opened again."""
+
+
+class IReactor(TcpReactor, IReactorUDP):
+    """What the sockets need of a reactor."""
+
+
+class Listen(NamedTuple):
+    """One line of ``[sip] listen``."""
+
+    kind: str
+    port: int
+    interface: str
+
+    @classmethod
+    def parse(cls, line: str) -> Listen:
+        """Read ``udp:PORT`` or ``tcp:PORT``, perhaps with ``:interface=ADDRESS``, in which ``\\:`` is a colon.
+
+        :raises ValueError: it is none of these.
+        """
+        kind, port, *options = [*split(line), ""][: line.count(":") + 2]
+        interface = ""
+        for option in filter(None, options):
+            key, equals, value = option.partition("=")
+            if key != "interface" or not equals:
+                raise ValueError(f"'{option}' is not known here")
+            interface = unescape(value)
+        if kind not in ("udp", "tcp") or not port.isdecimal():
+            raise ValueError(f"'{line}' is neither udp:PORT nor tcp:PORT")
+        return cls(kind, int(port), interface)
+
+
+class Sockets(Service):
+    """All SIP sockets but those of the browsers; an `Outbound`.
+
+    :param receiver: who takes the messages.
+    :param listen: lines such as ``udp:5060:interface=192.0.2.10``.
+    :param advertise: the host for Via and Contact where it is not the socket's address.
+    """
+
+    name = "sip"
+
+    def __init__(
+        self, reactor: IReactor, receiver: Receiver, listen: Iterable[str], *, advertise: str | None = None
+    ) -> None:
+        self._reactor = reactor
+        self._lines = [Listen.parse(line) for line in listen]
+        self._receiver = receiver
+        self._local = LocalAddresses(advertise)
+        self._ports: list[IListeningPort] = []
+        self._sockets: list[tuple[str, UdpTransport | TcpTransport]] = []
+        self._listening = False
+
+    @property
+    def addresses(self) -> list[tuple[str, Address]]:
+        """Where it listens: ``udp`` or ``tcp``, and the address as it is bound."""
+        return [(kind, transport.address) for kind, transport in self._sockets]
+
+    def privilegedStartService(self) -> None:
+        """Listen, while the process may still use low ports.
+
+        :raises CannotListenError: a port is taken, or the address is none of this machine's.
+        """
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        self._listen()
+
+    def startService(self) -> None:
+        """Listen where that has not happened yet.
+
+        :raises CannotListenError: a port is taken, or the address is none of this machine's.
+        """
+        self._listen()
+        super().startService()  # type: ignore[no-untyped-call]
+
+    def stopService(self) -> Deferred[None]:
+        """Close everything; fires when all is closed."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._listening = False
+        sockets, self._sockets = self._sockets, []
+        ports, self._ports = self._ports, []
+        ending: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in ports]
+        ending += [transport.stop() for _, transport in sockets if isinstance(transport, TcpTransport)]
+        return gatherResults(ending).addCallback(lambda _: None)
+
+    def flow_to(self, transport: str, address: Address) -> Flow:
+        """A flow to `address`; see `Outbound`.
+
+        :param transport: ``udp`` or ``tcp``.
+        :raises FlowLost: there is no local socket of that transport and address family.
+        """
+        ranked = sorted(
+            ((fit, socket) for kind, socket in self._sockets if kind == transport and (fit := _fit(socket, address))),
+            key=lambda pair: -pair[0],
+        )
+        if not ranked:
+            raise FlowLost(f"no {transport} socket of ours can send to {address.host}")
+        return ranked[0][1].flow_to(address)
+
+    def _listen(self) -> None:
+        if self._listening:
+            return
+        self._listening = True
+        for line in self._lines:
+            if line.kind == "udp":
+                self._listen_udp(line)
+            else:
+                self._listen_tcp(line)
+
+    def _listen_udp(self, line: Listen) -> None:
+        transport = UdpTransport(self._receiver, self._local)
+        port = self._reactor.listenUDP(line.port, transport, line.interface, MAX_DATAGRAM)
+        self._ports.append(port)
+        self._sockets.append(("udp", transport))
+        line = line._replace(port=transport.address.port)
+        transport.stopped = lambda: self._closed(line, transport, port)
+        log.info("SIP over UDP on {where}", where=host_port(*transport.address))
+
+    def _closed(self, line: Listen, transport: UdpTransport, port: IListeningPort) -> None:
+        """A UDP socket is closed; where that was not our will, it is opened again."""
+        if not self._listening:
+            return
+        log.error("The UDP socket on port {port} broke; opening it again", port=line.port)
+        self._sockets.remove(("udp", transport))
+        self._ports.remove(port)
+        self._reactor.callLater(RELISTEN, self._reopen, line)
+
+    def _reopen(self, line: Listen) -> None:
+        if not self._listening:
+            return
+        try:
+            self._listen_udp(line)
+        except Exception:
+            log.failure("The UDP socket on port {port} stays closed; next try in a second", port=line.port)
+            self._reactor.callLater(RELISTEN, self._reopen, line)
+
+    def _listen_tcp(self, line: Listen) -> None:
+        transport = TcpTransport(self._reactor, self._receiver, self._local)
+        port = self._reactor.listenTCP(line.port, transport, 128, line.interface)
+        transport.bound(address_of(port.getHost()))
+        self._ports.append(port)
+        self._sockets.append(("tcp", transport))
+        log.info("SIP over TCP on {where}", where=host_port(*transport.address))
+
+
+def _fit(transport: UdpTransport | TcpTransport, address: Address) -> int:
+    """How well a socket suits for sending to `address`: 0 not at all, 1 perhaps, 2 well."""
+    bound = plain(transport.address.host)
+    if (":" in bound) != (":" in address.host):
+        return 0
+    if is_wildcard(bound):
+        return 2
+    return 2 if _is_loopback(bound) == _is_loopback(address.host) else 1
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "::1" or host.startswith("127.")

@@ -1,0 +1,66 @@
+"""Where a request really came from, written into its top Via (RFC 3261 section 18.2.1, RFC 3581 section 4)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address
+
+from twisted.internet.interfaces import IAddress
+
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request
+from webrtcproxy.transport.flow import Address
+
+SIP_PORT = 5060
+
+
+def mark(request: Request, source: Address) -> int | None:
+    """Fill in `received` and `rport`, whatever the sender wrote there.
+
+    A sent-by that is a name is never looked up: it counts as different from the source, as `.invalid` has to.
+
+    :param source: the peer as the socket sees it.
+    :returns: the port that responses go to where the transport has no connection: the source port if the sender asked
+        for it with `rport`, else that of its sent-by; None where the Via can't be read.
+    """
+    try:
+        via = request.via
+        asked = via.rport is not None
+        marked = via.with_param("rport", str(source.port)) if asked else via
+        if asked or via.param("received") is not None or not same_host(via.host, source.host):
+            marked = marked.with_param("received", source.host)
+        if marked is not via:
+            request.headers.set_first("Via", str(marked))
+            request.headers.typed["Via"] = marked
+    except BadMessage:
+        return None
+    return source.port if asked else via.port or SIP_PORT
+
+
+def same_host(sent_by: str, address: str) -> bool:
+    """True where the host of a sent-by, IPv6 in brackets, is this IP address, however it is written."""
+    if sent_by == address:
+        return True
+    if sent_by[:1] != "[":
+        return False
+    try:
+        return ip_address(sent_by.strip("[]")) == ip_address(address)
+    except ValueError:
+        return False
+
+
+def plain(host: str) -> str:
+    """An IPv4 address that a dual-stack socket shows as ``::ffff:192.0.2.1``, as IPv4; anything else as it is."""
+    if host[:7].lower() != "::ffff:":
+        return host
+    mapped = IPv6Address(host).ipv4_mapped
+    return str(mapped) if mapped else host
+
+
+def address_of(where: IAddress | None) -> Address:
+    """What a Twisted transport says of its ends; a Unix socket has no host and no port."""
+    return Address(plain(getattr(where, "host", "")), getattr(where, "port", 0))
+
+
+def host_port(host: str, port: int) -> str:
+    """``host:port`` for a sent-by or a URI, IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
