@@ -1,0 +1,198 @@
+"""Imports point down only: the referee reads them from the sources (ARCHITECTURE: layers and arrows)."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from configparser import RawConfigParser
+from pathlib import Path
+from typing import NamedTuple
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).parents[1]
+LEAVES = {"config", "errors", "metrics"}
+MAY_IMPORT = {
+    "sip": set(),
+    "config": set(),
+    "errors": set(),
+    "metrics": set(),
+    "transport": {"sip", *LEAVES},
+    "transaction": {"sip", "transport.flow", *LEAVES},
+    "media": {*LEAVES},
+    "call": {"sip", "transaction", "media", "transport.flow", *LEAVES},
+    "admin": {"call", "media", *LEAVES},
+    "demo": {"sip", "transport", "transaction", *LEAVES},
+    "service": {"sip", "transport", "transaction", "media", "call", "admin", "demo", *LEAVES},
+}
+"""Each part of the package and the parts of the package that it may import, beside itself."""
+
+SOCKETS = {
+    "asyncio",
+    "autobahn",
+    "select",
+    "socket",
+    "twisted.internet.endpoints",
+    "twisted.internet.protocol",
+    "twisted.internet.ssl",
+    "twisted.names",
+    "twisted.web",
+}
+CLOCK_AND_LOG = {"asyncio", "logging", "sched", "select", "socket", "threading", "time"}
+MAY_NOT_IMPORT = {"transaction": SOCKETS, "call": SOCKETS, "sip": CLOCK_AND_LOG}
+"""Modules of others that a part must do without."""
+
+DISTRIBUTIONS = {"bencodepy": "bencode.py", "OpenSSL": "pyopenssl", "zope": "zope.interface"}
+"""The names under which packages are installed, where they are imported by another."""
+FOR_TWISTED = {"pyopenssl", "service-identity"}
+"""What Twisted needs for TLS, whether or not it is named here."""
+
+
+class Import(NamedTuple):
+    """One imported name, as a full dotted path."""
+
+    line: int
+    target: str
+
+
+def imports(source: str, module: str, package: bool = False) -> Iterator[Import]:
+    """Everything that a source imports, wherever the import stands.
+
+    :param module: the full name of the module that it is, for relative imports.
+    :param package: it is the ``__init__`` of a package.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (Import(node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = module.split(".")[: -node.level + package or None]
+                base = ".".join([*above, base] if base else above)
+            yield from (Import(node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+def within(target: str, names: set[str]) -> bool:
+    """True where `target` is one of `names` or inside one of them."""
+    return any(target == name or target.startswith(name + ".") for name in names)
+
+
+def part_of(module: str) -> str:
+    """The folder or file of the package that `module` belongs to; empty for the package itself."""
+    return module.partition(".")[2].partition(".")[0]
+
+
+def complaint(module: str, target: str) -> str:
+    """Why `module` may not import `target`; empty where it may."""
+    part = part_of(module)
+    if within(target, {"twisted.internet.reactor"}) and module != "webrtcproxy.service":
+        return "the reactor is imported in service.py only, everybody else is given it"
+    if within(target, MAY_NOT_IMPORT.get(part, set())):
+        return f"{part}/ does without it"
+    if part == "sip" and target.split(".")[0] not in {*sys.stdlib_module_names, "webrtcproxy"}:
+        return "sip/ stands on the standard library only"
+    if not target.startswith("webrtcproxy."):
+        return ""
+    inside = target.removeprefix("webrtcproxy.")
+    if inside.startswith("__") or within(inside, {part}) or within(inside, MAY_IMPORT.get(part, set())):
+        return ""
+    return f"no arrow points from {part} to it"
+
+
+def modules(folder: str) -> Iterator[tuple[Path, str]]:
+    """The sources below a folder of the project with their full module names."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if "node_modules" not in parts:
+            yield path, ".".join(parts).removesuffix(".__init__")
+
+
+class LayersTests(SynchronousTestCase):
+    """The package as it is."""
+
+    def test_every_import_points_down(self) -> None:
+        """No module imports from a layer above it, nor what its layer does without."""
+        complaints = [
+            f"{path.relative_to(ROOT)}:{line}: {target}: {why}"
+            for folder in ("webrtcproxy", "twisted")
+            for path, module in modules(folder)
+            for line, target in imports(path.read_text(), module, path.name == "__init__.py")
+            if (why := complaint(module, target))
+        ]
+        self.assertEqual(complaints, [])
+
+    def test_every_part_has_a_rule(self) -> None:
+        """A new folder or file of the package needs its place among the layers."""
+        parts = {part_of(module) for _path, module in modules("webrtcproxy")}
+        self.assertEqual(parts - {""} - set(MAY_IMPORT), set())
+
+    def test_dependencies_are_declared(self) -> None:
+        """Whatever the package imports stands in install_requires of setup.cfg, and nothing else does."""
+        setup = RawConfigParser()
+        setup.read(ROOT / "setup.cfg")
+        names = re.findall(r"(?m)^[\w.-]+", setup["options"]["install_requires"])
+        declared = {name.lower().replace("_", "-") for name in names}
+        tops = {
+            target.split(".")[0]
+            for path, module in modules("webrtcproxy")
+            for _line, target in imports(path.read_text(), module)
+        }
+        used = {DISTRIBUTIONS.get(top, top) for top in tops - sys.stdlib_module_names - {"webrtcproxy"}}
+        self.assertEqual(declared - FOR_TWISTED, used - FOR_TWISTED)
+
+
+class RefereeTests(SynchronousTestCase):
+    """The referee sees what it shall see."""
+
+    def complaints(self, module: str, source: str) -> list[str]:
+        found = [(target, complaint(module, target)) for _line, target in imports(source, module)]
+        return [target for target, why in found if why]
+
+    def test_upward(self) -> None:
+        """An arrow upward is found, absolute or relative, at the top or within a function."""
+        for source in (
+            "import webrtcproxy.call.router",
+            "from webrtcproxy.call import router",
+            "from webrtcproxy import call",
+            "from ..call.router import Router",
+            "from .. import call",
+            "def f():\n    from webrtcproxy.call.router import Router",
+            "if TYPE_CHECKING:\n    from webrtcproxy.call.router import Router",
+        ):
+            self.assertEqual(len(self.complaints("webrtcproxy.transaction.layer", source)), 1, source)
+
+    def test_flow_only(self) -> None:
+        """Transactions and calls see the interface of flows, and no socket."""
+        for module in ("webrtcproxy.transaction.layer", "webrtcproxy.call.router"):
+            self.assertEqual(self.complaints(module, "from webrtcproxy.transport.flow import Flow"), [])
+            self.assertEqual(self.complaints(module, "from ..transport.flow import Flow"), [])
+            for source in (
+                "from webrtcproxy.transport.udp import Udp",
+                "from webrtcproxy.transport import udp",
+                "from twisted.internet.protocol import DatagramProtocol",
+                "import socket",
+                "from autobahn.twisted.websocket import WebSocketServerProtocol",
+            ):
+                self.assertEqual(len(self.complaints(module, source)), 1, source)
+
+    def test_sip_stands_alone(self) -> None:
+        """sip/ has no Twisted, no clock, no log, not even a leaf of ours."""
+        for source in (
+            "from twisted.logger import Logger",
+            "import time",
+            "import logging",
+            "from webrtcproxy.errors import Refusal",
+        ):
+            self.assertEqual(len(self.complaints("webrtcproxy.sip.message", source)), 1, source)
+        self.assertEqual(self.complaints("webrtcproxy.sip.message", "import re\nfrom .uri import Uri"), [])
+
+    def test_reactor(self) -> None:
+        """The reactor is imported in service.py only, in whatever spelling."""
+        for source in ("from twisted.internet import reactor", "import twisted.internet.reactor"):
+            self.assertEqual(self.complaints("webrtcproxy.service", source), [])
+            self.assertEqual(len(self.complaints("webrtcproxy.transport.udp", source)), 1, source)
+
+    def test_nobody_imports_the_service(self) -> None:
+        """The service knows all and is known by none."""
+        for part in MAY_IMPORT.keys() - {"service"}:
+            self.assertEqual(len(self.complaints(f"webrtcproxy.{part}.x", "from webrtcproxy import service")), 1, part)
