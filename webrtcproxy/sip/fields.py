@@ -59,6 +59,9 @@ class Headers:
     def lines(self, name: str) -> list[str]:
         """The values of all headers of this name, one a header line."""
         values = self._values
+        known = SPELLINGS.get(name)
+        if known is not None and self._names.count(known) == 1:
+            return [values[self._names.index(known)]]
         return [values[at] for at in self._where(name)]
 
     def all(self, name: str) -> list[str]:
@@ -148,6 +151,11 @@ class Headers:
         kept = [pair for pair in zip(self._names, self._values, strict=True) if pair[0] not in names]
         return Headers.of([name for name, _ in kept], [value for _, value in kept])
 
+    def only(self, names: Container[str]) -> Headers:
+        """A copy that has the headers of these canonical names only."""
+        kept = [pair for pair in zip(self._names, self._values, strict=True) if pair[0] in names]
+        return Headers.of([name for name, _ in kept], [value for _, value in kept])
+
     def block(self, length: int) -> str:
         """All header lines as they are sent, with this Content-Length, without the last CRLF."""
         names, values = self._names, self._values
@@ -163,7 +171,8 @@ class Headers:
         return iter(list(zip(self._names, self._values, strict=True)))
 
     def __contains__(self, name: str) -> bool:
-        return (SPELLINGS.get(name) or name) in self._names or bool(self._where(name))
+        known = SPELLINGS.get(name)
+        return known in self._names if known is not None else bool(self._where(name))
 
     def __len__(self) -> int:
         return len(self._names)

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 Params = tuple[tuple[str, str | None], ...]
 """Parameters as written: name and value, None where there is no ``=``; a quoted value keeps its quotes."""
 
-_is_token = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+").fullmatch
+_is_odd_token = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+").fullmatch
 _is_hostname = re.compile(r"[A-Za-z0-9._\-]+").fullmatch
 _escape_or_quote = re.compile(r'\\.|"', re.DOTALL)
 _escape = re.compile(r"\\(.)", re.DOTALL)
 _unwritable = re.compile(r"[\r\n\0]")
 _needs_escape = re.compile(r'["\\]')
-_blank = re.compile(r"[\s\0]")
+_blank_or_quote = re.compile(r'[ \t"]').search
 _quote_or_semicolon = re.compile('[;"]')
 _stops = {",": re.compile('[,"<]'), ";": re.compile('[;"<]')}
 
@@ -44,7 +44,7 @@ class BadMessage(Exception):
 
 def is_token(text: str) -> bool:
     """True for a token: a method, a header name, an option tag (RFC 3261 section 25.1)."""
-    return _is_token(text) is not None
+    return (text.isascii() and text.isalnum()) or _is_odd_token(text) is not None
 
 
 def number(text: str, most: int) -> int | None:
@@ -77,6 +77,11 @@ def quote_end(text: str, start: int) -> int:
 
     :raises BadMessage: the string is not closed.
     """
+    end = text.find('"', start + 1)
+    if end < 0:
+        raise BadMessage("Unbalanced Quote")
+    if text.find("\\", start, end) < 0:
+        return end + 1
     for found in _escape_or_quote.finditer(text, start + 1):
         if found[0] == '"':
             return found.end()
@@ -123,28 +128,34 @@ def parse_params(text: str) -> Params:
 
     :raises BadMessage: an empty or broken parameter, an open quote.
     """
-    text = text.strip()
+    text = text.strip(" \t")
     if not text:
         return ()
     if text[-1] == ";":
         text = text[:-1]
+    if '"' in text or " " in text or "\t" in text:
+        return tuple([_spaced_param(part) for part in split_params(text)])
     params: list[tuple[str, str | None]] = []
-    for part in text.split(";") if '"' not in text else split_params(text):
+    for part in text.split(";"):
         name, equals, value = part.partition("=")
-        name = name.strip()
-        if not name or _blank.search(name):
+        if not name or (equals and not value):
             raise BadMessage("Bad Parameter")
-        if not equals:
-            params.append((name, None))
-            continue
-        value = value.strip()
-        if value[:1] == '"':
-            if quote_end(value, 0) != len(value):
-                raise BadMessage("Bad Parameter")
-        elif not value or _blank.search(value):
-            raise BadMessage("Bad Parameter")
-        params.append((name, value))
+        params.append((name, value if equals else None))
     return tuple(params)
+
+
+def _spaced_param(text: str) -> tuple[str, str | None]:
+    """One parameter that has whitespace or quotes."""
+    name, equals, value = text.partition("=")
+    name, value = name.strip(" \t"), value.strip(" \t")
+    if not name or _blank_or_quote(name) or (equals and not value):
+        raise BadMessage("Bad Parameter")
+    if value[:1] == '"':
+        if quote_end(value, 0) != len(value):
+            raise BadMessage("Bad Parameter")
+    elif _blank_or_quote(value):
+        raise BadMessage("Bad Parameter")
+    return name, value if equals else None
 
 
 def split_params(text: str) -> list[str]:

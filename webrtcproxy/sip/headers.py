@@ -24,7 +24,7 @@ from webrtcproxy.sip.grammar import (
     set_param,
     unquote,
 )
-from webrtcproxy.sip.uri import MAX_URI, Uri
+from webrtcproxy.sip.uri import KEPT, MAX_KEPT, MAX_URI, Uri
 
 MAX_CSEQ = 2**31 - 1
 MAX_SECONDS = 2**32 - 1
@@ -61,7 +61,7 @@ class NameAddr:
 
         :raises BadMessage: 400 where it is neither, 513 where the URI is too long.
         """
-        return _parse_name_addr(text)
+        return _parse_name_addr(text) if len(text) <= MAX_KEPT else _parse_name_addr.__wrapped__(text)
 
     def __str__(self) -> str:
         display = f"{quote(self.display)} " if self.display else ""
@@ -94,7 +94,7 @@ class NameAddr:
         return Uri.parse(self.uri)
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=KEPT)
 def _parse_name_addr(text: str) -> NameAddr:
     display, text = _display_name(text.strip())
     if text[:1] == "<":
@@ -166,14 +166,7 @@ class Via:
 
         :raises BadMessage: 400 where it is none.
         """
-        words = text[8:].split(None, 1) if text.startswith("SIP/2.0/") else _sent_protocol(text)
-        if len(words) != 2 or not is_token(words[0]):
-            raise BadMessage("Bad Via")
-        sent_by, semicolon, tail = words[1].partition(";")
-        if ":" in sent_by:
-            sent_by = ":".join([part.strip() for part in sent_by.split(":")])
-        host, port = parse_host(sent_by.strip())
-        return Via(words[0].upper(), host, port, parse_params(tail) if semicolon else ())
+        return _parse_via(text) if len(text) <= MAX_KEPT else _parse_via.__wrapped__(text)
 
     def __str__(self) -> str:
         return f"SIP/2.0/{self.transport} {self.sent_by}{format_params(self.params)}"
@@ -208,6 +201,21 @@ class Via:
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
 
+@lru_cache(maxsize=KEPT)
+def _parse_via(text: str) -> Via:
+    words = text[8:].split(None, 1) if text.startswith("SIP/2.0/") else _sent_protocol(text)
+    if len(words) != 2:
+        raise BadMessage("Bad Via")
+    transport = words[0].upper()
+    sent_by, semicolon, tail = words[1].partition(";")
+    if ":" in sent_by:
+        sent_by = ":".join([part.strip() for part in sent_by.split(":")])
+    host, port = parse_host(sent_by.strip())
+    if not is_token(transport):
+        raise BadMessage("Bad Via")
+    return Via(transport, host, port, parse_params(tail) if semicolon else ())
+
+
 def _sent_protocol(text: str) -> list[str]:
     """Transport and the rest of a Via that has whitespace in odd places, or that is none."""
     name, _, rest = text.partition("/")
@@ -228,14 +236,19 @@ class CSeq:
 
         :raises BadMessage: 400: no number below 2**31, no method.
         """
-        words = text.split()
-        value = number(words[0], MAX_CSEQ) if len(words) == 2 else None
-        if value is None or not is_token(words[1]):
-            raise BadMessage("Bad CSeq")
-        return CSeq(value, words[1])
+        return _parse_cseq(text) if len(text) <= MAX_KEPT else _parse_cseq.__wrapped__(text)
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
+
+
+@lru_cache(maxsize=KEPT)
+def _parse_cseq(text: str) -> CSeq:
+    words = text.split()
+    value = number(words[0], MAX_CSEQ) if len(words) == 2 else None
+    if value is None or not is_token(words[1]):
+        raise BadMessage("Bad CSeq")
+    return CSeq(value, words[1])
 
 
 def parse_max_forwards(text: str) -> int:

@@ -38,10 +38,11 @@ MAX_MESSAGE = 65536
 MAX_HEADERS = 200
 """Header lines of a message."""
 MAX_VALUE = 8192
-"""Characters of one header value."""
+"""Characters of one header line."""
 
-_fold = re.compile(r"\n[ \t]+")
+_fold = re.compile(rb"\n[ \t]+")
 _is_version = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE).fullmatch
+_no_control = bytes.maketrans(b"\r\0", b"  ")
 _single = ("From", "To", "Call-ID", "CSeq")
 _required = frozenset(["Via", *_single])
 _at_most_one = (*_single, "Max-Forwards", "Content-Length", "Content-Type", "Expires")
@@ -59,6 +60,8 @@ def read(data: bytes, *, stream: bool = False, exact: bool = False) -> Request |
     :raises BadMessage: 400, 505 (another version of SIP), 513 (too large); its `request` is what could be read.
     """
     try:
+        if len(data) > MAX_MESSAGE:
+            raise BadMessage("Message Too Large", 513)
         return _read(data, stream, exact)
     except BadMessage as error:
         error.request = salvage(data)
@@ -66,34 +69,71 @@ def read(data: bytes, *, stream: bool = False, exact: bool = False) -> Request |
 
 
 def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
-    if len(data) > MAX_MESSAGE:
-        raise BadMessage("Message Too Large", 513)
-    if data[:1] in (b"\r", b"\n"):
-        data = data.lstrip(b"\r\n")
-    end, begin = find_end(data)
-    if end < 0:
-        raise BadMessage("Missing Empty Line")
-    lines = _header_lines(data[:end].decode("utf-8", "surrogateescape"))
-    message = _start(lines[0])
-    if len(lines) > MAX_HEADERS + 1:
+    head, empty, body = data.partition(b"\r\n\r\n")
+    text = head.decode("utf-8", "surrogateescape")
+    lines = text.split("\r\n")
+    breaks = len(lines) - 1
+    if not empty or not breaks or text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
+        return _read(_tidy(data), stream, exact)
+    if breaks > MAX_HEADERS:
         raise BadMessage("Too Many Headers", 513)
+    if len(text) > MAX_VALUE and max(map(len, lines)) > MAX_VALUE:
+        raise BadMessage("Header Too Long", 513)
+    first = lines.pop(0)
+    method = uri = reason = ""
+    status = 0
+    if first[:8].upper() == "SIP/2.0 ":
+        status, reason = _status_line(first)
+    else:
+        method, uri = _request_line(first)
+    headers = _headers(lines)
+    if headers is None:
+        return _read(_tidy(data), stream, exact)
+    body = _body(body, headers.get("Content-Length"), stream, exact)
+    if method:
+        return Request(method, uri, headers, body)
+    response = Response(status, reason, headers, body)
+    response.reason = reason
+    return response
+
+
+def _headers(lines: list[str]) -> Headers | None:
+    """The header fields; None where one is folded."""
     names: list[str] = []
     values: list[str] = []
-    for line in lines[1:]:
+    spelling = SPELLINGS.get
+    for line in lines:
         name, colon, value = line.partition(":")
-        known = SPELLINGS.get(name)
+        known = spelling(name)
         if known is None or not colon:
+            if line[:1] in (" ", "\t"):
+                return None
             known = canonical(name.rstrip(" \t"))
             if not colon or not is_token(known):
                 raise BadMessage("Bad Header Line")
         names.append(known)
         values.append(value.strip(" \t"))
-    if end > MAX_VALUE and max(map(len, values), default=0) > MAX_VALUE:
-        raise BadMessage("Header Too Long", 513)
-    _count(names)
-    message.headers = Headers.of(names, values)
-    message.body = _body(data[begin:], message.headers.get("Content-Length"), stream, exact)
-    return message
+    distinct = set(names)
+    if not _required <= distinct:
+        raise BadMessage("Missing " + next(name for name in ("Via", *_single) if name not in distinct))
+    if len(distinct) != len(names):
+        for name in _at_most_one:
+            if names.count(name) > 1:
+                raise BadMessage(f"Multiple {name}")
+    return Headers.of(names, values)
+
+
+def _tidy(data: bytes) -> bytes:
+    """The same message with CRLF line ends, without folds (RFC 3261 section 7.3.1), empty lines in front, and NULs."""
+    data = data.lstrip(b"\r\n")
+    end, begin = find_end(data)
+    if end < 0:
+        raise BadMessage("Missing Empty Line")
+    head = _fold.sub(b" ", data[:end].replace(b"\r\n", b"\n"))
+    head = head.replace(b"\\\0", b"\\ ")  # a quoted string may have one, but nothing that we send
+    if b"\r" in head or b"\0" in head or b"\n" not in head:
+        raise BadMessage("Bad Header Line")
+    return b"\r\n\r\n".join([head.replace(b"\n", b"\r\n"), data[begin:]])
 
 
 def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int]:
@@ -112,31 +152,16 @@ def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int]:
     return end - 1 if end and data[end - 1] == 13 else end, begin
 
 
-def _header_lines(head: str) -> list[str]:
-    """The lines of a header block, unfolded (RFC 3261 section 7.3.1)."""
-    lines = head.split("\r\n")
-    breaks = len(lines) - 1
-    odd = head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head
-    if not odd and "\n " not in head and "\n\t" not in head:
-        return lines
-    head = _fold.sub(" ", head.replace("\r\n", "\n"))
-    if "\0" in head:  # allowed behind the backslash of a quoted string, but never sent on
-        head = head.replace("\\\0", "\\ ")
-    if "\r" in head or "\0" in head:
-        raise BadMessage("Bad Header Line")
-    return head.split("\n")
+def _status_line(line: str) -> tuple[int, str]:
+    _, code, *reason = line.rstrip(" \t").split(" ", 2)
+    status = number(code, 699) if len(code) == 3 else None
+    if status is None or status < 100:
+        raise BadMessage("Bad Status Line")
+    return status, reason[0] if reason else ""
 
 
-def _start(line: str) -> Request | Response:
-    """The message that this first line begins."""
+def _request_line(line: str) -> tuple[str, str]:
     words = line.rstrip(" \t").split(" ", 2)
-    if len(words) > 1 and words[0].upper() == "SIP/2.0":
-        status = number(words[1], 699)
-        if status is None or len(words[1]) != 3 or status < 100:
-            raise BadMessage("Bad Status Line")
-        response = Response(status)
-        response.reason = words[2] if len(words) > 2 else ""
-        return response
     if len(words) != 3 or not words[1] or not is_token(words[0]):
         raise BadMessage("Bad Request Line")
     method, uri, version = words
@@ -144,17 +169,7 @@ def _start(line: str) -> Request | Response:
         raise BadMessage("Version Not Supported", 505) if _is_version(version) else BadMessage("Bad Request Line")
     if len(uri) > MAX_URI:
         raise BadMessage("Request-URI Too Long", 513)
-    return Request(method, uri)
-
-
-def _count(names: list[str]) -> None:
-    distinct = set(names)
-    if not _required <= distinct:
-        raise BadMessage("Missing " + next(name for name in ("Via", *_single) if name not in distinct))
-    if len(distinct) != len(names):
-        for name in _at_most_one:
-            if names.count(name) > 1:
-                raise BadMessage(f"Multiple {name}")
+    return method, uri
 
 
 def _body(data: bytes, length: str | None, stream: bool, exact: bool) -> bytes:
@@ -173,17 +188,17 @@ def salvage(data: bytes) -> Request | None:
     """What an answer needs, out of a request that `read` refused; None where nothing can or may be answered."""
     data = data[:MAX_MESSAGE].lstrip(b"\r\n")
     end, _ = find_end(data)
-    head = data[:end] if end >= 0 else data
-    text = _fold.sub(" ", head.decode("utf-8", "surrogateescape").replace("\r\n", "\n"))
-    lines = text.replace("\r", " ").replace("\0", " ").split("\n", MAX_HEADERS + 1)[: MAX_HEADERS + 1]
+    head = _fold.sub(b" ", (data[:end] if end >= 0 else data).replace(b"\r\n", b"\n"))
+    text = head.translate(_no_control).decode("utf-8", "surrogateescape")
+    lines = text.split("\n", MAX_HEADERS + 1)[: MAX_HEADERS + 1]
     words = lines[0].split()
     if len(words) < 3 or not is_token(words[0]) or words[0] == "ACK" or words[-1][:4].upper() != "SIP/":
         return None
     headers = Headers()
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        name = name.strip()
-        if colon and is_token(name) and len(value) <= MAX_VALUE:
+        name = canonical(name.strip())
+        if colon and is_token(name) and len(value) <= MAX_VALUE and not (name in _single and name in headers):
             headers.add(name, value.strip(" \t"))
     return Request(words[0], words[1], headers) if "Via" in headers else None
 
@@ -246,22 +261,12 @@ def respond(
     :param headers: names and values to add.
     :raises ValueError: a header to add has CR, LF or NUL.
     """
-    asked = request.headers
-    response = Response(status, reason, body=body)
-    answer = response.headers
-    for via in asked.lines("Via"):
-        answer.add("Via", via)
-    if status == 100:
-        _copy(asked, answer, "Timestamp")
-    elif 180 <= status <= 189 or 200 <= status <= 299:
-        for route in asked.lines("Record-Route"):
-            answer.add("Record-Route", route)
-    for name in _single:
-        _copy(asked, answer, name)
-    to = answer.get("To")
-    if to and to_tag and status > 100:
+    answer = request.headers.only(_echoed_by(status))
+    response = Response(status, reason, answer, body)
+    if to_tag and status > 100:
+        to = answer.get("To")
         try:
-            if request.to.tag is None:
+            if to is not None and request.to.tag is None:
                 answer.set("To", f"{to.rstrip('; ')};tag={to_tag}")
         except BadMessage:
             pass  # an unreadable To goes back as it came
@@ -270,7 +275,10 @@ def respond(
     return response
 
 
-def _copy(asked: Headers, answer: Headers, name: str) -> None:
-    value = asked.get(name)
-    if value is not None:
-        answer.add(name, value)
+def _echoed_by(status: int) -> frozenset[str]:
+    """The headers of a request that its response repeats (RFC 3261 sections 8.2.6.1, 8.2.6.2 and 12.1.1)."""
+    if status == 100:
+        return _required | {"Timestamp"}
+    if 180 <= status <= 189 or 200 <= status <= 299:
+        return _required | {"Record-Route"}
+    return _required

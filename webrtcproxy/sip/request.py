@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -21,8 +20,6 @@ from webrtcproxy.sip.headers import (
 from webrtcproxy.sip.names import PHRASES
 from webrtcproxy.sip.uri import Uri
 
-_unwritable = re.compile(r"[\r\n\0]").search
-
 Value = TypeVar("Value")
 
 
@@ -35,9 +32,8 @@ class Message:
 
     __slots__ = ("body", "headers")
 
-    def __init__(self, headers: Headers | None = None, body: bytes = b"") -> None:
-        self.headers = Headers() if headers is None else headers
-        self.body = body
+    headers: Headers
+    body: bytes
 
     @property
     def start_line(self) -> str:
@@ -149,9 +145,10 @@ class Request(Message):
     __slots__ = ("method", "uri")
 
     def __init__(self, method: str, uri: str, headers: Headers | None = None, body: bytes = b"") -> None:
-        super().__init__(headers, body)
         self.method = method
         self.uri = uri
+        self.headers = Headers() if headers is None else headers
+        self.body = body
 
     @property
     def target(self) -> Uri:
@@ -168,7 +165,7 @@ class Request(Message):
     def start_line(self) -> str:
         """The first line, without its CRLF."""
         line = f"{self.method} {self.uri} SIP/2.0"
-        if line.count(" ") != 2 or _unwritable(line):
+        if line.count(" ") != 2 or "\r" in line or "\n" in line or "\0" in line:
             raise ValueError(f"not a request line: {line!r}")
         return line
 
@@ -185,15 +182,16 @@ class Response(Message):
     __slots__ = ("reason", "status")
 
     def __init__(self, status: int, reason: str = "", headers: Headers | None = None, body: bytes = b"") -> None:
-        super().__init__(headers, body)
         self.status = status
         self.reason = reason or PHRASES.get(status, "")
+        self.headers = Headers() if headers is None else headers
+        self.body = body
 
     @property
     def start_line(self) -> str:
         """The first line, without its CRLF."""
         line = f"SIP/2.0 {self.status} {self.reason}"
-        if not 100 <= self.status <= 699 or _unwritable(line):
+        if not 100 <= self.status <= 699 or "\r" in line or "\n" in line or "\0" in line:
             raise ValueError(f"not a status line: {line!r}")
         return line
 

@@ -11,6 +11,10 @@ from webrtcproxy.sip.grammar import BadMessage, Params, find_param, format_param
 
 MAX_URI = 2048
 """Characters that a URI may have."""
+KEPT = 4096
+"""How many parsed values of a kind are kept: the messages of a call repeat them."""
+MAX_KEPT = 256
+"""Characters of the longest text whose value is kept, so that all that is kept stays a few megabytes."""
 
 _is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
 _forbidden = re.compile(r'[\x00-\x20\x7f<>"]').search
@@ -46,7 +50,7 @@ class Uri:
 
         :raises BadMessage: 400 where it is none, 513 where it is longer than `MAX_URI`.
         """
-        return _parse(text)
+        return _parse(text) if len(text) <= MAX_KEPT else _parse.__wrapped__(text)
 
     def __str__(self) -> str:
         tail = format_params(self.params) + (f"?{self.headers}" if self.headers else "")
@@ -95,7 +99,7 @@ class Uri:
         )
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=KEPT)
 def _parse(text: str) -> Uri:
     if len(text) > MAX_URI:
         raise BadMessage("URI Too Long", 513)
