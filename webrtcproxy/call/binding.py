@@ -1,0 +1,83 @@
+"""Binding: a browser that is registered, and what names it."""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from dataclasses import dataclass
+from hashlib import sha256
+
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.uri import Uri, normal
+from webrtcproxy.transport.flow import Flow
+
+Key = tuple[str, int]
+"""What names a binding within its AOR: the instance, and its ``reg-id`` or 0."""
+
+
+def token_for(aor: str) -> str:
+    """The user part of the proxy's Contact for an AOR.
+
+    It follows from the AOR alone: a proxy that is started anew, and every process of several, has the same Contact, and
+    a registrar sees one binding refreshed. It is no secret: who may call it is decided by the caller's address.
+    """
+    return b32encode(sha256(aor.encode("utf-8", "surrogateescape")).digest())[:16].decode("ascii").lower()
+
+
+def key_of(contact: NameAddr) -> Key:
+    """What names the binding of this Contact: ``+sip.instance`` with ``reg-id``, else the Contact URI.
+
+    :raises BadMessage: 400 for a URI that can't be a Request-URI towards a browser.
+    """
+    address = contact.address
+    if address.scheme not in ("sip", "sips") or address.headers:
+        raise BadMessage("Bad Contact")
+    instance = (contact.param("+sip.instance") or "").strip("<>").lower()
+    if not instance:
+        return _normal(address), 0
+    reg_id = contact.param("reg-id") or ""
+    return instance, int(reg_id) if reg_id.isascii() and reg_id.isdigit() and len(reg_id) < 10 else 0
+
+
+def _normal(uri: Uri) -> str:
+    """One text for the spellings of a Contact URI (RFC 3261 section 19.1.4); ``transport=wss`` is ``ws``."""
+    params = sorted((normal(name).lower(), normal(value or "").lower()) for name, value in uri.params)
+    tail = "".join(f";{name}={'ws' if (name, value) == ('transport', 'wss') else value}" for name, value in params)
+    return f"{uri.scheme}:{uri.aor}{tail}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Binding:
+    """A browser that is registered. A refresh makes a new one.
+
+    :ivar aor: ``user@domain``, as `Uri.aor` of To.
+    :ivar instance: ``+sip.instance`` without brackets, else the Contact URI, normalised.
+    :ivar reg_id: 0 where the browser gave none.
+    :ivar contact: the browser's Contact URI, to the letter: the Request-URI of what is sent to it.
+    :ivar value: the whole Contact.
+    :ivar flow: its socket.
+    :ivar expires_at: seconds of the clock.
+    :ivar q: its preference, 0 to 1.
+    :ivar call_id: Call-ID of its REGISTER, for the log.
+    """
+
+    aor: str
+    instance: str
+    reg_id: int
+    contact: str
+    value: NameAddr
+    flow: Flow
+    expires_at: float
+    q: float = 1.0
+    call_id: str = "-"
+
+    @property
+    def key(self) -> Key:
+        """What names it within its AOR."""
+        return self.instance, self.reg_id
+
+    @property
+    def peer(self) -> str:
+        """The browser's address, for the log."""
+        host, port = self.flow.peer
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

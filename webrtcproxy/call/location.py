@@ -1,0 +1,375 @@
+"""Location: where the browsers of an address-of-record are now, and which registrar knows them through us.
+
+A binding joins an address-of-record (AOR: user and domain) to a browser's Contact and to the socket that leads to it.
+It is named by the browser's instance and ``reg-id`` (RFC 5626), so that a browser that comes back on a new socket
+replaces its old self. It ends when it expires, when it is taken back, and when its socket is lost.
+
+Towards its registrar an AOR has one Contact of the proxy's, whatever the number of its browsers. The registrar keeps
+that Contact for as long as it granted, also when every browser is gone by then; so long the AOR stays known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from webrtcproxy.call.binding import Binding, Key, token_for
+from webrtcproxy.errors import Refusal
+from webrtcproxy.transport.flow import Flow
+
+__all__ = ["Binding", "ILocation", "Location"]
+
+log = Logger()
+
+BINDINGS_PER_AOR = 10
+AORS_PER_FLOW = 10
+AORS = 100_000
+"""Addresses-of-record known at once; those without a browser make room, the longest gone first."""
+REGISTRARS_PER_AOR = 8
+
+SWEEP = 10.0
+"""Seconds between two looks for what has expired. What is asked for is exact; only memory waits that long."""
+
+AFTERGLOW = 32.0
+"""Seconds (64*T1) for which a registrar is still heard when the last binding was taken back, so that an INVITE that
+crossed the un-REGISTER hears 480 and not silence."""
+
+
+class ILocation(Protocol):
+    """What the proxy asks of its bindings. What another process may know better comes as a Deferred."""
+
+    def lookup(self, aor: str) -> Deferred[list[Binding]]:
+        """Fires with the bindings that a call forks to: live, one of each instance, by q, then the newest first."""
+
+    def bindings(self, aor: str) -> Deferred[list[Binding]]:
+        """Fires with all live bindings, the newest first."""
+
+    def knows(self, aor: str) -> bool:
+        """True where the AOR has a live binding, or its registrar still believes so."""
+
+    def aor_of(self, token: str) -> str | None:
+        """The known AOR whose `token_for` this is."""
+
+    def is_registrar(self, host: str) -> bool:
+        """True where `host`, an IP address, is the registrar of any AOR that is known; one dictionary look-up."""
+
+    def registered_at(self, aor: str, host: str) -> bool:
+        """True where the registrar at the IP address `host` has accepted this AOR, and for a time that is not over."""
+
+    def proven(self, flow: Flow) -> bool:
+        """True where the browser on `flow` has registered at a trunk with a password of its own."""
+
+    def proven_aors(self, flow: Flow) -> list[str]:
+        """The AORs that `flow` is proven for."""
+
+    def on_bound(self, call: Callable[[Binding], None]) -> Callable[[], None]:
+        """Have `call` called with each binding that is new, or whose flow or Contact changed: a dialog belongs to an
+        instance, and follows it to its new socket.
+
+        :returns: a function that takes the wish back.
+        """
+
+    def check(self, aor: str, keys: Collection[Key], flow: Flow) -> None:
+        """Whether there is room for these bindings.
+
+        :raises Refusal: 403 for too many of one user or one socket, 503 where the proxy is full.
+        """
+
+    def bind(self, bindings: Sequence[Binding]) -> None:
+        """Store the bindings of one REGISTER, all of one AOR and one flow; none where the flow is lost.
+
+        :raises Refusal: as `check`; nothing is stored then.
+        """
+
+    def unbind(self, aor: str, keys: Iterable[Key] | None = None) -> None:
+        """Take back bindings of an AOR, by default all of them; with its last one a flow is no longer proven for it."""
+
+    def registered(self, aor: str, host: str, seconds: float) -> None:
+        """The registrar at `host` has our Contact for `aor` for so many seconds; with 0, it has it no more."""
+
+    def prove(self, aor: str, flow: Flow, seconds: float) -> None:
+        """The browser on `flow` has shown for so many seconds that `aor` is its own; with 0, no more."""
+
+
+@dataclass(slots=True)
+class _User:
+    """An AOR that is known; the newest binding is the last."""
+
+    aor: str
+    token: str
+    bindings: dict[Key, Binding] = field(default_factory=dict)
+    registrars: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Socket:
+    """What depends on one flow; `forget` ends the subscription to its loss."""
+
+    forget: Callable[[], None]
+    bindings: dict[tuple[str, Key], Binding] = field(default_factory=dict)
+    proofs: dict[str, float] = field(default_factory=dict)
+
+
+class Location:
+    """The bindings of one process, in memory.
+
+    :param clock: tells the time, and sweeps.
+    :param multiple: keep all browsers of a user; else the newest REGISTER replaces the others.
+    """
+
+    def __init__(self, clock: IReactorTime, multiple: bool = False) -> None:
+        self._clock = clock
+        self._multiple = multiple
+        self._users: dict[str, _User] = {}
+        self._tokens: dict[str, str] = {}
+        self._gone: dict[str, None] = {}
+        self._sockets: dict[Flow, _Socket] = {}
+        self._registrars: dict[str, int] = {}
+        self._observers: list[Callable[[Binding], None]] = []
+        self._timer: IDelayedCall | None = None
+
+    def __len__(self) -> int:
+        return sum(len(socket.bindings) for socket in self._sockets.values())
+
+    # Questions
+
+    def lookup(self, aor: str) -> Deferred[list[Binding]]:
+        newest: dict[str, Binding] = {}
+        for binding in self._live(aor):
+            newest.setdefault(binding.instance, binding)
+        return succeed(sorted(newest.values(), key=lambda binding: -binding.q))
+
+    def bindings(self, aor: str) -> Deferred[list[Binding]]:
+        return succeed(self._live(aor))
+
+    def knows(self, aor: str) -> bool:
+        return aor in self._users
+
+    def aor_of(self, token: str) -> str | None:
+        return self._tokens.get(token)
+
+    def is_registrar(self, host: str) -> bool:
+        return host in self._registrars
+
+    def registered_at(self, aor: str, host: str) -> bool:
+        user = self._users.get(aor)
+        return user is not None and user.registrars.get(host, 0.0) > self._clock.seconds()
+
+    def proven(self, flow: Flow) -> bool:
+        return bool(self.proven_aors(flow))
+
+    def proven_aors(self, flow: Flow) -> list[str]:
+        socket = self._sockets.get(flow)
+        now = self._clock.seconds()
+        return [] if socket is None else [aor for aor, until in socket.proofs.items() if until > now]
+
+    def on_bound(self, call: Callable[[Binding], None]) -> Callable[[], None]:
+        self._observers.append(call)
+        return lambda: self._observers.remove(call)
+
+    def _live(self, aor: str) -> list[Binding]:
+        user = self._users.get(aor)
+        if user is None:
+            return []
+        now = self._clock.seconds()
+        return [
+            binding
+            for binding in reversed(user.bindings.values())
+            if binding.expires_at > now and not binding.flow.closed
+        ]
+
+    # Changes
+
+    def check(self, aor: str, keys: Collection[Key], flow: Flow) -> None:
+        kept = {binding.key for binding in self._live(aor)} if self._multiple else set()
+        if len(kept.union(keys)) > BINDINGS_PER_AOR:
+            raise Refusal(403, "Too Many Contacts")
+        socket = self._sockets.get(flow)
+        if socket is not None and len({aor, *socket.proofs, *(other for other, _ in socket.bindings)}) > AORS_PER_FLOW:
+            raise Refusal(403, "Too Many Addresses Of Record")
+        if self._full(aor):
+            raise Refusal(503, "Too Many Registrations", [("Retry-After", "60")])
+
+    def bind(self, bindings: Sequence[Binding]) -> None:
+        if not bindings or bindings[0].flow.closed:
+            return
+        aor, flow = bindings[0].aor, bindings[0].flow
+        keys = {binding.key for binding in bindings}
+        self.check(aor, keys, flow)
+        user = self._user(aor)
+        changed = [binding for binding in bindings if self._put(user, binding)]
+        if not self._multiple:
+            self._end([other for other in user.bindings.values() if other.key not in keys], "replaced by a newer one")
+        for binding in changed:
+            for observer in tuple(self._observers):
+                observer(binding)
+
+    def unbind(self, aor: str, keys: Iterable[Key] | None = None) -> None:
+        user = self._users.get(aor)
+        if user is None:
+            return
+        wanted = tuple(user.bindings) if keys is None else tuple(keys)
+        ended = [user.bindings[key] for key in wanted if key in user.bindings]
+        self._end(ended, "taken back")
+        staying = {binding.flow for binding in user.bindings.values()}
+        for flow in {binding.flow for binding in ended} - staying:
+            self.prove(aor, flow, 0)
+
+    def registered(self, aor: str, host: str, seconds: float) -> None:
+        now = self._clock.seconds()
+        if seconds > 0 and not self._full(aor):
+            registrars = self._user(aor).registrars
+            if host not in registrars:
+                if len(registrars) >= REGISTRARS_PER_AOR:
+                    self._unregister(self._users[aor], min(registrars, key=registrars.__getitem__))
+                self._registrars[host] = self._registrars.get(host, 0) + 1
+            registrars[host] = now + seconds
+        elif seconds <= 0 and aor in self._users:
+            registrars = self._users[aor].registrars
+            for host in registrars:
+                registrars[host] = min(registrars[host], now + AFTERGLOW)
+            self._tidy(aor)
+
+    def prove(self, aor: str, flow: Flow, seconds: float) -> None:
+        if seconds > 0 and not flow.closed:
+            self._socket(flow).proofs[aor] = self._clock.seconds() + seconds
+        elif flow in self._sockets:
+            self._sockets[flow].proofs.pop(aor, None)
+            self._tidy_socket(flow)
+
+    def stop(self) -> None:
+        """Forget everything and stop the timer, as the proxy stops."""
+        for socket in self._sockets.values():
+            socket.forget()
+        for memory in (self._users, self._tokens, self._gone, self._sockets, self._registrars):
+            memory.clear()
+        self._rest()
+
+    # Users and their bindings
+
+    def _user(self, aor: str) -> _User:
+        user = self._users.get(aor)
+        if user is None:
+            if len(self._users) >= AORS and self._gone:
+                self._drop(self._users[next(iter(self._gone))])
+            user = self._users[aor] = _User(aor, token_for(aor))
+            self._tokens[user.token] = aor
+            self._gone[aor] = None
+            self._wake()
+        return user
+
+    def _full(self, aor: str) -> bool:
+        return aor not in self._users and len(self._users) >= AORS and not self._gone
+
+    def _put(self, user: _User, binding: Binding) -> bool:
+        """Store one binding; True where it is new, or its flow or Contact is."""
+        old = user.bindings.pop(binding.key, None)
+        if old is not None and old.flow is not binding.flow:
+            self._off_socket(old)
+        user.bindings[binding.key] = binding
+        self._gone.pop(user.aor, None)
+        self._socket(binding.flow).bindings[user.aor, binding.key] = binding
+        if old is not None and old.flow is binding.flow and old.contact == binding.contact:
+            return False
+        log.info("{aor} is registered from {peer}", aor=user.aor, peer=binding.peer, call=binding.call_id)
+        return True
+
+    def _end(self, bindings: Iterable[Binding], why: str) -> None:
+        for binding in bindings:
+            aor = binding.aor
+            del self._users[aor].bindings[binding.key]
+            self._off_socket(binding)
+            self._tidy(aor)
+            log.info(
+                "{aor} is no longer registered from {peer}: {why}",
+                aor=aor,
+                peer=binding.peer,
+                why=why,
+                call=binding.call_id,
+            )
+
+    def _tidy(self, aor: str) -> None:
+        """Forget an AOR that nothing keeps any more; remember one without a browser as gone."""
+        user = self._users[aor]
+        now = self._clock.seconds()
+        for host in [host for host, until in user.registrars.items() if until <= now]:
+            self._unregister(user, host)
+        if user.bindings:
+            return
+        if user.registrars:
+            self._gone.setdefault(aor)
+        else:
+            self._drop(user)
+
+    def _drop(self, user: _User) -> None:
+        for host in tuple(user.registrars):
+            self._unregister(user, host)
+        del self._users[user.aor]
+        self._tokens.pop(user.token, None)
+        self._gone.pop(user.aor, None)
+        self._rest()
+
+    def _unregister(self, user: _User, host: str) -> None:
+        del user.registrars[host]
+        if self._registrars[host] > 1:
+            self._registrars[host] -= 1
+        else:
+            del self._registrars[host]
+
+    # Sockets
+
+    def _socket(self, flow: Flow) -> _Socket:
+        socket = self._sockets.get(flow)
+        if socket is None:
+            socket = self._sockets[flow] = _Socket(flow.on_lost(lambda: self._lost(flow)))
+            self._wake()
+        return socket
+
+    def _off_socket(self, binding: Binding) -> None:
+        socket = self._sockets.get(binding.flow)
+        if socket is not None:
+            socket.bindings.pop((binding.aor, binding.key), None)
+            self._tidy_socket(binding.flow)
+
+    def _tidy_socket(self, flow: Flow) -> None:
+        socket = self._sockets[flow]
+        if not socket.bindings and not socket.proofs:
+            del self._sockets[flow]
+            socket.forget()
+            self._rest()
+
+    def _lost(self, flow: Flow) -> None:
+        socket = self._sockets.pop(flow)
+        self._end(tuple(socket.bindings.values()), "its connection is lost")
+        self._rest()
+
+    # Time
+
+    def _wake(self) -> None:
+        if self._timer is None:
+            self._timer = self._clock.callLater(SWEEP, self._sweep)
+
+    def _rest(self) -> None:
+        """Stop the timer where nothing is left to expire."""
+        if self._timer is not None and not self._users and not self._sockets:
+            self._timer.cancel()
+            self._timer = None
+
+    def _sweep(self) -> None:
+        self._timer = None
+        now = self._clock.seconds()
+        for aor, user in tuple(self._users.items()):
+            self._end([binding for binding in user.bindings.values() if binding.expires_at <= now], "expired")
+            if aor in self._users:
+                self._tidy(aor)
+        for flow, socket in tuple(self._sockets.items()):
+            for aor in [aor for aor, until in socket.proofs.items() if until <= now]:
+                del socket.proofs[aor]
+            self._tidy_socket(flow)
+        if self._users or self._sockets:
+            self._wake()
