@@ -73,15 +73,13 @@ class BrowserCase(RealCase):
         """Start Chromium where it does not run yet, and serve the pages."""
         await super().setUp()
         chromium = await LAB.chromium()
-        pages = LAB.pages()
-        pages.serve()
-        self.addCleanup(pages.stop_serving)
+        self.pages = await LAB.pages()
         self.tools: DevTools = await chromium.connect()
         self.addCleanup(self.tools.close)
 
     async def phone(self, library: str, user: str = "alice", password: str | None = None, **config: object) -> Phone:
         """A phone in a new tab, connected to the proxy, not registered. The password is the user's own at Kamailio."""
-        phone = Phone(await self.tools.open(LAB.pages().url(library)), library, user)
+        phone = Phone(await self.tools.open(self.pages.url(library)), library, user)
         config = {
             "server": self.proxy.url, "uri": f"sip:{user}@pbx.test",
             "password": PASSWORDS.get(user, "none") if password is None else password, **config,

@@ -8,6 +8,7 @@ from tests.support.real.lab import LAB
 from tests.support.real.ports import free_port
 from tests.support.real.sipp import Sipp
 from tests.support.real.softphone import Peer
+from tests.support.real.speech import PLAIN_SDP
 
 
 class Parts(TestCase):
@@ -67,8 +68,7 @@ class Parts(TestCase):
     async def test_rtpengine_lists_its_sessions(self) -> None:
         """A session is in the list after its offer; assert_empty() fails on it, and clears up."""
         rtpengine = await LAB.rtpengine()
-        offer = {b"command": b"offer", b"call-id": b"leak", b"from-tag": b"a", b"sdp": b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n"
-                 b"s=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n"}  # fmt: skip
+        offer = {b"command": b"offer", b"call-id": b"leak", b"from-tag": b"a", b"sdp": PLAIN_SDP}
         self.assertEqual(b"ok", (await ng.ask(rtpengine.port, offer))[b"result"])
         self.assertEqual(["leak"], await rtpengine.sessions())
         with self.assertRaises(AssertionError):

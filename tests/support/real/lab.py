@@ -71,7 +71,6 @@ class Lab:
     def __init__(self) -> None:
         self._parts: dict[type[Part], Part] = {}
         self._proxy: tuple[str, Proxy] | None = None
-        self._pages: Pages | None = None
         self.plain = free_port()
         self.paid = free_port()
 
@@ -87,11 +86,9 @@ class Lab:
         """The one browser."""
         return await self._running(Chromium)
 
-    def pages(self) -> Pages:
-        """The built pages."""
-        if self._pages is None:
-            self._pages = Pages()
-        return self._pages
+    async def pages(self) -> Pages:
+        """The server of the test pages."""
+        return await self._running(Pages)
 
     async def proxy(self, changes: tuple[tuple[str, str], ...] = ()) -> Proxy:
         """A proxy with INI as configuration, after replacing the first of each pair of texts by the second.

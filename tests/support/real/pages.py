@@ -1,29 +1,26 @@
 """The test pages: bundled by esbuild, served on http://localhost (a secure context, as getUserMedia wants)."""
 
-import atexit
 import shutil
 import subprocess
-import tempfile
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
-from twisted.internet import reactor
-from twisted.internet.interfaces import IListeningPort
-from twisted.web.server import Site
-from twisted.web.static import File
-
-from tests.support.real.ports import LOOPBACK, free_port
+from tests.support.real.part import Part
+from tests.support.real.ports import LOOPBACK, free_port, listens_tcp
 
 SOURCE = Path(__file__).parents[2] / "browser" / "pages"
 
 
-class Pages:
-    """The folder with the built pages, and the port that they are served on while a test runs."""
+class Pages(Part):
+    """A web server with the built pages: a process of its own, since Chromium keeps its connections open."""
+
+    name: ClassVar[str] = "pages"
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="webrtcproxy-pages-"))
-        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        super().__init__()
         self.port = free_port()
-        self._listening: IListeningPort | None = None
         self._build()
 
     @property
@@ -35,14 +32,14 @@ class Pages:
         """Where the phone on that library (`jssip` or `sipjs`) is."""
         return f"{self.origin}/index.html?library={library}"
 
-    def serve(self) -> None:
-        """Listen. Not for longer than one test: trial wants the reactor clean after each."""
-        self._listening = reactor.listenTCP(self.port, Site(File(str(self.folder)), timeout=None), interface=LOOPBACK)
+    def command(self) -> Sequence[str]:
+        """Python's own file server."""
+        folder = str(self.folder / "build")
+        return (sys.executable, "-m", "http.server", str(self.port), "--bind", LOOPBACK, "--directory", folder)
 
-    async def stop_serving(self) -> None:
-        """Stop listening."""
-        if self._listening is not None:
-            await self._listening.stopListening()
+    def is_ready(self) -> bool:
+        """Whether it listens."""
+        return listens_tcp(self.port)
 
     def _build(self) -> None:
         """Install by the lock file where that was not done, and bundle."""
@@ -50,8 +47,8 @@ class Pages:
         lock = SOURCE / "package-lock.json"
         if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
             _run("npm", "ci", "--ignore-scripts")
-        _run("npm", "run", "--silent", "build", "--", f"--outdir={self.folder}")
-        shutil.copy(SOURCE / "index.html", self.folder)
+        _run("npm", "run", "--silent", "build", "--", f"--outdir={self.folder / 'build'}")
+        shutil.copy(SOURCE / "index.html", self.folder / "build")
 
 
 def _run(*command: str) -> None:

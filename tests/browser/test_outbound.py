@@ -1,0 +1,142 @@
+"""Calls that a browser makes, in Chromium with JsSIP and with SIP.js (issue: "Outbound calls", "Digest")."""
+
+from typing import ClassVar
+
+from tests.browser.case import BrowserCase
+from tests.support.real.case import LAB
+from tests.support.real.part import until
+from tests.support.real.sipp import Sipp
+
+
+class Outbound:
+    """What holds with either library; the classes below name it."""
+
+    library: ClassVar[str]
+
+    async def far_end(self: "BrowserCase", scenario: str, **options: object) -> Sipp:
+        """SIPp on a port of its own: Kamailio passes calls to echo-PORT and auth-PORT on to it."""
+        return await self.sipp(scenario, port=None, **options)
+
+    async def test_two_way_audio(self: "JsSipOutbound") -> None:
+        """A browser calls a trunk: 180, 200, audio in both directions over DTLS, BYE from the browser."""
+        sipp = await self.sipp("uas")
+        phone = await self.phone(self.library)
+        await phone.do("call", f"sip:echo@{sipp.host}")
+        self.assertEqual(180, (await phone.event("progress"))["code"])
+        await phone.event("confirmed")
+        await phone.assert_audio()
+        await phone.do("hangup")
+        await phone.event("ended")
+        await sipp.passed()
+
+    async def test_challenge_answered_by_the_proxy(self: "JsSipOutbound") -> None:
+        """A trunk with username and password: the proxy answers its 407, the browser sees nothing of it."""
+        sipp = await self.far_end("uas")
+        phone = await self.phone(self.library, password="not the right one")
+        await phone.do("call", f"sip:auth-{sipp.port}@upstream.test")
+        await phone.event("confirmed")
+        await phone.assert_audio()
+        await phone.do("hangup")
+        await phone.event("ended")
+        await sipp.passed()
+        self.assertNotIn("failed", await phone.events())
+
+    async def test_challenge_passed_back(self: "JsSipOutbound") -> None:
+        """A trunk without: the 407 crosses, and the browser's answer to it is accepted upstream."""
+        sipp = await self.far_end("uas")
+        phone = await self.phone(self.library)
+        await phone.do("call", f"sip:auth-{sipp.port}@pbx.test")
+        await phone.event("confirmed")
+        await phone.assert_audio()
+        await phone.do("hangup")
+        await phone.event("ended")
+        await sipp.passed()
+
+    async def test_busy(self: "JsSipOutbound") -> None:
+        """The page sees the callee's code and reason phrase: 486 Out For Tea."""
+        sipp = await self.sipp("uas_busy")
+        phone = await self.phone(self.library)
+        await phone.do("call", f"sip:echo@{sipp.host}")
+        failed = await phone.event("failed")
+        self.assertEqual(("remote", 486, "Out For Tea"), (failed["by"], failed["code"], failed["reason"]))
+        await sipp.passed()
+
+    async def test_caller_cancels(self: "JsSipOutbound") -> None:
+        """Hanging up while it rings: the far side gets CANCEL and answers 487."""
+        sipp = await self.sipp("uas_ring")
+        phone = await self.phone(self.library)
+        await phone.do("call", f"sip:echo@{sipp.host}")
+        await phone.event("progress")
+        await phone.do("hangup")
+        await phone.event("failed")
+        await sipp.passed()
+
+
+class JsSipOutbound(Outbound, BrowserCase):
+    """With JsSIP."""
+
+    library = "jssip"
+
+    async def test_early_media(self) -> None:
+        """183 with SDP reaches the page before the 200, and the call has audio both ways."""
+        sipp = await self.sipp("uas_early")
+        phone = await self.phone(self.library)
+        await phone.do("call", f"sip:echo@{sipp.host}")
+        progress = await phone.event("progress")
+        self.assertEqual((183, True), (progress["code"], progress["early"]))
+        await phone.event("confirmed")
+        await phone.assert_audio()
+        await phone.do("hangup")
+        await phone.event("ended")
+        await sipp.passed()
+
+    async def test_far_end_hangs_up(self) -> None:
+        """BYE from the trunk ends the call in the page."""
+        sipp = await self.sipp("uas_bye", hold=500)
+        phone = await self.phone(self.library)
+        await phone.do("call", f"sip:echo@{sipp.host}")
+        await phone.event("confirmed")
+        self.assertEqual("remote", (await phone.event("ended"))["by"])
+        await sipp.passed()
+
+    async def test_digit_by_info(self) -> None:
+        """A digit as INFO application/dtmf-relay, JsSIP's default, reaches the trunk as it is."""
+        sipp = await self.sipp("uas_info")
+        phone = await self.phone(self.library)
+        await phone.do("call", f"sip:echo@{sipp.host}")
+        await phone.event("confirmed")
+        await phone.do("digits", "5")
+        await until(lambda: any(text.startswith("INFO") for text in sipp.received()), "INFO at the far end")
+        await phone.do("hangup")
+        await phone.event("ended")
+        await sipp.passed()
+
+    async def test_page_closed_in_mid_call(self) -> None:
+        """The tab is closed: within ten seconds the far side has its BYE, and the media session is gone."""
+        sipp = await self.sipp("uas")
+        phone = await self.phone(self.library)
+        await phone.do("call", f"sip:echo@{sipp.host}")
+        await phone.event("confirmed")
+        await phone.assert_audio()
+        await phone.tab.close()
+        await sipp.passed(10)
+        await self.no_media(1)
+
+    async def test_nobody_may_call_from_elsewhere(self) -> None:
+        """A page whose origin is not in `origins` does not even connect."""
+        other = await LAB.proxy((("origins = *", "origins = https://phone.example.com"),))
+        tab = await self.tools.open(self.pages.url(self.library))
+        outcome = await tab.run(
+            f"""new Promise((done) => {{
+                const socket = new WebSocket("{other.url}", "sip");
+                socket.onopen = () => done("open");
+                socket.onclose = () => done("closed");
+            }})"""
+        )
+        self.assertEqual("closed", outcome)
+
+
+class SipJsOutbound(Outbound, BrowserCase):
+    """With SIP.js."""
+
+    library = "sipjs"
