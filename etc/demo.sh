@@ -1,0 +1,39 @@
+#!/bin/sh
+# A first call on one machine: sets up what is missing, runs the proxy with etc/demo.ini and says which page to open.
+# Ctrl-C ends it. Logs: run/setup.log and run/demo.log.
+set -eu
+cd "$(dirname "$0")/.."
+mkdir -p run
+
+[ -e .venv ] || echo "The first time takes some minutes; what is being set up stands in run/setup.log" >&2
+if ! sh etc/setup.sh apt rtpengine:rtpengine-daemon -- python -- page >run/setup.log 2>&1; then
+    tail -n 20 run/setup.log >&2
+    echo "The set-up failed; all of its log is in run/setup.log" >&2
+    exit 1
+fi
+python=.venv/bin/python
+if [ -z "$(find run/tls/cert.pem -mtime -360 2>/dev/null)" ]; then
+    $python -m webrtcproxy.demo.certificate run/tls
+fi
+.venv/bin/twistd webrtcproxy --check -c etc/demo.ini >>run/setup.log
+
+port=$(sed -n 's/^listen = ssl:\([0-9]*\):.*/\1/p' etc/demo.ini)
+# Says the one line when the port answers, or that the proxy (this process, from the exec on) has ended before.
+$python - "$port" $$ <<'END' &
+import os, socket, sys, time
+
+port, proxy = map(int, sys.argv[1:])
+while True:
+    time.sleep(0.2)
+    try:
+        os.kill(proxy, 0)
+    except ProcessLookupError:
+        sys.exit("The proxy has ended; run/demo.log tells why")
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        continue
+    print(f"Open https://localhost:{port}/ and accept its certificate; Ctrl-C ends the demo", flush=True)
+    break
+END
+exec .venv/bin/twistd -n --pidfile= --logfile=run/demo.log webrtcproxy -c etc/demo.ini

@@ -1,0 +1,126 @@
+#!/bin/sh
+# Installs what the project needs, each thing only where it is missing:
+#
+#   sh etc/setup.sh [apt COMMAND:PACKAGE...] | [python EXTRA...] | [page FOLDER...]
+#
+#   apt      Debian packages, each where its command is missing
+#   python   the virtual environment .venv with the package in it, editable, and the named extras
+#   page     npm packages by lock file and the build of the page, in the named folders (webrtcproxy/phone where none is named)
+#
+# Steps may stand behind one another, apart by "--". Needs to be root, or to have sudo, for apt only.
+# PYTHON names the Python to take (3.11 or newer); else the first fitting one is found.
+set -eu
+cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+export PATH
+
+say() {
+    echo "setup: $*"
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif ! command -v sudo >/dev/null; then
+        say "this needs root: $*"
+        exit 1
+    elif [ -t 0 ]; then
+        sudo "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+
+apt() {
+    missing=
+    for pair in "$@"; do
+        command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
+    done
+    install_packages $missing
+}
+
+install_packages() {
+    [ $# -gt 0 ] || return 0
+    say "installing Debian packages: $*"
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+    # Both packages start a service with a configuration of their own; here each is run as it is needed.
+    if [ -d /run/systemd/system ]; then
+        for service in rtpengine-daemon kamailio; do
+            case " $* " in
+                *" $service "*) as_root systemctl disable --now --quiet "$service" || true ;;
+            esac
+        done
+    fi
+}
+
+fitting() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+find_python() {
+    for candidate in ${PYTHON:-python3 python3.11 python3.12 python3.13 python3.14}; do
+        if fitting "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+}
+
+python() {
+    python=$(find_python)
+    if [ -z "$python" ]; then
+        install_packages python3
+        python=python3
+    fi
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
+    if ! fitting .venv/bin/python; then
+        say "making .venv"
+        "$python" -m venv --clear .venv
+    fi
+    extras=$(echo "$*" | tr ' ' ',')
+    stamp=".venv/installed-$extras"
+    if [ -e "$stamp" ] && cmp -s setup.cfg "$stamp"; then
+        return
+    fi
+    say "installing the package and what it needs into .venv"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}"
+    cp setup.cfg "$stamp"
+}
+
+built() {
+    [ -e dist/index.html ] &&
+        [ -z "$(find . -name node_modules -prune -o -name dist -prune -o -type f -newer dist/index.html -print)" ]
+}
+
+page() {
+    for folder in "${@:-webrtcproxy/phone}"; do
+        (
+            cd "$folder"
+            ! built || exit 0
+            command -v npm >/dev/null || install_packages nodejs npm
+            if ! cmp -s package-lock.json node_modules/installed-lock.json; then
+                say "installing npm packages in $folder"
+                npm ci --no-audit --no-fund --loglevel=error
+                cp package-lock.json node_modules/installed-lock.json
+            fi
+            say "building $folder"
+            npm run --if-present --silent build
+        )
+    done
+}
+
+while [ $# -gt 0 ]; do
+    step=$1
+    shift
+    arguments=
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        arguments="$arguments $1"
+        shift
+    done
+    [ $# -eq 0 ] || shift
+    case $step in
+        apt | python | page) "$step" $arguments ;;
+        *) say "no such step: $step"; exit 2 ;;
+    esac
+done

@@ -1,0 +1,206 @@
+"""``twistd webrtcproxy`` as a user meets it: a real twistd in a process of its own, and the wheel that is shipped."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+from zipfile import ZipFile
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import twisted
+from webrtcproxy import __version__
+
+ROOT = Path(__file__).parents[1]
+TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
+RIGHT = """
+[wss]
+listen = tcp:0:interface=127.0.0.1
+[sip]
+listen = udp:0:interface=127.0.0.1
+[rtpengine]
+nodes = 127.0.0.1:9
+[trunk a]
+host = 127.0.0.1:9
+"""
+
+
+class TwistdCase(SynchronousTestCase):
+    """Runs twistd in a folder of its own."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+
+    def twistd(self, *arguments: str, command: tuple[str, ...] = TWISTD) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            (*command, *arguments), cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def configuration(self, text: str) -> str:
+        path = self.folder / "proxy.ini"
+        path.write_text(text)
+        return str(path)
+
+
+class CommandTests(TwistdCase):
+    """The command line."""
+
+    def test_listed(self) -> None:
+        """``twistd --help`` lists the command after ``pip install -e .``, which these tests run in."""
+        result = self.twistd("--help")
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(result.stdout, r"(?m)^ +webrtcproxy +Let browsers call")
+
+    def test_help(self) -> None:
+        """Its help names the options and shows how it is called."""
+        result = self.twistd("webrtcproxy", "--help")
+        self.assertEqual(result.returncode, 0)
+        for part in ("-c, --config=", "--check", "Examples:", "twistd -n webrtcproxy -c etc/proxy.ini"):
+            self.assertIn(part, result.stdout)
+
+    def test_version(self) -> None:
+        """Its version is its own, with those of what it stands on."""
+        result = self.twistd("webrtcproxy", "--version")
+        self.assertEqual(result.returncode, 0)
+        self.assertTrue(result.stdout.startswith(f"webrtcproxy {__version__} (Twisted {twisted.__version__}"))
+
+    def test_no_configuration(self) -> None:
+        """Without -c it says so and exits with 1."""
+        result = self.twistd("webrtcproxy")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("which configuration file?", result.stdout)
+
+    def test_check(self) -> None:
+        """--check reads the file, says that it is right, and starts nothing."""
+        result = self.twistd("webrtcproxy", "--check", "-c", self.configuration(RIGHT))
+        self.assertEqual((result.returncode, result.stdout), (0, f"{self.folder}/proxy.ini: no mistake found\n"))
+        self.assertEqual(self.files(), ["proxy.ini"])
+
+
+class MistakeTests(TwistdCase):
+    """A mistake in the configuration."""
+
+    def test_named_before_daemonizing(self) -> None:
+        """Exit code 1 and one line with section, key, value and remedy; no process, no log, no pid file stays."""
+        path = self.configuration(RIGHT.replace("host = 127.0.0.1:9", "host = sip:voip.example"))
+        for flags in ((), ("-n",)):
+            result = self.twistd(*flags, "webrtcproxy", "-c", path)
+            self.assertEqual(result.returncode, 1)
+            (line,) = result.stderr.splitlines()
+            for part in (path, "[trunk a]", "host = sip:voip.example", "write a host such as sip.example.com"):
+                self.assertIn(part, line)
+            self.assertEqual(self.files(), ["proxy.ini"])
+
+    def test_missing_file(self) -> None:
+        """A file that is not there is named, without a traceback."""
+        result = self.twistd("webrtcproxy", "-c", "nowhere.ini")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"{self.folder}/nowhere.ini: No such file or directory", result.stderr)
+        self.assertNotIn("Traceback", result.stderr)
+
+    def test_check(self) -> None:
+        """--check exits with 1 too."""
+        result = self.twistd("webrtcproxy", "--check", "-c", self.configuration("[wss]\n"))
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("[wss] listen", result.stderr)
+
+
+class DaemonTests(TwistdCase):
+    """``twistd webrtcproxy -c FILE`` without -n."""
+
+    def test_daemon(self) -> None:
+        """It goes into the background, works on with its log in a file, and ends clean at SIGTERM."""
+        result = self.twistd("webrtcproxy", "-c", self.configuration(RIGHT))
+        log = self.folder / "twistd.log"
+        self.assertEqual(result.returncode, 0, result.stderr)
+        pid = int((self.folder / "twistd.pid").read_text())
+        try:
+            os.kill(pid, 0)
+        finally:
+            os.kill(pid, signal.SIGTERM)
+            self.wait_for_end(log)
+        text = log.read_text()
+        self.assertNotIn("Traceback", text)
+        self.assertNotIn("Unhandled", text)
+        self.assertFalse((self.folder / "twistd.pid").exists())
+
+    def wait_for_end(self, log: Path) -> None:
+        """Wait for the last words of a daemon, which is no child of ours."""
+        deadline = time.monotonic() + 30
+        while "Server Shut Down" not in log.read_text() or (self.folder / "twistd.pid").exists():
+            self.assertLess(time.monotonic(), deadline, log.read_text())
+            time.sleep(0.05)
+
+
+class WheelTests(TwistdCase):
+    """The wheel that ``pip install .`` builds."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        source = self.folder / "source"
+        left_out = shutil.ignore_patterns("node_modules", "__pycache__", "*.egg-info", "dropin.cache", "dist")
+        for folder in ("webrtcproxy", "twisted", "tests", "etc"):
+            shutil.copytree(ROOT / folder, source / folder, ignore=left_out)
+        for file in ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.rst", "LICENSE", "CONTRIBUTING.rst"):
+            shutil.copy(ROOT / file, source)
+        page = source / "webrtcproxy" / "phone" / "dist"
+        page.mkdir()
+        for name in ("index.html", "phone.js"):
+            (page / name).write_text("the built page")
+        build = "import setuptools.build_meta as b; b.build_wheel('..'); b.build_sdist('..')"
+        subprocess.run((sys.executable, "-c", build), cwd=source, check=True, capture_output=True, timeout=120)
+        (self.wheel,) = self.folder.glob("*.whl")
+
+    def test_content(self) -> None:
+        """Plugin, package and page are in the wheel; tests, page sources and Twisted's own folders' inits are not."""
+        with ZipFile(self.wheel) as wheel:
+            names = set(wheel.namelist())
+        for name in (
+            "twisted/plugins/webrtcproxy_plugin.py",
+            "webrtcproxy/service.py",
+            "webrtcproxy/config/reader.py",
+            "webrtcproxy/demo/certificate.py",
+            "webrtcproxy/py.typed",
+            "webrtcproxy/phone/dist/index.html",
+            "webrtcproxy/phone/dist/phone.js",
+        ):
+            self.assertIn(name, names)
+        for source in ROOT.joinpath("webrtcproxy").rglob("*.py"):
+            if "node_modules" not in source.parts:
+                self.assertIn(str(source.relative_to(ROOT)), names)
+        foreign = {name for name in names if name.startswith(("tests", "etc", "webrtcproxy/phone/src"))}
+        self.assertEqual(foreign, set())
+        # With them in the wheel, uninstalling it would take them away from Twisted.
+        self.assertFalse({"twisted/__init__.py", "twisted/plugins/__init__.py"} & names)
+
+    def test_source_distribution(self) -> None:
+        """The source distribution has what the wheel lacks: configuration files, scripts, tests."""
+        (sdist,) = self.folder.glob("*.tar.gz")
+        shutil.unpack_archive(sdist, self.folder / "sdist")
+        (root,) = (self.folder / "sdist").iterdir()
+        for name in ("etc/proxy.ini", "etc/test.sh", "tests/test_plugin.py", "LICENSE", "webrtcproxy/phone/build.js"):
+            self.assertTrue((root / name).is_file(), name)
+
+    def test_listed_when_installed(self) -> None:
+        """``twistd --help`` lists the command where the wheel is installed, and the command works."""
+        venv.create(self.folder / "venv", with_pip=False)
+        (packages,) = (self.folder / "venv").glob("lib/python*/site-packages")
+        with ZipFile(self.wheel) as wheel:
+            wheel.extractall(packages)
+        # Twisted and the others come from where these tests found them; an editable install there is not followed.
+        (packages / "others.pth").write_text(f"{Path(twisted.__file__).parents[1]}\n")
+        installed = (str(self.folder / "venv" / "bin" / "python"), *TWISTD[1:])
+        self.assertIn(" webrtcproxy ", self.twistd("--help", command=installed).stdout)
+        where = "import webrtcproxy; print(webrtcproxy.__file__)"
+        told = subprocess.run((installed[0], "-c", where), capture_output=True, text=True, check=True, timeout=60)
+        self.assertTrue(told.stdout.startswith(str(packages)))
+        result = self.twistd("webrtcproxy", "--check", "-c", self.configuration(RIGHT), command=installed)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))

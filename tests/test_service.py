@@ -1,0 +1,55 @@
+"""The service module beside its wiring: the level of the log."""
+
+from twisted.logger import ILogObserver, LogEvent, Logger, LogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from webrtcproxy.service import LogLevelLimit
+
+
+@implementer(ILogObserver)
+class Observer:
+    """Keeps the levels of the events that reach it."""
+
+    def __init__(self) -> None:
+        self.levels: list[str] = []
+
+    def __call__(self, event: LogEvent) -> None:
+        self.levels.append(event["log_level"].name)
+
+
+class LogLevelLimitTests(SynchronousTestCase):
+    """`LogLevelLimit` stands between the log and the observers that twistd has set up."""
+
+    def setUp(self) -> None:
+        self.observers = (Observer(), Observer())
+        self.publisher = LogPublisher(*self.observers)
+        self.log = Logger(namespace="somebody", observer=self.publisher)
+
+    def logged(self) -> list[str]:
+        """Log once at each level and tell what came through to every observer."""
+        for name in ("debug", "info", "warn", "error", "critical"):
+            getattr(self.log, name)("x")
+        first, second = (observer.levels[:] for observer in self.observers)
+        self.assertEqual(first, second)
+        for observer in self.observers:
+            observer.levels.clear()
+        return first
+
+    def test_levels(self) -> None:
+        """From the level of the configuration upward events pass, whoever logs them."""
+        for level, passed in (("debug", 5), ("info", 4), ("warn", 3), ("error", 2), ("critical", 1)):
+            limit = LogLevelLimit(level, self.publisher)
+            limit.startService()
+            self.assertEqual(self.logged(), ["debug", "info", "warn", "error", "critical"][-passed:])
+            limit.stopService()
+
+    def test_stopped(self) -> None:
+        """When it stops, the observers are those of before, so that twistd can take its own away."""
+        limit = LogLevelLimit("error", self.publisher)
+        limit.startService()
+        limit.stopService()
+        self.assertEqual(len(self.logged()), 5)
+        self.publisher.removeObserver(self.observers[0])
+        self.publisher.removeObserver(self.observers[1])
+        self.assertEqual(self.logged(), [])
