@@ -43,6 +43,20 @@ class Profile:
     answer: Mapping[str, NgValue]
     unwanted: frozenset[bytes] = frozenset()
 
+    def fields(self, command: Literal["offer", "answer"], sdp: bytes) -> dict[str, NgValue]:
+        """What the command says to rtpengine besides the names of the parties.
+
+        :param sdp: what the other leg sent. Where it is plain RTP, rtpengine is told to take packets of that leg from
+            one source only, once it has learned which: whoever guesses a port could talk into the call otherwise. (SRTP
+            needs no such check, and ICE may change the source.)
+        """
+        fields: dict[str, NgValue] = {**(self.offer if command == "offer" else self.answer), "sdp": sdp}
+        if b"RTP/SAVP" not in sdp:
+            flags = fields["flags"]
+            assert isinstance(flags, list)
+            fields["flags"] = [*flags, "strict source"]
+        return fields
+
     def over(self, family: Literal["IP4", "IP6"]) -> Profile:
         """The same profile with the address family of the leg's ``c=`` line fixed.
 
@@ -62,32 +76,49 @@ class Profile:
         return line.startswith(b"a=") and line[2:].partition(b":")[0].strip() in self.unwanted
 
 
-def _frozen(fields: dict[str, NgValue]) -> Mapping[str, NgValue]:
-    return MappingProxyType(fields)
+def _frozen(fields: Mapping[str, NgValue]) -> Mapping[str, NgValue]:
+    return MappingProxyType(dict(fields))
 
 
-_BROWSER: dict[str, NgValue] = {
+#: The offerer's DTLS, if it has any, is not shaken hands with before the answer tells it that it is the client.
+_OFFERER: Mapping[str, NgValue] = {"DTLS-reverse": "passive"}
+
+#: The leg that gets an answer sees one set of ports, whichever branch or fork the answer is of: a trunk that heard 183
+#: from one and 200 from another would else be moved to new ports within one dialog.
+_ONE_ANSWER = "port latching"
+
+_BROWSER: Mapping[str, NgValue] = {
     "transport protocol": "UDP/TLS/RTP/SAVPF",
     "ICE": "force",
     "DTLS": "passive",
     "SDES": ["off"],
     "rtcp-mux": ["offer", "require"],
-    "flags": ["generate mid", "no rtcp attribute", "trickle ICE"],
-    "replace": ["origin", "session connection"],
+    "bundle": ["accept"],
+    "replace": ["origin", "session connection", "SDP version"],
 }
+_BROWSER_FLAGS: list[NgValue] = ["generate mid", "no rtcp attribute", "trickle ICE"]
 
-_TRUNK: dict[str, NgValue] = {
+_TRUNK: Mapping[str, NgValue] = {
     "transport protocol": "RTP/AVP",
     "ICE": "remove",
     "DTLS": "off",
     "SDES": ["off"],
     "rtcp-mux": ["demux"],
-    "flags": ["strip extmap", "strict source"],
-    "replace": ["origin", "session connection"],
+    "replace": ["origin", "session connection", "SDP version"],
 }
+_TRUNK_FLAGS: list[NgValue] = ["strip extmap"]
 
 #: A WebSocket peer: DTLS-SRTP, ICE, RTCP on the RTP port.
-BROWSER = Profile("browser", offer=_frozen(_BROWSER), answer=_frozen(_BROWSER))
+BROWSER = Profile(
+    "browser",
+    offer=_frozen({**_BROWSER, **_OFFERER, "flags": _BROWSER_FLAGS}),
+    answer=_frozen({**_BROWSER, "flags": [*_BROWSER_FLAGS, _ONE_ANSWER]}),
+)
 
 #: A peer over UDP, TCP or TLS: plain RTP.
-TRUNK = Profile("trunk", offer=_frozen(_TRUNK), answer=_frozen(_TRUNK), unwanted=BROWSER_ONLY)
+TRUNK = Profile(
+    "trunk",
+    offer=_frozen({**_TRUNK, **_OFFERER, "flags": _TRUNK_FLAGS}),
+    answer=_frozen({**_TRUNK, "flags": [*_TRUNK_FLAGS, _ONE_ANSWER]}),
+    unwanted=BROWSER_ONLY,
+)

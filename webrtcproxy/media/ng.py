@@ -1,0 +1,371 @@
+"""One rtpengine node, and one command to it over the ng protocol.
+
+A command is one UDP datagram: a cookie, a blank, a bencoded dictionary; the reply carries the same cookie. UDP loses
+datagrams, so a command is sent again, the same bytes with the same cookie, until its time is up. That is safe:
+rtpengine keeps its replies by cookie for half a minute and holds a duplicate back while the first one is in work. It
+looks at the cookie alone, not at the sender, so cookies must differ between all processes that ask one rtpengine: two
+that clash are handed each other's replies.
+
+Each node has a UDP socket of its own, bound to the one local address that leads to the node and connected to it: the
+kernel drops what comes from elsewhere (the original died of one stray datagram on a socket open to the world), and a
+node whose process is gone shows by ICMP. The price: the kernel may report an unreachable node as an error on reading,
+upon which Twisted closes the socket. So a node is opened anew when it is pinged and has no socket, and now and then while
+it is dead (see ``nodes.py``), which also follows a change of its address in DNS.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from bencodepy import BencodeDecodeError, BencodeDecoder, encode
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.error import CannotListenError, MessageLengthError
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
+
+from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
+from webrtcproxy.media.profile import NgValue
+
+log = Logger()
+
+#: A reply of rtpengine: keys and values as bytes, whole numbers, lists and dictionaries.
+Reply = dict[bytes, Any]
+
+FIRST_RESEND = 0.25
+"""Seconds after which a command without a reply is sent again; doubled each time."""
+LONGEST_GAP = 4.0
+"""Seconds between two sends at most."""
+DEAD_AFTER = 2
+"""So many commands in a row without a reply, and the node is dead."""
+MOST_IN_WORK = 4096
+"""More commands than this without a reply: the node is overloaded."""
+LARGEST = 65507
+"""Bytes of the largest UDP datagram."""
+RECEIVE_BUFFER = 1 << 21
+"""Bytes of kernel buffer wanted for replies: while we are busy they must not be lost (some 1,000 SDPs)."""
+
+
+class MediaReactor(Protocol):
+    """What this layer needs of a reactor."""
+
+    def seconds(self) -> float:
+        """As `IReactorTime`."""
+
+    def callLater(self, delay: float, callable: Callable[..., Any], *args: object, **kw: object) -> IDelayedCall:
+        """As `IReactorTime`."""
+
+    def listenUDP(
+        self, port: int, protocol: DatagramProtocol, interface: str = "", maxPacketSize: int = 8192
+    ) -> Any:  # an IListeningPort
+        """As `IReactorUDP`."""
+
+
+class MalformedReply(Exception):
+    """What came is not a bencoded dictionary with a result."""
+
+
+class _Decoder(BencodeDecoder):  # type: ignore[misc]
+    """bencodepy takes ``-6:`` as a string that ends before it begins, and reads the same bytes again for ever."""
+
+    def decode_string(self, x: bytes, f: int, **kwargs: Any) -> tuple[bytes, int]:
+        if not x[f : f + 1].isdigit():
+            raise ValueError("no length of a string")
+        value: tuple[bytes, int] = super().decode_string(x, f, **kwargs)
+        return value
+
+
+_decoder = _Decoder()
+
+
+def to_bencode(fields: Mapping[str, NgValue]) -> bytes:
+    """The bencoded form of `fields`; with :func:`from_bencode` the only place that knows bencodepy."""
+    data: bytes = encode(dict(fields))
+    return data
+
+
+def from_bencode(data: bytes) -> Reply:
+    """The dictionary that `data` holds.
+
+    :raises MalformedReply: it holds none.
+    """
+    try:
+        reply = _decoder.decode(data)
+    except BencodeDecodeError as error:
+        raise MalformedReply(str(error)) from None
+    if not isinstance(reply, dict):
+        raise MalformedReply("not a dictionary")
+    return reply
+
+
+class Cookies:
+    """Cookies that no other process makes: a random part for the process, drawn anew after a fork, and a count."""
+
+    def __init__(self) -> None:
+        self._process = -1
+        self._count = 0
+        self._prefix = b""
+
+    def next(self) -> bytes:
+        """A cookie that was never there before."""
+        if self._process != os.getpid():
+            self._process, self._count = os.getpid(), 0
+            self._prefix = secrets.token_hex(8).encode()
+        self._count += 1
+        return b"%s_%d" % (self._prefix, self._count)
+
+
+_cookies = Cookies()
+
+
+def local_address(host: str, port: int) -> str:
+    """The address of ours that the kernel would send from to `host`; nothing is sent.
+
+    :param host: an IP address.
+    :raises OSError: there is no way to that address.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((host, port))
+        address: str = probe.getsockname()[0]
+        return address
+
+
+class _Command:
+    """One command in work."""
+
+    __slots__ = ("data", "done", "due", "gap", "name", "timer")
+
+    def __init__(self, name: str, data: bytes, due: float, done: Deferred[Reply]) -> None:
+        self.name = name
+        self.data = data
+        self.due = due  # seconds of the reactor's clock
+        self.gap = FIRST_RESEND
+        self.done = done
+        self.timer: IDelayedCall | None = None
+
+
+class _Socket(DatagramProtocol):
+    """The connected UDP socket of a node; one more is made for each `Node.open`, since closing takes a turn."""
+
+    noisy = False
+
+    def __init__(self, node: Node, address: tuple[str, int]) -> None:
+        self.node = node
+        self.address = address
+        self.listening: Any = None  # an IListeningPort
+
+    def startProtocol(self) -> None:
+        """Bound: now connect it, and let it keep many replies."""
+        transport: Any = self.transport  # IUDPTransport has no getHandle
+        transport.connect(*self.address)
+        transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+
+    def stopProtocol(self) -> None:
+        """Closed: by us, or by Twisted after an error on reading."""
+        self.node.lost(self)
+
+    def send(self, data: bytes) -> None:
+        """Send one datagram, or not: it is sent again later, and a way that is gone shows as silence."""
+        transport: Any = self.transport  # IUDPTransport wants an address, also of a connected socket
+        try:
+            transport.write(data)
+        except (OSError, MessageLengthError) as error:
+            log.debug("not sent to rtpengine {node}: {error}", node=self.node, error=error)
+
+    def connectionRefused(self) -> None:
+        """ICMP: nobody listens there."""
+        self.node.refused()
+
+    def datagramReceived(self, data: bytes, addr: tuple[str, int]) -> None:
+        """A reply; what came from elsewhere while the socket was not yet connected is ignored."""
+        if addr[:2] == self.address:
+            self.node.received(data)
+
+
+class Node:
+    """One rtpengine.
+
+    :param reactor: clock and sockets.
+    :param host: an IP address or a name, for logs and for who resolves it.
+    :param port: of rtpengine's ``--listen-ng``.
+    :param cookies: where cookies come from.
+    :ivar alive: False once `DEAD_AFTER` commands in a row had no reply, or ICMP said that nobody listens; True again
+        with the first reply.
+    :ivar silent: commands in a row without a reply.
+    :ivar answered: replies since the start.
+    :ivar on_alive: called when a dead node replies again.
+    """
+
+    def __init__(self, reactor: MediaReactor, host: str, port: int, cookies: Cookies = _cookies) -> None:
+        self.host = host
+        self.port = port
+        self.alive = True
+        self.silent = 0
+        self.answered = 0
+        self.on_alive: Callable[[Node], None] = lambda node: None
+        self._reactor = reactor
+        self._cookies = cookies
+        self._socket: _Socket | None = None
+        self._waiting: dict[bytes, _Command] = {}
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    # -- the socket
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a socket towards the node."""
+        return self._socket is not None
+
+    def open(self, address: str) -> None:
+        """Open a socket towards the node, in place of the one that there is, and send what waits.
+
+        :param address: the node's IP address. Where there is no way to it, the node is dead and commands time out.
+        """
+        self.close()
+        opened = _Socket(self, (address, self.port))
+        try:
+            interface = local_address(address, self.port)
+            opened.listening = self._reactor.listenUDP(0, opened, interface, 65536)
+        except (OSError, CannotListenError) as error:
+            self._die(f"no way to {address}: {error}")
+            return
+        self._socket = opened
+        for command in list(self._waiting.values()):
+            self._send(command)
+
+    def close(self) -> Deferred[None]:
+        """Close the socket; commands in work go on waiting.
+
+        :returns: fires with None when it is closed.
+        """
+        closed, self._socket = self._socket, None
+        if closed is None:
+            return succeed(None)
+        return maybeDeferred(closed.listening.stopListening)
+
+    def give_up(self) -> None:
+        """Wait for no reply any more: what is in work fails with `NgTimeout`."""
+        for cookie, command in list(self._waiting.items()):
+            self._forget(cookie)
+            command.done.errback(NgTimeout(f"{command.name} given up"))
+
+    def lost(self, closed: _Socket) -> None:
+        """A socket is closed."""
+        if self._socket is closed:
+            self._socket = None
+
+    def refused(self) -> None:
+        """Nobody listens there. What is in work may still be answered by a node that comes back."""
+        self._die("it does not listen")
+
+    # -- one command
+
+    def ask(self, command: str, fields: Mapping[str, NgValue], timeout: float) -> Deferred[Reply]:
+        """Send a command, again and again until there is a reply.
+
+        :param command: ``offer``, ``answer``, ``delete``, ``ping`` ...
+        :param fields: the rest of the dictionary.
+        :param timeout: seconds to wait for a reply.
+        :returns: fires with the reply, whose result is ``ok`` or ``pong``. Fails with `NgRefused` (result ``error``, or
+            a command too large for a datagram), `NgOverload` (``load limit``, or too much in work) or `NgTimeout`.
+            Cancelling it ends the sending; whether rtpengine has seen the command is not known then.
+        """
+        if len(self._waiting) >= MOST_IN_WORK:
+            return fail(NgOverload(f"{len(self._waiting)} commands in work at {self}"))
+        cookie = self._cookies.next()
+        data = cookie + b" " + to_bencode({"command": command, **fields})
+        if len(data) > LARGEST:
+            return fail(NgRefused(f"{command} of {len(data)} bytes does not fit a datagram"))
+        done: Deferred[Reply] = Deferred(lambda _: self._forget(cookie))
+        waiting = _Command(command, data, self._reactor.seconds() + timeout, done)
+        self._waiting[cookie] = waiting
+        self._send(waiting)
+        self._wait(cookie, waiting)
+        return done
+
+    def _send(self, command: _Command) -> None:
+        if self._socket is not None:
+            self._socket.send(command.data)
+
+    def _wait(self, cookie: bytes, command: _Command) -> None:
+        left = command.due - self._reactor.seconds()
+        command.timer = self._reactor.callLater(min(command.gap, max(left, 0)), self._again, cookie)
+
+    def _again(self, cookie: bytes) -> None:
+        command = self._waiting[cookie]
+        if command.due - self._reactor.seconds() > 0.001:
+            command.gap = min(command.gap * 2, LONGEST_GAP)
+            self._send(command)
+            self._wait(cookie, command)
+            return
+        del self._waiting[cookie]
+        self.silent += 1
+        if self.silent >= DEAD_AFTER:
+            self._die("it does not answer")
+        command.done.errback(NgTimeout(f"no reply to {command.name} from rtpengine {self}"))
+
+    def _forget(self, cookie: bytes) -> None:
+        command = self._waiting.pop(cookie)
+        if command.timer is not None:
+            command.timer.cancel()
+
+    # -- replies
+
+    def received(self, data: bytes) -> None:
+        """A reply; ignored where nothing waits for it (any more), or where it is no bencode."""
+        cookie, _, body = data.partition(b" ")
+        command = self._waiting.get(cookie)
+        if command is None:
+            return
+        try:
+            reply = from_bencode(body)
+            error = _error(reply)
+        except MalformedReply as why:
+            log.warn("rtpengine {node} gave a malformed reply: {why}", node=self, why=why)
+            return
+        self._forget(cookie)
+        self._live()
+        if error is None:
+            command.done.callback(reply)
+        else:
+            command.done.errback(error)
+
+    def _live(self) -> None:
+        self.silent = 0
+        self.answered += 1
+        if not self.alive:
+            self.alive = True
+            log.info("rtpengine {node} answers again", node=self)
+            self.on_alive(self)
+
+    def _die(self, why: str) -> None:
+        if self.alive:
+            self.alive = False
+            log.warn("rtpengine {node} is dead: {why}", node=self, why=why)
+
+
+def _error(reply: Reply) -> NgError | None:
+    """None for a success, else the error that the reply means.
+
+    :raises MalformedReply: there is no result, or an unknown one.
+    """
+    result = reply.get(b"result")
+    if result in (b"ok", b"pong"):
+        return None
+    if result == b"error":
+        return NgRefused(text(reply.get(b"error-reason", b"no reason given")))
+    if result == b"load limit":
+        return NgOverload(text(reply.get(b"message", b"load limit")))
+    raise MalformedReply(f"result {result!r}")
+
+
+def text(value: object) -> str:
+    """What rtpengine wrote, for a log line."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,265 @@
+"""Nodes: the rtpengines that there are, which of them is alive, and the sessions of ours on them.
+
+Every node is pinged. One that does not answer two commands in a row is dead: new calls go elsewhere, or there as a last
+resort; a call stays on its node. When it answers again, what it still holds of calls that have ended meanwhile is
+deleted: rtpengine keeps a session whose call was never set up for an hour, ports and all.
+
+A session is called ``wrp-RUN-RANDOM`` at rtpengine, or ``wrp-INSTANCE-RUN-RANDOM``, not by the SIP Call-ID: that one
+comes from outside, and who knows it could name the session. RUN is drawn for each process. So what this process left
+behind is told apart from what others do at the same node. What an *earlier* process left is only known by INSTANCE, a
+name that no two running proxies may share; without it nothing of earlier processes is touched, since another proxy
+may still be using it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import ip_address
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
+from webrtcproxy.media.ng import MediaReactor, Node, Reply
+from webrtcproxy.media.profile import NgValue
+from webrtcproxy.media.session import MediaSession
+
+log = Logger()
+
+FIRST_PING = 1.0
+"""Seconds from the start to the first ping: a node that is started with us may take a moment."""
+PING_TIMEOUT = 2.0
+"""Seconds to wait for a pong."""
+REOPEN = 6
+"""Each so many pings the socket towards a dead node is opened anew, in case an address has changed."""
+PATIENCE = 30.0
+"""Seconds during which a delete is sent again and again."""
+LATE = 1.0
+"""Seconds after which a session that was not there is deleted once more: its offer may have been in work."""
+MOST_LISTED = 1000
+"""Sessions to list at once; so many of ours fit a datagram."""
+
+
+class NodesReactor(MediaReactor, Protocol):
+    """What `Nodes` needs of a reactor."""
+
+    def getThreadPool(self) -> Any:
+        """As `IReactorThreads`; used to look up names."""
+
+
+class Nodes(Service):
+    """All rtpengine nodes.
+
+    :param reactor: clock, sockets, threads.
+    :param addresses: host and ng port of each node; a host may be a name.
+    :param timeout: seconds for one command of a call, over all nodes.
+    :param ping: seconds between two pings of a node.
+    :param instance: a name of this proxy that no other running one has, or empty.
+    :param resolve: gives the IP address of a name; absent: the operating system's resolver, in a thread.
+    """
+
+    def __init__(
+        self,
+        reactor: NodesReactor,
+        addresses: Iterable[tuple[str, int]],
+        *,
+        timeout: float = 2.0,
+        ping: float = 5.0,
+        instance: str = "",
+        resolve: Callable[[str], Deferred[str]] | None = None,
+    ) -> None:
+        self.timeout = timeout
+        self.nodes = tuple(Node(reactor, host, port) for host, port in addresses)
+        for node in self.nodes:
+            node.on_alive = self._back
+        self._reactor = reactor
+        self._every = ping
+        self._resolve = resolve or self._look_up
+        self._order = list(self.nodes)  # the least recently chosen first
+        self._timer: IDelayedCall | None = None
+        self._pings = 0
+        name = re.sub(r"[^A-Za-z0-9]", "_", instance)
+        self._ours = f"wrp-{name}-" if name else ""
+        self._prefix = f"{self._ours or 'wrp-'}{secrets.token_hex(6)}-"
+        self._live: set[str] = set()
+        self._unswept = set(self.nodes) if name else set()
+        self._background: set[Deferred[None]] = set()
+
+    # -- for calls
+
+    def session(self, call_id: str) -> MediaSession:
+        """The media session of a new call; nothing is sent yet.
+
+        :param call_id: names the call in logs.
+        """
+        return MediaSession(self, call_id)
+
+    def choose(self) -> Node:
+        """The node for the next call.
+
+        :raises NgTimeout: there is none at all.
+        """
+        candidates = self.candidates()
+        if not candidates:
+            raise NgTimeout("no rtpengine node is configured")
+        return candidates[0]
+
+    # -- for sessions
+
+    def seconds(self) -> float:
+        """The time."""
+        return self._reactor.seconds()
+
+    def new_call_id(self) -> str:
+        """An unguessable name of a session; it counts as in use until it is released or discarded."""
+        call_id = self._prefix + secrets.token_hex(12)
+        self._live.add(call_id)
+        return call_id
+
+    def release(self, call_id: str) -> None:
+        """The name was never sent to a node, or the session is gone."""
+        self._live.discard(call_id)
+
+    def candidates(self) -> Sequence[Node]:
+        """All nodes, living ones first, among them the least recently used; the first counts as used now."""
+        nodes = sorted(self._order, key=lambda node: not node.alive)
+        if nodes:
+            self._order.remove(nodes[0])
+            self._order.append(nodes[0])
+        return nodes
+
+    def discard(self, node: Node, call_id: str, call: str, *, late: bool = False) -> Deferred[None]:
+        """Delete a session, in the background.
+
+        :param call: names the call in logs.
+        :param late: the offer had no reply in time, so the session may be created behind the delete: if there was none,
+            delete again a moment later.
+        :returns: fires when it is done or given up. Never fails.
+        """
+        return self._do_behind(self._discard(node, call_id, call, late))
+
+    async def _discard(self, node: Node, call_id: str, call: str, late: bool) -> None:
+        try:
+            if not await self._delete(node, call_id) and late:
+                await deferLater(self._reactor, LATE)  # type: ignore[arg-type]
+                await self._delete(node, call_id)
+        except (NgTimeout, NgOverload, NgRefused) as error:
+            log.warn("{call}: media session {id} not deleted: {why}", call=call, id=call_id, why=error.why)
+        finally:
+            self.release(call_id)
+
+    async def _delete(self, node: Node, call_id: str) -> bool:
+        """Delete a whole session at once; False where there is none of that name."""
+        fields: dict[str, NgValue] = {"call-id": call_id, "delete delay": 0}
+        return b"warning" not in await node.ask("delete", fields, PATIENCE)
+
+    # -- health
+
+    def startService(self) -> None:
+        """Open a socket to each node and ping it, now and then."""
+        super().startService()  # type: ignore[no-untyped-call]
+        for node in self.nodes:
+            self._open(node)
+        self._timer = self._reactor.callLater(FIRST_PING, self._ping)
+
+    def stopService(self) -> Deferred[None]:
+        """Wait for deletes in work, `timeout` seconds at most, and close the sockets.
+
+        :returns: fires with None when nothing is left.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        waited = DeferredList(list(self._background))
+        limit = self._reactor.callLater(self.timeout, self._give_up)
+        await waited
+        if limit.active():
+            limit.cancel()
+        self._give_up()
+        await DeferredList([node.close() for node in self.nodes])
+
+    def _give_up(self) -> None:
+        for node in self.nodes:
+            node.give_up()
+        for work in list(self._background):
+            work.cancel()
+
+    def _ping(self) -> None:
+        self._timer = self._reactor.callLater(self._every, self._ping)
+        self._pings += 1
+        for node in self.nodes:
+            if not node.is_open or not (node.alive or self._pings % REOPEN):
+                self._open(node)
+            pong = node.ask("ping", {}, min(self._every, PING_TIMEOUT))
+            pong.addCallbacks(self._pong, lambda failure: failure.trap(NgError), callbackArgs=(node,))
+
+    def _open(self, node: Node) -> None:
+        address = self._address(node.host)
+        address.addCallback(lambda found: node.open(found) if self.running else None)
+        address.addErrback(lambda why: log.warn("rtpengine {node}: {why}", node=node, why=why.getErrorMessage()))
+
+    def _address(self, host: str) -> Deferred[str]:
+        try:
+            return succeed(str(ip_address(host)))
+        except ValueError:
+            return self._resolve(host)
+
+    def _look_up(self, host: str) -> Deferred[str]:
+        pool = self._reactor.getThreadPool()
+        reactor: Any = self._reactor
+        found = deferToThreadPool(reactor, pool, socket.getaddrinfo, host, None, type=socket.SOCK_DGRAM)
+        return found.addCallback(lambda answers: str(answers[0][4][0]))
+
+    # -- what is not ours any more
+
+    def _back(self, node: Node) -> None:
+        self._do_behind(self._sweep(node, self._prefix))
+
+    def _pong(self, _: Reply, node: Node) -> None:
+        if node in self._unswept:
+            self._unswept.remove(node)
+            self._do_behind(self._sweep(node, self._ours))
+
+    async def _sweep(self, node: Node, prefix: str) -> None:
+        """Delete the node's sessions of that prefix which no call of ours uses."""
+        try:
+            left = [name for name in await self.sessions(node) if name.startswith(prefix) and name not in self._live]
+            for call_id in left:
+                await self._delete(node, call_id)
+        except (NgTimeout, NgOverload, NgRefused) as error:
+            log.warn("rtpengine {node} not swept: {why}", node=node, why=error.why)
+            return
+        if left:
+            log.info("{count} left over media sessions deleted at rtpengine {node}", count=len(left), node=node)
+        if len(left) >= MOST_LISTED:
+            await self._sweep(node, prefix)
+
+    async def sessions(self, node: Node, limit: int = MOST_LISTED) -> list[str]:
+        """The call-ids of the sessions that a node holds, ours or not.
+
+        :param limit: of rtpengine, which lists 32 where none is given; the reply must fit a datagram.
+        :raises NgError: as `Node.ask`.
+        """
+        reply = await node.ask("list", {"limit": limit}, self.timeout)
+        return [name.decode("utf-8", "replace") for name in reply.get(b"calls", []) if isinstance(name, bytes)]
+
+    def _do_behind(self, work: Any) -> Deferred[None]:
+        """Run a coroutine in the background, until it is done or the service is stopped."""
+        done: Deferred[None] = Deferred.fromCoroutine(work)
+        if not done.called:
+            self._background.add(done)
+        done.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        done.addErrback(lambda failure: log.failure("a task of the media nodes failed", failure))
+        return done.addBoth(lambda _: self._background.discard(done))

@@ -1,0 +1,295 @@
+"""MediaSession: what one call asks of rtpengine, in order, and the delete at its end.
+
+How the parties of a call are named to rtpengine was tried with the one of Debian 12 (10.5.3); a test in
+``tests/integration/test_rtpengine.py`` guards each sentence:
+
+- One session has one ng call-id. A call that forks offers once for each branch, with the caller's tag and the branch as
+  ``via-branch``: each branch gets ports and ICE credentials of its own, and the caller gets the same ones from the
+  answer of any branch (for plain RTP thanks to ``port latching``). The last answer decides who hears whom.
+- A downstream fork (two To tags in answers of one branch) is one party for rtpengine: the first tag names it for good.
+  Both answers are then about the ports that the branch was offered; a later answer replaces an earlier one.
+- A later offer within a branch names both parties. Without the to-tag rtpengine hangs the via-branch on the caller.
+- A branch is dropped by ``delete`` with its via-branch and a from-tag that is nobody's. With the caller's tag, a branch
+  that rtpengine does not know (any more) makes it take the caller away, and the whole call with him. And when the last
+  branch goes, the call goes: the caller's ports and ICE credentials, which he may have from an early answer, would be
+  lost to the next branch (serial forking, the next trunk target). So the last branch stays until there is another.
+- The end is ``delete`` with the call-id alone, ``delete delay`` 0: that frees all of it, whoever is still in there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
+from webrtcproxy.media.ng import Node, Reply, text
+from webrtcproxy.media.profile import NgValue, Profile
+
+log = Logger()
+
+
+class Pool(Protocol):
+    """What a session needs of `webrtcproxy.media.nodes.Nodes`."""
+
+    timeout: float
+
+    def seconds(self) -> float:
+        """The time."""
+
+    def new_call_id(self) -> str:
+        """An ng call-id that was never there before, held to be in use from now on."""
+
+    def candidates(self) -> Sequence[Node]:
+        """All nodes, the best first."""
+
+    def discard(self, node: Node, call_id: str, call: str, *, late: bool = False) -> Deferred[None]:
+        """Delete a session from a node, sure to be tried; never fails. `late`: it may yet be created there."""
+
+    def release(self, call_id: str) -> None:
+        """This ng call-id was never sent."""
+
+
+@dataclass(slots=True)
+class _Branch:
+    """The two parties of a branch, as they are named to rtpengine."""
+
+    offerer: str
+    answerer: str = ""  # the first To tag that answered
+
+    def names(self, from_tag: str) -> tuple[str, str]:
+        """How to name who speaks, and the other one: whoever is not the offerer is the answerer, by any tag."""
+        if from_tag == self.offerer:
+            return self.offerer, self.answerer
+        return self.answerer or from_tag, self.offerer
+
+
+_Work = Callable[[], Coroutine[Deferred[Any], Any, bytes]]
+
+
+class MediaSession:
+    """The media of one call.
+
+    Operations are done one at a time, in the order they were asked for. The session stays on the node that took its
+    first offer. Who cancels the Deferred of an operation does not hear of it any more, but the operation, once
+    begun, is seen to its end, so that what follows (a delete above all) cannot overtake it.
+
+    :param pool: the nodes.
+    :param call: the call's name in logs.
+    :ivar call_id: what the session is called at rtpengine. It changes while nodes are tried for the first offer: a
+        delete for a node that did not answer in time must never hit the session of a later try.
+    :ivar node: where the session is; None before the first offer.
+    """
+
+    def __init__(self, pool: Pool, call: str) -> None:
+        self.call = call
+        self.call_id = pool.new_call_id()
+        self.node: Node | None = None
+        self._pool = pool
+        self._branches: dict[str, _Branch] = {}
+        self._to_drop: set[str] = set()
+        self._queue: deque[tuple[_Work, Deferred[bytes]]] = deque()
+        self._working = False
+        self._deleted = False
+        self._ended: list[Deferred[None]] | None = []  # who waits for the delete; None once it is done
+
+    # -- what a call asks for
+
+    def offer(self, sdp: bytes, *, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
+        """Have an offer rewritten for the leg that it goes to.
+
+        :param sdp: as the offerer sent it.
+        :param from_tag: the call's name for the offerer; another name for each party of the call.
+        :param branch: the call's name for the callee's branch; in later offers too.
+        :param to: of the leg that the offer goes to.
+        :returns: fires with the SDP to send. Fails with `NgTimeout`, `NgOverload` or `NgRefused`.
+        """
+        return self._enqueue(lambda: self._offer(sdp, from_tag, branch, to))
+
+    def answer(self, sdp: bytes, *, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
+        """Have an answer rewritten for the offerer's leg.
+
+        :param sdp: as the answerer sent it.
+        :param from_tag: the call's name for the offerer.
+        :param to_tag: the call's name for the answerer; several in one branch are taken for one party.
+        :param branch: as in the offer.
+        :param to: of the offerer's leg.
+        :returns: as `offer`.
+        """
+        return self._enqueue(lambda: self._answer(sdp, from_tag, to_tag, branch, to))
+
+    def drop(self, branch: str) -> None:
+        """Free what a losing branch holds; the last branch stays until there is another. Never raises."""
+        if not self._deleted:
+            self._enqueue(lambda: self._drop(branch)).addErrback(lambda failure: failure.trap(NgRefused) and b"")
+
+    def delete(self) -> Deferred[None]:
+        """Free everything, behind the operation in work; what waits behind that is not done any more.
+
+        :returns: fires with None when rtpengine has done it, or does not answer. Never fails; twice is once.
+        """
+        if self._ended is None:
+            return succeed(None)
+        done: Deferred[None] = Deferred(lambda _: None)
+        self._ended.append(done)
+        if not self._deleted:
+            self._deleted = True
+            waiting, self._queue = self._queue, deque()
+            for _, result in waiting:
+                _fire(result, Failure(NgRefused("the media session is deleted")))
+            if not self._working:
+                self._end()
+        return done
+
+    # -- order
+
+    def _enqueue(self, work: _Work) -> Deferred[bytes]:
+        result: Deferred[bytes] = Deferred(lambda _: None)
+        if self._deleted:
+            _fire(result, Failure(NgRefused("the media session is deleted")))
+        else:
+            self._queue.append((work, result))
+            self._next()
+        return result
+
+    def _next(self) -> None:
+        while self._queue and not self._working:
+            work, result = self._queue.popleft()
+            if not result.called:  # nobody has lost interest
+                self._working = True
+                Deferred.fromCoroutine(work()).addBoth(self._done, result)
+
+    def _done(self, outcome: bytes | Failure, result: Deferred[bytes]) -> None:
+        self._working = False
+        _fire(result, outcome)
+        if self._deleted and not self._working and self._ended is not None:
+            self._end()
+        else:
+            self._next()
+
+    def _end(self) -> None:
+        if self.node is None:
+            self._pool.release(self.call_id)
+            self._finished(None)
+        else:
+            self._working = True
+            self._pool.discard(self.node, self.call_id, self.call).addBoth(self._finished)
+
+    def _finished(self, _: object) -> None:
+        waiting, self._ended = self._ended or [], None
+        for done in waiting:
+            if not done.called:
+                done.callback(None)
+
+    # -- the operations
+
+    async def _offer(self, sdp: bytes, from_tag: str, branch: str, to: Profile) -> bytes:
+        fields = to.fields("offer", sdp)
+        fields["supports"] = ["load limit"]
+        known = self._branches.get(branch)
+        if known is None:
+            self._name(fields, branch, from_tag)
+        else:
+            self._name(fields, branch, *known.names(from_tag))
+        if self.node is None:
+            reply = await self._first_offer(fields)
+        else:
+            reply = await self._ask(self.node, "offer", fields, self._pool.timeout)
+        self._branches.setdefault(branch, _Branch(from_tag))
+        await self._drop_left_over()
+        return _sdp(reply, to)
+
+    async def _first_offer(self, fields: dict[str, NgValue]) -> Reply:
+        """Try node after node, within the time for one command; the one that replies keeps the session."""
+        error: NgError = NgTimeout("no rtpengine node is configured")
+        end = self._pool.seconds() + self._pool.timeout
+        nodes = list(self._pool.candidates())
+        while nodes:
+            share = (end - self._pool.seconds()) / (sum(node.alive for node in nodes) or len(nodes))
+            node = nodes.pop(0)
+            if share <= 0:
+                break
+            try:
+                reply = await self._ask(node, "offer", fields, share)
+            except (NgTimeout, NgOverload) as why:
+                log.warn("{call}: {why}", call=self.call, why=why.why)
+                self._pool.discard(node, self.call_id, self.call, late=isinstance(why, NgTimeout))
+                self.call_id = self._pool.new_call_id()
+                error = why
+            except NgRefused:
+                self.node = node  # it may hold something of the call all the same
+                raise
+            else:
+                self.node = node
+                return reply
+        raise error
+
+    async def _answer(self, sdp: bytes, from_tag: str, to_tag: str, branch: str, to: Profile) -> bytes:
+        if self.node is None:
+            raise NgRefused("an answer without an offer")
+        parties = self._branches.setdefault(branch, _Branch(from_tag))
+        if from_tag == parties.offerer and not parties.answerer:
+            parties.answerer = to_tag
+        fields = to.fields("answer", sdp)
+        self._name(fields, branch, *parties.names(from_tag))
+        return _sdp(await self._ask(self.node, "answer", fields, self._pool.timeout), to)
+
+    async def _drop(self, branch: str) -> bytes:
+        if branch in self._branches:
+            self._to_drop.add(branch)
+            await self._drop_left_over()
+        return b""
+
+    async def _drop_left_over(self) -> None:
+        """Drop what is to be dropped, if a branch is left that is not."""
+        while self._to_drop and len(self._to_drop) < len(self._branches) and self.node is not None:
+            branch = self._to_drop.pop()
+            del self._branches[branch]
+            fields: dict[str, NgValue] = {"delete delay": 0}
+            self._name(fields, branch, f"nobody-{branch}")
+            try:
+                await self._ask(self.node, "delete", fields, self._pool.timeout)
+            except (NgTimeout, NgOverload, NgRefused) as error:
+                log.warn("{call}: branch not dropped: {why}", call=self.call, why=error.why)
+
+    def _name(self, fields: dict[str, NgValue], branch: str, from_tag: str, to_tag: str = "") -> None:
+        fields["via-branch"] = _bytes(branch)
+        fields["from-tag"] = _bytes(from_tag)
+        if to_tag:
+            fields["to-tag"] = _bytes(to_tag)
+
+    async def _ask(
+        self, node: Node, command: Literal["offer", "answer", "delete"], fields: dict[str, NgValue], timeout: float
+    ) -> Reply:
+        reply = await node.ask(command, {**fields, "call-id": self.call_id}, timeout)
+        if b"warning" in reply:
+            warning = text(reply[b"warning"])
+            log.warn("{call}: warning of {command}: {warning}", call=self.call, command=command, warning=warning)
+        return reply
+
+
+def _fire(result: Deferred[bytes], outcome: bytes | Failure) -> None:
+    """Tell who asked, unless he has lost interest."""
+    if result.called:
+        return
+    if isinstance(outcome, Failure):
+        result.errback(outcome)
+    else:
+        result.callback(outcome)
+
+
+def _sdp(reply: Reply, to: Profile) -> bytes:
+    sdp = reply.get(b"sdp")
+    if not isinstance(sdp, bytes) or not sdp:  # 10.5 takes an empty SDP, and gives none
+        raise NgRefused("no SDP in the reply")
+    return to.clean(sdp)
+
+
+def _bytes(name: str) -> bytes:
+    """A tag or branch as it stood in the message, bytes outside UTF-8 included."""
+    return name.encode("utf-8", "surrogateescape")
