@@ -124,7 +124,8 @@ def items(text: str) -> list[str]:
 
 
 def parse_params(text: str) -> Params:
-    """Read ``name=value;flag``, what stands behind the first semicolon. One semicolon at the end is forgiven.
+    """Read ``name=value;flag``, what stands behind the first semicolon. Forgiven are one semicolon at the end, and
+    nothing behind a ``=``.
 
     :raises BadMessage: an empty or broken parameter, an open quote.
     """
@@ -138,7 +139,7 @@ def parse_params(text: str) -> Params:
     params: list[tuple[str, str | None]] = []
     for part in text.split(";"):
         name, equals, value = part.partition("=")
-        if not name or (equals and not value):
+        if not name:
             raise BadMessage("Bad Parameter")
         params.append((name, value if equals else None))
     return tuple(params)
@@ -148,7 +149,7 @@ def _spaced_param(text: str) -> tuple[str, str | None]:
     """One parameter that has whitespace or quotes."""
     name, equals, value = text.partition("=")
     name, value = name.strip(" \t"), value.strip(" \t")
-    if not name or _blank_or_quote(name) or (equals and not value):
+    if not name or _blank_or_quote(name):
         raise BadMessage("Bad Parameter")
     if value[:1] == '"':
         if quote_end(value, 0) != len(value):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address
 
-from webrtcproxy.sip.grammar import BadMessage, Params, find_param, format_params, parse_host
+from webrtcproxy.sip.grammar import BadMessage, Params, find_param, format_params, parse_host, parse_params
 
 MAX_URI = 2048
 """Characters that a URI may have."""
@@ -113,7 +113,7 @@ def _parse(text: str) -> Uri:
         number, semicolon, tail = rest.partition(";")
         if not number:
             raise BadMessage("Bad URI")
-        return Uri(scheme, number, params=_parse_params(tail) if semicolon else ())
+        return Uri(scheme, number, params=parse_params(tail) if semicolon else ())
     return Uri(scheme, rest)
 
 
@@ -132,21 +132,7 @@ def _parse_sip(scheme: str, rest: str) -> Uri:
     behind, _, headers = behind.partition("?")
     hostport, semicolon, tail = behind.partition(";")
     host, port = parse_host(hostport)
-    return Uri(scheme, user, password, host, port, _parse_params(tail) if semicolon else (), headers)
-
-
-def _parse_params(text: str) -> Params:
-    if text[-1:] == ";":
-        text = text[:-1]
-    if not text:
-        return ()
-    params: list[tuple[str, str | None]] = []
-    for part in text.split(";"):
-        name, equals, value = part.partition("=")
-        if not name:
-            raise BadMessage("Bad URI")
-        params.append((name, value if equals else None))
-    return tuple(params)
+    return Uri(scheme, user, password, host, port, parse_params(tail) if semicolon else (), headers)
 
 
 def normal(text: str) -> str:
