@@ -1,0 +1,263 @@
+"""Registrar: forwards the REGISTERs of browsers, and stores what the registrar upstream has accepted.
+
+The registrar upstream decides: it authenticates the browser and says how long. It sees one Contact of the proxy's for
+each address-of-record, so this Contact lives as long as the longest of the browsers behind it (RFC 3261 section 10).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as Late
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from webrtcproxy.call.binding import Binding
+from webrtcproxy.call.location import ILocation
+from webrtcproxy.call.pairing import Pairings
+from webrtcproxy.call.policy import Route
+from webrtcproxy.call.registration import (
+    DEFAULT,
+    Registration,
+    check_domain,
+    crossing,
+    granted,
+    own_contact,
+    upstream_request,
+)
+from webrtcproxy.call.trunk import Authentication, Upstream
+from webrtcproxy.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.transaction.layer import Transactions
+from webrtcproxy.transaction.server import ServerTransaction
+
+log = Logger()
+
+T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds until a browser hears 504 where the registrar is silent.
+
+A 408 is forbidden for anything but INVITE (RFC 4320 section 4.2): it would arrive when the browser's timer F (64*T1,
+32 s) has fired. 504 says what is true, that a server behind this one did not answer (RFC 3261 section 21.5.5), and two
+seconds before timer F it still arrives.
+"""
+
+REMEMBERED = 64.0
+"""Seconds for which the upstream side of a REGISTER is remembered beyond its end: a challenge is answered by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What came of a REGISTER upstream.
+
+    :ivar host: the registrar's IP address.
+    :ivar seconds: how long a 2xx binds our Contact.
+    :ivar proof: whether the browser, not the proxy, has satisfied a configured trunk.
+    """
+
+    response: Response
+    host: str
+    seconds: int
+    proof: bool
+
+
+class Registrar:
+    """Carries REGISTERs.
+
+    :param clock: tells the time, and when to stop waiting.
+    :param transactions: sends.
+    :param location: keeps the bindings.
+    :param upstream: makes the flow towards a registrar.
+    :param pairings: keep Call-ID and CSeq upstream over challenges and refreshes.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        transactions: Transactions,
+        location: ILocation,
+        upstream: Upstream,
+        pairings: Pairings,
+    ) -> None:
+        self._clock = clock
+        self._transactions = transactions
+        self._location = location
+        self._upstream = upstream
+        self._pairings = pairings
+        self._on_the_way: dict[str, list[int]] = {}
+
+    async def register(self, transaction: ServerTransaction, route: Route, credentials_allowed: bool) -> None:
+        """Forward the REGISTER of `transaction` and answer it.
+
+        :param route: where to.
+        :param credentials_allowed: whether the trunk's credentials may be used for this browser.
+        :raises Refusal: to be answered by the caller; it has been logged.
+        :raises BadMessage: the request can't be read; to be answered by the caller.
+        """
+        request, flow = transaction.request, transaction.flow
+        # A browser that has registered with a password of its own answers for itself: with the trunk's credentials it
+        # could register under any name that they are good for.
+        authentication = Authentication(route.trunk, credentials_allowed and not self._location.proven(flow))
+        try:
+            check_domain(request, route)
+            asked = Registration.of(request)
+            if asked.adds:
+                self._location.check(asked.aor, [wanted.key for wanted in asked.adds], flow)
+            outcome = await self._forward(asked, request, route, authentication)
+            response = outcome.response
+            headers = crossing(response)
+            if response.status < 300:
+                await self._accepted(asked, transaction, outcome)
+                for value in await self._listed(asked):
+                    headers.add("Contact", value)
+        except (Refusal, BadMessage) as why:
+            log.info("{call}: REGISTER is refused: {why}", why=why, call=request.call_id)
+            raise
+        if response.status >= 300 and response.status not in (401, 407):
+            log.info("{call}: the registrar refuses: {response}", response=response, call=request.call_id)
+        transaction.reply(response.status, response.reason, headers, response.body)
+
+    # Upstream
+
+    async def _forward(
+        self, asked: Registration, request: Request, route: Route, authentication: Authentication
+    ) -> _Outcome:
+        """Send the request on, until there is a response for the browser.
+
+        :raises Refusal: 502 for a registrar that can't be reached, 504 for a silent one, 403 where it refuses the
+            proxy's credentials.
+        """
+        deadline = self._clock.seconds() + PATIENCE
+        key = ("REGISTER", request.uri, asked.aor, request.call_id, request.from_.tag or "")
+        try:
+            flow = await self._within(deadline, Deferred.fromCoroutine(self._upstream.flow(route)))
+            own = own_contact(asked.aor, flow)
+            contact, seconds = await self._contact(asked, own)
+            pair = self._pairings.take(key)
+            self._pairings.keep(key, pair, REMEMBERED)
+            sent = upstream_request(request, pair.from_tag, pair.call_id, pair.next_cseq(), contact)
+            with self._adding(asked, seconds):
+                response = await self._within(deadline, self._transactions.request(sent, flow).final)
+                ours = False
+                while (again := authentication.answer(sent, response)) is not None:
+                    sent, pair.cseq, ours = again, again.cseq.number, True
+                    response = await self._within(deadline, self._transactions.request(sent, flow).final)
+        except FlowLost as lost:
+            raise Refusal(502, "Registrar Unreachable") from lost
+        except (TimedOut, Late) as late:
+            raise Refusal(504, "Registrar Not Responding") from late
+        if response.status == 408:
+            raise Refusal(504, "Registrar Not Responding")
+        if response.status in (401, 407) and authentication.spent:
+            raise Refusal(403, "Registrar Refuses The Proxy")
+        lasting = granted(response, own, seconds) if response.status < 300 else 0
+        self._pairings.keep(key, pair, lasting + REMEMBERED)
+        return _Outcome(response, flow.peer.host, lasting, route.trunk is not None and not ours)
+
+    async def _contact(self, asked: Registration, own: str) -> tuple[list[tuple[str, str]], int | None]:
+        """The Contact and Expires headers upstream, and the seconds in them.
+
+        While other browsers need our Contact, one that leaves only asks: a query has to be authenticated all the same,
+        and takes nothing away.
+        """
+        if asked.everything:
+            return [("Contact", "*"), ("Expires", "0")], 0
+        others = await self._others(asked)
+        if asked.adds:
+            seconds = asked.seconds(others if self._location.multiple else ())
+        elif asked.removes and not others:
+            seconds = 0
+        else:
+            return [], 0
+        if seconds is None:
+            return [("Contact", f"<{own}>")], None
+        return [("Contact", f"<{own}>;expires={seconds}"), ("Expires", str(seconds))], seconds
+
+    async def _others(self, asked: Registration) -> list[int]:
+        """The seconds that the other bindings of the AOR still have, or will have if the registrar agrees."""
+        keys = asked.keys
+        bindings = await self._location.bindings(asked.aor)
+        remaining = [self._remaining(binding) for binding in bindings if binding.key not in keys]
+        return remaining + self._on_the_way.get(asked.aor, [])
+
+    @contextmanager
+    def _adding(self, asked: Registration, seconds: int | None) -> Iterator[None]:
+        """Note a binding that is on its way to the registrar for as long as that lasts."""
+        if not asked.adds:
+            yield
+            return
+        adding = DEFAULT if seconds is None else seconds
+        on_the_way = self._on_the_way.setdefault(asked.aor, [])
+        on_the_way.append(adding)
+        try:
+            yield
+        finally:
+            on_the_way.remove(adding)
+            if not on_the_way:
+                del self._on_the_way[asked.aor]
+
+    async def _within(self, deadline: float, work: Deferred[T]) -> T:
+        """What `work` fires with. Nobody waits beyond `deadline`, but `work` is not cancelled.
+
+        :raises Late: it is past the deadline.
+        """
+        waiting: Deferred[T] = Deferred()
+        work.addCallbacks(waiting.callback, waiting.errback)
+        waiting.addTimeout(max(0.0, deadline - self._clock.seconds()), self._clock)
+        return await waiting
+
+    # What was accepted
+
+    async def _accepted(self, asked: Registration, transaction: ServerTransaction, outcome: _Outcome) -> None:
+        """Store what a 2xx means. A browser that is lost meanwhile is not bound, but its registrar is remembered."""
+        location, flow, aor = self._location, transaction.flow, asked.aor
+        if asked.adds:
+            if outcome.seconds:
+                location.bind(self._bindings(asked, transaction, outcome.seconds))
+                location.registered(aor, outcome.host, outcome.seconds)
+            else:
+                location.unbind(aor, asked.keys)
+            if outcome.proof:
+                location.prove(aor, flow, outcome.seconds)
+        if asked.everything:
+            location.unbind(aor)
+            location.registered(aor, outcome.host, 0)
+        location.unbind(aor, asked.removes)
+        left = await location.bindings(aor)
+        if asked.removes and not asked.adds and not left:
+            location.registered(aor, outcome.host, 0)
+        if (asked.removes or asked.everything) and all(binding.flow is not flow for binding in left):
+            location.prove(aor, flow, 0)
+
+    def _bindings(self, asked: Registration, transaction: ServerTransaction, seconds: int) -> list[Binding]:
+        """The bindings of `asked`, each as long as it asked for but no longer than `seconds`."""
+        now = self._clock.seconds()
+        return [
+            Binding(
+                asked.aor,
+                *wanted.key,
+                contact=wanted.value.uri,
+                value=wanted.value,
+                flow=transaction.flow,
+                expires_at=now + (seconds if wanted.seconds is None else min(seconds, wanted.seconds)),
+                q=wanted.q,
+                call_id=transaction.request.call_id,
+            )
+            for wanted in asked.adds
+        ]
+
+    async def _listed(self, asked: Registration) -> list[str]:
+        """The Contacts of a 200: the live bindings of the AOR as the browsers wrote them, this browser's first."""
+        keys = asked.keys
+        bindings = sorted(await self._location.bindings(asked.aor), key=lambda binding: binding.key not in keys)
+        return [str(binding.value.with_param("expires", str(self._remaining(binding)))) for binding in bindings]
+
+    def _remaining(self, binding: Binding) -> int:
+        return math.ceil(binding.expires_at - self._clock.seconds())

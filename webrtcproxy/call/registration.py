@@ -1,0 +1,229 @@
+"""Registration: what a browser's REGISTER asks for, what the registrar sees of it, and what its 200 grants (RFC 3261
+section 10). Values and functions without memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from webrtcproxy.call.binding import Key, key_of, token_for
+from webrtcproxy.call.policy import Route, hops_left, relay_headers
+from webrtcproxy.config.addresses import plain_host
+from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.fields import Headers
+from webrtcproxy.sip.grammar import BadMessage, items, number
+from webrtcproxy.sip.headers import MAX_SECONDS, STAR, NameAddr
+from webrtcproxy.sip.message import Message, Request, Response
+from webrtcproxy.sip.uri import Uri
+from webrtcproxy.transport.flow import Flow
+
+DEFAULT = 3600
+"""Seconds of a registration whose length nobody names, or not in a way that can be read (RFC 3261 section 10.2.1.1)."""
+
+_NOT_OURS = frozenset({"outbound", "path", "gruu"})
+"""Extensions that a browser may support and the proxy, which answers for it upstream, does not."""
+
+_OF_THIS_ADDRESS = ("Service-Route", "Path", "Authentication-Info", "Proxy-Authentication-Info")
+"""Headers of a registrar's response that the browser gets though they are of the leg in any other response."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One Contact that is to be bound.
+
+    :ivar value: as the browser wrote it.
+    :ivar seconds: how long, None where the registrar may choose.
+    :ivar q: its preference, 0 to 1.
+    """
+
+    value: NameAddr
+    key: Key
+    seconds: int | None
+    q: float
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What one REGISTER asks for; nothing of it where it only asks what is bound.
+
+    :ivar aor: the address-of-record: To, not From (RFC 3261 section 10.2).
+    :ivar adds: the Contacts to bind.
+    :ivar removes: the bindings to take back.
+    :ivar everything: ``Contact: *``, all bindings of the AOR are to be taken back.
+    """
+
+    aor: str
+    adds: tuple[Wanted, ...] = ()
+    removes: frozenset[Key] = frozenset()
+    everything: bool = False
+
+    @classmethod
+    def of(cls, request: Request) -> Registration:
+        """Read a REGISTER.
+
+        :raises BadMessage: a header of it can't be read, or a Contact can't be called.
+        :raises Refusal: 400 for ``Contact: *`` without ``Expires: 0``.
+        """
+        aor = request.to.address.aor
+        contacts = request.contacts
+        if contacts is STAR:
+            if request.expires != 0:
+                raise Refusal(400, "Contact: * Needs Expires: 0")
+            return cls(aor, everything=True)
+        adds: dict[Key, Wanted] = {}
+        removes: set[Key] = set()
+        for contact in contacts:
+            key = key_of(contact)
+            seconds = _seconds(contact, request.expires)
+            if seconds == 0:
+                removes.add(key)
+            else:
+                adds[key] = Wanted(contact, key, seconds, _preference(contact))
+        return cls(aor, tuple(adds.values()), frozenset(removes.difference(adds)))
+
+    @property
+    def keys(self) -> frozenset[Key]:
+        """The bindings that it is about."""
+        return self.removes.union(wanted.key for wanted in self.adds)
+
+    def seconds(self, others: Sequence[int]) -> int | None:
+        """How long our Contact is to be bound for `adds`: as long as the longest of them, and no shorter than the
+        others of the AOR need, since all of them share it.
+
+        :param others: the seconds that the other bindings still have.
+        :returns: None where the registrar may choose.
+        """
+        longest = max(others, default=0)
+        if all(wanted.seconds is None for wanted in self.adds) and longest <= DEFAULT:
+            return None
+        return max(longest, *(DEFAULT if wanted.seconds is None else wanted.seconds for wanted in self.adds))
+
+
+def check_domain(request: Request, route: Route) -> None:
+    """A registrar is asked only about users of its own domain. Else anybody could have a registrar of his own accept
+    somebody else's address-of-record, and be called in his place.
+
+    :raises Refusal: 403 where To is of another domain than the Request-URI, and not of the trunk that serves that;
+        416 for a Request-URI that names no domain.
+    """
+    to, target = request.to.address, request.target
+    if not to.host or not target.host:
+        raise Refusal(416, "Only sip URIs Can Be Registered")
+    host, port = to.hostport
+    same = plain_host(host) == plain_host(target.hostport[0])
+    if not same and not (route.trunk is not None and route.trunk.serves((host, port))):
+        raise Refusal(403, "Address Of Another Domain")
+
+
+def own_contact(aor: str, flow: Flow) -> str:
+    """The URI under which the registrar on `flow` reaches the browsers of an AOR."""
+    transport = "" if flow.via_transport == "UDP" else f";transport={flow.via_transport.lower()}"
+    return f"sip:{token_for(aor)}@{flow.sent_by}{transport}"
+
+
+def upstream_request(
+    request: Request, from_tag: str, call_id: str, cseq: int, contact: Iterable[tuple[str, str]]
+) -> Request:
+    """The REGISTER that the registrar sees, all but Via. The Request-URI is the browser's, so that its digest holds.
+
+    :param contact: the Contact and Expires headers.
+    :raises Refusal: 483 where the request may go no further.
+    """
+    headers = Headers()
+    headers.add("Max-Forwards", str(hops_left(request) - 1))
+    headers.add("From", str(request.from_.with_tag(from_tag)))
+    headers.add("To", request.headers.get("To") or "")
+    headers.add("Call-ID", call_id)
+    headers.add("CSeq", f"{cseq} REGISTER")
+    relay_headers(request.headers, headers, to_browser=False)
+    headers.remove("Expires")
+    for name, value in contact:
+        headers.add(name, value)
+    supported = [tag for tag in request.headers.all("Supported") if tag.lower() not in _NOT_OURS]
+    if supported:
+        headers.add("Supported", ", ".join(supported))
+    for allow in request.headers.lines("Allow"):
+        headers.add("Allow", allow)
+    _carry_body_headers(request, headers)
+    return Request("REGISTER", request.uri, headers, request.body)
+
+
+def crossing(response: Response) -> Headers:
+    """The headers of a registrar's response that the browser hears: never a Contact, nor an Expires that may be that of
+    another browser's."""
+    headers = Headers()
+    relay_headers(response.headers, headers, to_browser=True)
+    headers.remove("Expires")
+    for name in _OF_THIS_ADDRESS:
+        for value in response.headers.lines(name):
+            headers.add(name, value)
+    _carry_body_headers(response, headers)
+    return headers
+
+
+def granted(response: Response, own: str, asked: int | None) -> int:
+    """For how many seconds the registrar has bound our Contact.
+
+    That is the ``expires`` of this Contact in the 200. Some registrars do not list it as we wrote it, or list nothing:
+    then Expires counts, then what was asked, since a 200 says yes.
+
+    :param own: `own_contact`.
+    :param asked: seconds, None where the registrar might choose.
+    """
+    contact = _find(response, Uri.parse(own))
+    told = None if contact is None else contact.param("expires")
+    seconds = None if told is None else number(told, MAX_SECONDS)
+    if seconds is None:
+        seconds = number((response.headers.get("Expires") or "").strip(), MAX_SECONDS)
+    if seconds is None:
+        seconds = DEFAULT if asked is None else asked
+    return seconds
+
+
+def _find(response: Response, own: Uri) -> NameAddr | None:
+    """Our Contact in a 200: at our address, or moved to another by something in between."""
+    moved = None
+    for contact, address in _contacts(response):
+        if address.user == own.user:
+            if address.hostport == own.hostport:
+                return contact
+            moved = moved or contact
+    return moved
+
+
+def _contacts(response: Response) -> Iterator[tuple[NameAddr, Uri]]:
+    """The Contacts that can be read; a registrar may list those of foreign phones, whatever they wrote."""
+    for line in response.headers.lines("Contact"):
+        try:
+            texts = items(line)
+        except BadMessage:
+            continue
+        for text in texts:
+            try:
+                contact = NameAddr.parse(text)
+                yield contact, contact.address
+            except BadMessage:
+                continue
+
+
+def _seconds(contact: NameAddr, expires: int | None) -> int | None:
+    told = contact.param("expires")
+    if told is None:
+        return expires
+    seconds = number(told.strip(), MAX_SECONDS)
+    return DEFAULT if seconds is None else seconds
+
+
+def _preference(contact: NameAddr) -> float:
+    whole, _, fraction = (contact.param("q") or "1").partition(".")
+    thousandths = number((fraction + "000")[:3], 999)
+    if whole not in ("", "0") or thousandths is None:
+        return 1.0
+    return thousandths / 1000
+
+
+def _carry_body_headers(source: Message, target: Headers) -> None:
+    if source.body:
+        for name in ("Content-Type", "Content-Encoding"):
+            for value in source.headers.lines(name):
+                target.add(name, value)
