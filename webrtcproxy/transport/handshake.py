@@ -1,0 +1,174 @@
+"""Whom the WebSocket is opened to: what RFC 6455 section 4.2 and RFC 7118 section 4 ask of the HTTP request."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from twisted.web.http_headers import Headers
+
+from webrtcproxy.config.addresses import ip
+
+SUBPROTOCOL = "sip"
+
+Network = IPv4Network | IPv6Network
+
+_DEFAULT_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
+
+
+class Refused(Exception):
+    """The request is refused.
+
+    :param status: of HTTP.
+    :param why: for the peer and the log; holds nothing that the peer sent.
+    """
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(status, why)
+        self.status = status
+        self.why = why
+
+
+class Handshake(NamedTuple):
+    """What there is to know of a good request."""
+
+    host: str
+    key: str
+
+    def for_autobahn(self) -> bytes:
+        """The same request with nothing else in it: what has been looked at needs not be parsed and kept again."""
+        return (
+            f"GET / HTTP/1.1\r\nHost: {self.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {self.key}\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
+        ).encode()
+
+
+class Origins:
+    """Whose pages may connect.
+
+    A request without Origin comes from no browser (RFC 6455 section 10.2): nobody's page is behind it, so there is
+    nobody to protect, and it is let in. Softphones and monitoring connect like that.
+
+    :param allowed: ``https://host[:port]``, ``https://*.host``, ``null``, ``*`` for any; None for pages that come from
+        the host and port that they connect to.
+    """
+
+    def __init__(self, allowed: Iterable[str] | None) -> None:
+        texts = None if allowed is None else {text.lower() for text in allowed}
+        self._same_host = texts is None
+        self._any = texts is not None and "*" in texts
+        self._exact = {_origin(text) or text for text in texts or () if "*" not in text}
+        self._below = [
+            parts for text in texts or () if "//*." in text and (parts := _origin(text.replace("//*.", "//")))
+        ]
+
+    def admit(self, origin: str, host: str) -> bool:
+        """True where a page of this origin may connect.
+
+        :param host: the Host header.
+        """
+        origin = origin.lower()
+        parts = _origin(origin)
+        if self._same_host:
+            return parts is not None and _same_place(parts, host.lower())
+        if self._any or (parts or origin) in self._exact:
+            return True
+        return parts is not None and any(
+            parts[0] == scheme and parts[2] == port and parts[1].endswith("." + domain)
+            for scheme, domain, port in self._below
+        )
+
+
+def check(headers: Headers, origins: Origins) -> Handshake:
+    """Read an upgrade request.
+
+    :raises Refused: 400, 403, 426.
+    """
+    host = _one(headers, "host")
+    if not host:
+        raise Refused(400, "Host is missing")
+    if "upgrade" not in _tokens(headers, "connection"):
+        raise Refused(400, "Connection does not say Upgrade")
+    if _one(headers, "sec-websocket-version") != "13":
+        raise Refused(426, "The version of WebSocket is not 13")
+    key = _one(headers, "sec-websocket-key") or ""
+    if not _is_key(key):
+        raise Refused(400, "Sec-WebSocket-Key is missing or broken")
+    origin = _one(headers, "origin")
+    if origin is not None and not origins.admit(origin, host):
+        raise Refused(403, "Pages of this origin may not connect")
+    if SUBPROTOCOL not in _list(headers, "sec-websocket-protocol"):
+        raise Refused(400, "The subprotocol sip is not offered")
+    return Handshake(host, key)
+
+
+def is_upgrade(headers: Headers) -> bool:
+    """True where a request asks for a WebSocket."""
+    return "websocket" in _tokens(headers, "upgrade")
+
+
+def forwarded_for(headers: Headers, peer: str, trusted: Iterable[Network]) -> str:
+    """Who the peer is, behind the reverse proxies that are trusted; each proxy appends whom it saw.
+
+    :param peer: the address that the socket shows.
+    :param trusted: the proxies; nobody else's X-Forwarded-For counts.
+    """
+    networks = list(trusted)
+    if not networks:
+        return peer
+    hops = _list(headers, "x-forwarded-for")
+    while hops and (address := ip(peer)) is not None and any(address in network for network in networks):
+        hop = hops.pop()
+        if ip(hop) is None:
+            break
+        peer = str(ip(hop))
+    return peer
+
+
+def _origin(text: str) -> tuple[str, str, int | None] | None:
+    """Scheme, host, port, the scheme's own where there is none; None for what is no scheme://host[:port]."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return None
+    rest = parts.path or parts.query or parts.fragment or "@" in parts.netloc
+    if not parts.scheme or not parts.hostname or rest or text.split("://")[0] != parts.scheme:
+        return None
+    return parts.scheme, parts.hostname, _DEFAULT_PORTS.get(parts.scheme) if port is None else port
+
+
+def _same_place(origin: tuple[str, str, int | None], host: str) -> bool:
+    scheme, name, port = origin
+    asked = _origin(f"{scheme}://{host}")
+    return scheme in ("https", "http") and asked is not None and (name, port) == asked[1:]
+
+
+def _one(headers: Headers, name: str) -> str | None:
+    """The value of a header that may stand there once.
+
+    :raises Refused: 400 where it stands there twice.
+    """
+    values = headers.getRawHeaders(name) or []
+    if len(values) > 1:
+        raise Refused(400, f"{name.title()} is there more than once")
+    return values[0].strip() if values else None
+
+
+def _list(headers: Headers, name: str) -> list[str]:
+    return [item.strip() for value in headers.getRawHeaders(name) or [] for item in value.split(",") if item.strip()]
+
+
+def _tokens(headers: Headers, name: str) -> list[str]:
+    return [item.lower() for item in _list(headers, name)]
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(b64decode(text, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        return False
