@@ -1,0 +1,125 @@
+"""The demo registrar's memory: who can be reached where, and until when (RFC 3261 section 10.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+
+from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.uri import Uri
+from webrtcproxy.transport.flow import Flow
+
+MIN_EXPIRES = 60
+MAX_EXPIRES = 3600
+DEFAULT_EXPIRES = 600
+"""Seconds."""
+CONTACTS = 10
+"""Contacts that one name may have."""
+NAMES = 1000
+"""Names that are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One contact of a name.
+
+    :ivar contact: as it was registered, without ``expires``.
+    :ivar uri: its address.
+    :ivar flow: where the REGISTER came from; calls go there, whatever host the contact names.
+    :ivar call_id: of the REGISTER.
+    :ivar cseq: of the REGISTER.
+    :ivar expires_at: seconds of the clock.
+    """
+
+    contact: NameAddr
+    uri: Uri
+    flow: Flow
+    call_id: str
+    cseq: int
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a REGISTER asks for one contact; `expires` in seconds, 0 to remove it."""
+
+    contact: NameAddr
+    uri: Uri
+    expires: int
+
+
+class Bindings:
+    """All bindings by name; what has expired is not seen any more.
+
+    :param clock: tells the time, in seconds.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._names: dict[str, tuple[Binding, ...]] = {}
+
+    def known(self, name: str) -> bool:
+        """True for a name that has registered at some time."""
+        return name in self._names
+
+    def of(self, name: str) -> tuple[Binding, ...]:
+        """The bindings of `name` that have not expired."""
+        now = self._clock.seconds()
+        kept = tuple(binding for binding in self._names.get(name, ()) if binding.expires_at > now)
+        if name in self._names:
+            self._names[name] = kept
+        return kept
+
+    def seconds_left(self, binding: Binding) -> int:
+        """Whole seconds until `binding` expires, at least 1."""
+        return max(1, int(binding.expires_at - self._clock.seconds()))
+
+    def update(self, name: str, wishes: Iterable[Wish], flow: Flow, call_id: str, cseq: int) -> None:
+        """Do all that a REGISTER asks for, or nothing of it.
+
+        :raises Refusal: 500 an older request came late, 403 too many contacts, 503 too many names.
+        """
+        kept = list(self.of(name))
+        now = self._clock.seconds()
+        for wish in wishes:
+            old = next((binding for binding in kept if binding.uri.same_as(wish.uri)), None)
+            if old is not None:
+                _in_order(old, call_id, cseq)
+                kept.remove(old)
+            if wish.expires:
+                kept.append(Binding(wish.contact, wish.uri, flow, call_id, cseq, now + wish.expires))
+        if len(kept) > CONTACTS:
+            raise Refusal(403, "Too Many Contacts")
+        self._keep(name, tuple(kept))
+
+    def clear(self, name: str, call_id: str, cseq: int) -> None:
+        """Remove all bindings of `name`, as ``Contact: *`` wants.
+
+        :raises Refusal: 500 an older request came late.
+        """
+        for binding in self.of(name):
+            _in_order(binding, call_id, cseq)
+        if name in self._names:
+            self._names[name] = ()
+
+    def _keep(self, name: str, bindings: tuple[Binding, ...]) -> None:
+        if not bindings and name not in self._names:
+            return
+        if name not in self._names and len(self._names) >= NAMES:
+            self._forget_one()
+        self._names[name] = bindings
+
+    def _forget_one(self) -> None:
+        """Make room: the name that is known longest and not registered any more."""
+        gone = next((name for name in list(self._names) if not self.of(name)), None)
+        if gone is None:
+            raise Refusal(503, headers=[("Retry-After", "60")])
+        del self._names[gone]
+
+
+def _in_order(binding: Binding, call_id: str, cseq: int) -> None:
+    if binding.call_id == call_id and cseq <= binding.cseq:
+        raise Refusal(500, "Older Than The Last REGISTER")
