@@ -1,5 +1,6 @@
 """sip.grammar: tokens, numbers, quoted strings, lists and parameters, hosts."""
 
+import contextlib
 from time import process_time
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -89,10 +90,8 @@ class ListTests(SynchronousTestCase):
         for text in ('"' * 65535, '\\"' * 30000, '"' + '\\"' * 30000, "<" * 60000, '"a",' * 15000, "<a>," * 15000):
             for separator in ",;":
                 began = process_time()
-                try:
+                with contextlib.suppress(BadMessage):
                     grammar.split(text, separator)
-                except BadMessage:
-                    pass
                 self.assertLess(process_time() - began, 0.25, text[:10])
         began = process_time()
         self.assertRaises(BadMessage, grammar.parse_params, " " * 60000 + "a b" + " " * 60000)

@@ -274,6 +274,7 @@ def parse_seconds(text: str, name: str = "Expires") -> int:
     return value
 
 
+_is_token68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*").fullmatch
 _quoted_in_challenge = frozenset({"realm", "nonce", "opaque", "domain", "qop"})
 _quoted_in_credentials = frozenset({"username", "realm", "nonce", "uri", "response", "cnonce", "opaque"})
 
@@ -342,18 +343,21 @@ def _parse_auth(text: str) -> list[tuple[str, dict[str, str]]]:
     found: list[tuple[str, dict[str, str]]] = []
     for part in items(text):
         name, equals, value = part.partition("=")
-        words = name.split()
-        if len(words) == 2 or not equals or not found:  # a scheme stands before this parameter, or alone
+        if not found or not equals or len(name.split()) != 1:  # a scheme stands before this parameter, or alone
             scheme, *rest = part.split(None, 1)
             if not is_token(scheme):
                 raise BadMessage("Bad Credentials")
             found.append((scheme, {}))
-            name, equals, value = rest[0].partition("=") if rest else ("", "", "")
-            if rest and not (equals and value.strip("= ")):  # RFC 7235 token68: Bearer, Basic
+            if not rest:
+                continue
+            if _is_token68(rest[0]):
                 found[-1][1][""] = rest[0]
                 continue
-        if name:
-            found[-1][1][name.strip().lower()] = unquote(value.strip())
+            name, equals, value = rest[0].partition("=")
+        name, value = name.strip(), value.strip()
+        if not equals or not is_token(name) or (value[:1] == '"' and quote_end(value, 0) != len(value)):
+            raise BadMessage("Bad Credentials")
+        found[-1][1][name.lower()] = unquote(value)
     return found
 
 
