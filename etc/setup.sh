@@ -84,7 +84,7 @@ python() {
         return
     fi
     say "installing the package and what it needs into .venv"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --editable ".${extras:+[$extras]}"
     cp setup.cfg "$stamp"
 }
 

@@ -14,7 +14,7 @@ trouble=
 
 # Folders with an npm lock file: the phone page, and the pages of the browser tests.
 pages=$(find webrtcproxy tests -name node_modules -prune -o -name package-lock.json -print | sed 's|/package-lock.json$||')
-sh etc/setup.sh apt rtpengine:rtpengine-daemon kamailio:kamailio sipp:sip-tester chromium:chromium \
+sh etc/setup.sh apt rtpengine:rtpengine-daemon kamailio:kamailio sipp:sip-tester chromium:chromium openssl:openssl \
     -- python test -- page $pages || exit 1
 rm -rf $logs
 mkdir -p $logs

@@ -116,7 +116,8 @@ class ExampleFilesTests(Case):
         (self.folder / "all" / "proxy.ini").write_text(re.sub(r"(?m)^;(?! )", "", text))
         write_certificate(self.folder / "all" / "tls")
         everything, config = load(self.folder / "all" / "proxy.ini"), self.example("proxy.ini", "tls")
-        self.assertEqual(replace(everything.wss, listen=config.wss.listen), config.wss)
+        same = replace(everything.wss, listen=config.wss.listen, trusted_proxies=())
+        self.assertEqual(same, config.wss)
         for part in ("sip", "rtpengine", "registrations", "calls", "trunks", "access", "web", "logging"):
             self.assertEqual(getattr(everything, part), getattr(config, part))
 
@@ -146,12 +147,15 @@ class WssTests(Case):
         wss = self.load(
             wss="listen = tcp:8443\n  ; apart\n  tcp:8444:interface=127.0.0.1 ; second\n"
             "origins = https://a.example, null\n  *\npath = /sip\npage = page\nmax-message = 2048\nping = 0\n"
-            "ping-timeout = 2.5\nconnections-per-address = 9"
+            "ping-timeout = 2.5\nconnections-per-address = 9\nconnections = 99\n"
+            "trusted-proxies = 192.0.2.1 2001:db8::/32"
         ).wss
         self.assertEqual(wss.listen, ("tcp:8443", "tcp:8444:interface=127.0.0.1"))
         self.assertEqual(wss.origins, ("https://a.example", "null", "*"))
         self.assertEqual((wss.path, wss.page), ("/sip", self.folder / "page"))
-        self.assertEqual((wss.max_message, wss.ping, wss.ping_timeout, wss.connections_per_address), (2048, 0, 2.5, 9))
+        self.assertEqual((wss.max_message, wss.ping, wss.ping_timeout), (2048, 0, 2.5))
+        self.assertEqual((wss.connections_per_address, wss.connections), (9, 99))
+        self.assertEqual(list(map(str, wss.trusted_proxies)), ["192.0.2.1/32", "2001:db8::/32"])
         self.assertIsNone(self.load(wss="listen = tcp:1\npage = no").wss.page)
 
     def test_no_listen(self) -> None:
@@ -191,6 +195,7 @@ class WssTests(Case):
             ("ping", "-1", "0 to 3600"),
             ("ping-timeout", "0", "1 to 3600"),
             ("connections-per-address", "1.5", "whole number"),
+            ("trusted-proxies", "proxy.example", "no network"),
             ("origin", "*", "did you mean 'origins'?"),
         ):
             self.refused("wss", key, told, wss=f"listen = tcp:1\n{key} = {value}")
@@ -242,11 +247,12 @@ class TrunkTests(Case):
         """Everything that a trunk may have."""
         (trunk,) = self.load(
             trunk_a='host = VoIP.example:5080\nproxy = 192.0.2.1\ntransport = TCP\nusername = me\npassword = "a ;b"\n'
-            "realm = Voip Example\nsources = 192.0.2.0/24 2001:db8::/32\n 198.51.100.1"
+            "realm = Voip Example\nidentity = yes\nsources = 192.0.2.0/24 2001:db8::/32\n 198.51.100.1"
         ).trunks
         self.assertEqual((trunk.name, trunk.host, trunk.port, trunk.transport), ("a", "voip.example", 5080, "tcp"))
         self.assertEqual(trunk.proxy, HostPort("192.0.2.1", None))
         self.assertEqual((trunk.username, trunk.password, trunk.realm), ("me", "a ;b", "Voip Example"))
+        self.assertTrue(trunk.identity)
         sources = ["192.0.2.0/24", "2001:db8::/32", "198.51.100.1/32"]
         self.assertEqual(list(map(str, trunk.sources or ())), sources)
 

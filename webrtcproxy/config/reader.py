@@ -42,12 +42,15 @@ NG_PORT: Final = 22222
 """The port of a node that names none."""
 
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "wss": ("listen", "origins", "path", "page", "max-message", "ping", "ping-timeout", "connections-per-address"),
+    "wss": (
+        *("listen", "origins", "path", "page", "trusted-proxies"),
+        *("max-message", "ping", "ping-timeout", "connections-per-address", "connections"),
+    ),
     "sip": ("listen", "advertise"),
     "rtpengine": ("nodes", "timeout", "interface", "binary"),
     "registrations": ("multiple",),
     "calls": ("ring", "grace", "limit"),
-    "trunk": ("host", "proxy", "transport", "username", "password", "realm", "sources"),
+    "trunk": ("host", "proxy", "transport", "username", "password", "realm", "sources", "identity"),
     "access": ("destinations", "trunk-credentials"),
     "web": ("listen",),
     "logging": ("level",),
@@ -112,6 +115,8 @@ def _wss(section: Section, folder: Path) -> Wss:
         ping=section.number("ping", 30, 0, 3600),
         ping_timeout=section.number("ping-timeout", 10, 1, 3600),
         connections_per_address=section.whole("connections-per-address", 250, 1, 1_000_000),
+        connections=section.whole("connections", 20_000, 1, 1_000_000),
+        trusted_proxies=section.each("trusted-proxies", "write addresses or networks of your web servers", network),
     )
 
 
@@ -199,6 +204,7 @@ def _trunk(section: Section) -> Trunk:
         password=password,
         realm=section.text("realm", "write the realm of the provider's challenges"),
         sources=section.each("sources", "write networks such as 198.51.100.0/24", network) or None,
+        identity=section.flag("identity", False),
     )
 
 

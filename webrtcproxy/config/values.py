@@ -24,6 +24,8 @@ class Wss:
     :param ping: seconds between two pings, 0 for none.
     :param ping_timeout: seconds until a ping without a pong ends the connection.
     :param connections_per_address: open connections that one IP address may have.
+    :param connections: open connections in all.
+    :param trusted_proxies: the web servers whose X-Forwarded-For tells a browser's address.
     """
 
     listen: tuple[str, ...]
@@ -34,6 +36,8 @@ class Wss:
     ping: float = 30.0
     ping_timeout: float = 10.0
     connections_per_address: int = 250
+    connections: int = 20_000
+    trusted_proxies: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ class Trunk:
     :param username: with `password`, what the proxy answers its digest challenges with.
     :param realm: the only realm whose challenges the proxy answers; None: any of this trunk's.
     :param sources: whence it may call in; None: from the addresses that `host` (or `proxy`) resolves to.
+    :param identity: identity headers of browsers (P-Asserted-Identity and its like) reach it.
     """
 
     name: str
@@ -109,6 +114,7 @@ class Trunk:
     password: str | None = None
     realm: str | None = None
     sources: tuple[Network, ...] | None = None
+    identity: bool = False
 
     def serves(self, hostport: tuple[str, int | None]) -> bool:
         """True where `hostport` of a Request-URI is this trunk's; no port is port 5060."""
