@@ -1,0 +1,205 @@
+"""Digest authentication, both sides (RFC 7616, RFC 8760; RFC 2069 and RFC 2617 peers are understood).
+
+As client: :func:`choose` picks the challenge that can be answered, :func:`authorize` writes the answer. As server:
+:class:`Nonces` makes signed nonces that carry their time, :func:`verify` checks credentials against them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from webrtcproxy.sip.headers import Challenge, Credentials
+
+Hash = Callable[[bytes], str]
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sha512_256(data: bytes) -> str:
+    return hashlib.new("sha512_256", data).hexdigest()
+
+
+_HASHES: Mapping[str, Hash] = {"md5": _md5, "sha-256": _sha256, "sha-512-256": _sha512_256}
+
+
+def _hash_of(algorithm: str) -> tuple[Hash | None, bool]:
+    """The hash function that an algorithm names, None for an unknown one, and whether it is a -sess one."""
+    name = algorithm.lower()
+    return _HASHES.get(name.removesuffix("-sess")), name.endswith("-sess")
+
+
+def _qops(text: str) -> list[str]:
+    return [word.strip().lower() for word in text.split(",") if word.strip()]
+
+
+def is_answerable(challenge: Challenge) -> bool:
+    """Whether the challenge is of a kind that :func:`authorize` can answer: Digest, a known algorithm and qop."""
+    params = challenge.params
+    if challenge.scheme.lower() != "digest" or "nonce" not in params or "realm" not in params:
+        return False
+    qops = _qops(params.get("qop", ""))
+    known_qop = not qops or "auth" in qops or "auth-int" in qops
+    return known_qop and _hash_of(params.get("algorithm") or "MD5")[0] is not None
+
+
+def choose(challenges: Iterable[Challenge], realm: str | None = None) -> list[Challenge]:
+    """The challenges to answer: of each realm the first that can be answered, since the server lists them in its order
+    of preference (RFC 8760 section 2.4).
+
+    :param realm: only this one, where it is given.
+    """
+    chosen: dict[str, Challenge] = {}
+    for challenge in challenges:
+        if is_answerable(challenge) and realm in (None, challenge.params["realm"]):
+            chosen.setdefault(challenge.params["realm"], challenge)
+    return list(chosen.values())
+
+
+def authorize(
+    challenge: Challenge,
+    method: str,
+    uri: str,
+    username: str,
+    password: str,
+    *,
+    body: bytes = b"",
+    count: int = 1,
+    cnonce: str = "",
+) -> Credentials:
+    """The answer to a challenge that :func:`choose` gave.
+
+    :param uri: the Request-URI, which upstream must see unchanged.
+    :param body: counts only where nothing but ``auth-int`` is offered.
+    :param count: how many requests have used this nonce, this one included.
+    :param cnonce: the client's nonce; random where it is empty.
+    """
+    asked = challenge.params
+    qops = _qops(asked.get("qop", ""))
+    qop = "auth" if "auth" in qops else "auth-int" if qops else ""
+    given = {"username": username, "realm": asked["realm"], "nonce": asked["nonce"], "uri": uri}
+    if "algorithm" in asked:
+        given["algorithm"] = asked["algorithm"]
+    if qop or _hash_of(asked.get("algorithm") or "MD5")[1]:
+        given["cnonce"] = cnonce or secrets.token_hex(8)
+    if qop:
+        given["qop"], given["nc"] = qop, f"{count:08x}"
+    if "opaque" in asked:
+        given["opaque"] = asked["opaque"]
+    given["response"] = _response(given, method, password, body)
+    return Credentials("Digest", given)
+
+
+def _response(given: Mapping[str, str], method: str, password: str, body: bytes) -> str:
+    """The value of ``response`` for credentials (RFC 7616 section 3.4.1)."""
+    digest, session = _hash_of(given.get("algorithm") or "MD5")
+    assert digest is not None
+
+    def joined(*parts: str) -> str:
+        return digest(":".join(parts).encode("utf-8", "surrogateescape"))
+
+    qop = given.get("qop", "").lower()
+    nonce, cnonce = given["nonce"], given.get("cnonce", "")
+    one = joined(given["username"], given["realm"], password)
+    if session:
+        one = joined(one, nonce, cnonce)
+    two = joined(method, given["uri"], digest(body)) if qop == "auth-int" else joined(method, given["uri"])
+    if not qop:
+        return joined(one, nonce, two)
+    return joined(one, nonce, given.get("nc", ""), cnonce, qop, two)
+
+
+class Verdict(Enum):
+    """What :func:`verify` found."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, repr=False)
+class Nonces:
+    """Nonces that are signed and timed, so that none has to be remembered.
+
+    :param realm: of the challenges.
+    :param lifetime: seconds that a nonce is good for.
+    :param secret: signs them; random for each process.
+    """
+
+    realm: str
+    lifetime: float = 300.0
+    secret: bytes = b""
+
+    def __post_init__(self) -> None:
+        if not self.secret:
+            object.__setattr__(self, "secret", secrets.token_bytes(32))
+
+    def challenges(
+        self, now: float, *, stale: bool = False, algorithms: Iterable[str] = ("SHA-256", "MD5")
+    ) -> list[str]:
+        """Header values for a 401 or 407, the strongest first; browsers know MD5 only.
+
+        :param now: seconds.
+        :param stale: the credentials were right, but the nonce too old (RFC 7616 section 3.3).
+        """
+        params = {"realm": self.realm, "nonce": self._make(now), "qop": "auth"}
+        extra = {"stale": "true"} if stale else {}
+        return [str(Challenge("Digest", {**params, "algorithm": name, **extra})) for name in algorithms]
+
+    def is_fresh(self, nonce: str, now: float) -> bool | None:
+        """Whether a nonce is one of these and still good; None where it was never one of these."""
+        try:
+            data = urlsafe_b64decode(nonce.encode("ascii"))
+        except (ValueError, UnicodeEncodeError):
+            return None
+        if len(data) != 32 or not hmac.compare_digest(self._sign(data[:16]), data[16:]):
+            return None
+        made = int.from_bytes(data[:8], "big") / 1000
+        return made <= now + 1 and now - made <= self.lifetime
+
+    def _make(self, now: float) -> str:
+        head = int(now * 1000).to_bytes(8, "big") + secrets.token_bytes(8)
+        return urlsafe_b64encode(head + self._sign(head)).decode("ascii")
+
+    def _sign(self, head: bytes) -> bytes:
+        return hmac.digest(self.secret, head + self.realm.encode(), "sha256")[:16]
+
+
+def verify(
+    credentials: Credentials, nonces: Nonces, now: float, method: str, password: str, *, uri: str, body: bytes = b""
+) -> Verdict:
+    """Check credentials that a client gave, in constant time.
+
+    :param password: of the user that the credentials name.
+    :param uri: the Request-URI; the credentials must be for it.
+    """
+    given = credentials.params
+    needed = ("username", "realm", "nonce", "uri", "response")
+    if credentials.scheme.lower() != "digest" or any(name not in given for name in needed):
+        return Verdict.WRONG
+    if (
+        given["realm"] != nonces.realm
+        or given["uri"] != uri
+        or given.get("qop", "auth").lower() not in ("auth", "auth-int")
+    ):
+        return Verdict.WRONG
+    if _hash_of(given.get("algorithm") or "MD5")[0] is None:
+        return Verdict.WRONG
+    fresh = nonces.is_fresh(given["nonce"], now)
+    expected = _response(given, method, password, body)
+    if fresh is None or not hmac.compare_digest(
+        expected.encode(), given["response"].lower().encode("utf-8", "replace")
+    ):
+        return Verdict.WRONG
+    return Verdict.RIGHT if fresh else Verdict.STALE
