@@ -87,7 +87,7 @@ class BrowserCase(RealCase):
         self.assertEqual("connected", await phone.do("start", config))
         return phone
 
-    async def registered(self, library: str, user: str = "alice") -> Phone:
+    async def registered_phone(self, library: str, user: str = "alice") -> Phone:
         """A phone that is registered at Kamailio, which challenges it."""
         phone = await self.phone(library, user)
         self.assertEqual(200, (await phone.register())["code"])

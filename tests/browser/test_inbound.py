@@ -3,8 +3,6 @@
 from typing import ClassVar
 
 from tests.browser.case import BrowserCase
-from tests.support.real.sipp import Sipp
-from tests.support.real.softphone import Peer
 
 
 class Inbound:
@@ -12,22 +10,22 @@ class Inbound:
 
     library: ClassVar[str]
 
-    async def test_registers(self: "JsSipInbound") -> None:
+    async def test_registers(self) -> None:
         """REGISTER at Kamailio: 401, the password, 200; and un-REGISTER."""
         phone = await self.phone(self.library)
         self.assertEqual(200, (await phone.register())["code"])
         await phone.do("unregister")
         self.assertEqual(200, (await phone.event("unregistered"))["code"])
 
-    async def test_wrong_password(self: "JsSipInbound") -> None:
+    async def test_wrong_password(self) -> None:
         """With a wrong password the page hears the registrar's refusal."""
         phone = await self.phone(self.library, password="wrong")
         await phone.do("register")
         self.assertEqual(401, (await phone.event("registrationFailed"))["code"])
 
-    async def test_two_way_audio(self: "JsSipInbound") -> None:
+    async def test_two_way_audio(self) -> None:
         """The registrar's INVITE rings the page: audio in both directions; the trunk hangs up."""
-        phone = await self.registered(self.library)
+        phone = await self.registered_phone(self.library)
         sipp = await self.caller("uac", hold=3000)
         incoming = await phone.event("incoming")
         self.assertIn("4930123456@", incoming["from"])
@@ -38,17 +36,17 @@ class Inbound:
         self.assertEqual("remote", (await phone.event("ended"))["by"])
         await sipp.passed()
 
-    async def test_caller_cancels(self: "JsSipInbound") -> None:
+    async def test_caller_cancels(self) -> None:
         """The caller gives up while the page rings: the page gets the CANCEL, the caller 487."""
-        phone = await self.registered(self.library)
+        phone = await self.registered_phone(self.library)
         sipp = await self.caller("uac_cancel", hold=300)
         await phone.event("incoming")
         self.assertEqual("remote", (await phone.event("failed"))["by"])
         await sipp.passed()
 
-    async def test_rejected(self: "JsSipInbound") -> None:
+    async def test_rejected(self) -> None:
         """The page's code and reason reach the caller."""
-        phone = await self.registered(self.library)
+        phone = await self.registered_phone(self.library)
         peer = await self.kamailio_peer()
         calling = peer.invite("sip:alice@pbx.test")
         await phone.event("incoming")
@@ -62,20 +60,9 @@ class JsSipInbound(Inbound, BrowserCase):
 
     library = "jssip"
 
-    async def caller(self, scenario: str, user: str = "alice", **options: object) -> Sipp:
-        """SIPp that calls the user by way of Kamailio."""
-        words = {"target": f"sip:{user}@pbx.test"}
-        return await self.sipp(scenario, port=None, target=self.kamailio.host, words=words, **options)
-
-    async def kamailio_peer(self) -> Peer:
-        """A scripted caller whose first hop is Kamailio."""
-        peer = await self.peer()
-        peer.proxy = ("127.0.0.1", self.kamailio.port)
-        return peer
-
     async def test_browser_hangs_up(self) -> None:
         """BYE from the page ends the trunk's call."""
-        phone = await self.registered(self.library)
+        phone = await self.registered_phone(self.library)
         sipp = await self.caller("uac_waits")
         await phone.event("incoming")
         await phone.do("answer")
@@ -86,7 +73,7 @@ class JsSipInbound(Inbound, BrowserCase):
 
     async def test_two_tabs_ring(self) -> None:
         """Two tabs of one user ring; the first to answer has the call, the other gets CANCEL."""
-        phones = [await self.registered("jssip"), await self.registered("sipjs")]
+        phones = [await self.registered_phone("jssip"), await self.registered_phone("sipjs")]
         sipp = await self.caller("uac", hold=3000)
         for phone in phones:
             await phone.event("incoming")
@@ -100,7 +87,7 @@ class JsSipInbound(Inbound, BrowserCase):
 
     async def test_page_closed_in_mid_call(self) -> None:
         """The called tab is closed: within ten seconds the caller has its BYE, and the media session is gone."""
-        phone = await self.registered(self.library)
+        phone = await self.registered_phone(self.library)
         sipp = await self.caller("uac_waits")
         await phone.event("incoming")
         await phone.do("answer")
@@ -114,16 +101,14 @@ class SipJsInbound(Inbound, BrowserCase):
     """With SIP.js."""
 
     library = "sipjs"
-    caller = JsSipInbound.caller
-    kamailio_peer = JsSipInbound.kamailio_peer
 
 
 class TabToTab(BrowserCase):
     """Two browsers behind the proxy, joined by the registrar."""
 
     async def _call(self, caller: str, callee: str) -> None:
-        alice = await self.registered(caller, "alice")
-        bob = await self.registered(callee, "bob")
+        alice = await self.registered_phone(caller, "alice")
+        bob = await self.registered_phone(callee, "bob")
         await alice.do("call", "sip:bob@pbx.test")
         incoming = await bob.event("incoming")
         self.assertIn("alice@", incoming["from"])

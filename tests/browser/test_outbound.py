@@ -5,7 +5,6 @@ from typing import ClassVar
 from tests.browser.case import BrowserCase
 from tests.support.real.case import LAB
 from tests.support.real.part import until
-from tests.support.real.sipp import Sipp
 
 
 class Outbound:
@@ -13,11 +12,7 @@ class Outbound:
 
     library: ClassVar[str]
 
-    async def far_end(self: "BrowserCase", scenario: str, **options: object) -> Sipp:
-        """SIPp on a port of its own: Kamailio passes calls to echo-PORT and auth-PORT on to it."""
-        return await self.sipp(scenario, port=None, **options)
-
-    async def test_two_way_audio(self: "JsSipOutbound") -> None:
+    async def test_two_way_audio(self) -> None:
         """A browser calls a trunk: 180, 200, audio in both directions over DTLS, BYE from the browser."""
         sipp = await self.sipp("uas")
         phone = await self.phone(self.library)
@@ -29,9 +24,9 @@ class Outbound:
         await phone.event("ended")
         await sipp.passed()
 
-    async def test_challenge_answered_by_the_proxy(self: "JsSipOutbound") -> None:
+    async def test_challenge_answered_by_the_proxy(self) -> None:
         """A trunk with username and password: the proxy answers its 407, the browser sees nothing of it."""
-        sipp = await self.far_end("uas")
+        sipp = await self.behind_kamailio("uas")
         phone = await self.phone(self.library, password="not the right one")
         await phone.do("call", f"sip:auth-{sipp.port}@upstream.test")
         await phone.event("confirmed")
@@ -41,9 +36,9 @@ class Outbound:
         await sipp.passed()
         self.assertNotIn("failed", await phone.events())
 
-    async def test_challenge_passed_back(self: "JsSipOutbound") -> None:
+    async def test_challenge_passed_back(self) -> None:
         """A trunk without: the 407 crosses, and the browser's answer to it is accepted upstream."""
-        sipp = await self.far_end("uas")
+        sipp = await self.behind_kamailio("uas")
         phone = await self.phone(self.library)
         await phone.do("call", f"sip:auth-{sipp.port}@pbx.test")
         await phone.event("confirmed")
@@ -52,7 +47,7 @@ class Outbound:
         await phone.event("ended")
         await sipp.passed()
 
-    async def test_busy(self: "JsSipOutbound") -> None:
+    async def test_busy(self) -> None:
         """The page sees the callee's code and reason phrase: 486 Out For Tea."""
         sipp = await self.sipp("uas_busy")
         phone = await self.phone(self.library)
@@ -61,7 +56,7 @@ class Outbound:
         self.assertEqual(("remote", 486, "Out For Tea"), (failed["by"], failed["code"], failed["reason"]))
         await sipp.passed()
 
-    async def test_caller_cancels(self: "JsSipOutbound") -> None:
+    async def test_caller_cancels(self) -> None:
         """Hanging up while it rings: the far side gets CANCEL and answers 487."""
         sipp = await self.sipp("uas_ring")
         phone = await self.phone(self.library)

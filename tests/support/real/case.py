@@ -4,8 +4,11 @@ from typing import ClassVar
 
 from twisted.trial.unittest import TestCase
 
+from tests.support.real.dialog import Dialog
+from tests.support.real.kamailio import PASSWORDS
 from tests.support.real.lab import LAB
 from tests.support.real.part import until
+from tests.support.real.ports import LOOPBACK, free_port
 from tests.support.real.rtpengine import Rtpengine
 from tests.support.real.sipp import Sipp
 from tests.support.real.softphone import Browser, Peer
@@ -30,6 +33,21 @@ class RealCase(TestCase):
         self.kamailio = await LAB.kamailio()
         self.proxy = await LAB.proxy(self.changes)
         self._log_start = self.proxy.log_size()
+        for user in PASSWORDS:
+            await self._forget(user)
+
+    async def _forget(self, user: str) -> None:
+        """Take what an earlier test has registered out of Kamailio."""
+        peer = Peer(LOOPBACK, free_port(), (LOOPBACK, self.kamailio.port))
+        self.addCleanup(peer.close)
+        peer.listen()
+        peer.user, peer.password = user, PASSWORDS[user]
+        register = peer.build("REGISTER", "sip:pbx.test", to=f"<sip:{user}@pbx.test>")
+        register.headers.set("Contact", "*")
+        register.headers.set("Expires", "0")
+        response = await peer.ask(register)
+        assert response.status == 200, response
+        await peer.close()
 
     async def _check(self) -> None:
         """After every other clean-up: nothing is left in rtpengine, and the proxy lives and logged no fault."""
@@ -45,7 +63,7 @@ class RealCase(TestCase):
         await phone.connect()
         return phone
 
-    async def peer(self, port: int = 0, address: str = "127.0.0.1") -> Peer:
+    async def peer(self, port: int = 0, address: str = LOOPBACK) -> Peer:
         """A scripted SIP endpoint over UDP (port 0: the one that the `plain` trunk is at), closed after the test."""
         peer = Peer(address, port or LAB.plain, self.proxy.address)
         self.addCleanup(peer.close)
@@ -58,6 +76,51 @@ class RealCase(TestCase):
         self.addCleanup(sipp.stop)
         await sipp.start()
         return sipp
+
+    async def behind_kamailio(self, scenario: str, **options: object) -> Sipp:
+        """A called SIPp on a port of its own: Kamailio passes calls to echo-PORT and auth-PORT on to it."""
+        return await self.sipp(scenario, port=None, **options)
+
+    async def caller(self, scenario: str, user: str = "alice", **options: object) -> Sipp:
+        """A calling SIPp: calls the user by way of Kamailio."""
+        words = {"target": f"sip:{user}@pbx.test"}
+        return await self.sipp(scenario, port=None, target=self.kamailio.host, words=words, **options)
+
+    async def kamailio_peer(self) -> Peer:
+        """A scripted caller whose first hop is Kamailio."""
+        peer = await self.peer(free_port())
+        peer.proxy = (LOOPBACK, self.kamailio.port)
+        return peer
+
+    async def registered(self, user: str = "alice", **options: object) -> Browser:
+        """A scripted browser that has registered at Kamailio."""
+        phone = await self.browser(user, password=PASSWORDS[user])
+        await phone.register(**options)
+        return phone
+
+    async def connected(self, browser: Browser, trunk: Peer) -> tuple[Dialog, Dialog]:
+        """An established call out of the browser to the `plain` trunk: the browser's dialog and the trunk's."""
+        calling = browser.invite(f"sip:echo@{self.plain}")
+        callee = trunk.accept(await trunk.request("INVITE"))
+        caller = await calling.answered()
+        await trunk.request("ACK")
+        return caller, callee
+
+    async def hang_up(self, by: Dialog, other: Dialog) -> None:
+        """BYE by one side, 200 by the other, which the first hears."""
+        bye = by.send("BYE")
+        await other.hung_up()
+        self.assertEqual(200, (await by.phone.response(bye)).status)
+
+    @property
+    def plain(self) -> str:
+        """host:port of the trunk without a password."""
+        return f"{LOOPBACK}:{LAB.plain}"
+
+    @property
+    def paid(self) -> str:
+        """host:port of the trunk whose password the proxy has."""
+        return f"{LOOPBACK}:{LAB.paid}"
 
     async def no_media(self, seconds: float = 3) -> None:
         """Wait until rtpengine has no session."""

@@ -125,7 +125,8 @@ class Endpoint:
         if again is not None:
             self.send(again)
 
-    async def _next(self, wanted: Callable[[Message], bool], what: str, seconds: float) -> Message:
+    async def message(self, wanted: Callable[[Message], bool], what: str, seconds: float = 5) -> Message:
+        """The next message that is wanted; `what` is what the AssertionError calls it when it does not come."""
         for message in self._fresh:
             if wanted(message):
                 self._fresh.remove(message)
@@ -147,7 +148,7 @@ class Endpoint:
         def wanted(message: Message) -> bool:
             return isinstance(message, Request) and message.method == method
 
-        return cast(Request, await self._next(wanted, method, seconds))
+        return cast(Request, await self.message(wanted, method, seconds))
 
     async def response(self, to: Request, *statuses: int, seconds: float = 5) -> Response:
         """The next response to that request: with one of the statuses, or where none is given, any final one."""
@@ -160,7 +161,7 @@ class Endpoint:
                 and message.cseq == to.cseq
             )
 
-        return cast(Response, await self._next(wanted, f"{statuses or 'final response'} to {to!r}", seconds))
+        return cast(Response, await self.message(wanted, f"{statuses or 'final response'} to {to!r}", seconds))
 
     async def silence(self, seconds: float = 0.5) -> None:
         """Fail where a message comes within `seconds` that nobody has asked for, or has come before."""
