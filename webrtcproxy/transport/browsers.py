@@ -150,6 +150,8 @@ class Browsers(Service):
             raise Refused(404, "There is no WebSocket at this path")
         if request.method != b"GET":
             raise Refused(405, "A WebSocket begins with GET")
+        if request.clientproto != b"HTTP/1.1":
+            raise Refused(400, "A WebSocket begins with HTTP/1.1")
         if not self._listening:
             raise Refused(503, "The service is ending")
         wanted = check(request.requestHeaders, self._origins)
@@ -192,7 +194,9 @@ class Browsers(Service):
             self._emptied = None
             emptied.callback(None)
 
-    def __len__(self) -> int:
+    @property
+    def connections(self) -> int:
+        """Open WebSockets."""
         return len(self._sockets)
 
     def _listen(self) -> None:

@@ -63,9 +63,9 @@ class Connection:
             return
         self._ended = True
         watchers = self._watchers or {}
-        self._watchers = None
         while watchers:  # one of them may take back the wish of another
             _safely(watchers.pop(next(iter(watchers))))
+        self._watchers = None
 
 
 def _safely(call: Callable[[], None]) -> None:
@@ -157,9 +157,6 @@ class Census:
         self.per_address = per_address
         self._count = 0
         self._hosts: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return self._count
 
     @property
     def full(self) -> bool:
