@@ -276,6 +276,8 @@ class Call:
         response = failed.response
         if response is None:
             raise Refusal(failed.status, failed.reason)
+        if failed.branch.credentials_refused:
+            raise Refusal(502, "Trunk Refuses Our Credentials")
         headers = self._crossing(response)
         if 300 <= response.status < 400 and response.contacts is not STAR:
             headers += [("Contact", value) for value in response.headers.lines("Contact")]

@@ -109,6 +109,11 @@ class Branch:
         self._transaction: ClientTransaction | None = None
 
     @property
+    def credentials_refused(self) -> bool:
+        """Whether the trunk refused the credentials that the proxy has for it."""
+        return self._target.authentication is not None and self._target.authentication.spent
+
+    @property
     def cseq(self) -> int:
         """CSeq number of the INVITE that was sent last; 0 before the first."""
         return 0 if self._transaction is None else self._transaction.request.cseq.number

@@ -18,11 +18,11 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from webrtcproxy.call.binding import Binding, Key, token_for
+from webrtcproxy.call.binding import Binding, Key, key_of, token_for
 from webrtcproxy.errors import Refusal
 from webrtcproxy.transport.flow import Flow
 
-__all__ = ["Binding", "ILocation", "Location"]
+__all__ = ["Binding", "ILocation", "Key", "Location", "key_of", "token_for"]
 
 log = Logger()
 
@@ -42,10 +42,6 @@ crossed the un-REGISTER hears 480 and not silence."""
 
 class ILocation(Protocol):
     """What the proxy asks of its bindings. What another process may know better comes as a Deferred."""
-
-    @property
-    def multiple(self) -> bool:
-        """Whether all browsers of a user are kept; else the newest REGISTER replaces the others."""
 
     def lookup(self, aor: str) -> Deferred[list[Binding]]:
         """Fires with the bindings that a call forks to: live, one of each instance, by q, then the newest first."""
@@ -128,7 +124,7 @@ class Location:
 
     def __init__(self, clock: IReactorTime, multiple: bool = False) -> None:
         self._clock = clock
-        self.multiple = multiple
+        self._multiple = multiple
         self._users: dict[str, _User] = {}
         self._tokens: dict[str, str] = {}
         self._gone: dict[str, None] = {}
@@ -190,7 +186,7 @@ class Location:
     # Changes
 
     def check(self, aor: str, keys: Collection[Key], flow: Flow) -> None:
-        kept = {binding.key for binding in self._live(aor)} if self.multiple else set()
+        kept = {binding.key for binding in self._live(aor)} if self._multiple else set()
         if len(kept.union(keys)) > BINDINGS_PER_AOR:
             raise Refusal(403, "Too Many Contacts")
         socket = self._sockets.get(flow)
@@ -207,7 +203,7 @@ class Location:
         self.check(aor, keys, flow)
         user = self._user(aor)
         changed = [binding for binding in bindings if self._put(user, binding)]
-        if not self.multiple:
+        if not self._multiple:
             self._end([other for other in user.bindings.values() if other.key not in keys], "replaced by a newer one")
         for binding in changed:
             for observer in tuple(self._observers):

@@ -24,7 +24,8 @@ _OF_THE_LEG = frozenset({
     "Via", "Route", "Record-Route", "Path", "Service-Route", "Contact", "Call-ID", "CSeq", "From", "To", "Max-Forwards",
     "Content-Length", "Content-Type", "Content-Encoding", "Allow", "Supported", "Unsupported", "Require",
     "Proxy-Require", "RSeq", "RAck", "Session-Expires", "Min-SE", "Replaces", "Join", "Target-Dialog", "Timestamp",
-    "Flow-Timer", "Authentication-Info", "Proxy-Authentication-Info", "Security-Client", "Security-Server", "Security-Verify",
+    "Flow-Timer", "Authentication-Info", "Proxy-Authentication-Info", "Security-Client", "Security-Server",
+    "Security-Verify",
 })  # fmt: skip
 _IDENTITY = frozenset({"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Diversion"})
 _CREDENTIALS = frozenset({"Authorization", "Proxy-Authorization"})

@@ -71,26 +71,29 @@ class _Outcome:
 class Registrar:
     """Carries REGISTERs.
 
-    :param clock: tells the time, and when to stop waiting.
     :param transactions: sends.
     :param location: keeps the bindings.
     :param upstream: makes the flow towards a registrar.
     :param pairings: keep Call-ID and CSeq upstream over challenges and refreshes.
+    :param clock: tells the time, and when to stop waiting.
+    :param multiple: all browsers of a user are kept, as `location` does it.
     """
 
     def __init__(
         self,
-        clock: IReactorTime,
         transactions: Transactions,
         location: ILocation,
         upstream: Upstream,
         pairings: Pairings,
+        clock: IReactorTime,
+        multiple: bool = False,
     ) -> None:
-        self._clock = clock
         self._transactions = transactions
         self._location = location
         self._upstream = upstream
         self._pairings = pairings
+        self._clock = clock
+        self._multiple = multiple
         self._on_the_way: dict[str, list[int]] = {}
 
     async def register(self, transaction: ServerTransaction, route: Route, credentials_allowed: bool) -> None:
@@ -135,7 +138,7 @@ class Registrar:
             proxy's credentials.
         """
         deadline = self._clock.seconds() + PATIENCE
-        key = ("REGISTER", request.uri, asked.aor, request.call_id, request.from_.tag or "")
+        key = ("REGISTER", request.uri, asked.aor, request.call_id)  # JsSIP has a new From tag in every REGISTER
         try:
             flow = await self._within(deadline, Deferred.fromCoroutine(self._upstream.flow(route)))
             own = own_contact(asked.aor, flow)
@@ -145,9 +148,8 @@ class Registrar:
             sent = upstream_request(request, pair.from_tag, pair.call_id, pair.next_cseq(), contact)
             with self._adding(asked, seconds):
                 response = await self._within(deadline, self._transactions.request(sent, flow).final)
-                ours = False
                 while (again := authentication.answer(sent, response)) is not None:
-                    sent, pair.cseq, ours = again, again.cseq.number, True
+                    sent, pair.cseq = again, again.cseq.number
                     response = await self._within(deadline, self._transactions.request(sent, flow).final)
         except FlowLost as lost:
             raise Refusal(502, "Registrar Unreachable") from lost
@@ -159,7 +161,7 @@ class Registrar:
             raise Refusal(403, "Registrar Refuses The Proxy")
         lasting = granted(response, own, seconds) if response.status < 300 else 0
         self._pairings.keep(key, pair, lasting + REMEMBERED)
-        return _Outcome(response, flow.peer.host, lasting, route.trunk is not None and not ours)
+        return _Outcome(response, flow.peer.host, lasting, route.trunk is not None and not authentication.used)
 
     async def _contact(self, asked: Registration, own: str) -> tuple[list[tuple[str, str]], int | None]:
         """The Contact and Expires headers upstream, and the seconds in them.
@@ -171,7 +173,7 @@ class Registrar:
             return [("Contact", "*"), ("Expires", "0")], 0
         others = await self._others(asked)
         if asked.adds:
-            seconds = asked.seconds(others if self._location.multiple else ())
+            seconds = asked.seconds(others if self._multiple else ())
         elif asked.removes and not others:
             seconds = 0
         else:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -14,8 +14,9 @@ from twisted.python.failure import Failure
 from webrtcproxy.call.policy import Route
 from webrtcproxy.config import Trunk
 from webrtcproxy.errors import Refusal
-from webrtcproxy.sip.digest import Chosen, authorize, choose
+from webrtcproxy.sip.digest import authorize, choose
 from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.headers import Challenge, parse_challenges
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Address, Flow, Outbound
@@ -139,13 +140,104 @@ class Authentication:
 
     :param trunk: the trunk that the requests go to, or None: then every challenge is the browser's.
     :param allowed: whether the browser may use the trunk's credentials.
+    :ivar used: a challenge was answered.
+    :ivar spent: the trunk refused the credentials.
     """
 
-    TRIES = 4
-    """Requests of one sequence at most: two challenges (401 and 407) and a stale nonce for each."""
+    TRIES = 2
+    """Answers to one realm at most; a nonce that is called stale does not count (RFC 7616 section 3.3)."""
+    ROUNDS = 6
+    """Requests at most, whatever the far side says."""
 
     def __init__(self, trunk: Trunk | None, allowed: bool) -> None:
         self._trunk = trunk if allowed and trunk is not None and trunk.username and trunk.password else None
-        self._tried: dict[tuple[str, str], set[str]] = {}
-        self._requests = 0
+        self._answered: dict[tuple[str, str], _Answered] = {}
+        self._rounds = 0
         self.used = False
+        self.spent = False
+
+    def answer(self, request: Request, response: Response) -> Request | None:
+        """The request to send next, when the proxy answers a challenge by itself.
+
+        :param request: the request that was challenged, as it was sent.
+        :param response: any final response.
+        :returns: the request with credentials and the next CSeq, or None: the response is for the browser.
+        """
+        if self._trunk is None or response.status not in (401, 407) or self._rounds >= self.ROUNDS:
+            return None
+        answers = [
+            (name, challenge)
+            for asking, name in _CREDENTIALS.items()
+            for challenge in _challenges(response, asking, self._trunk.realm)
+        ]
+        if not answers or not all(self._may_answer(name, challenge) for name, challenge in answers):
+            return None
+        self._rounds += 1
+        self.used = True
+        again = Request(request.method, request.uri, request.headers.copy(), request.body)
+        again.headers.remove("Via")
+        again.headers.set("CSeq", f"{request.cseq.number + 1} {request.method}")
+        self.prepare(again)
+        return again
+
+    def prepare(self, request: Request) -> None:
+        """Put the credentials that the trunk accepted before into a request, with the next nonce count."""
+        for name in _CREDENTIALS.values():
+            if any(header == name for header, _ in self._answered):
+                request.headers.remove(name)
+        for (name, _), answered in self._answered.items():
+            request.headers.add(name, self._credentials(answered, request))
+
+    def _may_answer(self, name: str, challenge: Challenge) -> bool:
+        """Whether to answer: not the same nonce twice, and no third time what was refused twice."""
+        key = name, challenge.params["realm"]
+        before = self._answered.get(key)
+        if before is None:
+            self._answered[key] = _Answered(challenge)
+            return True
+        stale = challenge.params.get("stale", "").lower() == "true"
+        if challenge.params["nonce"] == before.challenge.params["nonce"] or (not stale and before.tries >= self.TRIES):
+            self.spent = True
+            assert self._trunk is not None
+            log.error(
+                "Trunk {trunk} refuses its username and password in realm {realm!r}",
+                trunk=self._trunk.name,
+                realm=challenge.params["realm"],
+            )
+            return False
+        self._answered[key] = _Answered(challenge, before.tries if stale else before.tries + 1)
+        return True
+
+    def _credentials(self, answered: _Answered, request: Request) -> str:
+        assert self._trunk is not None and self._trunk.username is not None and self._trunk.password is not None
+        answered.count += 1
+        return str(
+            authorize(
+                answered.challenge,
+                request.method,
+                request.uri,
+                self._trunk.username,
+                self._trunk.password,
+                body=request.body,
+                count=answered.count,
+            )
+        )
+
+
+@dataclass(slots=True)
+class _Answered:
+    """A challenge that was answered, how many times its realm was, and in how many requests with this nonce."""
+
+    challenge: Challenge
+    tries: int = 1
+    count: int = 0
+
+
+_CREDENTIALS = {"WWW-Authenticate": "Authorization", "Proxy-Authenticate": "Proxy-Authorization"}
+
+
+def _challenges(response: Response, name: str, realm: str | None) -> list[Challenge]:
+    try:
+        return choose(parse_challenges(response.headers.lines(name)), realm)
+    except BadMessage:
+        return []

@@ -1,6 +1,7 @@
 """Transactions: the table of all that is going on. A message finds its transaction here, or goes upward as new.
 
-Server transactions are found by branch, sent-by and method (RFC 3261 section 17.2.3), on a connection by that too; client transactions by our branch and the method (section 17.1.3).
+Server transactions are found by branch, sent-by and method (RFC 3261 section 17.2.3), on a connection by that too;
+client transactions by our branch and the method (section 17.1.3).
 """
 
 from __future__ import annotations
@@ -87,6 +88,14 @@ class Transactions:
 
     def __len__(self) -> int:
         return len(self._servers) + len(self._clients)
+
+    def stop(self) -> None:
+        """Forget every transaction, as the proxy stops; who waits for a `final` waits in vain."""
+        self._pending.stop()
+        self._servers.clear()
+        self._clients.clear()
+        self._originals.clear()
+        self._connections.clear()
 
     # From the transports
 
@@ -178,10 +187,9 @@ class Transactions:
                 del self._originals[transaction.merge_key]
         else:
             self._clients.pop((transaction.branch, transaction.request.method), None)
-        for flow in (transaction.flow,):
-            members = self._connections.get(flow)
-            if members is not None:
-                members.discard(transaction)
+        members = self._connections.get(transaction.flow)
+        if members is not None:
+            members.discard(transaction)
 
     # Requests
 

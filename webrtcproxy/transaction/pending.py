@@ -73,6 +73,11 @@ class Pending:
         self.wait_no_more(transaction)
         self.limit(transaction, 0)
 
+    def stop(self) -> None:
+        """No timer runs any more."""
+        for queue in (*self._waits.values(), *self._limits.values()):
+            queue.stop()
+
     def _resend(self, transaction: Timed) -> None:
         self._waiting.pop(transaction, None)
         self._guard(transaction.resend)

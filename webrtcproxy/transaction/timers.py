@@ -65,6 +65,13 @@ class Delay(Generic[Item]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def stop(self) -> None:
+        """Nothing waits any more."""
+        self._items.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _sweep(self) -> None:
         self._timer = None
         now = self._clock.seconds()

@@ -1,0 +1,295 @@
+"""A whole proxy but for the sockets and rtpengine: for tests that tell a call as both legs see it.
+
+world = World(PBX)
+alice, trunk = world.browser(), world.trunk()
+invite = alice.invite("sip:bob@pbx.example.com")
+leg = trunk.heard("INVITE")
+trunk.answer(leg, 180)
+alice.heard(180)
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+from tests.support.configs import config as make_config
+from tests.support.fakes import FakeFlow
+from tests.support.ngnode import BROWSER_SDP, TRUNK_SDP, FakeNodes
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+from webrtcproxy.call.calls import Calls
+from webrtcproxy.call.context import Context
+from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.binding import Binding, key_of, token_for
+from webrtcproxy.call.location import Location
+from webrtcproxy.call.pairing import Pairings
+from webrtcproxy.call.policy import Policy
+from webrtcproxy.call.registrar import Registrar
+from webrtcproxy.call.router import Router
+from webrtcproxy.call.trunk import Sources, Upstream
+from webrtcproxy.config import Config, Trunk
+from webrtcproxy.errors import FlowLost, Refusal
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import Headers, Request, Response, respond
+from webrtcproxy.transaction.layer import Transactions
+from webrtcproxy.transport.flow import Address, Flow
+
+OFFER = BROWSER_SDP % {b"port": 40000, b"version": 1}
+PLAIN = TRUNK_SDP % {b"port": 50000, b"version": 1}
+
+TRUNK_ADDRESS = "192.0.2.50"
+_numbers = itertools.count(1)
+
+
+class Names:
+    """Resolves each name to one address; literals to themselves."""
+
+    def __init__(self) -> None:
+        self.known = {"pbx.example.com": TRUNK_ADDRESS, "carrier.example.net": "192.0.2.7"}
+
+    def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
+        if host[:1].isdigit():
+            return succeed([Address(host, port or 5060)])
+        if host in self.known:
+            return succeed([Address(self.known[host], port or 5060)])
+        return fail(Refusal(502, f"Cannot Resolve {host}"))
+
+
+class Peer:
+    """One end of the wire: what it is sent is taken in order, what it says goes into the transaction layer."""
+
+    def __init__(self, world: World, flow: FakeFlow) -> None:
+        self.world = world
+        self.flow = flow
+        self._taken = 0
+        flow_of = world.peers
+        flow_of.append(self)
+
+    def next(self) -> Request | Response:
+        """The next message that was sent here."""
+        message = self.flow.messages[self._taken]
+        self._taken += 1
+        return message
+
+    def pending(self) -> list[str]:
+        """What was sent here and not taken yet: methods and status codes."""
+        return [_name(message) for message in self.flow.messages[self._taken :]]
+
+    def heard(self, what: str | int) -> Request | Response:
+        """Take the next message, which must be this method or status."""
+        assert self.pending(), f"expected {what}, heard nothing"
+        message = self.next()
+        assert _name(message) == str(what), f"expected {what}, heard {_name(message)}"
+        return message
+
+    def request(self, what: str) -> Request:
+        message = self.heard(what)
+        assert isinstance(message, Request)
+        return message
+
+    def response(self, what: int) -> Response:
+        message = self.heard(what)
+        assert isinstance(message, Response)
+        return message
+
+    def silent(self) -> None:
+        """Nothing was sent that was not taken."""
+        assert not self.pending(), self.pending()
+
+    def say(self, message: Request | Response) -> None:
+        """Send one message to the proxy."""
+        self.world.transactions.message_received(message, self.flow)
+
+    def answer(
+        self,
+        request: Request,
+        status: int,
+        body: bytes = b"",
+        *,
+        tag: str = "callee",
+        reason: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> Response:
+        """Answer a request of the proxy's."""
+        extra = [*headers]
+        if request.method == "INVITE" and 100 < status < 300:
+            extra.append(("Contact", f"<sip:callee@{self.flow.peer.host}:5060>"))
+        if body:
+            extra.append(("Content-Type", "application/sdp"))
+        response = respond(request, status, reason, to_tag="" if status == 100 else tag, headers=extra, body=body)
+        self.say(response)
+        return response
+
+
+class Caller(Peer):
+    """A peer that places calls."""
+
+    contact = ""
+    uri = ""
+    sdp = b""
+    content_type = "application/sdp"
+
+    def invite(self, to: str, *headers: tuple[str, str], cseq: int = 1, like: Request | None = None) -> Request:
+        """Send an INVITE; `like` an earlier one for a try with credentials."""
+        number = next(_numbers)
+        fields = Headers(
+            [
+                ("Via", f"SIP/2.0/{self.flow.via_transport} {self.via};branch=z9hG4bK{number}"),
+                ("Max-Forwards", "69"),
+                ("From", f"<{self.uri}>;tag=caller{number}" if like is None else like.headers.get("From") or ""),
+                ("To", f"<{to}>"),
+                ("Call-ID", f"call{number}" if like is None else like.call_id),
+                ("CSeq", f"{cseq} INVITE"),
+                ("Contact", f"<{self.contact}>"),
+                *headers,
+            ]
+        )
+        if self.sdp:
+            fields.add("Content-Type", self.content_type)
+        request = Request("INVITE", to, fields, self.sdp)
+        self.say(_copy(request))
+        return request
+
+    def ack(self, invite: Request, response: Response) -> None:
+        """ACK a final response."""
+        self.say(self.inside("ACK", invite, response, cseq=invite.cseq.number))
+
+    def cancel(self, invite: Request, *headers: tuple[str, str]) -> None:
+        fields = Headers((name, invite.headers.get(name) or "") for name in ("Via", "From", "To", "Call-ID"))
+        fields.add("Max-Forwards", "70")
+        fields.add("CSeq", f"{invite.cseq.number} CANCEL")
+        for name, value in headers:
+            fields.add(name, value)
+        self.say(Request("CANCEL", invite.uri, fields))
+
+    def inside(self, method: str, invite: Request, response: Response, *, cseq: int = 2, body: bytes = b"") -> Request:
+        """A request of the caller's within the dialog that `response` opened."""
+        contacts = response.headers.get("Contact")
+        failed = response.status >= 300
+        own = f"SIP/2.0/{self.flow.via_transport} {self.via};branch=z9hG4bK{next(_numbers)}"
+        fields = Headers([("Via", invite.headers.get("Via") or "" if failed else own)])
+        fields.add("Max-Forwards", "70")
+        fields.add("From", invite.headers.get("From") or "")
+        fields.add("To", response.headers.get("To") or "")
+        fields.add("Call-ID", invite.call_id)
+        fields.add("CSeq", f"{cseq} {method}")
+        if body:
+            fields.add("Content-Type", "application/dtmf-relay")
+        uri = invite.uri if failed or not contacts else NameAddr.parse(contacts).uri
+        return Request(method, uri, fields, body)
+
+    @property
+    def via(self) -> str:
+        host, port = self.flow.peer
+        return f"{host}:{port}"
+
+
+class Browser(Caller):
+    sdp = OFFER
+    via = "browser.invalid"  # type: ignore[assignment]
+
+    def __init__(self, world: World, flow: FakeFlow, user: str) -> None:
+        super().__init__(world, flow)
+        self.aor = f"{user}@pbx.example.com"
+        self.uri = f"sip:{self.aor}"
+        self.contact = f"sip:{user}x{next(_numbers)}@browser.invalid;transport=ws"
+
+    def bind(self, *, registrar: str = TRUNK_ADDRESS, proven: bool = True) -> Binding:
+        """Have the browser registered, as if its REGISTER had been answered 200."""
+        value = NameAddr("", self.contact)
+        instance, reg_id = key_of(value)
+        binding = Binding(self.aor, instance, reg_id, self.contact, value, self.flow, self.world.clock.seconds() + 600)
+        location = self.world.location
+        location.bind([binding])
+        location.registered(self.aor, registrar, 600)
+        if proven:
+            location.prove(self.aor, self.flow, 600)
+        return binding
+
+
+class TrunkPeer(Caller):
+    sdp = PLAIN
+    uri = "sip:carol@pbx.example.com"
+
+    def __init__(self, world: World, flow: FakeFlow) -> None:
+        super().__init__(world, flow)
+        self.contact = f"sip:carol@{flow.peer.host}:5060"
+
+    def call(self, browser: Browser, *headers: tuple[str, str]) -> Request:
+        """Call the proxy's Contact of a browser's address-of-record, as its registrar does."""
+        return self.invite(f"sip:{token_for(browser.aor)}@192.0.2.1", *headers)
+
+
+class World:
+    """The proxy, with everything about it in memory.
+
+    :param trunks: the configured trunks.
+    """
+
+    def __init__(self, *trunks: Trunk, config: Config | None = None) -> None:
+        self.config = config or make_config(*trunks)
+        self.clock = Clock()
+        self.peers: list[Peer] = []
+        self.trunks: dict[Address, TrunkPeer] = {}
+        self.unreachable = False
+        self.nodes = FakeNodes()
+        self.transactions = Transactions(self.clock)
+        self.location = Location(self.clock, self.config.registrations.multiple)
+        names = Names()
+        self.names = names
+        self.legs = Legs()
+        context = Context(
+            clock=self.clock,
+            transactions=self.transactions,
+            nodes=self.nodes,
+            upstream=Upstream(names, self),
+            sources=Sources(self.config.trunks, names),
+            policy=Policy(self.config),
+            location=self.location,
+            pairings=Pairings(self.clock),
+            limits=self.config.calls,
+        )
+        self.context = context
+        context.sources.refresh()
+        self.calls = Calls(context, self.legs)
+        registrar = Registrar(self.clock, self.transactions, self.location, context.upstream, context.pairings)
+        self.transactions.user = Router(context, self.calls, self.legs, registrar)
+
+    def flow_to(self, transport: str, address: Address) -> Flow:
+        """Outbound: the flow of the trunk at `address`."""
+        if self.unreachable:
+            raise FlowLost("no route")
+        return self.trunk(address.host, address.port).flow
+
+    def browser(self, user: str = "alice") -> Browser:
+        flow = FakeFlow.wss("198.51.100.9", 40000 + next(_numbers))
+        return Browser(self, flow, user)
+
+    def trunk(self, host: str = TRUNK_ADDRESS, port: int = 5060) -> TrunkPeer:
+        address = Address(host, port)
+        if address not in self.trunks:
+            self.trunks[address] = TrunkPeer(self, FakeFlow.udp(host, port))
+        return self.trunks[address]
+
+    def turn(self, seconds: float = 0.0) -> None:
+        """Let the reactor turn."""
+        self.clock.advance(seconds)
+
+    def rest(self) -> list[str]:
+        """What is left when every timer has run out: must be nothing."""
+        for _ in range(80):
+            self.clock.advance(1.0)
+        left = [f"{len(self.calls)} calls"] if len(self.calls) else []
+        left += [f"{len(self.legs)} legs"] if len(self.legs) else []
+        left += [f"{len(self.nodes.leaks())} media sessions"] if self.nodes.leaks() else []
+        return left
+
+
+def _copy(request: Request) -> Request:
+    return Request(request.method, request.uri, request.headers.copy(), request.body)
+
+
+def _name(message: Request | Response) -> str:
+    return message.method if isinstance(message, Request) else str(message.status)
