@@ -86,11 +86,12 @@ class Answered(RealCase):
         browser, trunk = await self.browser(), await self.peer()
         caller, callee = await self.connected(browser, trunk)
         byes = [(browser, caller.send("BYE")), (trunk, callee.send("BYE"))]
-        for phone, bye in byes:
-            self.assertEqual(200, (await phone.response(bye)).status)
+        await pause(0.1)
         for phone in (browser, trunk):
             for bye in phone.requests("BYE"):
                 phone.reply(bye, 200)
+        for phone, bye in byes:
+            self.assertEqual(200, (await phone.response(bye)).status)
 
     async def test_lost_ack(self) -> None:
         """A repeated 200 is ACKed again, with the CSeq number of the INVITE (RFC 3261 13.2.2.4)."""
