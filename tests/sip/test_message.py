@@ -1,0 +1,310 @@
+"""sip.message.read: frames, line ends, folds, limits."""
+
+import contextlib
+import time
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from webrtcproxy.sip.message import MAX_HEADERS, MAX_MESSAGE, MAX_VALUE, BadMessage, Request, Response, read
+
+BASE = (
+    "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n"
+)
+LINE = "OPTIONS sip:c@d SIP/2.0\r\n"
+
+
+def options(extra: str = "", body: bytes = b"", line: str = LINE, base: str = BASE) -> bytes:
+    return f"{line}{base}{extra}\r\n".encode("utf-8", "surrogateescape") + body
+
+
+class Case(SynchronousTestCase):
+    """Shared assertions."""
+
+    def request(self, data: bytes) -> Request:
+        """`data` is a request."""
+        message = read(data)
+        assert isinstance(message, Request)
+        return message
+
+    def refused(
+        self, data: bytes, why: str, status: int = 400, *, stream: bool = False, exact: bool = False
+    ) -> Request | None:
+        """`data` is refused so; what could be read of it."""
+        with self.assertRaises(BadMessage, msg=repr(data[:200])) as caught:
+            read(data, stream=stream, exact=exact)
+        self.assertEqual((caught.exception.status, caught.exception.why), (status, why), data[:200])
+        return caught.exception.request
+
+
+class LineTests(Case):
+    """Lines and their ends (RFC 3261 section 7.3.1, CORNERS 1 folding)."""
+
+    def test_request(self) -> None:
+        """The plain case."""
+        request = self.request(options("Content-Length: 2\r\n", b"hi"))
+        self.assertEqual((request.method, request.uri, request.body), ("OPTIONS", "sip:c@d", b"hi"))
+        self.assertEqual(
+            [name for name, _ in request.headers], ["Via", "From", "To", "Call-ID", "CSeq", "Content-Length"]
+        )
+        self.assertEqual(request.to_bytes(), options("Content-Length: 2\r\n", b"hi"))
+
+    def test_response(self) -> None:
+        """Any reason phrase, also none (RFC 4475 3.1.1.12, 3.1.1.13)."""
+        for line, status, reason in (
+            *(
+                ("SIP/2.0 200 OK", 200, "OK"),
+                ("SIP/2.0 100 ", 100, ""),
+                ("SIP/2.0 100", 100, ""),
+                ("sip/2.0 699 x", 699, "x"),
+            ),
+            *(("SIP/2.0 200 = 2**3 \xe9\udcff", 200, "= 2**3 \xe9\udcff"), ("SIP/2.0 404 a  b ", 404, "a  b")),
+        ):
+            response = read(options(line=line + "\r\n"))
+            assert isinstance(response, Response)
+            self.assertEqual((response.status, response.reason), (status, reason))
+
+    def test_white_space(self) -> None:
+        """Space and tab before the colon, around values, and none at all (CORNERS 1, folding)."""
+        request = self.request(options("subject :\t a b \t\r\nX-A:b\r\nX-B:\r\nX-C \t:  \r\nk:\r\nX-D: :a:\r\n"))
+        self.assertEqual(list(request.headers)[5:], [
+            *(("Subject", "a b"), ("X-A", "b"), ("X-B", ""), ("X-C", ""), ("Supported", ""), ("X-D", ":a:")),
+        ])  # fmt: skip
+
+    def test_folds(self) -> None:
+        """Continuation lines are joined by one space, whatever they begin with (RFC 3261 section 7.3.1)."""
+        request = self.request(options("Subject: a\r\n b\r\n\t  c\r\n \r\nX-A:\r\n\t\r\n b\r\n"))
+        self.assertEqual((request.headers.get("Subject"), request.headers.get("X-A")), ("a b c", "b"))
+        self.assertEqual(self.request(options(base="Via:\r\n SIP/2.0/UDP h\r\n" + BASE)).via.host, "h")
+
+    def test_line_ends(self) -> None:
+        """Bare LF ends a line as well, also mixed; the body is not touched; empty lines may come first."""
+        wanted = self.request(options("Content-Length: 6\r\n", b"\r\n\r\n\n\n"))
+        for data in (
+            options("Content-Length: 6\r\n").replace(b"\r\n", b"\n") + b"\r\n\r\n\n\n",
+            b"\r\n\r\n\n" + options("Content-Length: 6\r\n", b"\r\n\r\n\n\n"),
+            b"\r\n" + options("Content-Length: 6\n", b"\r\n\r\n\n\n"),
+            options("Content-Length: 6\r\n", b"\r\n\r\n\n\n").replace(b"\r\n\r\n", b"\r\n\n", 1),
+            options("Content-Length: 6\r\n", b"\r\n\r\n\n\n").replace(b"\r\n\r\n", b"\n\r\n", 1),
+            options("Content-Length\n : 6\r\n", b"\r\n\r\n\n\n"),
+        ):
+            request = self.request(data)
+            self.assertEqual((request.headers, request.body), (wanted.headers, wanted.body), data)
+
+    def test_control(self) -> None:
+        """A CR amid a line and a bare NUL are refused: they would be line ends to somebody else."""
+        for extra in (
+            "Subject: a\rb\r\n",
+            "Subject: a\r\r\n",
+            "Subject: a\0b\r\n",
+            "X\r: a\r\n",
+            "X\0: a\r\n",
+            "\0\r\n",
+        ):
+            self.refused(options(extra), "Bad Header Line")
+        self.refused(options(line="OPTIONS sip:a\0@b SIP/2.0\r\n"), "Bad Header Line")
+
+    def test_quoted_nul(self) -> None:
+        """A NUL behind the backslash of a quoted string is read (RFC 4475 3.1.1.2), and never sent on."""
+        request = self.request(options(base=BASE.replace("To: ", 'To: "a\\\0b" ')))
+        self.assertEqual(request.to.display, "a b")
+        self.assertNotIn(b"\0", request.to_bytes())
+
+    def test_octets(self) -> None:
+        """Octets outside of UTF-8 survive (RFC 3261 section 25.1 has them in reason phrases and quoted strings)."""
+        data = options('Subject: "\udcff\udc80" \xe9\r\nContent-Length: 1\r\n', b"\xff")
+        self.assertEqual(self.request(data).to_bytes(), data)
+
+    def test_first_line(self) -> None:
+        """Method, URI, version with one space between; whitespace behind is tolerated (RFC 4475 3.1.2.8 - 3.1.2.10)."""
+        for line in ("OPTIONS sip:c@d SIP/2.0  ", "OPTIONS sip:c@d sip/2.0", "OPTIONS sip:c@d SIP/2.0\t"):
+            self.assertEqual(self.request(options(line=line + "\r\n")).uri, "sip:c@d")
+        for line in (
+            *("OPTIONS  sip:c@d SIP/2.0", "OPTIONS sip:c@d  SIP/2.0", "OPTIONS sip:c@d;a b SIP/2.0", "OPTIONS SIP/2.0"),
+            *(
+                "OPT:IONS sip:c@d SIP/2.0",
+                "OPTIONS sip:c@d HTTP/1.1",
+                "OPTIONS sip:c@d",
+                "OPTIONS",
+                " OPTIONS a SIP/2.0",
+            ),
+            *("OPTIONS sip:c@d SIP/2", "OPTIONS sip:c@d SIP/2.0x", "OPTIONS sip:c@d SIP/x.y", "/ sip:c@d SIP/2.0"),
+        ):
+            self.refused(options(line=line + "\r\n"), "Bad Request Line")
+        self.refused(b"OPTIONS sip:c@d SIP/2.0\r\n\r\n", "Bad Header Line")
+        for code in ("", "20", "2000", "099", "700", "4294967301", "2x0", "-20", "+20", "٢٠٠"):
+            self.refused(options(line=f"SIP/2.0 {code} OK\r\n"), "Bad Status Line")
+
+    def test_version(self) -> None:
+        """Another version is 505, where it is SIP at all (RFC 4475 3.1.2.16)."""
+        for version in ("SIP/7.0", "sip/3.0", "SIP/2.1", "SIP/10.10"):
+            request = self.refused(options(line=f"OPTIONS sip:c@d {version}\r\n"), "Version Not Supported", 505)
+            assert request is not None
+            self.assertEqual(request.cseq.method, "OPTIONS")
+
+    def test_header_lines(self) -> None:
+        """A line without colon or with anything but a token before it is refused."""
+        for line in ("Subject", "Via", ": a", "a b: c", "a@b: c", "é: c", "(a): b", "X-A", ":", "Via SIP/2.0/UDP: h"):
+            self.refused(options(line + "\r\n"), "Bad Header Line")
+
+
+class CountTests(Case):
+    """What must be there once (RFC 3261 section 8.1.1)."""
+
+    def test_missing(self) -> None:
+        """Via, From, To, Call-ID and CSeq: the error names the one that lacks."""
+        for name in ("Via", "From", "To", "Call-ID", "CSeq"):
+            base = "".join(line + "\r\n" for line in BASE.split("\r\n") if line and not line.startswith(name + ":"))
+            request = self.refused(options(base=base), f"Missing {name}")
+            self.assertEqual(request is None, name == "Via", "nobody can be answered without a Via")
+
+    def test_multiple(self) -> None:
+        """Single headers twice are refused, also by their compact name (RFC 4475 3.3.8, 3.3.9); lists may repeat."""
+        for written, name, value in (
+            *(
+                ("f", "From", "<sip:a@b>"),
+                ("To", "To", "<sip:c@d>"),
+                ("i", "Call-ID", "x"),
+                ("CSEQ", "CSeq", "1 OPTIONS"),
+            ),
+            *(("max-forwards", "Max-Forwards", "1"), ("l", "Content-Length", "0"), ("Expires", "Expires", "1")),
+            ("c", "Content-Type", "a/b"),
+        ):
+            request = self.refused(options(f"{written}: {value}\r\n{name}: {value}\r\n"), f"Multiple {name}")
+            self.assertIsNotNone(request)
+        self.assertEqual(len(self.request(options("v: SIP/2.0/UDP b\r\nRoute: <a>\r\nroute: <b>\r\n")).headers), 8)
+
+
+class LengthTests(Case):
+    """Content-Length and limits (RFC 3261 sections 18.3 and 20.14, CORNERS 1)."""
+
+    def test_datagram(self) -> None:
+        """Absent: to the end; less: the rest is no message (RFC 4475 3.1.1.8); more: 400 (3.1.2.2); in octets."""
+        self.assertEqual(self.request(options("", b"abc")).body, b"abc")
+        self.assertEqual(self.request(options("l: 2\r\n", b"abc")).body, b"ab")
+        self.assertEqual(self.request(options("l: 2\r\n", "éé".encode())).body, "é".encode())
+        self.assertEqual(self.request(options("l: 000\r\n", options())).body, b"")
+        for length in ("4", "-999", "x", "", "3 3", "3,3", "99999999999999999999", "٣", "65537"):
+            request = self.refused(options(f"l: {length}\r\n", b"abc"), "Bad Content-Length")
+            assert request is not None
+            self.assertEqual(request.body, b"")
+
+    def test_stream(self) -> None:
+        """On a stream it must be there (RFC 3261 section 18.3)."""
+        self.refused(options(), "Missing Content-Length", stream=True)
+        self.assertEqual(read(options("l: 3\r\n", b"abc"), stream=True).body, b"abc")
+
+    def test_exact(self) -> None:
+        """In a WebSocket message nothing may follow the body (RFC 7118 section 5)."""
+        self.refused(options("l: 2\r\n", b"abc"), "Bad Content-Length", exact=True)
+        self.assertEqual(read(options("l: 3\r\n", b"abc"), exact=True).body, b"abc")
+        self.assertEqual(read(options("", b"abc"), exact=True).body, b"abc")
+
+    def test_message(self) -> None:
+        """64 KiB of message, and what is longer can be answered 513."""
+        room = MAX_MESSAGE - len(options())
+        self.assertEqual(len(self.request(options("", b"x" * room)).body), room)
+        request = self.refused(options("", b"x" * (room + 1)), "Message Too Large", 513)
+        assert request is not None
+        self.assertEqual((request.method, request.call_id, request.body), ("OPTIONS", "x", b""))
+
+    def test_headers(self) -> None:
+        """200 header lines of 8 KiB."""
+        room = MAX_HEADERS - 5
+        self.assertEqual(len(self.request(options("X-A: b\r\n" * room)).headers), MAX_HEADERS)
+        request = self.refused(options("X-A: b\r\n" * (room + 1)), "Too Many Headers", 513)
+        assert request is not None
+        self.assertEqual(len(request.headers), MAX_HEADERS)
+        self.assertEqual(len(self.request(options(f"X-A: {'b' * (MAX_VALUE - 5)}\r\n")).headers), 6)
+        for extra in (f"X-A: {'b' * (MAX_VALUE - 4)}\r\n", "X-A: b\r\n" + " b\r\n" * 190 + f" {'b' * MAX_VALUE}\r\n"):
+            request = self.refused(options(extra), "Header Too Long", 513)
+            assert request is not None
+            self.assertEqual(request.call_id, "x")
+
+    def test_uri(self) -> None:
+        """A Request-URI of 2048 characters."""
+        uri = "sip:c@" + "d" * (2048 - 6)
+        self.assertEqual(self.request(options(line=f"OPTIONS {uri} SIP/2.0\r\n")).uri, uri)
+        self.refused(options(line=f"OPTIONS {uri}d SIP/2.0\r\n"), "Request-URI Too Long", 513)
+
+    def test_linear(self) -> None:
+        """Nothing that fits into 64 KiB takes long: folds, whitespace, line ends, colons, commas, quotes."""
+        for filling in (
+            b" ",
+            b"\r\n ",
+            b"\r\n\t",
+            b"\n",
+            b"\r\n",
+            b"\r",
+            b":",
+            b",",
+            b'"',
+            b"\\",
+            b"<",
+            b";",
+            b"a:b\r\n",
+            b"\0",
+        ):
+            fill = filling * (60000 // len(filling))
+            for data in (
+                options() + fill,
+                LINE.encode() + fill + BASE.encode() + b"\r\n",
+                fill,
+                options()[:-2] + b"Via:" + fill,
+            ):
+                began = time.process_time()
+                with contextlib.suppress(BadMessage):
+                    _ = read(data).via
+                self.assertLess(time.process_time() - began, 0.5, (filling, data[:30]))
+
+
+class SalvageTests(Case):
+    """What a refused request leaves to answer."""
+
+    def test_nothing(self) -> None:
+        """No SIP, an ACK, a response, no Via: nothing to answer."""
+        for data in (
+            *(
+                b"",
+                b"\r\n\r\n",
+                b"\0\0\0\0",
+                b"GET / HTTP/1.1\r\nVia: x\r\n\r\n",
+                b"x",
+                b"INVITE\r\n\r\n",
+                b"\xff" * 100,
+            ),
+            options("l: 9\r\n", line="ACK sip:c@d SIP/2.0\r\n"),
+            options("l: 9\r\n", line="SIP/2.0 200 OK\r\n"),
+            options("l: 9\r\n", base="From: <sip:a@b>\r\n"),
+            options("l: 9\r\n", line="OPT@IONS sip:c@d SIP/2.0\r\n"),
+        ):
+            with self.assertRaises(BadMessage, msg=repr(data)) as caught:
+                read(data)
+            self.assertIsNone(caught.exception.request, data)
+
+    def test_something(self) -> None:
+        """All headers that are whole, the first of the single ones, unfolded; no NUL, no CR, no body."""
+        request = self.refused(
+            b"\r\n"
+            + options(
+                "no header\r\nf: <sip:other@b>\r\nSubject: a\r\n b\0c\rd\r\n@: x\r\nl: 99\r\nX-A\t: 1\r\n", b"xyz"
+            ),
+            "Bad Header Line",
+        )
+        assert request is not None
+        self.assertEqual((request.method, request.uri, request.body), ("OPTIONS", "sip:c@d", b""))
+        self.assertEqual(request.headers.lines("From"), ["<sip:a@b>;tag=1"])
+        self.assertEqual(request.headers.get("Subject"), "a b c d")
+        self.assertEqual(request.headers.get("X-A"), "1")
+        request.to_bytes()
+
+    def test_without_end(self) -> None:
+        """A request whose empty line is missing, cut off or not yet sent."""
+        request = self.refused(options()[:-2], "Missing Empty Line")
+        assert request is not None
+        self.assertEqual(request.cseq.number, 1)
+
+    def test_odd_first_line(self) -> None:
+        """Spaces in the Request-URI (RFC 4475 3.1.2.8)."""
+        request = self.refused(options(line="OPTIONS sip:c@d; lr SIP/2.0\r\n"), "Bad Request Line")
+        assert request is not None
+        self.assertEqual(request.uri, "sip:c@d;")
