@@ -6,13 +6,16 @@ import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.interfaces import IReactorCore
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import (
     FilteringLogObserver,
     ILogObserver,
+    Logger,
     LogLevel,
     LogLevelFilterPredicate,
     LogPublisher,
@@ -21,20 +24,154 @@ from twisted.logger import (
 from twisted.python import usage
 
 from webrtcproxy import __version__
-from webrtcproxy.config import Config, ConfigError, load
+from webrtcproxy.admin.page import phone_resource
+from webrtcproxy.call.calls import Calls
+from webrtcproxy.call.context import Context
+from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.location import Location
+from webrtcproxy.call.pairing import Pairings
+from webrtcproxy.call.policy import Policy
+from webrtcproxy.call.registrar import Registrar
+from webrtcproxy.call.router import Router
+from webrtcproxy.call.trunk import Sources, Upstream
+from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, load
+from webrtcproxy.demo.service import demo_service
+from webrtcproxy.media.nodes import Nodes
+from webrtcproxy.media.process import Rtpengine
+from webrtcproxy.transaction.layer import Transactions
+from webrtcproxy.transport.browsers import Browsers
+from webrtcproxy.transport.browsers import Options as BrowserOptions
+from webrtcproxy.transport.resolve import Resolver
+from webrtcproxy.transport.sockets import Listen, Sockets
+
+log = Logger()
 
 
-def build(config: Config, reactor: IReactorCore) -> MultiService:
+def build(config: Config, reactor: Any) -> MultiService:
     """Build every object once and join them.
 
     :param config: the whole configuration.
     :param reactor: the only reactor there is.
     :returns: the service that listens when it is started, and ends what it began when it is stopped.
     """
-    proxy = MultiService()
-    LogLevelLimit(config.logging.level, globalLogPublisher).setServiceParent(proxy)  # type: ignore[no-untyped-call]
-    # ---- The wiring goes here. ----
+    transactions = Transactions(reactor, last_resort=config.calls.ring + 120)
+    sockets = Sockets(reactor, transactions, config.sip.listen, advertise=config.sip.advertise)
+    resolver = Resolver(reactor)
+    media = _media(config, reactor)
+    location = Location(reactor, config.registrations.multiple)
+    legs = Legs()
+    context = Context(
+        clock=reactor,
+        transactions=transactions,
+        nodes=media[-1],
+        upstream=Upstream(resolver, sockets),
+        sources=Sources(config.trunks, resolver),
+        policy=Policy(config),
+        location=location,
+        pairings=Pairings(reactor),
+        limits=config.calls,
+    )
+    calls = Calls(context, legs)
+    multiple = config.registrations.multiple
+    registrar = Registrar(transactions, location, context.upstream, context.pairings, reactor, multiple)
+    transactions.user = Router(context, calls, legs, registrar)
+    limit = LogLevelLimit(config.logging.level, globalLogPublisher)
+    proxy = Proxy(reactor, context, calls, legs, location)
+    for service in (limit, *media, sockets, _browsers(config, reactor, transactions), *_demo(config, reactor)):
+        service.setServiceParent(proxy)
     return proxy
+
+
+def _media(config: Config, reactor: Any) -> tuple[Any, ...]:
+    """What drives rtpengine; the last of these is the `Nodes`."""
+    if config.rtpengine.nodes != SPAWN:
+        return (Nodes(reactor, config.rtpengine.nodes, timeout=config.rtpengine.timeout),)  # type: ignore[arg-type]
+    engine = Rtpengine(reactor, binary=config.rtpengine.binary, interface=config.rtpengine.interface)
+    return engine, Nodes(reactor, [engine.address], timeout=config.rtpengine.timeout)
+
+
+def _browsers(config: Config, reactor: Any, receiver: Transactions) -> Browsers:
+    """The port of the browsers, and the page on it."""
+    wss = config.wss
+    options = BrowserOptions(
+        origins=wss.origins,
+        path=wss.path,
+        max_message=wss.max_message,
+        ping=wss.ping,
+        ping_timeout=wss.ping_timeout,
+        connections_per_address=wss.connections_per_address,
+        connections=wss.connections,
+        trusted_proxies=wss.trusted_proxies,
+    )
+    page = None
+    if wss.page is not None:
+        page = phone_resource(wss.page, websocket=wss.path, **_page_settings(config))
+    return Browsers(reactor, receiver, wss.listen, options, page=page, advertise=config.sip.advertise)
+
+
+def _page_settings(config: Config) -> dict[str, str]:
+    """What the phone page proposes: the demo's user, or the first trunk's domain."""
+    domain = str(HostPort(config.trunks[0].host, config.trunks[0].port)) if config.trunks else ""
+    if config.demo is None:
+        return {"domain": domain}
+    return {"domain": domain, "password": config.demo.password, "hint": "Dial echo to hear yourself."}
+
+
+def _demo(config: Config, reactor: Any) -> tuple[Service, ...]:
+    if config.demo is None:
+        return ()
+    listen = Listen.parse(config.demo.listen)
+    return (demo_service(reactor, listen.interface, listen.port, password=config.demo.password),)
+
+
+class Proxy(MultiService):
+    """Everything that runs. Calls end before the sockets close.
+
+    :param reactor: the clock.
+    :param context: what calls work with.
+    :param calls: the calls.
+    :param legs: their dialogs.
+    :param location: the bindings.
+    """
+
+    FAREWELL = 2.0
+    """Seconds that the BYEs of a stopping proxy have for their answers."""
+    REFRESH = 60.0
+    """Seconds between two looks at what the trunks' names resolve to."""
+
+    def __init__(self, reactor: IReactorTime, context: Context, calls: Calls, legs: Legs, location: Location) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._reactor = reactor
+        self._context = context
+        self._calls = calls
+        self._legs = legs
+        self._location = location
+        self._refresh = LoopingCall(context.sources.refresh)
+        self._refresh.clock = reactor
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]
+        self._refresh.start(self.REFRESH).addErrback(
+            lambda failure: log.failure("The trunks' addresses are not looked up any more", failure)
+        )
+
+    async def _stop(self) -> None:
+        if self._refresh.running:
+            self._refresh.stop()
+        await self._calls.stop()
+        until = self._reactor.seconds() + self.FAREWELL
+        while len(self._legs) and self._reactor.seconds() < until:
+            await deferLater(self._reactor, 0.05)
+        await maybeDeferred(super().stopService)
+        self._context.transactions.stop()
+        self._location.stop()
+
+    def stopService(self) -> Deferred[None]:
+        """End the calls, wait a moment for the answers to the BYEs, then close the sockets.
+
+        :returns: fires with None when all of it is done.
+        """
+        return Deferred.fromCoroutine(self._stop())
 
 
 class LogLevelLimit(Service):

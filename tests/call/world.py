@@ -254,7 +254,14 @@ class World:
         self.context = context
         context.sources.refresh()
         self.calls = Calls(context, self.legs)
-        registrar = Registrar(self.clock, self.transactions, self.location, context.upstream, context.pairings)
+        registrar = Registrar(
+            self.transactions,
+            self.location,
+            context.upstream,
+            context.pairings,
+            self.clock,
+            self.config.registrations.multiple,
+        )
         self.transactions.user = Router(context, self.calls, self.legs, registrar)
 
     def flow_to(self, transport: str, address: Address) -> Flow:
