@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from twisted.internet.error import CannotListenError
-from twisted.internet.protocol import DatagramProtocol
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.demo.world import FakeReactor
 from webrtcproxy.demo.rtp import EchoSocket, RtpPorts
 
 OURS = b"ours"
@@ -25,35 +23,6 @@ class FakeTransport:
         if self.error is not None:
             raise self.error
         self.sent.append((data, address))
-
-
-class FakePort:
-    """A listening port."""
-
-    def __init__(self) -> None:
-        self.stopped = 0
-
-    def stopListening(self) -> None:
-        self.stopped += 1
-
-
-class FakeReactor(MemoryReactorClock):
-    """Has no port below `free`."""
-
-    def __init__(self, free: int) -> None:
-        super().__init__()
-        self.free = free
-        self.tried: list[int] = []
-        self.ports: list[FakePort] = []
-
-    def listenUDP(
-        self, port: int, protocol: DatagramProtocol, interface: str = "", maxPacketSize: int = 8192
-    ) -> FakePort:
-        self.tried.append(port)
-        if port < self.free:
-            raise CannotListenError(interface, port, OSError("in use"))
-        self.ports.append(FakePort())
-        return self.ports[-1]
 
 
 class EchoSocketTest(SynchronousTestCase):

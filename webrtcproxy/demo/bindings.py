@@ -55,10 +55,12 @@ class Bindings:
     """All bindings by name; what has expired is not seen any more.
 
     :param clock: tells the time, in seconds.
+    :param limit: names that are remembered.
     """
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, limit: int = NAMES) -> None:
         self._clock = clock
+        self._limit = limit
         self._names: dict[str, tuple[Binding, ...]] = {}
 
     def known(self, name: str) -> bool:
@@ -108,7 +110,7 @@ class Bindings:
     def _keep(self, name: str, bindings: tuple[Binding, ...]) -> None:
         if not bindings and name not in self._names:
             return
-        if name not in self._names and len(self._names) >= NAMES:
+        if name not in self._names and len(self._names) >= self._limit:
             self._forget_one()
         self._names[name] = bindings
 

@@ -1,0 +1,133 @@
+"""The demo's server: what is for the registrar, for the echo, or for somebody who is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.demo.bindings import Bindings
+from webrtcproxy.demo.echo import Echo
+from webrtcproxy.demo.forking import Fork
+from webrtcproxy.demo.guard import Guard
+from webrtcproxy.demo.registrar import Registrar
+from webrtcproxy.demo.rtp import RtpPorts
+from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, check
+from webrtcproxy.sip.uri import normal
+from webrtcproxy.transaction.layer import Transactions
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+ECHO = "echo"
+"""The name that echoes."""
+FORKS = 200
+"""Calls between registered names that may be ringing at once."""
+
+HostPort = tuple[str, int | None]
+
+
+class Demo:
+    """The transaction user of the demo.
+
+    :param clock: for everything that takes time.
+    :param transactions: below.
+    :param ports: for the audio of the echo.
+    :param guard: knows the password.
+    :param domains: the hosts (and ports) of Request-URIs that are ours.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        transactions: Transactions,
+        ports: RtpPorts,
+        guard: Guard,
+        domains: Collection[HostPort],
+    ) -> None:
+        self._clock = clock
+        self._transactions = transactions
+        self._guard = guard
+        self._domains = frozenset(_place(domain) for domain in domains)
+        self._bindings = Bindings(clock)
+        self._registrar = Registrar(self._bindings, guard, frozenset((ECHO,)))
+        self._forks: dict[ServerTransaction, Fork] = {}
+        self.echo = Echo(clock, transactions, ports)
+
+    def admits(self, request: Request, flow: Flow) -> bool:
+        """Everybody who can reach the socket may ask."""
+        return True
+
+    def request_arrived(self, transaction: ServerTransaction) -> None:
+        """Any request but ACK and CANCEL; it is answered whatever it holds."""
+        try:
+            check(transaction.request)
+            self._answer(transaction)
+        except BadMessage as error:
+            transaction.reply(error.status, error.why)
+        except Refusal as refusal:
+            transaction.reply(refusal.status, refusal.reason, refusal.headers)
+
+    def ack_arrived(self, ack: Request, flow: Flow) -> None:
+        """The ACK of an echo's 200; those of other calls go past us."""
+        with suppress(BadMessage):  # an ACK is never answered
+            self.echo.ack_arrived(ack)
+
+    def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """The caller gave up."""
+        fork = self._forks.get(transaction)
+        if fork is not None:
+            fork.cancel()
+        else:
+            self.echo.cancelled(transaction)
+
+    def failed(self, transaction: ServerTransaction | None, failure: Failure) -> None:
+        """An error of ours; the layer below has logged it and sent a 500."""
+
+    def _answer(self, transaction: ServerTransaction) -> None:
+        request = transaction.request
+        target = request.target
+        if _place(target.hostport) not in self._domains:
+            raise Refusal(404, "Not A Domain Of The Demo")
+        name = normal(target.user or "")
+        if request.method == "REGISTER":
+            transaction.reply(200, headers=self._registrar.register(request, transaction.flow))
+        elif request.method == "INVITE" and request.to.tag is None:
+            self._guard.user(request, "Proxy-Authorization")
+            if name == ECHO:
+                self.echo.request_arrived(transaction)
+            else:
+                self._call(transaction, name)
+        else:
+            self.echo.request_arrived(transaction)
+
+    def _call(self, transaction: ServerTransaction, name: str) -> None:
+        request = transaction.request
+        if request.max_forwards == 0:
+            raise Refusal(483)
+        if "Proxy-Require" in request.headers:
+            unsupported = ", ".join(request.headers.all("Proxy-Require"))
+            raise Refusal(420, headers=[("Unsupported", unsupported)])
+        bindings = self._bindings.of(name)
+        if not bindings:
+            raise Refusal(480 if self._bindings.known(name) else 404)
+        if len(self._forks) >= FORKS:
+            raise Refusal(503, headers=[("Retry-After", "10")])
+        fork = Fork(self._transactions, self._clock, transaction, lambda: self._over(transaction))
+        self._forks[transaction] = fork
+        fork.start(bindings)
+
+    def _over(self, transaction: ServerTransaction) -> None:
+        self._forks.pop(transaction, None)
+
+
+def _place(domain: HostPort) -> HostPort:
+    """One spelling for a host with and without the default port."""
+    host, port = domain
+    return host.lower().strip("[]"), None if port == 5060 else port

@@ -1,0 +1,57 @@
+"""Digest at the demo's door (RFC 3261 section 22): every name has the same password."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+
+from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.digest import Nonces, Verdict, verify
+from webrtcproxy.sip.headers import Credentials
+from webrtcproxy.sip.message import BadMessage, Request
+
+ALGORITHMS = ("MD5", "SHA-256")
+"""MD5 first: JsSIP and SIP.js know nothing else, and JsSIP looks at the first challenge only."""
+_ASKS = {
+    "Authorization": (401, "WWW-Authenticate"),
+    "Proxy-Authorization": (407, "Proxy-Authenticate"),
+}
+
+
+class Guard:
+    """Asks who is there.
+
+    :param clock: tells the time, in seconds.
+    :param realm: of the challenges.
+    :param password: of everybody.
+    """
+
+    def __init__(self, clock: IReactorTime, realm: str, password: str) -> None:
+        self._clock = clock
+        self._password = password
+        self._nonces = Nonces(realm)
+
+    def user(self, request: Request, header: str) -> str:
+        """The user name that `request` proves.
+
+        :param header: where the proof stands: ``Authorization`` or ``Proxy-Authorization``.
+        :raises Refusal: 401 or 407 with challenges, where there is none or it is wrong or its nonce too old.
+        """
+        now = self._clock.seconds()
+        stale = False
+        for line in request.headers.lines(header):
+            try:
+                credentials = Credentials.parse(line)
+            except BadMessage:
+                continue
+            verdict = self._verify(credentials, request, now)
+            if verdict is Verdict.RIGHT:
+                return credentials.params["username"]
+            stale = stale or verdict is Verdict.STALE
+        status, name = _ASKS[header]
+        challenges = self._nonces.challenges(now, stale=stale, algorithms=ALGORITHMS)
+        raise Refusal(status, headers=[(name, challenge) for challenge in challenges])
+
+    def _verify(self, credentials: Credentials, request: Request, now: float) -> Verdict:
+        return verify(
+            credentials, self._nonces, now, request.method, self._password, uri=request.uri, body=request.body
+        )

@@ -1,0 +1,81 @@
+"""The demo registrar (RFC 3261 section 10.3): any name may register, with the one password."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from webrtcproxy.demo.bindings import DEFAULT_EXPIRES, MAX_EXPIRES, MIN_EXPIRES, Bindings, Wish
+from webrtcproxy.demo.guard import Guard
+from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.grammar import number
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import STAR, BadMessage, Request
+from webrtcproxy.sip.uri import normal
+from webrtcproxy.transport.flow import Flow
+
+Headers = list[tuple[str, str]]
+
+
+class Registrar:
+    """Answers REGISTER.
+
+    :param bindings: the memory.
+    :param guard: knows the password.
+    :param reserved: names that nobody may register, spelled as `webrtcproxy.sip.uri.normal` does.
+    """
+
+    def __init__(self, bindings: Bindings, guard: Guard, reserved: frozenset[str] = frozenset()) -> None:
+        self._bindings = bindings
+        self._guard = guard
+        self._reserved = reserved
+
+    def register(self, request: Request, flow: Flow) -> Headers:
+        """Do what a REGISTER asks for.
+
+        :param flow: where calls for its contacts will go.
+        :returns: the headers of the 200: every binding with its seconds.
+        :raises Refusal: 401, 403, 423 (with Min-Expires), 500 (out of order), 503.
+        :raises BadMessage: 400.
+        """
+        name = normal(request.to.address.user or "")
+        if not name or name in self._reserved:
+            raise Refusal(403, "This Name Is Taken" if name else "A Name Is Needed")
+        if normal(self._guard.user(request, "Authorization")) != name:
+            raise Refusal(403, "Not Your Name")
+        cseq = request.cseq.number
+        if request.contacts is STAR:
+            if request.expires != 0:
+                raise BadMessage("Bad Expires")
+            self._bindings.clear(name, request.call_id, cseq)
+        else:
+            self._bindings.update(name, list(_wishes(request)), flow, request.call_id, cseq)
+        return list(self._listed(name))
+
+    def _listed(self, name: str) -> Iterator[tuple[str, str]]:
+        for binding in self._bindings.of(name):
+            expires = str(self._bindings.seconds_left(binding))
+            yield "Contact", str(binding.contact.with_param("expires", expires))
+
+
+def _wishes(request: Request) -> Iterator[Wish]:
+    """What a REGISTER asks for, contact by contact (section 10.3 step 7)."""
+    contacts = request.contacts
+    for contact in contacts if isinstance(contacts, list) else []:
+        expires = _expires(contact, request)
+        if 0 < expires < MIN_EXPIRES:
+            raise Refusal(423, headers=[("Min-Expires", str(MIN_EXPIRES))])
+        address = contact.address
+        if address.scheme not in ("sip", "sips"):
+            raise BadMessage("Bad Contact")
+        params = tuple(param for param in contact.params if param[0].lower() != "expires")
+        kept = NameAddr(contact.display, contact.uri, params)
+        yield Wish(kept, address, min(expires, MAX_EXPIRES))
+
+
+def _expires(contact: NameAddr, request: Request) -> int:
+    """The seconds asked for; a parameter that is no number counts as none (section 10.2.1.1: as 3600)."""
+    asked = contact.param("expires")
+    if asked is not None:
+        seconds = number(asked, 2**32 - 1)
+        return MAX_EXPIRES if seconds is None else seconds
+    return DEFAULT_EXPIRES if request.expires is None else request.expires
