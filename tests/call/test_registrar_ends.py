@@ -161,9 +161,16 @@ class MultipleTests(RegistrarCase):
         self.assertEqual(self.upstream().headers.get("Contact"), f"<{OURS}>;expires=7200")
 
     def test_on_its_way_counts(self) -> None:
-        """So does one that the registrar has not answered yet."""
+        """So does one that the registrar has not answered yet, until it has."""
         self.register(f"{JSSIP};expires=6000")
+        first = self.upstream()
         self.register("<sip:third@x.invalid>;expires=60", call_id="cid3")
+        self.assertEqual(self.upstream().headers.get("Contact"), f"<{OURS}>;expires=6000")
+        self.answer(403, to=first)
+        self.register("<sip:fourth@x.invalid>;expires=60", call_id="cid4")
+        self.assertEqual(self.upstream().headers.get("Contact"), f"<{OURS}>;expires=6000")
+        self.accept(6000)
+        self.register("<sip:fourth@x.invalid>;expires=60", call_id="cid4")
         self.assertEqual(self.upstream().headers.get("Contact"), f"<{OURS}>;expires=6000")
 
     def test_full(self) -> None:

@@ -76,7 +76,7 @@ class Registrar:
     :param upstream: makes the flow towards a registrar.
     :param pairings: keep Call-ID and CSeq upstream over challenges and refreshes.
     :param clock: tells the time, and when to stop waiting.
-    :param multiple: all browsers of a user are kept, as `location` does it.
+    :param multiple: all browsers of a user are kept; the same as `location` has it.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Registrar:
         upstream: Upstream,
         pairings: Pairings,
         clock: IReactorTime,
-        multiple: bool = False,
+        multiple: bool,
     ) -> None:
         self._transactions = transactions
         self._location = location
