@@ -6,11 +6,11 @@ rtpengine keeps its replies by cookie for half a minute and holds a duplicate ba
 looks at the cookie alone, not at the sender, so cookies must differ between all processes that ask one rtpengine: two
 that clash are handed each other's replies.
 
-Each node has a UDP socket of its own, bound to the one local address that leads to the node and connected to it: the
-kernel drops what comes from elsewhere (the original died of one stray datagram on a socket open to the world), and a
-node whose process is gone shows by ICMP. The price: the kernel may report an unreachable node as an error on reading,
-upon which Twisted closes the socket. So a node is opened anew when it is pinged and has no socket, and now and then while
-it is dead (see ``nodes.py``), which also follows a change of its address in DNS.
+Each node has a UDP socket of its own, bound to the one local address that leads to the node: the original listened on
+all addresses, and died of one stray datagram. What does not come from the node's own address and port is ignored. The
+socket is not connected, though the kernel would then do that check: a connected one hears of ICMP errors, and Twisted's
+epoll reactor closes a socket with an error to tell, so that a restart of rtpengine would cost us the replies under way.
+That nobody listens shows as silence instead, as everything else that is wrong with a node.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class _Command:
 
 
 class _Socket(DatagramProtocol):
-    """The connected UDP socket of a node; one more is made for each `Node.open`, since closing takes a turn."""
+    """The UDP socket of a node; another one is made for each `Node.open`, since closing takes a turn of the reactor."""
 
     noisy = False
 
@@ -160,29 +160,24 @@ class _Socket(DatagramProtocol):
         self.listening: Any = None  # an IListeningPort
 
     def startProtocol(self) -> None:
-        """Bound: now connect it, and let it keep many replies."""
+        """It is bound: let it keep many replies."""
         transport: Any = self.transport  # IUDPTransport has no getHandle
-        transport.connect(*self.address)
         transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
 
     def stopProtocol(self) -> None:
-        """Closed: by us, or by Twisted after an error on reading."""
+        """It is closed: by us, or by Twisted after an error on reading."""
         self.node.lost(self)
 
     def send(self, data: bytes) -> None:
         """Send one datagram, or not: it is sent again later, and a way that is gone shows as silence."""
-        transport: Any = self.transport  # IUDPTransport wants an address, also of a connected socket
+        assert self.transport is not None
         try:
-            transport.write(data)
+            self.transport.write(data, self.address)
         except (OSError, MessageLengthError) as error:
             log.debug("not sent to rtpengine {node}: {error}", node=self.node, error=error)
 
-    def connectionRefused(self) -> None:
-        """ICMP: nobody listens there."""
-        self.node.refused()
-
     def datagramReceived(self, data: bytes, addr: tuple[str, int]) -> None:
-        """A reply; what came from elsewhere while the socket was not yet connected is ignored."""
+        """A reply; what comes from elsewhere is ignored."""
         if addr[:2] == self.address:
             self.node.received(data)
 
@@ -194,8 +189,7 @@ class Node:
     :param host: an IP address or a name, for logs and for who resolves it.
     :param port: of rtpengine's ``--listen-ng``.
     :param cookies: where cookies come from.
-    :ivar alive: False once `DEAD_AFTER` commands in a row had no reply, or ICMP said that nobody listens; True again
-        with the first reply.
+    :ivar alive: False once `DEAD_AFTER` commands in a row had no reply; True again with the first reply.
     :ivar silent: commands in a row without a reply.
     :ivar answered: replies since the start.
     :ivar on_alive: called when a dead node replies again.
@@ -260,10 +254,6 @@ class Node:
         """A socket is closed."""
         if self._socket is closed:
             self._socket = None
-
-    def refused(self) -> None:
-        """Nobody listens there. What is in work may still be answered by a node that comes back."""
-        self._die("it does not listen")
 
     # -- one command
 
@@ -342,7 +332,7 @@ class Node:
         self.answered += 1
         if not self.alive:
             self.alive = True
-            log.info("rtpengine {node} answers again", node=self)
+            log.info("rtpengine {node} answers", node=self)
             self.on_alive(self)
 
     def _die(self, why: str) -> None:

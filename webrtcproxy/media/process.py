@@ -1,0 +1,274 @@
+"""An rtpengine of our own: `[rtpengine] nodes = spawn` runs one as a watched child process.
+
+It listens on ports that were free when the proxy was built, in user space, for ng commands of this host only. When it
+dies it is started again, the later the more often it dies. It never outlives us: `setpriv --pdeathsig` (util-linux,
+on every Debian) has the kernel kill it with us, whatever we die of. (Python's way to that, `preexec_fn`, is not there
+in `spawnProcess`, and a pipe that closes with us is of no use: rtpengine does not read its standard input.)
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ProcessDone, ProcessExitedAlready
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+
+from webrtcproxy.errors import NgError
+from webrtcproxy.media.ng import MediaReactor, Node, Reply
+
+log = Logger()
+
+MEDIA_PORTS = 2000
+"""Ports for media; a call takes four, each further branch two."""
+LOWEST, HIGHEST = 10000, 32000
+"""Where ports are looked for: below those that the kernel gives to any program that asks (32768 on Linux)."""
+SHORTEST_BREAK, LONGEST_BREAK = 0.5, 30.0
+"""Seconds between a death and the next start: doubled each time."""
+STABLE = 60.0
+"""Seconds of life after which the break is the shortest one again."""
+SLOW_START = 10.0
+"""Seconds without an answer after which a line is logged."""
+GRACE = 3.0
+"""Seconds between TERM and KILL."""
+LONGEST_LINE = 8192
+"""Characters of a log line; what is longer is cut."""
+
+
+class ProcessReactor(MediaReactor, Protocol):
+    """What this needs of a reactor."""
+
+    def spawnProcess(
+        self, processProtocol: ProcessProtocol, executable: str, args: Sequence[str], env: Any = (), path: Any = None
+    ) -> Any:  # an IProcessTransport
+        """As `IReactorProcess`."""
+
+
+class RtpengineMissing(Exception):
+    """There is no rtpengine to run."""
+
+    def __init__(self, binary: str) -> None:
+        super().__init__(
+            f"[rtpengine] nodes = spawn: there is no program {binary!r}; install it (on Debian and Ubuntu: "
+            "apt-get install rtpengine-daemon), or name the address of a running rtpengine"
+        )
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a UDP socket can be bound there now.
+
+    :param host: an IP address of ours.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def free_ports(host: str, count: int, free: Callable[[str, int], bool] = is_free) -> range:
+    """`count` ports in a row that are free for UDP, the first of them even.
+
+    :raises OSError: none were found, or `host` is no address of ours.
+    """
+    for _ in range(100):
+        start = random.randrange(LOWEST, HIGHEST - count, 2)  # noqa: S311 - no secret
+        ports = range(start, start + count)
+        if all(free(host, port) for port in ports):
+            return ports
+    raise OSError(f"there are no {count} free UDP ports in a row at {host}")
+
+
+class _Child(ProcessProtocol):
+    """Hears one run of the program: its log lines, and its end."""
+
+    def __init__(self, ended: Callable[[Failure], None]) -> None:
+        self._ended = ended
+        self._rest = b""
+
+    def outReceived(self, data: bytes) -> None:
+        """It prints nothing of worth there, but it must be read."""
+        self.errReceived(data)
+
+    def errReceived(self, data: bytes) -> None:
+        """Part of its log."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            forward(line)
+        self._rest = rest[:LONGEST_LINE]
+
+    def processEnded(self, reason: Failure) -> None:
+        """It is gone, and all that it wrote is read."""
+        forward(self._rest)
+        self._ended(reason)
+
+
+def forward(line: bytes) -> None:
+    """Log a line of rtpengine's own: warnings and errors as such, the rest for who looks for detail."""
+    text = line.decode("utf-8", "replace").strip()[:LONGEST_LINE]
+    if not text:
+        return
+    kind = text.partition(":")[0].rpartition(" ")[2]
+    level = LogLevel.warn if kind in ("WARNING", "ERR", "CRIT", "ALERT", "EMERG") else LogLevel.debug
+    log.emit(level, "rtpengine: {line}", line=text)
+
+
+class Rtpengine(Service):
+    """A local rtpengine, for as long as the service runs.
+
+    :param reactor: clock, sockets, processes.
+    :param binary: the program, by name or path.
+    :param interface: the address for media, as rtpengine's ``--interface`` has it: ``ADDRESS``, a network device,
+        ``ADDRESS!ADVERTISED``.
+    :param extra: further arguments.
+    :param find: tells where a program is, or None.
+    :param ports: gives free ports.
+    :ivar address: host and port of its ng socket, for `Nodes`; the same over all restarts.
+    :raises RtpengineMissing: the program is not installed.
+    :raises OSError: there are no free ports.
+    """
+
+    def __init__(
+        self,
+        reactor: ProcessReactor,
+        *,
+        binary: str = "rtpengine",
+        interface: str = "127.0.0.1",
+        extra: Sequence[str] = (),
+        find: Callable[[str], str | None] = shutil.which,
+        ports: Callable[[str, int], range] = free_ports,
+    ) -> None:
+        program = find(binary)
+        if program is None:
+            raise RtpengineMissing(binary)
+        self._reactor = reactor
+        self.address = ("127.0.0.1", ports("127.0.0.1", 1)[0])
+        media = ports(_host_of(interface), MEDIA_PORTS)
+        self._arguments = [
+            *_bound_to_us(find("setpriv")), program, "--config-file=none", "--table=-1", f"--interface={interface}",
+            f"--listen-ng={self.address[0]}:{self.address[1]}", f"--port-min={media[0]}", f"--port-max={media[-1]}",
+            "--foreground", "--log-stderr", "--no-log-timestamps", "--log-level=5", *extra,
+        ]  # fmt: skip
+        self._node = Node(reactor, *self.address)  # only to see when it answers
+        self._node.alive = False
+        self._process: Any = None  # an IProcessTransport, while it runs
+        self._timer: IDelayedCall | None = None  # the next start, or the KILL
+        self._break = SHORTEST_BREAK
+        self._since = 0.0
+        self._ready: list[Deferred[None]] = []
+        self._ended: Deferred[None] | None = None
+        self.answers = False
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None while it does not run."""
+        return None if self._process is None else self._process.pid
+
+    def when_ready(self) -> Deferred[None]:
+        """Fires with None when it answers; fails with CancelledError where the service is stopped before."""
+        if self.answers:
+            return succeed(None)
+        self._ready.append(Deferred())
+        return self._ready[-1]
+
+    def startService(self) -> None:
+        """Run it."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._start()
+
+    def stopService(self) -> Deferred[None]:
+        """End it: TERM, and KILL after `GRACE` seconds.
+
+        :returns: fires with None when it is gone.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._set_timer(None)
+        self._node.give_up()
+        self._node.close()
+        waiting, self._ready = self._ready, []
+        for ready in waiting:
+            ready.cancel()
+        if self._process is None:
+            return succeed(None)
+        self._ended = Deferred()
+        self._signal("TERM")
+        self._set_timer(self._reactor.callLater(GRACE, self._signal, "KILL"))
+        return self._ended
+
+    def _signal(self, name: str) -> None:
+        with suppress(ProcessExitedAlready):  # its end is about to be told
+            self._process.signalProcess(name)
+
+    def _start(self) -> None:
+        self._timer = None
+        self._since = self._reactor.seconds()
+        child = _Child(self._gone)
+        self._process = self._reactor.spawnProcess(child, self._arguments[0], self._arguments, env=None)
+        self._node.open(self.address[0])
+        self._probe()
+
+    def _probe(self) -> None:
+        pong = self._node.ask("ping", {}, SLOW_START)
+        pong.addCallbacks(self._pong, self._no_pong)
+
+    def _pong(self, _: Reply) -> None:
+        self.answers = True
+        self._node.close()
+        waiting, self._ready = self._ready, []
+        for ready in waiting:
+            ready.callback(None)
+
+    def _no_pong(self, failure: Failure) -> None:
+        failure.trap(NgError)
+        if self._process is not None and self.running:
+            log.warn("rtpengine does not answer {seconds} s after its start", seconds=SLOW_START)
+            self._probe()
+
+    def _gone(self, reason: Failure) -> None:
+        self._process = None
+        self.answers = False
+        self._set_timer(None)
+        self._node.alive = False
+        self._node.give_up()
+        if self._ended is not None:
+            ended, self._ended = self._ended, None
+            ended.callback(None)
+            return
+        how = "ended" if reason.check(ProcessDone) else reason.getErrorMessage()
+        if self._reactor.seconds() - self._since >= STABLE:
+            self._break = SHORTEST_BREAK
+        log.error("rtpengine is gone ({how}); started again in {seconds} s", how=how, seconds=self._break)
+        self._set_timer(self._reactor.callLater(self._break, self._start))
+        self._break = min(self._break * 2, LONGEST_BREAK)
+
+    def _set_timer(self, timer: IDelayedCall | None) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = timer
+
+
+def _host_of(interface: str) -> str:
+    """The address in rtpengine's ``[NAME/]ADDRESS[!ADVERTISED]``; all addresses where it names a network device."""
+    host = interface.rpartition("/")[2].partition("!")[0].strip("[]")
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return "0.0.0.0"  # noqa: S104 - probed, not listened on
+
+
+def _bound_to_us(setpriv: str | None) -> list[str]:
+    if setpriv is None:
+        log.warn("there is no setpriv (Debian: util-linux): rtpengine would outlive us if we were killed")
+        return []
+    return [setpriv, "--pdeathsig", "KILL", "--"]
