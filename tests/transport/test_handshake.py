@@ -1,4 +1,4 @@
-"""Who may open a WebSocket: path, subprotocol, origin, and the HTTP around it (RFC 6455 section 4, RFC 7118 section 4)."""
+"""Who may open a WebSocket: path, subprotocol, origin, and the HTTP around it (RFC 6455 section 4, RFC 7118 4)."""
 
 from ipaddress import ip_network
 

@@ -189,7 +189,7 @@ class Violations(BrowsersCase):
         self.assertEqual(self.receiver.messages, [])
 
     def test_reserved(self) -> None:
-        """Reserved bits and opcodes, a long or cut control frame, a continuation of nothing: 1002 (section 5.2, 5.5)."""
+        """Reserved bits and opcodes, a long or cut control frame, a stray continuation: 1002 (sections 5.2, 5.5)."""
         for bad in (
             b"\xf1" + frame(b"x")[1:],
             frame(b"x", 3),
@@ -231,7 +231,7 @@ class Violations(BrowsersCase):
         self.assert_closing(wire, 1008)
 
     def test_rate(self) -> None:
-        """Too many messages: 1008, nothing is read any more, and after two seconds the connection is cut (row "Limits")."""
+        """Too many messages: 1008, nothing is read any more, two seconds later the connection is cut (row "Limits")."""
         wire = self.open()
         wire.deliver(frame(b"\r\n") * 20)
         self.assertEqual(frames(wire.take()), [])

@@ -134,6 +134,7 @@ class TcpConnection(Protocol):
         self._first = first
         self._reader = StreamReader()
         self._heard = False
+        self._leaving = False
         self._timer: IDelayedCall | None = None
         self._pressure: Pressure | None = None
 
@@ -158,22 +159,20 @@ class TcpConnection(Protocol):
 
     def leave(self) -> None:
         """Close, and abort a little later if the peer keeps the connection."""
+        if self._leaving:
+            return
+        self._leaving = True
         self._wait(LINGER, self._abort)
         self.transport.unregisterProducer()
         self.transport.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:
         """Some octets."""
-        try:
-            items = self._reader.feed(data)
-            while items and not self._flow.closed:
-                for item in items:
-                    self._item(item)
-                items = self._reader.feed(b"")
-        except BadMessage as error:
-            self._lost_framing(error)
-        except Exception:
-            log.failure("A message from {flow} was too much", flow=self._flow)
+        items = self._cut_out(data)
+        while items:
+            for item in items:
+                self._guarded(self._item, item)
+            items = self._cut_out(b"")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
@@ -183,6 +182,23 @@ class TcpConnection(Protocol):
             self._timer.cancel()
         self._owner.departed(self, self._flow)
         self._flow.lost()
+
+    def _cut_out(self, data: bytes) -> list[bytes]:
+        """The messages that are whole now; none where the framing is lost."""
+        if self._flow.closed:
+            return []
+        try:
+            return self._reader.feed(data)
+        except BadMessage as error:
+            self._guarded(self._lost_framing, error)
+            self._flow.close()
+            return []
+
+    def _guarded(self, call: Callable[[Any], None], argument: object) -> None:
+        try:
+            call(argument)
+        except Exception:
+            log.failure("A message from {flow} was too much", flow=self._flow)
 
     def _item(self, item: bytes) -> None:
         if self._flow.closed:
@@ -204,16 +220,11 @@ class TcpConnection(Protocol):
         receiver.message_received(message, self._flow)
 
     def _lost_framing(self, error: BadMessage) -> None:
-        """Nobody knows where the next message begins: say so and close (RFC 3261 section 18.3)."""
-        if self._flow.closed:
-            return
+        """Nobody knows where the next message begins: say so (RFC 3261 section 18.3)."""
         log.info("Closing {flow}: {why}", flow=self._flow, why=error.why)
         if error.request is not None:
             mark(error.request, self._flow.peer)
-        try:
-            self._owner.receiver.bad_message(error, self._flow)
-        finally:
-            self._flow.close()
+        self._owner.receiver.bad_message(error, self._flow)
 
     def _silent(self) -> None:
         if not self._heard and not self._flow.watched:
@@ -256,6 +267,7 @@ class TcpTransport(ServerFactory[Any]):
         self._local = local
         self._census = Census(CONNECTIONS, PER_ADDRESS) if census is None else census
         self._ours: dict[Address, TcpFlow] = {}
+        self._dialling: dict[TcpFlow, Deferred[Any]] = {}
         self._open: dict[TcpConnection, Deferred[None]] = {}
         self._stopped = False
 
@@ -279,10 +291,10 @@ class TcpTransport(ServerFactory[Any]):
         return flow
 
     def stop(self) -> Deferred[None]:
-        """Close all connections; fires when they are gone."""
+        """Close all connections, give up those that are being made; fires when they are gone."""
         self._stopped = True
-        for flow in list(self._ours.values()):
-            flow.close()
+        for connecting in list(self._dialling.values()):
+            connecting.cancel()
         for connection in list(self._open):
             connection.leave()
         return DeferredList(list(self._open.values())).addCallback(lambda _: None)
@@ -306,10 +318,21 @@ class TcpTransport(ServerFactory[Any]):
         self._ours[flow.peer] = flow
         endpoint = kind(self.reactor, host, port, CONNECT, bind)
         connecting = endpoint.connect(_Dialled(lambda: TcpConnection(self, flow, IDLE)))
-        connecting.addErrback(lambda failure: self.reactor.callLater(0, self._not_made, flow, failure))
+        self._dialling[flow] = connecting
+        connecting.addBoth(self._dialled, flow)
+
+    def _dialled(self, result: object, flow: TcpFlow) -> None:
+        """A connection is made or not; where it fails on the spot, nobody may be told from inside `send`."""
+        if not isinstance(result, Failure):
+            del self._dialling[flow]
+        elif self._stopped:
+            self._not_made(flow, result)
+        else:
+            self.reactor.callLater(0, self._not_made, flow, result)
 
     def _not_made(self, flow: TcpFlow, failure: Failure) -> None:
         log.info("{flow} was not made: {why}", flow=flow, why=failure.getErrorMessage())
+        del self._dialling[flow]
         self._forget(flow)
         flow.lost()
 
