@@ -45,12 +45,13 @@ class Fork:
         self._open: list[ClientTransaction] = []
         self._worse: list[Response] = []
         self._accepted = False
+        self._given_up = 0  # the status that the caller gets, if nobody accepts, since the call was taken back
         self._starting = True
         self._timer: IDelayedCall | None = None
 
     def start(self, bindings: Iterable[Binding]) -> None:
         """Ask every contact at once."""
-        self._timer = self._clock.callLater(TIMER_C, self.cancel)
+        self._timer = self._clock.callLater(TIMER_C, self._give_up, 408)
         for binding in bindings:
             client = self._transactions.request(
                 self._branch(binding), binding.flow, on_provisional=self._provisional, on_answer=self._relay
@@ -62,7 +63,14 @@ class Fork:
         self._finish()
 
     def cancel(self) -> None:
-        """The caller gave up, somebody answered, or it rang too long: the other branches are cancelled."""
+        """The caller gave up."""
+        self._give_up(487)
+
+    def _give_up(self, status: int) -> None:
+        self._given_up = status
+        self._cancel_open()
+
+    def _cancel_open(self) -> None:
         for client in list(self._open):
             client.cancel()
 
@@ -83,19 +91,18 @@ class Fork:
         if 200 <= response.status <= 299:
             self._accepted = True
             self._relay(response)
-            self.cancel()
+            self._cancel_open()
         else:
             self._worse.append(response)
             if response.status >= 600:
-                self.cancel()
+                self._cancel_open()
         self._finish()
 
     def _failed(self, failure: Failure, client: ClientTransaction) -> None:
         """No answer is a 408 of that branch; a contact that cannot be reached is not there: 480."""
         failure.trap(TimedOut, FlowLost)
         self._open.remove(client)
-        status = 408 if failure.check(TimedOut) else 480
-        self._worse.append(respond(self._server.request, status, to_tag=self._server.to_tag))
+        self._worse.append(self._own(408 if failure.check(TimedOut) else 480))
         self._finish()
 
     def _finish(self) -> None:
@@ -105,8 +112,11 @@ class Fork:
             self._timer.cancel()
         self._timer = None
         if not self._accepted and not self._server.answered:
-            self._relay(best(self._worse) or respond(self._server.request, 480, to_tag=self._server.to_tag))
+            self._relay(self._own(self._given_up) if self._given_up else best(self._worse) or self._own(480))
         self._done()
+
+    def _own(self, status: int) -> Response:
+        return respond(self._server.request, status, to_tag=self._server.to_tag)
 
     def _relay(self, response: Response) -> None:
         """Pass a response on with the Vias that the request came with (section 16.7 steps 3 and 9)."""
@@ -131,5 +141,5 @@ def _rank(response: Response) -> tuple[int, int, int]:
     return (
         0 if status >= 600 else status // 100,
         0 if status in _TELLING else 1,
-        1 if status in (408, 487, 503) else 0,
+        1 if status in (408, 480, 487, 503) else 0,
     )
