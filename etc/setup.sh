@@ -1,13 +1,14 @@
 #!/bin/sh
 # Installs what the project needs, each thing only where it is missing:
 #
-#   sh etc/setup.sh [apt COMMAND:PACKAGE...] | [python EXTRA...] | [page FOLDER...]
+#   sh etc/setup.sh [apt COMMAND:PACKAGE...] [-- python EXTRA...] [-- page] [-- npm FOLDER...]
 #
 #   apt      Debian packages, each where its command is missing
 #   python   the virtual environment .venv with the package in it, editable, and the named extras
-#   page     npm packages by lock file and the build of the page, in the named folders (webrtcproxy/phone where none is named)
+#   page     the phone page in webrtcproxy/phone/dist, built
+#   npm      npm packages by lock file in the named folders
 #
-# Steps may stand behind one another, apart by "--". Needs to be root, or to have sudo, for apt only.
+# Needs to be root, or to have sudo, for apt only.
 # PYTHON names the Python to take (3.11 or newer); else the first fitting one is found.
 set -eu
 cd "$(dirname "$0")/.."
@@ -88,26 +89,30 @@ python() {
     cp setup.cfg "$stamp"
 }
 
-built() {
-    [ -e dist/index.html ] &&
-        [ -z "$(find . -name node_modules -prune -o -name dist -prune -o -type f -newer dist/index.html -print)" ]
+npm_folder() {
+    command -v npm >/dev/null || install_packages nodejs npm
+    cmp -s package-lock.json node_modules/installed-lock.json && return
+    say "installing npm packages in $1"
+    npm ci --no-audit --no-fund --loglevel=error
+    cp package-lock.json node_modules/installed-lock.json
+}
+
+npm_packages() {
+    for folder in "$@"; do
+        (cd "$folder" && npm_folder "$folder")
+    done
 }
 
 page() {
-    for folder in "${@:-webrtcproxy/phone}"; do
-        (
-            cd "$folder"
-            ! built || exit 0
-            command -v npm >/dev/null || install_packages nodejs npm
-            if ! cmp -s package-lock.json node_modules/installed-lock.json; then
-                say "installing npm packages in $folder"
-                npm ci --no-audit --no-fund --loglevel=error
-                cp package-lock.json node_modules/installed-lock.json
-            fi
-            say "building $folder"
-            npm run --if-present --silent build
-        )
-    done
+    cd webrtcproxy/phone
+    newer=$([ ! -e dist/index.html ] ||
+        find . \( -name node_modules -o -name dist \) -prune -o -type f -newer dist/index.html -print)
+    if [ ! -e dist/index.html ] || [ -n "$newer" ]; then
+        npm_folder webrtcproxy/phone
+        say "building the phone page"
+        npm run --silent build
+    fi
+    cd ../..
 }
 
 while [ $# -gt 0 ]; do
@@ -121,6 +126,7 @@ while [ $# -gt 0 ]; do
     [ $# -eq 0 ] || shift
     case $step in
         apt | python | page) "$step" $arguments ;;
+        npm) npm_packages $arguments ;;
         *) say "no such step: $step"; exit 2 ;;
     esac
 done

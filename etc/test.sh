@@ -12,10 +12,10 @@ failed=0
 skipped=0
 trouble=
 
-# Folders with an npm lock file: the phone page, and the pages of the browser tests.
-pages=$(find webrtcproxy tests -name node_modules -prune -o -name package-lock.json -print | sed 's|/package-lock.json$||')
+# Folders with an npm lock file: the pages of the browser tests.
+pages=$(find tests -name node_modules -prune -o -name package-lock.json -print | sed 's|/package-lock.json$||')
 sh etc/setup.sh apt rtpengine:rtpengine-daemon kamailio:kamailio sipp:sip-tester chromium:chromium openssl:openssl \
-    -- python test -- page $pages || exit 1
+    -- python test -- page -- npm $pages || exit 1
 rm -rf $logs
 mkdir -p $logs
 
@@ -31,7 +31,7 @@ stage() {
     shift 2
     echo "== $name =="
     log=$logs/$name.log
-    { timeout -k 10 "$limit" "$@"; echo $? >$logs/$name.code; } 2>&1 </dev/null | tee "$log"
+    { timeout --foreground -k 30 "$limit" "$@"; echo $? >$logs/$name.code; } 2>&1 </dev/null | tee "$log"
     code=$(cat $logs/$name.code)
     good=0
     bad=0
