@@ -115,7 +115,7 @@ class Peer:
         """Answer a request of the proxy's."""
         extra = [*headers]
         if request.method == "INVITE" and 100 < status < 300:
-            extra.append(("Contact", f"<sip:callee@{self.flow.peer.host}:5060>"))
+            extra.append(("Contact", f"<sip:callee@{self.flow.peer.host}:{self.flow.peer.port}>"))
         if body:
             extra.append(("Content-Type", "application/sdp"))
         response = respond(request, status, reason, to_tag="" if status == 100 else tag, headers=extra, body=body)
@@ -131,7 +131,9 @@ class Caller(Peer):
     sdp = b""
     content_type = "application/sdp"
 
-    def invite(self, to: str, *headers: tuple[str, str], cseq: int = 1, like: Request | None = None) -> Request:
+    def invite(
+        self, to: str, *headers: tuple[str, str], cseq: int = 1, like: Request | None = None, to_tag: str = ""
+    ) -> Request:
         """Send an INVITE; `like` an earlier one for a try with credentials."""
         number = next(_numbers)
         fields = Headers(
@@ -139,7 +141,7 @@ class Caller(Peer):
                 ("Via", f"SIP/2.0/{self.flow.via_transport} {self.via};branch=z9hG4bK{number}"),
                 ("Max-Forwards", "69"),
                 ("From", f"<{self.uri}>;tag=caller{number}" if like is None else like.headers.get("From") or ""),
-                ("To", f"<{to}>"),
+                ("To", f"<{to}>" + (f";tag={to_tag}" if to_tag else "")),
                 ("Call-ID", f"call{number}" if like is None else like.call_id),
                 ("CSeq", f"{cseq} INVITE"),
                 ("Contact", f"<{self.contact}>"),

@@ -1,0 +1,139 @@
+"""CANCEL at every moment (RFC 3261 section 9), and what races it."""
+
+from __future__ import annotations
+
+from tests.call.case import CallCase
+from tests.call.world import PLAIN
+from tests.support.configs import PBX
+
+
+class Cancelled(CallCase):
+    """The browser gives up: 200 for the CANCEL, 487 for the INVITE, and the callee stops ringing."""
+
+    trunks = (PBX,)
+
+    def ring(self, *answers: int) -> None:
+        self.alice, self.trunk = self.world.browser(), self.world.trunk()
+        self.invite = self.alice.invite("sip:bob@pbx.example.com")
+        self.alice.heard(100)
+        self.leg = self.trunk.request("INVITE")
+        for status in answers:
+            self.trunk.answer(self.leg, status)
+            if status > 100:
+                self.alice.heard(status)
+
+    def give_up(self) -> None:
+        self.alice.cancel(self.invite, ("Reason", 'SIP;cause=487;text="changed my mind"'))
+        self.assertEqual(sorted(self.alice.pending()), ["200", "487"])
+        self.alice.next(), self.alice.next()
+        self.world.turn()
+
+    def end(self) -> None:
+        cancel = self.trunk.request("CANCEL")
+        self.assertEqual(cancel.headers.get("Reason"), 'SIP;cause=487;text="changed my mind"')
+        self.assertEqual(cancel.via.branch, self.leg.via.branch)
+        self.trunk.answer(cancel, 200)
+        self.trunk.answer(self.leg, 487)
+        self.trunk.heard("ACK")
+        self.assert_over(self.alice, self.trunk)
+
+    def test_while_ringing(self) -> None:
+        """The ordinary case; the Reason crosses (RFC 3326)."""
+        self.ring(100, 180)
+        self.give_up()
+        self.end()
+
+    def test_before_the_first_1xx(self) -> None:
+        """CANCEL never goes out before a 1xx (section 9.1): it waits for the trunk's 100."""
+        self.ring()
+        self.give_up()
+        self.trunk.silent()
+        self.trunk.answer(self.leg, 100)
+        self.end()
+
+    def test_before_the_second_leg_exists(self) -> None:
+        """While rtpengine is asked: no INVITE goes out at all, and the media is deleted behind the reply."""
+        self.world.nodes.hold()
+        self.alice = self.world.browser()
+        self.invite = self.alice.invite("sip:bob@pbx.example.com")
+        self.alice.heard(100)
+        self.give_up()
+        self.world.nodes.release()
+        self.world.trunk().silent()
+        self.assertEqual([operation for operation, _ in self.world.nodes.log], ["offer", "delete"])
+        self.assert_over(self.alice)
+
+    def test_races_the_200(self) -> None:
+        """The callee answers as the CANCEL travels: its 200 is ACKed, then BYE; the browser has its 487."""
+        self.ring(180)
+        self.give_up()
+        self.trunk.heard("CANCEL")
+        self.trunk.answer(self.leg, 200, PLAIN)
+        self.trunk.heard("ACK")
+        self.trunk.answer(self.trunk.request("BYE"), 200)
+        self.assert_over(self.alice, self.trunk)
+
+    def test_while_the_answer_is_made(self) -> None:
+        """The 200 is here and rtpengine works on it: 487 for the browser, BYE for the callee."""
+        self.ring(180)
+        self.world.nodes.hold()
+        self.trunk.answer(self.leg, 200, PLAIN)
+        self.trunk.heard("ACK")
+        self.give_up()
+        self.trunk.answer(self.trunk.request("BYE"), 200)
+        self.world.nodes.release()
+        self.assert_over(self.alice, self.trunk)
+
+    def test_while_early_media_is_made(self) -> None:
+        """The same while a 183 waits for rtpengine, with a 200 queued behind it."""
+        self.ring(100)
+        self.world.nodes.hold()
+        self.trunk.answer(self.leg, 183, PLAIN)
+        self.trunk.answer(self.leg, 200, PLAIN)
+        self.trunk.heard("ACK")
+        self.give_up()
+        self.trunk.answer(self.trunk.request("BYE"), 200)
+        self.world.nodes.release()
+        self.assert_over(self.alice, self.trunk)
+
+    def test_after_the_answer(self) -> None:
+        """A CANCEL behind the 200 is answered 200 and changes nothing."""
+        self.ring(180)
+        self.trunk.answer(self.leg, 200, PLAIN)
+        self.trunk.heard("ACK")
+        ok = self.alice.response(200)
+        self.alice.cancel(self.invite)
+        self.alice.heard(200)
+        self.world.turn()
+        self.trunk.silent()
+        self.alice.ack(self.invite, ok)
+        self.assertEqual(len(self.world.calls), 1)
+
+    def test_no_487_ever(self) -> None:
+        """A trunk that answers the CANCEL and then nothing: the transaction ends after 64*T1."""
+        self.ring(180)
+        self.give_up()
+        self.trunk.answer(self.trunk.request("CANCEL"), 200)
+        self.assertEqual(self.world.rest(), [])
+        self.assertEqual(len(self.world.transactions), 0)
+
+    def test_twice(self) -> None:
+        """A second CANCEL changes nothing."""
+        self.ring(180)
+        self.give_up()
+        self.alice.cancel(self.invite)
+        self.end_of_second()
+
+    def end_of_second(self) -> None:
+        self.world.turn()
+        self.assertEqual(self.trunk.pending(), ["CANCEL"])
+
+    def test_bye_instead(self) -> None:
+        """A caller may end an early dialog with BYE (section 15): 200, 487, and CANCEL for the callee."""
+        self.ring()
+        self.trunk.answer(self.leg, 180)
+        ringing = self.alice.response(180)
+        self.alice.say(self.alice.inside("BYE", self.invite, ringing))
+        self.assertEqual(sorted(self.alice.pending()), ["200", "487"])
+        self.world.turn()
+        self.trunk.heard("CANCEL")

@@ -1,0 +1,198 @@
+"""Digest challenges of trunks: answered by the proxy, or passed on to the browser (RFC 3261 section 22, RFC 7616)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.call.case import CallCase
+from tests.call.world import PLAIN, Browser, TrunkPeer
+from tests.support.configs import CARRIER, PBX
+
+from webrtcproxy.sip.digest import authorize
+from webrtcproxy.sip.headers import Challenge, Credentials
+from webrtcproxy.sip.message import Request
+
+ALICE_AT_CARRIER = "sip:bob@carrier.example.net:5080"
+
+
+def challenge(nonce: str = "n1", realm: str = "carrier", **more: str) -> str:
+    return str(Challenge("Digest", {"realm": realm, "nonce": nonce, "qop": "auth", **more}))
+
+
+class CredentialCase(CallCase):
+    trunks = (CARRIER, PBX)
+
+    def begin(self, *, proven: bool = True) -> tuple[Browser, TrunkPeer, Request]:
+        self.alice, self.trunk = self.world.browser(), self.world.trunk("192.0.2.7", 5090)
+        self.alice.bind(proven=proven)
+        self.invite = self.alice.invite(ALICE_AT_CARRIER)
+        self.alice.heard(100)
+        return self.alice, self.trunk, self.trunk.request("INVITE")
+
+    def challenged(self, leg: Request, status: int = 407, *values: str) -> Request:
+        name = "Proxy-Authenticate" if status == 407 else "WWW-Authenticate"
+        self.trunk.answer(leg, status, headers=[(name, value) for value in values or (challenge(),)])
+        self.trunk.heard("ACK")
+        return self.trunk.request("INVITE")
+
+    def refused(self, leg: Request, status: int = 407, *values: str) -> None:
+        name = "Proxy-Authenticate" if status == 407 else "WWW-Authenticate"
+        self.trunk.answer(leg, status, headers=[(name, value) for value in values or (challenge(),)])
+        self.trunk.heard("ACK")
+        self.trunk.silent()
+
+
+class Answered(CredentialCase):
+    """The trunk has username and password: the browser sees nothing of it."""
+
+    def check(self, request: Request, name: str, nonce: str, algorithm: str = "MD5", count: int = 1) -> None:
+        given = Credentials.parse(request.headers.get(name) or "").params
+        asked = {"realm": given["realm"], "nonce": nonce, "qop": "auth"}
+        if "algorithm" in given:
+            asked["algorithm"] = given["algorithm"]
+        right = authorize(
+            Challenge("Digest", asked), request.method, request.uri, "us", "secret", count=count, cnonce=given["cnonce"]
+        )
+        self.assertEqual(given["response"], right.params["response"])
+        self.assertEqual((given["username"], given.get("algorithm", "MD5")), ("us", algorithm))
+
+    def test_407(self) -> None:
+        """Same Call-ID and From tag, CSeq + 1, no To tag, another branch; the digest is for the Request-URI."""
+        alice, trunk, leg = self.begin()
+        again = self.challenged(leg)
+        self.check(again, "Proxy-Authorization", "n1")
+        self.assertEqual((again.call_id, again.from_.tag, again.to.tag), (leg.call_id, leg.from_.tag, None))
+        self.assertEqual(again.cseq.number, leg.cseq.number + 1)
+        self.assertNotEqual(again.via.branch, leg.via.branch)
+        self.assertEqual(len(again.headers.lines("Via")), 1)
+        trunk.answer(again, 200, PLAIN)
+        ack = trunk.request("ACK")
+        self.assertEqual(ack.headers.get("Proxy-Authorization"), again.headers.get("Proxy-Authorization"))
+        self.assertEqual(alice.pending(), ["200"])
+
+    def test_401(self) -> None:
+        """401 is answered in Authorization."""
+        *_, leg = self.begin()
+        self.check(self.challenged(leg, 401), "Authorization", "n1")
+
+    def test_both(self) -> None:
+        """A proxy's 407, then the far side's 401: both credentials are carried."""
+        *_, leg = self.begin()
+        again = self.challenged(leg)
+        third = self.challenged(again, 401, challenge("n2"))
+        self.check(third, "Authorization", "n2")
+        self.check(third, "Proxy-Authorization", "n1", count=2)
+        self.assertEqual(third.cseq.number, 3)
+
+    def test_algorithms(self) -> None:
+        """Several challenges in one response: the first that is understood is answered (RFC 8760)."""
+        *_, leg = self.begin()
+        again = self.challenged(
+            leg, 407, challenge(algorithm="WHIRLPOOL"), challenge(algorithm="SHA-256"), challenge(algorithm="MD5")
+        )
+        self.check(again, "Proxy-Authorization", "n1", "SHA-256")
+        self.assertEqual(len(again.headers.lines("Proxy-Authorization")), 1)
+
+    def test_stale(self) -> None:
+        """A stale nonce is no refusal: the new one is answered; more than once, if need be."""
+        *_, leg = self.begin()
+        for nonce in ("n2", "n3", "n4"):
+            leg = self.challenged(leg, 407, challenge(nonce, stale="true"))
+            self.check(leg, "Proxy-Authorization", nonce)
+
+    def test_wrong_password(self) -> None:
+        """Two tries, not a thousand; the browser, who can't help it, hears 502 and not the challenge."""
+        alice, _, leg = self.begin()
+        again = self.challenged(leg, 407, challenge("n1"))
+        third = self.challenged(again, 407, challenge("n2"))
+        self.refused(third, 407, challenge("n3"))
+        heard = alice.response(502)
+        self.assertNotIn("Proxy-Authenticate", heard.headers)
+        self.assertEqual(len(self.flushLoggedErrors()), 0)
+
+    def test_same_nonce_again(self) -> None:
+        """The same nonce without `stale` means a wrong password at once."""
+        alice, _, leg = self.begin()
+        again = self.challenged(leg)
+        self.refused(again)
+        alice.heard(502)
+
+    def test_bye_is_challenged(self) -> None:
+        """Requests within the dialog carry credentials, nonce count up; their challenges are answered, too."""
+        alice, trunk, leg = self.begin()
+        again = self.challenged(leg)
+        trunk.answer(again, 200, PLAIN)
+        trunk.heard("ACK")
+        ok = alice.response(200)
+        alice.ack(self.invite, ok)
+        alice.say(alice.inside("BYE", self.invite, ok))
+        bye = trunk.request("BYE")
+        self.check(bye, "Proxy-Authorization", "n1", count=2)
+        trunk.answer(bye, 407, headers=[("Proxy-Authenticate", challenge("n9", stale="true"))])
+        second = trunk.request("BYE")
+        self.check(second, "Proxy-Authorization", "n9")
+        self.assertEqual(second.cseq.number, bye.cseq.number + 1)
+        trunk.answer(second, 200)
+
+
+class PassedOn(CredentialCase):
+    """The proxy has no credentials for this, or the browser may not use them: the challenge is the browser's."""
+
+    def passed(self, leg: Request, status: int = 407, *values: str) -> None:
+        self.refused(leg, status, *values)
+        name = "Proxy-Authenticate" if status == 407 else "WWW-Authenticate"
+        heard = self.alice.response(status)
+        self.assertEqual(heard.headers.lines(name), list(values or (challenge(),)))
+        self.alice.ack(self.invite, heard)
+
+    def test_not_registered(self) -> None:
+        """`trunk-credentials = registered`: nobody else uses them (ORIGINAL.md: the toll fraud hole)."""
+        *_, leg = self.begin(proven=False)
+        self.passed(leg)
+
+    def test_anyone(self) -> None:
+        """`trunk-credentials = anyone` is the original's behaviour."""
+        self.world = self.make_world(anyone=True)
+        *_, leg = self.begin(proven=False)
+        self.challenged(leg)
+
+    def test_other_realm(self) -> None:
+        """With `realm`, challenges of other realms cross."""
+        *_, leg = self.begin()
+        self.passed(leg, 407, challenge(realm="elsewhere"))
+
+    def test_own_realm_then_other(self) -> None:
+        """The trunk's own realm is answered; the next hop's crosses, and the browser's CSeq goes on behind ours."""
+        *_, leg = self.begin()
+        again = self.challenged(leg)
+        self.passed(again, 401, challenge("n5", "far"))
+        self.alice.invite(ALICE_AT_CARRIER, ("Authorization", "Digest mine"), cseq=2, like=self.invite)
+        third = self.trunk.request("INVITE")
+        self.assertEqual((third.call_id, third.cseq.number), (leg.call_id, 3))
+
+    def test_retry_goes_on(self) -> None:
+        """The browser's answer is accepted upstream: Call-ID and From tag stay, CSeq counts on, its header crosses."""
+        self.trunks  # noqa: B018
+        self.world = self.make_world((), anyone=False)
+        alice, trunk = self.world.browser(), self.world.trunk()
+        self.alice, self.trunk = alice, trunk
+        self.invite = alice.invite("sip:bob@pbx.example.com")
+        alice.heard(100)
+        leg = trunk.request("INVITE")
+        self.passed(leg, 401, challenge(realm="pbx"))
+        alice.invite("sip:bob@pbx.example.com", ("Authorization", "Digest mine"), cseq=2, like=self.invite)
+        again = trunk.request("INVITE")
+        self.assertEqual((again.call_id, again.from_.tag), (leg.call_id, leg.from_.tag))
+        self.assertEqual((again.cseq.number, again.uri), (2, leg.uri))
+        self.assertEqual(again.headers.get("Authorization"), "Digest mine")
+
+    def test_no_other_host_gets_them(self) -> None:
+        """Credentials belong to their trunk: another one's challenge, with the same realm, is not answered."""
+        self.world = self.make_world(more=(replace(PBX, name="evil", host="evil.example", proxy=None),))
+        self.world.names.known["evil.example"] = "203.0.113.66"
+        alice = self.alice = self.world.browser()
+        alice.bind()
+        self.invite = alice.invite("sip:bob@evil.example")
+        alice.heard(100)
+        self.trunk = self.world.trunk("203.0.113.66")
+        self.passed(self.trunk.request("INVITE"))

@@ -1,0 +1,123 @@
+"""Browsers whose sockets are lost in a call: the call ends in time, or goes on where they come back."""
+
+from __future__ import annotations
+
+from tests.call.case import CallCase
+from tests.call.world import OFFER
+from tests.support.configs import PBX
+
+from webrtcproxy.config import Calls
+
+GRACE = Calls().grace
+
+
+class Lost(CallCase):
+    """The page is closed, or the network is gone."""
+
+    trunks = (PBX,)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice, self.trunk = self.world.browser(), self.world.trunk()
+        self.alice.bind()
+
+    def test_caller_in_the_call(self) -> None:
+        """The far side gets its BYE when the grace time is over, and the media is freed (the original: never)."""
+        self.up(self.alice, self.trunk)
+        self.alice.flow.lose()
+        self.world.turn(GRACE - 0.1)
+        self.trunk.silent()
+        self.world.turn(0.1)
+        bye = self.trunk.request("BYE")
+        self.assertIn("Reason", bye.headers)
+        self.trunk.answer(bye, 200)
+        self.assert_over(self.trunk)
+
+    def test_grace_is_below_ten_seconds(self) -> None:
+        """The default leaves the far side waiting for less than 10 s."""
+        self.assertLess(GRACE, 10)
+
+    def test_callee_in_the_call(self) -> None:
+        """The same for a browser that was called."""
+        invite = self.trunk.call(self.alice)
+        self.trunk.heard(100)
+        self.alice.answer(self.alice.request("INVITE"), 200, OFFER)
+        self.trunk.ack(invite, self.trunk.response(200))
+        self.alice.flow.lose()
+        self.world.turn(GRACE)
+        self.trunk.answer(self.trunk.request("BYE"), 200)
+        self.assert_over(self.trunk)
+
+    def test_caller_while_ringing(self) -> None:
+        """Nobody is left to talk to: the callee stops ringing."""
+        self.alice.invite("sip:bob@pbx.example.com")
+        leg = self.trunk.request("INVITE")
+        self.trunk.answer(leg, 180)
+        self.alice.flow.lose()
+        self.world.turn(GRACE)
+        self.world.turn()
+        self.trunk.answer(self.trunk.request("CANCEL"), 200)
+        self.trunk.answer(leg, 487)
+        self.trunk.heard("ACK")
+        self.assert_over(self.trunk)
+
+    def test_trunk_hangs_up_meanwhile(self) -> None:
+        """A BYE in the grace time ends the call at once."""
+        self.up(self.alice, self.trunk)
+        self.alice.flow.lose()
+        self.trunk.say(self.callee_request("BYE"))
+        self.trunk.heard("200")
+        self.assert_over(self.trunk)
+
+
+class Back(CallCase):
+    """The same browser on a new socket: a dialog belongs to the instance."""
+
+    trunks = (PBX,)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice, self.trunk = self.world.browser(), self.world.trunk()
+        self.alice.bind()
+        self.invite, self.ok = self.up(self.alice, self.trunk)
+        self.new = self.world.browser()
+        self.new.contact = self.alice.contact
+
+    def test_by_registering(self) -> None:
+        """REGISTER with the same Contact: the call goes on, and BYE reaches the new socket."""
+        self.alice.flow.lose()
+        self.world.turn(1)
+        self.new.bind()
+        self.world.turn(GRACE)
+        self.trunk.silent()
+        self.trunk.say(self.callee_request("BYE"))
+        self.trunk.heard(200)
+        self.new.answer(self.new.request("BYE"), 200)
+        self.assert_over(self.trunk)
+
+    def test_before_the_old_socket_is_known_to_be_lost(self) -> None:
+        """The new socket may be there first; the end of the old one then means nothing."""
+        self.new.bind()
+        self.alice.flow.lose()
+        self.world.turn(GRACE)
+        self.trunk.silent()
+
+    def test_by_a_request_in_the_dialog(self) -> None:
+        """Who knows the dialog's tags is its browser, registered or not."""
+        self.alice.flow.lose()
+        self.world.turn(1)
+        self.new.say(self.new.inside("INFO", self.invite, self.ok, body=b"Signal=1"))
+        self.trunk.answer(self.trunk.request("INFO"), 200)
+        self.new.heard(200)
+        self.world.turn(GRACE)
+        self.trunk.silent()
+
+    def test_somebody_else(self) -> None:
+        """Another user who calls himself by the same Contact gets nothing of the call."""
+        thief = self.world.browser("mallory")
+        thief.contact = self.alice.contact
+        thief.bind()
+        self.trunk.say(self.callee_request("BYE"))
+        self.trunk.heard(200)
+        thief.silent()
+        self.alice.heard("BYE")

@@ -1,0 +1,180 @@
+"""Router: what becomes of everything that is no call, within and outside of dialogs."""
+
+from __future__ import annotations
+
+from tests.call.case import CallCase
+from tests.support.configs import PBX
+from tests.support.messages import request
+
+from webrtcproxy.sip.message import Request
+
+
+class Outside(CallCase):
+    """Requests without a dialog."""
+
+    trunks = (PBX,)
+
+    def ask(self, method: str, **more: object) -> Request:
+        self.alice = self.world.browser()
+        sent = request(method, "sip:bob@pbx.example.com", **more)  # type: ignore[arg-type]
+        self.alice.say(sent)
+        return sent
+
+    def test_options(self) -> None:
+        """OPTIONS is answered with what the proxy can do, browser or trunk (CORNERS.md 1)."""
+        self.ask("OPTIONS")
+        heard = self.alice.response(200)
+        self.assertIn("INVITE", heard.headers.get("Allow") or "")
+        self.assertEqual(heard.headers.get("Accept"), "application/sdp")
+        trunk = self.world.trunk()
+        trunk.say(request("OPTIONS", "sip:192.0.2.1"))
+        trunk.heard(200)
+
+    def test_unknown_method(self) -> None:
+        """501 with Allow for what is no method, 405 with Allow for one that is not carried here."""
+        self.ask("FROBNICATE")
+        self.assertIn("Allow", self.alice.response(501).headers)
+        self.ask("PUBLISH")
+        self.assertIn("Allow", self.alice.response(405).headers)
+
+    def test_require(self) -> None:
+        """Unknown extensions, of Require and Proxy-Require, are listed in Unsupported (420)."""
+        self.ask("INVITE", headers=[("Require", "nothingSupportsThis, 100rel"), ("Proxy-Require", "noProxy")])
+        self.alice.heard(100)
+        unsupported = self.alice.response(420).headers.get("Unsupported") or ""
+        self.assertEqual(unsupported, "nothingSupportsThis, 100rel, noProxy")
+
+    def test_max_forwards(self) -> None:
+        """Nothing left: 483 instead of a second leg."""
+        self.ask("INVITE", max_forwards=0)
+        self.alice.heard(100)
+        self.alice.heard(483)
+
+    def test_register_from_a_trunk(self) -> None:
+        """Only browsers register through the proxy."""
+        trunk = self.world.trunk()
+        trunk.say(request("REGISTER", "sip:192.0.2.1"))
+        self.assertNotIn("REGISTER", trunk.response(405).headers.get("Allow") or "")
+
+    def test_stranger(self) -> None:
+        """Whatever an unknown address sends over UDP, it gets nothing, and nothing is kept of it."""
+        stranger = self.world.trunk("203.0.113.66")
+        for method in ("OPTIONS", "INVITE", "REGISTER", "MESSAGE", "BYE", "CANCEL", "ACK", "FROBNICATE"):
+            stranger.say(request(method, "sip:alice@192.0.2.1"))
+        stranger.silent()
+        self.assertEqual(len(self.world.transactions), 0)
+
+    def test_loop(self) -> None:
+        """A request of ours that comes back unchanged: 482; for another Request-URI it is a spiral, and welcome."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        bob = self.world.browser("bob")
+        bob.bind()
+        alice.invite("sip:bob@pbx.example.com")
+        leg = trunk.request("INVITE")
+        back = Request("INVITE", leg.uri, leg.headers.copy(), leg.body)
+        back.headers.prepend("Via", "SIP/2.0/UDP 192.0.2.50;branch=z9hG4bKback")
+        trunk.say(back)
+        trunk.heard(100)
+        trunk.heard(482)
+        trunk.call(bob, ("Via", str(leg.via)))
+        trunk.heard(100)
+        bob.heard("INVITE")
+
+
+class Inside(CallCase):
+    """Requests within a dialog."""
+
+    trunks = (PBX,)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice, self.trunk = self.world.browser(), self.world.trunk()
+        self.invite, self.ok = self.up(self.alice, self.trunk)
+
+    def test_info(self) -> None:
+        """INFO crosses, body and type, with the far side's true answer (the original throws it away with a 200)."""
+        self.alice.say(self.alice.inside("INFO", self.invite, self.ok, body=b"Signal=5\r\n"))
+        info = self.trunk.request("INFO")
+        self.assertEqual((info.body, info.content_type), (b"Signal=5\r\n", "application/dtmf-relay"))
+        self.assertEqual(info.cseq.number, self.leg.cseq.number + 1)
+        self.trunk.answer(info, 415, reason="No Such Digit", headers=[("Accept", "application/dtmf")])
+        heard = self.alice.response(415)
+        self.assertEqual((heard.reason, heard.headers.get("Accept")), ("No Such Digit", "application/dtmf"))
+
+    def test_message_from_the_trunk(self) -> None:
+        """And the other way."""
+        self.trunk.say(self.callee_request("MESSAGE", headers=[("Content-Type", "text/plain")], body=b"hi"))
+        message = self.alice.request("MESSAGE")
+        self.assertEqual((message.body, message.uri), (b"hi", self.alice.contact))
+        self.alice.answer(message, 202)
+        self.trunk.heard(202)
+
+    def test_gone(self) -> None:
+        """481 from the far side ends the dialog there, and the call with it (RFC 5057)."""
+        self.alice.say(self.alice.inside("INFO", self.invite, self.ok))
+        self.trunk.answer(self.trunk.request("INFO"), 481)
+        self.alice.heard(481)
+        self.alice.answer(self.alice.request("BYE"), 200)
+        self.assert_over(self.alice, self.trunk)
+
+    def test_silent_far_side(self) -> None:
+        """No answer at all: the call ends; no 408 is made up for a non-INVITE request (RFC 4320)."""
+        self.alice.say(self.alice.inside("INFO", self.invite, self.ok))
+        for _ in range(64):
+            self.world.turn(0.5)
+        self.assertNotIn("408", self.alice.pending())
+        self.assertIn("BYE", self.alice.pending())
+
+    def test_reinvite_leaves_the_session(self) -> None:
+        """A change that is not carried is refused with 488, and the call goes on (section 14.2)."""
+        self.trunk.say(self.callee_request("INVITE"))
+        self.trunk.heard(100)
+        self.trunk.heard(488)
+        self.alice.silent()
+        self.assertEqual(len(self.world.calls), 1)
+
+    def test_options(self) -> None:
+        """OPTIONS within a dialog shows that it lives."""
+        self.trunk.say(self.callee_request("OPTIONS"))
+        self.trunk.heard(200)
+
+    def test_unknown_dialog(self) -> None:
+        """481 for a tag of one's own making."""
+        for method in ("BYE", "INFO", "OPTIONS", "INVITE"):
+            self.alice.say(request(method, "sip:x@192.0.2.1", to="<sip:x@y>;tag=made-up"))
+        self.assertEqual(self.alice.pending(), ["481", "481", "481", "100", "481"])
+
+    def test_tags_of_another_transport(self) -> None:
+        """Tags of a browser's dialog are no ticket over UDP."""
+        stranger = self.world.trunk("203.0.113.66")
+        stranger.say(self.alice.inside("BYE", self.invite, self.ok))
+        stranger.heard(481)
+        self.assertEqual(len(self.world.calls), 1)
+
+    def test_cseq(self) -> None:
+        """A CSeq below the last one: 500 (section 12.2.2)."""
+        self.alice.say(self.alice.inside("INFO", self.invite, self.ok, cseq=9))
+        self.trunk.answer(self.trunk.request("INFO"), 200)
+        self.alice.heard(200)
+        self.alice.say(self.alice.inside("INFO", self.invite, self.ok, cseq=8))
+        self.alice.heard(500)
+
+    def test_stop(self) -> None:
+        """The proxy stops: both sides get BYE."""
+        done = self.world.calls.stop()
+        self.trunk.answer(self.trunk.request("BYE"), 200)
+        self.alice.answer(self.alice.request("BYE"), 200)
+        self.assertIsNone(self.successResultOf(done))
+
+    def test_stop_while_ringing(self) -> None:
+        """A call that is not up hears 503, and the other side stops ringing."""
+        bert = self.world.browser("bert")
+        bert.invite("sip:bob@pbx.example.com")
+        bert.heard(100)
+        leg = self.trunk.request("INVITE")
+        self.trunk.answer(leg, 180)
+        bert.heard(180)
+        self.world.calls.stop()
+        bert.heard(503)
+        self.world.turn()
+        self.assertIn("CANCEL", self.trunk.pending())
