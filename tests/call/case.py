@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from tests.call.world import PLAIN, Browser, Peer, TrunkPeer, World
-from tests.support.configs import config
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.call.world import PLAIN, Browser, Peer, TrunkPeer, World
+from tests.support.configs import config
 from webrtcproxy.config import Trunk
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request, Response

@@ -7,7 +7,6 @@ from dataclasses import replace
 from tests.call.case import CallCase
 from tests.call.world import PLAIN, Browser, TrunkPeer
 from tests.support.configs import CARRIER, PBX
-
 from webrtcproxy.sip.digest import authorize
 from webrtcproxy.sip.headers import Challenge, Credentials
 from webrtcproxy.sip.message import Request

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.call.case import CallCase
 from tests.call.world import OFFER, PLAIN
 from tests.support.configs import CARRIER, PBX
-
 from webrtcproxy.media.profile import BROWSER, TRUNK
 from webrtcproxy.sip.headers import NameAddr
 

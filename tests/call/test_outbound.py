@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.call.case import CallCase
 from tests.call.world import OFFER, PLAIN
 from tests.support.configs import PBX
-
 from webrtcproxy.config import Calls
 from webrtcproxy.errors import NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.profile import BROWSER, TRUNK

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.support.configs import CARRIER, PBX, config
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.configs import CARRIER, PBX, config
 from webrtcproxy.call.policy import Policy, Route, hops_left, relay_headers
 from webrtcproxy.config import Destinations
 from webrtcproxy.errors import Refusal

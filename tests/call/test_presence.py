@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.call.case import CallCase
 from tests.call.world import OFFER
 from tests.support.configs import PBX
-
 from webrtcproxy.config import Calls
 
 GRACE = Calls().grace

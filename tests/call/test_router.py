@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.call.case import CallCase
 from tests.support.configs import PBX
 from tests.support.messages import request
-
 from webrtcproxy.sip.message import Request
 
 

@@ -13,16 +13,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-from tests.support.configs import config as make_config
-from tests.support.fakes import FakeFlow
-from tests.support.ngnode import BROWSER_SDP, TRUNK_SDP, FakeNodes
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
+from tests.support.configs import config as make_config
+from tests.support.fakes import FakeFlow
+from tests.support.ngnode import BROWSER_SDP, TRUNK_SDP, FakeNodes
+from webrtcproxy.call.binding import Binding, key_of, token_for
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.binding import Binding, key_of, token_for
 from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
 from webrtcproxy.call.policy import Policy
