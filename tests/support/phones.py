@@ -7,11 +7,14 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from OpenSSL.SSL import Connection
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.ssl import CertificateOptions
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from webrtcproxy.sip.message import Request, Response, read
 from webrtcproxy.transport.flow import Address
@@ -69,16 +72,22 @@ class Mailbox:
 
 
 class Browser:
-    """One WebSocket with subprotocol ``sip``, as a page has it. Made by `connect`.
-
-    :ivar closed: fires with a `Closed` when the connection is gone.
-    :ivar frames: raw payloads and whether they were binary, where `raw` was asked for.
-    """
+    """One WebSocket with subprotocol ``sip``, as a page has it. Made by `connect`."""
 
     def __init__(self, protocol: _Client) -> None:
         self._protocol = protocol
-        self.closed: Deferred[Closed] = Deferred()
         self._mail = Mailbox()
+        self._end: Closed | None = None
+        self._waiting: list[Deferred[Closed]] = []
+
+    @property
+    def closed(self) -> Deferred[Closed]:
+        """Fires with a `Closed` when the connection is gone."""
+        waiting: Deferred[Closed] = Deferred()
+        if self._end is not None:
+            return succeed(self._end)
+        self._waiting.append(waiting)
+        return waiting
 
     @classmethod
     def connect(
@@ -130,12 +139,14 @@ class Browser:
 
     def close(self, code: int = 1000) -> Deferred[Closed]:
         """Close as a page does; fires when the connection is gone."""
-        self._protocol.sendClose(code)
+        if self._end is None:
+            self._protocol.sendClose(code)
         return self.closed
 
     def abort(self) -> Deferred[Closed]:
         """Be gone without a word; fires when the connection is gone."""
-        self._protocol.transport.abortConnection()
+        if self._end is None:
+            self._protocol.transport.abortConnection()
         return self.closed
 
     def pause(self) -> None:
@@ -153,9 +164,12 @@ class Browser:
     def ended(self, how: Closed) -> None:
         """The connection is gone. For the protocol."""
         self._mail.end(ConnectionError(f"closed: {how}"))
-        self.closed.callback(how)
+        self._end = how
+        for waiting in self._waiting:
+            waiting.callback(how)
 
 
+@implementer(IOpenSSLClientConnectionCreator)
 class _Trusting:
     """Makes TLS connections that check no certificate."""
 
@@ -164,8 +178,6 @@ class _Trusting:
 
     def clientConnectionForTLS(self, protocol):
         """A handshake begins."""
-        from OpenSSL.SSL import Connection
-
         return Connection(self._options.getContext(), None)
 
 

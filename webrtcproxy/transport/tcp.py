@@ -180,8 +180,8 @@ class TcpConnection(Protocol):
             self._pressure.stopProducing()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        self._owner.departed(self, self._flow)
         self._flow.lost()
+        self._owner.departed(self, self._flow)
 
     def _cut_out(self, data: bytes) -> list[bytes]:
         """The messages that are whole now; none where the framing is lost."""

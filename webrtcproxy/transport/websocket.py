@@ -262,10 +262,10 @@ class SipWebSocket(WebSocketServerProtocol):
         if self.pressure is not None:
             self.pressure.stopProducing()
         super().connectionLost(reason)
-        self.owner.closed(self)
         flow, self.flow = self.flow, None
         if flow is not None:
             flow.end()
+        self.owner.closed(self)
 
 
 class SipWebSocketFactory(WebSocketServerFactory):

@@ -1,0 +1,199 @@
+"""The certificate follows its files (ANCHORS section 4.3)."""
+
+import contextlib
+from pathlib import Path
+
+from OpenSSL import SSL
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from webrtcproxy.demo.certificate import write_certificate
+from webrtcproxy.transport.certificate import (
+    RETRY,
+    BadCertificate,
+    FollowingCertificate,
+    KeyFiles,
+    server_endpoint,
+)
+
+
+def handshake(server: SSL.Connection, version: int | None = None):
+    """Shake hands in memory.
+
+    :param version: the newest that the client speaks.
+    :returns: the certificates that the client saw, the server's first.
+    """
+    context = SSL.Context(SSL.TLS_METHOD)
+    if version is not None:
+        context.set_max_proto_version(version)
+    client = SSL.Connection(context, None)
+    client.set_connect_state()
+    server.set_accept_state()
+    for _ in range(10):
+        for one, other in ((client, server), (server, client)):
+            with contextlib.suppress(SSL.WantReadError):
+                one.do_handshake()
+            with contextlib.suppress(SSL.WantReadError):
+                other.bio_write(one.bio_read(65536))
+    return [certificate.to_cryptography() for certificate in client.get_peer_cert_chain()]
+
+
+class CertificateCase(SynchronousTestCase):
+    """Two pairs of files, ``one`` and ``two``."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.one = write_certificate(self.folder / "one", ["one.example"])
+        self.two = write_certificate(self.folder / "two", ["two.example"])
+        self.key, self.certificate = write_certificate(self.folder / "live", ["live.example"])
+        self.clock = Clock()
+
+    def copy(self, source: Path, target: Path) -> None:
+        """Renew a file."""
+        fresh = target.with_suffix(".new")
+        fresh.write_bytes(source.read_bytes())
+        fresh.replace(target)
+
+    def name(self, follower: FollowingCertificate) -> str:
+        """Whose certificate a client sees now."""
+        seen = handshake(follower.serverConnectionForTLS(None))[0]
+        return seen.subject.rfc4514_string().removeprefix("CN=")
+
+    def follow(self, **files) -> FollowingCertificate:
+        """Follow the live pair."""
+        return FollowingCertificate(self.clock, KeyFiles(self.key, self.certificate, **files))
+
+
+class Following(CertificateCase):
+    """Renewal."""
+
+    def test_renewed(self) -> None:
+        """A renewed pair is used by the next handshake."""
+        follower = self.follow()
+        self.assertEqual(self.name(follower), "live.example")
+        self.copy(self.one[0], self.key)
+        self.copy(self.one[1], self.certificate)
+        self.assertEqual(self.name(follower), "one.example")
+        self.copy(self.two[0], self.key)
+        self.copy(self.two[1], self.certificate)
+        self.assertEqual(self.name(follower), "two.example")
+
+    def test_half_renewed(self) -> None:
+        """Half a pair keeps the old one, until the other half is there."""
+        follower = self.follow()
+        self.copy(self.one[1], self.certificate)
+        self.assertEqual(self.name(follower), "live.example")
+        self.assertEqual(self.name(follower), "live.example")
+        self.copy(self.one[0], self.key)
+        self.assertEqual(self.name(follower), "one.example")
+
+    def test_broken(self) -> None:
+        """Files that are gone or broken keep the old pair."""
+        follower = self.follow()
+        self.certificate.write_bytes(b"")
+        self.assertEqual(self.name(follower), "live.example")
+        self.certificate.unlink()
+        self.assertEqual(self.name(follower), "live.example")
+        self.copy(self.one[0], self.key)
+        self.copy(self.one[1], self.certificate)
+        self.assertEqual(self.name(follower), "one.example")
+
+    def test_looked_at_again(self) -> None:
+        """A pair that did not fit is looked at again though its files look the same (a chain that is being written)."""
+        follower = self.follow()
+        self.copy(self.one[1], self.certificate)
+        self.assertEqual(self.name(follower), "live.example")
+        follower._seen = KeyFiles(self.key, self.certificate).fingerprint()
+        self.copy(self.one[0], self.key)
+        follower._seen = KeyFiles(self.key, self.certificate).fingerprint()
+        self.assertEqual(self.name(follower), "live.example")
+        self.clock.advance(RETRY)
+        self.assertEqual(self.name(follower), "one.example")
+
+    def test_not_read_in_vain(self) -> None:
+        """While nothing changes the files are not read."""
+        follower = self.follow()
+        context = follower._context
+        self.name(follower)
+        self.assertIs(follower._context, context)
+
+    def test_bad_start(self) -> None:
+        """A pair that does not fit at the start is an error that names its files."""
+        self.copy(self.one[1], self.certificate)
+        error = self.assertRaises(BadCertificate, self.follow)
+        self.assertIn(str(self.certificate), str(error))
+        self.certificate.unlink()
+        self.assertIn("No such file", str(self.assertRaises(BadCertificate, self.follow)))
+        self.certificate.write_bytes(b"hello")
+        self.assertIn("no PEM certificate", str(self.assertRaises(BadCertificate, self.follow)))
+
+    def test_chain(self) -> None:
+        """The chain may stand behind the certificate (fullchain.pem), or in a file that is followed too."""
+        with self.certificate.open("ab") as file:
+            file.write(self.one[1].read_bytes())
+        follower = self.follow(chain=self.two[1])
+        names = [seen.subject.rfc4514_string() for seen in handshake(follower.serverConnectionForTLS(None))]
+        self.assertEqual(names, ["CN=live.example", "CN=one.example", "CN=two.example"])
+        self.copy(self.one[1], self.two[1])
+        names = [seen.subject.rfc4514_string() for seen in handshake(follower.serverConnectionForTLS(None))]
+        self.assertEqual(names[-1], "CN=one.example")
+
+    def test_versions(self) -> None:
+        """TLS 1.2 is the oldest."""
+        follower = self.follow()
+        self.assertEqual(len(handshake(follower.serverConnectionForTLS(None), SSL.TLS1_2_VERSION)), 1)
+        self.assertRaises(SSL.Error, handshake, follower.serverConnectionForTLS(None), SSL.TLS1_1_VERSION)
+
+
+class Endpoints(CertificateCase):
+    """Endpoint strings."""
+
+    def endpoint(self, text: str):
+        """The endpoint on a reactor in memory."""
+        return server_endpoint(MemoryReactorClock(), text)
+
+    def test_ssl(self) -> None:
+        """``ssl:`` as Twisted has it."""
+        reactor = MemoryReactorClock()
+        text = f"ssl:8443:interface=127.0.0.1:privateKey={self.key}:certKey={self.certificate}:backlog=7"
+        endpoint = server_endpoint(reactor, text)
+        self.successResultOf(endpoint.listen(None))
+        port, _factory, backlog, interface = reactor.tcpServers[0]
+        self.assertEqual((port, backlog, interface), (8443, 7, "127.0.0.1"))
+
+    def test_ipv6(self) -> None:
+        """With an IPv6 interface, which Twisted's own ``ssl:`` can't have."""
+        reactor = MemoryReactorClock()
+        text = f"ssl:port=8443:interface=\\:\\:1:privateKey={self.key}:certKey={self.certificate}"
+        self.successResultOf(server_endpoint(reactor, text).listen(None))
+        self.assertEqual(reactor.tcpServers[0][3], "::1")
+
+    def test_one_file(self) -> None:
+        """Key and certificate in one file."""
+        both = self.folder / "both.pem"
+        both.write_bytes(self.key.read_bytes() + self.certificate.read_bytes())
+        self.endpoint(f"ssl:8443:privateKey={both}")
+
+    def test_dh_parameters(self) -> None:
+        """A file for DHE is not left aside."""
+        parameters = self.folder / "dh.pem"
+        text = f"ssl:8443:privateKey={self.key}:certKey={self.certificate}:dhParameters={parameters}"
+        self.assertIn("no such file", str(self.assertRaises(BadCertificate, self.endpoint, text)))
+
+    def test_others(self) -> None:
+        """All other endpoint strings are Twisted's affair."""
+        self.assertIsInstance(self.endpoint("tcp:8080"), TCP4ServerEndpoint)
+
+    def test_mistakes(self) -> None:
+        """What is wrong is said."""
+        pair = f"privateKey={self.key}:certKey={self.certificate}"
+        for text, word in (
+            (f"ssl:8443:{pair}:sslmethod=SSLv23_METHOD", "sslmethod"),
+            (f"ssl:x:{pair}", "port"),
+            (f"ssl:8443:{pair}:backlog=x", "backlog"),
+            (f"ssl:8443:{pair}:", "empty"),
+            ("ssl:8443:privateKey=/nowhere", "/nowhere"),
+        ):
+            self.assertIn(word, str(self.assertRaises(ValueError, self.endpoint, text)))
