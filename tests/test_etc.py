@@ -1,0 +1,80 @@
+"""What stands around the package: scripts, the coverage gate, and what README.rst tells."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from webrtcproxy.config.reader import KEYS
+
+ROOT = Path(__file__).parents[1]
+
+
+class ScriptTests(SynchronousTestCase):
+    """The shell scripts."""
+
+    def test_posix_syntax(self) -> None:
+        """Each script in etc/ is read by the plain sh of the system."""
+        scripts = sorted((ROOT / "etc").glob("*.sh"))
+        self.assertEqual([script.name for script in scripts], ["demo.sh", "setup.sh", "test.sh"])
+        for script in scripts:
+            result = subprocess.run(("sh", "-n", script), capture_output=True, text=True, check=False)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+
+class CoverageGateTests(SynchronousTestCase):
+    """etc/coverage_gate.py holds lines and branches of each named part above 95 %."""
+
+    def gate(self, *parts: str, **files: tuple[int, int]) -> subprocess.CompletedProcess[str]:
+        """Run it over files of a hundred lines and a hundred branches, of which so many are covered."""
+        report = {
+            f"webrtcproxy/{name.replace('_', '/')}.py": {
+                "summary": {
+                    "covered_lines": lines,
+                    "num_statements": 100,
+                    "covered_branches": branches,
+                    "num_branches": 100,
+                    "percent_covered_display": "x",
+                }
+            }
+            for name, (lines, branches) in files.items()
+        }
+        path = Path(self.mktemp())
+        path.write_text(json.dumps({"files": report}))
+        command = (sys.executable, str(ROOT / "etc" / "coverage_gate.py"), str(path), *parts)
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def test_enough(self) -> None:
+        """Above 95 % in the sum of a part's files, it passes; parts that are not named do not matter."""
+        result = self.gate("sip", sip_a=(100, 100), sip_b=(92, 92), call_a=(1, 1))
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(result.stdout, r"sip +lines +96.0 % +branches +96.0 %\n")
+
+    def test_too_little(self) -> None:
+        """Lines or branches at 95 % or below fail, and the part is marked."""
+        for figures in ((95, 100), (100, 95)):
+            result = self.gate("sip", "media", sip_a=figures, media_a=(100, 100))
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(len(re.findall(r"(?m)^sip .* must be above 95 %$", result.stdout)), 1)
+            self.assertEqual(result.stdout.count("must be"), 1)
+
+    def test_nothing_measured(self) -> None:
+        """A named part that was not measured at all fails."""
+        self.assertEqual(self.gate("sip", media_a=(100, 100)).returncode, 1)
+
+
+class ReadmeTests(SynchronousTestCase):
+    """README.rst keeps up with the configuration."""
+
+    def test_configuration_table(self) -> None:
+        """Its table names every section and every key, and no other."""
+        text = (ROOT / "README.rst").read_text()
+        table = text[text.index("\nConfiguration\n") : text.index("\nComing from")]
+        sections = re.findall(r"``\[([a-z]+)(?: NAME)?\]``", table)
+        self.assertEqual(sorted(sections), sorted(KEYS))
+        rows = table[table.index("``[wss]``") :]
+        keys = set(re.findall(r"``([a-z-]+)``", rows)) - {"spawn", "debug", "info", "warn", "error", "critical"}
+        self.assertEqual(keys, {key for keys in KEYS.values() for key in keys})
