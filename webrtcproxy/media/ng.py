@@ -290,6 +290,7 @@ class Node:
 
     def _again(self, cookie: bytes) -> None:
         command = self._waiting[cookie]
+        command.timer = None
         if command.due - self._reactor.seconds() > 0.001:
             command.gap = min(command.gap * 2, LONGEST_GAP)
             self._send(command)
