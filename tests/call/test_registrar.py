@@ -18,6 +18,7 @@ from tests.call.registering import (
 from tests.support.configs import CARRIER
 from tests.support.fakes import FakeFlow
 from webrtcproxy.call.binding import Binding
+from webrtcproxy.call.location import AFTERGLOW
 from webrtcproxy.sip.message import respond
 
 
@@ -81,6 +82,12 @@ class AcceptedTests(RegistrarCase):
         self.register(f"{JSSIP};expires=600")
         response = self.answer(200, ("Contact", f"<sip:{TOKEN}@192.168.1.1:5060>;expires=120, <tel:+4930>;expires=9"))
         self.assertEqual(self.contacts(response), [f"{JSSIP};expires=120"])
+        self.register(f"{JSSIP};expires=600")
+        response = self.accept(240, ("Contact", f"<sip:{TOKEN}@192.168.1.1:5060>;expires=120"))
+        self.assertEqual(self.contacts(response), [f"{JSSIP};expires=240"])
+        self.register(f"{JSSIP};expires=600")
+        moved, ours = f"<sip:{TOKEN}@192.168.1.1:5060>;expires=120", f"<{OURS}>;expires=360"
+        self.assertEqual(self.contacts(self.answer(200, ("Contact", f"{moved}, {ours}"))), [f"{JSSIP};expires=360"])
 
     def test_not_listed(self) -> None:
         """A 200 that does not list our Contact binds by its Expires, else as asked, else for an hour."""
@@ -119,6 +126,15 @@ class AcceptedTests(RegistrarCase):
         self.assertEqual(self.bound(), [])
         self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
         self.assertFalse(self.location.proven(self.browser))
+
+    def test_lost_while_it_moves(self) -> None:
+        """So it is where the lost browser had taken back an older Contact in the same request."""
+        self.register(f"{JSSIP};expires=600", "<sip:old@x.invalid>;expires=0")
+        self.browser.lose()
+        (flow,) = self.network.flows.values()
+        self.transactions.message_received(respond(self.upstream(), 200), flow)
+        self.clock.advance(AFTERGLOW + 1)
+        self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
 
     def test_registrar_is_known(self) -> None:
         """The address that accepted may call in from then on, for as long as it granted."""

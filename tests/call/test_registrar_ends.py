@@ -16,6 +16,7 @@ from tests.call.registering import (
     sipjs_expires,
 )
 from tests.support.fakes import FakeFlow
+from webrtcproxy.call.location import AFTERGLOW
 from webrtcproxy.call.registrar import PATIENCE
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Response
@@ -53,9 +54,10 @@ class UnregisterTests(RegistrarCase):
         response = self.accept(500)
         self.assertEqual(self.contacts(response), [f"{SIPJS};expires=600"])
         self.assertEqual([binding.flow for binding in self.bound()], [other])
-        self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
         self.assertFalse(self.location.proven(self.browser))
         self.assertTrue(self.location.proven(other))
+        self.clock.advance(AFTERGLOW + 1)
+        self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
 
     def test_another_on_its_way(self) -> None:
         """A page that is reloaded registers anew while its old self un-registers: the new one must not lose by it."""
@@ -91,6 +93,8 @@ class UnregisterTests(RegistrarCase):
         response = self.answer(200)
         self.assertEqual((response.status, self.contacts(response), self.bound()), (200, [], []))
         self.assertFalse(self.location.proven(other))
+        self.clock.advance(AFTERGLOW)
+        self.assertFalse(self.location.registered_at(ALICE, REGISTRAR))
 
     def test_star_without_expires_0(self) -> None:
         """With any other Expires, or none, it is an error (RFC 3261 section 10.3 step 6)."""

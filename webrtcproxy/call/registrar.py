@@ -109,7 +109,7 @@ class Registrar:
         # could register under any name that they are good for.
         authentication = Authentication(route.trunk, credentials_allowed and not self._location.proven(flow))
         try:
-            check_domain(request, route)
+            check_domain(request)
             asked = Registration.of(request)
             if asked.adds:
                 self._location.check(asked.aor, [wanted.key for wanted in asked.adds], flow)
@@ -174,7 +174,7 @@ class Registrar:
         others = await self._others(asked)
         if asked.adds:
             seconds = asked.seconds(others if self._multiple else ())
-        elif asked.removes and not others:
+        elif asked.leaves and not others:
             seconds = 0
         else:
             return [], 0
@@ -228,12 +228,9 @@ class Registrar:
                 location.unbind(aor, asked.keys)
             if outcome.proof:
                 location.prove(aor, flow, outcome.seconds)
-        if asked.everything:
-            location.unbind(aor)
-            location.registered(aor, outcome.host, 0)
-        location.unbind(aor, asked.removes)
+        location.unbind(aor, None if asked.everything else asked.removes)
         left = await location.bindings(aor)
-        if asked.removes and not asked.adds and not left:
+        if asked.leaves and not left:
             location.registered(aor, outcome.host, 0)
         if (asked.removes or asked.everything) and all(binding.flow is not flow for binding in left):
             location.prove(aor, flow, 0)

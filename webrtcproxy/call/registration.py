@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from webrtcproxy.call.binding import Key, key_of, token_for
-from webrtcproxy.call.policy import Route, hops_left, relay_headers
+from webrtcproxy.call.policy import hops_left, relay_headers
 from webrtcproxy.config.addresses import plain_host
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.fields import Headers
@@ -86,6 +86,11 @@ class Registration:
         """The bindings that it is about."""
         return self.removes.union(wanted.key for wanted in self.adds)
 
+    @property
+    def leaves(self) -> bool:
+        """Whether it takes back only."""
+        return self.everything or bool(self.removes and not self.adds)
+
     def seconds(self, others: Sequence[int]) -> int | None:
         """How long our Contact is to be bound for `adds`: as long as the longest of them, and no shorter than the
         others of the AOR need, since all of them share it.
@@ -99,19 +104,16 @@ class Registration:
         return max(longest, *(DEFAULT if wanted.seconds is None else wanted.seconds for wanted in self.adds))
 
 
-def check_domain(request: Request, route: Route) -> None:
+def check_domain(request: Request) -> None:
     """A registrar is asked only about users of its own domain. Else anybody could have a registrar of his own accept
     somebody else's address-of-record, and be called in his place.
 
-    :raises Refusal: 403 where To is of another domain than the Request-URI, and not of the trunk that serves that;
-        416 for a Request-URI that names no domain.
+    :raises Refusal: 403 where To is of another domain than the Request-URI, 416 where one of them names no domain.
     """
     to, target = request.to.address, request.target
     if not to.host or not target.host:
         raise Refusal(416, "Only sip URIs Can Be Registered")
-    host, port = to.hostport
-    same = plain_host(host) == plain_host(target.hostport[0])
-    if not same and not (route.trunk is not None and route.trunk.serves((host, port))):
+    if plain_host(to.host) != plain_host(target.host):
         raise Refusal(403, "Address Of Another Domain")
 
 
