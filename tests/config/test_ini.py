@@ -40,6 +40,7 @@ class ReadTests(SynchronousTestCase):
     def test_percent_and_colon(self) -> None:
         """'%' and ':' are letters like others: passwords and endpoint strings have them."""
         self.assertEqual(self.read("[a]\nkey = 100%:%(x)s\n")["a"]["key"], "100%:%(x)s")
+        self.assertEqual(self.read("[a]\nkey: x = y\n")["a"], {"key: x": "y"})
 
     def test_key_in_capitals(self) -> None:
         """Keys may be written in capitals."""

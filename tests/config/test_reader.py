@@ -283,6 +283,7 @@ class TrunkTests(Case):
         """Whatever is wrong around a password, the error does not tell it."""
         for text in (
             "host = a\nusername = me\npassword = s3\n cret",
+            "host = a\nusername = me\npassword = s3cret\n more",
             "host = a\n password = s3cret",
             "host = a\npassword: s3cret",
             "host = a\npasword = s3cret",
