@@ -119,8 +119,9 @@ class QueryTests(RegistrarCase):
         self.assertEqual(len(self.bound()), 1)
 
     def test_of_nobody(self) -> None:
-        """A user without browsers here has no Contact in the answer, whatever is bound elsewhere."""
+        """A user without browsers here has no Contact in the answer, and asking removes nothing upstream."""
         self.register()
+        self.assertNotIn("Contact", self.upstream().headers)
         response = self.answer(200, ("Contact", "<sip:desk@192.0.2.50>;expires=99"))
         self.assertEqual(self.contacts(response), [])
         self.assertFalse(self.location.knows(ALICE))
