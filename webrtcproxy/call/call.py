@@ -206,7 +206,7 @@ class Call:
         if other is None or other.over or leg.over:
             transaction.reply(481)
             return
-        relay(transaction, other, self._gone)
+        relay(transaction, other, self._context.clock, self._gone)
 
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The peer of `leg` is on another socket now."""

@@ -41,9 +41,14 @@ class Record:
             call=self.call,
             status=self.status,
             ended_by=self.ended_by or "-",
-            caller=self.caller,
-            callee=self.callee,
+            caller=_plain(self.caller),
+            callee=_plain(self.callee),
             source=self.source,
             setup=(now if self.answered is None else self.answered) - self.started,
             talk=talked,
         )
+
+
+def _plain(text: str) -> str:
+    """`text` as it may stand in a log: whatever a peer wrote, in ASCII."""
+    return text.encode("ascii", "backslashreplace").decode("ascii")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
+
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.policy import relay_headers
@@ -15,25 +18,31 @@ _ENDS_DIALOG = frozenset({408, 481})
 """Responses to a request within a dialog that end it whatever its method (RFC 3261 section 12.2.1.2, RFC 5057)."""
 
 
-def relay(transaction: ServerTransaction, to: Leg, gone: Callable[[Leg], None]) -> None:
+PATIENCE = 30.0
+"""Seconds that the far side has. The asker gives up after 32 (timer F), and hears nothing later (RFC 4320)."""
+
+
+def relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]) -> None:
     """Send the request of `transaction` along the leg `to`, and answer it with what comes back.
 
+    :param clock: limits the wait.
     :param gone: called with `to` when its peer has no such dialog any more (RFC 5057) or does not answer.
     """
-    answer(_relay(transaction, to, gone), transaction)
+    answer(_relay(transaction, to, clock, gone), transaction)
 
 
-async def _relay(transaction: ServerTransaction, to: Leg, gone: Callable[[Leg], None]) -> None:
+async def _relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]) -> None:
     request = transaction.request
+    kind = request.headers.get("Content-Type") or "application/octet-stream"
+    asked = to.ask(request.method, _crossing(request, to.browser), request.body, kind)
     try:
-        response = await to.ask(
-            request.method, _crossing(request, to.browser), request.body, request.headers.get("Content-Type") or ""
-        )
+        response = await Deferred.fromCoroutine(asked).addTimeout(PATIENCE, clock)
     except FlowLost as why:
         raise Refusal(480 if to.browser else 502) from why
-    except TimedOut as why:
+    except (TimedOut, TimeoutError):
+        transaction.reply(504)
         gone(to)
-        raise Refusal(504) from why
+        return
     headers = _crossing(response, transaction.flow.browser)
     if response.body:
         headers.append(("Content-Type", response.headers.get("Content-Type") or "application/octet-stream"))
