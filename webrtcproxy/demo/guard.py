@@ -9,8 +9,8 @@ from webrtcproxy.sip.digest import Nonces, Verdict, verify
 from webrtcproxy.sip.headers import Credentials
 from webrtcproxy.sip.message import BadMessage, Request
 
-ALGORITHMS = ("MD5", "SHA-256")
-"""MD5 first: JsSIP and SIP.js know nothing else, and JsSIP looks at the first challenge only."""
+ALGORITHMS = ("SHA-256", "MD5")
+"""MD5 last: JsSIP and SIP.js know nothing else, and of several challenges both see the last one only."""
 _ASKS = {
     "Authorization": (401, "WWW-Authenticate"),
     "Proxy-Authorization": (407, "Proxy-Authenticate"),
