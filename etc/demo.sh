@@ -18,22 +18,7 @@ fi
 .venv/bin/twistd webrtcproxy --check -c etc/demo.ini >>run/setup.log
 
 port=$(sed -n 's/^listen = ssl:\([0-9]*\):.*/\1/p' etc/demo.ini)
-# Says the one line when the port answers, or that the proxy (this process, from the exec on) has ended before.
-$python - "$port" $$ <<'END' &
-import os, socket, sys, time
-
-port, proxy = map(int, sys.argv[1:])
-while True:
-    time.sleep(0.2)
-    try:
-        os.kill(proxy, 0)
-    except ProcessLookupError:
-        sys.exit("The proxy has ended; run/demo.log tells why")
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        continue
-    print(f"Open https://localhost:{port}/ and accept its certificate; Ctrl-C ends the demo", flush=True)
-    break
-END
+rm -f run/demo.log
+$python etc/demo_wait.py "$port" 0
+$python etc/demo_wait.py "$port" $$ &
 exec .venv/bin/twistd -n --pidfile= --logfile=run/demo.log webrtcproxy -c etc/demo.ini
