@@ -20,7 +20,10 @@ from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
-_ABILITIES = (ALLOW, ("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"))
+_ABILITIES = (
+    ALLOW, ("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"), ("Supported", ""),
+)  # fmt: skip
+"""What the 200 to OPTIONS says (RFC 3261 section 11.2). An empty Supported: no extension (section 20.37)."""
 
 
 class Router:
