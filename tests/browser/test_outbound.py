@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 from tests.browser.case import BrowserCase
-from tests.support.real.case import LAB
 from tests.support.real.part import until
 
 
@@ -117,21 +116,26 @@ class JsSipOutbound(Outbound, BrowserCase):
         await sipp.passed(10)
         await self.no_media(1)
 
-    async def test_nobody_may_call_from_elsewhere(self) -> None:
-        """A page whose origin is not in `origins` does not even connect."""
-        other = await LAB.proxy((("origins = *", "origins = https://phone.example.com"),))
-        tab = await self.tools.open(self.pages.url(self.library))
-        outcome = await tab.run(
-            f"""new Promise((done) => {{
-                const socket = new WebSocket("{other.url}", "sip");
-                socket.onopen = () => done("open");
-                socket.onclose = () => done("closed");
-            }})"""
-        )
-        self.assertEqual("closed", outcome)
-
 
 class SipJsOutbound(Outbound, BrowserCase):
     """With SIP.js."""
 
     library = "sipjs"
+
+
+class Origins(BrowserCase):
+    """`origins` as a real browser meets it."""
+
+    changes = (("origins = *", "origins = https://phone.example.com"),)
+
+    async def test_page_from_elsewhere(self) -> None:
+        """A page whose origin is not in the list does not even connect."""
+        tab = await self.tools.open(self.pages.url("jssip"))
+        outcome = await tab.run(
+            f"""new Promise((done) => {{
+                const socket = new WebSocket("{self.proxy.url}", "sip");
+                socket.onopen = () => done("open");
+                socket.onclose = () => done("closed");
+            }})"""
+        )
+        self.assertEqual("closed", outcome)

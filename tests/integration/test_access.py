@@ -4,7 +4,6 @@ from typing import ClassVar
 
 from tests.support.real.case import LAB, RealCase
 from tests.support.real.dialog import Calling, stranger
-from tests.support.real.part import pause
 from tests.support.real.speech import PLAIN_SDP
 
 
@@ -99,19 +98,8 @@ class Sources(RealCase):
                     self.assertEqual(481, final.status, method)
         await scanner.silence(0.5)
 
-    async def test_dialog_of_another(self) -> None:
-        """Whoever knows a call's Call-ID and tags but is not its peer cannot hang it up from a strange address."""
-        browser, trunk = await self.browser(), await self.peer()
-        caller, callee = await self.connected(browser, trunk)
-        scanner = await self.peer(address="127.0.0.9", port=5062)
-        bye = callee.build("BYE", 900)
-        scanner.send(bye)
-        await pause(0.4)
-        await browser.silence(0)
-        await self.hang_up(caller, callee)
 
-
-class NewestSource(RealCase):
+class NamedSources(RealCase):
     """`sources` where they are named."""
 
     changes: ClassVar = (("host = 127.0.0.1:@plain@", "host = 127.0.0.1:@plain@\nsources = 127.0.0.8/31"),)

@@ -164,7 +164,7 @@ class Inbound(RealCase):
 
     async def test_repeated_invite(self) -> None:
         """An INVITE that UDP brings three times rings once, and is answered once per repeat (RFC 3261 17.2.1)."""
-        browser, trunk = await self.browser(), await self.peer()
+        browser, trunk = await self.browser(domain=self.plain), await self.peer()
         target = await self._registered_at(browser, trunk)
         calling = trunk.invite(target)
         trunk.send(calling.invite)
@@ -177,7 +177,6 @@ class Inbound(RealCase):
 
     async def _registered_at(self, browser: Browser, trunk: Peer) -> str:
         """The Contact that the trunk was given for the browser."""
-        browser.domain = self.plain
         register = browser.registration()
         browser.send(register)
         request = await trunk.request("REGISTER")

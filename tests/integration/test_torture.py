@@ -15,6 +15,8 @@ DATA = Path(__file__).parents[1] / "data" / "torture"
 SENDER = "127.0.0.7"
 PARSER = {400, 505, 513}
 POLICY = {401, 403, 404, 407}
+BRANCH = re.compile(rb"branch=z9hG4bK[^;,\s]*")
+TOP_VIA_PORT = re.compile(rb"(?mi)^(?:via|v)[ \t]*:\s*SIP\s*/[^;,]*?[^\s:]:\s*(\d+)\s*[;,\r\n]")
 STATUS = re.compile(rb"SIP/2\.0 (\d{3}) ")
 
 
@@ -38,6 +40,7 @@ def table() -> list[Row]:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if cells[0].endswith(".dat"):
             rows.append(Row(cells[0], cells[3], frozenset(map(int, re.findall(r"\d{3}", cells[4])))))
+    assert len(rows) == 61, len(rows)
     return rows
 
 
@@ -60,19 +63,20 @@ class OverUdp(RealCase):
     async def test_all(self) -> None:
         """Each message is treated as the table says, and OPTIONS behind it is answered 200."""
         sender = await self.peer(5060, SENDER)
-        heard: list[bytes] = []
-        sender.heard = heard.append  # type: ignore[method-assign]
+        wire = Wire(sender, [], f"sip:127.0.0.1:{self.proxy.sip}")
         for port in self._other_ports():
-            listening = reactor.listenUDP(port, _Ear(heard), SENDER)
+            listening = reactor.listenUDP(port, _Ear(wire.heard), SENDER)
             self.addCleanup(listening.stopListening)
-        faults = await judge(sender, heard, f"sip:127.0.0.1:{self.proxy.sip}")
+        faults = []
+        for row in table():
+            faults += await wire.judge(row)
         self.assertEqual([], faults)
 
     def _other_ports(self) -> set[int]:
         """The ports that the top Vias name, and that are not the sender's own."""
         ports = set()
         for row in table():
-            via = re.search(rb"(?mi)^(?:via|v)\s*:[^\r\n]*?(?:\r\n[ \t][^\r\n]*?)*?:(\d+)", row.data)
+            via = TOP_VIA_PORT.search(row.data)
             if via and 1024 < int(via.group(1)) < 65536:
                 ports.add(int(via.group(1)))
         return ports - {5060}
@@ -85,47 +89,73 @@ class OverWebSocket(RealCase):
 
     async def test_all(self) -> None:
         """Each message is treated as the table says, and OPTIONS behind it is answered 200."""
-        browser = await self.browser()
-        heard: list[bytes] = []
-        browser.heard = heard.append  # type: ignore[method-assign]
-        faults = await judge(browser, heard, f"sip:127.0.0.1:{self.proxy.sip}")
+        wire = Wire(await self._listener([]), [], f"sip:127.0.0.1:{self.proxy.sip}")
+        faults = []
+        for row in table():
+            if wire.sender.closed.called:
+                wire.sender = await self._listener(wire.heard)
+            if row.file == "rfc4475/dblreq.dat":
+                row = row._replace(treat="either")  # a WebSocket message is exactly one SIP message (RFC 7118 5)
+            faults += await wire.judge(row)
         self.assertEqual([], faults)
 
+    async def _listener(self, heard: list[bytes]) -> Browser:
+        browser = await self.browser()
+        browser.heard = heard.append  # type: ignore[method-assign]
+        return browser
 
-async def judge(sender: Browser | Peer, heard: list[bytes], target: str) -> list[str]:
-    """Send every message, and OPTIONS after each. Returns what was not as the table says."""
-    faults = []
-    rows = table()
-    assert len(rows) == 61, len(rows)
-    for row in rows:
-        heard.clear()
-        sender.send_bytes(row.data)
+
+class Wire:
+    """Sends messages, and compares what comes back with the table.
+
+    :param heard: where `sender` puts what it hears.
+    :param target: what OPTIONS goes to.
+    """
+
+    def __init__(self, sender: Browser | Peer, heard: list[bytes], target: str) -> None:
+        self.sender, self.heard, self._target = sender, heard, target
+        self.sender.heard = self.heard.append  # type: ignore[method-assign]
+        self._before: set[bytes] = set()
+        self._branches: list[bytes] = []
+
+    async def judge(self, row: Row) -> list[str]:
+        """Send one message, and OPTIONS behind it. Returns what was not as the table says."""
+        self._before.update(self.heard)
+        self.heard.clear()
+        self.sender.send_bytes(self._unlike_before(row.data))
         if row.treat in ("accept", "reject"):
             try:
-                await until(lambda: _finals(heard), "an answer", 1)
+                await until(self._statuses, "an answer", 1)
             except AssertionError:
-                faults.append(f"{row.file}: no answer")
-        options = sender.build("OPTIONS", target)
-        sender.send(options)
-        call_id = options.call_id.encode()
-        try:
-            await until(lambda call_id=call_id: any(call_id in data for data in heard), "200 to OPTIONS", 3)
-        except AssertionError:
-            faults.append(f"{row.file}: no answer to OPTIONS behind it")
-            continue
-        if row.treat == "silent":
+                return [f"{row.file}: no answer"]
+        else:
             await pause(0.05)
-        (alive,) = {_status(data) for data in heard if call_id in data}
-        if alive != 200:
-            faults.append(f"{row.file}: {alive} to OPTIONS behind it")
-        others = {_status(data) for data in heard if call_id not in data and _status(data) != 100}
-        if (fault := _fault(row, others)) is not None:
-            faults.append(fault)
-    return faults
+        statuses = self._statuses()
+        if isinstance(self.sender, Browser) and self.sender.closed.called:
+            return [fault for fault in [_fault(row, statuses)] if fault]
+        options = self.sender.build("OPTIONS", self._target)
+        self.sender.send(options)
+        own = options.call_id.encode()
+        try:
+            await until(lambda: any(own in data for data in self.heard), "200 to OPTIONS", 3)
+        except AssertionError:
+            return [f"{row.file}: no answer to OPTIONS behind it"]
+        alive = {_status(data) for data in self.heard if own in data}
+        faults = [_fault(row, statuses), None if alive == {200} else f"{row.file}: {alive} to OPTIONS behind it"]
+        return [fault for fault in faults if fault]
 
+    def _unlike_before(self, data: bytes) -> bytes:
+        """The message; with another branch where one before it had the same, and so would be the same transaction."""
+        found = BRANCH.search(data)
+        if found is None or len(found.group()) == len(b"branch=z9hG4bK"):
+            return data
+        self._branches.append(found.group())
+        repeats = self._branches.count(found.group()) - 1
+        return data.replace(found.group(), found.group() + b"-%d" % repeats, 1) if repeats else data
 
-def _finals(heard: list[bytes]) -> set[int]:
-    return {status for status in map(_status, heard) if status >= 200}
+    def _statuses(self) -> set[int]:
+        """The final answers that are no repeats of what came before."""
+        return {status for data in self.heard if data not in self._before and (status := _status(data)) >= 200}
 
 
 def _status(data: bytes) -> int:
@@ -141,6 +171,4 @@ def _fault(row: Row, statuses: set[int]) -> str | None:
         return f"{row.file}: {statuses}, and it is well-formed"
     if row.treat == "reject" and not statuses <= row.codes | POLICY:
         return f"{row.file}: {statuses}, not {set(row.codes)}"
-    if row.treat != "accept" and 200 in statuses and row.treat == "reject":
-        return f"{row.file}: obeyed"
     return None

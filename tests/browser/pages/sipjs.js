@@ -32,7 +32,8 @@ function watch(added) {
       established = true;
       events.emit("confirmed");
     } else if (state === SessionState.Terminated) {
-      events.emit(established ? "ended" : "failed", established ? { by: ender } : { by: "local", ...refused });
+      // The delegate hears of a refusal behind this, in the same turn.
+      setTimeout(() => events.emit(established ? "ended" : "failed", { by: ender, ...refused }), 0);
     }
   });
 }

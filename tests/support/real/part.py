@@ -90,8 +90,9 @@ class Part:
             await until(lambda: self.is_ready() or not self.alive, f"{self.name} ready", self.start_seconds)
             assert self.alive, f"{self.name} ended with {self.process.returncode} before it was ready"
         except AssertionError as error:
+            log = self.log()
             self.stop()
-            raise AssertionError(f"{error}\n{self.log()}") from None
+            raise AssertionError(f"{error}\n{log[-8000:]}") from None
 
     def log(self, since: int = 0) -> str:
         """What the child printed, from byte `since` on."""

@@ -164,9 +164,10 @@ class Endpoint:
         return cast(Response, await self.message(wanted, f"{statuses or 'final response'} to {to!r}", seconds))
 
     async def silence(self, seconds: float = 0.5) -> None:
-        """Fail where a message comes within `seconds` that nobody has asked for, or has come before."""
+        """Fail where a message comes within `seconds` that nobody has asked for, or has come before. (100 is none.)"""
         await pause(seconds)
-        assert not self._fresh, f"{self.user} heard {self._fresh}"
+        heard = [message for message in self._fresh if isinstance(message, Request) or message.status > 100]
+        assert not heard, f"{self.user} heard {heard}"
 
     def requests(self, method: str) -> list[Request]:
         """Every request with that method so far, repeats too."""
