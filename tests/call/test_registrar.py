@@ -70,9 +70,9 @@ class AcceptedTests(RegistrarCase):
     def test_nothing_foreign(self) -> None:
         """A browser never sees our Contact, another phone's, or a GRUU that does not lead to it (CORNERS 5627)."""
         self.register(f"{JSSIP};expires=600")
-        foreign = ("Contact", "<sip:desk@192.0.2.50>;expires=99, <sip:broken")
+        foreign = [("Contact", "<sip:desk@192.0.2.50>;expires=99, <sip:broken"), ("Contact", "desk")]
         gruu = f'<{OURS}>;expires=500;pub-gruu="sip:alice@pbx.example.com;gr=1";temp-gruu="sip:x@pbx.example.com;gr"'
-        response = self.answer(200, foreign, ("Contact", gruu), ("Expires", "99"), ("Supported", "outbound"))
+        response = self.answer(200, *foreign, ("Contact", gruu), ("Expires", "99"), ("Supported", "outbound"))
         self.assertEqual(self.contacts(response), [f"{JSSIP};expires=500"])
         self.assertNotIn("Expires", response.headers)
         self.assertNotIn("Supported", response.headers)
@@ -291,6 +291,18 @@ class CredentialsTests(RegistrarCase):
                 self.answer_challenge()
         self.assertEqual(self.replies(), [403])
         self.assertLessEqual(self.sent_upstream(), 4)
+
+    def test_two_at_once(self) -> None:
+        """Two requests of one sequence that are challenged at once still count on (RFC 3261 section 22.2)."""
+        self.register(f"{JSSIP};expires=600", **self.CARRIERS)
+        first = self.upstream()
+        self.register(f"{JSSIP};expires=600", **self.CARRIERS)
+        second = self.upstream()
+        (flow,) = self.network.flows.values()
+        for request in (first, second):
+            challenge = [("Proxy-Authenticate", self.CHALLENGE)]
+            self.transactions.message_received(respond(request, 407, headers=challenge), flow)
+        self.assertEqual([request.cseq.number for request in flow.requests], [1, 2, 3, 4])
 
     def test_not_for_the_proven(self) -> None:
         """Who has a password of his own answers for himself: with the trunk's he could take any name."""

@@ -149,7 +149,8 @@ class Registrar:
             with self._adding(asked, seconds):
                 response = await self._within(deadline, self._transactions.request(sent, flow).final)
                 while (again := authentication.answer(sent, response)) is not None:
-                    sent, pair.cseq = again, again.cseq.number
+                    sent = again
+                    sent.headers.set("CSeq", f"{pair.next_cseq()} REGISTER")
                     response = await self._within(deadline, self._transactions.request(sent, flow).final)
         except FlowLost as lost:
             raise Refusal(502, "Registrar Unreachable") from lost
