@@ -140,6 +140,7 @@ class FakeDaemon:
         self.replies: list[bytes] = []
         self.result: dict[bytes, Any] | None = None
         self.warning = b""
+        self.dies_after = b""  # silent behind its reply to the first command of that name
         self._cache: dict[bytes, bytes] = {}
         reactor.daemons[self.address] = self
 
@@ -156,6 +157,8 @@ class FakeDaemon:
             command = bencodepy.decode(body)
             self.commands.append(command)
             self._cache[cookie] = self.replies.pop(0) if self.replies else bencodepy.encode(self._do(command))
+        if self.dies_after and self.commands[-1][b"command"] == self.dies_after:
+            self.silent = True
         reply = cookie + b" " + self._cache[cookie]
         self.reactor.callLater(self.delay, port.deliver, reply, self.address)
 

@@ -26,6 +26,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.ng import MediaReactor, Node, Reply
@@ -202,8 +203,16 @@ class Nodes(Service):
         for node in self.nodes:
             if not node.is_open or not (node.alive or self._pings % REOPEN):
                 self._open(node)
-            pong = node.ask("ping", {}, min(self._every, PING_TIMEOUT))
-            pong.addCallbacks(self._pong, lambda failure: failure.trap(NgError), callbackArgs=(node,))
+            self._ping_one(node)
+
+    def _ping_one(self, node: Node) -> None:
+        pong = node.ask("ping", {}, min(self._every, PING_TIMEOUT))
+        pong.addCallbacks(self._pong, self._no_pong, callbackArgs=(node,), errbackArgs=(node,))
+
+    def _no_pong(self, failure: Failure, node: Node) -> None:
+        failure.trap(NgError)
+        if node.alive and self.running:  # is it dead, or was a datagram lost? Ask at once
+            self._ping_one(node)
 
     def _open(self, node: Node) -> None:
         address = self._address(node.host)

@@ -268,8 +268,8 @@ class MediaSession:
     ) -> Reply:
         reply = await node.ask(command, {**fields, "call-id": self.call_id}, timeout)
         if b"warning" in reply:
-            warning = text(reply[b"warning"])
-            log.warn("{call}: warning of {command}: {warning}", call=self.call, command=command, warning=warning)
+            said = text(reply[b"warning"])
+            log.warn("{call}: rtpengine warns of {command}: {said}", call=self.call, command=command, said=said)
         return reply
 
 

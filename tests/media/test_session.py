@@ -1,0 +1,202 @@
+"""The media session of one call: its operations, their order, and the delete at the end."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError
+from twisted.logger import capturedLogs
+
+from tests.media.cases import SDP, SessionCase
+from webrtcproxy.errors import NgRefused
+from webrtcproxy.media.profile import BROWSER, TRUNK
+
+
+class OperationTests(SessionCase):
+    def test_a_call(self) -> None:
+        """offer, answer, delete: each names the session, the parties and the branch (CORNERS 5, from-tag/to-tag)."""
+        self.assertEqual(self.sdp_of(self.offer()), b"v=0\r\na=from:offer\r\na=mid:0\r\n")
+        self.assertEqual(self.last(b"from-tag", b"to-tag", b"via-branch", b"sdp"), (b"A", None, b"b1", SDP))
+        self.assertEqual(self.last(b"ICE", b"supports"), (b"force", [b"load limit"]))
+        self.assertEqual(self.sdp_of(self.answer()), b"v=0\r\na=from:answer\r\na=mid:0\r\n")
+        self.assertEqual(self.last(b"from-tag", b"to-tag", b"via-branch", b"supports"), (b"A", b"B", b"b1", None))
+        self.delete()
+        self.assertEqual(self.daemon.asked(), [b"offer", b"answer", b"delete"])
+        self.assertEqual(len({command[b"call-id"] for command in self.daemon.commands}), 1)
+        self.assertEqual(self.last(b"delete delay", b"from-tag", b"via-branch"), (0, None, None))
+
+    def test_profile_of_the_receiver(self) -> None:
+        """Flags are those of the leg that the SDP goes to, and that leg's unwanted lines are gone."""
+        self.assertEqual(self.sdp_of(self.offer(to=TRUNK)), b"v=0\r\na=from:offer\r\n")
+        self.assertEqual(self.last(b"transport protocol"), (b"RTP/AVP",))
+        self.delete()
+
+    def test_call_id_is_ours(self) -> None:
+        """The session is not named after the SIP Call-ID, which others know; each session has another name."""
+        self.sdp_of(self.offer())
+        (call_id,) = self.daemon.sessions
+        self.assertTrue(call_id.startswith(b"wrp-"))
+        self.assertNotIn(b"call-1", call_id)
+        self.assertNotEqual(call_id.decode(), self.nodes.session("call-1").call_id)
+        self.nodes._live.clear()
+        self.delete()
+
+    def test_odd_tags(self) -> None:
+        """Tags with bytes outside UTF-8 go to rtpengine as they came."""
+        self.sdp_of(self.offer(from_tag="\udcff\udcfe"))
+        self.assertEqual(self.last(b"from-tag"), (b"\xff\xfe",))
+        self.delete()
+
+    def test_refused(self) -> None:
+        """SDP that rtpengine refuses is NgRefused (488); the delete follows, it may hold ports (CORNERS 5, Orphans)."""
+        self.daemon.result = {b"result": b"error", b"error-reason": b"Failed to parse SDP"}
+        self.error_of(self.offer(), NgRefused)
+        self.delete()
+        self.assertEqual(self.daemon.asked(), [b"offer", b"delete"])
+
+    def test_no_sdp_in_the_reply(self) -> None:
+        """rtpengine 10.5 answers an empty SDP with `ok` and no SDP: refused, not handed on."""
+        for reply in ({b"result": b"ok"}, {b"result": b"ok", b"sdp": b""}, {b"result": b"ok", b"sdp": 5}):
+            self.daemon.result = reply
+            self.error_of(self.offer(), NgRefused)
+        self.delete()
+
+    def test_warning(self) -> None:
+        """A warning is logged under the call's name, without the SDP."""
+        self.daemon.warning = b"something odd"
+        with capturedLogs() as logs:
+            self.sdp_of(self.offer())
+        self.assertEqual([(line["call"], line["said"]) for line in logs], [("call-1", "something odd")])
+        self.delete()
+
+    def test_no_log_line(self) -> None:
+        """A call that goes well leaves no line here."""
+        with capturedLogs() as logs:
+            self.sdp_of(self.offer())
+            self.sdp_of(self.answer())
+            self.delete()
+        self.assertEqual(logs, [])
+
+    def test_answer_without_offer(self) -> None:
+        """An answer to nothing is refused here."""
+        self.error_of(self.answer(), NgRefused)
+        self.delete()
+        self.assertEqual(self.daemon.asked(), [])
+
+
+class OrderTests(SessionCase):
+    def test_one_at_a_time(self) -> None:
+        """Operations wait for each other, in the order they were asked for."""
+        self.daemon.delay = 0.1
+        done = [self.offer("b1"), self.offer("b2"), self.answer("b1")]
+        self.assertEqual(self.daemon.asked(), [b"offer"])
+        self.reactor.pump([0.1, 0])
+        self.assertEqual([(c[b"command"], c[b"via-branch"]) for c in self.daemon.commands[1:]], [(b"offer", b"b2")])
+        self.assertEqual([one.called for one in done], [True, False, False])
+        self.reactor.pump([0.1, 0, 0.1, 0])
+        self.assertEqual(self.daemon.asked(), [b"offer", b"offer", b"answer"])
+        self.assertEqual([one.called for one in done], [True] * 3)
+        self.delete_slowly()
+
+    def delete_slowly(self) -> None:
+        done = self.session.delete()
+        self.reactor.pump([0.1] * 5)
+        self.successResultOf(done)
+
+    def test_delete_behind_what_is_in_work(self) -> None:
+        """Delete waits for the operation in work, and spares what waits behind it; its callers hear of it."""
+        self.daemon.delay = 0.1
+        first, second = self.offer("b1"), self.offer("b2")
+        gone = self.session.delete()
+        self.failureResultOf(second, NgRefused)
+        self.assertEqual(self.daemon.asked(), [b"offer"])
+        self.reactor.pump([0.1, 0])
+        self.successResultOf(first)
+        self.assertNoResult(gone)
+        self.reactor.pump([0.1, 0])
+        self.assertIsNone(self.successResultOf(gone))
+        self.assertEqual(self.daemon.asked(), [b"offer", b"delete"])
+
+    def test_delete_once(self) -> None:
+        """Twice is once, at the same time or later; each caller hears the end, unless he has lost interest."""
+        self.sdp_of(self.offer())
+        self.daemon.delay = 0.1
+        one, two, three = self.session.delete(), self.session.delete(), self.session.delete()
+        three.cancel()
+        self.failureResultOf(three, CancelledError)
+        self.reactor.pump([0.1, 0])
+        self.successResultOf(one)
+        self.successResultOf(two)
+        self.successResultOf(self.session.delete())
+        self.assertEqual(self.daemon.asked(), [b"offer", b"delete"])
+
+    def test_nothing_sent_nothing_deleted(self) -> None:
+        """A session that was never used asks nothing of rtpengine."""
+        self.delete()
+        self.assertEqual(self.daemon.asked(), [])
+
+    def test_after_the_delete(self) -> None:
+        """Nothing is begun after it, nothing raised."""
+        self.sdp_of(self.offer())
+        self.delete()
+        self.error_of(self.offer(), NgRefused)
+        self.session.drop("b1")
+        self.assertEqual(self.daemon.asked(), [b"offer", b"delete"])
+
+    def test_cancelled_in_work(self) -> None:
+        """Who loses interest in an offer hears no more of it; the delete still comes behind its reply."""
+        self.daemon.delay = 0.3
+        done = self.offer()
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        gone = self.session.delete()
+        self.assertEqual(self.daemon.asked(), [b"offer"])
+        self.reactor.pump([0.1] * 10)
+        self.successResultOf(gone)
+        self.assertEqual(self.daemon.asked(), [b"offer", b"delete"])
+
+    def test_cancelled_in_work_and_refused(self) -> None:
+        """Neither does he hear of its failure, nor does anybody else."""
+        self.daemon.delay = 0.3
+        self.daemon.result = {b"result": b"error"}
+        done = self.offer()
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        self.reactor.pump([0.1] * 5)
+        self.delete_slowly()
+
+    def test_cancelled_while_waiting(self) -> None:
+        """An operation that has not begun is not done at all."""
+        self.daemon.delay = 0.1
+        first, second = self.offer("b1"), self.offer("b2")
+        second.cancel()
+        self.failureResultOf(second, CancelledError)
+        self.reactor.pump([0.1] * 3)
+        self.successResultOf(first)
+        self.assertEqual(self.daemon.asked(), [b"offer"])
+        self.delete_slowly()
+
+    def test_cancelled_while_waiting_then_deleted(self) -> None:
+        """He is not told twice."""
+        self.daemon.delay = 0.1
+        first, second = self.offer("b1"), self.offer("b2")
+        second.cancel()
+        self.failureResultOf(second, CancelledError)
+        self.delete_slowly()
+        self.successResultOf(first)
+
+    def test_retransmission_has_no_effect(self) -> None:
+        """A slow node gets the same datagram again and does the offer once (CORNERS 5, Retransmit)."""
+        self.daemon.delay = 0.9
+        done = self.offer()
+        self.reactor.pump([0.1] * 10)
+        self.successResultOf(done)
+        self.assertEqual(len(self.daemon.commands), 1)
+        self.daemon.delay = 0
+        self.delete()
+
+    def test_bug(self) -> None:
+        """An exception of ours reaches who asked and does not stop the session."""
+        self.sdp_of(self.offer())
+        done = self.session.offer(None, from_tag="A", branch="b1", to=BROWSER)  # type: ignore[arg-type]
+        self.failureResultOf(done, TypeError)
+        self.sdp_of(self.answer())
+        self.delete()
