@@ -15,7 +15,7 @@ export class Call {
   #session;
   #changed;
   #over;
-  #microphone = null;
+  #hungUp = false;
 
   /**
    * @param {object} session JsSIP's RTCSession, just born
@@ -43,6 +43,10 @@ export class Call {
 
   answer() {
     if (this.state !== "incoming") return;
+    if (!navigator.mediaDevices) {
+      this.#session.terminate({ status_code: 480 });
+      return;
+    }
     this.#becomes("connecting");
     this.#session.answer({ mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } });
   }
@@ -50,6 +54,7 @@ export class Call {
   /** Ends the call at whatever point it is: CANCEL, 603 or BYE. */
   hangUp() {
     if (this.#session.isEnded()) return;
+    this.#hungUp = true;
     this.#session.terminate(this.state === "incoming" ? { status_code: 603, reason_phrase: "Decline" } : {});
   }
 
@@ -72,7 +77,7 @@ export class Call {
   #listen(session) {
     if (session.connection) this.#watch(session.connection);
     else session.on("peerconnection", ({ peerconnection }) => this.#watch(peerconnection));
-    session.on("getusermediafailed", (error) => { this.#microphone = error; });
+    session.on("getusermediafailed", (error) => this.#over({ failed: true, ...microphoneInWords(error) }));
     session.on("progress", ({ originator, response }) => {
       if (originator === "remote") this.#becomes(response?.body ? "early" : "ringing");
     });
@@ -82,7 +87,9 @@ export class Call {
       this.#becomes("active");
     });
     session.on("ended", (event) => this.#over(this.#endOf(event)));
-    session.on("failed", (event) => this.#over(this.#failureOf(event)));
+    session.on("failed", (event) => {
+      if (event.cause !== "User Denied Media Access") this.#over(this.#failureOf(event)); // the reason comes next
+    });
   }
 
   #watch(connection) {
@@ -106,12 +113,15 @@ export class Call {
   }
 
   #failureOf(event) {
-    if (this.#microphone) return { failed: true, ...microphoneInWords(this.#microphone) };
-    const cancelled = event.cause === "Canceled";
-    if (this.incoming && cancelled) return { failed: false, text: `Missed call from ${this.peer}.`, code: "" };
-    const ours = event.originator === "local" && (cancelled || event.cause === "Rejected");
-    if (ours) return { failed: false, text: this.incoming ? "Call rejected." : "Call cancelled.", code: "" };
-    return { failed: true, ...failureInWords(event) };
+    if (this.#hungUp) return { failed: false, text: this.incoming ? "Call rejected." : "Call cancelled.", code: "" };
+    if (this.incoming && event.cause === "Canceled") {
+      const elsewhere = /cause\s*=\s*200/.test(event.message?.getHeader("Reason") ?? "");
+      const text = elsewhere ? "Answered on another phone." : `Missed call from ${this.peer}.`;
+      return { failed: false, text, code: "" };
+    }
+    if (!navigator.mediaDevices) return { failed: true, ...microphoneInWords({ name: "SecurityError" }) };
+    const lost = event.originator === "local" && event.cause === "Canceled"; // JsSIP's word for an unsent INVITE
+    return { failed: true, ...failureInWords(lost ? { cause: "Connection Error" } : event) };
   }
 
   #becomes(state) {

@@ -17,7 +17,7 @@ async function start() {
     tones.play(tonesOfStates[changed.call?.state] ?? null);
   });
   fill(settings, url);
-  wireAccount(phone, tones, url);
+  wireAccount(phone, tones, settings, url);
   wireCall(phone, tones);
   wireKeys(phone);
   addEventListener("pagehide", () => phone.unregister());
@@ -34,12 +34,12 @@ function fill(settings, url) {
   focusField("name");
 }
 
-function wireAccount(phone, tones, url) {
+function wireAccount(phone, tones, settings, url) {
   element("account").addEventListener("submit", (event) => {
     event.preventDefault();
     tones.allow();
     const [name, domain] = ["name", "domain"].map((id) => element(id).value.trim());
-    remember({ name, domain });
+    remember({ name, domain: domain === settings.domain ? "" : domain });
     phone.register({ name, domain, password: element("password").value }, url);
   });
   element("unregister").addEventListener("click", () => {

@@ -2,7 +2,7 @@
 
 import JsSIP from "jssip";
 import { Call } from "./call.js";
-import { failureInWords } from "./causes.js";
+import { failureInWords, microphoneInWords } from "./causes.js";
 
 const validName = /^[A-Za-z0-9._+-]+$/;
 
@@ -65,22 +65,37 @@ export class Phone {
   dial(target) {
     if (this.call || !this.#agent) return;
     this.outcome = null;
+    const uri = this.#addressOf(target);
+    const obstacle = this.#obstacle(uri);
+    if (obstacle) {
+      this.#callOver({ failed: true, ...obstacle });
+      return;
+    }
     try {
-      const uri = this.#addressOf(target);
-      if (!uri) throw new URIError("");
       this.#agent.call(uri, { mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } });
     } catch (error) {
-      const wrongAddress = error instanceof URIError;
-      const text = wrongAddress ? "This is no name, number or SIP address." : "The call could not be started.";
-      this.#callOver({ failed: true, text, code: wrongAddress ? "" : error.message });
+      this.#callOver({ failed: true, text: "The call could not be started.", code: error.message });
     }
   }
 
+  /** Why a call to `uri` need not be tried, as of failureInWords; null where nothing speaks against it. */
+  #obstacle(uri) {
+    if (!uri) return { text: "This is no name, number or SIP address.", code: "" };
+    if (this.registration === "lost") return failureInWords({ cause: "Connection Error" });
+    if (!navigator.mediaDevices) return microphoneInWords({ name: "SecurityError" });
+    return null;
+  }
+
+  /** The URI to call; nothing where `target` is no address. */
   #addressOf(target) {
     const text = target.trim();
-    if (/^tel:/i.test(text)) return this.#agent.normalizeTarget(text.slice(4));
-    if (/^sips?:|@/i.test(text)) return this.#agent.normalizeTarget(text);
-    return this.#agent.normalizeTarget(`${encodeURIComponent(text)}@${this.account.domain}`);
+    try {
+      if (/^tel:/i.test(text)) return this.#agent.normalizeTarget(text.slice(4));
+      if (/^sips?:|@/i.test(text)) return this.#agent.normalizeTarget(text);
+      return this.#agent.normalizeTarget(`${encodeURIComponent(text)}@${this.account.domain}`);
+    } catch {
+      return undefined; // a lone % in a user part
+    }
   }
 
   #listen(agent, socketUrl) {
@@ -91,7 +106,9 @@ export class Phone {
       const text = `The server at ${socketUrl} cannot be reached; trying again.`;
       this.#registrationIs("lost", { text, code: "" });
     });
-    on("registrationFailed", (event) => this.#registrationIs("failed", failureInWords(event)));
+    on("registrationFailed", (event) => {
+      if (event.cause !== "Connection Error") this.#registrationIs("failed", failureInWords(event)); // else it is lost
+    });
     on("unregistered", ({ response, cause }) => {
       if (response && cause) this.#registrationIs("failed", failureInWords({ response, cause }));
     });

@@ -19,7 +19,7 @@ export function socketUrl(path) {
   return `${location.protocol === "http:" ? "ws" : "wss"}://${location.host}${path}`;
 }
 
-/** @returns {object} the name and domain used last, as far as storage is allowed */
+/** @returns {object} the name used last, and the domain where it was not the server's, as far as storage is allowed */
 export function recall() {
   try {
     return JSON.parse(localStorage.getItem("phone.account")) ?? {};
@@ -28,7 +28,7 @@ export function recall() {
   }
 }
 
-/** Keeps name and domain for the next visit, never the password. */
+/** Keeps name and domain for the next visit (see recall), never the password. */
 export function remember(account) {
   try {
     const kept = Object.fromEntries(remembered.map((key) => [key, account[key]]));

@@ -3,12 +3,12 @@
 import { levels } from "./levels.js";
 
 const registrationTexts = {
-  offline: () => "Not registered",
-  connecting: () => "Connecting…",
-  registering: () => "Registering…",
-  registered: ({ domain }) => `Registered at ${domain}`,
-  lost: () => "No connection; trying again…",
-  failed: () => "Not registered",
+  offline: "Not registered",
+  connecting: "Connecting…",
+  registering: "Registering…",
+  registered: "Registered",
+  lost: "No connection; trying again…",
+  failed: "Not registered",
 };
 const callTexts = {
   incoming: "Incoming call",
@@ -74,7 +74,8 @@ export class View {
   #account({ account, registration, registrationFailure }) {
     const busy = registration === "connecting" || registration === "registering";
     write("account-name", this.#signedIn ? account.name : "Phone");
-    write("registration", registrationTexts[registration](account));
+    element("account-name").title = this.#signedIn ? `${account.name}@${account.domain}` : "";
+    write("registration", registrationTexts[registration]);
     show("account", !this.#signedIn);
     show("unregister", this.#signedIn);
     show("registration-failure", registrationFailure !== null && !this.#signedIn);
