@@ -169,7 +169,7 @@ class Secure(RealCase):
                 sent += 1000
                 if sent % 20_000 == 0:
                     await deferLater(reactor, 0)
-        self.assertLess(sent, 3_000_000)
+        self.assertLess(sent, 1_500_000)
         self.assertTrue(flow.closed)
         await lost
 
@@ -201,6 +201,16 @@ class Secure(RealCase):
         garbage = await self.raw()
         garbage.transport.write(b"GET / HTTP/1.1\r\n\r\n")
         await garbage.ended
+
+    async def test_turned_away(self) -> None:
+        """Where there are too many connections, the next is ended before any TLS; no fault is logged."""
+        self.browsers.site._census.most = 1
+        first = await self.raw()
+        second = await self.raw()
+        self.assertEqual(await second.ended, b"")
+        self.assertFalse(first.ended.called)
+        first.transport.abortConnection()
+        await first.ended
 
     async def raw(self) -> _Raw:
         """A bare TCP connection."""

@@ -125,6 +125,7 @@ class Handshake(BrowsersCase):
         self.browsers.stopService()
         wire.deliver(upgrade())
         self.assertNotIn(b" 101 ", wire.take())
+        self.assertEqual(self.browsers.connections, 0)
 
 
 class OriginRules(SynchronousTestCase):
@@ -257,10 +258,10 @@ class Full(BrowsersCase):
     def test_before_http(self) -> None:
         """Connections that are nothing yet are counted too, and refused without TLS and HTTP."""
         wires = [self.connect() for _ in range(16)]
-        address = wires[0].getPeer()
-        self.assertIsNone(self.browsers.site.buildProtocol(address))
+        self.assertFalse(any(wire.aborted for wire in wires))
+        self.assertTrue(self.connect().aborted)
         wires[0].lose()
-        self.assertIsNotNone(self.browsers.site.buildProtocol(address))
+        self.assertFalse(self.connect().aborted)
 
     def test_counts_end(self) -> None:
         """Open or refused, WebSocket or page: behind its end nothing is counted."""

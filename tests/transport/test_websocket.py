@@ -1,5 +1,6 @@
 """SIP over WebSocket: framing, limits, close codes (RFC 6455, RFC 7118; CORNERS section 2)."""
 
+import random
 import struct
 
 from tests.support.wire import Recorder, frame, frames, options
@@ -239,6 +240,8 @@ class Violations(BrowsersCase):
         close = self.assert_closing(wire, 1008)
         self.assertEqual(close.payload[2:], b"too many messages")
         self.assertEqual(self.receiver.messages, [])
+        wire.deliver(frame(b"x", mask=False))
+        self.assertFalse(wire.disconnecting)
         self.reactor.advance(2)
         self.assertTrue(wire.aborted)
 
@@ -472,6 +475,11 @@ class SlowReaders(BrowsersCase):
         self.assertTrue(self.wire.aborted)
         self.wire.settle()
 
+    def test_lost_meanwhile(self) -> None:
+        """A connection that is lost while something waits leaves no timer."""
+        self.wire.lose()
+        self.assertEqual(self.reactor.getDelayedCalls(), [self.browsers._heartbeat.call])
+
     def test_forgiven(self) -> None:
         """A peer that catches up starts anew."""
         self.flow.send(b"x" * (Pressure.MOST - 10))
@@ -509,3 +517,36 @@ class Options_(BrowsersCase):
         message, _ = self.receiver.messages[0]
         self.assertIsInstance(message, Response)
         self.assertIsNone(message.via.received)
+
+
+class Anything(BrowsersCase):
+    """Octets of any sort."""
+
+    options = Options(rate=1e6, burst=10**6, ping=0)
+
+    def test_random_frames(self) -> None:
+        """Frames of any kind, cut anywhere: no exception, and either the connection closes or it goes on working."""
+        chance = random.Random(7118)
+        for _ in range(300):
+            wire = self.open()
+            for _ in range(chance.randrange(1, 8)):
+                payload = chance.choice([options(), b"\r\n\r\n", b"", chance.randbytes(chance.randrange(200))])
+                sent = bytearray(frame(payload, chance.randrange(16), fin=chance.random() < 0.7))
+                if chance.random() < 0.3:
+                    sent[chance.randrange(len(sent))] ^= 1 << chance.randrange(8)
+                wire.deliver(bytes(sent), chance.randrange(1, 40))
+            self.assertEqual(self.flushLoggedErrors(), [])
+            (socket,) = self.browsers._sockets or [wire.protocol]
+            self.assertLess(len(socket.data), 70000)
+            wire.lose()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_random_octets(self) -> None:
+        """Instead of HTTP, and instead of frames."""
+        chance = random.Random(6455)
+        for _ in range(200):
+            for wire in (self.connect(), self.open()):
+                wire.deliver(chance.randbytes(chance.randrange(500)), chance.randrange(1, 100))
+                wire.lose()
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])

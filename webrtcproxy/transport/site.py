@@ -9,7 +9,7 @@ from typing import cast
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IAddress, IReactorTime
-from twisted.internet.protocol import connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -114,6 +114,14 @@ class Channel(HTTPChannel):
         return transport
 
 
+class TurnedAway(Protocol):
+    """Ends a connection before any TLS. (Returning None from `buildProtocol` is not for what stands behind TLS.)"""
+
+    def connectionMade(self) -> None:
+        """A peer has connected."""
+        cast(IStream, self.transport).abortConnection()
+
+
 class BoundedSite(Site):
     """A Site that counts its connections.
 
@@ -130,12 +138,12 @@ class BoundedSite(Site):
         self._census = census
         self._open: dict[Channel, Deferred[None]] = {}
 
-    def buildProtocol(self, addr: IAddress | None) -> Channel | None:  # type: ignore[override]
-        """A peer has connected; None, which closes the connection, where there are too many."""
+    def buildProtocol(self, addr: IAddress | None) -> Channel | TurnedAway:  # type: ignore[override]
+        """A peer has connected."""
         host = address_of(addr).host
         if self._census.full or self._census.crowded(host):
             log.info("Refused {host}: too many connections", host=host)
-            return None
+            return TurnedAway()
         return cast(Channel, super().buildProtocol(addr))
 
     def acceptableProtocols(self) -> list[bytes]:
