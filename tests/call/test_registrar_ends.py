@@ -236,13 +236,13 @@ class FailureTests(RegistrarCase):
         self.assertEqual((self.bound(), self.location.knows(ALICE)), ([], False))
 
     def test_silence(self) -> None:
-        """A silent registrar is a 504 before the browser's timer F fires; a 408 is never sent (RFC 4320)."""
+        """A silent registrar is a 100 after 3.5 s and a 504 before the browser's timer F fires; never a 408 (RFC 4320)."""
         with capturedLogs() as events:
             self.register(f"{JSSIP};expires=600")
             self.clock.pump([0.5] * int(2 * PATIENCE - 1))
-            self.assertEqual(self.replies(), [])
+            self.assertEqual(self.replies(), [100])
             self.clock.advance(0.5)
-            self.assertEqual(self.replies(), [504])
+            self.assertEqual(self.replies(), [100, 504])
         self.assertEqual([event["call"] for event in events], ["cid1"])
         self.assertLess(PATIENCE, 32)
 
@@ -252,7 +252,7 @@ class FailureTests(RegistrarCase):
         first = self.upstream()
         self.clock.pump([0.5] * 61)
         self.accept()
-        self.assertEqual((self.replies(), self.bound()), ([504], []))
+        self.assertEqual((self.replies(), self.bound()), ([100, 504], []))
         self.register(f"{JSSIP};expires=600")
         self.assertEqual((self.upstream().call_id, self.upstream().cseq.number), (first.call_id, 2))
         self.assertEqual(self.accept().status, 200)
@@ -265,14 +265,14 @@ class FailureTests(RegistrarCase):
         self.network.resolved.callback([Address(REGISTRAR, 5060)])
         self.assertEqual(self.sent_upstream(), 1)
         self.clock.pump([0.5] * 40)
-        self.assertEqual(self.replies(), [504])
+        self.assertEqual(self.replies(), [100, 504])
 
     def test_name_never_resolves(self) -> None:
         """A name server that is silent is a 504, too, and its late failure harms nobody."""
         self.network.resolved = Deferred()
         self.register(f"{JSSIP};expires=600")
         self.clock.advance(PATIENCE)
-        self.assertEqual(self.replies(), [504])
+        self.assertEqual(self.replies(), [100, 504])
         self.network.resolved.errback(Refusal(502))
 
     def test_unknown_name(self) -> None:
