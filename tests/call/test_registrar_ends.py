@@ -236,7 +236,7 @@ class FailureTests(RegistrarCase):
         self.assertEqual((self.bound(), self.location.knows(ALICE)), ([], False))
 
     def test_silence(self) -> None:
-        """A silent registrar is a 100 after 3.5 s and a 504 before the browser's timer F fires; never a 408 (RFC 4320)."""
+        """A silent registrar is a 100 after 3.5 s and a 504 before timer F of the browser; never a 408 (RFC 4320)."""
         with capturedLogs() as events:
             self.register(f"{JSSIP};expires=600")
             self.clock.pump([0.5] * int(2 * PATIENCE - 1))

@@ -117,7 +117,7 @@ class Inside(CallCase):
         self.assert_over(self.alice, self.trunk)
 
     def test_silent_far_side(self) -> None:
-        """No answer at all: 100 after 3.5 s, then the call ends; no 408 is made up for a non-INVITE request (RFC 4320)."""
+        """No answer at all: 100 after 3.5 s, then the call ends; no 408 is made up for a non-INVITE (RFC 4320)."""
         self.alice.say(self.alice.inside("INFO", self.invite, self.ok))
         for _ in range(60):
             self.world.turn(0.5)

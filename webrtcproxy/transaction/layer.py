@@ -1,12 +1,14 @@
-"""Transactions: the table of all that is going on. A message finds its transaction here, or goes upward as new.
+"""Transactions: a message finds its transaction here, or goes upward as new.
 
-Server transactions are found by branch, sent-by and method (RFC 3261 section 17.2.3), on a connection by that too;
-client transactions by our branch and the method (section 17.1.3).
+A server transaction is found by branch, sent-by and method (RFC 3261 section 17.2.3), on a connection by that
+connection too; a client transaction by our branch and the method (section 17.1.3).
 """
 
 from __future__ import annotations
 
+import hmac
 import secrets
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -17,10 +19,10 @@ from webrtcproxy.errors import FlowLost
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond
-from webrtcproxy.transaction.client import ClientTransaction, InviteClient, OnResponse, PlainClient
-from webrtcproxy.transaction.pending import Pending
-from webrtcproxy.transaction.server import InviteServer, Key, PlainServer, ServerTransaction
-from webrtcproxy.transaction.timers import RFC3261, Timers
+from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, OnResponse, PlainClient
+from webrtcproxy.transaction.server import InviteServer, Key, PlainServer, ServerMachine, ServerTransaction, call_of
+from webrtcproxy.transaction.table import Limits, Table
+from webrtcproxy.transaction.timers import RFC3261, Schedule, Timers
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
@@ -28,7 +30,11 @@ log = Logger()
 COOKIE = "z9hG4bK"
 """What a branch of RFC 3261 begins with (section 8.1.1.7)."""
 
-_BUSY = (("Retry-After", "5"),)
+OURS = COOKIE + "wp-"
+"""What a branch of ours begins with; the rest is random."""
+
+RETRY_AFTER = "5"
+"""Seconds that a client is asked to wait when there are too many transactions."""
 
 
 class TransactionUser(Protocol):
@@ -41,24 +47,39 @@ class TransactionUser(Protocol):
         """A new request, neither ACK nor CANCEL."""
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
-        """The ACK of a 2xx."""
+        """An ACK that is no transaction's: that of a 2xx."""
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """An INVITE without a final response is cancelled; the CANCEL is answered, the INVITE is not."""
+        """A CANCEL for an INVITE without a final response. The CANCEL is answered; the INVITE is not, as yet."""
 
     def failed(self, transaction: ServerTransaction | None, failure: Failure) -> None:
-        """An exception came out of the user; it is logged, and the request answered with 500."""
+        """An exception came out of the user; it is logged, and the request answered with 500 if it was not before."""
+
+
+class _Nobody:
+    """The user while there is none: everybody meets silence."""
+
+    def admits(self, request: Request, flow: Flow) -> bool:
+        return False
+
+    def request_arrived(self, transaction: ServerTransaction) -> None: ...
+
+    def ack_arrived(self, ack: Request, flow: Flow) -> None: ...
+
+    def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None: ...
+
+    def failed(self, transaction: ServerTransaction | None, failure: Failure) -> None: ...
 
 
 class Transactions:
     """The transaction layer; it is the `Receiver` of the transports.
 
     :param clock: runs all timers.
-    :param user: may be set later, before the first message.
+    :param user: may be set later; until then nobody is answered.
     :param timers: T1, T2, T4.
+    :param limits: of server transactions; past them, new requests get 503.
     :param last_resort: seconds until an INVITE without a final response is given up as a fault of ours.
-    :param per_flow: server transactions that one connection may have at once.
-    :param total: server transactions at once; past either, new requests get 503.
+    :ivar refused: how many requests got that 503.
     """
 
     def __init__(
@@ -67,35 +88,27 @@ class Transactions:
         user: TransactionUser | None = None,
         timers: Timers = RFC3261,
         *,
+        limits: Limits = Limits(),  # noqa: B008  # a value
         last_resort: float = 300.0,
-        per_flow: int = 200,
-        total: int = 50_000,
     ) -> None:
-        self.user = user
+        self.user: TransactionUser = user or _Nobody()
         self.timers = timers
         self.last_resort = last_resort
-        self._pending = Pending(clock, timers, last_resort, self._guard)
-        self.wait = self._pending.wait
-        self.wait_no_more = self._pending.wait_no_more
-        self.limit = self._pending.limit
-        self._per_flow = per_flow
-        self._total = total
-        self._servers: dict[Key, ServerTransaction] = {}
-        self._clients: dict[tuple[str, str], ClientTransaction] = {}
-        self._originals: dict[Key, ServerTransaction] = {}
-        self._connections: dict[Flow, set[ClientTransaction | ServerTransaction]] = {}
+        self.schedule = Schedule(clock)
         self.refused = 0
+        self._table = Table(limits)
+        self._secret = secrets.token_bytes(16)
 
     def __len__(self) -> int:
-        return len(self._servers) + len(self._clients)
+        """How many transactions there are, those included that only absorb repeats."""
+        return len(self._table)
 
     def stop(self) -> None:
-        """Forget every transaction, as the proxy stops; who waits for a `final` waits in vain."""
-        self._pending.stop()
-        self._servers.clear()
-        self._clients.clear()
-        self._originals.clear()
-        self._connections.clear()
+        """Forget every transaction, as the proxy stops; whoever waits for a `final` gets FlowLost."""
+        self.schedule.clear()
+        for machine in self._table.clear():
+            machine.lost()
+        self.schedule.clear()
 
     # From the transports
 
@@ -111,21 +124,20 @@ class Transactions:
                 error.request = message
                 self.bad_message(error, flow)
         except Exception:
-            log.failure("{call}: a message could not be handled", call=message.headers.get("Call-ID") or "-")
+            log.failure("{call}: a message could not be handled", call=call_of(message))
 
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
         """Refuse what can't be read, where enough of it can to answer; no transaction is made (section 8.2.7)."""
         request = error.request
+        if request is None or request.method == "ACK" or "Via" not in request.headers:
+            return
         try:
-            if request is None or request.method == "ACK" or "Via" not in request.headers:
-                return
-            assert self.user is not None
             if self.user.admits(request, flow):
-                flow.send(respond(request, error.status, error.why, to_tag=secrets.token_hex(10)).to_bytes())
-        except (BadMessage, FlowLost, ValueError) as why:
-            log.debug("A refusal could not be sent: {why}", why=why)
+                self._refuse(request, flow, error.status, error.why)
+        except BadMessage:
+            pass
         except Exception:
-            log.failure("A bad message could not be refused")
+            log.failure("{call}: a bad message could not be refused", call=call_of(request))
 
     # From above
 
@@ -139,206 +151,246 @@ class Transactions:
     ) -> ClientTransaction:
         """Send a request in a transaction of its own.
 
-        :param request: without Via; ours is put on top of it.
+        :param request: gets our Via on top, and belongs to the transaction from now on.
         :param on_provisional: told of each 101 to 199 to an INVITE.
-        :param on_answer: told of each further 2xx to an INVITE: repeats, and answers of other forks.
+        :param on_answer: told of each further 2xx to an INVITE, for 64*T1: repeats, and answers of other forks.
         :returns: the transaction, whose `final` fires with the final response.
+        :raises ValueError: the request can't be written.
         """
-        branch = self._stamp(request, flow)
-        transaction: ClientTransaction
+        key = self._stamp(request, flow), request.method
+        machine: ClientMachine
         if request.method == "INVITE":
-            transaction = InviteClient(self, request, flow, branch, on_provisional, on_answer)
+            machine = InviteClient(self, request, flow, key, on_provisional, on_answer)
         else:
-            transaction = PlainClient(self, request, flow, branch)
-        self._start(transaction, request.method)
-        return transaction
+            machine = PlainClient(self, request, flow, key)
+        return self._start(machine)
 
     def send_ack(self, ack: Request, flow: Flow) -> None:
-        """Send the ACK of a 2xx, without Via, on a branch of its own (section 13.2.2.4); never raises."""
-        ack.headers.remove("Via")
-        self._stamp(ack, flow)
+        """Send the ACK of a 2xx; never raises. The same ACK again, for a repeat of the 2xx, keeps its branch.
+
+        :param ack: gets our Via with a branch of its own (section 13.2.2.4).
+        """
+        if "Via" not in ack.headers:
+            self._stamp(ack, flow)
         try:
             flow.send(ack.to_bytes())
         except FlowLost as why:
-            log.debug("{call}: the ACK has no way: {why}", call=ack.call_id, why=why)
+            log.debug("{call}: the ACK has no way: {why}", call=call_of(ack), why=why)
+        except ValueError:
+            log.failure("{call}: the ACK can not be written", call=call_of(ack))
 
     def sent(self, request: Request) -> bool:
-        """Whether `request` is an INVITE of ours that came back with the same Request-URI: a loop, not a spiral."""
+        """Whether `request` is one that we sent, come back for the same Request-URI: a loop. For another Request-URI it
+        is a spiral, which is fine (section 16.3).
+
+        :raises BadMessage: a Via can't be read.
+        """
         for value in request.headers.all("Via"):
-            client = self._clients.get((Via.parse(value).branch or "", "INVITE"))
-            if client is not None and client.request.uri == request.uri:
-                return True
+            if OURS in value:
+                machine = self._table.clients.get((Via.parse(value).branch or "", request.method))
+                if machine is not None and machine.target == request.uri:
+                    return True
         return False
 
-    # From the transactions
+    # From the machines
 
-    def start_cancel(self, cancel: Request, flow: Flow) -> None:
-        """Send a CANCEL, whose Via stands already; what becomes of it, the INVITE tells."""
-        transaction = PlainClient(self, cancel, flow, cancel.via.branch or "")
-        transaction.final.addErrback(lambda failure: None)
-        self._start(transaction, "CANCEL")
+    def server_answered(self, machine: ServerMachine) -> None:
+        """Its request waits for the user no more."""
+        self._table.answered(machine)
 
-    def gone(self, transaction: ClientTransaction | ServerTransaction) -> None:
-        """A transaction is terminated."""
-        self._pending.forget(transaction)
-        if isinstance(transaction, ServerTransaction):
-            self._servers.pop(transaction.key, None)
-            if self._originals.get(transaction.merge_key) is transaction:
-                del self._originals[transaction.merge_key]
-        else:
-            self._clients.pop((transaction.branch, transaction.request.method), None)
-        members = self._connections.get(transaction.flow)
-        if members is not None:
-            members.discard(transaction)
+    def server_ended(self, machine: ServerMachine) -> None:
+        """It is terminated."""
+        self._table.remove_server(machine)
+
+    def client_ended(self, machine: ClientMachine) -> None:
+        """It is terminated."""
+        self._table.remove_client(machine)
+
+    def send_cancel(self, cancel: Request, flow: Flow) -> None:
+        """Send a CANCEL, whose Via is the INVITE's. What becomes of it, the INVITE tells."""
+        machine = PlainClient(self, cancel, flow, (cancel.via.branch or "", "CANCEL"))
+        self._start(machine).final.addErrback(lambda _: None)
+
+    def tell(self, user: OnResponse, response: Response) -> None:
+        """Hand a response to the user."""
+        self._guarded(None, call_of(response), user, response)
 
     # Requests
 
     def _request(self, request: Request, flow: Flow) -> None:
         method = request.method
-        key = _server_key(request, flow)
-        known = self._servers.get(key)
+        key = key_of(request, flow)
+        machine = self._table.servers.get(key)
         if method == "ACK":
-            self._ack(request, flow, known)
-            return
-        if known is not None:
-            known.retransmitted()
-            return
-        check(request)
-        assert self.user is not None
-        if not self.user.admits(request, flow):
-            return
-        if method == "CANCEL":
-            self._cancel(request, flow, key)
-            return
-        merge_key = _merge_key(request, flow)
-        if request.to.tag is None and merge_key in self._originals:
-            self._refuse(request, flow, 482)
-            return
-        if self._full(flow):
-            self.refused += 1
-            self._refuse(request, flow, 503)
-            return
-        kind = InviteServer if method == "INVITE" else PlainServer
-        transaction = self._serve(kind(self, request, flow, key, merge_key))
-        self._hand_up(transaction)
+            self._ack(request, flow, machine)
+        elif machine is not None:
+            machine.again()
+        elif self.user.admits(request, flow):
+            check(request)
+            if method == "CANCEL":
+                self._cancel(request, flow, key)
+            else:
+                self._new(request, flow, key)
 
-    def _ack(self, ack: Request, flow: Flow, known: ServerTransaction | None) -> None:
-        if isinstance(known, InviteServer) and known.acknowledged():
+    def _new(self, request: Request, flow: Flow, key: Key) -> None:
+        table = self._table
+        alias = alias_of(request)
+        if alias in table.aliases and request.to.tag is None:
+            self._refuse(request, flow, 482)  # section 8.2.2.2
             return
-        assert self.user is not None
-        if self.user.admits(ack, flow):
-            self.user.ack_arrived(ack, flow)
+        if table.is_full(flow):
+            self.refused += 1
+            self._refuse(request, flow, 503, retry_after=RETRY_AFTER)
+            return
+        kind = InviteServer if request.method == "INVITE" else PlainServer
+        machine = kind(self, request, flow, key, alias)
+        transaction = machine.transaction
+        assert transaction is not None
+        table.add_server(machine)
+        machine.start()
+        self._guarded(transaction, call_of(request), self.user.request_arrived, transaction)
+
+    def _ack(self, ack: Request, flow: Flow, machine: ServerMachine | None) -> None:
+        """For a final response that is no 2xx, the machine's; otherwise the user's."""
+        if machine is None and not _has_cookie(ack.via):
+            machine = self._old_ack(ack, flow)
+        if isinstance(machine, InviteServer) and machine.acknowledged():
+            return
+        self._guarded(None, call_of(ack), self.user.ack_arrived, ack, flow)
+
+    def _old_ack(self, ack: Request, flow: Flow) -> ServerMachine | None:
+        """The INVITE of an ACK by RFC 2543, which has the To tag of our response (section 17.2.3)."""
+        machine = self._table.servers.get(_old_key(ack, flow, None))
+        return machine if machine is not None and machine.to_tag == ack.to.tag else None
 
     def _cancel(self, cancel: Request, flow: Flow, key: Key) -> None:
-        """Section 9.2: 200 where there is an INVITE, whatever its state; it is stopped only without a final response.
+        """Section 9.2: 200 where the INVITE is there, whatever its state; the user hears of it, once, where the INVITE
+        has no final response.
 
-        A CANCEL that has another branch or sent-by still counts by Call-ID, From tag, CSeq number and Request-URI.
+        The CANCEL has no transaction of its own: its repeats get the same answer for as long as the INVITE is there.
+        One with another branch or sent-by than its INVITE counts by what else they have in common, on the same flow.
         """
-        invite = self._servers.get((*key[:2], "INVITE", *key[3:])) or self._originals.get(_merge_key(cancel, flow))
-        transaction = self._serve(PlainServer(self, cancel, flow, key, ()))
-        if not isinstance(invite, InviteServer):
-            transaction.reply(481)
+        machine = self._table.servers.get((*key[:2], "INVITE", *key[3:]))
+        if machine is None:
+            machine = self._table.aliases.get(alias_of(cancel))
+            if machine is not None and machine.home != flow:
+                machine = None
+        if not isinstance(machine, InviteServer):
+            self._refuse(cancel, flow, 481)
             return
-        transaction.to_tag = invite.to_tag
-        transaction.reply(200)
-        if not invite.answered:
-            self._guard(self._user_cancelled, invite, cancel)
+        transaction = machine.transaction
+        self._send(respond(cancel, 200, to_tag=machine.to_tag), flow)
+        if transaction is not None and not machine.cancelled:
+            machine.cancelled = True
+            self._guarded(transaction, call_of(cancel), self.user.cancelled, transaction, cancel)
 
-    def _user_cancelled(self, invite: ServerTransaction, cancel: Request) -> None:
-        assert self.user is not None
-        self.user.cancelled(invite, cancel)
+    def _refuse(self, request: Request, flow: Flow, status: int, reason: str = "", retry_after: str = "") -> None:
+        """Answer without a transaction; the To tag is the same for each repeat of the request (section 8.2.7)."""
+        via = request.headers.get("Via") or ""
+        tag = hmac.digest(self._secret, via.encode("utf-8", "surrogateescape"), "sha256").hex()[:16]
+        headers = [("Retry-After", retry_after)] if retry_after else []
+        self._send(respond(request, status, reason, to_tag=tag, headers=headers), flow)
 
-    def _serve(self, transaction: ServerTransaction) -> ServerTransaction:
-        self._servers[transaction.key] = transaction
-        if transaction.merge_key:
-            self._originals.setdefault(transaction.merge_key, transaction)
-        self._follow(transaction)
-        transaction.start()
-        return transaction
-
-    def _hand_up(self, transaction: ServerTransaction) -> None:
-        """The wall: an exception out of the user ends at the request that caused it."""
-        assert self.user is not None
+    def _send(self, response: Response, flow: Flow) -> None:
         try:
-            self.user.request_arrived(transaction)
-        except Exception:
-            failure = Failure()
-            log.failure("{call}: {method} broke", failure, call=transaction.call_id, method=transaction.request.method)
-            if not transaction.answered:
-                transaction.reply(500)
-            self.user.failed(transaction, failure)
-
-    def _refuse(self, request: Request, flow: Flow, status: int) -> None:
-        headers = _BUSY if status == 503 else ()
-        try:
-            flow.send(respond(request, status, to_tag=secrets.token_hex(10), headers=headers).to_bytes())
+            flow.send(response.to_bytes())
         except FlowLost as why:
-            log.debug("{call}: a refusal has no way: {why}", call=request.call_id, why=why)
-
-    def _full(self, flow: Flow) -> bool:
-        members = self._connections.get(flow)
-        return len(self._servers) >= self._total or (members is not None and len(members) >= self._per_flow)
+            log.debug("{call}: a response has no way: {why}", call=call_of(response), why=why)
 
     # Responses
 
     def _response(self, response: Response, flow: Flow) -> None:
-        """Section 17.1.3. A response without our branch is nobody's, and on a connection it must come the same way."""
-        client = self._clients.get((response.via.branch or "", response.cseq.method))
-        if client is not None and (client.flow is flow or not (client.flow.reliable or flow.reliable)):
-            client.receive(response)
+        """Sections 17.1.3 and 18.1.2: what is not for us is dropped.
+
+        The branch can't be guessed; on a connection, the response must also come the way that the request went.
+        """
+        via = response.via
+        machine = self._table.clients.get((via.branch or "", response.cseq.method))
+        if machine is None or not _is_sent_by(via, machine.sent_by):
+            return
+        if machine.flow is flow or not (machine.flow.reliable or flow.reliable):
+            machine.receive(response)
 
     def _stamp(self, request: Request, flow: Flow) -> str:
-        branch = COOKIE + secrets.token_hex(12)
+        """Write our Via; its branch."""
+        branch = OURS + secrets.token_hex(12)
         rport = "" if flow.reliable else ";rport"
         request.headers.prepend("Via", f"SIP/2.0/{flow.via_transport} {flow.sent_by};branch={branch}{rport}")
         return branch
 
-    def _start(self, transaction: ClientTransaction, method: str) -> None:
-        self._clients[transaction.branch, method] = transaction
-        self._follow(transaction)
-        transaction.start()
+    def _start(self, machine: ClientMachine) -> ClientTransaction:
+        transaction = machine.transaction
+        assert transaction is not None
+        self._table.add_client(machine)
+        machine.start()
+        return transaction
 
-    # Connections
+    # The wall
 
-    def _follow(self, transaction: ClientTransaction | ServerTransaction) -> None:
-        """On a connection, a transaction hears of its loss; one subscription a connection."""
-        flow = transaction.flow
-        if not flow.reliable:
-            return
-        members = self._connections.get(flow)
-        if members is None:
-            members = self._connections[flow] = set()
-            flow.on_lost(lambda: self._lost(flow))
-        members.add(transaction)
+    def _guarded(
+        self, transaction: ServerTransaction | None, call_id: str, call: Callable[..., object], *arguments: object
+    ) -> None:
+        """Call the user. An exception out of him ends at the request that caused it.
 
-    def _lost(self, flow: Flow) -> None:
-        for transaction in self._connections.pop(flow, ()):
-            self._guard(transaction.flow_lost)
-
-    def _guard(self, call: object, *arguments: object) -> None:
-        """Call something that may run the user's code; an exception is logged and goes no further."""
+        BadMessage is no fault of his: he has read a header that nobody had read before.
+        """
         try:
-            call(*arguments)  # type: ignore[operator]
+            call(*arguments)
+        except BadMessage as error:
+            log.info("{call}: {why}", call=call_id, why=error)
+            if transaction is not None and not transaction.answered:
+                transaction.reply(error.status, error.why)
         except Exception:
-            log.failure("A transaction could not go on")
+            failure = Failure()
+            log.failure("{call}: the user of a transaction failed", failure, call=call_id)
+            if transaction is not None and not transaction.answered:
+                transaction.reply(500)
+            try:
+                self.user.failed(transaction, failure)
+            except Exception:
+                log.failure("{call}: the failure could not be told", call=call_id)
 
 
-def _server_key(request: Request, flow: Flow) -> Key:
-    """What a retransmission, an ACK and a CANCEL have in common with their request; ACK looks for its INVITE."""
+def key_of(request: Request, flow: Flow) -> Key:
+    """What a request, its repeats and the ACK of its refusal have in common (section 17.2.3)."""
     via = request.via
-    branch = via.branch or ""
-    method = "INVITE" if request.method == "ACK" else request.method
-    connection = flow if flow.reliable else None
-    if branch.startswith(COOKIE) and len(branch) > len(COOKIE):
-        return branch, via.sent_by.lower(), method, connection
-    # A peer of RFC 2543 (section 17.2.3): its requests differ in nothing but the method, and the To tag of the ACK.
-    same = (branch, request.uri, request.from_.tag, request.call_id, request.cseq.number)
-    return same, via.sent_by.lower(), method, connection
+    if not _has_cookie(via):
+        return _old_key(request, flow, request.to.tag)
+    method = request.method
+    return (
+        via.branch,
+        (via.host, via.port),
+        "INVITE" if method == "ACK" else method,
+        flow if flow.reliable else None,
+    )
 
 
-def _merge_key(request: Request, flow: Flow) -> Key:
-    """The same request that came by two ways has this in common (section 8.2.2.2); for another Request-URI it is a
-    spiral."""
+def _old_key(request: Request, flow: Flow, to_tag: str | None) -> Key:
+    """The same with a peer of RFC 2543, whose branch says nothing."""
+    via = request.via
+    same = (via.transport, via.branch, request.uri, request.from_.tag, request.call_id, request.cseq.number, to_tag)
+    method = request.method
+    return (
+        same,
+        (via.host, via.port),
+        "INVITE" if method == "ACK" else method,
+        flow if flow.reliable else None,
+    )
+
+
+def alias_of(request: Request) -> Key:
+    """What a request has in common with itself when it comes by another way (section 8.2.2.2), and with its CANCEL. The
+    same for another Request-URI is a spiral."""
     method = "INVITE" if request.method == "CANCEL" else request.method
-    connection = flow if flow.reliable else None
-    return method, request.call_id, request.from_.tag, request.cseq.number, request.uri, connection
+    return request.call_id, request.from_.tag, request.to.tag, request.cseq.number, method, request.uri
+
+
+def _has_cookie(via: Via) -> bool:
+    """Whether the branch is one of RFC 3261; the cookie alone is none (RFC 4475 section 3.3.15 sends it)."""
+    branch = via.branch
+    return branch is not None and len(branch) > len(COOKIE) and branch.startswith(COOKIE)
+
+
+def _is_sent_by(via: Via, sent_by: str) -> bool:
+    """Whether a Via names us (section 18.1.2)."""
+    return via.sent_by == sent_by or via.sent_by.lower() == sent_by.lower()
