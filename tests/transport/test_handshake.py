@@ -102,6 +102,20 @@ class Handshake(BrowsersCase):
             _, response = self.ask(**headers)
             self.assertIn(b" 400 ", response, headers)
 
+    def test_odd_octets(self) -> None:
+        """Octets that are no UTF-8 in a header are a broken header, and no fault of ours."""
+        for name in (b"Origin", b"Host", b"Upgrade", b"Connection", b"Sec-WebSocket-Key", b"X-Forwarded-For"):
+            wire = self.connect()
+            wire.deliver(upgrade().replace(b"User-Agent: Test", b"%s: a\xff" % name))
+            self.assertTrue(wire.take().startswith(b"HTTP/1.1 "), name)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_odd_host(self) -> None:
+        """A Host of any form is no reason to refuse where the origin does not hang on it."""
+        browsers = self.make(Options(origins=("*",)))
+        for host in ("x:y", "[::1]:8443", "a b", "x:99999"):
+            self.assertIn(b" 101 ", self.ask(host=host, browsers=browsers)[1], host)
+
     def test_method(self) -> None:
         """A WebSocket begins with GET."""
         wire = self.connect()

@@ -24,7 +24,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from webrtcproxy.transport.certificate import server_endpoint
 from webrtcproxy.transport.connection import Census
 from webrtcproxy.transport.flow import Address, Receiver
-from webrtcproxy.transport.handshake import Network, Origins, Refused, check, forwarded_for, is_upgrade
+from webrtcproxy.transport.handshake import Network, Origins, Refused, check, for_autobahn, forwarded_for, is_upgrade
 from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.site import BoundedSite, Channel, answer
 from webrtcproxy.transport.source import address_of
@@ -154,7 +154,7 @@ class Browsers(Service):
             raise Refused(400, "A WebSocket begins with HTTP/1.1")
         if not self._listening:
             raise Refused(503, "The service is ending")
-        wanted = check(request.requestHeaders, self._origins)
+        key = check(request.requestHeaders, self._origins)
         seen = address_of(request.getClientAddress())
         host = forwarded_for(request.requestHeaders, seen.host, self.options.trusted_proxies)
         socket = self._factory.connection(Address(host, seen.port))
@@ -165,7 +165,7 @@ class Browsers(Service):
             transport.protocol = socket  # type: ignore[attr-defined]  # every transport of Twisted's has it
         socket.makeConnection(transport)
         transport.resumeProducing()
-        socket.dataReceived(wanted.for_autobahn())
+        socket.dataReceived(for_autobahn(key))
         return NOT_DONE_YET
 
     def opened(self, socket: SipWebSocket) -> tuple[int, str] | None:

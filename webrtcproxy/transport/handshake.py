@@ -6,7 +6,6 @@ import binascii
 from base64 import b64decode
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from twisted.web.http_headers import Headers
@@ -33,18 +32,12 @@ class Refused(Exception):
         self.why = why
 
 
-class Handshake(NamedTuple):
-    """What there is to know of a good request."""
-
-    host: str
-    key: str
-
-    def for_autobahn(self) -> bytes:
-        """The same request with nothing else in it: what has been looked at needs not be parsed and kept again."""
-        return (
-            f"GET / HTTP/1.1\r\nHost: {self.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {self.key}\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
-        ).encode()
+def for_autobahn(key: str) -> bytes:
+    """The request as Autobahn gets it: what has been looked at needs not be parsed, judged and kept again."""
+    return (
+        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
+    ).encode()
 
 
 class Origins:
@@ -83,9 +76,10 @@ class Origins:
         )
 
 
-def check(headers: Headers, origins: Origins) -> Handshake:
+def check(headers: Headers, origins: Origins) -> str:
     """Read an upgrade request.
 
+    :returns: its key.
     :raises Refused: 400, 403, 426.
     """
     host = _one(headers, "host")
@@ -103,7 +97,7 @@ def check(headers: Headers, origins: Origins) -> Handshake:
         raise Refused(403, "Pages of this origin may not connect")
     if SUBPROTOCOL not in _list(headers, "sec-websocket-protocol"):
         raise Refused(400, "The subprotocol sip is not offered")
-    return Handshake(host, key)
+    return key
 
 
 def is_upgrade(headers: Headers) -> bool:
@@ -153,14 +147,19 @@ def _one(headers: Headers, name: str) -> str | None:
 
     :raises Refused: 400 where it stands there twice.
     """
-    values = headers.getRawHeaders(name) or []
+    values = _values(headers, name)
     if len(values) > 1:
         raise Refused(400, f"{name.title()} is there more than once")
     return values[0].strip() if values else None
 
 
+def _values(headers: Headers, name: str) -> list[str]:
+    """The values of a header, whatever octets are in them."""
+    return [value.decode("latin-1") for value in headers.getRawHeaders(name.encode()) or []]
+
+
 def _list(headers: Headers, name: str) -> list[str]:
-    return [item.strip() for value in headers.getRawHeaders(name) or [] for item in value.split(",") if item.strip()]
+    return [item.strip() for value in _values(headers, name) for item in value.split(",") if item.strip()]
 
 
 def _tokens(headers: Headers, name: str) -> list[str]:
