@@ -81,7 +81,7 @@ class FakeProcess:
             raise ProcessExitedAlready
         self.signals.append(name)
         if name == "KILL" or not self.reactor.stubborn:
-            self.end(None if name == "TERM" else 9)
+            self.reactor.callLater(0, self.end, None if name == "TERM" else 9)
 
     def end(self, signal: int | None = None) -> None:
         """It is gone, and its end is told."""

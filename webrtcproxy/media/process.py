@@ -201,10 +201,10 @@ class Rtpengine(Service):
             ready.cancel()
         if self._process is None:
             return succeed(None)
-        self._ended = Deferred()
-        self._signal("TERM")
+        ended = self._ended = Deferred()
         self._set_timer(self._reactor.callLater(GRACE, self._signal, "KILL"))
-        return self._ended
+        self._signal("TERM")
+        return ended
 
     def _signal(self, name: str) -> None:
         with suppress(ProcessExitedAlready):  # its end is about to be told
