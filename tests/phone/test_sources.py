@@ -33,7 +33,7 @@ class Page(HTMLParser):
 
 class PageTest(SynchronousTestCase):
     def test_nothing_inline_nothing_foreign(self) -> None:
-        """The Content-Security-Policy allows no inline script, style or handler; the page needs nobody else's server."""
+        """The Content-Security-Policy allows no inline script, style or handler; the page needs no foreign server."""
         for tag, attributes in Page().tags:
             self.assertNotIn(tag, ("style", "iframe", "object", "base"))
             self.assertFalse([name for name in attributes if name.startswith("on") or name == "style"], tag)
