@@ -173,8 +173,7 @@ class RegistrarCase(SynchronousTestCase):
         return (flow or self.asker).last_response
 
     def replies(self, flow: FakeFlow | None = None) -> list[int]:
-        """The final responses; a 100 for who waits long (RFC 4320) is the transaction's affair."""
-        return [response.status for response in (flow or self.browser).responses if response.status > 100]
+        return [response.status for response in (flow or self.browser).responses]
 
     def accept(self, seconds: int = 600, *headers: tuple[str, str]) -> Response:
         """The registrar accepts our Contact for so long."""

@@ -122,7 +122,6 @@ class Inside(CallCase):
         for _ in range(60):
             self.world.turn(0.5)
         self.alice.heard(100)
-        self.alice.heard(100)
         self.alice.heard(504)
         self.alice.heard("BYE")
 
