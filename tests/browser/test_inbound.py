@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from tests.browser.case import BrowserCase
+from tests.support.real.part import until
 
 
 class Inbound:
@@ -67,6 +68,7 @@ class JsSipInbound(Inbound, BrowserCase):
         await phone.event("incoming")
         await phone.do("answer")
         await phone.event("confirmed")
+        await until(lambda: any(text.startswith("SIP/2.0 200") for text in sipp.received()), "200 at the caller")
         await phone.do("hangup")
         await phone.event("ended")
         await sipp.passed()

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from twisted.trial.reporter import Reporter
 from twisted.trial.unittest import TestCase
 
 from tests.support.real.dialog import Dialog
@@ -25,6 +26,7 @@ class RealCase(TestCase):
     changes: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     rtpengine: Rtpengine
+    proxy_ends = False
 
     async def setUp(self) -> None:
         """Start what does not run yet."""
@@ -49,12 +51,25 @@ class RealCase(TestCase):
         assert response.status == 200, response
         await peer.close()
 
+    def run(self, result: Reporter) -> None:
+        """As trial does; remembers how many failures there were, so that the logs are shown with a new one."""
+        self._result, self._failures = result, self._count(result)
+        super().run(result)
+
+    @staticmethod
+    def _count(result: Reporter) -> int:
+        return len(result.errors) + len(result.failures)
+
     async def _check(self) -> None:
         """After every other clean-up: nothing is left in rtpengine, and the proxy lives and logged no fault."""
         if hasattr(self, "_log_start"):
+            if self._count(self._result) > self._failures:
+                print(f"\n--- {self.id()}: the proxy's log\n{self.proxy.log(self._log_start)[-6000:]}")
+                print(f"--- rtpengine's log\n{self.rtpengine.story()}\n---")
             self.proxy.assert_clean(self._log_start)
             await self.rtpengine.assert_empty()
             self.proxy.assert_clean(self._log_start)
+            self.assertEqual(self.proxy_ends, not self.proxy.alive, f"the proxy's end:\n{self.proxy.log()[-4000:]}")
 
     async def browser(self, user: str = "alice", **options: object) -> Browser:
         """A scripted browser, connected to the proxy over WSS, closed after the test."""

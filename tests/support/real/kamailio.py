@@ -20,9 +20,9 @@ class Kamailio(Part):
 
     name: ClassVar[str] = "kamailio"
 
-    def __init__(self, algorithm: str = "MD5") -> None:
+    def __init__(self, algorithm: str = "MD5", port: int = 0) -> None:
         super().__init__()
-        self.port = free_port()
+        self.port = port or free_port()
         text = TEMPLATE.read_text()
         words = {"PORT": self.port, "ALGORITHM": algorithm, "ALICE": PASSWORDS["alice"], "BOB": PASSWORDS["bob"]}
         for word, value in words.items():

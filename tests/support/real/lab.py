@@ -6,7 +6,7 @@ from tests.support.real.chromium import Chromium
 from tests.support.real.kamailio import Kamailio
 from tests.support.real.pages import Pages
 from tests.support.real.part import Part
-from tests.support.real.ports import LOOPBACK, free_port
+from tests.support.real.ports import free_port
 from tests.support.real.proxy import Proxy
 from tests.support.real.rtpengine import Rtpengine
 
@@ -53,6 +53,13 @@ proxy = 127.0.0.1:@kamailio@
 username = alice
 password = wonderland
 
+; Kamailio with SHA-256, where a test starts it
+[trunk modern]
+host = modern.test
+proxy = 127.0.0.1:@modern@
+username = bob
+password = builder
+
 [access]
 destinations = trunks
 trunk-credentials = @credentials@
@@ -73,6 +80,7 @@ class Lab:
         self._proxy: tuple[str, Proxy] | None = None
         self.plain = free_port()
         self.paid = free_port()
+        self.modern = free_port()
 
     async def rtpengine(self) -> Rtpengine:
         """The one rtpengine."""
@@ -102,7 +110,8 @@ class Lab:
         words = {
             "rtpengine": (await self.rtpengine()).address,
             "kamailio": str((await self.kamailio()).port),
-            "plain": str(self.plain), "paid": str(self.paid), "credentials": "anyone", "host": LOOPBACK,
+            "plain": str(self.plain), "paid": str(self.paid), "modern": str(self.modern),
+            "credentials": "anyone",
         }  # fmt: skip
         for word, value in words.items():
             text = text.replace(f"@{word}@", value)

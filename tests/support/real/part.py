@@ -106,6 +106,11 @@ class Part:
         """How many bytes the child has printed."""
         return self.log_file.stat().st_size if self.log_file.exists() else 0
 
+    def terminate(self) -> None:
+        """Ask the child to end (SIGTERM), and do not wait."""
+        assert self.process is not None
+        self.process.terminate()
+
     def stop(self, seconds: float = 5) -> None:
         """End the child: SIGTERM, and SIGKILL after `seconds`. Its folder goes with it. Twice is once."""
         atexit.unregister(self.stop)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from tests.support.real.part import Part, until
-from tests.support.real.ports import LOOPBACK, free_port, free_ports, listens_udp
+from tests.support.real.ports import LOOPBACK, free_port, free_ports, listens_tcp, listens_udp
 
 SCENARIOS = Path(__file__).parents[2] / "integration" / "sipp"
 
@@ -18,6 +18,7 @@ class Sipp(Part):
     :param user: the user part that a calling scenario calls.
     :param calls: after so many calls it ends.
     :param words: what [name] stands for in the scenario (`-key`).
+    :param tcp: speak TCP instead of UDP.
     :param hold: milliseconds of a `<pause/>` without a length.
     """
 
@@ -25,13 +26,13 @@ class Sipp(Part):
 
     def __init__(
         self, scenario: str, *, target: str | None = None, user: str = "alice", calls: int = 1, hold: int = 0,
-        words: Mapping[str, str] | None = None, port: int | None = None,
+        words: Mapping[str, str] | None = None, port: int | None = None, tcp: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.scenario = SCENARIOS / f"{scenario}.xml"
         assert self.scenario.exists(), self.scenario
         self.port = port or free_port()
-        self.target, self.user, self.calls, self.hold = target, user, calls, hold
+        self.target, self.user, self.calls, self.hold, self.tcp = target, user, calls, hold, tcp
         self.words = dict(words or {})
 
     @property
@@ -42,21 +43,19 @@ class Sipp(Part):
     def command(self) -> Sequence[str]:
         """On loopback only; every message into a file of its own for messages()."""
         words = [part for name, value in self.words.items() for part in ("-key", name, value)]
+        transport = "t1" if self.tcp else "u1"
         return (
-            "sipp", *([self.target] if self.target else []), "-sf", str(self.scenario), "-i", LOOPBACK, "-bind_local",
-            "-p", str(self.port), "-mi", LOOPBACK, "-mp", str(free_ports(6)[0]), "-cp", str(free_port()),
-            "-m", str(self.calls), "-l", str(self.calls), "-s", self.user, "-d", str(self.hold), "-rtp_echo",
+            "sipp", *([self.target] if self.target else []), "-sf", str(self.scenario), "-t", transport,
+            "-i", LOOPBACK, "-bind_local", "-p", str(self.port), "-cp", str(free_port()),
+            "-mi", LOOPBACK, "-mp", str(free_ports(6)[0]), "-rtp_echo",
+            "-m", str(self.calls), "-l", str(self.calls), "-s", self.user, "-d", str(self.hold), *words,
             "-nostdin", "-deadcall_wait", "0", "-timeout", "90s", "-timeout_error", "-au", "trunk", "-ap", "secret",
-            "-trace_msg", "-message_file", "messages", "-trace_err", "-error_file", "errors", *words,
+            "-trace_msg", "-message_file", "messages", "-trace_err", "-error_file", "errors",
         )  # fmt: skip
 
     def is_ready(self) -> bool:
         """Whether its SIP port is bound, or (a quick scenario) it is through already."""
-        return listens_udp(self.port)
-
-    async def start(self) -> None:
-        """Start it. A calling scenario may be over before its port was seen."""
-        await super().start()
+        return listens_tcp(self.port) if self.tcp else listens_udp(self.port)
 
     def messages(self) -> str:
         """Every SIP message so far, in and out."""
