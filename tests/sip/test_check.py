@@ -141,7 +141,15 @@ class RespondTests(SynchronousTestCase):
         """Timestamp in a 100 (8.2.6.1), Record-Route in what may make a dialog (12.1.1)."""
         asked = request(Timestamp="1.5", Record_Route="<sip:r;lr>, <sip:s;lr>")
         for status, timestamp, route in (
-            *((100, True, False), (180, False, True), (183, False, True), (189, False, True), (199, False, False)),
+            *(
+                (100, True, False),
+                (179, False, False),
+                (180, False, True),
+                (190, False, False),
+                (183, False, True),
+                (189, False, True),
+                (199, False, False),
+            ),
             *((200, False, True), (202, False, True), (299, False, True), (300, False, False), (487, False, False)),
         ):
             answer = respond(asked, status).headers

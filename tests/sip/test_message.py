@@ -6,6 +6,7 @@ import time
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.sip.message import MAX_HEADERS, MAX_MESSAGE, MAX_VALUE, BadMessage, Request, Response, read
+from webrtcproxy.sip.uri import MAX_URI
 
 BASE = (
     "Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n"
@@ -198,6 +199,10 @@ class LengthTests(Case):
         self.refused(options("l: 2\r\n", b"abc"), "Bad Content-Length", exact=True)
         self.assertEqual(read(options("l: 3\r\n", b"abc"), exact=True).body, b"abc")
         self.assertEqual(read(options("", b"abc"), exact=True).body, b"abc")
+
+    def test_limits(self) -> None:
+        """64 KiB a message, 200 header lines of 8 KiB, 2 KiB a URI: more is nobody's SIP."""
+        self.assertEqual((MAX_MESSAGE, MAX_HEADERS, MAX_VALUE, MAX_URI), (65536, 200, 8192, 2048))
 
     def test_message(self) -> None:
         """64 KiB of message, and what is longer can be answered 513."""

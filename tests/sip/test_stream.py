@@ -113,6 +113,10 @@ class CutTests(SynchronousTestCase):
         data = message(b"x" * (room - (len(data) - MAX_MESSAGE)))
         self.assertEqual(len(data), MAX_MESSAGE)
         self.assertEqual(cut([data]), ([data], None))
+        data = message(
+            length=b"X-A: %s\r\nl: 0\r\n" % (b"b" * (MAX_MESSAGE - len(message(length=b"X-A: \r\nl: 0\r\n"))))
+        )
+        self.assertEqual((len(data), cut([data])), (MAX_MESSAGE, ([data], None)))
         for large in (
             message(length=b"Content-Length: 65432\r\n"),
             message(length=b"X-A: " + b"b" * MAX_MESSAGE + b"\r\nl: 0\r\n"),

@@ -47,10 +47,11 @@ LISTS = frozenset(_lists.split())
 """Headers whose value is a comma list, the same as that many headers (RFC 3261 section 7.3.1)."""
 
 SPELLINGS: dict[str, str] = {}
-"""The usual ways to write a known name (canonical, lower and upper case, compact) to its canonical one."""
+"""The usual ways to write a known name (canonical, in one case or Capitalized, compact) to its canonical one."""
 
 for _name in (_lists + _others).split():
-    SPELLINGS[_name] = SPELLINGS[_name.lower()] = SPELLINGS[_name.upper()] = _name
+    for _way in (_name, _name.lower(), _name.upper(), _name.title()):
+        SPELLINGS[_way] = _name
 for _short, _name in COMPACT.items():
     SPELLINGS[_short] = SPELLINGS[_short.upper()] = _name
 
