@@ -22,7 +22,7 @@ def answer(work: Coroutine[Deferred[Any], Any, None], transaction: ServerTransac
 
     :returns: a Deferred that fires with None when the work is over and never fails.
     """
-    return Deferred.fromCoroutine(work).addErrback(_refuse, transaction)
+    return Deferred.fromCoroutine(work).addErrback(_refuse, transaction).addCallback(_check, transaction)
 
 
 def _refuse(failure: Failure, transaction: ServerTransaction) -> None:
@@ -36,7 +36,13 @@ def _refuse(failure: Failure, transaction: ServerTransaction) -> None:
             "{call}: {method} could not be carried", failure, method=transaction.request.method, call=_call(transaction)
         )
         transaction.reply(500)
+
+
+def _check(_: object, transaction: ServerTransaction) -> None:
     if not transaction.answered:
+        log.error(
+            "{call}: {method} was left without an answer", method=transaction.request.method, call=_call(transaction)
+        )
         transaction.reply(500)
 
 

@@ -58,7 +58,7 @@ class Call:
         self._token = secrets.token_hex(8)
         self._pair_key = ("INVITE", request.call_id, request.from_.tag or "")
         self._fork = Fork()
-        self._media = context.nodes.session(self._token)
+        self._media = context.nodes.session(request.call_id)
         self._early: dict[str, tuple[bytes, bytes]] = {}
         self._early_branch: Branch | None = None
         self._callee: Leg | None = None

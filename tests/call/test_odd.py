@@ -1,0 +1,242 @@
+"""What peers send that they should not, and faults of our own: a final response, and nothing left behind."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.call.case import CallCase
+from tests.call.world import OFFER, PLAIN
+from tests.support.configs import PBX
+from tests.support.messages import request
+from webrtcproxy.call.background import answer, background
+from webrtcproxy.call.trunk import Sources
+from webrtcproxy.config import Trunk
+from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.message import Request, Response, respond
+from webrtcproxy.transport.flow import Address
+
+
+class BadUpstream(CallCase):
+    """The trunk speaks badly."""
+
+    trunks = (PBX,)
+
+    def ring(self) -> Request:
+        self.alice, self.trunk = self.world.browser(), self.world.trunk()
+        self.alice.invite("sip:bob@pbx.example.com")
+        self.alice.heard(100)
+        return self.trunk.request("INVITE")
+
+    def odd(self, leg: Request, status: int, header: str, value: str, body: bytes = b"") -> None:
+        response = respond(leg, status, to_tag="callee", body=body)
+        response.headers.set(header, value)
+        self.trunk.say(response)
+
+    def test_unreadable_to_in_1xx(self) -> None:
+        """A provisional response whose To can't be read is dropped; the call goes on."""
+        leg = self.ring()
+        self.odd(leg, 180, "To", "<<nobody")
+        self.alice.silent()
+        self.trunk.answer(leg, 180)
+        self.alice.heard(180)
+
+    def test_unreadable_contact_in_200(self) -> None:
+        """A 2xx that opens no dialog: 502 that says what is wrong."""
+        self.odd(self.ring(), 200, "Contact", "<<nowhere", PLAIN)
+        self.assertIn("Contact", self.alice.response(502).reason)
+        self.assert_over(self.alice)
+
+    def test_answer_is_no_sdp(self) -> None:
+        """A 2xx with another body: 502, and the callee is released."""
+        leg = self.ring()
+        self.odd(leg, 200, "Content-Type", "text/plain", b"hello")
+        self.trunk.heard("ACK")
+        self.trunk.answer(self.trunk.request("BYE"), 200)
+        self.assertIn("Content-Type", self.alice.response(502).reason)
+
+    def test_contact_without_a_way(self) -> None:
+        """A 200 whose Contact can't be resolved: the call stands, its ACK can't be sent, and that is told in the log;
+        the BYE ends it on our side all the same."""
+        leg = self.ring()
+        response = respond(leg, 200, to_tag="callee", headers=[("Content-Type", "application/sdp")], body=PLAIN)
+        response.headers.set("Contact", "<sip:callee@nowhere.example>")
+        self.trunk.say(response)
+        self.trunk.silent()
+        self.alice.heard(200)
+        self.alice.flow.lose()
+        self.world.turn(5)
+        self.assert_over(self.trunk)
+
+    def test_contact_is_no_sip_uri(self) -> None:
+        """The same for one that names no host at all."""
+        leg = self.ring()
+        self.odd(leg, 200, "Contact", "<mailto:bob@example.com>")
+        self.alice.heard(502)
+
+    def test_fault_of_ours(self) -> None:
+        """An exception in the call's own code: 500, a log line, everything freed."""
+        leg = self.ring()
+        self.world.nodes.sdp = lambda operation: 1 / 0  # type: ignore[assignment,return-value]
+        self.trunk.answer(leg, 200, PLAIN)
+        self.trunk.heard("ACK")
+        self.trunk.answer(self.trunk.request("BYE"), 200)
+        self.alice.heard(500)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assert_over(self.alice, self.trunk)
+
+
+class BadBrowser(CallCase):
+    """A browser speaks badly."""
+
+    trunks = (PBX,)
+
+    def test_bad_multipart(self) -> None:
+        """A multipart body without a boundary: 400."""
+        alice = self.world.browser()
+        self.patch(alice, "content_type", "multipart/mixed")
+        alice.invite("sip:bob@pbx.example.com")
+        alice.heard(100)
+        alice.heard(400)
+
+    def test_info_before_the_answer(self) -> None:
+        """A request in an early dialog has nobody to go to: 481."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        invite = alice.invite("sip:bob@pbx.example.com")
+        alice.heard(100)
+        trunk.answer(trunk.request("INVITE"), 180)
+        alice.say(alice.inside("INFO", invite, alice.response(180)))
+        alice.heard(481)
+
+    def test_contact_with_a_fault(self) -> None:
+        """A Contact that can't be read: 400 that names it."""
+        alice = self.world.browser()
+        sent = request("INVITE", "sip:bob@pbx.example.com", contact="<<x")
+        alice.say(sent)
+        self.assertIn("Contact", [alice.next() for _ in alice.pending()][-1].reason)  # type: ignore[union-attr]
+
+
+class Wall(SynchronousTestCase):
+    """`background`: nobody waits for the work, somebody hears of its failure."""
+
+    def test_logged(self) -> None:
+        """An exception is logged with what failed."""
+
+        async def work() -> None:
+            raise RuntimeError("boom")
+
+        background(work(), "the work", "c1")
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+
+class FakeTransaction:
+    """As much of a server transaction as `answer` uses."""
+
+    def __init__(self) -> None:
+        self.request = request("INFO")
+        self.statuses: list[int] = []
+
+    @property
+    def answered(self) -> bool:
+        return bool(self.statuses)
+
+    def reply(self, status: int, reason: str = "", headers: object = ()) -> None:
+        self.statuses.append(status)
+
+
+class Answering(SynchronousTestCase):
+    """`answer`: whatever happens, a final response."""
+
+    def outcome(self, error: Exception | None) -> list[int]:
+        transaction = FakeTransaction()
+
+        async def work() -> None:
+            if error is not None:
+                raise error
+
+        self.successResultOf(answer(work(), transaction))  # type: ignore[arg-type]
+        return transaction.statuses
+
+    def test_refusal(self) -> None:
+        """A Refusal is that response."""
+        self.assertEqual(self.outcome(Refusal(480)), [480])
+
+    def test_fault(self) -> None:
+        """Anything else is 500 and a log line."""
+        self.assertEqual(self.outcome(ZeroDivisionError()), [500])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_silence(self) -> None:
+        """Work that ends without an answer is a fault of ours: 500."""
+        self.assertEqual(self.outcome(None), [500])
+
+
+class Addresses:
+    """A resolver whose names come and go."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, list[str]] = {}
+
+    def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
+        if host in self.known:
+            return succeed([Address(address, 5060) for address in self.known[host]])
+        return fail(Refusal(502))
+
+
+class WhoMayCall(SynchronousTestCase):
+    """`sources`, or what the names of a trunk resolve to."""
+
+    def test_resolved(self) -> None:
+        """Host and proxy count; a name that can't be resolved any more keeps its addresses."""
+        names = Addresses()
+        names.known = {"pbx.example.com": ["192.0.2.1", "192.0.2.2"]}
+        sources = Sources([PBX], names)
+        self.assertEqual(sources.trunks_of("192.0.2.2"), ())
+        self.successResultOf(sources.refresh())
+        self.assertEqual(sources.trunks_of("192.0.2.2"), (PBX,))
+        names.known.clear()
+        self.successResultOf(sources.refresh())
+        self.assertEqual(sources.trunks_of("192.0.2.2"), (PBX,))
+        names.known["pbx.example.com"] = ["192.0.2.9"]
+        self.successResultOf(sources.refresh())
+        self.assertEqual((sources.trunks_of("192.0.2.2"), sources.trunks_of("192.0.2.9")), ((), (PBX,)))
+
+    def test_networks(self) -> None:
+        """With `sources` nothing is resolved; what is no IP address is nobody's."""
+        from ipaddress import ip_network
+
+        trunk = Trunk("t", "t.example", sources=(ip_network("198.51.100.0/24"), ip_network("2001:db8::/32")))
+        sources = Sources([trunk], Addresses())
+        self.assertEqual(sources.trunks_of("198.51.100.77"), (trunk,))
+        self.assertEqual(sources.trunks_of("2001:db8::1"), (trunk,))
+        for stranger in ("198.51.101.1", "unix", ""):
+            self.assertEqual(sources.trunks_of(stranger), ())
+
+    def test_memory_is_bounded(self) -> None:
+        """Strangers do not fill the memory of addresses."""
+        sources = Sources([PBX], Addresses())
+        for number in range(sources.REMEMBERED + 10):
+            sources.trunks_of(f"10.0.{number >> 8}.{number & 255}")
+        self.assertLessEqual(len(sources._known), sources.REMEMBERED)
+
+
+class Forked(CallCase):
+    """Forks upstream and down at once."""
+
+    trunks = (PBX,)
+
+    def test_answer_after_the_fork_is_settled(self) -> None:
+        """A browser that answers behind its CANCEL: ACK, BYE, and its media is not touched any more."""
+        world = self.make_world(multiple=True)
+        trunk, desk, sofa = world.trunk(), world.browser(), world.browser()
+        desk.bind()
+        sofa.bind()
+        trunk.call(desk)
+        at_desk, at_sofa = desk.request("INVITE"), sofa.request("INVITE")
+        desk.answer(at_desk, 180)
+        sofa.answer(at_sofa, 200, OFFER)
+        desk.heard("CANCEL")
+        desk.answer(at_desk, 200, OFFER)
+        self.assertEqual(desk.pending(), ["ACK", "BYE"])
+        last: Response | Request = desk.heard("ACK")
+        self.assertIsInstance(last, Request)
