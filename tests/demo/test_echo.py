@@ -223,6 +223,17 @@ class CallTest(EchoCase):
         self.transactions.message_received(response(bye, 200), self.flow)
         self.at_rest()
 
+    def test_caller_moves(self) -> None:
+        """A re-INVITE with another Contact, from another address, is where the BYE goes (section 12.2.2)."""
+        self.up()
+        elsewhere = FakeFlow.udp("198.51.100.99", 9999, sent_by=DOMAIN)
+        moved = self.within("INVITE", 3, body=SDP, contact="<sip:alice@198.51.100.99:9999>")
+        self.assertEqual(self.ask(moved, elsewhere), [100, 200])
+        self.transactions.message_received(ack(moved, elsewhere.last_response), elsewhere)
+        self.demo.echo.stop()
+        self.assertEqual(elsewhere.last_request.method, "BYE")
+        self.assertEqual(elsewhere.last_request.uri, "sip:alice@198.51.100.99:9999")
+
     def test_nobody_answers_the_bye(self) -> None:
         """A caller who is gone leaves nothing behind."""
         self.up()

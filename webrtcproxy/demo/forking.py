@@ -44,7 +44,6 @@ class Fork:
         self._done = done
         self._open: list[ClientTransaction] = []
         self._worse: list[Response] = []
-        self._accepted = False
         self._given_up = 0  # the status that the caller gets, if nobody accepts, since the call was taken back
         self._starting = True
         self._timer: IDelayedCall | None = None
@@ -89,7 +88,6 @@ class Fork:
     def _final(self, response: Response, client: ClientTransaction) -> None:
         self._open.remove(client)
         if 200 <= response.status <= 299:
-            self._accepted = True
             self._relay(response)
             self._cancel_open()
         else:
@@ -111,7 +109,7 @@ class Fork:
         if self._timer.active():
             self._timer.cancel()
         self._timer = None
-        if not self._accepted and not self._server.answered:
+        if not self._server.answered:
             self._relay(self._own(self._given_up) if self._given_up else best(self._worse) or self._own(480))
         self._done()
 

@@ -32,7 +32,13 @@ const foreign = Object.keys(metafile.inputs)
   .map((path) => path.split("/")[1]);
 const unknown = foreign.filter((name) => !bundled.includes(name));
 if (unknown.length > 0) throw new Error(`bundled without its licence: ${unknown[0]}`);
-await build({ entryPoints: { phone: "src/phone.css" }, minify: true, target: ["chrome90"], outdir: "build" });
+await build({
+  entryPoints: { phone: "src/phone.css" },
+  bundle: true,
+  minify: true,
+  target: ["chrome90", "firefox90", "safari15"],
+  outdir: "build",
+});
 
 rmSync("dist", { recursive: true, force: true });
 mkdirSync("dist");

@@ -73,7 +73,7 @@ export function statusInWords(status) {
 
 /**
  * @param {{cause?: string, message?: object, response?: object}} event what JsSIP says of a failure
- * @returns {{text: string, code: string}} a sentence, and the SIP status with its reason phrase ("" where there is none)
+ * @returns {{text: string, code: string}} a sentence, and the SIP status with its reason phrase ("" without one)
  */
 export function failureInWords({ cause, message, response }) {
   const answer = response ?? message;

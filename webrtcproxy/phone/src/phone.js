@@ -1,4 +1,4 @@
-// The phone without its face: one account, at most one call. JsSIP speaks SIP; this keeps the state that the page shows.
+// The phone without its face: one account, at most one call. JsSIP speaks SIP; this keeps the state that is shown.
 
 import JsSIP from "jssip";
 import { Call } from "./call.js";
