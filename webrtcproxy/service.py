@@ -114,7 +114,11 @@ def _page_settings(config: Config) -> dict[str, str]:
     domain = str(HostPort(config.trunks[0].host, config.trunks[0].port)) if config.trunks else ""
     if config.demo is None:
         return {"domain": domain}
-    return {"domain": domain, "password": config.demo.password, "hint": "Dial echo to hear yourself."}
+    return {
+        "domain": domain,
+        "password": config.demo.password,
+        "hint": "Dial echo to hear yourself, or call a second tab that goes by another name.",
+    }
 
 
 def _demo(config: Config, reactor: Any) -> tuple[Service, ...]:

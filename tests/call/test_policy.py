@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import CARRIER, PBX, config
-from webrtcproxy.call.policy import Policy, Route, hops_left, relay_headers
+from webrtcproxy.call.policy import Policy, Route, hops_left, order_challenges, relay_headers
 from webrtcproxy.config import Destinations
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Headers, Request
@@ -120,6 +120,21 @@ class HeaderPolicy(SynchronousTestCase):
     def test_challenges_cross(self) -> None:
         """401 and 407 of a trunk are the browser's to answer (ORIGINAL.md: the 407 of a registrar was dropped)."""
         self.assertEqual(len(self.relayed(to_browser=True, WWW_Authenticate="D", Proxy_Authenticate="D")), 2)
+
+
+class Challenges(SynchronousTestCase):
+    """JsSIP and SIP.js look at the last challenge of a response, and know MD5 only."""
+
+    def test_md5_is_last(self) -> None:
+        """The others keep their order; one without an algorithm is for MD5."""
+        for md5 in ('Digest realm="a", nonce="n", algorithm=MD5', 'Digest realm="a", nonce="n"'):
+            headers = Headers([("Proxy-Authenticate", md5), ("X", "y")])
+            headers.add("Proxy-Authenticate", 'Digest realm="a", nonce="n", algorithm=SHA-512-256')
+            headers.add("Proxy-Authenticate", 'Digest realm="a", nonce="n", algorithm=SHA-256')
+            order_challenges(headers)
+            kinds = [value.rpartition("=")[2] for value in headers.lines("Proxy-Authenticate")]
+            self.assertEqual(kinds[:2], ["SHA-512-256", "SHA-256"])
+            self.assertEqual(headers.lines("Proxy-Authenticate")[2], md5)
 
 
 class Hops(SynchronousTestCase):

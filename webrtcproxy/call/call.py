@@ -20,7 +20,7 @@ from webrtcproxy.call.fork import Answered, Branch, Failed, Fork, Progress, Targ
 from webrtcproxy.call.leg import HeaderList, Leg, profile_of
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.policy import ALLOW, hops_left, relay_headers
+from webrtcproxy.call.policy import ALLOW, hops_left, order_challenges, relay_headers
 from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.record import Record
 from webrtcproxy.call.relay import relay
@@ -324,6 +324,8 @@ class Call:
     def _crossing(self, response: Response) -> list[tuple[str, str]]:
         headers = Headers()
         relay_headers(response.headers, headers, to_browser=self._caller.browser)
+        if response.status in (401, 407):
+            order_challenges(headers)
         return list(headers)
 
     def _invite(self, target: Target, pair: Pair, sdp: bytes) -> Request:

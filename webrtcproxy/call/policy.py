@@ -50,6 +50,23 @@ def relay_headers(source: Headers, target: Headers, *, to_browser: bool, identit
             target.add(name, value)
 
 
+def order_challenges(headers: Headers) -> None:
+    """Put the challenges that a browser can answer last: JsSIP and SIP.js know MD5 only, and look at the last challenge
+    of a response. The others keep the server's order of preference (RFC 8760 section 2.4)."""
+    for name in ("WWW-Authenticate", "Proxy-Authenticate"):
+        challenges = headers.lines(name)
+        if len(challenges) > 1:
+            headers.remove(name)
+            for challenge in sorted(challenges, key=_is_md5):
+                headers.add(name, challenge)
+
+
+def _is_md5(challenge: str) -> bool:
+    """Whether a challenge is for MD5, which is also what one without an algorithm is for."""
+    text = challenge.lower().replace(" ", "").replace('"', "")
+    return "algorithm=md5" in text or "algorithm=" not in text
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """Where a request of a browser goes.

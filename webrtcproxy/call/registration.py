@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from webrtcproxy.call.binding import Key, key_of, token_for
-from webrtcproxy.call.policy import hops_left, relay_headers
+from webrtcproxy.call.policy import hops_left, order_challenges, relay_headers
 from webrtcproxy.config.addresses import plain_host
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.fields import Headers
@@ -155,6 +155,7 @@ def crossing(response: Response) -> Headers:
     another browser's."""
     headers = Headers()
     relay_headers(response.headers, headers, to_browser=True)
+    order_challenges(headers)
     headers.remove("Expires")
     for name in _OF_THIS_ADDRESS:
         for value in response.headers.lines(name):
