@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import count
 
+from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, read, respond
 
 _numbers = count(1)
@@ -129,6 +130,19 @@ def cancel(invite: Request, *, branch: str | None = None, headers: HeaderList = 
     """The CANCEL that the sender of `invite` sends (RFC 3261 section 9.1)."""
     to = invite.headers.get("To") or ""
     return _follower(invite, "CANCEL", invite.cseq.number, branch or invite.via.branch, to, headers)
+
+
+def twin(like: Request, *, via: str | None = None, uri: str | None = None, method: str | None = None) -> Request:
+    """The same request once more, with other parts.
+
+    :param via: in place of the top one.
+    """
+    made = Request(method or like.method, uri or like.uri, like.headers.copy(), like.body)
+    if via is not None:
+        made.via = Via.parse(via)
+    if method is not None:
+        made.headers.set("CSeq", f"{like.cseq.number} {method}")
+    return read_request(made.to_bytes())
 
 
 def _follower(

@@ -47,7 +47,7 @@ class TransactionUser(Protocol):
         """A new request, neither ACK nor CANCEL."""
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
-        """An ACK that is no transaction's: that of a 2xx."""
+        """An ACK that is no transaction's: that of a 2xx. Its sender is admitted."""
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL for an INVITE without a final response. The CANCEL is answered; the INVITE is not, as yet."""
@@ -98,16 +98,16 @@ class Transactions:
         self.refused = 0
         self._table = Table(limits)
         self._secret = secrets.token_bytes(16)
+        self._stopped = False
 
     def __len__(self) -> int:
         """How many transactions there are, those included that only absorb repeats."""
         return len(self._table)
 
     def stop(self) -> None:
-        """Forget every transaction, as the proxy stops; whoever waits for a `final` gets FlowLost."""
-        self.schedule.clear()
-        for machine in self._table.clear():
-            machine.lost()
+        """Forget every transaction, as the proxy stops: who waits for a `final`, now or later, gets FlowLost."""
+        self._stopped = True
+        self._table.clear()
         self.schedule.clear()
 
     # From the transports
@@ -115,6 +115,8 @@ class Transactions:
     def message_received(self, message: Request | Response, flow: Flow) -> None:
         """One message; whatever goes wrong with it stays with it."""
         try:
+            if self._stopped:
+                return
             if isinstance(message, Response):
                 self._response(message, flow)
             else:
@@ -256,7 +258,8 @@ class Transactions:
             machine = self._old_ack(ack, flow)
         if isinstance(machine, InviteServer) and machine.acknowledged():
             return
-        self._guarded(None, call_of(ack), self.user.ack_arrived, ack, flow)
+        if self.user.admits(ack, flow):
+            self._guarded(None, call_of(ack), self.user.ack_arrived, ack, flow)
 
     def _old_ack(self, ack: Request, flow: Flow) -> ServerMachine | None:
         """The INVITE of an ACK by RFC 2543, which has the To tag of our response (section 17.2.3)."""
@@ -321,8 +324,11 @@ class Transactions:
     def _start(self, machine: ClientMachine) -> ClientTransaction:
         transaction = machine.transaction
         assert transaction is not None
-        self._table.add_client(machine)
-        machine.start()
+        if self._stopped:
+            machine.lost()
+        else:
+            self._table.add_client(machine)
+            machine.start()
         return transaction
 
     # The wall

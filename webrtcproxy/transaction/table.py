@@ -109,15 +109,12 @@ class Table:
             members.clients.discard(machine)
             self._leave(machine.flow, members)
 
-    def clear(self) -> list[ClientMachine]:
-        """Remove all, and no longer listen for lost flows; the clients that were there."""
-        clients = list(self.clients.values())
-        for members in self._flows.values():
-            if members.forget is not None:
-                members.forget()
-        for table in (self.servers, self.aliases, self.clients, self._flows):
-            table.clear()
-        return clients
+    def clear(self) -> None:
+        """Remove all, as if every flow was lost."""
+        for flow in list(self._flows):
+            self._lost(flow)
+        for client in list(self.clients.values()):
+            _end(client.lost)
 
     def _members(self, flow: Flow) -> Members:
         members = self._flows.get(flow)
@@ -142,12 +139,20 @@ class Table:
     def _lost(self, flow: Flow) -> None:
         """Every machine of the flow hears of its end, when nothing finds any of them any more."""
         members = self._flows.pop(flow)
+        if members.forget is not None:
+            members.forget()
         for server in members.servers:
             self._forget_server(server)
         for client in members.clients:
             del self.clients[client.key]
-        for lost in (*(server.lost for server in members.servers), *(client.lost for client in members.clients)):
-            try:
-                lost()
-            except Exception:
-                log.failure("A transaction could not bear the loss of its connection")
+        for server in members.servers:
+            _end(server.lost)
+        for client in members.clients:
+            _end(client.lost)
+
+
+def _end(lost: Callable[[], None]) -> None:
+    try:
+        lost()
+    except Exception:
+        log.failure("A transaction could not bear the loss of its connection")
