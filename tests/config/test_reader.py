@@ -176,6 +176,7 @@ class WssTests(Case):
             "wss",
             "listen",
             f"certKey: No such file or directory ({self.folder}/cert.pem)",
+            "put the PEM file there, or let certKey name it",
             wss="listen = ssl:443:privateKey=tls/key.pem:certKey=cert.pem",
         )
 

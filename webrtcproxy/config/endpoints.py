@@ -9,6 +9,7 @@ from pathlib import Path
 from twisted.internet.endpoints import serverFromString
 
 from webrtcproxy.config.addresses import ip, port_number
+from webrtcproxy.config.ini import Wrong
 
 _FILE_KEYS = frozenset({"privateKey", "certKey", "extraCertChain", "dhParameters"})
 _PATH_FIRST = frozenset({"unix", "tls"})
@@ -87,4 +88,5 @@ def _readable(key: str, path: Path) -> None:
     try:
         path.read_bytes()
     except OSError as error:
-        raise ValueError(f"{key}: {error.strerror} ({path})") from error
+        remedy = f"put the PEM file there, or let {key} name it; a relative path starts at the configuration file"
+        raise Wrong(f"{key}: {error.strerror} ({path})", remedy) from error

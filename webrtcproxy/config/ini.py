@@ -49,6 +49,14 @@ class ConfigError(Exception):
         return " ".join(told.split())
 
 
+class Wrong(ValueError):
+    """What a parser of one value raises where it knows the remedy better than who called it."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem)
+        self.remedy = remedy
+
+
 class Secret(str):
     """A text that is not shown by ``repr``, and so by no dataclass that holds it."""
 
@@ -136,6 +144,8 @@ class Section:
     def _parsed(self, key: str, remedy: str, text: str, parse: Callable[[str], T]) -> T:
         try:
             return parse(text)
+        except Wrong as wrong:
+            raise self.error(key, str(wrong), wrong.remedy, text) from wrong
         except ValueError as error:
             raise self.error(key, str(error), remedy, text) from error
 
