@@ -132,6 +132,14 @@ class Requests(TransactionCase):
         self.assertEqual((len(self.user.transactions), set(self.udp.summary)), (6, {100}))
         self.finish()
 
+    def test_merged_inside_a_dialog(self) -> None:
+        """A request that has a To tag is never a merged one (section 8.2.2.2)."""
+        first = request("INFO", to_tag="dialog")
+        self.receive(first)
+        self.receive(twin(first, via="SIP/2.0/UDP h;branch=z9hG4bKother"))
+        self.assertEqual((len(self.user.transactions), self.udp.sent), (2, []))
+        self.finish()
+
 
 class Cancels(TransactionCase):
     """Section 9.2; what becomes of it in each state is in test_server."""

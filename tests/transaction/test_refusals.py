@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from tests.support.messages import cancel, ours, request, twin, wire
@@ -144,8 +145,9 @@ class Wall(TransactionCase):
             raise RuntimeError
 
         self.user.on_request = answer_and_burst
-        self.receive(request("OPTIONS"))
-        self.assertEqual(self.udp.summary, [200])
+        with capturedLogs() as events:
+            self.receive(request("OPTIONS"))
+        self.assertEqual((self.udp.summary, len(events)), ([200], 1))
         self.assertEqual((len(self.flushLoggedErrors(RuntimeError)), len(self.user.failures)), (1, 1))
 
     def test_user_fails_to_be_told(self) -> None:

@@ -54,6 +54,20 @@ class Bounds(TransactionCase):
         self.assertTrue(self.refused(self.wss))
         self.finish()
 
+    def test_browser_given_up(self) -> None:
+        """A request that nobody answered makes room when it is given up; a late answer makes no more of it."""
+        self.renew(Limits(browser=2))
+        self.assertFalse(self.refused(self.wss))
+        given_up = self.user.transaction
+        self.clock.pump([3.5, 20.0])
+        self.assertFalse(self.refused(self.wss, "INVITE"))
+        self.assertTrue(self.refused(self.wss))
+        self.clock.advance(8.5)
+        self.assertFalse(self.refused(self.wss))
+        given_up.reply(504)
+        self.assertTrue(self.refused(self.wss))
+        self.finish()
+
     def test_other_flow(self) -> None:
         """What one address may have, absorbing ones included."""
         self.renew(Limits(flow=2))

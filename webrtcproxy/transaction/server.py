@@ -315,10 +315,9 @@ class InviteServer(ServerMachine):
         self._send()
 
     def again(self) -> None:
-        """Proceeding and Completed: the last response is repeated. Accepted and Confirmed: absorbed (section 17.2.1,
-        RFC 6026 section 7.1)."""
-        if self.state in (State.PROCEEDING, State.COMPLETED):
-            self._send()
+        """Proceeding and Completed: the last response is repeated. Accepted and Confirmed: there is nothing to repeat
+        (section 17.2.1, RFC 6026 section 7.1)."""
+        self._send()
 
     def respond(self, status: int, data: bytes) -> bool:
         """A provisional response, the final one, or the 2xx of Accepted once more."""
@@ -340,7 +339,7 @@ class InviteServer(ServerMachine):
         else:
             self._settle(status, State.COMPLETED, data)
             self._send()
-            if not (self._lost or self.flow.reliable):
+            if not self.flow.reliable:
                 self._timer_g = self._keeper.schedule.after(self._interval, self._repeat)
             self._linger(self._keeper.timers.patience)  # Timer H
         return True

@@ -72,7 +72,7 @@ class Table:
     def add_server(self, machine: ServerMachine) -> None:
         """From now on its request is going on."""
         self.servers[machine.key] = machine
-        self.aliases.setdefault(machine.alias, machine)
+        self.aliases[machine.alias] = machine
         members = self._members(machine.home)
         members.servers.add(machine)
         members.unanswered += 1
@@ -104,10 +104,9 @@ class Table:
         """It is over; no error where it was removed before."""
         if self.clients.pop(machine.key, None) is None or not machine.flow.reliable:
             return
-        members = self._flows.get(machine.flow)
-        if members is not None:
-            members.clients.discard(machine)
-            self._leave(machine.flow, members)
+        members = self._flows[machine.flow]
+        members.clients.remove(machine)
+        self._leave(machine.flow, members)
 
     def clear(self) -> None:
         """Remove all, as if every flow was lost."""
