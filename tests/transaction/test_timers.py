@@ -128,11 +128,11 @@ class Scheduled(SynchronousTestCase):
             self.clock.advance(GRAIN / 10)
         self.clock.advance(1.0 - self.clock.seconds())
         self.assertEqual(len(self.fired), 1)
-        self.clock.advance(GRAIN * 0.9)
+        self.clock.advance(GRAIN / 2)
         self.assertEqual(len(self.fired), 1)
-        self.clock.advance(GRAIN * 0.1)
+        self.clock.advance(GRAIN * 0.55)
         self.assertEqual(len(self.fired), 11)
-        self.clock.advance(GRAIN)
+        self.clock.advance(GRAIN * 1.05)
         self.assertEqual(len(self.fired), 20)
 
     def test_clear(self) -> None:
