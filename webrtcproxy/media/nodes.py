@@ -183,9 +183,9 @@ class Nodes(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        waited = DeferredList(list(self._background))
         limit = self._reactor.callLater(self.timeout, self._give_up)
-        await waited
+        while self._background:
+            await DeferredList(list(self._background))
         if limit.active():
             limit.cancel()
         self._give_up()
