@@ -136,6 +136,7 @@ class Invite(TransactionCase):
             counted = CountedResponse(respond(asked, 200, to_tag=transaction.to_tag))
             for _ in range(3):
                 transaction.respond(counted)
+            self.receive(asked, flow)
             self.assertEqual(flow.summary, [100, 200, 200, 200])
             self.assertEqual(counted.written, 1)
             self.assertEqual(flow.sent[1], flow.sent[3])
