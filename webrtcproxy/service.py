@@ -25,6 +25,7 @@ from twisted.python import usage
 
 from webrtcproxy import __version__
 from webrtcproxy.admin.page import phone_resource
+from webrtcproxy.admin.web import web_service
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.legs import Legs
@@ -77,9 +78,23 @@ def build(config: Config, reactor: Any) -> MultiService:
     transactions.user = Router(context, calls, legs, registrar)
     limit = LogLevelLimit(config.logging.level, globalLogPublisher)
     proxy = Proxy(reactor, context, calls, legs, location)
-    for service in (limit, *media, sockets, _browsers(config, reactor, transactions), *_demo(config, reactor)):
+    browsers = _browsers(config, reactor, transactions)
+    web = web_service(reactor, config.web.listen, lambda: _state(media[-1], calls, browsers, location))
+    for service in (limit, *media, sockets, browsers, web, *_demo(config, reactor)):
         service.setServiceParent(proxy)
     return proxy
+
+
+def _state(nodes: Nodes, calls: Calls, browsers: Browsers, location: Location) -> dict[str, object]:
+    """What ``/health`` tells: calls can be taken while an rtpengine answers."""
+    alive = sum(node.alive for node in nodes.nodes)
+    return {
+        "healthy": alive > 0,
+        "rtpengine": f"{alive} of {len(nodes.nodes)}",
+        "calls": len(calls),
+        "sockets": browsers.connections,
+        "bindings": len(location),
+    }
 
 
 def _media(config: Config, reactor: Any) -> tuple[Any, ...]:

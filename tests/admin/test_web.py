@@ -1,0 +1,47 @@
+"""Health over HTTP."""
+
+from __future__ import annotations
+
+import json
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.test.requesthelper import DummyRequest
+
+from webrtcproxy.admin.web import Health, web_service
+
+
+class HealthTests(SynchronousTestCase):
+    """What a load balancer hears."""
+
+    def ask(self, state: dict[str, object]) -> tuple[int | None, dict[str, object]]:
+        request = DummyRequest([b"health"])
+        body = Health(lambda: state).render_GET(request)  # type: ignore[arg-type]
+        return request.responseCode, json.loads(body)
+
+    def test_healthy(self) -> None:
+        """200, with the state."""
+        self.assertEqual(self.ask({"healthy": True, "calls": 3}), (200, {"healthy": True, "calls": 3}))
+
+    def test_unhealthy(self) -> None:
+        """503 while no call could be taken."""
+        self.assertEqual(self.ask({"healthy": False})[0], 503)
+
+
+class WebTests(SynchronousTestCase):
+    """The port."""
+
+    def test_listens(self) -> None:
+        """It is opened by the start, with nothing but /health on it."""
+        reactor = MemoryReactorClock()
+        web = web_service(reactor, ["tcp:8080:interface=127.0.0.1"], lambda: {"healthy": True})
+        self.assertEqual(reactor.tcpServers, [])
+        web.privilegedStartService()
+        port, site, *_ = reactor.tcpServers[0]
+        self.assertEqual((port, list(site.resource.children)), (8080, [b"health"]))
+
+    def test_absent(self) -> None:
+        """Without a listen line there is no port."""
+        reactor = MemoryReactorClock()
+        web_service(reactor, [], lambda: {"healthy": True}).privilegedStartService()
+        self.assertEqual(reactor.tcpServers, [])

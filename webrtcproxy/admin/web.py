@@ -1,0 +1,52 @@
+"""Health over HTTP, on endpoints of its own, off the public port: for load balancers and those who watch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+
+from twisted.application.internet import StreamServerEndpointService
+from twisted.application.service import MultiService
+from twisted.internet.endpoints import serverFromString
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+
+class Health(Resource):
+    """``GET /health``: 200 while calls can be taken, 503 while they can't, with the reason as JSON.
+
+    :param state: tells what counts: `healthy`, and anything that is worth knowing.
+    """
+
+    isLeaf = True
+
+    def __init__(self, state: Callable[[], dict[str, object]]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._state = state
+
+    def render_GET(self, request: Request) -> bytes:
+        """The state of this moment."""
+        state = self._state()
+        request.setResponseCode(200 if state["healthy"] else 503)
+        request.setHeader(b"Content-Type", b"application/json")
+        request.setHeader(b"Cache-Control", b"no-store")
+        return json.dumps(state).encode() + b"\n"
+
+
+def web_service(reactor: object, listen: Iterable[str], state: Callable[[], dict[str, object]]) -> MultiService:
+    """Listens for HTTP while it runs; a port that is taken ends the start with CannotListenError.
+
+    :param reactor: for the endpoints.
+    :param listen: Twisted endpoint strings.
+    :param state: see `Health`.
+    """
+    root = Resource()
+    root.putChild(b"health", Health(state))
+    site = Site(root)
+    site.displayTracebacks = False
+    service = MultiService()
+    for line in listen:
+        endpoint = StreamServerEndpointService(serverFromString(reactor, line), site)
+        endpoint._raiseSynchronously = True
+        endpoint.setServiceParent(service)
+    return service
