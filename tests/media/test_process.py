@@ -262,8 +262,12 @@ class LogTests(ProcessCase):
 
     def test_bounds(self) -> None:
         """A line without end does not fill our memory."""
-        endless = [b"x" * LONGEST_LINE] * 10
-        self.assertEqual([len(line) for _, line in self.logged(*endless, b"\n")], [LONGEST_LINE])
+        self.assertEqual(self.logged(*[b"x" * LONGEST_LINE] * 10), [])
+        child: Any = self.process().protocol
+        self.assertEqual(len(child._rest), LONGEST_LINE)
+        with capturedLogs() as logs:
+            child.childDataReceived(2, b"\n")
+        self.assertEqual(len(logs[0]["line"]), LONGEST_LINE)
 
     def test_standard_output(self) -> None:
         """What it writes there is read, too."""
