@@ -19,7 +19,9 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
+from webrtcproxy.errors import NgRefused
 from webrtcproxy.media.profile import Profile
 
 BROWSER_SDP = (
@@ -62,6 +64,7 @@ class FakeSession:
         self.deleted = 0  # deletes that reached the node
         self._queue: deque[tuple[Operation, Deferred[bytes]]] = deque()
         self._working = False
+        self._ending = False
         self._delete: Deferred[bytes] | None = None
 
     def offer(self, sdp: bytes, *, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
@@ -71,24 +74,30 @@ class FakeSession:
         return self._enqueue(Operation("answer", branch, from_tag, to_tag, to, sdp))
 
     def drop(self, branch: str) -> None:
-        if self._delete is None:
+        if not self._ending:
             self._enqueue(Operation("drop", branch)).addErrback(lambda failure: None)
 
     def delete(self) -> Deferred[None]:
         done: Deferred[None] = Deferred()
-        if self._delete is None:
+        if not self._ending:
+            self._ending = True
+            waiting, self._queue = self._queue, deque()
+            for _, result in waiting:
+                _fire(result, Failure(NgRefused("the media session is deleted")))
             self._delete = self._enqueue(Operation("delete", ""), last=True)
             self._delete.addErrback(lambda failure: b"")
+        assert self._delete is not None
         self._delete.addBoth(lambda result: (done.callback(None), result)[1])
         return done
 
     def _enqueue(self, operation: Operation, last: bool = False) -> Deferred[bytes]:
-        assert last or self._delete is None, f"{operation.command} after delete"
-
         def cancel(deferred: Deferred[bytes]) -> None:
             operation.cancelled = True
 
         result: Deferred[bytes] = Deferred(cancel)
+        if self._ending and not last:
+            _fire(result, Failure(NgRefused("the media session is deleted")))
+            return result
         self._queue.append((operation, result))
         self._next()
         return result
