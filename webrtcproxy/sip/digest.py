@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -19,19 +19,20 @@ from webrtcproxy.sip.headers import Challenge, Credentials
 Hash = Callable[[bytes], str]
 
 
-def _md5(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+def _hash(name: str) -> Hash:
+    def digest(data: bytes) -> str:
+        return hashlib.new(name, data, usedforsecurity=False).hexdigest()
+
+    return digest
 
 
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+_HASHES = {
+    algorithm: _hash(name)
+    for algorithm, name in (("md5", "md5"), ("sha-256", "sha256"), ("sha-512-256", "sha512_256"))
+    if name in hashlib.algorithms_available  # the last one is OpenSSL's affair
+}
 
-
-def _sha512_256(data: bytes) -> str:
-    return hashlib.new("sha512_256", data).hexdigest()
-
-
-_HASHES: Mapping[str, Hash] = {"md5": _md5, "sha-256": _sha256, "sha-512-256": _sha512_256}
+_SECRET = secrets.token_bytes(32)
 
 
 def _hash_of(algorithm: str) -> tuple[Hash | None, bool]:
@@ -83,22 +84,28 @@ def authorize(
     :param uri: the Request-URI, which upstream must see unchanged.
     :param body: counts only where nothing but ``auth-int`` is offered.
     :param count: how many requests have used this nonce, this one included.
-    :param cnonce: the client's nonce; random where it is empty.
+    :param cnonce: the client's nonce; where it is empty, a random one that stays the same for this nonce, since the
+        ``-sess`` algorithms count the first one in for as long as the nonce lasts (RFC 7616 section 3.4.2).
     """
     asked = challenge.params
     qops = _qops(asked.get("qop", ""))
     qop = "auth" if "auth" in qops else "auth-int" if qops else ""
     given = {"username": username, "realm": asked["realm"], "nonce": asked["nonce"], "uri": uri}
-    if "algorithm" in asked:
+    if asked.get("algorithm"):
         given["algorithm"] = asked["algorithm"]
     if qop or _hash_of(asked.get("algorithm") or "MD5")[1]:
-        given["cnonce"] = cnonce or secrets.token_hex(8)
+        given["cnonce"] = cnonce or _cnonce(username, asked)
     if qop:
         given["qop"], given["nc"] = qop, f"{count:08x}"
     if "opaque" in asked:
         given["opaque"] = asked["opaque"]
     given["response"] = _response(given, method, password, body)
     return Credentials("Digest", given)
+
+
+def _cnonce(username: str, asked: Mapping[str, str]) -> str:
+    text = "\n".join((username, asked["realm"], asked["nonce"]))
+    return hmac.digest(_SECRET, text.encode("utf-8", "surrogateescape"), "sha256").hex()[:16]
 
 
 def _response(given: Mapping[str, str], method: str, password: str, body: bytes) -> str:
@@ -160,7 +167,7 @@ class Nonces:
     def is_fresh(self, nonce: str, now: float) -> bool | None:
         """Whether a nonce is one of these and still good; None where it was never one of these."""
         try:
-            data = urlsafe_b64decode(nonce.encode("ascii"))
+            data = b64decode(nonce.encode("ascii"), b"-_", validate=True)
         except (ValueError, UnicodeEncodeError):
             return None
         if len(data) != 32 or not hmac.compare_digest(self._sign(data[:16]), data[16:]):
