@@ -116,9 +116,10 @@ class AnswerTest(SynchronousTestCase):
             b"\xff\xfe" * 99,
         ):
             self.assertIsNone(answer(text, "127.0.0.1", 24000, 7, 1))
-        found = answer(b"m=\r\nm=audio\r\n" + OFFER, "127.0.0.1", 24000, 7, 1)
+        found = answer(b"m=\r\nm=audio\r\nm=vid\xff 1 RTP/AVP 0\r\n" + OFFER, "127.0.0.1", 24000, 7, 1)
         assert found is not None
         self.assertEqual(found.body.count(b"m=audio 0 RTP/AVP 0"), 2)
+        self.assertIn(b"m=vid\xff 0 RTP/AVP 0\r\n", found.body)
 
     def test_own_offer_is_acceptable(self) -> None:
         """What we offer to an INVITE without SDP is an offer that we would take."""

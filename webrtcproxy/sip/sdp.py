@@ -100,7 +100,8 @@ class Sdp:
     @staticmethod
     def read(data: bytes) -> Sdp:
         """Read a body of type application/sdp; never raises."""
-        lines = data.decode("utf-8", "surrogateescape").replace("\r", "\n").split("\n", MAX_LINES)[:MAX_LINES]
+        text = data.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
+        lines = text.split("\n", MAX_LINES)[:MAX_LINES]
         sections: list[list[str]] = [[]]
         for line in lines:
             if line.startswith("m="):
