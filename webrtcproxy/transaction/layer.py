@@ -1,7 +1,7 @@
 """Transactions: a message finds its transaction here, or goes upward as new.
 
-A server transaction is found by branch, sent-by and method (RFC 3261 section 17.2.3), on a connection by that
-connection too; a client transaction by our branch and the method (section 17.1.3).
+A server transaction is found by what `match` says; a client transaction by our branch and the method (RFC 3261
+section 17.1.3).
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond
 from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, OnResponse, PlainClient
-from webrtcproxy.transaction.server import InviteServer, Key, PlainServer, ServerMachine, ServerTransaction, call_of
+from webrtcproxy.transaction.match import COOKIE, Key, alias_of, has_cookie, key_of, old_key
+from webrtcproxy.transaction.server import InviteServer, PlainServer, ServerMachine, ServerTransaction, call_of
 from webrtcproxy.transaction.table import Limits, Table
 from webrtcproxy.transaction.timers import RFC3261, Schedule, Timers
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
-
-COOKIE = "z9hG4bK"
-"""What a branch of RFC 3261 begins with (section 8.1.1.7)."""
 
 OURS = COOKIE + "wp-"
 """What a branch of ours begins with; the rest is random."""
@@ -254,7 +252,7 @@ class Transactions:
 
     def _ack(self, ack: Request, flow: Flow, machine: ServerMachine | None) -> None:
         """For a final response that is no 2xx, the machine's; otherwise the user's."""
-        if machine is None and not _has_cookie(ack.via):
+        if machine is None and not has_cookie(ack.via):
             machine = self._old_ack(ack, flow)
         if isinstance(machine, InviteServer) and machine.acknowledged():
             return
@@ -263,7 +261,7 @@ class Transactions:
 
     def _old_ack(self, ack: Request, flow: Flow) -> ServerMachine | None:
         """The INVITE of an ACK by RFC 2543, which has the To tag of our response (section 17.2.3)."""
-        machine = self._table.servers.get(_old_key(ack, flow, None))
+        machine = self._table.servers.get(old_key(ack, flow, None))
         return machine if machine is not None and machine.to_tag == ack.to.tag else None
 
     def _cancel(self, cancel: Request, flow: Flow, key: Key) -> None:
@@ -273,7 +271,7 @@ class Transactions:
         The CANCEL has no transaction of its own: its repeats get the same answer for as long as the INVITE is there.
         One with another branch or sent-by than its INVITE counts by what else they have in common, on the same flow.
         """
-        machine = self._table.servers.get((*key[:2], "INVITE", *key[3:]))
+        machine = self._table.servers.get(key._replace(method="INVITE"))
         if machine is None:
             machine = self._table.aliases.get(alias_of(cancel))
             if machine is not None and machine.home != flow:
@@ -355,46 +353,6 @@ class Transactions:
                 self.user.failed(transaction, failure)
             except Exception:
                 log.failure("{call}: the failure could not be told", call=call_id)
-
-
-def key_of(request: Request, flow: Flow) -> Key:
-    """What a request, its repeats and the ACK of its refusal have in common (section 17.2.3)."""
-    via = request.via
-    if not _has_cookie(via):
-        return _old_key(request, flow, request.to.tag)
-    method = request.method
-    return (
-        via.branch,
-        (via.host, via.port),
-        "INVITE" if method == "ACK" else method,
-        flow if flow.reliable else None,
-    )
-
-
-def _old_key(request: Request, flow: Flow, to_tag: str | None) -> Key:
-    """The same with a peer of RFC 2543, whose branch says nothing."""
-    via = request.via
-    same = (via.transport, via.branch, request.uri, request.from_.tag, request.call_id, request.cseq.number, to_tag)
-    method = request.method
-    return (
-        same,
-        (via.host, via.port),
-        "INVITE" if method == "ACK" else method,
-        flow if flow.reliable else None,
-    )
-
-
-def alias_of(request: Request) -> Key:
-    """What a request has in common with itself when it comes by another way (section 8.2.2.2), and with its CANCEL. The
-    same for another Request-URI is a spiral."""
-    method = "INVITE" if request.method == "CANCEL" else request.method
-    return request.call_id, request.from_.tag, request.to.tag, request.cseq.number, method, request.uri
-
-
-def _has_cookie(via: Via) -> bool:
-    """Whether the branch is one of RFC 3261; the cookie alone is none (RFC 4475 section 3.3.15 sends it)."""
-    branch = via.branch
-    return branch is not None and len(branch) > len(COOKIE) and branch.startswith(COOKIE)
 
 
 def _is_sent_by(via: Via, sent_by: str) -> bool:

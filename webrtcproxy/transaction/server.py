@@ -16,13 +16,11 @@ from twisted.logger import Logger
 
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.sip.message import Message, Request, Response, respond
+from webrtcproxy.transaction.match import Alias, Key
 from webrtcproxy.transaction.timers import Schedule, Timer, Timers
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
-
-Key = tuple[object, ...]
-"""What tells one transaction from all others (section 17.2.3)."""
 
 
 class State(Enum):
@@ -162,7 +160,7 @@ class ServerMachine:
         "transaction",
     )
 
-    def __init__(self, keeper: Keeper, request: Request, flow: Flow, key: Key, alias: Key) -> None:
+    def __init__(self, keeper: Keeper, request: Request, flow: Flow, key: Key, alias: Alias) -> None:
         self._keeper = keeper
         self._last = b""
         self._lost = False
@@ -300,7 +298,7 @@ class InviteServer(ServerMachine):
 
     __slots__ = ("_interval", "_timer_g", "cancelled")
 
-    def __init__(self, keeper: Keeper, request: Request, flow: Flow, key: Key, alias: Key) -> None:
+    def __init__(self, keeper: Keeper, request: Request, flow: Flow, key: Key, alias: Alias) -> None:
         super().__init__(keeper, request, flow, key, alias)
         self._interval = keeper.timers.t1
         self._timer_g: Timer | None = None

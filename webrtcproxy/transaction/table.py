@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 
 from webrtcproxy.transaction.client import ClientMachine
-from webrtcproxy.transaction.server import Key, ServerMachine
+from webrtcproxy.transaction.match import Alias, Key
+from webrtcproxy.transaction.server import ServerMachine
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
@@ -25,7 +26,7 @@ class Limits:
 
     browser: int = 200
     flow: int = 20_000
-    total: int = 100_000
+    total: int = 50_000
 
 
 class Members:
@@ -52,7 +53,7 @@ class Table:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.servers: dict[Key, ServerMachine] = {}
-        self.aliases: dict[Key, ServerMachine] = {}
+        self.aliases: dict[Alias, ServerMachine] = {}
         self.clients: dict[tuple[str, str], ClientMachine] = {}
         self._flows: dict[Flow, Members] = {}
 

@@ -1,0 +1,70 @@
+"""What tells one server transaction from all others (RFC 3261 section 17.2.3)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from webrtcproxy.sip.headers import Via
+from webrtcproxy.sip.message import Request
+from webrtcproxy.transport.flow import Flow
+
+COOKIE = "z9hG4bK"
+"""What a branch of RFC 3261 begins with (section 8.1.1.7)."""
+
+Alias = tuple[object, ...]
+
+
+class Key(NamedTuple):
+    """What a request and its repeats have in common.
+
+    :ivar branch: of the top Via; with a peer of RFC 2543, whose branch says nothing, what says the same.
+    :ivar sent_by: host and port of the top Via.
+    :ivar method: INVITE for an ACK.
+    :ivar flow: the connection; None for UDP, where a NAT may change the port between two repeats.
+    """
+
+    branch: object
+    sent_by: tuple[str, int | None]
+    method: str
+    flow: Flow | None
+
+
+def key_of(request: Request, flow: Flow) -> Key:
+    """The key of a request; for an ACK, that of the INVITE that it may belong to.
+
+    :raises BadMessage: one of the headers in it can't be read.
+    """
+    via = request.via
+    if not has_cookie(via):
+        return old_key(request, flow, request.to.tag)
+    return _key(via.branch, via, request.method, flow)
+
+
+def old_key(request: Request, flow: Flow, to_tag: str | None) -> Key:
+    """The key of a request of RFC 2543.
+
+    :param to_tag: of the request; that of an ACK may be missing in its INVITE.
+    :raises BadMessage: one of the headers in it can't be read.
+    """
+    via = request.via
+    same = via.transport, via.branch, request.uri, request.from_.tag, request.call_id, request.cseq.number, to_tag
+    return _key(same, via, request.method, flow)
+
+
+def _key(branch: object, via: Via, method: str, flow: Flow) -> Key:
+    return Key(branch, (via.host, via.port), "INVITE" if method == "ACK" else method, flow if flow.reliable else None)
+
+
+def alias_of(request: Request) -> Alias:
+    """What a request has in common with itself when it comes by another way (section 8.2.2.2), and with its CANCEL.
+
+    The same for another Request-URI is a spiral.
+    """
+    method = "INVITE" if request.method == "CANCEL" else request.method
+    return request.call_id, request.from_.tag, request.to.tag, request.cseq.number, method, request.uri
+
+
+def has_cookie(via: Via) -> bool:
+    """Whether the branch is one of RFC 3261; the cookie alone is none (RFC 4475 section 3.2.1 sends it)."""
+    branch = via.branch
+    return branch is not None and len(branch) > len(COOKIE) and branch.startswith(COOKIE)
