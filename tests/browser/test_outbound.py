@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from tests.browser.case import BrowserCase
-from tests.support.real.part import until
+from tests.support.real.part import pause, until
 
 
 class Outbound:
@@ -65,6 +65,18 @@ class Outbound:
         await phone.event("failed")
         await sipp.passed()
 
+    async def test_digit_by_info(self) -> None:
+        """A digit as INFO application/dtmf-relay, the default of both, reaches the trunk as it is."""
+        sipp = await self.sipp("uas_info")
+        phone = await self.phone(self.library)
+        await phone.do("call", f"sip:echo@{sipp.host}")
+        await phone.event("confirmed")
+        await phone.do("digits", "5")
+        await until(lambda: any(text.startswith("INFO") for text in sipp.received()), "INFO at the far end")
+        await phone.do("hangup")
+        await phone.event("ended")
+        await sipp.passed()
+
 
 class JsSipOutbound(Outbound, BrowserCase):
     """With JsSIP."""
@@ -93,14 +105,14 @@ class JsSipOutbound(Outbound, BrowserCase):
         self.assertEqual("remote", (await phone.event("ended"))["by"])
         await sipp.passed()
 
-    async def test_digit_by_info(self) -> None:
-        """A digit as INFO application/dtmf-relay, JsSIP's default, reaches the trunk as it is."""
-        sipp = await self.sipp("uas_info")
+    async def test_longer_than_the_session_timer(self) -> None:
+        """JsSIP refreshes its session of 90 s by UPDATE after 45 s: the call has audio after that, too."""
+        sipp = await self.sipp("uas")
         phone = await self.phone(self.library)
         await phone.do("call", f"sip:echo@{sipp.host}")
         await phone.event("confirmed")
-        await phone.do("digits", "5")
-        await until(lambda: any(text.startswith("INFO") for text in sipp.received()), "INFO at the far end")
+        await pause(48)
+        await phone.assert_audio()
         await phone.do("hangup")
         await phone.event("ended")
         await sipp.passed()

@@ -139,6 +139,29 @@ class Answered(RealCase):
             self.assertEqual(status, (await browser.response(sent)).status)
         await self.hang_up(caller, callee)
 
+    async def test_headers_that_cross_and_that_do_not(self) -> None:
+        """Unknown headers cross; the leg's own, and what a browser says of its identity, stay behind (DESIGN)."""
+        browser, trunk = await self.browser(), await self.peer()
+        crosses = [("X-Customer", "4711, a;b"), ("Subject", "Tea \u2615"), ("Alert-Info", "<http://x.test/ring>")]
+        stays = [("Session-Expires", "90"), ("Supported", "timer"), ("P-Asserted-Identity", "<sip:boss@pbx.test>"),
+                 ("Record-Route", "<sip:127.0.0.9;lr>"), ("Route", "<sip:127.0.0.9;lr>")]  # fmt: skip
+        calling = browser.invite(f"sip:echo@{self.plain}", headers=[*crosses, *stays])
+        invite = await trunk.request("INVITE")
+        for name, value in crosses:
+            self.assertEqual([value], invite.headers.lines(name))
+        for name, value in stays:
+            self.assertNotIn(value, invite.headers.lines(name))
+        trunk.reply(invite, 180, headers=[("P-Asserted-Identity", "<sip:callee@pbx.test>"), ("X-Queue", "3")])
+        ringing = await calling.response(180)
+        self.assertEqual("<sip:callee@pbx.test>", ringing.headers.get("P-Asserted-Identity"))
+        self.assertEqual("3", ringing.headers.get("X-Queue"))
+        callee = trunk.accept(invite)
+        caller = await calling.answered()
+        await trunk.request("ACK")
+        bye = callee.send("BYE", [("Reason", 'Q.850;cause=16;text="Normal"')])
+        self.assertEqual('Q.850;cause=16;text="Normal"', (await caller.hung_up()).headers.get("Reason"))
+        self.assertEqual(200, (await trunk.response(bye)).status)
+
 
 class NotAnswered(RealCase):
     """Calls that the far side refuses, or that do not reach it."""
