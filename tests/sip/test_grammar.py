@@ -111,6 +111,7 @@ class ParamTests(SynchronousTestCase):
             (" tag\t= 1 ;\tlr ", (("tag", "1"), ("lr", None))),
             ('+sip.instance="<urn:uuid:1;2>" ;x', (("+sip.instance", '"<urn:uuid:1;2>"'), ("x", None))),
             ('a="b\\";c";d', (("a", '"b\\";c"'), ("d", None))),
+            ('a="";b="\\""', (("a", '""'), ("b", '"\\""'))),
             ("branch=z9hG4bK-a==;x", (("branch", "z9hG4bK-a=="), ("x", None))),
             ("lr;", (("lr", None),)),
             ("a=;b = ", (("a", ""), ("b", ""))),
@@ -141,7 +142,7 @@ class ParamTests(SynchronousTestCase):
     def test_set(self) -> None:
         """A parameter is replaced in its place, once; a new one stands last."""
         params = (("Tag", "1"), ("lr", None), ("tag", "2"))
-        self.assertEqual(grammar.set_param(params, "tag", "3"), (("Tag", "3"), ("lr", None)))
+        self.assertEqual(grammar.set_param(params, "TAG", "3"), (("Tag", "3"), ("lr", None)))
         self.assertEqual(grammar.set_param(params, "rport", None), (*params, ("rport", None)))
 
 

@@ -20,7 +20,7 @@ SAME = [
     ),
     (
         "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
-        "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
+        "sip:alice@atlanta.com?Priority=urgent&subject=project%20x",
     ),
     ("SIP:a@b", "sip:a@B"),
     ("sip:a@[2001:db8::1]", "sip:a@[2001:DB8:0::0:1]"),
@@ -185,6 +185,7 @@ class MeaningTests(SynchronousTestCase):
             ("sip:Example.com", "example.com"),
             ("sip:a@[2001:DB8:0::1]:5060", "a@[2001:db8::1]"),
             ("tel:+1-201.555(0123);phone-context=x", "+12015550123"),
+            ("tel:*0A#;phone-context=x", "*0a#"),
             ("urn:service:sos", "urn:service:sos"),
         ):
             self.assertEqual(Uri.parse(text).aor, aor, text)
