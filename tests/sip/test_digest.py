@@ -345,6 +345,20 @@ class Server(SynchronousTestCase):
         given = authorize(forged, "REGISTER", "sip:example.com", "alice", "secret")
         self.assertIs(self.verdict(given), Verdict.WRONG)
 
+    def test_consistent_but_not_asked_for(self) -> None:
+        """Credentials that are right in themselves, for another realm or a quality of protection that nobody offered."""
+        nonce = self.credentials().params["nonce"]
+        else_where = Challenge("Digest", {"realm": "else", "nonce": nonce, "qop": "auth"})
+        given = authorize(else_where, "REGISTER", "sip:example.com", "alice", "secret")
+        self.assertIs(self.verdict(given), Verdict.WRONG)
+        one, two = (
+            hashlib.md5(text).hexdigest() for text in (b"alice:example.com:secret", b"REGISTER:sip:example.com")
+        )
+        for qop, verdict in (("auth", Verdict.RIGHT), ("auth-conf", Verdict.WRONG)):
+            right = hashlib.md5(f"{one}:{nonce}:00000001:c:{qop}:{two}".encode()).hexdigest()
+            given = self.credentials(nonce=nonce, qop=qop, cnonce="c", response=right)
+            self.assertIs(self.verdict(given), verdict)
+
     def test_upper_case(self) -> None:
         """Hexadecimal digits in capitals count."""
         given = self.credentials()
