@@ -346,10 +346,10 @@ class Server(SynchronousTestCase):
         self.assertIs(self.verdict(given), Verdict.WRONG)
 
     def test_consistent_but_not_asked_for(self) -> None:
-        """Credentials that are right in themselves, for another realm or a quality of protection that nobody offered."""
+        """Credentials that are right in themselves, but for another realm or a qop that nobody offered."""
         nonce = self.credentials().params["nonce"]
-        else_where = Challenge("Digest", {"realm": "else", "nonce": nonce, "qop": "auth"})
-        given = authorize(else_where, "REGISTER", "sip:example.com", "alice", "secret")
+        elsewhere = Challenge("Digest", {"realm": "else", "nonce": nonce, "qop": "auth"})
+        given = authorize(elsewhere, "REGISTER", "sip:example.com", "alice", "secret")
         self.assertIs(self.verdict(given), Verdict.WRONG)
         one, two = (
             hashlib.md5(text).hexdigest() for text in (b"alice:example.com:secret", b"REGISTER:sip:example.com")
