@@ -1,5 +1,6 @@
 """Who may do what (issue: "Only who may"; DESIGN: origins, destinations, sources; RFC 7118, RFC 6455)."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from tests.support.real.case import LAB, RealCase
@@ -84,6 +85,25 @@ class Sources(RealCase):
         await scanner.silence(0.7)
         await browser.silence(0)
 
+    async def test_storm(self) -> None:
+        """3000 INVITEs of a scanner: not a byte back, no memory kept, and the next request of a browser is served."""
+        browser = await self.browser()
+        scanner = await self.peer(address="127.0.0.9", port=5062)
+        before = self._memory()
+        for number in range(3000):
+            scanner.send(scanner.build("INVITE", f"sip:{number}@127.0.0.1:{self.proxy.sip}", body=PLAIN_SDP))
+            if number % 100 == 99:
+                options = browser.build("OPTIONS", f"sip:127.0.0.1:{self.proxy.sip}")
+                browser.send(options)
+                self.assertEqual(200, (await browser.response(options)).status)
+        await scanner.silence(0.2)
+        self.assertLess(self._memory() - before, 8_000, "kB")
+
+    def _memory(self) -> int:
+        """Resident memory of the proxy, in kB."""
+        status = Path(f"/proc/{self.proxy.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0])
+
     async def test_made_up_to_tag_is_no_ticket(self) -> None:
         """A To tag that nobody gave out: 481 to a trunk and to a browser (RFC 3261 12.2.2), nothing to a stranger."""
         trunk, browser = await self.peer(), await self.browser()
@@ -111,6 +131,21 @@ class NamedSources(RealCase):
         calling = trunk.invite("sip:alice@pbx.test")
         browser.reply(await browser.request("INVITE"), 486)
         self.assertEqual(486, (await calling.final()).status)
+
+
+class Mirror(RealCase):
+    """A trunk that is the proxy itself."""
+
+    changes: ClassVar = (("[trunk paid]", "[trunk mirror]\nhost = 127.0.0.1:{sip}\n\n[trunk paid]"),)
+
+    async def test_call_to_itself_ends(self) -> None:
+        """A call that the configuration leads back to the proxy ends with a final answer, and does not go round."""
+        browser = await self.browser()
+        final = await browser.invite(f"sip:echo@127.0.0.1:{self.proxy.sip}").final(3)
+        self.assertIn(final.status, (404, 480, 482, 483))
+        options = browser.build("OPTIONS", f"sip:127.0.0.1:{self.proxy.sip}")
+        browser.send(options)
+        self.assertEqual(200, (await browser.response(options)).status)
 
 
 class BadRequests(RealCase):

@@ -11,9 +11,10 @@ from webrtcproxy.sip.message import Headers, Request, Response
 class Calling:
     """An INVITE that is out."""
 
-    def __init__(self, phone: Endpoint, invite: Request) -> None:
+    def __init__(self, phone: Endpoint, invite: Request, already_sent: bool = False) -> None:
         self.phone, self.invite = phone, invite
-        phone.send(invite)
+        if not already_sent:
+            phone.send(invite)
 
     async def response(self, *statuses: int, seconds: float = 5) -> Response:
         """The next response with one of these statuses."""
@@ -23,11 +24,15 @@ class Calling:
         """The final response. ACKed where it is none of success."""
         response = await self.phone.response(self.invite, seconds=seconds)
         if response.status >= 300:
-            ack = self._same("ACK")
-            ack.headers.set("To", response.headers.get("To") or "")
-            self.phone.remember_ack(ack)
-            self.phone.send(ack)
+            self.ack_refusal(response)
         return response
+
+    def ack_refusal(self, response: Response) -> None:
+        """ACK a response that is none of success (RFC 3261 17.1.1.3)."""
+        ack = self._same("ACK")
+        ack.headers.set("To", response.headers.get("To") or "")
+        self.phone.remember_ack(ack)
+        self.phone.send(ack)
 
     async def answered(self, seconds: float = 10) -> Dialog:
         """The dialog, with the 2xx ACKed. AssertionError where the call is refused."""
@@ -39,9 +44,7 @@ class Calling:
 
     def again(self, headers: Pairs = ()) -> Calling:
         """The same call after a challenge, with these headers."""
-        calling = Calling.__new__(Calling)
-        calling.phone, calling.invite = self.phone, self.phone.again(self.invite, headers)
-        return calling
+        return Calling(self.phone, self.phone.again(self.invite, headers), already_sent=True)
 
     def cancel(self, headers: Pairs = ()) -> Request:
         """Send CANCEL (RFC 3261 section 9.1), and return it."""
