@@ -22,7 +22,13 @@ from webrtcproxy.config import (
 PBX = Trunk("pbx", "pbx.example.com")
 """A trunk without credentials, reached at its host."""
 CARRIER = Trunk(
-    "carrier", "carrier.example.net", 5080, HostPort("192.0.2.7", 5090), username="us", password="secret", realm="carrier"
+    "carrier",
+    "carrier.example.net",
+    5080,
+    HostPort("192.0.2.7", 5090),
+    username="us",
+    password="secret",
+    realm="carrier",
 )
 """A trunk whose challenges the proxy answers, reached at a proxy."""
 
