@@ -119,6 +119,31 @@ class Sources(RealCase):
         await scanner.silence(0.5)
 
 
+class RegistrarAsSource(RealCase):
+    """A registrar that is no trunk: `destinations` names it."""
+
+    changes: ClassVar = (("destinations = trunks", "destinations = trunks 127.0.0.9"),)
+
+    async def test_heard_while_it_has_a_binding(self) -> None:
+        """Before that it gets nothing; then it may call the browser that is registered there, and nobody else."""
+        registrar = await self.peer(address="127.0.0.9", port=5064)
+        browser = await self.browser(domain="127.0.0.9:5064")
+        other = await self.registered("bob")
+        registrar.invite("sip:x@127.0.0.1")
+        await registrar.silence(0.3)
+        register = browser.registration()
+        browser.send(register)
+        request = await registrar.request("REGISTER")
+        contact = request.headers.get("Contact") or ""
+        registrar.reply(request, 200, headers=[("Contact", contact), ("Expires", "600")])
+        self.assertEqual(200, (await browser.response(register)).status)
+        calling = registrar.invite(contact.partition("<")[2].partition(">")[0])
+        browser.reply(await browser.request("INVITE"), 486)
+        self.assertEqual(486, (await calling.final()).status)
+        self.assertIn((await registrar.invite("sip:bob@pbx.test").final()).status, (403, 404, 480))
+        await other.silence(0)
+
+
 class NamedSources(RealCase):
     """`sources` where they are named."""
 
