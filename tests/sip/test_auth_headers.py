@@ -67,6 +67,11 @@ class ChallengeTests(SynchronousTestCase):
 class CredentialsTests(SynchronousTestCase):
     """Authorization and Proxy-Authorization (RFC 3261 section 20.7)."""
 
+    def test_repr_has_no_secret(self) -> None:
+        """What might be logged says who, and not what he proved it with."""
+        text = repr(Credentials("Digest", {"username": "bob", "response": "d00f", "nonce": "n1"}))
+        self.assertEqual(text, "<Credentials Digest of 'bob'>")
+
     def test_read(self) -> None:
         """nc, qop and algorithm come without quotes and with them from some (RFC 7616 section 3.4)."""
         text = 'Digest username="a",realm="b",uri="sip:c;d=e",nc=00000001,qop="auth",response="f"'

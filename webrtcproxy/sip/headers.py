@@ -327,6 +327,9 @@ class Credentials:
             raise BadMessage("Bad Credentials")
         return Credentials(scheme, params)
 
+    def __repr__(self) -> str:
+        return f"<Credentials {self.scheme} of {self.params.get('username')!r}>"  # the response stays out of logs
+
     def __str__(self) -> str:
         return _format_auth(self.scheme, self.params, _quoted_in_credentials)
 
