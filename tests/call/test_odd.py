@@ -74,6 +74,26 @@ class BadUpstream(CallCase):
         self.odd(leg, 200, "Contact", "<mailto:bob@example.com>")
         self.alice.heard(502)
 
+    def test_flood_of_early_dialogs(self) -> None:
+        """A far side that makes up a To tag for each 183, while rtpengine is slow: bounded memory, and the call lives."""
+        leg = self.ring()
+        self.world.nodes.hold()
+        for number in range(500):
+            self.trunk.answer(leg, 183, PLAIN, tag=f"t{number}")
+        self.world.nodes.release()
+        self.assertLess(len(self.alice.pending()), 100)
+        self.assertLess(len({op.to_tag for op in self.world.nodes.sessions[0].operations}), 20)
+        self.trunk.answer(leg, 200, PLAIN, tag="t7")
+        self.assertEqual(self.alice.pending()[-1], "200")
+
+    def test_flood_of_answers(self) -> None:
+        """Endless 2xx with new tags: some are ACKed and ended, the rest are not answered."""
+        leg = self.ring()
+        for number in range(500):
+            self.trunk.answer(leg, 200, PLAIN, tag=f"t{number}")
+        self.assertLess(len(self.trunk.pending()), 40)
+        self.assertEqual(self.alice.pending(), ["200"])
+
     def test_fault_of_ours(self) -> None:
         """An exception in the call's own code: 500, a log line, everything freed."""
         leg = self.ring()

@@ -26,8 +26,10 @@ log = Logger()
 ELSEWHERE = (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),)
 """Why a losing branch is cancelled (RFC 3326)."""
 
-MAX_EARLY = 16
-"""Early dialogs of one branch that are told apart; a far side that forks wider shares the last one's label."""
+MAX_DIALOGS = 16
+"""Dialogs of one branch that are told apart: early ones beyond share a label, 2xx beyond are not answered."""
+MAX_PENDING = 64
+"""Provisional responses of a call that may wait for rtpengine; what comes beyond is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,9 @@ class Branch:
         tag = response.to.tag or ""
         label = self._labels.get(tag)
         if label is None:
-            label = self._labels[tag] = f"{self.id}-{min(len(self._labels), MAX_EARLY)}"
+            label = f"{self.id}-{len(self._labels)}"
+            if len(self._labels) < MAX_DIALOGS:
+                self._labels[tag] = label
         return label
 
     def invite(self, invite: Request) -> None:
@@ -192,7 +196,9 @@ class Branch:
         """A repeat of the 2xx is ACKed again; one with a new To tag is a further fork: ACK, then BYE."""
         assert self._transaction is not None
         leg = self._legs.get(response.to.tag or "")
-        if leg is None:
+        if leg is None and len(self._legs) >= MAX_DIALOGS:
+            log.warn("{call}: too many answers to one INVITE", call=self._transaction.request.call_id)
+        elif leg is None:
             leg = self._open(response)
             leg.owner = None
             leg.hang_up()
@@ -244,7 +250,8 @@ class Fork:
         if self.settled:
             return
         if isinstance(event, Progress):
-            self._events.put(event)
+            if len(self._events.pending) < MAX_PENDING:
+                self._events.put(event)
         elif isinstance(event, Answered):
             self.settled = True
             self.answered = event
