@@ -75,7 +75,7 @@ class BadUpstream(CallCase):
         self.alice.heard(502)
 
     def test_flood_of_early_dialogs(self) -> None:
-        """A far side that makes up a To tag for each 183, while rtpengine is slow: bounded memory, and the call lives."""
+        """A far side that makes up a To tag for each 183, while rtpengine is slow: bounded; the call lives."""
         leg = self.ring()
         self.world.nodes.hold()
         for number in range(500):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.call.case import CallCase
-from tests.call.world import OFFER
+from tests.call.world import OFFER, PLAIN
 from tests.support.configs import PBX
 from webrtcproxy.config import Calls
 
@@ -100,6 +100,31 @@ class Back(CallCase):
         self.alice.flow.lose()
         self.world.turn(GRACE)
         self.trunk.silent()
+
+    def test_ob(self) -> None:
+        """JsSIP's Contact has `;ob` in an INVITE and not in a REGISTER; it is the same browser."""
+        self.alice.flow.lose()
+        self.new.contact = self.alice.contact + ";ob"
+        self.new.bind()
+        self.world.turn(GRACE)
+        self.trunk.silent()
+
+    def test_answer_is_repeated_where_the_browser_is(self) -> None:
+        """A 200 that waits for its ACK is repeated on the new socket, and not complained about on the old one."""
+        alice = self.world.browser("bert")
+        invite = alice.invite("sip:bob@pbx.example.com")
+        alice.heard(100)
+        self.trunk.answer(self.trunk.request("INVITE"), 200, PLAIN)
+        ok = alice.response(200)
+        alice.flow.lose()
+        new = self.world.browser("bert")
+        new.contact = alice.contact
+        new.bind()
+        self.world.turn(0.5)
+        new.heard(200)
+        new.ack(invite, ok)
+        self.world.turn(60)
+        self.assertEqual(len(self.world.calls), 2)
 
     def test_by_a_request_in_the_dialog(self) -> None:
         """Who knows the dialog's tags is its browser, registered or not."""

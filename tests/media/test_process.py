@@ -253,6 +253,11 @@ class LogTests(ProcessCase):
             ],
         )
 
+    def test_unknown_key(self) -> None:
+        """That this version does not know a key of the profiles is no warning: it would come with every call."""
+        line = "WARNING: [control] Unknown dictionary key encountered: 'bundle'"
+        self.assertEqual(self.logged(line.encode() + b"\n"), [(LogLevel.debug, line)])
+
     def test_pieces(self) -> None:
         """Lines come in pieces, and in no known encoding."""
         self.assertEqual(self.logged(b"INFO: a", b"b\xff\nINFO: c"), [(LogLevel.debug, "INFO: ab\ufffd")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -32,58 +33,42 @@ def profile_of(flow: Flow) -> Profile:
 
 
 class Answer:
-    """A 2xx to an INVITE, repeated until its ACK on every transport (RFC 3261 section 13.3.1.4).
+    """The wait for the ACK of a 2xx, which is repeated meanwhile on every transport (RFC 3261 section 13.3.1.4).
 
     :param clock: runs the timers.
-    :param transaction: the INVITE.
-    :param response: the 2xx.
+    :param repeat: sends the 2xx once more.
     :param unacknowledged: called when no ACK came within 64*T1.
     """
 
-    __slots__ = (
-        "_deadline",
-        "_interval",
-        "_timer",
-        "_timers",
-        "_unacknowledged",
-        "acknowledged",
-        "clock",
-        "response",
-        "transaction",
-    )
+    __slots__ = ("_clock", "_deadline", "_interval", "_repeat", "_timer", "_timers", "_unacknowledged")
 
     def __init__(
         self,
         clock: IReactorTime,
-        transaction: ServerTransaction,
-        response: Response,
+        repeat: Callable[[], None],
         unacknowledged: Callable[[], None],
         timers: Timers = RFC3261,
     ) -> None:
-        self.clock = clock
-        self.transaction = transaction
-        self.response = response
-        self.acknowledged = False
-        self._timers = timers
+        self._clock = clock
+        self._repeat = repeat
         self._unacknowledged = unacknowledged
+        self._timers = timers
         self._interval = timers.t1
-        self._deadline = clock.seconds() + 64 * timers.t1
-        transaction.respond(response)
-        self._timer: IDelayedCall | None = clock.callLater(self._interval, self._repeat)
+        self._deadline = clock.seconds() + timers.patience
+        self._timer: IDelayedCall | None = clock.callLater(self._interval, self._time_up)
 
-    def _repeat(self) -> None:
-        left = self._deadline - self.clock.seconds()
+    def _time_up(self) -> None:
+        left = self._deadline - self._clock.seconds()
         if left <= 0:
             self._timer = None
             self._unacknowledged()
             return
-        self.transaction.respond(self.response)
+        self._repeat()
         self._interval = min(2 * self._interval, self._timers.t2)
-        self._timer = self.clock.callLater(min(self._interval, left), self._repeat)
+        self._timer = self._clock.callLater(min(self._interval, left), self._time_up)
 
     def acknowledge(self) -> None:
         """The ACK is here: no more repeats."""
-        self.acknowledged = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -149,15 +134,22 @@ class Leg:
     # As the answering side
 
     def answer(self, transaction: ServerTransaction, response: Response, unacknowledged: Callable[[], None]) -> None:
-        """Answer the INVITE of `transaction` with a 2xx, and repeat it until the ACK.
+        """Answer the INVITE of `transaction` with a 2xx, and repeat it until the ACK, wherever the peer is by then.
 
         :param unacknowledged: called when none came within 64*T1; hanging up is then the caller's part.
         """
-        self._answer = Answer(self._context.clock, transaction, response, unacknowledged)
+        data = response.to_bytes()
+
+        def repeat() -> None:
+            with suppress(FlowLost):
+                self.flow.send(data)
+
+        transaction.respond(response)
+        self._answer = Answer(self._context.clock, repeat, unacknowledged)
 
     def acknowledged(self) -> None:
         """The peer's ACK for our 2xx arrived."""
-        if self._answer is not None and not self._answer.acknowledged:
+        if self._answer is not None:
             self._answer.acknowledge()
             self._answer = None
             if self._farewell is not None:

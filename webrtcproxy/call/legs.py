@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import Uri
 
 
 class Legs:
@@ -17,7 +18,7 @@ class Legs:
         """Index `leg` until it is finished."""
         self._legs[leg.key] = leg
         if leg.browser:
-            self._at.setdefault(leg.contact, []).append(leg)
+            self._at.setdefault(_name(leg.contact), []).append(leg)
         leg.when_finished(self._remove)
 
     def find(self, request: Request) -> Leg | None:
@@ -32,16 +33,22 @@ class Legs:
 
     def at(self, contact: str, aor: str) -> list[Leg]:
         """The legs of the browser that calls itself `contact` and is registered as `aor`."""
-        return [leg for leg in self._at.get(contact, ()) if leg.aor == aor]
+        return [leg for leg in self._at.get(_name(contact), ()) if leg.aor == aor]
 
     def _remove(self, leg: Leg) -> None:
         if self._legs.get(leg.key) is leg:
             del self._legs[leg.key]
-        there = self._at.get(leg.contact, [])
+        name = _name(leg.contact)
+        there = self._at.get(name, [])
         if leg in there:
             there.remove(leg)
             if not there:
-                del self._at[leg.contact]
+                del self._at[name]
 
     def __len__(self) -> int:
         return len(self._legs)
+
+
+def _name(contact: str) -> str:
+    """User and host of a Contact: its parameters differ, as JsSIP has ``;ob`` in INVITE and not in REGISTER."""
+    return Uri.parse(contact).aor

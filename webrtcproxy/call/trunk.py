@@ -9,7 +9,6 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from webrtcproxy.call.policy import Route
 from webrtcproxy.config import Trunk
@@ -84,6 +83,7 @@ class Sources:
         self._trunks = trunks
         self._resolver = resolver
         self._resolved: dict[str, frozenset[str]] = {}
+        self._lost: set[str] = set()
         self._known: dict[str, tuple[Trunk, ...]] = {}
 
     def trunks_of(self, host: str) -> tuple[Trunk, ...]:
@@ -114,25 +114,24 @@ class Sources:
 
     def _resolve(self, trunk: Trunk) -> Deferred[None]:
         names = {trunk.host} if trunk.proxy is None else {trunk.host, trunk.proxy.host}
-        looked_up = gatherResults([self._addresses(name, trunk) for name in sorted(names)])
+        looked_up = gatherResults([self._addresses(name) for name in sorted(names)])
         return looked_up.addCallback(self._learn, trunk)
 
-    def _addresses(self, name: str, trunk: Trunk) -> Deferred[frozenset[str]]:
-        def unresolved(failure: Failure) -> frozenset[str]:
-            log.warn(
-                "Trunk {trunk}: {why}; its calls in are known by `sources` only", trunk=trunk.name, why=failure.value
-            )
-            return frozenset()
-
+    def _addresses(self, name: str) -> Deferred[frozenset[str]]:
         found = self._resolver.resolve(name, None)
-        return found.addCallback(lambda addresses: frozenset(address.host for address in addresses)).addErrback(
-            unresolved
+        return found.addCallbacks(
+            lambda addresses: frozenset(address.host for address in addresses), lambda failure: frozenset()
         )
 
     def _learn(self, found: list[frozenset[str]], trunk: Trunk) -> None:
+        """Where nothing is found any more, what was found before still counts; that is told once."""
         addresses = frozenset().union(*found)
         if addresses:
             self._resolved[trunk.name] = addresses
+            self._lost.discard(trunk.name)
+        elif trunk.name not in self._lost:
+            self._lost.add(trunk.name)
+            log.warn("Trunk {trunk}: its names can't be resolved, and it has no `sources`", trunk=trunk.name)
 
 
 class Authentication:

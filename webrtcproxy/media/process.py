@@ -115,12 +115,16 @@ class _Child(ProcessProtocol):
 
 
 def forward(line: bytes) -> None:
-    """Log a line of rtpengine's own: warnings and errors as such, the rest for who looks for detail."""
+    """Log a line of rtpengine's own: warnings and errors as such, the rest for who looks for detail.
+
+    That a version does not know a key of the profiles, which are for others too, is no news.
+    """
     text = line.decode("utf-8", "replace").strip()[:LONGEST_LINE]
     if not text:
         return
     kind = text.partition(":")[0].rpartition(" ")[2]
-    level = LogLevel.warn if kind in ("WARNING", "ERR", "CRIT", "ALERT", "EMERG") else LogLevel.debug
+    worth = kind in ("WARNING", "ERR", "CRIT", "ALERT", "EMERG") and "Unknown dictionary key" not in text
+    level = LogLevel.warn if worth else LogLevel.debug
     log.emit(level, "rtpengine: {line}", line=text)
 
 
