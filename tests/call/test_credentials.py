@@ -134,6 +134,34 @@ class Answered(CredentialCase):
         trunk.answer(second, 200)
 
 
+class Contacts(CredentialCase):
+    """The Contact of an answer may lead anywhere; the trunk's credentials do not follow it there."""
+
+    def answered_elsewhere(self, host: str) -> TrunkPeer:
+        _, trunk, leg = self.begin()
+        again = self.challenged(leg)
+        trunk.answer(again, 200, PLAIN, contact=f"<sip:x@{host}:5060>")
+        return self.world.trunk(host)
+
+    def test_another_host(self) -> None:
+        """Neither ACK nor BYE has them there, and a challenge of that host is not answered."""
+        evil = self.answered_elsewhere("203.0.113.66")
+        self.assertNotIn("Proxy-Authorization", evil.request("ACK").headers)
+        self.alice.flow.lose()
+        self.world.turn(5)
+        bye = evil.request("BYE")
+        self.assertNotIn("Proxy-Authorization", bye.headers)
+        evil.answer(bye, 407, headers=[("Proxy-Authenticate", challenge("n2"))])
+        evil.silent()
+
+    def test_same_trunk(self) -> None:
+        """Another address of the same trunk is the trunk."""
+        self.world.names.known["carrier.example.net"] = "192.0.2.8"
+        self.successResultOf(self.world.context.sources.refresh())
+        other = self.answered_elsewhere("192.0.2.8")
+        self.assertIn("Proxy-Authorization", other.request("ACK").headers)
+
+
 class PassedOn(CredentialCase):
     """The proxy has no credentials for this, or the browser may not use them: the challenge is the browser's."""
 

@@ -107,10 +107,3 @@ class Going(SynchronousTestCase):
         dialog.receive(later)
         error = self.assertRaises(Refusal, dialog.receive, request(INVITE.replace(b"7 INVITE", b"19 INVITE")))
         self.assertEqual(error.status, 500)
-
-    def test_retarget(self) -> None:
-        """A new Contact moves the target; the route set stays (section 12.2)."""
-        moved = response()
-        moved.headers.set("Contact", "<sip:bob@192.0.2.77>")
-        self.dialog.retarget(moved)
-        self.assertEqual(self.dialog.request("BYE").uri, "sip:bob@192.0.2.77")

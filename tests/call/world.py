@@ -111,11 +111,12 @@ class Peer:
         tag: str = "callee",
         reason: str = "",
         headers: Iterable[tuple[str, str]] = (),
+        contact: str = "",
     ) -> Response:
         """Answer a request of the proxy's."""
         extra = [*headers]
         if request.method == "INVITE" and 100 < status < 300:
-            extra.append(("Contact", f"<sip:callee@{self.flow.peer.host}:{self.flow.peer.port}>"))
+            extra.append(("Contact", contact or f"<sip:callee@{self.flow.peer.host}:{self.flow.peer.port}>"))
         if body:
             extra.append(("Content-Type", "application/sdp"))
         response = respond(request, status, reason, to_tag="" if status == 100 else tag, headers=extra, body=body)

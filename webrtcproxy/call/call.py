@@ -167,6 +167,7 @@ class Call:
         self.record.status, self.record.answered = response.status, self._context.clock.seconds()
         self._caller.answer(self._transaction, reply, self._unacknowledged)
         self._presence.watch(answered.leg)
+        self._context.pairings.forget(self._pair_key)
 
     async def _answer_for_caller(self, branch: Branch, response: Response) -> bytes:
         """The answer in `response` as the caller gets it; a 2xx without SDP stands by what the 18x said."""

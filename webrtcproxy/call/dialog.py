@@ -19,7 +19,7 @@ class Dialog:
     :ivar remote: To value of our requests, tag included where the peer gave one.
     :ivar local_tag: our tag: random, and so the key of the dialog.
     :ivar remote_tag: the peer's tag; empty for a peer of RFC 2543.
-    :ivar remote_target: the URI that the peer's Contact named last.
+    :ivar remote_target: the URI that the peer's Contact named.
     :ivar route_set: Route values towards the peer, next hop first; fixed for the life of the dialog.
     :ivar local_cseq: CSeq number of our last request.
     :ivar remote_cseq: CSeq number of the peer's last request, None before the first.
@@ -75,14 +75,6 @@ class Dialog:
             contact=contact,
         )
 
-    def owns(self, request: Request) -> bool:
-        """Whether all three parts of the dialog's identity are those of a request of the peer's."""
-        return (
-            request.call_id == self.call_id
-            and request.to.tag == self.local_tag
-            and (request.from_.tag or "") == self.remote_tag
-        )
-
     def receive(self, request: Request) -> None:
         """Check the order of the peer's requests (RFC 3261 section 12.2.2); gaps are fine.
 
@@ -92,10 +84,6 @@ class Dialog:
         if self.remote_cseq is not None and number < self.remote_cseq:
             raise Refusal(500, "CSeq Out Of Order")
         self.remote_cseq = number
-
-    def retarget(self, message: Message) -> None:
-        """Take the Contact of a target refresh: an INVITE, or a 2xx to one (RFC 3261 section 12.2)."""
-        self.remote_target = _target(message) or self.remote_target
 
     def request(self, method: str) -> Request:
         """The next request within the dialog, with all of its headers but Via (RFC 3261 section 12.2.1.1)."""

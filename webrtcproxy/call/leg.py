@@ -159,18 +159,20 @@ class Leg:
 
     def acknowledge(self, invite: Request) -> None:
         """Send the ACK for a 2xx to `invite`; again for each repeat of the 2xx (RFC 3261 section 13.2.2.4)."""
-        if self._ack is None:
-            self._ack = self.dialog.ack(invite.cseq.number)
-            for name in _CREDENTIALS:
-                for value in invite.headers.lines(name):
-                    self._ack.headers.add(name, value)
-        background(self._send_ack(self._ack), "The ACK", self.dialog.call_id)
+        background(self._acknowledge(invite), "The ACK", self.dialog.call_id)
 
-    async def _send_ack(self, ack: Request) -> None:
+    async def _acknowledge(self, invite: Request) -> None:
         try:
-            self._context.transactions.send_ack(ack, await self._towards())
+            flow = await self._towards()
         except (FlowLost, Refusal) as why:
             log.info("{call}: the ACK has no way: {why}", why=why, call=self.dialog.call_id)
+            return
+        if self._ack is None:
+            self._ack = self.dialog.ack(invite.cseq.number)
+            for name in _CREDENTIALS if self._is_trunk(flow) else ():
+                for value in invite.headers.lines(name):
+                    self._ack.headers.add(name, value)
+        self._context.transactions.send_ack(self._ack, flow)
 
     # Both
 
@@ -188,11 +190,13 @@ class Leg:
         if body:
             request.body = body
             request.headers.set("Content-Type", content_type)
-        if self._authentication is not None:
-            self._authentication.prepare(request)
+        flow = await self._towards()
+        authentication = self._authentication if self._is_trunk(flow) else None
+        if authentication is not None:
+            authentication.prepare(request)
         while True:
-            response = await self._context.transactions.request(request, await self._towards()).final
-            again = None if self._authentication is None else self._authentication.answer(request, response)
+            response = await self._context.transactions.request(request, flow).final
+            again = None if authentication is None else authentication.answer(request, response)
             if again is None:
                 return response
             self.dialog.local_cseq = again.cseq.number
@@ -202,6 +206,17 @@ class Leg:
         if self.browser or (self.flow.reliable and not self.flow.closed):
             return self.flow
         return await self._context.upstream.toward(self.dialog.next_hop, self.flow)
+
+    def _is_trunk(self, flow: Flow) -> bool:
+        """Whether `flow` leads to who the INVITE was sent to, or to another address of the same trunk.
+
+        The Contact of an answer may lead anywhere; credentials do not follow it there.
+        """
+        host = flow.peer.host
+        if host == self.flow.peer.host:
+            return True
+        trunk = None if self._authentication is None else self._authentication.trunk
+        return trunk is not None and trunk in self._context.sources.trunks_of(host)
 
     def hang_up(self, headers: HeaderList = ()) -> None:
         """End the dialog with a BYE; when our 2xx still waits for its ACK, behind that (RFC 3261 section 15)."""

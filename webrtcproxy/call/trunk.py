@@ -139,6 +139,7 @@ class Authentication:
 
     :param trunk: the trunk that the requests go to, or None: then every challenge is the browser's.
     :param allowed: whether the browser may use the trunk's credentials.
+    :ivar trunk: as given.
     :ivar used: a challenge was answered.
     :ivar spent: the trunk refused the credentials.
     """
@@ -149,6 +150,7 @@ class Authentication:
     """Requests at most, whatever the far side says."""
 
     def __init__(self, trunk: Trunk | None, allowed: bool) -> None:
+        self.trunk = trunk
         self._trunk = trunk if allowed and trunk is not None and trunk.username and trunk.password else None
         self._answered: dict[tuple[str, str], _Answered] = {}
         self._rounds = 0
@@ -180,7 +182,7 @@ class Authentication:
         return again
 
     def prepare(self, request: Request) -> None:
-        """Put the credentials that the trunk accepted before into a request, with the next nonce count."""
+        """Put the credentials for all challenges so far into a request, each with its next nonce count."""
         for name in _CREDENTIALS.values():
             if any(header == name for header, _ in self._answered):
                 request.headers.remove(name)
