@@ -10,7 +10,7 @@ from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.policy import ALLOW, KNOWN_METHODS, hops_left
+from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, hops_left
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.grammar import BadMessage
@@ -21,7 +21,7 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 _ABILITIES = (
-    ALLOW, ("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"), ("Supported", ""),
+    ("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"), ("Supported", ""),
 )  # fmt: skip
 """What the 200 to OPTIONS says (RFC 3261 section 11.2). An empty Supported: no extension (section 20.37)."""
 
@@ -92,9 +92,7 @@ class Router:
         inside = request.to.tag is not None
         handler = (self._inside if inside else self._outside).get(request.method)
         if handler is None:
-            if request.method in KNOWN_METHODS:
-                raise Refusal(405, "", [ALLOW])
-            raise Refusal(501, "", [ALLOW])
+            raise Refusal(405 if request.method in KNOWN_METHODS else 501, "", [_allow(transaction)])
         handler(transaction)
 
     def _invite(self, transaction: ServerTransaction) -> None:
@@ -125,7 +123,7 @@ class Router:
     def _register(self, transaction: ServerTransaction) -> None:
         request = transaction.request
         if not transaction.flow.browser:
-            raise Refusal(405, "", [("Allow", ALLOW[1].replace(", REGISTER", ""))])
+            raise Refusal(405, "", [ALLOW])
         hops_left(request)
         context = self._context
         route = context.policy.route(request)
@@ -133,11 +131,11 @@ class Router:
         answer(self._registrar.register(transaction, route, allowed), transaction)
 
     def _options(self, transaction: ServerTransaction) -> None:
-        transaction.reply(200, "", _ABILITIES)
+        transaction.reply(200, "", (_allow(transaction), *_ABILITIES))
 
     def _options_inside(self, transaction: ServerTransaction) -> None:
         self._leg(transaction)
-        transaction.reply(200, "", _ABILITIES)
+        transaction.reply(200, "", (_allow(transaction), *_ABILITIES))
 
     def _reinvite(self, transaction: ServerTransaction) -> None:
         """The session stands as it is: changing it is refused, with the old one untouched (RFC 3261 section 14.2)."""
@@ -174,6 +172,10 @@ class Router:
         hops_left(request)
         if self._context.transactions.sent(request):
             raise Refusal(482)
+
+
+def _allow(transaction: ServerTransaction) -> tuple[str, str]:
+    return ALLOW_BROWSER if transaction.flow.browser else ALLOW
 
 
 def _refuse_extensions(request: Request) -> None:
