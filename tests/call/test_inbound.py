@@ -42,6 +42,17 @@ class One(CallCase):
         self.alice.answer(bye, 200)
         self.assert_over(self.alice, self.trunk)
 
+    def test_hash_in_a_number(self) -> None:
+        """PBXs write `#` into user parts; the browsers' grammars want it escaped (SIP.js#560, JsSIP#687)."""
+        self.patch(self.trunk, "uri", "sip:*21#@pbx.example.com")
+        invite = self.trunk.call(self.alice)
+        self.trunk.heard(100)
+        leg = self.alice.request("INVITE")
+        self.assertEqual(leg.from_.uri, "sip:*21%23@pbx.example.com")
+        self.alice.answer(leg, 200, OFFER)
+        ok = self.trunk.response(200)
+        self.assertEqual(ok.headers.get("From"), invite.headers.get("From"))
+
     def test_profiles_are_mirrored(self) -> None:
         """The browser is offered DTLS-SRTP, the trunk answered plain RTP: by transport, not by direction."""
         self.trunk.call(self.alice)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -27,6 +28,7 @@ from webrtcproxy.call.relay import relay
 from webrtcproxy.errors import NgError, Refusal
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import STAR, Headers, Request, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
@@ -334,8 +336,11 @@ class Call:
         source = self._transaction.request
         headers = Headers()
         headers.add("Max-Forwards", str(hops_left(source) - 1))
-        headers.add("From", str(source.from_.with_tag(pair.from_tag)))
-        headers.add("To", str(source.to))
+        caller, callee = source.from_.with_tag(pair.from_tag), source.to
+        if target.flow.browser:
+            caller, callee = _escaped(caller), _escaped(callee)
+        headers.add("From", str(caller))
+        headers.add("To", str(callee))
         headers.add("Call-ID", pair.call_id)
         headers.add("CSeq", f"{pair.next_cseq()} INVITE")
         headers.add("Contact", self._contact(target.flow))
@@ -347,3 +352,8 @@ class Call:
 
 def _typed(headers: list[tuple[str, str]], body: bytes) -> list[tuple[str, str]]:
     return [*headers, ("Content-Type", "application/sdp")] if body else headers
+
+
+def _escaped(address: NameAddr) -> NameAddr:
+    """PBXs write ``#`` into user parts as it is; JsSIP and SIP.js take it escaped only."""
+    return replace(address, uri=address.uri.replace("#", "%23")) if "#" in address.uri else address
