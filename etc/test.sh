@@ -61,7 +61,7 @@ trial() {
 unit=
 for test in tests/*/test_*.py tests/test_*.py; do
     case $test in
-        tests/system/* | tests/integration/* | tests/browser/*) ;;
+        tests/integration/* | tests/browser/*) ;;
         *) unit="$unit $(echo "${test%.py}" | tr / .)" ;;
     esac
 done
@@ -70,9 +70,6 @@ python=.venv/bin/python
 COVERAGE_FILE=$logs/coverage
 export COVERAGE_FILE
 stage unit 900 $python -m coverage run $(trial unit text) $unit
-if ls tests/system/test_*.py >/dev/null 2>&1; then
-    stage system 600 $python $(trial system verbose) tests.system
-fi
 stage integration 600 $python $(trial integration verbose) tests.integration
 stage browser 900 $python $(trial browser verbose) tests.browser
 

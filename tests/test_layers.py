@@ -1,4 +1,4 @@
-"""Imports point down only: the referee reads them from the sources (ARCHITECTURE: layers and arrows)."""
+"""Imports point down only: the referee reads them from the sources."""
 
 import ast
 import re

@@ -106,6 +106,16 @@ class MistakeTests(TwistdCase):
         self.assertIn(f"{self.folder}/nowhere.ini: No such file or directory", result.stderr)
         self.assertNotIn("Traceback", result.stderr)
 
+    def test_foreign_address(self) -> None:
+        """An address that this machine lacks is told with section, key and remedy, before anything forks."""
+        wrong = RIGHT.replace("udp:0:interface=127.0.0.1", "udp:5060:interface=192.0.2.99")
+        result = self.twistd("webrtcproxy", "-c", self.configuration(wrong))
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(
+            "[sip] listen = udp:5060:interface=192.0.2.99: this machine has no such address; write", result.stderr
+        )
+        self.assertEqual(result.stderr.count("\n"), 1)
+
     def test_check(self) -> None:
         """--check exits with 1 too."""
         result = self.twistd("webrtcproxy", "--check", "-c", self.configuration("[wss]\n"))

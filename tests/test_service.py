@@ -1,10 +1,12 @@
-"""The service module beside its wiring: the level of the log."""
+"""The service module beside its wiring: the level of the log, and what /health tells."""
+
+from types import SimpleNamespace
 
 from twisted.logger import ILogObserver, LogEvent, Logger, LogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from webrtcproxy.service import LogLevelLimit
+from webrtcproxy.service import LogLevelLimit, health
 
 
 @implementer(ILogObserver)
@@ -53,3 +55,22 @@ class LogLevelLimitTests(SynchronousTestCase):
         self.publisher.removeObserver(self.observers[0])
         self.publisher.removeObserver(self.observers[1])
         self.assertEqual(self.logged(), [])
+
+
+class HealthTests(SynchronousTestCase):
+    """Calls can be taken while an rtpengine answers."""
+
+    def healthy(self, *nodes: tuple[bool, int]) -> tuple[object, object]:
+        """Of nodes that count as alive and have answered so many times."""
+        media = SimpleNamespace(nodes=[SimpleNamespace(alive=alive, answered=times) for alive, times in nodes])
+        state = health(media, [1, 2], SimpleNamespace(connections=3), [1])  # type: ignore[arg-type]
+        self.assertEqual((state["calls"], state["sockets"], state["bindings"]), (2, 3, 1))
+        return state["healthy"], state["rtpengine"]
+
+    def test_one_is_enough(self) -> None:
+        """One that answers, beside others."""
+        self.assertEqual(self.healthy((True, 5), (False, 9)), (True, "1 of 2"))
+
+    def test_none_has_answered(self) -> None:
+        """At the start nothing is known of a node: no calls until it has answered."""
+        self.assertEqual(self.healthy((True, 0)), (False, "0 of 1"))

@@ -36,6 +36,7 @@ from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.call.router import Router
 from webrtcproxy.call.trunk import Sources, Upstream
 from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, load
+from webrtcproxy.config.places import try_places
 from webrtcproxy.demo.service import demo_service
 from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.media.process import Rtpengine
@@ -79,15 +80,15 @@ def build(config: Config, reactor: Any) -> MultiService:
     limit = LogLevelLimit(config.logging.level, globalLogPublisher)
     proxy = Proxy(reactor, context, calls, legs, location)
     browsers = _browsers(config, reactor, transactions)
-    web = web_service(reactor, config.web.listen, lambda: _state(media[-1], calls, browsers, location))
+    web = web_service(reactor, config.web.listen, lambda: health(media[-1], calls, browsers, location))
     for service in (limit, *media, sockets, browsers, web, *_demo(config, reactor)):
         service.setServiceParent(proxy)
     return proxy
 
 
-def _state(nodes: Nodes, calls: Calls, browsers: Browsers, location: Location) -> dict[str, object]:
-    """What ``/health`` tells: calls can be taken while an rtpengine answers."""
-    alive = sum(node.alive for node in nodes.nodes)
+def health(nodes: Nodes, calls: Calls, browsers: Browsers, location: Location) -> dict[str, object]:
+    """What ``/health`` tells: calls can be taken while an rtpengine answers, and has answered at all."""
+    alive = sum(node.alive and node.answered > 0 for node in nodes.nodes)
     return {
         "healthy": alive > 0,
         "rtpengine": f"{alive} of {len(nodes.nodes)}",
@@ -231,9 +232,9 @@ class Options(usage.Options):
 
     synopsis = "-c FILE"
     longdesc = (
-        "A gateway between browsers and a SIP trunk or PBX: SIP over WebSocket on one side, SIP over UDP on the other, "
-        "and rtpengine for the media between them. Where the log goes, under which user it runs and whether it stays "
-        "in the foreground are options of twistd, in front of the word webrtcproxy."
+        "A gateway between browsers and a SIP trunk or PBX: SIP over WebSocket on one side, SIP over UDP or TCP on the "
+        "other, and rtpengine for the media between them. Where the log goes, under which user it runs and whether it "
+        "stays in the foreground are options of twistd, in front of the word webrtcproxy."
     )
     examples = (
         "\n"
@@ -267,6 +268,7 @@ class Options(usage.Options):
             raise usage.UsageError("which configuration file? Name it, as in: twistd webrtcproxy -c etc/proxy.ini")
         try:
             self.loaded = load(Path(file))
+            try_places(self.loaded, only_addresses=bool(self["check"]))
         except ConfigError as error:
             raise SystemExit(f"webrtcproxy: {error}") from None
         if self["check"]:

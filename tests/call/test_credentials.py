@@ -173,7 +173,7 @@ class PassedOn(CredentialCase):
         self.alice.ack(self.invite, heard)
 
     def test_not_registered(self) -> None:
-        """`trunk-credentials = registered`: nobody else uses them (ORIGINAL.md: the toll fraud hole)."""
+        """`trunk-credentials = registered`: nobody else uses them (the original: the toll fraud hole)."""
         *_, leg = self.begin(proven=False)
         self.passed(leg)
 

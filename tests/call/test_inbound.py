@@ -149,7 +149,7 @@ class One(CallCase):
         self.trunk.heard(404)
 
     def test_other_domain(self) -> None:
-        """A user of another domain is somebody else (ORIGINAL.md: matched by user part only)."""
+        """A user of another domain is somebody else (the original: matched by user part only)."""
         world = self.make_world(more=(CARRIER,))
         alice = world.browser()
         alice.bind()

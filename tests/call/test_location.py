@@ -74,7 +74,7 @@ class LookupTests(LocationCase):
     """Who rings."""
 
     def test_by_user_and_domain(self) -> None:
-        """The AOR is user and domain: alice of another domain is somebody else (ORIGINAL fault 7)."""
+        """The AOR is user and domain: alice of another domain is somebody else."""
         self.bind(self.binding())
         self.assertEqual([binding.aor for binding in self.lookup()], [ALICE])
         self.assertEqual(self.lookup("alice@elsewhere.example"), [])
@@ -195,7 +195,7 @@ class RegistrarTests(LocationCase):
     """Whose calls are let in."""
 
     def test_of_this_user(self) -> None:
-        """An AOR is called from the registrar that accepted it, not from another user's (ORIGINAL fault 10)."""
+        """An AOR is called from the registrar that accepted it, not from another user's."""
         self.bind(self.binding())
         self.location.bind([self.binding(aor="bob@elsewhere.example")])
         self.location.registered("bob@elsewhere.example", "198.51.100.9", 600)

@@ -15,7 +15,7 @@ class EndTests(LocationCase):
     """How bindings end."""
 
     def test_expiry(self) -> None:
-        """A binding ends to the second when it expires, also between two sweeps (ORIGINAL: delivered after expiry)."""
+        """A binding ends to the second when it expires, also between two sweeps."""
         self.bind(self.binding(seconds=33))
         self.clock.advance(32.9)
         self.assertEqual(len(self.lookup()), 1)
@@ -24,7 +24,7 @@ class EndTests(LocationCase):
         self.assertEqual(self.all(), [])
 
     def test_memory_is_given_back(self) -> None:
-        """When all has expired nothing is left: no binding, no subscription, no timer (ORIGINAL faults 7 and 13)."""
+        """When all has expired nothing is left: no binding, no subscription, no timer."""
         self.bind(self.binding(seconds=60))
         self.location.prove(ALICE, self.flow, 60)
         self.clock.pump([SWEEP] * 62)
@@ -79,7 +79,7 @@ class EndTests(LocationCase):
         self.assertFalse(flow.watched)
 
     def test_one_timer(self) -> None:
-        """There is one timer for all bindings (ARCHITECTURE section 8 rule 5)."""
+        """There is one timer for all bindings."""
         for instance in ("one", "two", "three"):
             self.bind(self.binding(FakeFlow.wss(), instance))
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
@@ -113,7 +113,7 @@ class EndTests(LocationCase):
 
 
 class BoundsTests(LocationCase):
-    """Nothing grows without end (ORIGINAL faults 13 and 14)."""
+    """Nothing grows without end."""
 
     def test_bindings_of_an_aor(self) -> None:
         """A user has so many browsers and no more; one that is bound already is no further one."""

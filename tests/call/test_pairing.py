@@ -49,7 +49,7 @@ class Kept(SynchronousTestCase):
         self.assertEqual(len(self.pairings), 0)
 
     def test_bounded(self) -> None:
-        """The oldest makes room: nothing grows without a bound (ORIGINAL.md, fault 13)."""
+        """The oldest makes room: nothing grows without a bound."""
         self.patch(pairing, "LIMIT", 3)
         for number in range(5):
             self.pairings.keep(("INVITE", str(number), "t"), self.pairings.take(KEY), 60)

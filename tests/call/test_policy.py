@@ -40,7 +40,7 @@ class Routes(SynchronousTestCase):
         self.assertEqual(self.refused("sip:1@carrier.example.net"), 403)
 
     def test_nowhere_else(self) -> None:
-        """A host that is no destination gets 403: no relay to arbitrary hosts (ORIGINAL.md, fault 9)."""
+        """A host that is no destination gets 403: no relay to arbitrary hosts."""
         self.assertEqual(self.refused("sip:bob@elsewhere.example.org"), 403)
         self.assertEqual(self.refused("sip:bob@127.0.0.1"), 403)
 
@@ -118,7 +118,7 @@ class HeaderPolicy(SynchronousTestCase):
         self.assertEqual(self.relayed(to_browser=True, **headers), [])
 
     def test_challenges_cross(self) -> None:
-        """401 and 407 of a trunk are the browser's to answer (ORIGINAL.md: the 407 of a registrar was dropped)."""
+        """401 and 407 of a trunk are the browser's to answer (the original: the 407 of a registrar was dropped)."""
         self.assertEqual(len(self.relayed(to_browser=True, WWW_Authenticate="D", Proxy_Authenticate="D")), 2)
 
 

@@ -26,7 +26,7 @@ class AcceptedTests(RegistrarCase):
     """What the browser gets, and what is stored."""
 
     def test_jssip(self) -> None:
-        """JsSIP gets its own Contact to the letter, with the registrar's seconds (CORNERS 6)."""
+        """JsSIP gets its own Contact to the letter, with the registrar's seconds."""
         self.register(f"{JSSIP};expires=600", expires=600)
         self.assertEqual(self.bound(), [])
         response = self.accept(300)
@@ -46,7 +46,7 @@ class AcceptedTests(RegistrarCase):
         self.assertEqual(sipjs_expires(response, "q1w2e3r4"), 600)
 
     def test_plain_contact(self) -> None:
-        """A Contact without transport=, and a sips: one, are bound as well (ORIGINAL: stored nothing, silently)."""
+        """A Contact without transport=, and a sips: one, are bound as well (the original: stored nothing, silently)."""
         for contact in ("<sip:alice@192.0.2.99>", "<sips:alice@x.invalid>", "sip:alice@y.invalid"):
             self.register(contact, expires=60)
             self.accept(60)
@@ -68,7 +68,7 @@ class AcceptedTests(RegistrarCase):
             self.assertEqual(response.headers.lines(name), [value for key, value in crossing if key == name])
 
     def test_nothing_foreign(self) -> None:
-        """A browser never sees our Contact, another phone's, or a GRUU that does not lead to it (CORNERS 5627)."""
+        """A browser never sees our Contact, another phone's, or a GRUU that does not lead to it."""
         self.register(f"{JSSIP};expires=600")
         foreign = [("Contact", "<sip:desk@192.0.2.50>;expires=99, <sip:broken"), ("Contact", "desk")]
         gruu = f'<{OURS}>;expires=500;pub-gruu="sip:alice@pbx.example.com;gr=1";temp-gruu="sip:x@pbx.example.com;gr"'
@@ -160,7 +160,7 @@ class RefreshTests(RegistrarCase):
     """The sequence that upstream sees."""
 
     def test_call_id_and_cseq(self) -> None:
-        """Over refreshes the Call-ID and From tag stay and CSeq counts on (RFC 3261 section 10.2.4; CORNERS REGISTER),
+        """Over refreshes the Call-ID and From tag stay and CSeq counts on (RFC 3261 section 10.2.4),
         though JsSIP has a new From tag each time."""
         seen = []
         for _ in range(3):
@@ -209,7 +209,7 @@ class ChallengeTests(RegistrarCase):
     CHALLENGE = 'Digest realm="pbx", nonce="abc", qop="auth", algorithm=MD5'
 
     def test_crosses(self) -> None:
-        """401 and 407 cross with their challenge; the answer crosses too, in the same sequence upstream (ORIGINAL: the
+        """401 and 407 cross with their challenge; the answer crosses too, in the same sequence upstream (before: the
         407's header was lost)."""
         for status, asks, answers in (
             (401, "WWW-Authenticate", "Authorization"),
@@ -245,7 +245,7 @@ class ChallengeTests(RegistrarCase):
         self.assertFalse(self.location.proven(self.browser))
 
     def test_elsewhere_proves_nothing(self) -> None:
-        """A 200 from a registrar that is no trunk proves nothing: anybody may have one (ORIGINAL fault 10)."""
+        """A 200 from a registrar that is no trunk proves nothing: anybody may have one."""
         self.register(f"{JSSIP};expires=600", domain="own.example", uri="sip:own.example")
         self.answer(200)
         self.assertEqual(len(self.bound("alice@own.example")), 1)
@@ -267,7 +267,7 @@ class CredentialsTests(RegistrarCase):
     CARRIERS = {"domain": "carrier.example.net:5080", "uri": "sip:carrier.example.net:5080"}
 
     def test_unseen(self) -> None:
-        """The browser sees nothing of it, and has proven nothing by it (ORIGINAL fault 9)."""
+        """The browser sees nothing of it, and has proven nothing by it."""
         self.register(f"{JSSIP};expires=600", **self.CARRIERS)
         first = self.upstream()
         self.answer_challenge()
@@ -284,7 +284,7 @@ class CredentialsTests(RegistrarCase):
         self.assertEqual((self.upstream().call_id, self.upstream().cseq.number), (first.call_id, 3))
 
     def test_refused(self) -> None:
-        """A challenge that the browser can't answer does not reach it (ORIGINAL: wrong password)."""
+        """A challenge that the browser can't answer does not reach it (the original: wrong password)."""
         self.register(f"{JSSIP};expires=600", **self.CARRIERS)
         for _ in range(5):
             if not self.replies():

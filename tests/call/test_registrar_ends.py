@@ -42,7 +42,7 @@ class UnregisterTests(RegistrarCase):
 
     def test_others_stay(self) -> None:
         """While another browser of the user needs our Contact it stays: upstream is only asked, which authenticates
-        (ORIGINAL: un-REGISTER of either removed both)."""
+        (the original: un-REGISTER of either removed both)."""
         other = FakeFlow.wss()
         self.register(f"{SIPJS};expires=600", flow=other, call_id="cid2")
         self.accept()
@@ -104,7 +104,7 @@ class UnregisterTests(RegistrarCase):
 
 
 class QueryTests(RegistrarCase):
-    """A REGISTER without Contact asks (RFC 3261 section 10.2.3; ORIGINAL: 500)."""
+    """A REGISTER without Contact asks (RFC 3261 section 10.2.3; the original: 500)."""
 
     def test_query(self) -> None:
         """It crosses as a query; the answer lists the browsers of this user as they wrote themselves."""
@@ -137,7 +137,7 @@ class MultipleTests(RegistrarCase):
         self.accept(3000)
 
     def test_both_are_listed(self) -> None:
-        """The 200 lists the other browser too, this one first; each library finds its own (CORNERS 6)."""
+        """The 200 lists the other browser too, this one first; each library finds its own."""
         self.register(f"{JSSIP};expires=600")
         response = self.accept(3000)
         self.assertEqual(self.contacts(response), [f"{JSSIP};expires=600", f"{SIPJS};expires=3000"])
@@ -212,7 +212,7 @@ class NewestWinsTests(RegistrarCase):
 
 
 class FailureTests(RegistrarCase):
-    """Every request gets one final response (ORIGINAL fault 1)."""
+    """Every request gets one final response."""
 
     def test_registrar_refuses(self) -> None:
         """403, 404, 423 with Min-Expires, 503 with Retry-After cross as they are, and are logged."""

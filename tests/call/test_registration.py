@@ -22,7 +22,7 @@ class ForwardTests(RegistrarCase):
 
     def test_own_contact(self) -> None:
         """Upstream sees a Contact of ours that leads back to the user, our own Call-ID, From tag and Via, one hop less,
-        and the Request-URI of the browser (CORNERS 2, Contact rewrite; digest pass-through)."""
+        and the Request-URI of the browser (digest pass-through)."""
         self.register(f"{JSSIP};expires=600", expires=600)
         seen = self.upstream()
         self.assertEqual((seen.method, seen.uri), ("REGISTER", "sip:pbx.example.com"))
@@ -37,7 +37,7 @@ class ForwardTests(RegistrarCase):
         self.assertEqual((seen.cseq.number, seen.max_forwards), (1, 68))
 
     def test_headers_cross(self) -> None:
-        """What is not of the leg crosses; extensions that the proxy lacks are not promised (CORNERS 5626, 5627)."""
+        """What is not of the leg crosses; extensions that the proxy lacks are not promised."""
         self.register(f"{JSSIP};expires=600", more=("X-Thing: 1", "Route: <sip:evil.example;lr>", "Supported: timer"))
         headers = self.upstream().headers
         self.assertEqual(headers.lines("Supported"), ["timer"])
@@ -96,7 +96,7 @@ class LengthTests(RegistrarCase):
         self.assertEqual(self.upstream().headers.get("Contact"), f"<{OURS}>;expires=900")
 
     def test_nobody_says(self) -> None:
-        """Neither is there: the registrar chooses (ORIGINAL: 400)."""
+        """Neither is there: the registrar chooses (the original: 400)."""
         self.register(SIPJS)
         self.assertEqual(self.upstream().headers.get("Contact"), f"<{OURS}>")
         self.assertNotIn("Expires", self.upstream().headers)
@@ -109,7 +109,7 @@ class LengthTests(RegistrarCase):
 
     def test_several_contacts(self) -> None:
         """Upstream sees one Contact with the longest time; each browser Contact gets what it asked for, or what was
-        granted if that is less (ORIGINAL: 503)."""
+        granted if that is less (the original: 503)."""
         self.register("<sip:a@x.invalid>;expires=60", "<sip:b@x.invalid>;expires=600;q=0.3, <sip:c@x.invalid>")
         self.assertEqual(self.contacts(self.upstream()), [f"<{OURS}>;expires=3600"])
         response = self.accept(300)
@@ -145,7 +145,7 @@ class LengthTests(RegistrarCase):
 
 
 class DomainTests(RegistrarCase):
-    """A registrar is asked about its own domain (ORIGINAL fault 10)."""
+    """A registrar is asked about its own domain."""
 
     def test_foreign_address(self) -> None:
         """alice@pbx.example.com can't be registered at a registrar of somebody else's."""

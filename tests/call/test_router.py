@@ -20,7 +20,7 @@ class Outside(CallCase):
         return sent
 
     def test_options(self) -> None:
-        """OPTIONS is answered with what the proxy can do, browser or trunk (CORNERS.md 1)."""
+        """OPTIONS is answered with what the proxy can do, browser or trunk."""
         self.ask("OPTIONS")
         heard = self.alice.response(200)
         self.assertIn("INVITE", heard.headers.get("Allow") or "")

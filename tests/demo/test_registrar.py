@@ -14,7 +14,7 @@ AT = "<sip:alice@198.51.100.1:5060>"
 class DigestTest(DemoCase):
     def test_both_algorithms_md5_last(self) -> None:
         """SHA-256 and MD5 are offered, the stronger first (RFC 8760 section 2.4); MD5 last, since JsSIP and SIP.js see
-        the last challenge only and know no other. `auth` alone, since JsSIP prefers auth-int (CORNERS section 6)."""
+        the last challenge only and know no other. `auth` alone, since JsSIP prefers auth-int."""
         self.assertEqual(self.ask(registration("alice")), [401])
         challenges = parse_challenges(self.flow.last_response.headers.lines("WWW-Authenticate"))
         self.assertEqual([challenge.params["algorithm"] for challenge in challenges], ["SHA-256", "MD5"])
@@ -118,8 +118,7 @@ class RegisterTest(DemoCase):
         self.assertEqual(self.listed(), [])
 
     def test_parameters_of_the_contact_come_back(self) -> None:
-        """Instance, reg-id, q and display name are given back, or a browser would not know its own Contact (CORNERS
-        section 6)."""
+        """Instance, reg-id, q and display name are given back, or a browser would not know its own Contact."""
         contact = '"A. L." <sip:x1@198.51.100.1;transport=ws>;+sip.instance="<urn:uuid:1>";reg-id=1;q=0.5'
         self.register("alice", contact=contact)
         self.assertEqual(self.contacts(), [contact + ";expires=600"])

@@ -39,7 +39,7 @@ class Destinations(RealCase):
         await elsewhere.silence(0.3)
 
     async def test_what_points_elsewhere(self) -> None:
-        """Route, maddr in the Request-URI and the Via, the browser's Contact: none is followed (CORNERS 1)."""
+        """Route, maddr in the Request-URI and the Via, the browser's Contact: none is followed."""
         elsewhere, trunk = await self.peer(address="127.0.0.9", port=5060), await self.peer()
         browser = await self.browser()
         browser.contact = "sip:alice@127.0.0.9"
@@ -61,7 +61,7 @@ class Destinations(RealCase):
         await elsewhere.silence(0.3)
 
     async def test_via_of_a_trunk_is_not_followed(self) -> None:
-        """A reply goes to where the request came from, whatever maddr its Via has (RFC 3581; CORNERS 1)."""
+        """A reply goes to where the request came from, whatever maddr its Via has (RFC 3581)."""
         elsewhere, trunk = await self.peer(address="127.0.0.9", port=5060), await self.peer()
         options = trunk.build("OPTIONS", f"sip:127.0.0.1:{self.proxy.sip}")
         options.headers.set("Via", f"SIP/2.0/UDP 127.0.0.9;maddr=127.0.0.9;rport;branch=z9hG4bK{stranger()}")
@@ -195,7 +195,7 @@ class BadRequests(RealCase):
             self.assertIn(header, response.headers)
 
     async def test_tel_is_the_trunks(self) -> None:
-        """A tel: URI is handled by the trunk's host (ORIGINAL: segmentation fault)."""
+        """A tel: URI is handled by the trunk's host (the original: segmentation fault)."""
         browser = await self.browser()
         final = await browser.invite("tel:+493012345").final()
         self.assertNotIn(final.status, (400, 416))

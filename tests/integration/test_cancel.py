@@ -8,7 +8,7 @@ class Cancel(RealCase):
     """A browser calls a trunk and gives up."""
 
     async def test_before_the_second_leg_exists(self) -> None:
-        """While rtpengine is thinking: 487 at once, and the trunk is never called (ORIGINAL: it is rung later)."""
+        """While rtpengine is thinking: 487 at once, and the trunk is never called (the original: it is rung later)."""
         browser, trunk = await self.browser(), await self.peer()
         self.addCleanup(self.rtpengine.resume)
         self.rtpengine.stall()
@@ -53,7 +53,7 @@ class Cancel(RealCase):
         await sipp.passed()
 
     async def test_racing_the_200(self) -> None:
-        """The trunk answers as CANCEL arrives: its 200 is ACKed and hung up, the caller has 487 (CORNERS 1)."""
+        """The trunk answers as CANCEL arrives: its 200 is ACKed and hung up, the caller has 487."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         invite = await trunk.request("INVITE")
@@ -88,7 +88,7 @@ class Cancel(RealCase):
         self.assertEqual(481, (await browser.response(cancel)).status)
 
     async def test_socket_lost_while_ringing(self) -> None:
-        """The calling browser is gone: the trunk gets CANCEL after `grace` (ORIGINAL: it rings on)."""
+        """The calling browser is gone: the trunk gets CANCEL after `grace` (the original: it rings on)."""
         sipp = await self.sipp("uas_ring")
         browser = await self.browser()
         calling = browser.invite(f"sip:echo@{sipp.host}")

@@ -117,7 +117,7 @@ class ByTheProxy(RealCase):
         self.assertGreaterEqual((await calling.final()).status, 400)
 
     async def test_bye_is_challenged(self) -> None:
-        """A challenge to a request within the dialog is answered too (CORNERS 4: challenge to in-dialog)."""
+        """A challenge to a request within the dialog is answered too."""
         browser, trunk = await self.browser(), await self.peer(LAB.paid)
         calling = browser.invite(f"sip:echo@{self.paid}")
         trunk.accept(await trunk.request("INVITE"))

@@ -132,7 +132,7 @@ class Inbound(RealCase):
         await self.no_media()
 
     async def test_browser_to_browser(self) -> None:
-        """Through the registrar and back: the caller is answered with DTLS, the callee offered it (ORIGINAL: RTP)."""
+        """Through the registrar and back: the caller is answered with DTLS, the callee offered it."""
         alice, bob = await self.registered("alice"), await self.registered("bob")
         calling = alice.invite("sip:bob@pbx.test")
         invite = await bob.request("INVITE")
@@ -179,7 +179,7 @@ class Inbound(RealCase):
         self.assertEqual(200, (await trunk.response(bye)).status)
 
     async def test_nobody_else_is_captured(self) -> None:
-        """A binding takes calls for its user and domain only: another domain's alice is called there (ORIGINAL 7)."""
+        """A binding takes calls for its user and domain only: another domain's alice is called there."""
         await self.registered()
         other, trunk = await self.browser("bob"), await self.peer()
         calling = other.invite(f"sip:alice@{self.plain}")

@@ -18,7 +18,7 @@ class Answered(RealCase):
     """Calls that are answered."""
 
     async def test_profiles_of_both_legs(self) -> None:
-        """The trunk is offered plain RTP without a line of WebRTC's, the browser answered with all (CORNERS 3)."""
+        """The trunk is offered plain RTP without a line of WebRTC's, the browser answered with all."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         invite = await trunk.request("INVITE")
@@ -82,7 +82,7 @@ class Answered(RealCase):
         await self.hang_up(callee, caller)
 
     async def test_bye_from_both_sides_at_once(self) -> None:
-        """Both sides hang up before they hear of each other: both BYEs get 200 (ORIGINAL: it exits)."""
+        """Both sides hang up before they hear of each other: both BYEs get 200 (the original: it exits)."""
         browser, trunk = await self.browser(), await self.peer()
         caller, callee = await self.connected(browser, trunk)
         byes = [(browser, caller.send("BYE")), (trunk, callee.send("BYE"))]
@@ -128,7 +128,7 @@ class Answered(RealCase):
         await self.hang_up(caller, callee)
 
     async def test_info_crosses_with_its_answer(self) -> None:
-        """INFO reaches the trunk whole, and the trunk's answer to it the browser (ORIGINAL: 200, and thrown away)."""
+        """INFO reaches the trunk whole, and the trunk's answer to it the browser."""
         browser, trunk = await self.browser(), await self.peer()
         caller, callee = await self.connected(browser, trunk)
         for status in (200, 415):
@@ -207,7 +207,7 @@ class NotAnswered(RealCase):
         await trunk.silence(0.5)
 
     async def test_unresolvable_destination(self) -> None:
-        """A host that has no address, or a port nobody is at, ends in a final response (ORIGINAL: silence)."""
+        """A host that has no address, or a port nobody is at, ends in a final response (the original: silence)."""
         browser = await self.browser()
         final = await browser.invite("sip:echo@unreachable.test").final(10)
         self.assertIn(final.status, (403, 404, 408, 480, 500, 502, 503))

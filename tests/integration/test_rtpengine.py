@@ -24,7 +24,7 @@ from webrtcproxy.media.profile import BROWSER, TRUNK
 
 
 class SdpTests(MediaCase):
-    """CORNERS section 3: what each leg gets to see."""
+    """What each leg gets to see."""
 
     async def test_browser_to_trunk(self) -> None:
         """The trunk sees plain RTP and no line that only a browser understands, whatever browser called."""

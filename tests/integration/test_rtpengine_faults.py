@@ -16,7 +16,7 @@ from webrtcproxy.media.session import MediaSession
 
 
 class FaultTests(MediaCase):
-    """What goes wrong, and that nothing is left of it (CORNERS section 5, Orphans)."""
+    """What goes wrong, and that nothing is left of it."""
 
     options: ClassVar = {"timeout": 0.6, "ping": 0.5}
 
@@ -32,7 +32,7 @@ class FaultTests(MediaCase):
         self.assertIn(name, offered)
 
     async def test_large(self) -> None:
-        """An SDP far beyond one packet of the network crosses (CORNERS 5, Big SDP)."""
+        """An SDP far beyond one packet of the network crosses."""
         more = b"".join(b"a=x-note:%d %s\r\n" % (n, b"z" * 100) for n in range(300))
         offered = await self.offer(CHROME + more, TRUNK)
         self.assertEqual(len(lines(offered, "a=x-note")), 300)

@@ -1,4 +1,4 @@
-"""How a session names the parties of a call to rtpengine, and how it gives up branches (CORNERS section 5)."""
+"""How a session names the parties of a call to rtpengine, and how it gives up branches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One command to rtpengine: cookie, resend, timeout, which replies count (CORNERS section 5)."""
+"""One command to rtpengine: cookie, resend, timeout, which replies count."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from webrtcproxy.media.ng import Cookies, MalformedReply, Node, Reply, from_benc
 
 class BencodeTests(SynchronousTestCase):
     def test_lengths_are_bytes(self) -> None:
-        """Strings are counted in bytes: UTF-8 SDP survives (CORNERS 5, Encoding)."""
+        """Strings are counted in bytes: UTF-8 SDP survives."""
         sdp = "s=Ünïcode ☎\r\n"
         self.assertEqual(to_bencode({"sdp": sdp}), b"d3:sdp%d:%be" % (len(sdp.encode()), sdp.encode()))
         self.assertEqual(from_bencode(to_bencode({"sdp": sdp})), {b"sdp": sdp.encode()})
@@ -230,7 +230,7 @@ class AskTests(NodeCase):
         self.assertEqual(len(self.daemon.datagrams), 1)
 
     def test_nothing_of_sdp_is_logged(self) -> None:
-        """A command leaves no line in the log (CORNERS 5, Privacy; a line costs 19 us)."""
+        """A command leaves no line in the log (a line costs 19 us)."""
         with capturedLogs() as logs:
             self.reply_of(self.node.ask("offer", {"sdp": b"a=crypto:secret"}, 2))
         self.assertEqual(logs, [])

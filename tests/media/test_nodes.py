@@ -1,4 +1,4 @@
-"""Which rtpengine is alive, which one is chosen, and what is swept from one that is back (CORNERS section 5)."""
+"""Which rtpengine is alive, which one is chosen, and what is swept from one that is back."""
 
 from __future__ import annotations
 

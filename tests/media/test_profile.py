@@ -1,4 +1,4 @@
-"""What each leg asks of rtpengine, to the letter (CORNERS sections 3 and 5)."""
+"""What each leg asks of rtpengine, to the letter."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class GoldenTests(SynchronousTestCase):
             TRUNK.offer["ICE"] = "force"  # type: ignore[index]
 
     def test_address_family(self) -> None:
-        """The address family is a key of the dictionary, not a flag (CORNERS 5, siphon-sip PR#123)."""
+        """The address family is a key of the dictionary, not a flag."""
         for profile in (BROWSER, TRUNK):
             for command in ("offer", "answer"):
                 fields = profile.over("IP6").fields(command, PLAIN)
@@ -100,7 +100,7 @@ class GoldenTests(SynchronousTestCase):
 
 class CleanTests(SynchronousTestCase):
     def test_trunk(self) -> None:
-        """No line that only a browser understands reaches a trunk (CORNERS 3, WebRTC lines off trunk leg)."""
+        """No line that only a browser understands reaches a trunk."""
         for name in ("chromium-audio", "chromium-video", "chromium-trickle", "firefox-audio"):
             sdp = sample(name)
             self.assertTrue(attributes(sdp) & {text.decode() for text in BROWSER_ONLY})

@@ -12,7 +12,7 @@ from webrtcproxy.media.profile import BROWSER, TRUNK
 
 class OperationTests(SessionCase):
     def test_a_call(self) -> None:
-        """offer, answer, delete: each names the session, the parties and the branch (CORNERS 5, from-tag/to-tag)."""
+        """offer, answer, delete: each names the session, the parties and the branch."""
         self.assertEqual(self.sdp_of(self.offer()), b"v=0\r\na=from:offer\r\na=mid:0\r\n")
         self.assertEqual(self.last(b"from-tag", b"to-tag", b"via-branch", b"sdp"), (b"A", None, b"b1", SDP))
         self.assertEqual(self.last(b"ICE", b"supports"), (b"force", [b"load limit"]))
@@ -46,7 +46,7 @@ class OperationTests(SessionCase):
         self.delete()
 
     def test_refused(self) -> None:
-        """SDP that rtpengine refuses is NgRefused (488); the delete follows, it may hold ports (CORNERS 5, Orphans)."""
+        """SDP that rtpengine refuses is NgRefused (488); the delete follows, it may hold ports."""
         self.daemon.result = {b"result": b"error", b"error-reason": b"Failed to parse SDP"}
         self.error_of(self.offer(), NgRefused)
         self.delete()
@@ -184,7 +184,7 @@ class OrderTests(SessionCase):
         self.successResultOf(first)
 
     def test_retransmission_has_no_effect(self) -> None:
-        """A slow node gets the same datagram again and does the offer once (CORNERS 5, Retransmit)."""
+        """A slow node gets the same datagram again and does the offer once."""
         self.daemon.delay = 0.9
         done = self.offer()
         self.reactor.pump([0.1] * 10)

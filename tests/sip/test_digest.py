@@ -267,7 +267,7 @@ class Server(SynchronousTestCase):
         return verify(credentials, self.nonces, now, **given)  # type: ignore[arg-type]
 
     def test_challenges(self) -> None:
-        """The strongest first, one nonce and auth only: JsSIP takes auth-int where it is offered (CORNERS 6)."""
+        """The strongest first, one nonce and auth only: JsSIP takes auth-int where it is offered."""
         self.assertEqual(
             [(c.params["algorithm"], c.params["qop"], c.params["realm"]) for c in self.offered()],
             [("SHA-256", "auth", "example.com"), ("MD5", "auth", "example.com")],

@@ -14,10 +14,10 @@ def headers() -> Headers:
 
 
 class NameTests(SynchronousTestCase):
-    """CORNERS 1: compact names."""
+    """Compact names."""
 
     def test_compact(self) -> None:
-        """i m e l c f s k t v, o u r b x a j d y n, in both cases (CORNERS 1, compact names; IANA)."""
+        """i m e l c f s k t v, o u r b x a j d y n, in both cases (IANA)."""
         self.assertEqual("".join(sorted(COMPACT)), "".join(sorted("imelcfsktv" + "ourbxajdyn")))
         for short, name in COMPACT.items():
             for written in (short, short.upper(), name, name.lower(), name.upper(), name.swapcase()):
@@ -60,7 +60,7 @@ class LookupTests(SynchronousTestCase):
         self.assertEqual([found.get(name) for name in ("From", "fROM", "X-Bar", "")], [None] * 4)
 
     def test_lines_and_all(self) -> None:
-        """Lines as they came, and the elements of lists, order kept (CORNERS 1, multi-values)."""
+        """Lines as they came, and the elements of lists, order kept."""
         found = headers()
         self.assertEqual(found.lines("via"), ["a, b", "c", "d"])
         self.assertEqual(found.all("vIa"), ["a", "b", "c", "d"])

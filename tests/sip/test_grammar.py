@@ -54,10 +54,10 @@ class WordTests(SynchronousTestCase):
 
 
 class ListTests(SynchronousTestCase):
-    """CORNERS 1: multi-values."""
+    """Multi-values."""
 
     def test_split(self) -> None:
-        """Separators inside "..." and <...> do not split (CORNERS 1, multi-values)."""
+        """Separators inside "..." and <...> do not split."""
         for text, parts in (
             ("", [""]),
             ("a", ["a"]),

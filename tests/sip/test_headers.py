@@ -136,7 +136,7 @@ class ContactTests(Case):
     """Contact headers of one message."""
 
     def test_list(self) -> None:
-        """Comma list and repeated header are the same, order kept (CORNERS 1, multi-values)."""
+        """Comma list and repeated header are the same, order kept."""
         contacts = parse_contacts(['"a, b" <sip:a@b;x=1,2>;q=1, sip:c@d;q=0', "", "<sip:e@f>"])
         assert contacts is not STAR
         self.assertEqual([contact.uri for contact in contacts], ["sip:a@b;x=1,2", "sip:c@d", "sip:e@f"])

@@ -118,7 +118,7 @@ class Refused(TransactionCase):
 
 
 class Wall(TransactionCase):
-    """One bad message never harms another (ARCHITECTURE 6)."""
+    """One bad message never harms another."""
 
     def test_user_fails(self) -> None:
         """500, a log line with the call, and the user is told; the next message is served."""

@@ -204,7 +204,7 @@ class Invite(TransactionCase):
             self.assertEqual(flow.sent, [])
 
     def test_other_flow(self) -> None:
-        """The browser came back: the answer and its repeats go out on its new socket (RFC 7118, CORNERS section 2)."""
+        """The browser came back: the answer and its repeats go out on its new socket (RFC 7118)."""
         for status, then in ((200, "Accepted"), (486, "Terminated")):
             _, transaction = self.invite(self.wss)
             self.wss.lose()

@@ -157,7 +157,7 @@ class Secure(RealCase):
         await stopped
 
     async def test_slow_reader(self) -> None:
-        """A page that does not read is cut before much waits for it (CORNERS row "Back-pressure")."""
+        """A page that does not read is cut before much waits for it."""
         browser = await self.browser()
         flow = await self.flow_of(browser)
         lost = self.lost(flow)

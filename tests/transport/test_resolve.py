@@ -1,4 +1,4 @@
-"""Names of trunks to addresses (RFC 3263 section 4.2; CORNERS "3263", "Via": `.invalid` is never looked up)."""
+"""Names of trunks to addresses (RFC 3263 section 4.2)."""
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.task import Clock

@@ -1,4 +1,4 @@
-"""Where a request came from, and what we are called (RFC 3261 section 18, RFC 3581; CORNERS "Response routing")."""
+"""Where a request came from, and what we are called (RFC 3261 section 18, RFC 3581)."""
 
 from twisted.trial.unittest import SynchronousTestCase
 

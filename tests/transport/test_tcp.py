@@ -1,4 +1,4 @@
-"""SIP over TCP (RFC 3261 section 18; CORNERS "Content-Length", "Reliable transport")."""
+"""SIP over TCP (RFC 3261 section 18)."""
 
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock

@@ -1,4 +1,4 @@
-"""SIP over UDP (RFC 3261 section 18, RFC 3581; CORNERS "Response routing", "maddr/ttl", "Content-Length")."""
+"""SIP over UDP (RFC 3261 section 18, RFC 3581)."""
 
 import errno
 from types import SimpleNamespace

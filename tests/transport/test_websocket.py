@@ -1,4 +1,4 @@
-"""SIP over WebSocket: framing, limits, close codes (RFC 6455, RFC 7118; CORNERS section 2)."""
+"""SIP over WebSocket: framing, limits, close codes (RFC 6455, RFC 7118)."""
 
 import random
 import struct
@@ -109,7 +109,7 @@ class Messages(BrowsersCase):
         self.assertIn(b" 200 ", answer.payload)
 
     def test_no_content_length(self) -> None:
-        """Content-Length may be missing: the frame says where the body ends (CORNERS section 1, "Content-Length")."""
+        """Content-Length may be missing: the frame says where the body ends."""
         message = options().replace(b"Content-Length: 0\r\n", b"Content-Type: text/plain\r\n") + b"hello"
         (answer,) = self.send(self.open(), message)
         self.assertIn(b" 200 ", answer.payload)

@@ -173,6 +173,10 @@ def destination(word: str) -> Destinations:
         return Destinations(anywhere=True)
     if word == "trunks":
         return Destinations(trunks=True)
+    if word == "trunk":
+        raise ValueError("a host that is called 'trunk'? All trunks are 'trunks'")
+    if word.startswith(("sip:", "sips:")):
+        raise ValueError("a host stands here without sip: in front")
     if word.startswith("*."):
         return Destinations(domains=("." + host_name(word[2:]),))
     if "/" in word:

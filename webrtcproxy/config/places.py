@@ -1,0 +1,66 @@
+"""Places to listen: tried before anything is started, so that what can't work is told with its section and key."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+
+from webrtcproxy.config.addresses import ip
+from webrtcproxy.config.endpoints import split, unescape
+from webrtcproxy.config.ini import ConfigError
+from webrtcproxy.config.values import SPAWN, Config
+
+_TELLING = {
+    errno.EADDRINUSE: ("the port is taken", "end what uses it, or change the port"),
+    errno.EADDRNOTAVAIL: ("this machine has no such address", "write one that `ip address` shows"),
+    errno.EACCES: ("this user may not use the port", "start as root, or write a port above 1023"),
+}
+
+
+def try_places(config: Config, *, only_addresses: bool = False) -> None:
+    """Bind each place of the configuration for a moment.
+
+    :param only_addresses: a taken port is no mistake: the proxy itself may be running.
+    :raises ConfigError: the first place that can't be listened on.
+    """
+    for section, key, line, kind, host, port in _places(config):
+        try:
+            _bind(kind, host, port)
+        except OSError as error:
+            number = error.errno or 0
+            if number not in _TELLING or (only_addresses and number != errno.EADDRNOTAVAIL):
+                continue
+            problem, remedy = _TELLING[number]
+            mistake = ConfigError(section, key, line, remedy, problem)
+            mistake.path = config.path
+            raise mistake from None
+
+
+def _places(config: Config) -> Iterator[tuple[str, str, str, int, str, int]]:
+    """Section, key, line, socket type, host and port of everything that will be bound."""
+    lines = [("wss", line) for line in config.wss.listen] + [("sip", line) for line in config.sip.listen]
+    lines += [("web", line) for line in config.web.listen]
+    if config.demo is not None:
+        lines.append(("demo", config.demo.listen))
+    for section, line in lines:
+        name, *parts = split(line)
+        if name not in ("udp", "tcp", "tcp6", "ssl") or not parts or not parts[0].isdigit():
+            continue  # of another kind of endpoint nothing is known here
+        kind = socket.SOCK_DGRAM if name == "udp" else socket.SOCK_STREAM
+        hosts = [unescape(part.partition("=")[2]) for part in parts if part.startswith("interface=")]
+        yield section, "listen", line, kind, hosts[0] if hosts else "", int(parts[0])
+    if config.rtpengine.nodes == SPAWN:
+        interface = config.rtpengine.interface
+        host = interface.rpartition("/")[2].partition("!")[0].strip("[]")
+        if ip(host) is not None:
+            yield "rtpengine", "interface", interface, socket.SOCK_DGRAM, host, 0
+
+
+def _bind(kind: int, host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with suppress(UnicodeError), socket.socket(family, kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
