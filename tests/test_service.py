@@ -2,11 +2,11 @@
 
 from types import SimpleNamespace
 
-from twisted.logger import ILogObserver, LogEvent, Logger, LogPublisher
+from twisted.logger import ILogObserver, LogEvent, Logger, LogPublisher, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from webrtcproxy.service import LogLevelLimit, health
+from webrtcproxy.service import LogLevelLimit, Printable, health
 
 
 @implementer(ILogObserver)
@@ -55,6 +55,26 @@ class LogLevelLimitTests(SynchronousTestCase):
         self.publisher.removeObserver(self.observers[0])
         self.publisher.removeObserver(self.observers[1])
         self.assertEqual(self.logged(), [])
+
+
+class PrintableTests(SynchronousTestCase):
+    """What a peer wrote can't act on a terminal, forge a line, or make one vanish."""
+
+    def logged(self, **fields: object) -> str:
+        events: list[LogEvent] = []
+        log = Logger(namespace="somebody", observer=Printable(events.append))  # type: ignore[arg-type]
+        log.info("{call}: over, {why}", **fields)
+        return formatEvent(events[0])
+
+    def test_harmless(self) -> None:
+        """Text stays as it is, letters of all languages included."""
+        self.assertEqual(self.logged(call="c1", why="très {bien}"), "c1: over, très {bien}")
+
+    def test_escaped(self) -> None:
+        """Octets that are no UTF-8, escape sequences and line ends are written as escapes, wherever they come from."""
+        text = self.logged(call="a\udcff\x1b[31m", why=ValueError("x\r\nforged"))
+        self.assertEqual(text, "a\\udcff\\x1b[31m: over, x\\r\\nforged")
+        text.encode("utf-8")
 
 
 class HealthTests(SynchronousTestCase):

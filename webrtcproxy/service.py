@@ -15,13 +15,16 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import (
     FilteringLogObserver,
     ILogObserver,
+    LogEvent,
     Logger,
     LogLevel,
     LogLevelFilterPredicate,
     LogPublisher,
+    formatEvent,
     globalLogPublisher,
 )
 from twisted.python import usage
+from zope.interface import implementer
 
 from webrtcproxy import __version__
 from webrtcproxy.admin.page import phone_resource
@@ -194,6 +197,25 @@ class Proxy(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
 
+@implementer(ILogObserver)
+class Printable:
+    """Hands events on with what peers wrote made harmless: control characters, line ends and octets that are no text,
+    in a Call-ID or a reason phrase, are written as escapes. Else they would act on a terminal, or cost the line.
+
+    :param observer: who gets the events.
+    """
+
+    def __init__(self, observer: ILogObserver) -> None:
+        self._observer = observer
+
+    def __call__(self, event: LogEvent) -> None:
+        text = formatEvent(event)
+        if not text.isprintable():
+            safe = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+            event = {**event, "log_format": "{printable}", "printable": safe}
+        self._observer(event)
+
+
 class LogLevelLimit(Service):
     """Hides log events below a level from the observers that twistd has set up, for as long as it runs.
 
@@ -212,7 +234,7 @@ class LogLevelLimit(Service):
         super().startService()  # type: ignore[no-untyped-call]
         # A publisher tells its observers to nobody, and twistd gives no other hold on the one that it has made.
         for observer in tuple(self._publisher._observers):
-            limited = FilteringLogObserver(observer, [self._passes])
+            limited = FilteringLogObserver(Printable(observer), [self._passes])
             self._replace(observer, limited)
             self._replaced.append((observer, limited))
 

@@ -41,14 +41,9 @@ class Record:
             call=self.call,
             status=self.status,
             ended_by=self.ended_by or "-",
-            caller=_plain(self.caller),
-            callee=_plain(self.callee),
+            caller=self.caller,
+            callee=self.callee,
             source=self.source,
             setup=(now if self.answered is None else self.answered) - self.started,
             talk=talked,
         )
-
-
-def _plain(text: str) -> str:
-    """`text` as it may stand in a log: whatever a peer wrote, in ASCII."""
-    return text.encode("ascii", "backslashreplace").decode("ascii")
