@@ -1,0 +1,1 @@
+"""What the proxy costs, beside what Kamailio costs as the same gateway: see README.rst."""

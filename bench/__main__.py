@@ -1,0 +1,94 @@
+"""The command line: ``python -m bench``, ``python -m bench profile``, ``python -m bench micro``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench.gateways import LABELS
+from bench.load import MODES, Load
+
+STANDARD = {
+    "calls": Load("calls", rate=100),
+    "register": Load("register", rate=50),
+    "inbound": Load("inbound", rate=50),
+    "idle": Load("idle", clients=500, seconds=5),
+}
+"""What is measured where nothing else is asked for."""
+
+RESULTS = Path("run/bench")
+
+
+def main(words: Sequence[str]) -> int:
+    """Do what the words say; the exit code."""
+    arguments = _parser().parse_args(words)
+    if arguments.what == "micro":
+        from bench.micro import report
+
+        report(arguments.names)
+        return 0
+    loads = [_load(mode, arguments) for mode in arguments.modes or _modes(arguments.what)]
+    if arguments.what == "profile":
+        from bench.profiling import profile
+
+        return _run(profile(loads, RESULTS))
+    from bench.compare import compare
+
+    return _run(compare(loads, arguments.gateways.split(","), arguments.repeat, RESULTS))
+
+
+def _modes(what: str) -> tuple[str, ...]:
+    return ("calls",) if what == "profile" else MODES
+
+
+def _load(mode: str, arguments: argparse.Namespace) -> Load:
+    """The standard load of a mode, with the changes that the command line has."""
+    names = ("rate", "seconds", "clients", "hold", "held", "after")
+    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    return replace(STANDARD[mode], **given)
+
+
+def _run(work: Coroutine[Any, Any, bool]) -> int:
+    """Let the reactor run for as long as that takes."""
+    from twisted.internet.defer import Deferred
+    from twisted.internet.task import react
+
+    clean: list[bool] = []
+
+    def begin(reactor: object) -> Deferred[None]:
+        return Deferred.fromCoroutine(work).addCallback(clean.append)
+
+    try:
+        react(begin)
+    except SystemExit as end:
+        if end.code:
+            raise
+    return 0 if clean == [True] else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="What the proxy costs; see bench/README.rst.")
+    commands = parser.add_subparsers(dest="what")
+    for name, text in (("compare", "measure beside Kamailio (the default)"), ("profile", "see where the time goes")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("modes", nargs="*", choices=[*MODES, []], metavar="MODE", help=", ".join(MODES))
+        command.add_argument("--rate", type=float, help="operations a second")
+        command.add_argument("--seconds", type=float, help="for which operations are started")
+        command.add_argument("--clients", type=int, help="browsers")
+        command.add_argument("--hold", type=int, help="milliseconds that a call lasts")
+        command.add_argument("--held", type=int, help="calls that are up all the time besides")
+        command.add_argument("--after", type=float, help="seconds from idle clients' end to the last look at the memory")
+    command = commands.choices["compare"]
+    command.add_argument("--repeat", type=int, default=3)
+    command.add_argument("--gateways", default=",".join(LABELS), help="default: %(default)s; kamailio-N has N workers")
+    micro = commands.add_parser("micro", help="the parts of the proxy, each for itself")
+    micro.add_argument("names", nargs="*", help="only these")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:] if sys.argv[1:] else ["compare"]))

@@ -1,0 +1,164 @@
+"""The gateways that are compared, and the rtpengine that they share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from tests.support.real.part import Part
+from tests.support.real.ports import LOOPBACK, free_port, free_ports, listens_tcp, listens_udp
+from tests.support.real.proxy import Proxy
+from tests.support.real.rtpengine import Rtpengine
+
+HERE = Path(__file__).parent
+
+INI = """
+[wss]
+listen = ssl:{wss}:interface=127.0.0.1:privateKey=key.pem:certKey=cert.pem
+origins = *
+page = no
+connections = 100000
+connections-per-address = 100000
+
+[sip]
+listen = udp:{sip}:interface=127.0.0.1
+
+[rtpengine]
+nodes = @ENGINE@
+timeout = 5
+
+[registrations]
+multiple = no
+
+[calls]
+limit = 100000
+
+[trunk sipp]
+host = @TRUNK@
+
+[access]
+destinations = trunks
+
+[web]
+listen = tcp:{web}:interface=127.0.0.1
+
+[logging]
+level = info
+"""
+
+
+class Gateway(Protocol):
+    """What is measured: a part that browsers and the trunk can reach.
+
+    :ivar label: its name in the table.
+    :ivar wss: its port for browsers.
+    :ivar sip: its UDP port.
+    """
+
+    label: str
+    wss: int
+    sip: int
+
+    @property
+    def pid(self) -> int:
+        """Its first process; all others descend from it."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+
+    async def start(self) -> None:
+        """Start, and wait until it serves."""
+
+    def stop(self, seconds: float = 5) -> None:
+        """End."""
+
+    def log(self, since: int = 0) -> str:
+        """What it printed."""
+
+
+class Engine(Rtpengine):
+    """rtpengine with ports for many calls, and little to say."""
+
+    PORTS = 6000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.media = free_ports(self.PORTS)
+
+    def command(self) -> Sequence[str]:
+        """The same as in the tests, but for the log."""
+        return [word.replace("--log-level=6", "--log-level=3") for word in super().command()]
+
+
+class Webrtcproxy(Proxy):
+    """The proxy as its user starts it, with its limits out of the way.
+
+    :param engine: host:port of rtpengine's ng socket.
+    :param trunk: host:port that browsers call and register at.
+    """
+
+    def __init__(self, engine: str, trunk: str) -> None:
+        super().__init__(INI.replace("@ENGINE@", engine).replace("@TRUNK@", trunk))
+        self.label = "webrtcproxy"
+
+
+class Kamailio(Part):
+    """Debian's Kamailio with kamailio/gateway.cfg.
+
+    :param engine: host:port of rtpengine's ng socket.
+    :param workers: processes for UDP, and as many for WSS; Kamailio's own default is 8.
+    """
+
+    name: ClassVar[str] = "kamailio"
+    DEFAULT_WORKERS = 8
+
+    def __init__(self, engine: str, workers: int = DEFAULT_WORKERS) -> None:
+        super().__init__()
+        self.label = "kamailio" if workers == self.DEFAULT_WORKERS else f"kamailio-{workers}"
+        self.wss, self.sip = free_port(), free_port()
+        text = (HERE / "kamailio" / "gateway.cfg").read_text()
+        words = {"HOST": LOOPBACK, "WSS_PORT": self.wss, "SIP_PORT": self.sip, "NG": engine, "WORKERS": workers}
+        for word, value in words.items():
+            text = text.replace(f"@{word}@", str(value))
+        (self.folder / "gateway.cfg").write_text(text)
+
+    def command(self) -> Sequence[str]:
+        """In the foreground, with memory for some 5,000 clients."""
+        self._run(
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost "
+            "-keyout key.pem -out cert.pem"
+        )
+        self._run(f"cc -shared -fPIC -O1 -o fork.so {HERE}/kamailio/fork.c -lpthread")
+        return (
+            "kamailio", "-f", str(self.folder / "gateway.cfg"), "-DD", "-E", "-Y", str(self.folder),
+            "-w", str(self.folder), "-m", "1024", "-M", "16", "-P", str(self.folder / "pid"),
+        )  # fmt: skip
+
+    def environment(self) -> dict[str, str]:
+        """With the remedy for its crashes (see fork.c)."""
+        return {**os.environ, "LD_PRELOAD": str(self.folder / "fork.so")}
+
+    def is_ready(self) -> bool:
+        """Whether both sides listen."""
+        return listens_tcp(self.wss) and listens_udp(self.sip)
+
+    def _run(self, command: str) -> None:
+        subprocess.run(command.split(), cwd=self.folder, check=True, capture_output=True)
+
+
+LABELS = ("webrtcproxy", "kamailio", "kamailio-1")
+
+
+def make(label: str, engine: str, trunk: str) -> Gateway:
+    """The gateway of that name.
+
+    :param label: `webrtcproxy`, `kamailio` or `kamailio-WORKERS`.
+    """
+    kind, _, workers = label.partition("-")
+    if kind == "webrtcproxy":
+        return Webrtcproxy(engine, trunk)
+    return Kamailio(engine, int(workers or Kamailio.DEFAULT_WORKERS))

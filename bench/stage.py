@@ -1,0 +1,65 @@
+"""Everything that runs while gateways are measured."""
+
+from __future__ import annotations
+
+import sys
+
+from bench.gateways import Engine, Gateway, make
+from bench.load import Load, Result, run
+from tests.support.real.part import pause
+from tests.support.real.ports import LOOPBACK, free_port
+
+SETTLE = 1.0
+"""Seconds that a gateway has from the moment when it listens: Kamailio still starts processes then."""
+
+
+class Stage:
+    """rtpengine, a place for SIPp, and gateways. A load that does not come out clean gets fresh ones for the next."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._gateways: dict[str, Gateway] = {}
+        self.trunk = free_port()
+
+    async def gateway(self, label: str) -> Gateway:
+        """A running gateway."""
+        engine = await self.engine()
+        gateway = self._gateways.get(label)
+        if gateway is None or not gateway.alive:
+            gateway = self._gateways[label] = make(label, engine.address, f"{LOOPBACK}:{self.trunk}")
+            await gateway.start()
+            await pause(SETTLE)
+        return gateway
+
+    async def engine(self) -> Engine:
+        """The running rtpengine."""
+        if self._engine is None:
+            self._engine = Engine()
+            await self._engine.start()
+        return self._engine
+
+    async def play(self, load: Load, label: str) -> Result:
+        """Put a load on a gateway."""
+        gateway, engine = await self.gateway(label), await self.engine()
+        try:
+            result = await run(load, gateway, engine.pid, self.trunk)
+        except RuntimeError as error:
+            result = Result(label, load.mode, load.rate, 0, 1, {str(error): 1})
+        if result.failures:
+            sys.stderr.write(f"{label}, {load}: {result.failures} failures {result.causes}\n{gateway.log()[-1500:]}\n")
+            self.clear()
+        return result
+
+    def dismiss(self, label: str) -> None:
+        """End a gateway."""
+        gateway = self._gateways.pop(label, None)
+        if gateway is not None:
+            gateway.stop()
+
+    def clear(self) -> None:
+        """End all."""
+        for label in list(self._gateways):
+            self.dismiss(label)
+        if self._engine is not None:
+            self._engine.stop()
+            self._engine = None
