@@ -81,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--clients", type=int, help="browsers")
         command.add_argument("--hold", type=int, help="milliseconds that a call lasts")
         command.add_argument("--held", type=int, help="calls that are up all the time besides")
-        command.add_argument("--after", type=float, help="seconds from idle clients' end to the last look at the memory")
+        command.add_argument(
+            "--after", type=float, help="seconds from idle clients' end to the last look at the memory"
+        )
     command = commands.choices["compare"]
     command.add_argument("--repeat", type=int, default=3)
     command.add_argument("--gateways", default=",".join(LABELS), help="default: %(default)s; kamailio-N has N workers")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from tests.support.real.part import Part
-from tests.support.real.ports import LOOPBACK, free_port, free_ports, listens_tcp, listens_udp
+from tests.support.real.ports import LOOPBACK, free_port, listens_tcp, listens_udp
 from tests.support.real.proxy import Proxy
 from tests.support.real.rtpengine import Rtpengine
 
@@ -83,11 +83,12 @@ class Gateway(Protocol):
 class Engine(Rtpengine):
     """rtpengine with ports for many calls, and little to say."""
 
-    PORTS = 6000
+    PORTS = range(35000, 60000)
+    """It passes over those that others use."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.media = free_ports(self.PORTS)
+        self.media = self.PORTS
 
     def command(self) -> Sequence[str]:
         """The same as in the tests, but for the log."""

@@ -144,7 +144,7 @@ def _quantiles(caller: Caller) -> tuple[float | None, float | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Spent:
-    """CPU of the gateway and of rtpengine, and the time that passed, in milliseconds; what others took of the machine."""
+    """CPU of gateway and rtpengine and the time that passed, in milliseconds; what others took of the machine."""
 
     cpu: float
     engine: float
@@ -166,4 +166,3 @@ class _Reading:
         cpu, engine = meter.cpu(self._gateway) - self._cpu[0], meter.cpu(self._engine) - self._cpu[1]
         wall = (time.monotonic() - self._since) * 1000
         return _Spent(cpu, engine, wall, meter.Machine.now().others(self._machine))
-
