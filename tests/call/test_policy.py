@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import CARRIER, PBX, config
-from webrtcproxy.call.policy import Policy, Route, hops_left, order_challenges, relay_headers
+from webrtcproxy.call.policy import Policy, Route, crossing, hops_left, order_challenges
 from webrtcproxy.config import Destinations
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Headers, Request
@@ -87,9 +87,7 @@ class HeaderPolicy(SynchronousTestCase):
 
     def relayed(self, *, to_browser: bool, identity: bool = False, **headers: str) -> list[str]:
         source = Headers((name.replace("_", "-"), value) for name, value in headers.items())
-        target = Headers()
-        relay_headers(source, target, to_browser=to_browser, identity=identity)
-        return [name for name, _ in target]
+        return [name for name, _ in crossing(source, to_browser=to_browser, identity=identity)]
 
     def test_of_the_leg(self) -> None:
         """What belongs to one leg stays there."""

@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.ngwire import FIRST, PORT, SECOND, FakeDaemon, FakeReactor
 from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media import ng
-from webrtcproxy.media.ng import Cookies, MalformedReply, Node, Reply, from_bencode, to_bencode
+from webrtcproxy.media.bencode import MalformedReply, Reply, from_bencode, to_bencode
+from webrtcproxy.media.ng import Cookies, Node
 
 
 class BencodeTests(SynchronousTestCase):

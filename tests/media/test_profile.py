@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.sdp import attributes, lines, sample
-from webrtcproxy.media.ng import to_bencode
+from webrtcproxy.media.bencode import to_bencode
 from webrtcproxy.media.profile import BROWSER, BROWSER_ONLY, TRUNK
 
 SRTP, PLAIN = sample("chromium-audio"), sample("trunk")

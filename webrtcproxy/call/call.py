@@ -21,11 +21,12 @@ from webrtcproxy.call.fork import Answered, Branch, Failed, Fork, Progress, Targ
 from webrtcproxy.call.leg import HeaderList, Leg, profile_of
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.policy import ALLOW, hops_left, order_challenges, relay_headers
+from webrtcproxy.call.policy import ALLOW, crossing, hops_left, order_challenges
 from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.record import Record
 from webrtcproxy.call.relay import relay
 from webrtcproxy.errors import NgError, Refusal
+from webrtcproxy.schedule import Timer
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import NameAddr
@@ -77,7 +78,8 @@ class Call:
         legs.add(self._caller)
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
         self._presence.watch(self._caller)
-        self._ringing: IDelayedCall | None = context.clock.callLater(context.limits.ring, self._rang_too_long)
+        schedule = context.transactions.schedule
+        self._ringing: Timer | None = schedule.after(context.limits.ring, self._rang_too_long)
 
     # The story
 
@@ -145,8 +147,7 @@ class Call:
                 self._early_branch = event.branch
             except NgError as error:
                 log.warn("{call}: no early media: {why}", why=error, call=self.id)
-        headers = [ALLOW, ("Contact", self._caller.dialog.contact), *self._crossing(response)]
-        self._transaction.reply(response.status, response.reason, _typed(headers, sdp), sdp)
+        self._transaction.reply(response.status, response.reason, self._telling(response, sdp), sdp)
 
     async def _connect(self, answered: Answered) -> None:
         """Pass the 2xx on. From here on the call is up."""
@@ -156,13 +157,12 @@ class Call:
                 self._media.drop(branch.id)
         sdp = await self._answer_for_caller(answered.branch, answered.response)
         response = answered.response
-        headers = [ALLOW, ("Contact", self._caller.dialog.contact), *self._crossing(response)]
         reply = respond(
             self._transaction.request,
             response.status,
             response.reason,
             to_tag=self._transaction.to_tag,
-            headers=_typed(headers, sdp),
+            headers=self._telling(response, sdp),
             body=sdp,
         )
         self._stop_ringing()
@@ -193,9 +193,7 @@ class Call:
 
     def cancelled(self, cancel: Request) -> None:
         """The caller's CANCEL (RFC 3261 section 9.2)."""
-        headers = Headers()
-        relay_headers(cancel.headers, headers, to_browser=False)
-        self._farewell = [(name, value) for name, value in headers if name == "Reason"]
+        self._farewell = list(cancel.headers.only({"Reason"}))
         self._interrupt(Refusal(487), "cancel")
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
@@ -227,9 +225,7 @@ class Call:
 
     def _hung_up(self, leg: Leg, bye: Request) -> None:
         other = self._callee if leg is self._caller else self._caller
-        headers = Headers()
-        relay_headers(bye.headers, headers, to_browser=other is not None and other.browser)
-        self._farewell = list(headers)
+        self._farewell = list(crossing(bye.headers, to_browser=other is not None and other.browser))
         leg.hung_up()
         if leg is self._caller:
             self._interrupt(Refusal(487), "caller")
@@ -283,7 +279,7 @@ class Call:
             raise Refusal(502, "Trunk Refuses Our Credentials")
         headers = self._crossing(response)
         if 300 <= response.status < 400 and response.contacts is not STAR:
-            headers += [("Contact", value) for value in response.headers.lines("Contact")]
+            headers.extend(response.headers.only({"Contact"}))
         if response.status in (401, 407):
             self._pair.cseq = max(self._pair.cseq, failed.branch.cseq)
             self._context.pairings.keep(self._pair_key, self._pair, CHALLENGE_KEPT)
@@ -324,34 +320,39 @@ class Call:
         parameter = f";transport={'ws' if flow.browser else 'tcp'}" if flow.reliable else ""
         return f"<sip:{self._token}@{flow.sent_by}{parameter}>"
 
-    def _crossing(self, response: Response) -> list[tuple[str, str]]:
-        headers = Headers()
-        relay_headers(response.headers, headers, to_browser=self._caller.browser)
+    def _crossing(self, response: Response) -> Headers:
+        headers = crossing(response.headers, to_browser=self._caller.browser)
         if response.status in (401, 407):
             order_challenges(headers)
-        return list(headers)
+        return headers
+
+    def _telling(self, response: Response, sdp: bytes) -> Headers:
+        """The headers of a response that is about the dialog with the caller."""
+        headers = Headers.of(["Allow", "Contact"], [ALLOW[1], self._caller.dialog.contact])
+        headers.extend(self._crossing(response))
+        if sdp:
+            headers.add("Content-Type", "application/sdp")
+        return headers
 
     def _invite(self, target: Target, pair: Pair, sdp: bytes) -> Request:
         """The INVITE of the second leg: a dialog of its own, and all that crosses."""
         source = self._transaction.request
-        headers = Headers()
-        headers.add("Max-Forwards", str(hops_left(source) - 1))
         caller, callee = source.from_.with_tag(pair.from_tag), source.to
         if target.flow.browser:
             caller, callee = _escaped(caller), _escaped(callee)
-        headers.add("From", str(caller))
-        headers.add("To", str(callee))
-        headers.add("Call-ID", pair.call_id)
-        headers.add("CSeq", f"{pair.next_cseq()} INVITE")
-        headers.add("Contact", self._contact(target.flow))
-        headers.add(*ALLOW)
-        relay_headers(source.headers, headers, to_browser=target.flow.browser, identity=target.identity)
+        fields = {
+            "Max-Forwards": str(hops_left(source) - 1),
+            "From": str(caller),
+            "To": str(callee),
+            "Call-ID": pair.call_id,
+            "CSeq": f"{pair.next_cseq()} INVITE",
+            "Contact": self._contact(target.flow),
+            "Allow": ALLOW[1],
+        }
+        headers = Headers.of(list(fields), list(fields.values()))
+        headers.extend(crossing(source.headers, to_browser=target.flow.browser, identity=target.identity))
         headers.add("Content-Type", "application/sdp")
         return Request("INVITE", target.uri, headers, sdp)
-
-
-def _typed(headers: list[tuple[str, str]], body: bytes) -> list[tuple[str, str]]:
-    return [*headers, ("Content-Type", "application/sdp")] if body else headers
 
 
 def _escaped(address: NameAddr) -> NameAddr:

@@ -107,17 +107,12 @@ class Dialog:
         if routes and not _is_loose(routes[0]):
             # A strict router wants itself as Request-URI and the target as last Route (RFC 3261 section 12.2.1.1).
             uri, routes = NameAddr.parse(routes[0]).uri, (*routes[1:], f"<{self.remote_target}>")
-        headers = Headers()
-        for route in routes:
-            headers.add("Route", route)
-        headers.add("Max-Forwards", "70")
-        headers.add("From", self.local)
-        headers.add("To", self.remote)
-        headers.add("Call-ID", self.call_id)
-        headers.add("CSeq", f"{number} {method}")
+        names = [*["Route"] * len(routes), "Max-Forwards", "From", "To", "Call-ID", "CSeq"]
+        values = [*routes, "70", self.local, self.remote, self.call_id, f"{number} {method}"]
         if method not in ("ACK", "BYE"):
-            headers.add("Contact", self.contact)
-        return Request(method, uri, headers)
+            names.append("Contact")
+            values.append(self.contact)
+        return Request(method, uri, Headers.of(names, values))
 
 
 def _target(message: Message) -> str | None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from webrtcproxy.call.background import background
@@ -15,6 +14,7 @@ from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.media.profile import BROWSER, TRUNK, Profile
+from webrtcproxy.schedule import Schedule, Timer
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transaction.timers import RFC3261, Timers
@@ -35,37 +35,39 @@ def profile_of(flow: Flow) -> Profile:
 class Answer:
     """The wait for the ACK of a 2xx, which is repeated meanwhile on every transport (RFC 3261 section 13.3.1.4).
 
-    :param clock: runs the timers.
+    :param schedule: runs the timers.
     :param repeat: sends the 2xx once more.
     :param unacknowledged: called when no ACK came within 64*T1.
     """
 
-    __slots__ = ("_clock", "_deadline", "_interval", "_repeat", "_timer", "_timers", "_unacknowledged")
+    __slots__ = ("_elapsed", "_interval", "_repeat", "_schedule", "_timer", "_timers", "_unacknowledged")
 
     def __init__(
         self,
-        clock: IReactorTime,
+        schedule: Schedule,
         repeat: Callable[[], None],
         unacknowledged: Callable[[], None],
         timers: Timers = RFC3261,
     ) -> None:
-        self._clock = clock
+        self._schedule = schedule
         self._repeat = repeat
         self._unacknowledged = unacknowledged
         self._timers = timers
         self._interval = timers.t1
-        self._deadline = clock.seconds() + timers.patience
-        self._timer: IDelayedCall | None = clock.callLater(self._interval, self._time_up)
+        self._elapsed = timers.t1
+        self._timer: Timer | None = schedule.after(timers.t1, self._time_up)
 
     def _time_up(self) -> None:
-        left = self._deadline - self._clock.seconds()
+        left = self._timers.patience - self._elapsed
         if left <= 0:
             self._timer = None
             self._unacknowledged()
             return
         self._repeat()
         self._interval = min(2 * self._interval, self._timers.t2)
-        self._timer = self._clock.callLater(min(self._interval, left), self._time_up)
+        wait = min(self._interval, left)
+        self._elapsed += wait
+        self._timer = self._schedule.after(wait, self._time_up)
 
     def acknowledge(self) -> None:
         """The ACK is here: no more repeats."""
@@ -145,7 +147,7 @@ class Leg:
                 self.flow.send(data)
 
         transaction.respond(response)
-        self._answer = Answer(self._context.clock, repeat, unacknowledged)
+        self._answer = Answer(self._context.transactions.schedule, repeat, unacknowledged)
 
     def acknowledged(self) -> None:
         """The peer's ACK for our 2xx arrived."""
@@ -159,14 +161,19 @@ class Leg:
 
     def acknowledge(self, invite: Request) -> None:
         """Send the ACK for a 2xx to `invite`; again for each repeat of the 2xx (RFC 3261 section 13.2.2.4)."""
-        background(self._acknowledge(invite), "The ACK", self.dialog.call_id)
+        flow = self._at_once()
+        if flow is None:
+            background(self._acknowledge(invite), "The ACK", self.dialog.call_id)
+        else:
+            self._send_ack(invite, flow)
 
     async def _acknowledge(self, invite: Request) -> None:
         try:
-            flow = await self._towards()
+            self._send_ack(invite, await self._towards())
         except (FlowLost, Refusal) as why:
             log.info("{call}: the ACK has no way: {why}", why=why, call=self.dialog.call_id)
-            return
+
+    def _send_ack(self, invite: Request, flow: Flow) -> None:
         if self._ack is None:
             self._ack = self.dialog.ack(invite.cseq.number)
             for name in _CREDENTIALS if self._is_trunk(flow) else ():
@@ -202,10 +209,14 @@ class Leg:
             self.dialog.local_cseq = again.cseq.number
             request = again
 
-    async def _towards(self) -> Flow:
+    def _at_once(self) -> Flow | None:
+        """The way to the peer where it takes no look-up; None where it does, or where there is none."""
         if self.browser or (self.flow.reliable and not self.flow.closed):
             return self.flow
-        return await self._context.upstream.toward(self.dialog.next_hop, self.flow)
+        return self._context.upstream.at_once(self.dialog.next_hop, self.flow)
+
+    async def _towards(self) -> Flow:
+        return self._at_once() or await self._context.upstream.toward(self.dialog.next_hop, self.flow)
 
     def _is_trunk(self, flow: Flow) -> bool:
         """Whether `flow` leads to who the INVITE was sent to, or to another address of the same trunk.

@@ -39,18 +39,15 @@ TO_BROWSER = _OF_THE_LEG | _CREDENTIALS
 """What stays behind when a message of a trunk goes to a browser."""
 
 
-def relay_headers(source: Headers, target: Headers, *, to_browser: bool, identity: bool = False) -> None:
-    """Append to `target` every header of `source` that crosses the proxy, order and spelling kept.
+def crossing(headers: Headers, *, to_browser: bool, identity: bool = False) -> Headers:
+    """The headers of a message that cross the proxy, order and spelling kept.
 
     The policy is a deny-list: what is not known to belong to a leg crosses.
 
     :param to_browser: whether the other leg is a browser's; credentials cross only when it is not.
     :param identity: whether identity headers cross towards a trunk, too.
     """
-    denied = TO_BROWSER if to_browser else _OF_THE_LEG if identity else TO_TRUNK
-    for name, value in source:
-        if name not in denied:
-            target.add(name, value)
+    return headers.without(TO_BROWSER if to_browser else _OF_THE_LEG if identity else TO_TRUNK)
 
 
 def order_challenges(headers: Headers) -> None:

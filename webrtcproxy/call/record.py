@@ -20,6 +20,7 @@ class Record:
     :ivar started: when the INVITE arrived.
     :ivar answered: when the 200 was passed on, or None.
     :ivar status: the final response that the caller got.
+    :ivar ended: when it was over.
     :ivar ended_by: who or what ended it: caller, callee, cancel, no answer, refused, lost, unacknowledged, fault.
     """
 
@@ -31,19 +32,16 @@ class Record:
     answered: float | None = None
     status: int = 0
     ended_by: str = ""
+    ended: float = 0.0
 
     def close(self, now: float) -> None:
-        """Write the line."""
-        talked = 0.0 if self.answered is None else now - self.answered
-        log.info(
-            "{call}: call over, {status} {ended_by}, {caller} -> {callee} from {source},"
-            " set-up {setup:.3f} s, talk {talk:.1f} s",
-            call=self.call,
-            status=self.status,
-            ended_by=self.ended_by or "-",
-            caller=self.caller,
-            callee=self.callee,
-            source=self.source,
-            setup=(now if self.answered is None else self.answered) - self.started,
-            talk=talked,
+        """Write the line. Its event has this record, for observers that want more than a text."""
+        self.ended = now
+        log.info("{record}", record=self, call=self.call)
+
+    def __str__(self) -> str:
+        answered = self.ended if self.answered is None else self.answered
+        return (
+            f"{self.call}: call over, {self.status} {self.ended_by or '-'}, {self.caller} -> {self.callee}"
+            f" from {self.source}, set-up {answered - self.started:.3f} s, talk {self.ended - answered:.1f} s"
         )

@@ -25,9 +25,9 @@ from webrtcproxy.call.registration import (
     DEFAULT,
     Registration,
     check_domain,
-    crossing,
     granted,
     own_contact,
+    told,
     upstream_request,
 )
 from webrtcproxy.call.trunk import Authentication, Upstream
@@ -115,7 +115,7 @@ class Registrar:
                 self._location.check(asked.aor, [wanted.key for wanted in asked.adds], flow)
             outcome = await self._forward(asked, request, route, authentication)
             response = outcome.response
-            headers = crossing(response)
+            headers = told(response)
             if response.status < 300:
                 await self._accepted(asked, transaction, outcome)
                 for value in await self._listed(asked):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from webrtcproxy.call.binding import Key, key_of, token_for
-from webrtcproxy.call.policy import hops_left, order_challenges, relay_headers
+from webrtcproxy.call.policy import crossing, hops_left, order_challenges
 from webrtcproxy.config.addresses import plain_host
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.fields import Headers
@@ -131,13 +131,15 @@ def upstream_request(
     :param contact: the Contact and Expires headers.
     :raises Refusal: 483 where the request may go no further.
     """
-    headers = Headers()
-    headers.add("Max-Forwards", str(hops_left(request) - 1))
-    headers.add("From", str(request.from_.with_tag(from_tag)))
-    headers.add("To", request.headers.get("To") or "")
-    headers.add("Call-ID", call_id)
-    headers.add("CSeq", f"{cseq} REGISTER")
-    relay_headers(request.headers, headers, to_browser=False)
+    fields = {
+        "Max-Forwards": str(hops_left(request) - 1),
+        "From": str(request.from_.with_tag(from_tag)),
+        "To": request.headers.get("To") or "",
+        "Call-ID": call_id,
+        "CSeq": f"{cseq} REGISTER",
+    }
+    headers = Headers.of(list(fields), list(fields.values()))
+    headers.extend(crossing(request.headers, to_browser=False))
     headers.remove("Expires")
     for name, value in contact:
         headers.add(name, value)
@@ -150,16 +152,13 @@ def upstream_request(
     return Request("REGISTER", request.uri, headers, request.body)
 
 
-def crossing(response: Response) -> Headers:
+def told(response: Response) -> Headers:
     """The headers of a registrar's response that the browser hears: never a Contact, nor an Expires that may be that of
     another browser's."""
-    headers = Headers()
-    relay_headers(response.headers, headers, to_browser=True)
+    headers = crossing(response.headers, to_browser=True)
     order_challenges(headers)
     headers.remove("Expires")
-    for name in _OF_THIS_ADDRESS:
-        for value in response.headers.lines(name):
-            headers.add(name, value)
+    headers.extend(response.headers.only(_OF_THIS_ADDRESS))
     _carry_body_headers(response, headers)
     return headers
 

@@ -9,9 +9,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.policy import relay_headers
+from webrtcproxy.call.policy import crossing
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
-from webrtcproxy.sip.message import Headers, Message
 from webrtcproxy.transaction.server import ServerTransaction
 
 _ENDS_DIALOG = frozenset({408, 481})
@@ -34,7 +33,7 @@ def relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, gone: Ca
 async def _relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]) -> None:
     request = transaction.request
     kind = request.headers.get("Content-Type") or "application/octet-stream"
-    asked = to.ask(request.method, _crossing(request, to.browser), request.body, kind)
+    asked = to.ask(request.method, crossing(request.headers, to_browser=to.browser), request.body, kind)
     try:
         response = await Deferred.fromCoroutine(asked).addTimeout(PATIENCE, clock)
     except FlowLost as why:
@@ -43,15 +42,9 @@ async def _relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, g
         transaction.reply(504)
         gone(to)
         return
-    headers = _crossing(response, transaction.flow.browser)
+    headers = crossing(response.headers, to_browser=transaction.flow.browser)
     if response.body:
-        headers.append(("Content-Type", response.headers.get("Content-Type") or "application/octet-stream"))
+        headers.add("Content-Type", response.headers.get("Content-Type") or "application/octet-stream")
     transaction.reply(response.status, response.reason, headers, response.body)
     if response.status in _ENDS_DIALOG:
         gone(to)
-
-
-def _crossing(message: Message, to_browser: bool) -> list[tuple[str, str]]:
-    headers = Headers()
-    relay_headers(message.headers, headers, to_browser=to_browser)
-    return list(headers)

@@ -12,12 +12,13 @@ from twisted.logger import Logger
 
 from webrtcproxy.call.policy import Route
 from webrtcproxy.config import Trunk
-from webrtcproxy.errors import Refusal
+from webrtcproxy.config.addresses import literal
+from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.digest import authorize, choose
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import Challenge, parse_challenges
 from webrtcproxy.sip.message import Request, Response
-from webrtcproxy.sip.uri import Uri
+from webrtcproxy.sip.uri import SIP_PORT, Uri
 from webrtcproxy.transport.flow import Address, Flow, Outbound
 
 log = Logger()
@@ -49,6 +50,14 @@ class Upstream:
         """
         return await self._flow(route.host, route.port, route.transport)
 
+    def at_once(self, uri: str, last: Flow) -> Flow | None:
+        """The flow as `toward` gives it, where its host needs no look-up and all is well; else None."""
+        try:
+            host, port = Uri.parse(uri).hostport
+            return self._at_once(host, port, last.via_transport.lower())
+        except (BadMessage, FlowLost):
+            return None
+
     async def toward(self, uri: str, last: Flow) -> Flow:
         """The flow to the next hop of a dialog on the SIP side. ``maddr`` is not followed.
 
@@ -65,8 +74,21 @@ class Upstream:
         return await self._flow(host, port, last.via_transport.lower())
 
     async def _flow(self, host: str, port: int | None, transport: str) -> Flow:
+        flow = self._at_once(host, port, transport)
+        if flow is not None:
+            return flow
         addresses = await self._resolver.resolve(host, port)
         return self._outbound.flow_to(transport, addresses[0])
+
+    def _at_once(self, host: str, port: int | None, transport: str) -> Flow | None:
+        """The flow to an IP address; None for a name.
+
+        :raises FlowLost: no socket of ours can send there.
+        """
+        address = literal(host)
+        if address is None:
+            return None
+        return self._outbound.flow_to(transport, Address(address, SIP_PORT if port is None else port))
 
 
 class Sources:

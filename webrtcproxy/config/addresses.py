@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -105,6 +106,13 @@ def ip(host: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+@lru_cache(maxsize=1024)
+def literal(host: str) -> str | None:
+    """The IP address that a host is, in its shortest form; None for a name. IPv6 may have brackets."""
+    address = ip(host.strip("[]"))
+    return None if address is None else str(address)
 
 
 def plain_host(host: str) -> str:

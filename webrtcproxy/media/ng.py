@@ -21,7 +21,6 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from bencodepy import BencodeDecodeError, BencodeDecoder, encode
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError, MessageLengthError
 from twisted.internet.interfaces import IDelayedCall
@@ -29,12 +28,10 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
 from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
-from webrtcproxy.media.profile import NgValue
+from webrtcproxy.media.bencode import MalformedReply, NgValue, Reply, from_bencode, to_items
+from webrtcproxy.schedule import Schedule, Timer
 
 log = Logger()
-
-#: A reply of rtpengine: keys and values as bytes, whole numbers, lists and dictionaries.
-Reply = dict[bytes, Any]
 
 FIRST_RESEND = 0.25
 """Seconds after which a command without a reply is sent again; doubled each time."""
@@ -63,43 +60,6 @@ class MediaReactor(Protocol):
         self, port: int, protocol: DatagramProtocol, interface: str = "", maxPacketSize: int = 8192
     ) -> Any:  # an IListeningPort
         """As `IReactorUDP`."""
-
-
-class MalformedReply(Exception):
-    """What came is not a bencoded dictionary with a result."""
-
-
-class _Decoder(BencodeDecoder):  # type: ignore[misc]
-    """bencodepy takes ``-6:`` as a string that ends before it begins, and reads the same bytes again for ever."""
-
-    def decode_string(self, x: bytes, f: int, **kwargs: Any) -> tuple[bytes, int]:
-        if not x[f : f + 1].isdigit():
-            raise ValueError("no length of a string")
-        value: tuple[bytes, int] = super().decode_string(x, f, **kwargs)
-        return value
-
-
-_decoder = _Decoder()
-
-
-def to_bencode(fields: Mapping[str, NgValue]) -> bytes:
-    """The bencoded form of `fields`; with :func:`from_bencode` the only place that knows bencodepy."""
-    data: bytes = encode(dict(fields))
-    return data
-
-
-def from_bencode(data: bytes) -> Reply:
-    """The dictionary that `data` holds.
-
-    :raises MalformedReply: it holds none.
-    """
-    try:
-        reply = _decoder.decode(data)
-    except BencodeDecodeError as error:
-        raise MalformedReply(str(error)) from None
-    if not isinstance(reply, dict):
-        raise MalformedReply("not a dictionary")
-    return reply
 
 
 class Cookies:
@@ -146,7 +106,7 @@ class _Command:
         self.due = due  # seconds of the reactor's clock
         self.gap = FIRST_RESEND
         self.done = done
-        self.timer: IDelayedCall | None = None
+        self.timer: IDelayedCall | Timer | None = None
 
 
 class _Socket(DatagramProtocol):
@@ -204,6 +164,7 @@ class Node:
         self.on_alive: Callable[[Node], None] = lambda node: None
         self._reactor = reactor
         self._cookies = cookies
+        self._schedule = Schedule(reactor)
         self._socket: _Socket | None = None
         self._waiting: dict[bytes, _Command] = {}
 
@@ -257,11 +218,12 @@ class Node:
 
     # -- one command
 
-    def ask(self, command: str, fields: Mapping[str, NgValue], timeout: float) -> Deferred[Reply]:
+    def ask(self, command: str, fields: Mapping[str, NgValue], timeout: float, made: bytes = b"") -> Deferred[Reply]:
         """Send a command, again and again until there is a reply.
 
         :param command: ``offer``, ``answer``, ``delete``, ``ping`` ...
         :param fields: the rest of the dictionary.
+        :param made: more items of the dictionary, as `to_items` gives them.
         :param timeout: seconds to wait for a reply.
         :returns: fires with the reply, whose result is ``ok`` or ``pong``. Fails with `NgRefused` (result ``error``, or
             a command too large for a datagram), `NgOverload` (``load limit``, or too much in work) or `NgTimeout`.
@@ -270,7 +232,7 @@ class Node:
         if len(self._waiting) >= MOST_IN_WORK:
             return fail(NgOverload(f"{len(self._waiting)} commands in work at {self}"))
         cookie = self._cookies.next()
-        data = cookie + b" " + to_bencode({"command": command, **fields})
+        data = b"%b d%b%b%be" % (cookie, to_items({"command": command}), made, to_items(fields))
         if len(data) > LARGEST:
             return fail(NgRefused(f"{command} of {len(data)} bytes does not fit a datagram"))
         done: Deferred[Reply] = Deferred(lambda _: self._forget(cookie))
@@ -286,7 +248,10 @@ class Node:
 
     def _wait(self, cookie: bytes, command: _Command) -> None:
         left = command.due - self._reactor.seconds()
-        command.timer = self._reactor.callLater(min(command.gap, max(left, 0)), self._again, cookie)
+        if command.gap == FIRST_RESEND < left:
+            command.timer = self._schedule.after(FIRST_RESEND, lambda: self._again(cookie))
+        else:
+            command.timer = self._reactor.callLater(min(command.gap, max(left, 0)), self._again, cookie)
 
     def _again(self, cookie: bytes) -> None:
         command = self._waiting[cookie]

@@ -29,8 +29,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
-from webrtcproxy.media.ng import MediaReactor, Node, Reply
-from webrtcproxy.media.profile import NgValue
+from webrtcproxy.media.bencode import Reply, to_items
+from webrtcproxy.media.ng import MediaReactor, Node
 from webrtcproxy.media.session import MediaSession
 
 log = Logger()
@@ -43,10 +43,14 @@ REOPEN = 6
 """Each so many pings the socket towards a dead node is opened anew, in case an address has changed."""
 PATIENCE = 30.0
 """Seconds during which a delete is sent again and again."""
+
 LATE = 1.0
 """Seconds after which a session that was not there is deleted once more: its offer may have been in work."""
 MOST_LISTED = 1000
 """Sessions to list at once; so many of ours fit a datagram."""
+
+
+_AT_ONCE = to_items({"delete delay": 0})
 
 
 class NodesReactor(MediaReactor, Protocol):
@@ -159,8 +163,8 @@ class Nodes(Service):
 
     async def _delete(self, node: Node, call_id: str) -> bool:
         """Delete a whole session at once; False where there is none of that name."""
-        fields: dict[str, NgValue] = {"call-id": call_id, "delete delay": 0}
-        return b"warning" not in await node.ask("delete", fields, PATIENCE)
+        reply = await node.ask("delete", {"call-id": call_id.encode("ascii")}, PATIENCE, _AT_ONCE)
+        return b"warning" not in reply
 
     # -- health
 

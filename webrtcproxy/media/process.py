@@ -25,7 +25,8 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from webrtcproxy.errors import NgError
-from webrtcproxy.media.ng import MediaReactor, Node, Reply
+from webrtcproxy.media.bencode import Reply
+from webrtcproxy.media.ng import MediaReactor, Node
 
 log = Logger()
 

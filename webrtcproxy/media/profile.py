@@ -11,12 +11,11 @@ Every flag is spelled out. rtpengine's alias ``WebRTC`` means nearly the same, b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
-#: A value of an ng dictionary.
-NgValue = str | bytes | int | list["NgValue"] | dict[str, "NgValue"]
+from webrtcproxy.media.bencode import NgValue, to_items
 
 #: Attributes that only a browser understands (RFC 8829 section 5.2). ``ICE: remove``, ``DTLS: off`` and ``demux`` take
 #: most of them away; rtpengine 10.5 hands on those that it does not know (``msid``, ``ssrc``, ``rtcp-rsize`` ...) or
@@ -42,6 +41,17 @@ class Profile:
     offer: Mapping[str, NgValue]
     answer: Mapping[str, NgValue]
     unwanted: frozenset[bytes] = frozenset()
+    _made: dict[tuple[str, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def items(self, command: Literal["offer", "answer"], sdp: bytes) -> bytes:
+        """`fields` as they are sent; all but the SDP is encoded once."""
+        key = command, b"RTP/SAVP" in sdp
+        made = self._made.get(key)
+        if made is None:
+            fields = self.fields(command, sdp)
+            del fields["sdp"]
+            made = self._made[key] = to_items(fields)
+        return b"%b3:sdp%d:%b" % (made, len(sdp), sdp)
 
     def fields(self, command: Literal["offer", "answer"], sdp: bytes) -> dict[str, NgValue]:
         """What the command says to rtpengine besides the names of the parties.
@@ -70,10 +80,12 @@ class Profile:
         """`sdp` as rtpengine gave it, without the lines that must not reach the leg."""
         if not self.unwanted:
             return sdp
-        return b"".join(line for line in sdp.splitlines(keepends=True) if not self._is_unwanted(line))
-
-    def _is_unwanted(self, line: bytes) -> bool:
-        return line.startswith(b"a=") and line[2:].partition(b":")[0].strip() in self.unwanted
+        unwanted = self.unwanted
+        return b"".join([
+            line
+            for line in sdp.splitlines(keepends=True)
+            if line[:2] != b"a=" or line[2:].partition(b":")[0].strip() not in unwanted
+        ])  # fmt: skip
 
 
 def _frozen(fields: Mapping[str, NgValue]) -> Mapping[str, NgValue]:

@@ -28,8 +28,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
-from webrtcproxy.media.ng import Node, Reply, text
-from webrtcproxy.media.profile import NgValue, Profile
+from webrtcproxy.media.bencode import NgValue, Reply, to_items
+from webrtcproxy.media.ng import Node, text
+from webrtcproxy.media.profile import Profile
 
 log = Logger()
 
@@ -68,6 +69,8 @@ class _Branch:
             return self.offerer, self.answerer
         return self.answerer or from_tag, self.offerer
 
+
+_SUPPORTS = to_items({"supports": ["load limit"]})
 
 _Work = Callable[[], Coroutine[Deferred[Any], Any, bytes]]
 
@@ -189,22 +192,19 @@ class MediaSession:
     # -- the operations
 
     async def _offer(self, sdp: bytes, from_tag: str, branch: str, to: Profile) -> bytes:
-        fields = to.fields("offer", sdp)
-        fields["supports"] = ["load limit"]
         known = self._branches.get(branch)
-        if known is None:
-            self._name(fields, branch, from_tag)
-        else:
-            self._name(fields, branch, *known.names(from_tag))
+        names = _names(branch, from_tag) if known is None else _names(branch, *known.names(from_tag))
+        made = to.items("offer", sdp) + names + _SUPPORTS
         if self.node is None:
-            reply = await self._first_offer(fields)
+            reply = await self._first_offer(made)
         else:
-            reply = await self._ask(self.node, "offer", fields, self._pool.timeout)
+            reply = await self._ask(self.node, "offer", made, self._pool.timeout)
         self._branches.setdefault(branch, _Branch(from_tag))
-        await self._drop_left_over()
+        if self._to_drop:
+            await self._drop_left_over()
         return _sdp(reply, to)
 
-    async def _first_offer(self, fields: dict[str, NgValue]) -> Reply:
+    async def _first_offer(self, made: bytes) -> Reply:
         """Try node after node, within the time for one command; the one that replies keeps the session."""
         error: NgError = NgTimeout("no rtpengine node is configured")
         end = self._pool.seconds() + self._pool.timeout
@@ -215,7 +215,7 @@ class MediaSession:
             if share <= 0:
                 break
             try:
-                reply = await self._ask(node, "offer", fields, share)
+                reply = await self._ask(node, "offer", made, share)
             except (NgTimeout, NgOverload) as why:
                 log.warn("{call}: {why}", call=self.call, why=why.why)
                 self._pool.discard(node, self.call_id, self.call, late=isinstance(why, NgTimeout))
@@ -235,9 +235,8 @@ class MediaSession:
         parties = self._branches.setdefault(branch, _Branch(from_tag))
         if from_tag == parties.offerer and not parties.answerer:
             parties.answerer = to_tag
-        fields = to.fields("answer", sdp)
-        self._name(fields, branch, *parties.names(from_tag))
-        return _sdp(await self._ask(self.node, "answer", fields, self._pool.timeout), to)
+        made = to.items("answer", sdp) + _names(branch, *parties.names(from_tag))
+        return _sdp(await self._ask(self.node, "answer", made, self._pool.timeout), to)
 
     async def _drop(self, branch: str) -> bytes:
         if branch in self._branches:
@@ -250,23 +249,16 @@ class MediaSession:
         while self._to_drop and len(self._to_drop) < len(self._branches) and self.node is not None:
             branch = self._to_drop.pop()
             del self._branches[branch]
-            fields: dict[str, NgValue] = {"delete delay": 0}
-            self._name(fields, branch, f"nobody-{branch}")
+            made = _names(branch, f"nobody-{branch}") + to_items({"delete delay": 0})
             try:
-                await self._ask(self.node, "delete", fields, self._pool.timeout)
+                await self._ask(self.node, "delete", made, self._pool.timeout)
             except (NgTimeout, NgOverload, NgRefused) as error:
                 log.warn("{call}: branch not dropped: {why}", call=self.call, why=error.why)
 
-    def _name(self, fields: dict[str, NgValue], branch: str, from_tag: str, to_tag: str = "") -> None:
-        fields["via-branch"] = _bytes(branch)
-        fields["from-tag"] = _bytes(from_tag)
-        if to_tag:
-            fields["to-tag"] = _bytes(to_tag)
-
     async def _ask(
-        self, node: Node, command: Literal["offer", "answer", "delete"], fields: dict[str, NgValue], timeout: float
+        self, node: Node, command: Literal["offer", "answer", "delete"], made: bytes, timeout: float
     ) -> Reply:
-        reply = await node.ask(command, {**fields, "call-id": self.call_id}, timeout)
+        reply = await node.ask(command, {"call-id": self.call_id.encode("ascii")}, timeout, made)
         if b"warning" in reply:
             said = text(reply[b"warning"])
             log.warn("{call}: rtpengine warns of {command}: {said}", call=self.call, command=command, said=said)
@@ -288,6 +280,14 @@ def _sdp(reply: Reply, to: Profile) -> bytes:
     if not isinstance(sdp, bytes) or not sdp:  # 10.5 takes an empty SDP, and gives none
         raise NgRefused("no SDP in the reply")
     return to.clean(sdp)
+
+
+def _names(branch: str, from_tag: str, to_tag: str = "") -> bytes:
+    """The items of a command that tell whom it is about."""
+    names: dict[str, NgValue] = {"via-branch": _bytes(branch), "from-tag": _bytes(from_tag)}
+    if to_tag:
+        names["to-tag"] = _bytes(to_tag)
+    return to_items(names)
 
 
 def _bytes(name: str) -> bytes:

@@ -124,6 +124,13 @@ class Headers:
         self._names.append(self._changed(name, value))
         self._values.append(value)
 
+    def extend(self, other: Headers) -> None:
+        """Append all headers of another message; they are in order already."""
+        for name in other._names:
+            self.typed.pop(name, None)
+        self._names += other._names
+        self._values += other._values
+
     def prepend(self, name: str, value: str) -> None:
         """Insert a header before the first of this name, else before all headers.
 
@@ -148,13 +155,13 @@ class Headers:
 
     def without(self, names: Container[str]) -> Headers:
         """A copy that lacks the headers of these canonical names."""
-        kept = [pair for pair in zip(self._names, self._values, strict=True) if pair[0] not in names]
-        return Headers.of([name for name, _ in kept], [value for _, value in kept])
+        kept = [at for at, name in enumerate(self._names) if name not in names]
+        return Headers.of([self._names[at] for at in kept], [self._values[at] for at in kept])
 
     def only(self, names: Container[str]) -> Headers:
         """A copy that has the headers of these canonical names only."""
-        kept = [pair for pair in zip(self._names, self._values, strict=True) if pair[0] in names]
-        return Headers.of([name for name, _ in kept], [value for _, value in kept])
+        kept = [at for at, name in enumerate(self._names) if name in names]
+        return Headers.of([self._names[at] for at in kept], [self._values[at] for at in kept])
 
     def block(self, length: int) -> str:
         """All header lines as they are sent, with this Content-Length, without the last CRLF."""

@@ -270,8 +270,11 @@ def respond(
                 answer.set("To", f"{to.rstrip('; ')};tag={to_tag}")
         except BadMessage:
             pass  # an unreadable To goes back as it came
-    for name, value in headers:
-        answer.add(name, value)
+    if isinstance(headers, Headers):
+        answer.extend(headers)
+    else:
+        for name, value in headers:
+            answer.add(name, value)
     return response
 
 

@@ -9,6 +9,8 @@ from ipaddress import IPv6Address
 
 from webrtcproxy.sip.grammar import BadMessage, Params, find_param, format_params, parse_host, parse_params
 
+SIP_PORT = 5060
+"""Where SIP is spoken over UDP and TCP if nothing else is said (RFC 3261 section 19.1.2)."""
 MAX_URI = 2048
 """Characters that a URI may have."""
 KEPT = 4096
@@ -23,7 +25,7 @@ _escaped = re.compile(rb"%([0-9A-Fa-f]{2})")
 _odd = re.compile(rb"[^A-Za-z0-9\-_.!~*'()&=+$,;?/:%]|%(?![0-9A-F]{2})")
 _unreserved = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
 _telling = ("transport", "user", "ttl", "method", "maddr")
-_default_port = {"sip": 5060, "sips": 5061}
+_default_port = {"sip": SIP_PORT, "sips": 5061}
 
 
 @dataclass(frozen=True, slots=True)

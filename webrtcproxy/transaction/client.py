@@ -14,8 +14,9 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from webrtcproxy.errors import FlowLost, TimedOut
+from webrtcproxy.schedule import Schedule, Timer
 from webrtcproxy.sip.message import Headers, Request, Response
-from webrtcproxy.transaction.timers import Schedule, Timer, Timers
+from webrtcproxy.transaction.timers import Timers
 from webrtcproxy.transport.flow import Flow
 
 OnResponse = Callable[[Response], object]
@@ -339,13 +340,8 @@ def ack_for(invite: Request, response: Response) -> Request:
 def _follower(invite: Request, method: str, to: str) -> Request:
     """What goes the same way as `invite` and belongs to it."""
     asked = invite.headers
-    headers = Headers()
-    headers.add("Via", asked.first("Via") or "")
-    for route in asked.lines("Route"):
-        headers.add("Route", route)
-    headers.add("Max-Forwards", "70")
-    headers.add("From", asked.get("From") or "")
-    headers.add("To", to)
-    headers.add("Call-ID", asked.get("Call-ID") or "")
-    headers.add("CSeq", f"{invite.cseq.number} {method}")
-    return Request(method, invite.uri, headers)
+    routes = asked.lines("Route")
+    names = ["Via", *["Route"] * len(routes), "Max-Forwards", "From", "To", "Call-ID", "CSeq"]
+    via, sender, call_id = asked.first("Via") or "", asked.get("From") or "", asked.get("Call-ID") or ""
+    values = [via, *routes, "70", sender, to, call_id, f"{invite.cseq.number} {method}"]
+    return Request(method, invite.uri, Headers.of(names, values))

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.errors import FlowLost
+from webrtcproxy.schedule import Schedule
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond
@@ -23,7 +24,7 @@ from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, Inv
 from webrtcproxy.transaction.match import COOKIE, Key, alias_of, has_cookie, key_of, old_key
 from webrtcproxy.transaction.server import InviteServer, PlainServer, ServerMachine, ServerTransaction, call_of
 from webrtcproxy.transaction.table import Limits, Table
-from webrtcproxy.transaction.timers import RFC3261, Schedule, Timers
+from webrtcproxy.transaction.timers import RFC3261, Timers
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()

@@ -15,12 +15,16 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from webrtcproxy.errors import FlowLost
+from webrtcproxy.schedule import Schedule, Timer
 from webrtcproxy.sip.message import Message, Request, Response, respond
 from webrtcproxy.transaction.match import Alias, Key
-from webrtcproxy.transaction.timers import Schedule, Timer, Timers
+from webrtcproxy.transaction.timers import Timers
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
+
+TRYING = 0.15
+"""Seconds until an INVITE that has had no response gets a 100; 200 ms at most (RFC 3261 section 17.2.1)."""
 
 
 class State(Enum):
@@ -305,17 +309,17 @@ class InviteServer(ServerMachine):
         self.cancelled = False
 
     def start(self) -> None:
-        """100 at once: what is asked of others before there is more to say may take longer than 200 ms."""
-        transaction = self.transaction
-        assert transaction is not None
-        self._timer = self._keeper.schedule.after(self._keeper.last_resort, self._blame)
-        self._last = respond(transaction.request, 100).to_bytes()
-        self._send()
+        """100 within 200 ms, where the user has said nothing by then (section 17.2.1): most calls ring before that, and
+        spare themselves a message."""
+        self._timer = self._keeper.schedule.after(TRYING, self._trying)
 
     def again(self) -> None:
-        """Proceeding and Completed: the last response is repeated. Accepted and Confirmed: there is nothing to repeat
-        (section 17.2.1, RFC 6026 section 7.1)."""
-        self._send()
+        """Proceeding and Completed: the last response is repeated, 100 where there was none. Accepted and Confirmed:
+        there is nothing to repeat (section 17.2.1, RFC 6026 section 7.1)."""
+        if self.state is State.PROCEEDING and not self._last:
+            self._send_100()
+        else:
+            self._send()
 
     def respond(self, status: int, data: bytes) -> bool:
         """A provisional response, the final one, or the 2xx of Accepted once more."""
@@ -353,6 +357,17 @@ class InviteServer(ServerMachine):
             self._last = b""
             self._linger(0 if self.flow.reliable else self._keeper.timers.t4)  # Timer I
         return self.state is not State.ACCEPTED
+
+    def _trying(self) -> None:
+        self._timer = self._keeper.schedule.after(self._keeper.last_resort, self._blame)
+        if not self._last:
+            self._send_100()
+
+    def _send_100(self) -> None:
+        transaction = self.transaction
+        assert transaction is not None
+        self._last = respond(transaction.request, 100).to_bytes()
+        self._send()
 
     def _repeat(self) -> None:
         """Timer G: doubles up to T2, until the ACK (section 17.2.1)."""

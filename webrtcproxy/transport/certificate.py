@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from OpenSSL import SSL
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString, wrapServerTLS
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime, IStreamServerEndpoint
 from twisted.internet.ssl import (
     Certificate,
@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from webrtcproxy.config.endpoints import split, unescape
 from webrtcproxy.transport.tcp import IReactor
+from webrtcproxy.transport.tls import TlsEndpoint
 
 log = Logger()
 
@@ -61,7 +62,7 @@ def server_endpoint(reactor: IReactor, text: str) -> IStreamServerEndpoint:
     port, backlog = _number(options, "port", "443"), _number(options, "backlog", "1024")
     interface = options.get("interface", "")
     plain = (TCP6ServerEndpoint if ":" in interface else TCP4ServerEndpoint)(reactor, port, backlog, interface)
-    return wrapServerTLS(FollowingCertificate(reactor, files), plain, reactor)
+    return TlsEndpoint(FollowingCertificate(reactor, files), plain, reactor)
 
 
 class KeyFiles:

@@ -23,10 +23,10 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from webrtcproxy.config.addresses import ip
+from webrtcproxy.config.addresses import literal
 from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.uri import SIP_PORT
 from webrtcproxy.transport.flow import Address
-from webrtcproxy.transport.source import SIP_PORT
 
 log = Logger()
 
@@ -77,9 +77,9 @@ class Resolver:
             16.7 would have here, says that we are out of service), 500 where too much is being looked up.
         """
         port = SIP_PORT if port is None else port
-        literal = ip(host.strip("[]"))
-        if literal is not None:
-            return succeed([Address(str(literal), port)])
+        address = literal(host)
+        if address is not None:
+            return succeed([Address(address, port)])
         name = host.lower().removesuffix(".")
         if not _is_name(name) or name.rpartition(".")[2] == "invalid":
             return fail(_unresolved(name))

@@ -73,6 +73,7 @@ class Sockets(Service):
         self._local = LocalAddresses(advertise)
         self._ports: list[IListeningPort] = []
         self._sockets: list[tuple[str, UdpTransport | TcpTransport]] = []
+        self._fitting: dict[tuple[str, bool, bool], UdpTransport | TcpTransport] = {}
         self._listening = False
 
     @property
@@ -101,6 +102,7 @@ class Sockets(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         self._listening = False
         sockets, self._sockets = self._sockets, []
+        self._fitting.clear()
         ports, self._ports = self._ports, []
         ending: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in ports]
         ending += [transport.stop() for _, transport in sockets if isinstance(transport, TcpTransport)]
@@ -112,13 +114,15 @@ class Sockets(Service):
         :param transport: ``udp`` or ``tcp``.
         :raises FlowLost: there is no local socket of that transport and address family.
         """
-        ranked = sorted(
-            ((fit, socket) for kind, socket in self._sockets if kind == transport and (fit := _fit(socket, address))),
-            key=lambda pair: -pair[0],
-        )
-        if not ranked:
-            raise FlowLost(f"no {transport} socket of ours can send to {address.host}")
-        return ranked[0][1].flow_to(address)
+        key = transport, ":" in address.host, _is_loopback(address.host)
+        socket = self._fitting.get(key)
+        if socket is None:
+            fits = [(_fit(socket, address), socket) for kind, socket in self._sockets if kind == transport]
+            best, socket = max(fits, key=lambda pair: pair[0], default=(0, None))
+            if socket is None or not best:
+                raise FlowLost(f"no {transport} socket of ours can send to {address.host}")
+            self._fitting[key] = socket
+        return socket.flow_to(address)
 
     def _listen(self) -> None:
         if self._listening:
@@ -135,6 +139,7 @@ class Sockets(Service):
         port = self._reactor.listenUDP(line.port, transport, line.interface, MAX_DATAGRAM)
         self._ports.append(port)
         self._sockets.append(("udp", transport))
+        self._fitting.clear()
         line = line._replace(port=transport.address.port)
         transport.stopped = lambda: self._closed(line, transport, port)
         log.info("SIP over UDP on {where}", where=host_port(*transport.address))
@@ -145,6 +150,7 @@ class Sockets(Service):
             return
         log.error("The UDP socket on port {port} broke; opening it again", port=line.port)
         self._sockets.remove(("udp", transport))
+        self._fitting.clear()
         self._ports.remove(port)
         self._reactor.callLater(RELISTEN, self._reopen, line)
 
@@ -163,6 +169,7 @@ class Sockets(Service):
         transport.bound(address_of(port.getHost()))
         self._ports.append(port)
         self._sockets.append(("tcp", transport))
+        self._fitting.clear()
         log.info("SIP over TCP on {where}", where=host_port(*transport.address))
 
 

@@ -8,9 +8,8 @@ from twisted.internet.interfaces import IAddress
 
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import SIP_PORT
 from webrtcproxy.transport.flow import Address
-
-SIP_PORT = 5060
 
 
 def mark(request: Request, source: Address) -> int | None:

@@ -103,6 +103,7 @@ class UdpTransport(DatagramProtocol):
         self._receiver = receiver
         self._local = local
         self._flows: dict[tuple[str, int, int], UdpFlow] = {}
+        self._kernel: socket.socket | None = None
         self.closed = True
         self.address = Address("", 0)
         self.stopped: Callable[[], None] = _nothing
@@ -114,7 +115,7 @@ class UdpTransport(DatagramProtocol):
         self.address = Address(host.host, host.port)
         self._flows.clear()
         self.closed = False
-        kernel = getattr(transport, "socket", None)
+        self._kernel = kernel = getattr(transport, "socket", None)
         if kernel is not None:
             kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BUFFER)
@@ -122,6 +123,7 @@ class UdpTransport(DatagramProtocol):
     def stopProtocol(self) -> None:
         """The socket is closed."""
         self.closed = True
+        self._kernel = None
         self.stopped()
 
     def flow_to(self, address: Address) -> UdpFlow:
@@ -136,7 +138,10 @@ class UdpTransport(DatagramProtocol):
         if self.closed:
             raise FlowLost("the socket is closed")
         try:
-            self._socket().write(data, destination)
+            if self._kernel is not None:  # Twisted would look thrice whether this is an IP address
+                self._kernel.sendto(data, destination)
+            else:
+                self._socket().write(data, destination)
         except (OSError, MessageLengthError, ValueError, OverflowError) as error:
             raise FlowLost(f"{destination[0]} port {destination[1]}: {error}") from error
 

@@ -148,7 +148,11 @@ class SipWebSocket(WebSocketServerProtocol):
             return
         self.heard = self.owner.reactor.seconds()
         try:
-            self._dataReceived(data)
+            payload = self._alone(data)
+            if payload is None:
+                self._dataReceived(data)
+            elif self._may_go_on() and self.flow is not None:
+                self._payload(payload, self.flow)
         except Exception:
             log.failure("What {peer} sent was too much", peer=self.peer_address.host)
             if self.state == _OPEN:
@@ -159,13 +163,28 @@ class SipWebSocket(WebSocketServerProtocol):
     def onFrameBegin(self) -> None:
         """The head of a frame. Every frame takes a token, pings and fragments too: each of them costs."""
         if self.state == _OPEN:
-            options = self.owner.options
-            self._tokens = min(options.burst, self._tokens + (self.heard - self._filled) * options.rate) - 1
-            self._filled = self.heard
-            if self._tokens < 0:
-                self._deaf = True
-                self._fail_connection(POLICY, "too many messages")
+            self._may_go_on()
         super().onFrameBegin()
+
+    def _may_go_on(self) -> bool:
+        """Take a token for one frame; where there is none left, the connection is closed."""
+        options = self.owner.options
+        self._tokens = min(options.burst, self._tokens + (self.heard - self._filled) * options.rate) - 1
+        self._filled = self.heard
+        if self._tokens < 0:
+            self._deaf = True
+            self._fail_connection(POLICY, "too many messages")
+        return not self._deaf
+
+    def _alone(self, data: bytes) -> bytes | None:
+        """The message that `data` is, where it is one whole frame and nothing else is going on: nearly always. All else
+        is for Autobahn, and so is whatever is wrong with a frame."""
+        if self.state != _OPEN or self.data or self.inside_message or self.current_frame is not None:
+            return None
+        payload = whole_message(data)
+        if payload is None or len(payload) > self.owner.options.max_message:
+            return None
+        return payload
 
     def onMessageBegin(self, isBinary: bool) -> None:
         """The first frame of a message."""
@@ -344,6 +363,28 @@ def frame(data: bytes) -> bytes:
     else:
         head = pack("!BBQ", kind, 127, size)
     return head + data
+
+
+def whole_message(data: bytes) -> bytes | None:
+    """The payload, where `data` is one masked frame that is a message, text in UTF-8 or binary; else None (RFC 6455
+    section 5.2)."""
+    if len(data) < 7 or data[0] not in (0x81, 0x82) or data[1] < 0x80:
+        return None
+    size, start = data[1] & 0x7F, 2
+    if size == 126:
+        size, start = int.from_bytes(data[2:4], "big"), 4
+    if size == 127 or len(data) != start + 4 + size:
+        return None
+    mask = data[start : start + 4]
+    key = mask * (size // 4 + 1)
+    masked = int.from_bytes(data[start + 4 :], "big")
+    payload = (masked ^ int.from_bytes(key[:size], "big")).to_bytes(size, "big")
+    if data[0] == 0x81 and not payload.isascii():
+        try:
+            payload.decode()
+        except UnicodeDecodeError:
+            return None
+    return payload
 
 
 class _Timers:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.transaction.timers import GRAIN, RFC3261, Schedule, Timers
+from webrtcproxy.schedule import GRAIN, Schedule
+from webrtcproxy.transaction.timers import RFC3261, Timers
 
 
 class Values(SynchronousTestCase):

@@ -1,0 +1,84 @@
+"""Bencode, the encoding of the ng protocol; the only place that knows bencodepy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bencodepy import BencodeDecodeError, BencodeDecoder, encode
+
+#: A value of an ng dictionary.
+NgValue = str | bytes | int | list["NgValue"] | dict[str, "NgValue"]
+
+#: A reply of rtpengine: keys and values as bytes, whole numbers, lists and dictionaries.
+Reply = dict[bytes, Any]
+
+
+class MalformedReply(Exception):
+    """What came is not a bencoded dictionary with a result."""
+
+
+class _Decoder(BencodeDecoder):  # type: ignore[misc]
+    """bencodepy takes ``-6:`` as a string that ends before it begins, and reads the same bytes again for ever."""
+
+    def decode_string(self, x: bytes, f: int, **kwargs: Any) -> tuple[bytes, int]:
+        if not x[f : f + 1].isdigit():
+            raise ValueError("no length of a string")
+        value: tuple[bytes, int] = super().decode_string(x, f, **kwargs)
+        return value
+
+
+_decoder = _Decoder()
+
+
+def to_bencode(fields: Mapping[str, NgValue]) -> bytes:
+    """The bencoded form of a dictionary, its keys in order."""
+    data: bytes = encode(dict(fields))
+    return data
+
+
+def to_items(fields: Mapping[str, NgValue]) -> bytes:
+    """The items of a dictionary, to be joined with others between ``d`` and ``e``; rtpengine minds no order of keys.
+
+    What differs from call to call is octets, and octets are written here.
+    """
+    parts = []
+    for key, value in fields.items():
+        if isinstance(value, bytes):
+            parts.append(b"%d:%b%d:%b" % (len(key), key.encode("ascii"), len(value), value))
+        else:
+            parts.append(to_bencode({key: value})[1:-1])
+    return b"".join(parts)
+
+
+def from_bencode(data: bytes) -> Reply:
+    """The dictionary that `data` holds.
+
+    :raises MalformedReply: it holds none.
+    """
+    reply = _strings(data)
+    if reply is not None:
+        return reply
+    try:
+        reply = _decoder.decode(data)
+    except BencodeDecodeError as error:
+        raise MalformedReply(str(error)) from None
+    if not isinstance(reply, dict):
+        raise MalformedReply("not a dictionary")
+    return reply
+
+
+def _strings(data: bytes) -> Reply | None:
+    """The same where it has nothing but strings, as nearly every reply to a command of a call; None for all others."""
+    end = len(data) - 1
+    if data[:1] != b"d" or data[end:] != b"e":
+        return None
+    found: list[bytes] = []
+    at = 1
+    while at < end:
+        colon = data.find(b":", at, at + 7)
+        if colon < 0 or not data[at:colon].isdigit():
+            return None
+        at = colon + 1 + int(data[at:colon])
+        found.append(data[colon + 1 : at])
+    return dict(zip(found[::2], found[1::2], strict=True)) if at == end and len(found) % 2 == 0 else None
