@@ -75,6 +75,7 @@ _BY_END: dict[str, CallResult] = {
 _REASONS: dict[int, Reason] = {
     400: "malformed", 403: "forbidden", 404: "not_found", 405: "method", 416: "scheme", 420: "extension",
     481: "no_dialog", 482: "loop", 483: "loop", 488: "not_acceptable", 501: "method", 503: "overload",
+    505: "malformed", 513: "malformed",
 }  # fmt: skip
 
 

@@ -72,7 +72,7 @@ class Router:
             self._metrics.refused(reason_of(refusal.status))
             transaction.reply(refusal.status, refusal.reason, refusal.headers)
         except BadMessage as error:
-            self._metrics.refused("malformed")
+            self._metrics.refused(reason_of(error.status))
             transaction.reply(error.status, error.why)
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:

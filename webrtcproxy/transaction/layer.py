@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.errors import FlowLost
-from webrtcproxy.metrics import Metrics
+from webrtcproxy.metrics import Metrics, reason_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond
@@ -145,7 +145,7 @@ class Transactions:
             return
         try:
             if self.user.admits(request, flow):
-                self._metrics.refused("malformed")
+                self._metrics.refused(reason_of(error.status))
                 self._refuse(request, flow, error.status, error.why)
         except BadMessage:
             pass
