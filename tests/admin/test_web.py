@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
@@ -53,6 +56,19 @@ class WebTests(SynchronousTestCase):
         web.privilegedStartService()
         port, site, *_ = reactor.tcpServers[0]
         self.assertEqual((port, list(site.resource.children)), (8080, [b"health", b"metrics"]))
+
+    def test_no_access_log(self) -> None:
+        """Who asks every few seconds leaves no line in the log each time."""
+        reactor = MemoryReactorClock()
+        web_service(reactor, ["tcp:8080"], lambda: {"healthy": True}, lambda: b"a 1\n").privilegedStartService()
+        channel = reactor.tcpServers[0][1].buildProtocol(None)
+        transport = StringTransport()
+        channel.makeConnection(transport)
+        with capturedLogs() as captured:
+            channel.dataReceived(b"GET /metrics HTTP/1.0\r\n\r\n")
+        self.assertTrue(transport.value().endswith(b"\r\n\r\na 1\n"), transport.value())
+        self.assertEqual(captured, [])
+        channel.connectionLost(Failure(ConnectionDone()))
 
     def test_absent(self) -> None:
         """Without a listen line there is no port."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import MultiService
 from twisted.internet.endpoints import serverFromString
+from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
@@ -53,6 +54,15 @@ class Exposition(Resource):
         return self._text()
 
 
+class _Site(Site):
+    """Who asks every few seconds leaves no line in the log each time."""
+
+    displayTracebacks = False
+
+    def log(self, request: HttpRequest) -> None:
+        """There is no access log."""
+
+
 def web_service(
     reactor: object, listen: Iterable[str], state: Callable[[], dict[str, object]], metrics: Callable[[], bytes]
 ) -> MultiService:
@@ -66,8 +76,7 @@ def web_service(
     root = Resource()
     root.putChild(b"health", Health(state))
     root.putChild(b"metrics", Exposition(metrics))
-    site = Site(root)
-    site.displayTracebacks = False
+    site = _Site(root)  # type: ignore[no-untyped-call]
     service = MultiService()
     for line in listen:
         endpoint = StreamServerEndpointService(serverFromString(reactor, line), site)
