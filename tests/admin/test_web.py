@@ -61,7 +61,10 @@ class WebTests(SynchronousTestCase):
         """Who asks every few seconds leaves no line in the log each time."""
         reactor = MemoryReactorClock()
         web_service(reactor, ["tcp:8080"], lambda: {"healthy": True}, lambda: b"a 1\n").privilegedStartService()
-        channel = reactor.tcpServers[0][1].buildProtocol(None)
+        site = reactor.tcpServers[0][1]
+        site.doStart()
+        self.addCleanup(site.doStop)
+        channel = site.buildProtocol(None)
         transport = StringTransport()
         channel.makeConnection(transport)
         with capturedLogs() as captured:
