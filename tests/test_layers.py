@@ -43,7 +43,12 @@ CLOCK_AND_LOG = {"asyncio", "logging", "sched", "select", "socket", "threading",
 MAY_NOT_IMPORT = {"transaction": SOCKETS, "call": SOCKETS, "sip": CLOCK_AND_LOG}
 """Modules of others that a part must do without."""
 
-DISTRIBUTIONS = {"bencodepy": "bencode.py", "OpenSSL": "pyopenssl", "zope": "zope.interface"}
+DISTRIBUTIONS = {
+    "bencodepy": "bencode.py",
+    "OpenSSL": "pyopenssl",
+    "prometheus_client": "prometheus-client",
+    "zope": "zope.interface",
+}
 """The names under which packages are installed, where they are imported by another."""
 FOR_TWISTED = {"pyopenssl", "service-identity"}
 """What Twisted needs for TLS, whether or not it is named here."""

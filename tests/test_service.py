@@ -6,7 +6,9 @@ from twisted.logger import ILogObserver, LogEvent, Logger, LogPublisher, formatE
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from webrtcproxy.service import LogLevelLimit, Printable, health
+from tests.support.exposition import samples
+from webrtcproxy.metrics import Metrics
+from webrtcproxy.service import LogLevelLimit, Printable, health, watch
 
 
 @implementer(ILogObserver)
@@ -94,3 +96,31 @@ class HealthTests(SynchronousTestCase):
     def test_none_has_answered(self) -> None:
         """At the start nothing is known of a node: no calls until it has answered."""
         self.assertEqual(self.healthy((True, 0)), (False, "0 of 1"))
+
+
+class WatchTests(SynchronousTestCase):
+    """Metrics read what there is when they are asked."""
+
+    def test_moment(self) -> None:
+        """Each number is that of the object that has it, at that moment."""
+
+        class Calls(list[int]):
+            up = 1
+
+        metrics, calls = Metrics(), Calls([1, 2, 3])
+        browsers = SimpleNamespace(connections=4)
+        transactions = SimpleNamespace(servers=5, clients=6)
+        watch(metrics, calls, browsers, [1, 2], transactions)  # type: ignore[arg-type]
+        for there, connections in ((3, 4), (1, 7)):
+            del calls[there:]
+            browsers.connections = connections
+            found = samples(metrics.text())
+            for name, value in (
+                ('active_calls{state="up"}', 1),
+                ('active_calls{state="setup"}', there - 1),
+                ("sockets", connections),
+                ("bindings", 2),
+                ('transactions{kind="server"}', 5),
+                ('transactions{kind="client"}', 6),
+            ):
+                self.assertEqual(found[name], value, name)

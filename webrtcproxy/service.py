@@ -44,6 +44,7 @@ from webrtcproxy.config.places import try_places
 from webrtcproxy.demo.service import demo_service
 from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.media.process import Rtpengine
+from webrtcproxy.metrics import LoopLag, Metrics
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.browsers import Browsers
 from webrtcproxy.transport.browsers import Options as BrowserOptions
@@ -60,10 +61,11 @@ def build(config: Config, reactor: Any) -> MultiService:
     :param reactor: the only reactor there is.
     :returns: the service that listens when it is started, and ends what it began when it is stopped.
     """
-    transactions = Transactions(reactor, last_resort=config.calls.ring + 120)
+    metrics = Metrics(process=True)
+    transactions = Transactions(reactor, last_resort=config.calls.ring + 120, metrics=metrics)
     sockets = Sockets(reactor, transactions, config.sip.listen, advertise=config.sip.advertise)
     resolver = Resolver(reactor)
-    media = _media(config, reactor)
+    media = _media(config, reactor, metrics)
     location = Location(reactor, config.registrations.multiple)
     legs = Legs()
     context = Context(
@@ -76,16 +78,19 @@ def build(config: Config, reactor: Any) -> MultiService:
         location=location,
         pairings=Pairings(reactor),
         limits=config.calls,
+        metrics=metrics,
     )
     calls = Calls(context, legs)
     multiple = config.registrations.multiple
-    registrar = Registrar(transactions, location, context.upstream, context.pairings, reactor, multiple)
+    registrar = Registrar(transactions, location, context.upstream, context.pairings, reactor, multiple, metrics)
     transactions.user = Router(context, calls, legs, registrar)
     limit = LogLevelLimit(config.logging.level, globalLogPublisher)
     proxy = Proxy(reactor, context, calls, legs, location)
-    browsers = _browsers(config, reactor, transactions)
-    web = web_service(reactor, config.web.listen, lambda: health(media[-1], calls, browsers, location))
-    for service in (limit, *media, sockets, browsers, web, *_demo(config, reactor)):
+    browsers = _browsers(config, reactor, transactions, metrics)
+    watch(metrics, calls, browsers, location, transactions)
+    web = web_service(reactor, config.web.listen, lambda: health(media[-1], calls, browsers, location), metrics.text)
+    lag = LoopLag(reactor, metrics.loop_lag.observe)
+    for service in (limit, *media, sockets, browsers, web, lag, *_demo(config, reactor)):
         service.setServiceParent(proxy)
     return proxy
 
@@ -102,15 +107,26 @@ def health(nodes: Nodes, calls: Calls, browsers: Browsers, location: Location) -
     }
 
 
-def _media(config: Config, reactor: Any) -> tuple[Any, ...]:
+def watch(metrics: Metrics, calls: Calls, browsers: Browsers, location: Location, transactions: Transactions) -> None:
+    """Let `metrics` read what there is, whenever it is asked."""
+    metrics.active_calls.labels("up").set_function(lambda: calls.up)
+    metrics.active_calls.labels("setup").set_function(lambda: len(calls) - calls.up)
+    metrics.bindings.set_function(lambda: len(location))
+    metrics.sockets.set_function(lambda: browsers.connections)
+    metrics.transactions.labels("server").set_function(lambda: transactions.servers)
+    metrics.transactions.labels("client").set_function(lambda: transactions.clients)
+
+
+def _media(config: Config, reactor: Any, metrics: Metrics) -> tuple[Any, ...]:
     """What drives rtpengine; the last of these is the `Nodes`."""
     if config.rtpengine.nodes != SPAWN:
-        return (Nodes(reactor, config.rtpengine.nodes, timeout=config.rtpengine.timeout),)  # type: ignore[arg-type]
+        nodes = Nodes(reactor, config.rtpengine.nodes, timeout=config.rtpengine.timeout, metrics=metrics)  # type: ignore[arg-type]
+        return (nodes,)
     engine = Rtpengine(reactor, binary=config.rtpengine.binary, interface=config.rtpengine.interface)
-    return engine, Nodes(reactor, [engine.address], timeout=config.rtpengine.timeout)
+    return engine, Nodes(reactor, [engine.address], timeout=config.rtpengine.timeout, metrics=metrics)
 
 
-def _browsers(config: Config, reactor: Any, receiver: Transactions) -> Browsers:
+def _browsers(config: Config, reactor: Any, receiver: Transactions, metrics: Metrics) -> Browsers:
     """The port of the browsers, and the page on it."""
     wss = config.wss
     options = BrowserOptions(
@@ -126,7 +142,8 @@ def _browsers(config: Config, reactor: Any, receiver: Transactions) -> Browsers:
     page = None
     if wss.page is not None:
         page = phone_resource(wss.page, websocket=wss.path, **_page_settings(config))
-    return Browsers(reactor, receiver, wss.listen, options, page=page, advertise=config.sip.advertise)
+    advertise = config.sip.advertise
+    return Browsers(reactor, receiver, wss.listen, options, page=page, advertise=advertise, metrics=metrics)
 
 
 def _page_settings(config: Config) -> dict[str, str]:

@@ -1,14 +1,17 @@
-"""Health over HTTP."""
+"""Health and metrics over HTTP."""
 
 from __future__ import annotations
 
 import json
 
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
-from webrtcproxy.admin.web import Health, web_service
+from webrtcproxy.admin.web import Exposition, Health, web_service
 
 
 class HealthTests(SynchronousTestCase):
@@ -28,20 +31,50 @@ class HealthTests(SynchronousTestCase):
         self.assertEqual(self.ask({"healthy": False})[0], 503)
 
 
+class ExpositionTests(SynchronousTestCase):
+    """What Prometheus hears."""
+
+    def test_text(self) -> None:
+        """The text of the moment, as a type that Prometheus takes (it wants one that it knows since 3.0)."""
+        texts = iter([b"a 1\n", b"a 2\n"])
+        page = Exposition(lambda: next(texts))
+        for text in (b"a 1\n", b"a 2\n"):
+            request = DummyRequest([b"metrics"])
+            self.assertEqual(page.render_GET(request), text)  # type: ignore[arg-type]
+            (kind,) = request.responseHeaders.getRawHeaders(b"Content-Type")
+            self.assertTrue(kind.startswith(b"text/plain; version=0.0.4"), kind)
+
+
 class WebTests(SynchronousTestCase):
     """The port."""
 
     def test_listens(self) -> None:
-        """It is opened by the start, with nothing but /health on it."""
+        """It is opened by the start, with nothing but /health and /metrics on it."""
         reactor = MemoryReactorClock()
-        web = web_service(reactor, ["tcp:8080:interface=127.0.0.1"], lambda: {"healthy": True})
+        web = web_service(reactor, ["tcp:8080:interface=127.0.0.1"], lambda: {"healthy": True}, lambda: b"")
         self.assertEqual(reactor.tcpServers, [])
         web.privilegedStartService()
         port, site, *_ = reactor.tcpServers[0]
-        self.assertEqual((port, list(site.resource.children)), (8080, [b"health"]))
+        self.assertEqual((port, list(site.resource.children)), (8080, [b"health", b"metrics"]))
+
+    def test_no_access_log(self) -> None:
+        """Who asks every few seconds leaves no line in the log each time."""
+        reactor = MemoryReactorClock()
+        web_service(reactor, ["tcp:8080"], lambda: {"healthy": True}, lambda: b"a 1\n").privilegedStartService()
+        site = reactor.tcpServers[0][1]
+        site.doStart()
+        self.addCleanup(site.doStop)
+        channel = site.buildProtocol(None)
+        transport = StringTransport()
+        channel.makeConnection(transport)
+        with capturedLogs() as captured:
+            channel.dataReceived(b"GET /metrics HTTP/1.0\r\n\r\n")
+        self.assertTrue(transport.value().endswith(b"\r\n\r\na 1\n"), transport.value())
+        self.assertEqual(captured, [])
+        channel.connectionLost(Failure(ConnectionDone()))
 
     def test_absent(self) -> None:
         """Without a listen line there is no port."""
         reactor = MemoryReactorClock()
-        web_service(reactor, [], lambda: {"healthy": True}).privilegedStartService()
+        web_service(reactor, [], lambda: {"healthy": True}, lambda: b"").privilegedStartService()
         self.assertEqual(reactor.tcpServers, [])

@@ -18,6 +18,7 @@ from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.call.trunk import Upstream
 from webrtcproxy.config import Destinations, Trunk
 from webrtcproxy.errors import FlowLost
+from webrtcproxy.metrics import Metrics
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Message, Request, Response, read, respond
 from webrtcproxy.transaction.layer import Transactions
@@ -119,7 +120,10 @@ class RegistrarCase(SynchronousTestCase):
         self.pairings = Pairings(self.clock)
         self.policy = Policy(config(*self.trunks, destinations=Destinations(anywhere=True), anyone=self.anyone))
         upstream = Upstream(self.network, self.network)
-        self.registrar = Registrar(self.transactions, self.location, upstream, self.pairings, self.clock, self.multiple)
+        self.metrics = Metrics()
+        self.registrar = Registrar(
+            self.transactions, self.location, upstream, self.pairings, self.clock, self.multiple, self.metrics
+        )
         self.browser = FakeFlow.wss()
         self.cseq = 0
 

@@ -16,6 +16,7 @@ from tests.call.registering import (
     sipjs_expires,
 )
 from tests.support.configs import CARRIER
+from tests.support.exposition import Readings
 from tests.support.fakes import FakeFlow
 from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.location import AFTERGLOW
@@ -315,3 +316,24 @@ class CredentialsTests(RegistrarCase):
         (flow,) = self.network.flows.values()
         challenge = [("Proxy-Authenticate", self.CHALLENGE)]
         self.transactions.message_received(respond(self.upstream(), 407, headers=challenge), flow)
+
+
+class CountedTests(RegistrarCase):
+    """Every REGISTER is counted once, by what the browser hears."""
+
+    def test_answers(self) -> None:
+        """What the registrar says."""
+        readings = Readings(self.metrics)
+        for status, result in ((401, "challenged"), (403, "rejected"), (500, "failed"), (200, "accepted")):
+            self.register(JSSIP)
+            self.answer(status, ("Contact", f"<{OURS}>;expires=600"))
+            self.assertEqual(readings.moved(), {f'registrations_total{{result="{result}"}}': 1})
+
+    def test_refusals(self) -> None:
+        """What the proxy says: another domain, an unreachable registrar."""
+        readings = Readings(self.metrics)
+        self.register(JSSIP, domain="elsewhere.example")
+        self.assertEqual(readings.moved(), {'registrations_total{result="rejected"}': 1})
+        self.network.lost = True
+        self.register(JSSIP)
+        self.assertEqual(readings.moved(), {'registrations_total{result="failed"}': 1})

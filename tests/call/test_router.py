@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.call.case import CallCase
 from tests.support.configs import PBX
+from tests.support.exposition import Readings
 from tests.support.messages import request
 from webrtcproxy.sip.message import Request
 
@@ -57,12 +58,32 @@ class Outside(CallCase):
         self.assertNotIn("REGISTER", trunk.response(405).headers.get("Allow") or "")
 
     def test_stranger(self) -> None:
-        """Whatever an unknown address sends over UDP, it gets nothing, and nothing is kept of it."""
+        """Whatever an unknown address sends over UDP, it gets nothing, and nothing is kept of it but a count."""
+        readings = Readings(self.world.metrics)
         stranger = self.world.trunk("203.0.113.66")
         for method in ("OPTIONS", "INVITE", "REGISTER", "MESSAGE", "BYE", "CANCEL", "ACK", "FROBNICATE"):
             stranger.say(request(method, "sip:alice@192.0.2.1"))
         stranger.silent()
         self.assertEqual(len(self.world.transactions), 0)
+        self.assertEqual(readings.moved(), {'refused_total{reason="unknown_source"}': 8})
+
+    def test_counted(self) -> None:
+        """What is refused here is counted, by reason; what is carried or answered is not."""
+        readings = Readings(self.world.metrics)
+        self.ask("OPTIONS")
+        self.assertEqual(readings.moved(), {})
+        for method, reason, more in (
+            ("FROBNICATE", "method", {}),
+            ("PUBLISH", "method", {}),
+            ("OPTIONS", "extension", {"headers": [("Require", "nothingSupportsThis")]}),
+            ("INVITE", "loop", {"max_forwards": 0}),
+        ):
+            self.ask(method, **more)
+            self.assertEqual(readings.moved(), {f'refused_total{{reason="{reason}"}}': 1}, method)
+        broken = request("INVITE", "sip:bob@pbx.example.com")
+        broken.headers.set("From", "<sip:>;tag=1")
+        self.world.browser().say(broken)
+        self.assertEqual(readings.moved(), {'refused_total{reason="malformed"}': 1})
 
     def test_loop(self) -> None:
         """A request of ours that comes back unchanged: 482; for another Request-URI it is a spiral, and welcome."""

@@ -31,6 +31,7 @@ from webrtcproxy.call.router import Router
 from webrtcproxy.call.trunk import Sources, Upstream
 from webrtcproxy.config import Config, Trunk
 from webrtcproxy.errors import FlowLost, Refusal
+from webrtcproxy.metrics import Metrics
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request, Response, respond
 from webrtcproxy.transaction.layer import Transactions
@@ -238,7 +239,8 @@ class World:
         self.trunks: dict[Address, TrunkPeer] = {}
         self.unreachable = False
         self.nodes = FakeNodes()
-        self.transactions = Transactions(self.clock)
+        self.metrics = Metrics()
+        self.transactions = Transactions(self.clock, metrics=self.metrics)
         self.location = Location(self.clock, self.config.registrations.multiple)
         names = Names()
         self.names = names
@@ -253,6 +255,7 @@ class World:
             location=self.location,
             pairings=Pairings(self.clock),
             limits=self.config.calls,
+            metrics=self.metrics,
         )
         self.context = context
         context.sources.refresh()

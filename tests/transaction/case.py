@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fakes import FakeFlow, FakeUser
 from tests.support.messages import ours, request, response
+from webrtcproxy.metrics import Metrics
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.client import ClientTransaction
 from webrtcproxy.transaction.layer import Transactions
@@ -23,7 +24,8 @@ class TransactionCase(SynchronousTestCase):
         self.flows: list[FakeFlow] = []
         self.udp = self.flow()
         self.wss = self.flow(reliable=True)
-        self.layer = Transactions(self.clock, self.user)
+        self.metrics = Metrics()
+        self.layer = Transactions(self.clock, self.user, metrics=self.metrics)
 
     def tearDown(self) -> None:
         for _ in range(1000):
@@ -42,7 +44,8 @@ class TransactionCase(SynchronousTestCase):
 
     def renew(self, limits: Limits | None = None, last_resort: float = 300.0) -> None:
         """Another layer, in place of the one of `setUp`."""
-        self.layer = Transactions(self.clock, self.user, limits=limits or Limits(), last_resort=last_resort)
+        limits = limits or Limits()
+        self.layer = Transactions(self.clock, self.user, limits=limits, last_resort=last_resort, metrics=self.metrics)
 
     def receive(self, message: Request | Response, flow: FakeFlow | None = None) -> None:
         """The transport hands a message over, that of UDP by itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
+from tests.support.exposition import Readings
 from tests.support.messages import cancel, ours, request, twin, wire
 from tests.transaction.case import TransactionCase
 from webrtcproxy.errors import FlowLost
@@ -33,6 +34,19 @@ class Refused(TransactionCase):
             self.bad(self.MINIMAL)
             self.assertEqual((self.udp.sent, len(self.layer)), ([], 0))
             self.layer = Transactions(self.clock)
+
+    def test_counted(self) -> None:
+        """What can't be read and is answered for that counts as malformed; what meets silence does not."""
+        readings = Readings(self.metrics)
+        self.bad(self.MINIMAL)
+        unreadable = request("OPTIONS")
+        unreadable.headers.set("CSeq", "many OPTIONS")
+        self.receive(unreadable)
+        self.assertEqual(readings.moved(), {'refused_total{reason="malformed"}': 2})
+        self.user.admitting = False
+        self.bad(self.MINIMAL)
+        self.bad(b"nonsense\r\n\r\n")
+        self.assertEqual(readings.moved(), {})
 
     def test_nobody(self) -> None:
         """The user may come later."""

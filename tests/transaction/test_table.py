@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.exposition import Readings
 from tests.support.fakes import FakeFlow
 from tests.support.messages import ours, request, response
 from tests.transaction.case import TransactionCase
@@ -28,6 +29,7 @@ class Bounds(TransactionCase):
 
     def test_browser(self) -> None:
         """What one browser may leave unanswered; answers make room, also where the transaction absorbs for long."""
+        readings = Readings(self.metrics)
         self.renew(Limits(browser=2))
         for method in ("INFO", "INVITE"):
             self.assertFalse(self.refused(self.wss, method))
@@ -38,7 +40,7 @@ class Bounds(TransactionCase):
         self.assertEqual(len(self.layer), 4)
         self.assertFalse(self.refused(self.wss))
         self.assertTrue(self.refused(self.wss))
-        self.assertEqual(self.layer.refused, 2)
+        self.assertEqual(readings.moved(), {'refused_total{reason="transactions_limit"}': 2})
         self.finish()
 
     def test_browser_without_end(self) -> None:

@@ -70,8 +70,9 @@ class Call:
         self._farewell: HeaderList = ()
         self._interruption: IDelayedCall | None = None
         self.id = request.call_id
+        meter = context.metrics.outbound if transaction.flow.browser else context.metrics.inbound
         self.record = Record(
-            self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
+            meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
         )
         dialog = Dialog.of_invited(request, transaction.to_tag, self._contact(transaction.flow))
         self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, aor=request.from_.address.aor)
@@ -148,6 +149,7 @@ class Call:
             except NgError as error:
                 log.warn("{call}: no early media: {why}", why=error, call=self.id)
         self._transaction.reply(response.status, response.reason, self._telling(response, sdp), sdp)
+        self.record.progress(self._context.clock.seconds())
 
     async def _connect(self, answered: Answered) -> None:
         """Pass the 2xx on. From here on the call is up."""
@@ -166,7 +168,7 @@ class Call:
             body=sdp,
         )
         self._stop_ringing()
-        self.record.status, self.record.answered = response.status, self._context.clock.seconds()
+        self.record.answer(response.status, self._context.clock.seconds())
         self._caller.answer(self._transaction, reply, self._unacknowledged)
         self._presence.watch(answered.leg)
         self._context.pairings.forget(self._pair_key)
@@ -290,10 +292,12 @@ class Call:
     def _refuse(self, refusal: Refusal) -> None:
         if self._transaction.answered:
             return
+        why = "refused"
         if isinstance(refusal, NgError):
+            why = "media"
             log.error("{call}: media could not be set up: {why}", why=getattr(refusal, "why", refusal), call=self.id)
         self.record.status = refusal.status
-        self.record.ended_by = self.record.ended_by or "refused"
+        self.record.ended_by = self.record.ended_by or why
         self._transaction.reply(refusal.status, refusal.reason, refusal.headers)
 
     def _clean_up(self) -> None:

@@ -37,6 +37,11 @@ class Calls:
     def __len__(self) -> int:
         return len(self._alive)
 
+    @property
+    def up(self) -> int:
+        """How many of them have been answered."""
+        return sum(call.record.answered is not None for call, _ in self._alive.values())
+
     def outbound(self, transaction: ServerTransaction, route: Route) -> None:
         """A browser calls out along `route`."""
         context = self._context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -14,6 +14,7 @@ from webrtcproxy.call.policy import Policy
 from webrtcproxy.call.trunk import Sources, Upstream
 from webrtcproxy.config import Calls as Limits
 from webrtcproxy.media.profile import Profile
+from webrtcproxy.metrics import Metrics
 from webrtcproxy.transaction.layer import Transactions
 
 
@@ -53,3 +54,4 @@ class Context:
     location: ILocation
     pairings: Pairings
     limits: Limits
+    metrics: Metrics = field(default_factory=Metrics)

@@ -1,10 +1,12 @@
-"""Record: the one line that every call attempt leaves in the log."""
+"""Record: the one line that every call attempt leaves in the log, and what is counted of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from twisted.logger import Logger
+
+from webrtcproxy.metrics import CallMeter, call_result
 
 log = Logger()
 
@@ -13,30 +15,51 @@ log = Logger()
 class Record:
     """What is told of a call when it is over. Times are seconds of the clock.
 
+    :ivar meter: counts the calls of this direction.
     :ivar call: Call-ID of the caller's leg, under which every other log line of this call stands.
     :ivar caller: URI of the From header.
     :ivar callee: the Request-URI.
     :ivar source: address of the caller.
     :ivar started: when the INVITE arrived.
+    :ivar progressed: when the first 18x was passed on, or None.
     :ivar answered: when the 200 was passed on, or None.
     :ivar status: the final response that the caller got.
     :ivar ended: when it was over.
-    :ivar ended_by: who or what ended it: caller, callee, cancel, no answer, refused, lost, unacknowledged, fault.
+    :ivar ended_by: who or what ended it: caller, callee, cancel, no answer, refused,
+        media, lost, unacknowledged, shutdown.
     """
 
+    meter: CallMeter
     call: str
     caller: str
     callee: str
     source: str
     started: float
+    progressed: float | None = None
     answered: float | None = None
     status: int = 0
     ended_by: str = ""
     ended: float = 0.0
 
+    def progress(self, now: float) -> None:
+        """An 18x is passed on."""
+        if self.progressed is None:
+            self.progressed = now
+            self.meter.progress.observe(now - self.started)
+
+    def answer(self, status: int, now: float) -> None:
+        """The 2xx is passed on."""
+        self.status, self.answered = status, now
+        self.meter.set_up.observe(now - self.started)
+        self.meter.results["answered"].inc()
+
     def close(self, now: float) -> None:
         """Write the line. Its event has this record, for observers that want more than a text."""
         self.ended = now
+        if self.answered is None:
+            self.meter.results[call_result(self.status, self.ended_by)].inc()
+        else:
+            self.meter.talk.observe(now - self.answered)
         log.info("{record}", record=self, call=self.call)
 
     def __str__(self) -> str:

@@ -32,6 +32,7 @@ from webrtcproxy.call.registration import (
 )
 from webrtcproxy.call.trunk import Authentication, Upstream
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.metrics import Metrics
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.layer import Transactions
@@ -77,6 +78,7 @@ class Registrar:
     :param pairings: keep Call-ID and CSeq upstream over challenges and refreshes.
     :param clock: tells the time, and when to stop waiting.
     :param multiple: all browsers of a user are kept; the same as `location` has it.
+    :param metrics: counts the answers.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Registrar:
         pairings: Pairings,
         clock: IReactorTime,
         multiple: bool,
+        metrics: Metrics | None = None,
     ) -> None:
         self._transactions = transactions
         self._location = location
@@ -94,6 +97,7 @@ class Registrar:
         self._pairings = pairings
         self._clock = clock
         self._multiple = multiple
+        self._metrics = metrics or Metrics()
         self._on_the_way: dict[str, list[int]] = {}
 
     async def register(self, transaction: ServerTransaction, route: Route, credentials_allowed: bool) -> None:
@@ -122,9 +126,11 @@ class Registrar:
                     headers.add("Contact", value)
         except (Refusal, BadMessage) as why:
             log.info("{call}: REGISTER is refused: {why}", why=why, call=request.call_id)
+            self._metrics.registered(why.status)
             raise
         if response.status >= 300 and response.status not in (401, 407):
             log.info("{call}: the registrar refuses: {response}", response=response, call=request.call_id)
+        self._metrics.registered(response.status)
         transaction.reply(response.status, response.reason, headers, response.body)
 
     # Upstream

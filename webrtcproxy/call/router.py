@@ -13,6 +13,7 @@ from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, hops_left
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.errors import Refusal
+from webrtcproxy.metrics import reason_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.server import ServerTransaction
@@ -40,6 +41,7 @@ class Router:
         self._calls = calls
         self._legs = legs
         self._registrar = registrar
+        self._metrics = context.metrics
         self._outside = {"INVITE": self._invite, "REGISTER": self._register, "OPTIONS": self._options}
         self._inside = {"BYE": self._relay, "INFO": self._relay, "MESSAGE": self._relay, "INVITE": self._reinvite,
                         "OPTIONS": self._options_inside}  # fmt: skip
@@ -55,17 +57,22 @@ class Router:
         if self._context.sources.trunks_of(host) or self._context.location.is_registrar(host):
             return True
         try:
-            return self._legs.find(request) is not None
+            known = self._legs.find(request) is not None
         except BadMessage:
-            return False
+            known = False
+        if not known:
+            self._metrics.refused("unknown_source")
+        return known
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
         """Hand a new request to its handler; a Refusal out of it becomes the final response."""
         try:
             self._dispatch(transaction)
         except Refusal as refusal:
+            self._metrics.refused(reason_of(refusal.status))
             transaction.reply(refusal.status, refusal.reason, refusal.headers)
         except BadMessage as error:
+            self._metrics.refused(reason_of(error.status))
             transaction.reply(error.status, error.why)
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:

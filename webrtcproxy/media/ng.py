@@ -29,6 +29,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.bencode import MalformedReply, NgValue, Reply, from_bencode, to_items
+from webrtcproxy.metrics import Metrics
 from webrtcproxy.schedule import Schedule, Timer
 
 log = Logger()
@@ -98,12 +99,13 @@ def local_address(host: str, port: int) -> str:
 class _Command:
     """One command in work."""
 
-    __slots__ = ("data", "done", "due", "gap", "name", "timer")
+    __slots__ = ("asked", "data", "done", "due", "gap", "name", "timer")
 
-    def __init__(self, name: str, data: bytes, due: float, done: Deferred[Reply]) -> None:
+    def __init__(self, name: str, data: bytes, asked: float, due: float, done: Deferred[Reply]) -> None:
         self.name = name
         self.data = data
-        self.due = due  # seconds of the reactor's clock
+        self.asked = asked  # seconds of the reactor's clock
+        self.due = due
         self.gap = FIRST_RESEND
         self.done = done
         self.timer: IDelayedCall | Timer | None = None
@@ -149,13 +151,21 @@ class Node:
     :param host: an IP address or a name, for logs and for who resolves it.
     :param port: of rtpengine's ``--listen-ng``.
     :param cookies: where cookies come from.
+    :param metrics: counts commands.
     :ivar alive: False once `DEAD_AFTER` commands in a row had no reply; True again with the first reply.
     :ivar silent: commands in a row without a reply.
     :ivar answered: replies since the start.
     :ivar on_alive: called when a dead node replies again.
     """
 
-    def __init__(self, reactor: MediaReactor, host: str, port: int, cookies: Cookies = _cookies) -> None:
+    def __init__(
+        self,
+        reactor: MediaReactor,
+        host: str,
+        port: int,
+        cookies: Cookies = _cookies,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.host = host
         self.port = port
         self.alive = True
@@ -167,6 +177,9 @@ class Node:
         self._schedule = Schedule(reactor)
         self._socket: _Socket | None = None
         self._waiting: dict[bytes, _Command] = {}
+        self._meter = (metrics or Metrics()).node(
+            str(self), up=lambda: self.alive and self.answered > 0, pending=lambda: len(self._waiting)
+        )
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -230,13 +243,16 @@ class Node:
             Cancelling it ends the sending; whether rtpengine has seen the command is not known then.
         """
         if len(self._waiting) >= MOST_IN_WORK:
+            self._meter.failed("overload")
             return fail(NgOverload(f"{len(self._waiting)} commands in work at {self}"))
         cookie = self._cookies.next()
         data = b"%b d%b%b%be" % (cookie, to_items({"command": command}), made, to_items(fields))
         if len(data) > LARGEST:
+            self._meter.failed("refused")
             return fail(NgRefused(f"{command} of {len(data)} bytes does not fit a datagram"))
         done: Deferred[Reply] = Deferred(lambda _: self._forget(cookie))
-        waiting = _Command(command, data, self._reactor.seconds() + timeout, done)
+        now = self._reactor.seconds()
+        waiting = _Command(command, data, now, now + timeout, done)
         self._waiting[cookie] = waiting
         self._send(waiting)
         self._wait(cookie, waiting)
@@ -262,6 +278,7 @@ class Node:
             self._wait(cookie, command)
             return
         del self._waiting[cookie]
+        self._meter.failed("timeout")
         self.silent += 1
         if self.silent >= DEAD_AFTER:
             self._die("it does not answer")
@@ -288,9 +305,11 @@ class Node:
             return
         self._forget(cookie)
         self._live()
+        self._meter.replied(command.name, self._reactor.seconds() - command.asked)
         if error is None:
             command.done.callback(reply)
         else:
+            self._meter.failed("overload" if isinstance(error, NgOverload) else "refused")
             command.done.errback(error)
 
     def _live(self) -> None:

@@ -32,6 +32,7 @@ from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.bencode import Reply, to_items
 from webrtcproxy.media.ng import MediaReactor, Node
 from webrtcproxy.media.session import MediaSession
+from webrtcproxy.metrics import Metrics
 
 log = Logger()
 
@@ -69,6 +70,7 @@ class Nodes(Service):
     :param ping: seconds between two pings of a node.
     :param instance: a name of this proxy that no other running one has, or empty.
     :param resolve: gives the IP address of a name; absent: the operating system's resolver, in a thread.
+    :param metrics: counts commands.
     """
 
     def __init__(
@@ -80,9 +82,10 @@ class Nodes(Service):
         ping: float = 5.0,
         instance: str = "",
         resolve: Callable[[str], Deferred[str]] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.timeout = timeout
-        self.nodes = tuple(Node(reactor, host, port) for host, port in addresses)
+        self.nodes = tuple(Node(reactor, host, port, metrics=metrics) for host, port in addresses)
         for node in self.nodes:
             node.on_alive = self._back
         self._reactor = reactor

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.errors import FlowLost
+from webrtcproxy.metrics import Metrics, reason_of
 from webrtcproxy.schedule import Schedule
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import Via
@@ -78,7 +79,7 @@ class Transactions:
     :param timers: T1, T2, T4.
     :param limits: of server transactions; past them, new requests get 503.
     :param last_resort: seconds until an INVITE without a final response is given up as a fault of ours.
-    :ivar refused: how many requests got that 503.
+    :param metrics: counts what is refused here.
     """
 
     def __init__(
@@ -89,12 +90,13 @@ class Transactions:
         *,
         limits: Limits = Limits(),  # noqa: B008  # a value
         last_resort: float = 300.0,
+        metrics: Metrics | None = None,
     ) -> None:
         self.user: TransactionUser = user or _Nobody()
         self.timers = timers
         self.last_resort = last_resort
         self.schedule = Schedule(clock)
-        self.refused = 0
+        self._metrics = metrics or Metrics()
         self._table = Table(limits)
         self._secret = secrets.token_bytes(16)
         self._stopped = False
@@ -102,6 +104,16 @@ class Transactions:
     def __len__(self) -> int:
         """How many transactions there are, those included that only absorb repeats."""
         return len(self._table)
+
+    @property
+    def servers(self) -> int:
+        """How many of them are server transactions."""
+        return len(self._table.servers)
+
+    @property
+    def clients(self) -> int:
+        """How many of them are client transactions."""
+        return len(self._table.clients)
 
     def stop(self) -> None:
         """Forget every transaction, as the proxy stops: who waits for a `final`, now or later, gets FlowLost."""
@@ -134,6 +146,7 @@ class Transactions:
             return
         try:
             if self.user.admits(request, flow):
+                self._metrics.refused(reason_of(error.status))
                 self._refuse(request, flow, error.status, error.why)
         except BadMessage:
             pass
@@ -240,7 +253,7 @@ class Transactions:
             self._refuse(request, flow, 482)  # section 8.2.2.2
             return
         if table.is_full(flow):
-            self.refused += 1
+            self._metrics.refused("transactions_limit")
             self._refuse(request, flow, 503, retry_after=RETRY_AFTER)
             return
         kind = InviteServer if request.method == "INVITE" else PlainServer

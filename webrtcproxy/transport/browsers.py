@@ -21,6 +21,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from webrtcproxy.metrics import Metrics
 from webrtcproxy.transport.certificate import server_endpoint
 from webrtcproxy.transport.connection import Census
 from webrtcproxy.transport.flow import Address, Receiver
@@ -69,6 +70,7 @@ class Browsers(Service):
     :param listen: Twisted endpoint strings; on ``ssl:`` the Via says WSS, on ``tcp:`` (behind what ends TLS) WS.
     :param page: what HTTP requests for anything but the WebSocket get; None for 404.
     :param advertise: the host for Via and Contact where it is not the socket's address.
+    :param metrics: counts what is refused.
     """
 
     name = "wss"
@@ -82,9 +84,11 @@ class Browsers(Service):
         *,
         page: IResource | None = None,
         advertise: str | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.reactor = reactor
         self.receiver = receiver
+        self.metrics = metrics or Metrics()
         self.options = options = options or Options()
         self.local = LocalAddresses(advertise)
         self._endpoints = [server_endpoint(reactor, line) for line in listen]
@@ -92,7 +96,7 @@ class Browsers(Service):
         self._origins = Origins(options.origins)
         self._factory = SipWebSocketFactory(self)
         underway = Census(max(options.connections // 4, 256), max(options.connections_per_address, 16))
-        self.site = _Site(reactor, page or notFound(), underway, _Upgrade(self))
+        self.site = _Site(reactor, page or notFound(), underway, self.metrics, _Upgrade(self))
         self._ports: list[IListeningPort] = []
         self._sockets: set[SipWebSocket] = set()
         self._heartbeat = LoopingCall(self._check_alive)
@@ -179,6 +183,8 @@ class Browsers(Service):
             refusal = TRY_LATER, "too many connections"
         elif self._census.crowded(host):
             refusal = POLICY, "too many connections from this address"
+        if refusal is not None:
+            self.metrics.refused("connections_limit")
         self._sockets.add(socket)
         self._census.enter(host)
         return refusal
@@ -222,8 +228,10 @@ class Browsers(Service):
 class _Site(BoundedSite):
     """Requests for a WebSocket go one way, all others to the page."""
 
-    def __init__(self, reactor: IReactor, page: IResource, census: Census, upgrade: IResource) -> None:
-        super().__init__(reactor, page, census)
+    def __init__(
+        self, reactor: IReactor, page: IResource, census: Census, metrics: Metrics, upgrade: IResource
+    ) -> None:
+        super().__init__(reactor, page, census, metrics)
         self._upgrade = upgrade
 
     def getResourceFor(self, request: Request) -> IResource:
@@ -250,6 +258,7 @@ class _Upgrade(Resource):
         except Refused as refused:
             peer = address_of(request.getClientAddress()).host
             log.info("Refused {peer}: {status} {why}", peer=peer, status=refused.status, why=refused.why)
+            self._owner.metrics.refused("origin" if refused.status == 403 else "handshake")
             if refused.status == 426:
                 request.setHeader(b"Upgrade", b"websocket")
                 request.setHeader(b"Sec-WebSocket-Version", b"13")

@@ -17,6 +17,7 @@ from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
+from webrtcproxy.metrics import Metrics
 from webrtcproxy.transport.connection import Census, IStream
 from webrtcproxy.transport.source import address_of
 
@@ -127,15 +128,17 @@ class BoundedSite(Site):
 
     :param resource: the root.
     :param census: refuses a connection, before any TLS, where it has too many.
+    :param metrics: counts what is refused.
     """
 
     protocol = Channel  # type: ignore[assignment]  # no HTTP/2: a WebSocket could not take it over
     displayTracebacks = False
     noisy = False
 
-    def __init__(self, reactor: IReactorTime, resource: IResource, census: Census) -> None:
+    def __init__(self, reactor: IReactorTime, resource: IResource, census: Census, metrics: Metrics) -> None:
         super().__init__(resource, PageRequest, timeout=HEAD, reactor=reactor)
         self._census = census
+        self._metrics = metrics
         self._open: dict[Channel, Deferred[None]] = {}
 
     def buildProtocol(self, addr: IAddress | None) -> Channel | TurnedAway:  # type: ignore[override]
@@ -143,6 +146,7 @@ class BoundedSite(Site):
         host = address_of(addr).host
         if self._census.full or self._census.crowded(host):
             log.info("Refused {host}: too many connections", host=host)
+            self._metrics.refused("connections_limit")
             return TurnedAway()
         return cast(Channel, super().buildProtocol(addr))
 

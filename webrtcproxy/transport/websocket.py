@@ -257,6 +257,7 @@ class SipWebSocket(WebSocketServerProtocol):
         """Autobahn's way to end a connection that breaks a rule."""
         if self.state == _OPEN:
             log.info("Closing {peer}: {code} {why}", peer=self.peer_address.host, code=code, why=reason)
+            self.owner.metrics.refused("websocket")
         super()._fail_connection(code, reason)
 
     def _cut(self, why: str) -> None:
