@@ -62,8 +62,8 @@ class Invite(TransactionCase):
                 flow.clear()
 
     def test_trying_for_a_repeat(self) -> None:
-        """A repeat of the INVITE before any response gets the 100 at once; it is not sent again when its time comes, and
-        further repeats get the same octets."""
+        """A repeat of the INVITE before any response gets the 100 at once, further ones the same octets; it is not
+        sent again when its time comes."""
         for flow in (self.udp, self.wss):
             asked, transaction = self.arrive("INVITE", flow)
             self.clock.advance(TRYING / 2)
