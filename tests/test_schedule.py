@@ -1,26 +1,13 @@
-"""Timers: the base values, and queues of timers that one `callLater` runs."""
+"""Schedule: queues of timers, each run by one `callLater`."""
 
 from __future__ import annotations
+
+from random import Random
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.schedule import GRAIN, Schedule
-from webrtcproxy.transaction.timers import RFC3261, Timers
-
-
-class Values(SynchronousTestCase):
-    """RFC 3261 table 4."""
-
-    def test_defaults(self) -> None:
-        """T1 0.5 s, T2 4 s, T4 5 s; 64*T1; Timer E has grown to T2 after 3.5 s (RFC 4320 section 4.1)."""
-        self.assertEqual((RFC3261.t1, RFC3261.t2, RFC3261.t4), (0.5, 4.0, 5.0))
-        self.assertEqual((RFC3261.patience, RFC3261.hesitation), (32.0, 3.5))
-
-    def test_other(self) -> None:
-        """All follow from the base values."""
-        timers = Timers(t1=1.0)
-        self.assertEqual((timers.patience, timers.hesitation), (64.0, 3.0))
+from webrtcproxy.schedule import GRAIN, Schedule, Timer
 
 
 class Scheduled(SynchronousTestCase):
@@ -31,10 +18,11 @@ class Scheduled(SynchronousTestCase):
         self.schedule = Schedule(self.clock)
         self.fired: list[tuple[str, float]] = []
 
-    def after(self, delay: float, name: str) -> object:
+    def after(self, delay: float, name: str) -> Timer:
         return self.schedule.after(delay, lambda: self.fired.append((name, round(self.clock.seconds(), 6))))
 
     def waiting(self) -> int:
+        """How many timers the clock runs."""
         return len(self.clock.getDelayedCalls())
 
     def test_to_the_tick(self) -> None:
@@ -102,6 +90,104 @@ class Scheduled(SynchronousTestCase):
         self.clock.pump([4.0] * 6)
         self.assertEqual([at for _, at in self.fired], [4.0, 8.0, 12.0, 16.0])
 
+    def test_alarm_stays(self) -> None:
+        """While another timer runs, the alarm of a queue without any stays, for the next one: it is not set anew for
+        each, and nothing fires too early."""
+        self.after(5.0, "other")
+        for _ in range(3):
+            self.schedule.after(1.0, self.fail).cancel()
+            self.clock.advance(0.25)
+        self.assertEqual(self.waiting(), 2)
+        self.after(1.0, "next")
+        self.assertEqual(self.waiting(), 2)
+        self.clock.pump([0.25] * 20)
+        self.assertEqual(self.fired, [("next", 1.75), ("other", 5.0)])
+        self.assertEqual(self.waiting(), 0)
+
+    def test_alarm_for_nothing(self) -> None:
+        """An alarm that finds no timer is not set again; the next timer sets it."""
+        self.after(5.0, "other")
+        self.schedule.after(1.0, self.fail).cancel()
+        self.clock.advance(1.0)
+        self.assertEqual(self.waiting(), 1)
+        self.after(1.0, "next")
+        self.clock.pump([0.5, 0.5])
+        self.assertEqual(self.fired, [("next", 2.0)])
+
+    def test_all_alarms_are_dropped(self) -> None:
+        """Without any timer, of whatever delay, the clock is left alone: behind a cancel, and behind the last that
+        fires."""
+        first, second = (self.schedule.after(delay, self.fail) for delay in (1.0, 5.0))
+        first.cancel()
+        self.assertEqual((self.waiting(), self.schedule.running), (2, 1))
+        second.cancel()
+        self.assertEqual((self.waiting(), self.schedule.running), (0, 0))
+        self.schedule.after(5.0, self.fail).cancel()
+        self.schedule.after(3.0, self.fail).cancel()
+        self.after(1.0, "last")
+        self.schedule.after(7.0, self.fail).cancel()
+        self.clock.advance(1.0)
+        self.assertEqual((self.waiting(), self.schedule.running), (0, 0))
+
+    def test_running(self) -> None:
+        """How many wait is counted right through whatever happens to them; with a wrong count, timers would be dropped
+        that still run, or alarms kept that nobody needs."""
+        timers = [self.after(delay, "x") for delay in (1.0, 2.0, 1.0, 4.0)]
+        self.assertEqual(self.schedule.running, 4)
+        timers[1].cancel()
+        timers[1].cancel()
+        self.assertEqual(self.schedule.running, 3)
+        self.clock.advance(1.0)
+        self.assertEqual(self.schedule.running, 1)
+        timers[0].cancel()
+        self.assertEqual(self.schedule.running, 1)
+        self.schedule.clear()
+        timers[3].cancel()
+        self.assertEqual((self.schedule.running, self.waiting()), (0, 0))
+
+    def test_cancelled_inside(self) -> None:
+        """A timer that is cancelled behind others that run stays in its queue, but never fires; it is not counted."""
+        self.after(1.0, "first")
+        middle = self.schedule.after(1.0, self.fail)
+        self.after(1.0, "last")
+        middle.cancel()
+        self.assertEqual(self.schedule.running, 2)
+        self.clock.advance(1.0)
+        self.assertEqual([name for name, _ in self.fired], ["first", "last"])
+        self.assertEqual(self.schedule.running, 0)
+
+    def test_cancels_itself_while_firing(self) -> None:
+        """That changes nothing: it is done."""
+        first = self.schedule.after(1.0, lambda: first.cancel())
+        self.after(2.0, "other")
+        self.clock.advance(1.0)
+        self.assertEqual(self.schedule.running, 1)
+        self.clock.advance(1.0)
+        self.assertEqual(self.fired, [("other", 2.0)])
+
+    def test_starts_another_delay_while_firing(self) -> None:
+        """The last timer starts one in another queue, whose alarm was left over from a cancelled one."""
+        self.after(5.0, "other")
+        self.schedule.after(2.0, self.fail).cancel()
+        self.schedule.after(1.0, lambda: self.after(2.0, "next") and None)
+        self.clock.pump([1.0] * 5)
+        self.assertEqual(self.fired, [("next", 3.0), ("other", 5.0)])
+        self.assertEqual(self.waiting(), 0)
+
+    def test_cancels_the_last_other_while_firing(self) -> None:
+        """A timer cancels the only other one and starts the next of either delay: both fire."""
+
+        def swap() -> None:
+            other.cancel()
+            self.after(1.0, "same")
+            self.after(2.0, "else")
+
+        self.schedule.after(1.0, swap)
+        other = self.schedule.after(2.0, self.fail)
+        self.clock.pump([0.5] * 8)
+        self.assertEqual(self.fired, [("same", 2.0), ("else", 3.0)])
+        self.assertEqual((self.waiting(), self.schedule.running), (0, 0))
+
     def test_cancels_another_while_firing(self) -> None:
         """One that is due may cancel the next that is due."""
         first = self.schedule.after(1.0, lambda: second.cancel())
@@ -143,3 +229,58 @@ class Scheduled(SynchronousTestCase):
         self.schedule.clear()
         self.assertEqual(self.waiting(), 0)
         self.clock.advance(5)
+
+    def test_clear_while_firing(self) -> None:
+        """A timer that clears the schedule ends the others; those that start behind it run as ever."""
+        self.schedule.after(1.0, self.schedule.clear)
+        self.schedule.after(1.0, self.fail)
+        self.schedule.after(2.0, self.fail)
+        self.clock.advance(1.0)
+        self.assertEqual((self.waiting(), self.schedule.running), (0, 0))
+        self.after(1.0, "kept")
+        self.schedule.after(1.0, self.fail).cancel()
+        self.schedule.after(3.0, self.fail).cancel()
+        self.clock.pump([1.0] * 4)
+        self.assertEqual(self.fired, [("kept", 2.0)])
+        self.assertEqual((self.waiting(), self.schedule.running), (0, 0))
+
+    def test_as_a_plain_clock(self) -> None:
+        """Against a model, at random: each timer that is not cancelled fires once, not early, and at most a grain late;
+        when all is over, no alarm is left."""
+        chance = Random(7)
+        due: dict[int, float] = {}
+        timers: dict[int, Timer] = {}
+        fired: dict[int, float] = {}
+
+        def fire(number: int) -> None:
+            fired[number] = self.clock.seconds()
+            if chance.random() < 0.3:
+                start()
+            if chance.random() < 0.3:
+                stop()
+
+        def start() -> None:
+            number, delay = len(timers), chance.choice((0.15, 0.5, 4.0))
+            due[number] = self.clock.seconds() + delay
+            timers[number] = self.schedule.after(delay, lambda: fire(number))
+
+        def stop() -> None:
+            waiting = [number for number in due if number not in fired]
+            if waiting:
+                number = chance.choice(waiting)
+                timers[number].cancel()
+                del due[number]
+
+        for _ in range(2000):
+            if chance.random() < 0.3:
+                start()
+            if chance.random() < 0.25:
+                stop()
+            self.assertEqual(self.schedule.running, len(due) - len(fired))
+            self.clock.advance(GRAIN / 2)
+        while self.schedule.running:
+            self.clock.advance(GRAIN / 2)
+        self.assertEqual(self.waiting(), 0)
+        self.assertEqual(sorted(fired), sorted(due))
+        for number, at in fired.items():
+            self.assertTrue(-1e-5 < at - due[number] < 2 * GRAIN, at - due[number])

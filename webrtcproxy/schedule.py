@@ -92,14 +92,16 @@ class Queue:
 
     def _sweep(self) -> None:
         # The alarm that fired stays in its place meanwhile, so that nobody sets another.
-        waiting = self._waiting
+        waiting, schedule = self._waiting, self._schedule
         due = self._clock.seconds() + _ROUNDING
         while waiting and (waiting[0].call is None or waiting[0].when <= due):
             timer = waiting.popleft()
             call, timer.call = timer.call, None
             if call is not None:
+                schedule.running -= 1  # before the call, which may clear all
                 _safely(call)
-                self._schedule.ended()
+                if not schedule.running:
+                    schedule.clear()
         self._alarm = None
         if waiting:
             self._alarm = self._clock.callLater(max(waiting[0].when - self._clock.seconds(), GRAIN), self._sweep)

@@ -45,7 +45,6 @@ class CallCase(SynchronousTestCase):
     def up(self, alice: Browser, trunk: TrunkPeer) -> tuple[Request, Response]:
         """Bring a call up; returns the browser's INVITE and its 200."""
         invite = alice.invite("sip:bob@pbx.example.com")
-        alice.heard(100)
         self.leg = trunk.request("INVITE")
         self.trunk_ok = trunk.answer(self.leg, 200, PLAIN)
         trunk.heard("ACK")

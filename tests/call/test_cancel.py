@@ -15,7 +15,6 @@ class Cancelled(CallCase):
     def ring(self, *answers: int) -> None:
         self.alice, self.trunk = self.world.browser(), self.world.trunk()
         self.invite = self.alice.invite("sip:bob@pbx.example.com")
-        self.alice.heard(100)
         self.leg = self.trunk.request("INVITE")
         for status in answers:
             self.trunk.answer(self.leg, status)
@@ -56,7 +55,6 @@ class Cancelled(CallCase):
         self.world.nodes.hold()
         self.alice = self.world.browser()
         self.invite = self.alice.invite("sip:bob@pbx.example.com")
-        self.alice.heard(100)
         self.give_up()
         self.world.nodes.release()
         self.world.trunk().silent()

@@ -25,7 +25,6 @@ class CredentialCase(CallCase):
         self.alice, self.trunk = self.world.browser(), self.world.trunk("192.0.2.7", 5090)
         self.alice.bind(proven=proven)
         self.invite = self.alice.invite(ALICE_AT_CARRIER)
-        self.alice.heard(100)
         return self.alice, self.trunk, self.trunk.request("INVITE")
 
     def challenged(self, leg: Request, status: int = 407, *values: str) -> Request:
@@ -204,7 +203,6 @@ class PassedOn(CredentialCase):
         alice, trunk = self.world.browser(), self.world.trunk()
         self.alice, self.trunk = alice, trunk
         self.invite = alice.invite("sip:bob@pbx.example.com")
-        alice.heard(100)
         leg = trunk.request("INVITE")
         self.passed(leg, 401, challenge(realm="pbx"))
         alice.invite("sip:bob@pbx.example.com", ("Authorization", "Digest mine"), cseq=2, like=self.invite)
@@ -220,6 +218,5 @@ class PassedOn(CredentialCase):
         alice = self.alice = self.world.browser()
         alice.bind()
         self.invite = alice.invite("sip:bob@evil.example")
-        alice.heard(100)
         self.trunk = self.world.trunk("203.0.113.66")
         self.passed(self.trunk.request("INVITE"))

@@ -25,7 +25,6 @@ class BadUpstream(CallCase):
     def ring(self) -> Request:
         self.alice, self.trunk = self.world.browser(), self.world.trunk()
         self.alice.invite("sip:bob@pbx.example.com")
-        self.alice.heard(100)
         return self.trunk.request("INVITE")
 
     def odd(self, leg: Request, status: int, header: str, value: str, body: bytes = b"") -> None:
@@ -116,14 +115,12 @@ class BadBrowser(CallCase):
         alice = self.world.browser()
         self.patch(alice, "content_type", "multipart/mixed")
         alice.invite("sip:bob@pbx.example.com")
-        alice.heard(100)
         alice.heard(400)
 
     def test_info_before_the_answer(self) -> None:
         """A request in an early dialog has nobody to go to: 481."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")
-        alice.heard(100)
         trunk.answer(trunk.request("INVITE"), 180)
         alice.say(alice.inside("INFO", invite, alice.response(180)))
         alice.heard(481)

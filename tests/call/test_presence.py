@@ -39,7 +39,6 @@ class Lost(CallCase):
     def test_callee_in_the_call(self) -> None:
         """The same for a browser that was called."""
         invite = self.trunk.call(self.alice)
-        self.trunk.heard(100)
         self.alice.answer(self.alice.request("INVITE"), 200, OFFER)
         self.trunk.ack(invite, self.trunk.response(200))
         self.alice.flow.lose()
@@ -113,7 +112,6 @@ class Back(CallCase):
         """A 200 that waits for its ACK is repeated on the new socket, and not complained about on the old one."""
         alice = self.world.browser("bert")
         invite = alice.invite("sip:bob@pbx.example.com")
-        alice.heard(100)
         self.trunk.answer(self.trunk.request("INVITE"), 200, PLAIN)
         ok = alice.response(200)
         alice.flow.lose()

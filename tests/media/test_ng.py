@@ -15,33 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.ngwire import FIRST, PORT, SECOND, FakeDaemon, FakeReactor
 from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media import ng
-from webrtcproxy.media.bencode import MalformedReply, Reply, from_bencode, to_bencode
+from webrtcproxy.media.bencode import Reply, to_items
 from webrtcproxy.media.ng import Cookies, Node
-
-
-class BencodeTests(SynchronousTestCase):
-    def test_lengths_are_bytes(self) -> None:
-        """Strings are counted in bytes: UTF-8 SDP survives."""
-        sdp = "s=Ünïcode ☎\r\n"
-        self.assertEqual(to_bencode({"sdp": sdp}), b"d3:sdp%d:%be" % (len(sdp.encode()), sdp.encode()))
-        self.assertEqual(from_bencode(to_bencode({"sdp": sdp})), {b"sdp": sdp.encode()})
-
-    def test_all_kinds_of_values(self) -> None:
-        """Lists, dictionaries, numbers and bytes go over the wire."""
-        self.assertEqual(
-            from_bencode(to_bencode({"flags": ["a", b"\xff"], "delay": 0, "codec": {"strip": ["opus"]}})),
-            {b"flags": [b"a", b"\xff"], b"delay": 0, b"codec": {b"strip": [b"opus"]}},
-        )
-
-    def test_malformed(self) -> None:
-        """Whatever comes instead of a dictionary ends in MalformedReply, and soon."""
-        for data in (
-            b"", b"x", b"d", b"le", b"i1e", b"4:pong", b"d6:result4:pong", b"d6:result4:ponge4:more",
-            b"d6:result9:ponge", b"d1:ai1e-6:e", b"d1:al-2:e", b"l-3:e", b"d" * 100_000, b"l" * 5000,
-            b"di1ei2ee", b"d1:a\xffe",
-        ):  # fmt: skip
-            with self.assertRaises(MalformedReply, msg=repr(data[:40])):
-                from_bencode(data)
 
 
 class CookieTests(SynchronousTestCase):
@@ -98,6 +73,14 @@ class AskTests(NodeCase):
         _, _, body = self.daemon.datagrams[0].partition(b" ")
         self.assertEqual(bencodepy.decode(body), {b"command": b"offer", b"call-id": b"c", b"sdp": b"v=0"})
         self.assertEqual(self.node.answered, 1)
+
+    def test_made(self) -> None:
+        """Items that are made already are part of the dictionary, beside the fields."""
+        made = to_items({"sdp": b"v=0", "flags": ["a"]})
+        self.reply_of(self.node.ask("offer", {"call-id": b"c"}, 2, made))
+        _, _, body = self.daemon.datagrams[0].partition(b" ")
+        expected = {b"command": b"offer", b"call-id": b"c", b"sdp": b"v=0", b"flags": [b"a"]}
+        self.assertEqual(bencodepy.decode(body), expected)
 
     def test_pong(self) -> None:
         """`pong` is a success."""
@@ -219,6 +202,7 @@ class AskTests(NodeCase):
     def test_too_large(self) -> None:
         """What does not fit a datagram is refused at once, as SDP that rtpengine cannot take."""
         self.error_of(self.node.ask("offer", {"sdp": b"a" * 65500}, 2), NgRefused)
+        self.error_of(self.node.ask("offer", {}, 2, to_items({"sdp": b"a" * 65500})), NgRefused)
         self.assertEqual(self.daemon.datagrams, [])
 
     def test_cancel(self) -> None:

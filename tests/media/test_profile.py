@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.sdp import attributes, lines, sample
-from webrtcproxy.media.bencode import to_bencode
+from webrtcproxy.media.bencode import from_bencode, to_bencode
 from webrtcproxy.media.profile import BROWSER, BROWSER_ONLY, TRUNK
 
 SRTP, PLAIN = sample("chromium-audio"), sample("trunk")
@@ -96,6 +96,23 @@ class GoldenTests(SynchronousTestCase):
                 fields = profile.over("IP6").fields(command, PLAIN)
                 self.assertEqual(fields.pop("address family"), "IP6")
                 self.assertEqual(fields, profile.fields(command, PLAIN))
+
+
+class ItemsTests(SynchronousTestCase):
+    def test_as_fields(self) -> None:
+        """What is sent is what `fields` says, for each profile, command and kind of SDP, the first time and later."""
+        for profile in (BROWSER, TRUNK, BROWSER.over("IP4"), TRUNK.over("IP6")):
+            for command in ("offer", "answer"):
+                for sdp in (SRTP, PLAIN, b"", SRTP + b"a=x\r\n", PLAIN + b"a=x\r\n", b"s=\xff"):
+                    read = from_bencode(b"d" + profile.items(command, sdp) + b"e")
+                    self.assertEqual(read, from_bencode(to_bencode(profile.fields(command, sdp))))
+
+    def test_family_is_a_profile_of_its_own(self) -> None:
+        """What was made for a profile is not taken for the same with another address family."""
+        plain = BROWSER.items("offer", SRTP)
+        self.assertNotIn(b"address family", plain)
+        self.assertIn(b"14:address family3:IP6", BROWSER.over("IP6").items("offer", SRTP))
+        self.assertEqual(BROWSER.items("offer", SRTP), plain)
 
 
 class CleanTests(SynchronousTestCase):

@@ -126,12 +126,12 @@ class Unwritable(TransactionCase):
 
     def test_reply(self) -> None:
         """CR and LF in a header that the user adds: 500."""
-        for method, before in (("INVITE", [100]), ("OPTIONS", [])):
+        for method in ("INVITE", "OPTIONS"):
             flow = self.flow(reliable=True)
             _, transaction = self.arrive(method, flow)
             transaction.reply(180, headers=[("X", "a\r\nEvil: b")])
             transaction.reply(200, headers=[("X", "a\r\nEvil: b")])
-            self.assertEqual(flow.summary, [*before, 500])
+            self.assertEqual(flow.summary, [500])
             self.assertTrue(transaction.answered)
             self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
 

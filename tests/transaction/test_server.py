@@ -7,8 +7,9 @@ from twisted.logger import LogLevel, capturedLogs
 from tests.support.fakes import FakeFlow
 from tests.support.messages import ack, cancel, request
 from tests.transaction.case import TransactionCase, state
+from webrtcproxy.schedule import GRAIN
 from webrtcproxy.sip.message import Request, Response, respond
-from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transaction.server import TRYING, ServerTransaction
 
 
 class Invite(TransactionCase):
@@ -31,15 +32,71 @@ class Invite(TransactionCase):
         return self.user.transaction.to_tag
 
     def test_trying(self) -> None:
-        """100 at once, without a To tag, with Timestamp (sections 17.2.1 and 8.2.6.1)."""
+        """100 within 200 ms, once, without a To tag, with Timestamp (sections 17.2.1 and 8.2.6.1)."""
+        self.assertLess(TRYING + GRAIN, 0.2)
         for flow in (self.udp, self.wss):
             asked = request("INVITE", headers=[("Timestamp", "54")])
             self.receive(asked, flow)
+            self.assertEqual((flow.sent, state(self.user.transaction)), ([], "Proceeding"))
+            self.assertEqual(self.times(flow, 10), [TRYING])
             self.assertEqual(flow.summary, [100])
             self.assertIsNone(flow.last_response.to.tag)
             self.assertEqual(flow.last_response.headers.get("Timestamp"), "54")
             self.assertEqual(state(self.user.transaction), "Proceeding")
             self.user.transaction.reply(200)
+
+    def test_trying_spared(self) -> None:
+        """No 100 where the user has said anything before its time, be it provisional or final."""
+        for statuses in ((180,), (183, 180), (180, 200), (200,), (180, 486)):
+            for flow in (self.udp, self.wss):
+                self.clock.advance(1)
+                asked, transaction = self.arrive("INVITE", flow)
+                for status in statuses:
+                    transaction.reply(status)
+                if statuses[-1] == 486:
+                    self.confirm(asked, flow)
+                self.assertEqual(self.times(flow, 0.4), [])
+                self.assertEqual(flow.summary, [*statuses])
+                if not transaction.answered:
+                    transaction.reply(200)
+                flow.clear()
+
+    def test_trying_for_a_repeat(self) -> None:
+        """A repeat of the INVITE before any response gets the 100 at once, further ones the same octets; it is not
+        sent again when its time comes."""
+        for flow in (self.udp, self.wss):
+            asked, transaction = self.arrive("INVITE", flow)
+            self.clock.advance(TRYING / 2)
+            self.receive(asked, flow)
+            self.assertEqual(flow.summary, [100])
+            self.assertIsNone(flow.last_response.to.tag)
+            self.receive(asked, flow)
+            self.assertEqual(flow.summary, [100, 100])
+            self.assertEqual(flow.sent[0], flow.sent[1])
+            self.assertEqual(self.times(flow, 10), [])
+            transaction.reply(486)
+            self.receive(asked, flow)
+            self.assertEqual(flow.summary, [100, 100, 486, 486])
+            self.confirm(asked, flow)
+
+    def test_trying_without_a_way(self) -> None:
+        """A 100 that does not leave is repeated with the INVITE, as any response."""
+        asked, transaction = self.arrive("INVITE", self.udp)
+        self.udp.broken = True
+        self.clock.advance(TRYING)
+        self.udp.broken = False
+        self.receive(asked, self.udp)
+        self.assertEqual(self.udp.summary, [100])
+        transaction.reply(200)
+
+    def test_trying_after_a_cancel(self) -> None:
+        """A CANCEL of an INVITE that had no response as yet: 200 and 487, and no 100 behind them."""
+        asked, transaction = self.arrive("INVITE", self.udp)
+        self.user.on_cancel = lambda transaction: transaction.reply(487)
+        self.receive(cancel(asked), self.udp)
+        self.confirm(asked, self.udp, 487)
+        self.assertEqual(self.times(self.udp, 1), [])
+        self.assertEqual((self.udp.summary, transaction.answered), ([200, 487], True))
 
     def test_proceeding(self) -> None:
         """Section 17.2.1: a repeat of the INVITE gets the last provisional response; the user sees it once."""
@@ -66,7 +123,7 @@ class Invite(TransactionCase):
         asked, transaction = self.arrive("INVITE", self.udp)
         for status in (180, 183, 180, 200):
             transaction.reply(status)
-        self.assertEqual({message.to.tag for message in self.udp.responses[1:]}, {transaction.to_tag})
+        self.assertEqual({message.to.tag for message in self.udp.responses}, {transaction.to_tag})
         other, inside = self.arrive("INVITE", self.udp)
         self.assertNotEqual(inside.to_tag, transaction.to_tag)
         inside.reply(200)
@@ -81,7 +138,7 @@ class Invite(TransactionCase):
         _, transaction = self.arrive("INVITE", self.udp)
         transaction.reply(486)
         self.assertEqual(self.times(self.udp, 40), [0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5])
-        self.assertEqual(set(self.udp.sent[1:]), {self.udp.sent[1]})
+        self.assertEqual(set(self.udp.sent), {self.udp.sent[0]})
         self.assertEqual((state(transaction), len(self.layer)), ("Terminated", 0))
 
     def test_reliable_refusal(self) -> None:
@@ -98,8 +155,8 @@ class Invite(TransactionCase):
             asked, transaction = self.arrive("INVITE", flow)
             transaction.reply(404)
             self.receive(asked, flow)
-            self.assertEqual(flow.summary, [100, 404, 404])
-            self.assertEqual(flow.sent[1], flow.sent[2])
+            self.assertEqual(flow.summary, [404, 404])
+            self.assertEqual(flow.sent[0], flow.sent[1])
             self.assertEqual((state(transaction), transaction.answered), ("Completed", True))
 
     def test_confirmed(self) -> None:
@@ -137,9 +194,9 @@ class Invite(TransactionCase):
             for _ in range(3):
                 transaction.respond(counted)
             self.receive(asked, flow)
-            self.assertEqual(flow.summary, [100, 200, 200, 200])
+            self.assertEqual(flow.summary, [200, 200, 200])
             self.assertEqual(counted.written, 1)
-            self.assertEqual(flow.sent[1], flow.sent[3])
+            self.assertEqual(flow.sent[0], flow.sent[2])
 
     def test_ack_of_an_answer(self) -> None:
         """The ACK of a 2xx is the user's, be its branch a new one or, with careless peers, the INVITE's."""
@@ -151,7 +208,7 @@ class Invite(TransactionCase):
         self.receive(same, self.udp)
         self.assertEqual(self.user.acks, [(fresh, self.udp), (same, self.udp)])
         self.assertEqual(state(transaction), "Accepted")
-        self.assertEqual(self.udp.summary, [100, 200])
+        self.assertEqual(self.udp.summary, [200])
 
     def test_second_final(self) -> None:
         """A second final response is logged with its call, and not sent; a late provisional one is just not sent."""
@@ -178,7 +235,7 @@ class Invite(TransactionCase):
         stop = cancel(asked)
         self.receive(stop, self.udp)
         self.receive(stop, self.udp)
-        self.assertEqual(self.udp.summary, [100, 200, 200])
+        self.assertEqual(self.udp.summary, [200, 200])
         self.assertEqual(self.udp.last_response.to.tag, transaction.to_tag)
         self.assertEqual(self.udp.last_response.cseq.method, "CANCEL")
         self.assertEqual(self.user.cancels, [(transaction, stop)])
@@ -242,7 +299,9 @@ class Invite(TransactionCase):
             asked, transaction = self.invite(flow)
             transaction.reply(180)
             with capturedLogs() as events:
-                self.clock.advance(60)
+                self.clock.pump([TRYING, 59.9])
+                self.assertEqual(flow.summary, [180])
+                self.clock.advance(0.2)
             self.assertEqual(flow.summary, [180, 500])
             self.assertEqual(
                 [(event["log_level"], event["call"]) for event in events], [(LogLevel.error, asked.call_id)]

@@ -14,15 +14,13 @@ from webrtcproxy.transport.flow import Address
 from webrtcproxy.transport.local import LocalAddresses
 
 
-class FakeSocket(FakeDatagramTransport):
-    """A UDP socket that may refuse."""
+class FakePort(FakeDatagramTransport):
+    """A UDP port of some reactor, which shows no socket of a kernel. It may refuse."""
 
     def __init__(self, host: str = "192.0.2.1", port: int = 5060) -> None:
         super().__init__()
         self.host, self.port = host, port
         self.refusal = None
-        self.options = []
-        self.socket = SimpleNamespace(setsockopt=lambda *args: self.options.append(args))
 
     def getHost(self):
         return SimpleNamespace(host=self.host, port=self.port)
@@ -33,6 +31,21 @@ class FakeSocket(FakeDatagramTransport):
         super().write(packet, addr)
 
 
+class FakeSocket(FakePort):
+    """A UDP port with a kernel's socket, through which all has to leave."""
+
+    def __init__(self, host: str = "192.0.2.1", port: int = 5060) -> None:
+        super().__init__(host, port)
+        self.options = []
+        self.socket = SimpleNamespace(
+            setsockopt=lambda *args: self.options.append(args),
+            sendto=lambda data, address: FakePort.write(self, data, address),
+        )
+
+    def write(self, packet, addr=FakeDatagramTransport.noAddr) -> None:
+        raise AssertionError("sent by the long way")
+
+
 class UdpCase(SynchronousTestCase):
     """A socket at 192.0.2.1:5060."""
 
@@ -41,10 +54,10 @@ class UdpCase(SynchronousTestCase):
         self.transport = self.make()
         self.socket = self.transport.transport
 
-    def make(self, host: str = "192.0.2.1") -> udp.UdpTransport:
+    def make(self, host: str = "192.0.2.1", kind: type[FakePort] = FakeSocket) -> udp.UdpTransport:
         """A socket at this address."""
         transport = udp.UdpTransport(self.receiver, LocalAddresses())
-        transport.makeConnection(FakeSocket(host))
+        transport.makeConnection(kind(host))
         return transport
 
     def deliver(self, data: bytes, source=("198.51.100.9", 40000)) -> list:
@@ -168,13 +181,25 @@ class Flows(UdpCase):
     def test_refusals(self) -> None:
         """Whatever keeps a datagram from leaving is FlowLost (ANCHORS 4.4), and passes."""
         flow = self.transport.flow_to(Address("198.51.100.9", 5060))
-        codes = (errno.EAGAIN, errno.EPERM, errno.ENETUNREACH, errno.EINVAL, errno.ENOBUFS)
-        for refusal in (*(OSError(code, "no") for code in codes), MessageLengthError("too long"), ValueError("no IP")):
+        codes = (errno.EAGAIN, errno.EPERM, errno.ENETUNREACH, errno.EINVAL, errno.ENOBUFS, errno.EMSGSIZE)
+        for refusal in (*(OSError(code, "no") for code in codes), OverflowError("no port"), ValueError("NUL")):
             self.socket.refusal = refusal
             self.assertRaises(FlowLost, flow.send, b"x")
         self.socket.refusal = None
         flow.send(b"x")
         self.assertEqual(self.socket.written, [(b"x", ("198.51.100.9", 5060))])
+
+    def test_without_a_kernel(self) -> None:
+        """A reactor that shows no socket sends by itself; what keeps it from that is FlowLost as well."""
+        transport = self.make(kind=FakePort)
+        port = transport.transport
+        flow = transport.flow_to(Address("198.51.100.9", 5060))
+        for refusal in (OSError(errno.EPERM, "no"), MessageLengthError("too long"), ValueError("no IP")):
+            port.refusal = refusal
+            self.assertRaises(FlowLost, flow.send, b"x")
+        port.refusal = None
+        flow.send(b"x")
+        self.assertEqual(port.written, [(b"x", ("198.51.100.9", 5060))])
 
     def test_closed(self) -> None:
         """Once the socket is closed, so are its flows."""

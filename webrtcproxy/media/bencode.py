@@ -77,8 +77,9 @@ def _strings(data: bytes) -> Reply | None:
     at = 1
     while at < end:
         colon = data.find(b":", at, at + 7)
-        if colon < 0 or not data[at:colon].isdigit():
+        size = data[at:colon]
+        if colon < 0 or not size.isdigit() or size[:1] == b"0" != size:
             return None
-        at = colon + 1 + int(data[at:colon])
+        at = colon + 1 + int(size)
         found.append(data[colon + 1 : at])
     return dict(zip(found[::2], found[1::2], strict=True)) if at == end and len(found) % 2 == 0 else None
