@@ -40,10 +40,12 @@ def to_bencode(fields: Mapping[str, NgValue]) -> bytes:
 def to_items(fields: Mapping[str, NgValue]) -> bytes:
     """The items of a dictionary, to be joined with others between ``d`` and ``e``; rtpengine minds no order of keys.
 
-    What differs from call to call is octets, and octets are written here.
+    What differs from call to call is words and octets, and these are written here.
     """
     parts = []
     for key, value in fields.items():
+        if isinstance(value, str):
+            value = value.encode()
         if isinstance(value, bytes):
             parts.append(b"%d:%b%d:%b" % (len(key), key.encode("ascii"), len(value), value))
         else:

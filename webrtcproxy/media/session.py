@@ -23,7 +23,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -72,7 +72,7 @@ class _Branch:
 
 _SUPPORTS = to_items({"supports": ["load limit"]})
 
-_Work = Callable[[], Coroutine[Deferred[Any], Any, bytes]]
+_Work = Callable[[], Deferred[bytes]]
 
 
 class MediaSession:
@@ -165,7 +165,7 @@ class MediaSession:
             work, result = self._queue.popleft()
             if not result.called:  # nobody has lost interest
                 self._working = True
-                Deferred.fromCoroutine(work()).addBoth(self._done, result)
+                work().addBoth(self._done, result)
 
     def _done(self, outcome: bytes | Failure, result: Deferred[bytes]) -> None:
         self._working = False
@@ -191,60 +191,71 @@ class MediaSession:
 
     # -- the operations
 
-    async def _offer(self, sdp: bytes, from_tag: str, branch: str, to: Profile) -> bytes:
+    def _offer(self, sdp: bytes, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         known = self._branches.get(branch)
         names = _names(branch, from_tag) if known is None else _names(branch, *known.names(from_tag))
         made = to.items("offer", sdp) + names + _SUPPORTS
         if self.node is None:
-            reply = await self._first_offer(made)
+            end = self._pool.seconds() + self._pool.timeout
+            error = NgTimeout("no rtpengine node is configured")
+            asked = self._first_offer(made, list(self._pool.candidates()), end, error)
         else:
-            reply = await self._ask(self.node, "offer", made, self._pool.timeout)
+            asked = self._ask(self.node, "offer", made, self._pool.timeout)
+        return asked.addCallback(self._offered, from_tag, branch, to)
+
+    def _offered(self, reply: Reply, from_tag: str, branch: str, to: Profile) -> bytes | Deferred[bytes]:
         self._branches.setdefault(branch, _Branch(from_tag))
-        if self._to_drop:
-            await self._drop_left_over()
-        return _sdp(reply, to)
+        if not self._to_drop:
+            return _sdp(reply, to)
+        return Deferred.fromCoroutine(self._drop_left_over()).addCallback(lambda _: _sdp(reply, to))
 
-    async def _first_offer(self, made: bytes) -> Reply:
-        """Try node after node, within the time for one command; the one that replies keeps the session."""
-        error: NgError = NgTimeout("no rtpengine node is configured")
-        end = self._pool.seconds() + self._pool.timeout
-        nodes = list(self._pool.candidates())
-        while nodes:
-            share = (end - self._pool.seconds()) / (sum(node.alive for node in nodes) or len(nodes))
-            node = nodes.pop(0)
-            if share <= 0:
-                break
-            try:
-                reply = await self._ask(node, "offer", made, share)
-            except (NgTimeout, NgOverload) as why:
-                log.warn("{call}: {why}", call=self.call, why=why.why)
-                self._pool.discard(node, self.call_id, self.call, late=isinstance(why, NgTimeout))
-                self.call_id = self._pool.new_call_id()
-                error = why
-            except NgRefused:
-                self.node = node  # it may hold something of the call all the same
-                raise
-            else:
-                self.node = node
-                return reply
-        raise error
+    def _first_offer(self, made: bytes, nodes: list[Node], end: float, error: NgError) -> Deferred[Reply]:
+        """Try node after node, within the time for one command; the one that replies keeps the session.
 
-    async def _answer(self, sdp: bytes, from_tag: str, to_tag: str, branch: str, to: Profile) -> bytes:
+        :param nodes: those not tried yet.
+        :param end: when the time is over.
+        :param error: what became of the node before.
+        """
+        share = (end - self._pool.seconds()) / (sum(node.alive for node in nodes) or len(nodes) or 1)
+        if not nodes or share <= 0:
+            return fail(error)
+        node = nodes.pop(0)
+        asked = self._ask(node, "offer", made, share)
+        return asked.addCallbacks(
+            self._taken, self._not_taken, callbackArgs=(node,), errbackArgs=(made, node, nodes, end)
+        )
+
+    def _taken(self, reply: Reply, node: Node) -> Reply:
+        self.node = node
+        return reply
+
+    def _not_taken(
+        self, failure: Failure, made: bytes, node: Node, nodes: list[Node], end: float
+    ) -> Failure | Deferred[Reply]:
+        why = failure.value
+        if not isinstance(why, (NgTimeout, NgOverload)):
+            self.node = node  # it may hold something of the call all the same
+            return failure
+        log.warn("{call}: {why}", call=self.call, why=why.why)
+        self._pool.discard(node, self.call_id, self.call, late=isinstance(why, NgTimeout))
+        self.call_id = self._pool.new_call_id()
+        return self._first_offer(made, nodes, end, why)
+
+    def _answer(self, sdp: bytes, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         if self.node is None:
-            raise NgRefused("an answer without an offer")
+            return fail(NgRefused("an answer without an offer"))
         parties = self._branches.setdefault(branch, _Branch(from_tag))
         if from_tag == parties.offerer and not parties.answerer:
             parties.answerer = to_tag
         made = to.items("answer", sdp) + _names(branch, *parties.names(from_tag))
-        return _sdp(await self._ask(self.node, "answer", made, self._pool.timeout), to)
+        return self._ask(self.node, "answer", made, self._pool.timeout).addCallback(_sdp, to)
 
-    async def _drop(self, branch: str) -> bytes:
+    def _drop(self, branch: str) -> Deferred[bytes]:
         if branch in self._branches:
             self._to_drop.add(branch)
-            await self._drop_left_over()
-        return b""
+        return Deferred.fromCoroutine(self._drop_left_over())
 
-    async def _drop_left_over(self) -> None:
+    async def _drop_left_over(self) -> bytes:
         """Drop what is to be dropped, if a branch is left that is not."""
         while self._to_drop and len(self._to_drop) < len(self._branches) and self.node is not None:
             branch = self._to_drop.pop()
@@ -254,11 +265,16 @@ class MediaSession:
                 await self._ask(self.node, "delete", made, self._pool.timeout)
             except (NgTimeout, NgOverload, NgRefused) as error:
                 log.warn("{call}: branch not dropped: {why}", call=self.call, why=error.why)
+        return b""
 
-    async def _ask(
+    def _ask(
         self, node: Node, command: Literal["offer", "answer", "delete"], made: bytes, timeout: float
-    ) -> Reply:
-        reply = await node.ask(command, {"call-id": self.call_id.encode("ascii")}, timeout, made)
+    ) -> Deferred[Reply]:
+        asked = node.ask(command, {"call-id": self.call_id}, timeout, made)
+        return asked.addCallback(self._look, command)
+
+    def _look(self, reply: Reply, command: str) -> Reply:
+        """Tell the log what rtpengine warns of."""
         if b"warning" in reply:
             said = text(reply[b"warning"])
             log.warn("{call}: rtpengine warns of {command}: {said}", call=self.call, command=command, said=said)
