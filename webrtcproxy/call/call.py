@@ -119,6 +119,7 @@ class Call:
         self._fork.complete()
         while True:
             event = await self._fork.next()
+            self._check_wanted()
             if isinstance(event, Progress):
                 await self._progress(event)
             elif isinstance(event, Answered):
@@ -130,6 +131,7 @@ class Call:
         branch = Branch(self._context, self._legs, self, target, self._fork.report)
         self._fork.add(branch)
         sdp = await self._media.offer(offer, from_tag=self._caller.label, branch=branch.id, to=profile_of(target.flow))
+        self._check_wanted()
         pair = Pair() if target.flow.browser else self._context.pairings.take(self._pair_key)
         invite = self._invite(target, pair, sdp)
         branch.invite(invite)
@@ -155,6 +157,7 @@ class Call:
             if branch is not answered.branch:
                 self._media.drop(branch.id)
         sdp = await self._answer_for_caller(answered.branch, answered.response)
+        self._check_wanted()
         response = answered.response
         headers = [ALLOW, ("Contact", self._caller.dialog.contact), *self._crossing(response)]
         reply = respond(
@@ -166,10 +169,19 @@ class Call:
             body=sdp,
         )
         self._stop_ringing()
-        self.record.status, self.record.answered = response.status, self._context.clock.seconds()
         self._caller.answer(self._transaction, reply, self._unacknowledged)
+        self.record.status, self.record.answered = response.status, self._context.clock.seconds()
         self._presence.watch(answered.leg)
         self._context.pairings.forget(self._pair_key)
+
+    def _check_wanted(self) -> None:
+        """To be called behind every wait of the set-up: an interruption has answered the caller at once, and what was
+        waited for may come before the turn of the reactor in which it ends the story.
+
+        :raises CancelledError: the caller has his final response.
+        """
+        if self._transaction.answered:
+            raise CancelledError
 
     async def _answer_for_caller(self, branch: Branch, response: Response) -> bytes:
         """The answer in `response` as the caller gets it; a 2xx without SDP stands by what the 18x said."""

@@ -136,8 +136,13 @@ class Leg:
     def answer(self, transaction: ServerTransaction, response: Response, unacknowledged: Callable[[], None]) -> None:
         """Answer the INVITE of `transaction` with a 2xx, and repeat it until the ACK, wherever the peer is by then.
 
+        Behind another final response it is logged, and neither sent nor repeated.
+
         :param unacknowledged: called when none came within 64*T1; hanging up is then the caller's part.
         """
+        if transaction.answered:
+            transaction.respond(response)
+            return
         data = response.to_bytes()
 
         def repeat() -> None:
