@@ -41,6 +41,26 @@ class BadUpstream(CallCase):
         self.trunk.answer(leg, 180)
         self.alice.heard(180)
 
+    def test_other_bodies_in_1xx(self) -> None:
+        """A 1xx whose body is no SDP, or none that can be read, crosses without early media, and the call goes on to
+        its 200 (RFC 3261 section 13.2.1: the answer is in the 2xx at the latest)."""
+        bodies = [
+            ("Content-Type", "application/pidf+xml", b"<presence/>"),
+            ("Content-Type", "text/plain", b"please wait"),
+            ("Content-Type", "multipart/mixed;boundary=x", b"--x\r\nContent-Type: text/plain\r\n\r\nhi\r\n--x--\r\n"),
+            ("Content-Type", "multipart/mixed", PLAIN),
+            ("Content-Type", "?", PLAIN),
+            ("Content-Encoding", "gzip", b"\x1f\x8b\x08"),
+        ]
+        leg = self.ring()
+        for header, value, body in bodies:
+            self.odd(leg, 180, header, value, body)
+            self.assertEqual(self.alice.response(180).body, b"")
+        self.trunk.answer(leg, 183, PLAIN)
+        self.assertIn(b"SAVPF", self.alice.response(183).body)
+        self.trunk.answer(leg, 200, PLAIN)
+        self.assertIn(b"SAVPF", self.alice.response(200).body)
+
     def test_unreadable_contact_in_200(self) -> None:
         """A 2xx that opens no dialog: 502 that says what is wrong."""
         self.odd(self.ring(), 200, "Contact", "<<nowhere", PLAIN)

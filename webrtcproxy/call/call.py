@@ -139,14 +139,15 @@ class Call:
             self._pair = pair
 
     async def _progress(self, event: Progress) -> None:
-        """Pass a 1xx on; the SDP of an early dialog is made an answer for the caller first."""
+        """Pass a 1xx on; the SDP of an early dialog is made an answer for the caller first. Where that fails, the
+        1xx crosses without: the answer that counts is the one of the 2xx."""
         response, sdp = event.response, b""
         if response.body and self._early_branch in (None, event.branch):
             try:
                 sdp = await self._answer_for_caller(event.branch, response)
                 self._early_branch = event.branch
-            except NgError as error:
-                log.warn("{call}: no early media: {why}", why=error, call=self.id)
+            except Refusal as why:
+                log.warn("{call}: no early media: {why}", why=getattr(why, "why", why), call=self.id)
         headers = [ALLOW, ("Contact", self._caller.dialog.contact), *self._crossing(response)]
         self._transaction.reply(response.status, response.reason, _typed(headers, sdp), sdp)
 
