@@ -85,6 +85,18 @@ class One(CallCase):
         self.alice.heard("ACK")
         self.assertEqual(self.trunk.response(486).reason, "On The Phone")
 
+    def test_challenge(self) -> None:
+        """A browser that challenges its caller: 480. The challenge stays behind, as the credentials for it would, and
+        no request sequence is kept for them."""
+        for status, header in ((401, "WWW-Authenticate"), (407, "Proxy-Authenticate")):
+            self.trunk.call(self.alice)
+            self.trunk.heard(100)
+            self.alice.answer(self.alice.request("INVITE"), status, headers=[(header, 'Digest realm="x", nonce="n"')])
+            self.alice.heard("ACK")
+            self.assertNotIn(header, self.trunk.response(480).headers)
+            self.assertEqual(len(self.world.context.pairings), 0)
+            self.assert_over(self.alice)
+
     def test_no_answer(self) -> None:
         """The ringing limit: CANCEL for the browser, 408 for the caller."""
         self.trunk.call(self.alice)
@@ -207,6 +219,12 @@ class Several(CallCase):
     def test_best_refusal(self) -> None:
         """When all refuse, the caller hears the best (section 16.7): 486 says more than 480."""
         self.desk.answer(self.at_desk, 480)
+        self.sofa.answer(self.at_sofa, 486)
+        self.trunk.heard(486)
+
+    def test_challenge_is_the_worst_refusal(self) -> None:
+        """A challenge, which the caller can't answer, says less than another browser's 486."""
+        self.desk.answer(self.at_desk, 401, headers=[("WWW-Authenticate", 'Digest realm="x", nonce="n"')])
         self.sofa.answer(self.at_sofa, 486)
         self.trunk.heard(486)
 

@@ -59,6 +59,7 @@ class Call:
         self._find_targets = find_targets
         self._token = secrets.token_hex(8)
         self._pair_key = ("INVITE", request.call_id, request.from_.tag or "")
+        self._pair = context.pairings.take(self._pair_key)
         self._fork = Fork()
         self._media = context.nodes.session(request.call_id)
         self._early: dict[str, tuple[bytes, bytes]] = {}
@@ -132,11 +133,8 @@ class Call:
         self._fork.add(branch)
         sdp = await self._media.offer(offer, from_tag=self._caller.label, branch=branch.id, to=profile_of(target.flow))
         self._check_wanted()
-        pair = Pair() if target.flow.browser else self._context.pairings.take(self._pair_key)
-        invite = self._invite(target, pair, sdp)
-        branch.invite(invite)
-        if not target.flow.browser:
-            self._pair = pair
+        pair = Pair() if target.flow.browser else self._pair
+        branch.invite(self._invite(target, pair, sdp))
 
     async def _progress(self, event: Progress) -> None:
         """Pass a 1xx on; the SDP of an early dialog is made an answer for the caller first. Where that fails, the

@@ -177,6 +177,10 @@ class Branch:
                 self.invite(again)
                 return
         self.ended = True
+        if response.status in (401, 407) and self._target.flow.browser:
+            # Credentials do not cross to browsers, so the caller has no way to answer: to him the browser is not there.
+            self._report(Failed(self, 480, "Callee Asks For Credentials", None))
+            return
         self._report(Failed(self, response.status, response.reason, response))
 
     def _open(self, response: Response) -> Leg:
