@@ -151,7 +151,7 @@ class Authentication:
 
     def __init__(self, trunk: Trunk | None, allowed: bool) -> None:
         self.trunk = trunk
-        self._trunk = trunk if allowed and trunk is not None and trunk.username and trunk.password else None
+        self._account = trunk if allowed and trunk is not None and trunk.username and trunk.password else None
         self._answered: dict[tuple[str, str], _Answered] = {}
         self._rounds = 0
         self.used = False
@@ -164,12 +164,12 @@ class Authentication:
         :param response: any final response.
         :returns: the request with credentials and the next CSeq, or None: the response is for the browser.
         """
-        if self._trunk is None or response.status not in (401, 407) or self._rounds >= self.ROUNDS:
+        if self._account is None or response.status not in (401, 407) or self._rounds >= self.ROUNDS:
             return None
         answers = [
             (name, challenge)
             for asking, name in _CREDENTIALS.items()
-            for challenge in _challenges(response, asking, self._trunk.realm)
+            for challenge in _challenges(response, asking, self._account.realm)
         ]
         if not answers or not all(self._may_answer(name, challenge) for name, challenge in answers):
             return None
@@ -199,10 +199,10 @@ class Authentication:
         stale = challenge.params.get("stale", "").lower() == "true"
         if challenge.params["nonce"] == before.challenge.params["nonce"] or (not stale and before.tries >= self.TRIES):
             self.spent = True
-            assert self._trunk is not None
+            assert self._account is not None
             log.error(
                 "Trunk {trunk} refuses its username and password in realm {realm!r}",
-                trunk=self._trunk.name,
+                trunk=self._account.name,
                 realm=challenge.params["realm"],
             )
             return False
@@ -210,15 +210,15 @@ class Authentication:
         return True
 
     def _credentials(self, answered: _Answered, request: Request) -> str:
-        assert self._trunk is not None and self._trunk.username is not None and self._trunk.password is not None
+        assert self._account is not None and self._account.username is not None and self._account.password is not None
         answered.count += 1
         return str(
             authorize(
                 answered.challenge,
                 request.method,
                 request.uri,
-                self._trunk.username,
-                self._trunk.password,
+                self._account.username,
+                self._account.password,
                 body=request.body,
                 count=answered.count,
             )
