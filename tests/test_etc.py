@@ -5,10 +5,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.config.reader import KEYS
+from webrtcproxy.config.reader import KEYS, load
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,6 +69,15 @@ class CoverageGateTests(SynchronousTestCase):
 
 class ReadmeTests(SynchronousTestCase):
     """README.rst keeps up with the configuration."""
+
+    def test_small_configuration(self) -> None:
+        """The small configuration is one without mistakes, and says who may use the trunk's account."""
+        text = (ROOT / "README.rst").read_text()
+        small = dedent(text[text.index("       [wss]\n") : text.index("   The certificate is one")])
+        path = Path(self.mktemp())
+        path.write_text(re.sub("listen = ssl:.*", "listen = tcp:8443", small))  # there are no such certificates here
+        self.assertEqual(load(path).trunks[0].username, "account")
+        self.assertIn("trunk-credentials = registered\n", small)
 
     def test_configuration_table(self) -> None:
         """Its table names every section and every key, and no other."""

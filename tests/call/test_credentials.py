@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from twisted.logger import LogEvent, capturedLogs, formatEvent
+
 from tests.call.case import CallCase
 from tests.call.world import PLAIN, Browser, TrunkPeer
 from tests.support.configs import CARRIER, PBX
@@ -165,6 +167,10 @@ class Contacts(CredentialCase):
 class PassedOn(CredentialCase):
     """The proxy has no credentials for this, or the browser may not use them: the challenge is the browser's."""
 
+    def said(self, logs: list[LogEvent]) -> list[str]:
+        """The lines that name the key which withholds the trunk's credentials."""
+        return [text for text in map(formatEvent, logs) if "trunk-credentials" in text]
+
     def passed(self, leg: Request, status: int = 407, *values: str) -> None:
         self.refused(leg, status, *values)
         name = "Proxy-Authenticate" if status == 407 else "WWW-Authenticate"
@@ -175,7 +181,17 @@ class PassedOn(CredentialCase):
     def test_not_registered(self) -> None:
         """`trunk-credentials = registered`: nobody else uses them (the original: the toll fraud hole)."""
         *_, leg = self.begin(proven=False)
-        self.passed(leg)
+        with capturedLogs() as logs:
+            self.passed(leg)
+        (line,) = self.said(logs)
+        self.assertIn("carrier", line)
+
+    def test_foreign_challenge_of_an_unregistered(self) -> None:
+        """What the trunk's account would not have answered is nothing to be told about."""
+        *_, leg = self.begin(proven=False)
+        with capturedLogs() as logs:
+            self.passed(leg, 407, challenge(realm="elsewhere"))
+        self.assertEqual(self.said(logs), [])
 
     def test_anyone(self) -> None:
         """`trunk-credentials = anyone` is the original's behaviour."""

@@ -151,7 +151,8 @@ class Authentication:
 
     def __init__(self, trunk: Trunk | None, allowed: bool) -> None:
         self.trunk = trunk
-        self._account = trunk if allowed and trunk is not None and trunk.username and trunk.password else None
+        self._account = trunk if trunk is not None and trunk.username and trunk.password else None
+        self._allowed = allowed
         self._answered: dict[tuple[str, str], _Answered] = {}
         self._rounds = 0
         self.used = False
@@ -171,6 +172,14 @@ class Authentication:
             for asking, name in _CREDENTIALS.items()
             for challenge in _challenges(response, asking, self._account.realm)
         ]
+        if answers and not self._allowed:
+            log.info(
+                "A challenge of trunk {trunk} to {method} is left to the browser, which has not registered on this"
+                " connection with a password of its own ([access] trunk-credentials = registered)",
+                trunk=self._account.name,
+                method=request.method,
+            )
+            return None
         if not answers or not all(self._may_answer(name, challenge) for name, challenge in answers):
             return None
         self._rounds += 1
