@@ -135,6 +135,26 @@ class Answered(CredentialCase):
         self.assertEqual(second.cseq.number, bye.cseq.number + 1)
         trunk.answer(second, 200)
 
+    def test_cseq_behind_a_challenge(self) -> None:
+        """The number of a request that was sent again with credentials is used up (RFC 3261 section 12.2.1.1)."""
+        alice, trunk, leg = self.begin()
+        trunk.answer(leg, 200, PLAIN)
+        trunk.heard("ACK")
+        ok = alice.response(200)
+        alice.ack(self.invite, ok)
+        alice.say(alice.inside("INFO", self.invite, ok, body=b"Signal=1"))
+        info = trunk.request("INFO")
+        trunk.answer(info, 407, headers=[("Proxy-Authenticate", challenge())])
+        again = trunk.request("INFO")
+        trunk.answer(again, 200)
+        alice.heard(200)
+        alice.say(alice.inside("BYE", self.invite, ok, cseq=3))
+        alice.heard(200)
+        bye = trunk.request("BYE")
+        numbers = [request.cseq.number for request in (leg, info, again, bye)]
+        self.assertEqual(numbers, [1, 2, 3, 4])
+        trunk.answer(bye, 200)
+
 
 class Contacts(CredentialCase):
     """The Contact of an answer may lead anywhere; the trunk's credentials do not follow it there."""
@@ -203,6 +223,15 @@ class PassedOn(CredentialCase):
         """With `realm`, challenges of other realms cross."""
         *_, leg = self.begin()
         self.passed(leg, 407, challenge(realm="elsewhere"))
+
+    def test_several(self) -> None:
+        """JsSIP and SIP.js look at the last challenge of a response and know MD5 only: it is put there. The others keep
+        their order (RFC 8760 section 2.4)."""
+        *_, leg = self.begin(proven=False)
+        md5, sha, sha512 = (challenge(algorithm=name) for name in ("MD5", "SHA-256", "SHA-512-256"))
+        self.refused(leg, 401, md5, sha, sha512)
+        heard = self.alice.response(401)
+        self.assertEqual(heard.headers.lines("WWW-Authenticate"), [sha, sha512, md5])
 
     def test_own_realm_then_other(self) -> None:
         """The trunk's own realm is answered; the next hop's crosses, and the browser's CSeq goes on behind ours."""

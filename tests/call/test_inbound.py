@@ -216,6 +216,18 @@ class Several(CallCase):
         self.sofa.answer(self.at_sofa, 200, OFFER)
         self.trunk.heard(200)
 
+    def test_early_media_of_both(self) -> None:
+        """The caller can listen to one: early media of the second fork stays behind, its 183 does not; who answers is
+        heard, whoever it is."""
+        self.desk.answer(self.at_desk, 183, OFFER)
+        self.sofa.answer(self.at_sofa, 183, OFFER)
+        self.assertTrue(self.trunk.response(183).body)
+        self.assertFalse(self.trunk.response(183).body)
+        self.sofa.answer(self.at_sofa, 200, OFFER)
+        self.assertTrue(self.trunk.response(200).body)
+        answers = [op.branch for op in self.world.nodes.sessions[0].operations if op.command == "answer"]
+        self.assertEqual(len(set(answers)), 2)
+
     def test_best_refusal(self) -> None:
         """When all refuse, the caller hears the best (section 16.7): 486 says more than 480."""
         self.desk.answer(self.at_desk, 480)
