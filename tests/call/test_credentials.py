@@ -9,6 +9,7 @@ from twisted.logger import LogEvent, capturedLogs, formatEvent
 from tests.call.case import CallCase
 from tests.call.world import PLAIN, Browser, TrunkPeer
 from tests.support.configs import CARRIER, PBX
+from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.sip.digest import authorize
 from webrtcproxy.sip.headers import Challenge, Credentials
 from webrtcproxy.sip.message import Request
@@ -110,6 +111,20 @@ class Answered(CredentialCase):
         heard = alice.response(502)
         self.assertNotIn("Proxy-Authenticate", heard.headers)
         self.assertEqual(len(self.flushLoggedErrors()), 0)
+
+    def test_stale_for_ever(self) -> None:
+        """A trunk that calls every nonce stale is asked a few times, not for ever; the browser, who can't help it,
+        hears 502 and not the challenge."""
+        alice, trunk, leg = self.begin()
+        for number in range(20):
+            trunk.answer(leg, 407, headers=[("Proxy-Authenticate", challenge(f"s{number}", stale="true"))])
+            trunk.heard("ACK")
+            if alice.pending():
+                break
+            leg = trunk.request("INVITE")
+        self.assertEqual(leg.cseq.number, 1 + Authentication.ROUNDS)
+        self.assertLess(Authentication.ROUNDS, 10)
+        self.assertNotIn("Proxy-Authenticate", alice.response(502).headers)
 
     def test_same_nonce_again(self) -> None:
         """The same nonce without `stale` means a wrong password at once."""

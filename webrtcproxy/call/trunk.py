@@ -165,7 +165,7 @@ class Authentication:
         :param response: any final response.
         :returns: the request with credentials and the next CSeq, or None: the response is for the browser.
         """
-        if self._account is None or response.status not in (401, 407) or self._rounds >= self.ROUNDS:
+        if self._account is None or response.status not in (401, 407):
             return None
         answers = [
             (name, challenge)
@@ -199,14 +199,13 @@ class Authentication:
             request.headers.add(name, self._credentials(answered, request))
 
     def _may_answer(self, name: str, challenge: Challenge) -> bool:
-        """Whether to answer: not the same nonce twice, and no third time what was refused twice."""
+        """Whether to answer: not the same nonce twice, no third time what was refused twice, and not for ever."""
         key = name, challenge.params["realm"]
         before = self._answered.get(key)
-        if before is None:
-            self._answered[key] = _Answered(challenge)
-            return True
         stale = challenge.params.get("stale", "").lower() == "true"
-        if challenge.params["nonce"] == before.challenge.params["nonce"] or (not stale and before.tries >= self.TRIES):
+        tries = 1 if before is None else before.tries + (not stale)
+        same = before is not None and challenge.params["nonce"] == before.challenge.params["nonce"]
+        if same or tries > self.TRIES or self._rounds >= self.ROUNDS:
             self.spent = True
             assert self._account is not None
             log.error(
@@ -215,7 +214,7 @@ class Authentication:
                 realm=challenge.params["realm"],
             )
             return False
-        self._answered[key] = _Answered(challenge, before.tries if stale else before.tries + 1)
+        self._answered[key] = _Answered(challenge, tries)
         return True
 
     def _credentials(self, answered: _Answered, request: Request) -> str:
@@ -239,7 +238,7 @@ class _Answered:
     """A challenge that was answered, how many times its realm was, and in how many requests with this nonce."""
 
     challenge: Challenge
-    tries: int = 1
+    tries: int
     count: int = 0
 
 
