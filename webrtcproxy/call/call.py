@@ -224,7 +224,7 @@ class Call:
 
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The peer of `leg` is on another socket now."""
-        leg.flow = flow
+        self._legs.move(leg, flow)
         if leg is self._caller and not self._transaction.answered:
             self._transaction.flow = flow
         self._presence.watch(leg)
