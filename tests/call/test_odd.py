@@ -63,9 +63,60 @@ class BadUpstream(CallCase):
 
     def test_unreadable_contact_in_200(self) -> None:
         """A 2xx that opens no dialog: 502 that says what is wrong."""
-        self.odd(self.ring(), 200, "Contact", "<<nowhere", PLAIN)
+        leg = self.ring()
+        self.odd(leg, 200, "Contact", "<<nowhere", PLAIN)
+        self.released(leg)
         self.assertIn("Contact", self.alice.response(502).reason)
-        self.assert_over(self.alice)
+        self.assert_over(self.alice, self.trunk)
+
+    def released(self, leg: Request) -> None:
+        """Who sent a 2xx that opens no dialog hears ACK and BYE, where the INVITE went and with its Request-URI."""
+        ack, bye = self.trunk.request("ACK"), self.trunk.request("BYE")
+        self.assertEqual((ack.uri, ack.cseq.number), (leg.uri, leg.cseq.number))
+        self.assertEqual((bye.uri, bye.cseq.number), (leg.uri, leg.cseq.number + 1))
+        self.assertEqual((bye.call_id, bye.headers.get("From")), (leg.call_id, leg.headers.get("From")))
+        self.trunk.answer(bye, 200)
+
+    def test_unusable_headers_in_200(self) -> None:
+        """The same where a Record-Route leads nowhere, or To can't be read. A repeat of it is ACKed again."""
+        for header, value in (
+            ("Record-Route", "<<nowhere"),
+            ("Record-Route", "<tel:+4930>"),
+            ("Record-Route", "<sip:192.0.2.60;lr>, <http://x>"),
+            ("Contact", "<tel:+4930>"),
+            ("To", "<<nobody"),
+        ):
+            leg = self.ring()
+            self.odd(leg, 200, header, value, PLAIN)
+            self.released(leg)
+            self.assertIn(header, self.alice.response(502).reason)
+            self.odd(leg, 200, header, value, PLAIN)
+            self.trunk.heard("ACK")
+            self.assert_over(self.alice, self.trunk)
+
+    def test_unreadable_second_answer(self) -> None:
+        """A further fork whose 2xx can't be read is ended, too, and the call that is up goes on."""
+        leg = self.ring()
+        self.trunk.answer(leg, 200, PLAIN)
+        self.trunk.heard("ACK")
+        self.alice.heard(200)
+        response = respond(leg, 200, to_tag="other", body=PLAIN)
+        response.headers.set("Contact", "<<nowhere")
+        self.trunk.say(response)
+        self.released(leg)
+        self.assertEqual(len(self.world.calls), 1)
+
+    def test_unreadable_answer_of_a_browser(self) -> None:
+        """The same towards a browser."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        alice.bind()
+        trunk.call(alice)
+        trunk.heard(100)
+        self.trunk = alice
+        leg = alice.request("INVITE")
+        self.odd(leg, 200, "Contact", "<http://x>", OFFER)
+        self.released(leg)
+        trunk.heard(502)
 
     def test_answer_is_no_sdp(self) -> None:
         """A 2xx with another body: 502, and the callee is released."""
@@ -89,9 +140,10 @@ class BadUpstream(CallCase):
         self.assert_over(self.trunk)
 
     def test_contact_is_no_sip_uri(self) -> None:
-        """The same for one that names no host at all."""
+        """One that names no host at all opens no dialog."""
         leg = self.ring()
-        self.odd(leg, 200, "Contact", "<mailto:bob@example.com>")
+        self.odd(leg, 200, "Contact", "<mailto:bob@example.com>", PLAIN)
+        self.released(leg)
         self.alice.heard(502)
 
     def test_flood_of_early_dialogs(self) -> None:
