@@ -200,12 +200,30 @@ class BadBrowser(CallCase):
         alice.say(alice.inside("INFO", invite, alice.response(180)))
         alice.heard(481)
 
-    def test_contact_with_a_fault(self) -> None:
-        """A Contact that can't be read: 400 that names it."""
+    def refused(self, header: str, **how: object) -> None:
+        """400 that names the header, and nothing rings or is kept of it."""
         alice = self.world.browser()
-        sent = request("INVITE", "sip:bob@pbx.example.com", contact="<<x")
-        alice.say(sent)
-        self.assertIn("Contact", [alice.next() for _ in alice.pending()][-1].reason)  # type: ignore[union-attr]
+        alice.say(request("INVITE", "sip:bob@pbx.example.com", **how))  # type: ignore[arg-type]
+        heard = [alice.next() for _ in alice.pending()][-1]
+        assert isinstance(heard, Response)
+        self.assertEqual(heard.status, 400)
+        self.assertIn(header, heard.reason)
+        self.assertEqual((list(self.world.trunks), self.world.nodes.sessions), ([], []))
+
+    def test_contact_with_a_fault(self) -> None:
+        """A Contact that can't be read, or is no SIP URI, so that nothing could be sent within the dialog (RFC 3261
+        section 8.1.1.8)."""
+        for contact in ("<<x", "<tel:+4930123>", "<http://phone.example.com>", "<sip:>"):
+            self.refused("Contact", contact=contact)
+
+    def test_no_contact(self) -> None:
+        """Without a Contact the URI in From has to be one."""
+        self.refused("Contact", contact="", from_="<tel:+4930123>")
+
+    def test_record_route_with_a_fault(self) -> None:
+        """The same for the route set."""
+        for route in ("<<x", "<tel:+4930123>", "<sip:192.0.2.7;lr>, <http://x>"):
+            self.refused("Record-Route", headers=[("Record-Route", route)])
 
 
 class Wall(SynchronousTestCase):

@@ -49,15 +49,17 @@ class Call:
     :param legs: the index of dialogs.
     :param transaction: the INVITE.
     :param find_targets: finds where to try the callee, or raises :class:`Refusal`.
+    :raises BadMessage: the INVITE can't open a dialog.
     """
 
     def __init__(self, context: Context, legs: Legs, transaction: ServerTransaction, find_targets: FindTargets) -> None:
         request = transaction.request
+        self._token = secrets.token_hex(8)
+        dialog = Dialog.of_invited(request, transaction.to_tag, self._contact(transaction.flow))  # or there is no call
         self._context = context
         self._legs = legs
         self._transaction = transaction
         self._find_targets = find_targets
-        self._token = secrets.token_hex(8)
         self._pair_key = ("INVITE", request.call_id, request.from_.tag or "")
         self._pair = context.pairings.take(self._pair_key)
         self._fork = Fork()
@@ -73,7 +75,6 @@ class Call:
         self.record = Record(
             self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
         )
-        dialog = Dialog.of_invited(request, transaction.to_tag, self._contact(transaction.flow))
         self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, aor=request.from_.address.aor)
         legs.add(self._caller)
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)

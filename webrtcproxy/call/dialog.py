@@ -42,9 +42,9 @@ class Dialog:
     def of_invited(cls, request: Request, local_tag: str, contact: str) -> Dialog:
         """The dialog that answering `request` opens (RFC 3261 section 12.1.1): route set as it stands.
 
-        :raises BadMessage: a header of the request can't be read.
+        :raises BadMessage: a header of the request can't be read, or leads nowhere.
         """
-        return cls(
+        dialog = cls(
             call_id=request.call_id,
             local=str(request.to.with_tag(local_tag)),
             remote=request.headers.get("From") or "",
@@ -56,6 +56,8 @@ class Dialog:
             remote_cseq=request.cseq.number,
             contact=contact,
         )
+        dialog._check_ways()
+        return dialog
 
     @classmethod
     def of_answer(cls, request: Request, response: Response, contact: str) -> Dialog:
