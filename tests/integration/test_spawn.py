@@ -30,7 +30,7 @@ class SpawnTests(TestCase):
         self.process = process.Rtpengine(reactor, extra=extra)  # type: ignore[arg-type]
         self.process.startService()
         self.addCleanup(self.process.stopService)
-        await self.process.when_ready()
+        await until(lambda: self.process.answers, "rtpengine answers", 10)
         nodes = Nodes(reactor, [self.process.address], timeout=2)  # type: ignore[arg-type]
         nodes.startService()
         self.addCleanup(nodes.stopService)
@@ -115,7 +115,9 @@ class SpawnTests(TestCase):
             "from webrtcproxy.media.process import Rtpengine\n"
             "engine = Rtpengine(reactor)\n"
             "engine.startService()\n"
-            "engine.when_ready().addCallback(lambda _: print(engine.pid, flush=True))\n"
+            "def look():\n"
+            "    print(engine.pid, flush=True) if engine.answers else reactor.callLater(0.1, look)\n"
+            "look()\n"
             "reactor.run()\n"
         )
         parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)

@@ -103,16 +103,6 @@ class Nodes(Service):
         """
         return MediaSession(self, call_id)
 
-    def choose(self) -> Node:
-        """The node for the next call.
-
-        :raises NgTimeout: there is none at all.
-        """
-        candidates = self.candidates()
-        if not candidates:
-            raise NgTimeout("no rtpengine node is configured")
-        return candidates[0]
-
     # -- for sessions
 
     def seconds(self) -> float:
