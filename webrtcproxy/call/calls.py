@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
+from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.fork import Target
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.location import Binding
 from webrtcproxy.call.policy import Route
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal
