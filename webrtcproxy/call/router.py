@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.calls import Calls
@@ -80,9 +79,6 @@ class Router:
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL for an INVITE without a final response."""
         self._calls.cancelled(transaction, cancel)
-
-    def failed(self, transaction: ServerTransaction | None, failure: Failure) -> None:
-        """The transaction layer has logged the failure and answered; the call ends by its own means."""
 
     # Handlers
 

@@ -13,7 +13,6 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.sip.grammar import BadMessage
@@ -50,9 +49,6 @@ class TransactionUser(Protocol):
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL for an INVITE without a final response. The CANCEL is answered; the INVITE is not, as yet."""
 
-    def failed(self, transaction: ServerTransaction | None, failure: Failure) -> None:
-        """An exception came out of the user; it is logged, and the request answered with 500 if it was not before."""
-
 
 class _Nobody:
     """The user while there is none: everybody meets silence."""
@@ -65,8 +61,6 @@ class _Nobody:
     def ack_arrived(self, ack: Request, flow: Flow) -> None: ...
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None: ...
-
-    def failed(self, transaction: ServerTransaction | None, failure: Failure) -> None: ...
 
 
 class Transactions:
@@ -345,14 +339,9 @@ class Transactions:
             if transaction is not None and not transaction.answered:
                 transaction.reply(error.status, error.why)
         except Exception:
-            failure = Failure()
-            log.failure("{call}: the user of a transaction failed", failure, call=call_id)
+            log.failure("{call}: the user of a transaction failed", call=call_id)
             if transaction is not None and not transaction.answered:
                 transaction.reply(500)
-            try:
-                self.user.failed(transaction, failure)
-            except Exception:
-                log.failure("{call}: the failure could not be told", call=call_id)
 
 
 def _is_sent_by(via: Via, sent_by: str) -> bool:
