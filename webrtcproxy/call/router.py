@@ -88,7 +88,9 @@ class Router:
         inside = request.to.tag is not None
         handler = (self._inside if inside else self._outside).get(request.method)
         if handler is None:
-            raise Refusal(405 if request.method in KNOWN_METHODS else 501, "", [_allow(transaction)])
+            name, methods = _allow(transaction)  # of which this one may be carried elsewhere, but not here
+            allowed = ", ".join(method for method in methods.split(", ") if method != request.method)
+            raise Refusal(405 if request.method in KNOWN_METHODS else 501, "", [(name, allowed)])
         handler(transaction)
 
     def _invite(self, transaction: ServerTransaction) -> None:
