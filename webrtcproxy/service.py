@@ -279,6 +279,18 @@ class Options(usage.Options):
         print(f"webrtcproxy {__version__} ({stands_on}, Python {platform.python_version()})")
         raise SystemExit(0)
 
+    def parseOptions(self, options: Any = None) -> None:
+        """Read the command line.
+
+        :raises SystemExit: with what is wrong with it as its text. For a UsageError twistd would print its own whole
+            usage in front of that.
+        """
+        try:
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
+        except usage.UsageError as error:
+            why = str(error).rstrip(".")
+            raise SystemExit(f"webrtcproxy: {why}; all options: twistd webrtcproxy --help") from None
+
     def postOptions(self) -> None:
         """Read the configuration while nothing is started yet.
 
