@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +26,32 @@ class ScriptTests(SynchronousTestCase):
         for script in scripts:
             result = subprocess.run(("sh", "-n", script), capture_output=True, text=True, check=False)
             self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+
+class DemoTests(SynchronousTestCase):
+    """etc/demo.sh, from where everything is set up."""
+
+    def test_second_demo(self) -> None:
+        """Where another demo has the port, it says so, and leaves that one's log alone."""
+        folder = Path(self.mktemp()).absolute()
+        for name in ("etc/demo.sh", "etc/demo_wait.py"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+        (folder / "etc" / "setup.sh").write_text("")
+        for program in ("python", "twistd"):
+            path = folder / ".venv" / "bin" / program
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f'#!/bin/sh\n[ {program} = twistd ] || [ "$1" = -m ] || exec {sys.executable} "$@"\n')
+            path.chmod(0o755)
+        (folder / "run").mkdir()
+        (folder / "run" / "demo.log").write_text("the other demo")
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            (folder / "etc" / "demo.ini").write_text(f"listen = ssl:{port}:interface=127.0.0.1\n")
+            result = subprocess.run(("sh", "etc/demo.sh"), cwd=folder, capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"Port {port} is taken", result.stderr)
+        self.assertEqual((folder / "run" / "demo.log").read_text(), "the other demo")
 
 
 class CoverageGateTests(SynchronousTestCase):
