@@ -35,6 +35,8 @@ multiple = no
 
 [calls]
 limit = 100000
+limit-per-connection = 100000
+limit-unregistered = 100000
 
 [trunk sipp]
 host = @TRUNK@

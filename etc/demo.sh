@@ -18,7 +18,7 @@ fi
 .venv/bin/twistd webrtcproxy --check -c etc/demo.ini >>run/setup.log
 
 port=$(sed -n 's/^listen = ssl:\([0-9]*\):.*/\1/p' etc/demo.ini)
-rm -f run/demo.log
 $python etc/demo_wait.py "$port" 0
+rm -f run/demo.log
 $python etc/demo_wait.py "$port" $$ &
 exec .venv/bin/twistd -n --pidfile= --logfile=run/demo.log webrtcproxy -c etc/demo.ini

@@ -2,13 +2,16 @@
 
 import json
 import re
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.config.reader import KEYS
+from webrtcproxy.config.reader import KEYS, load
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,6 +26,32 @@ class ScriptTests(SynchronousTestCase):
         for script in scripts:
             result = subprocess.run(("sh", "-n", script), capture_output=True, text=True, check=False)
             self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+
+class DemoTests(SynchronousTestCase):
+    """etc/demo.sh, from where everything is set up."""
+
+    def test_second_demo(self) -> None:
+        """Where another demo has the port, it says so, and leaves that one's log alone."""
+        folder = Path(self.mktemp()).absolute()
+        for name in ("etc/demo.sh", "etc/demo_wait.py"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+        (folder / "etc" / "setup.sh").write_text("")
+        for program in ("python", "twistd"):
+            path = folder / ".venv" / "bin" / program
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f'#!/bin/sh\n[ {program} = twistd ] || [ "$1" = -m ] || exec {sys.executable} "$@"\n')
+            path.chmod(0o755)
+        (folder / "run").mkdir()
+        (folder / "run" / "demo.log").write_text("the other demo")
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            (folder / "etc" / "demo.ini").write_text(f"listen = ssl:{port}:interface=127.0.0.1\n")
+            result = subprocess.run(("sh", "etc/demo.sh"), cwd=folder, capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"Port {port} is taken", result.stderr)
+        self.assertEqual((folder / "run" / "demo.log").read_text(), "the other demo")
 
 
 class CoverageGateTests(SynchronousTestCase):
@@ -68,6 +97,15 @@ class CoverageGateTests(SynchronousTestCase):
 
 class ReadmeTests(SynchronousTestCase):
     """README.rst keeps up with the configuration."""
+
+    def test_small_configuration(self) -> None:
+        """The small configuration is one without mistakes, and says who may use the trunk's account."""
+        text = (ROOT / "README.rst").read_text()
+        small = dedent(text[text.index("       [wss]\n") : text.index("   The certificate is one")])
+        path = Path(self.mktemp())
+        path.write_text(re.sub("listen = ssl:.*", "listen = tcp:8443", small))  # there are no such certificates here
+        self.assertEqual(load(path).trunks[0].username, "account")
+        self.assertIn("trunk-credentials = registered\n", small)
 
     def test_configuration_table(self) -> None:
         """Its table names every section and every key, and no other."""

@@ -11,12 +11,13 @@ from typing import NamedTuple
 from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"config", "errors", "metrics", "schedule"}
+LEAVES = {"config", "entropy", "errors", "metrics", "schedule"}
 MAY_IMPORT = {
     "sip": set(),
     "config": set(),
     "errors": set(),
     "metrics": set(),
+    "entropy": set(),
     "schedule": set(),
     "transport": {"sip", *LEAVES},
     "transaction": {"sip", "transport.flow", *LEAVES},

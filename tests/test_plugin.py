@@ -72,11 +72,15 @@ class CommandTests(TwistdCase):
         self.assertEqual(result.returncode, 0)
         self.assertTrue(result.stdout.startswith(f"webrtcproxy {__version__} (Twisted {twisted.__version__}"))
 
-    def test_no_configuration(self) -> None:
-        """Without -c it says so and exits with 1."""
-        result = self.twistd("webrtcproxy")
-        self.assertEqual(result.returncode, 1)
-        self.assertIn("which configuration file?", result.stdout)
+    def test_wrong(self) -> None:
+        """Without -c, or with an option that there is not, it says so in one line and exits with 1."""
+        wrong = ((), "which configuration file?"), (("--chek",), "option --chek"), (("proxy.ini",), "number of")
+        for arguments, told in wrong:
+            result = self.twistd("webrtcproxy", *arguments)
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            (line,) = result.stderr.splitlines()
+            self.assertIn(told, line)
+            self.assertTrue(line.startswith("webrtcproxy: "))
 
     def test_check(self) -> None:
         """--check reads the file, says that it is right, and starts nothing."""

@@ -48,6 +48,16 @@ class LogLevelLimitTests(SynchronousTestCase):
             self.assertEqual(self.logged(), ["debug", "info", "warn", "error", "critical"][-passed:])
             limit.stopService()
 
+    def test_printable(self) -> None:
+        """What passes is printable."""
+        events: list[LogEvent] = []
+        publisher = LogPublisher(events.append)  # type: ignore[arg-type]
+        limit = LogLevelLimit("info", publisher)
+        limit.startService()
+        Logger(namespace="somebody", observer=publisher).info("{call}", call="a\x1b[31m\r\nforged")
+        limit.stopService()
+        self.assertEqual([formatEvent(event) for event in events], ["a\\x1b[31m\\r\\nforged"])
+
     def test_stopped(self) -> None:
         """When it stops, the observers are those of before, so that twistd can take its own away."""
         limit = LogLevelLimit("error", self.publisher)

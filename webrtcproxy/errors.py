@@ -44,7 +44,7 @@ class NgTimeout(NgError):
 
 
 class NgOverload(NgError):
-    """Every rtpengine node is at its load limit."""
+    """Every rtpengine node is at its load limit, or has no ports left."""
 
     def __init__(self, why: str) -> None:
         super().__init__(503, "Media Server Overloaded", [("Retry-After", "10")])
@@ -55,8 +55,12 @@ class NgRefused(NgError):
     """rtpengine read the command and refused it: a broken SDP, an unknown call.
 
     :param why: rtpengine's ``error-reason``, for the log.
+    :param lost: it does not know the call any more, as behind a restart: not the SDP's fault.
     """
 
-    def __init__(self, why: str) -> None:
-        super().__init__(488)
+    def __init__(self, why: str, lost: bool = False) -> None:
+        if lost:
+            super().__init__(503, "Media Session Lost", [("Retry-After", "5")])
+        else:
+            super().__init__(488)
         self.why = why

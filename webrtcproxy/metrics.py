@@ -1,7 +1,7 @@
 """Metrics: what this process tells Prometheus.
 
-What happens is counted where it happens, on children that are looked up once: 0.3 us for a count, 1 us for an
-observation. What is there at the moment (calls, bindings, sockets, transactions, nodes) costs nothing until somebody
+What happens in a call is noted where it happens, and handed to prometheus-client in stock: a count costs it a lock, an
+observation a search and three of them. What is there at the moment (calls, bindings, sockets, transactions, nodes) costs nothing until somebody
 asks: a function that the service hands in tells it then.
 
 The value of a label is a word of this file or a name of the configuration, never what a peer has sent.
@@ -105,6 +105,59 @@ def reason_of(status: int) -> Reason:
     return _REASONS.get(status, "other")
 
 
+class Stock:
+    """Values that a metric is told of later, all at once: each costs an append.
+
+    :param tell: takes one value.
+    """
+
+    __slots__ = ("_tell", "_values")
+
+    MOST = 500
+    """Values that are kept."""
+
+    def __init__(self, tell: Callable[[float], None]) -> None:
+        self._tell = tell
+        self._values: list[float] = []
+
+    def add(self, value: float) -> None:
+        """Take a value."""
+        self._values.append(value)
+        if len(self._values) >= self.MOST:
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        """Tell of all that came since the last time."""
+        values, self._values = self._values, []
+        for value in values:
+            self._tell(value)
+
+
+class Stocks:
+    """All stocks of one registry."""
+
+    def __init__(self) -> None:
+        self._all: list[Stock] = []
+
+    def observing(self, histogram: Histogram) -> Stock:
+        """A stock of observations."""
+        return self._keep(histogram.observe)
+
+    def counting(self, counter: Counter) -> Stock:
+        """A stock of counts."""
+        return self._keep(counter.inc)
+
+    def hand_over(self) -> None:
+        """Tell all metrics."""
+        for stock in self._all:
+            stock.hand_over()
+
+    def _keep(self, tell: Callable[[float], None]) -> Stock:
+        stock = Stock(tell)
+        self._all.append(stock)
+        return stock
+
+
 class CallMeter:
     """Counts the calls of one direction.
 
@@ -117,12 +170,18 @@ class CallMeter:
     __slots__ = ("progress", "results", "set_up", "talk")
 
     def __init__(
-        self, direction: Direction, progress: Histogram, set_up: Histogram, talk: Histogram, results: Counter
+        self,
+        direction: Direction,
+        progress: Histogram,
+        set_up: Histogram,
+        talk: Histogram,
+        results: Counter,
+        stocks: Stocks,
     ) -> None:
-        self.progress = progress.labels(direction)
-        self.set_up = set_up.labels(direction)
-        self.talk = talk.labels(direction)
-        self.results = {result: results.labels(direction, result) for result in get_args(CallResult)}
+        self.progress = stocks.observing(progress.labels(direction))
+        self.set_up = stocks.observing(set_up.labels(direction))
+        self.talk = stocks.observing(talk.labels(direction))
+        self.results = {result: stocks.counting(results.labels(direction, result)) for result in get_args(CallResult)}
 
 
 class NodeMeter:
@@ -131,20 +190,22 @@ class NodeMeter:
     :param node: its address, as the configuration has it.
     """
 
-    __slots__ = ("_by_command", "_failures", "_node", "_seconds")
+    __slots__ = ("_by_command", "_failures", "_node", "_seconds", "_stocks")
 
-    def __init__(self, node: str, seconds: Histogram, failures: Counter) -> None:
+    def __init__(self, node: str, seconds: Histogram, failures: Counter, stocks: Stocks) -> None:
+        self._stocks = stocks
         self._node = node
         self._seconds = seconds
-        self._by_command: dict[str, Histogram] = {}
+        self._by_command: dict[str, Stock] = {}
         self._failures = {failure: failures.labels(node, failure) for failure in get_args(NgFailure)}
 
     def replied(self, command: str, seconds: float) -> None:
         """A reply came, a refusal too, so many seconds after the command was sent first."""
         child = self._by_command.get(command)
         if child is None:
-            child = self._by_command[command] = self._seconds.labels(self._node, command)
-        child.observe(seconds)
+            child = self._stocks.observing(self._seconds.labels(self._node, command))
+            self._by_command[command] = child
+        child.add(seconds)
 
     def failed(self, failure: NgFailure) -> None:
         """A command failed."""
@@ -166,11 +227,12 @@ class Metrics:
 
     def __init__(self, *, process: bool = False) -> None:
         self._registry = registry = CollectorRegistry()
+        self._stocks = Stocks()
         if process:
             ProcessCollector(registry=registry)
             PlatformCollector(registry=registry)
             GCCollector(registry=registry)
-        self.outbound, self.inbound = self._call_meters(registry)
+        self.outbound, self.inbound = self._call_meters(registry, self._stocks)
         registrations = Counter(
             "webrtcproxy_registrations", "REGISTERs of browsers, by the answer.", ["result"], registry=registry
         )
@@ -204,7 +266,7 @@ class Metrics:
         self._ng_pending = gauge("ng_pending", "Commands that wait for rtpengine's reply.", "node")
 
     @staticmethod
-    def _call_meters(registry: CollectorRegistry) -> tuple[CallMeter, CallMeter]:
+    def _call_meters(registry: CollectorRegistry, stocks: Stocks) -> tuple[CallMeter, CallMeter]:
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(
                 f"webrtcproxy_call_{name}_seconds", text, ["direction"], registry=registry, buckets=buckets
@@ -218,7 +280,7 @@ class Metrics:
                 "webrtcproxy_calls", "Calls, by how their set-up ended.", ["direction", "result"], registry=registry
             ),
         )
-        return CallMeter("outbound", *counts), CallMeter("inbound", *counts)
+        return CallMeter("outbound", *counts, stocks), CallMeter("inbound", *counts, stocks)
 
     def registered(self, status: int) -> None:
         """A REGISTER of a browser got this final response."""
@@ -237,10 +299,11 @@ class Metrics:
         """
         self._ng_up.labels(node).set_function(up)
         self._ng_pending.labels(node).set_function(pending)
-        return NodeMeter(node, self._ng_seconds, self._ng_failures)
+        return NodeMeter(node, self._ng_seconds, self._ng_failures, self._stocks)
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it (its text format 0.0.4)."""
+        self._stocks.hand_over()
         return generate_latest(self._registry)
 
 

@@ -236,11 +236,22 @@ class Printable:
         self._observer = observer
 
     def __call__(self, event: LogEvent) -> None:
-        text = formatEvent(event)
+        text = _text(event)
         if not text.isprintable():
             text = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
         # The text has nothing left to fill in: formatting it again costs the observers next to nothing.
         self._observer({**event, "log_format": text.replace("{", "{{").replace("}", "}}")})
+
+
+def _text(event: LogEvent) -> str:
+    """The text of an event. Our own have plain formats, which Python fills in at a tenth of the cost of Twisted's way."""
+    if event.get("log_namespace", "").startswith("webrtcproxy."):
+        try:
+            text: str = event["log_format"].format_map(event)
+        except Exception:
+            return formatEvent(event)
+        return text
+    return formatEvent(event)
 
 
 class LogLevelLimit(Service):
@@ -305,6 +316,18 @@ class Options(usage.Options):
         stands_on = ", ".join(f"{name} {version(name)}" for name in ("Twisted", "autobahn", "pyOpenSSL"))
         print(f"webrtcproxy {__version__} ({stands_on}, Python {platform.python_version()})")
         raise SystemExit(0)
+
+    def parseOptions(self, options: Any = None) -> None:
+        """Read the command line.
+
+        :raises SystemExit: with what is wrong with it as its text. For a UsageError twistd would print its own whole
+            usage in front of that.
+        """
+        try:
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
+        except usage.UsageError as error:
+            why = str(error).rstrip(".")
+            raise SystemExit(f"webrtcproxy: {why}; all options: twistd webrtcproxy --help") from None
 
     def postOptions(self) -> None:
         """Read the configuration while nothing is started yet.

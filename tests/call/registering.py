@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import PBX, config
@@ -141,9 +140,6 @@ class RegistrarCase(SynchronousTestCase):
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         raise AssertionError("a CANCEL")
-
-    def failed(self, transaction: ServerTransaction | None, failure: Failure) -> None:
-        failure.raiseException()
 
     # The two sides
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from twisted.logger import LogEvent, capturedLogs, formatEvent
+
 from tests.call.case import CallCase
 from tests.call.world import PLAIN, Browser, TrunkPeer
 from tests.support.configs import CARRIER, PBX
+from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.sip.digest import authorize
 from webrtcproxy.sip.headers import Challenge, Credentials
 from webrtcproxy.sip.message import Request
@@ -108,6 +111,20 @@ class Answered(CredentialCase):
         self.assertNotIn("Proxy-Authenticate", heard.headers)
         self.assertEqual(len(self.flushLoggedErrors()), 0)
 
+    def test_stale_for_ever(self) -> None:
+        """A trunk that calls every nonce stale is asked a few times, not for ever; the browser, who can't help it,
+        hears 502 and not the challenge."""
+        alice, trunk, leg = self.begin()
+        for number in range(20):
+            trunk.answer(leg, 407, headers=[("Proxy-Authenticate", challenge(f"s{number}", stale="true"))])
+            trunk.heard("ACK")
+            if alice.pending():
+                break
+            leg = trunk.request("INVITE")
+        self.assertEqual(leg.cseq.number, 1 + Authentication.ROUNDS)
+        self.assertLess(Authentication.ROUNDS, 10)
+        self.assertNotIn("Proxy-Authenticate", alice.response(502).headers)
+
     def test_same_nonce_again(self) -> None:
         """The same nonce without `stale` means a wrong password at once."""
         alice, _, leg = self.begin()
@@ -131,6 +148,26 @@ class Answered(CredentialCase):
         self.check(second, "Proxy-Authorization", "n9")
         self.assertEqual(second.cseq.number, bye.cseq.number + 1)
         trunk.answer(second, 200)
+
+    def test_cseq_behind_a_challenge(self) -> None:
+        """The number of a request that was sent again with credentials is used up (RFC 3261 section 12.2.1.1)."""
+        alice, trunk, leg = self.begin()
+        trunk.answer(leg, 200, PLAIN)
+        trunk.heard("ACK")
+        ok = alice.response(200)
+        alice.ack(self.invite, ok)
+        alice.say(alice.inside("INFO", self.invite, ok, body=b"Signal=1"))
+        info = trunk.request("INFO")
+        trunk.answer(info, 407, headers=[("Proxy-Authenticate", challenge())])
+        again = trunk.request("INFO")
+        trunk.answer(again, 200)
+        alice.heard(200)
+        alice.say(alice.inside("BYE", self.invite, ok, cseq=3))
+        alice.heard(200)
+        bye = trunk.request("BYE")
+        numbers = [request.cseq.number for request in (leg, info, again, bye)]
+        self.assertEqual(numbers, [1, 2, 3, 4])
+        trunk.answer(bye, 200)
 
 
 class Contacts(CredentialCase):
@@ -164,6 +201,10 @@ class Contacts(CredentialCase):
 class PassedOn(CredentialCase):
     """The proxy has no credentials for this, or the browser may not use them: the challenge is the browser's."""
 
+    def said(self, logs: list[LogEvent]) -> list[str]:
+        """The lines that name the key which withholds the trunk's credentials."""
+        return [text for text in map(formatEvent, logs) if "trunk-credentials" in text]
+
     def passed(self, leg: Request, status: int = 407, *values: str) -> None:
         self.refused(leg, status, *values)
         name = "Proxy-Authenticate" if status == 407 else "WWW-Authenticate"
@@ -174,7 +215,17 @@ class PassedOn(CredentialCase):
     def test_not_registered(self) -> None:
         """`trunk-credentials = registered`: nobody else uses them (the original: the toll fraud hole)."""
         *_, leg = self.begin(proven=False)
-        self.passed(leg)
+        with capturedLogs() as logs:
+            self.passed(leg)
+        (line,) = self.said(logs)
+        self.assertIn("carrier", line)
+
+    def test_foreign_challenge_of_an_unregistered(self) -> None:
+        """What the trunk's account would not have answered is nothing to be told about."""
+        *_, leg = self.begin(proven=False)
+        with capturedLogs() as logs:
+            self.passed(leg, 407, challenge(realm="elsewhere"))
+        self.assertEqual(self.said(logs), [])
 
     def test_anyone(self) -> None:
         """`trunk-credentials = anyone` is the original's behaviour."""
@@ -186,6 +237,15 @@ class PassedOn(CredentialCase):
         """With `realm`, challenges of other realms cross."""
         *_, leg = self.begin()
         self.passed(leg, 407, challenge(realm="elsewhere"))
+
+    def test_several(self) -> None:
+        """JsSIP and SIP.js look at the last challenge of a response and know MD5 only: it is put there. The others keep
+        their order (RFC 8760 section 2.4)."""
+        *_, leg = self.begin(proven=False)
+        md5, sha, sha512 = (challenge(algorithm=name) for name in ("MD5", "SHA-256", "SHA-512-256"))
+        self.refused(leg, 401, md5, sha, sha512)
+        heard = self.alice.response(401)
+        self.assertEqual(heard.headers.lines("WWW-Authenticate"), [sha, sha512, md5])
 
     def test_own_realm_then_other(self) -> None:
         """The trunk's own realm is answered; the next hop's crosses, and the browser's CSeq goes on behind ours."""

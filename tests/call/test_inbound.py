@@ -85,6 +85,18 @@ class One(CallCase):
         self.alice.heard("ACK")
         self.assertEqual(self.trunk.response(486).reason, "On The Phone")
 
+    def test_challenge(self) -> None:
+        """A browser that challenges its caller: 480. The challenge stays behind, as the credentials for it would, and
+        no request sequence is kept for them."""
+        for status, header in ((401, "WWW-Authenticate"), (407, "Proxy-Authenticate")):
+            self.trunk.call(self.alice)
+            self.trunk.heard(100)
+            self.alice.answer(self.alice.request("INVITE"), status, headers=[(header, 'Digest realm="x", nonce="n"')])
+            self.alice.heard("ACK")
+            self.assertNotIn(header, self.trunk.response(480).headers)
+            self.assertEqual(len(self.world.context.pairings), 0)
+            self.assert_over(self.alice)
+
     def test_no_answer(self) -> None:
         """The ringing limit: CANCEL for the browser, 408 for the caller."""
         self.trunk.call(self.alice)
@@ -196,9 +208,27 @@ class Several(CallCase):
         self.sofa.answer(self.at_sofa, 200, OFFER)
         self.trunk.heard(200)
 
+    def test_early_media_of_both(self) -> None:
+        """The caller can listen to one: early media of the second fork stays behind, its 183 does not; who answers is
+        heard, whoever it is."""
+        self.desk.answer(self.at_desk, 183, OFFER)
+        self.sofa.answer(self.at_sofa, 183, OFFER)
+        self.assertTrue(self.trunk.response(183).body)
+        self.assertFalse(self.trunk.response(183).body)
+        self.sofa.answer(self.at_sofa, 200, OFFER)
+        self.assertTrue(self.trunk.response(200).body)
+        answers = [op.branch for op in self.world.nodes.sessions[0].operations if op.command == "answer"]
+        self.assertEqual(len(set(answers)), 2)
+
     def test_best_refusal(self) -> None:
         """When all refuse, the caller hears the best (section 16.7): 486 says more than 480."""
         self.desk.answer(self.at_desk, 480)
+        self.sofa.answer(self.at_sofa, 486)
+        self.trunk.heard(486)
+
+    def test_challenge_is_the_worst_refusal(self) -> None:
+        """A challenge, which the caller can't answer, says less than another browser's 486."""
+        self.desk.answer(self.at_desk, 401, headers=[("WWW-Authenticate", 'Digest realm="x", nonce="n"')])
         self.sofa.answer(self.at_sofa, 486)
         self.trunk.heard(486)
 

@@ -40,11 +40,82 @@ class BadUpstream(CallCase):
         self.trunk.answer(leg, 180)
         self.alice.heard(180)
 
+    def test_other_bodies_in_1xx(self) -> None:
+        """A 1xx whose body is no SDP, or none that can be read, crosses without early media, and the call goes on to
+        its 200 (RFC 3261 section 13.2.1: the answer is in the 2xx at the latest)."""
+        bodies = [
+            ("Content-Type", "application/pidf+xml", b"<presence/>"),
+            ("Content-Type", "text/plain", b"please wait"),
+            ("Content-Type", "multipart/mixed;boundary=x", b"--x\r\nContent-Type: text/plain\r\n\r\nhi\r\n--x--\r\n"),
+            ("Content-Type", "multipart/mixed", PLAIN),
+            ("Content-Type", "?", PLAIN),
+            ("Content-Encoding", "gzip", b"\x1f\x8b\x08"),
+        ]
+        leg = self.ring()
+        for header, value, body in bodies:
+            self.odd(leg, 180, header, value, body)
+            self.assertEqual(self.alice.response(180).body, b"")
+        self.trunk.answer(leg, 183, PLAIN)
+        self.assertIn(b"SAVPF", self.alice.response(183).body)
+        self.trunk.answer(leg, 200, PLAIN)
+        self.assertIn(b"SAVPF", self.alice.response(200).body)
+
     def test_unreadable_contact_in_200(self) -> None:
         """A 2xx that opens no dialog: 502 that says what is wrong."""
-        self.odd(self.ring(), 200, "Contact", "<<nowhere", PLAIN)
+        leg = self.ring()
+        self.odd(leg, 200, "Contact", "<<nowhere", PLAIN)
+        self.released(leg)
         self.assertIn("Contact", self.alice.response(502).reason)
-        self.assert_over(self.alice)
+        self.assert_over(self.alice, self.trunk)
+
+    def released(self, leg: Request) -> None:
+        """Who sent a 2xx that opens no dialog hears ACK and BYE, where the INVITE went and with its Request-URI."""
+        ack, bye = self.trunk.request("ACK"), self.trunk.request("BYE")
+        self.assertEqual((ack.uri, ack.cseq.number), (leg.uri, leg.cseq.number))
+        self.assertEqual((bye.uri, bye.cseq.number), (leg.uri, leg.cseq.number + 1))
+        self.assertEqual((bye.call_id, bye.headers.get("From")), (leg.call_id, leg.headers.get("From")))
+        self.trunk.answer(bye, 200)
+
+    def test_unusable_headers_in_200(self) -> None:
+        """The same where a Record-Route leads nowhere, or To can't be read. A repeat of it is ACKed again."""
+        for header, value in (
+            ("Record-Route", "<<nowhere"),
+            ("Record-Route", "<tel:+4930>"),
+            ("Record-Route", "<sip:192.0.2.60;lr>, <http://x>"),
+            ("Contact", "<tel:+4930>"),
+            ("To", "<<nobody"),
+        ):
+            leg = self.ring()
+            self.odd(leg, 200, header, value, PLAIN)
+            self.released(leg)
+            self.assertIn(header, self.alice.response(502).reason)
+            self.odd(leg, 200, header, value, PLAIN)
+            self.trunk.heard("ACK")
+            self.assert_over(self.alice, self.trunk)
+
+    def test_unreadable_second_answer(self) -> None:
+        """A further fork whose 2xx can't be read is ended, too, and the call that is up goes on."""
+        leg = self.ring()
+        self.trunk.answer(leg, 200, PLAIN)
+        self.trunk.heard("ACK")
+        self.alice.heard(200)
+        response = respond(leg, 200, to_tag="other", body=PLAIN)
+        response.headers.set("Contact", "<<nowhere")
+        self.trunk.say(response)
+        self.released(leg)
+        self.assertEqual(len(self.world.calls), 1)
+
+    def test_unreadable_answer_of_a_browser(self) -> None:
+        """The same towards a browser."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        alice.bind()
+        trunk.call(alice)
+        trunk.heard(100)
+        self.trunk = alice
+        leg = alice.request("INVITE")
+        self.odd(leg, 200, "Contact", "<http://x>", OFFER)
+        self.released(leg)
+        trunk.heard(502)
 
     def test_answer_is_no_sdp(self) -> None:
         """A 2xx with another body: 502, and the callee is released."""
@@ -68,9 +139,10 @@ class BadUpstream(CallCase):
         self.assert_over(self.trunk)
 
     def test_contact_is_no_sip_uri(self) -> None:
-        """The same for one that names no host at all."""
+        """One that names no host at all opens no dialog."""
         leg = self.ring()
-        self.odd(leg, 200, "Contact", "<mailto:bob@example.com>")
+        self.odd(leg, 200, "Contact", "<mailto:bob@example.com>", PLAIN)
+        self.released(leg)
         self.alice.heard(502)
 
     def test_flood_of_early_dialogs(self) -> None:
@@ -125,12 +197,30 @@ class BadBrowser(CallCase):
         alice.say(alice.inside("INFO", invite, alice.response(180)))
         alice.heard(481)
 
-    def test_contact_with_a_fault(self) -> None:
-        """A Contact that can't be read: 400 that names it."""
+    def refused(self, header: str, **how: object) -> None:
+        """400 that names the header, and nothing rings or is kept of it."""
         alice = self.world.browser()
-        sent = request("INVITE", "sip:bob@pbx.example.com", contact="<<x")
-        alice.say(sent)
-        self.assertIn("Contact", [alice.next() for _ in alice.pending()][-1].reason)  # type: ignore[union-attr]
+        alice.say(request("INVITE", "sip:bob@pbx.example.com", **how))  # type: ignore[arg-type]
+        heard = [alice.next() for _ in alice.pending()][-1]
+        assert isinstance(heard, Response)
+        self.assertEqual(heard.status, 400)
+        self.assertIn(header, heard.reason)
+        self.assertEqual((list(self.world.trunks), self.world.nodes.sessions), ([], []))
+
+    def test_contact_with_a_fault(self) -> None:
+        """A Contact that can't be read, or is no SIP URI, so that nothing could be sent within the dialog (RFC 3261
+        section 8.1.1.8)."""
+        for contact in ("<<x", "<tel:+4930123>", "<http://phone.example.com>", "<sip:>"):
+            self.refused("Contact", contact=contact)
+
+    def test_no_contact(self) -> None:
+        """Without a Contact the URI in From has to be one."""
+        self.refused("Contact", contact="", from_="<tel:+4930123>")
+
+    def test_record_route_with_a_fault(self) -> None:
+        """The same for the route set."""
+        for route in ("<<x", "<tel:+4930123>", "<sip:192.0.2.7;lr>, <http://x>"):
+            self.refused("Record-Route", headers=[("Record-Route", route)])
 
 
 class Wall(SynchronousTestCase):

@@ -46,6 +46,20 @@ class Lost(CallCase):
         self.trunk.answer(self.trunk.request("BYE"), 200)
         self.assert_over(self.trunk)
 
+    def test_callee_while_the_answer_is_made(self) -> None:
+        """A browser whose socket is lost before its leg is watched is missed all the same."""
+        invite = self.trunk.call(self.alice)
+        self.trunk.heard(100)
+        leg = self.alice.request("INVITE")
+        self.world.nodes.hold()
+        self.alice.answer(leg, 200, OFFER)
+        self.alice.flow.lose()
+        self.world.nodes.release()
+        self.trunk.ack(invite, self.trunk.response(200))
+        self.world.turn(GRACE)
+        self.trunk.answer(self.trunk.request("BYE"), 200)
+        self.assert_over(self.trunk)
+
     def test_caller_while_ringing(self) -> None:
         """Nobody is left to talk to: the callee stops ringing."""
         self.alice.invite("sip:bob@pbx.example.com")
@@ -123,6 +137,37 @@ class Back(CallCase):
         new.ack(invite, ok)
         self.world.turn(60)
         self.assertEqual(len(self.world.calls), 2)
+
+    def test_while_it_rings(self) -> None:
+        """A caller who comes back before the answer hears the rest of it on the new socket."""
+        alice = self.world.browser("bert")
+        invite = alice.invite("sip:bob@pbx.example.com")
+        alice.heard(100)
+        leg = self.trunk.request("INVITE")
+        alice.flow.lose()
+        new = self.world.browser("bert")
+        new.contact = alice.contact
+        new.bind()
+        self.trunk.answer(leg, 180)
+        self.trunk.answer(leg, 200, PLAIN)
+        self.trunk.heard("ACK")
+        new.heard(180)
+        new.ack(invite, new.response(200))
+        self.world.turn(60)
+        self.assertEqual(len(self.world.calls), 2)
+
+    def test_newest_socket_counts_while_the_old_one_lives(self) -> None:
+        """The same where the old socket is not known to be lost: responses go on the newest flow of the instance."""
+        alice = self.world.browser("bert")
+        alice.invite("sip:bob@pbx.example.com")
+        alice.heard(100)
+        leg = self.trunk.request("INVITE")
+        new = self.world.browser("bert")
+        new.contact = alice.contact
+        new.bind()
+        self.trunk.answer(leg, 486)
+        new.heard(486)
+        alice.silent()
 
     def test_by_a_request_in_the_dialog(self) -> None:
         """Who knows the dialog's tags is its browser, registered or not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from tests.call.registering import (
     ALICE,
@@ -257,6 +257,29 @@ class ChallengeTests(RegistrarCase):
         self.register()
         self.answer(200)
         self.assertFalse(self.location.proven(self.browser))
+
+
+class WithheldCredentialsTests(RegistrarCase):
+    """Digest under `trunk-credentials = registered`: challenges are the browser's."""
+
+    trunks = (CARRIER,)
+
+    def challenged(self) -> list[str]:
+        """Have a REGISTER challenged, which crosses; the lines about it."""
+        self.register(f"{JSSIP};expires=600", domain="carrier.example.net:5080", uri="sip:carrier.example.net:5080")
+        with capturedLogs() as logs:
+            reply = self.answer(401, ("WWW-Authenticate", 'Digest realm="carrier", nonce="abc", qop="auth"'))
+        self.assertEqual((reply.status, self.sent_upstream()), (401, self.cseq))
+        return [text for text in map(formatEvent, logs) if "trunk-credentials" in text]
+
+    def test_told(self) -> None:
+        """A browser without a password of its own gets no further: the log names the key, once."""
+        self.assertEqual(len(self.challenged()), 1)
+
+    def test_not_told(self) -> None:
+        """Who has registered with one answers for itself by design."""
+        self.location.prove("alice@carrier.example.net:5080", self.browser, 600)
+        self.assertEqual(self.challenged(), [])
 
 
 class CredentialsTests(RegistrarCase):

@@ -38,6 +38,13 @@ class Outside(CallCase):
         self.ask("PUBLISH")
         self.assertIn("Allow", self.alice.response(405).headers)
 
+    def test_message_outside(self) -> None:
+        """A MESSAGE is carried within a call only: the Allow of its 405 does not say that it is."""
+        self.ask("MESSAGE")
+        allowed = (self.alice.response(405).headers.get("Allow") or "").split(", ")
+        self.assertIn("INVITE", allowed)
+        self.assertNotIn("MESSAGE", allowed)
+
     def test_require(self) -> None:
         """Unknown extensions, of Require and Proxy-Require, are listed in Unsupported (420)."""
         self.ask("INVITE", headers=[("Require", "nothingSupportsThis, 100rel"), ("Proxy-Require", "noProxy")])

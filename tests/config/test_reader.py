@@ -68,6 +68,7 @@ class DefaultsTests(Case):
         self.assertEqual(config.rtpengine.timeout, 2)
         self.assertFalse(config.registrations.multiple)
         self.assertEqual((config.calls.ring, config.calls.grace, config.calls.limit), (180, 5, 1000))
+        self.assertEqual((config.calls.limit_per_connection, config.calls.limit_unregistered), (10, 3))
         self.assertEqual(config.trunks, (Trunk("a", "voip.example"),))
         self.assertTrue(config.access.destinations.allows("voip.example", None, config.trunks))
         self.assertFalse(config.access.destinations.allows("other.example", None, config.trunks))
@@ -347,13 +348,14 @@ class OthersTests(Case):
         """[registrations], [calls], [web], [logging], [demo]."""
         config = self.load(
             registrations="multiple = Yes",
-            calls="ring = 60\ngrace = 0\nlimit = 3",
+            calls="ring = 60\ngrace = 0\nlimit = 3\nlimit-per-connection = 2\nlimit-unregistered = 0",
             web="listen = tcp:8080:interface=127.0.0.1",
             logging="level = DEBUG",
             demo="listen = udp:5070",
         )
         self.assertTrue(config.registrations.multiple)
         self.assertEqual((config.calls.ring, config.calls.grace, config.calls.limit), (60, 0, 3))
+        self.assertEqual((config.calls.limit_per_connection, config.calls.limit_unregistered), (2, 0))
         self.assertEqual(config.web.listen, ("tcp:8080:interface=127.0.0.1",))
         self.assertEqual(config.logging.level, "debug")
         assert config.demo is not None

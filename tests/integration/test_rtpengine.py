@@ -78,11 +78,6 @@ class SdpTests(MediaCase):
         answered = await self.answer(TRUNK_SDP.replace(b"sendrecv", b"recvonly"), BROWSER)
         self.assertIn("a=recvonly", lines(answered))
 
-    async def test_family(self) -> None:
-        """An address family that rtpengine has no interface of is no error."""
-        offered = await self.offer(CHROME, TRUNK.over("IP6"))
-        self.assertEqual(lines(offered, "c="), ["c=IN IP4 127.0.0.1"])
-
     def assert_for_browser(self, sdp: bytes, setup: str) -> None:
         self.assertEqual(lines(sdp, "m=")[0].split()[2], "UDP/TLS/RTP/SAVPF")
         self.assertEqual(lines(sdp, "a=setup"), [setup])

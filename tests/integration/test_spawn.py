@@ -14,10 +14,11 @@ from twisted.trial.unittest import TestCase
 from tests.integration.media import CHROME
 from tests.support.real.lab import LAB
 from tests.support.real.part import until
-from webrtcproxy.errors import NgOverload
+from tests.support.real.ports import free_ports
+from webrtcproxy.errors import NgOverload, NgRefused
 from webrtcproxy.media import process
 from webrtcproxy.media.nodes import Nodes
-from webrtcproxy.media.profile import TRUNK
+from webrtcproxy.media.profile import BROWSER, TRUNK
 
 
 class SpawnTests(TestCase):
@@ -29,7 +30,7 @@ class SpawnTests(TestCase):
         self.process = process.Rtpengine(reactor, extra=extra)  # type: ignore[arg-type]
         self.process.startService()
         self.addCleanup(self.process.stopService)
-        await self.process.when_ready()
+        await until(lambda: self.process.answers, "rtpengine answers", 10)
         nodes = Nodes(reactor, [self.process.address], timeout=2)  # type: ignore[arg-type]
         nodes.startService()
         self.addCleanup(nodes.stopService)
@@ -79,6 +80,34 @@ class SpawnTests(TestCase):
             await session.delete()
         await shared.assert_empty()
 
+    async def test_out_of_ports(self) -> None:
+        """When its ports are used up the call's SDP is not to blame: 503."""
+        ports = free_ports(6)
+        nodes = await self.start(f"--port-min={ports[0]}", f"--port-max={ports[-1]}")
+        sessions = [nodes.session(f"call {n}") for n in range(4)]
+        errors = []
+        for session in sessions:
+            try:
+                await session.offer(CHROME, from_tag="A", branch="b1", to=TRUNK)
+            except NgOverload as error:
+                errors.append((error.why, error.status))
+        self.assertIn(("Ran out of ports", 503), errors)
+        self.assertLess(len(errors), len(sessions))
+        for session in sessions:
+            await session.delete()
+        self.assertEqual(await nodes.sessions(nodes.nodes[0]), [])
+
+    async def test_lost(self) -> None:
+        """An answer for a call that it has lost, as behind a restart, is refused with 503."""
+        nodes = await self.start()
+        session = nodes.session("call")
+        await session.offer(CHROME, from_tag="A", branch="b1", to=TRUNK)
+        for call_id in await nodes.sessions(nodes.nodes[0]):
+            await nodes.nodes[0].ask("delete", {"call-id": call_id, "delete delay": 0}, 2)
+        answer = session.answer(CHROME, from_tag="A", to_tag="B", branch="b1", to=BROWSER)
+        self.assertEqual((await self.assertFailure(answer, NgRefused)).status, 503)
+        await session.delete()
+
     async def test_dies_with_us(self) -> None:
         """When the proxy is killed its rtpengine is gone, too: no orphan keeps the ports."""
         script = (
@@ -86,7 +115,9 @@ class SpawnTests(TestCase):
             "from webrtcproxy.media.process import Rtpengine\n"
             "engine = Rtpengine(reactor)\n"
             "engine.startService()\n"
-            "engine.when_ready().addCallback(lambda _: print(engine.pid, flush=True))\n"
+            "def look():\n"
+            "    print(engine.pid, flush=True) if engine.answers else reactor.callLater(0.1, look)\n"
+            "look()\n"
             "reactor.run()\n"
         )
         parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)

@@ -175,6 +175,18 @@ class AskTests(NodeCase):
         error = self.error_of(self.node.ask("offer", {}, 2), NgOverload)
         self.assertEqual((error.status, error.headers[0][0], error.why), (503, "Retry-After", "too many sessions"))
 
+    def test_faults_of_its_own(self) -> None:
+        """Reasons that are rtpengine's own and not the SDP's are no 488: without ports or beyond its limits another
+        node may do, and a call that it has lost may be tried again."""
+        for reason in ("Ran out of ports", "Parallel session limit reached", "CPU usage limit exceeded"):
+            self.daemon.result = {b"result": b"error", b"error-reason": reason.encode()}
+            error = self.error_of(self.node.ask("offer", {}, 2), NgOverload)
+            self.assertEqual((error.status, error.headers[0][0], error.why), (503, "Retry-After", reason))
+        for reason in ("Unknown call-id", "Unknown call-ID"):
+            self.daemon.result = {b"result": b"error", b"error-reason": reason.encode()}
+            error = self.error_of(self.node.ask("answer", {}, 2), NgRefused)
+            self.assertEqual((error.status, error.headers[0][0], error.why), (503, "Retry-After", reason))
+
     def test_reason_is_no_text(self) -> None:
         """A reason of the wrong kind is no harm."""
         self.daemon.result = {b"result": b"error", b"error-reason": 7}

@@ -89,14 +89,6 @@ class GoldenTests(SynchronousTestCase):
         with self.assertRaises(TypeError):
             TRUNK.offer["ICE"] = "force"  # type: ignore[index]
 
-    def test_address_family(self) -> None:
-        """The address family is a key of the dictionary, not a flag."""
-        for profile in (BROWSER, TRUNK):
-            for command in ("offer", "answer"):
-                fields = profile.over("IP6").fields(command, PLAIN)
-                self.assertEqual(fields.pop("address family"), "IP6")
-                self.assertEqual(fields, profile.fields(command, PLAIN))
-
 
 class ItemsTests(SynchronousTestCase):
     def test_as_fields(self) -> None:

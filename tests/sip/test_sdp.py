@@ -46,18 +46,6 @@ a=recvonly\r
 class Questions(SynchronousTestCase):
     """RFC 8866 and RFC 3264."""
 
-    def test_is_webrtc(self) -> None:
-        """DTLS-SRTP and ICE, each at session level or at media level (Firefox and Chrome differ); refused media don't
-        count."""
-        self.assertTrue(Sdp.read(BROWSER).is_webrtc)
-        self.assertFalse(Sdp.read(PHONE).is_webrtc)
-        moved = BROWSER.replace(b"a=fingerprint:sha-256 AA:BB\n", b"") + b"a=fingerprint:sha-256 AA:BB\n"
-        self.assertTrue(Sdp.read(moved).is_webrtc)
-        for name in (b"fingerprint", b"ice-ufrag"):
-            self.assertFalse(Sdp.read(BROWSER.replace(name, b"x-none")).is_webrtc)
-        refused = BROWSER.replace(b"audio 9", b"audio 0").replace(b"bundle-only", b"inactive")
-        self.assertFalse(Sdp.read(refused).is_webrtc)
-
     def test_media(self) -> None:
         """Kinds, ports, protocols, formats; a refused one keeps its place; bundle-only is not refused."""
         audio, video = Sdp.read(BROWSER).media
@@ -120,7 +108,7 @@ class Broken(SynchronousTestCase):
     def test_empty(self) -> None:
         """No body at all."""
         self.assertEqual(Sdp.read(b""), Sdp())
-        self.assertEqual((Sdp().kinds, Sdp().is_webrtc), ((), False))
+        self.assertEqual(Sdp().kinds, ())
 
     def test_any_octets(self) -> None:
         """Octets that are no UTF-8, any line end, any garbage."""
@@ -130,7 +118,7 @@ class Broken(SynchronousTestCase):
             for _ in range(20):
                 data[dice.randrange(len(data))] = dice.randrange(256)
             read = Sdp.read(bytes(data))
-            _ = read.is_webrtc, read.kinds, [(media.codecs, media.held) for media in read.media]
+            _ = read.kinds, [(media.codecs, media.held) for media in read.media]
 
     def test_bounds(self) -> None:
         """Many media, many lines."""

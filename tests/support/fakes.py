@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from twisted.python.failure import Failure
-
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.sip.message import Request, Response, read
 from webrtcproxy.transport.flow import Address
@@ -181,7 +179,6 @@ class FakeUser:
         self.transactions: list[ServerTransaction] = []
         self.acks: list[tuple[Request, object]] = []
         self.cancels: list[tuple[ServerTransaction, Request]] = []
-        self.failures: list[tuple[ServerTransaction | None, Failure]] = []
 
     @property
     def transaction(self) -> ServerTransaction:
@@ -210,7 +207,3 @@ class FakeUser:
         self.cancels.append((transaction, cancel))
         if self.on_cancel is not None:
             self.on_cancel(transaction)
-
-    def failed(self, transaction: ServerTransaction | None, failure: Failure) -> None:
-        """An exception out of the user's code."""
-        self.failures.append((transaction, failure))

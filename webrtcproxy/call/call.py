@@ -7,7 +7,6 @@ fires the end of the established call. Both lead to the one `finally` that leave
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -25,6 +24,7 @@ from webrtcproxy.call.policy import ALLOW, crossing, hops_left, order_challenges
 from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.record import Record
 from webrtcproxy.call.relay import relay
+from webrtcproxy.entropy import token
 from webrtcproxy.errors import NgError, Refusal
 from webrtcproxy.schedule import Timer
 from webrtcproxy.sip.body import sdp_of
@@ -50,16 +50,19 @@ class Call:
     :param legs: the index of dialogs.
     :param transaction: the INVITE.
     :param find_targets: finds where to try the callee, or raises :class:`Refusal`.
+    :raises BadMessage: the INVITE can't open a dialog.
     """
 
     def __init__(self, context: Context, legs: Legs, transaction: ServerTransaction, find_targets: FindTargets) -> None:
         request = transaction.request
+        self._token = token(8)
+        dialog = Dialog.of_invited(request, transaction.to_tag, self._contact(transaction.flow))  # or there is no call
         self._context = context
         self._legs = legs
         self._transaction = transaction
         self._find_targets = find_targets
-        self._token = secrets.token_hex(8)
         self._pair_key = ("INVITE", request.call_id, request.from_.tag or "")
+        self._pair = context.pairings.take(self._pair_key)
         self._fork = Fork()
         self._media = context.nodes.session(request.call_id)
         self._early: dict[str, tuple[bytes, bytes]] = {}
@@ -74,7 +77,6 @@ class Call:
         self.record = Record(
             meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
         )
-        dialog = Dialog.of_invited(request, transaction.to_tag, self._contact(transaction.flow))
         self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, aor=request.from_.address.aor)
         legs.add(self._caller)
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
@@ -122,6 +124,7 @@ class Call:
         self._fork.complete()
         while True:
             event = await self._fork.next()
+            self._check_wanted()
             if isinstance(event, Progress):
                 await self._progress(event)
             elif isinstance(event, Answered):
@@ -133,21 +136,20 @@ class Call:
         branch = Branch(self._context, self._legs, self, target, self._fork.report)
         self._fork.add(branch)
         sdp = await self._media.offer(offer, from_tag=self._caller.label, branch=branch.id, to=profile_of(target.flow))
-        pair = Pair() if target.flow.browser else self._context.pairings.take(self._pair_key)
-        invite = self._invite(target, pair, sdp)
-        branch.invite(invite)
-        if not target.flow.browser:
-            self._pair = pair
+        self._check_wanted()
+        pair = Pair() if target.flow.browser else self._pair
+        branch.invite(self._invite(target, pair, sdp))
 
     async def _progress(self, event: Progress) -> None:
-        """Pass a 1xx on; the SDP of an early dialog is made an answer for the caller first."""
+        """Pass a 1xx on; the SDP of an early dialog is made an answer for the caller first. Where that fails, the
+        1xx crosses without: the answer that counts is the one of the 2xx."""
         response, sdp = event.response, b""
         if response.body and self._early_branch in (None, event.branch):
             try:
                 sdp = await self._answer_for_caller(event.branch, response)
                 self._early_branch = event.branch
-            except NgError as error:
-                log.warn("{call}: no early media: {why}", why=error, call=self.id)
+            except Refusal as why:
+                log.warn("{call}: no early media: {why}", why=getattr(why, "why", why), call=self.id)
         self._transaction.reply(response.status, response.reason, self._telling(response, sdp), sdp)
         self.record.progress(self._context.clock.seconds())
 
@@ -158,6 +160,7 @@ class Call:
             if branch is not answered.branch:
                 self._media.drop(branch.id)
         sdp = await self._answer_for_caller(answered.branch, answered.response)
+        self._check_wanted()
         response = answered.response
         reply = respond(
             self._transaction.request,
@@ -168,10 +171,19 @@ class Call:
             body=sdp,
         )
         self._stop_ringing()
-        self.record.answer(response.status, self._context.clock.seconds())
         self._caller.answer(self._transaction, reply, self._unacknowledged)
+        self.record.answer(response.status, self._context.clock.seconds())
         self._presence.watch(answered.leg)
         self._context.pairings.forget(self._pair_key)
+
+    def _check_wanted(self) -> None:
+        """To be called behind every wait of the set-up: an interruption has answered the caller at once, and what was
+        waited for may come before the turn of the reactor in which it ends the story.
+
+        :raises CancelledError: the caller has his final response.
+        """
+        if self._transaction.answered:
+            raise CancelledError
 
     async def _answer_for_caller(self, branch: Branch, response: Response) -> bytes:
         """The answer in `response` as the caller gets it; a 2xx without SDP stands by what the 18x said."""
@@ -213,7 +225,7 @@ class Call:
 
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The peer of `leg` is on another socket now."""
-        leg.flow = flow
+        self._legs.move(leg, flow)
         if leg is self._caller and not self._transaction.answered:
             self._transaction.flow = flow
         self._presence.watch(leg)

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
+from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.fork import Target
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.location import Binding
 from webrtcproxy.call.policy import Route
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal
@@ -43,10 +43,18 @@ class Calls:
         return sum(call.record.answered is not None for call, _ in self._alive.values())
 
     def outbound(self, transaction: ServerTransaction, route: Route) -> None:
-        """A browser calls out along `route`."""
+        """A browser calls out along `route`.
+
+        :raises Refusal: 503 where it has as many calls as one browser may have, or the proxy as many as it may.
+        """
         context = self._context
         request = transaction.request
-        allowed = context.policy.credentials_for_anyone or context.location.proven(transaction.flow)
+        proven = context.location.proven(transaction.flow)
+        limit = context.limits.limit_per_connection if proven else context.limits.limit_unregistered
+        if self._legs.on(transaction.flow) >= limit:
+            log.info("{call}: refused, its connection has {limit} calls", limit=limit, call=request.call_id)
+            raise Refusal(503, "Too Many Calls Of Yours", [("Retry-After", "10")])
+        allowed = context.policy.credentials_for_anyone or proven
 
         async def targets() -> Sequence[Target]:
             try:

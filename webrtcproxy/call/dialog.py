@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import STAR, Headers, Message, Request, Response
 from webrtcproxy.sip.uri import Uri
@@ -41,9 +42,9 @@ class Dialog:
     def of_invited(cls, request: Request, local_tag: str, contact: str) -> Dialog:
         """The dialog that answering `request` opens (RFC 3261 section 12.1.1): route set as it stands.
 
-        :raises BadMessage: a header of the request can't be read.
+        :raises BadMessage: a header of the request can't be read, or leads nowhere.
         """
-        return cls(
+        dialog = cls(
             call_id=request.call_id,
             local=str(request.to.with_tag(local_tag)),
             remote=request.headers.get("From") or "",
@@ -55,14 +56,16 @@ class Dialog:
             remote_cseq=request.cseq.number,
             contact=contact,
         )
+        dialog._check_ways()
+        return dialog
 
     @classmethod
     def of_answer(cls, request: Request, response: Response, contact: str) -> Dialog:
         """The dialog that `response` to our INVITE opens (RFC 3261 section 12.1.2): route set reversed.
 
-        :raises BadMessage: a header of the response can't be read.
+        :raises BadMessage: a header of the response can't be read, or leads nowhere.
         """
-        return cls(
+        dialog = cls(
             call_id=request.call_id,
             local=request.headers.get("From") or "",
             remote=response.headers.get("To") or "",
@@ -74,6 +77,37 @@ class Dialog:
             remote_cseq=None,
             contact=contact,
         )
+        dialog._check_ways()
+        return dialog
+
+    @classmethod
+    def of_bad_answer(cls, request: Request, response: Response, contact: str, hop: str) -> Dialog:
+        """What is left of a dialog whose 2xx can't be read: enough for an ACK and a BYE, the way that the INVITE went.
+
+        :param hop: Route value of who the INVITE was sent to; empty where no Route is needed.
+        """
+        return cls(
+            call_id=request.call_id,
+            local=request.headers.get("From") or "",
+            remote=response.headers.get("To") or "",
+            local_tag=request.from_.tag or "",
+            remote_tag=tag_of(response),
+            remote_target=request.uri,
+            route_set=(hop,) if hop else (),
+            local_cseq=request.cseq.number,
+            remote_cseq=None,
+            contact=contact,
+        )
+
+    def _check_ways(self) -> None:
+        """Whether requests can be formed and sent: a dialog wants SIP URIs (RFC 3261 section 12.1).
+
+        :raises BadMessage: 400 that names the header which leads nowhere.
+        """
+        if not _is_sip(self.remote_target):
+            raise BadMessage("Bad Contact")
+        if not all(map(_is_sip_address, self.route_set)):
+            raise BadMessage("Bad Record-Route")
 
     def receive(self, request: Request) -> None:
         """Check the order of the peer's requests (RFC 3261 section 12.2.2); gaps are fine.
@@ -115,11 +149,33 @@ class Dialog:
         return Request(method, uri, Headers.of(names, values))
 
 
+def tag_of(response: Response) -> str:
+    """The To tag of a response; empty where there is none, or where To can't be read."""
+    try:
+        return response.to.tag or ""
+    except BadMessage:
+        return ""
+
+
 def _target(message: Message) -> str | None:
     contacts = message.contacts
     if contacts is STAR or not contacts:
         return None
     return contacts[0].uri
+
+
+def _is_sip(uri: str) -> bool:
+    try:
+        return Uri.parse(uri).scheme in ("sip", "sips")
+    except BadMessage:
+        return False
+
+
+def _is_sip_address(value: str) -> bool:
+    try:
+        return _is_sip(NameAddr.parse(value).uri)
+    except BadMessage:
+        return False
 
 
 def _is_loose(route: str) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred, DeferredQueue
@@ -11,10 +11,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.dialog import Dialog
+from webrtcproxy.call.dialog import Dialog, tag_of
 from webrtcproxy.call.leg import HeaderList, Leg, Owner
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.trunk import Authentication
+from webrtcproxy.entropy import token
 from webrtcproxy.errors import FlowLost, TimedOut
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
@@ -98,7 +99,7 @@ class Branch:
         target: Target,
         report: Callable[[Event], None],
     ) -> None:
-        self.id = secrets.token_hex(8)
+        self.id = token(8)
         self.cancelled = False
         self.ended = False
         self._context = context
@@ -177,31 +178,50 @@ class Branch:
                 self.invite(again)
                 return
         self.ended = True
+        if response.status in (401, 407) and self._target.flow.browser:
+            # Credentials do not cross to browsers, so the caller has no way to answer: to him the browser is not there.
+            self._report(Failed(self, 480, "Callee Asks For Credentials", None))
+            return
         self._report(Failed(self, response.status, response.reason, response))
 
     def _open(self, response: Response) -> Leg:
+        """The leg of the dialog that a 2xx opens.
+
+        :raises BadMessage: it can't be read, and opens none; that is ended with BYE.
+        """
         assert self._transaction is not None
         invite = self._transaction.request
+        contact = invite.headers.get("Contact") or ""
+        try:
+            return self._leg(Dialog.of_answer(invite, response, contact), self.label(response), self._owner)
+        except BadMessage:
+            # Its sender takes it for the answer all the same, and has to hear that there is no call.
+            peer, browser = self._target.flow.peer, self._target.flow.browser
+            hop = "" if browser else f"<sip:{f'[{peer.host}]' if ':' in peer.host else peer.host}:{peer.port};lr>"
+            self._leg(Dialog.of_bad_answer(invite, response, contact, hop), "", None).hang_up()
+            raise
+
+    def _leg(self, dialog: Dialog, label: str, owner: Owner | None) -> Leg:
+        """The leg of a 2xx; its ACK is on the way."""
+        assert self._transaction is not None
         target = self._target
-        dialog = Dialog.of_answer(invite, response, invite.headers.get("Contact") or "")
-        leg = Leg(
-            self._context, dialog, target.flow, self.label(response), self._owner, target.authentication, target.aor
-        )
+        leg = Leg(self._context, dialog, target.flow, label, owner, target.authentication, target.aor)
         self._legs[dialog.remote_tag] = leg
         self._index.add(leg)
-        leg.acknowledge(invite)
+        leg.acknowledge(self._transaction.request)
         return leg
 
     def _answered_again(self, response: Response) -> None:
         """A repeat of the 2xx is ACKed again; one with a new To tag is a further fork: ACK, then BYE."""
         assert self._transaction is not None
-        leg = self._legs.get(response.to.tag or "")
+        leg = self._legs.get(tag_of(response))
         if leg is None and len(self._legs) >= MAX_DIALOGS:
             log.warn("{call}: too many answers to one INVITE", call=self._transaction.request.call_id)
         elif leg is None:
-            leg = self._open(response)
-            leg.owner = None
-            leg.hang_up()
+            with suppress(BadMessage):
+                leg = self._open(response)
+                leg.owner = None
+                leg.hang_up()
         else:
             leg.acknowledge(self._transaction.request)
 

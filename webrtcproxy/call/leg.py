@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from webrtcproxy.call.background import background
 from webrtcproxy.call.context import Context
@@ -138,8 +140,13 @@ class Leg:
     def answer(self, transaction: ServerTransaction, response: Response, unacknowledged: Callable[[], None]) -> None:
         """Answer the INVITE of `transaction` with a 2xx, and repeat it until the ACK, wherever the peer is by then.
 
+        Behind another final response it is logged, and neither sent nor repeated.
+
         :param unacknowledged: called when none came within 64*T1; hanging up is then the caller's part.
         """
+        if transaction.answered:
+            transaction.respond(response)
+            return
         data = response.to_bytes()
 
         def repeat() -> None:
@@ -183,13 +190,14 @@ class Leg:
 
     # Both
 
-    async def ask(self, method: str, headers: HeaderList = (), body: bytes = b"", content_type: str = "") -> Response:
+    def ask(
+        self, method: str, headers: HeaderList = (), body: bytes = b"", content_type: str = ""
+    ) -> Deferred[Response]:
         """Send a request within the dialog.
 
-        :returns: the final response; challenges are answered where the leg may use its trunk's credentials.
-        :raises FlowLost: the peer can't be reached.
-        :raises TimedOut: it did not answer within 64*T1.
-        :raises Refusal: its host name can't be resolved.
+        :returns: fires with the final response; challenges are answered where the leg may use its trunk's credentials.
+            Fails with FlowLost (the peer can't be reached), TimedOut (no answer within 64*T1) or Refusal (its host name
+            can't be resolved).
         """
         request = self.dialog.request(method)
         for name, value in headers:
@@ -197,17 +205,29 @@ class Leg:
         if body:
             request.body = body
             request.headers.set("Content-Type", content_type)
-        flow = await self._towards()
+        flow = self._at_once()
+        if flow is None:
+            return Deferred.fromCoroutine(self._towards()).addCallback(self._ask, request)
+        return self._ask(flow, request)
+
+    def _ask(self, flow: Flow, request: Request) -> Deferred[Response]:
         authentication = self._authentication if self._is_trunk(flow) else None
         if authentication is not None:
             authentication.prepare(request)
-        while True:
-            response = await self._context.transactions.request(request, flow).final
-            again = None if authentication is None else authentication.answer(request, response)
-            if again is None:
-                return response
-            self.dialog.local_cseq = again.cseq.number
-            request = again
+        return self._asked(request, flow, authentication)
+
+    def _asked(self, request: Request, flow: Flow, authentication: Authentication | None) -> Deferred[Response]:
+        final = self._context.transactions.request(request, flow).final
+        return final if authentication is None else final.addCallback(self._answered, request, flow, authentication)
+
+    def _answered(
+        self, response: Response, request: Request, flow: Flow, authentication: Authentication
+    ) -> Response | Deferred[Response]:
+        again = authentication.answer(request, response)
+        if again is None:
+            return response
+        self.dialog.local_cseq = again.cseq.number
+        return self._asked(again, flow, authentication)
 
     def _at_once(self) -> Flow | None:
         """The way to the peer where it takes no look-up; None where it does, or where there is none."""
@@ -257,15 +277,15 @@ class Leg:
 
     def _say_farewell(self, headers: HeaderList) -> None:
         self._farewell = None
-        background(self._bye(headers), "The BYE", self.dialog.call_id)
+        said = maybeDeferred(self.ask, "BYE", headers)
+        said.addErrback(self._unheard).addBoth(lambda _: self._finish())
 
-    async def _bye(self, headers: HeaderList) -> None:
-        try:
-            await self.ask("BYE", headers)
-        except (FlowLost, TimedOut, Refusal) as why:
+    def _unheard(self, failure: Failure) -> None:
+        if failure.check(FlowLost, TimedOut, Refusal):
+            why = failure.value
             log.info("{call}: the BYE was not answered: {why!r}", why=why, call=self.dialog.call_id)
-        finally:
-            self._finish()
+        else:
+            log.failure("{call}: the BYE failed", failure, call=self.dialog.call_id)
 
     def _finish(self) -> None:
         waiting, self._finished = self._finished, []

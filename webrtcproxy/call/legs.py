@@ -5,6 +5,7 @@ from __future__ import annotations
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
+from webrtcproxy.transport.flow import Flow
 
 
 class Legs:
@@ -13,12 +14,14 @@ class Legs:
     def __init__(self) -> None:
         self._legs: dict[tuple[str, str, str], Leg] = {}
         self._at: dict[str, list[Leg]] = {}
+        self._on: dict[Flow, int] = {}
 
     def add(self, leg: Leg) -> None:
         """Index `leg` until it is finished."""
         self._legs[leg.key] = leg
         if leg.browser:
             self._at.setdefault(_name(leg.contact), []).append(leg)
+            self._count(leg.flow, 1)
         leg.when_finished(self._remove)
 
     def find(self, request: Request) -> Leg | None:
@@ -35,6 +38,21 @@ class Legs:
         """The legs of the browser that calls itself `contact` and is registered as `aor`."""
         return [leg for leg in self._at.get(_name(contact), ()) if leg.aor == aor]
 
+    def on(self, flow: Flow) -> int:
+        """How many dialogs the browser on `flow` has, those included that wait for their end."""
+        return self._on.get(flow, 0)
+
+    def move(self, leg: Leg, flow: Flow) -> None:
+        """The browser of `leg` is on another connection now."""
+        self._count(leg.flow, -1)
+        leg.flow = flow
+        self._count(flow, 1)
+
+    def _count(self, flow: Flow, more: int) -> None:
+        count = self._on.pop(flow, 0) + more
+        if count:
+            self._on[flow] = count
+
     def _remove(self, leg: Leg) -> None:
         if self._legs.get(leg.key) is leg:
             del self._legs[leg.key]
@@ -42,6 +60,7 @@ class Legs:
         there = self._at.get(name, [])
         if leg in there:
             there.remove(leg)
+            self._count(leg.flow, -1)
             if not there:
                 del self._at[name]
 

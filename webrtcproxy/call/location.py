@@ -18,11 +18,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from webrtcproxy.call.binding import Binding, Key, key_of, token_for
+from webrtcproxy.call.binding import Binding, Key, token_for
 from webrtcproxy.errors import Refusal
 from webrtcproxy.transport.flow import Flow
-
-__all__ = ["Binding", "ILocation", "Key", "Location", "key_of", "token_for"]
 
 log = Logger()
 

@@ -7,11 +7,12 @@ holds for the refreshes of a registration (section 10.2.4).
 
 from __future__ import annotations
 
-import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IReactorTime
+
+from webrtcproxy.entropy import token
 
 LIMIT = 20_000
 """Pairings remembered at once; the oldest makes room."""
@@ -27,8 +28,8 @@ class Pair:
     :ivar expires_at: when it may be forgotten, seconds of the clock.
     """
 
-    call_id: str = field(default_factory=lambda: secrets.token_hex(16))
-    from_tag: str = field(default_factory=lambda: secrets.token_hex(8))
+    call_id: str = field(default_factory=lambda: token(16))
+    from_tag: str = field(default_factory=lambda: token(8))
     cseq: int = 0
     expires_at: float = 0.0
 

@@ -45,21 +45,21 @@ class Record:
         """An 18x is passed on."""
         if self.progressed is None:
             self.progressed = now
-            self.meter.progress.observe(now - self.started)
+            self.meter.progress.add(now - self.started)
 
     def answer(self, status: int, now: float) -> None:
         """The 2xx is passed on."""
         self.status, self.answered = status, now
-        self.meter.set_up.observe(now - self.started)
-        self.meter.results["answered"].inc()
+        self.meter.set_up.add(now - self.started)
+        self.meter.results["answered"].add(1)
 
     def close(self, now: float) -> None:
         """Write the line. Its event has this record, for observers that want more than a text."""
         self.ended = now
         if self.answered is None:
-            self.meter.results[call_result(self.status, self.ended_by)].inc()
+            self.meter.results[call_result(self.status, self.ended_by)].add(1)
         else:
-            self.meter.talk.observe(now - self.answered)
+            self.meter.talk.add(now - self.answered)
         log.info("{record}", record=self, call=self.call)
 
     def __str__(self) -> str:

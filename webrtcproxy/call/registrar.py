@@ -111,7 +111,8 @@ class Registrar:
         request, flow = transaction.request, transaction.flow
         # A browser that has registered with a password of its own answers for itself: with the trunk's credentials it
         # could register under any name that they are good for.
-        authentication = Authentication(route.trunk, credentials_allowed and not self._location.proven(flow))
+        trunk = None if self._location.proven(flow) else route.trunk
+        authentication = Authentication(trunk, credentials_allowed)
         try:
             check_domain(request)
             asked = Registration.of(request)

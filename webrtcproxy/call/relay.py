@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.call.background import answer
@@ -35,7 +35,7 @@ async def _relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, g
     kind = request.headers.get("Content-Type") or "application/octet-stream"
     asked = to.ask(request.method, crossing(request.headers, to_browser=to.browser), request.body, kind)
     try:
-        response = await Deferred.fromCoroutine(asked).addTimeout(PATIENCE, clock)
+        response = await asked.addTimeout(PATIENCE, clock)
     except FlowLost as why:
         raise Refusal(480 if to.browser else 502) from why
     except (TimedOut, TimeoutError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.calls import Calls
@@ -88,9 +87,6 @@ class Router:
         """A CANCEL for an INVITE without a final response."""
         self._calls.cancelled(transaction, cancel)
 
-    def failed(self, transaction: ServerTransaction | None, failure: Failure) -> None:
-        """The transaction layer has logged the failure and answered; the call ends by its own means."""
-
     # Handlers
 
     def _dispatch(self, transaction: ServerTransaction) -> None:
@@ -99,7 +95,9 @@ class Router:
         inside = request.to.tag is not None
         handler = (self._inside if inside else self._outside).get(request.method)
         if handler is None:
-            raise Refusal(405 if request.method in KNOWN_METHODS else 501, "", [_allow(transaction)])
+            name, methods = _allow(transaction)  # of which this one may be carried elsewhere, but not here
+            allowed = ", ".join(method for method in methods.split(", ") if method != request.method)
+            raise Refusal(405 if request.method in KNOWN_METHODS else 501, "", [(name, allowed)])
         handler(transaction)
 
     def _invite(self, transaction: ServerTransaction) -> None:

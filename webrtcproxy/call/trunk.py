@@ -173,7 +173,8 @@ class Authentication:
 
     def __init__(self, trunk: Trunk | None, allowed: bool) -> None:
         self.trunk = trunk
-        self._trunk = trunk if allowed and trunk is not None and trunk.username and trunk.password else None
+        self._account = trunk if trunk is not None and trunk.username and trunk.password else None
+        self._allowed = allowed
         self._answered: dict[tuple[str, str], _Answered] = {}
         self._rounds = 0
         self.used = False
@@ -186,13 +187,21 @@ class Authentication:
         :param response: any final response.
         :returns: the request with credentials and the next CSeq, or None: the response is for the browser.
         """
-        if self._trunk is None or response.status not in (401, 407) or self._rounds >= self.ROUNDS:
+        if self._account is None or response.status not in (401, 407):
             return None
         answers = [
             (name, challenge)
             for asking, name in _CREDENTIALS.items()
-            for challenge in _challenges(response, asking, self._trunk.realm)
+            for challenge in _challenges(response, asking, self._account.realm)
         ]
+        if answers and not self._allowed:
+            log.info(
+                "A challenge of trunk {trunk} to {method} is left to the browser, which has not registered on this"
+                " connection with a password of its own ([access] trunk-credentials = registered)",
+                trunk=self._account.name,
+                method=request.method,
+            )
+            return None
         if not answers or not all(self._may_answer(name, challenge) for name, challenge in answers):
             return None
         self._rounds += 1
@@ -212,35 +221,34 @@ class Authentication:
             request.headers.add(name, self._credentials(answered, request))
 
     def _may_answer(self, name: str, challenge: Challenge) -> bool:
-        """Whether to answer: not the same nonce twice, and no third time what was refused twice."""
+        """Whether to answer: not the same nonce twice, no third time what was refused twice, and not for ever."""
         key = name, challenge.params["realm"]
         before = self._answered.get(key)
-        if before is None:
-            self._answered[key] = _Answered(challenge)
-            return True
         stale = challenge.params.get("stale", "").lower() == "true"
-        if challenge.params["nonce"] == before.challenge.params["nonce"] or (not stale and before.tries >= self.TRIES):
+        tries = 1 if before is None else before.tries + (not stale)
+        same = before is not None and challenge.params["nonce"] == before.challenge.params["nonce"]
+        if same or tries > self.TRIES or self._rounds >= self.ROUNDS:
             self.spent = True
-            assert self._trunk is not None
+            assert self._account is not None
             log.error(
                 "Trunk {trunk} refuses its username and password in realm {realm!r}",
-                trunk=self._trunk.name,
+                trunk=self._account.name,
                 realm=challenge.params["realm"],
             )
             return False
-        self._answered[key] = _Answered(challenge, before.tries if stale else before.tries + 1)
+        self._answered[key] = _Answered(challenge, tries)
         return True
 
     def _credentials(self, answered: _Answered, request: Request) -> str:
-        assert self._trunk is not None and self._trunk.username is not None and self._trunk.password is not None
+        assert self._account is not None and self._account.username is not None and self._account.password is not None
         answered.count += 1
         return str(
             authorize(
                 answered.challenge,
                 request.method,
                 request.uri,
-                self._trunk.username,
-                self._trunk.password,
+                self._account.username,
+                self._account.password,
                 body=request.body,
                 count=answered.count,
             )
@@ -252,7 +260,7 @@ class _Answered:
     """A challenge that was answered, how many times its realm was, and in how many requests with this nonce."""
 
     challenge: Challenge
-    tries: int = 1
+    tries: int
     count: int = 0
 
 

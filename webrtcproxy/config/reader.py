@@ -49,7 +49,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "sip": ("listen", "advertise"),
     "rtpengine": ("nodes", "timeout", "interface", "binary"),
     "registrations": ("multiple",),
-    "calls": ("ring", "grace", "limit"),
+    "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered"),
     "trunk": ("host", "proxy", "transport", "username", "password", "realm", "sources", "identity"),
     "access": ("destinations", "trunk-credentials"),
     "web": ("listen",),
@@ -170,6 +170,8 @@ def _calls(section: Section) -> Calls:
         ring=section.number("ring", 180, 1, 3600),
         grace=section.number("grace", 5, 0, 3600),
         limit=section.whole("limit", 1000, 1, 1_000_000),
+        limit_per_connection=section.whole("limit-per-connection", 10, 1, 1_000_000),
+        limit_unregistered=section.whole("limit-unregistered", 3, 0, 1_000_000),
     )
 
 

@@ -85,11 +85,15 @@ class Calls:
     :param ring: seconds that a call may ring.
     :param grace: seconds that a call waits for a browser whose connection is lost.
     :param limit: calls at once.
+    :param limit_per_connection: calls at once of one browser that has registered.
+    :param limit_unregistered: calls at once of one that has not.
     """
 
     ring: float = 180.0
     grace: float = 5.0
     limit: int = 1000
+    limit_per_connection: int = 10
+    limit_unregistered: int = 3
 
 
 @dataclass(frozen=True, slots=True)

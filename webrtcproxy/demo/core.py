@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from webrtcproxy.demo.bindings import Bindings
 from webrtcproxy.demo.echo import Echo
@@ -86,9 +85,6 @@ class Demo:
             fork.cancel()
         else:
             self.echo.cancelled(transaction)
-
-    def failed(self, transaction: ServerTransaction | None, failure: Failure) -> None:
-        """An error of ours; the layer below has logged it and sent a 500."""
 
     def _answer(self, transaction: ServerTransaction) -> None:
         request = transaction.request

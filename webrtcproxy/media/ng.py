@@ -335,10 +335,17 @@ def _error(reply: Reply) -> NgError | None:
     if result in (b"ok", b"pong"):
         return None
     if result == b"error":
-        return NgRefused(text(reply.get(b"error-reason", b"no reason given")))
+        return _refusal(text(reply.get(b"error-reason", b"no reason given")))
     if result == b"load limit":
         return NgOverload(text(reply.get(b"message", b"load limit")))
     raise MalformedReply(f"result {result!r}")
+
+
+def _refusal(reason: str) -> NgError:
+    """What an ``error-reason`` means. Most are about the SDP; these words of rtpengine 10.5's are about itself."""
+    if reason == "Ran out of ports" or reason.endswith((" limit reached", " limit exceeded")):
+        return NgOverload(reason)
+    return NgRefused(reason, lost=reason.lower() == "unknown call-id")
 
 
 def text(value: object) -> str:

@@ -14,7 +14,6 @@ may still be using it.
 from __future__ import annotations
 
 import re
-import secrets
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address
@@ -28,6 +27,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.entropy import token
 from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.bencode import Reply, to_items
 from webrtcproxy.media.ng import MediaReactor, Node
@@ -96,7 +96,7 @@ class Nodes(Service):
         self._pings = 0
         name = re.sub(r"[^A-Za-z0-9]", "_", instance)
         self._ours = f"wrp-{name}-" if name else ""
-        self._prefix = f"{self._ours or 'wrp-'}{secrets.token_hex(6)}-"
+        self._prefix = f"{self._ours or 'wrp-'}{token(6)}-"
         self._live: set[str] = set()
         self._unswept = set(self.nodes) if name else set()
         self._background: set[Deferred[None]] = set()
@@ -110,16 +110,6 @@ class Nodes(Service):
         """
         return MediaSession(self, call_id)
 
-    def choose(self) -> Node:
-        """The node for the next call.
-
-        :raises NgTimeout: there is none at all.
-        """
-        candidates = self.candidates()
-        if not candidates:
-            raise NgTimeout("no rtpengine node is configured")
-        return candidates[0]
-
     # -- for sessions
 
     def seconds(self) -> float:
@@ -128,7 +118,7 @@ class Nodes(Service):
 
     def new_call_id(self) -> str:
         """An unguessable name of a session; it counts as in use until it is released or discarded."""
-        call_id = self._prefix + secrets.token_hex(12)
+        call_id = self._prefix + token(12)
         self._live.add(call_id)
         return call_id
 
@@ -152,22 +142,29 @@ class Nodes(Service):
             delete again a moment later.
         :returns: fires when it is done or given up. Never fails.
         """
-        return self._do_behind(self._discard(node, call_id, call, late))
+        done = self._delete(node, call_id)
+        if late:
+            done.addCallback(self._delete_later, node, call_id)
+        done.addErrback(self._not_deleted, call_id, call)
+        return self._do_behind(done.addBoth(lambda _: self.release(call_id)))
 
-    async def _discard(self, node: Node, call_id: str, call: str, late: bool) -> None:
-        try:
-            if not await self._delete(node, call_id) and late:
-                await deferLater(self._reactor, LATE)  # type: ignore[arg-type]
-                await self._delete(node, call_id)
-        except (NgTimeout, NgOverload, NgRefused) as error:
-            log.warn("{call}: media session {id} not deleted: {why}", call=call, id=call_id, why=error.why)
-        finally:
-            self.release(call_id)
+    def _delete_later(self, there: bool, node: Node, call_id: str) -> bool | Deferred[bool]:
+        """Delete once more where there was nothing as yet."""
+        if there:
+            return True
+        later: Deferred[None] = deferLater(self._reactor, LATE)  # type: ignore[arg-type]
+        return later.addCallback(lambda _: self._delete(node, call_id))
 
-    async def _delete(self, node: Node, call_id: str) -> bool:
+    @staticmethod
+    def _not_deleted(failure: Failure, call_id: str, call: str) -> None:
+        failure.trap(NgTimeout, NgOverload, NgRefused)
+        why = getattr(failure.value, "why", "")
+        log.warn("{call}: media session {id} not deleted: {why}", call=call, id=call_id, why=why)
+
+    def _delete(self, node: Node, call_id: str) -> Deferred[bool]:
         """Delete a whole session at once; False where there is none of that name."""
-        reply = await node.ask("delete", {"call-id": call_id.encode("ascii")}, PATIENCE, _AT_ONCE)
-        return b"warning" not in reply
+        asked = node.ask("delete", {"call-id": call_id}, PATIENCE, _AT_ONCE)
+        return asked.addCallback(lambda reply: b"warning" not in reply)
 
     # -- health
 
@@ -241,12 +238,12 @@ class Nodes(Service):
     # -- what is not ours any more
 
     def _back(self, node: Node) -> None:
-        self._do_behind(self._sweep(node, self._prefix))
+        self._do_behind(Deferred.fromCoroutine(self._sweep(node, self._prefix)))
 
     def _pong(self, _: Reply, node: Node) -> None:
         if node in self._unswept:
             self._unswept.remove(node)
-            self._do_behind(self._sweep(node, self._ours))
+            self._do_behind(Deferred.fromCoroutine(self._sweep(node, self._ours)))
 
     async def _sweep(self, node: Node, prefix: str) -> None:
         """Delete the node's sessions of that prefix which no call of ours uses."""
@@ -271,9 +268,8 @@ class Nodes(Service):
         reply = await node.ask("list", {"limit": limit}, self.timeout)
         return [name.decode("utf-8", "replace") for name in reply.get(b"calls", []) if isinstance(name, bytes)]
 
-    def _do_behind(self, work: Any) -> Deferred[None]:
-        """Run a coroutine in the background, until it is done or the service is stopped."""
-        done: Deferred[None] = Deferred.fromCoroutine(work)
+    def _do_behind(self, done: Deferred[None]) -> Deferred[None]:
+        """Let a work go on in the background, until it is done or the service is stopped."""
         if not done.called:
             self._background.add(done)
         done.addErrback(lambda failure: failure.trap(CancelledError) and None)

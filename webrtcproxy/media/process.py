@@ -140,6 +140,7 @@ class Rtpengine(Service):
     :param find: tells where a program is, or None.
     :param ports: gives free ports.
     :ivar address: host and port of its ng socket, for `Nodes`; the same over all restarts.
+    :ivar answers: it runs, and has answered a ping.
     :raises RtpengineMissing: the program is not installed.
     :raises OSError: there are no free ports.
     """
@@ -171,7 +172,6 @@ class Rtpengine(Service):
         self._timer: IDelayedCall | None = None  # the next start, or the KILL
         self._break = SHORTEST_BREAK
         self._since = 0.0
-        self._ready: list[Deferred[None]] = []
         self._ended: Deferred[None] | None = None
         self.answers = False
 
@@ -179,13 +179,6 @@ class Rtpengine(Service):
     def pid(self) -> int | None:
         """Its process id; None while it does not run."""
         return None if self._process is None else self._process.pid
-
-    def when_ready(self) -> Deferred[None]:
-        """Fires with None when it answers; fails with CancelledError where the service is stopped before."""
-        if self.answers:
-            return succeed(None)
-        self._ready.append(Deferred())
-        return self._ready[-1]
 
     def startService(self) -> None:
         """Run it."""
@@ -201,9 +194,6 @@ class Rtpengine(Service):
         self._set_timer(None)
         self._node.give_up()
         self._node.close()
-        waiting, self._ready = self._ready, []
-        for ready in waiting:
-            ready.cancel()
         if self._process is None:
             return succeed(None)
         ended = self._ended = Deferred()
@@ -230,9 +220,6 @@ class Rtpengine(Service):
     def _pong(self, _: Reply) -> None:
         self.answers = True
         self._node.close()
-        waiting, self._ready = self._ready, []
-        for ready in waiting:
-            ready.callback(None)
 
     def _no_pong(self, failure: Failure) -> None:
         failure.trap(NgError)

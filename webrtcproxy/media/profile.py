@@ -11,7 +11,7 @@ Every flag is spelled out. rtpengine's alias ``WebRTC`` means nearly the same, b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
@@ -66,15 +66,6 @@ class Profile:
             assert isinstance(flags, list)
             fields["flags"] = [*flags, "strict source"]
         return fields
-
-    def over(self, family: Literal["IP4", "IP6"]) -> Profile:
-        """The same profile with the address family of the leg's ``c=`` line fixed.
-
-        Without it rtpengine keeps the family that the offerer used. An rtpengine without an interface of that family
-        falls back to the one that it has.
-        """
-        extra: dict[str, NgValue] = {"address family": family}
-        return replace(self, offer=_frozen({**self.offer, **extra}), answer=_frozen({**self.answer, **extra}))
 
     def clean(self, sdp: bytes) -> bytes:
         """`sdp` as rtpengine gave it, without the lines that must not reach the leg."""

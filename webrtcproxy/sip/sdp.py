@@ -118,16 +118,6 @@ class Sdp:
         """The kinds of media that are not refused."""
         return tuple(media.kind for media in self.media if not media.refused)
 
-    @property
-    def is_webrtc(self) -> bool:
-        """Whether a browser could be meant: DTLS-SRTP with ICE, told at either level (RFC 8829)."""
-        session = {name for name, _ in self.attributes}
-        return any(
-            all(name in session or media.has(name) for name in ("fingerprint", "ice-ufrag"))
-            for media in self.media
-            if not media.refused
-        )
-
 
 def _media(lines: list[str], address: str, direction: str) -> Media:
     kind, port, protocol, *formats = lines[0][2:].split() + [""] * 3

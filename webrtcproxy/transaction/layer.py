@@ -13,8 +13,8 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from webrtcproxy.entropy import token
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.metrics import Metrics, reason_of
 from webrtcproxy.schedule import Schedule
@@ -52,9 +52,6 @@ class TransactionUser(Protocol):
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL for an INVITE without a final response. The CANCEL is answered; the INVITE is not, as yet."""
 
-    def failed(self, transaction: ServerTransaction | None, failure: Failure) -> None:
-        """An exception came out of the user; it is logged, and the request answered with 500 if it was not before."""
-
 
 class _Nobody:
     """The user while there is none: everybody meets silence."""
@@ -67,8 +64,6 @@ class _Nobody:
     def ack_arrived(self, ack: Request, flow: Flow) -> None: ...
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None: ...
-
-    def failed(self, transaction: ServerTransaction | None, failure: Failure) -> None: ...
 
 
 class Transactions:
@@ -328,7 +323,7 @@ class Transactions:
 
     def _stamp(self, request: Request, flow: Flow) -> str:
         """Write our Via; its branch."""
-        branch = OURS + secrets.token_hex(12)
+        branch = OURS + token(12)
         rport = "" if flow.reliable else ";rport"
         request.headers.prepend("Via", f"SIP/2.0/{flow.via_transport} {flow.sent_by};branch={branch}{rport}")
         return branch
@@ -359,14 +354,9 @@ class Transactions:
             if transaction is not None and not transaction.answered:
                 transaction.reply(error.status, error.why)
         except Exception:
-            failure = Failure()
-            log.failure("{call}: the user of a transaction failed", failure, call=call_id)
+            log.failure("{call}: the user of a transaction failed", call=call_id)
             if transaction is not None and not transaction.answered:
                 transaction.reply(500)
-            try:
-                self.user.failed(transaction, failure)
-            except Exception:
-                log.failure("{call}: the failure could not be told", call=call_id)
 
 
 def _is_sent_by(via: Via, sent_by: str) -> bool:

@@ -7,13 +7,13 @@ that a request with all of its headers is not kept for the half minute of Timer 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from enum import Enum
 from typing import Protocol
 
 from twisted.logger import Logger
 
+from webrtcproxy.entropy import token
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.schedule import Schedule, Timer
 from webrtcproxy.sip.message import Message, Request, Response, respond
@@ -175,7 +175,7 @@ class ServerMachine:
         self.home = flow
         self.key = key
         self.state = State.PROCEEDING
-        self.to_tag = request.to.tag or secrets.token_hex(8)
+        self.to_tag = request.to.tag or token(8)
         self.transaction: ServerTransaction | None = ServerTransaction(request, self)
 
     def start(self) -> None:
