@@ -32,7 +32,7 @@ async def compare(loads: Sequence[Load], labels: Sequence[str], repeat: int, kee
             results = await _measure(stage, load, labels, repeat)
             with (keep / "results.jsonl").open("a") as file:
                 file.writelines(json.dumps(asdict(result)) + "\n" for result in results)
-            sys.stdout.write(f"\n{title(load, repeat)}\n\n{table(results)}\n")
+            sys.stdout.write(f"\n{title(load)}, medians of {repeat}\n\n{table(results)}\n")
             sys.stdout.flush()
             clean = clean and not any(result.failures for result in results)
     finally:
@@ -40,8 +40,8 @@ async def compare(loads: Sequence[Load], labels: Sequence[str], repeat: int, kee
     return clean
 
 
-def title(load: Load, repeat: int) -> str:
-    """What the table is about."""
+def title(load: Load) -> str:
+    """What is done, for a headline."""
     held = f", {load.held} more held" if load.held else ""
     what = {
         "calls": f"calls from browsers, {load.rate:g}/s{held}",
@@ -49,7 +49,7 @@ def title(load: Load, repeat: int) -> str:
         "inbound": f"calls to browsers, {load.rate:g}/s",
         "idle": "idle registered clients",
     }[load.mode]
-    return f"{what}: {load.clients} clients, {load.seconds:g} s, medians of {repeat}"
+    return f"{what}: {load.clients} clients, {load.seconds:g} s"
 
 
 async def _measure(stage: Stage, load: Load, labels: Sequence[str], repeat: int) -> list[Result]:
@@ -62,6 +62,6 @@ async def _measure(stage: Stage, load: Load, labels: Sequence[str], repeat: int)
             elif turn == 0:
                 mode = "register" if load.mode == "register" else "calls"
                 await stage.play(replace(WARM_UP, mode=mode), label)
-            sys.stderr.write(f"{label}: {title(load, repeat)}, number {turn + 1}\n")
+            sys.stderr.write(f"{label}: {title(load)}, number {turn + 1}\n")
             results.append(await stage.play(load, label))
     return results

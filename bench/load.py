@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
 from bench import meter
@@ -70,11 +70,12 @@ class Result:
     others: float = 0.0
 
 
-async def run(load: Load, gateway: Gateway, engine: int, trunk: int) -> Result:
+async def run(load: Load, gateway: Gateway, engine: int, trunk: int, watch: AbstractContextManager[object]) -> Result:
     """Put a load on a gateway that runs.
 
     :param engine: the process id of rtpengine.
     :param trunk: the port for SIPp.
+    :param watch: entered for as long as the load is on.
     :raises RuntimeError: the browsers could not do it at all.
     """
     with ExitStack() as stack:
@@ -92,9 +93,10 @@ async def run(load: Load, gateway: Gateway, engine: int, trunk: int) -> Result:
         clients = browsers.wait_for("ready")["clients"]
         time.sleep(1)
         reading = _Reading(gateway.pid, engine)
-        browsers.go_on()
-        caller = await _call_in(load, far, stack, browsers)
-        browsers.wait_for("done")
+        with watch:
+            browsers.go_on()
+            caller = await _call_in(load, far, stack, browsers)
+            browsers.wait_for("done")
         spent = reading.spent()
         used = meter.memory(gateway.pid) - memory
         browsers.go_on()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 from bench.gateways import Engine, Gateway, make
 from bench.load import Load, Result, run
@@ -38,11 +39,14 @@ class Stage:
             await self._engine.start()
         return self._engine
 
-    async def play(self, load: Load, label: str) -> Result:
-        """Put a load on a gateway."""
+    async def play(self, load: Load, label: str, watch: AbstractContextManager[object] | None = None) -> Result:
+        """Put a load on a gateway.
+
+        :param watch: entered for as long as the load is on.
+        """
         gateway, engine = await self.gateway(label), await self.engine()
         try:
-            result = await run(load, gateway, engine.pid, self.trunk)
+            result = await run(load, gateway, engine.pid, self.trunk, watch or nullcontext())
         except RuntimeError as error:
             result = Result(label, load.mode, load.rate, 0, 1, {str(error): 1})
         if result.failures:
