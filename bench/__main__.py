@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ STANDARD = {
     "calls": Load("calls", rate=100),
     "register": Load("register", rate=50),
     "inbound": Load("inbound", rate=50),
-    "idle": Load("idle", clients=500, seconds=5),
+    "idle": Load("idle", clients=2000, seconds=5, after=60),
 }
 """What is measured where nothing else is asked for."""
 
@@ -32,6 +33,7 @@ def main(words: Sequence[str]) -> int:
         log_to_nowhere()
         report(arguments.names)
         return 0
+    _raise_limits()
     loads = [_load(mode, arguments) for mode in arguments.modes or _modes(arguments.what)]
     if arguments.what == "profile":
         from bench.profiling import profile
@@ -39,7 +41,14 @@ def main(words: Sequence[str]) -> int:
         return _run(profile(loads, RESULTS))
     from bench.compare import compare
 
-    return _run(compare(loads, arguments.gateways.split(","), arguments.repeat, RESULTS))
+    labels = arguments.gateways.split(",")
+    return _run(compare(loads, labels, arguments.repeat, arguments.engines, RESULTS))
+
+
+def _raise_limits() -> None:
+    """As many open files as there may be: a call takes some."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _modes(what: str) -> tuple[str, ...]:
@@ -86,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
             "--after", type=float, help="seconds from idle clients' end to the last look at the memory"
         )
     command = commands.choices["compare"]
-    command.add_argument("--repeat", type=int, default=3)
+    command.add_argument("--repeat", type=int, default=5)
+    command.add_argument("--engines", type=int, default=1, help="rtpengines: one holds some thousand calls")
     command.add_argument("--gateways", default=",".join(LABELS), help="default: %(default)s; kamailio-N has N workers")
     micro = commands.add_parser("micro", help="the parts of the proxy, each for itself")
     micro.add_argument("names", nargs="*", help="only these")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from bench.gateways import Engine
 from bench.load import Load, Result
 from bench.stage import Stage
 from bench.table import table
@@ -16,15 +17,20 @@ WARM_UP = Load("calls", rate=20, seconds=3)
 """What a gateway does before it is measured: Python's caches and Kamailio's memory are filled then."""
 
 
-async def compare(loads: Sequence[Load], labels: Sequence[str], repeat: int, keep: Path) -> bool:
+async def compare(loads: Sequence[Load], labels: Sequence[str], repeat: int, engines: int, keep: Path) -> bool:
     """Measure and print.
 
     :param labels: the gateways. They are taken in turn, so that what else the machine does meets all of them.
     :param repeat: how often.
+    :param engines: how many rtpengines.
     :param keep: the folder for the results as JSON, a line each.
     :returns: whether nothing failed.
     """
-    stage = Stage()
+    if (most := max(load.held for load in loads)) > engines * Engine.capacity():
+        raise SystemExit(
+            f"{most} calls need --engines {-(-most // Engine.capacity())}: each may open so many files only"
+        )
+    stage = Stage(engines)
     keep.mkdir(parents=True, exist_ok=True)
     clean = True
     try:

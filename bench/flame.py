@@ -69,7 +69,7 @@ class Box(NamedTuple):
     frame: str
     depth: int
     start: int
-    count: int
+    width: int
 
 
 def boxes(stacks: Stacks) -> Iterator[Box]:
@@ -82,12 +82,12 @@ def boxes(stacks: Stacks) -> Iterator[Box]:
             depth += 1
         while len(open_boxes) > depth:
             box = open_boxes.pop()
-            yield box._replace(count=start - box.start)
+            yield box._replace(width=start - box.start)
         open_boxes += [Box(frame, level, start, 0) for level, frame in enumerate(stack) if level >= depth]
         start += count
     while open_boxes:
         box = open_boxes.pop()
-        yield box._replace(count=start - box.start)
+        yield box._replace(width=start - box.start)
 
 
 def svg(stacks: Stacks, title: str) -> str:
@@ -106,14 +106,14 @@ def svg(stacks: Stacks, title: str) -> str:
 
 
 def _drawn(box: Box, total: int, height: int) -> str:
-    width = box.count * WIDTH / total
+    width = box.width * WIDTH / total
     if width < NARROWEST:
         return ""
     left, top = box.start * WIDTH / total, height - (box.depth + 1) * HEIGHT
     name, letters = box.frame, int((width - 4) / LETTER)
     label = escape(name if len(name) <= letters else name[: letters - 2] + "..") if letters > 4 else ""
     return (
-        f'<g><title>{escape(name)}: {box.count / total * 100:.2f} %</title><rect x="{left:.1f}" y="{top}" '
+        f'<g><title>{escape(name)}: {box.width / total * 100:.2f} %</title><rect x="{left:.1f}" y="{top}" '
         f'width="{width:.1f}" height="{HEIGHT - 1}" fill="{COLOURS[_kind(name)]}"/>'
         f'<text x="{left + 2:.1f}" y="{top + 12}">{label}</text></g>'
     )

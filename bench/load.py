@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
@@ -70,10 +71,12 @@ class Result:
     others: float = 0.0
 
 
-async def run(load: Load, gateway: Gateway, engine: int, trunk: int, watch: AbstractContextManager[object]) -> Result:
+async def run(
+    load: Load, gateway: Gateway, engines: Sequence[int], trunk: int, watch: AbstractContextManager[object]
+) -> Result:
     """Put a load on a gateway that runs.
 
-    :param engine: the process id of rtpengine.
+    :param engines: the process ids of rtpengine.
     :param trunk: the port for SIPp.
     :param watch: entered for as long as the load is on.
     :raises RuntimeError: the browsers could not do it at all.
@@ -92,7 +95,7 @@ async def run(load: Load, gateway: Gateway, engine: int, trunk: int, watch: Abst
         browsers.go_on()
         clients = browsers.wait_for("ready")["clients"]
         time.sleep(1)
-        reading = _Reading(gateway.pid, engine)
+        reading = _Reading([gateway.pid], engines)
         with watch:
             browsers.go_on()
             caller = await _call_in(load, far, stack, browsers)
@@ -157,14 +160,17 @@ class _Spent:
 class _Reading:
     """The meters at the start of a load."""
 
-    def __init__(self, gateway: int, engine: int) -> None:
-        self._gateway, self._engine = gateway, engine
+    def __init__(self, gateway: Sequence[int], engines: Sequence[int]) -> None:
+        self._processes = gateway, engines
         self._machine = meter.Machine.now()
         self._since = time.monotonic()
-        self._cpu = meter.cpu(gateway), meter.cpu(engine)
+        self._cpu = self._used()
 
     def spent(self) -> _Spent:
         """From the start until now."""
-        cpu, engine = meter.cpu(self._gateway) - self._cpu[0], meter.cpu(self._engine) - self._cpu[1]
+        cpu, engine = (now - before for now, before in zip(self._used(), self._cpu, strict=True))
         wall = (time.monotonic() - self._since) * 1000
         return _Spent(cpu, engine, wall, meter.Machine.now().others(self._machine))
+
+    def _used(self) -> list[float]:
+        return [sum(map(meter.cpu, pids)) for pids in self._processes]

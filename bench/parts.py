@@ -9,8 +9,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from time import process_time
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
@@ -276,10 +277,11 @@ def _socket() -> tuple[Sink, Recorder]:
     """An open WebSocket, without TLS, and who gets its messages."""
     receiver = Recorder(answer=False)
     options = Options(rate=1e9, burst=10**9)
-    browsers = Browsers(MemoryReactorClock(), receiver, ["tcp:443"], options, page=None, advertise="203.0.113.7")
+    reactor: Any = MemoryReactorClock()
+    browsers = Browsers(reactor, receiver, ["tcp:443"], options, page=None, advertise="203.0.113.7")
     browsers.startService()
     wire = Sink()
-    wire.attach(browsers.site.buildProtocol(wire.getPeer()))
+    wire.attach(browsers.site.buildProtocol(IPv4Address("TCP", "192.0.2.7", 40000)))
     wire.deliver(upgrade())
     return wire, receiver
 
