@@ -38,7 +38,7 @@ def main(words: Sequence[str]) -> int:
     if arguments.what == "profile":
         from bench.profiling import profile
 
-        return _run(profile(loads, RESULTS))
+        return _run(profile(loads, arguments.engines, RESULTS))
     from bench.compare import compare
 
     labels = arguments.gateways.split(",")
@@ -94,9 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--after", type=float, help="seconds from idle clients' end to the last look at the memory"
         )
+        command.add_argument("--engines", type=int, default=1, help="rtpengines: one holds some thousand calls")
     command = commands.choices["compare"]
     command.add_argument("--repeat", type=int, default=5)
-    command.add_argument("--engines", type=int, default=1, help="rtpengines: one holds some thousand calls")
     command.add_argument("--gateways", default=",".join(LABELS), help="default: %(default)s; kamailio-N has N workers")
     micro = commands.add_parser("micro", help="the parts of the proxy, each for itself")
     micro.add_argument("names", nargs="*", help="only these")

@@ -51,13 +51,14 @@ class Spy:
             raise RuntimeError("py-spy found nothing")
 
 
-async def profile(loads: Sequence[Load], keep: Path) -> bool:
+async def profile(loads: Sequence[Load], engines: int, keep: Path) -> bool:
     """Sample the proxy under each load and print where its time went.
 
+    :param engines: how many rtpengines.
     :param keep: the folder for stacks and flame graphs.
     :returns: whether nothing failed.
     """
-    stage = Stage()
+    stage = Stage(engines)
     keep.mkdir(parents=True, exist_ok=True)
     clean = True
     try:
