@@ -122,4 +122,4 @@ def _drawn(box: Box, total: int, height: int) -> str:
 def _kind(frame: str) -> str:
     if is_ours(frame):
         return "ours"
-    return "python" if ":" in frame.rpartition("(")[2] else "native"
+    return "python" if ".py:" in frame or "(<string>:" in frame else "native"
