@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ STANDARD = {
     "calls": Load("calls", rate=100),
     "register": Load("register", rate=50),
     "inbound": Load("inbound", rate=50),
-    "idle": Load("idle", clients=500, seconds=5),
+    "idle": Load("idle", clients=2000, seconds=5, after=60),
 }
 """What is measured where nothing else is asked for."""
 
@@ -27,18 +28,27 @@ def main(words: Sequence[str]) -> int:
     """Do what the words say; the exit code."""
     arguments = _parser().parse_args(words)
     if arguments.what == "micro":
-        from bench.micro import report
+        from bench.micro import log_to_nowhere, report
 
+        log_to_nowhere()
         report(arguments.names)
         return 0
+    _raise_limits()
     loads = [_load(mode, arguments) for mode in arguments.modes or _modes(arguments.what)]
     if arguments.what == "profile":
         from bench.profiling import profile
 
-        return _run(profile(loads, RESULTS))
+        return _run(profile(loads, arguments.engines, RESULTS))
     from bench.compare import compare
 
-    return _run(compare(loads, arguments.gateways.split(","), arguments.repeat, RESULTS))
+    labels = arguments.gateways.split(",")
+    return _run(compare(loads, labels, arguments.repeat, arguments.engines, RESULTS))
+
+
+def _raise_limits() -> None:
+    """As many open files as there may be: a call takes some."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _modes(what: str) -> tuple[str, ...]:
@@ -84,8 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--after", type=float, help="seconds from idle clients' end to the last look at the memory"
         )
+        command.add_argument("--engines", type=int, default=1, help="rtpengines: one holds some thousand calls")
     command = commands.choices["compare"]
-    command.add_argument("--repeat", type=int, default=3)
+    command.add_argument("--repeat", type=int, default=5)
     command.add_argument("--gateways", default=",".join(LABELS), help="default: %(default)s; kamailio-N has N workers")
     micro = commands.add_parser("micro", help="the parts of the proxy, each for itself")
     micro.add_argument("names", nargs="*", help="only these")

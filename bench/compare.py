@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from bench.gateways import Engine
 from bench.load import Load, Result
 from bench.stage import Stage
 from bench.table import table
@@ -16,15 +17,20 @@ WARM_UP = Load("calls", rate=20, seconds=3)
 """What a gateway does before it is measured: Python's caches and Kamailio's memory are filled then."""
 
 
-async def compare(loads: Sequence[Load], labels: Sequence[str], repeat: int, keep: Path) -> bool:
+async def compare(loads: Sequence[Load], labels: Sequence[str], repeat: int, engines: int, keep: Path) -> bool:
     """Measure and print.
 
     :param labels: the gateways. They are taken in turn, so that what else the machine does meets all of them.
     :param repeat: how often.
+    :param engines: how many rtpengines.
     :param keep: the folder for the results as JSON, a line each.
     :returns: whether nothing failed.
     """
-    stage = Stage()
+    if (most := max(load.held for load in loads)) > engines * Engine.capacity():
+        raise SystemExit(
+            f"{most} calls need --engines {-(-most // Engine.capacity())}: each may open so many files only"
+        )
+    stage = Stage(engines)
     keep.mkdir(parents=True, exist_ok=True)
     clean = True
     try:
@@ -32,7 +38,7 @@ async def compare(loads: Sequence[Load], labels: Sequence[str], repeat: int, kee
             results = await _measure(stage, load, labels, repeat)
             with (keep / "results.jsonl").open("a") as file:
                 file.writelines(json.dumps(asdict(result)) + "\n" for result in results)
-            sys.stdout.write(f"\n{title(load, repeat)}\n\n{table(results)}\n")
+            sys.stdout.write(f"\n{title(load)}, medians of {repeat}\n\n{table(results)}\n")
             sys.stdout.flush()
             clean = clean and not any(result.failures for result in results)
     finally:
@@ -40,8 +46,8 @@ async def compare(loads: Sequence[Load], labels: Sequence[str], repeat: int, kee
     return clean
 
 
-def title(load: Load, repeat: int) -> str:
-    """What the table is about."""
+def title(load: Load) -> str:
+    """What is done, for a headline."""
     held = f", {load.held} more held" if load.held else ""
     what = {
         "calls": f"calls from browsers, {load.rate:g}/s{held}",
@@ -49,7 +55,7 @@ def title(load: Load, repeat: int) -> str:
         "inbound": f"calls to browsers, {load.rate:g}/s",
         "idle": "idle registered clients",
     }[load.mode]
-    return f"{what}: {load.clients} clients, {load.seconds:g} s, medians of {repeat}"
+    return f"{what}: {load.clients} clients, {load.seconds:g} s"
 
 
 async def _measure(stage: Stage, load: Load, labels: Sequence[str], repeat: int) -> list[Result]:
@@ -62,6 +68,6 @@ async def _measure(stage: Stage, load: Load, labels: Sequence[str], repeat: int)
             elif turn == 0:
                 mode = "register" if load.mode == "register" else "calls"
                 await stage.play(replace(WARM_UP, mode=mode), label)
-            sys.stderr.write(f"{label}: {title(load, repeat)}, number {turn + 1}\n")
+            sys.stderr.write(f"{label}: {title(load)}, number {turn + 1}\n")
             results.append(await stage.play(load, label))
     return results

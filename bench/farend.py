@@ -86,7 +86,8 @@ class Trunk(Sipp):
     """Answers every call."""
 
     def __init__(self, port: int) -> None:
-        super().__init__("trunk", port, ("-deadcall_wait", "2000"))
+        # For as long as a BYE may come again (RFC 3261 section 17.1.2.2): to a call that it forgot, it is a fault.
+        super().__init__("trunk", port, ("-deadcall_wait", "33000"))
 
 
 class Registrar(Sipp):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,48 +84,67 @@ class Gateway(Protocol):
 
 
 class Engine(Rtpengine):
-    """rtpengine with ports for many calls, and little to say."""
+    """rtpengine with ports for many calls, patience with calls that have no media, and little to say.
 
-    PORTS = range(35000, 60000)
-    """It passes over those that others use."""
+    :param number: of several; each has a loopback address of its own for media, and with it all ports.
+    """
 
-    def __init__(self) -> None:
+    PORTS = range(10000, 65000)
+    SOCKETS = 4
+    """That it opens for a call, at most: each is a file."""
+    OTHERS = 500
+    """Other files of its own."""
+
+    def __init__(self, number: int = 0) -> None:
         super().__init__()
         self.media = self.PORTS
+        self._interface = f"127.0.0.{2 + number}"
+
+    @classmethod
+    def capacity(cls) -> int:
+        """Calls that one of them can hold."""
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - cls.OTHERS
+        return min(files, len(cls.PORTS)) // cls.SOCKETS
 
     def command(self) -> Sequence[str]:
-        """The same as in the tests, but for the log."""
-        return [word.replace("--log-level=6", "--log-level=3") for word in super().command()]
+        """The same as in the tests, but for these."""
+        changes = {
+            f"--interface={LOOPBACK}": f"--interface={self._interface}",
+            "--timeout=60": "--timeout=7200",
+            "--log-level=6": "--log-level=3",
+        }
+        return [changes.get(word, word) for word in super().command()]
 
 
 class Webrtcproxy(Proxy):
     """The proxy as its user starts it, with its limits out of the way.
 
-    :param engine: host:port of rtpengine's ng socket.
+    :param engines: host:port of each rtpengine's ng socket.
     :param trunk: host:port that browsers call and register at.
     """
 
-    def __init__(self, engine: str, trunk: str) -> None:
-        super().__init__(INI.replace("@ENGINE@", engine).replace("@TRUNK@", trunk))
+    def __init__(self, engines: Sequence[str], trunk: str) -> None:
+        super().__init__(INI.replace("@ENGINE@", " ".join(engines)).replace("@TRUNK@", trunk))
         self.label = "webrtcproxy"
 
 
 class Kamailio(Part):
     """Debian's Kamailio with kamailio/gateway.cfg.
 
-    :param engine: host:port of rtpengine's ng socket.
+    :param engines: host:port of each rtpengine's ng socket.
     :param workers: processes for UDP, and as many for WSS; Kamailio's own default is 8.
     """
 
     name: ClassVar[str] = "kamailio"
     DEFAULT_WORKERS = 8
 
-    def __init__(self, engine: str, workers: int = DEFAULT_WORKERS) -> None:
+    def __init__(self, engines: Sequence[str], workers: int = DEFAULT_WORKERS) -> None:
         super().__init__()
         self.label = "kamailio" if workers == self.DEFAULT_WORKERS else f"kamailio-{workers}"
         self.wss, self.sip = free_port(), free_port()
         text = (HERE / "kamailio" / "gateway.cfg").read_text()
-        words = {"HOST": LOOPBACK, "WSS_PORT": self.wss, "SIP_PORT": self.sip, "NG": engine, "WORKERS": workers}
+        words = {"HOST": LOOPBACK, "WSS_PORT": self.wss, "SIP_PORT": self.sip, "WORKERS": workers}
+        words["NG"] = " ".join(f"udp:{engine}" for engine in engines)
         for word, value in words.items():
             text = text.replace(f"@{word}@", str(value))
         (self.folder / "gateway.cfg").write_text(text)
@@ -156,12 +176,12 @@ class Kamailio(Part):
 LABELS = ("webrtcproxy", "kamailio", "kamailio-1")
 
 
-def make(label: str, engine: str, trunk: str) -> Gateway:
+def make(label: str, engines: Sequence[str], trunk: str) -> Gateway:
     """The gateway of that name.
 
     :param label: `webrtcproxy`, `kamailio` or `kamailio-WORKERS`.
     """
     kind, _, workers = label.partition("-")
     if kind == "webrtcproxy":
-        return Webrtcproxy(engine, trunk)
-    return Kamailio(engine, int(workers or Kamailio.DEFAULT_WORKERS))
+        return Webrtcproxy(engines, trunk)
+    return Kamailio(engines, int(workers or Kamailio.DEFAULT_WORKERS))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
 from bench import meter
@@ -70,11 +71,14 @@ class Result:
     others: float = 0.0
 
 
-async def run(load: Load, gateway: Gateway, engine: int, trunk: int) -> Result:
+async def run(
+    load: Load, gateway: Gateway, engines: Sequence[int], trunk: int, watch: AbstractContextManager[object]
+) -> Result:
     """Put a load on a gateway that runs.
 
-    :param engine: the process id of rtpengine.
+    :param engines: the process ids of rtpengine.
     :param trunk: the port for SIPp.
+    :param watch: entered for as long as the load is on.
     :raises RuntimeError: the browsers could not do it at all.
     """
     with ExitStack() as stack:
@@ -91,10 +95,11 @@ async def run(load: Load, gateway: Gateway, engine: int, trunk: int) -> Result:
         browsers.go_on()
         clients = browsers.wait_for("ready")["clients"]
         time.sleep(1)
-        reading = _Reading(gateway.pid, engine)
-        browsers.go_on()
-        caller = await _call_in(load, far, stack, browsers)
-        browsers.wait_for("done")
+        reading = _Reading([gateway.pid], engines)
+        with watch:
+            browsers.go_on()
+            caller = await _call_in(load, far, stack, browsers)
+            browsers.wait_for("done")
         spent = reading.spent()
         used = meter.memory(gateway.pid) - memory
         browsers.go_on()
@@ -155,14 +160,17 @@ class _Spent:
 class _Reading:
     """The meters at the start of a load."""
 
-    def __init__(self, gateway: int, engine: int) -> None:
-        self._gateway, self._engine = gateway, engine
+    def __init__(self, gateway: Sequence[int], engines: Sequence[int]) -> None:
+        self._processes = gateway, engines
         self._machine = meter.Machine.now()
         self._since = time.monotonic()
-        self._cpu = meter.cpu(gateway), meter.cpu(engine)
+        self._cpu = self._used()
 
     def spent(self) -> _Spent:
         """From the start until now."""
-        cpu, engine = meter.cpu(self._gateway) - self._cpu[0], meter.cpu(self._engine) - self._cpu[1]
+        cpu, engine = (now - before for now, before in zip(self._used(), self._cpu, strict=True))
         wall = (time.monotonic() - self._since) * 1000
         return _Spent(cpu, engine, wall, meter.Machine.now().others(self._machine))
+
+    def _used(self) -> list[float]:
+        return [sum(map(meter.cpu, pids)) for pids in self._processes]

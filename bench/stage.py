@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 from bench.gateways import Engine, Gateway, make
 from bench.load import Load, Result, run
@@ -14,35 +15,44 @@ SETTLE = 1.0
 
 
 class Stage:
-    """rtpengine, a place for SIPp, and gateways. A load that does not come out clean gets fresh ones for the next."""
+    """rtpengine, a place for SIPp, and gateways. A load that does not come out clean gets fresh ones for the next.
 
-    def __init__(self) -> None:
-        self._engine: Engine | None = None
+    :param engines: how many rtpengines.
+    """
+
+    def __init__(self, engines: int = 1) -> None:
+        self._wanted = engines
+        self._engines: list[Engine] = []
         self._gateways: dict[str, Gateway] = {}
         self.trunk = free_port()
 
     async def gateway(self, label: str) -> Gateway:
         """A running gateway."""
-        engine = await self.engine()
+        addresses = [engine.address for engine in await self.engines()]
         gateway = self._gateways.get(label)
         if gateway is None or not gateway.alive:
-            gateway = self._gateways[label] = make(label, engine.address, f"{LOOPBACK}:{self.trunk}")
+            gateway = self._gateways[label] = make(label, addresses, f"{LOOPBACK}:{self.trunk}")
             await gateway.start()
             await pause(SETTLE)
         return gateway
 
-    async def engine(self) -> Engine:
-        """The running rtpengine."""
-        if self._engine is None:
-            self._engine = Engine()
-            await self._engine.start()
-        return self._engine
+    async def engines(self) -> list[Engine]:
+        """The running rtpengines."""
+        while len(self._engines) < self._wanted:
+            engine = Engine(len(self._engines))
+            await engine.start()
+            self._engines.append(engine)
+        return self._engines
 
-    async def play(self, load: Load, label: str) -> Result:
-        """Put a load on a gateway."""
-        gateway, engine = await self.gateway(label), await self.engine()
+    async def play(self, load: Load, label: str, watch: AbstractContextManager[object] | None = None) -> Result:
+        """Put a load on a gateway.
+
+        :param watch: entered for as long as the load is on.
+        """
+        gateway = await self.gateway(label)
+        engines = [engine.pid for engine in await self.engines()]
         try:
-            result = await run(load, gateway, engine.pid, self.trunk)
+            result = await run(load, gateway, engines, self.trunk, watch or nullcontext())
         except RuntimeError as error:
             result = Result(label, load.mode, load.rate, 0, 1, {str(error): 1})
         if result.failures:
@@ -60,6 +70,5 @@ class Stage:
         """End all."""
         for label in list(self._gateways):
             self.dismiss(label)
-        if self._engine is not None:
-            self._engine.stop()
-            self._engine = None
+        while self._engines:
+            self._engines.pop().stop()

@@ -24,7 +24,7 @@ def table(results: Sequence[Result]) -> str:
         cells = _idle_cells(good) if idle else _busy_cells(good)
         peers = [_ratio(good, by_gateway[peer]) for peer in PEERS if peer in by_gateway]
         lines.append([gateway, *cells[:-1], failures, cells[-1], *peers])
-    return _layout([title, *lines])
+    return layout([title, *lines])
 
 
 _BUSY = ("CPU ms", "from", "to", "p50 ms", "p99 ms", "rtpengine ms", "browsers ms", "core", "failures", "others")
@@ -77,7 +77,8 @@ def _middle(values: Iterable[float | None], digits: int) -> str:
     return f"{median(known):.{digits}f}" if known else "-"
 
 
-def _layout(rows: Sequence[Sequence[str]]) -> str:
+def layout(rows: Sequence[Sequence[str]]) -> str:
+    """A simple table of reStructuredText, the first row as its head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     ruler = "  ".join("=" * width for width in widths)
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

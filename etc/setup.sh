@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs what the project needs, each thing only where it is missing:
 #
-#   sh etc/setup.sh [apt COMMAND:PACKAGE...] [-- python EXTRA...] [-- page] [-- npm FOLDER...]
+#   sh etc/setup.sh [apt [COMMAND:]PACKAGE...] [-- python EXTRA...] [-- page] [-- npm FOLDER...]
 #
-#   apt      Debian packages, each where its command is missing
+#   apt      Debian packages, each where its command is missing; one that has none, where it is not installed
 #   python   the virtual environment .venv with the package in it, editable, and the named extras
 #   page     the phone page in webrtcproxy/phone/dist, built
 #   npm      npm packages by lock file in the named folders
@@ -35,9 +35,16 @@ as_root() {
 apt() {
     missing=
     for pair in "$@"; do
-        command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
+        is_there "$pair" || missing="$missing ${pair#*:}"
     done
     install_packages $missing
+}
+
+is_there() {
+    case $1 in
+        *:*) command -v "${1%%:*}" >/dev/null ;;
+        *) [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ] ;;
+    esac
 }
 
 install_packages() {

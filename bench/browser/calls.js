@@ -13,6 +13,7 @@ class Call {
     this.tag = token();
     this.results = results;
     this.ended = false;
+    this.onEnd = null;
     phone.calls.set(id, this);
     results.active++;
     results.attempted++;
@@ -29,11 +30,15 @@ class Call {
   }
 
   fail(cause) {
-    if (this.end()) this.results.failure(cause);
+    if (!this.end()) return;
+    this.results.failure(cause);
+    if (this.onEnd) this.onEnd();
   }
 
   complete() {
-    if (this.end()) this.results.completed++;
+    if (!this.end()) return;
+    this.results.completed++;
+    if (this.onEnd) this.onEnd();
   }
 
   end() {
@@ -102,13 +107,13 @@ class OutgoingCall extends Call {
       this.routes = routesOf(message);
       this.judge(message.body, 'answer');
       clearTimeout(this.timer);
-      if (this.hold !== Infinity) this.timer = setTimeout(() => this.#hangUp(), this.hold);
+      if (this.hold !== Infinity) this.timer = setTimeout(() => this.hangUp(), this.hold);
       if (this.onUp) this.onUp();
     }
     this.request('ACK', this.target, branch(), this.routes, this.to);
   }
 
-  #hangUp() {
+  hangUp() {
     this.cseq++;
     this.patience(options.timeout, 'BYE');
     this.request('BYE', this.target, branch(), this.routes, this.to);

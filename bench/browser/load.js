@@ -64,18 +64,26 @@ const register = (phone) => new Promise((resolve) => phone.register((wrong) => {
   resolve();
 }));
 
-// Calls that stay up; what they cost and how long they took is not counted.
+// Calls that stay up; what they cost and how long they took is not counted, but that one fails is.
 async function hold(phones) {
+  const calls = [];
   await each(Array.from({ length: options.held }, (_, number) => number), (number) => new Promise((resolve) => {
     const call = new OutgoingCall(phones[number % phones.length], number, results, Infinity, resolve);
-    const fail = call.fail;
-    call.fail = (cause) => {
-      fail.call(call, cause);
-      resolve();
-    };
+    call.onEnd = resolve;
+    calls.push(call);
   }));
   Object.assign(results, { attempted: 0, active: 0, times: [] });
+  return calls;
 }
+
+const hangUp = (call) => new Promise((resolve) => {
+  if (call.ended) {
+    resolve();
+    return;
+  }
+  call.onEnd = resolve;
+  call.hangUp();
+});
 
 const loads = {
   async calls(phones) {
@@ -121,16 +129,18 @@ async function main() {
   await each(phones, (phone) => phone.connect().catch((error) => results.failure(`connect: ${error.message}`)));
   await tell('connected');
   const open = phones.filter((phone) => phone.open);
-  if (options.mode === 'idle' || options.mode === 'inbound') await each(open, register);
-  await hold(open);
+  if (options.mode !== 'calls') await each(open, register);
+  const held = await hold(open);
   await sleep(SETTLE);
   await tell('ready', { clients: open.length });
   const cpu = process.cpuUsage();
   await loads[options.mode](open);
   const { user, system } = process.cpuUsage(cpu);
   await tell('done');
+  const { attempted, completed } = results;
+  await each(held, hangUp);
   for (const phone of phones) phone.close();
-  const { attempted, completed, failed, lost, late, causes, faults } = results;
+  const { failed, lost, late, causes, faults } = results;
   process.stdout.write(`${JSON.stringify({
     event: 'results', attempted, completed, failed, lost, late, causes, faults,
     p50: quantile(0.5), p99: quantile(0.99), cpu: (user + system) / 1000,

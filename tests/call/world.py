@@ -99,6 +99,11 @@ class Peer:
         """Nothing was sent that was not taken."""
         assert not self.pending(), self.pending()
 
+    def forget(self) -> None:
+        """Forget all that was sent here."""
+        self.flow.clear()
+        self._taken = 0
+
     def say(self, message: Request | Response) -> None:
         """Send one message to the proxy."""
         self.world.transactions.message_received(message, self.flow)

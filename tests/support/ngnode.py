@@ -175,6 +175,11 @@ class FakeNodes:
         """Sessions of which rtpengine still holds ports: something was sent and no delete."""
         return [session for session in self.sessions if session.used and not session.deleted]
 
+    def forget(self) -> None:
+        """Forget all sessions that there were."""
+        self.sessions.clear()
+        self.log.clear()
+
     def note(self, session: FakeSession, operation: Operation) -> None:
         self.log.append((operation.command, operation.branch))
         if self.record is not None:

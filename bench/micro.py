@@ -1,0 +1,78 @@
+"""The parts of the proxy, each for itself, in microseconds of CPU.
+
+A loop of our own: pyperf would run each part in some twenty processes, minutes for one table, and each of them would
+have to set up a proxy, a WebSocket or an rtpengine first. Its idea is here: the number of turns is found out, the
+median of several runs counts, and their spread tells how far to trust it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    globalLogBeginner,
+    textFileLogObserver,
+)
+
+from bench.parts import PARTS, Operation
+from bench.table import layout
+
+RUN = 0.1
+"""Seconds of CPU that one run takes at least."""
+RUNS = 9
+
+
+def report(names: Sequence[str], run: float = RUN, runs: int = RUNS) -> None:
+    """Measure and print.
+
+    :param names: the parts; all where there are none.
+    :param run: seconds of CPU for one run.
+    :param runs: how many.
+    :raises SystemExit: there is no such part.
+    """
+    if unknown := sorted(set(names) - PARTS.keys()):
+        raise SystemExit(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    rows = [["part", "us", "from", "to", "spread", "turns"]]
+    for name in names or PARTS:
+        sys.stderr.write(f"{name}\n")
+        with ExitStack() as stack:
+            rows.append([name, *_row(PARTS[name](stack), run, runs)])
+    sys.stdout.write(f"CPU per operation, medians of {runs}\n\n{layout(rows)}\n")
+
+
+def log_to_nowhere() -> None:
+    """Have what is logged written as it is for a user, at level info, but to no file."""
+    nowhere = Path(os.devnull).open("w")  # noqa: SIM115  # for as long as there is a log
+    predicate = LogLevelFilterPredicate(LogLevel.info)
+    observer = FilteringLogObserver(textFileLogObserver(nowhere), [predicate])
+    globalLogBeginner.beginLoggingTo([observer], discardBuffer=True, redirectStandardIO=False)
+
+
+def _row(operation: Operation, run: float, runs: int) -> list[str]:
+    turns = _turns(operation, run)
+    times = sorted(_timed(operation, turns) for _ in range(runs))
+    middle = median(times)
+    spread = f"{(times[-1] - times[0]) / middle * 100:.0f} %"
+    return [*(f"{value * 1e6:.2f}" for value in (middle, times[0], times[-1])), spread, str(turns)]
+
+
+def _turns(operation: Operation, run: float) -> int:
+    """So many turns that they take long enough to be measured; the operation is warm then."""
+    turns = 1
+    while operation(turns) < run:
+        turns *= 2
+    return turns
+
+
+def _timed(operation: Operation, turns: int) -> float:
+    gc.collect()
+    return operation(turns) / turns
