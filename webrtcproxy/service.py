@@ -244,7 +244,7 @@ class Printable:
 
 
 def _text(event: LogEvent) -> str:
-    """The text of an event. Our own have plain formats, which Python fills in at a tenth of what Twisted's way costs."""
+    """The text of an event. Our own have plain formats: Python fills them in at a tenth of what Twisted's way costs."""
     if event.get("log_namespace", "").startswith("webrtcproxy."):
         try:
             text: str = event["log_format"].format_map(event)
