@@ -116,16 +116,33 @@ class Engine(Rtpengine):
         return [changes.get(word, word) for word in super().command()]
 
 
+COMPILED = Path("run/compiled").resolve()
+"""Where `sh bench/run.sh` puts the package, compiled; see setup.py."""
+
+
 class Webrtcproxy(Proxy):
     """The proxy as its user starts it, with its limits out of the way.
 
     :param engines: host:port of each rtpengine's ng socket.
     :param trunk: host:port that browsers call and register at.
+    :param variant: what stands behind ``webrtcproxy-`` in its label: ``pure`` for the sources as they are, else how
+        many workers carry the calls.
     """
 
-    def __init__(self, engines: Sequence[str], trunk: str) -> None:
-        super().__init__(INI.replace("@ENGINE@", " ".join(engines)).replace("@TRUNK@", trunk))
-        self.label = "webrtcproxy"
+    def __init__(self, engines: Sequence[str], trunk: str, variant: str = "") -> None:
+        text = f"{INI}\n[proxy]\nworkers = {variant}\n" if variant.isdigit() else INI
+        super().__init__(text.replace("@ENGINE@", " ".join(engines)).replace("@TRUNK@", trunk))
+        self.label = f"webrtcproxy-{variant}" if variant else "webrtcproxy"
+        self._pure = variant == "pure"
+
+    def environment(self) -> dict[str, str]:
+        """The compiled package, unless the sources are wanted."""
+        environment = super().environment()
+        if not self._pure:
+            if not COMPILED.is_dir():
+                raise SystemExit(f"{COMPILED} is missing: `sh bench/run.sh` makes it")
+            environment["PYTHONPATH"] = str(COMPILED)
+        return environment
 
 
 class Kamailio(Part):
@@ -173,15 +190,15 @@ class Kamailio(Part):
         subprocess.run(command.split(), cwd=self.folder, check=True, capture_output=True)
 
 
-LABELS = ("webrtcproxy", "kamailio", "kamailio-1")
+LABELS = ("webrtcproxy", "webrtcproxy-pure", "kamailio", "kamailio-1")
 
 
 def make(label: str, engines: Sequence[str], trunk: str) -> Gateway:
     """The gateway of that name.
 
-    :param label: `webrtcproxy`, `kamailio` or `kamailio-WORKERS`.
+    :param label: `webrtcproxy`, `webrtcproxy-pure`, `webrtcproxy-WORKERS`, `kamailio` or `kamailio-WORKERS`.
     """
-    kind, _, workers = label.partition("-")
+    kind, _, variant = label.partition("-")
     if kind == "webrtcproxy":
-        return Webrtcproxy(engines, trunk)
-    return Kamailio(engines, int(workers or Kamailio.DEFAULT_WORKERS))
+        return Webrtcproxy(engines, trunk, variant)
+    return Kamailio(engines, int(variant or Kamailio.DEFAULT_WORKERS))

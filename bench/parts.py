@@ -24,8 +24,9 @@ from tests.support.messages import ours, request, response
 from tests.support.ngnode import BROWSER_SDP
 from tests.support.sdp import sample
 from tests.support.wire import Recorder, Wire, frame, upgrade
-from webrtcproxy.media.ng import Node, Reply, from_bencode, to_bencode
-from webrtcproxy.media.profile import TRUNK, NgValue
+from webrtcproxy.media.bencode import NgValue, Reply, from_bencode, to_bencode
+from webrtcproxy.media.ng import Node
+from webrtcproxy.media.profile import TRUNK
 from webrtcproxy.sip.message import Request, Response, check, read, respond
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.browsers import Browsers, Options

@@ -9,7 +9,7 @@ mkdir -p run/bench
 
 if ! sh etc/setup.sh apt kamailio:kamailio kamailio-tls-modules kamailio-websocket-modules sipp:sip-tester \
     rtpengine:rtpengine-daemon node:nodejs cc:gcc libc6-dev openssl:openssl setpriv:util-linux \
-    -- python bench >run/bench/setup.log 2>&1; then
+    -- python bench -- compiled >run/bench/setup.log 2>&1; then
     tail -n 20 run/bench/setup.log >&2
     exit 1
 fi

@@ -5,6 +5,7 @@
 #
 #   apt      Debian packages, each where its command is missing; one that has none, where it is not installed
 #   python   the virtual environment .venv with the package in it, editable, and the named extras
+#   compiled the package once more, compiled (see setup.py), in run/compiled; needs a C compiler
 #   page     the phone page in webrtcproxy/phone/dist, built
 #   npm      npm packages by lock file in the named folders
 #
@@ -96,6 +97,18 @@ python() {
     cp setup.cfg "$stamp"
 }
 
+compiled() {
+    newest=$(find setup.py setup.cfg pyproject.toml webrtcproxy -name '*.py' -newer run/compiled/made -print 2>/dev/null)
+    if [ -e run/compiled/made ] && [ -z "$newest" ]; then
+        return
+    fi
+    say "compiling the package; this takes minutes"
+    rm -rf run/compiled build
+    WEBRTCPROXY_COMPILE=1 .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps \
+        --target run/compiled .
+    touch run/compiled/made
+}
+
 npm_folder() {
     command -v npm >/dev/null || install_packages nodejs npm
     cmp -s package-lock.json node_modules/installed-lock.json && return
@@ -132,7 +145,7 @@ while [ $# -gt 0 ]; do
     done
     [ $# -eq 0 ] || shift
     case $step in
-        apt | python | page) "$step" $arguments ;;
+        apt | python | compiled | page) "$step" $arguments ;;
         npm) npm_packages $arguments ;;
         *) say "no such step: $step"; exit 2 ;;
     esac

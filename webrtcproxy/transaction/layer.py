@@ -22,7 +22,7 @@ from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond
 from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, OnResponse, PlainClient
-from webrtcproxy.transaction.match import COOKIE, Key, alias_of, has_cookie, key_of, old_key
+from webrtcproxy.transaction.match import COOKIE, Key, alias_of, has_cookie, invite_key, key_of, old_key
 from webrtcproxy.transaction.server import InviteServer, PlainServer, ServerMachine, ServerTransaction, call_of
 from webrtcproxy.transaction.table import Limits, Table
 from webrtcproxy.transaction.timers import RFC3261, Timers
@@ -280,7 +280,7 @@ class Transactions:
         The CANCEL has no transaction of its own: its repeats get the same answer for as long as the INVITE is there.
         One with another branch or sent-by than its INVITE counts by what else they have in common, on the same flow.
         """
-        machine = self._table.servers.get(key._replace(method="INVITE"))
+        machine = self._table.servers.get(invite_key(key))
         if machine is None:
             machine = self._table.aliases.get(alias_of(cancel))
             if machine is not None and machine.home != flow:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
@@ -14,19 +12,10 @@ COOKIE = "z9hG4bK"
 Alias = tuple[object, ...]
 
 
-class Key(NamedTuple):
-    """What a request and its repeats have in common.
-
-    :ivar branch: of the top Via; with a peer of RFC 2543, whose branch says nothing, what says the same.
-    :ivar sent_by: host and port of the top Via.
-    :ivar method: INVITE for an ACK.
-    :ivar flow: the connection; None for UDP, where a NAT may change the port between two repeats.
-    """
-
-    branch: object
-    sent_by: tuple[str, int | None]
-    method: str
-    flow: Flow | None
+Key = tuple[object, str, int | None, str, Flow | None]
+"""What a request and its repeats have in common: the branch of the top Via (with a peer of RFC 2543, whose branch says
+nothing, what says the same), host and port of its sent-by, the method (INVITE for an ACK), and the connection; None for
+UDP, where a NAT may change the port between two repeats."""
 
 
 def key_of(request: Request, flow: Flow) -> Key:
@@ -52,7 +41,14 @@ def old_key(request: Request, flow: Flow, to_tag: str | None) -> Key:
 
 
 def _key(branch: object, via: Via, method: str, flow: Flow) -> Key:
-    return Key(branch, (via.host, via.port), "INVITE" if method == "ACK" else method, flow if flow.reliable else None)
+    method = "INVITE" if method == "ACK" else method
+    return branch, via.host, via.port, method, flow if flow.reliable else None
+
+
+def invite_key(key: Key) -> Key:
+    """The key of the INVITE that the CANCEL with this key takes back."""
+    branch, host, port, _, flow = key
+    return branch, host, port, "INVITE", flow
 
 
 def alias_of(request: Request) -> Alias:
