@@ -228,6 +228,15 @@ class Writing(TlsCase):
         self.assertGreater(len(self.wire.writes), 16)
         self.assertEqual(self.hear(), message * 2 + b"end")
 
+    def test_left_over(self) -> None:
+        """What OpenSSL has to send by itself, however much it is, goes out in front of the message, and so does all of
+        the message."""
+        for left in (10, SPARE, 3000):
+            self.heard = b""
+            self.server._tlsConnection.send(b"y" * left)
+            self.app.transport.write(b"x")
+            self.assertEqual(self.hear(), b"y" * left + b"x")
+
     def test_nobody_reads(self) -> None:
         """When the peer doesn't read, whoever produces is told to pause, and to go on later; what is written all the
         same is neither lost nor out of order."""
