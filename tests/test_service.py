@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from twisted.logger import ILogObserver, LogEvent, Logger, LogPublisher, formatEvent
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, LogPublisher, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -81,6 +81,21 @@ class PrintableTests(SynchronousTestCase):
     def test_harmless(self) -> None:
         """Text stays as it is, letters of all languages included."""
         self.assertEqual(self.logged(call="c1", why="très {bien}"), "c1: over, très {bien}")
+
+    def test_formatted_once(self) -> None:
+        """The event that observers get has the text in its format, whatever braces are in it, and all its fields."""
+        events: list[LogEvent] = []
+        log = Logger(namespace="somebody", observer=Printable(events.append))  # type: ignore[arg-type]
+        log.info("{call}: {why}", call="c1", why="{x} {{y}} }{")
+        self.assertEqual(events[0]["log_format"], "c1: {{x}} {{{{y}}}} }}{{")
+        self.assertEqual(formatEvent(events[0]), "c1: {x} {{y}} }{")
+        self.assertEqual((events[0]["call"], events[0]["log_namespace"]), ("c1", "somebody"))
+
+    def test_event_is_the_loggers(self) -> None:
+        """The event itself is not changed: other observers get it, too."""
+        event: LogEvent = {"log_format": "{why}", "why": "x\n", "log_level": LogLevel.info}
+        Printable(lambda event: None)(event)  # type: ignore[arg-type]
+        self.assertEqual(event["log_format"], "{why}")
 
     def test_escaped(self) -> None:
         """Octets that are no UTF-8, escape sequences and line ends are written as escapes, wherever they come from."""

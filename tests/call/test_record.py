@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
 from tests.call.case import CallCase
 from tests.call.world import OFFER, PLAIN
 from tests.support.configs import PBX
 from tests.support.exposition import Readings, samples
+from webrtcproxy.call.record import Record
 from webrtcproxy.config import Calls
 from webrtcproxy.errors import NgTimeout
+from webrtcproxy.metrics import Metrics
 from webrtcproxy.sip.message import Request
 
 
@@ -165,3 +170,40 @@ class TurnedAway(CallCase):
         readings = Readings(self.world.metrics)
         alice.invite("sip:bob@pbx.example.com")
         self.assertEqual(readings.moved(), {'refused_total{reason="overload"}': 1})
+
+
+class Closed(SynchronousTestCase):
+    """`close` writes one line."""
+
+    def line(self, record: Record, now: float) -> str:
+        with capturedLogs() as events:
+            record.close(now)
+        (event,) = events
+        self.assertIs(event["record"], record)
+        self.assertEqual((event["call"], record.ended), (record.call, now))
+        return formatEvent(event)
+
+    def test_answered(self) -> None:
+        """Who called whom from where, how it ended, how long it took to answer and how long they talked."""
+        record = Record(Metrics().outbound, "c1", "sip:alice@a.example", "sip:bob@b.example", "192.0.2.7", 100.0)
+        record.status, record.answered, record.ended_by = 200, 101.5, "caller"
+        self.assertEqual(
+            self.line(record, 161.75),
+            "c1: call over, 200 caller, sip:alice@a.example -> sip:bob@b.example from 192.0.2.7, set-up 1.500 s,"
+            " talk 60.2 s",
+        )
+
+    def test_refused(self) -> None:
+        """A call that was never answered has talked for no time; set-up is until its end."""
+        record = Record(
+            Metrics().outbound, "c1", "sip:a@a", "sip:b@b", "192.0.2.7", 100.0, status=486, ended_by="refused"
+        )
+        line = "c1: call over, 486 refused, sip:a@a -> sip:b@b from 192.0.2.7, set-up 2.250 s, talk 0.0 s"
+        self.assertEqual(self.line(record, 102.25), line)
+
+    def test_unknown_end(self) -> None:
+        """A dash stands for what nobody has said; braces of a peer stay braces."""
+        line = self.line(Record(Metrics().outbound, "{x}", "sip:{call}@a", "sip:b@b", "192.0.2.7", 0.0), 0.0)
+        self.assertEqual(
+            line, "{x}: call over, 0 -, sip:{call}@a -> sip:b@b from 192.0.2.7, set-up 0.000 s, talk 0.0 s"
+        )

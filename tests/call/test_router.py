@@ -6,7 +6,7 @@ from tests.call.case import CallCase
 from tests.support.configs import PBX
 from tests.support.exposition import Readings
 from tests.support.messages import request
-from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.message import Request, respond
 
 
 class Outside(CallCase):
@@ -124,6 +124,16 @@ class Inside(CallCase):
         self.trunk.answer(info, 415, reason="No Such Digit", headers=[("Accept", "application/dtmf")])
         heard = self.alice.response(415)
         self.assertEqual((heard.reason, heard.headers.get("Accept")), ("No Such Digit", "application/dtmf"))
+
+    def test_answer_with_a_body(self) -> None:
+        """The body of an answer crosses with its type, one without a type as octets (RFC 3261 section 20.15)."""
+        for kind, heard in (("text/plain", "text/plain"), ("", "application/octet-stream")):
+            self.alice.say(self.alice.inside("INFO", self.invite, self.ok, cseq=2 if kind else 3))
+            info = self.trunk.request("INFO")
+            headers = [("Content-Type", kind)] if kind else []
+            self.trunk.say(respond(info, 200, headers=headers, body=b"hello"))
+            answer = self.alice.response(200)
+            self.assertEqual((answer.body, answer.headers.lines("Content-Type")), (b"hello", [heard]))
 
     def test_message_from_the_trunk(self) -> None:
         """And the other way."""

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.config.addresses import Destinations, HostPort, destination, network, origin
+from webrtcproxy.config.addresses import Destinations, HostPort, destination, literal, network, origin
 from webrtcproxy.config.values import Trunk
 
 
@@ -51,6 +51,39 @@ class HostPortTests(SynchronousTestCase):
         """Written with brackets around IPv6, so that it can be read again."""
         for text in ("a.example", "a.example:5060", "[2001:db8::1]", "[2001:db8::1]:5060"):
             self.assertEqual(str(HostPort.parse(text)), text)
+
+
+class LiteralTests(SynchronousTestCase):
+    """`literal` knows an IP address from a name."""
+
+    def test_addresses(self) -> None:
+        """In the shortest form, IPv6 with and without brackets, mapped IPv4 as IPv4."""
+        for host, address in (
+            ("192.0.2.1", "192.0.2.1"),
+            ("2001:DB8:0:0::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[::1]", "::1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("[::FFFF:c000:201]", "192.0.2.1"),
+        ):
+            for _ in range(2):
+                self.assertEqual(literal(host), address)
+
+    def test_names(self) -> None:
+        """Everything else is a name, or nothing: addresses with too little, too much, or leading zeros too."""
+        for host in (
+            "",
+            "[]",
+            "pbx",
+            "pbx.example.com",
+            "192.0.2",
+            "192.0.2.1.",
+            "192.0.02.1",
+            "1",
+            "2001:db8::1::",
+            " ::1",
+        ):
+            self.assertIsNone(literal(host), host)
 
 
 class NetworkTests(SynchronousTestCase):

@@ -185,6 +185,24 @@ class ChangeTests(SynchronousTestCase):
             change(found)
             self.assertEqual(found.typed, {"To": "read"})
 
+    def test_extend(self) -> None:
+        """All headers of another message are appended, in their order and spelling; the other one stays as it was."""
+        found, other = headers(), Headers([("v", "e"), ("Subject", "s"), ("x-bar", "1"), ("Subject", "t")])
+        before = list(found)
+        found.extend(other)
+        self.assertEqual(list(found), [*before, *other])
+        found.set("Subject", "u")
+        self.assertEqual(other.lines("Subject"), ["s", "t"])
+        found.extend(Headers())
+        self.assertEqual(len(found), len(before) + 3)
+
+    def test_extend_forgets(self) -> None:
+        """What was read of a header that is appended is forgotten; others stay."""
+        found = headers()
+        found.typed.update(Via="read", To="read")
+        found.extend(Headers([("v", "e")]))
+        self.assertEqual(found.typed, {"To": "read"})
+
     def test_choice(self) -> None:
         """A choice of the headers by their canonical names, for relayed messages and responses."""
         self.assertEqual(list(headers().without({"Via", "X-Foo"})), [("To", "<sip:a@b>"), ("x-foo", "2")])

@@ -176,6 +176,33 @@ class Loopback(TestCase):
         self.assertTrue(found.flow_to("udp", Address("198.51.100.1", 9)).sent_by.startswith("203.0.113.7:"))
         self.assertIsNot(loopback, wildcard)
 
+    async def test_choice_is_kept(self) -> None:
+        """What was chosen for one address is chosen for others of its kind, by transport, family and loopback; when the
+        sockets change, it is chosen anew."""
+        self.patch(sockets, "RELISTEN", 0.01)
+        found = self.start("udp:0:interface=127.0.0.2", "udp:0", "tcp:0", "udp:0:interface=\\:\\:1")
+        other, wildcard, tcp, six = (address.port for _, address in found.addresses)
+        for transport, host, port in (
+            ("udp", "127.0.0.1", other),
+            ("udp", "198.51.100.1", wildcard),
+            ("udp", "::1", six),
+            ("tcp", "127.0.0.1", tcp),
+            ("udp", "127.0.0.9", other),
+            ("udp", "198.51.100.2", wildcard),
+            ("udp", "2001:db8::1", six),
+        ):
+            for _ in range(2):
+                self.assertTrue(
+                    found.flow_to(transport, Address(host, 9)).sent_by.endswith(f":{port}"), (transport, host)
+                )
+        found._ports[0].connectionLost()
+        self.assertTrue(found.flow_to("udp", Address("127.0.0.1", 9)).sent_by.endswith(f":{wildcard}"))
+        while len(found.addresses) < 4:
+            await deferLater(reactor, 0.01)
+        self.assertFalse(found.flow_to("udp", Address("127.0.0.1", 9)).closed)
+        await found.stopService()
+        self.assertRaises(FlowLost, found.flow_to, "udp", Address("127.0.0.1", 9))
+
     async def test_broken_socket(self) -> None:
         """A UDP socket that the kernel takes away is opened again on its port."""
         self.patch(sockets, "RELISTEN", 0.01)

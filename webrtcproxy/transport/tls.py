@@ -27,6 +27,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 RECORD = 1 << 14
@@ -68,7 +69,7 @@ class PromptTLS(TLSMemoryBIOProtocol):
             return
         connection = self._tlsConnection
         try:
-            connection.send(data)
+            sent = connection.send(data)
         except SSL.Error:
             super().write(data)  # meets the same again, and knows what to do
             return
@@ -77,6 +78,8 @@ class PromptTLS(TLSMemoryBIOProtocol):
         transport.write(record)
         if len(record) == len(data) + SPARE:
             self._flushSendBIO()
+        if sent < len(data):  # the peer wants smaller records (RFC 6066 section 4)
+            super().write(data[sent:])
 
     def dataReceived(self, data: bytes) -> None:
         """Decrypt; one whole record of application data is one read."""
@@ -89,8 +92,11 @@ class PromptTLS(TLSMemoryBIOProtocol):
         connection.bio_write(data)
         try:
             received = connection.recv(len(data))
+        except (SSL.WantReadError, SSL.ZeroReturnError):
+            self._flushReceiveBIO()  # a new key, nothing at all, the end
+            return
         except SSL.Error:
-            self._flushReceiveBIO()  # a ticket, a new key, an alert
+            self._tlsShutdownFinished(Failure())
             return
         if not self._aborted:
             ProtocolWrapper.dataReceived(self, received)

@@ -374,7 +374,11 @@ def whole_message(data: bytes) -> bytes | None:
     size, start = data[1] & 0x7F, 2
     if size == 126:
         size, start = int.from_bytes(data[2:4], "big"), 4
-    if size == 127 or len(data) != start + 4 + size:
+        if size < 126:
+            return None  # a length in more octets than it needs
+    elif size == 127:
+        return None
+    if len(data) != start + 4 + size:
         return None
     mask = data[start : start + 4]
     key = mask * (size // 4 + 1)

@@ -1,0 +1,150 @@
+"""The way to the SIP side: at once where it takes no look-up."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.call.case import CallCase
+from tests.call.world import PLAIN
+from tests.support.configs import PBX
+from tests.support.fakes import FakeFlow
+from webrtcproxy.call.policy import Route
+from webrtcproxy.call.trunk import Upstream
+from webrtcproxy.errors import FlowLost, Refusal
+from webrtcproxy.transport.flow import Address
+
+
+class Ways(SynchronousTestCase):
+    """`Upstream`, with look-ups that are counted and sockets that are noted."""
+
+    def setUp(self) -> None:
+        self.looked_up: list[tuple[str, int | None]] = []
+        self.asked: list[tuple[str, Address]] = []
+        self.no_way = False
+        self.found: Deferred[list[Address]] = succeed([Address("192.0.2.50", 5060), Address("192.0.2.51", 5060)])
+        self.upstream = Upstream(self, self)
+        self.last = FakeFlow.udp("192.0.2.99")
+
+    def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
+        self.looked_up.append((host, port))
+        return self.found
+
+    def flow_to(self, transport: str, address: Address) -> FakeFlow:
+        if self.no_way:
+            raise FlowLost("no socket")
+        self.asked.append((transport, address))
+        return FakeFlow.udp(*address)
+
+    def toward(self, uri: str) -> Deferred[object]:
+        return Deferred.fromCoroutine(self.upstream.toward(uri, self.last))
+
+    def test_address(self) -> None:
+        """An IP address needs no look-up, in whatever form; the port is 5060 where none is given, a port of 0 is a
+        port. `at_once` and `toward` agree."""
+        for uri, address in (
+            ("sip:bob@192.0.2.7:5090", Address("192.0.2.7", 5090)),
+            ("sip:192.0.2.7", Address("192.0.2.7", 5060)),
+            ("sip:192.0.2.7;lr", Address("192.0.2.7", 5060)),
+            ("sip:bob@[2001:DB8:0::1];transport=tcp", Address("2001:db8::1", 5060)),
+            ("sip:bob@[::ffff:192.0.2.7]:5080", Address("192.0.2.7", 5080)),
+            ("sip:bob@192.0.2.7;maddr=192.0.2.66", Address("192.0.2.7", 5060)),
+        ):
+            flow = self.upstream.at_once(uri, self.last)
+            assert flow is not None
+            self.assertEqual((flow.peer, self.asked.pop()), (address, ("udp", address)))
+            self.successResultOf(self.toward(uri))
+            self.assertEqual(self.asked.pop(), ("udp", address))
+        self.assertEqual(self.looked_up, [])
+
+    def test_transport(self) -> None:
+        """The transport is that of the flow that the dialog began on."""
+        self.last = FakeFlow.tcp("192.0.2.99")
+        self.upstream.at_once("sip:192.0.2.7;transport=udp", self.last)
+        self.assertEqual(self.asked, [("tcp", Address("192.0.2.7", 5060))])
+
+    def test_name(self) -> None:
+        """A name is looked up, by `toward` alone; the first address is taken."""
+        uri = "sip:bob@pbx.example.com:5090"
+        self.assertIsNone(self.upstream.at_once(uri, self.last))
+        self.assertEqual((self.looked_up, self.asked), ([], []))
+        self.successResultOf(self.toward(uri))
+        self.assertEqual(self.looked_up, [("pbx.example.com", 5090)])
+        self.assertEqual(self.asked, [("udp", Address("192.0.2.50", 5060))])
+
+    def test_unknown_name(self) -> None:
+        """What the look-up says is said."""
+        self.found = fail(Refusal(502, "Cannot Resolve"))
+        self.failureResultOf(self.toward("sip:pbx.example.com"), Refusal)
+
+    def test_unreadable(self) -> None:
+        """A URI that can't be read: None, and a Refusal with 502."""
+        for uri in ("nonsense", "sip:", "sip:bob@[::1", "tel:+49"):
+            self.assertIsNone(self.upstream.at_once(uri, self.last), uri)
+        self.assertEqual(self.failureResultOf(self.toward("nonsense"), Refusal).value.status, 502)
+
+    def test_no_way(self) -> None:
+        """No socket can send there: None, and FlowLost; by name as by address."""
+        self.no_way = True
+        self.assertIsNone(self.upstream.at_once("sip:192.0.2.7", self.last))
+        for uri in ("sip:192.0.2.7", "sip:pbx.example.com"):
+            self.failureResultOf(self.toward(uri), FlowLost)
+
+    def test_route(self) -> None:
+        """The same for a route of the configuration: address or name, port, transport."""
+        for host, port, looked_up in (("192.0.2.7", None, []), ("pbx.example.com", 5070, [("pbx.example.com", 5070)])):
+            route = Route(None, host, port, "tcp")
+            self.successResultOf(Deferred.fromCoroutine(self.upstream.flow(route)))
+            self.assertEqual(self.looked_up, looked_up)
+        self.assertEqual(self.asked[0], ("tcp", Address("192.0.2.7", 5060)))
+
+
+class Acknowledged(CallCase):
+    """The ACK of a 2xx goes where the Contact leads (RFC 3261 section 13.2.2.4)."""
+
+    trunks = (PBX,)
+
+    def answered(self, contact: str) -> None:
+        """The trunk has answered with this Contact."""
+        self.alice, self.trunk = self.world.browser(), self.world.trunk()
+        self.alice.invite("sip:bob@pbx.example.com")
+        self.leg = self.trunk.request("INVITE")
+        self.trunk.answer(self.leg, 200, PLAIN, contact=contact)
+
+    def test_at_once(self) -> None:
+        """To an address: before anything else happens; again for each repeat of the 2xx, the same octets."""
+        self.answered("<sip:bob@192.0.2.77:5070>")
+        far = self.world.trunk("192.0.2.77", 5070)
+        ack = far.request("ACK")
+        self.assertEqual((ack.uri, ack.cseq.number), ("sip:bob@192.0.2.77:5070", self.leg.cseq.number))
+        self.trunk.answer(self.leg, 200, PLAIN, contact="<sip:bob@192.0.2.77:5070>")
+        far.heard("ACK")
+        self.assertEqual(far.flow.sent[0], far.flow.sent[1])
+        self.trunk.silent()
+
+    def test_behind_a_look_up(self) -> None:
+        """To a name: as soon as it is known."""
+        found: Deferred[list[Address]] = Deferred()
+        names = self.world.names
+        resolve = names.resolve
+        self.patch(names, "resolve", lambda host, port: found if host == "far.example" else resolve(host, port))
+        self.answered("<sip:bob@far.example>")
+        far = self.world.trunk("192.0.2.77")
+        far.silent()
+        found.callback([Address("192.0.2.77", 5060)])
+        far.heard("ACK")
+
+    def test_no_way(self) -> None:
+        """Where no way leads there, or nobody knows the name, the log says so, with the call; nothing breaks."""
+        for contact, unreachable in (("<sip:bob@192.0.2.77>", True), ("<sip:bob@nowhere.example>", False)):
+            with capturedLogs() as events:
+                self.alice, self.trunk = self.world.browser(), self.world.trunk()
+                self.alice.invite("sip:bob@pbx.example.com")
+                self.leg = self.trunk.request("INVITE")
+                self.world.unreachable = unreachable
+                self.trunk.answer(self.leg, 200, PLAIN, contact=contact)
+            self.world.unreachable = False
+            said = [event for event in events if "no way" in (event.get("log_format") or "")]
+            self.assertEqual([event["call"] for event in said], [self.leg.call_id])
+            self.alice.heard(200)
