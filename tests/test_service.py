@@ -43,7 +43,7 @@ class LogLevelLimitTests(SynchronousTestCase):
     def test_levels(self) -> None:
         """From the level of the configuration upward events pass, whoever logs them."""
         for level, passed in (("debug", 5), ("info", 4), ("warn", 3), ("error", 2), ("critical", 1)):
-            limit = LogLevelLimit(level, self.publisher)
+            limit = LogLevelLimit(level, self.publisher, self.clock)
             limit.startService()
             self.assertEqual(self.logged(), ["debug", "info", "warn", "error", "critical"][-passed:])
             limit.stopService()
@@ -52,7 +52,7 @@ class LogLevelLimitTests(SynchronousTestCase):
         """What passes is printable."""
         events: list[LogEvent] = []
         publisher = LogPublisher(events.append)  # type: ignore[arg-type]
-        limit = LogLevelLimit("info", publisher)
+        limit = LogLevelLimit("info", publisher, Clock())
         limit.startService()
         Logger(namespace="somebody", observer=publisher).info("{call}", call="a\x1b[31m\r\nforged")
         limit.stopService()
@@ -60,7 +60,7 @@ class LogLevelLimitTests(SynchronousTestCase):
 
     def test_stopped(self) -> None:
         """When it stops, the observers are those of before, so that twistd can take its own away."""
-        limit = LogLevelLimit("error", self.publisher)
+        limit = LogLevelLimit("error", self.publisher, self.clock)
         limit.startService()
         limit.stopService()
         self.assertEqual(len(self.logged()), 5)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import (
     FilteringLogObserver,
@@ -84,7 +84,7 @@ def build(config: Config, reactor: Any) -> MultiService:
     multiple = config.registrations.multiple
     registrar = Registrar(transactions, location, context.upstream, context.pairings, reactor, multiple, metrics)
     transactions.user = Router(context, calls, legs, registrar)
-    limit = LogLevelLimit(config.logging.level, globalLogPublisher)
+    limit = LogLevelLimit(config.logging.level, globalLogPublisher, reactor)
     proxy = Proxy(reactor, context, calls, legs, location)
     browsers = _browsers(config, reactor, transactions, metrics)
     watch(metrics, calls, browsers, location, transactions)
@@ -218,10 +218,10 @@ class Proxy(MultiService):
 
 def _settle_memory() -> None:
     """Keep the garbage collector off what is there to stay: a look at all of it takes a tenth of a second, in which no
-    call is served. Calls leave few cycles behind, so the youngest may grow a little before they are looked at."""
+    call is served. A call leaves no cycle behind, so that looking seldom does no harm."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
+    gc.set_threshold(50_000, 20, 50)
 
 
 @implementer(ILogObserver)
@@ -254,6 +254,43 @@ def _text(event: LogEvent) -> str:
     return formatEvent(event)
 
 
+@implementer(ILogObserver)
+class Gathered:
+    """Hands events on at once while they are few, and in stock while they are many, a moment later: a line that is
+    written behind another costs a third of one that is written alone. Warnings never wait.
+
+    :param observer: who gets the events.
+    :param clock: tells the time, and when a moment is over.
+    """
+
+    MOMENT = 0.25
+    """Seconds that an event may wait."""
+
+    def __init__(self, observer: ILogObserver, clock: IReactorTime) -> None:
+        self._observer = observer
+        self._clock = clock
+        self._waiting: list[LogEvent] = []
+        self._last = float("-inf")
+        self._timer: IDelayedCall | None = None
+
+    def __call__(self, event: LogEvent) -> None:
+        self._waiting.append(event)
+        if event.get("log_level", LogLevel.error) > LogLevel.info or self._clock.seconds() - self._last >= self.MOMENT:
+            self.hand_over()
+        elif self._timer is None:
+            self._timer = self._clock.callLater(self.MOMENT, self.hand_over)
+
+    def hand_over(self) -> None:
+        """Hand on what waits, in order."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        self._last = self._clock.seconds()
+        waiting, self._waiting = self._waiting, []
+        for event in waiting:
+            self._observer(event)
+
+
 class LogLevelLimit(Service):
     """Hides log events below a level from the observers that twistd has set up, for as long as it runs.
 
@@ -261,9 +298,12 @@ class LogLevelLimit(Service):
 
     :param level: the lowest level that passes, by name.
     :param publisher: the one whose observers are meant.
+    :param clock: for `Gathered`.
     """
 
-    def __init__(self, level: str, publisher: LogPublisher) -> None:
+    def __init__(self, level: str, publisher: LogPublisher, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._gathered: list[Gathered] = []
         self._passes = LogLevelFilterPredicate(LogLevel.levelWithName(level))
         self._publisher = publisher
         self._replaced: list[tuple[ILogObserver, ILogObserver]] = []
@@ -272,12 +312,17 @@ class LogLevelLimit(Service):
         super().startService()  # type: ignore[no-untyped-call]
         # A publisher tells its observers to nobody, and twistd gives no other hold on the one that it has made.
         for observer in tuple(self._publisher._observers):
-            limited = FilteringLogObserver(Printable(observer), [self._passes])
+            gathered = Gathered(Printable(observer), self._clock)
+            limited = FilteringLogObserver(gathered, [self._passes])
             self._replace(observer, limited)
+            self._gathered.append(gathered)
             self._replaced.append((observer, limited))
 
     def stopService(self) -> None:
         super().stopService()  # type: ignore[no-untyped-call]
+        for gathered in self._gathered:
+            gathered.hand_over()
+        self._gathered.clear()
         while self._replaced:
             observer, limited = self._replaced.pop()
             self._replace(limited, observer)

@@ -315,9 +315,9 @@ class Call:
     def _clean_up(self) -> None:
         self._stop_ringing()
         self._presence.stop()
-        self._fork.cancel(self._farewell)
         if self._fork.answered is not None:
             self._fork.answered.leg.hang_up(self._farewell)
+        self._fork.close(self._farewell)
         if self.record.answered is None:
             self._caller.hung_up()
         else:

@@ -288,6 +288,7 @@ class Leg:
             log.failure("{call}: the BYE failed", failure, call=self.dialog.call_id)
 
     def _finish(self) -> None:
+        self.owner = None  # the call has this leg: nothing is to wait for the garbage collector
         waiting, self._finished = self._finished, []
         for call in waiting:
             call(self)

@@ -39,6 +39,7 @@ class Presence:
         """Watch nothing any more."""
         for leg in (*self._watched, *self._parked):
             self._forget(leg)
+        self._abandoned = _ignore
 
     def _lost(self, leg: Leg) -> None:
         self._watched.pop(leg, None)
@@ -53,3 +54,7 @@ class Presence:
             unsubscribe()
         if (timer := self._parked.pop(leg, None)) is not None:
             timer.cancel()
+
+
+def _ignore(leg: Leg) -> None:
+    """Nobody is to be told any more."""

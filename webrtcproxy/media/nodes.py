@@ -45,6 +45,8 @@ REOPEN = 6
 PATIENCE = 30.0
 """Seconds during which a delete is sent again and again."""
 
+MOMENT = 0.1
+"""Seconds that a delete may wait for others."""
 LATE = 1.0
 """Seconds after which a session that was not there is deleted once more: its offer may have been in work."""
 MOST_LISTED = 1000
@@ -93,6 +95,9 @@ class Nodes(Service):
         self._resolve = resolve or self._look_up
         self._order = list(self.nodes)  # the least recently chosen first
         self._timer: IDelayedCall | None = None
+        self._turn: IDelayedCall | None = None
+        self._unwanted: list[Deferred[None]] = []
+        self._last = float("-inf")
         self._pings = 0
         name = re.sub(r"[^A-Za-z0-9]", "_", instance)
         self._ours = f"wrp-{name}-" if name else ""
@@ -142,11 +147,31 @@ class Nodes(Service):
             delete again a moment later.
         :returns: fires when it is done or given up. Never fails.
         """
-        done = self._delete(node, call_id)
+        done = self._in_stock().addCallback(lambda _: self._delete(node, call_id))
         if late:
             done.addCallback(self._delete_later, node, call_id)
         done.addErrback(self._not_deleted, call_id, call)
         return self._do_behind(done.addBoth(lambda _: self.release(call_id)))
+
+    def _in_stock(self) -> Deferred[None]:
+        """Fires at once where nothing was deleted for a moment, else when the moment is over: in the rush rtpengine is woken
+        for many deletes at once, and so are we for its replies."""
+        turn: Deferred[None] = Deferred()
+        self._unwanted.append(turn)
+        if not self.running or self._reactor.seconds() - self._last >= MOMENT:
+            self._next_turn()
+        elif self._turn is None:
+            self._turn = self._reactor.callLater(MOMENT, self._next_turn)
+        return turn
+
+    def _next_turn(self) -> None:
+        if self._turn is not None and self._turn.active():
+            self._turn.cancel()
+        self._turn = None
+        self._last = self._reactor.seconds()
+        unwanted, self._unwanted = self._unwanted, []
+        for turn in unwanted:
+            turn.callback(None)
 
     def _delete_later(self, there: bool, node: Node, call_id: str) -> bool | Deferred[bool]:
         """Delete once more where there was nothing as yet."""
@@ -184,6 +209,7 @@ class Nodes(Service):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._next_turn()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:

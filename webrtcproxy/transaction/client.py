@@ -277,6 +277,10 @@ class InviteClient(ClientMachine):
         if self.state is State.PROCEEDING:
             self._send_cancel()
 
+    def _end(self) -> None:
+        self._on_provisional = self._on_answer = None
+        super()._end()
+
     def _provisional(self, response: Response) -> None:
         """The first one stops timers A and B: how long it may ring is the core's affair.
 
