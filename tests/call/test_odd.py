@@ -110,7 +110,6 @@ class BadUpstream(CallCase):
         alice, trunk = self.world.browser(), self.world.trunk()
         alice.bind()
         trunk.call(alice)
-        trunk.heard(100)
         self.trunk = alice
         leg = alice.request("INVITE")
         self.odd(leg, 200, "Contact", "<http://x>", OFFER)

@@ -27,7 +27,6 @@ class InOneTurn(CallCase):
     def ring(self, caller: Caller, callee: Peer, to: str) -> None:
         self.caller, self.callee = caller, callee
         self.invite = caller.invite(to)
-        caller.heard(100)
         self.leg = callee.request("INVITE")
         callee.answer(self.leg, 180)
         self.ringing = caller.response(180)
@@ -98,7 +97,7 @@ class InOneTurn(CallCase):
         alice.cancel(invite)
         self.world.nodes.release()
         self.world.turn()
-        self.assertEqual(alice.pending(), ["100", "200", "487"])
+        self.assertEqual(alice.pending(), ["200", "487"])
         trunk.silent()
 
 
@@ -117,4 +116,4 @@ class Final(CallCase):
         ok = respond(transaction.request, 200, to_tag=transaction.to_tag)
         call._caller.answer(transaction, ok, lambda: self.fail("nobody waits for an ACK"))
         self.world.turn(20)
-        self.assertEqual(alice.pending(), ["100", "200", "487"])
+        self.assertEqual(alice.pending(), ["200", "487"])

@@ -200,3 +200,15 @@ class OrderTests(SessionCase):
         self.failureResultOf(done, TypeError)
         self.sdp_of(self.answer())
         self.delete()
+
+    def test_bug_among_others(self) -> None:
+        """Nor is what waits behind it stopped, least of all the delete."""
+        self.daemon.delay = 0.1
+        first = self.offer("b1")
+        wrong = self.session.answer(None, from_tag="A", to_tag="B", branch="b1", to=BROWSER)  # type: ignore[arg-type]
+        last = self.answer("b1")
+        self.reactor.pump([0.1] * 5)
+        self.failureResultOf(wrong, TypeError)
+        self.assertTrue(self.successResultOf(first) and self.successResultOf(last))
+        self.assertEqual(self.daemon.asked(), [b"offer", b"answer"])
+        self.delete_slowly()

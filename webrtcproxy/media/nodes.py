@@ -20,7 +20,7 @@ from ipaddress import ip_address
 from typing import Any, Protocol
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
@@ -99,7 +99,7 @@ class Nodes(Service):
         self._prefix = f"{self._ours or 'wrp-'}{token(6)}-"
         self._live: set[str] = set()
         self._unswept = set(self.nodes) if name else set()
-        self._background: set[Deferred[None]] = set()
+        self._background: set[Deferred[Any]] = set()
 
     # -- for calls
 
@@ -142,11 +142,11 @@ class Nodes(Service):
             delete again a moment later.
         :returns: fires when it is done or given up. Never fails.
         """
-        done = self._delete(node, call_id)
+        done = maybeDeferred(self._delete, node, call_id)
         if late:
             done.addCallback(self._delete_later, node, call_id)
         done.addErrback(self._not_deleted, call_id, call)
-        return self._do_behind(done.addBoth(lambda _: self.release(call_id)))
+        return self._do_behind(done).addBoth(lambda _: self.release(call_id))
 
     def _delete_later(self, there: bool, node: Node, call_id: str) -> bool | Deferred[bool]:
         """Delete once more where there was nothing as yet."""
@@ -215,7 +215,8 @@ class Nodes(Service):
 
     def _no_pong(self, failure: Failure, node: Node) -> None:
         failure.trap(NgError)
-        if node.alive and self.running:  # is it dead, or was a datagram lost? Ask at once
+        # Silent: is it dead, or was a datagram lost? Ask at once. A node that refuses is there.
+        if failure.check(NgTimeout) and node.alive and self.running:
             self._ping_one(node)
 
     def _open(self, node: Node) -> None:
@@ -268,7 +269,7 @@ class Nodes(Service):
         reply = await node.ask("list", {"limit": limit}, self.timeout)
         return [name.decode("utf-8", "replace") for name in reply.get(b"calls", []) if isinstance(name, bytes)]
 
-    def _do_behind(self, done: Deferred[None]) -> Deferred[None]:
+    def _do_behind(self, done: Deferred[Any]) -> Deferred[None]:
         """Let a work go on in the background, until it is done or the service is stopped."""
         if not done.called:
             self._background.add(done)
