@@ -329,6 +329,12 @@ class PassedOn(CredentialCase):
         *_, leg = self.begin()
         self.passed(leg, 407, challenge(realm="elsewhere"))
 
+    def test_unreadable(self) -> None:
+        """What is no challenge crosses as it is."""
+        for value in ('Digest realm="carrier', "Digest", ""):
+            *_, leg = self.begin()
+            self.passed(leg, 407, value)
+
     def test_several(self) -> None:
         """JsSIP and SIP.js look at the last challenge of a response and know MD5 only: it is put there. The others keep
         their order (RFC 8760 section 2.4)."""

@@ -164,6 +164,15 @@ class BadUpstream(CallCase):
         self.assertLess(len(self.trunk.pending()), 40)
         self.assertEqual(self.alice.pending(), ["200"])
 
+    def test_fault_behind_an_answer(self) -> None:
+        """An exception of ours while a 2xx is taken: the same."""
+        leg = self.ring()
+        self.patch(self.world.legs, "add", lambda leg: 1 // 0)
+        self.trunk.answer(leg, 200, PLAIN)
+        self.alice.heard(500)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assert_over(self.alice)
+
     def test_fault_of_ours(self) -> None:
         """An exception in the call's own code: 500, a log line, everything freed."""
         leg = self.ring()

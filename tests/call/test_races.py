@@ -101,6 +101,29 @@ class InOneTurn(CallCase):
         trunk.silent()
 
 
+class FurtherAnswer(CallCase):
+    """The dialog of an answer that came behind another one: it has no call, and waits for the answer to its BYE."""
+
+    trunks = (PBX,)
+
+    def test_bye_crosses(self) -> None:
+        """BYE of the far side is answered, anything else is refused."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        self.up(alice, trunk)
+        self.trunk_ok = trunk.answer(self.leg, 200, PLAIN, tag="other")
+        trunk.heard("ACK")
+        bye = trunk.request("BYE")
+        trunk.say(self.callee_request("INFO"))
+        trunk.heard(481)
+        trunk.say(self.callee_request("BYE", cseq=2))
+        trunk.heard(200)
+        trunk.answer(bye, 481)
+        self.world.turn()
+        trunk.silent()
+        alice.silent()
+        self.assertEqual(len(self.world.calls), 1)
+
+
 class Final(CallCase):
     """A leg that is to answer an INVITE which has its final response."""
 

@@ -333,10 +333,12 @@ class SweepTests(NodesCase):
         gone = self.nodes.discard(self.nodes.nodes[0], "wrp-unknown", "call", late=True)
         self.run_for(LATE / 2)
         self.assertNoResult(gone)
+        self.nodes.timeout = LATE / 4
         stopped = self.nodes.stopService()
-        self.run_for(self.nodes.timeout)
+        self.run_for(LATE / 3)
         self.successResultOf(stopped)
         self.successResultOf(gone)
+        self.assertEqual(self.daemons[0].asked(), [b"ping", b"delete"])
 
     def test_ping_timeout_is_short(self) -> None:
         """A ping is over before the next one is sent."""
