@@ -75,8 +75,8 @@ class Reading(SynchronousTestCase):
             b"d1:ai1ee", b"d1:ale1:bi-5ee", b"d1:ad1:bi0eee", b"d1:a1000000:%be" % bytes(1_000_000), b"",
             b"d", b"e", b"dd", b"le", b"4:ponge", b"d1:ae", b"d1:a1:b", b"d1:a1:be ", b" d1:a1:be", b"d1:a1:b1:ce",
             b"d1:a2:be", b"d1:a0:be", b"d1:a1:b:e", b"d:1:ae", b"d-1:ae", b"d+1:a1:be", b"d 1:a1:be",
-            b"d1_0:aaaaaaaaaa1:be", b"d1:a\xb21:be", b"d01:a1:be", b"d1:a00:e", b"d1:a01:be", b"d1:a9999999:be",
-            b"d1:a1:bee",
+            b"d1_0:aaaaaaaaaa1:be", b"d1:a\xb21:be", b"d01:a1:be", b"d1:a00:e", b"d1:a01:be",
+            b"d1:a9999999:be", b"d1:a1:bee",
         ):  # fmt: skip
             self.assertIsNone(bencode._strings(data), data[:40])
             self.assert_same(data)
