@@ -14,7 +14,7 @@ from webrtcproxy.call.trunk import Sources
 from webrtcproxy.config import Trunk
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Request, Response, respond
-from webrtcproxy.transport.flow import Address
+from webrtcproxy.transport.flow import Address, Flow
 
 
 class BadUpstream(CallCase):
@@ -165,13 +165,20 @@ class BadUpstream(CallCase):
         self.assertEqual(self.alice.pending(), ["200"])
 
     def test_fault_behind_an_answer(self) -> None:
-        """An exception of ours while a 2xx is taken: the same."""
+        """An exception of ours while the 2xx is ACKed: the same, and the callee is released."""
         leg = self.ring()
-        self.patch(self.world.legs, "add", lambda leg: 1 // 0)
+        flow_to = self.world.flow_to
+
+        def wrong(transport: str, address: Address) -> Flow:
+            self.world.flow_to = flow_to
+            raise ZeroDivisionError
+
+        self.world.flow_to = wrong
         self.trunk.answer(leg, 200, PLAIN)
         self.alice.heard(500)
+        self.trunk.answer(self.trunk.request("BYE"), 200)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assert_over(self.alice)
+        self.assert_over(self.alice, self.trunk)
 
     def test_fault_of_ours(self) -> None:
         """An exception in the call's own code: 500, a log line, everything freed."""

@@ -236,6 +236,8 @@ class Branch:
 
     def _broken(self, failure: Failure) -> None:
         self.ended = True
+        for leg in self._legs.values():
+            leg.hang_up()
         if isinstance(failure.value, BadMessage):
             self._report(Failed(self, 502, f"Upstream Sent {failure.value.why}", None))
             return
