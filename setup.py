@@ -3,6 +3,7 @@ of a call are compiled by mypyc. The sources stay the reference; what is compile
 CPU time."""
 
 import os
+from pathlib import Path
 
 from setuptools import setup
 
@@ -21,13 +22,11 @@ wanted = os.environ.get("WEBRTCPROXY_COMPILE", "") not in ("", "0")
 modules = []
 if wanted:
     try:
-        from glob import glob
-
         from mypyc.build import mypycify
     except ImportError:  # while pip asks what the build needs
         pass
     else:
-        files = [file for pattern in COMPILED for file in sorted(glob(pattern))]
+        files = [file for pattern in COMPILED for file in sorted(map(str, Path().glob(pattern)))]
         modules = mypycify(["--strict", *files], opt_level="2")
 
 setup(

@@ -24,7 +24,7 @@ from tests.support.messages import ours, request, response
 from tests.support.ngnode import BROWSER_SDP
 from tests.support.sdp import sample
 from tests.support.wire import Recorder, Wire, frame, upgrade
-from webrtcproxy.media.bencode import NgValue, Reply, from_bencode, to_bencode
+from webrtcproxy.media.bencode import NgValue, Reply, from_bencode, to_bencode, to_items
 from webrtcproxy.media.ng import Node
 from webrtcproxy.media.profile import TRUNK
 from webrtcproxy.sip.message import Request, Response, check, read, respond
@@ -56,13 +56,8 @@ MESSAGES = {
     "bye": request("BYE", to_tag="bob-tag", cseq=2).to_bytes(),
     "register": register_request(JSSIP, expires=600).to_bytes(),
 }
-OFFER: dict[str, NgValue] = {
-    "call-id": "8a7b6c5d4e3f-0000001",
-    "from-tag": "offerer",
-    "via-branch": "branch1",
-    "sdp": SDP,
-    **TRUNK.offer,
-}
+CALL_ID = {"call-id": "8a7b6c5d4e3f-0000001"}
+PARTIES = {"via-branch": "branch1", "from-tag": "offerer"}
 REPLY: dict[str, NgValue] = {"result": "ok", "sdp": BROWSER_SDP % {b"port": 40000, b"version": 1}}
 ENOUGH = 40.0
 """Seconds within which every timer of a transaction runs out (RFC 3261 table 4: 64*T1)."""
@@ -197,7 +192,6 @@ def _call(stack: ExitStack) -> Operation:
         trunk.answer(leg, 180)
         trunk.answer(leg, 200, PLAIN)
         trunk.heard("ACK")
-        alice.heard(100)
         alice.heard(180)
         ok = alice.response(200)
         alice.ack(invite, ok)
@@ -227,7 +221,12 @@ def _register(stack: ExitStack) -> Operation:
 
 # rtpengine
 
-part("ng-encode")(plainly(to_bencode, {"command": "offer", **OFFER}))
+
+def _offer(sdp: bytes) -> bytes:
+    return TRUNK.items("offer", sdp) + to_items(PARTIES)
+
+
+part("ng-encode")(plainly(_offer, SDP))
 part("ng-decode")(plainly(from_bencode, to_bencode(REPLY)))
 
 
@@ -249,7 +248,7 @@ def _round_trip(stack: ExitStack) -> Operation:
         replies: list[Reply] = []
         since = process_time()
         for turn in range(turns):
-            node.ask("offer", OFFER, 5.0).addCallback(replies.append)
+            node.ask("offer", CALL_ID, 5.0, _offer(SDP)).addCallback(replies.append)
             while len(replies) == turn:
                 reactor.iterate(1)
         return process_time() - since

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.exposition import Readings, samples
-from webrtcproxy.metrics import LoopLag, Metrics, call_result, merged, reason_of, registration_result
+from webrtcproxy.metrics import (
+    CallResult,
+    LoopLag,
+    Metrics,
+    Stock,
+    call_result,
+    merged,
+    reason_of,
+    registration_result,
+)
 
 
 class WordTests(SynchronousTestCase):
@@ -106,6 +116,56 @@ class TextTests(SynchronousTestCase):
             found = samples(Metrics(process=process).text())
             self.assertEqual("process_cpu_seconds_total" in found, process)
             self.assertEqual("process_open_fds" in found, process)
+
+
+class StockTests(SynchronousTestCase):
+    """What is counted in stock is told in time."""
+
+    def test_handed_over(self) -> None:
+        """All of it, in order, and once."""
+        told: list[float] = []
+        stock = Stock(told.append)
+        for value in (3.0, 1.0, 2.0):
+            stock.add(value)
+        self.assertEqual(told, [])
+        for _ in range(2):
+            stock.hand_over()
+            self.assertEqual(told, [3.0, 1.0, 2.0])
+        stock.add(4.0)
+        stock.hand_over()
+        self.assertEqual(told, [3.0, 1.0, 2.0, 4.0])
+
+    def test_bounded(self) -> None:
+        """Where nobody asks, it is handed over as soon as it is `MOST`; nothing is lost."""
+        told: list[float] = []
+        stock = Stock(told.append)
+        for value in range(2 * Stock.MOST + 1):
+            stock.add(value)
+            self.assertLess(value - len(told), Stock.MOST)
+        stock.hand_over()
+        self.assertEqual(told, list(range(2 * Stock.MOST + 1)))
+
+    def test_in_the_text(self) -> None:
+        """The text has what came before it: of calls in both directions, and of commands to every rtpengine."""
+        metrics = Metrics()
+        readings = Readings(metrics)
+        node = metrics.node("192.0.2.1:2223", up=lambda: True, pending=lambda: 0)
+        readings.moved()
+        expected: dict[str, float] = {}
+        for direction, meter in (("outbound", metrics.outbound), ("inbound", metrics.inbound)):
+            for name, stock in (("progress", meter.progress), ("setup", meter.set_up), ("duration", meter.talk)):
+                stock.add(0.5)
+                stock.add(0.7)
+                expected[f'call_{name}_seconds_count{{direction="{direction}"}}'] = 2
+            for result in get_args(CallResult):
+                meter.results[result].add(1)
+                expected[f'calls_total{{direction="{direction}",result="{result}"}}'] = 1
+        for command in ("offer", "answer", "delete"):
+            node.replied(command, 0.001)
+            expected[f'ng_seconds_count{{command="{command}",node="192.0.2.1:2223"}}'] = 1
+        self.assertEqual(readings.moved(), expected)
+        self.assertEqual(readings.moved(), {})
+        self.assertAlmostEqual(samples(metrics.text())['call_setup_seconds_sum{direction="inbound"}'], 1.2)
 
 
 class NodeMeterTests(SynchronousTestCase):

@@ -1,14 +1,20 @@
 """The service module beside its wiring: the level of the log, and what /health tells."""
 
+import ast
+from pathlib import Path
+from string import Formatter
 from types import SimpleNamespace
 
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, LogPublisher, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+import webrtcproxy
 from tests.support.exposition import samples
+from webrtcproxy.errors import FlowLost
 from webrtcproxy.metrics import Metrics
-from webrtcproxy.service import LogLevelLimit, Printable, health, watch
+from webrtcproxy.service import LogLevelLimit, Printable, _text, health, watch
+from webrtcproxy.transport.flow import Address
 
 
 @implementer(ILogObserver)
@@ -43,7 +49,7 @@ class LogLevelLimitTests(SynchronousTestCase):
     def test_levels(self) -> None:
         """From the level of the configuration upward events pass, whoever logs them."""
         for level, passed in (("debug", 5), ("info", 4), ("warn", 3), ("error", 2), ("critical", 1)):
-            limit = LogLevelLimit(level, self.publisher, self.clock)
+            limit = LogLevelLimit(level, self.publisher, Clock())
             limit.startService()
             self.assertEqual(self.logged(), ["debug", "info", "warn", "error", "critical"][-passed:])
             limit.stopService()
@@ -60,7 +66,7 @@ class LogLevelLimitTests(SynchronousTestCase):
 
     def test_stopped(self) -> None:
         """When it stops, the observers are those of before, so that twistd can take its own away."""
-        limit = LogLevelLimit("error", self.publisher, self.clock)
+        limit = LogLevelLimit("error", self.publisher, Clock())
         limit.startService()
         limit.stopService()
         self.assertEqual(len(self.logged()), 5)
@@ -102,6 +108,86 @@ class PrintableTests(SynchronousTestCase):
         text = self.logged(call="a\udcff\x1b[31m", why=ValueError("x\r\nforged"))
         self.assertEqual(text, "a\\udcff\\x1b[31m: over, x\\r\\nforged")
         text.encode("utf-8")
+
+
+class TextTests(SynchronousTestCase):
+    """The text of our own lines is made on a shorter way, which leads to the same."""
+
+    def event(self, format: str, namespace: str = "webrtcproxy.call.call", **fields: object) -> LogEvent:
+        """As it reaches an observer."""
+        events: list[LogEvent] = []
+        Logger(namespace=namespace, observer=events.append).info(format, **fields)  # type: ignore[arg-type]
+        return events[0]
+
+    def check(self, text: str, format: str, **fields: object) -> None:
+        """The line is `text`, and Twisted finds the same, whoever writes it."""
+        for namespace in ("webrtcproxy.call.call", "webrtcproxyd", "somebody", ""):
+            event = self.event(format, namespace, **fields)
+            self.assertEqual((_text(event), formatEvent(event)), (text, text), namespace)
+
+    def test_fields(self) -> None:
+        """A field as it is, its `repr`, a number with its digits, an attribute, an item."""
+        self.check("c1: over", "{call}: {why}", call="c1", why="over")
+        self.check(
+            "c1: FlowLost('gone'), 0.125 s", "{call}: {why!r}, {x:.3f} s", call="c1", why=FlowLost("gone"), x=0.12496
+        )
+        self.check("192.0.2.1 b", "{peer.host} {words[1]}", peer=Address("192.0.2.1", 5060), words=["a", "b"])
+
+    def test_braces(self) -> None:
+        """Braces in a value stay as they are; those of the format are doubled there."""
+        self.check("{call}: {{x}} }{ {}", "{call}: {why} {{}}", call="{call}", why="{{x}} }{")
+
+    def test_long_way(self) -> None:
+        """What Python alone can't fill in is filled in by Twisted: calls; fields that are missing are told."""
+        self.check("c1: 3", "{call}: {count()}", call="c1", count=lambda: 3)
+        event = self.event("{call}: {why} of {others}", call="c1", why="over")
+        self.assertEqual(_text(event), formatEvent(event))
+        self.assertIn("c1", _text(event))
+
+    def test_nothing_is_raised(self) -> None:
+        """Nor do a wrong format, or a value that has no text, cost the line, or an exception."""
+
+        class Odd:
+            def __repr__(self) -> str:
+                raise RuntimeError
+
+            __str__ = __repr__
+
+        for format, value in (("{", 1), ("{}", 1), ("{0}", 1), ("{x:d}", "text"), ("{x.y}", 1), ("{x}", Odd())):
+            event = self.event(format, x=value)
+            self.assertEqual(_text(event), formatEvent(event), format)
+            self.assertTrue(_text(event), format)
+
+    def test_no_format(self) -> None:
+        """An event without one has no text."""
+        for namespace in ("webrtcproxy.service", "somebody"):
+            self.assertEqual(_text({"log_namespace": namespace}), "")
+            self.assertEqual(_text({"log_namespace": namespace, "log_format": None}), "")
+        self.assertEqual(_text({"log_format": "{x}", "x": 1}), "1")
+
+    def test_our_lines(self) -> None:
+        """Whatever our own code logs, both ways agree about it: every format that stands in the package."""
+        package = Path(webrtcproxy.__file__).parent
+        formats = {
+            call.args[0].value
+            for file in package.rglob("*.py")
+            for call in ast.walk(ast.parse(file.read_text()))
+            if isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and isinstance(call.func.value, ast.Name)
+            and call.func.value.id == "log"
+            and call.args
+            and isinstance(call.args[0], ast.Constant)
+        }
+        self.assertGreater(len(formats), 40)
+        for format in formats:
+            names = {name for _, name, spec, _ in Formatter().parse(format) if name and not spec}
+            numbers = {name for _, name, spec, _ in Formatter().parse(format) if name and spec}
+            self.assertTrue(all(name.isidentifier() for name in names | numbers), format)
+            fields = {**dict.fromkeys(names, "it"), **dict.fromkeys(numbers, 1.5)}
+            event = self.event(format, **fields)
+            self.assertEqual(_text(event), formatEvent(event))
+            self.assertEqual(_text(event), format.format(**fields))
 
 
 class HealthTests(SynchronousTestCase):

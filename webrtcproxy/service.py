@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import platform
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -246,11 +247,9 @@ class Printable:
 def _text(event: LogEvent) -> str:
     """The text of an event. Our own have plain formats: Python fills them in at a tenth of what Twisted's way costs."""
     if event.get("log_namespace", "").startswith("webrtcproxy."):
-        try:
+        with suppress(Exception):
             text: str = event["log_format"].format_map(event)
-        except Exception:
-            return formatEvent(event)
-        return text
+            return text
     return formatEvent(event)
 
 

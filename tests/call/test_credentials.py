@@ -170,6 +170,97 @@ class Answered(CredentialCase):
         trunk.answer(bye, 200)
 
 
+class InDialog(CredentialCase):
+    """What is asked within the dialog is challenged, too."""
+
+    def up_behind(self, *nonces: str) -> Request:
+        """A call whose INVITE was challenged with `nonces`; returns the 200's ACK."""
+        alice, trunk, leg = self.begin()
+        for nonce in nonces:
+            leg = self.challenged(leg, 407, challenge(nonce))
+        trunk.answer(leg, 200, PLAIN)
+        self.ok = alice.response(200)
+        alice.ack(self.invite, self.ok)
+        self.cseq = 1
+        return trunk.request("ACK")
+
+    def ask(self, method: str = "INFO") -> Request:
+        """The browser asks; what the trunk hears of it."""
+        self.cseq += 1
+        self.alice.say(self.alice.inside(method, self.invite, self.ok, cseq=self.cseq))
+        return self.trunk.request(method)
+
+    def challenge_it(self, request: Request, nonce: str, **more: str) -> None:
+        self.trunk.answer(request, 407, headers=[("Proxy-Authenticate", challenge(nonce, **more))])
+
+    def answered_again(self, method: str, nonce: str) -> Request:
+        """The request comes back with an answer to `nonce`, once."""
+        again = self.trunk.request(method)
+        self.assertEqual(Credentials.parse(again.headers.get("Proxy-Authorization") or "").params["nonce"], nonce)
+        self.trunk.silent()
+        return again
+
+    def tried_twice(self, name: str) -> Request:
+        """An INFO that was challenged twice, as it came then."""
+        info = self.ask()
+        for nonce in (f"{name}1", f"{name}2"):
+            self.challenge_it(info, nonce)
+            info = self.answered_again("INFO", nonce)
+        return info
+
+    def test_nonce_for_each_request(self) -> None:
+        """A trunk may have a nonce of its own for every request, however long the call: all are answered."""
+        self.up_behind("n0", "n1")
+        for number in range(5):
+            self.challenge_it(self.ask(), f"info{number}")
+            self.trunk.answer(self.answered_again("INFO", f"info{number}"), 200)
+            self.alice.heard(200)
+        self.challenge_it(self.ask("BYE"), "bye")
+        self.trunk.answer(self.answered_again("BYE", "bye"), 200)
+        self.assertEqual(self.alice.pending(), ["200"])
+
+    def test_refused_for_another_reason(self) -> None:
+        """Any answer but a challenge says that the credentials are good."""
+        self.up_behind("n0", "n1")
+        for status in (500, 404, 200):
+            self.trunk.answer(self.tried_twice(f"{status}"), status)
+            self.alice.heard(status)
+
+    def test_wrong_password(self) -> None:
+        """Two tries for a request, then the browser hears the refusal; so for the next."""
+        self.up_behind()
+        for name in ("a", "b"):
+            self.challenge_it(self.tried_twice(name), f"{name}3")
+            self.trunk.silent()
+            self.alice.heard(407)
+            self.trunk.answer(self.ask(), 200)
+            self.alice.heard(200)
+
+    def test_wrong_password_for_ever(self) -> None:
+        """Where all requests are refused, each is sent once from the second on."""
+        self.up_behind()
+        self.challenge_it(self.tried_twice("n"), "n3")
+        self.alice.heard(407)
+        for number in range(3):
+            self.challenge_it(self.ask(), f"m{number}")
+            self.trunk.silent()
+            self.alice.heard(407)
+
+    def test_stale_for_ever(self) -> None:
+        """Nonces that are all stale are answered a few times for each request, not for ever."""
+        self.up_behind()
+        for name in ("a", "b"):
+            info, sent = self.ask(), 1
+            while not self.alice.pending():
+                self.challenge_it(info, f"{name}{sent}", stale="true")
+                if self.trunk.pending():
+                    info, sent = self.trunk.request("INFO"), sent + 1
+            self.assertEqual(sent, 1 + Authentication.ROUNDS)
+            self.alice.heard(407)
+            self.trunk.answer(self.ask(), 200)
+            self.alice.heard(200)
+
+
 class Contacts(CredentialCase):
     """The Contact of an answer may lead anywhere; the trunk's credentials do not follow it there."""
 
@@ -237,6 +328,12 @@ class PassedOn(CredentialCase):
         """With `realm`, challenges of other realms cross."""
         *_, leg = self.begin()
         self.passed(leg, 407, challenge(realm="elsewhere"))
+
+    def test_unreadable(self) -> None:
+        """What is no challenge crosses as it is."""
+        for value in ('Digest realm="carrier', "Digest", ""):
+            *_, leg = self.begin()
+            self.passed(leg, 407, value)
 
     def test_several(self) -> None:
         """JsSIP and SIP.js look at the last challenge of a response and know MD5 only: it is put there. The others keep

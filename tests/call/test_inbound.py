@@ -90,7 +90,6 @@ class One(CallCase):
         no request sequence is kept for them."""
         for status, header in ((401, "WWW-Authenticate"), (407, "Proxy-Authenticate")):
             self.trunk.call(self.alice)
-            self.trunk.heard(100)
             self.alice.answer(self.alice.request("INVITE"), status, headers=[(header, 'Digest realm="x", nonce="n"')])
             self.alice.heard("ACK")
             self.assertNotIn(header, self.trunk.response(480).headers)

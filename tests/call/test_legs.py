@@ -9,6 +9,7 @@ from tests.call.case import CallCase
 from tests.support.configs import PBX
 from tests.support.messages import request
 from webrtcproxy.call.leg import Answer
+from webrtcproxy.schedule import Schedule
 
 
 class Found(CallCase):
@@ -47,7 +48,7 @@ class Repeated(SynchronousTestCase):
         self.repeats: list[float] = []
         self.ends: list[float] = []
         self.answer = Answer(
-            self.clock,
+            Schedule(self.clock),
             lambda: self.repeats.append(self.clock.seconds()),
             lambda: self.ends.append(self.clock.seconds()),
         )

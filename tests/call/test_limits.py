@@ -20,11 +20,12 @@ class PerConnection(CallCase):
         self.world = self.make_world(calls=CALLS)
         self.alice, self.trunk = self.world.browser(), self.world.trunk()
 
-    def call(self, browser: Browser, *rest: int) -> None:
-        """One more call, which hears 100 and then `rest`."""
+    def call(self, browser: Browser, *refusal: int) -> None:
+        """One more call, which hears `refusal` at once; without one it is taken."""
+        before = len(self.world.calls)
         self.invite = browser.invite("sip:bob@pbx.example.com")
-        self.assertEqual(browser.pending(), [str(status) for status in (100, *rest)])
-        browser.heard(100)
+        self.assertEqual(browser.pending(), [str(status) for status in refusal])
+        self.assertEqual(len(self.world.calls) - before, 0 if refusal else 1)
 
     def test_unregistered(self) -> None:
         """Who has not registered has the lower one: 503 with Retry-After; others are not touched by it."""
@@ -68,7 +69,6 @@ class PerConnection(CallCase):
         self.alice.bind()
         for _ in range(4):
             self.trunk.call(self.alice)
-            self.trunk.heard(100)
             self.alice.answer(self.alice.request("INVITE"), 200, OFFER)
             self.alice.heard("ACK")
             self.trunk.heard(200)

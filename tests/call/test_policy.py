@@ -5,10 +5,11 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import CARRIER, PBX, config
-from webrtcproxy.call.policy import Policy, Route, crossing, hops_left, order_challenges
+from webrtcproxy.call.policy import TO_BROWSER, TO_TRUNK, Policy, Route, crossing, hops_left, order_challenges
 from webrtcproxy.config import Destinations
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Headers, Request
+from webrtcproxy.sip.names import COMPACT
 
 
 def invite(uri: str, caller: str = "sip:alice@pbx.example.com", **headers: str) -> Request:
@@ -96,6 +97,25 @@ class HeaderPolicy(SynchronousTestCase):
             Content_Length="0", Supported="100rel", Require="100rel", RSeq="1", Session_Expires="90", From="x", To="x",
         )  # fmt: skip
         self.assertEqual(kept, [])
+
+    def test_any_spelling(self) -> None:
+        """In whatever case, or in its compact form."""
+        for names, kept in ((TO_TRUNK, {"to_browser": False}), (TO_BROWSER, {"to_browser": True})):
+            short = [letter for letter, name in COMPACT.items() if name in names]
+            self.assertTrue({"v", "m", "i", "f", "t", "x"} <= set(short))
+            for name in (*names, *short):
+                for way in (name, name.lower(), name.upper(), name.swapcase()):
+                    self.assertEqual(len(crossing(Headers([(way, "x")]), **kept)), 0, way)
+
+    def test_changed_apart(self) -> None:
+        """What crosses is nobody else's: it can be changed without harm to the message that it is of."""
+        source = Headers([("Via", "x"), ("Subject", "hi"), ("X-Tenant", "7"), ("x-tenant", "8")])
+        headers = crossing(source, to_browser=True)
+        headers.set("Subject", "no")
+        headers.add("Via", "y")
+        headers.remove("X-Tenant")
+        self.assertEqual(list(headers), [("Subject", "no"), ("Via", "y")])
+        self.assertEqual(list(crossing(source, to_browser=True)), list(source)[1:])
 
     def test_all_else(self) -> None:
         """Unknown and informative headers cross, in order and as they are spelled."""

@@ -49,7 +49,6 @@ class Lost(CallCase):
     def test_callee_while_the_answer_is_made(self) -> None:
         """A browser whose socket is lost before its leg is watched is missed all the same."""
         invite = self.trunk.call(self.alice)
-        self.trunk.heard(100)
         leg = self.alice.request("INVITE")
         self.world.nodes.hold()
         self.alice.answer(leg, 200, OFFER)
@@ -142,7 +141,6 @@ class Back(CallCase):
         """A caller who comes back before the answer hears the rest of it on the new socket."""
         alice = self.world.browser("bert")
         invite = alice.invite("sip:bob@pbx.example.com")
-        alice.heard(100)
         leg = self.trunk.request("INVITE")
         alice.flow.lose()
         new = self.world.browser("bert")
@@ -160,7 +158,6 @@ class Back(CallCase):
         """The same where the old socket is not known to be lost: responses go on the newest flow of the instance."""
         alice = self.world.browser("bert")
         alice.invite("sip:bob@pbx.example.com")
-        alice.heard(100)
         leg = self.trunk.request("INVITE")
         new = self.world.browser("bert")
         new.contact = alice.contact

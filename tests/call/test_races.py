@@ -27,7 +27,6 @@ class InOneTurn(CallCase):
     def ring(self, caller: Caller, callee: Peer, to: str) -> None:
         self.caller, self.callee = caller, callee
         self.invite = caller.invite(to)
-        caller.heard(100)
         self.leg = callee.request("INVITE")
         callee.answer(self.leg, 180)
         self.ringing = caller.response(180)
@@ -98,8 +97,31 @@ class InOneTurn(CallCase):
         alice.cancel(invite)
         self.world.nodes.release()
         self.world.turn()
-        self.assertEqual(alice.pending(), ["100", "200", "487"])
+        self.assertEqual(alice.pending(), ["200", "487"])
         trunk.silent()
+
+
+class FurtherAnswer(CallCase):
+    """The dialog of an answer that came behind another one: it has no call, and waits for the answer to its BYE."""
+
+    trunks = (PBX,)
+
+    def test_bye_crosses(self) -> None:
+        """BYE of the far side is answered, anything else is refused."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        self.up(alice, trunk)
+        self.trunk_ok = trunk.answer(self.leg, 200, PLAIN, tag="other")
+        trunk.heard("ACK")
+        bye = trunk.request("BYE")
+        trunk.say(self.callee_request("INFO"))
+        trunk.heard(481)
+        trunk.say(self.callee_request("BYE", cseq=2))
+        trunk.heard(200)
+        trunk.answer(bye, 481)
+        self.world.turn()
+        trunk.silent()
+        alice.silent()
+        self.assertEqual(len(self.world.calls), 1)
 
 
 class Final(CallCase):
@@ -117,4 +139,4 @@ class Final(CallCase):
         ok = respond(transaction.request, 200, to_tag=transaction.to_tag)
         call._caller.answer(transaction, ok, lambda: self.fail("nobody waits for an ACK"))
         self.world.turn(20)
-        self.assertEqual(alice.pending(), ["100", "200", "487"])
+        self.assertEqual(alice.pending(), ["200", "487"])

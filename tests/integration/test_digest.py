@@ -131,6 +131,24 @@ class ByTheProxy(RealCase):
         trunk.reply(bye, 200)
         self.assertEqual(200, (await browser.response(sent)).status)
 
+    async def test_every_request_is_challenged(self) -> None:
+        """A trunk may have a new nonce for each request of a call, and hears an answer to every one."""
+        browser, trunk = await self.browser(), await self.peer(LAB.paid)
+        calling = browser.invite(f"sip:echo@{self.paid}")
+        trunk.accept(await self._challenged(trunk, 407, digest.challenge(REALM, "n0")))
+        caller = await calling.answered()
+        await trunk.request("ACK")
+        for method in (*["INFO"] * 5, "BYE"):
+            sent = caller.send(method)
+            first = await trunk.request(method)
+            nonce = f"n{first.cseq.number}"
+            trunk.reply(first, 407, headers=[("Proxy-Authenticate", digest.challenge(REALM, nonce))])
+            again = await trunk.request(method)
+            params = digest.verify(again.headers.get("Proxy-Authorization"), method, "secret")
+            self.assertEqual((nonce, first.cseq.number + 1), (params["nonce"], again.cseq.number))
+            trunk.reply(again, 200)
+            self.assertEqual(200, (await browser.response(sent)).status)
+
     async def test_another_realm_crosses(self) -> None:
         """`realm`: a challenge of another realm is not answered by the proxy, and never with its password."""
         browser, trunk = await self.browser(), await self.peer(LAB.paid)

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.ngwire import FIRST, PORT, SECOND, THIRD, FakeDaemon, FakeReactor
 from webrtcproxy.errors import NgTimeout
+from webrtcproxy.media import ng
 from webrtcproxy.media.nodes import LATE, PATIENCE, PING_TIMEOUT, Nodes
 from webrtcproxy.media.profile import BROWSER
 
@@ -66,6 +67,22 @@ class PingTests(NodesCase):
         self.daemons[1].silent = False
         self.run_for(INTERVAL)
         self.assertEqual([node.alive for node in self.nodes.nodes], [True] * 3)
+
+    def test_refused(self) -> None:
+        """A node that answers a ping with an error is alive, and is asked again with the next ping only."""
+        self.daemons[0].replies = [b"d6:result5:errore"] * 5
+        self.start()
+        self.assertEqual(self.daemons[0].asked(), [b"ping"])
+        self.assertTrue(self.nodes.nodes[0].alive)
+
+    def test_too_much_in_work(self) -> None:
+        """A ping that finds too much in work is left to the next one."""
+        self.patch(ng, "MOST_IN_WORK", 0)
+        self.start()
+        self.assertEqual(self.daemons[0].asked(), [])
+        self.patch(ng, "MOST_IN_WORK", 10)
+        self.run_for(INTERVAL)
+        self.assertEqual(self.daemons[0].asked(), [b"ping"])
 
     def test_quiet(self) -> None:
         """A node that stays dead leaves one line in the log, not one for each ping."""
@@ -299,7 +316,15 @@ class SweepTests(NodesCase):
         async def bug() -> None:
             raise ZeroDivisionError
 
-        self.assertIsNone(self.successResultOf(self.nodes._do_behind(bug())))
+        self.assertIsNone(self.successResultOf(self.nodes._do_behind(Deferred.fromCoroutine(bug()))))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_delete_with_a_bug(self) -> None:
+        """A delete that can't even be sent is given up, logged, and its name is free."""
+        call_id = self.nodes.new_call_id()
+        self.patch(self.nodes.nodes[0], "ask", lambda *command: 1 // 0)
+        self.assertIsNone(self.successResultOf(self.nodes.discard(self.nodes.nodes[0], call_id, "call")))
+        self.assertEqual(self.nodes._live, set())
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_stopped_while_it_waits(self) -> None:
@@ -308,10 +333,12 @@ class SweepTests(NodesCase):
         gone = self.nodes.discard(self.nodes.nodes[0], "wrp-unknown", "call", late=True)
         self.run_for(LATE / 2)
         self.assertNoResult(gone)
+        self.nodes.timeout = LATE / 4
         stopped = self.nodes.stopService()
-        self.run_for(self.nodes.timeout)
+        self.run_for(LATE / 3)
         self.successResultOf(stopped)
         self.successResultOf(gone)
+        self.assertEqual(self.daemons[0].asked(), [b"ping", b"delete"])
 
     def test_ping_timeout_is_short(self) -> None:
         """A ping is over before the next one is sent."""

@@ -93,18 +93,11 @@ class GoldenTests(SynchronousTestCase):
 class ItemsTests(SynchronousTestCase):
     def test_as_fields(self) -> None:
         """What is sent is what `fields` says, for each profile, command and kind of SDP, the first time and later."""
-        for profile in (BROWSER, TRUNK, BROWSER.over("IP4"), TRUNK.over("IP6")):
+        for profile in (BROWSER, TRUNK):
             for command in ("offer", "answer"):
                 for sdp in (SRTP, PLAIN, b"", SRTP + b"a=x\r\n", PLAIN + b"a=x\r\n", b"s=\xff"):
                     read = from_bencode(b"d" + profile.items(command, sdp) + b"e")
                     self.assertEqual(read, from_bencode(to_bencode(profile.fields(command, sdp))))
-
-    def test_family_is_a_profile_of_its_own(self) -> None:
-        """What was made for a profile is not taken for the same with another address family."""
-        plain = BROWSER.items("offer", SRTP)
-        self.assertNotIn(b"address family", plain)
-        self.assertIn(b"14:address family3:IP6", BROWSER.over("IP6").items("offer", SRTP))
-        self.assertEqual(BROWSER.items("offer", SRTP), plain)
 
 
 class CleanTests(SynchronousTestCase):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from tests.media.cases import SDP, SessionCase
 from webrtcproxy.errors import NgRefused
-from webrtcproxy.media.profile import BROWSER, TRUNK
+from webrtcproxy.media.bencode import Reply
+from webrtcproxy.media.profile import TRUNK
 
 
 class OperationTests(SessionCase):
@@ -193,10 +194,40 @@ class OrderTests(SessionCase):
         self.daemon.delay = 0
         self.delete()
 
+    def break_next(self) -> None:
+        """A fault of ours: the next command can't even be sent."""
+        node = self.nodes.nodes[0]
+        ask = node.ask
+
+        def wrong(*command: object) -> Deferred[Reply]:
+            node.ask = ask  # type: ignore[method-assign]
+            raise ZeroDivisionError
+
+        node.ask = wrong  # type: ignore[method-assign]
+
+    def test_bug_in_the_first_offer(self) -> None:
+        """The same where the session is on no node as yet."""
+        self.break_next()
+        self.failureResultOf(self.offer(), ZeroDivisionError)
+        self.sdp_of(self.offer())
+        self.delete()
+
     def test_bug(self) -> None:
         """An exception of ours reaches who asked and does not stop the session."""
         self.sdp_of(self.offer())
-        done = self.session.offer(None, from_tag="A", branch="b1", to=BROWSER)  # type: ignore[arg-type]
-        self.failureResultOf(done, TypeError)
+        self.break_next()
+        self.failureResultOf(self.offer("b2"), ZeroDivisionError)
         self.sdp_of(self.answer())
         self.delete()
+
+    def test_bug_among_others(self) -> None:
+        """Nor is what waits behind it stopped, least of all the delete."""
+        self.daemon.delay = 0.1
+        first = self.offer("b1")
+        self.break_next()
+        wrong, last = self.offer("b2"), self.answer("b1")
+        self.reactor.pump([0.1] * 5)
+        self.failureResultOf(wrong, ZeroDivisionError)
+        self.assertTrue(self.successResultOf(first) and self.successResultOf(last))
+        self.assertEqual(self.daemon.asked(), [b"offer", b"answer"])
+        self.delete_slowly()

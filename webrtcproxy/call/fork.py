@@ -162,8 +162,13 @@ class Branch:
 
     def _final(self, response: Response) -> None:
         assert self._transaction is not None
+        authentication = self._target.authentication
+        again = None if authentication is None else authentication.answer(self._transaction.request, response)
+        if again is not None and not self.cancelled:
+            self.invite(again)
+            return
+        self.ended = True
         if response.status < 300:
-            self.ended = True
             leg = self._open(response)
             if self.cancelled:
                 leg.hang_up()
@@ -171,13 +176,6 @@ class Branch:
             else:
                 self._report(Answered(self, response, leg))
             return
-        authentication = self._target.authentication
-        if authentication is not None and not self.cancelled:
-            again = authentication.answer(self._transaction.request, response)
-            if again is not None:
-                self.invite(again)
-                return
-        self.ended = True
         if response.status in (401, 407) and self._target.flow.browser:
             # Credentials do not cross to browsers, so the caller has no way to answer: to him the browser is not there.
             self._report(Failed(self, 480, "Callee Asks For Credentials", None))
@@ -238,8 +236,10 @@ class Branch:
 
     def _broken(self, failure: Failure) -> None:
         self.ended = True
-        if failure.check(BadMessage):
-            self._report(Failed(self, 502, f"Upstream Sent {failure.getErrorMessage()}", None))
+        for leg in self._legs.values():
+            leg.hang_up()
+        if isinstance(failure.value, BadMessage):
+            self._report(Failed(self, 502, f"Upstream Sent {failure.value.why}", None))
             return
         log.failure("A branch broke", failure, branch=self.id)
         self._report(Failed(self, 500, "", None))

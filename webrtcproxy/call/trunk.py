@@ -157,7 +157,10 @@ class Sources:
 
 
 class Authentication:
-    """The trunk's credentials at work in one request sequence (RFC 3261 section 22, RFC 7616).
+    """The trunk's credentials at work in one dialog or REGISTER (RFC 3261 section 22, RFC 7616).
+
+    What is counted begins anew with each request that gets another answer than a challenge: a trunk may well have a
+    nonce of its own for every request of a long call.
 
     :param trunk: the trunk that the requests go to, or None: then every challenge is the browser's.
     :param allowed: whether the browser may use the trunk's credentials.
@@ -167,9 +170,9 @@ class Authentication:
     """
 
     TRIES = 2
-    """Answers to one realm at most; a nonce that is called stale does not count (RFC 7616 section 3.3)."""
+    """Answers to one realm in a row at most; a nonce that is called stale does not count (RFC 7616 section 3.3)."""
     ROUNDS = 6
-    """Requests at most, whatever the far side says."""
+    """Answers in a row at most, whatever the far side says."""
 
     def __init__(self, trunk: Trunk | None, allowed: bool) -> None:
         self.trunk = trunk
@@ -187,7 +190,10 @@ class Authentication:
         :param response: any final response.
         :returns: the request with credentials and the next CSeq, or None: the response is for the browser.
         """
-        if self._account is None or response.status not in (401, 407):
+        if response.status not in (401, 407):
+            self._begin_anew()
+            return None
+        if self._account is None:
             return None
         answers = [
             (name, challenge)
@@ -219,6 +225,12 @@ class Authentication:
                 request.headers.remove(name)
         for (name, _), answered in self._answered.items():
             request.headers.add(name, self._credentials(answered, request))
+
+    def _begin_anew(self) -> None:
+        """The credentials are good, or were not asked for."""
+        self._rounds = 0
+        for answered in self._answered.values():
+            answered.tries = 0
 
     def _may_answer(self, name: str, challenge: Challenge) -> bool:
         """Whether to answer: not the same nonce twice, no third time what was refused twice, and not for ever."""
@@ -257,7 +269,11 @@ class Authentication:
 
 @dataclass(slots=True)
 class _Answered:
-    """A challenge that was answered, how many times its realm was, and in how many requests with this nonce."""
+    """A challenge that was answered.
+
+    :ivar tries: answers to its realm in a row.
+    :ivar count: requests with its nonce.
+    """
 
     challenge: Challenge
     tries: int

@@ -104,7 +104,7 @@ class Nodes(Service):
         self._prefix = f"{self._ours or 'wrp-'}{token(6)}-"
         self._live: set[str] = set()
         self._unswept = set(self.nodes) if name else set()
-        self._background: set[Deferred[None]] = set()
+        self._background: set[Deferred[Any]] = set()
 
     # -- for calls
 
@@ -151,11 +151,11 @@ class Nodes(Service):
         if late:
             done.addCallback(self._delete_later, node, call_id)
         done.addErrback(self._not_deleted, call_id, call)
-        return self._do_behind(done.addBoth(lambda _: self.release(call_id)))
+        return self._do_behind(done).addBoth(lambda _: self.release(call_id))
 
     def _in_stock(self) -> Deferred[None]:
-        """Fires at once where nothing was deleted for a moment, else when the moment is over: in the rush rtpengine is woken
-        for many deletes at once, and so are we for its replies."""
+        """Fires at once where nothing was deleted for a moment, else when the moment is over: in the rush rtpengine is
+        woken for many deletes at once, and so are we for its replies."""
         turn: Deferred[None] = Deferred()
         self._unwanted.append(turn)
         if not self.running or self._reactor.seconds() - self._last >= MOMENT:
@@ -241,7 +241,8 @@ class Nodes(Service):
 
     def _no_pong(self, failure: Failure, node: Node) -> None:
         failure.trap(NgError)
-        if node.alive and self.running:  # is it dead, or was a datagram lost? Ask at once
+        # Silent: is it dead, or was a datagram lost? Ask at once. A node that refuses is there.
+        if failure.check(NgTimeout) and node.alive and self.running:
             self._ping_one(node)
 
     def _open(self, node: Node) -> None:
@@ -294,7 +295,7 @@ class Nodes(Service):
         reply = await node.ask("list", {"limit": limit}, self.timeout)
         return [name.decode("utf-8", "replace") for name in reply.get(b"calls", []) if isinstance(name, bytes)]
 
-    def _do_behind(self, done: Deferred[None]) -> Deferred[None]:
+    def _do_behind(self, done: Deferred[Any]) -> Deferred[None]:
         """Let a work go on in the background, until it is done or the service is stopped."""
         if not done.called:
             self._background.add(done)

@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -165,7 +165,7 @@ class MediaSession:
             work, result = self._queue.popleft()
             if not result.called:  # nobody has lost interest
                 self._working = True
-                work().addBoth(self._done, result)
+                maybeDeferred(work).addBoth(self._done, result)
 
     def _done(self, outcome: bytes | Failure, result: Deferred[bytes]) -> None:
         self._working = False

@@ -38,9 +38,9 @@ _others = """
     Content-Type Date Event Expires Flow-Timer From Identity Identity-Info Info-Package Join MIME-Version
     Max-Breadth Max-Forwards Min-Expires Min-SE Organization P-Answer-State P-Asserted-Service P-Called-Party-ID
     P-Charging-Function-Addresses P-Charging-Vector P-Preferred-Service Priority Privacy Proxy-Authenticate
-    Proxy-Authorization RAck RSeq Refer-Sub Refer-To Referred-By Replaces Reply-To Retry-After SIP-ETag
-    SIP-If-Match Server Session-Expires Session-ID Subject Subscription-State Suppress-If-Match Target-Dialog
-    Timestamp To User-Agent WWW-Authenticate
+    Proxy-Authentication-Info Proxy-Authorization RAck RSeq Refer-Sub Refer-To Referred-By Replaces Reply-To
+    Retry-After SIP-ETag SIP-If-Match Server Session-Expires Session-ID Subject Subscription-State
+    Suppress-If-Match Target-Dialog Timestamp To User-Agent WWW-Authenticate
 """
 
 LISTS = frozenset(_lists.split())
