@@ -7,8 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from tests.support.exposition import samples
+from webrtcproxy.log import LogLevelLimit, Printable
 from webrtcproxy.metrics import Metrics
-from webrtcproxy.service import LogLevelLimit, Printable, health, watch
+from webrtcproxy.service import health, watch
 
 
 @implementer(ILogObserver)
@@ -104,19 +105,33 @@ class PrintableTests(SynchronousTestCase):
         text.encode("utf-8")
 
 
+class SomeCalls:
+    """Two calls."""
+
+    def __init__(self, draining: bool) -> None:
+        self.draining = draining
+
+    def __len__(self) -> int:
+        return 2
+
+
 class HealthTests(SynchronousTestCase):
     """Calls can be taken while an rtpengine answers."""
 
-    def healthy(self, *nodes: tuple[bool, int]) -> tuple[object, object]:
+    def healthy(self, *nodes: tuple[bool, int], draining: bool = False) -> tuple[object, object]:
         """Of nodes that count as alive and have answered so many times."""
         media = SimpleNamespace(nodes=[SimpleNamespace(alive=alive, answered=times) for alive, times in nodes])
-        state = health(media, [1, 2], SimpleNamespace(connections=3), [1])  # type: ignore[arg-type]
+        state = health(media, SomeCalls(draining), SimpleNamespace(connections=3), [1])  # type: ignore[arg-type]
         self.assertEqual((state["calls"], state["sockets"], state["bindings"]), (2, 3, 1))
         return state["healthy"], state["rtpengine"]
 
     def test_one_is_enough(self) -> None:
         """One that answers, beside others."""
         self.assertEqual(self.healthy((True, 5), (False, 9)), (True, "1 of 2"))
+
+    def test_draining(self) -> None:
+        """A proxy that ends takes no calls: a load balancer is to send them elsewhere."""
+        self.assertEqual(self.healthy((True, 5), draining=True), (False, "1 of 1"))
 
     def test_none_has_answered(self) -> None:
         """At the start nothing is known of a node: no calls until it has answered."""
