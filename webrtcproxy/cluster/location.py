@@ -128,7 +128,7 @@ class SharedLocation(Location):
         except Refusal as why:
             log.warn("A binding of worker {worker} is not taken over: {why}", worker=number, why=why)
 
-    def _heard_unbind(self, aor: str, keys: list[list[Any]] | None, until: float) -> None:
+    def _heard_unbind(self, aor: str, keys: Iterable[Sequence[Any]] | None, until: float) -> None:
         user = self._users.get(aor)
         if user is None:
             return
