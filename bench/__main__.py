@@ -1,4 +1,4 @@
-"""The command line: ``python -m bench``, ``python -m bench profile``, ``python -m bench micro``."""
+"""The command line: ``python -m bench``, ``python -m bench profile``, ``... workers``, ``... micro``."""
 
 from __future__ import annotations
 
@@ -39,6 +39,10 @@ def main(words: Sequence[str]) -> int:
         from bench.profiling import profile
 
         return _run(profile(loads, arguments.engines, RESULTS))
+    if arguments.what == "workers":
+        from bench.workers import workers
+
+        return _run(workers(loads, arguments.workers, arguments.repeat, arguments.engines, RESULTS))
     from bench.compare import compare
 
     labels = arguments.gateways.split(",")
@@ -52,7 +56,7 @@ def _raise_limits() -> None:
 
 
 def _modes(what: str) -> tuple[str, ...]:
-    return ("calls",) if what == "profile" else MODES
+    return MODES if what == "compare" else ("calls",)
 
 
 def _load(mode: str, arguments: argparse.Namespace) -> Load:
@@ -83,7 +87,11 @@ def _run(work: Coroutine[Any, Any, bool]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="What the proxy costs; see bench/README.rst.")
     commands = parser.add_subparsers(dest="what")
-    for name, text in (("compare", "measure beside Kamailio (the default)"), ("profile", "see where the time goes")):
+    for name, text in (
+        ("compare", "measure beside Kamailio (the default)"),
+        ("profile", "see where the time goes"),
+        ("workers", "what several workers carry, in parts of what one carries"),
+    ):
         command = commands.add_parser(name, help=text)
         command.add_argument("modes", nargs="*", choices=[*MODES, []], metavar="MODE", help=", ".join(MODES))
         command.add_argument("--rate", type=float, help="operations a second")
@@ -98,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.choices["compare"]
     command.add_argument("--repeat", type=int, default=5)
     command.add_argument("--gateways", default=",".join(LABELS), help="default: %(default)s; kamailio-N has N workers")
+    command = commands.choices["workers"]
+    command.add_argument("--repeat", type=int, default=3)
+    command.add_argument("--workers", type=int, default=2, help="default: %(default)s")
     micro = commands.add_parser("micro", help="the parts of the proxy, each for itself")
     micro.add_argument("names", nargs="*", help="only these")
     return parser

@@ -44,6 +44,7 @@ class Result:
 
     :ivar failures: operations that failed at the browsers or at SIPp, and calls with SDP that no browser takes.
     :ivar cpu: milliseconds of the gateway per operation.
+    :ivar shares: the part of it of each process of the gateway, the first one's first.
     :ivar engine_cpu: the same of rtpengine.
     :ivar browsers_cpu: the same of the load generator.
     :ivar busy: of one core, the part that the gateway took.
@@ -61,6 +62,7 @@ class Result:
     failures: int
     causes: dict[str, int] = field(default_factory=dict)
     cpu: float = 0.0
+    shares: tuple[float, ...] = ()
     engine_cpu: float = 0.0
     browsers_cpu: float = 0.0
     busy: float = 0.0
@@ -121,6 +123,7 @@ async def run(
         return Result(
             gateway.label, load.mode, load.rate, completed, failures, told["causes"],
             cpu=spent.cpu / each, engine_cpu=spent.engine / each, browsers_cpu=told["cpu"] / each,
+            shares=tuple(share / each for share in spent.shares),
             busy=spent.cpu / spent.wall, p50=p50, p99=p99, others=spent.others,
             memory=used / clients if load.mode == "idle" else None, kept=kept,
         )  # fmt: skip
@@ -149,9 +152,11 @@ def _quantiles(caller: Caller) -> tuple[float | None, float | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Spent:
-    """CPU of gateway and rtpengine and the time that passed, in milliseconds; what others took of the machine."""
+    """CPU of gateway, each of its processes, and rtpengine, and the time that passed, in milliseconds; what others took
+    of the machine."""
 
     cpu: float
+    shares: tuple[float, ...]
     engine: float
     wall: float
     others: float
@@ -168,9 +173,14 @@ class _Reading:
 
     def spent(self) -> _Spent:
         """From the start until now."""
-        cpu, engine = (now - before for now, before in zip(self._used(), self._cpu, strict=True))
+        shares, engine = (
+            tuple(cpu - before.get(pid, 0.0) for pid, cpu in now.items())
+            for before, now in zip(self._cpu, self._used(), strict=True)
+        )
         wall = (time.monotonic() - self._since) * 1000
-        return _Spent(cpu, engine, wall, meter.Machine.now().others(self._machine))
+        return _Spent(sum(shares), shares, sum(engine), wall, meter.Machine.now().others(self._machine))
 
-    def _used(self) -> list[float]:
-        return [sum(map(meter.cpu, pids)) for pids in self._processes]
+    def _used(self) -> list[dict[int, float]]:
+        return [
+            {pid: cpu for root in roots for pid, cpu in meter.cpu_of_each(root).items()} for roots in self._processes
+        ]

@@ -14,11 +14,15 @@ TICK = 1000 / os.sysconf("SC_CLK_TCK")
 
 def cpu(root: int) -> float:
     """CPU milliseconds that a process and its living descendants have used: exact, to the nanosecond."""
-    spent = 0
-    for pid in _family(root):
-        for schedstat in _read_all(PROC / str(pid) / "task", "schedstat"):
-            spent += int(schedstat.split()[0])
-    return spent / 1e6
+    return sum(cpu_of_each(root).values())
+
+
+def cpu_of_each(root: int) -> dict[int, float]:
+    """The same for each of these processes."""
+    return {
+        pid: sum(int(schedstat.split()[0]) for schedstat in _read_all(PROC / str(pid) / "task", "schedstat")) / 1e6
+        for pid in _family(root)
+    }
 
 
 def memory(root: int) -> int:

@@ -19,13 +19,15 @@ MAY_IMPORT = {
     "metrics": set(),
     "entropy": set(),
     "schedule": set(),
+    "log": set(),
     "transport": {"sip", *LEAVES},
     "transaction": {"sip", "transport.flow", *LEAVES},
     "media": {*LEAVES},
     "call": {"sip", "transaction", "media", "transport.flow", *LEAVES},
     "admin": {"call", "media", *LEAVES},
     "demo": {"sip", "transport", "transaction", *LEAVES},
-    "service": {"sip", "transport", "transaction", "media", "call", "admin", "demo", *LEAVES},
+    "cluster": {"sip", "transport", "transaction.match", "call.binding", "call.location", *LEAVES},
+    "service": {"sip", "transport", "transaction", "media", "call", "admin", "demo", "cluster", "log", *LEAVES},
 }
 """Each part of the package and the parts of the package that it may import, beside itself."""
 

@@ -1,6 +1,7 @@
 """``twistd webrtcproxy`` as a user meets it: a real twistd in a process of its own, and the wheel that is shipped."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -132,12 +133,26 @@ class DaemonTests(TwistdCase):
 
     def test_daemon(self) -> None:
         """It goes into the background, works on with its log in a file, and ends clean at SIGTERM."""
-        result = self.twistd("webrtcproxy", "-c", self.configuration(RIGHT))
+        self._lives(RIGHT)
+
+    def test_workers(self) -> None:
+        """So it does with several processes, which end with it."""
+        text = self._lives(RIGHT + "[proxy]\nworkers = 2\n", "Worker 1 is up", "Worker 2 is up")
+        for pid in re.findall(r"is up, process (\d+)", text):
+            self.assertFalse(Path(f"/proc/{pid}").exists())
+
+    def _lives(self, configuration: str, *until: str) -> str:
+        """Start and end it; its log.
+
+        :param until: what the log has before it is ended.
+        """
+        result = self.twistd("webrtcproxy", "-c", self.configuration(configuration))
         log = self.folder / "twistd.log"
         self.assertEqual(result.returncode, 0, result.stderr)
         pid = int((self.folder / "twistd.pid").read_text())
         try:
             os.kill(pid, 0)
+            self.wait_for(log, *until)
         finally:
             os.kill(pid, signal.SIGTERM)
             self.wait_for_end(log)
@@ -145,6 +160,14 @@ class DaemonTests(TwistdCase):
         self.assertNotIn("Traceback", text)
         self.assertNotIn("Unhandled", text)
         self.assertFalse((self.folder / "twistd.pid").exists())
+        return text
+
+    def wait_for(self, log: Path, *words: str) -> None:
+        """Wait until all of that is in the log."""
+        deadline = time.monotonic() + 30
+        while not all(word in log.read_text() for word in words):
+            self.assertLess(time.monotonic(), deadline, log.read_text())
+            time.sleep(0.05)
 
     def wait_for_end(self, log: Path) -> None:
         """Wait for the last words of a daemon, which is no child of ours."""

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import gc
+import os
 import platform
+import signal
 import sys
-from contextlib import suppress
+from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from socket import AF_UNIX
 from typing import Any, ClassVar
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
-from twisted.logger import (
-    FilteringLogObserver,
-    ILogObserver,
-    LogEvent,
-    Logger,
-    LogLevel,
-    LogLevelFilterPredicate,
-    LogPublisher,
-    formatEvent,
-    globalLogPublisher,
-)
+from twisted.logger import Logger, globalLogBeginner, globalLogPublisher
 from twisted.python import usage
-from zope.interface import implementer
 
 from webrtcproxy import __version__
 from webrtcproxy.admin.page import phone_resource
@@ -40,15 +33,22 @@ from webrtcproxy.call.policy import Policy
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.call.router import Router
 from webrtcproxy.call.trunk import Sources, Upstream
+from webrtcproxy.cluster.cluster import Cluster
+from webrtcproxy.cluster.link import LinkFactory
+from webrtcproxy.cluster.logs import Forwarder
+from webrtcproxy.cluster.seat import LINK
+from webrtcproxy.cluster.worker import Answers, Office, Worker
 from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, load
 from webrtcproxy.config.places import try_places
 from webrtcproxy.demo.service import demo_service
+from webrtcproxy.log import LogLevelLimit
 from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.media.process import Rtpengine
 from webrtcproxy.metrics import LoopLag, Metrics
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.browsers import Browsers
 from webrtcproxy.transport.browsers import Options as BrowserOptions
+from webrtcproxy.transport.flow import Receiver
 from webrtcproxy.transport.resolve import Resolver
 from webrtcproxy.transport.sockets import Listen, Sockets
 
@@ -62,12 +62,35 @@ def build(config: Config, reactor: Any) -> MultiService:
     :param reactor: the only reactor there is.
     :returns: the service that listens when it is started, and ends what it began when it is stopped.
     """
+    if config.proxy.workers > 1:
+        return build_hub(config, reactor)
+    proxy, answers = build_proxy(config, reactor)
+    web = web_service(reactor, config.web.listen, answers["health"], lambda: answers["metrics"]().encode())
+    for service in (web, *_demo(config, reactor)):
+        service.setServiceParent(proxy)
+    return proxy
+
+
+def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> tuple[Proxy, Answers]:
+    """Build what carries calls.
+
+    :param office: what a worker has in place of what is a process's own that is alone; None for that.
+    :returns: the service, and what it can be asked.
+    """
+    mark = "" if office is None else office.mark
     metrics = Metrics(process=True)
-    transactions = Transactions(reactor, last_resort=config.calls.ring + 120, metrics=metrics)
-    sockets = Sockets(reactor, transactions, config.sip.listen, advertise=config.sip.advertise)
+    transactions = Transactions(reactor, last_resort=config.calls.ring + 120, metrics=metrics, mark=mark)
+    receiver: Receiver
+    if office is None:
+        receiver = transactions
+        sockets = Sockets(reactor, receiver, config.sip.listen, advertise=config.sip.advertise)
+        location = Location(reactor, config.registrations.multiple)
+    else:
+        receiver = office.entrance(transactions)
+        sockets = office.sip(receiver, config.sip)
+        location = office.location(config.registrations.multiple)
     resolver = Resolver(reactor)
-    media = _media(config, reactor, metrics)
-    location = Location(reactor, config.registrations.multiple)
+    media = _media(config, reactor, metrics, "" if office is None else office.seat.instance)
     legs = Legs()
     context = Context(
         clock=reactor,
@@ -80,27 +103,31 @@ def build(config: Config, reactor: Any) -> MultiService:
         pairings=Pairings(reactor),
         limits=config.calls,
         metrics=metrics,
+        mark=mark,
     )
     calls = Calls(context, legs)
     multiple = config.registrations.multiple
-    registrar = Registrar(transactions, location, context.upstream, context.pairings, reactor, multiple, metrics)
+    place = (lambda flow: flow.sent_by) if office is None else office.sip_place
+    registrar = Registrar(transactions, location, context.upstream, context.pairings, reactor, multiple, metrics, place)
     transactions.user = Router(context, calls, legs, registrar)
     limit = LogLevelLimit(config.logging.level, globalLogPublisher, reactor)
-    proxy = Proxy(reactor, context, calls, legs, location)
-    browsers = _browsers(config, reactor, transactions, metrics)
+    proxy = Proxy(reactor, context, calls, legs, location, config.proxy.drain)
+    browsers = _browsers(config, reactor, receiver, metrics, () if office is None else office.seat.wss)
     watch(metrics, calls, browsers, location, transactions)
-    web = web_service(reactor, config.web.listen, lambda: health(media[-1], calls, browsers, location), metrics.text)
     lag = LoopLag(reactor, metrics.loop_lag.observe)
-    for service in (limit, *media, sockets, browsers, web, lag, *_demo(config, reactor)):
+    for service in (limit, *media, sockets, browsers, lag):
         service.setServiceParent(proxy)
-    return proxy
+    return proxy, {
+        "health": lambda: health(media[-1], calls, browsers, location),
+        "metrics": lambda: metrics.text().decode(),
+    }
 
 
 def health(nodes: Nodes, calls: Calls, browsers: Browsers, location: Location) -> dict[str, object]:
     """What ``/health`` tells: calls can be taken while an rtpengine answers, and has answered at all."""
     alive = sum(node.alive and node.answered > 0 for node in nodes.nodes)
     return {
-        "healthy": alive > 0,
+        "healthy": alive > 0 and not calls.draining,
         "rtpengine": f"{alive} of {len(nodes.nodes)}",
         "calls": len(calls),
         "sockets": browsers.connections,
@@ -118,16 +145,22 @@ def watch(metrics: Metrics, calls: Calls, browsers: Browsers, location: Location
     metrics.transactions.labels("client").set_function(lambda: transactions.clients)
 
 
-def _media(config: Config, reactor: Any, metrics: Metrics) -> tuple[Any, ...]:
+def _media(config: Config, reactor: Any, metrics: Metrics, instance: str) -> tuple[Any, ...]:
     """What drives rtpengine; the last of these is the `Nodes`."""
+    timeout = config.rtpengine.timeout
     if config.rtpengine.nodes != SPAWN:
-        nodes = Nodes(reactor, config.rtpengine.nodes, timeout=config.rtpengine.timeout, metrics=metrics)  # type: ignore[arg-type]
+        nodes = Nodes(reactor, config.rtpengine.nodes, timeout=timeout, metrics=metrics, instance=instance)  # type: ignore[arg-type]
         return (nodes,)
-    engine = Rtpengine(reactor, binary=config.rtpengine.binary, interface=config.rtpengine.interface)
-    return engine, Nodes(reactor, [engine.address], timeout=config.rtpengine.timeout, metrics=metrics)
+    engine = _spawned(config, reactor)
+    return engine, Nodes(reactor, [engine.address], timeout=timeout, metrics=metrics)
 
 
-def _browsers(config: Config, reactor: Any, receiver: Transactions, metrics: Metrics) -> Browsers:
+def _spawned(config: Config, reactor: Any) -> Rtpengine:
+    """The rtpengine that is a child of ours."""
+    return Rtpengine(reactor, binary=config.rtpengine.binary, interface=config.rtpengine.interface)
+
+
+def _browsers(config: Config, reactor: Any, receiver: Receiver, metrics: Metrics, inherited: Sequence[int]) -> Browsers:
     """The port of the browsers, and the page on it."""
     wss = config.wss
     options = BrowserOptions(
@@ -143,8 +176,16 @@ def _browsers(config: Config, reactor: Any, receiver: Transactions, metrics: Met
     page = None
     if wss.page is not None:
         page = phone_resource(wss.page, websocket=wss.path, **_page_settings(config))
-    advertise = config.sip.advertise
-    return Browsers(reactor, receiver, wss.listen, options, page=page, advertise=advertise, metrics=metrics)
+    return Browsers(
+        reactor,
+        receiver,
+        wss.listen,
+        options,
+        page=page,
+        advertise=config.sip.advertise,
+        metrics=metrics,
+        inherited=inherited,
+    )
 
 
 def _page_settings(config: Config) -> dict[str, str]:
@@ -174,20 +215,26 @@ class Proxy(MultiService):
     :param calls: the calls.
     :param legs: their dialogs.
     :param location: the bindings.
+    :param drain: seconds that calls have to end by themselves.
     """
 
     FAREWELL = 2.0
     """Seconds that the BYEs of a stopping proxy have for their answers."""
+    LAST_RESORT = 15
+    """Seconds within which a worker ends when the hub has died."""
     REFRESH = 60.0
     """Seconds between two looks at what the trunks' names resolve to."""
 
-    def __init__(self, reactor: IReactorTime, context: Context, calls: Calls, legs: Legs, location: Location) -> None:
+    def __init__(
+        self, reactor: IReactorTime, context: Context, calls: Calls, legs: Legs, location: Location, drain: float
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self._context = context
         self._calls = calls
         self._legs = legs
         self._location = location
+        self._drain = drain
         self._refresh = LoopingCall(context.sources.refresh)
         self._refresh.clock = reactor
 
@@ -198,19 +245,31 @@ class Proxy(MultiService):
             lambda failure: log.failure("The trunks' addresses are not looked up any more", failure)
         )
 
-    async def _stop(self) -> None:
-        if self._refresh.running:
-            self._refresh.stop()
+    def wind_up(self) -> Deferred[None]:
+        """Take no new calls; let those that are up end by themselves for as long as the configuration says, then end
+        them, and wait a moment for the answers to the BYEs.
+
+        :returns: fires with None when there are none.
+        """
+        return Deferred.fromCoroutine(self._wind_up())
+
+    async def _wind_up(self) -> None:
+        await self._calls.drain(self._drain)
         await self._calls.stop()
         until = self._reactor.seconds() + self.FAREWELL
         while len(self._legs) and self._reactor.seconds() < until:
             await deferLater(self._reactor, 0.05)
+
+    async def _stop(self) -> None:
+        await self._wind_up()
+        if self._refresh.running:
+            self._refresh.stop()
         await maybeDeferred(super().stopService)
         self._context.transactions.stop()
         self._location.stop()
 
     def stopService(self) -> Deferred[None]:
-        """End the calls, wait a moment for the answers to the BYEs, then close the sockets.
+        """End the calls, as `wind_up` does, then close the sockets.
 
         :returns: fires with None when all of it is done.
         """
@@ -225,110 +284,44 @@ def _settle_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-@implementer(ILogObserver)
-class Printable:
-    """Hands events on with what peers wrote made harmless: control characters, line ends and octets that are no text,
-    in a Call-ID or a reason phrase, are written as escapes. Else they would act on a terminal, or cost the line.
+def build_hub(config: Config, reactor: Any) -> MultiService:
+    """Build what starts, watches and joins several workers."""
+    engine = _spawned(config, reactor) if config.rtpengine.nodes == SPAWN else None
+    node = None if engine is None else HostPort(*engine.address)
+    cluster = Cluster(config, reactor, node, globalLogPublisher)
+    limit = LogLevelLimit(config.logging.level, globalLogPublisher, reactor)
+    web = web_service(reactor, config.web.listen, cluster.health, cluster.metrics)
+    for service in (limit, *([engine] if engine else []), web, *_demo(config, reactor)):
+        service.setServiceParent(cluster)
+    return cluster
 
-    :param observer: who gets the events.
+
+def run_worker() -> None:
+    """What the process of a worker does. It is told everything by its end of the link, the first things too.
+
+    Signals to the whole group are the hub's affair, which ends its workers in order. When the hub dies the kernel
+    sends SIGUSR2: the worker hears of it by its link, too, and ends by itself; if it can't, SIGALRM ends it.
     """
+    import_module(sys.argv[1]).install()
+    from twisted.internet import reactor as installed
 
-    def __init__(self, observer: ILogObserver) -> None:
-        self._observer = observer
+    reactor: Any = installed
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR2, lambda *_: signal.alarm(Proxy.LAST_RESORT))
+    codes: list[int] = []
 
-    def __call__(self, event: LogEvent) -> None:
-        text = _text(event)
-        if not text.isprintable():
-            text = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-        # The text has nothing left to fill in: formatting it again costs the observers next to nothing.
-        self._observer({**event, "log_format": text.replace("{", "{{").replace("}", "}}")})
+    def over(code: int) -> None:
+        codes.append(code)
+        reactor.stop()
 
-
-def _text(event: LogEvent) -> str:
-    """The text of an event. Our own have plain formats: Python fills them in at a tenth of what Twisted's way costs."""
-    if event.get("log_namespace", "").startswith("webrtcproxy."):
-        with suppress(Exception):
-            text: str = event["log_format"].format_map(event)
-            return text
-    return formatEvent(event)
-
-
-@implementer(ILogObserver)
-class Gathered:
-    """Hands events on at once while they are few, and in stock while they are many, a moment later: a line that is
-    written behind another costs a third of one that is written alone. Warnings never wait.
-
-    :param observer: who gets the events.
-    :param clock: tells the time, and when a moment is over.
-    """
-
-    MOMENT = 0.25
-    """Seconds that an event may wait."""
-
-    def __init__(self, observer: ILogObserver, clock: IReactorTime) -> None:
-        self._observer = observer
-        self._clock = clock
-        self._waiting: list[LogEvent] = []
-        self._last = float("-inf")
-        self._timer: IDelayedCall | None = None
-
-    def __call__(self, event: LogEvent) -> None:
-        self._waiting.append(event)
-        if event.get("log_level", LogLevel.error) > LogLevel.info or self._clock.seconds() - self._last >= self.MOMENT:
-            self.hand_over()
-        elif self._timer is None:
-            self._timer = self._clock.callLater(self.MOMENT, self.hand_over)
-
-    def hand_over(self) -> None:
-        """Hand on what waits, in order."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
-        self._last = self._clock.seconds()
-        waiting, self._waiting = self._waiting, []
-        for event in waiting:
-            self._observer(event)
-
-
-class LogLevelLimit(Service):
-    """Hides log events below a level from the observers that twistd has set up, for as long as it runs.
-
-    Where the log goes to is twistd's own affair (``--logfile``, ``--syslog``, ``--logger``).
-
-    :param level: the lowest level that passes, by name.
-    :param publisher: the one whose observers are meant.
-    :param clock: for `Gathered`.
-    """
-
-    def __init__(self, level: str, publisher: LogPublisher, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._gathered: list[Gathered] = []
-        self._passes = LogLevelFilterPredicate(LogLevel.levelWithName(level))
-        self._publisher = publisher
-        self._replaced: list[tuple[ILogObserver, ILogObserver]] = []
-
-    def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]
-        # A publisher tells its observers to nobody, and twistd gives no other hold on the one that it has made.
-        for observer in tuple(self._publisher._observers):
-            gathered = Gathered(Printable(observer), self._clock)
-            limited = FilteringLogObserver(gathered, [self._passes])
-            self._replace(observer, limited)
-            self._gathered.append(gathered)
-            self._replaced.append((observer, limited))
-
-    def stopService(self) -> None:
-        super().stopService()  # type: ignore[no-untyped-call]
-        for gathered in self._gathered:
-            gathered.hand_over()
-        self._gathered.clear()
-        while self._replaced:
-            observer, limited = self._replaced.pop()
-            self._replace(limited, observer)
-
-    def _replace(self, old: ILogObserver, new: ILogObserver) -> None:
-        self._publisher.removeObserver(old)
-        self._publisher.addObserver(new)
+    worker = Worker(reactor, build_proxy, lambda: logs.flush(), over)
+    logs = Forwarder(reactor, worker.send_log)
+    globalLogBeginner.beginLoggingTo([logs], redirectStandardIO=False)
+    reactor.adoptStreamConnection(LINK, AF_UNIX, LinkFactory(lambda: worker.link))
+    os.close(LINK)
+    reactor.run(installSignalHandlers=False)
+    sys.exit(codes[0] if codes else 1)
 
 
 class Options(usage.Options):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import NOT_DONE_YET
 from twisted.web.test.requesthelper import DummyRequest
 
 from webrtcproxy.admin.web import Exposition, Health, web_service
@@ -29,6 +31,22 @@ class HealthTests(SynchronousTestCase):
     def test_unhealthy(self) -> None:
         """503 while no call could be taken."""
         self.assertEqual(self.ask({"healthy": False})[0], 503)
+
+    def test_later(self) -> None:
+        """Where several processes have to be asked, the answer comes when they have answered."""
+        request, state = DummyRequest([b"health"]), Deferred[dict[str, object]]()
+        self.assertEqual(Health(lambda: state).render_GET(request), NOT_DONE_YET)  # type: ignore[arg-type]
+        self.assertEqual(request.written, [])
+        state.callback({"healthy": False})
+        self.assertEqual((request.responseCode, request.written, request.finished), (503, [b'{"healthy": false}\n'], 1))
+
+    def test_gone_meanwhile(self) -> None:
+        """Who has hung up by then gets nothing."""
+        request, state = DummyRequest([b"health"]), Deferred[dict[str, object]]()
+        Health(lambda: state).render_GET(request)  # type: ignore[arg-type]
+        request.processingFailed(Failure(ConnectionDone()))
+        state.callback({"healthy": True})
+        self.assertEqual(request.written, [])
 
 
 class ExpositionTests(SynchronousTestCase):

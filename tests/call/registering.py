@@ -120,8 +120,16 @@ class RegistrarCase(SynchronousTestCase):
         self.policy = Policy(config(*self.trunks, destinations=Destinations(anywhere=True), anyone=self.anyone))
         upstream = Upstream(self.network, self.network)
         self.metrics = Metrics()
+        self.place = "203.0.113.7:5060"
         self.registrar = Registrar(
-            self.transactions, self.location, upstream, self.pairings, self.clock, self.multiple, self.metrics
+            self.transactions,
+            self.location,
+            upstream,
+            self.pairings,
+            self.clock,
+            self.multiple,
+            self.metrics,
+            lambda flow: self.place,
         )
         self.browser = FakeFlow.wss()
         self.cseq = 0

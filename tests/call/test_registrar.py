@@ -39,6 +39,13 @@ class AcceptedTests(RegistrarCase):
         self.assertIs(binding.flow, self.browser)
         self.assertEqual(binding.expires_at, 300)
 
+    def test_place(self) -> None:
+        """The Contact upstream names the place that is the same for all processes, and what is granted counts by it."""
+        self.place = "203.0.113.7:5059"
+        self.register(f"{JSSIP};expires=600", expires=600)
+        contact = self.upstream().headers.get("Contact") or ""
+        self.assertIn(f"<sip:{TOKEN}@203.0.113.7:5059>", contact)
+
     def test_sipjs(self) -> None:
         """So does SIP.js, which sends no Expires header."""
         self.register(f"{SIPJS};expires=600")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import config
-from webrtcproxy.config import SPAWN, Config, ConfigError, Demo, Rtpengine, Sip, Web, Wss
+from webrtcproxy.config import SPAWN, Config, ConfigError, Demo, Proxy, Rtpengine, Sip, Web, Wss
 from webrtcproxy.config.places import try_places
 
 FOREIGN = "192.0.2.99"
@@ -50,6 +50,15 @@ class Places(SynchronousTestCase):
             told = self.mistake(tried)
             self.assertIn(f"[{section}] listen = ", told)
             self.assertIn("the port is taken; end what uses it, or change the port", told)
+
+    def test_taken_from_a_worker(self) -> None:
+        """With several workers the ports behind the one of the line are tried, too."""
+        other = self.taken(socket.SOCK_DGRAM)
+        line = f"udp:{other - 2}:interface=127.0.0.1"
+        tried = replace(config(), sip=Sip((line,)))
+        try_places(tried)
+        told = self.mistake(replace(tried, proxy=Proxy(2)))
+        self.assertIn(f"[sip] listen = {line}: port {other}, of a worker, is taken", told)
 
     def test_foreign_address(self) -> None:
         """An address of another machine is a mistake also for --check, which does not mind a taken port."""

@@ -218,6 +218,43 @@ class SipTests(Case):
         self.refused("sip", "advertise", "no host name", sip="advertise = 203.0.113.7:5060")
 
 
+class ProxyTests(Case):
+    """[proxy]"""
+
+    def test_values(self) -> None:
+        """One process and no drain by default; a number of workers, or as many as there are cores for us."""
+        self.assertEqual((self.load().proxy.workers, self.load().proxy.drain), (1, 0))
+        proxy = self.load(proxy="workers = 4\ndrain = 2.5").proxy
+        self.assertEqual((proxy.workers, proxy.drain), (4, 2.5))
+        self.assertEqual(self.load(proxy="workers = auto").proxy.workers, len(os.sched_getaffinity(0)))
+
+    def test_mistakes(self) -> None:
+        """No number, none at all, too many; a drain of more than a day."""
+        for workers in ("many", "0", "65", "1.5"):
+            self.refused("proxy", "workers", "from 1 to 64", proxy=f"workers = {workers}")
+        self.refused("proxy", "workers", "or auto", proxy="workers =")
+        self.refused("proxy", "drain", "from 0 to 86400", proxy="drain = 86401")
+
+    def test_ports_of_workers(self) -> None:
+        """Behind the port of each udp: line as many are taken as there are workers; they must exist and be no other
+        line's."""
+        for listen, missing in (
+            ("udp:5060\n udp:5062", "5062"),
+            ("udp:5062\n udp:5060", "5062"),
+            ("udp:65534", "65536"),
+        ):
+            sections = {"sip": f"listen = {listen}", "proxy": "workers = 2"}
+            self.refused("sip", "listen", f"no port {missing} for its workers", "leave 2 ports free", **sections)
+        self.load(sip="listen = udp:5060\n udp:5063\n tcp:5061\n udp:0", proxy="workers = 2")
+        self.load(sip="listen = udp:5060\n udp:5061\n udp:65535")
+
+    def test_endpoints_that_can_be_shared(self) -> None:
+        """Several processes share ports only."""
+        unix = "listen = unix:/tmp/x"
+        self.refused("wss", "listen", "workers can't share it", "ssl: or tcp:", wss=unix, proxy="workers = 2")
+        self.load(wss=unix)
+
+
 class RtpengineTests(Case):
     """[rtpengine]"""
 

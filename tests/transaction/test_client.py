@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tests.support.messages import ours
-from tests.transaction.case import ClientCase, state
+from tests.support.messages import ours, request
+from tests.transaction.case import ClientCase, TransactionCase, state
 from webrtcproxy.errors import FlowLost, TimedOut
 from webrtcproxy.sip.message import Request
+from webrtcproxy.transaction.layer import Transactions
 
 
 class Invite(ClientCase):
@@ -176,6 +177,17 @@ class Invite(ClientCase):
         self.assertIsNone(machine.transaction)
         held = [getattr(machine, name) for kind in type(machine).__mro__ for name in getattr(kind, "__slots__", ())]
         self.assertEqual([thing for thing in held if isinstance(thing, Request) or callable(thing)], [])
+
+
+class Mark(TransactionCase):
+    """Of several processes each writes branches that say whose they are."""
+
+    def test_branch(self) -> None:
+        """Behind our beginning stands the mark, then what can't be guessed (RFC 3261 section 8.1.1.7)."""
+        for mark in ("", "2-"):
+            self.layer = Transactions(self.clock, self.user, mark=mark)
+            self.layer.request(request("OPTIONS"), self.udp).final.addErrback(lambda _: None)
+            self.assertRegex(self.udp.last_request.via.branch or "", rf"^z9hG4bKwp-{mark}[0-9a-f]{{24}}$")
 
 
 class Plain(ClientCase):

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from webrtcproxy.metrics import CONTENT_TYPE
+
+T = TypeVar("T")
+
+Told = Callable[[], T | Deferred[T]]
+"""Tells something, at once or, where other processes have to be asked, when they have answered."""
 
 
 class Health(Resource):
@@ -23,13 +30,15 @@ class Health(Resource):
 
     isLeaf = True
 
-    def __init__(self, state: Callable[[], dict[str, object]]) -> None:
+    def __init__(self, state: Told[dict[str, object]]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._state = state
 
-    def render_GET(self, request: Request) -> bytes:
+    def render_GET(self, request: Request) -> bytes | int:
         """The state of this moment."""
-        state = self._state()
+        return _answer(request, self._state(), self._text)
+
+    def _text(self, request: Request, state: dict[str, object]) -> bytes:
         request.setResponseCode(200 if state["healthy"] else 503)
         request.setHeader(b"Content-Type", b"application/json")
         request.setHeader(b"Cache-Control", b"no-store")
@@ -44,14 +53,33 @@ class Exposition(Resource):
 
     isLeaf = True
 
-    def __init__(self, text: Callable[[], bytes]) -> None:
+    def __init__(self, text: Told[bytes]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._text = text
+        self._told = text
 
-    def render_GET(self, request: Request) -> bytes:
+    def render_GET(self, request: Request) -> bytes | int:
         """The metrics of this moment."""
+        return _answer(request, self._told(), self._text)
+
+    def _text(self, request: Request, text: bytes) -> bytes:
         request.setHeader(b"Content-Type", CONTENT_TYPE.encode())
-        return self._text()
+        return text
+
+
+def _answer(request: Request, told: T | Deferred[T], write: Callable[[Request, T], bytes]) -> bytes | int:
+    """Answer now, or when it is told; nothing where the asker has gone by then."""
+    if not isinstance(told, Deferred):
+        return write(request, told)
+    gone = request.notifyFinish()
+    gone.addErrback(lambda _: None)
+
+    def found(value: T) -> None:
+        if not gone.called:
+            request.write(write(request, value))
+            request.finish()
+
+    told.addCallback(found).addErrback(request.processingFailed)
+    return NOT_DONE_YET
 
 
 class _Site(Site):
@@ -64,7 +92,7 @@ class _Site(Site):
 
 
 def web_service(
-    reactor: object, listen: Iterable[str], state: Callable[[], dict[str, object]], metrics: Callable[[], bytes]
+    reactor: object, listen: Iterable[str], state: Told[dict[str, object]], metrics: Told[bytes]
 ) -> MultiService:
     """Listens for HTTP while it runs; a port that is taken ends the start with CannotListenError.
 

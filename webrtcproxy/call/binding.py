@@ -59,6 +59,7 @@ class Binding:
     :ivar expires_at: seconds of the clock.
     :ivar q: its preference, 0 to 1.
     :ivar call_id: Call-ID of its REGISTER, for the log.
+    :ivar stamp: when and by which process it was made, where there are several: of two in conflict the larger counts.
     """
 
     aor: str
@@ -70,6 +71,7 @@ class Binding:
     expires_at: float
     q: float = 1.0
     call_id: str = "-"
+    stamp: tuple[float, int] = (0.0, 0)
 
     @property
     def key(self) -> Key:

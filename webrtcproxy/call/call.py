@@ -55,7 +55,7 @@ class Call:
 
     def __init__(self, context: Context, legs: Legs, transaction: ServerTransaction, find_targets: FindTargets) -> None:
         request = transaction.request
-        self._token = token(8)
+        self._token = context.mark + token(8)
         dialog = Dialog.of_invited(request, transaction.to_tag, self._contact(transaction.flow))  # or there is no call
         self._context = context
         self._legs = legs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 
 from webrtcproxy.call.binding import Binding
@@ -26,11 +26,13 @@ class Calls:
 
     :param context: what calls work with.
     :param legs: the index of their dialogs.
+    :ivar draining: no new calls are taken any more.
     """
 
     def __init__(self, context: Context, legs: Legs) -> None:
         self._context = context
         self._legs = legs
+        self.draining = False
         self._alive: dict[ServerTransaction, tuple[Call, Deferred[None]]] = {}
         context.location.on_bound(self._bound)
 
@@ -91,6 +93,25 @@ class Calls:
             transaction.reply(487)
         else:
             alive[0].cancelled(cancel)
+
+    def drain(self, seconds: float) -> Deferred[None]:
+        """Take no new calls from now on, and let those that there are end by themselves.
+
+        :returns: a Deferred that fires with None when none is left, or after so many seconds.
+        """
+        self.draining = True
+        if not self._alive or seconds <= 0:
+            return succeed(None)
+        drained: Deferred[None] = Deferred()
+        limit = self._context.clock.callLater(seconds, drained.callback, None)
+
+        def none_left(_: object) -> None:
+            if limit.active():
+                limit.cancel()
+                drained.callback(None)
+
+        DeferredList([work for _, work in self._alive.values()]).addCallback(none_left)
+        return drained
 
     def stop(self) -> Deferred[None]:
         """End every call, as the proxy stops.

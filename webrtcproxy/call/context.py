@@ -55,3 +55,5 @@ class Context:
     pairings: Pairings
     limits: Limits
     metrics: Metrics = field(default_factory=Metrics)
+    mark: str = ""
+    """What the user part of a Contact of ours in a dialog begins with: names the process where there are several."""

@@ -274,7 +274,7 @@ class Location:
         self._socket(binding.flow).bindings[user.aor, binding.key] = binding
         if old is not None and old.flow is binding.flow and old.contact == binding.contact:
             return False
-        log.info("{aor} is registered from {peer}", aor=user.aor, peer=binding.peer, call=binding.call_id)
+        self._tell("{aor} is registered from {peer}", binding)
         return True
 
     def _end(self, bindings: Iterable[Binding], why: str) -> None:
@@ -283,13 +283,10 @@ class Location:
             del self._users[aor].bindings[binding.key]
             self._off_socket(binding)
             self._tidy(aor)
-            log.info(
-                "{aor} is no longer registered from {peer}: {why}",
-                aor=aor,
-                peer=binding.peer,
-                why=why,
-                call=binding.call_id,
-            )
+            self._tell("{aor} is no longer registered from {peer}: {why}", binding, why)
+
+    def _tell(self, what: str, binding: Binding, why: str = "") -> None:
+        log.info(what, aor=binding.aor, peer=binding.peer, call=binding.call_id, why=why)
 
     def _tidy(self, aor: str) -> None:
         """Forget an AOR that nothing keeps any more; remember one without a browser as gone."""

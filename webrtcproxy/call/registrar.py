@@ -7,7 +7,7 @@ each address-of-record, so this Contact lives as long as the longest of the brow
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -37,6 +37,7 @@ from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
@@ -79,6 +80,8 @@ class Registrar:
     :param clock: tells the time, and when to stop waiting.
     :param multiple: all browsers of a user are kept; the same as `location` has it.
     :param metrics: counts the answers.
+    :param place: host:port under which the registrar on a flow shall reach us. It does not depend on the process, where
+        there are several: a registrar that saw one Contact of each would fork to all of them.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Registrar:
         clock: IReactorTime,
         multiple: bool,
         metrics: Metrics | None = None,
+        place: Callable[[Flow], str] = lambda flow: flow.sent_by,
     ) -> None:
         self._transactions = transactions
         self._location = location
@@ -98,6 +102,7 @@ class Registrar:
         self._clock = clock
         self._multiple = multiple
         self._metrics = metrics or Metrics()
+        self._place = place
         self._on_the_way: dict[str, list[int]] = {}
 
     async def register(self, transaction: ServerTransaction, route: Route, credentials_allowed: bool) -> None:
@@ -148,7 +153,7 @@ class Registrar:
         key = ("REGISTER", request.uri, asked.aor, request.call_id)  # JsSIP has a new From tag in every REGISTER
         try:
             flow = await self._within(deadline, Deferred.fromCoroutine(self._upstream.flow(route)))
-            own = own_contact(asked.aor, flow)
+            own = own_contact(asked.aor, flow, self._place(flow))
             contact, seconds = await self._contact(asked, own)
             pair = self._pairings.take(key)
             self._pairings.keep(key, pair, REMEMBERED)

@@ -117,10 +117,13 @@ def check_domain(request: Request) -> None:
         raise Refusal(403, "Address Of Another Domain")
 
 
-def own_contact(aor: str, flow: Flow) -> str:
-    """The URI under which the registrar on `flow` reaches the browsers of an AOR."""
+def own_contact(aor: str, flow: Flow, place: str = "") -> str:
+    """The URI under which the registrar on `flow` reaches the browsers of an AOR.
+
+    :param place: host:port; empty for the socket of `flow`.
+    """
     transport = "" if flow.via_transport == "UDP" else f";transport={flow.via_transport.lower()}"
-    return f"sip:{token_for(aor)}@{flow.sent_by}{transport}"
+    return f"sip:{token_for(aor)}@{place or flow.sent_by}{transport}"
 
 
 def upstream_request(

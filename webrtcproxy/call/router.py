@@ -20,6 +20,9 @@ from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
+RETRY_AFTER = "10"
+"""Seconds after which a proxy that ends is likely to be back."""
+
 _ABILITIES = (
     ("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"), ("Supported", ""),
 )  # fmt: skip
@@ -101,6 +104,7 @@ class Router:
         handler(transaction)
 
     def _invite(self, transaction: ServerTransaction) -> None:
+        self._refuse_while_draining()
         request, flow = transaction.request, transaction.flow
         self._refuse_loop(request)
         if flow.browser:
@@ -136,6 +140,7 @@ class Router:
         answer(self._registrar.register(transaction, route, allowed), transaction)
 
     def _options(self, transaction: ServerTransaction) -> None:
+        self._refuse_while_draining()
         transaction.reply(200, "", (_allow(transaction), *_ABILITIES))
 
     def _options_inside(self, transaction: ServerTransaction) -> None:
@@ -170,6 +175,11 @@ class Router:
         if leg.browser and flow is not leg.flow and leg.owner is not None:
             leg.owner.moved(leg, flow)
         return leg
+
+    def _refuse_while_draining(self) -> None:
+        """503 while the proxy ends: who asks, with an INVITE or OPTIONS, is to try elsewhere (RFC 3261 21.5.4)."""
+        if self._calls.draining:
+            raise Refusal(503, "", [("Retry-After", RETRY_AFTER)])
 
     def _refuse_loop(self, request: Request) -> None:
         """483 where the request has gone far enough; 482 where it is one that we sent, come back unchanged. Coming back

@@ -80,6 +80,17 @@ def check_sip(text: str, kinds: Collection[str] = ("udp", "tcp")) -> str:
     return text
 
 
+def worker_ports(line: str, workers: int) -> range:
+    """The UDP ports that a line of ``[sip] listen`` takes: its own, and behind it one for each of several workers.
+
+    :returns: nothing for TCP, where workers share the port, and for port 0, where any free ones are taken.
+    """
+    kind, port, *_ = split(line)
+    if kind != "udp" or port == "0":
+        return range(0)
+    return range(int(port), int(port) + (workers if workers > 1 else 0) + 1)
+
+
 def _absolute(value: str, folder: Path) -> str:
     return re.sub(r"([\\:])", r"\\\1", str(folder / unescape(value)))
 

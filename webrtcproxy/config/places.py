@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from webrtcproxy.config.addresses import ip
-from webrtcproxy.config.endpoints import split, unescape
+from webrtcproxy.config.endpoints import split, unescape, worker_ports
 from webrtcproxy.config.ini import ConfigError
 from webrtcproxy.config.values import SPAWN, Config
 
@@ -33,6 +33,8 @@ def try_places(config: Config, *, only_addresses: bool = False) -> None:
             if number not in _TELLING or (only_addresses and number != errno.EADDRNOTAVAIL):
                 continue
             problem, remedy = _TELLING[number]
+            if kind == socket.SOCK_DGRAM and f":{port}" not in line and port:
+                problem = problem.replace("the port", f"port {port}, of a worker,")
             mistake = ConfigError(section, key, line, remedy, problem)
             mistake.path = config.path
             raise mistake from None
@@ -50,7 +52,9 @@ def _places(config: Config) -> Iterator[tuple[str, str, str, int, str, int]]:
             continue  # of another kind of endpoint nothing is known here
         kind = socket.SOCK_DGRAM if name == "udp" else socket.SOCK_STREAM
         hosts = [unescape(part.partition("=")[2]) for part in parts if part.startswith("interface=")]
-        yield section, "listen", line, kind, hosts[0] if hosts else "", int(parts[0])
+        of_workers = worker_ports(line, config.proxy.workers)[1:] if section == "sip" else ()
+        for port in (int(parts[0]), *of_workers):
+            yield section, "listen", line, kind, hosts[0] if hosts else "", port
     if config.rtpengine.nodes == SPAWN:
         interface = config.rtpengine.interface
         host = interface.rpartition("/")[2].partition("!")[0].strip("[]")

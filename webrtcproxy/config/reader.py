@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from functools import partial, reduce
@@ -18,7 +19,7 @@ from webrtcproxy.config.addresses import (
     network,
     origin,
 )
-from webrtcproxy.config.endpoints import check_server, check_sip
+from webrtcproxy.config.endpoints import check_server, check_sip, split, worker_ports
 from webrtcproxy.config.ini import ConfigError, Secret, Section
 from webrtcproxy.config.values import (
     SPAWN,
@@ -27,6 +28,7 @@ from webrtcproxy.config.values import (
     Config,
     Demo,
     Logging,
+    Proxy,
     Registrations,
     Rtpengine,
     Sip,
@@ -54,9 +56,13 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "access": ("destinations", "trunk-credentials"),
     "web": ("listen",),
     "logging": ("level",),
+    "proxy": ("workers", "drain"),
     "demo": ("listen", "password"),
 }
 """The sections, ``trunk`` for all of them, and their keys."""
+
+WORKERS: Final = 64
+"""More processes than this are a mistake."""
 
 _WSS_EXAMPLE = "write an endpoint such as ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem"
 _SIP_EXAMPLE = "write udp:PORT or tcp:PORT, with :interface=ADDRESS behind it for one address only"
@@ -87,10 +93,11 @@ def _config(path: Path) -> Config:
     sections = {name: Section(name, raw.get(name, {}), keys) for name, keys in KEYS.items() if name != "trunk"}
     trunks = _trunks([Section(name, keys, KEYS["trunk"]) for name, keys in raw.items() if name.startswith("trunk")])
     folder = path.parent
+    proxy = _proxy(sections["proxy"])
     return Config(
         path=path,
-        wss=_wss(sections["wss"], folder),
-        sip=_sip(sections["sip"]),
+        wss=_wss(sections["wss"], folder, proxy.workers),
+        sip=_sip(sections["sip"], proxy.workers),
         rtpengine=_rtpengine(sections["rtpengine"]),
         registrations=Registrations(sections["registrations"].flag("multiple", False)),
         calls=_calls(sections["calls"]),
@@ -99,13 +106,27 @@ def _config(path: Path) -> Config:
         web=Web(_listen(sections["web"], _WEB_EXAMPLE, folder)),
         logging=Logging(sections["logging"].choice("level", "info", _LEVELS)),
         demo=_demo(sections["demo"]) if "demo" in raw else None,
+        proxy=proxy,
     )
 
 
-def _wss(section: Section, folder: Path) -> Wss:
+def _proxy(section: Section) -> Proxy:
+    return Proxy(_workers(section), section.number("drain", 0, 0, 86400))
+
+
+def _workers(section: Section) -> int:
+    if section.text("workers", "write a number, or auto for as many as there are cores") == "auto":
+        return min(len(os.sched_getaffinity(0)), WORKERS)
+    return section.whole("workers", 1, 1, WORKERS)
+
+
+def _wss(section: Section, folder: Path, workers: int) -> Wss:
     listen = _listen(section, _WSS_EXAMPLE, folder)
     if not listen:
         raise section.error("listen", "it is missing", _WSS_EXAMPLE)
+    for line in listen:
+        if workers > 1 and split(line)[0] not in ("ssl", "tcp"):
+            raise section.error("listen", "several workers can't share it", "write ssl: or tcp:, or workers = 1", line)
     return Wss(
         listen=listen,
         origins=section.each("origins", "write origins such as https://phone.example.com, or *", origin) or None,
@@ -137,8 +158,15 @@ def _page(section: Section, folder: Path) -> Path | None:
     return page
 
 
-def _sip(section: Section) -> Sip:
+def _sip(section: Section, workers: int) -> Sip:
     listen = section.each_line("listen", _SIP_EXAMPLE, check_sip) or ("udp:5060",)
+    taken: dict[int, str] = {}
+    for line in listen:
+        for port in worker_ports(line, workers):
+            if not 0 < port < 65536 or taken.get(port, line) != line:
+                remedy = f"leave {workers} ports free behind the port of each udp: line, one for each worker"
+                raise section.error("listen", f"there is no port {port} for its workers", remedy, line)
+            taken[port] = line
     return Sip(listen, section.one("advertise", "write an address or name that trunks reach", host_name))
 
 

@@ -171,6 +171,18 @@ class Demo:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """The processes.
+
+    :param workers: how many carry calls; with 1 it is the one that twistd starts, and there is no other.
+    :param drain: seconds that calls have to end by themselves when the proxy is stopped; it takes no new ones then.
+    """
+
+    workers: int = 1
+    drain: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole file.
 
@@ -189,3 +201,4 @@ class Config:
     web: Web
     logging: Logging
     demo: Demo | None
+    proxy: Proxy = Proxy()

@@ -20,7 +20,7 @@ from ipaddress import ip_address
 from typing import Any, Protocol
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
@@ -147,20 +147,29 @@ class Nodes(Service):
             delete again a moment later.
         :returns: fires when it is done or given up. Never fails.
         """
-        done = self._in_stock().addCallback(lambda _: self._delete(node, call_id))
+        if self._unhurried():
+            done = maybeDeferred(self._delete, node, call_id)
+        else:
+            done = self._in_stock().addCallback(lambda _: self._delete(node, call_id))
         if late:
             done.addCallback(self._delete_later, node, call_id)
         done.addErrback(self._not_deleted, call_id, call)
         return self._do_behind(done).addBoth(lambda _: self.release(call_id))
 
+    def _unhurried(self) -> bool:
+        """Whether nothing was deleted for a moment."""
+        before, now = self._last, self._reactor.seconds()
+        if not self.running or now - before >= MOMENT:
+            self._last = now
+            return True
+        return False
+
     def _in_stock(self) -> Deferred[None]:
-        """Fires at once where nothing was deleted for a moment, else when the moment is over: in the rush rtpengine is
-        woken for many deletes at once, and so are we for its replies."""
+        """Fires when the moment is over: in the rush rtpengine is woken for many deletes at once, and so are we for its
+        replies."""
         turn: Deferred[None] = Deferred()
         self._unwanted.append(turn)
-        if not self.running or self._reactor.seconds() - self._last >= MOMENT:
-            self._next_turn()
-        elif self._turn is None:
+        if self._turn is None:
             self._turn = self._reactor.callLater(MOMENT, self._next_turn)
         return turn
 

@@ -22,16 +22,13 @@ from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond
 from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, OnResponse, PlainClient
-from webrtcproxy.transaction.match import COOKIE, Key, alias_of, has_cookie, invite_key, key_of, old_key
+from webrtcproxy.transaction.match import OURS, Key, alias_of, has_cookie, invite_key, key_of, old_key
 from webrtcproxy.transaction.server import InviteServer, PlainServer, ServerMachine, ServerTransaction, call_of
 from webrtcproxy.transaction.table import Limits, Table
 from webrtcproxy.transaction.timers import RFC3261, Timers
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
-
-OURS = COOKIE + "wp-"
-"""What a branch of ours begins with; the rest is random."""
 
 RETRY_AFTER = "5"
 """Seconds that a client is asked to wait when there are too many transactions."""
@@ -75,6 +72,7 @@ class Transactions:
     :param limits: of server transactions; past them, new requests get 503.
     :param last_resort: seconds until an INVITE without a final response is given up as a fault of ours.
     :param metrics: counts what is refused here.
+    :param mark: what the random part of a branch begins with: names the process where there are several.
     """
 
     def __init__(
@@ -86,6 +84,7 @@ class Transactions:
         limits: Limits = Limits(),  # noqa: B008  # a value
         last_resort: float = 300.0,
         metrics: Metrics | None = None,
+        mark: str = "",
     ) -> None:
         self.user: TransactionUser = user or _Nobody()
         self.timers = timers
@@ -93,6 +92,7 @@ class Transactions:
         self.schedule = Schedule(clock)
         self._metrics = metrics or Metrics()
         self._table = Table(limits)
+        self._ours = OURS + mark
         self._secret = secrets.token_bytes(16)
         self._stopped = False
 
@@ -323,7 +323,7 @@ class Transactions:
 
     def _stamp(self, request: Request, flow: Flow) -> str:
         """Write our Via; its branch."""
-        branch = OURS + token(12)
+        branch = self._ours + token(12)
         rport = "" if flow.reliable else ";rport"
         request.headers.prepend("Via", f"SIP/2.0/{flow.via_transport} {flow.sent_by};branch={branch}{rport}")
         return branch

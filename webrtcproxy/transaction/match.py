@@ -9,6 +9,9 @@ from webrtcproxy.transport.flow import Flow
 COOKIE = "z9hG4bK"
 """What a branch of RFC 3261 begins with (section 8.1.1.7)."""
 
+OURS = COOKIE + "wp-"
+"""What a branch of ours begins with; the rest is random, behind the mark of the process where there are several."""
+
 Alias = tuple[object, ...]
 
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, cast
 
 from autobahn.websocket import USES_NVX
@@ -71,6 +72,7 @@ class Browsers(Service):
     :param page: what HTTP requests for anything but the WebSocket get; None for 404.
     :param advertise: the host for Via and Contact where it is not the socket's address.
     :param metrics: counts what is refused.
+    :param inherited: descriptors of sockets that listen there already, one for each of `listen`.
     """
 
     name = "wss"
@@ -85,13 +87,14 @@ class Browsers(Service):
         page: IResource | None = None,
         advertise: str | None = None,
         metrics: Metrics | None = None,
+        inherited: Sequence[int] = (),
     ) -> None:
         self.reactor = reactor
         self.receiver = receiver
         self.metrics = metrics or Metrics()
         self.options = options = options or Options()
         self.local = LocalAddresses(advertise)
-        self._endpoints = [server_endpoint(reactor, line) for line in listen]
+        self._endpoints = [server_endpoint(reactor, *place) for place in zip_longest(listen, inherited)]
         self._census = Census(options.connections, options.connections_per_address)
         self._origins = Origins(options.origins)
         self._factory = SipWebSocketFactory(self)

@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from socket import AF_INET, AF_INET6
 
 from OpenSSL import SSL
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
+from twisted.internet.endpoints import (
+    AdoptedStreamServerEndpoint,
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    serverFromString,
+)
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime, IStreamServerEndpoint
 from twisted.internet.ssl import (
     Certificate,
@@ -40,15 +46,18 @@ class BadCertificate(ValueError):
     """A certificate and key that can't be used; the text names the files and says why."""
 
 
-def server_endpoint(reactor: IReactor, text: str) -> IStreamServerEndpoint:
+def server_endpoint(reactor: IReactor, text: str, descriptor: int | None = None) -> IStreamServerEndpoint:
     """The endpoint that a Twisted endpoint string means.
 
     ``ssl:`` is read here: its certificate follows its files, the chain may stand in the file of the certificate (as
     Let's Encrypt's fullchain.pem has it), an IPv6 `interface` is fine, and TLS is 1.2 or newer. All else is Twisted's.
 
+    :param descriptor: of a socket that listens there already; only for ``ssl:`` and ``tcp:``.
     :raises ValueError: the string, or what is in its files, is no good.
     """
     kind, *rest = split(text)
+    if kind != "ssl" and descriptor is not None:
+        return _adopted(reactor, text, descriptor)
     if kind != "ssl":
         return serverFromString(reactor, text)  # type: ignore[no-any-return]
     options = _options(rest)
@@ -61,8 +70,19 @@ def server_endpoint(reactor: IReactor, text: str) -> IStreamServerEndpoint:
     )
     port, backlog = _number(options, "port", "443"), _number(options, "backlog", "1024")
     interface = options.get("interface", "")
-    plain = (TCP6ServerEndpoint if ":" in interface else TCP4ServerEndpoint)(reactor, port, backlog, interface)
+    plain: IStreamServerEndpoint
+    if descriptor is not None:
+        plain = _adopted(reactor, text, descriptor)
+    else:
+        plain = (TCP6ServerEndpoint if ":" in interface else TCP4ServerEndpoint)(reactor, port, backlog, interface)
     return TlsEndpoint(FollowingCertificate(reactor, files), plain, reactor)
+
+
+def _adopted(reactor: IReactor, text: str, descriptor: int) -> IStreamServerEndpoint:
+    """An endpoint on a socket that listens already."""
+    interface = next((unescape(part) for part in split(text) if part.startswith("interface=")), "")
+    family = AF_INET6 if ":" in interface else AF_INET
+    return AdoptedStreamServerEndpoint(reactor, descriptor, family)
 
 
 class KeyFiles:

@@ -128,23 +128,34 @@ class Sockets(Service):
         if self._listening:
             return
         self._listening = True
-        for line in self._lines:
+        for place, line in enumerate(self._lines):
             if line.kind == "udp":
-                self._listen_udp(line)
+                self._listen_udp(place, line)
             else:
-                self._listen_tcp(line)
+                self._listen_tcp(place, line)
 
-    def _listen_udp(self, line: Listen) -> None:
+    def _bind_udp(self, place: int, line: Listen, transport: UdpTransport) -> IListeningPort:
+        """Open the socket of a line; of several processes each has sockets that were opened before.
+
+        :param place: which of the lines it is.
+        """
+        return self._reactor.listenUDP(line.port, transport, line.interface, MAX_DATAGRAM)
+
+    def _bind_tcp(self, place: int, line: Listen, transport: TcpTransport) -> IListeningPort:
+        """The same for TCP."""
+        return self._reactor.listenTCP(line.port, transport, 128, line.interface)
+
+    def _listen_udp(self, place: int, line: Listen) -> None:
         transport = UdpTransport(self._receiver, self._local)
-        port = self._reactor.listenUDP(line.port, transport, line.interface, MAX_DATAGRAM)
+        port = self._bind_udp(place, line, transport)
         self._ports.append(port)
         self._sockets.append(("udp", transport))
         self._fitting.clear()
         line = line._replace(port=transport.address.port)
-        transport.stopped = lambda: self._closed(line, transport, port)
+        transport.stopped = lambda: self._closed(place, line, transport, port)
         log.info("SIP over UDP on {where}", where=host_port(*transport.address))
 
-    def _closed(self, line: Listen, transport: UdpTransport, port: IListeningPort) -> None:
+    def _closed(self, place: int, line: Listen, transport: UdpTransport, port: IListeningPort) -> None:
         """A UDP socket is closed; where that was not our will, it is opened again."""
         if not self._listening:
             return
@@ -152,20 +163,20 @@ class Sockets(Service):
         self._sockets.remove(("udp", transport))
         self._fitting.clear()
         self._ports.remove(port)
-        self._reactor.callLater(RELISTEN, self._reopen, line)
+        self._reactor.callLater(RELISTEN, self._reopen, place, line)
 
-    def _reopen(self, line: Listen) -> None:
+    def _reopen(self, place: int, line: Listen) -> None:
         if not self._listening:
             return
         try:
-            self._listen_udp(line)
+            self._listen_udp(place, line)
         except Exception:
             log.failure("The UDP socket on port {port} stays closed; next try in a second", port=line.port)
-            self._reactor.callLater(RELISTEN, self._reopen, line)
+            self._reactor.callLater(RELISTEN, self._reopen, place, line)
 
-    def _listen_tcp(self, line: Listen) -> None:
+    def _listen_tcp(self, place: int, line: Listen) -> None:
         transport = TcpTransport(self._reactor, self._receiver, self._local)
-        port = self._reactor.listenTCP(line.port, transport, 128, line.interface)
+        port = self._bind_tcp(place, line, transport)
         transport.bound(address_of(port.getHost()))
         self._ports.append(port)
         self._sockets.append(("tcp", transport))

@@ -28,7 +28,7 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 FLOWS = 4096
 """Flows that one socket remembers; they are values, a forgotten one is made anew."""
 
-_KEEP_ALIVES = frozenset((b"", b"\0", b"\r\n", b"\r\n\r\n", b"\0\0\0\0"))
+KEEP_ALIVES = frozenset((b"", b"\0", b"\r\n", b"\r\n\r\n", b"\0\0\0\0"))
 
 
 def _nothing() -> None:
@@ -147,7 +147,7 @@ class UdpTransport(DatagramProtocol):
 
     def datagramReceived(self, data: bytes, addr: tuple[str, int]) -> None:
         """One datagram from `addr`."""
-        if data in _KEEP_ALIVES:
+        if data in KEEP_ALIVES:
             return
         try:
             self._received(data, addr[0], addr[1])

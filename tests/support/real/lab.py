@@ -1,5 +1,6 @@
 """The parts that one test run shares. Each is started when the first test wants it and ended with the run."""
 
+import os
 from typing import TypeVar
 
 from tests.support.real.chromium import Chromium
@@ -67,13 +68,16 @@ trunk-credentials = @credentials@
 [web]
 listen = tcp:{web}:interface=127.0.0.1
 
+[proxy]
+workers = @workers@
+
 [logging]
 level = info
 """
 
 
 class Lab:
-    """Holds what runs now."""
+    """Holds what runs now. With WORKERS=2 in the environment, proxies have two workers unless a test says otherwise."""
 
     def __init__(self) -> None:
         self._parts: dict[type[Part], Part] = {}
@@ -111,7 +115,7 @@ class Lab:
             "rtpengine": (await self.rtpengine()).address,
             "kamailio": str((await self.kamailio()).port),
             "plain": str(self.plain), "paid": str(self.paid), "modern": str(self.modern),
-            "credentials": "anyone",
+            "credentials": "anyone", "workers": os.environ.get("WORKERS", "1"),
         }  # fmt: skip
         for word, value in words.items():
             text = text.replace(f"@{word}@", value)

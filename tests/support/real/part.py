@@ -34,6 +34,14 @@ async def until(condition: Callable[[], object], what: str, seconds: float = 10)
     return value
 
 
+def runs(pid: int) -> bool:
+    """Whether that process lives; one that is dead and only not buried does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Part:
     """A child process with a folder of its own and one log file for what it prints.
 

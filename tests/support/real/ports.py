@@ -4,6 +4,7 @@ import os
 import random
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 LOWEST, HIGHEST = 12000, 31000
@@ -45,6 +46,25 @@ def _bound(table: Path, states: tuple[str, ...]) -> Iterator[int]:
         fields = line.split()
         if fields[3] in states:
             yield int(fields[1].rpartition(":")[2], 16)
+
+
+def sockets_of(pid: int) -> set[str]:
+    """The inodes of the sockets that a process has open."""
+    found = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(str(entry.readlink()).partition("[")[2].rstrip("]"))
+    return found
+
+
+def accepted(local: int, remote: int) -> str:
+    """The inode of the accepted socket of a connection of loopback; empty where there is none."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        ends = tuple(int(end.rpartition(":")[2], 16) for end in fields[1:3])
+        if ends == (local, remote):
+            return fields[9]
+    return ""
 
 
 def listens_udp(port: int) -> bool:

@@ -8,11 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from tests.support.real.part import Part
-from tests.support.real.ports import LOOPBACK, free_port, listens_tcp, listens_udp
+from tests.support.real.part import Part, runs
+from tests.support.real.ports import LOOPBACK, free_port, free_ports, listens_tcp, listens_udp
 
 ROOT = Path(__file__).parents[3]
 FAULTS = re.compile(r"Traceback \(most|Unhandled|#critical|#failure", re.IGNORECASE)
+
+
+UP = re.compile(r"Worker (\d+) is up, process (\d+)")
+WORKERS = 4
+"""Ports that are kept free for the sockets of workers."""
 
 
 class Proxy(Part):
@@ -25,11 +30,13 @@ class Proxy(Part):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.wss, self.sip, self.web = free_port(), free_port(), free_port()
+        self.wss, self.sip, self.web = free_port(), free_ports(1 + WORKERS)[0], free_port()
         self.file = self.folder / "proxy.ini"
         for word in ("wss", "sip", "web"):
             text = text.replace(f"{{{word}}}", str(getattr(self, word)))
         self.file.write_text(text)
+        found = re.search(r"^workers = (\d+)", text, re.MULTILINE)
+        self.workers = int(found[1]) if found else 1
 
     @property
     def url(self) -> str:
@@ -52,8 +59,14 @@ class Proxy(Part):
         return {**os.environ, "PYTHONPATH": str(ROOT)}
 
     def is_ready(self) -> bool:
-        """Whether both sides listen."""
-        return listens_tcp(self.wss) and listens_udp(self.sip)
+        """Whether both sides listen, and where there are workers, all of them are up."""
+        up = self.workers == 1 or len(self.worker_pids()) == self.workers
+        return up and listens_tcp(self.wss) and listens_udp(self.sip)
+
+    def worker_pids(self) -> dict[int, int]:
+        """The process id of each worker that is up, by its log."""
+        pids = {int(number): int(pid) for number, pid in UP.findall(self.log())}
+        return {number: pid for number, pid in pids.items() if runs(pid)}
 
     def assert_clean(self, since: int = 0) -> None:
         """Fail where it has logged a traceback or an unhandled failure since byte `since` of its log."""

@@ -56,6 +56,13 @@ class Browser(Endpoint):
             binary = True
         self._socket.sendMessage(data, isBinary=binary)
 
+    @property
+    def local_port(self) -> int:
+        """The port of its connection."""
+        assert self._socket is not None
+        port: int = self._socket.transport.getHost().port
+        return port
+
     async def close(self) -> None:
         """Close the connection. Twice is once."""
         if self._socket is not None and not self.closed.called:

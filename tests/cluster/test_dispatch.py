@@ -1,0 +1,147 @@
+"""Dispatcher: which worker gets what came by the shared socket."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.cluster.net import ALICE, Net, answer
+from tests.support.fakes import FakeFlow
+from tests.support.messages import request
+from webrtcproxy.call.binding import token_for
+from webrtcproxy.cluster import dispatch
+from webrtcproxy.cluster.dispatch import REMEMBERED, Dispatcher
+from webrtcproxy.cluster.marks import HUB
+
+UP = (1, 2)
+TOKEN = "0123456789abcdef"
+
+
+class DispatcherCase(SynchronousTestCase):
+    """A dispatcher with the hub's bindings."""
+
+    def setUp(self) -> None:
+        self.net = Net()
+        self.addCleanup(self.net.stop)
+        self.dispatcher = Dispatcher(self.net.clock, self.net.hub.location, ["trunk.example.net:5080"])
+
+    def choose(self, message: object, up: tuple[int, ...] = UP) -> int:
+        return self.dispatcher.choose(message.to_bytes(), up)  # type: ignore[attr-defined]
+
+
+class RequestTests(DispatcherCase):
+    """Requests."""
+
+    def test_spread(self) -> None:
+        """What says nothing is spread by Call-ID, and stays the same for the same Call-ID."""
+        chosen = [self.choose(request("INVITE", call_id=f"call-{number}")) for number in range(200)]
+        again = [self.choose(request("INVITE", call_id=f"call-{number}")) for number in range(200)]
+        self.assertEqual(chosen, again)
+        self.assertTrue(60 < chosen.count(1) < 140, chosen.count(1))
+
+    def test_browsers_worker(self) -> None:
+        """A call for our Contact of an AOR goes where the browser is, the newest of several."""
+        uri = f"sip:{token_for(ALICE)}@192.0.2.1"
+        self.net.one.bind(FakeFlow.wss(port=40001))
+        for _ in range(5):
+            self.assertEqual(self.choose(request("INVITE", uri)), 1)
+        self.net.two.bind(FakeFlow.wss(port=40002), "two")
+        for _ in range(5):
+            self.assertEqual(self.choose(request("INVITE", uri)), 2)
+
+    def test_address(self) -> None:
+        """So does one for the AOR itself, or for its user at a trunk by whatever host."""
+        self.net.two.bind(FakeFlow.wss(port=40001))
+        self.net.two.bind(FakeFlow.wss(port=40002), aor="bob@trunk.example.net:5080")
+        for uri in (f"sip:{ALICE}", "sip:bob@192.0.2.1"):
+            self.assertEqual({self.choose(request("INVITE", uri)) for _ in range(10)}, {2}, uri)
+
+    def test_nobody_there(self) -> None:
+        """An AOR without a browser is anybody's, who says 480."""
+        flow = FakeFlow.wss()
+        self.net.one.bind(flow)
+        flow.lose()
+        uri = f"sip:{token_for(ALICE)}@192.0.2.1"
+        self.assertEqual({self.choose(request("INVITE", uri)) for _ in range(30)}, {1, 2})
+
+    def test_dialog(self) -> None:
+        """A request within a dialog goes to the worker whose Contact it names; one that only looks so does not."""
+        for number in UP:
+            uri = f"sip:{number}-{TOKEN}@192.0.2.1:5061"
+            self.assertEqual({self.choose(request("BYE", uri, to_tag="x")) for _ in range(10)}, {number})
+            self.assertEqual({self.choose(request("INVITE", uri)) for _ in range(30)}, {1, 2})
+
+    def test_repeats(self) -> None:
+        """Repeats, the CANCEL and the ACK of a refusal go where the INVITE went, though the browser has moved."""
+        uri = f"sip:{token_for(ALICE)}@192.0.2.1"
+        self.net.one.bind(FakeFlow.wss(port=40001))
+        invite = request("INVITE", uri, branch="z9hG4bKsame")
+        self.assertEqual(self.choose(invite), 1)
+        self.net.two.bind(FakeFlow.wss(port=40002))
+        self.net.clock.advance(REMEMBERED - 1)
+        self.assertEqual(self.choose(invite), 1)
+        for method in ("CANCEL", "ACK"):
+            self.assertEqual(self.choose(request(method, uri, branch="z9hG4bKsame")), 1)
+        self.assertEqual(self.choose(request("CANCEL", uri, branch="z9hG4bKsame", sent_by="198.51.100.2")), 2)
+
+    def test_rfc2543(self) -> None:
+        """A peer without branches is told apart by Call-ID and CSeq number (RFC 3261 section 17.2.3)."""
+        uri = f"sip:{token_for(ALICE)}@192.0.2.1"
+        self.net.one.bind(FakeFlow.wss(port=40001))
+        via = "SIP/2.0/UDP 198.51.100.1"
+        self.assertEqual(self.choose(request("INVITE", uri, via=via, call_id="old")), 1)
+        self.net.two.bind(FakeFlow.wss(port=40002))
+        self.assertEqual(self.choose(request("CANCEL", uri, via=via, call_id="old")), 1)
+        self.assertEqual(self.choose(request("INVITE", uri, via=via, call_id="new")), 2)
+
+    def test_loop(self) -> None:
+        """What a worker has sent itself comes back to it, and is seen as a loop; not so what our Contact stands for."""
+        self.net.one.bind(FakeFlow.wss(port=40001))
+        vias = [("Via", "SIP/2.0/UDP 192.0.2.1:5062;branch=z9hG4bKwp-2-abc;rport")]
+        self.assertEqual({self.choose(request("INVITE", f"sip:{ALICE}", headers=vias)) for _ in range(5)}, {2})
+        self.assertEqual(self.choose(request("INVITE", f"sip:{token_for(ALICE)}@192.0.2.1", headers=vias)), 1)
+
+    def test_worker_down(self) -> None:
+        """What would be a dead worker's goes to another, also a repeat."""
+        self.net.one.bind(FakeFlow.wss())
+        invite = request("INVITE", f"sip:{token_for(ALICE)}@192.0.2.1", branch="z9hG4bKsame")
+        self.assertEqual(self.choose(invite), 1)
+        self.assertEqual(self.choose(invite, (2,)), 2)
+        self.assertEqual(self.choose(request("BYE", f"sip:1-{TOKEN}@192.0.2.1", to_tag="x"), (2,)), 2)
+        self.assertEqual(self.choose(invite, ()), HUB)
+
+    def test_forgets(self) -> None:
+        """Memory is bounded in time and in number."""
+        self.patch(dispatch, "MEMORY", 10)
+        for _ in range(50):
+            self.choose(request("OPTIONS"))
+        self.assertEqual(len(self.dispatcher), 10)
+        self.net.clock.advance(REMEMBERED)
+        self.choose(request("OPTIONS"))
+        self.assertEqual(len(self.dispatcher), 1)
+
+
+class OtherTests(DispatcherCase):
+    """What is no request, or none that can be read."""
+
+    def test_response(self) -> None:
+        """A response goes to the worker whose branch it answers; any other is nobody's."""
+        for number in UP:
+            mine = answer(200, via=f"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKwp-{number}-abc")
+            self.assertEqual(self.choose(mine), number)
+        for branch in ("z9hG4bKwp-3-abc", "z9hG4bKwp-abc", "z9hG4bKother", "x"):
+            self.assertEqual(self.choose(answer(200, via=f"SIP/2.0/UDP 192.0.2.1;branch={branch}")), HUB)
+
+    def test_garbage(self) -> None:
+        """What nobody could answer is dropped; what can be refused goes to somebody, its repeats to the same."""
+        self.assertEqual(self.dispatcher.choose(b"\x16\x03\x01", UP), HUB)
+        self.assertEqual(self.dispatcher.choose(b"SIP/2.0 200 OK\r\n\r\n", UP), HUB)
+        broken = request("OPTIONS").to_bytes().replace(b"Call-ID", b"Call-JD")
+        chosen = {self.dispatcher.choose(broken, UP) for _ in range(5)}
+        self.assertEqual(len(chosen), 1)
+        self.assertIn(chosen.pop(), UP)
+
+    def test_unreadable_headers(self) -> None:
+        """The same where the frame is right and a header is not."""
+        for old, new in ((b"SIP/2.0/UDP", b"SIP?"), (b"sip:bob@example.com SIP", b"sip:b[ob@] SIP")):
+            data = request("OPTIONS").to_bytes().replace(old, new, 1)
+            self.assertIn(self.dispatcher.choose(data, UP), UP)

@@ -1,0 +1,297 @@
+"""Hub: starts, watches, joins and ends the workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.cluster.net import ALICE, Net
+from tests.support.fakes import FakeFlow
+from webrtcproxy.cluster.cluster import joint_health
+from webrtcproxy.cluster.hub import ANSWER, CLOSING, FAREWELL, LONGEST_BREAK, PATIENCE, PULSE, STABLE, Child, Hub
+from webrtcproxy.cluster.link import Header
+from webrtcproxy.cluster.marks import ALL
+
+
+class Process:
+    """A worker that runs, in memory."""
+
+    def __init__(self, number: int, run: int, user: Child, ended: Callable[[str], None]) -> None:
+        self.number, self.run, self.user, self.ended = number, run, user, ended
+        self.pid = 1000 * number + run
+        self.heard: list[tuple[Header, bytes]] = []
+        self.killed = False
+
+    def send(self, header: Mapping[str, object], body: bytes = b"", *, lossy: bool = False) -> bool:
+        self.heard.append((dict(header), body))
+        return True
+
+    def send_raw(self, raw: bytes) -> bool:
+        line, _, body = raw.partition(b"\n")
+        return self.send(json.loads(line), body)
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def say(self, header: Header, body: bytes = b"") -> None:
+        """Send the hub a frame."""
+        self.user.frame(header, body, json.dumps(header).encode() + b"\n" + body)
+
+    def take(self) -> list[str]:
+        """What it was told to do since the last time."""
+        taken = [header["do"] for header, _ in self.heard]
+        self.heard.clear()
+        return taken
+
+
+class HubCase(SynchronousTestCase):
+    """A hub with two workers that are up."""
+
+    drain = 0.0
+
+    def setUp(self) -> None:
+        self.net = Net()
+        self.clock = self.net.clock
+        self.events: list[dict] = []
+        self.started: list[Process] = []
+        self.fails = False
+        net = self.net.hub
+        self.hub = Hub(self.clock, 2, self.launch, net.flows, net.location, self.drain, self.events.append)
+        self.hub.startService()
+        self.addCleanup(self.finish)
+        for process in self.started:
+            process.say({"do": "ready"})
+        self.one, self.two = self.started
+        self.clear()
+
+    def launch(self, number: int, run: int, user: Child, ended: Callable[[str], None]) -> Process:
+        if self.fails:
+            raise OSError("too many open files")
+        self.started.append(Process(number, run, user, ended))
+        return self.started[-1]
+
+    def clear(self) -> None:
+        for process in self.started:
+            process.take()
+
+    def finish(self) -> None:
+        """End all, and see that nothing is left."""
+        if self.hub.running:
+            self.hub.stopService()
+        for process in self.started:
+            if self.hub.workers[process.number - 1].running is process:
+                process.ended("done")
+        self.net.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def seconds(self, seconds: float) -> None:
+        self.clock.pump([0.25] * int(seconds * 4))
+
+
+class LifeTests(HubCase):
+    """Start, death, and the time between."""
+
+    def test_up(self) -> None:
+        """Who is ready takes messages, and all hear of it."""
+        self.assertEqual(self.hub.up, [1, 2])
+        self.one.say({"do": "ready"})
+        self.assertEqual(self.two.heard, [({"do": "up", "workers": [1, 2]}, b"")])
+
+    def test_death(self) -> None:
+        """The others hear of it and forget its sockets; a second later it is started again, with the next number of
+        its run, and hears what there is."""
+        flow = FakeFlow.wss()
+        self.net.two.bind(flow)
+        self.net.one.bind(FakeFlow.wss(port=40001), "one's")
+        self.one.ended("killed")
+        self.assertEqual(self.hub.up, [2])
+        self.assertEqual(self.two.heard, [({"do": "gone", "worker": 1}, b"")])
+        self.assertEqual(self.net.hub.instances(), ["one"])
+        self.seconds(0.75)
+        self.assertEqual(len(self.started), 2)
+        self.seconds(0.25)
+        again = self.started[2]
+        self.assertEqual((again.number, again.run), (1, 2))
+        self.assertEqual(again.take(), ["registered", "bind"])
+        self.assertEqual(self.hub.up, [2])
+        again.say({"do": "ready"})
+        self.assertEqual(self.hub.up, [1, 2])
+
+    def test_back_off(self) -> None:
+        """One that dies again and again is started ever later, up to half a minute; after a minute of life, soon."""
+        breaks = []
+        for _ in range(7):
+            before = len(self.started)
+            self.started[-1 if self.started[-1].number == 1 else 0].ended("killed")
+            waited = 0.0
+            while len(self.started) == before:
+                self.clock.advance(0.25)
+                waited += 0.25
+            breaks.append(waited)
+        self.assertEqual(breaks, [1, 2, 4, 8, 16, LONGEST_BREAK, LONGEST_BREAK])
+        for process in self.started[1:]:
+            process.say({"do": "answer", "number": 0, "answer": None})
+        self.seconds(STABLE - 30)
+        self.started[-1].say({"do": "answer", "number": 0, "answer": None})
+        self.seconds(30)
+        self.started[-1].ended("killed")
+        before = len(self.started)
+        self.seconds(1)
+        self.assertEqual(len(self.started), before + 1)
+
+    def test_can_not_be_started(self) -> None:
+        """No descriptor, no process: tried again later."""
+        self.one.ended("killed")
+        self.fails = True
+        self.seconds(1)
+        self.assertEqual(len(self.started), 2)
+        self.fails = False
+        self.seconds(2)
+        self.assertEqual(len(self.started), 3)
+
+    def test_stuck(self) -> None:
+        """One that says nothing for a minute is killed; one that answers is not."""
+        self.seconds(PULSE)
+        self.assertEqual(self.one.take(), ["ask"])
+        for _ in range(int(PATIENCE / PULSE) + 1):
+            self.two.say({"do": "answer", "number": 0, "answer": None})
+            self.seconds(PULSE)
+        self.assertTrue(self.one.killed)
+        self.assertFalse(self.two.killed)
+
+    def test_without_link(self) -> None:
+        """One that has cut its link, and does not end, is killed."""
+        self.one.user.link_ended()
+        self.seconds(CLOSING)
+        self.assertTrue(self.one.killed)
+        self.assertFalse(self.two.killed)
+
+
+class FrameTests(HubCase):
+    """What passes through."""
+
+    def test_to_one(self) -> None:
+        """A frame for another worker goes there as it is."""
+        self.one.say({"to": 2, "do": "write", "flow": 7}, b"\xff\n")
+        self.assertEqual(self.two.heard, [({"to": 2, "do": "write", "flow": 7}, b"\xff\n")])
+        self.assertEqual(self.one.heard, [])
+        self.two.ended("killed")
+        self.one.say({"to": 2, "do": "write", "flow": 7}, b"x")
+
+    def test_to_all(self) -> None:
+        """A change of bindings goes to all others, and into the hub's replica."""
+        self.net.held = True
+        self.net.one.bind(FakeFlow.wss())
+        for _, header, body in self.net.frames:
+            self.one.say(json.loads(json.dumps(header)), body)
+        self.assertEqual(self.two.take(), ["bind", "registered"])
+        self.assertEqual(self.one.heard, [])
+        self.assertEqual(self.net.hub.location.holder(ALICE), 1)
+        flow = self.net.frames[0][1]["flow"]  # type: ignore[index]
+        self.one.say({"to": ALL, "do": "lost", "flow": flow[:2]})  # type: ignore[index]
+        self.assertEqual(self.net.hub.location.holder(ALICE), 0)
+
+    def test_log(self) -> None:
+        """Events of workers are published with their number."""
+        told = {"time": 1.5, "level": "warn", "namespace": "x.y", "system": "x.y#warn", "text": "a", "traceback": ""}
+        self.two.say({"do": "log"}, json.dumps([told]).encode())
+        (event,) = self.events
+        self.assertEqual((event["worker"], event["text"], event["log_level"].name), (2, "a", "warn"))
+
+    def test_question(self) -> None:
+        """A question goes to all, and fires with all answers."""
+        asked = self.hub.ask("health")
+        header = self.one.heard[0][0]
+        self.assertEqual((header["do"], header["what"]), ("ask", "health"))
+        self.two.say({"do": "answer", "number": header["number"], "answer": {"calls": 2}})
+        self.assertNoResult(asked)
+        self.one.say({"do": "answer", "number": header["number"], "answer": {"calls": 1}})
+        self.assertEqual(self.successResultOf(asked), {1: {"calls": 1}, 2: {"calls": 2}})
+
+    def test_answer_missing(self) -> None:
+        """Who does not answer in time is left out; too late an answer is ignored."""
+        asked = self.hub.ask("health")
+        number = self.one.heard[0][0]["number"]
+        self.two.say({"do": "answer", "number": number, "answer": "yes"})
+        self.seconds(ANSWER)
+        self.assertEqual(self.successResultOf(asked), {2: "yes"})
+        self.one.say({"do": "answer", "number": number, "answer": "late"})
+        for process in (self.one, self.two):
+            process.ended("killed")
+        self.assertEqual(self.successResultOf(self.hub.ask("health")), {})
+
+    def test_health(self) -> None:
+        """The sums; healthy while one of them is."""
+        state = {"healthy": True, "rtpengine": "1 of 2", "calls": 1, "sockets": 2, "bindings": 3}
+        joint = joint_health({1: state, 2: {**state, "healthy": False, "rtpengine": "0 of 2"}}, self.hub)
+        self.assertEqual(
+            joint,
+            {
+                "healthy": True,
+                "rtpengine": "1 of 2",
+                "calls": 2,
+                "sockets": 4,
+                "bindings": 6,
+                "workers": "2 of 2",
+            },
+        )
+        self.assertFalse(joint_health({}, self.hub)["healthy"])
+        self.hub.stopService()
+        self.assertFalse(joint_health({1: state}, self.hub)["healthy"])
+
+
+class StopTests(HubCase):
+    """The end."""
+
+    drain = 20.0
+
+    def test_in_order(self) -> None:
+        """All are drained before any closes its sockets: a call in one may have its browser in the other."""
+        stopped = self.hub.stopService()
+        self.assertEqual((self.one.take(), self.two.take()), (["drain"], ["drain"]))
+        self.one.say({"do": "done", "what": "drain"})
+        self.seconds(10)
+        self.assertEqual((self.one.take(), self.two.take()), ([], []))
+        self.two.say({"do": "done", "what": "drain"})
+        self.assertEqual((self.one.take(), self.two.take()), (["stop"], ["stop"]))
+        self.one.ended("done")
+        self.assertNoResult(stopped)
+        self.two.ended("done")
+        self.successResultOf(stopped)
+        self.seconds(60)
+        self.assertEqual(len(self.started), 2)
+
+    def test_bounded(self) -> None:
+        """One that does not end is killed."""
+        stopped = self.hub.stopService()
+        self.one.say({"do": "done", "what": "drain"})
+        self.seconds(self.drain + FAREWELL)
+        self.assertEqual(self.one.take(), ["drain", "stop"])
+        self.one.ended("done")
+        self.seconds(CLOSING)
+        self.assertEqual((self.one.killed, self.two.killed), (False, True))
+        self.assertNoResult(stopped)
+        self.two.ended("killed")
+        self.successResultOf(stopped)
+
+    def test_death_meanwhile(self) -> None:
+        """One that dies while the other drains is not waited for, and not started again."""
+        stopped: Deferred[None] = self.hub.stopService()
+        self.one.say({"do": "done", "what": "drain"})
+        self.two.ended("killed")
+        self.one.ended("done")
+        self.successResultOf(stopped)
+        self.seconds(60)
+        self.assertEqual(len(self.started), 2)
+
+    def test_between_two_lives(self) -> None:
+        """One that was to be started again is not."""
+        self.one.ended("killed")
+        stopped = self.hub.stopService()
+        self.two.ended("done")
+        self.successResultOf(stopped)
+        self.seconds(60)
+        self.assertEqual(len(self.started), 2)

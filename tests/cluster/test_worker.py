@@ -1,0 +1,224 @@
+"""Worker: what it does with what it hears by its link."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.cluster.net import ALICE, Net
+from tests.support.configs import config
+from tests.support.fakes import FakeFlow
+from tests.support.messages import request
+from webrtcproxy.cluster.cluster import of_worker
+from webrtcproxy.cluster.seat import Orders, Seat
+from webrtcproxy.cluster.worker import LINGER, Answers, Office, Worker
+from webrtcproxy.config import Config, HostPort, Proxy, Trunk
+from webrtcproxy.config.ini import Secret
+from webrtcproxy.sip.grammar import BadMessage
+
+TRUNK = Trunk("t", "t.example", username="u", password=Secret("hunter2"))
+
+
+class Services:
+    """What is built: notes what happens to it."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.fails = False
+        self.wound_up: Deferred[None] = Deferred()
+
+    def privilegedStartService(self) -> None:
+        self.notes.append("bind")
+
+    def startService(self) -> None:
+        if self.fails:
+            raise ValueError("no certificate")
+        self.notes.append("start")
+
+    def stopService(self) -> Deferred[None]:
+        self.notes.append("stop")
+        return succeed(None)
+
+    def wind_up(self) -> Deferred[None]:
+        self.notes.append("wind up")
+        return self.wound_up
+
+
+class WorkerCase(SynchronousTestCase):
+    """Worker 1, which has got its orders; its link is a list."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.services = Services()
+        self.codes: list[int] = []
+        self.worker = Worker(self.clock, self.build, lambda: self.services.notes.append("flush"), self.codes.append)
+        self.sent: list[tuple[dict[str, Any], bytes]] = []
+        self.patch(self.worker.link, "send", self.send)
+        self.patch(self.worker.link, "finish", lambda: self.services.notes.append("finish"))
+        self.config = replace(config(TRUNK), proxy=Proxy(2))
+        self.messages: list[Any] = []
+        self.bad: list[BadMessage] = []
+
+    def send(self, header: dict[str, Any], body: bytes = b"", **more: object) -> bool:
+        self.sent.append((header, body))
+        return True
+
+    def build(self, given: Config, reactor: Any, office: Office) -> tuple[Services, Answers]:
+        self.given, self.office = given, office
+        self.location = office.location(True)
+        self.addCleanup(self.location.stop)
+        office.entrance(self)  # type: ignore[arg-type]
+        return self.services, {"health": lambda: {"calls": 7}}
+
+    def message_received(self, message: object, flow: object) -> None:
+        self.messages.append((message, flow))
+
+    def bad_message(self, error: BadMessage, flow: object) -> None:
+        self.bad.append(error)
+
+    def hear(self, header: dict[str, Any], body: bytes = b"") -> None:
+        self.worker.frame(header, body, b"")
+
+    def begin(self) -> None:
+        self.hear({"do": "begin"}, pickle.dumps(Orders(self.config, Seat(1, 3, "abcw1"))))
+
+    def said(self) -> list[str]:
+        """What it sent since the last time."""
+        said = [header["do"] for header, _ in self.sent]
+        self.sent.clear()
+        return said
+
+
+class WorkerTests(WorkerCase):
+    """Its life."""
+
+    def test_begin(self) -> None:
+        """By its orders it builds and starts the services, and says that it is ready."""
+        self.begin()
+        self.assertEqual(self.given, self.config)
+        self.assertEqual(self.given.trunks[0].password, "hunter2")
+        self.assertEqual((self.office.mark, self.office.seat.run), ("1-", 3))
+        self.assertEqual(self.services.notes, ["bind", "start"])
+        self.assertEqual(self.said(), ["ready"])
+
+    def test_can_not_start(self) -> None:
+        """The reason is logged, and it ends with 1."""
+        self.services.fails = True
+        self.begin()
+        self.worker.link_ended()
+        self.assertEqual(self.codes, [1])
+        self.assertNotIn("ready", self.said())
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_question(self) -> None:
+        """It answers what it knows, and to anything else nothing."""
+        self.begin()
+        for what in ("health", "alive"):
+            self.hear({"do": "ask", "what": what, "number": 5})
+        self.assertEqual([header["answer"] for header, _ in self.sent[1:]], [{"calls": 7}, None])
+        self.assertEqual(self.sent[1][0]["number"], 5)
+
+    def test_drain_and_stop(self) -> None:
+        """It says when its calls have ended, and closes when it is told."""
+        self.begin()
+        self.hear({"do": "drain"})
+        self.assertEqual(self.said(), ["ready"])
+        self.services.wound_up.callback(None)
+        self.assertEqual(self.sent, [({"do": "done", "what": "drain"}, b"")])
+        self.assertEqual(self.codes, [])
+        self.hear({"do": "stop"})
+        self.assertEqual(self.services.notes[-3:], ["stop", "flush", "finish"])
+        self.assertEqual(self.codes, [])
+        self.worker.link_ended()
+        self.assertEqual(self.codes, [0])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_last_words_do_not_get_through(self) -> None:
+        """It ends all the same."""
+        self.begin()
+        self.hear({"do": "stop"})
+        self.clock.advance(LINGER)
+        self.assertEqual(self.codes, [0])
+
+    def test_hub_gone(self) -> None:
+        """Without the hub it ends by itself, calls included."""
+        self.begin()
+        self.worker.link_ended()
+        self.assertEqual(self.services.notes[-1], "stop")
+        self.assertEqual(self.codes, [1])
+
+    def test_hub_gone_before_it_began(self) -> None:
+        """Also where it has no orders yet."""
+        self.worker.link_ended()
+        self.assertEqual(self.codes, [1])
+
+
+class HearingTests(WorkerCase):
+    """What others send."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.begin()
+        self.net = Net()
+        self.addCleanup(self.net.stop)
+        self.flow = FakeFlow.wss()
+
+    def test_message(self) -> None:
+        """One that another worker has passed on goes to the transactions, with a flow that leads back."""
+        sent = request("BYE", "sip:1-0123456789abcdef@192.0.2.1", to_tag="x")
+        self.hear({"do": "message", "flow": self.net.two.flows.facts(self.flow)}, sent.to_bytes())
+        ((message, flow),) = self.messages
+        self.assertEqual((message.method, flow.peer), ("BYE", self.flow.peer))
+        flow.send(b"answer")
+        header, body = self.sent[-1]
+        self.assertEqual((header["to"], header["do"], body), (2, "write", b"answer"))
+        self.hear({"do": "message", "flow": self.net.two.flows.facts(self.flow)}, b"broken")
+        self.assertEqual(len(self.bad), 1)
+
+    def test_bindings(self) -> None:
+        """Changes of bindings, lost sockets and dead workers."""
+        self.net.held = True
+        self.net.two.bind(self.flow)
+        for _, header, body in self.net.frames:
+            self.hear(header, body)
+        self.assertEqual(self.location.holder(ALICE), 2)
+        facts = self.net.two.flows.facts(self.flow)
+        self.hear({"do": "gone", "worker": 3})
+        self.hear({"do": "lost", "flow": facts[:2]})
+        self.assertEqual(self.location.holder(ALICE), 0)
+
+    def test_up_and_gone(self) -> None:
+        """It knows which workers take messages."""
+        self.hear({"do": "up", "workers": [1, 2]})
+        self.assertEqual(self.office.up, {1, 2})
+        self.hear({"do": "gone", "worker": 2})
+        self.assertEqual(self.office.up, {1})
+
+    def test_own_socket(self) -> None:
+        """Others write to its sockets, and close them."""
+        number = self.office.flows.facts(self.flow)[1]
+        self.hear({"do": "write", "flow": number}, b"data")
+        self.assertEqual(self.flow.sent, [b"data"])
+        self.hear({"do": "close", "flow": number, "code": 1008, "reason": "no"})
+        self.assertEqual(self.flow.closings, [(1008, "no")])
+        self.hear({"do": "write", "flow": number}, b"data")
+
+
+class ShareTests(SynchronousTestCase):
+    """The configuration of a worker."""
+
+    def test_share(self) -> None:
+        """Limits in all are shared out, rounded up; the web port and the spawned rtpengine are the hub's."""
+        whole = replace(config(TRUNK), proxy=Proxy(3))
+        part = of_worker(whole, HostPort("127.0.0.1", 4711))
+        self.assertEqual(part.calls.limit, 334)
+        self.assertEqual(part.wss.connections, 6667)
+        self.assertEqual(part.wss.connections_per_address, whole.wss.connections_per_address)
+        self.assertEqual(part.rtpengine.nodes, (("127.0.0.1", 4711),))
+        self.assertEqual(part.web.listen, ())
+        self.assertEqual(of_worker(whole).rtpengine, whole.rtpengine)

@@ -1,0 +1,477 @@
+"""Several workers as one proxy: real processes, browsers on both of them, Kamailio, rtpengine."""
+
+import json
+import socket
+from os import kill
+from signal import SIGKILL
+from typing import Any, ClassVar
+from urllib.request import urlopen
+
+from twisted.internet.threads import deferToThread
+
+from tests.support.real.case import RealCase
+from tests.support.real.dialog import Dialog
+from tests.support.real.kamailio import PASSWORDS
+from tests.support.real.part import pause, runs, until
+from tests.support.real.ports import accepted, sockets_of
+from tests.support.real.softphone import Browser, Peer
+from webrtcproxy.sip.message import Request
+
+TWO = ("workers = @workers@", "workers = 2")
+
+
+class WorkersCase(RealCase):
+    """A proxy with two workers, and browsers on the worker that the test wants them on."""
+
+    changes: ClassVar[tuple[tuple[str, str], ...]] = (TWO,)
+
+    def worker_of(self, browser: Browser) -> int:
+        """The number of the worker that has the browser's connection."""
+        inode = accepted(self.proxy.wss, browser.local_port)
+        for number, pid in self.proxy.worker_pids().items():
+            if inode in sockets_of(pid):
+                return number
+        raise AssertionError("no worker has that connection")
+
+    async def at(self, number: int, user: str = "alice", **options: object) -> Browser:
+        """A browser on that worker: the kernel picks by a hash of the ports, so it connects until it is there."""
+        for _ in range(50):
+            browser = await self.browser(user, password=PASSWORDS[user], **options)
+            await until(lambda phone=browser: accepted(self.proxy.wss, phone.local_port), "accepted")
+            if self.worker_of(browser) == number:
+                return browser
+            await browser.close()
+        raise AssertionError(f"worker {number} got none of 50 connections")
+
+    async def registered_at(self, number: int, user: str = "alice") -> Browser:
+        """The same, registered at Kamailio."""
+        browser = await self.at(number, user)
+        await browser.register()
+        return browser
+
+    async def called(self, browser: Browser, caller: Peer, *others: Browser) -> tuple[Dialog, Dialog]:
+        """A call from Kamailio to the browser's user: the caller's dialog and the browser's."""
+        calling = caller.invite(f"sip:{browser.user}@pbx.test")
+        for phone in (browser, *others):
+            phone.reply(await phone.request("INVITE"), 180)
+        callee = browser.accept(browser.requests("INVITE")[-1])
+        dialog = await calling.answered()
+        await browser.request("ACK")
+        return dialog, callee
+
+    def kill_worker(self, number: int) -> int:
+        """SIGKILL; the process id."""
+        pid = self.proxy.worker_pids()[number]
+        kill(pid, SIGKILL)
+        return pid
+
+    async def back_up(self, number: int, killed: int) -> None:
+        """Wait for the successor of a killed worker."""
+        await until(lambda: self.proxy.worker_pids().get(number, killed) != killed, f"worker {number} up again", 15)
+
+    async def web(self, page: str) -> bytes:
+        """What the web port says."""
+        url = f"http://127.0.0.1:{self.proxy.web}/{page}"
+        return await deferToThread(lambda: urlopen(url, timeout=5).read())
+
+    async def health(self) -> dict[str, Any]:
+        """What /health says."""
+        found: dict[str, Any] = json.loads(await self.web("health"))
+        return found
+
+
+class Spread(WorkersCase):
+    """Browsers on both workers."""
+
+    async def test_both_are_hit(self) -> None:
+        """Connections to the one port reach both workers; each sends from a UDP socket of its own."""
+        trunk = await self.peer()
+        for number in (1, 2):
+            browser = await self.at(number)
+            caller, callee = await self.connected(browser, trunk)
+            invite = trunk.requests("INVITE")[-1]
+            self.assertEqual(invite.via.port, self.proxy.sip + number)
+            self.assertTrue((invite.via.branch or "").startswith(f"z9hG4bKwp-{number}-"))
+            contact = invite.headers.get("Contact") or ""
+            self.assertRegex(contact, rf"<sip:{number}-[0-9a-f]{{16}}@127\.0\.0\.1:{self.proxy.sip + number}>")
+            await self.hang_up(caller, callee) if number == 1 else await self.hang_up(callee, caller)
+
+    async def test_in_dialog_by_the_shared_socket(self) -> None:
+        """A trunk that sends a request within a dialog to the shared port reaches the worker that has the dialog."""
+        trunk = await self.peer()
+        for number in (1, 2):
+            caller, callee = await self.connected(await self.at(number), trunk)
+            bye = callee.send("BYE")  # a `Peer` sends all that is no response to the shared port
+            await caller.hung_up()
+            self.assertEqual(200, (await trunk.response(bye)).status)
+
+    async def test_registrar_sees_one_contact(self) -> None:
+        """Whatever worker forwards a REGISTER, the Contact is the same, at the shared port: the registrar does not
+        fork, and calls the proxy once."""
+        first, second = await self.registered_at(1), await self.registered_at(2)
+        query = await second.ask(second.registration(contacts=[], expires=None))
+        self.assertEqual(len(query.contacts), 2)
+        caller = await self.kamailio_peer()
+        dialog, callee = await self.called(first, caller, second)
+        self.assertEqual([1, 1], [len(phone.requests("INVITE")) for phone in (first, second)])
+        second.reply(await second.request("CANCEL"), 200)
+        second.reply(second.requests("INVITE")[0], 487)
+        await second.request("ACK")
+        await self.hang_up(dialog, callee)
+
+    async def test_inbound_reaches_the_right_one(self) -> None:
+        """Calls to users on either worker arrive, and both sides can hang up."""
+        alice, bob = await self.registered_at(1, "alice"), await self.registered_at(2, "bob")
+        caller = await self.kamailio_peer()
+        for browser in (alice, bob):
+            dialog, callee = await self.called(browser, caller)
+            await self.hang_up(dialog, callee)
+            dialog, callee = await self.called(browser, caller)
+            await self.hang_up(callee, dialog)
+
+    async def test_two_ring_and_either_wins(self) -> None:
+        """Two browsers of one user on two workers ring; one answers, the other gets CANCEL. Then the other one."""
+        first, second = await self.registered_at(1), await self.registered_at(2)
+        caller = await self.kamailio_peer()
+        for winner, loser in ((first, second), (second, first)):
+            dialog, callee = await self.called(winner, caller, loser)
+            loser.reply(await loser.request("CANCEL"), 200)
+            loser.reply(loser.requests("INVITE")[-1], 487)
+            await loser.request("ACK")
+            await self.session()
+            await self.hang_up(*((dialog, callee) if winner is first else (callee, dialog)))
+
+    async def test_caller_cancels_both(self) -> None:
+        """The CANCEL finds the INVITE's worker, and crosses to browsers on both."""
+        browsers = await self.registered_at(1), await self.registered_at(2)
+        caller = await self.kamailio_peer()
+        calling = caller.invite("sip:alice@pbx.test")
+        for phone in browsers:
+            phone.reply(await phone.request("INVITE"), 180)
+        await calling.response(180)
+        calling.cancel()
+        for phone in browsers:
+            phone.reply(await phone.request("CANCEL"), 200)
+            phone.reply(phone.requests("INVITE")[0], 487)
+            await phone.request("ACK")
+        self.assertEqual(487, (await calling.final()).status)
+
+    async def test_browser_to_browser(self) -> None:
+        """A browser on one worker calls one on the other through the registrar; both can hang up."""
+        alice, bob = await self.registered_at(1, "alice"), await self.registered_at(2, "bob")
+        for by_caller in (True, False):
+            calling = alice.invite("sip:bob@pbx.test")
+            callee = bob.accept(await bob.request("INVITE"))
+            dialog = await calling.answered()
+            await bob.request("ACK")
+            await self.hang_up(*((dialog, callee) if by_caller else (callee, dialog)))
+
+    async def test_socket_lost(self) -> None:
+        """A browser that is lost on one worker is no longer called by the other."""
+        browser = await self.registered_at(1)
+        staying = await self.registered_at(2)
+        caller = await self.kamailio_peer()
+        await browser.break_off()
+        await pause(0.2)
+        dialog, callee = await self.called(staying, caller)
+        await self.hang_up(dialog, callee)
+
+    async def test_health_sums(self) -> None:
+        """/health of the hub: calls, sockets and bindings of both workers."""
+        alice, bob = await self.registered_at(1, "alice"), await self.registered_at(2, "bob")
+        trunk = await self.peer()
+        ends = [await self.connected(browser, trunk) for browser in (alice, bob)]
+        health = await self.health()
+        told = {name: health[name] for name in ("healthy", "calls", "sockets", "bindings", "workers")}
+        self.assertEqual(told, {"healthy": True, "calls": 2, "sockets": 2, "bindings": 2, "workers": "2 of 2"}, health)
+        for caller, callee in ends:
+            await self.hang_up(caller, callee)
+
+    async def test_metrics_of_all(self) -> None:
+        """/metrics of the hub: each process with its number, the hub with 0."""
+        await self.registered_at(1, "alice"), await self.registered_at(2, "bob")
+        lines = (await self.web("metrics")).decode().splitlines()
+        for number, bindings in ((0, 0), (1, 1), (2, 1)):
+            self.assertIn(f'webrtcproxy_bindings{{worker="{number}"}} {bindings}.0', lines)
+        self.assertEqual(sum(line.startswith("# TYPE webrtcproxy_bindings ") for line in lines), 1)
+
+    async def test_log_has_the_worker(self) -> None:
+        """The line of a call is in the one log, with the number of its worker."""
+        trunk = await self.peer()
+        caller, callee = await self.connected(await self.at(2), trunk)
+        await self.hang_up(caller, callee)
+
+        def lines() -> list[str]:
+            log = self.proxy.log(self._log_start).splitlines()
+            return [line for line in log if f"{caller.call_id}: call over" in line and "worker 2]" in line]
+
+        await until(lines, "the line of the call", 2)
+
+
+class Moving(WorkersCase):
+    """A browser that comes back finds itself on another worker."""
+
+    async def _moved(self, browser: Browser, number: int) -> Browser:
+        """The same browser, on a new connection to that worker; the old one is lost."""
+        again = await self.at(number)
+        again.contact, again.instance, again._sent_by = browser.contact, browser.instance, browser._sent_by
+        again._tags = browser._tags
+        await browser.break_off()
+        await again.register()
+        await pause(0.2)  # the other worker hears of it a moment after the browser
+        return again
+
+    def _at(self, browser: Browser, dialog: Dialog) -> Dialog:
+        """The dialog of the browser's former self."""
+        dialog.phone = browser
+        return dialog
+
+    async def test_callee_moves_and_the_caller_hangs_up(self) -> None:
+        """The BYE reaches the called browser where it is now."""
+        browser, caller = await self.registered_at(1), await self.kamailio_peer()
+        dialog, callee = await self.called(browser, caller)
+        again = await self._moved(browser, 2)
+        await self.hang_up(dialog, self._at(again, callee))
+
+    async def test_callee_moves_and_hangs_up(self) -> None:
+        """Its BYE by the new worker ends the call that the old one has."""
+        browser, caller = await self.registered_at(2), await self.kamailio_peer()
+        dialog, callee = await self.called(browser, caller)
+        again = await self._moved(browser, 1)
+        await self.hang_up(self._at(again, callee), dialog)
+
+    async def test_caller_moves(self) -> None:
+        """The same for a browser that has called out, and back again."""
+        browser, trunk = await self.registered_at(1), await self.peer()
+        caller, callee = await self.connected(browser, trunk)
+        again = await self._moved(browser, 2)
+        info = self._at(again, caller).send("INFO")
+        trunk.reply(await trunk.request("INFO"), 200)
+        self.assertEqual(200, (await again.response(info)).status)
+        last = await self._moved(again, 1)
+        await self.hang_up(callee, self._at(last, caller))
+
+    async def test_old_binding_is_replaced(self) -> None:
+        """The browser rings once."""
+        browser, caller = await self.registered_at(1), await self.kamailio_peer()
+        again = await self._moved(browser, 2)
+        dialog, callee = await self.called(again, caller)
+        self.assertEqual(len(again.requests("INVITE")), 1)
+        await self.hang_up(dialog, callee)
+
+
+class NewestWins(WorkersCase):
+    """`multiple = no`."""
+
+    changes: ClassVar = (TWO, ("multiple = yes", "multiple = no"))
+
+    async def test_newest_wins(self) -> None:
+        """The newest browser of a user is called, on whatever worker."""
+        caller = await self.kamailio_peer()
+        old = await self.registered_at(1)
+        for number in (2, 1):
+            before = len(old.requests("INVITE"))
+            new = await self.registered_at(number)
+            await pause(0.1)
+            dialog, callee = await self.called(new, caller)
+            await self.hang_up(dialog, callee)
+            self.assertEqual(len(old.requests("INVITE")), before)
+            self.assertEqual((await self.health())["bindings"], 1)
+            old = new
+
+
+class Killed(WorkersCase):
+    """A worker dies."""
+
+    async def test_others_unharmed(self) -> None:
+        """Its calls are lost and its rtpengine sessions are deleted by its successor; calls of the other go on; new
+        ones can be made on both."""
+        alice, bob = await self.registered_at(1, "alice"), await self.registered_at(2, "bob")
+        trunk = await self.peer()
+        dying = await self.connected(alice, trunk)
+        living = await self.connected(bob, trunk)
+        self.assertEqual(len(await self.rtpengine.sessions()), 2)
+        killed = self.kill_worker(1)
+        await alice.closed
+        await self.back_up(1, killed)
+
+        async def one_left() -> None:
+            for _ in range(50):
+                if len(await self.rtpengine.sessions()) == 1:
+                    return
+                await pause(0.1)
+            self.fail(f"{await self.rtpengine.sessions()}")
+
+        await one_left()
+        bye = dying[1].send("BYE")
+        self.assertEqual(481, (await trunk.response(bye)).status)
+        await self.hang_up(*living)
+        again = await self.registered_at(1, "alice")
+        caller = await self.kamailio_peer()
+        for browser in (again, bob):
+            await self.hang_up(*await self.called(browser, caller))
+
+    async def test_successor_knows_the_bindings(self) -> None:
+        """A worker that starts is told what there is: it calls a browser on the other."""
+        bob = await self.registered_at(2, "bob")
+        killed = self.kill_worker(1)
+        await self.back_up(1, killed)
+        alice = await self.registered_at(1, "alice")
+        calling = alice.invite("sip:bob@pbx.test")
+        callee = bob.accept(await bob.request("INVITE"))
+        dialog = await calling.answered()
+        await bob.request("ACK")
+        await self.hang_up(dialog, callee)
+        self.assertEqual((await self.health())["bindings"], 2)
+
+    async def test_its_browsers_are_not_called(self) -> None:
+        """Bindings of a dead worker are gone: 480, at once."""
+        await self.registered_at(1, "alice")
+        killed = self.kill_worker(1)
+        await until(lambda: not runs(killed), "dead")
+        caller = await self.kamailio_peer()
+        self.assertEqual(480, (await caller.invite("sip:alice@pbx.test").final(3)).status)
+        await self.back_up(1, killed)
+
+
+class Ended(WorkersCase):
+    """The proxy ends."""
+
+    proxy_ends = True
+
+    def _pids(self) -> list[int]:
+        pids = list(self.proxy.worker_pids().values())
+        self.assertEqual(len(pids), 2)
+        return pids
+
+    async def test_stop(self) -> None:
+        """SIGTERM: calls are ended with BYE on both sides, also where call and browser are on different workers; then
+        every process is gone."""
+        alice, bob = await self.registered_at(1, "alice"), await self.registered_at(2, "bob")
+        trunk = await self.peer()
+        await self.connected(alice, trunk)
+        await self.connected(bob, trunk)
+        calling = alice.invite("sip:bob@pbx.test")
+        bob.accept(await bob.request("INVITE"))
+        await calling.answered()
+        await bob.request("ACK")
+        pids = self._pids()
+        self.proxy.terminate()
+        for phone, byes in ((alice, 2), (bob, 2), (trunk, 2)):
+            for _ in range(byes):
+                phone.reply(await phone.request("BYE"), 200)
+        await until(lambda: not self.proxy.alive, "the process ended", 10)
+        self.assertEqual([pid for pid in pids if runs(pid)], [])
+        await self.no_media()
+        self.assertEqual(((await alice.closed)[0], (await bob.closed)[0]), (1012, 1012))
+
+    async def test_hub_killed(self) -> None:
+        """SIGKILL for the hub: no worker stays, and calls are ended with BYE all the same."""
+        alice, trunk = await self.at(1), await self.peer()
+        await self.connected(alice, trunk)
+        pids = self._pids()
+        kill(self.proxy.pid, SIGKILL)
+        for phone in (alice, trunk):
+            phone.reply(await phone.request("BYE"), 200)
+        await until(lambda: not any(map(runs, pids)), "the workers ended", 10)
+        await until(lambda: not self.proxy.alive, "the hub is gone", 5)
+        await self.no_media()
+
+    async def test_stuck_worker_without_hub(self) -> None:
+        """A worker that is stopped in its tracks when the hub dies does not stay once it goes on."""
+        pids = self._pids()
+        kill(pids[0], 19)
+        kill(self.proxy.pid, SIGKILL)
+        await until(lambda: not runs(pids[1]), "the other ended", 10)
+        kill(pids[0], 18)
+        await until(lambda: not runs(pids[0]), "ended", 10)
+        await until(lambda: not self.proxy.alive, "the hub is gone", 5)
+
+
+class Draining(WorkersCase):
+    """`[proxy] drain`."""
+
+    changes: ClassVar = (("workers = @workers@", "workers = 2\ndrain = 20"),)
+    proxy_ends = True
+
+    async def _drained(self, browser: Browser, trunk: Peer, other: Browser) -> None:
+        """A call goes on while others are refused; when it ends by itself, the proxy is gone."""
+        caller, callee = await self.connected(browser, trunk)
+        self.proxy.terminate()
+        await self._refusing(other)
+        options: Request = trunk.build("OPTIONS", f"sip:proxy@127.0.0.1:{self.proxy.sip}")
+        refused = await trunk.ask(options)
+        self.assertEqual((503, "10"), (refused.status, refused.headers.get("Retry-After")))
+        info = caller.send("INFO")
+        trunk.reply(await trunk.request("INFO"), 200)
+        self.assertEqual(200, (await browser.response(info)).status)
+        self.assertTrue(self.proxy.alive)
+        await self.hang_up(callee, caller)
+        await until(lambda: not self.proxy.alive, "the process ended", 10)
+
+    async def _refusing(self, browser: Browser) -> None:
+        """New calls of that browser get 503."""
+        for _ in range(50):
+            if (await browser.ask(browser.build("OPTIONS", f"sip:echo@{self.plain}"))).status == 503:
+                break
+            await pause(0.1)
+        final = await browser.invite(f"sip:echo@{self.plain}").final()
+        self.assertEqual((503, "10"), (final.status, final.headers.get("Retry-After")))
+
+    async def test_calls_go_on(self) -> None:
+        """The worker with a call and the one without wait for each other."""
+        await self._drained(await self.at(1), await self.peer(), await self.at(2))
+
+
+class DrainingAlone(Draining):
+    """The same with one process."""
+
+    changes: ClassVar = (("workers = @workers@", "workers = 1\ndrain = 20"),)
+
+    async def test_calls_go_on(self) -> None:
+        """A call goes on while others are refused; when it ends by itself, the process does."""
+        await self._drained(await self.browser(), await self.peer(), await self.browser("bob"))
+
+
+TCP = ("udp:{sip}:interface=127.0.0.1", "udp:{sip}:interface=127.0.0.1\n  tcp:{sip}:interface=127.0.0.1")
+
+
+class OverTcp(WorkersCase):
+    """A trunk over TCP: the workers share the port."""
+
+    changes: ClassVar = (TWO, TCP, ("host = 127.0.0.1:@plain@", "host = 127.0.0.1:@plain@\ntransport = tcp"))
+
+    async def test_call_out(self) -> None:
+        """Calls go out from either worker."""
+        for number in (1, 2):
+            sipp = await self.sipp("uas", tcp=True)
+            browser = await self.at(number)
+            caller = await browser.invite(f"sip:echo@{sipp.host}").answered()
+            self.assertEqual(200, (await caller.bye()).status)
+            await sipp.passed()
+
+
+class AlsoOverTcp(WorkersCase):
+    """A trunk over UDP that comes by TCP, too."""
+
+    changes: ClassVar = (TWO, TCP)
+
+    async def test_dialog_by_another_connection(self) -> None:
+        """A BYE by a TCP connection of its own, which the kernel gives to one of the workers, reaches the one that has
+        the call, and is answered there."""
+        trunk = await self.peer()
+        for number in (1, 2) * 4:
+            browser = await self.at(number)
+            caller, callee = await self.connected(browser, trunk)
+            bye = callee.build("BYE", 101)
+            bye.headers.set_first("Via", str(bye.via).replace("SIP/2.0/UDP", "SIP/2.0/TCP"))
+            answer = deferToThread(self._over_tcp, bye.to_bytes())
+            await caller.hung_up()
+            self.assertTrue((await answer).startswith(b"SIP/2.0 200"))
+            await browser.close()
+
+    def _over_tcp(self, data: bytes) -> bytes:
+        """What is answered to a message by a TCP connection of its own."""
+        with socket.create_connection(self.proxy.address, 5) as connection:
+            connection.sendall(data)
+            return connection.recv(65536)

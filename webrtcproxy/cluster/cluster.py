@@ -1,0 +1,105 @@
+"""Cluster: everything that is in the hub's process because there are several workers, built and joined."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, maybeDeferred
+
+from webrtcproxy.cluster.datagrams import Datagrams
+from webrtcproxy.cluster.dispatch import Dispatcher
+from webrtcproxy.cluster.hub import Hub
+from webrtcproxy.cluster.launcher import Launcher
+from webrtcproxy.cluster.location import SharedLocation
+from webrtcproxy.cluster.marks import HUB
+from webrtcproxy.cluster.places import Places
+from webrtcproxy.cluster.remote import Flows
+from webrtcproxy.config import Config, HostPort, Web
+from webrtcproxy.metrics import LoopLag, Metrics, merged
+from webrtcproxy.transport.certificate import server_endpoint
+
+
+class Cluster(MultiService):
+    """The hub, its workers and their sockets; what else the process runs is added to it.
+
+    :param config: of the whole.
+    :param reactor: the only one.
+    :param node: the rtpengine that this process runs for its workers, if it does.
+    :param publish: takes the log events of the workers.
+    """
+
+    def __init__(self, config: Config, reactor: Any, node: HostPort | None, publish: Callable[[Any], None]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        for line in config.wss.listen:
+            server_endpoint(reactor, line)  # so that a bad certificate is told at the start, as with one process
+        workers = config.proxy.workers
+        places = Places(config.wss.listen, config.sip.listen, workers)
+        flows = Flows(reactor, HUB, 0, _no_way)
+        location = SharedLocation(reactor, config.registrations.multiple, HUB, flows, _no_way)
+        launch = Launcher(reactor, places, of_worker(config, node), instance=secrets.token_hex(4))
+        self.hub = Hub(reactor, workers, launch, flows, location, config.proxy.drain, publish)
+        trunks = [str(HostPort(trunk.host, trunk.port)) for trunk in config.trunks]
+        self._datagrams = Datagrams(reactor, places, Dispatcher(reactor, location, trunks), self.hub)
+        self._metrics = Metrics(process=True)
+        LoopLag(reactor, self._metrics.loop_lag.observe).setServiceParent(self)  # type: ignore[no-untyped-call]
+        self._datagrams.setServiceParent(self)  # type: ignore[no-untyped-call]
+        self.hub.setServiceParent(self)  # type: ignore[no-untyped-call]
+
+    def stopService(self) -> Deferred[None]:
+        """End the workers, who need the rest until then; then the rest.
+
+        :returns: fires with None when all of it is done.
+        """
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await maybeDeferred(self.hub.disownServiceParent)
+        await maybeDeferred(super().stopService)
+
+    def metrics(self) -> Deferred[bytes]:
+        """Fires with what ``/metrics`` tells: of each process, by its number, the hub's being 0."""
+        return self.hub.ask("metrics").addCallback(self._merged)
+
+    def _merged(self, texts: dict[int, str]) -> bytes:
+        own = {str(HUB): self._metrics.text()}
+        return merged(own | {str(number): texts[number].encode() for number in sorted(texts)})
+
+    def health(self) -> Deferred[dict[str, object]]:
+        """Fires with what ``/health`` tells."""
+        return self.hub.ask("health").addCallback(joint_health, self.hub)
+
+
+def of_worker(config: Config, node: HostPort | None = None) -> Config:
+    """The configuration of each worker: its part of what is limited in all, and nothing that is the hub's.
+
+    :param node: the rtpengine that the hub runs, if it does.
+    """
+    workers = config.proxy.workers
+    rtpengine = config.rtpengine if node is None else replace(config.rtpengine, nodes=(node,))
+    return replace(
+        config,
+        calls=replace(config.calls, limit=-(-config.calls.limit // workers)),
+        wss=replace(config.wss, connections=-(-config.wss.connections // workers)),
+        rtpengine=rtpengine,
+        web=Web(),
+    )
+
+
+def joint_health(states: dict[int, dict[str, Any]], hub: Hub) -> dict[str, object]:
+    """What ``/health`` tells of several workers: their sums; calls can be taken while one of them takes calls."""
+    told = states.values()
+    return {
+        "healthy": any(state["healthy"] for state in told) and not hub.stopping,
+        "rtpengine": max((state["rtpengine"] for state in told), key=lambda text: int(text.split()[0]), default="none"),
+        **{name: sum(state[name] for state in told) for name in ("calls", "sockets", "bindings")},
+        "workers": f"{len(states)} of {len(hub.workers)}",
+    }
+
+
+def _no_way(header: dict[str, object], body: bytes = b"", /) -> bool:
+    """The hub has no sockets of browsers, and passes on what concerns those of others by other means."""
+    return False

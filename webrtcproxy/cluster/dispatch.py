@@ -1,0 +1,117 @@
+"""Dispatcher: which worker gets a datagram that came by the socket that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from zlib import crc32
+
+from twisted.internet.interfaces import IReactorTime
+
+from webrtcproxy.cluster.location import SharedLocation
+from webrtcproxy.cluster.marks import HUB, owner_of, sender_of
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, Response, read
+from webrtcproxy.transaction.match import has_cookie
+
+MEMORY = 100_000
+"""Requests that are remembered at once; past that the oldest are forgotten."""
+
+REMEMBERED = 32.0
+"""Seconds (64*T1) for which a request, its repeats, its CANCEL and the ACK of its refusal go to the same worker."""
+
+_Seen = tuple[object, ...]
+
+
+class Dispatcher:
+    """Chooses.
+
+    In this order: who got the request before; whose dialog it is in; who holds the browser that our Contact stands for;
+    who has sent it himself, so that a loop is seen; who holds the browser of that address; and else one by the Call-ID.
+
+    :param clock: for forgetting.
+    :param location: the bindings of all workers.
+    :param places: host[:port] of the trunks: a user there may be one of ours.
+    """
+
+    def __init__(self, clock: IReactorTime, location: SharedLocation, places: Collection[str] = ()) -> None:
+        self._clock = clock
+        self._location = location
+        self._places = tuple(places)
+        self._memory: dict[_Seen, tuple[int, float]] = {}
+
+    def __len__(self) -> int:
+        """How many requests are remembered."""
+        return len(self._memory)
+
+    def choose(self, data: bytes, up: Sequence[int]) -> int:
+        """The worker for a datagram.
+
+        :param up: the workers that there are, in order.
+        :returns: 0 where nobody can do anything with it.
+        """
+        if not up:
+            return HUB
+        try:
+            message = read(data)
+        except BadMessage as error:
+            # Somebody is to answer 400, without a memory, so that it does not matter who.
+            return HUB if error.request is None else up[crc32(data) % len(up)]
+        try:
+            if isinstance(message, Response):
+                owner = owner_of(message)
+                return owner if owner in up else HUB
+            return self._of_request(message, up)
+        except BadMessage:
+            return up[crc32(data) % len(up)]
+
+    def _of_request(self, request: Request, up: Sequence[int]) -> int:
+        seen = _seen(request)
+        known = self._memory.get(seen)
+        if known is not None and known[0] in up:
+            return known[0]
+        chosen = self._by_content(request)
+        if chosen not in up:
+            call_id = request.headers.get("Call-ID") or ""
+            chosen = up[crc32(call_id.encode("utf-8", "surrogateescape")) % len(up)]
+        self._remember(seen, chosen)
+        return chosen
+
+    def _by_content(self, request: Request) -> int:
+        owner = owner_of(request)
+        if owner != HUB:
+            return owner
+        location = self._location
+        target = request.target
+        aor = location.aor_of(target.user or "")
+        if aor is not None:
+            return location.holder(aor)
+        sender = sender_of(request)
+        if sender != HUB:
+            return sender
+        holder = location.holder(target.aor)
+        if holder == HUB and target.user:
+            user = target.aor.partition("@")[0]
+            holder = next(filter(None, (location.holder(f"{user}@{place}") for place in self._places)), HUB)
+        return holder
+
+    def _remember(self, seen: _Seen, chosen: int) -> None:
+        now = self._clock.seconds()
+        memory = self._memory
+        while memory:
+            oldest = next(iter(memory))
+            if len(memory) < MEMORY and memory[oldest][1] > now:
+                break
+            del memory[oldest]
+        memory.pop(seen, None)
+        memory[seen] = chosen, now + REMEMBERED
+
+
+def _seen(request: Request) -> _Seen:
+    """What a request has in common with its repeats, its CANCEL and its ACK (RFC 3261 section 17.2.3).
+
+    :raises BadMessage: its top Via can't be read.
+    """
+    via = request.via
+    if has_cookie(via):
+        return via.branch, via.host, via.port
+    return request.headers.get("Call-ID"), request.cseq.number, via.host, via.port

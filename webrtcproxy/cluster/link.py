@@ -1,0 +1,163 @@
+"""Link: the stream between the hub and a worker.
+
+A frame is a length, a line of JSON that says what is to be done, and octets behind it, which nobody reads on the way: a
+SIP message stays as it came. The frames of one link arrive in order, and whoever writes to all does so by way of the
+hub; so everybody hears the changes of one worker in the order in which they were made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from struct import pack
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.basic import Int32StringReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+log = Logger()
+
+Header = dict[str, Any]
+"""What is to be done: ``do`` names it, ``to`` says who by (absent: the other end), the rest depends on that."""
+
+
+class LinkUser(Protocol):
+    """Who hears what comes by a link."""
+
+    def frame(self, header: Header, body: bytes, raw: bytes) -> None:
+        """A frame.
+
+        :param raw: all of it, to be passed on.
+        """
+
+    def link_ended(self) -> None:
+        """The other end is gone; once."""
+
+
+@implementer(IPushProducer)
+class Link(Int32StringReceiver):
+    """One end.
+
+    :param user: who hears of it.
+    """
+
+    MAX_LENGTH = 1 << 22
+    noisy = False
+
+    MOST = 32 << 20
+    """Octets that may be sent while the other end does not read: then it is broken, and the link is cut."""
+
+    def __init__(self, user: LinkUser) -> None:
+        self._user = user
+        self._open = False
+        self._full = False
+        self._waiting = 0
+        self._ended: Deferred[None] | None = Deferred()
+
+    def when_ended(self) -> Deferred[None]:
+        """Fires with None when the other end is gone, and all that it has sent is read."""
+        if self._ended is None:
+            return succeed(None)
+        ended: Deferred[None] = Deferred()
+        self._ended.addCallback(ended.callback)
+        return ended
+
+    def connectionMade(self) -> None:
+        """The link is there."""
+        self._open = True
+        self.transport.registerProducer(self, True)  # type: ignore[union-attr]
+
+    def send(self, header: Mapping[str, object], body: bytes = b"", *, lossy: bool = False) -> bool:
+        """Send a frame.
+
+        :param lossy: it may be dropped where the other end does not keep up, as a datagram may.
+        :returns: False where it was not sent.
+        """
+        if lossy and self._full:
+            return False
+        return self.send_raw(json.dumps(header, separators=(",", ":")).encode() + b"\n" + body)
+
+    def send_raw(self, raw: bytes) -> bool:
+        """Send a frame that came by another link."""
+        if not self._open:
+            return False
+        if self._full:
+            self._waiting += len(raw)
+            if self._waiting > self.MOST:
+                log.error("A link between processes is cut: its other end does not read")
+                self.close()
+                return False
+        self._write(pack("!I", len(raw)) + raw)
+        return True
+
+    def _write(self, data: bytes) -> None:
+        """Write at once where nothing waits: before a browser hears that it is registered, its binding is on the way to
+        the others. Twisted writes in the next turn of the reactor."""
+        transport: Any = self.transport
+        kernel = getattr(transport, "socket", None)
+        if kernel is not None and not (transport._tempDataBuffer or transport.dataBuffer):
+            with suppress(OSError):  # what is wrong with it, the reactor finds out
+                data = data[kernel.send(data) :]
+        if data:
+            transport.write(data)
+
+    def close(self) -> None:
+        """Cut the link."""
+        if self._open:
+            self._open = False
+            self.transport.abortConnection()  # type: ignore[union-attr]
+
+    def finish(self) -> None:
+        """End the link behind what is written."""
+        self._open = False
+        self.transport.unregisterProducer()  # type: ignore[union-attr]
+        self.transport.loseConnection()  # type: ignore[union-attr]
+
+    def stringReceived(self, string: bytes) -> None:
+        """A frame."""
+        line, _, body = string.partition(b"\n")
+        try:
+            self._user.frame(json.loads(line), body, string)
+        except Exception:
+            log.failure("A frame of another process was too much")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The other end is gone."""
+        self._open = False
+        self._user.link_ended()
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended.callback(None)
+
+    # What the transport asks of who writes much
+
+    def pauseProducing(self) -> None:
+        """Its buffer is full."""
+        self._full = True
+
+    def resumeProducing(self) -> None:
+        """Its buffer is empty."""
+        self._full = False
+        self._waiting = 0
+
+    def stopProducing(self) -> None:
+        """It is closed."""
+
+
+class LinkFactory(Factory[Link]):
+    """Makes the one protocol of a socket that is connected already."""
+
+    noisy = False
+
+    def __init__(self, build: Callable[[], Link]) -> None:
+        self._build = build
+
+    def buildProtocol(self, addr: object) -> Link:
+        """The socket is there."""
+        return self._build()

@@ -1,0 +1,95 @@
+"""The log of several processes: workers send their events to the hub, whose log has all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
+from zope.interface import implementer
+
+DELAY = 0.05
+"""Seconds for which events are collected."""
+
+MOST = 100
+"""Events that are sent at once at the latest."""
+
+LONGEST = 8000
+"""Characters of the text, and of the traceback, of an event; of what is longer the end is shown."""
+
+
+@implementer(ILogObserver)
+class Forwarder:
+    """The observer of a worker: sends events, several at once.
+
+    :param clock: runs the delay.
+    :param send: takes some events as JSON.
+    """
+
+    def __init__(self, clock: IReactorTime, send: Callable[[bytes], object]) -> None:
+        self._clock = clock
+        self._send = send
+        self._events: list[dict[str, object]] = []
+        self._timer: IDelayedCall | None = None
+
+    def __call__(self, event: LogEvent) -> None:
+        self._events.append(_plain(event))
+        if len(self._events) >= MOST:
+            self.flush()
+        elif self._timer is None:
+            self._timer = self._clock.callLater(DELAY, self.flush)
+
+    def flush(self) -> None:
+        """Send what was collected."""
+        if self._timer is not None:
+            timer, self._timer = self._timer, None
+            if timer.active():
+                timer.cancel()
+        events, self._events = self._events, []
+        if events:
+            self._send(json.dumps(events).encode())
+
+
+def _plain(event: LogEvent) -> dict[str, object]:
+    """An event as text: nothing of what was logged but its words leaves the process."""
+    level = (event.get("log_level") or LogLevel.info).name
+    namespace = event.get("log_namespace") or "-"
+    failure = event.get("log_failure")
+    return {
+        "time": event.get("log_time", 0.0),
+        "level": level,
+        "namespace": namespace,
+        "system": f"{namespace}#{level}" if "log_namespace" in event else "-",
+        "text": formatEvent(event)[-LONGEST:],
+        "traceback": "" if failure is None else failure.getTraceback()[-LONGEST:],
+    }
+
+
+class Told:
+    """Stands for a Failure of another process in a log event."""
+
+    def __init__(self, traceback: str) -> None:
+        self._traceback = traceback
+
+    def getTraceback(self) -> str:
+        """As a Failure has it."""
+        return self._traceback
+
+
+def events_of(worker: int, data: bytes) -> Iterator[LogEvent]:
+    """The events that a `Forwarder` has sent, as the hub's log takes them; `worker` says whose they are."""
+    for told in json.loads(data):
+        event: dict[str, Any] = {
+            "log_time": told["time"],
+            "log_level": LogLevel.levelWithName(told["level"]),
+            "log_namespace": told["namespace"],
+            "log_system": f"{told['system']} worker {worker}",
+            "log_format": "{text}",
+            "text": told["text"],
+            "worker": worker,
+        }
+        if told["traceback"]:
+            event["log_failure"] = Told(told["traceback"])
+        yield event

@@ -1,0 +1,105 @@
+"""The SIP sockets of a worker: its own, and its end of those that all workers share."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping
+
+from twisted.internet.interfaces import IListeningPort, IReactorSocket
+
+from webrtcproxy.transport.flow import Address, Flow, Receiver
+from webrtcproxy.transport.local import LocalAddresses
+from webrtcproxy.transport.sockets import IReactor, Listen, Sockets
+from webrtcproxy.transport.tcp import TcpTransport
+from webrtcproxy.transport.udp import MAX_DATAGRAM, UdpTransport
+
+
+class IWorkerReactor(IReactor, IReactorSocket):
+    """What the sockets of a worker need of a reactor."""
+
+
+class SharedUdp(UdpTransport):
+    """A UDP socket that the hub reads. What is sent by it has the address that the peer has sent to (RFC 3581); what is
+    said of us in Contact and Via is the address of the worker's own socket, which the dialog goes on by.
+
+    :param kernel: the socket.
+    :param own: the address of the worker's own.
+    """
+
+    def __init__(self, receiver: Receiver, local: LocalAddresses, kernel: socket.socket, own: Address) -> None:
+        super().__init__(receiver, local)
+        self._kernel = kernel
+        self.address = own
+        self.closed = False
+
+    def end(self) -> None:
+        """Close this end of it."""
+        self.closed = True
+        kernel, self._kernel = self._kernel, None
+        if kernel is not None:
+            kernel.close()
+
+
+class WorkerSockets(Sockets):
+    """All SIP sockets of one worker; an `Outbound`, by way of its own ones.
+
+    :param own: for each line the descriptor of the worker's own socket.
+    :param shared: for each ``udp:`` line, by its number, the descriptor of the socket that all share.
+    """
+
+    def __init__(
+        self,
+        reactor: IWorkerReactor,
+        receiver: Receiver,
+        listen: Iterable[str],
+        *,
+        own: list[int],
+        shared: Mapping[int, int],
+        advertise: str | None = None,
+    ) -> None:
+        super().__init__(reactor, receiver, listen, advertise=advertise)
+        self._adopt: IReactorSocket = reactor
+        self._own = own
+        self._kernels = {place: socket.socket(fileno=descriptor) for place, descriptor in shared.items()}
+        self._shared: dict[int, SharedUdp] = {}
+        self._shared_port: dict[int, int] = {}
+
+    def stopService(self):  # type: ignore[no-untyped-def]  # as its base has it
+        """Close everything; fires when all is closed."""
+        for shared in self._shared.values():
+            shared.end()
+        return super().stopService()
+
+    def datagram(self, place: int, data: bytes, source: tuple[str, int]) -> None:
+        """The hub has read a datagram.
+
+        :param place: which of the lines it came by.
+        """
+        shared = self._shared.get(place)
+        if shared is not None:
+            shared.datagramReceived(data, source)
+
+    def shared_place(self, flow: Flow) -> str:
+        """host:port of the socket that all share, beside that of `flow`: under which a registrar reaches any of us.
+
+        On TCP the port is the same for all.
+        """
+        host, _, port = flow.sent_by.rpartition(":")
+        if flow.via_transport != "UDP":
+            return flow.sent_by
+        return f"{host}:{self._shared_port.get(int(port), port)}"
+
+    def _bind_udp(self, place: int, line: Listen, transport: UdpTransport) -> IListeningPort:
+        port = self._adopt.adoptDatagramPort(self._own[place], _family(line), transport, MAX_DATAGRAM)
+        if place not in self._shared:
+            kernel = self._kernels[place]
+            self._shared[place] = SharedUdp(self._receiver, self._local, kernel, transport.address)
+            self._shared_port[transport.address.port] = kernel.getsockname()[1]
+        return port
+
+    def _bind_tcp(self, place: int, line: Listen, transport: TcpTransport) -> IListeningPort:
+        return self._adopt.adoptStreamPort(self._own[place], _family(line), transport)
+
+
+def _family(line: Listen) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in line.interface else socket.AF_INET

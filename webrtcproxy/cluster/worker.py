@@ -1,0 +1,242 @@
+"""Worker: one of several processes that carry calls, as it is within itself. What it hears by its link it does here."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from webrtcproxy.cluster.entrance import Entrance
+from webrtcproxy.cluster.link import Header, Link
+from webrtcproxy.cluster.location import SharedLocation
+from webrtcproxy.cluster.marks import HUB, mark_of
+from webrtcproxy.cluster.remote import Flows
+from webrtcproxy.cluster.seat import Orders, Seat
+from webrtcproxy.cluster.sockets import WorkerSockets
+from webrtcproxy.config import Config, Sip
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import read
+from webrtcproxy.transport.flow import Flow, Receiver
+
+log = Logger()
+
+LINGER = 5.0
+"""Seconds that what was last said has until the process ends."""
+
+Answers = Mapping[str, Callable[[], Any]]
+"""What a worker can be asked by the hub: the name of a question, and what gives the answer, which becomes JSON."""
+
+
+class Proxy(Protocol):
+    """The services of a worker, built."""
+
+    def privilegedStartService(self) -> None: ...
+
+    def startService(self) -> None: ...
+
+    def stopService(self) -> Deferred[None]: ...
+
+    def wind_up(self) -> Deferred[None]:
+        """Take no new calls, and end those that there are. Fires with None when there is none."""
+
+
+class Build(Protocol):
+    """Builds the services of a worker."""
+
+    def __call__(self, config: Config, reactor: Any, office: Office) -> tuple[Proxy, Answers]: ...
+
+
+class Office:
+    """What the layers of a worker have in place of what a process has that is alone.
+
+    :param reactor: the only one.
+    :param seat: tells this worker from the others.
+    :param link: leads to the hub.
+    :ivar mark: what its branches and Contacts begin with.
+    :ivar up: the workers that take messages.
+    """
+
+    def __init__(self, reactor: Any, seat: Seat, link: Link) -> None:
+        self._reactor = reactor
+        self._link = link
+        self.seat = seat
+        self.mark = mark_of(seat.number)
+        self.up: set[int] = set()
+        self.flows = Flows(reactor, seat.number, seat.run, link.send)
+        self.receiver: Receiver | None = None
+        self.sockets: WorkerSockets | None = None
+        self._location: SharedLocation | None = None
+
+    def location(self, multiple: bool) -> SharedLocation:
+        """The bindings."""
+        self._location = SharedLocation(self._reactor, multiple, self.seat.number, self.flows, self._link.send)
+        return self._location
+
+    def entrance(self, receiver: Receiver) -> Receiver:
+        """Who takes what our sockets read, in front of `receiver`."""
+        self.receiver = receiver
+        return Entrance(self.seat.number, receiver, self.flows, self._link.send, self.up.__contains__)
+
+    def sip(self, receiver: Receiver, sip: Sip) -> WorkerSockets:
+        """The SIP sockets."""
+        self.sockets = WorkerSockets(
+            self._reactor,
+            receiver,
+            sip.listen,
+            own=list(self.seat.sip),
+            shared=self.seat.shared,
+            advertise=sip.advertise,
+        )
+        return self.sockets
+
+    def sip_place(self, flow: Flow) -> str:
+        """host:port under which a registrar reaches all workers."""
+        return flow.sent_by if self.sockets is None else self.sockets.shared_place(flow)
+
+    # What comes by the link
+
+    def datagram(self, header: Header, body: bytes) -> None:
+        """One that the hub has read."""
+        if self.sockets is not None:
+            host, port = header["from"]
+            self.sockets.datagram(header["place"], body, (host, port))
+
+    def message(self, header: Header, body: bytes) -> None:
+        """One that another worker's socket has read, and that is ours."""
+        assert self.receiver is not None
+        flow = self.flows.known(header["flow"])
+        try:
+            self.receiver.message_received(read(body), flow)
+        except BadMessage as error:
+            self.receiver.bad_message(error, flow)
+
+    def change(self, header: Header, body: bytes) -> None:
+        """A binding of another worker."""
+        assert self._location is not None
+        self._location.heard(header)
+
+    def gone(self, header: Header, body: bytes) -> None:
+        """A worker has ended."""
+        self.up.discard(header["worker"])
+        self.flows.gone(header["worker"])
+
+    def are_up(self, header: Header, body: bytes) -> None:
+        """Which workers take messages."""
+        self.up.clear()
+        self.up.update(header["workers"])
+
+
+class Worker:
+    """The user of the link: starts the services by the orders that come first, and ends them.
+
+    :param reactor: the only one.
+    :param build: builds the services.
+    :param flush: called when nothing more is logged, while the link is still there.
+    :param over: called once when all is ended, with the exit code.
+    :ivar number: HUB until the orders are there.
+    """
+
+    def __init__(self, reactor: Any, build: Build, flush: Callable[[], None], over: Callable[[int], None]) -> None:
+        self.link = Link(self)
+        self.number = HUB
+        self._reactor = reactor
+        self._build = build
+        self._flush = flush
+        self._over = over
+        self._linked = True
+        self._code: int | None = None
+        self._proxy: Proxy | None = None
+        self._answers: Answers = {}
+        self._ending = False
+        self._last: IDelayedCall | None = None
+        self._doing: dict[str, Callable[[Header, bytes], object]] = {
+            "begin": self._begin,
+            "ask": self._ask,
+            "drain": self._drain,
+            "stop": self._stop,
+        }
+
+    def frame(self, header: Header, body: bytes, raw: bytes) -> None:
+        """A frame from the hub, or from another worker by way of it."""
+        self._doing[header["do"]](header, body)
+
+    def link_ended(self) -> None:
+        """There is no hub any more, and so no worker; or what was last said has been sent."""
+        self._linked = False
+        if self._code is not None:
+            self._leave()
+        elif not self._ending:
+            log.error("The hub is gone")
+            self._end(1)
+
+    def send_log(self, events: bytes) -> None:
+        """Have the hub log some events."""
+        self.link.send({"do": "log"}, events)
+
+    def _begin(self, header: Header, body: bytes) -> None:
+        orders: Orders = pickle.loads(body)  # noqa: S301  # our own words, by a socket that nobody else has
+        self.number = orders.seat.number
+        office = Office(self._reactor, orders.seat, self.link)
+        try:
+            self._proxy, self._answers = self._build(orders.config, self._reactor, office)
+            self._proxy.privilegedStartService()
+            self._proxy.startService()
+        except Exception:
+            log.failure("This worker can't start")
+            self._end(1)
+            return
+        flows = office.flows
+        self._doing |= {
+            "datagram": office.datagram,
+            "message": office.message,
+            "bind": office.change,
+            "unbind": office.change,
+            "registered": office.change,
+            "gone": office.gone,
+            "up": office.are_up,
+            "write": lambda header, body: flows.write(header["flow"], body),
+            "close": lambda header, body: flows.close(header["flow"], header["code"], header["reason"]),
+            "lost": lambda header, body: flows.lost(*header["flow"]),
+        }
+        self.link.send({"do": "ready"})
+
+    def _ask(self, header: Header, body: bytes) -> None:
+        ask = self._answers.get(header["what"])
+        answer = None if ask is None else ask()
+        self.link.send({"do": "answer", "number": header["number"], "answer": answer})
+
+    def _drain(self, header: Header, body: bytes) -> None:
+        assert self._proxy is not None
+        self._proxy.wind_up().addCallback(lambda _: self.link.send({"do": "done", "what": "drain"}))
+
+    def _stop(self, header: Header, body: bytes) -> None:
+        self._end(0)
+
+    def _end(self, code: int) -> None:
+        if self._ending:
+            return
+        self._ending = True
+        proxy = self._proxy
+        ended = maybeDeferred(proxy.stopService if proxy is not None else lambda: None)
+        ended.addErrback(lambda failure: log.failure("This worker did not end well", failure))
+        ended.addCallback(lambda _: self._ended(code))
+
+    def _ended(self, code: int) -> None:
+        self._code = code
+        if not self._linked:
+            self._leave()
+            return
+        self._flush()
+        self.link.finish()
+        self._last = self._reactor.callLater(LINGER, self._leave)
+
+    def _leave(self) -> None:
+        if self._last is not None and self._last.active():
+            self._last.cancel()
+        code, self._code = self._code, None
+        if code is not None:
+            self._over(code)
