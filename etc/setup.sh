@@ -98,15 +98,15 @@ python() {
 }
 
 compiled() {
-    newest=$(find setup.py setup.cfg pyproject.toml webrtcproxy -name '*.py' -newer run/compiled/made -print 2>/dev/null)
-    if [ -e run/compiled/made ] && [ -z "$newest" ]; then
+    made=run/compiled/made
+    if [ -e $made ] && [ -z "$(find setup.py setup.cfg webrtcproxy -name '*.py' -newer $made -print)" ]; then
         return
     fi
     say "compiling the package; this takes minutes"
     rm -rf run/compiled build
     WEBRTCPROXY_COMPILE=1 .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps \
         --target run/compiled .
-    touch run/compiled/made
+    touch $made
 }
 
 npm_folder() {
