@@ -102,6 +102,9 @@ compiled() {
     if [ -e $made ] && [ -z "$(find setup.py setup.cfg webrtcproxy -name '*.py' -newer $made -print)" ]; then
         return
     fi
+    command -v cc >/dev/null || install_packages gcc libc6-dev
+    .venv/bin/python -c 'import os, sysconfig, sys
+sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || install_packages python3-dev
     say "compiling the package; this takes minutes"
     rm -rf run/compiled build
     WEBRTCPROXY_COMPILE=1 .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps \
