@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b32encode
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from webrtcproxy.sip.grammar import BadMessage
@@ -15,6 +16,7 @@ Key = tuple[str, int]
 """What names a binding within its AOR: the instance, and its ``reg-id`` or 0."""
 
 
+@lru_cache(maxsize=8192)
 def token_for(aor: str) -> str:
     """The user part of the proxy's Contact for an AOR.
 

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as Late
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.location import ILocation
@@ -33,6 +33,7 @@ from webrtcproxy.call.registration import (
 from webrtcproxy.call.trunk import Authentication, Upstream
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.metrics import Metrics
+from webrtcproxy.schedule import Schedule
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.layer import Transactions
@@ -68,6 +69,44 @@ class _Outcome:
     host: str
     seconds: int
     proof: bool
+
+
+class _Patience:
+    """The time that one REGISTER may take; what it waits for is not cancelled when that is over.
+
+    :param schedule: runs the time.
+    """
+
+    __slots__ = ("_over", "_timer", "_waiting")
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._over = False
+        self._waiting: Deferred[Any] | None = None
+        self._timer = schedule.after(PATIENCE, self._time_up)
+
+    def wait(self, work: Deferred[T]) -> Deferred[T]:
+        """Fires with what `work` fires with. Fails with TimedOut where the time is over before."""
+        waiting: Deferred[T] = Deferred()
+        self._waiting = waiting
+        work.addBoth(self._fire, waiting)
+        if self._over:
+            self._time_up()
+        return waiting
+
+    def end(self) -> None:
+        """It is no longer needed."""
+        self._timer.cancel()
+
+    def _fire(self, result: T | Failure, waiting: Deferred[T]) -> None:
+        if self._waiting is waiting:
+            self._waiting = None
+            waiting.callback(result)
+
+    def _time_up(self) -> None:
+        self._over = True
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.errback(TimedOut("the registrar takes too long"))
 
 
 class Registrar:
@@ -149,25 +188,29 @@ class Registrar:
         :raises Refusal: 502 for a registrar that can't be reached, 504 for a silent one, 403 where it refuses the
             proxy's credentials.
         """
-        deadline = self._clock.seconds() + PATIENCE
         key = ("REGISTER", request.uri, asked.aor, request.call_id)  # JsSIP has a new From tag in every REGISTER
+        patience = _Patience(self._transactions.schedule)
         try:
-            flow = await self._within(deadline, Deferred.fromCoroutine(self._upstream.flow(route)))
+            flow = self._upstream.ready(route)
+            if flow is None:
+                flow = await patience.wait(Deferred.fromCoroutine(self._upstream.flow(route)))
             own = own_contact(asked.aor, flow, self._place(flow))
             contact, seconds = await self._contact(asked, own)
             pair = self._pairings.take(key)
             self._pairings.keep(key, pair, REMEMBERED)
             sent = upstream_request(request, pair.from_tag, pair.call_id, pair.next_cseq(), contact)
             with self._adding(asked, seconds):
-                response = await self._within(deadline, self._transactions.request(sent, flow).final)
+                response = await patience.wait(self._transactions.request(sent, flow).final)
                 while (again := authentication.answer(sent, response)) is not None:
                     sent = again
                     sent.headers.set("CSeq", f"{pair.next_cseq()} REGISTER")
-                    response = await self._within(deadline, self._transactions.request(sent, flow).final)
+                    response = await patience.wait(self._transactions.request(sent, flow).final)
         except FlowLost as lost:
             raise Refusal(502, "Registrar Unreachable") from lost
-        except (TimedOut, Late) as late:
+        except TimedOut as late:
             raise Refusal(504, "Registrar Not Responding") from late
+        finally:
+            patience.end()
         if response.status == 408:
             raise Refusal(504, "Registrar Not Responding")
         if response.status in (401, 407) and authentication.spent:
@@ -217,16 +260,6 @@ class Registrar:
             on_the_way.remove(adding)
             if not on_the_way:
                 del self._on_the_way[asked.aor]
-
-    async def _within(self, deadline: float, work: Deferred[T]) -> T:
-        """What `work` fires with. Nobody waits beyond `deadline`, but `work` is not cancelled.
-
-        :raises Late: it is past the deadline.
-        """
-        waiting: Deferred[T] = Deferred()
-        work.addCallbacks(waiting.callback, waiting.errback)
-        waiting.addTimeout(max(0.0, deadline - self._clock.seconds()), self._clock)
-        return await waiting
 
     # What was accepted
 

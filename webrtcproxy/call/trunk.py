@@ -50,6 +50,13 @@ class Upstream:
         """
         return await self._flow(route.host, route.port, route.transport)
 
+    def ready(self, route: Route) -> Flow | None:
+        """The flow along `route`, where its host needs no look-up; else None.
+
+        :raises FlowLost: no socket of ours can send there.
+        """
+        return self._at_once(route.host, route.port, route.transport)
+
     def at_once(self, uri: str, last: Flow) -> Flow | None:
         """The flow as `toward` gives it, where its host needs no look-up and all is well; else None."""
         try:
