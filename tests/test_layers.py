@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "sip": set(),
     "config": set(),
     "errors": set(),
+    "memory": set(),
     "metrics": set(),
     "entropy": set(),
     "schedule": set(),
@@ -27,7 +28,19 @@ MAY_IMPORT = {
     "admin": {"call", "media", *LEAVES},
     "demo": {"sip", "transport", "transaction", *LEAVES},
     "cluster": {"sip", "transport", "transaction.match", "call.binding", "call.location", *LEAVES},
-    "service": {"sip", "transport", "transaction", "media", "call", "admin", "demo", "cluster", "log", *LEAVES},
+    "service": {
+        "sip",
+        "transport",
+        "transaction",
+        "media",
+        "call",
+        "memory",
+        "admin",
+        "demo",
+        "cluster",
+        "log",
+        *LEAVES,
+    },
 }
 """Each part of the package and the parts of the package that it may import, beside itself."""
 

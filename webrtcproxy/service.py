@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import platform
 import signal
@@ -44,6 +43,7 @@ from webrtcproxy.demo.service import demo_service
 from webrtcproxy.log import LogLevelLimit
 from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.media.process import Rtpengine
+from webrtcproxy.memory import Memory
 from webrtcproxy.metrics import LoopLag, Metrics
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.browsers import Browsers
@@ -115,7 +115,8 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
     browsers = _browsers(config, reactor, receiver, metrics, () if office is None else office.seat.wss)
     watch(metrics, calls, browsers, location, transactions)
     lag = LoopLag(reactor, metrics.loop_lag.observe)
-    for service in (limit, *media, sockets, browsers, lag):
+    memory = Memory(reactor, lambda: len(calls) > 0, lambda: browsers.connections)
+    for service in (limit, *media, sockets, browsers, lag, memory):
         service.setServiceParent(proxy)
     return proxy, {
         "health": lambda: health(media[-1], calls, browsers, location),
@@ -240,7 +241,6 @@ class Proxy(MultiService):
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]
-        _settle_memory()
         self._refresh.start(self.REFRESH).addErrback(
             lambda failure: log.failure("The trunks' addresses are not looked up any more", failure)
         )
@@ -274,14 +274,6 @@ class Proxy(MultiService):
         :returns: fires with None when all of it is done.
         """
         return Deferred.fromCoroutine(self._stop())
-
-
-def _settle_memory() -> None:
-    """Keep the garbage collector off what is there to stay: a look at all of it takes a tenth of a second, in which no
-    call is served. A call leaves no cycle behind, so that looking seldom does no harm."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def build_hub(config: Config, reactor: Any) -> MultiService:

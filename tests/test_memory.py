@@ -1,0 +1,55 @@
+"""Memory: when it is looked after. What the collector and the C library do is theirs."""
+
+from __future__ import annotations
+
+import gc
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from webrtcproxy import memory
+from webrtcproxy.memory import EVERY, NEVER, YOUNG, Memory, give_back
+
+
+class MemoryTests(SynchronousTestCase):
+    """What has gone is given back in a quiet moment."""
+
+    def setUp(self) -> None:
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
+        self.addCleanup(gc.unfreeze)
+        self.clock = Clock()
+        self.calls, self.sockets, self.given = 0, 0, 0
+        self.patch(memory, "give_back", self.give_back)
+        self.memory = Memory(self.clock, lambda: self.calls > 0, lambda: self.sockets)
+        self.memory.startService()
+        self.addCleanup(self.memory.stopService)
+
+    def give_back(self) -> None:
+        self.given += 1
+
+    def after(self, sockets: int, calls: int = 0) -> int:
+        """How often something was given back at the next look."""
+        self.sockets, self.calls, self.given = sockets, calls, 0
+        self.clock.advance(EVERY)
+        return self.given
+
+    def test_collector(self) -> None:
+        """What is there at the start is never looked at again, and the older generations as good as never."""
+        self.assertGreater(gc.get_freeze_count(), 1000)
+        self.assertEqual(gc.get_threshold(), (YOUNG, NEVER, NEVER))
+
+    def test_many_have_gone(self) -> None:
+        """Once for those who have gone, not for each of them, and not while there are calls."""
+        self.assertEqual([self.after(0), self.after(100), self.after(95)], [0, 0, 0])
+        self.assertEqual([self.after(10, calls=1), self.after(10), self.after(10), self.after(8)], [0, 1, 0, 1])
+
+    def test_stopped(self) -> None:
+        """No look after the end."""
+        self.after(100)
+        self.memory.stopService()
+        self.assertEqual((self.after(0), self.clock.getDelayedCalls()), (0, []))
+        self.memory.startService()
+
+    def test_give_back(self) -> None:
+        """It may be asked for wherever we run."""
+        give_back()
