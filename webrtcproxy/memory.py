@@ -63,7 +63,7 @@ class Memory(Service):
 
     def _look(self) -> None:
         sockets = self._sockets()
-        if self._busy() or sockets > MANY * self._most:
+        if self._busy() or sockets >= MANY * self._most:
             self._most = max(self._most, sockets)
             return
         self._most = sockets
