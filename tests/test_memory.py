@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy import memory
-from webrtcproxy.memory import EVERY, NEVER, YOUNG, Memory, give_back
+from webrtcproxy.memory import EVERY, MANY, NEVER, YOUNG, Memory, give_back
 
 
 class MemoryTests(SynchronousTestCase):
@@ -18,18 +18,19 @@ class MemoryTests(SynchronousTestCase):
         self.addCleanup(gc.set_threshold, *gc.get_threshold())
         self.addCleanup(gc.unfreeze)
         self.clock = Clock()
-        self.calls, self.sockets, self.given = 0, 0, 0
+        self.calls, self.departed, self.given = 0, 0, 0
         self.patch(memory, "give_back", self.give_back)
-        self.memory = Memory(self.clock, lambda: self.calls > 0, lambda: self.sockets)
+        self.memory = Memory(self.clock, lambda: self.calls > 0, lambda: self.departed)
         self.memory.startService()
         self.addCleanup(self.memory.stopService)
 
     def give_back(self) -> None:
         self.given += 1
 
-    def after(self, sockets: int, calls: int = 0) -> int:
-        """How often something was given back at the next look."""
-        self.sockets, self.calls, self.given = sockets, calls, 0
+    def after(self, departed: int, calls: int = 0) -> int:
+        """How often something was given back at the next look, when so many have gone."""
+        self.departed += departed
+        self.calls, self.given = calls, 0
         self.clock.advance(EVERY)
         return self.given
 
@@ -40,14 +41,13 @@ class MemoryTests(SynchronousTestCase):
 
     def test_many_have_gone(self) -> None:
         """Once for those who have gone, not for each of them, and not while there are calls."""
-        self.assertEqual([self.after(0), self.after(100), self.after(95)], [0, 0, 0])
-        self.assertEqual([self.after(10, calls=1), self.after(10), self.after(10), self.after(8)], [0, 1, 0, 1])
+        self.assertEqual([self.after(0), self.after(MANY - 1), self.after(1), self.after(0)], [0, 0, 1, 0])
+        self.assertEqual([self.after(MANY, calls=1), self.after(0), self.after(0)], [0, 1, 0])
 
     def test_stopped(self) -> None:
         """No look after the end."""
-        self.after(100)
         self.memory.stopService()
-        self.assertEqual((self.after(0), self.clock.getDelayedCalls()), (0, []))
+        self.assertEqual((self.after(MANY), self.clock.getDelayedCalls()), (0, []))
         self.memory.startService()
 
     def test_give_back(self) -> None:

@@ -21,8 +21,8 @@ log = Logger()
 EVERY = 20.0
 """Seconds between two looks whether there is a quiet moment."""
 
-MANY = 0.9
-"""The part of the sockets that is still there where none is said to have gone."""
+MANY = 50
+"""Connections that have ended, at least, for a look at what they have left behind: each is a handful of cycles."""
 
 YOUNG, NEVER = 5_000, 100_000
 """Objects that make a look at the youngest ones due, a few milliseconds; and so many such looks, one at the others."""
@@ -33,15 +33,15 @@ class Memory(Service):
 
     :param clock: runs the looks.
     :param busy: tells whether anybody would mind a pause.
-    :param sockets: tells how many there are: where many have gone, there is something to give back.
+    :param departed: tells how many connections have ended so far: where many have, there is something to give back.
     """
 
     name = "memory"
 
-    def __init__(self, clock: IReactorTime, busy: Callable[[], bool], sockets: Callable[[], int]) -> None:
+    def __init__(self, clock: IReactorTime, busy: Callable[[], bool], departed: Callable[[], int]) -> None:
         self._busy = busy
-        self._sockets = sockets
-        self._most = 0
+        self._departed = departed
+        self._seen = 0
         self._looks = LoopingCall(self._look)
         self._looks.clock = clock
 
@@ -62,11 +62,10 @@ class Memory(Service):
             self._looks.stop()
 
     def _look(self) -> None:
-        sockets = self._sockets()
-        if self._busy() or sockets >= MANY * self._most:
-            self._most = max(self._most, sockets)
+        departed = self._departed()
+        if self._busy() or departed - self._seen < MANY:
             return
-        self._most = sockets
+        self._seen = departed
         gc.collect()
         give_back()
 

@@ -115,7 +115,7 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
     browsers = _browsers(config, reactor, receiver, metrics, () if office is None else office.seat.wss)
     watch(metrics, calls, browsers, location, transactions)
     lag = LoopLag(reactor, metrics.loop_lag.observe)
-    memory = Memory(reactor, lambda: len(calls) > 0, lambda: browsers.connections)
+    memory = Memory(reactor, lambda: len(calls) > 0, lambda: browsers.departed)
     for service in (limit, *media, sockets, browsers, lag, memory):
         service.setServiceParent(proxy)
     return proxy, {

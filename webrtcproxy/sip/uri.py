@@ -13,7 +13,7 @@ SIP_PORT = 5060
 """Where SIP is spoken over UDP and TCP if nothing else is said (RFC 3261 section 19.1.2)."""
 MAX_URI = 2048
 """Characters that a URI may have."""
-KEPT = 4096
+KEPT = 1024
 """How many parsed values of a kind are kept: the messages of a call repeat them."""
 MAX_KEPT = 256
 """Characters of the longest text whose value is kept, so that all that is kept stays a few megabytes."""

@@ -102,6 +102,7 @@ class Browsers(Service):
         self.site = _Site(reactor, page or notFound(), underway, self.metrics, _Upgrade(self))
         self._ports: list[IListeningPort] = []
         self._sockets: set[SipWebSocket] = set()
+        self.departed = 0
         self._heartbeat = LoopingCall(self._check_alive)
         self._heartbeat.clock = reactor
         self._listening = False
@@ -197,6 +198,7 @@ class Browsers(Service):
         if socket not in self._sockets:
             return
         self._sockets.remove(socket)
+        self.departed += 1
         self._census.leave(socket.peer_address.host)
         emptied = self._emptied
         if emptied is not None and not self._sockets:
