@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.call.case import CallCase
 from tests.call.world import OFFER, PLAIN
 from tests.support.configs import PBX
+from tests.support.fakes import FakeFlow, FakeUser
 from tests.support.messages import request
 from webrtcproxy.call.background import answer, background
 from webrtcproxy.call.trunk import Sources
 from webrtcproxy.config import Trunk
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Request, Response, respond
+from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.flow import Address, Flow
 
 
@@ -251,33 +254,20 @@ class Wall(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
 
-class FakeTransaction:
-    """As much of a server transaction as `answer` uses."""
-
-    def __init__(self) -> None:
-        self.request = request("INFO")
-        self.statuses: list[int] = []
-
-    @property
-    def answered(self) -> bool:
-        return bool(self.statuses)
-
-    def reply(self, status: int, reason: str = "", headers: object = ()) -> None:
-        self.statuses.append(status)
-
-
 class Answering(SynchronousTestCase):
     """`answer`: whatever happens, a final response."""
 
-    def outcome(self, error: Exception | None) -> list[int]:
-        transaction = FakeTransaction()
+    def outcome(self, error: Exception | None) -> list[int | str]:
+        """What the sender of a request hears whose work ends like that."""
+        user, flow = FakeUser(), FakeFlow.udp("198.51.100.1", 5060)
+        Transactions(Clock(), user).message_received(request("INFO"), flow)
 
         async def work() -> None:
             if error is not None:
                 raise error
 
-        self.successResultOf(answer(work(), transaction))  # type: ignore[arg-type]
-        return transaction.statuses
+        self.successResultOf(answer(work(), user.transaction))
+        return flow.summary
 
     def test_refusal(self) -> None:
         """A Refusal is that response."""

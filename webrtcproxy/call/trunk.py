@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
@@ -105,7 +105,7 @@ class Sources:
     :param resolver: for their names.
     """
 
-    REMEMBERED = 4096
+    REMEMBERED: ClassVar[int] = 4096
     """Addresses whose trunks are remembered; past that the memory starts anew."""
 
     def __init__(self, trunks: Sequence[Trunk], resolver: Resolver) -> None:
@@ -176,9 +176,9 @@ class Authentication:
     :ivar spent: the trunk refused the credentials.
     """
 
-    TRIES = 2
+    TRIES: ClassVar[int] = 2
     """Answers to one realm in a row at most; a nonce that is called stale does not count (RFC 7616 section 3.3)."""
-    ROUNDS = 6
+    ROUNDS: ClassVar[int] = 6
     """Answers in a row at most, whatever the far side says."""
 
     def __init__(self, trunk: Trunk | None, allowed: bool) -> None:
