@@ -260,6 +260,7 @@ class Exchange:
             self._ack.callback(ack)
 
     def _unacknowledged(self) -> None:
+        self.asker.unacknowledged()
         self._session.unacknowledged(self.asker)
 
     def _time_up(self) -> None:
