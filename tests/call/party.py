@@ -99,7 +99,7 @@ def outbound(world: World, *headers: Pair) -> tuple[Party, Party]:
     trunk.heard("ACK")
     ok = alice.response(200)
     alice.ack(invite, ok)
-    return _caller(alice, invite, ok), _callee(trunk, leg, answer)
+    return party_of(alice, invite, ok), party_of(trunk, leg, answer)
 
 
 def inbound(world: World, *headers: Pair) -> tuple[Party, Party]:
@@ -112,17 +112,15 @@ def inbound(world: World, *headers: Pair) -> tuple[Party, Party]:
     alice.heard("ACK")
     ok = trunk.response(200)
     trunk.ack(invite, ok)
-    return _caller(trunk, invite, ok), _callee(alice, leg, answer)
+    return party_of(trunk, invite, ok), party_of(alice, leg, answer)
 
 
-def _caller(peer: Peer, invite: Request, ok: Response) -> Party:
-    headers = invite.headers
-    return Party(peer, invite.call_id, headers.get("From") or "", ok.headers.get("To") or "", _contact(ok), 1)
-
-
-def _callee(peer: Peer, leg: Request, answer: Response) -> Party:
-    local, remote = answer.headers.get("To") or "", leg.headers.get("From") or ""
-    return Party(peer, leg.call_id, local, remote, _contact(leg), 0)
+def party_of(peer: Peer, invite: Request, answer: Response) -> Party:
+    """The end at `peer`, out of the INVITE that it sent or was sent, and the response."""
+    sender, receiver = invite.headers.get("From") or "", answer.headers.get("To") or ""
+    if invite.via.sent_by == peer.flow.sent_by:
+        return Party(peer, invite.call_id, receiver, sender, _contact(invite), 0)
+    return Party(peer, invite.call_id, sender, receiver, _contact(answer), invite.cseq.number)
 
 
 def _contact(message: Request | Response) -> str:
