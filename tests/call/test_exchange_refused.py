@@ -141,6 +141,51 @@ class Refused(ExchangeCase):
             other.peer.heard("ACK")
             self.check_alive(asker, other)
 
+    def test_rtpengine_forgets_nothing(self) -> None:
+        """rtpengine that does not take the old session back, either: the refusal crosses, and the call goes on."""
+        for asker, other in self.all_ways():
+            invite = asker.ask("INVITE", asker.sdp())
+            self.world.nodes.fail("offer", NgTimeout("silent"))
+            other.answer(other.peer.request("INVITE"), 488)
+            other.peer.heard("ACK")
+            asker.peer.heard(488)
+            asker.ack_refusal(invite)
+            self.check_alive(asker, other)
+
+    def test_fault_of_ours(self) -> None:
+        """Anything unforeseen is a 500 and a line in the log; the session stands."""
+        for asker, other in self.all_ways():
+            self.world.nodes.fail("offer", RuntimeError("unforeseen"))
+            invite = asker.ask("INVITE", asker.sdp())
+            asker.peer.heard(500)
+            asker.ack_refusal(invite)
+            self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+            self.check_alive(asker, other)
+
+    def test_hung_up_while_it_is_taken_back(self) -> None:
+        """BYE while rtpengine makes the offer of the old session: no re-INVITE goes out."""
+        for asker, other in self.all_ways():
+            self.world.nodes.fail("answer", NgRefused("no"))
+            invite = asker.ask("INVITE", asker.sdp())
+            crossed = other.peer.request("INVITE")
+            self.world.nodes.hold()
+            other.answer(crossed, 200, other.sdp())
+            other.peer.heard("ACK")
+            self.release_one()
+            asker.peer.heard(488)
+            asker.ack_refusal(invite)
+            asker.ask("BYE")
+            self.world.nodes.release()
+            asker.peer.heard(200)
+            self.assertEqual(other.peer.pending(), ["BYE"])
+            self.check_over(other)
+
+    def release_one(self) -> None:
+        """rtpengine finishes what it is at; what comes behind that waits."""
+        held = self.world.nodes._held
+        assert held is not None
+        held.pop(0).callback(None)
+
 
 class Cancelled(ExchangeCase):
     """CANCEL of a re-INVITE (RFC 3261 section 9)."""
