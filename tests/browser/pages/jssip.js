@@ -69,11 +69,7 @@ window.phone = {
   hangup: () => session.terminate(),
   reject: (code, reason) => session.terminate({ status_code: code, reason_phrase: reason }),
   digits: (text) => session.sendDTMF(text, { transportType: "INFO", duration: 160, interToneGap: 50 }),
-  hold: (options = {}) => new Promise((resolve) => session.hold(options, () => resolve("held")) || resolve("not ready")),
-  unhold: (options = {}) => new Promise((resolve) => session.unhold(options, () => resolve("resumed")) || resolve("not ready")),
-  restartIce: () => new Promise((resolve) => {
-    const options = { rtcOfferConstraints: { iceRestart: true } };
-    if (!session.renegotiate(options, () => resolve("renegotiated"))) resolve("not ready");
-  }),
+  // `how` is hold, unhold or renegotiate; "changed" is emitted when the other side has agreed.
+  change: (how, options = {}) => session[how](options, () => events.emit("changed")),
   stats: () => figures(session.connection),
 };
