@@ -44,12 +44,12 @@ class ExchangeCase(RealCase):
     browser_phone: Browser
     trunk_phone: Peer
 
-    async def up(self, **options: object) -> tuple[Dialog, Dialog]:
+    async def up(self, answer_of_trunk: bytes = PLAIN_SDP) -> tuple[Dialog, Dialog]:
         """The browser's dialog and the trunk's; what both were told is kept in `at_browser` and `at_trunk`."""
         self.browser_phone, self.trunk_phone = await self.browser(), await self.peer()
         calling = self.browser_phone.invite(f"sip:echo@{self.plain}")
         invite = await self.trunk_phone.request("INVITE")
-        callee = self.trunk_phone.accept(invite)
+        callee = self.trunk_phone.accept(invite, answer_of_trunk)
         answer = await calling.final()
         caller = Dialog.of_caller(self.browser_phone, calling.invite, answer)
         caller.ack()
@@ -175,8 +175,9 @@ class Unchanged(ExchangeCase):
 
     async def test_trunk_on_another_port(self) -> None:
         """The trunk's media moves: rtpengine sends there, and the browser hears nothing of it."""
-        caller, callee = await self.up()
-        offer = newer(PLAIN_SDP, 2).replace(b"m=audio 9000", b"m=audio 9100")
+        plain = PLAIN_SDP.replace(b"101", b"126")  # as the browser has numbered it
+        caller, callee = await self.up(plain)
+        offer = newer(plain, 2).replace(b"m=audio 9000", b"m=audio 9100")
         answer = await Calling(self.trunk_phone, callee.send("INVITE", body=offer), True).final()
         self.assertEqual(200, answer.status)
         callee.ack()
@@ -342,15 +343,14 @@ class Glare(ExchangeCase):
         first = caller.send("INVITE", body=newer(CHROME_OFFER, 3, "sendonly"))
         second = callee.send("INVITE", body=newer(PLAIN_SDP, 2, "sendonly"))
         await pause(0.3)
-        self.refuse(callee)
-        self.refuse(caller)
+        await self.refuse(callee)
+        await self.refuse(caller)
         self.assertEqual(491, (await Calling(self.browser_phone, first, True).final()).status)
         self.assertEqual(491, (await Calling(self.trunk_phone, second, True).final()).status)
         await self.crossed(callee, caller, newer(PLAIN_SDP, 3, "sendonly"), newer(CHROME_ANSWER, 4, "recvonly"))
         await self.hang_up(caller, callee)
 
-    def refuse(self, dialog: Dialog) -> None:
+    async def refuse(self, dialog: Dialog) -> None:
         """491 to the re-INVITE, where it is the other side's that has crossed."""
-        for invite in dialog.phone.requests("INVITE"):
-            if invite.to.tag is not None:
-                dialog.phone.reply(invite, 491)
+        if any(invite.to.tag is not None for invite in dialog.phone.requests("INVITE")):
+            dialog.phone.reply(await dialog.phone.request("INVITE"), 491)

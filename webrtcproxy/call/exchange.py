@@ -32,6 +32,8 @@ from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
 
+_PTIME = b"a=ptime:"
+
 
 @dataclass(slots=True)
 class Session:
@@ -83,6 +85,8 @@ class Exchange:
         :param offer: of the asker; empty where the request asks for one.
         """
         try:
+            await self.other.confirmed()
+            self._check_wanted()
             if offer:
                 await self._carry(offer)
             else:
@@ -331,13 +335,16 @@ class Exchange:
 
 
 def alike(one: bytes, other: bytes) -> bool:
-    """Whether two descriptions say the same to the same peer: but for the version, and the DTLS roles, which an offer
-    leaves open and an answer does not."""
-    return _lasting(one) == _lasting(other)
+    """Whether two descriptions say the same to the same peer: but for the version; the DTLS roles, which an offer
+    leaves open and an answer does not; and a ptime that rtpengine has taken from the other side since."""
+    passing = [b"o=", b"a=setup:"]
+    if one.count(_PTIME) != other.count(_PTIME):
+        passing.append(_PTIME)
+    return _but(one, passing) == _but(other, passing)
 
 
-def _lasting(sdp: bytes) -> list[bytes]:
-    return [line for line in sdp.splitlines() if not line.startswith((b"o=", b"a=setup:"))]
+def _but(sdp: bytes, passing: list[bytes]) -> list[bytes]:
+    return [line for line in sdp.splitlines() if not line.startswith(tuple(passing))]
 
 
 def as_answer(sdp: bytes) -> bytes:

@@ -70,8 +70,6 @@ class Exchanges:
             raise _in_a_while() if leg is self._caller else Refusal(491)
         if self._current is not None:
             raise _in_a_while() if leg is self._current.asker else Refusal(491)
-        if other.unconfirmed:
-            raise Refusal(491)
         exchange = self._current = Exchange(self._session, leg, other, transaction)
         answer(exchange.run(offer), transaction).addCallback(self._finished)
 

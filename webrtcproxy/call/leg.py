@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -146,6 +146,7 @@ class Leg:
         self._answer: Answer | None = None
         self._answered_number = 0
         self._on_ack: Callable[[Request], None] | None = None
+        self._confirmed: list[Deferred[None]] = []
         self._ack: Request | None = None
         self._farewell: HeaderList | None = None
         self._finished: list[Callable[[Leg], None]] = []
@@ -172,10 +173,13 @@ class Leg:
 
     # As the answering side
 
-    @property
-    def unconfirmed(self) -> bool:
-        """Whether a 2xx of ours still waits for its ACK: no INVITE may go out meanwhile (RFC 3261 section 14.1)."""
-        return self._answer is not None
+    def confirmed(self) -> Deferred[None]:
+        """Fires with None once no 2xx of ours waits for its ACK, or none will come: before that, no INVITE may go out
+        (RFC 3261 section 14.1)."""
+        if self._answer is None:
+            return succeed(None)
+        self._confirmed.append(Deferred())
+        return self._confirmed[-1]
 
     def answer(
         self,
@@ -212,13 +216,21 @@ class Leg:
     def acknowledged(self, ack: Request) -> None:
         """The peer's ACK for a 2xx of ours arrived; a repeat of an earlier one says nothing of the last 2xx."""
         if self._answer is not None and ack.cseq.number == self._answered_number:
-            self._answer.acknowledge()
-            self._answer = None
-            on_ack, self._on_ack = self._on_ack, None
+            on_ack = self._on_ack
+            self._confirm()
             if on_ack is not None:
                 on_ack(ack)
             if self._farewell is not None:
                 self._say_farewell(self._farewell)
+
+    def _confirm(self) -> None:
+        """No 2xx waits for its ACK any more."""
+        if self._answer is not None:
+            self._answer.acknowledge()
+        self._answer = self._on_ack = None
+        waiting, self._confirmed = self._confirmed, []
+        for confirmed in waiting:
+            confirmed.callback(None)
 
     # As the asking side
 
@@ -346,17 +358,13 @@ class Leg:
 
     def unacknowledged(self) -> None:
         """No ACK came within 64*T1: the BYE may go out all the same (RFC 3261 section 13.3.1.4)."""
-        self._answer = None
-        self._on_ack = None
+        self._confirm()
         if self._farewell is not None:
             self._say_farewell(self._farewell)
 
     def hung_up(self) -> None:
         """The peer ended the dialog, or says that it has none: nothing more is sent."""
-        self._on_ack = None
-        if self._answer is not None:
-            self._answer.acknowledge()
-            self._answer = None
+        self._confirm()
         if not self.over or self._farewell is not None:
             self.over = True
             self._farewell = None
