@@ -175,9 +175,9 @@ class Exchange:
             response = await asked
         except FlowLost as why:
             raise Refusal(480 if self.other.browser else 502) from why
-        except TimedOut as why:
+        except TimedOut as silence:
             self._ended = self._withdrawn is None
-            raise Refusal(504 if self.transaction.request.method == "UPDATE" else 408) from why
+            raise Refusal(504 if self.transaction.request.method == "UPDATE" else 408) from silence
         finally:
             limit.cancel()
         if response.status >= 300:
