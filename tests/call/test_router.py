@@ -160,13 +160,6 @@ class Inside(CallCase):
         self.alice.heard(504)
         self.alice.heard("BYE")
 
-    def test_reinvite_leaves_the_session(self) -> None:
-        """A change that is not carried is refused with 488, and the call goes on (section 14.2)."""
-        self.trunk.say(self.callee_request("INVITE"))
-        self.trunk.heard(488)
-        self.alice.silent()
-        self.assertEqual(len(self.world.calls), 1)
-
     def test_options(self) -> None:
         """OPTIONS within a dialog shows that it lives."""
         self.trunk.say(self.callee_request("OPTIONS"))

@@ -79,6 +79,14 @@ class GoldenTests(SynchronousTestCase):
         flags = ["strip extmap", "port latching", "strict source"]
         self.expect(TRUNK.fields("answer", PLAIN), PLAIN, flags, **TO_TRUNK)
 
+    def test_later_offers(self) -> None:
+        """The ports of a leg stay, wherever the offerer is by then (an ICE restart)."""
+        reverse = {"DTLS-reverse": "passive"}
+        flags = ["strip extmap", "port latching"]
+        self.expect(TRUNK.fields("offer", SRTP, later=True), SRTP, flags, **TO_TRUNK, **reverse)
+        flags = [*FOR_BROWSER, "strict source", "port latching"]
+        self.expect(BROWSER.fields("offer", PLAIN, later=True), PLAIN, flags, **TO_BROWSER, **reverse)
+
     def test_fields_are_the_callers(self) -> None:
         """What is made for one command can be changed without harm to the next."""
         fields: Any = TRUNK.fields("offer", PLAIN)

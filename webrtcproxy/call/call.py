@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
+from webrtcproxy.call.exchanges import Exchanges
 from webrtcproxy.call.fork import Answered, Branch, Failed, Fork, Progress, Target
 from webrtcproxy.call.leg import HeaderList, Leg, profile_of
 from webrtcproxy.call.legs import Legs
@@ -78,7 +79,9 @@ class Call:
             meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
         )
         self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, aor=request.from_.address.aor)
+        self._caller.learn(request)
         legs.add(self._caller)
+        self._exchanges = Exchanges(context, self._media, self._caller, self._gone, self._unacknowledged)
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
         self._presence.watch(self._caller)
         schedule = context.transactions.schedule
@@ -171,7 +174,11 @@ class Call:
             body=sdp,
         )
         self._stop_ringing()
-        self._caller.answer(self._transaction, reply, self._unacknowledged)
+        caller, callee = self._caller, answered.leg
+        caller.answer(self._transaction, reply, lambda: self._unacknowledged(caller))
+        caller.sdp, caller.told = sdp_of(self._transaction.request), sdp
+        callee.sdp = self._early[answered.branch.label(response)][0]
+        self._exchanges.open(answered.branch.id)
         self.record.answer(response.status, self._context.clock.seconds())
         self._presence.watch(answered.leg)
         self._context.pairings.forget(self._pair_key)
@@ -218,16 +225,24 @@ class Call:
             self._hung_up(leg, request)
             return
         other = self._callee if leg is self._caller else self._caller
+        if request.method in ("INVITE", "UPDATE"):
+            self._exchanges.arrived(leg, other, transaction)
+            return
         if other is None or other.over or leg.over:
             transaction.reply(481)
             return
         relay(transaction, other, self._context.clock, self._gone)
+
+    def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """CANCEL of a re-INVITE: the session stays as it is."""
+        self._exchanges.cancelled(transaction, cancel)
 
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The peer of `leg` is on another socket now."""
         self._legs.move(leg, flow)
         if leg is self._caller and not self._transaction.answered:
             self._transaction.flow = flow
+        self._exchanges.moved(leg, flow)
         self._presence.watch(leg)
 
     def end(self, why: str) -> None:
@@ -257,9 +272,9 @@ class Call:
         leg.hung_up()
         self._interrupt(Refusal(480), "lost")
 
-    def _unacknowledged(self) -> None:
+    def _unacknowledged(self, leg: Leg) -> None:
         log.warn("{call}: no ACK for the 2xx came", call=self.id)
-        self._caller.unacknowledged()
+        leg.unacknowledged()
         self._interrupt(Refusal(408), "unacknowledged")
 
     def _rang_too_long(self) -> None:
@@ -315,6 +330,7 @@ class Call:
     def _clean_up(self) -> None:
         self._stop_ringing()
         self._presence.stop()
+        self._exchanges.close(self._farewell)
         if self._fork.answered is not None:
             self._fork.answered.leg.hang_up(self._farewell)
         self._fork.close(self._farewell)

@@ -119,6 +119,18 @@ class Dialog:
             raise Refusal(500, "CSeq Out Of Order")
         self.remote_cseq = number
 
+    def refresh(self, message: Message) -> None:
+        """Take the Contact of a target refresh, a request of the peer's or his 2xx to ours, as the remote target; the
+        route set stays (RFC 3261 section 12.2).
+
+        :raises BadMessage: 400: it leads nowhere.
+        """
+        target = _target(message)
+        if target is not None:
+            if not _is_sip(target):
+                raise BadMessage("Bad Contact")
+            self.remote_target = target
+
     def request(self, method: str) -> Request:
         """The next request within the dialog, with all of its headers but Via (RFC 3261 section 12.2.1.1)."""
         self.local_cseq += 1

@@ -137,10 +137,18 @@ class Branch:
         if self.cancelled:
             self.ended = True
             return
+        key = invite.call_id, invite.from_.tag or ""
+        self._index.calling.add(key)
         self._transaction = self._context.transactions.request(
             invite, self._target.flow, on_provisional=self._progress, on_answer=self._answered_again
         )
-        self._transaction.final.addCallbacks(self._final, self._failed).addErrback(self._broken)
+        self._transaction.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(
+            self._broken
+        )
+
+    def _called(self, outcome: Response | Failure, key: tuple[str, str]) -> Response | Failure:
+        self._index.calling.discard(key)
+        return outcome
 
     def cancel(self, headers: HeaderList = ()) -> None:
         """Take the INVITE back, whatever its state; a 2xx that comes all the same is ACKed and ended with BYE."""
@@ -191,7 +199,10 @@ class Branch:
         invite = self._transaction.request
         contact = invite.headers.get("Contact") or ""
         try:
-            return self._leg(Dialog.of_answer(invite, response, contact), self.label(response), self._owner)
+            leg = self._leg(Dialog.of_answer(invite, response, contact), self.label(response), self._owner)
+            leg.told = invite.body
+            leg.learn(response)
+            return leg
         except BadMessage:
             # Its sender takes it for the answer all the same, and has to hear that there is no call.
             peer, browser = self._target.flow.peer, self._target.flow.browser

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -17,7 +17,8 @@ from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.media.profile import BROWSER, TRUNK, Profile
 from webrtcproxy.schedule import Schedule, Timer
-from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.message import Message, Request, Response
+from webrtcproxy.transaction.client import ClientTransaction
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transaction.timers import RFC3261, Timers
 from webrtcproxy.transport.flow import Flow
@@ -78,11 +79,27 @@ class Answer:
             self._timer = None
 
 
+class Asker(Protocol):
+    """Who wants to hear more of a request within a dialog than its final response: the one who changes the session."""
+
+    def sent(self, transaction: ClientTransaction) -> None:
+        """The request is out; again with each challenge that is answered."""
+
+    def progress(self, response: Response) -> None:
+        """A 101 to 199 to an INVITE."""
+
+    def answered_again(self, response: Response) -> None:
+        """A repeat of the 2xx to an INVITE."""
+
+
 class Owner(Protocol):
     """The call that a leg belongs to."""
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
         """A request arrived within the dialog of `leg`."""
+
+    def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """A CANCEL for an INVITE within a dialog of the call, which has no final response yet."""
 
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The peer of `leg` was heard on another flow: it is reached there from now on."""
@@ -98,6 +115,8 @@ class Leg:
     :param owner: the call, or None for a dialog that only waits for its end.
     :param authentication: answers challenges with the trunk's credentials, where the leg may use them.
     :param aor: the peer's address-of-record, where it is a browser.
+    :ivar sdp: the peer's session description that counts: the last one that became part of an agreement.
+    :ivar told: what the peer was told in that agreement.
     """
 
     def __init__(
@@ -120,8 +139,14 @@ class Leg:
         self.profile = profile_of(flow)
         self.browser = flow.browser
         self.over = False
+        self.sdp = b""
+        self.told = b""
+        self._allow: list[str] = []
         self._authentication = authentication
         self._answer: Answer | None = None
+        self._answered_number = 0
+        self._on_ack: Callable[[Request], None] | None = None
+        self._confirmed: list[Deferred[None]] = []
         self._ack: Request | None = None
         self._farewell: HeaderList | None = None
         self._finished: list[Callable[[Leg], None]] = []
@@ -135,39 +160,90 @@ class Leg:
         """Have `call` called with this leg once its dialog is gone for good."""
         self._finished.append(call)
 
+    def learn(self, message: Message) -> None:
+        """Note which methods the peer takes, where `message` says so (RFC 3261 section 20.5)."""
+        allow = message.headers.lines("Allow")
+        if allow:
+            self._allow = allow
+
+    @property
+    def takes_update(self) -> bool:
+        """Whether the peer lists UPDATE among the methods that it takes (RFC 3311 section 4)."""
+        return any(name.strip() == "UPDATE" for line in self._allow for name in line.split(","))
+
     # As the answering side
 
-    def answer(self, transaction: ServerTransaction, response: Response, unacknowledged: Callable[[], None]) -> None:
+    def confirmed(self) -> Deferred[None]:
+        """Fires with None once no 2xx of ours waits for its ACK, or none will come: before that, no INVITE may go out
+        (RFC 3261 section 14.1)."""
+        if self._answer is None:
+            return succeed(None)
+        self._confirmed.append(Deferred())
+        return self._confirmed[-1]
+
+    def answer(
+        self,
+        transaction: ServerTransaction,
+        response: Response,
+        unacknowledged: Callable[[], None],
+        on_ack: Callable[[Request], None] | None = None,
+    ) -> None:
         """Answer the INVITE of `transaction` with a 2xx, and repeat it until the ACK, wherever the peer is by then.
 
         Behind another final response it is logged, and neither sent nor repeated.
 
+        A peer that has come to a further INVITE has seen the 2xx of the one before: that is repeated no more.
+
         :param unacknowledged: called when none came within 64*T1; hanging up is then the caller's part.
+        :param on_ack: called with the ACK.
         """
         if transaction.answered:
             transaction.respond(response)
             return
-        data = response.to_bytes()
+        data, home = response.to_bytes(), transaction.flow
 
         def repeat() -> None:
             with suppress(FlowLost):
-                self.flow.send(data)
+                (self.flow if self.browser else home).send(data)
 
         transaction.respond(response)
-        self._answer = Answer(self._context.transactions.schedule, repeat, unacknowledged)
-
-    def acknowledged(self) -> None:
-        """The peer's ACK for our 2xx arrived."""
         if self._answer is not None:
             self._answer.acknowledge()
-            self._answer = None
+        self._answer = Answer(self._context.transactions.schedule, repeat, unacknowledged)
+        self._answered_number = transaction.request.cseq.number
+        self._on_ack = on_ack
+
+    def acknowledged(self, ack: Request) -> None:
+        """The peer's ACK for a 2xx of ours arrived; a repeat of an earlier one says nothing of the last 2xx."""
+        if self._answer is not None and ack.cseq.number == self._answered_number:
+            on_ack = self._on_ack
+            self._confirm()
+            if on_ack is not None:
+                on_ack(ack)
             if self._farewell is not None:
                 self._say_farewell(self._farewell)
 
+    def _confirm(self) -> None:
+        """No 2xx waits for its ACK any more."""
+        if self._answer is not None:
+            self._answer.acknowledge()
+        self._answer = self._on_ack = None
+        waiting, self._confirmed = self._confirmed, []
+        for confirmed in waiting:
+            confirmed.callback(None)
+
     # As the asking side
 
-    def acknowledge(self, invite: Request) -> None:
-        """Send the ACK for a 2xx to `invite`; again for each repeat of the 2xx (RFC 3261 section 13.2.2.4)."""
+    def acknowledge(self, invite: Request, answer: bytes = b"") -> None:
+        """Send the ACK for a 2xx to `invite`; again for each repeat of the 2xx (RFC 3261 section 13.2.2.4).
+
+        :param answer: the SDP for the first ACK, where the 2xx had the offer; the repeats have it, too.
+        """
+        if self._ack is None or self._ack.cseq.number != invite.cseq.number:
+            self._ack = self.dialog.ack(invite.cseq.number)
+            if answer:
+                self._ack.body = answer
+                self._ack.headers.set("Content-Type", "application/sdp")
         flow = self._at_once()
         if flow is None:
             background(self._acknowledge(invite), "The ACK", self.dialog.call_id)
@@ -181,20 +257,28 @@ class Leg:
             log.info("{call}: the ACK has no way: {why}", why=why, call=self.dialog.call_id)
 
     def _send_ack(self, invite: Request, flow: Flow) -> None:
-        if self._ack is None:
-            self._ack = self.dialog.ack(invite.cseq.number)
+        ack = self._ack
+        if ack is None or ack.cseq.number != invite.cseq.number:
+            return
+        if "Via" not in ack.headers:  # it is the first time
             for name in _CREDENTIALS if self._is_trunk(flow) else ():
                 for value in invite.headers.lines(name):
-                    self._ack.headers.add(name, value)
-        self._context.transactions.send_ack(self._ack, flow)
+                    ack.headers.add(name, value)
+        self._context.transactions.send_ack(ack, flow)
 
     # Both
 
     def ask(
-        self, method: str, headers: HeaderList = (), body: bytes = b"", content_type: str = ""
+        self,
+        method: str,
+        headers: HeaderList = (),
+        body: bytes = b"",
+        content_type: str = "",
+        asker: Asker | None = None,
     ) -> Deferred[Response]:
         """Send a request within the dialog.
 
+        :param asker: hears of all else that becomes of it. To an INVITE's 2xx, the ACK is his to send.
         :returns: fires with the final response; challenges are answered where the leg may use its trunk's credentials.
             Fails with FlowLost (the peer can't be reached), TimedOut (no answer within 64*T1) or Refusal (its host name
             can't be resolved).
@@ -207,27 +291,40 @@ class Leg:
             request.headers.set("Content-Type", content_type)
         flow = self._at_once()
         if flow is None:
-            return Deferred.fromCoroutine(self._towards()).addCallback(self._ask, request)
-        return self._ask(flow, request)
+            return Deferred.fromCoroutine(self._towards()).addCallback(self._ask, request, asker)
+        return self._ask(flow, request, asker)
 
-    def _ask(self, flow: Flow, request: Request) -> Deferred[Response]:
+    def _ask(self, flow: Flow, request: Request, asker: Asker | None) -> Deferred[Response]:
+        if asker is not None and self.over:  # while its host was looked up
+            return fail(Refusal(481))
         authentication = self._authentication if self._is_trunk(flow) else None
         if authentication is not None:
             authentication.prepare(request)
-        return self._asked(request, flow, authentication)
+        return self._asked(request, flow, authentication, asker)
 
-    def _asked(self, request: Request, flow: Flow, authentication: Authentication | None) -> Deferred[Response]:
-        final = self._context.transactions.request(request, flow).final
-        return final if authentication is None else final.addCallback(self._answered, request, flow, authentication)
+    def _asked(
+        self, request: Request, flow: Flow, authentication: Authentication | None, asker: Asker | None
+    ) -> Deferred[Response]:
+        if asker is None:
+            final = self._context.transactions.request(request, flow).final
+        else:
+            transaction = self._context.transactions.request(
+                request, flow, on_provisional=asker.progress, on_answer=asker.answered_again
+            )
+            final = transaction.final
+            asker.sent(transaction)
+        if authentication is None:
+            return final
+        return final.addCallback(self._answered, request, flow, authentication, asker)
 
     def _answered(
-        self, response: Response, request: Request, flow: Flow, authentication: Authentication
+        self, response: Response, request: Request, flow: Flow, authentication: Authentication, asker: Asker | None
     ) -> Response | Deferred[Response]:
         again = authentication.answer(request, response)
-        if again is None:
+        if again is None or (asker is not None and self.over):
             return response
         self.dialog.local_cseq = again.cseq.number
-        return self._asked(again, flow, authentication)
+        return self._asked(again, flow, authentication, asker)
 
     def _at_once(self) -> Flow | None:
         """The way to the peer where it takes no look-up; None where it does, or where there is none."""
@@ -261,15 +358,13 @@ class Leg:
 
     def unacknowledged(self) -> None:
         """No ACK came within 64*T1: the BYE may go out all the same (RFC 3261 section 13.3.1.4)."""
-        self._answer = None
+        self._confirm()
         if self._farewell is not None:
             self._say_farewell(self._farewell)
 
     def hung_up(self) -> None:
         """The peer ended the dialog, or says that it has none: nothing more is sent."""
-        if self._answer is not None:
-            self._answer.acknowledge()
-            self._answer = None
+        self._confirm()
         if not self.over or self._farewell is not None:
             self.over = True
             self._farewell = None

@@ -15,6 +15,8 @@ class Legs:
         self._legs: dict[tuple[str, str, str], Leg] = {}
         self._at: dict[str, list[Leg]] = {}
         self._on: dict[Flow, int] = {}
+        self.calling: set[tuple[str, str]] = set()
+        """Call-ID and From tag of each INVITE of ours that has no final response."""
 
     def add(self, leg: Leg) -> None:
         """Index `leg` until it is finished."""
@@ -33,6 +35,13 @@ class Legs:
         if not tag:
             return None
         return self._legs.get((request.call_id, tag, request.from_.tag or ""))
+
+    def is_early(self, request: Request) -> bool:
+        """Whether `request` is within an early dialog with somebody whom we call.
+
+        :raises BadMessage: one of its headers can't be read.
+        """
+        return (request.call_id, request.to.tag or "") in self.calling
 
     def at(self, contact: str, aor: str) -> list[Leg]:
         """The legs of the browser that calls itself `contact` and is registered as `aor`."""

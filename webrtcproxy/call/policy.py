@@ -11,7 +11,7 @@ from webrtcproxy.config import Config, Trunk
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Headers, Request
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "UPDATE")
 """The methods that the proxy carries in both directions."""
 
 ALLOW = ("Allow", ", ".join(METHODS))
@@ -19,7 +19,7 @@ ALLOW = ("Allow", ", ".join(METHODS))
 ALLOW_BROWSER = ("Allow", ", ".join((*METHODS, "REGISTER")))
 """What a browser may send."""
 
-KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "UPDATE", "PRACK", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH"))
+KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "PRACK", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH"))
 """Methods that exist: refused with 405 where they are not carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
 
 # Headers that belong to one leg: to its transaction, its dialog, its transport, or its negotiation of extensions.

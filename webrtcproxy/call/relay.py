@@ -13,7 +13,7 @@ from webrtcproxy.call.policy import crossing
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.transaction.server import ServerTransaction
 
-_ENDS_DIALOG = frozenset({408, 481})
+ENDS_DIALOG = frozenset({408, 481})
 """Responses to a request within a dialog that end it whatever its method (RFC 3261 section 12.2.1.2, RFC 5057)."""
 
 
@@ -46,5 +46,5 @@ async def _relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, g
     if response.body:
         headers.add("Content-Type", response.headers.get("Content-Type") or "application/octet-stream")
     transaction.reply(response.status, response.reason, headers, response.body)
-    if response.status in _ENDS_DIALOG:
+    if response.status in ENDS_DIALOG:
         gone(to)

@@ -45,8 +45,8 @@ class Router:
         self._registrar = registrar
         self._metrics = context.metrics
         self._outside = {"INVITE": self._invite, "REGISTER": self._register, "OPTIONS": self._options}
-        self._inside = {"BYE": self._relay, "INFO": self._relay, "MESSAGE": self._relay, "INVITE": self._reinvite,
-                        "OPTIONS": self._options_inside}  # fmt: skip
+        self._inside = {"BYE": self._relay, "INFO": self._relay, "MESSAGE": self._relay, "INVITE": self._relay,
+                        "UPDATE": self._relay, "OPTIONS": self._options_inside}  # fmt: skip
 
     # From the transaction layer
 
@@ -84,11 +84,15 @@ class Router:
         except BadMessage:
             return
         if leg is not None and leg.browser == flow.browser:
-            leg.acknowledged()
+            leg.acknowledged(ack)
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL for an INVITE without a final response."""
-        self._calls.cancelled(transaction, cancel)
+        leg = self._legs.find(transaction.request)
+        if leg is not None and leg.owner is not None:
+            leg.owner.cancelled_in_dialog(transaction, cancel)
+        else:
+            self._calls.cancelled(transaction, cancel)
 
     # Handlers
 
@@ -147,11 +151,6 @@ class Router:
         self._leg(transaction)
         transaction.reply(200, "", (_allow(transaction), *_ABILITIES))
 
-    def _reinvite(self, transaction: ServerTransaction) -> None:
-        """The session stands as it is: changing it is refused, with the old one untouched (RFC 3261 section 14.2)."""
-        self._leg(transaction)
-        raise Refusal(488, "", [("Warning", '399 webrtcproxy "The session can not be changed"')])
-
     def _relay(self, transaction: ServerTransaction) -> None:
         leg = self._leg(transaction)
         if leg.owner is not None:
@@ -165,12 +164,13 @@ class Router:
     def _leg(self, transaction: ServerTransaction) -> Leg:
         """The leg that a request within a dialog belongs to.
 
-        :raises Refusal: 481 where there is none, 500 for a CSeq out of order.
+        :raises Refusal: 481 where there is none, 491 for UPDATE where we are calling, 500 for a CSeq out of order.
         """
         request, flow = transaction.request, transaction.flow
         leg = self._legs.find(request)
         if leg is None or leg.browser != flow.browser:
-            raise Refusal(481)
+            # A 481 would end the early dialog, too; the session is not there to be changed (RFC 3311 section 5.2).
+            raise Refusal(491 if request.method == "UPDATE" and self._legs.is_early(request) else 481)
         leg.dialog.receive(request)
         if leg.browser and flow is not leg.flow and leg.owner is not None:
             leg.owner.moved(leg, flow)

@@ -41,30 +41,35 @@ class Profile:
     offer: Mapping[str, NgValue]
     answer: Mapping[str, NgValue]
     unwanted: frozenset[bytes] = frozenset()
-    _made: dict[tuple[str, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _made: dict[tuple[str, bool, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def items(self, command: Literal["offer", "answer"], sdp: bytes) -> bytes:
+    def items(self, command: Literal["offer", "answer"], sdp: bytes, later: bool = False) -> bytes:
         """`fields` as they are sent; all but the SDP is encoded once."""
-        key = command, b"RTP/SAVP" in sdp
+        key = command, b"RTP/SAVP" in sdp, later
         made = self._made.get(key)
         if made is None:
-            fields = self.fields(command, sdp)
+            fields = self.fields(command, sdp, later)
             del fields["sdp"]
             made = self._made[key] = to_items(fields)
         return b"%b3:sdp%d:%b" % (made, len(sdp), sdp)
 
-    def fields(self, command: Literal["offer", "answer"], sdp: bytes) -> dict[str, NgValue]:
+    def fields(self, command: Literal["offer", "answer"], sdp: bytes, later: bool = False) -> dict[str, NgValue]:
         """What the command says to rtpengine besides the names of the parties.
 
         :param sdp: what the other leg sent. Where it is plain RTP, rtpengine is told to take packets of that leg from
             one source only, once it has learned which: whoever guesses a port could talk into the call otherwise. (SRTP
             needs no such check, and ICE may change the source.)
+        :param later: the parties have agreed before. The ports on this leg stay then, though the other one may be at a
+            new address (an ICE restart).
         """
         fields: dict[str, NgValue] = {**(self.offer if command == "offer" else self.answer), "sdp": sdp}
+        flags = fields["flags"]
+        assert isinstance(flags, list)
         if b"RTP/SAVP" not in sdp:
-            flags = fields["flags"]
-            assert isinstance(flags, list)
-            fields["flags"] = [*flags, "strict source"]
+            flags = [*flags, "strict source"]
+        if later and command == "offer":
+            flags = [*flags, _SAME_PORTS]
+        fields["flags"] = flags
         return fields
 
     def clean(self, sdp: bytes) -> bytes:
@@ -88,7 +93,7 @@ _OFFERER: Mapping[str, NgValue] = {"DTLS-reverse": "passive"}
 
 #: The leg that gets an answer sees one set of ports, whichever branch or fork the answer is of: a trunk that heard 183
 #: from one and 200 from another would else be moved to new ports within one dialog.
-_ONE_ANSWER = "port latching"
+_SAME_PORTS = "port latching"
 
 _BROWSER: Mapping[str, NgValue] = {
     "transport protocol": "UDP/TLS/RTP/SAVPF",
@@ -115,13 +120,13 @@ _TRUNK_FLAGS: list[NgValue] = ["strip extmap"]
 BROWSER = Profile(
     "browser",
     offer=_frozen({**_BROWSER, **_OFFERER, "flags": _BROWSER_FLAGS}),
-    answer=_frozen({**_BROWSER, "flags": [*_BROWSER_FLAGS, _ONE_ANSWER]}),
+    answer=_frozen({**_BROWSER, "flags": [*_BROWSER_FLAGS, _SAME_PORTS]}),
 )
 
 #: A peer over UDP, TCP or TLS: plain RTP.
 TRUNK = Profile(
     "trunk",
     offer=_frozen({**_TRUNK, **_OFFERER, "flags": _TRUNK_FLAGS}),
-    answer=_frozen({**_TRUNK, "flags": [*_TRUNK_FLAGS, _ONE_ANSWER]}),
+    answer=_frozen({**_TRUNK, "flags": [*_TRUNK_FLAGS, _SAME_PORTS]}),
     unwanted=BROWSER_ONLY,
 )

@@ -194,7 +194,7 @@ class MediaSession:
     def _offer(self, sdp: bytes, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         known = self._branches.get(branch)
         names = _names(branch, from_tag) if known is None else _names(branch, *known.names(from_tag))
-        made = to.items("offer", sdp) + names + _SUPPORTS
+        made = to.items("offer", sdp, known is not None and bool(known.answerer)) + names + _SUPPORTS
         if self.node is None:
             end = self._pool.seconds() + self._pool.timeout
             error = NgTimeout("no rtpengine node is configured")

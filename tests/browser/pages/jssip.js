@@ -26,6 +26,8 @@ function watch(added) {
   added.on("confirmed", (event) => events.emit("confirmed", status(event)));
   added.on("failed", (event) => events.emit("failed", status(event)));
   added.on("ended", (event) => events.emit("ended", status(event)));
+  added.on("hold", (event) => events.emit("hold", status(event)));
+  added.on("unhold", (event) => events.emit("unhold", status(event)));
   added.on("newInfo", (event) => events.emit("info", { by: event.originator, body: event.request.body ?? "" }));
 }
 
@@ -67,5 +69,7 @@ window.phone = {
   hangup: () => session.terminate(),
   reject: (code, reason) => session.terminate({ status_code: code, reason_phrase: reason }),
   digits: (text) => session.sendDTMF(text, { transportType: "INFO", duration: 160, interToneGap: 50 }),
+  // `how` is hold, unhold or renegotiate; "changed" is emitted when the other side has agreed.
+  change: (how, options = {}) => session[how](options, () => events.emit("changed")),
   stats: () => figures(session.connection),
 };

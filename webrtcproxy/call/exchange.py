@@ -1,0 +1,367 @@
+"""Exchange: one offer and answer in the middle of a call, by re-INVITE or UPDATE of either side (RFC 3261 section 14,
+RFC 3311, RFC 3264 section 8).
+
+It runs through: rtpengine makes the offer for the other side, the other side is asked, rtpengine makes the answer, the
+asker gets it. Whatever refuses it, the session stays what both sides agreed upon last: rtpengine is told the old
+descriptions again, and so is a side that had accepted the new ones. The asker hears of a refusal at once; what is still
+waited for then comes into an exchange that is only to be taken back.
+
+Where the other side would be offered what it has already (an ICE restart of the other one, new ports of a trunk, a
+refresh), it is not asked: its last description is the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.call.context import Context, Media
+from webrtcproxy.call.leg import HeaderList, Leg
+from webrtcproxy.call.policy import ALLOW, crossing, order_challenges
+from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE
+from webrtcproxy.errors import FlowLost, NgError, Refusal, TimedOut
+from webrtcproxy.sip.body import sdp_of
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Headers, Request, Response, respond
+from webrtcproxy.transaction.client import ClientTransaction
+from webrtcproxy.transaction.server import ServerTransaction
+
+log = Logger()
+
+_PTIME = b"a=ptime:"
+
+
+@dataclass(slots=True)
+class Session:
+    """What the exchanges of a call work on.
+
+    :ivar context: what calls work with.
+    :ivar media: the media session of the call.
+    :ivar gone: called with a leg whose peer has no such dialog any more, or does not answer.
+    :ivar unacknowledged: called with a leg whose peer sends no ACK for a 2xx.
+    :ivar branch: name of the callee's branch towards rtpengine; empty while the call is not up.
+    :ivar closed: the call is over.
+    """
+
+    context: Context
+    media: Media
+    gone: Callable[[Leg], None]
+    unacknowledged: Callable[[Leg], None]
+    branch: str = ""
+    closed: bool = False
+
+
+class Exchange:
+    """One exchange.
+
+    :param session: of the call.
+    :param asker: the leg that the request came by.
+    :param other: the leg that it crosses to.
+    :param transaction: the request.
+    """
+
+    def __init__(self, session: Session, asker: Leg, other: Leg, transaction: ServerTransaction) -> None:
+        self.asker = asker
+        self.other = other
+        self.transaction = transaction
+        self._session = session
+        self._media = session.media
+        self._sent: ClientTransaction | None = None
+        self._withdrawn: HeaderList | None = None
+        self._invite: Request | None = None  # ours, behind its 2xx
+        self._acknowledged = False
+        self._offered = False  # rtpengine has an offer that nobody has agreed upon
+        self._switched = False  # the other side has agreed upon it
+        self._ended = False  # the other side has no such dialog
+        self._ack: Deferred[Request | None] = Deferred()
+
+    async def run(self, offer: bytes) -> None:
+        """The life of the exchange.
+
+        :param offer: of the asker; empty where the request asks for one.
+        """
+        try:
+            await self.other.confirmed()
+            self._check_wanted()
+            if offer:
+                await self._carry(offer)
+            else:
+                await self._fetch()
+        except Refusal as refusal:
+            self._refuse(refusal)
+        except Exception:
+            log.failure("{call}: a change of the session broke", call=self._call)
+            self._refuse(Refusal(500))
+        if self._invite is not None and not self._acknowledged:
+            self._acknowledge(self.other.told)
+        if self._switched and not self._ended and not self._session.closed:
+            await self._take_back()
+        elif self._offered and not self._session.closed:
+            self._forget()
+        if self._ended:
+            self._session.gone(self.other)
+
+    # The story
+
+    async def _carry(self, offer: bytes) -> None:
+        """The asker's offer crosses, the answer comes back."""
+        asker, other, branch = self.asker, self.other, self._session.branch
+        sdp = await self._media.offer(offer, from_tag=asker.label, branch=branch, to=other.profile)
+        self._offered = True
+        self._check_wanted()
+        response: Response | None = None
+        if alike(sdp, other.told):
+            answer = as_answer(other.sdp)
+        else:
+            response = await self._ask(sdp)
+            answer = _sdp_in(response)
+        told = await self._media.answer(
+            answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=asker.profile
+        )
+        self._check_wanted()
+        self._offered = self._switched = False
+        asker.sdp, asker.told, other.sdp, other.told = offer, told, answer, sdp
+        self._accept(response, told)
+
+    async def _fetch(self) -> None:
+        """The offer is in the other side's 2xx, the answer in the asker's ACK (RFC 3261 section 14.1)."""
+        asker, other, branch = self.asker, self.other, self._session.branch
+        response = await self._ask(b"")
+        offer = _sdp_in(response)
+        sdp = await self._media.offer(offer, from_tag=other.label, branch=branch, to=asker.profile)
+        self._offered = True
+        self._check_wanted()
+        self._accept(response, sdp)
+        ack = await self._ack
+        if ack is None:
+            return
+        answer = _sdp_in(ack)
+        told = await self._media.answer(
+            answer, from_tag=other.label, to_tag=asker.label, branch=branch, to=other.profile
+        )
+        self._offered = False
+        asker.sdp, asker.told, other.sdp, other.told = answer, sdp, offer, told
+        if not self._acknowledged:
+            self._acknowledge(told)
+
+    async def _ask(self, sdp: bytes) -> Response:
+        """Ask the other side: its 2xx. The ACK is sent where it needs no answer in it.
+
+        :raises Refusal: it is none, or none came.
+        """
+        request, other = self.transaction.request, self.other
+        update = request.method == "UPDATE"
+        headers = Headers.of([ALLOW[0]], [ALLOW[1]])
+        headers.extend(crossing(request.headers, to_browser=other.browser))
+        method = "UPDATE" if update and other.takes_update else "INVITE"
+        asked = other.ask(method, headers, sdp, "application/sdp", self)
+        response = await self._await(asked, PATIENCE if update else self._session.context.limits.ring)
+        self._agreed(response, bool(sdp))
+        self._check_wanted()
+        return response
+
+    async def _await(self, asked: Deferred[Response], patience: float) -> Response:
+        """The 2xx that `asked` fires with.
+
+        :param patience: seconds that the other side has.
+        :raises Refusal: it is none, or none came.
+        """
+        limit = self._session.context.transactions.schedule.after(patience, self._time_up)
+        try:
+            response = await asked
+        except FlowLost as why:
+            raise Refusal(480 if self.other.browser else 502) from why
+        except TimedOut as silence:
+            self._ended = self._withdrawn is None
+            raise Refusal(504 if self.transaction.request.method == "UPDATE" else 408) from silence
+        finally:
+            limit.cancel()
+        if response.status >= 300:
+            raise self._refusal(response)
+        return response
+
+    def _agreed(self, response: Response, at_once: bool) -> None:
+        """The other side gave a 2xx."""
+        assert self._sent is not None
+        other = self.other
+        self._switched = at_once
+        other.learn(response)
+        try:
+            other.dialog.refresh(response)
+        except BadMessage as error:
+            log.info("{call}: the remote target stays: {why}", why=error.why, call=self._call)
+        if self._sent.request.method == "INVITE":
+            self._invite, self._acknowledged = self._sent.request, False
+            if at_once:
+                self._acknowledge(b"")
+
+    def _acknowledge(self, answer: bytes) -> None:
+        assert self._invite is not None
+        self._acknowledged = True
+        self.other.acknowledge(self._invite, answer)
+
+    def _accept(self, response: Response | None, sdp: bytes) -> None:
+        """Give the asker his 2xx.
+
+        :param response: what the other side said; None where it was not asked.
+        """
+        asker, transaction = self.asker, self.transaction
+        status, reason = (200, "") if response is None else (response.status, response.reason)
+        headers = Headers.of(["Allow", "Contact"], [ALLOW[1], asker.dialog.contact])
+        if response is not None:
+            headers.extend(crossing(response.headers, to_browser=asker.browser))
+        headers.add("Content-Type", "application/sdp")
+        if transaction.request.method == "UPDATE":
+            transaction.reply(status, reason, headers, sdp)
+            return
+        reply = respond(transaction.request, status, reason, to_tag=transaction.to_tag, headers=headers, body=sdp)
+        asker.answer(transaction, reply, self._unacknowledged, self._ack_arrived)
+
+    # What comes from outside
+
+    def sent(self, transaction: ClientTransaction) -> None:
+        """Our request is out."""
+        self._sent = transaction
+        if self._withdrawn is not None:
+            transaction.cancel(self._withdrawn)
+
+    def progress(self, response: Response) -> None:
+        """A 1xx crosses without SDP: what counts is the answer in the 2xx."""
+        if self.transaction.request.method == "INVITE" and not self.transaction.answered:
+            headers = Headers.of(["Contact"], [self.asker.dialog.contact])
+            headers.extend(crossing(response.headers, to_browser=self.asker.browser))
+            self.transaction.reply(response.status, response.reason, headers)
+
+    def answered_again(self, response: Response) -> None:
+        """The ACK was lost."""
+        invite = self._invite
+        if invite is not None and self._acknowledged and invite.cseq.number == response.cseq.number:
+            self.other.acknowledge(invite)
+
+    def withdraw(self, refusal: Refusal, headers: HeaderList) -> None:
+        """The asker gets `refusal`, and the other side hears that it is not to answer any more.
+
+        :param headers: for the CANCEL.
+        """
+        self._refuse(refusal)
+        self._withdrawn = headers
+        if self._sent is not None:
+            self._sent.cancel(headers)
+
+    def close(self, headers: HeaderList) -> None:
+        """The call is over."""
+        self.withdraw(Refusal(487), headers)
+        if self._invite is not None and not self._acknowledged:
+            self._acknowledge(self.other.told)
+        self._ack_arrived(None)
+
+    def _ack_arrived(self, ack: Request | None) -> None:
+        if not self._ack.called:
+            self._ack.callback(ack)
+
+    def _unacknowledged(self) -> None:
+        self.asker.unacknowledged()
+        self._session.unacknowledged(self.asker)
+
+    def _time_up(self) -> None:
+        self.withdraw(Refusal(504), ())
+        if self._sent is not None and self._sent.request.method != "INVITE":
+            self._session.gone(self.other)
+
+    # Refusals, and the way back
+
+    @property
+    def _call(self) -> str:
+        return self.asker.dialog.call_id
+
+    def _check_wanted(self) -> None:
+        """To be called behind every wait: the asker may have been refused meanwhile.
+
+        :raises Refusal: it is so.
+        """
+        if self.transaction.answered:
+            raise Refusal(487)
+
+    def _refusal(self, response: Response) -> Refusal:
+        """What the other side's refusal is for the asker."""
+        self._ended = response.status in ENDS_DIALOG and self._withdrawn is None
+        headers = crossing(response.headers, to_browser=self.asker.browser)
+        if response.status in (401, 407):
+            order_challenges(headers)
+        return Refusal(500 if response.status == 503 else response.status, response.reason, headers)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        if self.transaction.answered:
+            return
+        if isinstance(refusal, NgError):
+            why = getattr(refusal, "why", refusal)
+            log.error("{call}: the session could not be changed: {why}", why=why, call=self._call)
+        self.transaction.reply(refusal.status, refusal.reason, refusal.headers)
+
+    def _forget(self) -> None:
+        """Have rtpengine forget the offer. Both commands are in its queue before those of the next exchange."""
+        asker, other, branch = self.asker, self.other, self._session.branch
+        media, answer = self._media, as_answer(other.sdp)
+        offered = media.offer(asker.sdp, from_tag=asker.label, branch=branch, to=other.profile)
+        answered = media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=asker.profile)
+        offered.addErrback(self._not_restored)
+        answered.addErrback(self._not_restored)
+
+    async def _take_back(self) -> None:
+        """Offer the old session to a side that has accepted a new one, which came to nothing."""
+        asker, other, branch, media = self.asker, self.other, self._session.branch, self._media
+        try:
+            sdp = await media.offer(asker.sdp, from_tag=asker.label, branch=branch, to=other.profile)
+            if self._session.closed:
+                return
+            self._withdrawn = None
+            response = await self._await(other.ask("INVITE", (ALLOW,), sdp, "application/sdp", self), PATIENCE)
+            self._agreed(response, True)
+            answer = _sdp_in(response)
+            await media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=asker.profile)
+            other.sdp, other.told = answer, sdp
+        except Refusal as why:
+            log.warn("{call}: the old session is not restored: {why}", why=why, call=self._call)
+
+    def _not_restored(self, failure: Failure) -> bytes:
+        failure.trap(NgError)
+        if not self._session.closed:
+            log.warn("{call}: the old session is not restored: {why}", why=failure.value, call=self._call)
+        return b""
+
+
+def alike(one: bytes, other: bytes) -> bool:
+    """Whether two descriptions say the same to the same peer: but for the version; the DTLS roles, which an offer
+    leaves open and an answer does not; and a ptime that rtpengine has taken from the other side since."""
+    passing = [b"o=", b"a=setup:"]
+    if one.count(_PTIME) != other.count(_PTIME):
+        passing.append(_PTIME)
+    return _but(one, passing) == _but(other, passing)
+
+
+def _but(sdp: bytes, passing: list[bytes]) -> list[bytes]:
+    return [line for line in sdp.splitlines() if not line.startswith(tuple(passing))]
+
+
+def as_answer(sdp: bytes) -> bytes:
+    """A description that may have been an offer, as rtpengine gets it for an answer: of two ends that leave the DTLS
+    role open, rtpengine is the passive one."""
+    return sdp.replace(b"a=setup:actpass", b"a=setup:active")
+
+
+def _sdp_in(message: Request | Response) -> bytes:
+    """The description that has to be in `message`.
+
+    :raises Refusal: 502 where it is not.
+    """
+    try:
+        sdp = sdp_of(message)
+    except BadMessage as error:
+        raise Refusal(502, f"Far Side Sent {error.why}") from error
+    if not sdp:
+        raise Refusal(502, "Far Side Sent No SDP")
+    return sdp

@@ -1,0 +1,110 @@
+"""Exchanges: who may change the session of a call, and when (RFC 3261 section 14.2, RFC 3311 section 5.2)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from webrtcproxy.call.background import answer
+from webrtcproxy.call.context import Context, Media
+from webrtcproxy.call.exchange import Exchange, Session
+from webrtcproxy.call.leg import HeaderList, Leg
+from webrtcproxy.call.policy import ALLOW
+from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.body import sdp_of
+from webrtcproxy.sip.message import Request
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
+
+RETRY_WITHIN = 10
+"""Seconds of Retry-After at most, for who asks again before he has his answer (RFC 3261 section 14.2)."""
+
+
+class Exchanges:
+    """The exchanges of one call: one at a time.
+
+    :param context: what calls work with.
+    :param media: the media session of the call.
+    :param caller: the leg whose offer began the call.
+    :param gone: called with a leg whose peer has no such dialog any more, or does not answer.
+    :param unacknowledged: called with a leg whose peer sends no ACK for a 2xx.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        media: Media,
+        caller: Leg,
+        gone: Callable[[Leg], None],
+        unacknowledged: Callable[[Leg], None],
+    ) -> None:
+        self._session = Session(context, media, gone, unacknowledged)
+        self._caller = caller
+        self._current: Exchange | None = None
+
+    def open(self, branch: str) -> None:
+        """The call is up: both sides may change its session from now on.
+
+        :param branch: the one that was answered.
+        """
+        self._session.branch = branch
+
+    def arrived(self, leg: Leg, other: Leg | None, transaction: ServerTransaction) -> None:
+        """INVITE or UPDATE within the dialog of `leg`: a target refresh, and an exchange where there is SDP.
+
+        :param other: where it crosses to; None while nobody has answered.
+        :raises Refusal: 481 where the call is ending; 491 where we have an offer of our own out on this leg; 500 with
+            Retry-After where an earlier one of the peer's is unanswered (RFC 3261 section 14.2, RFC 3311 section 5.2).
+        :raises BadMessage: the Contact or the body is no use.
+        """
+        request = transaction.request
+        if leg.over or (other is not None and other.over):
+            raise Refusal(481)
+        leg.dialog.refresh(request)
+        leg.learn(request)
+        offer = sdp_of(request)
+        if request.method == "UPDATE" and not offer:
+            transaction.reply(200, "", (ALLOW, ("Contact", leg.dialog.contact)))
+            return
+        if other is None or not self._session.branch:
+            raise _in_a_while() if leg is self._caller else Refusal(491)
+        if self._current is not None:
+            raise _in_a_while() if leg is self._current.asker else Refusal(491)
+        exchange = self._current = Exchange(self._session, leg, other, transaction)
+        answer(exchange.run(offer), transaction).addCallback(self._finished)
+
+    def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """CANCEL of a re-INVITE (RFC 3261 section 9.2)."""
+        current = self._current
+        if current is None or current.transaction is not transaction:
+            transaction.reply(487)
+        else:
+            current.withdraw(Refusal(487), list(cancel.headers.only({"Reason"})))
+
+    def moved(self, leg: Leg, flow: Flow) -> None:
+        """The peer of `leg` is on another socket now: that is where he waits for his response."""
+        current = self._current
+        if current is not None and current.asker is leg and not current.transaction.answered:
+            current.transaction.flow = flow
+
+    def close(self, farewell: HeaderList) -> None:
+        """The call is over: who waits for a response gets 487 (RFC 3261 section 15.1.2), what is out is cancelled.
+
+        :param farewell: for the CANCEL.
+        """
+        session = self._session
+        session.closed = True
+        if self._current is not None:
+            self._current.close(farewell)
+        session.gone = session.unacknowledged = _ignore
+
+    def _finished(self, _: object) -> None:
+        self._current = None
+
+
+def _in_a_while() -> Refusal:
+    return Refusal(500, "", [("Retry-After", str(secrets.randbelow(RETRY_WITHIN + 1)))])
+
+
+def _ignore(leg: Leg) -> None:
+    """Nobody is to be told any more."""
