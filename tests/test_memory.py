@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy import memory
-from webrtcproxy.memory import EVERY, MANY, NEVER, YOUNG, Memory, give_back
+from webrtcproxy.memory import EVERY, MANY, NEVER, TOO_MANY, YOUNG, Memory, give_back
 
 
 class MemoryTests(SynchronousTestCase):
@@ -43,6 +43,10 @@ class MemoryTests(SynchronousTestCase):
         """Once for those who have gone, not for each of them, and not while there are calls."""
         self.assertEqual([self.after(0), self.after(MANY - 1), self.after(1), self.after(0)], [0, 0, 1, 0])
         self.assertEqual([self.after(MANY, calls=1), self.after(0), self.after(0)], [0, 1, 0])
+
+    def test_never_quiet(self) -> None:
+        """Where there are calls all the time, what connections leave behind is bounded all the same."""
+        self.assertEqual([self.after(TOO_MANY - 1, calls=1), self.after(1, calls=1), self.after(0, calls=1)], [0, 1, 0])
 
     def test_stopped(self) -> None:
         """No look after the end."""
