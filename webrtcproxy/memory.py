@@ -25,8 +25,8 @@ MANY = 50
 """Connections that have ended, at least, for a look at what they have left behind: each is a handful of cycles."""
 
 TOO_MANY = 1_000
-"""So many connections, and there is a look though calls are up: what they have left behind (some 40 kB each) must not grow
-without a bound where there is never a quiet moment."""
+"""So many connections, and there is a look though calls are up: what they have left behind (some 40 kB each) must not
+grow without a bound where there is never a quiet moment."""
 
 YOUNG, NEVER = 5_000, 100_000
 """Objects that make a look at the youngest ones due, a few milliseconds; and so many such looks, one at the others."""
