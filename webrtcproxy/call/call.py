@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from webrtcproxy.call.context import Context
@@ -72,7 +71,7 @@ class Call:
         self._over: Deferred[str] = Deferred()
         self._work: Deferred[None] | None = None
         self._farewell: HeaderList = ()
-        self._interruption: IDelayedCall | None = None
+        self._interrupted = False
         self.id = request.call_id
         meter = context.metrics.outbound if transaction.flow.browser else context.metrics.inbound
         self.record = Record(
@@ -284,14 +283,15 @@ class Call:
     def _interrupt(self, refusal: Refusal, why: str) -> None:
         """Refuse the caller where he has no final response yet, and have the story end, in the next turn of the
         reactor: never within the coroutine's own step."""
-        if self._interruption is not None or self._over.called:
+        if self._interrupted or self._over.called:
             return
         if self.record.answered is not None:
             self._over.callback(why)
             return
         self.record.ended_by = why
         self._refuse(refusal)
-        self._interruption = self._context.clock.callLater(0, self._stop_work)
+        self._interrupted = True
+        self._context.clock.callLater(0, self._stop_work)
 
     def _stop_work(self) -> None:
         if self._work is not None:
@@ -334,6 +334,7 @@ class Call:
         if self._fork.answered is not None:
             self._fork.answered.leg.hang_up(self._farewell)
         self._fork.close(self._farewell)
+        self._early_branch = None
         if self.record.answered is None:
             self._caller.hung_up()
         else:

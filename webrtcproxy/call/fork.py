@@ -300,6 +300,7 @@ class Fork:
         self.cancel(headers)
         self.settled = True
         self.branches = []
+        self._failures = []
         self.answered = None
 
     def next(self) -> Deferred[Event]:
