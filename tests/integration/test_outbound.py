@@ -51,6 +51,14 @@ class Answered(RealCase):
         self.assertEqual(port.findall(early.body), port.findall(answer.body))
         await trunk.request("ACK")
         await self.hang_up(caller, callee)
+        self.assertEqual(
+            ["> INVITE sdp", "< 183 INVITE sdp", "< 200 INVITE sdp", "> ACK", "> BYE", "< 200 BYE"],
+            self.ladder.of("alice"),
+        )
+        self.assertEqual(
+            ["< INVITE sdp", "> 183 INVITE sdp", "> 200 INVITE sdp", "< ACK", "< BYE", "> 200 BYE"],
+            self.ladder.of("trunk"),
+        )
 
     async def test_one_to_tag(self) -> None:
         """100 comes within 200 ms; 180 and 200 carry one To tag, which is none of the trunk's (RFC 3261 8.2.6.2)."""

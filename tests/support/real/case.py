@@ -8,6 +8,7 @@ from twisted.trial.unittest import TestCase
 from tests.support.real.dialog import Dialog
 from tests.support.real.kamailio import PASSWORDS
 from tests.support.real.lab import LAB
+from tests.support.real.ladder import Ladder
 from tests.support.real.part import until
 from tests.support.real.ports import LOOPBACK, free_port
 from tests.support.real.rtpengine import Rtpengine
@@ -31,6 +32,7 @@ class RealCase(TestCase):
     async def setUp(self) -> None:
         """Start what does not run yet."""
         self.addCleanup(self._check)
+        self.ladder = Ladder()
         self.rtpengine = await LAB.rtpengine()
         self.kamailio = await LAB.kamailio()
         self.proxy = await LAB.proxy(self.changes)
@@ -75,6 +77,7 @@ class RealCase(TestCase):
         """A scripted browser, connected to the proxy over WSS, closed after the test."""
         phone = Browser(user, self.proxy.wss, **options)  # type: ignore[arg-type]
         self.addCleanup(phone.close)
+        phone.ladder = self.ladder
         await phone.connect()
         return phone
 
@@ -82,6 +85,7 @@ class RealCase(TestCase):
         """A scripted SIP endpoint over UDP (port 0: the one that the `plain` trunk is at), closed after the test."""
         peer = Peer(address, port or LAB.plain, self.proxy.address)
         self.addCleanup(peer.close)
+        peer.ladder = self.ladder
         peer.listen()
         return peer
 

@@ -45,6 +45,7 @@ class Browser(Endpoint):
         self._socket = await factory.opened
 
     def send(self, message: Message) -> None:
+        self.ladder.add(self, message, ">")
         self.send_bytes(message.to_bytes())
 
     def send_bytes(self, data: bytes, binary: bool = False) -> None:
@@ -158,6 +159,7 @@ class Peer(Endpoint, DatagramProtocol):
         super().heard(data)
 
     def send(self, message: Message) -> None:
+        self.ladder.add(self, message, ">")
         branch = message.via.branch or ""
         self.send_bytes(message.to_bytes(), self._sources.get(branch) if isinstance(message, Response) else None)
 

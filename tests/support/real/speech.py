@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from tests.support.real import digest
+from tests.support.real.ladder import Ladder
 from tests.support.real.part import pause
 from webrtcproxy.sip.message import Headers, Request, Response, read, respond
 
@@ -85,6 +86,7 @@ class Endpoint:
 
     :ivar received: every message that came, repeats too, in order.
     :ivar contact: the URI in the Contact of what it sends.
+    :ivar ladder: where what it says and hears is noted; a test may give one to several endpoints.
     """
 
     def __init__(self, user: str, domain: str, transport: str, sent_by: str, contact: str, password: str = "") -> None:
@@ -92,6 +94,7 @@ class Endpoint:
         self.user, self.domain, self.contact = user, domain, contact
         self.aor = f"sip:{user}@{domain}"
         self.received: list[Message] = []
+        self.ladder = Ladder()
         self._transport, self._sent_by = transport, sent_by
         self._fresh: list[Message] = []
         self._waiting: list[tuple[Callable[[Message], bool], Deferred[Message]]] = []
@@ -110,6 +113,7 @@ class Endpoint:
         if any(message.to_bytes() == other.to_bytes() for other in self.received[:-1]):
             self._repeat(message)
             return
+        self.ladder.add(self, message, "<")
         for waiting in self._waiting:
             if waiting[0](message):
                 self._waiting.remove(waiting)

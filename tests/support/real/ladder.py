@@ -1,0 +1,36 @@
+"""Ladder: who said what in a scenario, in order, as the scripted endpoints of a test saw it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from webrtcproxy.sip.message import Request, Response
+
+if TYPE_CHECKING:
+    from tests.support.real.speech import Endpoint
+
+
+class Ladder:
+    """The rungs of one test: ``alice > INVITE sdp``, ``trunk < INVITE sdp``, ``trunk > 200 INVITE sdp``.
+
+    ``>`` is what an endpoint sent, ``<`` what it heard; ``sdp`` stands behind what has a body of that kind. 100 Trying and
+    repeats are left out, since they depend on time.
+    """
+
+    def __init__(self) -> None:
+        self.rungs: list[str] = []
+
+    def add(self, endpoint: Endpoint, message: Request | Response, arrow: str) -> None:
+        """Note one message; `arrow` is ``>`` or ``<``."""
+        if isinstance(message, Response):
+            if message.status == 100:
+                return
+            what = f"{message.status} {message.cseq.method}"
+        else:
+            what = message.method
+        body = " sdp" if message.body and "sdp" in (message.headers.get("Content-Type") or "") else ""
+        self.rungs.append(f"{endpoint.user} {arrow} {what}{body}")
+
+    def of(self, user: str) -> list[str]:
+        """The rungs of one endpoint, without its name: between two endpoints the order depends on the network."""
+        return [rung.partition(" ")[2] for rung in self.rungs if rung.partition(" ")[0] == user]
