@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Ladder:
     """The rungs of one test: ``alice > INVITE sdp``, ``trunk < INVITE sdp``, ``trunk > 200 INVITE sdp``.
 
-    ``>`` is what an endpoint sent, ``<`` what it heard; ``sdp`` stands behind what has a body of that kind. 100 Trying and
-    repeats are left out, since they depend on time.
+    ``>`` is what an endpoint sent, ``<`` what it heard; ``sdp`` stands behind what has a body of that kind. 100 Trying
+    and repeats are left out, since they depend on time.
     """
 
     def __init__(self) -> None:
