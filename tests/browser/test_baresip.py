@@ -57,7 +57,8 @@ class WithBaresip(BrowserCase):
         self.assertLess((await phone.do("stats"))["sent"] - sent, 3)
         await baresip.do("resume")
         self.assertEqual("remote", (await phone.event("unhold"))["by"])
-        await self._both_hear(phone, baresip)
+        await phone.assert_audio()
+        await baresip.receives()
         await phone.do("hangup")
         await phone.event("ended")
 

@@ -122,7 +122,7 @@ class Changes(WithBaresip):
 
     async def test_held_and_resumed(self) -> None:
         """The browser holds and resumes: baresip answers with the direction that belongs to it."""
-        browser, callee, baresip = await self.into()
+        _, callee, baresip = await self.into()
         for offered, answered in ((b"sendonly", b"recvonly"), (b"sendrecv", b"sendrecv")):
             version = b" %d IN" % (3 if offered == b"sendonly" else 4)
             offer = CHROME_OFFER.replace(b"a=sendrecv", b"a=" + offered).replace(b" 2 IN", version)

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.protocols.basic import NetstringReceiver
 
 from tests.support.real.ladder import Ladder
-from tests.support.real.part import Part, until
+from tests.support.real.part import Part, pause, until
 from tests.support.real.ports import LOOPBACK, free_port, free_ports, listens_tcp
 from webrtcproxy.sip.message import Request, Response, read
 
@@ -130,6 +130,19 @@ class Baresip(Part):
         """Wait until there is sound in what comes in from now on."""
         start = self._heard_size()
         await until(lambda: self._loudest(start) > AUDIBLE, f"sound at {self.user}", seconds)
+
+    async def receives(self, seconds: float = 10) -> None:
+        """Wait until more RTP comes in. (Its file of what it hears ends when it holds the call.)"""
+        first = await self._sequence()
+        for _ in range(int(seconds / 0.1)):
+            if await self._sequence() != first:
+                return
+            await pause(0.1)
+        raise AssertionError(f"{self.user} gets no RTP within {seconds} s")
+
+    async def _sequence(self) -> str:
+        found = re.search(r"seq_put=(\d+)", await self.do("audio_debug"))
+        return found[1] if found else ""
 
     def _heard_size(self) -> int:
         return sum(file.stat().st_size for file in self.folder.glob("dump-*-dec.wav"))
