@@ -22,6 +22,11 @@ ALLOW_BROWSER = ("Allow", ", ".join((*METHODS, "REGISTER")))
 KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "PRACK", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH"))
 """Methods that exist: refused with 405 where they are not carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
 
+EXTENSIONS: tuple[str, ...] = ()
+"""Option tags of the extensions that the proxy supports on each of its legs (RFC 3261 section 19.2)."""
+SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
+"""What tells them to a peer; empty where there is none (RFC 3261 section 20.37)."""
+
 # Headers that belong to one leg: to its transaction, its dialog, its transport, or its negotiation of extensions.
 _OF_THE_LEG = frozenset({
     "Via", "Route", "Record-Route", "Path", "Service-Route", "Contact", "Call-ID", "CSeq", "From", "To", "Max-Forwards",
