@@ -16,7 +16,7 @@ from webrtcproxy.call.exchanges import Exchanges
 from webrtcproxy.call.invite import contact_on
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.policy import crossing
+from webrtcproxy.call.policy import across
 from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.record import Record
 from webrtcproxy.call.relay import relay
@@ -61,7 +61,8 @@ class Call:
         self.record = Record(
             meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
         )
-        self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, aor=request.from_.address.aor)
+        aor, terms = request.from_.address.aor, context.terms_of(transaction)
+        self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, terms, aor=aor)
         self._caller.learn(request)
         legs.add(self._caller)
         self._set_up = SetUp(context, legs, transaction, self._caller, self._media, self.record, user, self)
@@ -133,7 +134,7 @@ class Call:
         if other is None or other.over or leg.over:
             transaction.reply(481)
             return
-        relay(transaction, other, self._context.clock, self._gone)
+        relay(transaction, leg, other, self._context.clock, self._gone)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE: the session stays as it is."""
@@ -156,7 +157,8 @@ class Call:
 
     def _hung_up(self, leg: Leg, bye: Request) -> None:
         other = self._other(leg)
-        self._farewell = list(crossing(bye.headers, to_browser=other is not None and other.browser))
+        if other is not None:
+            self._farewell = list(across(bye, leg.terms, other.terms))
         leg.hung_up()
         if leg is self._caller:
             self._interrupt(Refusal(487), "caller")

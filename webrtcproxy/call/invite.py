@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from webrtcproxy.call.branch import Target
 from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.policy import ALLOW, crossing, hops_left
+from webrtcproxy.call.policy import ALLOW, Terms, across, hops_left
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
 from webrtcproxy.transport.flow import Flow
@@ -21,10 +21,11 @@ def contact_on(flow: Flow, user: str) -> str:
     return f"<sip:{user}@{flow.sent_by}{parameter}>"
 
 
-def invite_for(source: Request, target: Target, pair: Pair, contact: str, sdp: bytes) -> Request:
+def invite_for(source: Request, terms: Terms, target: Target, pair: Pair, contact: str, sdp: bytes) -> Request:
     """The INVITE to `target`.
 
     :param source: the caller's INVITE.
+    :param terms: what holds for the caller.
     :param pair: the request sequence that it is the next one of.
     :param contact: our Contact value.
     :raises Refusal: 483 where `source` has gone far enough.
@@ -42,7 +43,7 @@ def invite_for(source: Request, target: Target, pair: Pair, contact: str, sdp: b
         "Allow": ALLOW[1],
     }
     headers = Headers.of(list(fields), list(fields.values()))
-    headers.extend(crossing(source.headers, to_browser=target.flow.browser, identity=target.identity))
+    headers.extend(across(source, terms, target.terms))
     headers.add("Content-Type", "application/sdp")
     return Request("INVITE", target.uri, headers, sdp)
 

@@ -16,10 +16,10 @@ from webrtcproxy.call.branch import Answered, Branch, Failed, Progress, Target
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.invite import contact_on, invite_for
-from webrtcproxy.call.leg import HeaderList, Leg, Owner, profile_of
+from webrtcproxy.call.leg import HeaderList, Leg, Owner
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.policy import ALLOW, crossing, order_challenges
+from webrtcproxy.call.policy import ALLOW, across, order_challenges
 from webrtcproxy.call.record import Record
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.body import sdp_of
@@ -120,11 +120,11 @@ class SetUp:
         assert self._owner is not None
         branch = Branch(self._context, self._legs, self._owner, target, self._fork.report)
         self._fork.add(branch)
-        sdp = await self._media.offer(offer, from_tag=self._caller.label, branch=branch.id, to=profile_of(target.flow))
+        sdp = await self._media.offer(offer, from_tag=self._caller.label, branch=branch.id, to=target.terms.profile)
         self._check_wanted()
         pair = Pair() if target.flow.browser else self._pair
-        contact = contact_on(target.flow, self._user)
-        branch.invite(invite_for(self._transaction.request, target, pair, contact, sdp))
+        source, contact = self._transaction.request, contact_on(target.flow, self._user)
+        branch.invite(invite_for(source, self._caller.terms, target, pair, contact, sdp))
 
     async def _progress(self, event: Progress) -> None:
         """Pass a 1xx on; the SDP of an early dialog is made an answer for the caller first. Where that fails, the
@@ -136,7 +136,7 @@ class SetUp:
                 self._early_branch = event.branch
             except Refusal as why:
                 log.warn("{call}: no early media: {why}", why=getattr(why, "why", why), call=self._record.call)
-        self._transaction.reply(response.status, response.reason, self._telling(response, sdp), sdp)
+        self._transaction.reply(response.status, response.reason, self._telling(response, event.branch, sdp), sdp)
         self._record.progress(self._context.clock.seconds())
 
     async def _connect(self, answered: Answered) -> Response:
@@ -151,7 +151,7 @@ class SetUp:
         self._caller.sdp, self._caller.told = sdp_of(self._transaction.request), sdp
         callee.sdp = self._early[answered.branch.label(response)][0]
         self._context.pairings.forget(self._pair_key)
-        headers = self._telling(response, sdp)
+        headers = self._telling(response, answered.branch, sdp)
         request, tag = self._transaction.request, self._transaction.to_tag
         return respond(request, response.status, response.reason, to_tag=tag, headers=headers, body=sdp)
 
@@ -162,7 +162,7 @@ class SetUp:
             raise Refusal(failed.status, failed.reason)
         if failed.branch.credentials_refused:
             raise Refusal(502, "Trunk Refuses Our Credentials")
-        headers = self._crossing(response)
+        headers = self._crossing(response, failed.branch)
         if 300 <= response.status < 400 and response.contacts is not STAR:
             headers.extend(response.headers.only({"Contact"}))
         if response.status in (401, 407):
@@ -201,16 +201,16 @@ class SetUp:
         self._early[label] = answer, sdp
         return sdp
 
-    def _crossing(self, response: Response) -> Headers:
-        headers = crossing(response.headers, to_browser=self._caller.browser)
+    def _crossing(self, response: Response, branch: Branch) -> Headers:
+        headers = across(response, branch.terms, self._caller.terms)
         if response.status in (401, 407):
             order_challenges(headers)
         return headers
 
-    def _telling(self, response: Response, sdp: bytes) -> Headers:
+    def _telling(self, response: Response, branch: Branch, sdp: bytes) -> Headers:
         """The headers of a response that is about the dialog with the caller."""
         headers = Headers.of(["Allow", "Contact"], [ALLOW[1], self._caller.dialog.contact])
-        headers.extend(self._crossing(response))
+        headers.extend(self._crossing(response, branch))
         if sdp:
             headers.add("Content-Type", "application/sdp")
         return headers
