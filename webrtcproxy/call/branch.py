@@ -15,9 +15,11 @@ from webrtcproxy.call.dialog import Dialog, tag_of
 from webrtcproxy.call.leg import HeaderList, Leg, Owner
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import Terms
+from webrtcproxy.call.reliable import prack, rseq_of
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import FlowLost, TimedOut
+from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.client import ClientTransaction
@@ -49,15 +51,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A provisional response, 101 to 199."""
+    """A provisional response, 101 to 199; where it was a reliable one, `leg` is the early dialog that it is of."""
 
     branch: Branch
     response: Response
+    leg: Leg | None
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The first 2xx; its ACK is on the way and `leg` is the callee."""
+    """The first 2xx; `leg` is the callee. Its ACK is on the way, unless it owes an answer."""
 
     branch: Branch
     response: Response
@@ -104,6 +107,7 @@ class Branch:
         self._target = target
         self._report = report
         self._labels: dict[str, str] = {}
+        self._early: dict[str, Leg] = {}
         self._legs: dict[str, Leg] = {}
         self._transaction: ClientTransaction | None = None
 
@@ -156,6 +160,8 @@ class Branch:
         if self.cancelled or self.ended:
             return
         self.cancelled = True
+        for leg in self._early.values():
+            leg.owner = None
         if self._transaction is not None:
             self._transaction.cancel(headers)
 
@@ -164,10 +170,36 @@ class Branch:
             return
         try:
             self.label(response)
+            number = rseq_of(response)
+            leg = None if number is None else self._early_leg(response)
         except BadMessage as error:
             log.info("A provisional response is dropped: {why}", why=error.why, branch=self.id)
             return
-        self._report(Progress(self, response))
+        if number is not None:
+            if leg is None or (leg.rseq and number != leg.rseq + 1):  # a repeat, or one that has overtaken another
+                return
+            leg.rseq = number
+            if leg.told or not _sdp(response):  # or else the answer to its offer is awaited
+                prack(leg, response)
+        self._report(Progress(self, response, leg))
+
+    def _early_leg(self, response: Response) -> Leg | None:
+        """The leg of the early dialog that a reliable response is of; None where there are too many.
+
+        :raises BadMessage: it opens none.
+        """
+        assert self._transaction is not None
+        tag = response.to.tag or ""
+        leg = self._early.get(tag)
+        if leg is None and len(self._early) < MAX_DIALOGS:
+            invite = self._transaction.request
+            dialog = Dialog.of_answer(invite, response, invite.headers.get("Contact") or "")
+            leg = self._early[tag] = self._leg(dialog, self.label(response), self._owner)
+            leg.told = invite.body
+            leg.early, leg.agreed = True, False
+        if leg is not None:
+            leg.learn(response)
+        return leg
 
     def _final(self, response: Response) -> None:
         assert self._transaction is not None
@@ -179,12 +211,14 @@ class Branch:
         self.ended = True
         if response.status < 300:
             leg = self._open(response)
+            self._forget_early()
             if self.cancelled:
                 leg.hang_up()
                 self._report(Failed(self, 487, "", None))
             else:
                 self._report(Answered(self, response, leg))
             return
+        self._forget_early()
         if response.status in (401, 407) and self._target.flow.browser:
             # Credentials do not cross to browsers, so the caller has no way to answer: to him the browser is not there.
             self._report(Failed(self, 480, "Callee Asks For Credentials", None))
@@ -200,26 +234,56 @@ class Branch:
         invite = self._transaction.request
         contact = invite.headers.get("Contact") or ""
         try:
-            leg = self._leg(Dialog.of_answer(invite, response, contact), self.label(response), self._owner)
-            leg.told = invite.body
+            leg = self._confirmed(response) or self._leg(
+                Dialog.of_answer(invite, response, contact), self.label(response), self._owner
+            )
+            leg.told = leg.told or invite.body
+            self._legs[leg.dialog.remote_tag] = leg
             leg.learn(response)
+            offer = b"" if leg.told else _sdp(response)
+            if offer:
+                leg.agreed = False
+                leg.owe(invite, offer)
+            else:
+                leg.acknowledge(invite)
             return leg
         except BadMessage:
             # Its sender takes it for the answer all the same, and has to hear that there is no call.
             peer, browser = self._target.flow.peer, self._target.flow.browser
             hop = "" if browser else f"<sip:{f'[{peer.host}]' if ':' in peer.host else peer.host}:{peer.port};lr>"
-            self._leg(Dialog.of_bad_answer(invite, response, contact, hop), "", None).hang_up()
+            leg = self._leg(Dialog.of_bad_answer(invite, response, contact, hop), "", None)
+            self._legs[leg.dialog.remote_tag] = leg
+            leg.acknowledge(invite)
+            leg.hang_up()
             raise
 
     def _leg(self, dialog: Dialog, label: str, owner: Owner | None) -> Leg:
-        """The leg of a 2xx; its ACK is on the way."""
-        assert self._transaction is not None
         target = self._target
         leg = Leg(self._context, dialog, target.flow, label, owner, target.terms, target.authentication, target.aor)
-        self._legs[dialog.remote_tag] = leg
         self._index.add(leg)
-        leg.acknowledge(self._transaction.request)
         return leg
+
+    def _confirmed(self, response: Response) -> Leg | None:
+        """The leg of the early dialog that a 2xx confirms; None where there was none.
+
+        :raises BadMessage: its new Contact or Record-Route leads nowhere.
+        """
+        tag = response.to.tag or ""
+        leg = self._early.get(tag)
+        if leg is None:
+            return None
+        leg.dialog.confirm(response)
+        del self._early[tag]
+        if leg.over:  # another one was answered first
+            return self._leg(leg.dialog, leg.label, self._owner)
+        leg.early = False
+        return leg
+
+    def _forget_early(self) -> None:
+        """The INVITE has its final response: dialogs that are early still are over. What is remembered of them counts
+        where a further 2xx is of one."""
+        for leg in self._early.values():
+            leg.hung_up()
 
     def _answered_again(self, response: Response) -> None:
         """A repeat of the 2xx is ACKed again; one with a new To tag is a further fork: ACK, then BYE."""
@@ -238,6 +302,7 @@ class Branch:
     def _failed(self, failure: Failure) -> None:
         failure.trap(FlowLost, TimedOut)
         self.ended = True
+        self._forget_early()
         if failure.check(TimedOut):
             status, reason = 408, ""
         elif self._target.flow.browser:
@@ -248,6 +313,7 @@ class Branch:
 
     def _broken(self, failure: Failure) -> None:
         self.ended = True
+        self._forget_early()
         for leg in self._legs.values():
             leg.hang_up()
         if isinstance(failure.value, BadMessage):
@@ -255,3 +321,11 @@ class Branch:
             return
         log.failure("A branch broke", failure, branch=self.id)
         self._report(Failed(self, 500, "", None))
+
+
+def _sdp(response: Response) -> bytes:
+    """The description in a response; empty where there is none, or where it can't be found."""
+    try:
+        return sdp_of(response)
+    except BadMessage:
+        return b""

@@ -66,7 +66,10 @@ class Call:
         self._caller.learn(request)
         legs.add(self._caller)
         self._set_up = SetUp(context, legs, transaction, self._caller, self._media, self.record, user, self)
-        self._exchanges = Exchanges(context, self._media, self._caller, self._gone, self._unacknowledged)
+        self._opening = self._set_up.opening
+        self._exchanges = Exchanges(
+            context, self._media, self._caller, bool(request.body), self._gone, self._unacknowledged
+        )
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
         self._presence.watch(self._caller)
         schedule = context.transactions.schedule
@@ -86,6 +89,7 @@ class Call:
         """The life of the call."""
         try:
             self._connect(await self._set_up.run(self._find_targets))
+            await self._opening.settle()
             self.record.ended_by = await self._over
         except CancelledError:
             pass
@@ -101,24 +105,40 @@ class Call:
 
     def _connect(self, response: Response) -> None:
         """Give the caller his 2xx. From here on the call is up."""
-        caller, callee = self._caller, self._set_up.callee
+        caller, callee = self._caller, self._opening.callee
         assert callee is not None
         self._stop_ringing()
-        caller.answer(self._transaction, response, lambda: self._unacknowledged(caller))
-        self._exchanges.open(self._set_up.branch)
+        caller.early = False
+        on_ack = self._opening.acknowledged if self._opening.late else None
+        caller.answer(self._transaction, response, lambda: self._unacknowledged(caller), on_ack)
         self.record.answer(response.status, self._context.clock.seconds())
         self._presence.watch(callee)
 
     def _other(self, leg: Leg) -> Leg | None:
-        """The leg across from `leg`; None while nobody has answered."""
-        return self._set_up.callee if leg is self._caller else self._caller
+        """The leg across from `leg`; None while there is none."""
+        callee = self._opening.callee
+        if leg is not self._caller:
+            return None if self._is_aside(leg) else self._caller
+        return None if callee is None or (callee.early and callee.over) else callee
+
+    def _is_aside(self, leg: Leg) -> bool:
+        """Whether `leg` is an early dialog of a fork that is not the one which the caller hears."""
+        return leg.early and leg not in (self._caller, self._opening.callee)
+
+    def agreed(self, branch: str) -> None:
+        """Caller and callee have a session, which may be changed from now on."""
+        self._exchanges.open(branch)
+
+    def exchange(self, leg: Leg, transaction: ServerTransaction) -> None:
+        """The request of `transaction` offers a change of the session."""
+        self._exchanges.arrived(leg, self._other(leg), transaction)
 
     # What comes from outside
 
     def cancelled(self, cancel: Request) -> None:
         """The caller's CANCEL (RFC 3261 section 9.2)."""
         self._farewell = list(cancel.headers.only({"Reason"}))
-        self._interrupt(Refusal(487), "cancel")
+        self.interrupt(Refusal(487), "cancel")
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
         """A request within the dialog of `leg` arrived; it is in order (:meth:`Dialog.receive`)."""
@@ -127,11 +147,14 @@ class Call:
             transaction.reply(200)
             self._hung_up(leg, request)
             return
-        other = self._other(leg)
         if request.method in ("INVITE", "UPDATE"):
-            self._exchanges.arrived(leg, other, transaction)
+            self.exchange(leg, transaction)
             return
-        if other is None or other.over or leg.over:
+        if request.method == "PRACK" and leg is self._caller:
+            self._opening.prack(transaction)
+            return
+        other = self._other(leg)
+        if other is None or other.over or leg.over or request.method == "PRACK":
             transaction.reply(481)
             return
         relay(transaction, leg, other, self._context.clock, self._gone)
@@ -153,45 +176,51 @@ class Call:
 
         :param why: for the record.
         """
-        self._interrupt(Refusal(503), why)
+        self.interrupt(Refusal(503), why)
 
     def _hung_up(self, leg: Leg, bye: Request) -> None:
         other = self._other(leg)
         if other is not None:
             self._farewell = list(across(bye, leg.terms, other.terms))
+        aside = self._is_aside(leg)
         leg.hung_up()
+        if aside:
+            return
         if leg is self._caller:
-            self._interrupt(Refusal(487), "caller")
+            self.interrupt(Refusal(487), "caller")
         else:
-            self._interrupt(Refusal(480), "callee")
+            self.interrupt(Refusal(480), "callee")
 
     def _gone(self, leg: Leg) -> None:
         """A peer says that it has no such dialog, or answers nothing (RFC 5057)."""
+        aside = self._is_aside(leg)
         leg.hung_up()
-        self._interrupt(Refusal(481), "caller" if leg is self._caller else "callee")
+        if not aside:
+            self.interrupt(Refusal(481), "caller" if leg is self._caller else "callee")
 
     def _abandoned(self, leg: Leg) -> None:
         log.info("{call}: the browser did not come back", call=self.id)
         self._farewell = [("Reason", 'SIP;cause=480;text="Connection lost"')]
         leg.hung_up()
-        self._interrupt(Refusal(480), "lost")
+        self.interrupt(Refusal(480), "lost")
 
     def _unacknowledged(self, leg: Leg) -> None:
         log.warn("{call}: no ACK for the 2xx came", call=self.id)
         leg.unacknowledged()
-        self._interrupt(Refusal(408), "unacknowledged")
+        self.interrupt(Refusal(408), "unacknowledged")
 
     def _rang_too_long(self) -> None:
         self._ringing = None
-        self._interrupt(Refusal(408), "no answer")
+        self.interrupt(Refusal(408), "no answer")
 
-    def _interrupt(self, refusal: Refusal, why: str) -> None:
+    def interrupt(self, refusal: Refusal, why: str) -> None:
         """Refuse the caller where he has no final response yet, and have the story end, in the next turn of the
         reactor: never within the coroutine's own step."""
         if self._interrupted or self._over.called:
             return
         if self.record.answered is not None:
             self._over.callback(why)
+            self._opening.acknowledged(None)
             return
         self.record.ended_by = why
         self._refuse(refusal)
@@ -205,14 +234,19 @@ class Call:
     # The end
 
     def _refuse(self, refusal: Refusal) -> None:
-        if self._transaction.answered:
+        up = self.record.answered is not None
+        if self._transaction.answered and not up:
             return
         why = "refused"
         if isinstance(refusal, NgError):
             why = "media"
             log.error("{call}: media could not be set up: {why}", why=getattr(refusal, "why", refusal), call=self.id)
-        self.record.status = refusal.status
         self.record.ended_by = self.record.ended_by or why
+        if up:  # the ACK has no answer, or none that is any use
+            log.warn("{call}: the call ends: {refusal}", refusal=refusal, call=self.id)
+            self._farewell = [("Reason", f'SIP;cause={refusal.status};text="{refusal.reason}"')]
+            return
+        self.record.status = refusal.status
         self._transaction.reply(refusal.status, refusal.reason, refusal.headers)
 
     def _clean_up(self) -> None:

@@ -131,6 +131,21 @@ class Dialog:
                 raise BadMessage("Bad Contact")
             self.remote_target = target
 
+    def confirm(self, response: Response) -> None:
+        """A 2xx makes an early dialog a confirmed one: from now on, its Contact and its Record-Route count (RFC 3261
+        section 13.2.2.4).
+
+        :raises BadMessage: 400: one of them leads nowhere.
+        """
+        self.remote_target = _target(response) or self.remote_target
+        self.route_set = tuple(reversed(response.headers.all("Record-Route")))
+        self._check_ways()
+
+    def rename(self, tag: str) -> None:
+        """Our tag is another one from now on."""
+        self.local_tag = tag
+        self.local = str(NameAddr.parse(self.local).with_tag(tag))
+
     def request(self, method: str) -> Request:
         """The next request within the dialog, with all of its headers but Via (RFC 3261 section 12.2.1.1)."""
         self.local_cseq += 1
@@ -155,7 +170,7 @@ class Dialog:
             uri, routes = NameAddr.parse(routes[0]).uri, (*routes[1:], f"<{self.remote_target}>")
         names = [*["Route"] * len(routes), "Max-Forwards", "From", "To", "Call-ID", "CSeq"]
         values = [*routes, "70", self.local, self.remote, self.call_id, f"{number} {method}"]
-        if method not in ("ACK", "BYE"):
+        if method not in ("ACK", "BYE", "PRACK"):
             names.append("Contact")
             values.append(self.contact)
         return Request(method, uri, Headers.of(names, values))

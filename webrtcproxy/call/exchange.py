@@ -23,6 +23,7 @@ from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.policy import ALLOW, across, order_challenges
 from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE
+from webrtcproxy.call.reliable import requires
 from webrtcproxy.errors import FlowLost, NgError, Refusal, TimedOut
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
@@ -154,7 +155,9 @@ class Exchange:
         :raises Refusal: it is none, or none came.
         """
         request, other = self.transaction.request, self.other
-        update = request.method == "UPDATE"
+        update = request.method != "INVITE"
+        if other.early and not (other.agreed and other.takes_update):
+            raise Refusal(504)  # nobody can be asked (RFC 3311 section 5.2)
         headers = Headers.of([ALLOW[0]], [ALLOW[1]])
         headers.extend(across(request, self.asker.terms, other.terms))
         method = "UPDATE" if update and other.takes_update else "INVITE"
@@ -177,7 +180,7 @@ class Exchange:
             raise Refusal(480 if self.other.browser else 502) from why
         except TimedOut as silence:
             self._ended = self._withdrawn is None
-            raise Refusal(504 if self.transaction.request.method == "UPDATE" else 408) from silence
+            raise Refusal(408 if self.transaction.request.method == "INVITE" else 504) from silence
         finally:
             limit.cancel()
         if response.status >= 300:
@@ -215,7 +218,7 @@ class Exchange:
         if response is not None:
             headers.extend(across(response, self.other.terms, self.asker.terms))
         headers.add("Content-Type", "application/sdp")
-        if transaction.request.method == "UPDATE":
+        if transaction.request.method != "INVITE":
             transaction.reply(status, reason, headers, sdp)
             return
         reply = respond(transaction.request, status, reason, to_tag=transaction.to_tag, headers=headers, body=sdp)
@@ -230,11 +233,14 @@ class Exchange:
             transaction.cancel(self._withdrawn)
 
     def progress(self, response: Response) -> None:
-        """A 1xx crosses without SDP: what counts is the answer in the 2xx."""
-        if self.transaction.request.method == "INVITE" and not self.transaction.answered:
+        """A 1xx crosses without SDP: what counts is the answer in the 2xx. To who requires them to be reliable there is
+        none: no re-INVITE is in need of it (RFC 3262)."""
+        transaction = self.transaction
+        request = transaction.request
+        if request.method == "INVITE" and not transaction.answered and not requires(request):
             headers = Headers.of(["Contact"], [self.asker.dialog.contact])
             headers.extend(across(response, self.other.terms, self.asker.terms))
-            self.transaction.reply(response.status, response.reason, headers)
+            transaction.reply(response.status, response.reason, headers)
 
     def answered_again(self, response: Response) -> None:
         """The ACK was lost."""
@@ -319,7 +325,8 @@ class Exchange:
             if self._session.closed:
                 return
             self._withdrawn = None
-            response = await self._await(other.ask("INVITE", (ALLOW,), sdp, "application/sdp", self), PATIENCE)
+            method = "UPDATE" if other.early else "INVITE"
+            response = await self._await(other.ask(method, (ALLOW,), sdp, "application/sdp", self), PATIENCE)
             self._agreed(response, True)
             answer = _sdp_in(response)
             await media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=asker.profile)

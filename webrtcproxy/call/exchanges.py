@@ -25,7 +25,8 @@ class Exchanges:
 
     :param context: what calls work with.
     :param media: the media session of the call.
-    :param caller: the leg whose offer began the call.
+    :param caller: the leg whose INVITE began the call.
+    :param caller_offers: whether it had an offer; or else the callee makes the first one.
     :param gone: called with a leg whose peer has no such dialog any more, or does not answer.
     :param unacknowledged: called with a leg whose peer sends no ACK for a 2xx.
     """
@@ -35,11 +36,13 @@ class Exchanges:
         context: Context,
         media: Media,
         caller: Leg,
+        caller_offers: bool,
         gone: Callable[[Leg], None],
         unacknowledged: Callable[[Leg], None],
     ) -> None:
         self._session = Session(context, media, gone, unacknowledged)
         self._caller = caller
+        self._caller_offers = caller_offers
         self._current: Exchange | None = None
 
     def open(self, branch: str) -> None:
@@ -66,8 +69,9 @@ class Exchanges:
         if request.method == "UPDATE" and not offer:
             transaction.reply(200, "", (ALLOW, ("Contact", leg.dialog.contact)))
             return
-        if other is None or not self._session.branch:
-            raise _in_a_while() if leg is self._caller else Refusal(491)
+        if other is None or not self._session.branch or not leg.agreed:
+            offers = leg is self._caller if self._caller_offers else leg is not self._caller
+            raise _in_a_while() if offers else Refusal(491)
         if self._current is not None:
             raise _in_a_while() if leg is self._current.asker else Refusal(491)
         exchange = self._current = Exchange(self._session, leg, other, transaction)

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 from webrtcproxy.call.branch import Target
 from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.policy import ALLOW, Terms, across, hops_left
+from webrtcproxy.call.policy import ALLOW, EXTENSIONS, SUPPORTED, Terms, across, hops_left
+from webrtcproxy.call.reliable import EXTENSION
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
 from webrtcproxy.transport.flow import Flow
+
+_supported_but_100rel = ", ".join(name for name in EXTENSIONS if name != EXTENSION)
 
 
 def contact_on(flow: Flow, user: str) -> str:
@@ -21,13 +24,18 @@ def contact_on(flow: Flow, user: str) -> str:
     return f"<sip:{user}@{flow.sent_by}{parameter}>"
 
 
-def invite_for(source: Request, terms: Terms, target: Target, pair: Pair, contact: str, sdp: bytes) -> Request:
+def invite_for(
+    source: Request, terms: Terms, target: Target, pair: Pair, contact: str, sdp: bytes, reliable: bool
+) -> Request:
     """The INVITE to `target`.
 
     :param source: the caller's INVITE.
     :param terms: what holds for the caller.
     :param pair: the request sequence that it is the next one of.
     :param contact: our Contact value.
+    :param sdp: the offer; empty where the callee is to make one.
+    :param reliable: whether reliable responses are welcome. An offer in one has to be answered in PRACK, which takes a
+        caller who does the same.
     :raises Refusal: 483 where `source` has gone far enough.
     """
     caller, callee = source.from_.with_tag(pair.from_tag), source.to
@@ -41,10 +49,12 @@ def invite_for(source: Request, terms: Terms, target: Target, pair: Pair, contac
         "CSeq": f"{pair.next_cseq()} INVITE",
         "Contact": contact,
         "Allow": ALLOW[1],
+        "Supported": SUPPORTED[1] if reliable else _supported_but_100rel,
     }
     headers = Headers.of(list(fields), list(fields.values()))
     headers.extend(across(source, terms, target.terms))
-    headers.add("Content-Type", "application/sdp")
+    if sdp:
+        headers.add("Content-Type", "application/sdp")
     return Request("INVITE", target.uri, headers, sdp)
 
 

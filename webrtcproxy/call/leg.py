@@ -17,6 +17,7 @@ from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.sip.body import refusal_of
 from webrtcproxy.sip.message import Message, Request, Response
 from webrtcproxy.transaction.client import ClientTransaction
 from webrtcproxy.transaction.server import ServerTransaction
@@ -68,6 +69,9 @@ class Leg:
     :param aor: the peer's address-of-record, where it is a browser.
     :ivar sdp: the peer's session description that counts: the last one that became part of an agreement.
     :ivar told: what the peer was told in that agreement.
+    :ivar early: the dialog is not confirmed: no INVITE may go out in it.
+    :ivar agreed: the peer has an agreement for good. In an early dialog, that takes a reliable response.
+    :ivar rseq: RSeq of the last reliable response to our INVITE, 0 before the first (RFC 3262 section 4).
     """
 
     def __init__(
@@ -94,6 +98,9 @@ class Leg:
         self.over = False
         self.sdp = b""
         self.told = b""
+        self.early = False
+        self.agreed = True
+        self.rseq = 0
         self._allow: list[str] = []
         self._authentication = authentication
         self._answer: Answer | None = None
@@ -101,6 +108,7 @@ class Leg:
         self._on_ack: Callable[[Request], None] | None = None
         self._confirmed: list[Deferred[None]] = []
         self._ack: Request | None = None
+        self._owed: tuple[Request, bytes] | None = None
         self._farewell: HeaderList | None = None
         self._finished: list[Callable[[Leg], None]] = []
 
@@ -190,8 +198,13 @@ class Leg:
     def acknowledge(self, invite: Request, answer: bytes = b"") -> None:
         """Send the ACK for a 2xx to `invite`; again for each repeat of the 2xx (RFC 3261 section 13.2.2.4).
 
-        :param answer: the SDP for the first ACK, where the 2xx had the offer; the repeats have it, too.
+        :param answer: the SDP for the first ACK, where the 2xx had the offer; the repeats have it, too. While it is
+            owed, nothing else is sent.
         """
+        if self._owed is not None:
+            if not answer:
+                return
+            self._owed = None
         if self._ack is None or self._ack.cseq.number != invite.cseq.number:
             self._ack = self.dialog.ack(invite.cseq.number)
             if answer:
@@ -202,6 +215,17 @@ class Leg:
             background(self._acknowledge(invite), "The ACK", self.dialog.call_id)
         else:
             self._send_ack(invite, flow)
+
+    def owe(self, invite: Request, offer: bytes) -> None:
+        """The 2xx to `invite` has an offer: its ACK waits for the answer. Where the dialog ends before there is one,
+        the answer is that there is to be no medium (RFC 3261 section 13.2.2.4)."""
+        self._owed = invite, offer
+
+    def pay(self, answer: bytes = b"") -> None:
+        """Send the ACK that is owed, if there is one: with `answer`, or with one that refuses everything."""
+        if self._owed is not None:
+            invite, offer = self._owed
+            self.acknowledge(invite, answer or refusal_of(offer))
 
     async def _acknowledge(self, invite: Request) -> None:
         try:
@@ -304,6 +328,7 @@ class Leg:
         if self.over:
             return
         self.over = True
+        self.pay()
         if self._answer is not None:
             self._farewell = headers
             return
@@ -318,6 +343,7 @@ class Leg:
     def hung_up(self) -> None:
         """The peer ended the dialog, or says that it has none: nothing more is sent."""
         self._confirm()
+        self.pay()
         if not self.over or self._farewell is not None:
             self.over = True
             self._farewell = None

@@ -26,6 +26,12 @@ class Legs:
             self._count(leg.flow, 1)
         leg.when_finished(self._remove)
 
+    def rename(self, leg: Leg, tag: str) -> None:
+        """In the dialog of `leg`, our tag is `tag` from now on: to its peer, somebody else of a fork has answered."""
+        del self._legs[leg.key]
+        leg.dialog.rename(tag)
+        self._legs[leg.key] = leg
+
     def find(self, request: Request) -> Leg | None:
         """The leg whose dialog `request` names with Call-ID, To tag and From tag; a made-up tag finds nothing.
 

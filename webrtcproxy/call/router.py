@@ -46,7 +46,7 @@ class Router:
         self._metrics = context.metrics
         self._outside = {"INVITE": self._invite, "REGISTER": self._register, "OPTIONS": self._options}
         self._inside = {"BYE": self._relay, "INFO": self._relay, "MESSAGE": self._relay, "INVITE": self._relay,
-                        "UPDATE": self._relay, "OPTIONS": self._options_inside}  # fmt: skip
+                        "UPDATE": self._relay, "PRACK": self._relay, "OPTIONS": self._options_inside}  # fmt: skip
 
     # From the transaction layer
 
