@@ -118,7 +118,7 @@ class Call:
         """The leg across from `leg`; None while there is none."""
         callee = self._opening.callee
         if leg is not self._caller:
-            return None if self._is_aside(leg) else self._caller
+            return self._caller
         return None if callee is None or (callee.early and callee.over) else callee
 
     def _is_aside(self, leg: Leg) -> bool:

@@ -318,6 +318,8 @@ class Opening:
     # Both
 
     def _agree(self, callee: Leg, branch: str) -> None:
+        if self.callee is not None:
+            self.callee.agreed = False
         self.callee, callee.agreed = callee, True
         if self._host is not None:
             self._host.agreed(branch)
