@@ -5,20 +5,22 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 
-from tests.call.case import CallCase
+from tests.call.early import REL, EarlyCase
 from tests.call.world import PLAIN
-from tests.support.configs import PBX
 from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.leg import Leg
+from webrtcproxy.call.opening import Opening
+from webrtcproxy.call.reliable import Provisionals
 from webrtcproxy.call.setup import SetUp
 
 
-class Cycles(CallCase):
-    """No object of a call needs the collector, however the call ends."""
+KINDS = (Call, Leg, Fork, Branch, SetUp, Opening, Provisionals)
 
-    trunks = (PBX,)
+
+class Cycles(EarlyCase):
+    """No object of a call needs the collector, however the call ends."""
 
     def left(self, live: Callable[[], None]) -> list[str]:
         """The kinds of objects of a call that only the collector can free when `live` is over."""
@@ -30,9 +32,7 @@ class Cycles(CallCase):
         gc.set_debug(gc.DEBUG_SAVEALL)
         try:
             gc.collect()
-            return sorted(
-                {type(found).__name__ for found in gc.garbage if isinstance(found, (Call, Leg, Fork, Branch, SetUp))}
-            )
+            return sorted({type(found).__name__ for found in gc.garbage if isinstance(found, KINDS)})
         finally:
             gc.set_debug(0)
             gc.garbage.clear()
@@ -70,5 +70,58 @@ class Cycles(CallCase):
             self.world.turn()
             trunk.answer(trunk.request("CANCEL"), 200)
             trunk.answer(leg, 487)
+
+        self.assertEqual(self.left(live), [])
+
+    def test_late_offer(self) -> None:
+        """The offer was in the 200: the call is hung up behind the ACK, or has none."""
+
+        def live() -> None:
+            self.way(offer=False)
+            self.callee.answer(self.leg, 200, PLAIN)
+            ok = self.caller.response(200)
+            self.at_caller(ok).ack(self.invite, self.sdp(self.caller))
+            self.callee.heard("ACK")
+            self.hang_up(ok)
+            self.way(offer=False)
+            self.callee.answer(self.leg, 200, PLAIN)
+
+        self.assertEqual(self.left(live), [])
+
+    def test_reliable(self) -> None:
+        """Early dialogs on both legs: answered, refused, cancelled, or never acknowledged."""
+
+        def live() -> None:
+            for end in ("answered", "other", "refused", "cancelled", "unacknowledged"):
+                self.way(REL)
+                self.pracked(self.reliable(183, 1, PLAIN))
+                early = self.caller.response(183)
+                if end == "unacknowledged":
+                    continue
+                self.prack(self.at_caller(early), early)
+                if end in ("answered", "other"):
+                    self.callee.answer(self.leg, 200, PLAIN, tag="callee" if end == "answered" else "other")
+                elif end == "refused":
+                    self.callee.answer(self.leg, 486)
+                else:
+                    self.caller.cancel(self.invite)
+            for world in self.worlds:
+                world.rest()
+
+        self.assertEqual(self.left(live), [])
+
+    def test_reliable_offer(self) -> None:
+        """The offer was in a 183, and its answer never in a PRACK; or the callee refuses behind it."""
+
+        def live() -> None:
+            for answered in (False, True):
+                self.way(REL, offer=False)
+                self.reliable(183, 1, PLAIN)
+                early = self.caller.response(183)
+                if answered:
+                    self.prack(self.at_caller(early), early, self.sdp(self.caller))
+                    self.callee.answer(self.leg, 486)
+            for world in self.worlds:
+                world.rest()
 
         self.assertEqual(self.left(live), [])

@@ -248,7 +248,7 @@ class Opening:
         else:
             told = await self._answer(branch, leg.label, leg.sdp or self._sdp(answered.response))
             leg.sdp = self._answers[leg.label][0]
-        for_good = self._shown if self.provisionals.reliable else None
+        for_good = self._shown if self._shown is not None and self.provisionals.reliable else None
         if for_good is not None:
             if again or alike(told, caller.told):
                 return for_good[2] if caller.told is for_good[2] else b"", False
