@@ -15,7 +15,6 @@ from webrtcproxy.call.opening import Opening
 from webrtcproxy.call.reliable import Provisionals
 from webrtcproxy.call.setup import SetUp
 
-
 KINDS = (Call, Leg, Fork, Branch, SetUp, Opening, Provisionals)
 
 
