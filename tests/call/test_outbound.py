@@ -119,7 +119,8 @@ class Answered(CallCase):
         self.assertTrue(alice.response(200).body)
 
     def test_other_early_dialog_answers(self) -> None:
-        """183 of one fork downstream, 200 of another: the right answer reaches the browser, under one To tag."""
+        """183 of one fork downstream, 200 of another: the right answer reaches the browser, under one To tag. rtpengine is
+        told the offer again before: it would else answer with the codecs of the first one."""
         alice, trunk = self.world.browser(), self.world.trunk()
         alice.invite("sip:bob@pbx.example.com")
         leg = trunk.request("INVITE")
@@ -128,8 +129,10 @@ class Answered(CallCase):
         trunk.answer(leg, 200, PLAIN.replace(b"50000", b"50002"), tag="two")
         ok = alice.response(200)
         self.assertEqual(ok.to.tag, early.to.tag)
-        first, second = self.world.nodes.sessions[0].operations[1:]
-        self.assertNotEqual(first.to_tag, second.to_tag)
+        operations = self.world.nodes.sessions[0].operations
+        self.assertEqual([one.command for one in operations], ["offer", "answer", "offer", "answer"])
+        self.assertNotEqual(operations[1].to_tag, operations[3].to_tag)
+        self.assertEqual(operations[0].sdp, operations[2].sdp)
 
     def test_repeated_200(self) -> None:
         """Each repeat of the 200 is ACKed again; there is one dialog (RFC 6026)."""

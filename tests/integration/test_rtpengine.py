@@ -164,6 +164,23 @@ class BranchTests(MediaCase):
         stream = known[b"tags"][b"t1"][b"medias"][0][b"streams"][0]
         self.assertEqual((stream[b"local port"], stream[b"endpoint"][b"port"]), (port(offered), 40010))
 
+    async def test_codecs_of_a_fork(self) -> None:
+        """PCMU is the answer of one, PCMA that of another, of the same branch or of another branch: without a further
+        offer the second answer is not about PCMA; behind one it is, at the same port."""
+        for branch, tag in (("b1", "t2"), ("b2", "t1")):
+            self.session = self.nodes.session(branch)
+            self.addCleanup(self.session.delete)
+            offers = {name: await self.offer(trunk_sdp(5000), TRUNK, name) for name in sorted({"b1", branch})}
+            pcmu, pcma = (trunk_sdp(at).replace(b" 0 8 ", b" %b " % kind) for at, kind in ((6000, b"0"), (7000, b"8")))
+            first = await self.answer(pcmu, TRUNK, "b1", "t1")
+            wrong = await self.answer(pcma, TRUNK, branch, tag)
+            self.assertNotIn(" 8 126", lines(wrong, "m=")[0])
+            again = await self.offer(trunk_sdp(5000), TRUNK, branch)
+            self.assertEqual(lines(offers[branch], "m="), lines(again, "m="))
+            right = await self.answer(pcma, TRUNK, branch, tag)
+            self.assertEqual(f"m=audio {port(first)} RTP/AVP 8 126", lines(right, "m=")[0])
+            await self.session.delete()
+
     async def test_later_offers(self) -> None:
         """re-INVITE from either side, also of a callee known by a second tag: ports and credentials stay."""
         to_callee = await self.offer(CHROME, BROWSER)

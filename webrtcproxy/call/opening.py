@@ -265,8 +265,11 @@ class Opening:
             answer = known[0]
         if not answer:
             raise Refusal(502, "Upstream Sent No Answer")
+        caller, profile = self._caller, branch.terms.profile
+        if self._heard not in ("", label):  # rtpengine is to forget the codecs of the other one's answer
+            await self._media.offer(self._offer, from_tag=caller.label, branch=branch.id, to=profile)
         told = await self._media.answer(
-            answer, from_tag=self._caller.label, to_tag=label, branch=branch.id, to=self._caller.profile
+            answer, from_tag=caller.label, to_tag=label, branch=branch.id, to=caller.profile
         )
         self._answers[label] = answer, told
         self._heard = label

@@ -8,6 +8,8 @@ How the parties of a call are named to rtpengine was tried with the one of Debia
   answer of any branch (for plain RTP thanks to ``port latching``). The last answer decides who hears whom.
 - A downstream fork (two To tags in answers of one branch) is one party for rtpengine: the first tag names it for good.
   Both answers are then about the ports that the branch was offered; a later answer replaces an earlier one.
+- An answer leaves the caller with the codecs that are in it, also for an answer of another fork or branch. So he offers
+  again for that one first: ports and credentials stay, and each answer is about all that was offered.
 - A later offer within a branch names both parties. Without the to-tag rtpengine hangs the via-branch on the caller.
 - A branch is dropped by ``delete`` with its via-branch and a from-tag that is nobody's. With the caller's tag, a branch
   that rtpengine does not know (any more) makes it take the caller away, and the whole call with him. And when the last
