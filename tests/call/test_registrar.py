@@ -240,6 +240,18 @@ class ChallengeTests(RegistrarCase):
             self.assertEqual(self.accept().status, 200)
             self.location.unbind(ALICE)
 
+    def test_bearer(self) -> None:
+        """A challenge for a token crosses as it is, and so does the token: it is for the registrar to judge
+        (CORNERS 4: 8898 Bearer)."""
+        self.register(f"{JSSIP};expires=600")
+        challenge = 'Bearer realm="pbx", authz_server="https://auth.example.com"'
+        self.assertEqual(
+            [challenge], self.answer(401, ("WWW-Authenticate", challenge)).headers.lines("WWW-Authenticate")
+        )
+        self.register(f"{JSSIP};expires=600", more=("Authorization: Bearer eyJhbGciOiJub25lIn0",))
+        self.assertEqual("Bearer eyJhbGciOiJub25lIn0", self.upstream().headers.get("Authorization"))
+        self.assertEqual(200, self.accept().status)
+
     def test_proves(self) -> None:
         """A 200 at a configured trunk proves the browser, until it is no longer registered."""
         self.register(f"{JSSIP};expires=600")

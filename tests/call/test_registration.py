@@ -47,6 +47,14 @@ class ForwardTests(RegistrarCase):
         self.assertNotIn("Route", headers)
         self.assertNotIn("sip.instance", headers.get("Contact") or "")
 
+    def test_push_parameters_stay_here(self) -> None:
+        """What a Contact says for push notifications is the browser's and ours: upstream sees nothing of it, the 200
+        has it as it was (CORNERS 4: 8599)."""
+        contact = JSSIP.replace(";transport=ws", ";transport=ws;pn-provider=acme;pn-prid=00fc13adff78512")
+        self.register(f"{contact};expires=600")
+        self.assertNotIn(b"pn-", self.upstream().to_bytes())
+        self.assertIn("pn-prid=00fc13adff78512", self.accept().headers.get("Contact") or "")
+
     def test_nothing_to_support(self) -> None:
         """Where nothing is left of Supported there is none."""
         self.register(f"{JSSIP};expires=600")
