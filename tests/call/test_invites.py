@@ -103,8 +103,8 @@ class In(CallCase):
     trunks = (PBX,)
 
     def test_tel(self) -> None:
-        """An INVITE to a telephone number is for the browser of that number at the trunk, however it is grouped, and harms nobody where there is
-        none (ORIGINAL.md: INVITE to `tel:` URI; RFC 3966)."""
+        """An INVITE to a telephone number is for the browser of that number at the trunk, however it is grouped, and
+        harms nobody where there is none (ORIGINAL.md: INVITE to `tel:` URI; RFC 3966)."""
         alice, trunk = self.world.browser("+493012345"), self.world.trunk()
         alice.bind()
         trunk.invite("tel:+49-30-12345")
