@@ -18,7 +18,8 @@ class Answered(RealCase):
     """Calls that are answered."""
 
     async def test_profiles_of_both_legs(self) -> None:
-        """The trunk is offered plain RTP without a line of WebRTC's, the browser answered with all."""
+        """The trunk is offered plain RTP without a line of WebRTC's, the browser answered with all
+        (ORIGINAL.md: call out, SDP to the plain side)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         invite = await trunk.request("INVITE")
