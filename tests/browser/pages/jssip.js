@@ -74,7 +74,7 @@ window.phone = {
   register: () => ua.register(),
   unregister: () => ua.unregister(),
   call: (target, headers = []) => void ua.call(target, { ...media, extraHeaders: headers }),
-  answer: () => session.answer(media),
+  answer: (options = {}) => session.answer({ ...media, ...options }),
   hangup: () => session.terminate(),
   reject: (code, reason) => session.terminate({ status_code: code, reason_phrase: reason }),
   digits: (text) => session.sendDTMF(text, { transportType: "INFO", duration: 160, interToneGap: 50 }),

@@ -1,6 +1,6 @@
 // The test phone on SIP.js.
 import {
-  Invitation, Inviter, Messager, Registerer, SessionState, Subscriber, SubscriptionState, UserAgent,
+  Invitation, Inviter, Messager, Registerer, SIPExtension, SessionState, Subscriber, SubscriptionState, UserAgent,
 } from "sip.js";
 import { Events, constraints, direction, figures, play } from "./common.js";
 
@@ -58,6 +58,7 @@ window.phone = {
       authorizationUsername: UserAgent.makeURI(config.uri).user,
       authorizationPassword: config.password,
       logLevel: "warn",
+      sipExtension100rel: config.reliable ? SIPExtension.Supported : SIPExtension.Unsupported,
       sessionDescriptionHandlerFactoryOptions: { peerConnectionConfiguration: { iceServers: [] } },
       delegate: {
         onDisconnect: () => events.emit("disconnected"),
@@ -94,8 +95,9 @@ window.phone = {
     requestDelegate: { onAccept: (response) => events.emit("unregistered", status(response)) },
   }),
 
-  call(target, headers = []) {
-    session = new Inviter(ua, UserAgent.makeURI(target), { ...media, extraHeaders: headers });
+  // `options` are the Inviter's: `inviteWithoutSdp`, `earlyMedia`.
+  call(target, headers = [], options = {}) {
+    session = new Inviter(ua, UserAgent.makeURI(target), { ...media, extraHeaders: headers, ...options });
     watch(session);
     session.invite({
       requestDelegate: {
