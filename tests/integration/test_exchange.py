@@ -243,6 +243,32 @@ class Refused(ExchangeCase):
         await self.stands(before)
         await self.works_on(caller, callee)
 
+    async def test_with_an_ice_restart(self) -> None:
+        """The browser's hold was an ICE restart, too. rtpengine has made that, and can't go back: the browser is
+        offered the old session with the credentials that rtpengine has now."""
+        caller, callee = await self.up()
+        offer = (
+            newer(CHROME_OFFER, 3, "sendonly").replace(b"ufrag:L+wQ", b"ufrag:N3ww").replace(b"pwd:LMo/", b"pwd:abcd")
+        )
+        asked = caller.send("INVITE", body=offer)
+        self.trunk_phone.reply(await self.trunk_phone.request("INVITE"), 488)
+        await self.trunk_phone.request("ACK")
+        self.assertEqual(488, (await Calling(self.browser_phone, asked, True).final()).status)
+        back = await self.browser_phone.request("INVITE")
+        for same in ("a=fingerprint", "m=audio", "a=sendrecv"):
+            self.assertEqual(lines(self.at_browser, same)[0].split()[:2], lines(back.body, same)[0].split()[:2])
+        for other in ("a=ice-ufrag", "a=ice-pwd"):
+            self.assertNotEqual(lines(self.at_browser, other), lines(back.body, other))
+        self.browser_phone.reply(back, 200, body=newer(CHROME_ANSWER, 4))
+        await self.browser_phone.request("ACK")
+        await pause(0.1)
+        held, answer = await self.crossed(
+            caller, callee, newer(CHROME_ANSWER, 5, "sendonly"), newer(PLAIN_SDP, 5, "recvonly")
+        )
+        self.assert_plain(held.body)
+        self.assertEqual(identity(back.body), identity(answer.body))
+        await self.hang_up(caller, callee)
+
     async def test_by_rtpengine(self) -> None:
         """An offer that it can't read: 488, and the trunk hears nothing."""
         caller, callee = await self.up()

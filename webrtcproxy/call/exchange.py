@@ -12,48 +12,23 @@ refresh), it is not asked: its last description is the answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.context import Context, Media
+from webrtcproxy.call.agreement import Session, alike, as_answer, restarts, sdp_in
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.policy import ALLOW, across, order_challenges
 from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE
 from webrtcproxy.call.reliable import requires
+from webrtcproxy.call.restore import Restore
 from webrtcproxy.errors import FlowLost, NgError, Refusal, TimedOut
-from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Headers, Request, Response, respond
 from webrtcproxy.transaction.client import ClientTransaction
 from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
-
-_PTIME = b"a=ptime:"
-
-
-@dataclass(slots=True)
-class Session:
-    """What the exchanges of a call work on.
-
-    :ivar context: what calls work with.
-    :ivar media: the media session of the call.
-    :ivar gone: called with a leg whose peer has no such dialog any more, or does not answer.
-    :ivar unacknowledged: called with a leg whose peer sends no ACK for a 2xx.
-    :ivar branch: name of the callee's branch towards rtpengine; empty while the call is not up.
-    :ivar closed: the call is over.
-    """
-
-    context: Context
-    media: Media
-    gone: Callable[[Leg], None]
-    unacknowledged: Callable[[Leg], None]
-    branch: str = ""
-    closed: bool = False
 
 
 class Exchange:
@@ -78,6 +53,7 @@ class Exchange:
         self._offered = False  # rtpengine has an offer that nobody has agreed upon
         self._switched = False  # the other side has agreed upon it
         self._ended = False  # the other side has no such dialog
+        self._restoring: Restore | None = None
         self._ack: Deferred[Request | None] = Deferred()
 
     async def run(self, offer: bytes) -> None:
@@ -99,12 +75,10 @@ class Exchange:
             self._refuse(Refusal(500))
         if self._invite is not None and not self._acknowledged:
             self._acknowledge(self.other.told)
-        if self._switched and not self._ended and not self._session.closed:
-            await self._take_back()
-        elif self._offered and not self._session.closed:
-            self._forget()
         if self._ended:
             self._session.gone(self.other)
+        elif (self._offered or self._switched) and not self._session.closed:
+            await self._go_back(offer)
 
     # The story
 
@@ -119,7 +93,7 @@ class Exchange:
             answer = as_answer(other.sdp)
         else:
             response = await self._ask(sdp)
-            answer = _sdp_in(response)
+            answer = sdp_in(response)
         told = await self._media.answer(
             answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=asker.profile
         )
@@ -132,7 +106,7 @@ class Exchange:
         """The offer is in the other side's 2xx, the answer in the asker's ACK (RFC 3261 section 14.1)."""
         asker, other, branch = self.asker, self.other, self._session.branch
         response = await self._ask(b"")
-        offer = _sdp_in(response)
+        offer = sdp_in(response)
         sdp = await self._media.offer(offer, from_tag=other.label, branch=branch, to=asker.profile)
         self._offered = True
         self._check_wanted()
@@ -140,7 +114,7 @@ class Exchange:
         ack = await self._ack
         if ack is None:
             return
-        answer = _sdp_in(ack)
+        answer = sdp_in(ack)
         told = await self._media.answer(
             answer, from_tag=other.label, to_tag=asker.label, branch=branch, to=other.profile
         )
@@ -255,6 +229,8 @@ class Exchange:
         """
         self._refuse(refusal)
         self._withdrawn = headers
+        if self._restoring is not None:
+            self._restoring.withdraw(headers)
         if self._sent is not None:
             self._sent.cancel(headers)
 
@@ -308,67 +284,38 @@ class Exchange:
             log.error("{call}: the session could not be changed: {why}", why=why, call=self._call)
         self.transaction.reply(refusal.status, refusal.reason, refusal.headers)
 
-    def _forget(self) -> None:
-        """Have rtpengine forget the offer. Both commands are in its queue before those of the next exchange."""
+    async def _go_back(self, offer: bytes) -> None:
+        """Have everybody back in the old session."""
+        asker, told = self.asker, b""
+        if self._switched:
+            told = await self._restore(self.other, asker)
+        else:
+            forgotten = self._forget()
+            if restarts(offer, asker.sdp):
+                told = await forgotten
+        if told and restarts(told, asker.told):
+            # His ICE restart came to nothing, but rtpengine has made it: it has other credentials than he knows.
+            await self._restore(asker, self.other)
+
+    def _forget(self) -> Deferred[bytes]:
+        """Have rtpengine forget the offer. Both commands are in its queue before those of the next exchange.
+
+        :returns: fires with the answer for the asker, which he has had; empty where there is none.
+        """
         asker, other, branch = self.asker, self.other, self._session.branch
         media, answer = self._media, as_answer(other.sdp)
         offered = media.offer(asker.sdp, from_tag=asker.label, branch=branch, to=other.profile)
         answered = media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=asker.profile)
         offered.addErrback(self._not_restored)
-        answered.addErrback(self._not_restored)
+        return answered.addErrback(self._not_restored)
 
-    async def _take_back(self) -> None:
-        """Offer the old session to a side that has accepted a new one, which came to nothing."""
-        asker, other, branch, media = self.asker, self.other, self._session.branch, self._media
-        try:
-            sdp = await media.offer(asker.sdp, from_tag=asker.label, branch=branch, to=other.profile)
-            if self._session.closed:
-                return
-            self._withdrawn = None
-            method = "UPDATE" if other.early else "INVITE"
-            response = await self._await(other.ask(method, (ALLOW,), sdp, "application/sdp", self), PATIENCE)
-            self._agreed(response, True)
-            answer = _sdp_in(response)
-            await media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=asker.profile)
-            other.sdp, other.told = answer, sdp
-        except Refusal as why:
-            log.warn("{call}: the old session is not restored: {why}", why=why, call=self._call)
+    async def _restore(self, to: Leg, of: Leg) -> bytes:
+        """Offer the old session with `of` to a side that has or needs another one."""
+        self._restoring = Restore(self._session, to, of)
+        return await self._restoring.run()
 
     def _not_restored(self, failure: Failure) -> bytes:
         failure.trap(NgError)
         if not self._session.closed:
             log.warn("{call}: the old session is not restored: {why}", why=failure.value, call=self._call)
         return b""
-
-
-def alike(one: bytes, other: bytes) -> bool:
-    """Whether two descriptions say the same to the same peer: but for the version; the DTLS roles, which an offer
-    leaves open and an answer does not; and a ptime that rtpengine has taken from the other side since."""
-    passing = [b"o=", b"a=setup:"]
-    if one.count(_PTIME) != other.count(_PTIME):
-        passing.append(_PTIME)
-    return _but(one, passing) == _but(other, passing)
-
-
-def _but(sdp: bytes, passing: list[bytes]) -> list[bytes]:
-    return [line for line in sdp.splitlines() if not line.startswith(tuple(passing))]
-
-
-def as_answer(sdp: bytes) -> bytes:
-    """A description that may have been an offer, as rtpengine gets it for an answer: of two ends that leave the DTLS
-    role open, rtpengine is the passive one."""
-    return sdp.replace(b"a=setup:actpass", b"a=setup:active")
-
-
-def _sdp_in(message: Request | Response) -> bytes:
-    """The description that has to be in `message`.
-
-    :raises Refusal: 502 where it is not.
-    """
-    try:
-        sdp = sdp_of(message)
-    except BadMessage as error:
-        raise Refusal(502, f"Far Side Sent {error.why}") from error
-    if not sdp:
-        raise Refusal(502, "Far Side Sent No SDP")
-    return sdp

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
+from webrtcproxy.call.agreement import Session
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.context import Context, Media
-from webrtcproxy.call.exchange import Exchange, Session
+from webrtcproxy.call.exchange import Exchange
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.policy import ALLOW
 from webrtcproxy.errors import Refusal

@@ -15,10 +15,10 @@ from typing import Protocol
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from webrtcproxy.call.agreement import alike
 from webrtcproxy.call.background import answer as answering
 from webrtcproxy.call.branch import Answered, Branch, Progress
 from webrtcproxy.call.context import Context, Media
-from webrtcproxy.call.exchange import alike
 from webrtcproxy.call.leg import Leg, Owner
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import Terms
