@@ -90,3 +90,19 @@ class SipJsChanges(Changes, BrowserCase):
 
     library = "sipjs"
     restart: ClassVar[dict[str, object]] = {"offerOptions": {"iceRestart": True}}
+
+    async def test_refused_ice_restart(self) -> None:
+        """The trunk refuses a hold that was an ICE restart, too: the page goes back, is offered the old session with
+        rtpengine's new credentials, and audio goes on."""
+        sipp = await self.sipp("uas_refuses")
+        phone = await self.phone(self.library)
+        await phone.do("call", f"sip:echo@{sipp.host}")
+        await phone.event("confirmed")
+        await phone.assert_audio()
+        await phone.do("change", "hold", self.restart)
+        self.assertEqual(488, (await phone.event("unchanged"))["code"])
+        await phone.event("unhold")
+        await phone.assert_audio()
+        await phone.do("hangup")
+        await phone.event("ended")
+        await sipp.passed()

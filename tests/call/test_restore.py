@@ -6,6 +6,7 @@ from __future__ import annotations
 from tests.call.exchanging import ExchangeCase
 from tests.call.party import Party
 from tests.support.ngnode import Operation
+from webrtcproxy.call.exchange import PAUSE
 from webrtcproxy.errors import NgRefused, NgTimeout
 from webrtcproxy.sip.message import Request
 
@@ -26,6 +27,8 @@ class Restarted(ExchangeCase):
         other.peer.heard("ACK")
         asker.peer.heard(status)
         asker.ack_refusal(invite)
+        asker.peer.silent()
+        world.turn(PAUSE)
         return asker.peer.request("INVITE")
 
     def other_credentials(self, operation: Operation) -> bytes:

@@ -30,6 +30,10 @@ from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
 
+PAUSE = 0.5
+"""Seconds that a peer has to go back from an offer that was refused, before it gets one of ours: a browser does so at
+its leisure, and may take what comes before for an answer."""
+
 
 class Exchange:
     """One exchange.
@@ -295,7 +299,7 @@ class Exchange:
                 told = await forgotten
         if told and restarts(told, asker.told):
             # His ICE restart came to nothing, but rtpengine has made it: it has other credentials than he knows.
-            await self._restore(asker, self.other)
+            await self._restore(asker, self.other, PAUSE)
 
     def _forget(self) -> Deferred[bytes]:
         """Have rtpengine forget the offer. Both commands are in its queue before those of the next exchange.
@@ -309,10 +313,10 @@ class Exchange:
         offered.addErrback(self._not_restored)
         return answered.addErrback(self._not_restored)
 
-    async def _restore(self, to: Leg, of: Leg) -> bytes:
+    async def _restore(self, to: Leg, of: Leg, pause: float = 0.0) -> bytes:
         """Offer the old session with `of` to a side that has or needs another one."""
         self._restoring = Restore(self._session, to, of)
-        return await self._restoring.run()
+        return await self._restoring.run(pause)
 
     def _not_restored(self, failure: Failure) -> bytes:
         failure.trap(NgError)

@@ -32,14 +32,19 @@ class Restore:
         self._sent: ClientTransaction | None = None
         self._withdrawn: HeaderList | None = None
 
-    async def run(self) -> bytes:
+    async def run(self, pause: float = 0.0) -> bytes:
         """Offer, and take the answer.
 
+        :param pause: seconds to wait before.
         :returns: what the answer is for the peer of `of`; empty where there is none, which is told in the log.
         """
         session, to, of = self._session, self._to, self._of
         media, branch = session.media, session.branch
         try:
+            if pause:
+                paused: Deferred[None] = Deferred()
+                session.context.transactions.schedule.after(pause, lambda: paused.callback(None))
+                await paused
             sdp = await media.offer(of.sdp, from_tag=of.label, branch=branch, to=to.profile)
             if session.closed:
                 return b""

@@ -138,7 +138,13 @@ window.phone = {
           if (how !== "renegotiate") events.emit(how, { by: "local" });
           events.emit("changed");
         },
-        onReject: (response) => events.emit("unchanged", { by: "remote", ...status(response) }),
+        onReject: (response) => {
+          // SIP.js itself leaves the connection with an offer that nobody answers.
+          const { peerConnection } = session.sessionDescriptionHandler;
+          session.sessionDescriptionHandlerOptionsReInvite = media.sessionDescriptionHandlerOptions;
+          peerConnection.setLocalDescription({ type: "rollback" })
+            .then(() => events.emit("unchanged", { by: "remote", ...status(response) }));
+        },
       },
     });
   },
