@@ -1,10 +1,11 @@
-"""Reliable provisional responses, on each leg for itself (RFC 3262)."""
+"""Reliable provisional responses of a callee's: they get their PRACK, and cross as any other (RFC 3262 section 4)."""
 
 from __future__ import annotations
 
-from tests.call.early import REL, EarlyCase, rack
+from tests.call.early import EarlyCase
+from tests.call.test_credentials import CredentialCase
 from tests.call.world import PLAIN
-from tests.support.sdp import lines
+from webrtcproxy.call.branch import MAX_DIALOGS
 from webrtcproxy.errors import NgRefused
 
 REQUIRED = ("Require", "100rel")
@@ -192,6 +193,41 @@ class FromCallee(EarlyCase):
             self.at_caller(ok).ack(self.invite)
             self.hang_up(ok)
 
+    def test_prack_unanswered(self) -> None:
+        """Nobody answers our PRACK, or the browser that is to have it is gone: a line in the log, and the call goes on
+        as its INVITE does."""
+        self.way()
+        self.reliable(180, 1)
+        self.caller.heard(180)
+        for _ in range(70):
+            self.world.turn(0.5)
+        self.callee.forget()
+        self.callee.answer(self.leg, 486)
+        self.callee.heard("ACK")
+        self.caller.heard(486)
+        *_, caller = self.ways()
+        self.reliable(180, 1)
+        self.callee.heard("PRACK")
+        caller.heard(180)
+        self.callee.flow.lose()
+        caller.heard(480)
+        self.assert_over(caller, self.callee)
+
+    def test_too_many(self) -> None:
+        """A trunk that opens early dialogs without end has a PRACK for MAX_DIALOGS of them."""
+        self.way()
+        for number in range(MAX_DIALOGS + 5):
+            self.reliable(180, 1, tag=f"tag{number}")
+        pracks = self.callee.pending()
+        self.assertEqual(pracks, ["PRACK"] * MAX_DIALOGS)
+        for _ in pracks:
+            self.callee.answer(self.callee.request("PRACK"), 200)
+        self.caller.forget()
+        self.callee.answer(self.leg, 486)
+        self.callee.heard("ACK")
+        self.caller.heard(486)
+        self.assert_over(self.caller, self.callee)
+
     def test_bye_within(self) -> None:
         """A callee has no right to BYE in an early dialog (RFC 3261 section 15); one that is not heard takes nobody
         with it."""
@@ -211,300 +247,23 @@ class FromCallee(EarlyCase):
         self.hang_up(ok)
 
 
-class ToCaller(EarlyCase):
-    """A caller who supports 100rel gets SDP reliably, one who requires it gets all reliably."""
+class Challenged(CredentialCase):
+    """A challenge behind a reliable 1xx."""
 
-    def test_with_sdp(self) -> None:
-        """180 is plain, 183 with SDP has Require and RSeq, and is repeated until its PRACK (CORNERS 4: 3262 RSeq)."""
-        for caller in self.ways(REL):
-            self.callee.answer(self.leg, 180)
-            self.assertNotIn("RSeq", caller.response(180).headers)
-            self.callee.answer(self.leg, 183, self.sdp(self.callee))
-            early = caller.response(183)
-            self.assertEqual(early.headers.get("Require"), "100rel")
-            self.assertTrue(0 < int(early.headers.get("RSeq") or "") < 2**31)
-            times = []
-            for step in range(1, 16):
-                self.world.turn(0.5)
-                if caller.pending():
-                    self.assertEqual(caller.response(183).headers, early.headers)
-                    times.append(step / 2)
-            self.assertEqual(times, [0.5, 1.5, 3.5, 7.5])
-            self.prack(self.at_caller(early), early)
-            caller.heard(200)
-            self.world.turn(60)
-            caller.silent()
-            self.callee.answer(self.leg, 200)
-            self.callee.heard("ACK")
-            ok = caller.response(200)
-            self.assertEqual(ok.body, early.body)
-            self.assertEqual(ok.to.tag, early.to.tag)
-            self.at_caller(ok).ack(self.invite)
-            self.hang_up(ok)
-
-    def test_all_required(self) -> None:
-        """`Require: 100rel` is no reason for a 420; each 1xx waits for the PRACK of the one before (CORNERS 4: 3262
-        B2BUA). The callee is not asked for the same."""
-        for caller in self.ways(REQUIRED):
-            self.assertNotIn("Require", self.leg.headers)
-            for status in (180, 181, 182):
-                self.callee.answer(self.leg, status)
-            numbers = []
-            for status in (180, 181, 182):
-                response = caller.response(status)
-                caller.silent()
-                numbers.append(int(response.headers.get("RSeq") or ""))
-                party = self.at_caller(response)
-                party.cseq += len(numbers)
-                self.prack(party, response)
-                caller.heard(200)
-            self.assertEqual(numbers, list(range(numbers[0], numbers[0] + 3)))
-            self.callee.answer(self.leg, 486)
-            self.callee.heard("ACK")
-            caller.heard(486)
-
-    def test_2xx_waits(self) -> None:
-        """As long as SDP has no PRACK, the 2xx is held; the callee has his ACK at once (CORNERS 4: 3262 B2BUA)."""
-        for caller in self.ways(REL):
-            self.callee.answer(self.leg, 183, self.sdp(self.callee))
-            early = caller.response(183)
-            self.callee.answer(self.leg, 200, self.sdp(self.callee))
-            self.callee.heard("ACK")
-            caller.silent()
-            self.prack(self.at_caller(early), early)
-            self.assertEqual(caller.response(200).cseq.method, "PRACK")
-            ok = caller.response(200)
-            self.assertEqual(ok.cseq.method, "INVITE")
-            self.at_caller(ok).ack(self.invite)
-            self.hang_up(ok)
-
-    def test_2xx_does_not_wait_for_the_rest(self) -> None:
-        """A 180 that is required to be reliable holds nothing up; its PRACK is taken behind the 2xx, too, and what
-        waited for it is not sent any more."""
-        for caller in self.ways(REQUIRED):
-            self.callee.answer(self.leg, 180)
-            self.callee.answer(self.leg, 181)
-            ringing = caller.response(180)
-            self.callee.answer(self.leg, 200, self.sdp(self.callee))
-            self.callee.heard("ACK")
-            ok = caller.response(200)
-            party = self.at_caller(ok)
-            party.ack(self.invite)
-            self.prack(party, ringing)
-            caller.heard(200)
-            self.world.turn(40)
-            caller.silent()
-            self.at_caller(ok)
-            party.ask("BYE")
-            caller.heard(200)
-            self.callee.answer(self.callee.request("BYE"), 200)
-            self.assert_over(caller, self.callee)
-
-    def test_never_acknowledged(self) -> None:
-        """No PRACK within 64*T1: the INVITE is refused with a 5xx, what rings is cancelled, who answered gets BYE."""
-        for answered in (False, True):
-            for caller in self.ways(REL):
-                self.callee.answer(self.leg, 183, self.sdp(self.callee))
-                if answered:
-                    self.callee.answer(self.leg, 200)
-                    self.callee.heard("ACK")
-                for _ in range(64):
-                    self.world.turn(0.5)
-                for _ in range(7):
-                    caller.heard(183)
-                caller.heard(504)
-                self.world.turn()
-                last = self.callee.request("BYE" if answered else "CANCEL")
-                self.callee.answer(last, 200)
-                if not answered:
-                    self.callee.answer(self.leg, 487)
-                    self.callee.heard("ACK")
-                self.world.turn(40)
-                self.assertEqual(len(self.world.calls), 0)
-
-    def test_wrong_rack(self) -> None:
-        """Anything but the three values of a response that waits: 481; a second PRACK, too (CORNERS 4: 3262 RAck)."""
-        for caller in self.ways(REL):
-            self.callee.answer(self.leg, 183, self.sdp(self.callee))
-            early = caller.response(183)
-            party = self.at_caller(early)
-            number, cseq, method = rack(early)[1].split()
-            for wrong in (f"{int(number) + 1} {cseq} {method}", f"{number} {int(cseq) + 1} {method}",
-                          f"{number} {cseq} UPDATE", f"{number} {cseq}", "x", ""):  # fmt: skip
-                party.ask("PRACK", b"", ("RAck", wrong))
-                caller.heard(481)
-            self.prack(party, early)
-            caller.heard(200)
-            self.prack(party, early)
-            caller.heard(481)
-            self.callee.answer(self.leg, 200)
-            self.callee.heard("ACK")
-            ok = caller.response(200)
-            party.ack(self.invite)
-            party.cseq += 1
-            party.ask("PRACK", b"", rack(early))
-            caller.heard(481)
-            party.ask("BYE")
-            caller.heard(200)
-            self.callee.answer(self.callee.request("BYE"), 200)
-            self.assertEqual(ok.status, 200)
-
-    def test_prack_from_the_callee(self) -> None:
-        """Nothing of ours waits for one there."""
-        self.way()
-        self.callee.answer(self.leg, 200, PLAIN)
-        self.callee.heard("ACK")
-        ok = self.caller.response(200)
-        self.at_caller(ok).ack(self.invite)
-        party = self.at_callee(self.callee.answer(self.leg, 200, PLAIN))
-        self.callee.heard("ACK")
-        party.ask("PRACK", b"", ("RAck", "1 1 INVITE"))
-        self.callee.heard(481)
-        self.hang_up(ok)
-
-    def test_another_fork_answers_the_same(self) -> None:
-        """183 of one, 200 of another with the same codecs: the caller's media is where it was, and his dialog is the
-        same. rtpengine hears the second one's answer."""
-        for caller in self.ways(REL):
-            self.pracked(self.reliable(183, 1, self.sdp(self.callee), tag="one"))
-            early = caller.response(183)
-            self.world.nodes.sdp = lambda operation, same=early.body: same  # type: ignore[misc]
-            self.prack(self.at_caller(early), early)
-            caller.heard(200)
-            self.callee.answer(self.leg, 200, self.sdp(self.callee, version=7), tag="two")
-            self.callee.heard("ACK")
-            ok = caller.response(200)
-            self.assertEqual((ok.to.tag, ok.body), (early.to.tag, early.body))
-            self.assertIn(b" 7 IN ", self.media()[-1].sdp)
-            self.at_caller(ok).ack(self.invite)
-            self.hang_up(ok)
-
-    def test_another_fork_answers_otherwise(self) -> None:
-        """Other codecs: an answer that was given for good can't be taken back, so the 200 is in another dialog, as of
-        another fork (RFC 3261 section 13.2.2.4); what was the early one is gone."""
-        for caller in self.ways(REL):
-            self.pracked(self.reliable(183, 1, self.sdp(self.callee), tag="one"))
-            early = caller.response(183)
-            self.callee.answer(self.leg, 200, self.sdp(self.callee), tag="two")
-            self.callee.heard("ACK")
-            caller.silent()
-            old = self.at_caller(early)
-            self.prack(old, early)
-            caller.heard(200)
-            ok = caller.response(200)
-            self.assertNotEqual(ok.to.tag, early.to.tag)
-            self.assertNotEqual(lines(ok.body, "m="), lines(early.body, "m="))
-            old.ask("UPDATE")
-            caller.heard(481)
-            self.at_caller(ok).ack(self.invite)
-            self.world.turn(40)
-            caller.silent()
-            self.hang_up(ok)
-
-
-class Offers(EarlyCase):
-    """INVITE without SDP: the offer in a reliable 183, the answer in PRACK (RFC 3262 section 5)."""
-
-    def test_call(self) -> None:
-        """183 with the offer, PRACK with the answer on both legs, and a 200 without SDP."""
-        for caller in self.ways(REL, offer=False):
-            response = self.reliable(183, 9, self.sdp(self.callee))
-            self.callee.silent()
-            early = caller.response(183)
-            self.assertEqual(early.headers.get("Require"), "100rel")
-            self.assertNotEqual(early.headers.get("RSeq"), "9")
-            self.callee.say(response)
-            self.callee.silent()
-            self.prack(self.at_caller(early), early, self.sdp(caller))
-            caller.heard(200)
-            prack = self.pracked(response)
-            self.assertEqual(prack.headers.get("Content-Type"), "application/sdp")
-            self.assertIn(b"m=audio", prack.body)
-            offer, answer = self.media()
-            self.assertEqual((offer.command, offer.from_tag), ("offer", answer.from_tag))
-            self.assertEqual((answer.command, answer.to and answer.to.name), ("answer", self.profile(self.callee)))
-            self.callee.answer(self.leg, 200)
-            self.assertEqual(self.callee.request("ACK").body, b"")
-            ok = caller.response(200)
-            self.assertEqual((ok.body, ok.to.tag), (b"", early.to.tag))
-            self.at_caller(ok).ack(self.invite)
-            self.hang_up(ok)
-
-    def test_caller_does_not_know_it(self) -> None:
-        """Without his PRACK there would be no answer to an offer in a 183: the callee is not told that it may do so."""
-        for _ in self.ways(offer=False):
-            self.assertNotIn("100rel", self.leg.headers.all("Supported"))
-            self.callee.answer(self.leg, 486)
-
-    def test_no_offer_as_yet(self) -> None:
-        """A reliable 180 without SDP has its PRACK at once, the 200 the offer."""
-        for caller in self.ways(REL, offer=False):
-            self.pracked(self.reliable(180, 9))
-            caller.heard(180)
-            self.callee.answer(self.leg, 200, self.sdp(self.callee))
-            ok = caller.response(200)
-            self.callee.silent()
-            self.at_caller(ok).ack(self.invite, self.sdp(caller))
-            self.assertIn(b"m=audio", self.callee.request("ACK").body)
-            self.hang_up(ok)
-
-    def test_prack_without_answer(self) -> None:
-        """400: the answer is missing, and may come in another; none within 64*T1 ends the call."""
-        self.way(REL, offer=False)
-        response = self.reliable(183, 9, PLAIN)
-        early = self.caller.response(183)
-        party = self.at_caller(early)
-        self.prack(party, early)
-        self.caller.heard(400)
-        self.prack(party, early, self.sdp(self.caller))
-        self.caller.heard(200)
-        self.pracked(response)
-        self.callee.answer(self.leg, 480)
-        self.callee.heard("ACK")
-        self.caller.heard(480)
-
-    def test_answer_is_no_use(self) -> None:
-        """rtpengine refuses the answer in the PRACK: so are PRACK and INVITE, and the callee is cancelled."""
-        self.way(REL, offer=False)
-        self.reliable(183, 9, PLAIN)
-        early = self.caller.response(183)
-        self.world.nodes.fail("answer", NgRefused("odd"))
-        self.prack(self.at_caller(early), early, self.sdp(self.caller))
-        self.assertEqual(sorted(self.caller.pending()), ["488", "488"])
-        self.caller.forget()
-        self.world.turn()
-        self.callee.answer(self.callee.request("CANCEL"), 200)
-        self.callee.answer(self.leg, 487)
-        self.callee.heard("ACK")
-        self.assert_over(self.caller, self.callee)
-
-    def test_offer_is_no_use(self) -> None:
-        """rtpengine refuses the offer in the 183: there is no call."""
-        self.way(REL, offer=False)
-        self.world.nodes.fail("offer", NgRefused("odd"))
-        self.reliable(183, 9, PLAIN)
-        self.caller.heard(488)
-        self.callee.answer(self.callee.request("CANCEL"), 200)
-        self.callee.answer(self.leg, 487)
-        self.callee.heard("ACK")
-        self.assert_over(self.caller, self.callee)
-
-    def test_another_fork(self) -> None:
-        """A second early dialog with an offer has to wait; where it answers in the end, its offer is in a 200 of
-        another dialog, and the first one is over."""
-        self.way(REL, offer=False)
-        response = self.reliable(183, 9, PLAIN, tag="one")
-        early = self.caller.response(183)
-        self.reliable(183, 5, PLAIN, tag="two")
-        self.assertEqual(self.caller.response(183).body, b"")
-        self.prack(self.at_caller(early), early, self.sdp(self.caller))
-        self.caller.heard(200)
-        self.pracked(response)
-        self.callee.answer(self.leg, 200, PLAIN, tag="three")
-        ok = self.caller.response(200)
-        self.assertNotEqual(ok.to.tag, early.to.tag)
-        self.at_caller(ok).ack(self.invite, self.sdp(self.caller))
-        ack = self.callee.request("ACK")
-        self.assertEqual(ack.to.tag, "three")
-        self.assertIn(b"m=audio", ack.body)
-        self.hang_up(ok)
+    def test_begins_anew(self) -> None:
+        """The early dialog is over with its INVITE; the next INVITE has RSeq numbers of its own, also in a dialog of
+        the same tag."""
+        _, trunk, leg = self.begin()
+        reliable = [REQUIRED, ("RSeq", "7")]
+        for _ in range(2):
+            trunk.answer(leg, 180, headers=reliable)
+            prack = trunk.request("PRACK")
+            self.assertEqual(prack.headers.get("RAck"), f"7 {leg.cseq}")
+            trunk.answer(prack, 200)
+            self.alice.heard(180)
+            if leg.cseq.number == 1:
+                leg = self.challenged(leg)
+        trunk.answer(leg, 486)
+        trunk.heard("ACK")
+        self.alice.heard(486)
+        self.assertEqual(len(self.world.legs), 0)

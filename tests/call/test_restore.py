@@ -91,6 +91,33 @@ class Restarted(ExchangeCase):
                 asker.peer.forget()
                 self.check_over(other)
 
+    def test_browser_is_away(self) -> None:
+        """Its socket is lost before the offer of ours: nothing is restored; the call waits for it, and then ends."""
+        for asker, other in self.ways():
+            world = self.world = asker.peer.world
+            world.nodes.sdp = lambda operation: self.other_credentials(operation)
+            invite = asker.ask("INVITE", asker.sdp("sendonly", 7).replace(b"C4w6tlXa", b"restarted"))
+            other.answer(other.peer.request("INVITE"), 488)
+            asker.peer.heard(488)
+            asker.ack_refusal(invite)
+            asker.peer.flow.lose()
+            world.turn(PAUSE)
+            asker.peer.silent()
+            world.turn(40)
+            self.assertEqual(other.peer.pending(), ["ACK", "BYE"])
+            self.assertEqual(len(world.calls), 0)
+
+    def test_contact_and_lost_ack(self) -> None:
+        """Its 200 has a Contact that leads nowhere, and is repeated since the ACK was lost."""
+        for asker, other in self.ways():
+            self.world = asker.peer.world
+            back = self.restart(asker, other)
+            answer = asker.answer(back, 200, asker.sdp("sendrecv", 8), ("Contact", "<tel:+1>"))
+            asker.peer.heard("ACK")
+            asker.peer.say(answer)
+            asker.peer.heard("ACK")
+            self.check_alive(asker, other)
+
     def test_hung_up(self) -> None:
         """The trunk hangs up meanwhile: the offer of ours is cancelled."""
         for asker, other in self.ways():

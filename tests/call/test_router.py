@@ -27,6 +27,8 @@ class Outside(CallCase):
         heard = self.alice.response(200)
         self.assertIn("INVITE", heard.headers.get("Allow") or "")
         self.assertEqual(heard.headers.get("Accept"), "application/sdp")
+        self.assertIn("PRACK", heard.headers.get("Allow") or "")
+        self.assertIn("100rel", heard.headers.all("Supported"))
         trunk = self.world.trunk()
         trunk.say(request("OPTIONS", "sip:192.0.2.1"))
         self.assertNotIn("REGISTER", trunk.response(200).headers.get("Allow") or "")

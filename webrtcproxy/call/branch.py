@@ -206,6 +206,8 @@ class Branch:
         authentication = self._target.authentication
         again = None if authentication is None else authentication.answer(self._transaction.request, response)
         if again is not None and not self.cancelled:
+            self._forget_early()
+            self._early = {}
             self.invite(again)
             return
         self.ended = True
