@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.call.early import REL, EarlyCase, rack
+from tests.call.party import outbound
 from tests.call.world import PLAIN
 from tests.support.sdp import lines
 from webrtcproxy.call.reliable import MAX_WAITING
@@ -79,6 +80,17 @@ class ToCaller(EarlyCase):
         self.callee.answer(self.leg, 486)
         self.callee.heard("ACK")
         self.caller.heard(486)
+
+    def test_within_a_call(self) -> None:
+        """A re-INVITE that requires 100rel has no 1xx but 100: none is needed."""
+        caller, callee = outbound(self.world)
+        caller.ask("INVITE", caller.sdp("sendonly"), REQUIRED)
+        crossed = callee.peer.request("INVITE")
+        self.assertNotIn("Require", crossed.headers)
+        callee.answer(crossed, 180)
+        caller.peer.silent()
+        callee.answer(crossed, 200, callee.sdp("recvonly"))
+        caller.peer.heard(200)
 
     def test_2xx_waits(self) -> None:
         """As long as SDP has no PRACK, the 2xx is held; the callee has his ACK at once (CORNERS 4: 3262 B2BUA)."""

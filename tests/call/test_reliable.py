@@ -41,10 +41,12 @@ class FromCallee(EarlyCase):
             self.assert_over(caller, self.callee)
 
     def test_answer_of_the_183_counts(self) -> None:
-        """SDP in the 200 behind a reliable answer is none of another session (RFC 3262 section 5)."""
+        """SDP in what comes behind a reliable answer is none of another session (RFC 3262 section 5)."""
         self.way()
         self.pracked(self.reliable(183, 1, PLAIN))
         early = self.caller.response(183)
+        self.pracked(self.reliable(183, 2, OTHER))
+        self.assertEqual(self.caller.response(183).body, early.body)
         self.callee.answer(self.leg, 200, OTHER)
         self.callee.heard("ACK")
         ok = self.caller.response(200)
