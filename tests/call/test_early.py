@@ -212,6 +212,23 @@ class NotAgreed(EarlyCase):
             self.at_caller(ok).ack(self.invite)
             self.hang_up(ok)
 
+    def test_caller_has_seen_two(self) -> None:
+        """The reliable answer of one, then the preview of another, and the first one answers: rtpengine is told so."""
+        self.way()
+        self.pracked(self.reliable(183, 1, PLAIN, tag="one"))
+        early = self.caller.response(183)
+        self.callee.answer(self.leg, 183, PLAIN.replace(b"50000", b"50002"), tag="two")
+        self.caller.heard(183)
+        self.media()
+        self.callee.answer(self.leg, 200, tag="one")
+        self.callee.heard("ACK")
+        ok = self.caller.response(200)
+        self.assertEqual([(one.command, b"m=audio 50000" in one.sdp) for one in self.media()],
+                         [("offer", False), ("answer", True)])  # fmt: skip
+        self.assertEqual(ok.to.tag, early.to.tag)
+        self.at_caller(ok).ack(self.invite)
+        self.hang_up(ok)
+
     def test_offers_are_out(self) -> None:
         """Nobody has an answer: the caller, whose offer is out, hears 500 with Retry-After, the callee 491."""
         for caller in self.ways(REL):

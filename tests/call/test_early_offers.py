@@ -94,6 +94,53 @@ class Offers(EarlyCase):
         self.callee.heard("ACK")
         self.assert_over(self.caller, self.callee)
 
+    def test_prack_comes_behind_the_answer(self) -> None:
+        """Another one has answered before the PRACK: that is taken, and the 2xx with the other one's offer goes out."""
+        self.way(REL, offer=False)
+        self.reliable(183, 9, PLAIN, tag="one")
+        early = self.caller.response(183)
+        self.callee.answer(self.leg, 200, PLAIN, tag="two")
+        self.caller.silent()
+        party = self.at_caller(early)
+        self.prack(party, early, self.sdp(self.caller))
+        self.caller.heard(200)
+        ok = self.caller.response(200)
+        self.assertNotEqual(ok.to.tag, early.to.tag)
+        self.at_caller(ok).ack(self.invite, self.sdp(self.caller))
+        ack = self.callee.request("ACK")
+        self.assertEqual(ack.to.tag, "two")
+        self.assertIn(b"m=audio", ack.body)
+        late = self.at_caller(ok)
+        late.cseq = party.cseq
+        late.ask("BYE")
+        self.caller.heard(200)
+        self.callee.answer(self.callee.request("BYE"), 200)
+        self.assert_over(self.caller, self.callee)
+
+    def test_prack_while_another_one_answers(self) -> None:
+        """The same, while rtpengine has the answer of the PRACK."""
+        self.way(REL, offer=False)
+        self.reliable(183, 9, PLAIN, tag="one")
+        early = self.caller.response(183)
+        self.world.nodes.hold()
+        party = self.at_caller(early)
+        self.prack(party, early, self.sdp(self.caller))
+        self.callee.answer(self.leg, 200, PLAIN, tag="two")
+        self.world.nodes.release()
+        self.caller.heard(200)
+        ok = self.caller.response(200)
+        self.assertEqual(self.callee.request("PRACK").to.tag, "one")
+        self.at_caller(ok).ack(self.invite, self.sdp(self.caller))
+        self.assertEqual(self.callee.request("ACK").to.tag, "two")
+        late = self.at_caller(ok)
+        late.cseq = party.cseq
+        late.ask("BYE")
+        self.caller.heard(200)
+        bye = self.callee.request("BYE")
+        self.assertEqual(bye.to.tag, "two")
+        self.callee.answer(bye, 200)
+        self.assert_over(self.caller, self.callee)
+
     def test_another_fork(self) -> None:
         """A second early dialog with an offer has to wait; where it answers in the end, its offer is in a 200 of
         another dialog, and the first one is over."""

@@ -129,7 +129,7 @@ class Opening:
         :raises Refusal: it has nothing that he could use.
         """
         leg, branch, early = answered.leg, answered.branch, self.callee
-        self.callee, self._branch = leg, branch.id
+        self.callee, self._branch, self._offered = leg, branch.id, None
         if self.late:
             sdp = b"" if leg is early else await self._offer_for_caller(answered)
             news = leg is not early and self._shown is not None
@@ -202,17 +202,17 @@ class Opening:
         if self.late and response.body:
             if not sdp:
                 raise Refusal(400, "No Answer In PRACK")
-            if offered is None:  # another PRACK has it
-                raise Refusal(481)
-            self._offered = None
-            answering(self._answered_early(transaction, sdp, *offered), transaction)
-            return
+            if offered is not None:
+                self._offered = None
+                answering(self._answered_early(transaction, sdp, response, *offered), transaction)
+                return
+            sdp = b""  # somebody else has answered, or another PRACK has it
         self._caller.agreed = self._caller.agreed or bool(response.body)
         if not sdp:
             transaction.reply(200)
         elif self._host is not None:
             self._host.exchange(self._caller, transaction)
-        self.provisionals.acknowledge()
+        self.provisionals.acknowledge(response)
 
     def _unacknowledged(self) -> None:
         log.warn("{call}: no PRACK came", call=self._call)
@@ -227,6 +227,8 @@ class Opening:
         if leg is not None:
             leg.sdp = sdp = leg.sdp or sdp  # the first one is the answer for good
         reliable = self.provisionals.reliable
+        if leg is not None and leg is self.callee and self._heard == label:
+            return b"" if reliable else self._answers[label][1]
         if shown is not None and (shown[1] != label if reliable else shown[0] is not branch):
             return b""
         told = await self._answer(branch, label, sdp)
@@ -243,7 +245,7 @@ class Opening:
         :param again: the answer of this dialog is in force since a reliable 1xx.
         """
         caller, leg, branch = self._caller, answered.leg, answered.branch
-        if again:
+        if again and self._heard == leg.label:
             told = self._answers[leg.label][1]
         else:
             told = await self._answer(branch, leg.label, leg.sdp or self._sdp(answered.response))
@@ -289,9 +291,9 @@ class Opening:
         return sdp
 
     async def _answered_early(
-        self, transaction: ServerTransaction, sdp: bytes, branch: Branch, leg: Leg, response: Response
+        self, transaction: ServerTransaction, sdp: bytes, ours: Response, branch: Branch, leg: Leg, theirs: Response
     ) -> None:
-        """The answer is in the caller's PRACK, and goes into ours."""
+        """The answer is in the caller's PRACK for `ours`, and goes into ours for `theirs`."""
         caller = self._caller
         try:
             told = await self._media.answer(
@@ -302,10 +304,11 @@ class Opening:
                 self._host.interrupt(refusal, "media")
             raise
         transaction.reply(200)
-        caller.sdp, leg.told, caller.agreed = sdp, told, True
-        prack(leg, response, told)
-        self._agree(leg, branch.id)
-        self.provisionals.acknowledge()
+        prack(leg, theirs, told)
+        if not self._branch:  # or else somebody else has answered
+            caller.sdp, leg.told, caller.agreed = sdp, told, True
+            self._agree(leg, branch.id)
+        self.provisionals.acknowledge(ours)
 
     async def _offer_for_caller(self, answered: Answered) -> bytes:
         """The offer in the 2xx."""

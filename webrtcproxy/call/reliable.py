@@ -92,8 +92,10 @@ class Provisionals:
         rack = (prack.headers.get("RAck") or "").split()
         return out if rack == [out.headers.get("RSeq"), str(out.cseq.number), out.cseq.method] else None
 
-    def acknowledge(self) -> None:
-        """The response that is out has its PRACK."""
+    def acknowledge(self, response: Response) -> None:
+        """`response`, which :meth:`match` has found, has its PRACK."""
+        if response is not self._out:
+            return
         self._stop_timer()
         self._out = None
         self._next()
