@@ -7,6 +7,8 @@ import re
 
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Calling, Dialog
+from tests.support.real.part import pause
+from tests.support.real.ports import LOOPBACK, free_port
 from tests.support.real.softphone import Browser, Peer
 from tests.support.real.speech import CHROME_ANSWER, CHROME_OFFER, PLAIN_SDP
 from tests.support.sdp import attributes, lines, port
@@ -185,6 +187,7 @@ class Reliable(OfferCase):
         invite = await browser.request("INVITE")
         self.assertNotIn("Require", invite.headers)
         browser.reply(invite, 180)
+        await pause(0.3)  # a 180 without SDP is nothing that a 200 waits for
         callee = browser.accept(invite)
         await browser.request("ACK")
         await callee.hung_up()
@@ -223,6 +226,27 @@ class Reliable(OfferCase):
              "> 200 BYE"],
             self.ladder.of("trunk"),
         )  # fmt: skip
+
+    async def test_behind_kamailio(self) -> None:
+        """PRACK and UPDATE go through the route set of the early dialog, as ACK and BYE do through that of the 200."""
+        browser, phone = await self.browser(), await self.peer(free_port())
+        phone.proxy = (LOOPBACK, self.kamailio.port)
+        calling = browser.invite(f"sip:echo-{phone.port}@pbx.test", headers=[RELIABLE, UPDATES])
+        invite = await phone.request("INVITE")
+        response = phone.reply(invite, 183, headers=[("Require", "100rel"), ("RSeq", "9"), UPDATES], body=PLAIN_SDP)
+        phone.reply(await phone.request("PRACK"), 200)
+        early = await calling.response(183)
+        caller, callee = Dialog.of_caller(browser, calling.invite, early), Dialog.of_callee(phone, invite, response)
+        self.assertEqual(200, (await caller.ask("PRACK", [rack(early)])).status)
+        asked = caller.send("UPDATE", body=CHROME_OFFER.replace(b"sendrecv", b"sendonly").replace(b"9 2 IN", b"9 3 IN"))
+        update = await phone.request("UPDATE")
+        phone.reply(update, 200, body=PLAIN_SDP.replace(b"sendrecv", b"recvonly").replace(b" 7 1 ", b" 7 2 "))
+        self.assertEqual(200, (await browser.response(asked)).status)
+        phone.reply(invite, 200)
+        ack = await phone.request("ACK")
+        browser.send(caller.build("ACK", (await calling.final()).cseq.number))
+        self.assertEqual([2, 2], [len(request.headers.all("Via")) for request in (update, ack)])
+        await self.hang_up(caller, callee)
 
     async def test_offer_by_the_trunk(self) -> None:
         """INVITE without SDP: the offer in a reliable 183, the answer in PRACK, on both legs."""
