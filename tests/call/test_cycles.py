@@ -6,16 +6,19 @@ import gc
 from collections.abc import Callable
 
 from tests.call.early import REL, EarlyCase
+from tests.call.party import outbound
 from tests.call.world import PLAIN
 from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
+from webrtcproxy.call.exchange import Exchange
 from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.opening import Opening
 from webrtcproxy.call.reliable import Provisionals
+from webrtcproxy.call.restore import Restore
 from webrtcproxy.call.setup import SetUp
 
-KINDS = (Call, Leg, Fork, Branch, SetUp, Opening, Provisionals)
+KINDS = (Call, Leg, Fork, Branch, SetUp, Opening, Provisionals, Exchange, Restore)
 
 
 class Cycles(EarlyCase):
@@ -132,6 +135,30 @@ class Cycles(EarlyCase):
                 if answered:
                     self.prack(self.at_caller(early), early, self.sdp(self.caller))
                     self.callee.answer(self.leg, 486)
+            for world in self.worlds:
+                world.rest()
+
+        self.assertEqual(self.left(live), [])
+
+    def test_restored(self) -> None:
+        """A re-INVITE was refused that was an ICE restart, too; the old session is offered when the call ends, or has
+        been."""
+
+        def live() -> None:
+            for answered in (False, True):
+                self.world = self.make_world()
+                caller, callee = outbound(self.world)
+                invite = caller.ask("INVITE", caller.sdp("sendonly", 7).replace(b"C4w6tlXa", b"restarted"))
+                canned = self.world.nodes.canned
+                self.world.nodes.sdp = lambda one, canned=canned: canned(one).replace(b"C4w6tlXa", b"x")  # type: ignore[misc]
+                callee.answer(callee.peer.request("INVITE"), 488)
+                caller.peer.heard(488)
+                caller.ack_refusal(invite)
+                self.world.turn(1)
+                back = caller.peer.request("INVITE")
+                if answered:
+                    caller.answer(back, 200, caller.sdp("sendrecv", 8))
+                callee.ask("BYE")
             for world in self.worlds:
                 world.rest()
 
