@@ -20,9 +20,10 @@ from webrtcproxy.call.fork import Answered, Branch, Failed, Fork, Progress, Targ
 from webrtcproxy.call.leg import HeaderList, Leg, profile_of
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.policy import ALLOW, crossing, hops_left, order_challenges
+from webrtcproxy.call.policy import ALLOW, SUPPORTED, crossing, hops_left, order_challenges
 from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.record import Record
+from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.relay import relay
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import NgError, Refusal
@@ -81,6 +82,7 @@ class Call:
         self._caller.learn(request)
         legs.add(self._caller)
         self._exchanges = Exchanges(context, self._media, self._caller, self._gone, self._unacknowledged)
+        self._refresher = Refresher(context, self._exchanges, self._gone, self._expired)
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
         self._presence.watch(self._caller)
         schedule = context.transactions.schedule
@@ -116,6 +118,7 @@ class Call:
 
     async def _set_up(self) -> Answered:
         """Bring the offer to every target and wait for the first 2xx; provisional responses cross meanwhile."""
+        self._caller.session_timer.check(self._transaction.request)
         offer = sdp_of(self._transaction.request)
         if not offer:
             raise Refusal(488, "", [("Warning", '399 webrtcproxy "An INVITE without an offer is not supported"')])
@@ -164,12 +167,15 @@ class Call:
         sdp = await self._answer_for_caller(answered.branch, answered.response)
         self._check_wanted()
         response = answered.response
+        headers = self._telling(response, sdp)
+        for name, value in (SUPPORTED, *self._caller.session_timer.accept(self._transaction.request)):
+            headers.add(name, value)
         reply = respond(
             self._transaction.request,
             response.status,
             response.reason,
             to_tag=self._transaction.to_tag,
-            headers=self._telling(response, sdp),
+            headers=headers,
             body=sdp,
         )
         self._stop_ringing()
@@ -178,6 +184,7 @@ class Call:
         caller.sdp, caller.told = sdp_of(self._transaction.request), sdp
         callee.sdp = self._early[answered.branch.label(response)][0]
         self._exchanges.open(answered.branch.id)
+        self._refresher.start(caller, callee)
         self.record.answer(response.status, self._context.clock.seconds())
         self._presence.watch(answered.leg)
         self._context.pairings.forget(self._pair_key)
@@ -265,6 +272,11 @@ class Call:
         leg.hung_up()
         self._interrupt(Refusal(481), "caller" if leg is self._caller else "callee")
 
+    def _expired(self, leg: Leg) -> None:
+        """The session of `leg` was not refreshed in time (RFC 4028 section 10)."""
+        self._farewell = [("Reason", 'SIP;cause=408;text="Session expired"')]
+        self._interrupt(Refusal(408), "expired")
+
     def _abandoned(self, leg: Leg) -> None:
         log.info("{call}: the browser did not come back", call=self.id)
         self._farewell = [("Reason", 'SIP;cause=480;text="Connection lost"')]
@@ -330,6 +342,7 @@ class Call:
     def _clean_up(self) -> None:
         self._stop_ringing()
         self._presence.stop()
+        self._refresher.stop()
         self._exchanges.close(self._farewell)
         if self._fork.answered is not None:
             self._fork.answered.leg.hang_up(self._farewell)

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.leg import HeaderList, Leg
-from webrtcproxy.call.policy import ALLOW, crossing, order_challenges
+from webrtcproxy.call.policy import ALLOW, SUPPORTED, crossing, order_challenges
 from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE
 from webrtcproxy.errors import FlowLost, NgError, Refusal, TimedOut
 from webrtcproxy.sip.body import sdp_of
@@ -214,6 +214,8 @@ class Exchange:
         headers = Headers.of(["Allow", "Contact"], [ALLOW[1], asker.dialog.contact])
         if response is not None:
             headers.extend(crossing(response.headers, to_browser=asker.browser))
+        for name, value in (SUPPORTED, *asker.session_timer.accept(transaction.request)):
+            headers.add(name, value)
         headers.add("Content-Type", "application/sdp")
         if transaction.request.method == "UPDATE":
             transaction.reply(status, reason, headers, sdp)
@@ -351,6 +353,12 @@ def as_answer(sdp: bytes) -> bytes:
     """A description that may have been an offer, as rtpengine gets it for an answer: of two ends that leave the DTLS
     role open, rtpengine is the passive one."""
     return sdp.replace(b"a=setup:actpass", b"a=setup:active")
+
+
+def as_offer(sdp: bytes) -> bytes:
+    """A description that may have been an answer, as it is offered again: an offer leaves the DTLS role open (RFC 8842
+    section 5.2)."""
+    return sdp.replace(b"a=setup:active", b"a=setup:actpass").replace(b"a=setup:passive", b"a=setup:actpass")
 
 
 def _sdp_in(message: Request | Response) -> bytes:

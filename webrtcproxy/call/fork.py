@@ -14,6 +14,8 @@ from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog, tag_of
 from webrtcproxy.call.leg import HeaderList, Leg, Owner
 from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.policy import SUPPORTED
+from webrtcproxy.call.session_timer import SessionTimer
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import FlowLost, TimedOut
@@ -110,6 +112,7 @@ class Branch:
         self._labels: dict[str, str] = {}
         self._legs: dict[str, Leg] = {}
         self._transaction: ClientTransaction | None = None
+        self._session_timer = SessionTimer(context.clock, context.limits.session_expires)
 
     @property
     def credentials_refused(self) -> bool:
@@ -133,7 +136,12 @@ class Branch:
         return label
 
     def invite(self, invite: Request) -> None:
-        """Send the INVITE."""
+        """Send the INVITE, with our proposal for the session timer."""
+        for name, value in (SUPPORTED, *self._session_timer.proposal()):
+            invite.headers.add(name, value)
+        self._send(invite)
+
+    def _send(self, invite: Request) -> None:
         if self.cancelled:
             self.ended = True
             return
@@ -171,13 +179,19 @@ class Branch:
     def _final(self, response: Response) -> None:
         assert self._transaction is not None
         authentication = self._target.authentication
-        again = None if authentication is None else authentication.answer(self._transaction.request, response)
+        request = self._transaction.request
+        again = None if authentication is None else authentication.answer(request, response)
+        if again is None:
+            again = self._session_timer.answered(request, response)
+            if again is not None and authentication is not None:
+                authentication.prepare(again)
         if again is not None and not self.cancelled:
-            self.invite(again)
+            self._send(again)
             return
         self.ended = True
         if response.status < 300:
             leg = self._open(response)
+            leg.session_timer = self._session_timer
             if self.cancelled:
                 leg.hang_up()
                 self._report(Failed(self, 487, "", None))

@@ -19,6 +19,9 @@ ALLOW = ("Allow", ", ".join(METHODS))
 ALLOW_BROWSER = ("Allow", ", ".join((*METHODS, "REGISTER")))
 """What a browser may send."""
 
+SUPPORTED = ("Supported", "timer")
+"""The extensions that the proxy has on every leg."""
+
 KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "PRACK", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH"))
 """Methods that exist: refused with 405 where they are not carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
 

@@ -51,7 +51,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "sip": ("listen", "advertise"),
     "rtpengine": ("nodes", "timeout", "interface", "binary"),
     "registrations": ("multiple",),
-    "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered"),
+    "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered", "session-expires"),
     "trunk": ("host", "proxy", "transport", "username", "password", "realm", "sources", "identity"),
     "access": ("destinations", "trunk-credentials"),
     "web": ("listen",),
@@ -200,6 +200,7 @@ def _calls(section: Section) -> Calls:
         limit=section.whole("limit", 1000, 1, 1_000_000),
         limit_per_connection=section.whole("limit-per-connection", 10, 1, 1_000_000),
         limit_unregistered=section.whole("limit-unregistered", 3, 0, 1_000_000),
+        session_expires=section.whole("session-expires", 1800, 90, 86400),
     )
 
 

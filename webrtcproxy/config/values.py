@@ -87,6 +87,7 @@ class Calls:
     :param limit: calls at once.
     :param limit_per_connection: calls at once of one browser that has registered.
     :param limit_unregistered: calls at once of one that has not.
+    :param session_expires: seconds that a session lives without a refresh, as we propose it (RFC 4028).
     """
 
     ring: float = 180.0
@@ -94,6 +95,7 @@ class Calls:
     limit: int = 1000
     limit_per_connection: int = 10
     limit_unregistered: int = 3
+    session_expires: int = 1800
 
 
 @dataclass(frozen=True, slots=True)
