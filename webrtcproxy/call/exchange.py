@@ -6,8 +6,9 @@ asker gets it. Whatever refuses it, the session stays what both sides agreed upo
 descriptions again, and so is a side that had accepted the new ones. The asker hears of a refusal at once; what is still
 waited for then comes into an exchange that is only to be taken back.
 
-Where the other side would be offered what it has already (an ICE restart of the other one, new ports of a trunk, a
-refresh), it is not asked: its last description is the answer.
+Where the other side would be offered what it has already (an ICE restart of the other one, new ports of a trunk), it is
+not asked: its last description is the answer. A refresh, which offers the old description to the letter, is answered
+without a word to anybody.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.leg import HeaderList, Leg
-from webrtcproxy.call.policy import ALLOW, SUPPORTED, crossing, order_challenges
-from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE
+from webrtcproxy.call.policy import ALLOW, SUPPORTED, across, order_challenges
+from webrtcproxy.call.relay import ENDS_DIALOG, NOT_OURS, PATIENCE
 from webrtcproxy.errors import FlowLost, NgError, Refusal, TimedOut
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
@@ -110,6 +111,9 @@ class Exchange:
     async def _carry(self, offer: bytes) -> None:
         """The asker's offer crosses, the answer comes back."""
         asker, other, branch = self.asker, self.other, self._session.branch
+        if offer == asker.sdp:  # a refresh (RFC 4028 section 7.4)
+            self._accept(None, asker.told)
+            return
         sdp = await self._media.offer(offer, from_tag=asker.label, branch=branch, to=other.profile)
         self._offered = True
         self._check_wanted()
@@ -156,7 +160,7 @@ class Exchange:
         request, other = self.transaction.request, self.other
         update = request.method == "UPDATE"
         headers = Headers.of([ALLOW[0]], [ALLOW[1]])
-        headers.extend(crossing(request.headers, to_browser=other.browser))
+        headers.extend(across(request, self.asker.terms, other.terms))
         method = "UPDATE" if update and other.takes_update else "INVITE"
         asked = other.ask(method, headers, sdp, "application/sdp", self)
         response = await self._await(asked, PATIENCE if update else self._session.context.limits.ring)
@@ -213,7 +217,7 @@ class Exchange:
         status, reason = (200, "") if response is None else (response.status, response.reason)
         headers = Headers.of(["Allow", "Contact"], [ALLOW[1], asker.dialog.contact])
         if response is not None:
-            headers.extend(crossing(response.headers, to_browser=asker.browser))
+            headers.extend(across(response, self.other.terms, self.asker.terms))
         for name, value in (SUPPORTED, *asker.session_timer.accept(transaction.request)):
             headers.add(name, value)
         headers.add("Content-Type", "application/sdp")
@@ -235,7 +239,7 @@ class Exchange:
         """A 1xx crosses without SDP: what counts is the answer in the 2xx."""
         if self.transaction.request.method == "INVITE" and not self.transaction.answered:
             headers = Headers.of(["Contact"], [self.asker.dialog.contact])
-            headers.extend(crossing(response.headers, to_browser=self.asker.browser))
+            headers.extend(across(response, self.other.terms, self.asker.terms))
             self.transaction.reply(response.status, response.reason, headers)
 
     def answered_again(self, response: Response) -> None:
@@ -291,10 +295,10 @@ class Exchange:
     def _refusal(self, response: Response) -> Refusal:
         """What the other side's refusal is for the asker."""
         self._ended = response.status in ENDS_DIALOG and self._withdrawn is None
-        headers = crossing(response.headers, to_browser=self.asker.browser)
+        headers = across(response, self.other.terms, self.asker.terms)
         if response.status in (401, 407):
             order_challenges(headers)
-        return Refusal(500 if response.status == 503 else response.status, response.reason, headers)
+        return Refusal(500 if response.status in NOT_OURS else response.status, response.reason, headers)
 
     def _refuse(self, refusal: Refusal) -> None:
         if self.transaction.answered:

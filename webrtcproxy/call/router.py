@@ -9,7 +9,7 @@ from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED, hops_left
+from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, EXTENSIONS, KNOWN_METHODS, SUPPORTED, hops_left
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.errors import Refusal
 from webrtcproxy.metrics import reason_of
@@ -194,9 +194,8 @@ def _allow(transaction: ServerTransaction) -> tuple[str, str]:
 
 
 def _refuse_extensions(request: Request) -> None:
-    """420 for every extension that is required of us and not supported (RFC 3261 section 8.2.2.3)."""
+    """420 for every extension that is required of us and that we do not support (RFC 3261 section 8.2.2.3)."""
     required = [*request.headers.all("Require"), *request.headers.all("Proxy-Require")]
-    if required:
-        unknown = [name for name in required if name and name != SUPPORTED[1]]
-        if unknown:
-            raise Refusal(420, "", [("Unsupported", ", ".join(unknown))])
+    unsupported = [name for name in required if name and name not in EXTENSIONS]
+    if unsupported:
+        raise Refusal(420, "", [("Unsupported", ", ".join(unsupported))])

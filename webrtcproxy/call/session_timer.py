@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
+from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.grammar import BadMessage, parse_params
 from webrtcproxy.sip.headers import parse_seconds
@@ -19,6 +20,8 @@ Pairs = list[tuple[str, str]]
 
 TIMER = "timer"
 """The option tag."""
+REFRESHING = ("INVITE", "UPDATE")
+"""The methods of a request that refreshes a session."""
 MINIMUM = 90
 """Seconds of the shortest session interval that there may be (section 4)."""
 LONGEST = 86400
@@ -96,14 +99,20 @@ class SessionTimer:
             proposal.append(("Min-SE", str(self._minimum)))
         return proposal
 
-    def answered(self, request: Request, response: Response) -> Request | None:
+    def answered(
+        self, request: Request, response: Response, authentication: Authentication | None = None
+    ) -> Request | None:
         """The final response to an INVITE or UPDATE of ours is here (section 7.2 and 7.3).
 
         :param request: as it was sent.
+        :param authentication: has answered the challenges so far.
         :returns: the request to send next where the peer wants a longer interval: same Call-ID, the next CSeq.
         """
         if response.status == 422:
-            return self._longer(request, response)
+            again = self._longer(request, response)
+            if again is not None and authentication is not None:
+                authentication.prepare(again)
+            return again
         self._rounds = 0
         if response.status >= 300:
             return None
