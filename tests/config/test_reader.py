@@ -287,13 +287,14 @@ class TrunkTests(Case):
         """Everything that a trunk may have."""
         (trunk,) = self.load(
             trunk_a='host = VoIP.example:5080\nproxy = 192.0.2.1\ntransport = TCP\nusername = me\npassword = "a ;b"\n'
-            "realm = Voip Example\npass-identity = yes\nstrip = User-Agent\n X-*\n"
+            "realm = Voip Example\nredirects = Follow\npass-identity = yes\nstrip = User-Agent\n X-*\n"
             'set = X-Tenant: 7\n "Subject: a ;b: c"\n'
             "sources = 192.0.2.0/24 2001:db8::/32\n 198.51.100.1"
         ).trunks
         self.assertEqual((trunk.name, trunk.host, trunk.port, trunk.transport), ("a", "voip.example", 5080, "tcp"))
         self.assertEqual(trunk.proxy, HostPort("192.0.2.1", None))
         self.assertEqual((trunk.username, trunk.password, trunk.realm), ("me", "a ;b", "Voip Example"))
+        self.assertEqual(trunk.redirects, "follow")
         self.assertTrue(trunk.pass_identity)
         self.assertEqual(trunk.strip, ("user-agent", "x-*"))
         self.assertEqual(trunk.set, (("X-Tenant", "7"), ("Subject", "a ;b: c")))

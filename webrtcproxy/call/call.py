@@ -10,6 +10,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.exchanges import Exchanges
@@ -41,6 +42,7 @@ class Call:
     :param transaction: the INVITE.
     :param find_targets: finds where to try the callee, or raises :class:`Refusal`.
     :raises BadMessage: the INVITE can't open a dialog.
+    :ivar aor: the address-of-record whose browsers are called; empty where it is nobody's.
     """
 
     def __init__(self, context: Context, legs: Legs, transaction: ServerTransaction, find_targets: FindTargets) -> None:
@@ -58,6 +60,7 @@ class Call:
         self._farewell: HeaderList = ()
         self._interrupted = False
         self.id = request.call_id
+        self.aor = ""
         meter = context.metrics.outbound if transaction.flow.browser else context.metrics.inbound
         self.record = Record(
             meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
@@ -142,6 +145,10 @@ class Call:
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE: the session stays as it is."""
         self._exchanges.cancelled(transaction, cancel)
+
+    def join(self, target: Target) -> None:
+        """A browser of the callee's has registered: where the call rings still, it is to ring, too."""
+        self._set_up.join(target)
 
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The peer of `leg` is on another socket now."""

@@ -196,6 +196,7 @@ class Policy:
         self._terms = {trunk.name: Terms.of(trunk) for trunk in config.trunks}
         self._destinations = config.access.destinations
         self.credentials_for_anyone = config.access.trunk_credentials == "anyone"
+        self.multiple = config.registrations.multiple
 
     def route(self, request: Request) -> Route:
         """The route of a browser's request, by the host and port of its Request-URI and nothing else.

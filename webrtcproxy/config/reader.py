@@ -54,7 +54,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "registrations": ("multiple",),
     "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered", "session-expires"),
     "trunk": (
-        *("host", "proxy", "transport", "username", "password", "realm", "sources"),
+        *("host", "proxy", "transport", "username", "password", "realm", "sources", "redirects"),
         *("pass-identity", "strip", "set"),
     ),
     "access": ("destinations", "trunk-credentials"),
@@ -239,6 +239,7 @@ def _trunk(section: Section) -> Trunk:
         password=password,
         realm=section.text("realm", "write the realm of the provider's challenges"),
         sources=section.each("sources", "write networks such as 198.51.100.0/24", network) or None,
+        redirects="follow" if section.choice("redirects", "pass", ("pass", "follow")) == "follow" else "pass",
         pass_identity=section.flag("pass-identity", False),
         strip=section.each("strip", "write header names such as User-Agent or X-*", header_pattern),
         set=_set(section),

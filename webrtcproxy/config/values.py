@@ -107,6 +107,7 @@ class Trunk:
     :param proxy: where to send instead of to `host`.
     :param username: with `password`, what the proxy answers its digest challenges with.
     :param realm: the only realm whose challenges the proxy answers; None: any of this trunk's.
+    :param redirects: whether its 3xx to a call ``pass`` on to the caller, or the proxy is to ``follow`` them.
     :param sources: whence it may call in; None: from the addresses that `host` (or `proxy`) resolves to.
     :param pass_identity: identity headers of browsers (P-Asserted-Identity and its like) reach it.
     :param strip: headers that cross neither to it nor from it to browsers: names in lower case, `x-*` for a beginning.
@@ -122,6 +123,7 @@ class Trunk:
     password: str | None = None
     realm: str | None = None
     sources: tuple[Network, ...] | None = None
+    redirects: Literal["pass", "follow"] = "pass"
     pass_identity: bool = False
     strip: tuple[str, ...] = ()
     set: tuple[tuple[str, str], ...] = ()
