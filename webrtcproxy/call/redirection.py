@@ -19,7 +19,8 @@ from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import STAR, NameAddr
 from webrtcproxy.sip.message import Headers, Message, Request
-from webrtcproxy.sip.uri import Uri
+from webrtcproxy.sip.uri import SIP_PORT, Uri
+from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
@@ -82,7 +83,10 @@ class Redirection:
             try:
                 route = self._context.policy.route(request)
                 self._left -= 1
-                return await target_along(self._context, request, route, self._allowed)
+                target = await target_along(self._context, request, route, self._allowed)
+                if _is_ourselves(target.flow):
+                    raise Refusal(482)
+                return target
             except (Refusal, BadMessage) as why:
                 log.info("{call}: not redirected to {uri}: {why}", uri=str(uri), why=why, call=self._request.call_id)
         return None
@@ -105,6 +109,12 @@ def usable(headers: Headers) -> Headers:
         if not NameAddr.parse(value).address.host.rstrip(".").lower().endswith(".invalid"):
             contacts.add("Contact", value)
     return contacts
+
+
+def _is_ourselves(flow: Flow) -> bool:
+    """Whether a flow leads back to us: what came back might ring at a browser."""
+    host, port = Uri.parse(f"sip:{flow.sent_by}").hostport
+    return flow.peer == (host, port or SIP_PORT)
 
 
 def _uris(message: Message) -> Iterable[Uri]:
