@@ -97,7 +97,7 @@ class One(CallCase):
             self.assert_over(self.alice)
 
     def test_no_answer(self) -> None:
-        """The ringing limit: CANCEL for the browser, 408 for the caller."""
+        """The ringing limit: CANCEL for the browser, 408 for the caller (CORNERS 1: Timer C analogue)."""
         self.trunk.call(self.alice)
         self.alice.answer(self.alice.request("INVITE"), 180)
         self.trunk.heard(180)
