@@ -70,10 +70,12 @@ class CallIds(CallCase):
     def test_from_browser_to_browser(self) -> None:
         """A call that the trunk brings back to another browser, and to the one that it came from: no Call-ID there
         begins as the caller's does, which JsSIP would take for a loop of its own, and answer with 482."""
-        alice, bob, trunk = self.world.browser(), self.world.browser("bob"), self.world.trunk()
-        for browser in (alice, bob):
-            browser.bind()
-        for callee in (bob, alice):
+        for user in ("bob", "alice"):
+            self.world = self.make_world()
+            alice, trunk = self.world.browser(), self.world.trunk()
+            callee = alice if user == "alice" else self.world.browser(user)
+            for browser in {alice, callee}:
+                browser.bind()
             invite = alice.invite(f"sip:{callee.aor}")
             out = trunk.request("INVITE")
             back = trunk.call(callee)
