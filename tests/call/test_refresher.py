@@ -531,7 +531,7 @@ class Cost(TimerCase):
         caller.ask("BYE")
         self.alice.heard(200)
         callee.answer(self.trunk.request("BYE"), 200)
-        self.wait(70)
+        self.wait(6)
         self.assertEqual(schedule.running, 0)
 
     def test_few_delays(self) -> None:

@@ -48,7 +48,7 @@ class Refresher:
     def start(self, caller: Leg, callee: Leg) -> None:
         """The call is up."""
         self._legs = caller, callee
-        self._sleep()
+        self._timer = self._context.transactions.schedule.after(NAPS[0], self._wake)  # nothing is due earlier
 
     def stop(self) -> None:
         """The call is over."""

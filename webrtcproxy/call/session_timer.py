@@ -116,7 +116,6 @@ class SessionTimer:
         self._rounds = 0
         if response.status >= 300:
             return None
-        self._minimum = max(self._minimum, _seconds(request, "Min-SE"))
         try:
             said = SessionExpires.of(response)
         except BadMessage:
@@ -218,7 +217,10 @@ def _knows_timers(request: Request, asked: SessionExpires | None) -> bool:
 
 def _seconds(message: Message, name: str) -> int:
     """The seconds in Session-Expires or Min-SE; 0 where there are none that can be read."""
+    text = message.headers.get(name)
+    if text is None:
+        return 0
     try:
-        return parse_seconds((message.headers.get(name) or "").partition(";")[0], name)
+        return parse_seconds(text.partition(";")[0], name)
     except BadMessage:
         return 0

@@ -138,7 +138,7 @@ class SetUp:
             await self._try(branch)
         except Refusal as why:
             log.warn("{call}: a browser can't join in: {why}", why=getattr(why, "why", why), call=self._record.call)
-            self._fork.report(Failed(branch, why.status, why.reason, None))
+            self._fork.report(Failed(branch, 480, "", None))
         except CancelledError:
             log.debug("{call}: a browser joins in too late", call=self._record.call)
 
