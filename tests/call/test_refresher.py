@@ -322,6 +322,25 @@ class OfOurs(TimerCase):
         caller.answer(invite, 200, OFFER, ("Session-Expires", "90;refresher=uac"))
         self.alice.heard("ACK")
 
+    def test_only_what_was_told(self) -> None:
+        """What a refresh of the other side made rtpengine say, and nobody was told, is not offered here."""
+        caller, callee = self.connect((TIMER, ("Session-Expires", "90;refresher=uas")))
+        invite = callee.ask("INVITE", PLAIN)
+        self.trunk.heard(200)
+        callee.ack(invite)
+        self.alice.silent()
+        self.wait(45)
+        offered = self.alice.request("INVITE")
+        self.assertEqual(offered.body.replace(b"actpass", b"passive"), self.ok.body.replace(b"active", b"passive"))
+        caller.answer(offered, 200, OFFER, ("Session-Expires", "90;refresher=uac"))
+        self.alice.heard("ACK")
+
+    def test_both_are_due(self) -> None:
+        """Where the browser's time is over, the trunk is not asked in the same moment."""
+        caller, callee = self.connect(JSSIP, (TIMER, UPDATES, ("Session-Expires", "120;refresher=uac")))
+        self.wait(60)
+        self.assert_ended(caller, callee)
+
     def test_glare(self) -> None:
         """While our re-INVITE is out, an offer of either side gets 491, and is taken behind it."""
         caller, callee = self.connect_ours()

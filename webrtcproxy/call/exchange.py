@@ -7,8 +7,8 @@ descriptions again, and so is a side that had accepted the new ones. The asker h
 waited for then comes into an exchange that is only to be taken back.
 
 Where the other side would be offered what it has already (an ICE restart of the other one, new ports of a trunk), it is
-not asked: its last description is the answer. A refresh, which offers the old description to the letter, is answered
-without a word to anybody.
+not asked: its last description is the answer. The same holds for a refresh, which offers the old description to the
+letter.
 """
 
 from __future__ import annotations
@@ -111,14 +111,15 @@ class Exchange:
     async def _carry(self, offer: bytes) -> None:
         """The asker's offer crosses, the answer comes back."""
         asker, other, branch = self.asker, self.other, self._session.branch
-        if offer == asker.sdp:  # a refresh (RFC 4028 section 7.4)
+        unchanged = offer == asker.sdp  # a refresh (RFC 4028 section 7.4)
+        if unchanged and _is_answer(asker.told, offer):
             self._accept(None, asker.told)
             return
         sdp = await self._media.offer(offer, from_tag=asker.label, branch=branch, to=other.profile)
         self._offered = True
         self._check_wanted()
         response: Response | None = None
-        if alike(sdp, other.told):
+        if unchanged or alike(sdp, other.told):
             answer = as_answer(other.sdp)
         else:
             response = await self._ask(sdp)
@@ -128,7 +129,9 @@ class Exchange:
         )
         self._check_wanted()
         self._offered = self._switched = False
-        asker.sdp, asker.told, other.sdp, other.told = offer, told, answer, sdp
+        asker.sdp, asker.told = offer, told
+        if response is not None:
+            other.sdp, other.told = answer, sdp
         self._accept(response, told)
 
     async def _fetch(self) -> None:
@@ -351,6 +354,15 @@ def alike(one: bytes, other: bytes) -> bool:
 
 def _but(sdp: bytes, passing: list[bytes]) -> list[bytes]:
     return [line for line in sdp.splitlines() if not line.startswith(tuple(passing))]
+
+
+def _is_answer(sdp: bytes, offer: bytes) -> bool:
+    """Whether a description has no formats but those of an offer: then it may be the answer to it once more."""
+    return all(mine <= theirs for mine, theirs in zip(_formats(sdp), _formats(offer), strict=False))
+
+
+def _formats(sdp: bytes) -> list[set[bytes]]:
+    return [set(line.split()[3:]) for line in sdp.splitlines() if line.startswith(b"m=")]
 
 
 def as_answer(sdp: bytes) -> bytes:

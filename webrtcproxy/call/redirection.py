@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from webrtcproxy.call.branch import Failed, Target
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.policy import Route
+from webrtcproxy.call.registration import preference
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.grammar import BadMessage
@@ -123,17 +124,9 @@ def _uris(message: Message) -> Iterable[Uri]:
         contacts = message.contacts
         if contacts is STAR:
             return []
-        found = sorted(contacts, key=_preference)
-        return [_bare(contact.address) for contact in found]
+        return [_bare(contact.address) for contact in sorted(contacts, key=preference, reverse=True)]
     except BadMessage:
         return []
-
-
-def _preference(contact: NameAddr) -> float:
-    try:
-        return -float(contact.param("q") or 1)
-    except ValueError:
-        return -1.0
 
 
 def _bare(uri: Uri) -> Uri:

@@ -67,7 +67,8 @@ class Refresher:
     def _wake(self) -> None:
         self._timer = None
         for leg in self._legs:
-            if leg.session_timer.due <= self._context.clock.seconds() and leg not in self._out:
+            due = leg.session_timer.due <= self._context.clock.seconds()
+            if due and leg in self._legs and leg not in self._out:  # the other one may have ended the call
                 self._act(leg)
         if self._legs:
             self._sleep()
@@ -93,8 +94,10 @@ class Refresher:
                 self._gone(leg)
             elif status == 408:
                 self._expired(leg)
-            elif not 200 <= status < 300 and not timer.postpone():
-                timer.alive()
+            elif not 200 <= status < 300:
+                log.info("{call}: no session refresh now: {status}", status=status or "it is changed", call=call)
+                if not timer.postpone():
+                    timer.alive()
         except (FlowLost, Refusal) as why:
             log.info("{call}: the session can't be refreshed: {why!r}", why=why, call=call)
             if not timer.postpone():
