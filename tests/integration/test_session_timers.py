@@ -94,24 +94,40 @@ class Lapsed(RealCase):
     changes: ClassVar = (("[calls]\n", "[calls]\nsession-expires = 90\n"),)
 
     async def test_refreshed_by_us_and_vanished(self) -> None:
-        """The trunk, which leaves refreshing to us, gets an UPDATE when half of the 90 seconds are over. The browser,
-        which was to refresh and does not, has its call ended when two thirds are."""
-        browser, trunk = await self.browser(), await self.peer()
-        calling = browser.invite(f"sip:echo@{self.plain}", headers=[TIMER, ("Session-Expires", "90")])
-        invite = await trunk.request("INVITE")
-        self.assertEqual("90", invite.headers.get("Session-Expires"))
-        headers = [("Require", "timer"), NINETY, UPDATES]
-        callee = Dialog.of_callee(trunk, invite, trunk.reply(invite, 200, headers=headers, body=PLAIN_SDP))
-        caller = await calling.answered()
-        await trunk.request("ACK")
-        update = await trunk.request("UPDATE", 47)
+        """Two calls to a trunk that leaves refreshing to us: when half of the 90 seconds are over, it gets an UPDATE
+        where it takes one, else a re-INVITE with what it was offered first, to the letter. The browser of the first
+        call, which was to refresh and does not, has its call ended when two thirds are; that of the second, which knows
+        no timer, goes on."""
+        alice, bob, trunk = await self.browser(), await self.browser("bob"), await self.peer()
+        ninety = [("Require", "timer"), NINETY]
+        calls = []
+        for browser, asked, allowed in ((alice, [TIMER, ("Session-Expires", "90")], [UPDATES]), (bob, [], [])):
+            calling = browser.invite(f"sip:echo@{self.plain}", headers=asked)
+            invite = await trunk.request("INVITE")
+            self.assertEqual("90", invite.headers.get("Session-Expires"))
+            answer = trunk.reply(invite, 200, headers=[*ninety, *allowed], body=PLAIN_SDP)
+            calls.append((await calling.answered(), Dialog.of_callee(trunk, invite, answer), invite))
+            await trunk.request("ACK")
+        (first, first_callee, _), (second, second_callee, offered) = calls
+        update, invite = await trunk.request("UPDATE", 47), await trunk.request("INVITE", 5)
         self.assertEqual((NINETY[1], b""), (update.headers.get("Session-Expires"), update.body))
-        trunk.reply(update, 200, headers=[("Require", "timer"), NINETY])
-        byes = [await dialog.hung_up(20) for dialog in (caller, callee)]
-        for bye in byes:
-            self.assertEqual('SIP;cause=408;text="Session expired"', bye.headers.get("Reason"))
+        trunk.reply(update, 200, headers=ninety)
+        self.assertEqual((NINETY[1], offered.body), (invite.headers.get("Session-Expires"), invite.body))
+        trunk.reply(invite, 200, headers=ninety, body=PLAIN_SDP)
+        await trunk.request("ACK")
+        options = await bob.request("OPTIONS", 5)
+        bob.reply(options, 200)
+        for dialog in (first, first_callee):
+            self.assertEqual('SIP;cause=408;text="Session expired"', (await dialog.hung_up(20)).headers.get("Reason"))
+        await self.hang_up(second, second_callee)
         self.assertEqual(["> INVITE sdp", "< 200 INVITE sdp", "> ACK", "< BYE", "> 200 BYE"], self.ladder.of("alice"))
         self.assertEqual(
-            ["< INVITE sdp", "> 200 INVITE sdp", "< ACK", "< UPDATE", "> 200 UPDATE", "< BYE", "> 200 BYE"],
-            self.ladder.of("trunk"),
+            ["> INVITE sdp", "< 200 INVITE sdp", "> ACK", "< OPTIONS", "> 200 OPTIONS", "> BYE", "< 200 BYE"],
+            self.ladder.of("bob"),
         )
+        set_up = ["< INVITE sdp", "> 200 INVITE sdp", "< ACK"]
+        ladder = self.ladder.of("trunk")
+        self.assertEqual([*set_up, *set_up], ladder[:6])
+        refreshes = ["< ACK", "< INVITE sdp", "< UPDATE", "> 200 INVITE sdp", "> 200 UPDATE"]
+        self.assertEqual(refreshes, sorted(ladder[6:11]))
+        self.assertEqual(["< BYE", "> 200 BYE", "< BYE", "> 200 BYE"], ladder[11:])
