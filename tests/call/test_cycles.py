@@ -11,14 +11,20 @@ from tests.call.world import PLAIN
 from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.exchange import Exchange
+from webrtcproxy.call.exchanges import Exchanges
 from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.opening import Opening
+from webrtcproxy.call.refresh import Refresh
+from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.reliable import Provisionals
 from webrtcproxy.call.restore import Restore
 from webrtcproxy.call.setup import SetUp
 
-KINDS = (Call, Leg, Fork, Branch, SetUp, Opening, Provisionals, Exchange, Restore)
+OBJECTS = (
+    *(Call, Leg, Fork, Branch, SetUp, Opening, Provisionals),
+    *(Exchanges, Exchange, Restore, Refresher, Refresh),
+)
 
 
 class Cycles(EarlyCase):
@@ -34,7 +40,7 @@ class Cycles(EarlyCase):
         gc.set_debug(gc.DEBUG_SAVEALL)
         try:
             gc.collect()
-            return sorted({type(found).__name__ for found in gc.garbage if isinstance(found, KINDS)})
+            return sorted({type(found).__name__ for found in gc.garbage if isinstance(found, OBJECTS)})
         finally:
             gc.set_debug(0)
             gc.garbage.clear()
@@ -161,5 +167,37 @@ class Cycles(EarlyCase):
                 callee.ask("BYE")
             for world in self.worlds:
                 world.rest()
+
+        self.assertEqual(self.left(live), [])
+
+    def test_expired(self) -> None:
+        """The peer does not refresh its session."""
+
+        def live() -> None:
+            alice, trunk = self.world.browser(), self.world.trunk()
+            invite = alice.invite("sip:bob@pbx.example.com", ("Supported", "timer"), ("Session-Expires", "90"))
+            trunk.answer(trunk.request("INVITE"), 200, PLAIN)
+            trunk.heard("ACK")
+            alice.ack(invite, alice.response(200))
+            self.world.turn(32)
+            self.world.turn(28)
+            self.world.turn()
+            trunk.answer(trunk.request("BYE"), 200)
+            alice.answer(alice.request("BYE"), 200)
+
+        self.assertEqual(self.left(live), [])
+
+    def test_vanished(self) -> None:
+        """The peer does not answer a refresh of ours, a re-INVITE."""
+
+        def live() -> None:
+            alice, trunk = self.world.browser(), self.world.trunk()
+            invite = alice.invite("sip:bob@pbx.example.com")
+            trunk.answer(trunk.request("INVITE"), 200, PLAIN, headers=[("Session-Expires", "90;refresher=uac")])
+            trunk.heard("ACK")
+            alice.ack(invite, alice.response(200))
+            for _ in range(45 + 32):
+                self.world.turn(1)
+            alice.answer(alice.request("BYE"), 200)
 
         self.assertEqual(self.left(live), [])

@@ -212,6 +212,7 @@ class FromCallee(EarlyCase):
         self.callee.heard("PRACK")
         caller.heard(180)
         self.callee.flow.lose()
+        self.world.turn(self.world.config.calls.grace)  # it may come back, and ring again
         caller.heard(480)
         self.assert_over(caller, self.callee)
 

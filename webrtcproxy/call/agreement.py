@@ -59,10 +59,25 @@ def _credentials(sdp: bytes) -> set[bytes]:
     return {line for line in sdp.splitlines() if line.startswith(_CREDENTIALS)}
 
 
+def is_answer(sdp: bytes, offer: bytes) -> bool:
+    """Whether a description has no formats but those of an offer: then it may be the answer to it once more."""
+    return all(mine <= theirs for mine, theirs in zip(_formats(sdp), _formats(offer), strict=False))
+
+
+def _formats(sdp: bytes) -> list[set[bytes]]:
+    return [set(line.split()[3:]) for line in sdp.splitlines() if line.startswith(b"m=")]
+
+
 def as_answer(sdp: bytes) -> bytes:
     """A description that may have been an offer, as rtpengine gets it for an answer: of two ends that leave the DTLS
     role open, rtpengine is the passive one."""
     return sdp.replace(b"a=setup:actpass", b"a=setup:active")
+
+
+def as_offer(sdp: bytes) -> bytes:
+    """A description that may have been an answer, as it is offered again: an offer leaves the DTLS role open (RFC 8842
+    section 5.2)."""
+    return sdp.replace(b"a=setup:active", b"a=setup:actpass").replace(b"a=setup:passive", b"a=setup:actpass")
 
 
 def sdp_in(message: Request | Response) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from webrtcproxy.call.policy import SUPPORTED_WITHIN
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import NameAddr
@@ -170,9 +171,12 @@ class Dialog:
             uri, routes = NameAddr.parse(routes[0]).uri, (*routes[1:], f"<{self.remote_target}>")
         names = [*["Route"] * len(routes), "Max-Forwards", "From", "To", "Call-ID", "CSeq"]
         values = [*routes, "70", self.local, self.remote, self.call_id, f"{number} {method}"]
-        if method not in ("ACK", "BYE", "PRACK"):
-            names.append("Contact")
-            values.append(self.contact)
+        if method != "ACK":  # which has no answer that could depend on it
+            names.append("Supported")
+            values.append(SUPPORTED_WITHIN[1])
+            if method not in ("BYE", "PRACK"):
+                names.append("Contact")
+                values.append(self.contact)
         return Request(method, uri, Headers.of(names, values))
 
 

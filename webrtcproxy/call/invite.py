@@ -6,13 +6,10 @@ from dataclasses import replace
 
 from webrtcproxy.call.branch import Target
 from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.policy import ALLOW, EXTENSIONS, SUPPORTED, Terms, across, hops_left
-from webrtcproxy.call.reliable import EXTENSION
+from webrtcproxy.call.policy import ALLOW, SUPPORTED, SUPPORTED_WITHIN, Terms, across, hops_left
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
 from webrtcproxy.transport.flow import Flow
-
-_supported_but_100rel = ", ".join(name for name in EXTENSIONS if name != EXTENSION)
 
 
 def contact_on(flow: Flow, user: str) -> str:
@@ -49,7 +46,7 @@ def invite_for(
         "CSeq": f"{pair.next_cseq()} INVITE",
         "Contact": contact,
         "Allow": ALLOW[1],
-        "Supported": SUPPORTED[1] if reliable else _supported_but_100rel,
+        "Supported": SUPPORTED[1] if reliable else SUPPORTED_WITHIN[1],
     }
     headers = Headers.of(list(fields), list(fields.values()))
     headers.extend(across(source, terms, target.terms))

@@ -167,6 +167,12 @@ class Opening:
         self._agree(callee, branch)
         caller.agreed = True
 
+    def begin_anew(self) -> None:
+        """Who had early media has refused, and somebody else is tried: to a caller who has nothing for good, what was
+        shown counts no more."""
+        if not self.provisionals.reliable:
+            self._shown = None
+
     def close(self) -> None:
         """The call is over."""
         self.provisionals.stop()

@@ -25,10 +25,14 @@ ALLOW_BROWSER = ("Allow", ", ".join((*METHODS, "REGISTER")))
 KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH"))
 """Methods that exist: refused with 405 where they are not carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
 
-EXTENSIONS = ("100rel",)
+RELIABLE = "100rel"
+"""Reliable provisional responses (RFC 3262)."""
+EXTENSIONS = ("timer", RELIABLE)
 """Option tags of the extensions that the proxy supports on each of its legs (RFC 3261 section 19.2)."""
 SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
-"""What tells them to a peer; empty where there is none (RFC 3261 section 20.37)."""
+"""What tells them to a peer (RFC 3261 section 20.37)."""
+SUPPORTED_WITHIN = ("Supported", ", ".join(name for name in EXTENSIONS if name != RELIABLE))
+"""The same for who is to send no reliable provisional response: within a call there is no need of any."""
 _IDENTITY = frozenset({"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Diversion"})
 
 _ASSERTED = ("P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID")
@@ -209,6 +213,7 @@ class Policy:
         self._terms = {trunk.name: Terms.of(trunk) for trunk in config.trunks}
         self._destinations = config.access.destinations
         self.credentials_for_anyone = config.access.trunk_credentials == "anyone"
+        self.multiple = config.registrations.multiple
 
     def route(self, request: Request) -> Route:
         """The route of a browser's request, by the host and port of its Request-URI and nothing else.

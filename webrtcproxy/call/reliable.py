@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.call.leg import Leg
+from webrtcproxy.call.policy import RELIABLE
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.schedule import Schedule, Timer
@@ -20,7 +21,6 @@ from webrtcproxy.transaction.timers import RFC3261, Timers
 
 log = Logger()
 
-EXTENSION = "100rel"
 MAX_WAITING = 16
 """Reliable responses that may wait for the PRACK of the one before; what comes beyond is dropped."""
 MAX_RSEQ = 2**32 - 1
@@ -68,7 +68,7 @@ class Provisionals:
         if not self._known:
             request = self._transaction.request
             self._known, self._required = True, requires(request)
-            self._supported = self._required or EXTENSION in request.headers.all("Supported")
+            self._supported = self._required or RELIABLE in request.headers.all("Supported")
         return self._supported
 
     def give(self, status: int, reason: str, headers: Iterable[tuple[str, str]], sdp: bytes) -> None:
@@ -80,7 +80,7 @@ class Provisionals:
             return
         request, tag = self._transaction.request, self._transaction.to_tag
         response = respond(request, status, reason, to_tag=tag, headers=headers, body=sdp)
-        response.headers.add("Require", EXTENSION)
+        response.headers.add("Require", RELIABLE)
         self._waiting.append(response)
         self._next()
 
@@ -154,7 +154,7 @@ class Provisionals:
 
 def requires(message: Message) -> bool:
     """Whether `message` requires the extension: a request of all responses to it, a response of us who gets it."""
-    return "Require" in message.headers and EXTENSION in message.headers.all("Require")
+    return "Require" in message.headers and RELIABLE in message.headers.all("Require")
 
 
 def rseq_of(response: Response) -> int | None:
