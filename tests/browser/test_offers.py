@@ -70,3 +70,20 @@ class SipJsLate(Late, BrowserCase):
         await phone.do("hangup")
         await phone.event("ended")
         await sipp.passed()
+
+
+class Forked(BrowserCase):
+    """The far side forks."""
+
+    async def test_audio_of_who_answers(self) -> None:
+        """183 of one and 200 of another, at another port: audio in both directions."""
+        sipp = await self.sipp("uas_fork")
+        phone = await self.phone("jssip")
+        await phone.do("call", f"sip:echo@{sipp.host}")
+        progress = [await phone.event("progress") for _ in range(2)]
+        self.assertEqual({183: True, 180: False}, {event["code"]: event["early"] for event in progress})
+        await phone.event("confirmed")
+        await phone.assert_audio()
+        await phone.do("hangup")
+        await phone.event("ended")
+        await sipp.passed()

@@ -31,8 +31,8 @@ class Late(LateCase):
     """Out of a browser and into one."""
 
     def test_call(self) -> None:
-        """The offer is in the 200, and the callee's ACK waits for the answer in the caller's (ORIGINAL.md: INVITE
-        without SDP). rtpengine takes the callee for the offerer."""
+        """The offer is in the 200, and the callee's ACK waits for the answer in the caller's (ORIGINAL.md: call
+        out, INVITE without SDP). rtpengine takes the callee for the offerer."""
         for _ in self.ways(offer=False):
             self.assertEqual((self.leg.body, self.leg.headers.get("Content-Type")), (b"", None))
             self.assertEqual(self.media(), [])

@@ -17,7 +17,7 @@ class FromCallee(EarlyCase):
 
     def test_acknowledged(self) -> None:
         """183 with an answer: PRACK within its dialog, and a plain 183 for the caller, RSeq and Require left behind
-        (CORNERS 4: 3262 B2BUA; ORIGINAL.md: reliable 183)."""
+        (CORNERS 4: 3262 B2BUA; ORIGINAL.md: call out, a reliable 183)."""
         for caller in self.ways():
             self.assertIn("100rel", self.leg.headers.all("Supported"))
             response = self.reliable(183, 17, self.sdp(self.callee))

@@ -53,7 +53,7 @@ class Late(OfferCase):
     """The offer in the 200, the answer in the ACK."""
 
     async def test_out_of_a_browser(self) -> None:
-        """The trunk offers, the browser answers (ORIGINAL.md: INVITE without SDP)."""
+        """The trunk offers, the browser answers (ORIGINAL.md: call out, INVITE without SDP)."""
         sipp = await self.sipp("uas_late")
         browser = await self.browser()
         calling = browser.invite(f"sip:echo@{sipp.host}", body=b"")
@@ -161,7 +161,8 @@ class Reliable(OfferCase):
     """PRACK on one leg, or on both."""
 
     async def test_trunk_alone(self) -> None:
-        """The trunk's 183 and 180 get a PRACK each, the browser sees them plain (ORIGINAL.md: reliable 183)."""
+        """The trunk's 183 and 180 get a PRACK each, the browser sees them plain
+        (ORIGINAL.md: call out, a reliable 183)."""
         sipp = await self.sipp("uas_100rel")
         browser = await self.browser()
         calling = browser.invite(f"sip:echo@{sipp.host}")
