@@ -6,9 +6,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from tests.media.cases import SDP, SessionCase
+from webrtcproxy.config import TrunkMedia
 from webrtcproxy.errors import NgRefused
 from webrtcproxy.media.bencode import Reply
-from webrtcproxy.media.profile import TRUNK
+from webrtcproxy.media.profile import TRUNK, profiles_of
 
 
 class OperationTests(SessionCase):
@@ -28,6 +29,46 @@ class OperationTests(SessionCase):
         """Flags are those of the leg that the SDP goes to, and that leg's unwanted lines are gone."""
         self.assertEqual(self.sdp_of(self.offer(to=TRUNK)), b"v=0\r\na=from:offer\r\n")
         self.assertEqual(self.last(b"transport protocol"), (b"RTP/AVP",))
+        self.delete()
+
+    def test_digit(self) -> None:
+        """A digit is of who sends it, by the name that he has in the session, whichever party that is."""
+        self.sdp_of(self.offer())
+        self.sdp_of(self.answer(to_tag="B"))
+        self.sdp_of(self.answer(to_tag="fork"))
+        for name, known in (("A", b"A"), ("B", b"B"), ("fork", b"B")):
+            self.daemon.result = {b"result": b"ok"}
+            done = self.session.play("#", 160, from_tag=name, branch="b1")
+            self.reactor.settle()
+            self.assertIsNone(self.successResultOf(done))
+            self.assertEqual(self.last(b"command", b"from-tag", b"code", b"duration"), (b"play DTMF", known, b"#", 160))
+            self.assertEqual(self.last(b"sdp", b"to-tag"), (None, None))
+        self.daemon.result = {
+            b"result": b"error",
+            b"error-reason": b"Sink monologue has no media capable of DTMF playback",
+        }
+        done = self.session.play("#", 160, from_tag="A", branch="b1")
+        self.reactor.settle()
+        self.failureResultOf(done, NgRefused)
+        self.daemon.result = None
+        self.delete()
+
+    def test_digit_without_a_session(self) -> None:
+        """Nothing is asked of rtpengine."""
+        for branch in ("b1", "b2"):
+            done = self.session.play("#", 160, from_tag="A", branch=branch)
+            self.failureResultOf(done, NgRefused)
+            self.assertNotIn(b"play DTMF", self.daemon.asked())
+            if branch == "b1":
+                self.sdp_of(self.offer())
+        self.delete()
+
+    def test_wrong_protocol(self) -> None:
+        """SDP that its sender's section does not allow never reaches rtpengine; the session goes on."""
+        to, back = profiles_of(TrunkMedia(srtp=True))
+        self.sdp_of(self.offer(to=to))
+        self.error_of(self.answer(to=back), NgRefused)
+        self.assertEqual(self.daemon.asked(), [b"offer"])
         self.delete()
 
     def test_call_id_is_ours(self) -> None:

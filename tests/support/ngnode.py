@@ -51,6 +51,8 @@ class Operation:
     to: Profile | None = None
     sdp: bytes = b""
     cancelled: bool = False
+    digit: str = ""
+    duration: int = 0
 
 
 class FakeSession:
@@ -72,6 +74,10 @@ class FakeSession:
 
     def answer(self, sdp: bytes, *, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         return self._enqueue(Operation("answer", branch, from_tag, to_tag, to, sdp))
+
+    def play(self, digit: str, duration: int, *, from_tag: str, branch: str) -> Deferred[None]:
+        played = self._enqueue(Operation("play", branch, from_tag, digit=digit, duration=duration))
+        return played.addCallback(lambda _: None)
 
     def drop(self, branch: str) -> None:
         if not self._ending:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from webrtcproxy.call import dtmf
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.exchanges import Exchanges
@@ -133,6 +134,9 @@ class Call:
             return
         if other is None or other.over or leg.over:
             transaction.reply(481)
+            return
+        if dtmf.wanted(request, leg, other):
+            dtmf.play(transaction, leg, self._media, self._set_up.branch)
             return
         relay(transaction, leg, other, self._context.clock, self._gone)
 

@@ -70,6 +70,8 @@ class Exchange:
         self.transaction = transaction
         self._session = session
         self._media = session.media
+        self._to_other = other.terms.profile_from(asker.terms)
+        self._to_asker = asker.terms.profile_from(other.terms)
         self._sent: ClientTransaction | None = None
         self._withdrawn: HeaderList | None = None
         self._invite: Request | None = None  # ours, behind its 2xx
@@ -110,7 +112,7 @@ class Exchange:
     async def _carry(self, offer: bytes) -> None:
         """The asker's offer crosses, the answer comes back."""
         asker, other, branch = self.asker, self.other, self._session.branch
-        sdp = await self._media.offer(offer, from_tag=asker.label, branch=branch, to=other.profile)
+        sdp = await self._media.offer(offer, from_tag=asker.label, branch=branch, to=self._to_other)
         self._offered = True
         self._check_wanted()
         response: Response | None = None
@@ -120,7 +122,7 @@ class Exchange:
             response = await self._ask(sdp)
             answer = _sdp_in(response)
         told = await self._media.answer(
-            answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=asker.profile
+            answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=self._to_asker
         )
         self._check_wanted()
         self._offered = self._switched = False
@@ -132,7 +134,7 @@ class Exchange:
         asker, other, branch = self.asker, self.other, self._session.branch
         response = await self._ask(b"")
         offer = _sdp_in(response)
-        sdp = await self._media.offer(offer, from_tag=other.label, branch=branch, to=asker.profile)
+        sdp = await self._media.offer(offer, from_tag=other.label, branch=branch, to=self._to_asker)
         self._offered = True
         self._check_wanted()
         self._accept(response, sdp)
@@ -141,7 +143,7 @@ class Exchange:
             return
         answer = _sdp_in(ack)
         told = await self._media.answer(
-            answer, from_tag=other.label, to_tag=asker.label, branch=branch, to=other.profile
+            answer, from_tag=other.label, to_tag=asker.label, branch=branch, to=self._to_other
         )
         self._offered = False
         asker.sdp, asker.told, other.sdp, other.told = answer, sdp, offer, told
@@ -306,8 +308,8 @@ class Exchange:
         """Have rtpengine forget the offer. Both commands are in its queue before those of the next exchange."""
         asker, other, branch = self.asker, self.other, self._session.branch
         media, answer = self._media, as_answer(other.sdp)
-        offered = media.offer(asker.sdp, from_tag=asker.label, branch=branch, to=other.profile)
-        answered = media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=asker.profile)
+        offered = media.offer(asker.sdp, from_tag=asker.label, branch=branch, to=self._to_other)
+        answered = media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=self._to_asker)
         offered.addErrback(self._not_restored)
         answered.addErrback(self._not_restored)
 
@@ -315,14 +317,14 @@ class Exchange:
         """Offer the old session to a side that has accepted a new one, which came to nothing."""
         asker, other, branch, media = self.asker, self.other, self._session.branch, self._media
         try:
-            sdp = await media.offer(asker.sdp, from_tag=asker.label, branch=branch, to=other.profile)
+            sdp = await media.offer(asker.sdp, from_tag=asker.label, branch=branch, to=self._to_other)
             if self._session.closed:
                 return
             self._withdrawn = None
             response = await self._await(other.ask("INVITE", (ALLOW,), sdp, "application/sdp", self), PATIENCE)
             self._agreed(response, True)
             answer = _sdp_in(response)
-            await media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=asker.profile)
+            await media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=self._to_asker)
             other.sdp, other.told = answer, sdp
         except Refusal as why:
             log.warn("{call}: the old session is not restored: {why}", why=why, call=self._call)

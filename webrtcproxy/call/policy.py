@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from webrtcproxy.config import Config, Trunk
 from webrtcproxy.config.headers import CREDENTIALS, OF_THE_LEG
 from webrtcproxy.errors import Refusal
-from webrtcproxy.media.profile import BROWSER, TRUNK, Profile
+from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, TRUNK, Profile, profiles_of
 from webrtcproxy.sip.message import Headers, Message, Request
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "UPDATE")
@@ -90,22 +90,28 @@ class Terms:
     :ivar trunk: the trunk that it is of, where it has a section.
     :ivar headers: which headers cross to it and from it.
     :ivar profile: how SDP towards it is made.
+    :ivar for_browsers: how its own SDP is made for a browser.
     """
 
     browser: bool
     trunk: Trunk | None
     headers: HeaderPolicy
     profile: Profile
+    for_browsers: Profile
 
     @staticmethod
     def of(trunk: Trunk) -> Terms:
         """What the trunk's section says."""
-        return Terms(False, trunk, HeaderPolicy.of(trunk), TRUNK)
+        return Terms(False, trunk, HeaderPolicy.of(trunk), *profiles_of(trunk.media))
+
+    def profile_from(self, source: Terms) -> Profile:
+        """How SDP of another peer is made for this one."""
+        return source.for_browsers if self.browser else self.profile
 
 
-OF_BROWSER = Terms(True, None, PLAIN, BROWSER)
+OF_BROWSER = Terms(True, None, PLAIN, BROWSER, BROWSER)
 """Of a WebSocket peer."""
-OF_STRANGER = Terms(False, None, PLAIN, TRUNK)
+OF_STRANGER = Terms(False, None, PLAIN, TRUNK, BROWSER_OF_TRUNK)
 """Of a peer on the SIP side that has no section."""
 
 

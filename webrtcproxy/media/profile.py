@@ -1,9 +1,9 @@
 """What a leg's media looks like: the only place with ng flags.
 
 A leg's profile follows from its transport, never from the direction of the call: a WebSocket peer is a
-:data:`BROWSER`, a peer over UDP, TCP or TLS is a :data:`TRUNK`. An offer and an answer are written for the leg that
-they go *to*; an answer repeats the profile of its leg, since rtpengine otherwise answers in the transport protocol of
-the offer as it understood it.
+:data:`BROWSER`, a peer over UDP, TCP or TLS is a :data:`TRUNK`, or what the section of its trunk says
+(:func:`profiles_of`). An offer and an answer are written for the leg that they go *to*; an answer repeats the profile
+of its leg, since rtpengine otherwise answers in the transport protocol of the offer as it understood it.
 
 Every flag is spelled out. rtpengine's alias ``WebRTC`` means nearly the same, but what it means may change.
 """
@@ -11,10 +11,12 @@ Every flag is spelled out. rtpengine's alias ``WebRTC`` means nearly the same, b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
+from webrtcproxy.config import TrunkMedia
+from webrtcproxy.errors import NgRefused
 from webrtcproxy.media.bencode import NgValue, to_items
 
 #: Attributes that only a browser understands (RFC 8829 section 5.2). ``ICE: remove``, ``DTLS: off`` and ``demux`` take
@@ -35,16 +37,21 @@ class Profile:
     :ivar offer: what an ``offer`` towards the leg says to rtpengine besides the SDP and the names of the parties.
     :ivar answer: the same of an ``answer`` towards the leg.
     :ivar unwanted: names of SDP attributes that must not reach the leg, and that rtpengine leaves in.
+    :ivar refused: kinds of media that the leg is not offered.
+    :ivar wanted: a transport protocol that SDP for the leg has to have: what its sender may be encrypted with, or not.
     """
 
     name: str
     offer: Mapping[str, NgValue]
     answer: Mapping[str, NgValue]
     unwanted: frozenset[bytes] = frozenset()
+    refused: tuple[bytes, ...] = ()
+    wanted: bytes = b""
     _made: dict[tuple[str, bool, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def items(self, command: Literal["offer", "answer"], sdp: bytes, later: bool = False) -> bytes:
         """`fields` as they are sent; all but the SDP is encoded once."""
+        sdp = self._taken(sdp)
         key = command, b"RTP/SAVP" in sdp, later
         made = self._made.get(key)
         if made is None:
@@ -61,7 +68,9 @@ class Profile:
             needs no such check, and ICE may change the source.)
         :param later: the parties have agreed before. The ports on this leg stay then, though the other one may be at a
             new address (an ICE restart).
+        :raises NgRefused: the SDP has none of the transport protocol that is wanted.
         """
+        sdp = self._taken(sdp)
         fields: dict[str, NgValue] = {**(self.offer if command == "offer" else self.answer), "sdp": sdp}
         flags = fields["flags"]
         assert isinstance(flags, list)
@@ -71,6 +80,12 @@ class Profile:
             flags = [*flags, _SAME_PORTS]
         fields["flags"] = flags
         return fields
+
+    def _taken(self, sdp: bytes) -> bytes:
+        """What of `sdp` is for rtpengine to see."""
+        if self.wanted not in sdp:
+            raise NgRefused(f"there is no{self.wanted.decode()} in the SDP")
+        return without(sdp, self.refused)
 
     def clean(self, sdp: bytes) -> bytes:
         """`sdp` as rtpengine gave it, without the lines that must not reach the leg."""
@@ -95,6 +110,9 @@ _OFFERER: Mapping[str, NgValue] = {"DTLS-reverse": "passive"}
 #: from one and 200 from another would else be moved to new ports within one dialog.
 _SAME_PORTS = "port latching"
 
+#: Whoever is to make events in the audio says so in each offer and answer; all audio goes through its codecs then.
+_EVENTS = "inject DTMF"
+
 _BROWSER: Mapping[str, NgValue] = {
     "transport protocol": "UDP/TLS/RTP/SAVPF",
     "ICE": "force",
@@ -116,17 +134,100 @@ _TRUNK: Mapping[str, NgValue] = {
 }
 _TRUNK_FLAGS: list[NgValue] = ["strip extmap"]
 
+#: What rtpengine 10.5 would offer besides, but nobody needs (RFC 4568, RFC 6188) or what is no encryption at all.
+_NO_SUITES: list[NgValue] = [
+    f"no-{suite}"
+    for suite in (
+        "AES_256_CM_HMAC_SHA1_32",
+        "AES_192_CM_HMAC_SHA1_80",
+        "AES_192_CM_HMAC_SHA1_32",
+        "F8_128_HMAC_SHA1_80",
+        "F8_128_HMAC_SHA1_32",
+        "NULL_HMAC_SHA1_80",
+        "NULL_HMAC_SHA1_32",
+    )
+]
+
+#: Kinds of media that a trunk is never offered: what browsers offer of this one is a WebRTC data channel (RFC 8841).
+_BROWSER_ONLY_KINDS = (b"application",)
+
+_PLAIN, _ENCRYPTED = b" RTP/AVP", b" RTP/SAVP"
+
+
+def _profile(
+    name: str,
+    settings: Mapping[str, NgValue],
+    flags: list[NgValue],
+    codec: Mapping[str, NgValue] | None = None,
+    **more: Any,
+) -> Profile:
+    """A profile whose offers and answers have `settings` and `flags`.
+
+    :param codec: what an offer does to codecs.
+    """
+    offer: dict[str, NgValue] = {**settings, **_OFFERER, "flags": flags}
+    if codec:
+        offer["codec"] = dict(codec)
+    answer: dict[str, NgValue] = {**settings, "flags": [*flags, _SAME_PORTS]}
+    return Profile(name, _frozen(offer), _frozen(answer), **more)
+
+
 #: A WebSocket peer: DTLS-SRTP, ICE, RTCP on the RTP port.
-BROWSER = Profile(
-    "browser",
-    offer=_frozen({**_BROWSER, **_OFFERER, "flags": _BROWSER_FLAGS}),
-    answer=_frozen({**_BROWSER, "flags": [*_BROWSER_FLAGS, _SAME_PORTS]}),
-)
+BROWSER = _profile("browser", _BROWSER, _BROWSER_FLAGS)
+
+#: A WebSocket peer, for what comes from a peer over UDP, TCP or TLS.
+BROWSER_OF_TRUNK = replace(BROWSER, wanted=_PLAIN)
 
 #: A peer over UDP, TCP or TLS: plain RTP.
-TRUNK = Profile(
-    "trunk",
-    offer=_frozen({**_TRUNK, **_OFFERER, "flags": _TRUNK_FLAGS}),
-    answer=_frozen({**_TRUNK, "flags": [*_TRUNK_FLAGS, _SAME_PORTS]}),
-    unwanted=BROWSER_ONLY,
-)
+TRUNK = _profile("trunk", _TRUNK, _TRUNK_FLAGS, unwanted=BROWSER_ONLY, refused=_BROWSER_ONLY_KINDS)
+
+
+def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
+    """The profile of a trunk that has a section, and that of browsers for what comes from it.
+
+    Of the trunk's codecs, those that a browser has not offered are made out of the others; those that are not named are
+    never seen by the trunk. The other way, a browser may answer with opus where it has none of the trunk's.
+    """
+    if media == TrunkMedia():
+        return TRUNK, BROWSER_OF_TRUNK
+    settings = dict(_TRUNK)
+    if media.srtp:
+        settings.update({"transport protocol": "RTP/SAVP", "SDES": _NO_SUITES})
+    if media.family is not None:
+        settings["address family"] = "IP4" if media.family == "ipv4" else "IP6"
+    to_trunk: dict[str, NgValue] | None = None
+    to_browser: dict[str, NgValue] | None = None
+    if media.codecs is not None:
+        to_trunk = {"mask": ["all"], "transcode": list(media.codecs)}
+        to_browser = {"mask": ["all"], "except": list(media.codecs), "transcode": ["opus"]}
+    events: list[NgValue] = [_EVENTS] if media.dtmf == "rfc4733" else []
+    no_video = () if media.video else (b"video",)
+    trunk = _profile(
+        "trunk",
+        settings,
+        [*_TRUNK_FLAGS, *events],
+        to_trunk,
+        unwanted=BROWSER_ONLY,
+        refused=(*_BROWSER_ONLY_KINDS, *no_video),
+    )
+    wanted = _ENCRYPTED if media.srtp else _PLAIN
+    browser = _profile("browser", _BROWSER, [*_BROWSER_FLAGS, *events], to_browser, refused=no_video, wanted=wanted)
+    return trunk, browser
+
+
+def without(sdp: bytes, kinds: tuple[bytes, ...]) -> bytes:
+    """`sdp` where the media of these kinds are refused (RFC 3264 section 6): their lines stay, with port 0."""
+    if not any(b"m=" + kind in sdp for kind in kinds):
+        return sdp
+    kept: list[bytes] = []
+    refusing = False
+    for line in sdp.splitlines(keepends=True):
+        if line.startswith(b"m="):
+            words = line.split(b" ", 2)
+            refusing = len(words) == 3 and words[0][2:] in kinds
+            if refusing:
+                line = b"%b 0 %b" % (words[0], words[2])
+        elif refusing and not line.startswith((b"c=", b"a=mid:")):
+            continue
+        kept.append(line)
+    return b"".join(kept)

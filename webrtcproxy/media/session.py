@@ -126,6 +126,19 @@ class MediaSession:
         """
         return self._enqueue(lambda: self._answer(sdp, from_tag, to_tag, branch, to))
 
+    def play(self, digit: str, duration: int, *, from_tag: str, branch: str) -> Deferred[None]:
+        """Have a digit played to the other party, as an event where that takes them (RFC 4733), else as a tone. Digits
+        are played one after the other.
+
+        :param digit: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
+        :param duration: milliseconds, 100 to 5000.
+        :param from_tag: the call's name for who sends it.
+        :param branch: as in the offer.
+        :returns: fires with None when rtpengine has it. Fails as `offer`, above all where the profiles of offer and
+            answer did not say that this may come.
+        """
+        return self._enqueue(lambda: self._play(digit, duration, from_tag, branch)).addCallback(lambda _: None)
+
     def drop(self, branch: str) -> None:
         """Free what a losing branch holds; the last branch stays until there is another. Never raises."""
         if not self._deleted:
@@ -250,6 +263,13 @@ class MediaSession:
         made = to.items("answer", sdp) + _names(branch, *parties.names(from_tag))
         return self._ask(self.node, "answer", made, self._pool.timeout).addCallback(_sdp, to)
 
+    def _play(self, digit: str, duration: int, from_tag: str, branch: str) -> Deferred[bytes]:
+        if self.node is None or branch not in self._branches:
+            return fail(NgRefused("a digit without a session"))
+        sender, _ = self._branches[branch].names(from_tag)
+        made = to_items({"from-tag": _bytes(sender), "code": digit, "duration": duration})
+        return self._ask(self.node, "play DTMF", made, self._pool.timeout).addCallback(lambda _: b"")
+
     def _drop(self, branch: str) -> Deferred[bytes]:
         if branch in self._branches:
             self._to_drop.add(branch)
@@ -268,7 +288,7 @@ class MediaSession:
         return b""
 
     def _ask(
-        self, node: Node, command: Literal["offer", "answer", "delete"], made: bytes, timeout: float
+        self, node: Node, command: Literal["offer", "answer", "delete", "play DTMF"], made: bytes, timeout: float
     ) -> Deferred[Reply]:
         asked = node.ask(command, {"call-id": self.call_id}, timeout, made)
         return asked.addCallback(self._look, command)
