@@ -4,6 +4,8 @@ import re
 from typing import ClassVar
 
 from tests.browser.case import BrowserCase, Phone
+from tests.support.real.baresip import Baresip
+from tests.support.real.kamailio import PASSWORDS
 from tests.support.real.part import until
 from tests.support.real.rtp import RtpPhone
 from webrtcproxy.sip.message import Request
@@ -81,6 +83,62 @@ class Passed(Calls):
         await phone.do("events4733", "8")
         await until(lambda: self.rtp.digits == "8", "a digit by RFC 4733", 5)
         await self.end(phone)
+
+
+class Encrypted(BrowserCase):
+    """A trunk with SRTP by SDES: behind Kamailio is baresip, which takes nothing else."""
+
+    changes = (("host = pbx.test", "host = pbx.test\nmedia = srtp"),)
+
+    async def start(self) -> tuple[Phone, Baresip]:
+        baresip = Baresip("bob", self.kamailio.host, PASSWORDS["bob"], srtp=True)
+        self.addCleanup(baresip.stop)
+        await baresip.start()
+        await baresip.registered()
+        return await self.registered_phone("jssip"), baresip
+
+    async def hear(self, phone: Phone, baresip: Baresip) -> None:
+        await phone.assert_audio()
+        await baresip.hears()
+
+    async def end(self, phone: Phone, baresip: Baresip) -> None:
+        """All descriptions at baresip have keys (CORNERS 3: SDES); the page hangs up."""
+        bodies = [message.body for _, message in baresip.trace() if message.body]
+        self.assertGreaterEqual(len(bodies), 2)
+        for body in bodies:
+            self.assertEqual("RTP/SAVP", body.split(b"m=audio ")[1].split()[1].decode())
+            self.assertIn(b"a=crypto:1 A", body)
+        await phone.do("hangup")
+        await phone.event("ended")
+        await baresip.event("CALL_CLOSED")
+
+    async def test_page_calls(self) -> None:
+        """Both hear each other, and again when baresip has held and resumed."""
+        phone, baresip = await self.start()
+        await phone.do("call", "sip:bob@pbx.test")
+        await baresip.event("CALL_INCOMING")
+        await baresip.do("accept")
+        await phone.event("confirmed")
+        await self.hear(phone, baresip)
+        for order, event in (("hold", "hold"), ("resume", "unhold")):
+            await baresip.do(order)
+            await phone.event(event)
+        await phone.assert_audio()
+        broken = baresip.log().count("failed to decrypt")
+        await baresip.receives()
+        self.assertEqual(broken, baresip.log().count("failed to decrypt"))
+        await self.end(phone, baresip)
+
+    async def test_baresip_calls(self) -> None:
+        """The other way round."""
+        phone, baresip = await self.start()
+        await baresip.do("dial", "sip:alice@pbx.test")
+        await phone.event("incoming")
+        await phone.do("answer")
+        await phone.event("confirmed")
+        await baresip.event("CALL_ESTABLISHED")
+        await self.hear(phone, baresip)
+        await self.end(phone, baresip)
 
 
 class JsSipTranscoded(Transcoded, BrowserCase):

@@ -134,18 +134,17 @@ _TRUNK: Mapping[str, NgValue] = {
 }
 _TRUNK_FLAGS: list[NgValue] = ["strip extmap"]
 
-#: What rtpengine 10.5 would offer besides, but nobody needs (RFC 4568, RFC 6188) or what is no encryption at all.
-_NO_SUITES: list[NgValue] = [
-    f"no-{suite}"
-    for suite in (
-        "AES_256_CM_HMAC_SHA1_32",
-        "AES_192_CM_HMAC_SHA1_80",
-        "AES_192_CM_HMAC_SHA1_32",
-        "F8_128_HMAC_SHA1_80",
-        "F8_128_HMAC_SHA1_32",
-        "NULL_HMAC_SHA1_80",
-        "NULL_HMAC_SHA1_32",
-    )
+#: Keys in whole base64 (RFC 4568 section 9.2): baresip takes a key without its padding for another one. And without the
+#: suites that nobody needs, or that do not encrypt, and rtpengine 10.5 would offer, too.
+_SDES: list[NgValue] = [
+    "pad",
+    "no-AES_256_CM_HMAC_SHA1_32",
+    "no-AES_192_CM_HMAC_SHA1_80",
+    "no-AES_192_CM_HMAC_SHA1_32",
+    "no-F8_128_HMAC_SHA1_80",
+    "no-F8_128_HMAC_SHA1_32",
+    "no-NULL_HMAC_SHA1_80",
+    "no-NULL_HMAC_SHA1_32",
 ]
 
 #: Kinds of media that a trunk is never offered: what browsers offer of this one is a WebRTC data channel (RFC 8841).
@@ -192,7 +191,7 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
         return TRUNK, BROWSER_OF_TRUNK
     settings = dict(_TRUNK)
     if media.srtp:
-        settings.update({"transport protocol": "RTP/SAVP", "SDES": _NO_SUITES})
+        settings.update({"transport protocol": "RTP/SAVP", "SDES": _SDES})
     if media.family is not None:
         settings["address family"] = "IP4" if media.family == "ipv4" else "IP6"
     to_trunk: dict[str, NgValue] | None = None
