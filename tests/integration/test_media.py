@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from tests.integration.media import CHROME, MediaCase, browser_answer
 from tests.support.real.part import until
+from tests.support.real.ports import LOOPBACK
 from tests.support.real.rtp import OPUS, SOUND, RtpPhone
+from tests.support.real.rtpengine import Rtpengine, TwoFamilies
 from tests.support.sdp import lines, port, sample
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.errors import NgRefused
@@ -158,23 +160,27 @@ class EncryptionTests(MediaCase):
             await self.offer(sdp(40000, (0, 101)), back, "in", "T")
 
 
-class RtpTests(MediaCase):
+class RtpCase(MediaCase):
     """Real RTP through rtpengine. What stands for the browser is plain too; who is who is told by the profiles."""
 
-    def phone(self) -> RtpPhone:
-        phone = RtpPhone()
+    far = LOOPBACK
+
+    def phone(self, address: str = LOOPBACK) -> RtpPhone:
+        phone = RtpPhone(address)
         self.addCleanup(phone.close)
         return phone
 
     async def connect(self, media: TrunkMedia, web_kinds: tuple[int, ...], kinds: tuple[int, ...]) -> None:
         """A call of `self.web` to `self.trunk`, who both talk in their first codec."""
-        self.web, self.trunk = self.phone(), self.phone()
+        self.web, self.trunk = self.phone(), self.phone(self.far)
         to, back = profiles_of(media)
         back = self.plain(back)
         offered = await self.offer(sdp(self.web.port, web_kinds), to)
         events = _events_of(offered)
         self.web.events, self.trunk.events = web_kinds[1], int(events)
-        answered = await self.answer(sdp(self.trunk.port, kinds).replace(b"101", events), back)
+        self.offered = offered
+        family = "IP6 ::1" if ":" in self.far else "IP4 127.0.0.1"
+        answered = await self.answer(sdp(self.trunk.port, kinds, family).replace(b"101", events), back)
         for phone, other, kind in ((self.web, answered, web_kinds[0]), (self.trunk, offered, kinds[0])):
             opus = kind == 96
             phone.talk(port(other), kind, OPUS if opus else SOUND[kind], 960 if opus else 160)
@@ -183,6 +189,10 @@ class RtpTests(MediaCase):
         """A browser's profile for a plain phone: the codecs and flags of it, and nothing else."""
         fields = {**TRUNK.answer, "flags": [*TRUNK.answer["flags"], *_events(back)]}  # type: ignore[misc]
         return Profile("plain", TRUNK.offer, fields)
+
+
+class RtpTests(RtpCase):
+    """With trunks of the same address family."""
 
     async def test_transcoded(self) -> None:
         """Opus to PCMU and back, G722 to PCMA and back."""
@@ -245,6 +255,39 @@ class RtpTests(MediaCase):
         for branch in ("b1", "b2"):
             with self.assertRaises(NgRefused):
                 await self.session.play("1", 200, from_tag="A", branch=branch)
+
+
+class FamilyTests(RtpCase):
+    """`address-family`, with an rtpengine that has an interface of either (CORNERS 5: address family)."""
+
+    far = "::1"
+
+    async def part(self) -> Rtpengine:
+        part = TwoFamilies()
+        self.addCleanup(part.stop)
+        await part.start()
+        return part
+
+    async def test_ipv6_trunk(self) -> None:
+        """The trunk is told an IPv6 address and no other; a browser at IPv4 and it hear each other."""
+        await self.connect(TrunkMedia(family="ipv6"), (0, 101), (0, 101))
+        self.assertEqual({line.split()[-2] for line in lines(self.offered, "c=")}, {"IP6"})
+        self.assertIn("IN IP6 ::1", lines(self.offered, "o=")[0])
+        await until(lambda: bool(self.trunk.heard and self.web.heard), "both hear", 3)
+
+    async def test_called_by_an_ipv6_trunk(self) -> None:
+        """The answer to it is IPv6, too; the browser is told of both."""
+        to, back = profiles_of(TrunkMedia(family="ipv6"))
+        offered = await self.offer(sdp(40000, (0, 101), "IP6 ::1"), back)
+        self.assertEqual({line.split()[4] for line in lines(offered, "a=candidate:")}, {"127.0.0.1", "::1"})
+        answered = await self.answer(browser_answer("AAAA", 50001, mid="1"), to)
+        self.assertEqual({line.split()[-2] for line in lines(answered, "c=")}, {"IP6"})
+
+    async def test_ipv4_for_an_ipv6_browser(self) -> None:
+        """A browser that speaks IPv6 is no reason to tell an IPv4 trunk of it."""
+        to, _ = profiles_of(TrunkMedia(family="ipv4"))
+        offered = await self.offer(CHROME.replace(b"IN IP4 192.0.2.2", b"IN IP6 fd00::2"), to)
+        self.assertEqual({line.split()[-2] for line in lines(offered, "c=")}, {"IP4"})
 
 
 def _events_of(offered: bytes) -> bytes:

@@ -81,6 +81,14 @@ class Rtpengine(Part):
         super().stop(seconds)
 
 
+class TwoFamilies(Rtpengine):
+    """The same with IPv6 besides."""
+
+    def command(self) -> Sequence[str]:
+        """One interface with two addresses."""
+        return (*super().command(), "--interface=::1")
+
+
 async def pause_briefly() -> None:
     """A tenth of a second."""
     ticks = iter((0,) * 5)
