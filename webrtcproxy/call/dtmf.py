@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import re
 
+from twisted.logger import Logger
+
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.context import Media
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.errors import Refusal
+from webrtcproxy.errors import NgError, Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.server import ServerTransaction
+
+log = Logger()
 
 ACCEPTED = (("Accept", "application/dtmf-relay, application/dtmf"),)
 """What the 415 to a body that can't be read says (RFC 3261 section 21.4.13)."""
@@ -54,7 +58,11 @@ def play(transaction: ServerTransaction, leg: Leg, media: Media, branch: str) ->
 
 async def _play(transaction: ServerTransaction, leg: Leg, media: Media, branch: str) -> None:
     digit, duration = read(transaction.request)
-    await media.play(digit, duration, from_tag=leg.label, branch=branch)
+    try:
+        await media.play(digit, duration, from_tag=leg.label, branch=branch)
+    except NgError as error:
+        log.warn("{call}: a digit is not played: {why}", why=getattr(error, "why", error), call=leg.dialog.call_id)
+        raise
     transaction.reply(200)
 
 
