@@ -6,7 +6,7 @@ from typing import ClassVar
 from tests.browser.case import BrowserCase, Phone
 from tests.support.real.baresip import Baresip
 from tests.support.real.kamailio import PASSWORDS
-from tests.support.real.part import until
+from tests.support.real.part import pause, until
 from tests.support.real.rtp import RtpPhone
 from webrtcproxy.sip.message import Request
 
@@ -54,6 +54,7 @@ class Calls:
 class Transcoded(Calls):
     """A trunk with a codec that no browser has, and no digits by INFO."""
 
+    restart: ClassVar[dict[str, object]]
     changes = (("host = 127.0.0.1:@plain@", "host = 127.0.0.1:@plain@\ncodecs = GSM telephone-event\ndtmf = rfc4733"),)
 
     async def test_audio_and_digits(self) -> None:
@@ -70,6 +71,18 @@ class Transcoded(Calls):
         self.assertGreater(after["received"], before["received"] + 10)
         self.assertEqual("audio/opus", after["codec"])
         self.assertEqual([], self.trunk.requests("INFO"))
+        await self.end(phone)
+
+    async def test_ice_restart(self) -> None:
+        """A browser on a new network is no matter of a trunk's, transcoding or not (CORNERS 3: ICE restart)."""
+        phone = await self.connect(3, GSM)
+        await phone.do("change", "renegotiate", self.restart)
+        await phone.event("changed")
+        self.rtp.heard.clear()
+        before = (await phone.do("stats"))["received"]
+        await until(lambda: self.rtp.heard == {3}, "the trunk hears the page again", 10)
+        await pause(0.5)
+        self.assertGreater((await phone.do("stats"))["received"], before + 10)
         await self.end(phone)
 
 
@@ -145,12 +158,14 @@ class JsSipTranscoded(Transcoded, BrowserCase):
     """With JsSIP."""
 
     library = "jssip"
+    restart: ClassVar[dict[str, object]] = {"rtcOfferConstraints": {"iceRestart": True}}
 
 
 class SipJsTranscoded(Transcoded, BrowserCase):
     """With SIP.js."""
 
     library = "sipjs"
+    restart: ClassVar[dict[str, object]] = {"offerOptions": {"iceRestart": True}}
 
 
 class JsSipPassed(Passed, BrowserCase):

@@ -233,6 +233,14 @@ class RtpTests(RtpCase):
         self.assertEqual((self.trunk.digits, self.web.digits), ("1#", ""))
         self.assertTrue(180 <= self.trunk.milliseconds[0] <= 220, self.trunk.milliseconds)
 
+    async def test_digit_of_the_called(self) -> None:
+        """The same for who was called."""
+        await self.connect(TrunkMedia(dtmf="rfc4733"), (0, 101), (0, 101))
+        await until(lambda: bool(self.trunk.heard and self.web.heard), "both hear", 3)
+        await self.session.play("9", 200, from_tag="B", branch="b1")
+        await until(lambda: self.web.digits == "9", "a digit", 3)
+        self.assertEqual(self.trunk.digits, "")
+
     async def test_digit_through_transcoding(self) -> None:
         """The same where the browser speaks opus."""
         await self.connect(replace(FEW, dtmf="rfc4733"), (96, 100), (0, 101))
