@@ -7,13 +7,11 @@ from tests.browser.case import BrowserCase, Phone
 from tests.support.real.baresip import Baresip
 from tests.support.real.kamailio import PASSWORDS
 from tests.support.real.part import pause, until
-from tests.support.real.rtp import RtpPhone
+from tests.support.real.rtp import TONE, RtpPhone
 from webrtcproxy.sip.message import Request
 
 GSM = b"\xd2" + b"\x49" * 32
 """20 ms in GSM 06.10, which no browser has."""
-TONE = (b"\x80" * 4 + b"\x00" * 4) * 20
-"""20 ms of 1 kHz in PCMU."""
 
 
 class Calls:

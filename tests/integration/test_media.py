@@ -123,6 +123,18 @@ class CodecTests(MediaCase):
         )
         self.assertEqual(lines(answered, "m=application")[0].split()[1], "0")
 
+    async def test_big(self) -> None:
+        """An SDP of many networks (CORNERS 5: Big SDP) is one datagram to rtpengine, and another back, however many
+        fragments that makes; one of 80 kB is refused before it is sent."""
+        many = "".join(
+            f"a=candidate:{at} 1 udp 2122194687 192.0.2.{at} 5000 typ host generation 0\r\n" for at in range(150)
+        )
+        big = CHROME + many.encode()
+        self.assertGreater(len(big), 8000)
+        self.assertEqual(codecs(await self.offer(big, TRUNK)), codecs(CHROME))
+        with self.assertRaises(NgRefused):
+            await self.offer(big * 8, TRUNK)
+
 
 class EncryptionTests(MediaCase):
     """`media = srtp`."""

@@ -16,6 +16,9 @@ OPUS = b"\xf8\xff\xfe"
 SOUND = {0: b"\xd5" * 160, 8: b"\x55" * 160, 9: b"\xfa" * 160}
 """20 ms of it in PCMU, PCMA and G722 (RFC 3551 section 6)."""
 
+TONE = (b"\x80" * 4 + b"\x00" * 4) * 20
+"""20 ms of 1 kHz in PCMU."""
+
 
 class RtpPhone(DatagramProtocol):
     """A socket on loopback.
