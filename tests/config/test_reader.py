@@ -120,7 +120,7 @@ class ExampleFilesTests(Case):
         same = replace(everything.wss, listen=config.wss.listen, trusted_proxies=())
         self.assertEqual(same, config.wss)
         (trunk,) = everything.trunks
-        trunk = replace(trunk, strip=(), set=(), media=replace(trunk.media, family=None))
+        trunk = replace(trunk, strip=(), set=(), media=replace(trunk.media, family=None, interfaces=None))
         self.assertEqual((trunk,), config.trunks)
         for part in ("sip", "rtpengine", "registrations", "calls", "access", "web", "logging"):
             self.assertEqual(getattr(everything, part), getattr(config, part))
@@ -327,9 +327,11 @@ class TrunkTests(Case):
     def test_media(self) -> None:
         """Codecs in any spelling, once each, the preferred one first; `*` and nothing are all that there is."""
         text = "host = a\ncodecs = pcmu, PCMA\n telephone-event h264 PCMU\nmedia = SRTP\naddress-family = ipv6"
-        (trunk,) = self.load(trunk_a=f"{text}\ndtmf = rfc4733").trunks
+        (trunk,) = self.load(trunk_a=f"{text}\ninterfaces = web far\ndtmf = rfc4733").trunks
         codecs = ("PCMU", "PCMA", "telephone-event", "H264")
-        self.assertEqual(trunk.media, TrunkMedia(codecs, srtp=True, family="ipv6", dtmf="rfc4733"))
+        self.assertEqual(
+            trunk.media, TrunkMedia(codecs, srtp=True, family="ipv6", interfaces=("web", "far"), dtmf="rfc4733")
+        )
         self.assertTrue(trunk.media.video)
         for text in ("host = a", "host = a\ncodecs = *\nmedia = rtp\ndtmf = pass"):
             (trunk,) = self.load(trunk_a=text).trunks
@@ -344,6 +346,8 @@ class TrunkTests(Case):
         self.refused("trunk a", "codecs", "is missing", trunk_a="host = a\ncodecs =")
         self.refused("trunk a", "media", "rtp, srtp", trunk_a="host = a\nmedia = dtls")
         self.refused("trunk a", "address-family", "ipv4, ipv6", trunk_a="host = a\naddress-family = 6")
+        for value in ("web", "web far away"):
+            self.refused("trunk a", "interfaces", "not two", trunk_a=f"host = a\ninterfaces = {value}")
         self.refused("trunk a", "dtmf", "pass, rfc4733", trunk_a="host = a\ndtmf = info")
 
     def test_half_an_account(self) -> None:

@@ -9,7 +9,7 @@ from tests.integration.media import CHROME, MediaCase, browser_answer
 from tests.support.real.part import until
 from tests.support.real.ports import LOOPBACK
 from tests.support.real.rtp import OPUS, SOUND, RtpPhone
-from tests.support.real.rtpengine import Rtpengine, TwoFamilies
+from tests.support.real.rtpengine import Rtpengine, TwoFamilies, TwoInterfaces
 from tests.support.sdp import lines, port, sample
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.errors import NgRefused
@@ -308,6 +308,39 @@ class FamilyTests(RtpCase):
         to, _ = profiles_of(TrunkMedia(family="ipv4"))
         offered = await self.offer(CHROME.replace(b"IN IP4 192.0.2.2", b"IN IP6 fd00::2"), to)
         self.assertEqual({line.split()[-2] for line in lines(offered, "c=")}, {"IP4"})
+
+
+class InterfaceTests(RtpCase):
+    """`interfaces`, with an rtpengine that has two (CORNERS 5: direction / interfaces)."""
+
+    far = "127.0.0.2"
+    media = TrunkMedia(interfaces=("default", "far"))
+
+    async def part(self) -> Rtpengine:
+        part = TwoInterfaces()
+        self.addCleanup(part.stop)
+        await part.start()
+        return part
+
+    async def test_calls(self) -> None:
+        """The trunk is told one address, the browser the other; both hear each other; a later offer changes neither."""
+        await self.connect(self.media, (0, 101), (0, 101))
+        await until(lambda: bool(self.trunk.heard and self.web.heard), "both hear", 3)
+        to, back = profiles_of(self.media)
+        again = await self.offer(sdp(self.web.port, (0, 101)), to)
+        self.assertEqual(port(again), port(self.offered))
+        for made in (self.offered, again):
+            self.assertEqual({line.split()[-1] for line in lines(made, "c=")}, {"127.0.0.2"})
+        offered = await self.offer(sdp(40000, (0, 101)), back, from_tag="B")
+        self.assertEqual({line.split()[-1] for line in lines(offered, "c=")}, {"127.0.0.1"})
+
+    async def test_called(self) -> None:
+        """The same where the trunk calls."""
+        to, back = profiles_of(self.media)
+        offered = await self.offer(sdp(40000, (0, 101)), back)
+        self.assertEqual({line.split()[4] for line in lines(offered, "a=candidate:")}, {"127.0.0.1"})
+        answered = await self.answer(browser_answer("AAAA", 50001, mid="1"), to)
+        self.assertEqual({line.split()[-1] for line in lines(answered, "c=")}, {"127.0.0.2"})
 
 
 def _events_of(offered: bytes) -> bytes:

@@ -151,6 +151,11 @@ class TrunkTests(SynchronousTestCase):
             there = {"address family": name}
             self.assertEqual(self.changed(TrunkMedia(family=family)), [there, there, {}, {}])  # type: ignore[arg-type]
 
+    def test_interfaces(self) -> None:
+        """Offers name two: that of their sender, and that of who gets them (CORNERS 5: direction / interfaces)."""
+        changed = self.changed(TrunkMedia(interfaces=("web", "far")))
+        self.assertEqual(changed, [{"direction": ["web", "far"]}, {}, {"direction": ["far", "web"]}, {}])
+
     def test_dtmf(self) -> None:
         """The flag stands in offers and answers, whichever side began (CORNERS 5: DTMF)."""
         self.assertEqual(self.changed(TrunkMedia(dtmf="rfc4733")), [{"flags": ["inject DTMF"]}] * 4)
@@ -218,7 +223,7 @@ class RefusedTests(SynchronousTestCase):
 class ItemsTests(SynchronousTestCase):
     def test_as_fields(self) -> None:
         """What is sent is what `fields` says, for each profile, command and kind of SDP, the first time and later."""
-        for profile in (BROWSER, TRUNK, profiles_of(TrunkMedia(("PCMU",), True, "ipv6", "rfc4733"))[0]):
+        for profile in (BROWSER, TRUNK, profiles_of(TrunkMedia(("PCMU",), True, "ipv6", ("a", "b"), "rfc4733"))[0]):
             for command in ("offer", "answer"):
                 for sdp in (
                     SRTP,

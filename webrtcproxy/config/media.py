@@ -25,6 +25,7 @@ class TrunkMedia:
     :param codecs: all that it is offered, the preferred ones first; None: whatever the browser offers.
     :param srtp: media is encrypted, with keys in the SDP (SDES, RFC 4568); else plain RTP.
     :param family: of the addresses that it is sent, None for those of the browser's SDP.
+    :param interfaces: of rtpengine, by name: that towards browsers, and that towards the trunk; None: the first one.
     :param dtmf: what becomes of digits that a browser sends by INFO: they pass as they are, or rtpengine makes events
         in the audio of them (RFC 4733).
     """
@@ -32,6 +33,7 @@ class TrunkMedia:
     codecs: tuple[str, ...] | None = None
     srtp: bool = False
     family: Literal["ipv4", "ipv6"] | None = None
+    interfaces: tuple[str, str] | None = None
     dtmf: Literal["pass", "rfc4733"] = "pass"
 
     @property
@@ -50,8 +52,17 @@ def trunk_media(section: Section) -> TrunkMedia:
         codecs=_codecs(section),
         srtp=section.choice("media", "rtp", ("rtp", "srtp")) == "srtp",
         family="ipv4" if family == "ipv4" else "ipv6" if family else None,
+        interfaces=_interfaces(section),
         dtmf="rfc4733" if section.choice("dtmf", "pass", ("pass", "rfc4733")) == "rfc4733" else "pass",
     )
+
+
+def _interfaces(section: Section) -> tuple[str, str] | None:
+    remedy = "write two names out of rtpengine's --interface=NAME/ADDRESS: for browsers, and for this trunk"
+    names = section.words("interfaces", remedy)
+    if names and len(names) != 2:
+        raise section.error("interfaces", "these are not two", remedy)
+    return (names[0], names[1]) if names else None
 
 
 def _codecs(section: Section) -> tuple[str, ...] | None:

@@ -56,7 +56,8 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered"),
     "trunk": (
         *("host", "proxy", "transport", "username", "password", "realm", "sources"),
-        *("pass-identity", "strip", "set", "codecs", "media", "address-family", "dtmf"),
+        *("pass-identity", "strip", "set", "codecs", "media", "address-family", "interfaces"),
+        "dtmf",
     ),
     "access": ("destinations", "trunk-credentials"),
     "web": ("listen",),

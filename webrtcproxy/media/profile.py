@@ -157,16 +157,14 @@ def _profile(
     name: str,
     settings: Mapping[str, NgValue],
     flags: list[NgValue],
-    codec: Mapping[str, NgValue] | None = None,
+    offered: Mapping[str, NgValue] = _OFFERER,
     **more: Any,
 ) -> Profile:
     """A profile whose offers and answers have `settings` and `flags`.
 
-    :param codec: what an offer does to codecs.
+    :param offered: what only an offer says.
     """
-    offer: dict[str, NgValue] = {**settings, **_OFFERER, "flags": flags}
-    if codec:
-        offer["codec"] = dict(codec)
+    offer: dict[str, NgValue] = {**settings, **offered, "flags": flags}
     answer: dict[str, NgValue] = {**settings, "flags": [*flags, _SAME_PORTS]}
     return Profile(name, _frozen(offer), _frozen(answer), **more)
 
@@ -194,11 +192,13 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
         settings.update({"transport protocol": "RTP/SAVP", "SDES": _SDES})
     if media.family is not None:
         settings["address family"] = "IP4" if media.family == "ipv4" else "IP6"
-    to_trunk: dict[str, NgValue] | None = None
-    to_browser: dict[str, NgValue] | None = None
+    to_trunk, to_browser = dict(_OFFERER), dict(_OFFERER)
     if media.codecs is not None:
-        to_trunk = {"mask": ["all"], "transcode": list(media.codecs)}
-        to_browser = {"mask": ["all"], "except": list(media.codecs), "transcode": ["opus"]}
+        to_trunk["codec"] = {"mask": ["all"], "transcode": list(media.codecs)}
+        to_browser["codec"] = {"mask": ["all"], "except": list(media.codecs), "transcode": ["opus"]}
+    if media.interfaces is not None:
+        web, far = media.interfaces
+        to_trunk["direction"], to_browser["direction"] = [web, far], [far, web]
     events: list[NgValue] = [_EVENTS] if media.dtmf == "rfc4733" else []
     no_video = () if media.video else (b"video",)
     trunk = _profile(

@@ -89,6 +89,14 @@ class TwoFamilies(Rtpengine):
         return (*super().command(), "--interface=::1")
 
 
+class TwoInterfaces(Rtpengine):
+    """The same with a second interface, `far` at 127.0.0.2; the name of the first is `default`."""
+
+    def command(self) -> Sequence[str]:
+        """Two interfaces with an address each."""
+        return (*super().command(), "--interface=far/127.0.0.2")
+
+
 async def pause_briefly() -> None:
     """A tenth of a second."""
     ticks = iter((0,) * 5)
