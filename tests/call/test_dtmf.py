@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.call.exchanging import ExchangeCase
 from tests.call.party import Party, inbound, outbound
 from tests.support.configs import PBX
-from webrtcproxy.call.dtmf import LONGEST, SHORTEST, USUAL, read
+from webrtcproxy.call.dtmf import LARGEST, LONGEST, SHORTEST, USUAL, read, wanted
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.errors import NgRefused, NgTimeout, Refusal
 from webrtcproxy.sip.message import Headers, Request, Response
@@ -107,6 +107,17 @@ class Events(ExchangeCase):
         trunk.answer(trunk.peer.request("INFO"), 299)
         browser.peer.heard(299)
 
+    def test_between_trunks(self) -> None:
+        """A trunk's INFO is no browser's, whomever it is for: the flag that rtpengine wants is in no answer to it."""
+        self.ends(True)
+        (call,) = (call for call, _ in self.world.calls._alive.values())
+        browser, trunk = call._caller, call._set_up.callee
+        assert trunk is not None
+        info = Request("INFO", "sip:a@b", Headers([RELAY]), b"Signal=5")
+        self.assertTrue(wanted(info, browser, trunk))
+        self.assertFalse(wanted(info, trunk, trunk))
+        self.assertFalse(wanted(info, trunk, browser))
+
     def test_call_ends_meanwhile(self) -> None:
         """A digit that is still waiting when the call ends gets its answer."""
         browser, trunk = self.ends(True)
@@ -164,7 +175,7 @@ class Bodies(SynchronousTestCase):
             b"", b"Signal=", b"Signal=55", b"Signal=E", b"Signal=5\r\nDuration=", b"Signal=5\r\nDuration=-1",
             b"Signal=5\r\nDuration=1e3", b"Signal=5\r\nDuration=1000000", b"Signal=5 Duration=160", b"Duration=160",
             b"Signal=5\r\nDuration=160\r\nX=1", b"\xff", b"Signal=\xb2", b"Signal=" + b" " * 60000, b"5",
-            b"Signal=5" + b" " * 60000 + b"x",
+            b"Signal=5" + b" " * LARGEST,
         ):  # fmt: skip
             self.assertEqual(self.assertRaises(Refusal, self.digit, body).status, 415, body[:40])
         for body in (b"", b"55", b"x", b"Signal=5", b" " * 60000 + b"x"):
