@@ -152,7 +152,7 @@ class Bodies(SynchronousTestCase):
 
     def test_relay(self) -> None:
         """As JsSIP, SIP.js and gateways write it: blanks, line ends, case; without a duration it is the usual one."""
-        for body, wanted in (
+        for body, expected in (
             (b"Signal=5\r\nDuration=160\r\n", ("5", 160)),
             (b"Signal=5\r\nDuration=160", ("5", 160)),
             (b"Signal= *\nDuration= 200\n", ("*", 200)),
@@ -162,12 +162,12 @@ class Bodies(SynchronousTestCase):
             (b"Signal=0\r\nDuration=70", ("0", SHORTEST)),
             (b"Signal=0\r\nDuration=999999", ("0", LONGEST)),
         ):
-            self.assertEqual(self.digit(body), wanted, body)
+            self.assertEqual(self.digit(body), expected, body)
 
     def test_plain(self) -> None:
         """One character."""
-        for body, wanted in ((b"5", "5"), (b"d\r\n", "D"), (b" * ", "*")):
-            self.assertEqual(self.digit(body, "application/dtmf"), (wanted, USUAL))
+        for body, expected in ((b"5", "5"), (b"d\r\n", "D"), (b" * ", "*")):
+            self.assertEqual(self.digit(body, "application/dtmf"), (expected, USUAL))
 
     def test_refused(self) -> None:
         """Anything else is 415, however long."""

@@ -6,7 +6,7 @@ from tests.support.real.speech import PLAIN_SDP, Message
 
 SENT = [
     ("X-Internal-Id", "1"), ("X-Customer", "4711, a;b"), ("X-Account", "1"), ("User-Agent", "mine"),
-    ("P-Asserted-Identity", "<sip:carol@pbx.test>"), ("Privacy", "id"), ("Subject", "Tea \u2615"),
+    ("P-Asserted-Identity", "<sip:carol@pbx.test>"), ("Privacy", "user"), ("Subject", "Tea \u2615"),
     ("Reason", 'Q.850;cause=16;text="bye"'), ("Warning", '399 x "y"'), ("Retry-After", "9"),
 ]  # fmt: skip
 PCMA = PLAIN_SDP.replace(b"AVP 0 101", b"AVP 8 126").replace(b":0 PCMU", b":8 PCMA").replace(b":101 ", b":126 ")
