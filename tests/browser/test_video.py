@@ -74,7 +74,9 @@ class NoVideo(BrowserCase):
             self.assertRegex(invite.body, rb"m=audio [1-9]\d* RTP/AVP 0 \d+\r\n")
             self.assertRegex(invite.body, rb"m=video 0 RTP/AVP ")
             self.assertNotRegex(invite.body, rb"VP8|H264|candidate")
-            answer = PLAIN_SDP.replace(b"9000", b"%d" % rtp.port) + b"m=video 0 RTP/AVP 96\r\n"
+            answer = PLAIN_SDP.replace(b"9000", b"%d" % rtp.port)
+            if library == "jssip":  # the other one meets a trunk that leaves the line out, though it may not
+                answer += b"m=video 0 RTP/AVP 96\r\n"
             callee = trunk.accept(invite, answer)
             await trunk.request("ACK")
             await phone.event("confirmed")

@@ -65,4 +65,4 @@ class Profiles(ExchangeCase):
         policy = self.world.context.policy
         for terms in (policy.terms(None), policy.route(self.world.browser().invite("sip:bob@pbx.example.com")).terms):
             self.assertEqual(terms.browser, False)
-        self.assertEqual((policy.terms(None).profile, policy.terms(None).for_browsers), (TRUNK, BROWSER_OF_TRUNK))
+        self.assertEqual((policy.terms(None).own_profile, policy.terms(None).for_browsers), (TRUNK, BROWSER_OF_TRUNK))

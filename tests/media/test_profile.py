@@ -10,7 +10,7 @@ from tests.support.sdp import attributes, lines, sample
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.errors import NgRefused
 from webrtcproxy.media.bencode import from_bencode, to_bencode
-from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, BROWSER_ONLY, TRUNK, profiles_of, without
+from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, BROWSER_ONLY, TRUNK, profiles_of
 
 SRTP, PLAIN = sample("chromium-audio"), sample("trunk")
 
@@ -210,14 +210,6 @@ class RefusedTests(SynchronousTestCase):
         refused = b"m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n"
         self.assertEqual(made, SRTP + refused + b"m=audio 9 x 0\r\na=sendonly\r\n")
         self.assertEqual(BROWSER.fields("offer", SRTP + channel)["sdp"], SRTP + channel)
-
-    def test_odd_lines(self) -> None:
-        """Lines that are no m-lines, and m-lines that are none: nothing raises, nothing else changes."""
-        for sdp in (b"m=video", b"m=video 5", b"a=x m=video 5 x 0\r\nb=AS:1", b"m=videos 5 x 0\r\na=y", b""):
-            self.assertEqual(without(sdp, (b"video",)), sdp)
-        self.assertEqual(
-            without(b"m=video 5 x 0\na=y\nm=audio 6 x 0\na=z", (b"video",)), b"m=video 0 x 0\nm=audio 6 x 0\na=z"
-        )
 
 
 class ItemsTests(SynchronousTestCase):

@@ -71,6 +71,18 @@ class OperationTests(SessionCase):
         self.assertEqual(self.daemon.asked(), [b"offer"])
         self.delete()
 
+    def test_answer_leaves_a_medium_out(self) -> None:
+        """It is refused to rtpengine, and so to who has offered it; by the last offer of that branch."""
+        audio = b"v=0\r\nm=audio 9 RTP/AVP 0\r\n"
+        video = b"m=video 9 RTP/AVP 96\r\n"
+        refused = audio + b"m=video 0 RTP/AVP 96\r\nc=IN IP4 0.0.0.0\r\n"
+        for branch in ("b1", "b2"):
+            for offer, told in ((audio + video, refused), (audio, audio)):
+                self.sdp_of(self.session.offer(offer, from_tag="A", branch=branch, to=TRUNK))
+                self.sdp_of(self.session.answer(audio, from_tag="A", to_tag="B", branch=branch, to=TRUNK))
+                self.assertEqual(self.last(b"sdp"), (told,))
+        self.delete()
+
     def test_call_id_is_ours(self) -> None:
         """The session is not named after the SIP Call-ID, which others know; each session has another name."""
         self.sdp_of(self.offer())

@@ -92,14 +92,14 @@ class Terms:
     :ivar browser: whether it is a browser.
     :ivar trunk: the trunk that it is of, where it has a section.
     :ivar headers: which headers cross to it and from it.
-    :ivar profile: how SDP towards it is made.
-    :ivar for_browsers: how its own SDP is made for a browser.
+    :ivar own_profile: how SDP towards it is made, where it is no browser; `profile_from` has the whole answer.
+    :ivar for_browsers: how SDP of its own is made for a browser.
     """
 
     browser: bool
     trunk: Trunk | None
     headers: HeaderPolicy
-    profile: Profile
+    own_profile: Profile
     for_browsers: Profile
 
     @staticmethod
@@ -109,7 +109,7 @@ class Terms:
 
     def profile_from(self, source: Terms) -> Profile:
         """How SDP of another peer is made for this one."""
-        return source.for_browsers if self.browser else self.profile
+        return source.for_browsers if self.browser else self.own_profile
 
 
 OF_BROWSER = Terms(True, None, PLAIN, BROWSER, BROWSER)

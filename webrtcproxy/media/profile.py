@@ -18,6 +18,7 @@ from typing import Any, Literal
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.errors import NgRefused
 from webrtcproxy.media.bencode import NgValue, to_items
+from webrtcproxy.media.lines import without
 
 #: Attributes that only a browser understands (RFC 8829 section 5.2). ``ICE: remove``, ``DTLS: off`` and ``demux`` take
 #: most of them away; rtpengine 10.5 hands on those that it does not know (``msid``, ``ssrc``, ``rtcp-rsize`` ...) or
@@ -212,21 +213,3 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
     wanted = _ENCRYPTED if media.srtp else _PLAIN
     browser = _profile("browser", _BROWSER, [*_BROWSER_FLAGS, *events], to_browser, refused=no_video, wanted=wanted)
     return trunk, browser
-
-
-def without(sdp: bytes, kinds: tuple[bytes, ...]) -> bytes:
-    """`sdp` where the media of these kinds are refused (RFC 3264 section 6): their lines stay, with port 0."""
-    if not any(b"m=" + kind in sdp for kind in kinds):
-        return sdp
-    kept: list[bytes] = []
-    refusing = False
-    for line in sdp.splitlines(keepends=True):
-        if line.startswith(b"m="):
-            words = line.split(b" ", 2)
-            refusing = len(words) == 3 and words[0][2:] in kinds
-            if refusing:
-                line = b"%b 0 %b" % (words[0], words[2])
-        elif refusing and not line.startswith((b"c=", b"a=mid:")):
-            continue
-        kept.append(line)
-    return b"".join(kept)

@@ -29,6 +29,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.bencode import NgValue, Reply, to_items
+from webrtcproxy.media.lines import complete, lines_of
 from webrtcproxy.media.ng import Node, text
 from webrtcproxy.media.profile import Profile
 
@@ -68,6 +69,7 @@ class _Branch:
 
     offerer: str
     answerer: str = ""  # the first To tag that answered
+    offered: tuple[bytes, ...] = ()  # the m-lines of the last offer, where there are several
 
     def names(self, from_tag: str) -> tuple[str, str]:
         """How to name who speaks, and the other one: whoever is not the offerer is the answerer, by any tag."""
@@ -227,10 +229,12 @@ class MediaSession:
             asked = self._first_offer(made, list(self._pool.candidates()), end, error)
         else:
             asked = self._ask(self.node, "offer", made, self._pool.timeout)
-        return asked.addCallback(self._offered, from_tag, branch, to)
+        return asked.addCallback(self._offered, from_tag, branch, to, lines_of(sdp))
 
-    def _offered(self, reply: Reply, from_tag: str, branch: str, to: Profile) -> bytes | Deferred[bytes]:
-        self._branches.setdefault(branch, _Branch(from_tag))
+    def _offered(
+        self, reply: Reply, from_tag: str, branch: str, to: Profile, offered: tuple[bytes, ...]
+    ) -> bytes | Deferred[bytes]:
+        self._branches.setdefault(branch, _Branch(from_tag)).offered = offered
         if not self._to_drop:
             return _sdp(reply, to)
         return Deferred.fromCoroutine(self._drop_left_over()).addCallback(lambda _: _sdp(reply, to))
@@ -273,7 +277,7 @@ class MediaSession:
         parties = self._branches.setdefault(branch, _Branch(from_tag))
         if from_tag == parties.offerer and not parties.answerer:
             parties.answerer = to_tag
-        made = to.items("answer", sdp) + _names(branch, *parties.names(from_tag))
+        made = to.items("answer", complete(sdp, parties.offered)) + _names(branch, *parties.names(from_tag))
         return self._ask(self.node, "answer", made, self._pool.timeout).addCallback(_sdp, to)
 
     def _play(self, digit: str, duration: int, from_tag: str, branch: str) -> Deferred[bytes]:
