@@ -118,32 +118,21 @@ OF_STRANGER = Terms(False, None, PLAIN, TRUNK, BROWSER_OF_TRUNK)
 """Of a peer on the SIP side that has no section."""
 
 
-def crossing(
-    headers: Headers,
-    *,
-    to_browser: bool,
-    source: HeaderPolicy = PLAIN,
-    target: HeaderPolicy = PLAIN,
-    request: bool = False,
-) -> Headers:
-    """The headers of a message that cross the proxy, order and spelling kept.
+def across(message: Message, source: Terms, target: Terms) -> Headers:
+    """The headers of `message` that cross from one peer to another, order and spelling kept.
 
     The policy is a deny-list: what is not known to belong to a leg crosses.
-
-    :param to_browser: whether the other leg is a browser's; credentials cross only when it is not.
-    :param source: of who has sent the message.
-    :param target: of who gets it.
-    :param request: whether it is a request.
     """
-    if to_browser:
-        crossed = headers.without(source.to_browser)
+    if target.browser:
+        crossed = message.headers.without(source.headers.to_browser)
         if "Privacy" in crossed and _keeps_identity(crossed):
             for name in _ASSERTED:
                 crossed.remove(name)
         return crossed
-    crossed = headers.without(target.to_trunk)
-    if request:
-        for name, value in target.sets:
+    policy = target.headers
+    crossed = message.headers.without(policy.to_trunk)
+    if policy.sets and isinstance(message, Request):
+        for name, value in policy.sets:
             crossed.set(name, value)
     return crossed
 
@@ -152,17 +141,6 @@ def _keeps_identity(headers: Headers) -> bool:
     """Whether the sender wants his identity kept from whom the network does not trust (RFC 3325 section 7)."""
     wishes = ";".join(headers.lines("Privacy")).lower().split(";")
     return "id" in map(str.strip, wishes)
-
-
-def across(message: Message, source: Terms, target: Terms) -> Headers:
-    """The headers of `message` that cross from one peer to another."""
-    return crossing(
-        message.headers,
-        to_browser=target.browser,
-        source=source.headers,
-        target=target.headers,
-        request=isinstance(message, Request),
-    )
 
 
 def order_challenges(headers: Headers) -> None:

@@ -4,16 +4,17 @@ section 6)."""
 from __future__ import annotations
 
 
-def without(sdp: bytes, kinds: tuple[bytes, ...]) -> bytes:
-    """`sdp` where the media of these kinds are refused: their lines stay, with port 0."""
-    if not any(b"m=" + kind in sdp for kind in kinds):
-        return sdp
+def without(sdp: bytes, starts: tuple[bytes, ...]) -> bytes:
+    """`sdp` where the media whose lines begin so are refused: these lines stay, with port 0.
+
+    :param starts: such as ``m=video`` with a blank behind it.
+    """
     kept: list[bytes] = []
     refusing = False
     for line in sdp.splitlines(keepends=True):
         if line.startswith(b"m="):
             words = line.split(b" ", 2)
-            refusing = len(words) == 3 and words[0][2:] in kinds
+            refusing = len(words) == 3 and line.startswith(starts)
             if refusing:
                 line = b"%b 0 %b" % (words[0], words[2])
         elif refusing and not line.startswith((b"c=", b"a=mid:")):

@@ -38,7 +38,7 @@ class Profile:
     :ivar offer: what an ``offer`` towards the leg says to rtpengine besides the SDP and the names of the parties.
     :ivar answer: the same of an ``answer`` towards the leg.
     :ivar unwanted: names of SDP attributes that must not reach the leg, and that rtpengine leaves in.
-    :ivar refused: kinds of media that the leg is not offered.
+    :ivar refused: how m-lines begin whose media the leg is not offered.
     :ivar wanted: a transport protocol that SDP for the leg has to have: what its sender may be encrypted with, or not.
     """
 
@@ -86,7 +86,10 @@ class Profile:
         """What of `sdp` is for rtpengine to see."""
         if self.wanted not in sdp:
             raise NgRefused(f"there is no{self.wanted.decode()} in the SDP")
-        return without(sdp, self.refused)
+        for start in self.refused:
+            if start in sdp:
+                return without(sdp, self.refused)
+        return sdp
 
     def clean(self, sdp: bytes) -> bytes:
         """`sdp` as rtpengine gave it, without the lines that must not reach the leg."""
@@ -149,7 +152,7 @@ _SDES: list[NgValue] = [
 ]
 
 #: Kinds of media that a trunk is never offered: what browsers offer of this one is a WebRTC data channel (RFC 8841).
-_BROWSER_ONLY_KINDS = (b"application",)
+_BROWSER_ONLY_KINDS = (b"m=application ",)
 
 _PLAIN, _ENCRYPTED = b" RTP/AVP", b" RTP/SAVP"
 
@@ -201,7 +204,7 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
         web, far = media.interfaces
         to_trunk["direction"], to_browser["direction"] = [web, far], [far, web]
     events: list[NgValue] = [_EVENTS] if media.dtmf == "rfc4733" else []
-    no_video = () if media.video else (b"video",)
+    no_video = () if media.video else (b"m=video ",)
     trunk = _profile(
         "trunk",
         settings,
