@@ -88,6 +88,14 @@ class Events(ExchangeCase):
             self.press(browser, *KINDS[0])
             browser.peer.heard(200)
 
+    def test_broken(self) -> None:
+        """A fault of our own is 500 and a log line (the wall behind every request)."""
+        browser, _ = self.ends(True)
+        self.world.nodes.fail("play", ZeroDivisionError())
+        self.press(browser, *KINDS[0])
+        browser.peer.heard(500)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_unreadable(self) -> None:
         """415 for a body that is no digit, with what is accepted; rtpengine is not asked."""
         browser, trunk = self.ends(True)

@@ -248,6 +248,14 @@ class RtpTests(RtpCase):
         await self.session.play("5", 200, from_tag="A", branch="b1")
         await until(lambda: len(self.trunk.sounds) > quiet + 3, "a tone", 3)
 
+    async def test_event_becomes_a_tone(self) -> None:
+        """A browser's events are a tone to a trunk whose section does not name telephone-event."""
+        await self.connect(TrunkMedia(("PCMU",)), (0, 101), (0,))
+        await until(lambda: bool(self.trunk.heard), "the trunk hears", 3)
+        quiet = len(self.trunk.sounds)
+        self.web.press("5")
+        await until(lambda: len(self.trunk.sounds) > quiet + 3, "a tone", 3)
+
     async def test_nobody_to_play_to(self) -> None:
         """Before anybody has answered, rtpengine refuses; so do we for a branch that never was."""
         to, _ = profiles_of(TrunkMedia(dtmf="rfc4733"))

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from webrtcproxy.call.background import answer
 from webrtcproxy.call.context import Media
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.errors import NgError, Refusal
@@ -47,23 +47,27 @@ def wanted(request: Request, leg: Leg, other: Leg) -> bool:
 
 
 def play(transaction: ServerTransaction, leg: Leg, media: Media, branch: str) -> None:
-    """Have the digit of the INFO of `transaction` played, and answer it: 200 where rtpengine does that, 415 where the
-    body can't be read, else what rtpengine's refusal is.
+    """Have the digit of the INFO of `transaction` played, and answer it: 200 where rtpengine does that, else with what
+    its refusal is.
 
     :param leg: that it came by.
     :param branch: name of the callee's branch towards rtpengine.
+    :raises Refusal: 415 where the body can't be read.
     """
-    answer(_play(transaction, leg, media, branch), transaction)
-
-
-async def _play(transaction: ServerTransaction, leg: Leg, media: Media, branch: str) -> None:
     digit, duration = read(transaction.request)
-    try:
-        await media.play(digit, duration, from_tag=leg.label, branch=branch)
-    except NgError as error:
-        log.warn("{call}: a digit is not played: {why}", why=getattr(error, "why", error), call=leg.dialog.call_id)
-        raise
-    transaction.reply(200)
+    played = media.play(digit, duration, from_tag=leg.label, branch=branch)
+    played.addCallback(lambda _: transaction.reply(200))
+    played.addErrback(_not_played, transaction)  # no `await`: its traceback would hold the call
+
+
+def _not_played(failure: Failure, transaction: ServerTransaction) -> None:
+    error, call = failure.value, transaction.request.call_id
+    if isinstance(error, NgError):
+        log.warn("{call}: a digit is not played: {why}", why=getattr(error, "why", error), call=call)
+        transaction.reply(error.status, error.reason, error.headers)
+    else:
+        log.failure("{call}: a digit is not played", failure, call=call)
+        transaction.reply(500)
 
 
 def read(request: Request) -> tuple[str, int]:

@@ -39,7 +39,8 @@ class Profile:
     :ivar answer: the same of an ``answer`` towards the leg.
     :ivar unwanted: names of SDP attributes that must not reach the leg, and that rtpengine leaves in.
     :ivar refused: how m-lines begin whose media the leg is not offered.
-    :ivar wanted: a transport protocol that SDP for the leg has to have: what its sender may be encrypted with, or not.
+    :ivar wanted: the transport protocol, as in an m-line, that SDP for the leg has to have as its sender wrote it;
+        empty where any will do.
     """
 
     name: str
