@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tests.call.case import CallCase
+from tests.call.party import outbound
 from tests.call.world import PLAIN
 from tests.support.configs import CARRIER, PBX
 from webrtcproxy.call.branch import Branch
@@ -15,6 +16,7 @@ from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.setup import SetUp
 from webrtcproxy.config import TrunkMedia
+from webrtcproxy.errors import NgRefused
 
 
 class Cycles(CallCase):
@@ -85,6 +87,30 @@ class Cycles(CallCase):
             alice.answer(alice.request("BYE"), 200)
 
         self.assertEqual(self.left(live), [])
+
+    def test_media_refused(self) -> None:
+        """rtpengine refuses the offer or the answer of the call, or those of a change of its session."""
+        for command in ("offer", "answer"):
+            for later in (False, True):
+                self.world = self.make_world()
+
+                def live(command: str = command, later: bool = later) -> None:
+                    alice, trunk = self.world.browser(), self.world.trunk()
+                    if later:
+                        caller, callee = outbound(self.world)
+                        alice, trunk = caller.peer, callee.peer  # type: ignore[assignment]
+                    self.world.nodes.fail(command, NgRefused("bad"))
+                    if not later:
+                        alice.invite("sip:bob@pbx.example.com")
+                    else:
+                        invite = caller.ask("INVITE", caller.sdp("sendonly"))
+                    if command == "answer":
+                        trunk.answer(trunk.request("INVITE"), 200, PLAIN)
+                    if later:
+                        caller.ack_refusal(invite)
+                        caller.ask("BYE")
+
+                self.assertEqual(self.left(live), [], (command, later))
 
     def test_refused(self) -> None:
         """The trunk refuses."""

@@ -64,11 +64,22 @@ class OperationTests(SessionCase):
         self.delete()
 
     def test_wrong_protocol(self) -> None:
-        """SDP that its sender's section does not allow never reaches rtpengine; the session goes on."""
-        to, back = profiles_of(TrunkMedia(srtp=True))
-        self.sdp_of(self.offer(to=to))
-        self.error_of(self.answer(to=back), NgRefused)
-        self.assertEqual(self.daemon.asked(), [b"offer"])
+        """SDP of a trunk has the transport protocol that its section says, or never reaches rtpengine: an answer in
+        another one would be none, and plain RTP of a trunk with `srtp` would be heard (RFC 3264 section 6). The session
+        goes on."""
+        plain, srtp, browsers = (
+            b"v=0\r\nm=audio 9 %b 0\r\n" % name for name in (b"RTP/AVP", b"RTP/SAVP", b"UDP/TLS/RTP/SAVPF")
+        )
+        for media, good, bad in ((TrunkMedia(), plain, srtp), (TrunkMedia(srtp=True), srtp, plain)):
+            _, back = profiles_of(media)
+            for wrong in (bad, browsers):
+                self.error_of(self.session.offer(wrong, from_tag="A", branch="b1", to=back), NgRefused)
+            self.sdp_of(self.session.offer(good, from_tag="A", branch="b1", to=back))
+            for wrong in (bad, browsers):
+                done = self.session.answer(wrong, from_tag="A", to_tag="B", branch="b1", to=back)
+                self.assertEqual(self.error_of(done, NgRefused).status, 488)
+            self.sdp_of(self.session.answer(good, from_tag="A", to_tag="B", branch="b1", to=back))
+        self.assertEqual(self.daemon.asked(), [b"offer", b"answer"] * 2)
         self.delete()
 
     def test_answer_leaves_a_medium_out(self) -> None:

@@ -212,7 +212,8 @@ class FakeNodes:
         elif self.clock is not None and self.delay:
             wait = Deferred()
             self.clock.callLater(self.delay, wait.callback, None)
-        return wait.addCallback(lambda _: self._outcome(operation, error))
+        outcome: Deferred[bytes] = wait.addCallback(lambda _: self._outcome(operation, error))
+        return outcome
 
     def _failure(self, command: str) -> Exception | None:
         for index, (name, error) in enumerate(self._failures):
@@ -221,9 +222,9 @@ class FakeNodes:
                 return error
         return None
 
-    def _outcome(self, operation: Operation, error: Exception | None) -> bytes:
+    def _outcome(self, operation: Operation, error: Exception | None) -> bytes | Failure:
         if error is not None:
-            raise error
+            return Failure(error)  # as of the real one, there is no traceback that would lead to who has asked
         return self.sdp(operation) if operation.to is not None else b""
 
     def canned(self, operation: Operation) -> bytes:

@@ -215,6 +215,7 @@ class Call:
     # The end
 
     def _refuse(self, refusal: Refusal) -> None:
+        refusal.__traceback__ = None  # it leads to what has waited for the failure, and so to itself
         if self._transaction.answered:
             return
         why = "refused"

@@ -297,6 +297,7 @@ class Exchange:
         return Refusal(500 if response.status == 503 else response.status, response.reason, headers)
 
     def _refuse(self, refusal: Refusal) -> None:
+        refusal.__traceback__ = None  # it leads to what has waited for the failure, and so to itself
         if self.transaction.answered:
             return
         if isinstance(refusal, NgError):

@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from webrtcproxy.config import TrunkMedia
-from webrtcproxy.errors import NgRefused
 from webrtcproxy.media.bencode import NgValue, to_items
 from webrtcproxy.media.lines import without
 
@@ -70,7 +69,6 @@ class Profile:
             needs no such check, and ICE may change the source.)
         :param later: the parties have agreed before. The ports on this leg stay then, though the other one may be at a
             new address (an ICE restart).
-        :raises NgRefused: the SDP has none of the transport protocol that is wanted.
         """
         sdp = self._taken(sdp)
         fields: dict[str, NgValue] = {**(self.offer if command == "offer" else self.answer), "sdp": sdp}
@@ -85,8 +83,6 @@ class Profile:
 
     def _taken(self, sdp: bytes) -> bytes:
         """What of `sdp` is for rtpengine to see."""
-        if self.wanted not in sdp:
-            raise NgRefused(f"there is no{self.wanted.decode()} in the SDP")
         for start in self.refused:
             if start in sdp:
                 return without(sdp, self.refused)

@@ -220,6 +220,8 @@ class MediaSession:
     # -- the operations
 
     def _offer(self, sdp: bytes, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
+        if to.wanted not in sdp:
+            return fail(_unwanted(to))
         known = self._branches.get(branch)
         names = _names(branch, from_tag) if known is None else _names(branch, *known.names(from_tag))
         made = to.items("offer", sdp, known is not None and bool(known.answerer)) + names + _SUPPORTS
@@ -274,6 +276,8 @@ class MediaSession:
     def _answer(self, sdp: bytes, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         if self.node is None:
             return fail(NgRefused("an answer without an offer"))
+        if to.wanted not in sdp:
+            return fail(_unwanted(to))
         parties = self._branches.setdefault(branch, _Branch(from_tag))
         if from_tag == parties.offerer and not parties.answerer:
             parties.answerer = to_tag
@@ -333,6 +337,11 @@ def _sdp(reply: Reply, to: Profile) -> bytes:
     if not isinstance(sdp, bytes) or not sdp:  # 10.5 takes an empty SDP, and gives none
         raise NgRefused("no SDP in the reply")
     return to.clean(sdp)
+
+
+def _unwanted(to: Profile) -> NgRefused:
+    """What SDP is answered whose sender may not send it so."""
+    return NgRefused(f"the SDP has no media over{to.wanted.decode()}")
 
 
 def _names(branch: str, from_tag: str, to_tag: str = "") -> bytes:
