@@ -48,6 +48,15 @@ class CodecTests(MediaCase):
         offered = await self.offer(CHROME, to, branch="other")
         self.assertEqual(codecs(offered), ["G729/8000", "G722/8000", "telephone-event/8000"])
 
+    async def test_events_of_both_rates(self) -> None:
+        """A trunk with codecs of two clock rates is offered events in each (CORNERS 3: telephone-event)."""
+        to, back = profiles_of(TrunkMedia(("opus", "PCMU", "telephone-event")))
+        offered = codecs(await self.offer(CHROME, to))
+        self.assertEqual(offered[:2], ["opus/48000/2", "PCMU/8000"])
+        self.assertEqual(sorted(offered[2:]), ["telephone-event/48000", "telephone-event/8000"])
+        answered = await self.answer(sdp(40000, (96, 100)).replace(b"96", b"111").replace(b"100", b"110"), back)
+        self.assertEqual(codecs(answered), ["opus/48000/2", "telephone-event/48000"])
+
     async def test_everything(self) -> None:
         """Without `codecs` all that a browser offers passes, one telephone-event for each clock rate
         (CORNERS 3: telephone-event)."""
