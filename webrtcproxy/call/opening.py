@@ -59,6 +59,7 @@ class Opening:
     :param media: the media session of the call.
     :param host: the call.
     :ivar callee: the leg that answered, or the one of the early dialog that has an agreement; None before.
+    :ivar branch: name of its branch towards rtpengine; empty before.
     :ivar provisionals: what the caller hears before his 2xx.
     """
 
@@ -66,6 +67,7 @@ class Opening:
         self, context: Context, legs: Legs, transaction: ServerTransaction, caller: Leg, media: Media, host: Host
     ) -> None:
         self.callee: Leg | None = None
+        self.branch = ""
         self.provisionals = Provisionals(context.transactions.schedule, transaction, self._unacknowledged)
         self._legs = legs
         self._transaction = transaction
@@ -78,7 +80,7 @@ class Opening:
         self._shown: tuple[Branch, str, bytes] | None = None  # whose SDP the caller has, and what it is
         self._offered: tuple[Branch, Leg, Response] | None = None  # by a callee, and to be answered in the PRACK
         self._acked: Deferred[Request | None] | None = None
-        self._branch = ""
+        self._connecting = False
         caller.early, caller.agreed = True, False
 
     @property
@@ -101,7 +103,8 @@ class Opening:
         """
         if self.late:
             return b""
-        sdp = await self._media.offer(self._offer, from_tag=self._caller.label, branch=branch.id, to=terms.profile)
+        to = terms.profile_from(self._caller.terms)
+        sdp = await self._media.offer(self._offer, from_tag=self._caller.label, branch=branch.id, to=to)
         self.check_wanted()
         return sdp
 
@@ -129,7 +132,7 @@ class Opening:
         :raises Refusal: it has nothing that he could use.
         """
         leg, branch, early = answered.leg, answered.branch, self.callee
-        self.callee, self._branch, self._offered = leg, branch.id, None
+        self.callee, self.branch, self._offered, self._connecting = leg, branch.id, None, True
         if self.late:
             sdp = b"" if leg is early else await self._offer_for_caller(answered)
             news = leg is not early and self._shown is not None
@@ -150,7 +153,7 @@ class Opening:
         :raises Refusal: 488: it is not there, or no use.
         :raises BadMessage: 415: the ACK has something else.
         """
-        caller, callee, branch = self._caller, self.callee, self._branch
+        caller, callee, branch = self._caller, self.callee, self.branch
         assert callee is not None
         if self._acked is not None:
             ack = await self._acked
@@ -159,9 +162,8 @@ class Opening:
             answer = sdp_of(ack)
             if not answer:
                 raise Refusal(488, "No Answer In The ACK")
-            told = await self._media.answer(
-                answer, from_tag=callee.label, to_tag=caller.label, branch=branch, to=callee.profile
-            )
+            to = callee.terms.profile_from(caller.terms)
+            told = await self._media.answer(answer, from_tag=callee.label, to_tag=caller.label, branch=branch, to=to)
             callee.pay(told)
             caller.sdp, callee.told = answer, told
         self._agree(callee, branch)
@@ -273,12 +275,11 @@ class Opening:
             answer = known[0]
         if not answer:
             raise Refusal(502, "Upstream Sent No Answer")
-        caller, profile = self._caller, branch.terms.profile
+        caller = self._caller
         if self._heard not in ("", label):  # rtpengine is to forget the codecs of the other one's answer
-            await self._media.offer(self._offer, from_tag=caller.label, branch=branch.id, to=profile)
-        told = await self._media.answer(
-            answer, from_tag=caller.label, to_tag=label, branch=branch.id, to=caller.profile
-        )
+            await self.offer_for(branch, branch.terms)
+        to = caller.terms.profile_from(branch.terms)
+        told = await self._media.answer(answer, from_tag=caller.label, to_tag=label, branch=branch.id, to=to)
         self._answers[label] = answer, told
         self._heard = label
         return told
@@ -290,7 +291,8 @@ class Opening:
         if self._shown is not None or not self.provisionals.reliable:
             log.warn("{call}: an offer of another fork can't be answered", call=self._call)
             return b""
-        sdp = await self._media.offer(offer, from_tag=leg.label, branch=branch.id, to=self._caller.profile)
+        to = self._caller.terms.profile_from(leg.terms)
+        sdp = await self._media.offer(offer, from_tag=leg.label, branch=branch.id, to=to)
         self._shown = branch, leg.label, sdp
         self._offered = branch, leg, response
         leg.sdp, self._caller.told = offer, sdp
@@ -302,16 +304,15 @@ class Opening:
         """The answer is in the caller's PRACK for `ours`, and goes into ours for `theirs`."""
         caller = self._caller
         try:
-            told = await self._media.answer(
-                sdp, from_tag=leg.label, to_tag=caller.label, branch=branch.id, to=leg.profile
-            )
+            to = leg.terms.profile_from(caller.terms)
+            told = await self._media.answer(sdp, from_tag=leg.label, to_tag=caller.label, branch=branch.id, to=to)
         except Refusal as refusal:
             if self._host is not None:
                 self._host.interrupt(refusal, "media")
             raise
         transaction.reply(200)
         prack(leg, theirs, told)
-        if not self._branch:  # or else somebody else has answered
+        if not self._connecting:  # or else somebody else has answered
             caller.sdp, leg.told, caller.agreed = sdp, told, True
             self._agree(leg, branch.id)
         self.provisionals.acknowledge(ours)
@@ -322,7 +323,8 @@ class Opening:
         offer = self._sdp(answered.response)
         if not offer:
             raise Refusal(502, "Upstream Sent No Offer")
-        sdp = await self._media.offer(offer, from_tag=leg.label, branch=answered.branch.id, to=self._caller.profile)
+        to = self._caller.terms.profile_from(leg.terms)
+        sdp = await self._media.offer(offer, from_tag=leg.label, branch=answered.branch.id, to=to)
         self._acked = Deferred()
         leg.sdp, self._caller.told = offer, sdp
         return sdp
@@ -332,7 +334,7 @@ class Opening:
     def _agree(self, callee: Leg, branch: str) -> None:
         if self.callee is not None:
             self.callee.agreed = False
-        self.callee, callee.agreed = callee, True
+        self.callee, self.branch, callee.agreed = callee, branch, True
         if self._host is not None:
             self._host.agreed(branch)
 

@@ -45,11 +45,13 @@ class Restore:
                 paused: Deferred[None] = Deferred()
                 session.context.transactions.schedule.after(pause, lambda: paused.callback(None))
                 await paused
-            sdp = await media.offer(of.sdp, from_tag=of.label, branch=branch, to=to.profile)
+            sdp = await media.offer(of.sdp, from_tag=of.label, branch=branch, to=to.terms.profile_from(of.terms))
             if session.closed:
                 return b""
             answer = await self._ask(sdp)
-            told = await media.answer(answer, from_tag=of.label, to_tag=to.label, branch=branch, to=of.profile)
+            told = await media.answer(
+                answer, from_tag=of.label, to_tag=to.label, branch=branch, to=of.terms.profile_from(to.terms)
+            )
             to.sdp, to.told = answer, sdp
             return told
         except Refusal as why:
