@@ -151,6 +151,30 @@ class ToCaller(EarlyCase):
                 self.world.turn(40)
                 self.assertEqual(len(self.world.calls), 0)
 
+    def test_refused_meanwhile(self) -> None:
+        """A refusal has overtaken the PRACK: that gets its 200 all the same, once, and nothing else does (RFC 3262
+        section 3); where none comes, the dialog is gone after 64*T1."""
+        for comes in (True, False):
+            for caller in self.ways(REL):
+                self.callee.answer(self.leg, 183, self.sdp(self.callee))
+                early = caller.response(183)
+                self.callee.answer(self.leg, 486)
+                self.callee.heard("ACK")
+                caller.ack(self.invite, caller.response(486))
+                self.world.turn()
+                self.assertEqual((len(self.world.calls), len(self.world.legs)), (0, 1))
+                party = self.at_caller(early)
+                if comes:
+                    party.ask("UPDATE")
+                    caller.heard(481)
+                    for status in (200, 481):
+                        self.prack(party, early)
+                        caller.heard(status)
+                else:
+                    self.world.turn(32)
+                self.assertEqual(len(self.world.legs), 0)
+                caller.silent()
+
     def test_wrong_rack(self) -> None:
         """Anything but the three values of a response that waits: 481; a second PRACK, too (CORNERS 4: 3262 RAck)."""
         for caller in self.ways(REL):

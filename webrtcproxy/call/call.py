@@ -282,7 +282,7 @@ class Call:
         self._exchanges.close(self._farewell)
         self._set_up.close(self._farewell)
         if self.record.answered is None:
-            self._caller.hung_up()
+            self._opening.leave()
         else:
             self._caller.hang_up(self._farewell)
         self._media.delete()

@@ -22,13 +22,14 @@ from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.leg import Leg, Owner
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import Terms
-from webrtcproxy.call.reliable import Provisionals, prack
+from webrtcproxy.call.reliable import Aftermath, Provisionals, prack
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transaction.timers import RFC3261
 
 log = Logger()
 
@@ -69,6 +70,7 @@ class Opening:
         self.callee: Leg | None = None
         self.branch = ""
         self.provisionals = Provisionals(context.transactions.schedule, transaction, self._unacknowledged)
+        self._schedule = context.transactions.schedule
         self._legs = legs
         self._transaction = transaction
         self._caller = caller
@@ -180,6 +182,15 @@ class Opening:
         self.provisionals.stop()
         self.acknowledged(None)
         self._shown = self._offered = self._host = None
+
+    def leave(self) -> None:
+        """The caller was refused. Where a PRACK of his may be on its way, his dialog stays until it comes, or 64*T1."""
+        caller, schedule = self._caller, self._schedule
+        if self.provisionals.pending and not caller.over:
+            caller.owner = Aftermath(self.provisionals)
+            schedule.after(RFC3261.patience, caller.hung_up)
+        else:
+            caller.hung_up()
 
     def check_wanted(self) -> None:
         """To be called behind every wait: an interruption has answered the caller at once, and what was waited for may

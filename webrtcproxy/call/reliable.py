@@ -18,6 +18,7 @@ from webrtcproxy.sip.grammar import number
 from webrtcproxy.sip.message import Message, Request, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transaction.timers import RFC3261, Timers
+from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
@@ -111,6 +112,11 @@ class Provisionals:
         self._settled = Deferred()
         return self._settled
 
+    @property
+    def pending(self) -> bool:
+        """Whether a response waits for its PRACK."""
+        return self._out is not None
+
     def stop(self) -> None:
         """The final response goes out: nothing is sent any more, but a PRACK that comes is still taken."""
         self._stopped = True
@@ -150,6 +156,31 @@ class Provisionals:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class Aftermath:
+    """The owner of a caller's leg behind a refusal that has overtaken a PRACK, still to be answered (section 3).
+
+    :param provisionals: of the INVITE.
+    """
+
+    def __init__(self, provisionals: Provisionals) -> None:
+        self._provisionals = provisionals
+
+    def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
+        """The PRACK, which is the last of it; or what comes too late."""
+        request = transaction.request
+        if request.method == "PRACK" and self._provisionals.match(request) is not None:
+            transaction.reply(200)
+            leg.hung_up()
+        else:
+            transaction.reply(481)
+
+    def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """There is no INVITE any more that could be cancelled."""
+
+    def moved(self, leg: Leg, flow: Flow) -> None:
+        """Nothing is sent there."""
 
 
 def requires(message: Message) -> bool:
