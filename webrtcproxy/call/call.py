@@ -7,40 +7,31 @@ fires the end of the established call. Both lead to the one `finally` that leave
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
-
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.dialog import Dialog
+from webrtcproxy.call.dialog import Dialog, contact_at
 from webrtcproxy.call.exchanges import Exchanges
 from webrtcproxy.call.fork import Answered, Branch, Failed, Fork, Progress, Target
 from webrtcproxy.call.leg import HeaderList, Leg, profile_of
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.policy import ALLOW, crossing, hops_left, order_challenges
+from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair, beginning
+from webrtcproxy.call.policy import ALLOW, crossing, order_challenges
 from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.record import Record
 from webrtcproxy.call.relay import relay
+from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import NgError, Refusal
 from webrtcproxy.schedule import Timer
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
-from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import STAR, Headers, Request, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
-
-CHALLENGE_KEPT = 300.0
-"""Seconds that a browser has to answer a challenge that was passed on to it."""
-
-
-FindTargets = Callable[[], Awaitable[Sequence[Target]]]
 
 
 class Call:
@@ -56,7 +47,9 @@ class Call:
     def __init__(self, context: Context, legs: Legs, transaction: ServerTransaction, find_targets: FindTargets) -> None:
         request = transaction.request
         self._token = context.mark + token(8)
-        dialog = Dialog.of_invited(request, transaction.to_tag, self._contact(transaction.flow))  # or there is no call
+        dialog = Dialog.of_invited(
+            request, transaction.to_tag, contact_at(transaction.flow, self._token)
+        )  # or there is no call
         self._context = context
         self._legs = legs
         self._transaction = transaction
@@ -349,10 +342,6 @@ class Call:
 
     # Messages
 
-    def _contact(self, flow: Flow) -> str:
-        parameter = f";transport={'ws' if flow.browser else 'tcp'}" if flow.reliable else ""
-        return f"<sip:{self._token}@{flow.sent_by}{parameter}>"
-
     def _crossing(self, response: Response) -> Headers:
         headers = crossing(response.headers, to_browser=self._caller.browser)
         if response.status in (401, 407):
@@ -370,24 +359,9 @@ class Call:
     def _invite(self, target: Target, pair: Pair, sdp: bytes) -> Request:
         """The INVITE of the second leg: a dialog of its own, and all that crosses."""
         source = self._transaction.request
-        caller, callee = source.from_.with_tag(pair.from_tag), source.to
-        if target.flow.browser:
-            caller, callee = _escaped(caller), _escaped(callee)
-        fields = {
-            "Max-Forwards": str(hops_left(source) - 1),
-            "From": str(caller),
-            "To": str(callee),
-            "Call-ID": pair.call_id,
-            "CSeq": f"{pair.next_cseq()} INVITE",
-            "Contact": self._contact(target.flow),
-            "Allow": ALLOW[1],
-        }
-        headers = Headers.of(list(fields), list(fields.values()))
+        headers = beginning(source, pair, to_browser=target.flow.browser)
+        headers.add("Contact", contact_at(target.flow, self._token))
+        headers.add("Allow", ALLOW[1])
         headers.extend(crossing(source.headers, to_browser=target.flow.browser, identity=target.identity))
         headers.add("Content-Type", "application/sdp")
         return Request("INVITE", target.uri, headers, sdp)
-
-
-def _escaped(address: NameAddr) -> NameAddr:
-    """PBXs write ``#`` into user parts as it is; JsSIP and SIP.js take it escaped only."""
-    return replace(address, uri=address.uri.replace("#", "%23")) if "#" in address.uri else address

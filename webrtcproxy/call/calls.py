@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
@@ -10,11 +10,10 @@ from twisted.logger import Logger
 from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.fork import Target
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import Route
-from webrtcproxy.call.trunk import Authentication
-from webrtcproxy.errors import FlowLost, Refusal
+from webrtcproxy.call.targets import FindTargets, bound, upstream
+from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.server import ServerTransaction
 
@@ -56,35 +55,14 @@ class Calls:
         if self._legs.on(transaction.flow) >= limit:
             log.info("{call}: refused, its connection has {limit} calls", limit=limit, call=request.call_id)
             raise Refusal(503, "Too Many Calls Of Yours", [("Retry-After", "10")])
-        allowed = context.policy.credentials_for_anyone or proven
-
-        async def targets() -> Sequence[Target]:
-            try:
-                flow = await context.upstream.flow(route)
-            except FlowLost as why:
-                raise Refusal(502, "Trunk Unreachable") from why
-            uri = context.policy.request_uri(request, route)
-            identity = route.trunk is not None and route.trunk.identity
-            return [Target(flow, uri, None, identity, Authentication(route.trunk, allowed))]
-
-        self._begin(transaction, targets)
+        self._begin(transaction, upstream(context, request, route, transaction.flow))
 
     def inbound(self, transaction: ServerTransaction, callees: Sequence[str]) -> None:
         """A trunk or registrar calls in.
 
         :param callees: the addresses-of-record that the Request-URI may mean, the likeliest first.
         """
-        location = self._context.location
-
-        async def targets() -> Sequence[Target]:
-            for aor in callees:
-                bindings = await location.lookup(aor)
-                if bindings:
-                    return [Target(binding.flow, binding.contact, aor) for binding in bindings]
-            known = any(location.knows(aor) for aor in callees)
-            raise Refusal(480 if known else 404)
-
-        self._begin(transaction, targets)
+        self._begin(transaction, bound(self._context, callees))
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL for an INVITE that has no final response yet."""
@@ -123,7 +101,7 @@ class Calls:
             call.end("shutdown")
         return DeferredList(works).addCallback(lambda _: None)
 
-    def _begin(self, transaction: ServerTransaction, targets: Callable[[], Awaitable[Sequence[Target]]]) -> None:
+    def _begin(self, transaction: ServerTransaction, targets: FindTargets) -> None:
         if len(self._alive) >= self._context.limits.limit:
             log.warn("{call}: refused, {limit} calls are up", limit=len(self._alive), call=transaction.request.call_id)
             raise Refusal(503, "Too Many Calls", [("Retry-After", "10")])

@@ -9,6 +9,10 @@ from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import STAR, Headers, Message, Request, Response
 from webrtcproxy.sip.uri import Uri
+from webrtcproxy.transport.flow import Flow
+
+_WITHOUT_CONTACT = frozenset({"ACK", "BYE", "MESSAGE"})
+"""Requests that refresh no target; a MESSAGE must not even have a Contact (RFC 3428 section 4)."""
 
 
 @dataclass(slots=True)
@@ -73,6 +77,28 @@ class Dialog:
             remote_tag=response.to.tag or "",
             remote_target=_target(response) or request.uri,
             route_set=tuple(reversed(response.headers.all("Record-Route"))),
+            local_cseq=request.cseq.number,
+            remote_cseq=None,
+            contact=contact,
+        )
+        dialog._check_ways()
+        return dialog
+
+    @classmethod
+    def of_notified(cls, request: Request, notify: Request, contact: str) -> Dialog:
+        """The dialog that `notify` opens, a NOTIFY for our SUBSCRIBE `request` that no response has told of (RFC 6665
+        section 4.4.1): route set as it stands.
+
+        :raises BadMessage: a header of the NOTIFY can't be read, or leads nowhere.
+        """
+        dialog = cls(
+            call_id=request.call_id,
+            local=request.headers.get("From") or "",
+            remote=notify.headers.get("From") or "",
+            local_tag=request.from_.tag or "",
+            remote_tag=notify.from_.tag or "",
+            remote_target=_target(notify) or notify.from_.uri,
+            route_set=tuple(notify.headers.all("Record-Route")),
             local_cseq=request.cseq.number,
             remote_cseq=None,
             contact=contact,
@@ -155,10 +181,16 @@ class Dialog:
             uri, routes = NameAddr.parse(routes[0]).uri, (*routes[1:], f"<{self.remote_target}>")
         names = [*["Route"] * len(routes), "Max-Forwards", "From", "To", "Call-ID", "CSeq"]
         values = [*routes, "70", self.local, self.remote, self.call_id, f"{number} {method}"]
-        if method not in ("ACK", "BYE"):
+        if method not in _WITHOUT_CONTACT:
             names.append("Contact")
             values.append(self.contact)
         return Request(method, uri, Headers.of(names, values))
+
+
+def contact_at(flow: Flow, user: str) -> str:
+    """Our Contact value towards the peer on `flow`."""
+    parameter = f";transport={'ws' if flow.browser else 'tcp'}" if flow.reliable else ""
+    return f"<sip:{user}@{flow.sent_by}{parameter}>"
 
 
 def tag_of(response: Response) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.logger import Logger
@@ -324,10 +325,21 @@ class Fork:
 _PREFERRED = {401: 0, 407: 0, 415: 1, 420: 1, 484: 1, 408: 8, 480: 7, 487: 9}
 
 
-def best(failures: Iterable[Failed]) -> Failed:
+class Final(Protocol):
+    """How one branch ended."""
+
+    @property
+    def status(self) -> int:
+        """The status code, of a response or in place of one."""
+
+
+AnyFinal = TypeVar("AnyFinal", bound=Final)
+
+
+def best(failures: Iterable[AnyFinal]) -> AnyFinal:
     """The final response to pass on (RFC 3261 section 16.7 step 6)."""
 
-    def rank(failed: Failed) -> tuple[int, int]:
+    def rank(failed: AnyFinal) -> tuple[int, int]:
         family = failed.status // 100
         return (0 if family == 6 else family, _PREFERRED.get(failed.status, 5))
 

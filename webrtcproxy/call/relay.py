@@ -1,4 +1,7 @@
-"""Relay: a request within one dialog crosses to the other, and the far side's true answer comes back."""
+"""Relay: a request within one dialog crosses to the other, and the far side's true answer comes back.
+
+What crosses of a request and of its answer is the same outside of dialogs (passage.py, subscription.py).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from twisted.internet.defer import TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.call.background import answer
+from webrtcproxy.call.extensions import carry_extensions
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.policy import crossing
+from webrtcproxy.call.policy import crossing, order_challenges
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 
 ENDS_DIALOG = frozenset({408, 481})
@@ -19,6 +24,10 @@ ENDS_DIALOG = frozenset({408, 481})
 
 PATIENCE = 30.0
 """Seconds that the far side has. The asker gives up after 32 (timer F), and hears nothing later (RFC 4320)."""
+
+_NOT_OURS = {408: 504, 503: 500}
+"""What the far side says of itself, and what that is for the asker: no request but INVITE may be answered 408 (RFC 4320
+section 4.2), and it is not the proxy that is out of service (RFC 3261 section 16.7 step 6)."""
 
 
 def relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]) -> None:
@@ -32,19 +41,68 @@ def relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, gone: Ca
 
 async def _relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]) -> None:
     request = transaction.request
-    kind = request.headers.get("Content-Type") or "application/octet-stream"
-    asked = to.ask(request.method, crossing(request.headers, to_browser=to.browser), request.body, kind)
     try:
-        response = await asked.addTimeout(PATIENCE, clock)
+        response = await ask(to, request, going(request, to_browser=to.browser), clock)
     except FlowLost as why:
         raise Refusal(480 if to.browser else 502) from why
-    except (TimedOut, TimeoutError):
+    except TimedOut:
         transaction.reply(504)
         gone(to)
         return
-    headers = crossing(response.headers, to_browser=transaction.flow.browser)
-    if response.body:
-        headers.add("Content-Type", response.headers.get("Content-Type") or "application/octet-stream")
-    transaction.reply(response.status, response.reason, headers, response.body)
+    headers = coming(response, to_browser=transaction.flow.browser)
+    transaction.reply(status_of(response), response.reason, headers, response.body)
     if response.status in ENDS_DIALOG:
         gone(to)
+
+
+async def ask(to: Leg, request: Request, headers: Headers, clock: IReactorTime, patience: float = PATIENCE) -> Response:
+    """Send a request like `request` along the leg `to`: the final response.
+
+    :param headers: what crosses of it.
+    :param patience: seconds until its silence counts.
+    :raises FlowLost: its peer can't be reached.
+    :raises TimedOut: it does not answer.
+    :raises Refusal: its host name can't be resolved.
+    """
+    try:
+        return await to.ask(request.method, headers, request.body).addTimeout(patience, clock)
+    except TimeoutError as why:
+        raise TimedOut(f"no final response to {request.method}") from why
+
+
+def going(request: Request, *, to_browser: bool, identity: bool = False) -> Headers:
+    """The headers of a request that cross, those of its body too.
+
+    :param identity: whether identity headers cross towards a trunk.
+    """
+    headers = crossing(request.headers, to_browser=to_browser, identity=identity)
+    _carry(request, headers)
+    return headers
+
+
+def coming(response: Response, *, to_browser: bool) -> Headers:
+    """The headers of a final response that cross, those of its body too: with Allow, since it is what the far side
+    takes that counts; and with the Contacts of a redirection."""
+    headers = crossing(response.headers, to_browser=to_browser)
+    if response.status in (401, 407):
+        order_challenges(headers)
+    for value in response.headers.lines("Allow"):
+        headers.add("Allow", value)
+    if 300 <= response.status < 400:
+        headers.extend(response.headers.only({"Contact"}))
+    _carry(response, headers)
+    return headers
+
+
+def status_of(response: Response) -> int:
+    """The status that a request other than INVITE is answered with, where the far side said `response`."""
+    return _NOT_OURS.get(response.status, response.status)
+
+
+def _carry(message: Message, headers: Headers) -> None:
+    """Extensions, and what says how to read the body (RFC 3261 section 20.15: octets, where nothing says it)."""
+    carry_extensions(message.headers, headers)
+    if message.body:
+        headers.add("Content-Type", message.headers.get("Content-Type") or "application/octet-stream")
+        for value in message.headers.lines("Content-Encoding"):
+            headers.add("Content-Encoding", value)

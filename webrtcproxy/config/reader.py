@@ -32,6 +32,7 @@ from webrtcproxy.config.values import (
     Registrations,
     Rtpengine,
     Sip,
+    Subscriptions,
     Trunk,
     Web,
     Wss,
@@ -52,6 +53,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "rtpengine": ("nodes", "timeout", "interface", "binary"),
     "registrations": ("multiple",),
     "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered"),
+    "subscriptions": ("limit", "limit-per-connection"),
     "trunk": ("host", "proxy", "transport", "username", "password", "realm", "sources", "identity"),
     "access": ("destinations", "trunk-credentials"),
     "web": ("listen",),
@@ -107,6 +109,7 @@ def _config(path: Path) -> Config:
         logging=Logging(sections["logging"].choice("level", "info", _LEVELS)),
         demo=_demo(sections["demo"]) if "demo" in raw else None,
         proxy=proxy,
+        subscriptions=_subscriptions(sections["subscriptions"]),
     )
 
 
@@ -200,6 +203,13 @@ def _calls(section: Section) -> Calls:
         limit=section.whole("limit", 1000, 1, 1_000_000),
         limit_per_connection=section.whole("limit-per-connection", 10, 1, 1_000_000),
         limit_unregistered=section.whole("limit-unregistered", 3, 0, 1_000_000),
+    )
+
+
+def _subscriptions(section: Section) -> Subscriptions:
+    return Subscriptions(
+        limit=section.whole("limit", 10_000, 1, 1_000_000),
+        limit_per_connection=section.whole("limit-per-connection", 100, 1, 1_000_000),
     )
 
 

@@ -86,7 +86,8 @@ class Calls:
     :param grace: seconds that a call waits for a browser whose connection is lost.
     :param limit: calls at once.
     :param limit_per_connection: calls at once of one browser that has registered.
-    :param limit_unregistered: calls at once of one that has not.
+    :param limit_unregistered: calls at once of one that has not; so many subscriptions, and requests besides, it may
+        have, too.
     """
 
     ring: float = 180.0
@@ -94,6 +95,18 @@ class Calls:
     limit: int = 1000
     limit_per_connection: int = 10
     limit_unregistered: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriptions:
+    """Limits of subscriptions (RFC 6665).
+
+    :param limit: subscriptions at once.
+    :param limit_per_connection: subscriptions at once of one browser that has registered.
+    """
+
+    limit: int = 10_000
+    limit_per_connection: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,3 +215,4 @@ class Config:
     logging: Logging
     demo: Demo | None
     proxy: Proxy = Proxy()
+    subscriptions: Subscriptions = Subscriptions()

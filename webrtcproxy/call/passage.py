@@ -1,0 +1,259 @@
+"""Passage: a request outside of any dialog crosses, and the far side's true answer comes back. MESSAGE, PUBLISH,
+NOTIFY, INFO, OPTIONS, and methods that nobody here has heard of: all that have no handler of their own (router.py).
+
+A browser's request goes where its INVITE would go, and is challenged, answered and counted as that is. What comes from
+the SIP side goes to every browser of the user at once; the first 2xx wins, else the best of the finals (RFC 3261
+section 16.7). Nobody waits longer than :data:`relay.PATIENCE`, since no request but INVITE may be answered late
+(RFC 4320).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.call.background import answer
+from webrtcproxy.call.context import Context
+from webrtcproxy.call.fork import Target, best
+from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair, beginning
+from webrtcproxy.call.relay import PATIENCE, coming, going, status_of
+from webrtcproxy.call.targets import FindTargets
+from webrtcproxy.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+MOST_PER_CONNECTION = 50
+"""Requests of one registered browser that may wait for an answer at once; of others, as many as they may have calls."""
+
+MOST_IN_DATAGRAM = 1300
+"""Octets of a MESSAGE over UDP (RFC 3428 section 8): longer ones are lost in fragments, and congest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """How one branch ended.
+
+    :ivar target: where it went.
+    :ivar request: as it was sent last.
+    :ivar status: of the response, or what its absence means.
+    :ivar response: None where there was none.
+    """
+
+    target: Target
+    request: Request
+    status: int
+    reason: str
+    response: Response | None
+
+
+class Race:
+    """The branches of one request; the first 2xx wins, else the best of all finals.
+
+    :param branches: how many there are.
+    :ivar winner: fires with it.
+    """
+
+    def __init__(self, branches: int) -> None:
+        self.winner: Deferred[Final] = Deferred()
+        self._branches = branches
+        self._failures: list[Final] = []
+
+    def report(self, final: Final) -> None:
+        """One branch has ended."""
+        if self.winner.called:
+            return
+        if final.status < 300:
+            self.winner.callback(final)
+            return
+        self._failures.append(final)
+        if len(self._failures) == self._branches:
+            self.winner.callback(best(self._failures))
+
+
+Sending = Callable[[Target, Request, Pair], None]
+"""Told of each branch that is about to be sent, so that it may add to the request; `Pair` counts its tries."""
+
+
+async def ask(context: Context, source: Request, find_targets: FindTargets, sending: Sending | None = None) -> Final:
+    """Send a request like `source`, which is outside of any dialog, to all targets.
+
+    :returns: the winner.
+    :raises Refusal: it can't be sent anywhere, or may go no further.
+    """
+    until = context.clock.seconds() + PATIENCE
+    try:
+        targets = await Deferred.fromCoroutine(_found(find_targets)).addTimeout(PATIENCE, context.clock)
+    except TimeoutError as late:
+        raise Refusal(504) from late
+    key = source.method, source.call_id, source.from_.tag or ""
+    kept = context.pairings.take(key)
+    race = Race(len(targets))
+    for target in targets:
+        pair = Pair() if target.flow.browser else kept
+        request = _request(source, target, pair)
+        if sending is not None:
+            sending(target, request, pair)
+        branch = Branch(context, target, request, pair)
+        branch.start(max(0.0, until - context.clock.seconds())).addCallback(race.report)
+    winner = await race.winner
+    if winner.status in (401, 407):
+        context.pairings.keep(key, kept, CHALLENGE_KEPT)
+    else:
+        context.pairings.forget(key)
+    return winner
+
+
+async def _found(find_targets: FindTargets) -> Sequence[Target]:
+    return await find_targets()
+
+
+def _request(source: Request, target: Target, pair: Pair) -> Request:
+    """The request of the second leg: all that crosses."""
+    to_browser = target.flow.browser
+    headers = beginning(source, pair, to_browser=to_browser)
+    headers.extend(going(source, to_browser=to_browser, identity=target.identity))
+    return Request(source.method, target.uri, headers, source.body)
+
+
+class Branch:
+    """One request of ours outside of dialogs, challenges answered.
+
+    :param target: where it goes.
+    :param request: all but its Via.
+    :param pair: counts on with each try.
+    """
+
+    def __init__(self, context: Context, target: Target, request: Request, pair: Pair) -> None:
+        self._context = context
+        self._target = target
+        self._request = request
+        self._pair = pair
+
+    def start(self, patience: float) -> Deferred[Final]:
+        """Send it.
+
+        :param patience: seconds until its silence counts.
+        :returns: fires with how it ended; never fails.
+        """
+        answered = Deferred.fromCoroutine(self._answered()).addTimeout(patience, self._context.clock)
+        return answered.addCallbacks(self._final, self._failed).addErrback(self._broken)
+
+    async def _answered(self) -> Response:
+        """The final response."""
+        target, transactions = self._target, self._context.transactions
+        self._check_size()
+        response = await transactions.request(self._request, target.flow).final
+        authentication = target.authentication
+        while authentication is not None:
+            again = authentication.answer(self._request, response)
+            if again is None:
+                break
+            again.headers.set("CSeq", f"{self._pair.next_cseq()} {again.method}")
+            self._request = again
+            response = await transactions.request(again, target.flow).final
+        return response
+
+    def _check_size(self) -> None:
+        request = self._request
+        if request.method == "MESSAGE" and not self._target.flow.reliable:
+            via = 100  # octets that it gets yet
+            if len(request.to_bytes()) + via > MOST_IN_DATAGRAM:
+                raise Refusal(513)
+
+    def _final(self, response: Response) -> Final:
+        target, status = self._target, response.status
+        if status in (401, 407):
+            if target.flow.browser:
+                # Credentials do not cross to browsers, so the sender has no way to answer.
+                return self._ended(480, "Callee Asks For Credentials")
+            if target.authentication is not None and target.authentication.spent:
+                return self._ended(502, "Trunk Refuses Our Credentials")
+        return self._ended(status, response.reason, response)
+
+    def _failed(self, failure: Failure) -> Final:
+        error = failure.value
+        if isinstance(error, Refusal):
+            return self._ended(error.status, error.reason)
+        failure.trap(FlowLost, TimedOut, TimeoutError)
+        if not isinstance(error, FlowLost):
+            return self._ended(504)
+        return self._ended(480) if self._target.flow.browser else self._ended(502, "Trunk Unreachable")
+
+    def _broken(self, failure: Failure) -> Final:
+        log.failure(
+            "{call}: {method} could not be sent", failure, method=self._request.method, call=_call(self._request)
+        )
+        return self._ended(500)
+
+    def _ended(self, status: int, reason: str = "", response: Response | None = None) -> Final:
+        return Final(self._target, self._request, status, reason, response)
+
+
+def pass_on(winner: Final, transaction: ServerTransaction) -> None:
+    """Answer the request of `transaction` with how its passage ended."""
+    response = winner.response
+    if response is None:
+        raise Refusal(winner.status, winner.reason)
+    headers = coming(response, to_browser=transaction.flow.browser)
+    transaction.reply(status_of(response), response.reason, headers, response.body)
+
+
+class Passages:
+    """All passages of this process.
+
+    :param context: what calls work with.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._waiting: dict[Flow, int] = {}
+
+    def __len__(self) -> int:
+        """How many requests of browsers wait for an answer."""
+        return sum(self._waiting.values())
+
+    def begin(self, transaction: ServerTransaction, find_targets: FindTargets) -> None:
+        """Carry the request of `transaction` to where `find_targets` says, and answer it.
+
+        :raises Refusal: 503 where its browser waits for too many answers.
+        """
+        flow = transaction.flow
+        if flow.browser:
+            self._enter(flow, transaction.request)
+        passed = answer(self._pass(transaction, find_targets), transaction)
+        if flow.browser:
+            passed.addCallback(self._leave, flow)
+
+    async def _pass(self, transaction: ServerTransaction, find_targets: FindTargets) -> None:
+        pass_on(await ask(self._context, transaction.request, find_targets), transaction)
+
+    def _enter(self, flow: Flow, request: Request) -> None:
+        context = self._context
+        proven = context.location.proven(flow)
+        limit = MOST_PER_CONNECTION if proven else min(MOST_PER_CONNECTION, context.limits.limit_unregistered)
+        waiting = self._waiting.get(flow, 0)
+        if waiting >= limit:
+            log.info(
+                "{call}: {method} is refused, {limit} requests of its connection wait for an answer",
+                method=request.method,
+                limit=limit,
+                call=_call(request),
+            )
+            raise Refusal(503, "Too Many Requests Of Yours", [("Retry-After", "10")])
+        self._waiting[flow] = waiting + 1
+
+    def _leave(self, _: object, flow: Flow) -> None:
+        waiting = self._waiting.pop(flow) - 1
+        if waiting:
+            self._waiting[flow] = waiting
+
+
+def _call(request: Request) -> str:
+    return request.headers.get("Call-ID") or "-"
