@@ -9,7 +9,6 @@ from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import STAR, Headers, Message, Request, Response
 from webrtcproxy.sip.uri import Uri
-from webrtcproxy.transport.flow import Flow
 
 _WITHOUT_CONTACT = frozenset({"ACK", "BYE", "MESSAGE"})
 """Requests that refresh no target; a MESSAGE must not even have a Contact (RFC 3428 section 4)."""
@@ -185,12 +184,6 @@ class Dialog:
             names.append("Contact")
             values.append(self.contact)
         return Request(method, uri, Headers.of(names, values))
-
-
-def contact_at(flow: Flow, user: str) -> str:
-    """Our Contact value towards the peer on `flow`."""
-    parameter = f";transport={'ws' if flow.browser else 'tcp'}" if flow.reliable else ""
-    return f"<sip:{user}@{flow.sent_by}{parameter}>"
 
 
 def tag_of(response: Response) -> str:

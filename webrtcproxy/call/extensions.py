@@ -7,6 +7,7 @@ where a request only crosses, they cross with it, and the far side says whether 
 
 from __future__ import annotations
 
+from webrtcproxy.call.policy import EXTENSIONS
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Headers, Request
 
@@ -31,7 +32,7 @@ def refuse_required(request: Request) -> None:
     required = headers.all("Require")
     if request.method not in _ENDS_HERE:
         required = [tag for tag in required if tag.lower() in OF_THE_LEG]
-    missing = [tag for tag in (*required, *headers.all("Proxy-Require")) if tag]
+    missing = [tag for tag in (*required, *headers.all("Proxy-Require")) if tag and tag not in EXTENSIONS]
     if missing:
         raise Refusal(420, "", [("Unsupported", ", ".join(missing))])
 

@@ -17,9 +17,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.call.background import answer
+from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.fork import Target, best
+from webrtcproxy.call.fork import best
 from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair, beginning
+from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.relay import PATIENCE, coming, going, status_of
 from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
@@ -81,8 +83,10 @@ Sending = Callable[[Target, Request, Pair], None]
 """Told of each branch that is about to be sent, so that it may add to the request; `Pair` counts its tries."""
 
 
-async def ask(context: Context, source: Request, find_targets: FindTargets, sending: Sending | None = None) -> Final:
-    """Send a request like `source`, which is outside of any dialog, to all targets.
+async def ask(
+    context: Context, transaction: ServerTransaction, find_targets: FindTargets, sending: Sending | None = None
+) -> Final:
+    """Send a request like that of `transaction`, which is outside of any dialog, to all targets.
 
     :returns: the winner.
     :raises Refusal: it can't be sent anywhere, or may go no further.
@@ -92,12 +96,13 @@ async def ask(context: Context, source: Request, find_targets: FindTargets, send
         targets = await Deferred.fromCoroutine(_found(find_targets)).addTimeout(PATIENCE, context.clock)
     except TimeoutError as late:
         raise Refusal(504) from late
+    source, terms = transaction.request, context.terms_of(transaction)
     key = source.method, source.call_id, source.from_.tag or ""
     kept = context.pairings.take(key)
     race = Race(len(targets))
     for target in targets:
         pair = Pair() if target.flow.browser else kept
-        request = _request(source, target, pair)
+        request = _request(source, terms, target, pair)
         if sending is not None:
             sending(target, request, pair)
         branch = Branch(context, target, request, pair)
@@ -114,11 +119,10 @@ async def _found(find_targets: FindTargets) -> Sequence[Target]:
     return await find_targets()
 
 
-def _request(source: Request, target: Target, pair: Pair) -> Request:
+def _request(source: Request, terms: Terms, target: Target, pair: Pair) -> Request:
     """The request of the second leg: all that crosses."""
-    to_browser = target.flow.browser
-    headers = beginning(source, pair, to_browser=to_browser)
-    headers.extend(going(source, to_browser=to_browser, identity=target.identity))
+    headers = beginning(source, pair, to_browser=target.flow.browser)
+    headers.extend(going(source, terms, target.terms))
     return Request(source.method, target.uri, headers, source.body)
 
 
@@ -196,12 +200,16 @@ class Branch:
         return Final(self._target, self._request, status, reason, response)
 
 
-def pass_on(winner: Final, transaction: ServerTransaction) -> None:
-    """Answer the request of `transaction` with how its passage ended."""
+def pass_on(winner: Final, transaction: ServerTransaction, terms: Terms) -> None:
+    """Answer the request of `transaction` with how its passage ended.
+
+    :param terms: what holds for its sender.
+    :raises Refusal: there was no response.
+    """
     response = winner.response
     if response is None:
         raise Refusal(winner.status, winner.reason)
-    headers = coming(response, to_browser=transaction.flow.browser)
+    headers = coming(response, winner.target.terms, terms)
     transaction.reply(status_of(response), response.reason, headers, response.body)
 
 
@@ -232,7 +240,8 @@ class Passages:
             passed.addCallback(self._leave, flow)
 
     async def _pass(self, transaction: ServerTransaction, find_targets: FindTargets) -> None:
-        pass_on(await ask(self._context, transaction.request, find_targets), transaction)
+        context = self._context
+        pass_on(await ask(context, transaction, find_targets), transaction, context.terms_of(transaction))
 
     def _enter(self, flow: Flow, request: Request) -> None:
         context = self._context

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.extensions import carry_extensions
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.policy import crossing, order_challenges
+from webrtcproxy.call.policy import Terms, across, order_challenges
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
@@ -30,26 +30,29 @@ _NOT_OURS = {408: 504, 503: 500}
 section 4.2), and it is not the proxy that is out of service (RFC 3261 section 16.7 step 6)."""
 
 
-def relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]) -> None:
+def relay(transaction: ServerTransaction, leg: Leg, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]) -> None:
     """Send the request of `transaction` along the leg `to`, and answer it with what comes back.
 
+    :param leg: that it came by.
     :param clock: limits the wait.
     :param gone: called with `to` when its peer has no such dialog any more (RFC 5057) or does not answer.
     """
-    answer(_relay(transaction, to, clock, gone), transaction)
+    answer(_relay(transaction, leg, to, clock, gone), transaction)
 
 
-async def _relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]) -> None:
+async def _relay(
+    transaction: ServerTransaction, leg: Leg, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]
+) -> None:
     request = transaction.request
     try:
-        response = await ask(to, request, going(request, to_browser=to.browser), clock)
+        response = await ask(to, request, going(request, leg.terms, to.terms), clock)
     except FlowLost as why:
         raise Refusal(480 if to.browser else 502) from why
     except TimedOut:
         transaction.reply(504)
         gone(to)
         return
-    headers = coming(response, to_browser=transaction.flow.browser)
+    headers = coming(response, to.terms, leg.terms)
     transaction.reply(status_of(response), response.reason, headers, response.body)
     if response.status in ENDS_DIALOG:
         gone(to)
@@ -70,20 +73,21 @@ async def ask(to: Leg, request: Request, headers: Headers, clock: IReactorTime, 
         raise TimedOut(f"no final response to {request.method}") from why
 
 
-def going(request: Request, *, to_browser: bool, identity: bool = False) -> Headers:
+def going(request: Request, source: Terms, target: Terms) -> Headers:
     """The headers of a request that cross, those of its body too.
 
-    :param identity: whether identity headers cross towards a trunk.
+    :param source: what holds for its sender.
+    :param target: what holds where it goes.
     """
-    headers = crossing(request.headers, to_browser=to_browser, identity=identity)
+    headers = across(request, source, target)
     _carry(request, headers)
     return headers
 
 
-def coming(response: Response, *, to_browser: bool) -> Headers:
+def coming(response: Response, source: Terms, target: Terms) -> Headers:
     """The headers of a final response that cross, those of its body too: with Allow, since it is what the far side
-    takes that counts; and with the Contacts of a redirection."""
-    headers = crossing(response.headers, to_browser=to_browser)
+    takes that counts; and with the Contacts of a redirection. Parameters as of `going`."""
+    headers = across(response, source, target)
     if response.status in (401, 407):
         order_challenges(headers)
     for value in response.headers.lines("Allow"):

@@ -11,7 +11,7 @@ from webrtcproxy.call.extensions import refuse_required
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.passage import Passages
-from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, hops_left
+from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED, hops_left
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.call.subscriptions import Subscriptions
 from webrtcproxy.call.targets import FindTargets, bound, upstream
@@ -30,9 +30,9 @@ RETRY_AFTER = "10"
 """Seconds after which a proxy that ends is likely to be back."""
 
 _ABILITIES = (
-    ("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"), ("Supported", ""),
+    ("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"), SUPPORTED,
 )  # fmt: skip
-"""What the 200 to OPTIONS says (RFC 3261 section 11.2). An empty Supported: no extension (section 20.37)."""
+"""What the 200 to OPTIONS says (RFC 3261 section 11.2)."""
 
 
 class Router:

@@ -19,6 +19,7 @@ from webrtcproxy.call.background import answer
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.relay import PATIENCE, ask, coming, going, status_of
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
@@ -155,7 +156,7 @@ class Subscription:
         request = transaction.request
         self.near.dialog.refresh(request)
         self.asking = transaction
-        headers = going(request, to_browser=far.browser)
+        headers = going(request, self.near.terms, far.terms)
         bound_expires(headers, request)
         try:
             response = await self._ask(far, request, headers)
@@ -165,11 +166,14 @@ class Subscription:
             return
         if response.status < 300:
             _refresh_target(far, response)
-        self.answer(transaction, response)
+        self.answer(transaction, response, far.terms)
 
-    def answer(self, transaction: ServerTransaction, response: Response) -> None:
-        """Give the subscriber the notifier's answer to his SUBSCRIBE."""
-        headers = coming(response, to_browser=transaction.flow.browser)
+    def answer(self, transaction: ServerTransaction, response: Response, source: Terms) -> None:
+        """Give the subscriber the notifier's answer to his SUBSCRIBE.
+
+        :param source: what holds for the notifier.
+        """
+        headers = coming(response, source, self.near.terms)
         if response.status < 300:
             seconds = _granted(response, transaction.request)
             headers.set("Expires", str(seconds))
@@ -189,10 +193,10 @@ class Subscription:
         if state.seconds is not None:
             self._last(state.seconds)
         try:
-            response = await self._ask(near, request, going(request, to_browser=near.browser))
+            response = await self._ask(near, request, going(request, far.terms, near.terms))
             if response.status < 300:
                 _refresh_target(near, response)
-            headers = coming(response, to_browser=far.browser)
+            headers = coming(response, near.terms, far.terms)
             transaction.reply(status_of(response), response.reason, headers, response.body)
             if response.status in ENDS_SUBSCRIPTION:
                 self.end()

@@ -14,9 +14,10 @@ from twisted.logger import Logger
 
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.binding import Binding
+from webrtcproxy.call.branch import MAX_DIALOGS, Target
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.dialog import Dialog, contact_at
-from webrtcproxy.call.fork import MAX_DIALOGS, Target
+from webrtcproxy.call.dialog import Dialog
+from webrtcproxy.call.invite import contact_on
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.pairing import Pair
@@ -156,7 +157,8 @@ class Opening:
         self._transaction = transaction
         self._request = transaction.request
         self._flow: Flow = transaction.flow
-        self._token = context.mark + token(8)
+        self._terms = context.terms_of(transaction)
+        self._user = context.mark + token(8)
         self._sent: list[Sent] = []
         self._first = self._subscription(transaction.to_tag)
         self._first.asking = transaction
@@ -167,12 +169,12 @@ class Opening:
         """Send it on, and give its subscriber the final response."""
         accepted = False
         try:
-            winner = await ask(self._context, self._request, find_targets, self._sending)
+            winner = await ask(self._context, self._transaction, find_targets, self._sending)
             if winner.response is not None and winner.status < 300:
                 self._answered(winner, winner.response)
                 accepted = True
             else:
-                pass_on(winner, self._transaction)
+                pass_on(winner, self._transaction, self._terms)
         finally:
             if not accepted:
                 self._timer.cancel()
@@ -206,10 +208,10 @@ class Opening:
             except BadMessage as error:
                 raise Refusal(502, f"Upstream Sent {error.why}") from error
             self._first.open(self._far(dialog, winner.target))
-        self._first.answer(self._transaction, response)
+        self._first.answer(self._transaction, response, winner.target.terms)
 
     def _sending(self, target: Target, request: Request, pair: Pair) -> None:
-        request.headers.add("Contact", contact_at(target.flow, self._token))
+        request.headers.add("Contact", contact_on(target.flow, self._user))
         bound_expires(request.headers, self._request)
         self._sent.append(Sent(self, target, request, pair))
         self._subscriptions.remember(self._sent[-1])
@@ -217,13 +219,13 @@ class Opening:
     def _subscription(self, tag: str) -> Subscription:
         """A subscription with the dialog that the subscriber knows by our tag `tag`."""
         request, flow, context = self._request, self._flow, self._context
-        dialog = Dialog.of_invited(request, tag, contact_at(flow, self._token))
-        near = Leg(context, dialog, flow, tag, None, aor=request.from_.address.aor)
+        dialog = Dialog.of_invited(request, tag, contact_on(flow, self._user))
+        near = Leg(context, dialog, flow, tag, None, self._terms, aor=request.from_.address.aor)
         return self._subscriptions.add(near, request.headers.get("Event") or "")
 
     def _far(self, dialog: Dialog, target: Target) -> Leg:
         """The leg of a notifier."""
-        far = Leg(self._context, dialog, target.flow, "", None, target.authentication, target.aor)
+        far = Leg(self._context, dialog, target.flow, "", None, target.terms, target.authentication, target.aor)
         self._subscriptions.legs.add(far)
         return far
 

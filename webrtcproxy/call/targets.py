@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.fork import Target
-from webrtcproxy.call.policy import Route
+from webrtcproxy.call.policy import OF_BROWSER, Route
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.message import Request
@@ -29,8 +29,7 @@ def upstream(context: Context, request: Request, route: Route, flow: Flow) -> Fi
         except FlowLost as why:
             raise Refusal(502, "Trunk Unreachable") from why
         uri = context.policy.request_uri(request, route)
-        identity = route.trunk is not None and route.trunk.identity
-        return [Target(way, uri, None, identity, Authentication(route.trunk, allowed))]
+        return [Target(way, uri, route.terms, None, Authentication(route.trunk, allowed))]
 
     return targets
 
@@ -48,7 +47,7 @@ def bound(context: Context, callees: Sequence[str]) -> FindTargets:
         for aor in callees:
             bindings = await location.lookup(aor)
             if bindings:
-                return [Target(binding.flow, binding.contact, aor) for binding in bindings]
+                return [Target(binding.flow, binding.contact, OF_BROWSER, aor) for binding in bindings]
         known = any(location.knows(aor) for aor in callees)
         raise Refusal(480 if known else 404)
 
