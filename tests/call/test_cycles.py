@@ -6,13 +6,20 @@ import gc
 from collections.abc import Callable
 
 from tests.call.case import CallCase
+from tests.call.watching import BOX, WatchCase, notify
 from tests.call.world import PLAIN
 from tests.support.configs import PBX
+from tests.support.messages import request
 from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.leg import Leg
+from webrtcproxy.call.passage import Race
 from webrtcproxy.call.setup import SetUp
+from webrtcproxy.call.subscription import Subscription
+from webrtcproxy.call.subscriptions import Opening
+
+OF_A_CALL = (Call, Leg, Fork, Branch, SetUp, Subscription, Opening, Race)
 
 
 class Cycles(CallCase):
@@ -30,9 +37,7 @@ class Cycles(CallCase):
         gc.set_debug(gc.DEBUG_SAVEALL)
         try:
             gc.collect()
-            return sorted(
-                {type(found).__name__ for found in gc.garbage if isinstance(found, (Call, Leg, Fork, Branch, SetUp))}
-            )
+            return sorted({type(found).__name__ for found in gc.garbage if isinstance(found, OF_A_CALL)})
         finally:
             gc.set_debug(0)
             gc.garbage.clear()
@@ -70,5 +75,40 @@ class Cycles(CallCase):
             self.world.turn()
             trunk.answer(trunk.request("CANCEL"), 200)
             trunk.answer(leg, 487)
+
+        self.assertEqual(self.left(live), [])
+
+
+class OfSubscriptions(Cycles, WatchCase):
+    """Nor does one of a subscription, or of a request without a dialog."""
+
+    def test_subscriptions(self) -> None:
+        """Refused, never told of, ended by the notifier, by its subscriber, by time, with a browser that is gone."""
+
+        def live() -> None:
+            self.subscribe()
+            self.trunk.answer(self.trunk.request("SUBSCRIBE"), 489)
+            self.alice.forget()
+            self.subscribe()
+            self.accept(self.trunk.request("SUBSCRIBE"))
+            self.alice.forget()
+            subscriber, notifier = self.watching()
+            self.tell(notifier, subscriber, "terminated")
+            subscriber, notifier = self.watching()
+            self.tell(notifier, subscriber, status=481)
+            self.watching(expires="10")
+            self.watching()
+            notify(notifier)
+            self.alice.flow.lose()
+
+        self.assertEqual(self.left(live), [])
+
+    def test_passages(self) -> None:
+        """Answered, and not answered at all."""
+
+        def live() -> None:
+            for _ in range(2):
+                self.alice.say(request("MESSAGE", BOX))
+            self.trunk.answer(self.trunk.request("MESSAGE"), 200)
 
         self.assertEqual(self.left(live), [])

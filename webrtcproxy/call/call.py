@@ -135,7 +135,7 @@ class Call:
         if other is None or other.over or leg.over:
             transaction.reply(481)
             return
-        relay(transaction, leg, other, self._context.clock, self._gone)
+        relay(transaction, leg, other, self._context.transactions.schedule, self._gone)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE: the session stays as it is."""

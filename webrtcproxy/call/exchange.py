@@ -21,8 +21,9 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.leg import HeaderList, Leg
+from webrtcproxy.call.patience import PATIENCE
 from webrtcproxy.call.policy import ALLOW, across, order_challenges
-from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE
+from webrtcproxy.call.relay import ENDS_DIALOG
 from webrtcproxy.errors import FlowLost, NgError, Refusal, TimedOut
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage

@@ -3,7 +3,7 @@ NOTIFY, INFO, OPTIONS, and methods that nobody here has heard of: all that have 
 
 A browser's request goes where its INVITE would go, and is challenged, answered and counted as that is. What comes from
 the SIP side goes to every browser of the user at once; the first 2xx wins, else the best of the finals (RFC 3261
-section 16.7). Nobody waits longer than :data:`relay.PATIENCE`, since no request but INVITE may be answered late
+section 16.7). Nobody waits longer than :data:`patience.PATIENCE`, since no request but INVITE may be answered late
 (RFC 4320).
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -21,8 +21,9 @@ from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.fork import best
 from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair, beginning
+from webrtcproxy.call.patience import Patience
 from webrtcproxy.call.policy import Terms
-from webrtcproxy.call.relay import PATIENCE, coming, going, status_of
+from webrtcproxy.call.relay import coming, going, status_of
 from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.message import Request, Response
@@ -78,6 +79,13 @@ class Race:
         if len(self._failures) == self._branches:
             self.winner.callback(best(self._failures))
 
+    def give_up(self, silent: Final) -> Final:
+        """The time is over: the best of what there is.
+
+        :param silent: what the silence of the others means.
+        """
+        return best([*self._failures, silent])
+
 
 Sending = Callable[[Target, Request, Pair], None]
 """Told of each branch that is about to be sent, so that it may add to the request; `Pair` counts its tries."""
@@ -91,10 +99,10 @@ async def ask(
     :returns: the winner.
     :raises Refusal: it can't be sent anywhere, or may go no further.
     """
-    until = context.clock.seconds() + PATIENCE
+    patience = Patience(context.transactions.schedule)
     try:
-        targets = await Deferred.fromCoroutine(_found(find_targets)).addTimeout(PATIENCE, context.clock)
-    except TimeoutError as late:
+        targets = await patience.wait(Deferred.fromCoroutine(_found(find_targets)))
+    except TimedOut as late:
         raise Refusal(504) from late
     source, terms = transaction.request, context.terms_of(transaction)
     key = source.method, source.call_id, source.from_.tag or ""
@@ -105,9 +113,13 @@ async def ask(
         request = _request(source, terms, target, pair)
         if sending is not None:
             sending(target, request, pair)
-        branch = Branch(context, target, request, pair)
-        branch.start(max(0.0, until - context.clock.seconds())).addCallback(race.report)
-    winner = await race.winner
+        Branch(context, target, request, pair).start().addCallback(race.report)
+    try:
+        winner = await patience.wait(race.winner)
+    except TimedOut:
+        winner = race.give_up(Final(target, request, 504, "", None))
+    finally:
+        patience.end()
     if winner.status in (401, 407):
         context.pairings.keep(key, kept, CHALLENGE_KEPT)
     else:
@@ -140,13 +152,12 @@ class Branch:
         self._request = request
         self._pair = pair
 
-    def start(self, patience: float) -> Deferred[Final]:
+    def start(self) -> Deferred[Final]:
         """Send it.
 
-        :param patience: seconds until its silence counts.
         :returns: fires with how it ended; never fails.
         """
-        answered = Deferred.fromCoroutine(self._answered()).addTimeout(patience, self._context.clock)
+        answered = Deferred.fromCoroutine(self._answered())
         return answered.addCallbacks(self._final, self._failed).addErrback(self._broken)
 
     async def _answered(self) -> Response:
@@ -185,7 +196,7 @@ class Branch:
         error = failure.value
         if isinstance(error, Refusal):
             return self._ended(error.status, error.reason)
-        failure.trap(FlowLost, TimedOut, TimeoutError)
+        failure.trap(FlowLost, TimedOut)
         if not isinstance(error, FlowLost):
             return self._ended(504)
         return self._ended(480) if self._target.flow.browser else self._ended(502, "Trunk Unreachable")

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import TimeoutError
-from twisted.internet.interfaces import IReactorTime
-
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.extensions import carry_extensions
 from webrtcproxy.call.leg import Leg
+from webrtcproxy.call.patience import Patience
 from webrtcproxy.call.policy import Terms, across, order_challenges
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.schedule import Schedule
 from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 
@@ -22,55 +21,51 @@ ENDS_DIALOG = frozenset({408, 481})
 """Responses to a request within a dialog that end it whatever its method (RFC 3261 section 12.2.1.2, RFC 5057)."""
 
 
-PATIENCE = 30.0
-"""Seconds that the far side has. The asker gives up after 32 (timer F), and hears nothing later (RFC 4320)."""
-
 _NOT_OURS = {408: 504, 503: 500}
 """What the far side says of itself, and what that is for the asker: no request but INVITE may be answered 408 (RFC 4320
 section 4.2), and it is not the proxy that is out of service (RFC 3261 section 16.7 step 6)."""
 
 
-def relay(transaction: ServerTransaction, leg: Leg, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]) -> None:
+def relay(transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, gone: Callable[[Leg], None]) -> None:
     """Send the request of `transaction` along the leg `to`, and answer it with what comes back.
 
     :param leg: that it came by.
-    :param clock: limits the wait.
+    :param schedule: limits the wait.
     :param gone: called with `to` when its peer has no such dialog any more (RFC 5057) or does not answer.
     """
-    answer(_relay(transaction, leg, to, clock, gone), transaction)
+    answer(_relay(transaction, leg, to, schedule, gone), transaction)
 
 
 async def _relay(
-    transaction: ServerTransaction, leg: Leg, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]
+    transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, gone: Callable[[Leg], None]
 ) -> None:
     request = transaction.request
+    patience = Patience(schedule)
     try:
-        response = await ask(to, request, going(request, leg.terms, to.terms), clock)
+        response = await ask(to, request, going(request, leg.terms, to.terms), patience)
     except FlowLost as why:
         raise Refusal(480 if to.browser else 502) from why
     except TimedOut:
         transaction.reply(504)
         gone(to)
         return
+    finally:
+        patience.end()
     headers = coming(response, to.terms, leg.terms)
     transaction.reply(status_of(response), response.reason, headers, response.body)
     if response.status in ENDS_DIALOG:
         gone(to)
 
 
-async def ask(to: Leg, request: Request, headers: Headers, clock: IReactorTime, patience: float = PATIENCE) -> Response:
+async def ask(to: Leg, request: Request, headers: Headers, patience: Patience) -> Response:
     """Send a request like `request` along the leg `to`: the final response.
 
     :param headers: what crosses of it.
-    :param patience: seconds until its silence counts.
     :raises FlowLost: its peer can't be reached.
     :raises TimedOut: it does not answer.
     :raises Refusal: its host name can't be resolved.
     """
-    try:
-        return await to.ask(request.method, headers, request.body).addTimeout(patience, clock)
-    except TimeoutError as why:
-        raise TimedOut(f"no final response to {request.method}") from why
+    return await patience.wait(to.ask(request.method, headers, request.body))
 
 
 def going(request: Request, source: Terms, target: Terms) -> Headers:

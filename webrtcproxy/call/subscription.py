@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
-from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,9 +19,10 @@ from webrtcproxy.call.background import answer
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.patience import Patience
 from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.presence import Presence
-from webrtcproxy.call.relay import PATIENCE, ask, coming, going, status_of
+from webrtcproxy.call.relay import ask, coming, going, status_of
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.grammar import BadMessage, find_param, number, parse_params
 from webrtcproxy.sip.headers import MAX_SECONDS
@@ -164,6 +165,8 @@ class Subscription:
             transaction.reply(504)
             self.end([self.near])
             return
+        finally:
+            self.asking = None
         if response.status < 300:
             _refresh_target(far, response)
         self.answer(transaction, response, far.terms)
@@ -215,31 +218,38 @@ class Subscription:
         :raises Refusal: 481 where it does not, 502 where the SIP side can't be reached.
         :raises TimedOut: it does not answer.
         """
-        clock = self._context.clock
-        until = clock.seconds() + PATIENCE
-        for last in (False, True):
-            if to.browser and to.flow.closed and not self.over:
-                await self._back(until - clock.seconds())
-            if self.over:
-                raise Refusal(481)
-            try:
-                return await ask(to, request, headers, clock, max(0.0, until - clock.seconds()))
-            except FlowLost as why:
-                if last or not to.flow.closed:
-                    raise Refusal(480 if to.browser else 502) from why
+        patience = Patience(self._context.transactions.schedule)
+        try:
+            for last in (False, True):
+                if to.browser and to.flow.closed and not self.over:
+                    await self._back(patience)
+                if self.over:
+                    raise Refusal(481)
+                try:
+                    return await ask(to, request, headers, patience)
+                except FlowLost as why:
+                    if last or not to.flow.closed:
+                        raise Refusal(480 if to.browser else 502) from why
+        finally:
+            patience.end()
         raise AssertionError
 
-    def _back(self, patience: float) -> Deferred[None]:
-        """Fires when a browser that has lost its socket is there again, or so many seconds later."""
+    async def _back(self, patience: Patience) -> None:
+        """Wait until a browser that has lost its socket is there again.
+
+        :raises Refusal: it takes too long.
+        """
         back: Deferred[None] = Deferred()
         self._waiting.append(back)
-        return back.addTimeout(patience, self._context.clock).addErrback(lambda failure: failure.trap(TimeoutError))
+        try:
+            await patience.wait(back)
+        except TimedOut as why:
+            raise Refusal(480) from why
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []
         for back in waiting:
-            if not back.called:
-                back.callback(None)
+            back.callback(None)
 
     # The end
 
@@ -267,7 +277,6 @@ class Subscription:
             self._limit.cancel()
             self._limit = None
         self._presence.stop()
-        self.asking = None
         for leg in (self.near, self.far):
             if leg is not None and leg in tell:
                 self._say_farewell(leg)

@@ -156,11 +156,11 @@ class Opening:
         self._context = context
         self._transaction = transaction
         self._request = transaction.request
-        self._flow: Flow = transaction.flow
         self._terms = context.terms_of(transaction)
         self._user = context.mark + token(8)
         self._sent: list[Sent] = []
-        self._first = self._subscription(transaction.to_tag)
+        self._had: set[tuple[str, str]] = set()  # Call-ID and tag of each notifier that has had a dialog
+        self._first = self._subscription(transaction.to_tag, transaction.flow)
         self._first.asking = transaction
         self._opened = [self._first]
         self._timer = context.transactions.schedule.after(TIMER_N, self._time_up)
@@ -176,6 +176,7 @@ class Opening:
             else:
                 pass_on(winner, self._transaction, self._terms)
         finally:
+            self._first.asking = None
             if not accepted:
                 self._timer.cancel()
                 self._forget()
@@ -187,18 +188,18 @@ class Opening:
 
         :raises BadMessage: it can't.
         """
-        if self._first.notified and len(self._opened) >= MAX_DIALOGS:
+        if (notify.call_id, notify.from_.tag or "") in self._had:  # its subscription is over
+            return None
+        if len(self._had) >= MAX_DIALOGS:
             log.warn("{call}: too many notifiers for one SUBSCRIBE", call=self._request.call_id)
             return None
         dialog = Dialog.of_notified(sent.request, notify, sent.request.headers.get("Contact") or "")
         dialog.local_cseq = sent.pair.cseq
-        far = self._far(dialog, sent.target)
         if self._first.notified:
-            self._opened.append(self._subscription(token(8)))
-            self._opened[-1].open(far)
+            self._opened.append(self._subscription(token(8), self._first.near.flow))
         else:
-            self._first.open(far)
-        return far
+            self._had.clear()  # that of a 2xx: it is the NOTIFY that counts
+        return self._open(self._opened[-1], dialog, sent.target)
 
     def _answered(self, winner: Final, response: Response) -> None:
         if not self._first.notified:
@@ -207,7 +208,7 @@ class Opening:
                 dialog = Dialog.of_answer(winner.request, response, contact)
             except BadMessage as error:
                 raise Refusal(502, f"Upstream Sent {error.why}") from error
-            self._first.open(self._far(dialog, winner.target))
+            self._open(self._first, dialog, winner.target)
         self._first.answer(self._transaction, response, winner.target.terms)
 
     def _sending(self, target: Target, request: Request, pair: Pair) -> None:
@@ -216,17 +217,19 @@ class Opening:
         self._sent.append(Sent(self, target, request, pair))
         self._subscriptions.remember(self._sent[-1])
 
-    def _subscription(self, tag: str) -> Subscription:
-        """A subscription with the dialog that the subscriber knows by our tag `tag`."""
-        request, flow, context = self._request, self._flow, self._context
+    def _subscription(self, tag: str, flow: Flow) -> Subscription:
+        """A subscription with the dialog that the subscriber, who is on `flow`, knows by our tag `tag`."""
+        request, context = self._request, self._context
         dialog = Dialog.of_invited(request, tag, contact_on(flow, self._user))
         near = Leg(context, dialog, flow, tag, None, self._terms, aor=request.from_.address.aor)
         return self._subscriptions.add(near, request.headers.get("Event") or "")
 
-    def _far(self, dialog: Dialog, target: Target) -> Leg:
-        """The leg of a notifier."""
+    def _open(self, subscription: Subscription, dialog: Dialog, target: Target) -> Leg:
+        """Join the notifier of `dialog` to a subscription: his leg."""
         far = Leg(self._context, dialog, target.flow, "", None, target.terms, target.authentication, target.aor)
+        self._had.add((dialog.call_id, dialog.remote_tag))
         self._subscriptions.legs.add(far)
+        subscription.open(far)
         return far
 
     def _time_up(self) -> None:
