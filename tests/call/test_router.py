@@ -24,7 +24,7 @@ class Outside(CallCase):
         """OPTIONS for the proxy is answered with what it can do, browser or trunk: without a user, or at its own
         address for a user that nobody has heard of, as trunks ping."""
         alice, trunk = self.world.browser(), self.world.trunk()
-        for uri in ("sip:pbx.example.com", "sip:alice@192.0.2.1"):
+        for uri in ("sip:pbx.example.com", "sip:alice@192.0.2.1:443"):
             alice.say(request("OPTIONS", uri))
             heard = alice.response(200)
             self.assertIn("INVITE", heard.headers.get("Allow") or "")

@@ -15,9 +15,9 @@ T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds until a peer hears 504 where the far side is silent.
 
-A 408 is forbidden for anything but INVITE (RFC 4320 section 4.2): it would arrive when the peer's timer F (64*T1, 32 s)
-has fired. 504 says what is true, that a server behind this one did not answer (RFC 3261 section 21.5.5), and two seconds
-before timer F it still arrives.
+A 408 is forbidden for anything but INVITE (RFC 4320 section 4.2): it would arrive when the timer F of the peer (64*T1,
+32 s) has fired. 504 says what is true, that a server behind this one did not answer (RFC 3261 section 21.5.5), and two
+seconds before timer F it still arrives.
 """
 
 

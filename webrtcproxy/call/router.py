@@ -15,7 +15,7 @@ from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORT
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.call.subscriptions import Subscriptions
 from webrtcproxy.call.targets import FindTargets, bound, upstream
-from webrtcproxy.config.addresses import plain_host
+from webrtcproxy.config.addresses import plain_host, same_place
 from webrtcproxy.errors import Refusal
 from webrtcproxy.metrics import reason_of
 from webrtcproxy.sip.grammar import BadMessage
@@ -195,9 +195,12 @@ class Router:
         target = request.target
         if not target.user:
             return True
-        if plain_host(target.host) != plain_host(Uri.parse(f"sip:{flow.sent_by}").host):
+        own = Uri.parse(f"sip:{flow.sent_by}").hostport
+        if flow.browser:
+            return same_place(target.hostport, own)
+        if plain_host(target.host) != plain_host(own[0]):
             return False
-        return flow.browser or not any(map(self._context.location.knows, self._callees(request, flow.peer.host)))
+        return not any(map(self._context.location.knows, self._callees(request, flow.peer.host)))
 
     def _options_inside(self, transaction: ServerTransaction) -> None:
         """Within a dialog, too, the proxy is the end that is asked: whoever looks so whether his call is still there
