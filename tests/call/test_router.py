@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.call.case import CallCase
+from tests.call.world import PLAIN
 from tests.support.configs import PBX
 from tests.support.exposition import Readings
 from tests.support.messages import request
@@ -64,6 +65,34 @@ class Outside(CallCase):
         self.ask("INVITE", headers=[("Require", "nothingSupportsThis, 100rel"), ("Proxy-Require", "noProxy")])
         unsupported = self.alice.response(420).headers.get("Unsupported") or ""
         self.assertEqual(unsupported, "nothingSupportsThis, 100rel, noProxy")
+
+    def test_encoding(self) -> None:
+        """An INVITE with a body that the proxy can't read: 415 that says what it can."""
+        self.ask("INVITE", headers=[("Content-Encoding", "gzip")], body=b"x")
+        self.assertEqual(self.alice.response(415).headers.get("Accept-Encoding"), "identity")
+
+    def test_require_in_cancel_and_ack(self) -> None:
+        """Require means nothing in CANCEL and ACK (RFC 3261 section 20.32). (CORNERS 1: Extensions)"""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        invite = alice.invite("sip:bob@pbx.example.com")
+        leg = trunk.request("INVITE")
+        trunk.answer(leg, 180)
+        alice.heard(180)
+        alice.cancel(invite, ("Require", "nothingSupportsThis"))
+        self.assertEqual(alice.pending()[:2], ["200", "487"])
+        alice.forget()
+        self.world.turn()
+        trunk.answer(trunk.request("CANCEL"), 200)
+        trunk.answer(leg, 487)
+        trunk.heard("ACK")
+        invite = alice.invite("sip:bob@pbx.example.com")
+        trunk.answer(trunk.request("INVITE"), 200, PLAIN)
+        trunk.heard("ACK")
+        ack = alice.inside("ACK", invite, alice.response(200), cseq=invite.cseq.number)
+        ack.headers.add("Require", "nothingSupportsThis")
+        alice.say(ack)
+        self.world.turn(5)
+        alice.silent()
 
     def test_max_forwards(self) -> None:
         """Nothing left: 483 instead of a second leg."""
