@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.messages import request
-from webrtcproxy.call.extensions import carry_extensions, refuse_encoding, refuse_required
+from webrtcproxy.call.extensions import carry_extensions, refuse_required
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Headers
 
@@ -49,14 +49,3 @@ class Required(SynchronousTestCase):
             headers,
         )
         self.assertEqual(list(headers), [("Supported", "eventlist, b"), ("Unsupported", "a")])
-
-    def test_encoded(self) -> None:
-        """A body that the proxy has to read must not be encoded: 415. One that only crosses may be.
-        (CORNERS 1: Extensions)"""
-        gzip = [("Content-Encoding", "gzip")]
-        for method in ("INVITE", "UPDATE"):
-            refusal = self.assertRaises(Refusal, refuse_encoding, request(method, headers=gzip, body=b"x"))
-            self.assertEqual((refusal.status, refusal.headers), (415, (("Accept-Encoding", "identity"),)))
-            refuse_encoding(request(method, headers=[("Content-Encoding", "Identity")], body=b"x"))
-            refuse_encoding(request(method, headers=gzip))
-        refuse_encoding(request("MESSAGE", headers=gzip, body=b"x"))

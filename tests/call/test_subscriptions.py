@@ -86,7 +86,8 @@ class First(WatchCase):
         self.assert_gone()
 
     def test_challenge_crosses(self) -> None:
-        """A challenge for the browser crosses; its retry is one sequence with the first try."""
+        """A challenge for the browser crosses; its retry is one sequence with the first try
+        (ORIGINAL.md: SUBSCRIBE, 401 retry)."""
         sent = self.subscribe()
         leg = self.trunk.request("SUBSCRIBE")
         self.trunk.answer(leg, 407, headers=[CHALLENGE])
@@ -307,6 +308,21 @@ class Forked(WatchCase):
         }
         self.assertEqual(len(tags), 2)
         self.assertEqual(len(self.world.subscriptions), 2)
+
+
+class Nobody(WatchCase):
+    """A trunk subscribes at somebody who is not there."""
+
+    def test_not_registered(self) -> None:
+        """404 where nobody is known by that name, 480 where his browser has gone
+        (ORIGINAL.md: subscribe, user not registered)."""
+        self.subscribe_in("sip:nobody@192.0.2.1")
+        self.trunk.heard(404)
+        self.alice.bind()
+        self.alice.flow.lose()
+        self.subscribe_in()
+        self.trunk.heard(480)
+        self.assert_gone()
 
 
 class Room(WatchCase):

@@ -37,17 +37,6 @@ def refuse_required(request: Request) -> None:
         raise Refusal(420, "", [("Unsupported", ", ".join(missing))])
 
 
-def refuse_encoding(request: Request) -> None:
-    """Check that the proxy can read the body, where it has to.
-
-    :raises Refusal: 415 for one that is encoded (RFC 3261 section 21.4.13).
-    """
-    if "Content-Encoding" in request.headers and request.method in _ENDS_HERE:
-        encoded = [name for name in request.headers.all("Content-Encoding") if name.lower() != "identity"]
-        if encoded and request.body:
-            raise Refusal(415, "", [("Accept-Encoding", "identity")])
-
-
 def carry_extensions(source: Headers, target: Headers) -> None:
     """Put what `source` says of extensions into `target`, as far as it is not of a leg."""
     for name in ("Require", "Supported", "Unsupported"):

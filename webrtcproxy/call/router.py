@@ -7,7 +7,7 @@ from twisted.logger import Logger
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.extensions import refuse_encoding, refuse_required
+from webrtcproxy.call.extensions import refuse_required
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.passage import Passages
@@ -122,7 +122,6 @@ class Router:
     def _dispatch(self, transaction: ServerTransaction) -> None:
         request = transaction.request
         refuse_required(request)
-        refuse_encoding(request)
         if request.to.tag is not None:
             self._inside.get(request.method, self._relay)(transaction)
         else:
@@ -169,7 +168,7 @@ class Router:
         if not trunks or not target.user:
             raise Refusal(404)
         places = (trunk.host if trunk.port is None else f"{trunk.host}:{trunk.port}" for trunk in trunks)
-        user = target.aor.partition("@")[0] if target.scheme != "tel" else target.user
+        user = target.aor.partition("@")[0]
         return [target.aor, *(f"{user}@{place}" for place in places)]
 
     def _register(self, transaction: ServerTransaction) -> None:
