@@ -28,7 +28,7 @@ class Ladder:
         if isinstance(message, Response):
             if message.status == 100:
                 return
-            what = f"{message.status} {message.cseq.method}"
+            what = f"{message.status} {(message.headers.get('CSeq') or '').rpartition(' ')[2]}"
         else:
             what = message.method
         body = " sdp" if message.body and "sdp" in (message.headers.get("Content-Type") or "") else ""
