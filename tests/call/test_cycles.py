@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from typing import ClassVar
 
 from tests.call.case import CallCase
 from tests.call.watching import BOX, WatchCase, notify
@@ -18,14 +19,15 @@ from webrtcproxy.call.passage import Race
 from webrtcproxy.call.setup import SetUp
 from webrtcproxy.call.subscription import Subscription
 from webrtcproxy.call.subscriptions import Opening
+from webrtcproxy.config import Trunk
 
 OF_A_CALL = (Call, Leg, Fork, Branch, SetUp, Subscription, Opening, Race)
 
 
-class Cycles(CallCase):
-    """No object of a call needs the collector, however the call ends."""
+class CyclesCase(CallCase):
+    """Looks for what needs the collector."""
 
-    trunks = (PBX,)
+    trunks: ClassVar[tuple[Trunk, ...]] = (PBX,)
 
     def left(self, live: Callable[[], None]) -> list[str]:
         """The kinds of objects of a call that only the collector can free when `live` is over."""
@@ -41,6 +43,10 @@ class Cycles(CallCase):
         finally:
             gc.set_debug(0)
             gc.garbage.clear()
+
+
+class Cycles(CyclesCase):
+    """No object of a call needs the collector, however the call ends."""
 
     def test_hung_up(self) -> None:
         """The caller hangs up."""
@@ -91,7 +97,7 @@ class Cycles(CallCase):
         self.assertEqual(self.left(live), [])
 
 
-class OfSubscriptions(Cycles, WatchCase):
+class OfSubscriptions(CyclesCase, WatchCase):
     """Nor does one of a subscription, or of a request without a dialog."""
 
     def test_subscriptions(self) -> None:

@@ -391,10 +391,10 @@ class Faults(CallCase):
     def test_fault_of_ours(self) -> None:
         """An exception: 500, and a log line."""
 
-        def broken(*_: object, **__: object) -> None:
-            raise ValueError("not a request")
+        def broken(data: bytes) -> None:
+            raise ValueError("not a datagram")
 
-        self.patch(self.world.transactions, "request", broken)
+        self.patch(self.world.trunk().flow, "send", broken)
         self.assertEqual(self.answered(self.world.browser()), "500")
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 

@@ -193,6 +193,8 @@ class Order(WatchCase):
         self.alice.answer(self.alice.request("NOTIFY"), 200)
         self.trunk.heard(200)
         self.assert_gone()
+        notify(early_notifier_of(self.trunk, leg, "late"))  # nor does anybody wait for other notifiers
+        self.trunk.heard(481)
 
     def test_timer_n(self) -> None:
         """No NOTIFY within 64*T1: there is no subscription (RFC 6665 section 4.1.2.4)."""

@@ -85,7 +85,7 @@ class Fork:
 _PREFERRED = {401: 0, 407: 0, 415: 1, 420: 1, 484: 1, 408: 8, 480: 7, 487: 9}
 
 
-class Final(Protocol):
+class Outcome(Protocol):
     """How one branch ended."""
 
     @property
@@ -93,13 +93,13 @@ class Final(Protocol):
         """The status code, of a response or in place of one."""
 
 
-AnyFinal = TypeVar("AnyFinal", bound=Final)
+AnyOutcome = TypeVar("AnyOutcome", bound=Outcome)
 
 
-def best(failures: Iterable[AnyFinal]) -> AnyFinal:
+def best(failures: Iterable[AnyOutcome]) -> AnyOutcome:
     """The final response to pass on (RFC 3261 section 16.7 step 6)."""
 
-    def rank(failed: AnyFinal) -> tuple[int, int]:
+    def rank(failed: AnyOutcome) -> tuple[int, int]:
         family = failed.status // 100
         return (0 if family == 6 else family, _PREFERRED.get(failed.status, 5))
 

@@ -101,6 +101,19 @@ async def ask(
     """
     patience = Patience(context.transactions.schedule)
     try:
+        return await _ask(context, transaction, find_targets, sending, patience)
+    finally:
+        patience.end()
+
+
+async def _ask(
+    context: Context,
+    transaction: ServerTransaction,
+    find_targets: FindTargets,
+    sending: Sending | None,
+    patience: Patience,
+) -> Final:
+    try:
         targets = await patience.wait(Deferred.fromCoroutine(_found(find_targets)))
     except TimedOut as late:
         raise Refusal(504) from late
@@ -113,13 +126,11 @@ async def ask(
         request = _request(source, terms, target, pair)
         if sending is not None:
             sending(target, request, pair)
-        Branch(context, target, request, pair).start().addCallback(race.report)
+        Attempt(context, target, request, pair).start().addCallback(race.report)
     try:
         winner = await patience.wait(race.winner)
     except TimedOut:
         winner = race.give_up(Final(target, request, 504, "", None))
-    finally:
-        patience.end()
     if winner.status in (401, 407):
         context.pairings.keep(key, kept, CHALLENGE_KEPT)
     else:
@@ -138,7 +149,7 @@ def _request(source: Request, terms: Terms, target: Target, pair: Pair) -> Reque
     return Request(source.method, target.uri, headers, source.body)
 
 
-class Branch:
+class Attempt:
     """One request of ours outside of dialogs, challenges answered.
 
     :param target: where it goes.

@@ -283,7 +283,8 @@ class Subscription:
             elif leg is not None:
                 leg.hung_up()
         self._wake()
-        self._ended(self)
+        ended, self._ended = self._ended, _ignore  # who is told may have this subscription
+        ended(self)
 
     def _say_farewell(self, leg: Leg) -> None:
         """The last request within a dialog; what still comes in it meets 481."""
@@ -302,6 +303,10 @@ def bound_expires(headers: Headers, request: Request) -> None:
     """
     if request.expires is not None and request.expires > LONGEST:
         headers.set("Expires", str(LONGEST))
+
+
+def _ignore(subscription: Subscription) -> None:
+    """Nobody is to be told any more."""
 
 
 def _granted(response: Response, request: Request) -> int:

@@ -119,12 +119,13 @@ class Subscriptions:
 
     # From the openings
 
-    def add(self, near: Leg, event: str) -> Subscription:
-        """A new subscription, with a subscriber and no notifier yet."""
-        self.legs.add(near)
-        subscription = Subscription(self._context, self.legs, near, event, self._alive.discard)
+    def add(self, subscription: Subscription) -> None:
+        """A new one."""
         self._alive.add(subscription)
-        return subscription
+
+    def discard(self, subscription: Subscription) -> None:
+        """One is over."""
+        self._alive.discard(subscription)
 
     def remember(self, sent: Sent) -> None:
         """NOTIFYs may come for it."""
@@ -143,7 +144,7 @@ class Subscriptions:
 
 
 class Opening:
-    """A SUBSCRIBE from its arrival to Timer N.
+    """A SUBSCRIBE from its arrival to Timer N, or until nothing is left of it.
 
     :param subscriptions: all of them.
     :param context: what calls work with.
@@ -178,9 +179,7 @@ class Opening:
         finally:
             self._first.asking = None
             if not accepted:
-                self._timer.cancel()
-                self._forget()
-                for subscription in self._opened:
+                for subscription in tuple(self._opened):
                     subscription.end()
 
     def notified(self, notify: Request, sent: Sent) -> Leg | None:
@@ -222,7 +221,18 @@ class Opening:
         request, context = self._request, self._context
         dialog = Dialog.of_invited(request, tag, contact_on(flow, self._user))
         near = Leg(context, dialog, flow, tag, None, self._terms, aor=request.from_.address.aor)
-        return self._subscriptions.add(near, request.headers.get("Event") or "")
+        legs = self._subscriptions.legs
+        legs.add(near)
+        subscription = Subscription(context, legs, near, request.headers.get("Event") or "", self._ended)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def _ended(self, subscription: Subscription) -> None:
+        """One is over; with the last one nobody joins any more."""
+        self._subscriptions.discard(subscription)
+        if all(each.over for each in self._opened):
+            self._timer.cancel()
+            self._forget()
 
     def _open(self, subscription: Subscription, dialog: Dialog, target: Target) -> Leg:
         """Join the notifier of `dialog` to a subscription: his leg."""
