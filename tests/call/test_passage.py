@@ -390,11 +390,7 @@ class Faults(CallCase):
 
     def test_fault_of_ours(self) -> None:
         """An exception: 500, and a log line."""
-
-        def broken(data: bytes) -> None:
-            raise ValueError("not a datagram")
-
-        self.patch(self.world.trunk().flow, "send", broken)
+        self.patch(self.world.trunk().flow, "via_transport", "UDP\n")  # a request can't be written
         self.assertEqual(self.answered(self.world.browser()), "500")
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
