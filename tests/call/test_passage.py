@@ -175,8 +175,18 @@ class Out(CallCase):
             self.assertEqual(again.headers.get("Authorization"), "Digest username=me")
             self.assertEqual((again.call_id, again.from_.tag), (leg.call_id, leg.from_.tag))
             self.assertEqual((again.cseq.number, again.uri), (leg.cseq.number + 1, BOB))
+            self.assertEqual(len(self.world.context.pairings), 1)
             trunk.answer(again, 200)
             self.alice.heard(200)
+            self.assertEqual(len(self.world.context.pairings), 0)
+
+    def test_several_challenges(self) -> None:
+        """Of several challenges the one that browsers know comes last: it is what they look at."""
+        trunk = self.world.trunk()
+        self.send("MESSAGE")
+        modern = ("WWW-Authenticate", 'Digest realm="carrier", nonce="n1", algorithm=SHA-256')
+        trunk.answer(trunk.request("MESSAGE"), 401, headers=[CHALLENGE, modern])
+        self.assertEqual(self.alice.response(401).headers.lines("WWW-Authenticate"), [modern[1], CHALLENGE[1]])
 
     def test_credentials(self) -> None:
         """A browser that has registered may use the trunk's account: the proxy answers the challenge."""

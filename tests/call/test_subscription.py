@@ -145,6 +145,21 @@ class Both(WatchCase):
         subscriber.ask("SUBSCRIBE", b"", EVENT)
         self.assertEqual(self.trunk.request("SUBSCRIBE").uri, "sip:again@192.0.2.50")
 
+    def test_target_refresh_of_a_trunk(self) -> None:
+        """The same where the trunk is the subscriber: its SUBSCRIBE, and its 2xx to a NOTIFY."""
+        subscriber, notifier = self.watched()
+        subscriber.ask("SUBSCRIBE", b"", EVENT, ("Contact", "<sip:moved@192.0.2.77>"))
+        notifier.answer(notifier.peer.request("SUBSCRIBE"), 200)
+        subscriber.peer.heard(200)
+        notify(notifier)
+        moved = self.world.trunk("192.0.2.77")
+        heard = moved.request("NOTIFY")
+        self.assertEqual(heard.uri, "sip:moved@192.0.2.77")
+        moved.answer(heard, 200, headers=[("Contact", "<sip:again@192.0.2.50>")])
+        notifier.peer.heard(200)
+        notify(notifier)
+        self.assertEqual(self.trunk.request("NOTIFY").uri, "sip:again@192.0.2.50")
+
     def test_target_that_leads_nowhere(self) -> None:
         """A Contact that is no use: in a NOTIFY 400, in a 2xx it is as if it was not there."""
         subscriber, notifier = self.watching()
@@ -333,6 +348,15 @@ class Sockets(WatchCase):
         self.alice.bind()
         self.accept(leg)
         self.assertEqual(self.alice.response(200).call_id, sent.call_id)
+
+    def test_refreshed_on_the_new_socket(self) -> None:
+        """The same for a refresh."""
+        subscriber, notifier = self.watching()
+        sent = subscriber.ask("SUBSCRIBE", b"", EVENT)
+        heard = notifier.peer.request("SUBSCRIBE")
+        subscriber = self.back(subscriber)
+        notifier.answer(heard, 200)
+        self.assertEqual(subscriber.peer.response(200).cseq, sent.cseq)
 
     def test_subscriber_gone(self) -> None:
         """It does not come back within the grace time: the notifier is told that nobody listens."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.call.party import Party
-from tests.call.watching import BOX, EVENT, WatchCase, early_notifier_of, notifier_of, notify, subscriber_of
+from tests.call.watching import BOX, EVENT, WatchCase, contact_of, early_notifier_of, notifier_of, notify, subscriber_of
 from tests.support.configs import PBX, config
 from tests.support.messages import request
 from webrtcproxy.config import Subscriptions
@@ -128,8 +128,7 @@ class Order(WatchCase):
     """What comes in which order. (CORNERS 4: 6665)"""
 
     def test_notify_before_the_answer(self) -> None:
-        """The NOTIFY is in front of the 200, even where there is a challenge in between: it crosses at once, into the
-        dialog that the 200 tells of."""
+        """The NOTIFY is in front of the 200: it crosses at once, into the dialog that the 200 tells of."""
         sent = self.subscribe()
         leg = self.trunk.request("SUBSCRIBE")
         notifier = early_notifier_of(self.trunk, leg)
@@ -143,6 +142,20 @@ class Order(WatchCase):
         subscriber = subscriber_of(self.alice, sent, granted)
         self.tell(notifier, subscriber, "active")
         subscriber.ask("SUBSCRIBE", b"", EVENT)
+        self.assertEqual(self.trunk.request("SUBSCRIBE").cseq.number, leg.cseq.number + 1)
+
+    def test_notify_behind_a_challenge(self) -> None:
+        """Where the proxy has answered a challenge in between, requests within the dialog count on from there."""
+        self.alice.bind()
+        self.trunk = self.world.trunk("192.0.2.7", 5090)
+        sent = self.subscribe(uri="sip:box@carrier.example.net:5080")
+        self.trunk.answer(self.trunk.request("SUBSCRIBE"), 407, headers=[CHALLENGE])
+        leg = self.trunk.request("SUBSCRIBE")
+        notify(early_notifier_of(self.trunk, leg), "active", ("Contact", f"<{contact_of(self.trunk)}>"))
+        self.alice.answer(self.alice.request("NOTIFY"), 200)
+        self.trunk.heard(200)
+        self.accept(leg)
+        subscriber_of(self.alice, sent, self.alice.response(200)).ask("SUBSCRIBE", b"", EVENT)
         self.assertEqual(self.trunk.request("SUBSCRIBE").cseq.number, leg.cseq.number + 1)
 
     def test_routes(self) -> None:
@@ -233,6 +246,7 @@ class Order(WatchCase):
         mallory = self.world.browser("mallory")
         notify(early_notifier_of(mallory, leg))
         mallory.heard(481)
+        self.assertEqual(len(self.world.subscriptions.legs), 1)
 
 
 class Forked(WatchCase):
@@ -251,6 +265,8 @@ class Forked(WatchCase):
         self.assertNotEqual(first.from_.tag, granted.to.tag)
         self.assertEqual(len(self.world.subscriptions), 2)
         self.tell(two, subscriber, status=481)  # he does not want it
+        notify(two)
+        self.trunk.heard(481)
         self.assertEqual(len(self.world.subscriptions), 1)
         self.tell(one, subscriber)
 
@@ -265,6 +281,8 @@ class Forked(WatchCase):
         self.assertEqual(len(self.world.subscriptions), 1)
         subscriber.ask("SUBSCRIBE", b"", EVENT)
         self.assertEqual(self.trunk.request("SUBSCRIBE").to.tag, "box")
+        self.tell(early_notifier_of(self.trunk, leg, "proxy"), subscriber)
+        self.assertEqual(len(self.world.subscriptions), 2)
 
     def test_too_late(self) -> None:
         """Behind Timer N nobody joins any more."""
