@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.branch import Target
@@ -126,7 +125,7 @@ async def _ask(
         request = _request(source, terms, target, pair)
         if sending is not None:
             sending(target, request, pair)
-        Attempt(context, target, request, pair).start().addCallback(race.report)
+        Deferred.fromCoroutine(Attempt(context, target, request, pair).run()).addCallback(race.report)
     try:
         winner = await patience.wait(race.winner)
     except TimedOut:
@@ -163,13 +162,23 @@ class Attempt:
         self._request = request
         self._pair = pair
 
-    def start(self) -> Deferred[Final]:
+    async def run(self) -> Final:
         """Send it.
 
-        :returns: fires with how it ended; never fails.
+        :returns: how it ended; nothing is raised.
         """
-        answered = Deferred.fromCoroutine(self._answered())
-        return answered.addCallbacks(self._final, self._failed).addErrback(self._broken)
+        request = self._request
+        try:
+            return self._final(await self._answered())
+        except Refusal as refusal:
+            return self._ended(refusal.status, refusal.reason)
+        except TimedOut:
+            return self._ended(504)
+        except FlowLost:
+            return self._ended(480) if self._target.flow.browser else self._ended(502, "Trunk Unreachable")
+        except Exception:
+            log.failure("{call}: {method} could not be sent", method=request.method, call=_call(request))
+            return self._ended(500)
 
     async def _answered(self) -> Response:
         """The final response."""
@@ -202,21 +211,6 @@ class Attempt:
             if target.authentication is not None and target.authentication.spent:
                 return self._ended(502, "Trunk Refuses Our Credentials")
         return self._ended(status, response.reason, response)
-
-    def _failed(self, failure: Failure) -> Final:
-        error = failure.value
-        if isinstance(error, Refusal):
-            return self._ended(error.status, error.reason)
-        failure.trap(FlowLost, TimedOut)
-        if not isinstance(error, FlowLost):
-            return self._ended(504)
-        return self._ended(480) if self._target.flow.browser else self._ended(502, "Trunk Unreachable")
-
-    def _broken(self, failure: Failure) -> Final:
-        log.failure(
-            "{call}: {method} could not be sent", failure, method=self._request.method, call=_call(self._request)
-        )
-        return self._ended(500)
 
     def _ended(self, status: int, reason: str = "", response: Response | None = None) -> Final:
         return Final(self._target, self._request, status, reason, response)
