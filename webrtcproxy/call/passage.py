@@ -182,18 +182,16 @@ class Attempt:
 
     async def _answered(self) -> Response:
         """The final response."""
-        target, transactions = self._target, self._context.transactions
+        target = self._target
         self._check_size()
-        response = await transactions.request(self._request, target.flow).final
-        authentication = target.authentication
-        while authentication is not None:
-            again = authentication.answer(self._request, response)
+        while True:
+            response = await self._context.transactions.request(self._request, target.flow).final
+            authentication = target.authentication
+            again = None if authentication is None else authentication.answer(self._request, response)
             if again is None:
-                break
+                return response
             again.headers.set("CSeq", f"{self._pair.next_cseq()} {again.method}")
             self._request = again
-            response = await transactions.request(again, target.flow).final
-        return response
 
     def _check_size(self) -> None:
         request = self._request
