@@ -22,6 +22,17 @@ class Silence(WatchCase):
         notifier.peer.forget()
         self.assert_gone(subscriber, notifier)
 
+    def test_408(self) -> None:
+        """The same where a proxy on the way says it: the 408 itself may not cross (RFC 4320)."""
+        subscriber, notifier = self.watching()
+        subscriber.ask("SUBSCRIBE", b"", EVENT)
+        notifier.answer(notifier.peer.request("SUBSCRIBE"), 408)
+        subscriber.peer.heard(504)
+        heard = subscriber.peer.request("NOTIFY")
+        self.assertEqual(heard.headers.get("Subscription-State"), "terminated;reason=deactivated")
+        subscriber.answer(heard, 200)
+        self.assert_gone(subscriber, notifier)
+
     def test_subscriber(self) -> None:
         """A dead watcher keeps nobody waiting: 504 in time, others are told meanwhile, and it is told no more.
         (CORNERS 4: 6665 to browsers)"""

@@ -184,7 +184,7 @@ class Subscription:
             self._last(seconds)
         transaction.reply(status_of(response), response.reason, headers, response.body)
         if response.status in ENDS_SUBSCRIPTION:
-            self.end()
+            self.end([self.near] if response.status == 408 else ())  # which he does not hear
 
     # NOTIFY
 
