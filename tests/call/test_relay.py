@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tests.call.case import CallCase
 from tests.call.party import Party, inbound, outbound
 from tests.support.configs import PBX
+from webrtcproxy.call.policy import EXTENSIONS
 
 METHODS = ("INFO", "MESSAGE", "NOTIFY", "PUBLISH", "SUBSCRIBE", "FROBNICATE")
 
@@ -40,7 +41,7 @@ class Every(CallCase):
                 self.assertEqual(heard.headers.lines("Content-Type"), ["text/plain"])
                 self.assertEqual((heard.headers.get("Event"), heard.headers.get("Content-Encoding")), ("talk", "gzip"))
                 self.assertEqual(heard.headers.get("Subscription-State"), "active")
-                self.assertEqual(heard.headers.get("Supported"), "nice")
+                self.assertEqual(heard.headers.all("Supported"), [*EXTENSIONS, "nice"])
                 self.assertEqual((heard.call_id, heard.to.tag), (other.call_id, other.local.rpartition("tag=")[2]))
                 self.assertEqual("Contact" in heard.headers, method != "MESSAGE")  # RFC 3428 section 4
                 other.answer(heard, 299, b"ok", ("X-C", "d"))

@@ -12,7 +12,7 @@ from webrtcproxy.call.call import Call
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import Route
-from webrtcproxy.call.targets import FindTargets, bound, upstream
+from webrtcproxy.call.targets import FindTargets, bound, target_at, upstream
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.server import ServerTransaction
@@ -33,6 +33,7 @@ class Calls:
         self._legs = legs
         self.draining = False
         self._alive: dict[ServerTransaction, tuple[Call, Deferred[None]]] = {}
+        self._called: dict[str, list[Call]] = {}
         context.location.on_bound(self._bound)
 
     def __len__(self) -> int:
@@ -62,7 +63,7 @@ class Calls:
 
         :param callees: the addresses-of-record that the Request-URI may mean, the likeliest first.
         """
-        self._begin(transaction, bound(self._context, callees))
+        self._begin(transaction, bound(self._context, callees, lambda aor: self._note_called(transaction, aor)))
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL for an INVITE that has no final response yet."""
@@ -111,11 +112,25 @@ class Calls:
         call.start().addBoth(self._ended, transaction, over)
 
     def _ended(self, result: object, transaction: ServerTransaction, over: Deferred[None]) -> None:
-        del self._alive[transaction]
+        call, _ = self._alive.pop(transaction)
+        calls = self._called.get(call.aor, [])
+        if call in calls:
+            calls.remove(call)
+            if not calls:
+                del self._called[call.aor]
         over.callback(None)
 
+    def _note_called(self, transaction: ServerTransaction, aor: str) -> None:
+        """The browsers of `aor` are called: one that registers now is to join in."""
+        call, _ = self._alive[transaction]
+        call.aor = aor
+        self._called.setdefault(aor, []).append(call)
+
     def _bound(self, binding: Binding) -> None:
-        """A browser registered on another socket: the legs that belong to it follow."""
+        """A browser registered, or did so on another socket: it joins in where its user is called, and the legs that
+        belong to it follow."""
+        for call in tuple(self._called.get(binding.aor, ())):
+            call.join(target_at(binding))
         for leg in self._legs.at(binding.contact, binding.aor):
             if leg.owner is not None and leg.flow is not binding.flow:
                 leg.owner.moved(leg, binding.flow)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from webrtcproxy.call.branch import Target
 from webrtcproxy.call.pairing import Pair, beginning
-from webrtcproxy.call.policy import ALLOW, Terms, across
+from webrtcproxy.call.policy import ALLOW, SUPPORTED, Terms, across
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
 
@@ -30,6 +30,7 @@ def invite_for(source: Request, terms: Terms, target: Target, pair: Pair, contac
     headers = beginning(source, pair, to_browser=target.flow.browser)
     headers.add("Contact", contact)
     headers.add("Allow", ALLOW[1])
+    headers.add(*SUPPORTED)
     headers.extend(across(source, terms, target.terms))
     headers.add("Content-Type", "application/sdp")
     return Request("INVITE", target.uri, headers, sdp)

@@ -10,20 +10,21 @@ from collections.abc import Callable
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.extensions import carry_extensions
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.patience import Patience
+from webrtcproxy.call.patience import PATIENCE, Patience
 from webrtcproxy.call.policy import Terms, across, order_challenges
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.schedule import Schedule
 from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 
+__all__ = ["ENDS_DIALOG", "NOT_OURS", "PATIENCE", "ask", "coming", "going", "relay", "status_of"]
+
 ENDS_DIALOG = frozenset({408, 481})
 """Responses to a request within a dialog that end it whatever its method (RFC 3261 section 12.2.1.2, RFC 5057)."""
 
-
-_NOT_OURS = {408: 504, 503: 500}
-"""What the far side says of itself, and what that is for the asker: no request but INVITE may be answered 408 (RFC 4320
-section 4.2), and it is not the proxy that is out of service (RFC 3261 section 16.7 step 6)."""
+NOT_OURS = frozenset({422, 503})
+"""Responses that would say something of the leg that they cross to: that the proxy is out of service (RFC 3261 section
+16.7 step 6), that the session interval there is too small. They become 500."""
 
 
 def relay(transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, gone: Callable[[Leg], None]) -> None:
@@ -94,8 +95,11 @@ def coming(response: Response, source: Terms, target: Terms) -> Headers:
 
 
 def status_of(response: Response) -> int:
-    """The status that a request other than INVITE is answered with, where the far side said `response`."""
-    return _NOT_OURS.get(response.status, response.status)
+    """The status that a request other than INVITE is answered with, where the far side said `response`: no such request
+    may be answered 408 (RFC 4320 section 4.2)."""
+    if response.status in NOT_OURS:
+        return 500
+    return 504 if response.status == 408 else response.status
 
 
 def _carry(message: Message, headers: Headers) -> None:
