@@ -6,8 +6,6 @@ first 2xx wins, the best of the refusals is the caller's. What of it is about SD
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
@@ -20,21 +18,17 @@ from webrtcproxy.call.invite import contact_on, invite_for
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.opening import Host, Opening
-from webrtcproxy.call.pairing import Pair
+from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair
 from webrtcproxy.call.policy import ALLOW, SUPPORTED, across, order_challenges
 from webrtcproxy.call.record import Record
 from webrtcproxy.call.redirection import Redirection, follows, usable
 from webrtcproxy.call.relay import NOT_OURS
+from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import STAR, Headers, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
-
-CHALLENGE_KEPT = 300.0
-"""Seconds that a browser has to answer a challenge that was passed on to it."""
-
-FindTargets = Callable[[], Awaitable[Sequence[Target]]]
 
 
 class SetUp:
@@ -228,7 +222,7 @@ class SetUp:
 
     def _telling(self, response: Response, branch: Branch, sdp: bytes) -> Headers:
         """The headers of a response that is about the dialog with the caller."""
-        headers = Headers.of(["Allow", "Supported", "Contact"], [ALLOW[1], SUPPORTED[1], self._caller.dialog.contact])
+        headers = Headers.of(["Allow", "Contact"], [ALLOW[1], self._caller.dialog.contact])
         headers.extend(self._crossing(response, branch))
         if sdp:
             headers.add("Content-Type", "application/sdp")
