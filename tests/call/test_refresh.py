@@ -126,8 +126,8 @@ class OfOurs(TimerCase):
         caller, callee = self.connect_ours()
         self.keep_alice(149, caller)
         ((call, _),) = self.world.calls._alive.values()
-        assert call._set_up.callee is not None
-        call._set_up.callee.dialog.remote_target = "sip:callee@slow.example"
+        assert call._opening.callee is not None
+        call._opening.callee.dialog.remote_target = "sip:callee@slow.example"
         self.patch(self.world.names, "resolve", lambda host, port: found)
         self.keep_alice(32, caller)
         self.trunk.silent()
