@@ -7,7 +7,8 @@ from twisted.logger import LogLevel, capturedLogs
 from tests.call.test_location import ALICE, REGISTRAR, LocationCase
 from tests.support.fakes import FakeFlow
 from webrtcproxy.call import location as module
-from webrtcproxy.call.location import AORS_PER_FLOW, BINDINGS_PER_AOR, SWEEP, Location
+from webrtcproxy.call.expiry import SWEEP
+from webrtcproxy.call.location import AORS_PER_FLOW, BINDINGS_PER_AOR, Location
 from webrtcproxy.errors import Refusal
 
 

@@ -430,6 +430,29 @@ class Pings(BrowsersCase):
             wire.deliver(frame(b"\r\n"))
         self.assertEqual(wire.take(), b"")
 
+    def test_spread(self) -> None:
+        """Browsers that came at once are not pinged at once, but all within one round of looks."""
+        wires = [self.open() for _ in range(40)]
+        pinged = []
+        for _ in range(4 * 50):
+            self.reactor.advance(0.25)
+            pinged.append(sum(bool(wire.take()) for wire in wires))
+        self.assertEqual((sum(pinged), max(pinged)), (40, 4))
+        at = [step * 0.25 for step, count in enumerate(pinged, 1) if count]
+        self.assertTrue(at[0] >= 30 and at[-1] <= 33, at)
+
+    def test_gone_meanwhile(self) -> None:
+        """A browser that goes before its turn is not looked at any more."""
+        wires = [self.open() for _ in range(20)]
+        self.reactor.advance(29.75)
+        for _ in range(20):
+            self.reactor.advance(0.25)
+            for wire in wires:
+                wire.take()
+                wire.lose()
+        self.assertEqual(self.browsers.connections, 0)
+        self.assertEqual(self.browsers._unchecked, [])
+
     def test_no_ping(self) -> None:
         """`ping` 0: never."""
         wire = self.open(self.make(Options(ping=0)))
