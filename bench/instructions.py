@@ -1,5 +1,5 @@
-"""What one operation costs in instructions, which no neighbour on the machine disturbs: the whole proxy under callgrind,
-with peers that do one thing after the other. What the kernel does is not counted."""
+"""What one operation costs in instructions, which no neighbour on the machine disturbs: the proxy under callgrind, and
+peers that do one thing after the other. What the kernel does is not counted."""
 
 from __future__ import annotations
 
