@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from webrtcproxy.call.background import answer
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
@@ -141,7 +140,7 @@ class Router:
         context = self._context
         route = context.policy.route(request)
         allowed = context.policy.credentials_for_anyone or context.location.proven(transaction.flow)
-        answer(self._registrar.register(transaction, route, allowed), transaction)
+        self._registrar.register(transaction, route, allowed)
 
     def _options(self, transaction: ServerTransaction) -> None:
         self._refuse_while_draining()
