@@ -163,7 +163,7 @@ class Location:
         return user is not None and user.registrars.get(host, 0.0) > self._clock.seconds()
 
     def proven(self, flow: Flow) -> bool:
-        return bool(self.proven_aors(flow))
+        return flow in self._sockets and bool(self.proven_aors(flow))
 
     def proven_aors(self, flow: Flow) -> list[str]:
         socket = self._sockets.get(flow)
@@ -188,14 +188,20 @@ class Location:
     # Changes
 
     def check(self, aor: str, keys: Collection[Key], flow: Flow) -> None:
-        kept = {binding.key for binding in self._live(aor)} if self._multiple else set()
-        if len(kept.union(keys)) > BINDINGS_PER_AOR:
+        wanted = len(keys)
+        if self._multiple:
+            wanted = len({binding.key for binding in self._live(aor)}.union(keys))
+        if wanted > BINDINGS_PER_AOR:
             raise Refusal(403, "Too Many Contacts")
         socket = self._sockets.get(flow)
-        if socket is not None and len({aor, *socket.proofs, *(other for other, _ in socket.bindings)}) > AORS_PER_FLOW:
-            raise Refusal(403, "Too Many Addresses Of Record")
+        if socket is not None and len(socket.proofs) + len(socket.bindings) >= AORS_PER_FLOW:
+            self._check_aors(aor, socket)
         if self._full(aor):
             raise Refusal(503, "Too Many Registrations", [("Retry-After", "60")])
+
+    def _check_aors(self, aor: str, socket: _Socket) -> None:
+        if len({aor, *socket.proofs, *(other for other, _ in socket.bindings)}) > AORS_PER_FLOW:
+            raise Refusal(403, "Too Many Addresses Of Record")
 
     def bind(self, bindings: Sequence[Binding]) -> None:
         if not bindings or bindings[0].flow.closed:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -109,6 +109,8 @@ class _Errand:
     :param allowed: whether the trunk's credentials may be used.
     """
 
+    _asked: Registration
+
     __slots__ = (
         "_adding", "_asked", "_authentication", "_over", "_own", "_pair", "_registrar", "_response", "_route",
         "_seconds", "_sent", "_timer", "_transaction", "_upstream",
@@ -124,7 +126,6 @@ class _Errand:
         self._authentication = Authentication(trunk, allowed)
         self._timer = registrar.transactions.schedule.after(PATIENCE, self._time_up)
         self._over = False
-        self._asked = Registration("")
         self._own = ""
         self._seconds: int | None = 0
         self._adding = 0

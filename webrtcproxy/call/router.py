@@ -194,6 +194,9 @@ def _allow(transaction: ServerTransaction) -> tuple[str, str]:
 
 def _refuse_extensions(request: Request) -> None:
     """420 for every extension that is required of us (RFC 3261 section 8.2.2.3): none is supported."""
+    headers = request.headers
+    if "Require" not in headers and "Proxy-Require" not in headers:
+        return
     required = [*request.headers.all("Require"), *request.headers.all("Proxy-Require")]
     if required and any(required):
         raise Refusal(420, "", [("Unsupported", ", ".join(required))])
