@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,12 +11,13 @@ from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.call.location import ILocation
 from webrtcproxy.call.pairing import Pairings
-from webrtcproxy.call.policy import Policy
+from webrtcproxy.call.policy import OF_BROWSER, Policy, Terms
 from webrtcproxy.call.trunk import Sources, Upstream
 from webrtcproxy.config import Calls as Limits
 from webrtcproxy.media.profile import Profile
 from webrtcproxy.metrics import Metrics
 from webrtcproxy.transaction.layer import Transactions
+from webrtcproxy.transaction.server import ServerTransaction
 
 
 class Media(Protocol):
@@ -29,6 +31,9 @@ class Media(Protocol):
 
     def drop(self, branch: str) -> None:
         """Give up one losing branch."""
+
+    def watch(self, lost: Callable[[], None]) -> None:
+        """Call `lost` once when rtpengine has given the session up by itself."""
 
     def delete(self) -> Deferred[None]:
         """Free everything; never fails."""
@@ -57,3 +62,12 @@ class Context:
     metrics: Metrics = field(default_factory=Metrics)
     mark: str = ""
     """What the user part of a Contact of ours in a dialog begins with: names the process where there are several."""
+
+    def terms_of(self, transaction: ServerTransaction) -> Terms:
+        """What holds for who has sent a request outside of a dialog."""
+        flow = transaction.flow
+        return (
+            OF_BROWSER
+            if flow.browser
+            else self.policy.terms(self.sources.trunk_of(transaction.request, flow.peer.host))
+        )

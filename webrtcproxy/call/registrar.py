@@ -168,7 +168,7 @@ class _Errand:
         contact = self._contact(others + registrar.on_the_way.get(asked.aor, []))
         pair = self._pair = registrar.pairings.take(self._key)
         registrar.pairings.keep(self._key, pair, REMEMBERED)
-        sent = upstream_request(request, pair.from_tag, pair.call_id, pair.next_cseq(), contact)
+        sent = upstream_request(request, self._route, pair.from_tag, pair.call_id, pair.next_cseq(), contact)
         if asked.adds:
             # For as long as the registrar thinks about it, our Contact may not get shorter for another browser's sake.
             self._adding = DEFAULT if self._seconds is None else self._seconds
@@ -220,7 +220,7 @@ class _Errand:
         self._answer(self._response, ordered)
 
     def _answer(self, response: Response, bindings: Sequence[Binding]) -> None:
-        headers = told(response)
+        headers = told(response, self._route)
         for binding in bindings:
             headers.add("Contact", str(binding.value.with_param("expires", str(self._remaining(binding)))))
         self._over = True
