@@ -294,7 +294,10 @@ class Location:
     def _end(self, bindings: Iterable[Binding], why: str) -> None:
         for binding in bindings:
             aor = binding.aor
-            del self._users[aor].bindings[binding.key]
+            user = self._users[aor]
+            del user.bindings[binding.key]
+            if not user.bindings:
+                user.bindings = {}  # one that had something in it keeps its room
             self._off_socket(binding)
             self._tidy(aor)
             self._tell("{aor} is no longer registered from {peer}: {why}", binding, why)

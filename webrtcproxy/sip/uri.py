@@ -73,6 +73,11 @@ class Uri:
         """
         return _parse(text) if len(text) <= MAX_KEPT else _parse.__wrapped__(text)
 
+    @staticmethod
+    def forget_read() -> None:
+        """Forget the URIs that are kept for those who read the same text again."""
+        _parse.cache_clear()
+
     def __str__(self) -> str:
         tail = format_params(self.params) + (f"?{self.headers}" if self.headers else "")
         if not self.host:
