@@ -130,7 +130,6 @@ class ValueTests(Case):
         for value in (Uri("tel", "1"), NameAddr("", ""), Via("", ""), CSeq(1, ""), Challenge(""), Credentials("")):
             self.assertFalse(hasattr(value, "__dict__"), value)
             if isinstance(value, (Uri, NameAddr, Via)):
-                self.assertTrue(all(str(field.type).startswith("Final[") for field in fields(value)))
                 continue
             with self.assertRaises(FrozenInstanceError):
                 setattr(value, fields(value)[0].name, "x")

@@ -10,6 +10,7 @@ from webrtcproxy.sip.message import Response
 from webrtcproxy.transport import websocket
 from webrtcproxy.transport.browsers import Options
 from webrtcproxy.transport.connection import Pressure
+from webrtcproxy.transport.frame import frame as frame_of
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 
@@ -53,7 +54,7 @@ class Messages(BrowsersCase):
     def test_sizes(self) -> None:
         """The three forms of a frame's length (RFC 6455 section 5.2)."""
         for size in (0, 125, 126, 65535, 65536, 70000):
-            (found,) = frames(websocket.frame(b"x" * size))
+            (found,) = frames(frame_of(b"x" * size))
             self.assertEqual(len(found.payload), size)
 
     def test_fragments(self) -> None:
