@@ -6,6 +6,7 @@ import itertools
 import socket
 import ssl
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +62,7 @@ class Trunk:
 
     def __init__(self) -> None:
         self._socket = _udp(PATIENCE)
+        self._had: deque[bytes] = deque(maxlen=10)
         self.address = _address(self._socket)
         self.gateway = 0
 
@@ -77,7 +79,11 @@ class Trunk:
         return _response(self._next, status)
 
     def _next(self) -> bytes:
-        return self._socket.recv(65536)
+        """The next datagram; where the machine is busy, the proxy repeats one."""
+        while (data := self._socket.recv(65536)) in self._had:
+            pass
+        self._had.append(data)
+        return data
 
 
 class Browser:
