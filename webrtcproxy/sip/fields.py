@@ -173,7 +173,7 @@ class Headers:
         elif values[at := names.index("Content-Length")] != text:
             values = values.copy()
             values[at] = text
-        return "\r\n".join(map(": ".join, zip(names, values, strict=True)))
+        return "\r\n".join([f"{name}: {value}" for name, value in zip(names, values, strict=True)])
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(list(zip(self._names, self._values, strict=True)))
