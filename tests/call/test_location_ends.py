@@ -36,6 +36,19 @@ class EndTests(LocationCase):
         self.assertFalse(self.flow.watched)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_nothing_is_watched_for_nothing(self) -> None:
+        """What is gone before it expires leaves no timer behind, whatever ended it."""
+        self.location.bind([self.binding()])
+        self.location.prove(ALICE, self.flow, 600)
+        self.flow.lose()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.flow = FakeFlow.wss()
+        self.location.bind([self.binding()])
+        self.location.unbind(ALICE)
+        self.location.prove(ALICE, self.flow, 600)
+        self.location.prove(ALICE, self.flow, 0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_socket_lost(self) -> None:
         """All bindings of a socket end with it, those of other sockets stay."""
         other = FakeFlow.wss()
