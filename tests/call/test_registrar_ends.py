@@ -17,7 +17,7 @@ from tests.call.registering import (
 )
 from tests.support.fakes import FakeFlow
 from webrtcproxy.call.location import AFTERGLOW
-from webrtcproxy.call.registrar import PATIENCE
+from webrtcproxy.call.patience import PATIENCE
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Response
 from webrtcproxy.transport.flow import Address
@@ -308,7 +308,7 @@ class FailureTests(RegistrarCase):
         self.assertEqual([event["call"] for event in events], ["cid1"])
 
     def test_patience_ends_with_the_answer(self) -> None:
-        """Behind the answer, whatever it is, nobody waits for the registrar any more: what was remembered for it goes."""
+        """Behind the answer, whatever it is, nobody waits for the registrar: what was remembered for that is gone."""
         for status in (200, 403):
             self.register(f"{JSSIP};expires=600")
             self.answer(status)

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.location import ILocation
 from webrtcproxy.call.pairing import Pair, Pairings
+from webrtcproxy.call.patience import PATIENCE
 from webrtcproxy.call.policy import Route
 from webrtcproxy.call.registration import (
     DEFAULT,
@@ -43,14 +44,6 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 T = TypeVar("T")
-
-PATIENCE = 30.0
-"""Seconds until a browser hears 504 where the registrar is silent.
-
-A 408 is forbidden for anything but INVITE (RFC 4320 section 4.2): it would arrive when the browser's timer F (64*T1,
-32 s) has fired. 504 says what is true, that a server behind this one did not answer (RFC 3261 section 21.5.5), and two
-seconds before timer F it still arrives.
-"""
 
 REMEMBERED = 64.0
 """Seconds for which the upstream side of a REGISTER is remembered beyond its end: a challenge is answered by then."""
