@@ -15,8 +15,11 @@ COMPILED = [
     "webrtcproxy/transaction/*.py",
     "webrtcproxy/call/*.py",
     "webrtcproxy/cluster/location.py",
+    "webrtcproxy/media/bencode.py",
     "webrtcproxy/media/profile.py",
     "webrtcproxy/media/session.py",
+    "webrtcproxy/transport/frame.py",
+    "webrtcproxy/transport/source.py",
 ]
 
 wanted = os.environ.get("WEBRTCPROXY_COMPILE", "") not in ("", "0")

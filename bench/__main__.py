@@ -34,6 +34,11 @@ def main(words: Sequence[str]) -> int:
         report(arguments.names)
         return 0
     _raise_limits()
+    if arguments.what == "instructions":
+        from bench.instructions import OPERATIONS, instructions
+
+        modes = arguments.modes or list(OPERATIONS)
+        return _run(instructions(modes, arguments.variants.split(","), arguments.turns, RESULTS))
     loads = [_load(mode, arguments) for mode in arguments.modes or _modes(arguments.what)]
     if arguments.what == "profile":
         from bench.profiling import profile
@@ -109,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.choices["workers"]
     command.add_argument("--repeat", type=int, default=3)
     command.add_argument("--workers", type=int, default=2, help="default: %(default)s")
+    count = commands.add_parser("instructions", help="what an operation costs in instructions, by valgrind")
+    count.add_argument("modes", nargs="*", metavar="MODE", help="calls, register, inbound")
+    count.add_argument("--variants", default="", help="`pure`, or nothing for what is compiled, with commas between")
+    count.add_argument("--turns", type=int, default=100)
     micro = commands.add_parser("micro", help="the parts of the proxy, each for itself")
     micro.add_argument("names", nargs="*", help="only these")
     return parser

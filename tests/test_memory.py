@@ -18,14 +18,17 @@ class MemoryTests(SynchronousTestCase):
         self.addCleanup(gc.set_threshold, *gc.get_threshold())
         self.addCleanup(gc.unfreeze)
         self.clock = Clock()
-        self.calls, self.departed, self.given = 0, 0, 0
+        self.calls, self.departed, self.given, self.forgotten = 0, 0, 0, 0
         self.patch(memory, "give_back", self.give_back)
-        self.memory = Memory(self.clock, lambda: self.calls > 0, lambda: self.departed)
+        self.memory = Memory(self.clock, lambda: self.calls > 0, lambda: self.departed, self.forget)
         self.memory.startService()
         self.addCleanup(self.memory.stopService)
 
     def give_back(self) -> None:
         self.given += 1
+
+    def forget(self) -> None:
+        self.forgotten += 1
 
     def after(self, departed: int, calls: int = 0) -> int:
         """How often something was given back at the next look, when so many have gone."""
@@ -43,6 +46,7 @@ class MemoryTests(SynchronousTestCase):
         """Once for those who have gone, not for each of them, and not while there are calls."""
         self.assertEqual([self.after(0), self.after(MANY - 1), self.after(1), self.after(0)], [0, 0, 1, 0])
         self.assertEqual([self.after(MANY, calls=1), self.after(0), self.after(0)], [0, 1, 0])
+        self.assertEqual(self.forgotten, 2)
 
     def test_never_quiet(self) -> None:
         """Where there are calls all the time, what connections leave behind is bounded all the same."""

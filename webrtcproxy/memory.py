@@ -39,13 +39,17 @@ class Memory(Service):
     :param clock: runs the looks.
     :param busy: tells whether anybody would mind a pause.
     :param departed: tells how many connections have ended so far: where many have, there is something to give back.
+    :param forget: called then: whoever keeps values that may be made anew is to let go of them.
     """
 
     name = "memory"
 
-    def __init__(self, clock: IReactorTime, busy: Callable[[], bool], departed: Callable[[], int]) -> None:
+    def __init__(
+        self, clock: IReactorTime, busy: Callable[[], bool], departed: Callable[[], int], forget: Callable[[], None]
+    ) -> None:
         self._busy = busy
         self._departed = departed
+        self._forget = forget
         self._seen = 0
         self._looks = LoopingCall(self._look)
         self._looks.clock = clock
@@ -71,6 +75,7 @@ class Memory(Service):
         if departed - self._seen < (TOO_MANY if self._busy() else MANY):
             return
         self._seen = departed
+        self._forget()
         gc.collect()
         give_back()
 

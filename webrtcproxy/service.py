@@ -23,6 +23,7 @@ from twisted.python import usage
 from webrtcproxy import __version__
 from webrtcproxy.admin.page import phone_resource
 from webrtcproxy.admin.web import web_service
+from webrtcproxy.call.binding import token_for
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.legs import Legs
@@ -47,6 +48,7 @@ from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.media.process import Rtpengine
 from webrtcproxy.memory import Memory
 from webrtcproxy.metrics import LoopLag, Metrics
+from webrtcproxy.sip.headers import forget_read
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.browsers import Browsers
 from webrtcproxy.transport.browsers import Options as BrowserOptions
@@ -118,7 +120,7 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
     browsers = _browsers(config, reactor, receiver, metrics, () if office is None else office.seat.wss)
     watch(metrics, calls, subscriptions, browsers, location, transactions)
     lag = LoopLag(reactor, metrics.loop_lag.observe)
-    memory = Memory(reactor, lambda: len(calls) > 0, lambda: browsers.departed)
+    memory = Memory(reactor, lambda: len(calls) > 0, lambda: browsers.departed, _forget_values)
     for service in (limit, *media, sockets, browsers, lag, memory):
         service.setServiceParent(proxy)
     return proxy, {
@@ -155,6 +157,12 @@ def watch(
     metrics.sockets.set_function(lambda: browsers.connections)
     metrics.transactions.labels("server").set_function(lambda: transactions.servers)
     metrics.transactions.labels("client").set_function(lambda: transactions.clients)
+
+
+def _forget_values() -> None:
+    """What was read of messages, and what follows from a name, may be made anew."""
+    forget_read()
+    token_for.cache_clear()
 
 
 def _media(config: Config, reactor: Any, metrics: Metrics, instance: str) -> tuple[Any, ...]:

@@ -8,7 +8,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import PBX, config
 from tests.support.fakes import FakeFlow
-from webrtcproxy.call.background import answer
 from webrtcproxy.call.binding import Binding, token_for
 from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
@@ -141,7 +140,7 @@ class RegistrarCase(SynchronousTestCase):
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
         allowed = self.policy.credentials_for_anyone or self.location.proven(transaction.flow)
-        answer(self.registrar.register(transaction, self.policy.route(transaction.request), allowed), transaction)
+        self.registrar.register(transaction, self.policy.route(transaction.request), allowed)
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
         raise AssertionError("an ACK")

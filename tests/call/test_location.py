@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fakes import FakeFlow
 from webrtcproxy.call.binding import Binding, token_for
-from webrtcproxy.call.location import AFTERGLOW, SWEEP, ILocation, Location
+from webrtcproxy.call.expiry import SWEEP
+from webrtcproxy.call.location import AFTERGLOW, ILocation, Location
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.transport.flow import Flow
 

@@ -7,7 +7,8 @@ from twisted.logger import LogLevel, capturedLogs
 from tests.call.test_location import ALICE, REGISTRAR, LocationCase
 from tests.support.fakes import FakeFlow
 from webrtcproxy.call import location as module
-from webrtcproxy.call.location import AORS_PER_FLOW, BINDINGS_PER_AOR, SWEEP, Location
+from webrtcproxy.call.expiry import SWEEP
+from webrtcproxy.call.location import AORS_PER_FLOW, BINDINGS_PER_AOR, Location
 from webrtcproxy.errors import Refusal
 
 
@@ -33,6 +34,19 @@ class EndTests(LocationCase):
         self.assertFalse(self.location.knows(ALICE))
         self.assertFalse(self.location.is_registrar(REGISTRAR))
         self.assertFalse(self.flow.watched)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nothing_is_watched_for_nothing(self) -> None:
+        """What is gone before it expires leaves no timer behind, whatever ended it."""
+        self.location.bind([self.binding()])
+        self.location.prove(ALICE, self.flow, 600)
+        self.flow.lose()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.flow = FakeFlow.wss()
+        self.location.bind([self.binding()])
+        self.location.unbind(ALICE)
+        self.location.prove(ALICE, self.flow, 600)
+        self.location.prove(ALICE, self.flow, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_socket_lost(self) -> None:

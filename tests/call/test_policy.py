@@ -62,6 +62,18 @@ class Routes(SynchronousTestCase):
         )
         self.assertEqual(self.policy.route(invite("sip:bob@pbx.example.com:5060")).trunk, PBX)
 
+    def test_remembered(self) -> None:
+        """A route is worked out once; what is refused is not remembered, and what is remembered is bounded."""
+        self.assertIs(
+            self.policy.route(invite("sip:bob@pbx.example.com")), self.policy.route(invite("sip:a@PBX.example.com"))
+        )
+        policy = Policy(config(PBX, destinations=Destinations(anywhere=True)))
+        for number in range(2 * Policy.REMEMBERED + 10):
+            self.assertEqual(policy.route(invite(f"sip:x@h{number}.example")).host, f"h{number}.example")
+        self.assertEqual(len(policy._routes), 10)
+        self.assertEqual([self.refused("sip:x@nowhere.example") for _ in range(2)], [403, 403])
+        self.assertEqual(len(self.policy._routes), 1)
+
     def test_trunk_with_proxy(self) -> None:
         """A trunk's `proxy` takes the place of its host, port included."""
         route = self.policy.route(invite("sip:1@carrier.example.net:5080"))

@@ -307,6 +307,15 @@ class FailureTests(RegistrarCase):
         self.assertEqual((self.reply().status, self.reply().reason, self.sent_upstream()), (400, "Bad Contact", 0))
         self.assertEqual([event["call"] for event in events], ["cid1"])
 
+    def test_patience_ends_with_the_answer(self) -> None:
+        """Behind the answer, whatever it is, nobody waits for the registrar: what was remembered for that is gone."""
+        for status in (200, 403):
+            self.register(f"{JSSIP};expires=600")
+            self.answer(status)
+        self.register("<mailto:alice@x.invalid>;expires=60")
+        self.clock.pump([0.5] * 12)  # Timer K
+        self.assertEqual(self.transactions.schedule.running, 0)
+
     def test_nothing_is_left(self) -> None:
         """After all sorts of ends nothing remains: no timer, no subscription, nothing noted as on its way."""
         self.register(f"{JSSIP};expires=600")
@@ -319,4 +328,4 @@ class FailureTests(RegistrarCase):
         self.clock.pump([0.5] * 61)
         self.clock.pump([10] * 20)
         self.assertEqual((self.clock.getDelayedCalls(), len(self.location)), ([], 0))
-        self.assertEqual(self.registrar._on_the_way, {})
+        self.assertEqual(self.registrar.on_the_way, {})

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cluster.net import ALICE, REGISTRAR, Member, Net
 from tests.support.fakes import FakeFlow
 from webrtcproxy.call.binding import Binding, token_for
-from webrtcproxy.call.location import SWEEP
+from webrtcproxy.call.expiry import SWEEP
 from webrtcproxy.cluster.marks import HUB
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.media import bencode
+from webrtcproxy.media import bencode, decoder
 from webrtcproxy.media.bencode import MalformedReply, NgValue, Reply, from_bencode, to_bencode, to_items
 
 often = settings(derandomize=True, database=None, deadline=None, max_examples=150)
@@ -22,7 +22,7 @@ NOISE = st.text("de0123456789:il-_ +\xff", max_size=40).map(lambda text: text.en
 def by_bencodepy(data: bytes) -> Reply | None:
     """What bencodepy reads; None where it is no dictionary."""
     try:
-        read = bencode._decoder.decode(data)
+        read = decoder.decode(data)
     except bencodepy.BencodeDecodeError:
         return None
     return read if isinstance(read, dict) else None

@@ -125,9 +125,12 @@ class ValueTests(Case):
     """What all of these are."""
 
     def test_values(self) -> None:
-        """Frozen, since they are kept and shared; without a dictionary, since there are many."""
+        """Not to be changed, since they are kept and shared: frozen, or final for mypy where there are many; without a
+        dictionary, since there are many."""
         for value in (Uri("tel", "1"), NameAddr("", ""), Via("", ""), CSeq(1, ""), Challenge(""), Credentials("")):
             self.assertFalse(hasattr(value, "__dict__"), value)
+            if isinstance(value, (Uri, NameAddr, Via)):
+                continue
             with self.assertRaises(FrozenInstanceError):
                 setattr(value, fields(value)[0].name, "x")
 

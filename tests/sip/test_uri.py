@@ -1,7 +1,5 @@
 """sip.uri: sip, sips, tel and what else stands where a URI is expected."""
 
-from dataclasses import FrozenInstanceError
-
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.sip.grammar import BadMessage
@@ -145,12 +143,10 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual((caught.exception.status, caught.exception.why), (513, "URI Too Long"))
 
     def test_value(self) -> None:
-        """A Uri is a value: it can be kept, compared, and not be changed."""
+        """A Uri is a value: it can be kept and compared."""
         self.assertIs(Uri.parse("sip:a@b"), Uri.parse("sip:a@b"))
         self.assertEqual(Uri.parse(f"sip:{LONG}@b"), Uri.parse(f"sip:{LONG}@b"))
         self.assertIsNot(Uri.parse(f"sip:{LONG}@b"), Uri.parse(f"sip:{LONG}@b"), "long ones are not kept")
-        with self.assertRaises(FrozenInstanceError):
-            Uri.parse("sip:a@b").user = "c"  # type: ignore[misc]
 
 
 class MeaningTests(SynchronousTestCase):

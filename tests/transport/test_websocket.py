@@ -10,6 +10,7 @@ from webrtcproxy.sip.message import Response
 from webrtcproxy.transport import websocket
 from webrtcproxy.transport.browsers import Options
 from webrtcproxy.transport.connection import Pressure
+from webrtcproxy.transport.frame import frame as frame_of
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 
@@ -53,7 +54,7 @@ class Messages(BrowsersCase):
     def test_sizes(self) -> None:
         """The three forms of a frame's length (RFC 6455 section 5.2)."""
         for size in (0, 125, 126, 65535, 65536, 70000):
-            (found,) = frames(websocket.frame(b"x" * size))
+            (found,) = frames(frame_of(b"x" * size))
             self.assertEqual(len(found.payload), size)
 
     def test_fragments(self) -> None:
@@ -432,6 +433,29 @@ class Pings(BrowsersCase):
             self.advance(20)
             wire.deliver(frame(b"\r\n"))
         self.assertEqual(wire.take(), b"")
+
+    def test_spread(self) -> None:
+        """Browsers that came at once are not pinged at once, but all within one round of looks."""
+        wires = [self.open() for _ in range(40)]
+        pinged = []
+        for _ in range(4 * 50):
+            self.reactor.advance(0.25)
+            pinged.append(sum(bool(wire.take()) for wire in wires))
+        self.assertEqual((sum(pinged), max(pinged)), (40, 4))
+        at = [step * 0.25 for step, count in enumerate(pinged, 1) if count]
+        self.assertTrue(at[0] >= 30 and at[-1] <= 33, at)
+
+    def test_gone_meanwhile(self) -> None:
+        """A browser that goes before its turn is not looked at any more."""
+        wires = [self.open() for _ in range(20)]
+        self.reactor.advance(29.75)
+        for _ in range(20):
+            self.reactor.advance(0.25)
+            for wire in wires:
+                wire.take()
+                wire.lose()
+        self.assertEqual(self.browsers.connections, 0)
+        self.assertEqual(self.browsers._unchecked, [])
 
     def test_no_ping(self) -> None:
         """`ping` 0: never."""

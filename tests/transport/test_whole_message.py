@@ -11,7 +11,8 @@ from tests.support.wire import Frame, frame, frames, options
 from tests.transport.case import BrowsersCase
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.browsers import Options
-from webrtcproxy.transport.websocket import SipWebSocket, whole_message
+from webrtcproxy.transport.frame import whole_message
+from webrtcproxy.transport.websocket import SipWebSocket
 
 TEXT, BINARY, PING = 1, 2, 9
 

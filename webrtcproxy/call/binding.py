@@ -6,6 +6,7 @@ from base64 import b32encode
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from typing import Final
 
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import NameAddr
@@ -48,9 +49,9 @@ def _normal(uri: Uri) -> str:
     return f"{uri.scheme}:{uri.aor}{tail}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(init=False, slots=True, eq=False)
 class Binding:
-    """A browser that is registered. A refresh makes a new one.
+    """A browser that is registered. A refresh makes a new one, so it is final, though not frozen (see sip/headers.py).
 
     :ivar aor: ``user@domain``, as `Uri.aor` of To.
     :ivar instance: ``+sip.instance`` without brackets, else the Contact URI, normalised.
@@ -64,16 +65,40 @@ class Binding:
     :ivar stamp: when and by which process it was made, where there are several: of two in conflict the larger counts.
     """
 
-    aor: str
-    instance: str
-    reg_id: int
-    contact: str
-    value: NameAddr
-    flow: Flow
-    expires_at: float
-    q: float = 1.0
-    call_id: str = "-"
-    stamp: tuple[float, int] = (0.0, 0)
+    aor: Final[str]
+    instance: Final[str]
+    reg_id: Final[int]
+    contact: Final[str]
+    value: Final[NameAddr]
+    flow: Final[Flow]
+    expires_at: Final[float]
+    q: Final[float]
+    call_id: Final[str]
+    stamp: Final[tuple[float, int]]
+
+    def __init__(
+        self,
+        aor: str,
+        instance: str,
+        reg_id: int,
+        contact: str,
+        value: NameAddr,
+        flow: Flow,
+        expires_at: float,
+        q: float = 1.0,
+        call_id: str = "-",
+        stamp: tuple[float, int] = (0.0, 0),
+    ) -> None:
+        self.aor = aor
+        self.instance = instance
+        self.reg_id = reg_id
+        self.contact = contact
+        self.value = value
+        self.flow = flow
+        self.expires_at = expires_at
+        self.q = q
+        self.call_id = call_id
+        self.stamp = stamp
 
     @property
     def key(self) -> Key:

@@ -11,14 +11,14 @@ that Contact for as long as it granted, also when every browser is gone by then;
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from webrtcproxy.call.binding import Binding, Key, token_for
+from webrtcproxy.call.expiry import Expiry, Lasting
 from webrtcproxy.errors import Refusal
 from webrtcproxy.transport.flow import Flow
 
@@ -29,9 +29,6 @@ AORS_PER_FLOW = 10
 AORS = 100_000
 """Addresses-of-record known at once; those without a browser make room, the longest gone first."""
 REGISTRARS_PER_AOR = 8
-
-SWEEP = 10.0
-"""Seconds between two looks for what has expired. What is asked for is exact; only memory waits that long."""
 
 AFTERGLOW = 32.0
 """Seconds (64*T1) for which a registrar is still heard when the last binding was taken back, so that an INVITE that
@@ -94,29 +91,36 @@ class ILocation(Protocol):
         """The browser on `flow` has shown for so many seconds that `aor` is its own; with 0, no more."""
 
 
-@dataclass(slots=True)
-class _User:
+class _User(Lasting):
     """An AOR that is known; the newest binding is the last."""
 
-    aor: str
-    token: str
-    bindings: dict[Key, Binding] = field(default_factory=dict)
-    registrars: dict[str, float] = field(default_factory=dict)
+    __slots__ = ("aor", "bindings", "registrars", "token")
+
+    def __init__(self, aor: str) -> None:
+        super().__init__()
+        self.aor = aor
+        self.token = token_for(aor)
+        self.bindings: dict[Key, Binding] = {}
+        self.registrars: dict[str, float] = {}
 
 
-@dataclass(slots=True)
-class _Socket:
+class _Socket(Lasting):
     """What depends on one flow; `forget` ends the subscription to its loss."""
 
-    forget: Callable[[], None]
-    bindings: dict[tuple[str, Key], Binding] = field(default_factory=dict)
-    proofs: dict[str, float] = field(default_factory=dict)
+    __slots__ = ("bindings", "flow", "forget", "proofs")
+
+    def __init__(self, flow: Flow, forget: Callable[[], None]) -> None:
+        super().__init__()
+        self.flow = flow
+        self.forget = forget
+        self.bindings: dict[tuple[str, Key], Binding] = {}
+        self.proofs: dict[str, float] = {}
 
 
 class Location:
-    """The bindings of one process, in memory.
+    """The bindings of one process, in memory. What is asked for is exact; only memory waits for `expiry.SWEEP`.
 
-    :param clock: tells the time, and sweeps.
+    :param clock: tells the time, and when to look for what has expired.
     :param multiple: keep all browsers of a user; else the newest REGISTER replaces the others.
     """
 
@@ -129,7 +133,7 @@ class Location:
         self._sockets: dict[Flow, _Socket] = {}
         self._registrars: dict[str, int] = {}
         self._observers: list[Callable[[Binding], None]] = []
-        self._timer: IDelayedCall | None = None
+        self._expiry = Expiry(clock, self._look)
 
     def __len__(self) -> int:
         return sum(len(socket.bindings) for socket in self._sockets.values())
@@ -159,7 +163,7 @@ class Location:
         return user is not None and user.registrars.get(host, 0.0) > self._clock.seconds()
 
     def proven(self, flow: Flow) -> bool:
-        return bool(self.proven_aors(flow))
+        return flow in self._sockets and bool(self.proven_aors(flow))
 
     def proven_aors(self, flow: Flow) -> list[str]:
         socket = self._sockets.get(flow)
@@ -184,14 +188,20 @@ class Location:
     # Changes
 
     def check(self, aor: str, keys: Collection[Key], flow: Flow) -> None:
-        kept = {binding.key for binding in self._live(aor)} if self._multiple else set()
-        if len(kept.union(keys)) > BINDINGS_PER_AOR:
+        wanted = len(keys)
+        if self._multiple:
+            wanted = len({binding.key for binding in self._live(aor)}.union(keys))
+        if wanted > BINDINGS_PER_AOR:
             raise Refusal(403, "Too Many Contacts")
         socket = self._sockets.get(flow)
-        if socket is not None and len({aor, *socket.proofs, *(other for other, _ in socket.bindings)}) > AORS_PER_FLOW:
-            raise Refusal(403, "Too Many Addresses Of Record")
+        if socket is not None and len(socket.proofs) + len(socket.bindings) >= AORS_PER_FLOW:
+            self._check_aors(aor, socket)
         if self._full(aor):
             raise Refusal(503, "Too Many Registrations", [("Retry-After", "60")])
+
+    def _check_aors(self, aor: str, socket: _Socket) -> None:
+        if len({aor, *socket.proofs, *(other for other, _ in socket.bindings)}) > AORS_PER_FLOW:
+            raise Refusal(403, "Too Many Addresses Of Record")
 
     def bind(self, bindings: Sequence[Binding]) -> None:
         if not bindings or bindings[0].flow.closed:
@@ -227,26 +237,30 @@ class Location:
                     self._unregister(self._users[aor], min(registrars, key=registrars.__getitem__))
                 self._registrars[host] = self._registrars.get(host, 0) + 1
             registrars[host] = now + seconds
+            self._expiry.watch(self._users[aor], now + seconds)
         elif seconds <= 0 and aor in self._users:
             registrars = self._users[aor].registrars
             for host in registrars:
                 registrars[host] = min(registrars[host], now + AFTERGLOW)
+            self._expiry.watch(self._users[aor], now + AFTERGLOW)
             self._tidy(aor)
 
     def prove(self, aor: str, flow: Flow, seconds: float) -> None:
         if seconds > 0 and not flow.closed:
-            self._socket(flow).proofs[aor] = self._clock.seconds() + seconds
+            socket, until = self._socket(flow), self._clock.seconds() + seconds
+            socket.proofs[aor] = until
+            self._expiry.watch(socket, until)
         elif flow in self._sockets:
             self._sockets[flow].proofs.pop(aor, None)
             self._tidy_socket(flow)
 
     def stop(self) -> None:
-        """Forget everything and stop the timer, as the proxy stops."""
+        """Forget everything, as the proxy stops."""
+        self._expiry.clear()
         for socket in self._sockets.values():
             socket.forget()
         for memory in (self._users, self._tokens, self._gone, self._sockets, self._registrars):
             memory.clear()
-        self._rest()
 
     # Users and their bindings
 
@@ -255,10 +269,9 @@ class Location:
         if user is None:
             if len(self._users) >= AORS and self._gone:
                 self._drop(self._users[next(iter(self._gone))])
-            user = self._users[aor] = _User(aor, token_for(aor))
+            user = self._users[aor] = _User(aor)
             self._tokens[user.token] = aor
             self._gone[aor] = None
-            self._wake()
         return user
 
     def _full(self, aor: str) -> bool:
@@ -270,6 +283,7 @@ class Location:
         if old is not None and old.flow is not binding.flow:
             self._off_socket(old)
         user.bindings[binding.key] = binding
+        self._expiry.watch(user, binding.expires_at)
         self._gone.pop(user.aor, None)
         self._socket(binding.flow).bindings[user.aor, binding.key] = binding
         if old is not None and old.flow is binding.flow and old.contact == binding.contact:
@@ -280,7 +294,10 @@ class Location:
     def _end(self, bindings: Iterable[Binding], why: str) -> None:
         for binding in bindings:
             aor = binding.aor
-            del self._users[aor].bindings[binding.key]
+            user = self._users[aor]
+            del user.bindings[binding.key]
+            if not user.bindings:
+                user.bindings = {}  # one that had something in it keeps its room
             self._off_socket(binding)
             self._tidy(aor)
             self._tell("{aor} is no longer registered from {peer}: {why}", binding, why)
@@ -307,7 +324,7 @@ class Location:
         del self._users[user.aor]
         self._tokens.pop(user.token, None)
         self._gone.pop(user.aor, None)
-        self._rest()
+        self._expiry.forget(user)
 
     def _unregister(self, user: _User, host: str) -> None:
         del user.registrars[host]
@@ -321,8 +338,7 @@ class Location:
     def _socket(self, flow: Flow) -> _Socket:
         socket = self._sockets.get(flow)
         if socket is None:
-            socket = self._sockets[flow] = _Socket(flow.on_lost(lambda: self._lost(flow)))
-            self._wake()
+            socket = self._sockets[flow] = _Socket(flow, flow.on_lost(lambda: self._lost(flow)))
         return socket
 
     def _off_socket(self, binding: Binding) -> None:
@@ -336,35 +352,29 @@ class Location:
         if not socket.bindings and not socket.proofs:
             del self._sockets[flow]
             socket.forget()
-            self._rest()
+            self._expiry.forget(socket)
 
     def _lost(self, flow: Flow) -> None:
         socket = self._sockets.pop(flow)
+        self._expiry.forget(socket)
         self._end(tuple(socket.bindings.values()), "its connection is lost")
-        self._rest()
 
     # Time
 
-    def _wake(self) -> None:
-        if self._timer is None:
-            self._timer = self._clock.callLater(SWEEP, self._sweep)
+    def _look(self, what: Lasting, now: float) -> float | None:
+        """End what has expired of a user or a socket; when the next of it does, None where nothing is left."""
+        if isinstance(what, _User):
+            return self._look_at_user(what, now)
+        assert isinstance(what, _Socket)
+        proofs = what.proofs
+        for aor in [aor for aor, until in proofs.items() if until <= now]:
+            del proofs[aor]
+        self._tidy_socket(what.flow)
+        return min(proofs.values(), default=None)
 
-    def _rest(self) -> None:
-        """Stop the timer where nothing is left to expire."""
-        if self._timer is not None and not self._users and not self._sockets:
-            self._timer.cancel()
-            self._timer = None
-
-    def _sweep(self) -> None:
-        self._timer = None
-        now = self._clock.seconds()
-        for aor, user in tuple(self._users.items()):
-            self._end([binding for binding in user.bindings.values() if binding.expires_at <= now], "expired")
-            if aor in self._users:
-                self._tidy(aor)
-        for flow, socket in tuple(self._sockets.items()):
-            for aor in [aor for aor, until in socket.proofs.items() if until <= now]:
-                del socket.proofs[aor]
-            self._tidy_socket(flow)
-        if self._users or self._sockets:
-            self._wake()
+    def _look_at_user(self, user: _User, now: float) -> float | None:
+        self._end([binding for binding in user.bindings.values() if binding.expires_at <= now], "expired")
+        if user.aor in self._users:
+            self._tidy(user.aor)
+        ends = [binding.expires_at for binding in user.bindings.values()]
+        return min([*ends, *user.registrars.values()], default=None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
+from typing import ClassVar
 
 from webrtcproxy.config import Config, Trunk
 from webrtcproxy.config.headers import CREDENTIALS, OF_THE_LEG
@@ -195,10 +196,14 @@ class Policy:
     :param config: the whole configuration.
     """
 
+    REMEMBERED: ClassVar[int] = 1024
+    """Places whose routes are remembered; past that the memory starts anew."""
+
     def __init__(self, config: Config) -> None:
         self._trunks = config.trunks
         self._terms = {trunk.name: Terms.of(trunk) for trunk in config.trunks}
         self._destinations = config.access.destinations
+        self._routes: dict[tuple[str, int | None], Route] = {}
         self.credentials_for_anyone = config.access.trunk_credentials == "anyone"
         self.multiple = config.registrations.multiple
 
@@ -218,12 +223,21 @@ class Policy:
             return self._trunk_route(self._trunk_of_caller(request))
         if target.scheme != "sip":
             raise Refusal(416, "Only sip And tel URIs")
-        host, port = target.hostport
-        for trunk in self._trunks:
-            if trunk.serves((host, port)) and self._destinations.allows(host, port, self._trunks):
-                return self._trunk_route(trunk)
+        place = target.hostport
+        route = self._routes.get(place)
+        if route is None:
+            route = self._route_to(*place)
+            if len(self._routes) >= self.REMEMBERED:
+                self._routes.clear()
+            self._routes[place] = route
+        return route
+
+    def _route_to(self, host: str, port: int | None) -> Route:
         if not self._destinations.allows(host, port, self._trunks):
             raise Refusal(403, "Destination Not Allowed")
+        for trunk in self._trunks:
+            if trunk.serves((host, port)):
+                return self._trunk_route(trunk)
         return Route(OF_STRANGER, host, port)
 
     def request_uri(self, request: Request, route: Route) -> str:

@@ -2,23 +2,26 @@
 
 The registrar upstream decides: it authenticates the browser and says how long. It sees one Contact of the proxy's for
 each address-of-record, so this Contact lives as long as the longest of the browsers behind it (RFC 3261 section 10).
+
+REGISTERs are most of what an idle proxy does. So each is an object with a few steps, one for each thing that is waited
+for, and not a coroutine: those cost more than all the rest.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.location import ILocation
-from webrtcproxy.call.pairing import Pairings
-from webrtcproxy.call.patience import Patience
+from webrtcproxy.call.pairing import Pair, Pairings
+from webrtcproxy.call.patience import PATIENCE
 from webrtcproxy.call.policy import Route
 from webrtcproxy.call.registration import (
     DEFAULT,
@@ -40,23 +43,10 @@ from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
+T = TypeVar("T")
+
 REMEMBERED = 64.0
 """Seconds for which the upstream side of a REGISTER is remembered beyond its end: a challenge is answered by then."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What came of a REGISTER upstream.
-
-    :ivar host: the registrar's IP address.
-    :ivar seconds: how long a 2xx binds our Contact.
-    :ivar proof: whether the browser, not the proxy, has satisfied a configured trunk.
-    """
-
-    response: Response
-    host: str
-    seconds: int
-    proof: bool
 
 
 class Registrar:
@@ -66,7 +56,7 @@ class Registrar:
     :param location: keeps the bindings.
     :param upstream: makes the flow towards a registrar.
     :param pairings: keep Call-ID and CSeq upstream over challenges and refreshes.
-    :param clock: tells the time, and when to stop waiting.
+    :param clock: tells the time.
     :param multiple: all browsers of a user are kept; the same as `location` has it.
     :param metrics: counts the answers.
     :param place: host:port under which the registrar on a flow shall reach us. It does not depend on the process, where
@@ -84,175 +74,265 @@ class Registrar:
         metrics: Metrics | None = None,
         place: Callable[[Flow], str] = lambda flow: flow.sent_by,
     ) -> None:
-        self._transactions = transactions
-        self._location = location
-        self._upstream = upstream
-        self._pairings = pairings
-        self._clock = clock
-        self._multiple = multiple
-        self._metrics = metrics or Metrics()
-        self._place = place
-        self._on_the_way: dict[str, list[int]] = {}
+        self.transactions = transactions
+        self.location = location
+        self.upstream = upstream
+        self.pairings = pairings
+        self.clock = clock
+        self.multiple = multiple
+        self.metrics = metrics or Metrics()
+        self.place = place
+        self.on_the_way: dict[str, list[int]] = {}
 
-    async def register(self, transaction: ServerTransaction, route: Route, credentials_allowed: bool) -> None:
-        """Forward the REGISTER of `transaction` and answer it.
+    def register(self, transaction: ServerTransaction, route: Route, credentials_allowed: bool) -> None:
+        """Forward the REGISTER of `transaction`, and answer it whatever happens.
 
         :param route: where to.
         :param credentials_allowed: whether the trunk's credentials may be used for this browser.
-        :raises Refusal: to be answered by the caller; it has been logged.
-        :raises BadMessage: the request can't be read; to be answered by the caller.
         """
-        request, flow = transaction.request, transaction.flow
+        _Errand(self, transaction, route, credentials_allowed).begin()
+
+
+class _Errand:
+    """One REGISTER on its way to the registrar and back. Whatever a step raises becomes the answer, and ends it.
+
+    :param registrar: sends it.
+    :param transaction: to be answered.
+    :param route: where it goes.
+    :param allowed: whether the trunk's credentials may be used.
+    """
+
+    _asked: Registration
+
+    __slots__ = (
+        "_adding", "_asked", "_authentication", "_over", "_own", "_pair", "_registrar", "_response", "_route",
+        "_seconds", "_sent", "_timer", "_transaction", "_upstream",
+    )  # fmt: skip
+
+    def __init__(self, registrar: Registrar, transaction: ServerTransaction, route: Route, allowed: bool) -> None:
+        self._registrar = registrar
+        self._transaction = transaction
+        self._route = route
         # A browser that has registered with a password of its own answers for itself: with the trunk's credentials it
         # could register under any name that they are good for.
-        trunk = None if self._location.proven(flow) else route.trunk
-        authentication = Authentication(trunk, credentials_allowed)
-        try:
-            check_domain(request)
-            asked = Registration.of(request)
-            if asked.adds:
-                self._location.check(asked.aor, [wanted.key for wanted in asked.adds], flow)
-            outcome = await self._forward(asked, request, route, authentication)
-            response = outcome.response
-            headers = told(response, route)
-            if response.status < 300:
-                await self._accepted(asked, transaction, outcome)
-                for value in await self._listed(asked):
-                    headers.add("Contact", value)
-        except (Refusal, BadMessage) as why:
-            log.info("{call}: REGISTER is refused: {why}", why=why, call=request.call_id)
-            self._metrics.registered(why.status)
-            raise
-        if response.status >= 300 and response.status not in (401, 407):
-            log.info("{call}: the registrar refuses: {response}", response=response, call=request.call_id)
-        self._metrics.registered(response.status)
-        transaction.reply(response.status, response.reason, headers, response.body)
+        trunk = None if registrar.location.proven(transaction.flow) else route.trunk
+        self._authentication = Authentication(trunk, allowed)
+        self._timer = registrar.transactions.schedule.after(PATIENCE, self._time_up)
+        self._over = False
+        self._own = ""
+        self._seconds: int | None = 0
+        self._adding = 0
+        self._pair: Pair | None = None
+        self._upstream: Flow | None = None
+        self._sent: Request | None = None
+        self._response: Response | None = None
 
-    # Upstream
+    def begin(self) -> None:
+        """The browser asks."""
+        self._do(self._transaction.request, self._read)
 
-    async def _forward(
-        self, asked: Registration, request: Request, route: Route, authentication: Authentication
-    ) -> _Outcome:
-        """Send the request on, until there is a response for the browser.
+    # The steps
 
-        :raises Refusal: 502 for a registrar that can't be reached, 504 for a silent one, 403 where it refuses the
-            proxy's credentials.
-        """
-        key = ("REGISTER", request.uri, asked.aor, request.call_id)  # JsSIP has a new From tag in every REGISTER
-        patience = Patience(self._transactions.schedule)
-        try:
-            flow = self._upstream.ready(route)
-            if flow is None:
-                flow = await patience.wait(Deferred.fromCoroutine(self._upstream.flow(route)))
-            own = own_contact(asked.aor, flow, self._place(flow))
-            contact, seconds = await self._contact(asked, own)
-            pair = self._pairings.take(key)
-            self._pairings.keep(key, pair, REMEMBERED)
-            sent = upstream_request(request, route, pair.from_tag, pair.call_id, pair.next_cseq(), contact)
-            with self._adding(asked, seconds):
-                response = await patience.wait(self._transactions.request(sent, flow).final)
-                while (again := authentication.answer(sent, response)) is not None:
-                    sent = again
-                    sent.headers.set("CSeq", f"{pair.next_cseq()} REGISTER")
-                    response = await patience.wait(self._transactions.request(sent, flow).final)
-        except FlowLost as lost:
-            raise Refusal(502, "Registrar Unreachable") from lost
-        except TimedOut as late:
-            raise Refusal(504, "Registrar Not Responding") from late
-        finally:
-            patience.end()
+    def _read(self, request: Request) -> None:
+        registrar = self._registrar
+        check_domain(request)
+        asked = self._asked = Registration.of(request)
+        if asked.adds:
+            registrar.location.check(asked.aor, asked.keys, self._transaction.flow)
+        flow = registrar.upstream.ready(self._route)
+        if flow is not None:
+            self._way_known(flow)
+        else:
+            self._wait(Deferred.fromCoroutine(registrar.upstream.flow(self._route)), self._way_known)
+
+    def _way_known(self, flow: Flow) -> None:
+        registrar, asked = self._registrar, self._asked
+        self._upstream = flow
+        self._own = own_contact(asked.aor, flow, registrar.place(flow))
+        if asked.everything or (asked.adds and not registrar.multiple):
+            self._send([])  # the other browsers of the AOR don't matter
+        else:
+            self._wait(registrar.location.bindings(asked.aor), self._send)
+
+    def _send(self, bindings: Sequence[Binding]) -> None:
+        registrar, asked, request, flow = self._registrar, self._asked, self._transaction.request, self._upstream
+        assert flow is not None
+        others = [self._remaining(binding) for binding in bindings if binding.key not in asked.keys]
+        contact = self._contact(others + registrar.on_the_way.get(asked.aor, []))
+        pair = self._pair = registrar.pairings.take(self._key)
+        registrar.pairings.keep(self._key, pair, REMEMBERED)
+        sent = upstream_request(request, self._route, pair.from_tag, pair.call_id, pair.next_cseq(), contact)
+        if asked.adds:
+            # For as long as the registrar thinks about it, our Contact may not get shorter for another browser's sake.
+            self._adding = DEFAULT if self._seconds is None else self._seconds
+            registrar.on_the_way.setdefault(asked.aor, []).append(self._adding)
+        self._ask(sent, flow)
+
+    def _ask(self, request: Request, flow: Flow) -> None:
+        self._sent = request
+        self._wait(self._registrar.transactions.request(request, flow).final, self._heard)
+
+    def _heard(self, response: Response) -> None:
+        registrar, authentication, pair, flow = self._registrar, self._authentication, self._pair, self._upstream
+        assert self._sent is not None and pair is not None and flow is not None
+        again = authentication.answer(self._sent, response)
+        if again is not None:
+            again.headers.set("CSeq", f"{pair.next_cseq()} REGISTER")
+            self._ask(again, flow)
+            return
+        self._rest()
         if response.status == 408:
             raise Refusal(504, "Registrar Not Responding")
         if response.status in (401, 407) and authentication.spent:
             raise Refusal(403, "Registrar Refuses The Proxy")
-        lasting = granted(response, own, seconds) if response.status < 300 else 0
-        self._pairings.keep(key, pair, lasting + REMEMBERED)
-        return _Outcome(response, flow.peer.host, lasting, route.trunk is not None and not authentication.used)
+        seconds = granted(response, self._own, self._seconds) if response.status < 300 else 0
+        registrar.pairings.keep(self._key, pair, seconds + REMEMBERED)
+        if response.status >= 300:
+            self._refused(response)
+            return
+        self._response = response
+        self._store(seconds, flow.peer.host)
+        self._wait(registrar.location.bindings(self._asked.aor), self._accepted)
 
-    async def _contact(self, asked: Registration, own: str) -> tuple[list[tuple[str, str]], int | None]:
-        """The Contact and Expires headers upstream, and the seconds in them.
+    def _refused(self, response: Response) -> None:
+        if response.status not in (401, 407):
+            call_id = self._transaction.request.call_id
+            log.info("{call}: the registrar refuses: {response}", response=response, call=call_id)
+        self._answer(response, [])
+
+    def _accepted(self, bindings: Sequence[Binding]) -> None:
+        """The 200 lists the live bindings of the AOR as the browsers wrote them, this browser's first."""
+        asked, location, flow = self._asked, self._registrar.location, self._transaction.flow
+        if asked.leaves and not bindings:
+            assert self._upstream is not None
+            location.registered(asked.aor, self._upstream.peer.host, 0)
+        if (asked.removes or asked.everything) and all(binding.flow is not flow for binding in bindings):
+            location.prove(asked.aor, flow, 0)
+        assert self._response is not None
+        ordered = sorted(bindings, key=lambda binding: binding.key not in asked.keys)
+        self._answer(self._response, ordered)
+
+    def _answer(self, response: Response, bindings: Sequence[Binding]) -> None:
+        headers = told(response, self._route)
+        for binding in bindings:
+            headers.add("Contact", str(binding.value.with_param("expires", str(self._remaining(binding)))))
+        self._over = True
+        self._registrar.metrics.registered(response.status)
+        self._transaction.reply(response.status, response.reason, headers, response.body)
+
+    # Between the steps
+
+    def _wait(self, work: Deferred[T], step: Callable[[T], None]) -> None:
+        """Go on with `step` when `work` has fired."""
+        work.addCallbacks(self._do, self._failed, (step,))
+
+    def _do(self, result: T, step: Callable[[T], None]) -> None:
+        if not self._over:
+            try:
+                step(result)
+            except Exception:
+                self._failed(Failure())
+
+    def _time_up(self) -> None:
+        self._failed(Failure(TimedOut("the registrar takes too long")))
+
+    def _failed(self, failure: Failure) -> None:
+        """There is another answer than the registrar's; what is waited for is not cancelled, but of no interest now."""
+        if self._over:
+            return
+        self._over = True
+        self._rest()
+        transaction, why = self._transaction, failure.value
+        call_id = transaction.request.headers.get("Call-ID") or "-"
+        if isinstance(why, FlowLost):
+            why = Refusal(502, "Registrar Unreachable")
+        elif isinstance(why, TimedOut):
+            why = Refusal(504, "Registrar Not Responding")
+        if isinstance(why, Refusal):
+            status, reason, headers = why.status, why.reason, why.headers
+        elif isinstance(why, BadMessage):
+            status, reason, headers = why.status, why.why, ()
+        else:
+            log.failure("{call}: REGISTER could not be carried", failure, call=call_id)
+            transaction.reply(500)
+            return
+        log.info("{call}: REGISTER is refused: {why}", why=why, call=call_id)
+        self._registrar.metrics.registered(status)
+        transaction.reply(status, reason, headers)
+
+    def _rest(self) -> None:
+        """The registrar is not waited for any more."""
+        self._timer.cancel()
+        if self._adding:
+            on_the_way = self._registrar.on_the_way
+            others = on_the_way[self._asked.aor]
+            others.remove(self._adding)
+            self._adding = 0
+            if not others:
+                del on_the_way[self._asked.aor]
+
+    # What is sent, and what is stored
+
+    @property
+    def _key(self) -> tuple[str, ...]:
+        """JsSIP has a new From tag in every REGISTER, so it is no part of this."""
+        request = self._transaction.request
+        return "REGISTER", request.uri, self._asked.aor, request.call_id
+
+    def _contact(self, others: Sequence[int]) -> list[tuple[str, str]]:
+        """The Contact and Expires headers upstream.
 
         While other browsers need our Contact, one that leaves only asks: a query has to be authenticated all the same,
         and takes nothing away.
+
+        :param others: the seconds that the other bindings of the AOR still have, or will have if the registrar agrees.
         """
+        asked = self._asked
         if asked.everything:
-            return [("Contact", "*"), ("Expires", "0")], 0
-        others = await self._others(asked)
+            return [("Contact", "*"), ("Expires", "0")]
         if asked.adds:
-            seconds = asked.seconds(others if self._multiple else ())
-        elif asked.leaves and not others:
-            seconds = 0
-        else:
-            return [], 0
-        if seconds is None:
-            return [("Contact", f"<{own}>")], None
-        return [("Contact", f"<{own}>;expires={seconds}"), ("Expires", str(seconds))], seconds
+            self._seconds = asked.seconds(others if self._registrar.multiple else ())
+        elif others or not asked.leaves:
+            return []
+        if self._seconds is None:
+            return [("Contact", f"<{self._own}>")]
+        return [("Contact", f"<{self._own}>;expires={self._seconds}"), ("Expires", str(self._seconds))]
 
-    async def _others(self, asked: Registration) -> list[int]:
-        """The seconds that the other bindings of the AOR still have, or will have if the registrar agrees."""
-        keys = asked.keys
-        bindings = await self._location.bindings(asked.aor)
-        remaining = [self._remaining(binding) for binding in bindings if binding.key not in keys]
-        return remaining + self._on_the_way.get(asked.aor, [])
+    def _store(self, seconds: int, host: str) -> None:
+        """Store what a 2xx means. A browser that is lost meanwhile is not bound, but its registrar is remembered.
 
-    @contextmanager
-    def _adding(self, asked: Registration, seconds: int | None) -> Iterator[None]:
-        """Note a binding that is on its way to the registrar for as long as that lasts."""
-        if not asked.adds:
-            yield
-            return
-        adding = DEFAULT if seconds is None else seconds
-        on_the_way = self._on_the_way.setdefault(asked.aor, [])
-        on_the_way.append(adding)
-        try:
-            yield
-        finally:
-            on_the_way.remove(adding)
-            if not on_the_way:
-                del self._on_the_way[asked.aor]
-
-    # What was accepted
-
-    async def _accepted(self, asked: Registration, transaction: ServerTransaction, outcome: _Outcome) -> None:
-        """Store what a 2xx means. A browser that is lost meanwhile is not bound, but its registrar is remembered."""
-        location, flow, aor = self._location, transaction.flow, asked.aor
+        :param seconds: for which our Contact is bound.
+        :param host: the registrar's IP address.
+        """
+        location, flow, asked, route = self._registrar.location, self._transaction.flow, self._asked, self._route
         if asked.adds:
-            if outcome.seconds:
-                location.bind(self._bindings(asked, transaction, outcome.seconds))
-                location.registered(aor, outcome.host, outcome.seconds)
+            if seconds:
+                location.bind(self._bindings(seconds))
+                location.registered(asked.aor, host, seconds)
             else:
-                location.unbind(aor, asked.keys)
-            if outcome.proof:
-                location.prove(aor, flow, outcome.seconds)
-        location.unbind(aor, None if asked.everything else asked.removes)
-        left = await location.bindings(aor)
-        if asked.leaves and not left:
-            location.registered(aor, outcome.host, 0)
-        if (asked.removes or asked.everything) and all(binding.flow is not flow for binding in left):
-            location.prove(aor, flow, 0)
+                location.unbind(asked.aor, asked.keys)
+            if route.trunk is not None and not self._authentication.used:
+                location.prove(asked.aor, flow, seconds)
+        if asked.everything or asked.removes:
+            location.unbind(asked.aor, None if asked.everything else asked.removes)
 
-    def _bindings(self, asked: Registration, transaction: ServerTransaction, seconds: int) -> list[Binding]:
-        """The bindings of `asked`, each as long as it asked for but no longer than `seconds`."""
-        now = self._clock.seconds()
+    def _bindings(self, seconds: int) -> list[Binding]:
+        """The bindings that were asked for, each as long as it asked for but no longer than `seconds`."""
+        now = self._registrar.clock.seconds()
+        flow, call_id = self._transaction.flow, self._transaction.request.call_id
         return [
             Binding(
-                asked.aor,
+                self._asked.aor,
                 *wanted.key,
                 contact=wanted.value.uri,
                 value=wanted.value,
-                flow=transaction.flow,
+                flow=flow,
                 expires_at=now + (seconds if wanted.seconds is None else min(seconds, wanted.seconds)),
                 q=wanted.q,
-                call_id=transaction.request.call_id,
+                call_id=call_id,
             )
-            for wanted in asked.adds
+            for wanted in self._asked.adds
         ]
 
-    async def _listed(self, asked: Registration) -> list[str]:
-        """The Contacts of a 200: the live bindings of the AOR as the browsers wrote them, this browser's first."""
-        keys = asked.keys
-        bindings = sorted(await self._location.bindings(asked.aor), key=lambda binding: binding.key not in keys)
-        return [str(binding.value.with_param("expires", str(self._remaining(binding)))) for binding in bindings]
-
     def _remaining(self, binding: Binding) -> int:
-        return math.ceil(binding.expires_at - self._clock.seconds())
+        return math.ceil(binding.expires_at - self._registrar.clock.seconds())

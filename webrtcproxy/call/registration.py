@@ -3,8 +3,7 @@ section 10). Values and functions without memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from webrtcproxy.call.binding import Key, key_of, token_for
 from webrtcproxy.call.policy import OF_BROWSER, Route, across, hops_left, order_challenges
@@ -27,7 +26,6 @@ _OF_THIS_ADDRESS = ("Service-Route", "Path", "Authentication-Info", "Proxy-Authe
 """Headers of a registrar's response that the browser gets though they are of the leg in any other response."""
 
 
-@dataclass(frozen=True, slots=True)
 class Wanted:
     """One Contact that is to be bound.
 
@@ -36,13 +34,15 @@ class Wanted:
     :ivar q: its preference, 0 to 1.
     """
 
-    value: NameAddr
-    key: Key
-    seconds: int | None
-    q: float
+    __slots__ = ("key", "q", "seconds", "value")
+
+    def __init__(self, value: NameAddr, key: Key, seconds: int | None, q: float) -> None:
+        self.value = value
+        self.key = key
+        self.seconds = seconds
+        self.q = q
 
 
-@dataclass(frozen=True, slots=True)
 class Registration:
     """What one REGISTER asks for; nothing of it where it only asks what is bound.
 
@@ -50,12 +50,19 @@ class Registration:
     :ivar adds: the Contacts to bind.
     :ivar removes: the bindings to take back.
     :ivar everything: ``Contact: *``, all bindings of the AOR are to be taken back.
+    :ivar keys: the bindings that it is about.
     """
 
-    aor: str
-    adds: tuple[Wanted, ...] = ()
-    removes: frozenset[Key] = frozenset()
-    everything: bool = False
+    __slots__ = ("adds", "aor", "everything", "keys", "removes")
+
+    def __init__(
+        self, aor: str, adds: Mapping[Key, Wanted], removes: Collection[Key] = (), everything: bool = False
+    ) -> None:
+        self.aor = aor
+        self.adds = list(adds.values())
+        self.removes = frozenset(removes)
+        self.everything = everything
+        self.keys = self.removes.union(adds)
 
     @classmethod
     def of(cls, request: Request) -> Registration:
@@ -69,7 +76,7 @@ class Registration:
         if contacts is STAR:
             if request.expires != 0:
                 raise Refusal(400, "Contact: * Needs Expires: 0")
-            return cls(aor, everything=True)
+            return cls(aor, {}, everything=True)
         adds: dict[Key, Wanted] = {}
         removes: set[Key] = set()
         for contact in contacts:
@@ -79,12 +86,7 @@ class Registration:
                 removes.add(key)
             else:
                 adds[key] = Wanted(contact, key, seconds, preference(contact))
-        return cls(aor, tuple(adds.values()), frozenset(removes.difference(adds)))
-
-    @property
-    def keys(self) -> frozenset[Key]:
-        """The bindings that it is about."""
-        return self.removes.union(wanted.key for wanted in self.adds)
+        return cls(aor, adds, removes.difference(adds))
 
     @property
     def leaves(self) -> bool:
@@ -135,14 +137,9 @@ def upstream_request(
     :param contact: the Contact and Expires headers.
     :raises Refusal: 483 where the request may go no further.
     """
-    fields = {
-        "Max-Forwards": str(hops_left(request) - 1),
-        "From": str(request.from_.with_tag(from_tag)),
-        "To": request.headers.get("To") or "",
-        "Call-ID": call_id,
-        "CSeq": f"{cseq} REGISTER",
-    }
-    headers = Headers.of(list(fields), list(fields.values()))
+    hops, caller, callee = str(hops_left(request) - 1), str(request.from_.with_tag(from_tag)), request.headers.get("To")
+    names = ["Max-Forwards", "From", "To", "Call-ID", "CSeq"]
+    headers = Headers.of(names, [hops, caller, callee or "", call_id, f"{cseq} REGISTER"])
     headers.extend(across(request, OF_BROWSER, route.terms))
     headers.remove("Expires")
     for name, value in contact:
@@ -192,7 +189,8 @@ def granted(response: Response, own: str, asked: int | None) -> int:
 def _find(response: Response, own: Uri) -> NameAddr | None:
     """Our Contact in a 200: at our address, or moved to another by something in between."""
     moved = None
-    for contact, address in _contacts(response):
+    for contact in _contacts(response):
+        address = contact.address
         if address.user == own.user:
             if address.hostport == own.hostport:
                 return contact
@@ -200,8 +198,9 @@ def _find(response: Response, own: Uri) -> NameAddr | None:
     return moved
 
 
-def _contacts(response: Response) -> Iterator[tuple[NameAddr, Uri]]:
+def _contacts(response: Response) -> list[NameAddr]:
     """The Contacts that can be read; a registrar may list those of foreign phones, whatever they wrote."""
+    contacts = []
     for line in response.headers.lines("Contact"):
         try:
             texts = items(line)
@@ -210,9 +209,11 @@ def _contacts(response: Response) -> Iterator[tuple[NameAddr, Uri]]:
         for text in texts:
             try:
                 contact = NameAddr.parse(text)
-                yield contact, contact.address
+                _ = contact.address
             except BadMessage:
                 continue
+            contacts.append(contact)
+    return contacts
 
 
 def _seconds(contact: NameAddr, expires: int | None) -> int | None:

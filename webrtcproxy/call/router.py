@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from webrtcproxy.call.background import answer
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.extensions import refuse_required
@@ -178,7 +177,7 @@ class Router:
         context = self._context
         route = context.policy.route(request)
         allowed = context.policy.credentials_for_anyone or context.location.proven(transaction.flow)
-        answer(self._registrar.register(transaction, route, allowed), transaction)
+        self._registrar.register(transaction, route, allowed)
 
     def _options(self, transaction: ServerTransaction) -> None:
         """Who asks for the proxy (no user, or none that is known at its own address, as trunks ping) is answered by

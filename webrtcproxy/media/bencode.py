@@ -1,11 +1,13 @@
-"""Bencode, the encoding of the ng protocol; the only place that knows bencodepy."""
+"""Bencode, the encoding of the ng protocol; the only place, with decoder.py, that knows bencodepy."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from bencodepy import BencodeDecodeError, BencodeDecoder, encode
+from bencodepy import BencodeDecodeError, encode
+
+from webrtcproxy.media.decoder import decode
 
 #: A value of an ng dictionary.
 NgValue = str | bytes | int | list["NgValue"] | dict[str, "NgValue"]
@@ -16,19 +18,6 @@ Reply = dict[bytes, Any]
 
 class MalformedReply(Exception):
     """What came is not a bencoded dictionary with a result."""
-
-
-class _Decoder(BencodeDecoder):  # type: ignore[misc]
-    """bencodepy takes ``-6:`` as a string that ends before it begins, and reads the same bytes again for ever."""
-
-    def decode_string(self, x: bytes, f: int, **kwargs: Any) -> tuple[bytes, int]:
-        if not x[f : f + 1].isdigit():
-            raise ValueError("no length of a string")
-        value: tuple[bytes, int] = super().decode_string(x, f, **kwargs)
-        return value
-
-
-_decoder = _Decoder()
 
 
 def to_bencode(fields: Mapping[str, NgValue]) -> bytes:
@@ -62,12 +51,12 @@ def from_bencode(data: bytes) -> Reply:
     if reply is not None:
         return reply
     try:
-        reply = _decoder.decode(data)
+        value = decode(data)
     except BencodeDecodeError as error:
         raise MalformedReply(str(error)) from None
-    if not isinstance(reply, dict):
+    if not isinstance(value, dict):
         raise MalformedReply("not a dictionary")
-    return reply
+    return value
 
 
 def _strings(data: bytes) -> Reply | None:

@@ -120,21 +120,27 @@ class _Socket(DatagramProtocol):
         self.node = node
         self.address = address
         self.listening: Any = None  # an IListeningPort
+        self._kernel: socket.socket | None = None
 
     def startProtocol(self) -> None:
         """It is bound: let it keep many replies."""
         transport: Any = self.transport  # IUDPTransport has no getHandle
         transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self._kernel = getattr(transport, "socket", None)
 
     def stopProtocol(self) -> None:
         """It is closed: by us, or by Twisted after an error on reading."""
+        self._kernel = None
         self.node.lost(self)
 
     def send(self, data: bytes) -> None:
         """Send one datagram, or not: it is sent again later, and a way that is gone shows as silence."""
         assert self.transport is not None
         try:
-            self.transport.write(data, self.address)
+            if self._kernel is not None:  # Twisted would look thrice whether this is an IP address
+                self._kernel.sendto(data, self.address)
+            else:
+                self.transport.write(data, self.address)
         except (OSError, MessageLengthError) as error:
             log.debug("not sent to rtpengine {node}: {error}", node=self.node, error=error)
 

@@ -112,9 +112,10 @@ class Headers:
         if not where:
             self.add(name, value)
             return
-        rest = items(self._values[where[0]])[1:]
+        if "," in self._values[where[0]]:
+            value = ", ".join([value, *items(self._values[where[0]])[1:]])
         self._changed(name, value)
-        self._values[where[0]] = ", ".join([value, *rest])
+        self._values[where[0]] = value
 
     def add(self, name: str, value: str) -> None:
         """Append a header.
@@ -172,7 +173,7 @@ class Headers:
         elif values[at := names.index("Content-Length")] != text:
             values = values.copy()
             values[at] = text
-        return "\r\n".join(map(": ".join, zip(names, values, strict=True)))
+        return "\r\n".join([f"{name}: {value}" for name, value in zip(names, values, strict=True)])
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(list(zip(self._names, self._values, strict=True)))
@@ -198,7 +199,10 @@ class Headers:
         """The places of all headers of this name."""
         known = SPELLINGS.get(name) or SPELLINGS.get(name.lower())
         if known is not None:
-            return [at for at, other in enumerate(self._names) if other == known] if known in self._names else []
+            count = self._names.count(known)
+            if count < 2:
+                return [self._names.index(known)] if count else []
+            return [at for at, other in enumerate(self._names) if other == known]
         name = name.lower()
         return [at for at, other in enumerate(self._names) if other.lower() == name]
 

@@ -51,10 +51,11 @@ def number(text: str, most: int) -> int | None:
     """The value of a run of ASCII digits; None where it is something else or greater than `most`."""
     if not (text.isascii() and text.isdigit()):
         return None
-    digits = text.lstrip("0")
-    if len(digits) > 10:  # none of SIP's numbers is longer; int() is quadratic
-        return None
-    value = int(digits or "0")
+    if len(text) > 10:
+        text = text.lstrip("0") or "0"
+        if len(text) > 10:  # none of SIP's numbers is longer; int() is quadratic
+            return None
+    value = int(text)
     return value if value <= most else None
 
 
@@ -186,7 +187,7 @@ def format_params(params: Params) -> str:
 def find_param(params: Params, name: str) -> str | None:
     """The value of a parameter as written, ``""`` where it has none, None where the parameter is absent."""
     for key, value in params:
-        if key == name or key.lower() == name.lower():
+        if key == name or (len(key) == len(name) and key.lower() == name.lower()):
             return value if value is not None else ""
     return None
 
@@ -197,7 +198,7 @@ def set_param(params: Params, name: str, value: str | None) -> Params:
     found = False
     changed: list[tuple[str, str | None]] = []
     for pair in params:
-        if pair[0].lower() != lower:
+        if pair[0] != name and pair[0].lower() != lower:
             changed.append(pair)
         elif not found:
             changed.append((pair[0], value))

@@ -1,4 +1,8 @@
-"""The header values that decide something: how each is read and written. Frozen values, parameters as written."""
+"""The header values that decide something: how each is read and written; parameters as written.
+
+They are values: nobody changes one. Those that every message has are final, which mypy sees to, and not frozen, which
+would make them ten times as dear to make.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +46,7 @@ _is_addr_spec = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*\s*:").match
 _unfit = re.compile(r'[\x00-\x20\x7f<>"]').search
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class NameAddr:
     """A From, To, Contact, Route, Refer-To, P-Asserted-Identity: an address with a name and parameters.
 
@@ -51,9 +55,14 @@ class NameAddr:
     :ivar params: the header's parameters, not the URI's.
     """
 
-    display: str
-    uri: str
-    params: Params = ()
+    display: Final[str]
+    uri: Final[str]
+    params: Final[Params]
+
+    def __init__(self, display: str, uri: str, params: Params = ()) -> None:
+        self.display = display
+        self.uri = uri
+        self.params = params
 
     @staticmethod
     def parse(text: str) -> NameAddr:
@@ -147,7 +156,7 @@ def parse_contacts(values: Iterable[str]) -> list[NameAddr] | Star:
     return STAR
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Via:
     """One Via: where a request passed and where its response goes (RFC 3261 section 20.42).
 
@@ -155,10 +164,16 @@ class Via:
     :ivar host: with brackets where it is an IPv6 address.
     """
 
-    transport: str
-    host: str
-    port: int | None = None
-    params: Params = ()
+    transport: Final[str]
+    host: Final[str]
+    port: Final[int | None]
+    params: Final[Params]
+
+    def __init__(self, transport: str, host: str, port: int | None = None, params: Params = ()) -> None:
+        self.transport = transport
+        self.host = host
+        self.port = port
+        self.params = params
 
     @staticmethod
     def parse(text: str) -> Via:
@@ -208,7 +223,7 @@ def _parse_via(text: str) -> Via:
         raise BadMessage("Bad Via")
     transport = words[0].upper()
     sent_by, semicolon, tail = words[1].partition(";")
-    if ":" in sent_by:
+    if ":" in sent_by and (" " in sent_by or "\t" in sent_by):
         sent_by = ":".join([part.strip() for part in sent_by.split(":")])
     host, port = parse_host(sent_by.strip())
     if not is_token(transport):
@@ -249,6 +264,13 @@ def _parse_cseq(text: str) -> CSeq:
     if value is None or not is_token(words[1]):
         raise BadMessage("Bad CSeq")
     return CSeq(value, words[1])
+
+
+def forget_read() -> None:
+    """Forget the values that are kept for those who read the same text again; who has one keeps it."""
+    for read in (_parse_name_addr, _parse_via, _parse_cseq):
+        read.cache_clear()
+    Uri.forget_read()
 
 
 def parse_max_forwards(text: str) -> int:

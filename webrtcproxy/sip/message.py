@@ -45,6 +45,8 @@ _is_version = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE).fullmatch
 _no_control = bytes.maketrans(b"\r\0", b"  ")
 _single = ("From", "To", "Call-ID", "CSeq")
 _required = frozenset(["Via", *_single])
+_with_timestamp = _required | {"Timestamp"}
+_with_route = _required | {"Record-Route"}
 _at_most_one = (*_single, "Max-Forwards", "Content-Length", "Content-Type", "Expires")
 
 
@@ -281,7 +283,7 @@ def respond(
 def _echoed_by(status: int) -> frozenset[str]:
     """The headers of a request that its response repeats (RFC 3261 sections 8.2.6.1, 8.2.6.2 and 12.1.1)."""
     if status == 100:
-        return _required | {"Timestamp"}
+        return _with_timestamp
     if 180 <= status <= 189 or 200 <= status <= 299:
-        return _required | {"Record-Route"}
+        return _with_route
     return _required

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address
+from typing import Final
 
 from webrtcproxy.sip.grammar import BadMessage, Params, find_param, format_params, parse_host, parse_params
 
@@ -28,9 +29,9 @@ _telling = ("transport", "user", "ttl", "method", "maddr")
 _default_port = {"sip": SIP_PORT, "sips": 5061}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class Uri:
-    """A URI, every part as it was written.
+    """A URI, every part as it was written. A value, though not frozen (see headers.py).
 
     :ivar scheme: lower case.
     :ivar user: escapes kept; the number of a ``tel:`` URI; all behind the colon where the scheme is unknown.
@@ -38,13 +39,31 @@ class Uri:
     :ivar headers: the text behind ``?``, which is never obeyed.
     """
 
-    scheme: str
-    user: str | None
-    password: str | None = None
-    host: str = ""
-    port: int | None = None
-    params: Params = ()
-    headers: str = ""
+    scheme: Final[str]
+    user: Final[str | None]
+    password: Final[str | None]
+    host: Final[str]
+    port: Final[int | None]
+    params: Final[Params]
+    headers: Final[str]
+
+    def __init__(
+        self,
+        scheme: str,
+        user: str | None,
+        password: str | None = None,
+        host: str = "",
+        port: int | None = None,
+        params: Params = (),
+        headers: str = "",
+    ) -> None:
+        self.scheme = scheme
+        self.user = user
+        self.password = password
+        self.host = host
+        self.port = port
+        self.params = params
+        self.headers = headers
 
     @staticmethod
     def parse(text: str) -> Uri:
@@ -53,6 +72,11 @@ class Uri:
         :raises BadMessage: 400 where it is none, 513 where it is longer than `MAX_URI`.
         """
         return _parse(text) if len(text) <= MAX_KEPT else _parse.__wrapped__(text)
+
+    @staticmethod
+    def forget_read() -> None:
+        """Forget the URIs that are kept for those who read the same text again."""
+        _parse.cache_clear()
 
     def __str__(self) -> str:
         tail = format_params(self.params) + (f"?{self.headers}" if self.headers else "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from math import ceil
 from typing import Any, cast
 
 from autobahn.websocket import USES_NVX
@@ -34,6 +35,10 @@ from webrtcproxy.transport.tcp import IReactor
 from webrtcproxy.transport.websocket import POLICY, RESTART, TRY_LATER, SipWebSocket, SipWebSocketFactory
 
 log = Logger()
+
+PARTS = 10
+"""Browsers are looked at in so many parts, one after the other, so that what the pings and their answers cost is spread
+evenly, also where thousands of browsers came at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,8 @@ class Browsers(Service):
         self.site = _Site(reactor, page or notFound(), underway, self.metrics, _Upgrade(self))
         self._ports: list[IListeningPort] = []
         self._sockets: set[SipWebSocket] = set()
+        self._unchecked: list[SipWebSocket] = []
+        self._part = 1
         self.departed = 0
         self._heartbeat = LoopingCall(self._check_alive)
         self._heartbeat.clock = reactor
@@ -131,7 +138,8 @@ class Browsers(Service):
         if not USES_NVX:
             log.warn("Autobahn runs without NVX: each message costs several times as much CPU")
         if self.options.ping:
-            self._heartbeat.start(max(min(self.options.ping, self.options.ping_timeout) / 4, 0.25), now=False)
+            every = max(min(self.options.ping, self.options.ping_timeout) / 4, 0.25)
+            self._heartbeat.start(every / PARTS, now=False)
 
     def stopService(self) -> Deferred[None]:
         """Close everything, WebSockets with 1012 (service restart); fires when all is closed, within seconds."""
@@ -225,9 +233,12 @@ class Browsers(Service):
         log.info("WebSockets on {where}", where=port.getHost())
 
     def _check_alive(self) -> None:
+        if not self._unchecked:
+            self._unchecked = list(self._sockets)
+            self._part = ceil(len(self._unchecked) / PARTS)
         now = self.reactor.seconds()
-        for socket in list(self._sockets):
-            socket.check_alive(now)
+        for _ in range(min(self._part, len(self._unchecked))):
+            self._unchecked.pop().check_alive(now)
 
 
 class _Site(BoundedSite):

@@ -28,8 +28,7 @@ def mark(request: Request, source: Address) -> int | None:
         if asked or via.param("received") is not None or not same_host(via.host, source.host):
             marked = marked.with_param("received", source.host)
         if marked is not via:
-            request.headers.set_first("Via", str(marked))
-            request.headers.typed["Via"] = marked
+            request.via = marked
     except BadMessage:
         return None
     return source.port if asked else via.port or SIP_PORT

@@ -12,7 +12,6 @@ right; for a call's messages it costs more than the encryption does. Whatever is
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
 from typing import Any
 
 from OpenSSL import SSL
@@ -50,8 +49,11 @@ class PromptServer(tcp.Server):
     def write(self, data: bytes) -> None:
         """Send, or keep what the kernel does not take. What is wrong with the connection, the reactor finds out."""
         if self.connected and not (self._tempDataBuffer or self.dataBuffer or self.disconnecting):
-            with suppress(OSError):
-                data = data[self.socket.send(data) :]
+            try:
+                sent = self.socket.send(data)
+            except OSError:
+                sent = 0
+            data = data[sent:]
         if data:
             super().write(data)
 
@@ -64,7 +66,10 @@ class PromptTLS(TLSMemoryBIOProtocol):
 
     def write(self, data: bytes) -> None:
         """Encrypt and send."""
-        if len(data) > RECORD or self._appSendBuffer or self.disconnecting or not self._is_up():
+        if len(data) > RECORD or self._appSendBuffer or self.disconnecting:
+            super().write(data)
+            return
+        if not self._handshakeDone or self._lostTLSConnection:
             super().write(data)
             return
         connection = self._tlsConnection
@@ -83,9 +88,11 @@ class PromptTLS(TLSMemoryBIOProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Decrypt; one whole record of application data is one read."""
-        missing = self._missing
-        self._missing = _missing(data, missing)
-        if missing or self._missing or data[0] != _APPLICATION_DATA or not self._is_plain(data):
+        if self._missing or not _is_record(data):
+            self._missing = _missing(data, self._missing)
+            super().dataReceived(data)
+            return
+        if not self._handshakeDone or self._lostTLSConnection or self._appSendBuffer:
             super().dataReceived(data)
             return
         connection = self._tlsConnection
@@ -101,13 +108,11 @@ class PromptTLS(TLSMemoryBIOProtocol):
         if not self._aborted:
             ProtocolWrapper.dataReceived(self, received)
 
-    def _is_up(self) -> bool:
-        return self._handshakeDone and not self._lostTLSConnection
 
-    def _is_plain(self, data: bytes) -> bool:
-        """Whether these whole records are one, and nothing else is to be done."""
-        alone = len(data) == _HEAD + int.from_bytes(data[3:_HEAD], "big")
-        return alone and not self._appSendBuffer and self._is_up()
+def _is_record(data: bytes) -> bool:
+    """Whether `data` is one whole record of application data."""
+    size = len(data)
+    return size > _HEAD and data[0] == _APPLICATION_DATA and size == _HEAD + (data[3] << 8) + data[4]
 
 
 def _missing(data: bytes, before: int) -> int:

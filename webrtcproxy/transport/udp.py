@@ -47,7 +47,7 @@ class UdpFlow:
     :param destination: where what is sent goes to: the peer's address, and its port or that of its sent-by.
     """
 
-    __slots__ = ("_destination", "_transport", "peer", "sent_by")
+    __slots__ = ("_destination", "_hash", "_transport", "peer", "sent_by")
 
     reliable = False
     browser = False
@@ -56,6 +56,7 @@ class UdpFlow:
     def __init__(self, transport: UdpTransport, peer: Address, destination: tuple[str, int], sent_by: str) -> None:
         self._transport = transport
         self._destination = destination
+        self._hash = hash((id(transport), peer, destination))
         self.peer = peer
         self.sent_by = sent_by
 
@@ -81,10 +82,12 @@ class UdpFlow:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, UdpFlow):
             return NotImplemented
+        if self is other:
+            return True
         return (self._transport, self.peer, self._destination) == (other._transport, other.peer, other._destination)
 
     def __hash__(self) -> int:
-        return hash((id(self._transport), self.peer, self._destination))
+        return self._hash
 
     def __repr__(self) -> str:
         return f"<UdpFlow to {self._destination[0]} port {self._destination[1]}>"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from socket import SO_SNDBUF, SOL_SOCKET
-from struct import pack
 from typing import TYPE_CHECKING, Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -18,9 +17,10 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.sip.grammar import BadMessage
-from webrtcproxy.sip.message import Request, Response, find_end, read
+from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.connection import Connection, IStream, Pressure
 from webrtcproxy.transport.flow import Address
+from webrtcproxy.transport.frame import TwoMessages, frame, read_one, whole_message
 from webrtcproxy.transport.source import address_of, mark
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class SipWebSocket(WebSocketServerProtocol):
             return
         receiver = self.owner.receiver
         try:
-            message = _read_one(payload)
+            message = read_one(payload)
         except BadMessage as error:
             if error.request is not None:
                 mark(error.request, flow.peer)
@@ -318,78 +318,6 @@ class SipWebSocketFactory(WebSocketServerFactory):
         socket: SipWebSocket = self._kind(self._owner, peer)
         socket.factory = self
         return socket
-
-
-class TwoMessages(BadMessage):
-    """More than one SIP message in one WebSocket message (RFC 7118 section 5)."""
-
-
-def _read_one(payload: bytes) -> Request | Response:
-    """Read a message that has to be alone; line ends behind it are forgiven.
-
-    :raises BadMessage: it is none.
-    :raises TwoMessages: it is not alone.
-    """
-    try:
-        message = read(payload, exact=True)
-    except BadMessage:
-        message = read(payload)  # where this succeeds, there is something behind the body
-        payload = payload.lstrip(b"\r\n")
-        if payload[find_end(payload)[1] + len(message.body) :].strip(b"\r\n\0"):
-            raise _two(message) from None
-    body = message.body
-    if body and "Content-Length" not in message.headers and b"SIP/2.0" in body.lstrip().partition(b"\n")[0]:
-        raise _two(message)
-    return message
-
-
-def _two(message: Request | Response) -> TwoMessages:
-    request = message if isinstance(message, Request) and message.method != "ACK" else None
-    return TwoMessages("More Than One Message", 400, request)
-
-
-def frame(data: bytes) -> bytes:
-    """One unmasked frame with one message, text where it is UTF-8, else binary (RFC 6455 section 5.2)."""
-    kind = 0x81
-    if not data.isascii():
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            kind = 0x82
-    size = len(data)
-    if size < 126:
-        head = pack("!BB", kind, size)
-    elif size < 65536:
-        head = pack("!BBH", kind, 126, size)
-    else:
-        head = pack("!BBQ", kind, 127, size)
-    return head + data
-
-
-def whole_message(data: bytes) -> bytes | None:
-    """The payload, where `data` is one masked frame that is a message, text in UTF-8 or binary; else None (RFC 6455
-    section 5.2)."""
-    if len(data) < 7 or data[0] not in (0x81, 0x82) or data[1] < 0x80:
-        return None
-    size, start = data[1] & 0x7F, 2
-    if size == 126:
-        size, start = int.from_bytes(data[2:4], "big"), 4
-        if size < 126:
-            return None  # a length in more octets than it needs
-    elif size == 127:
-        return None
-    if len(data) != start + 4 + size:
-        return None
-    mask = data[start : start + 4]
-    key = mask * (size // 4 + 1)
-    masked = int.from_bytes(data[start + 4 :], "big")
-    payload = (masked ^ int.from_bytes(key[:size], "big")).to_bytes(size, "big")
-    if data[0] == 0x81 and not payload.isascii():
-        try:
-            payload.decode()
-        except UnicodeDecodeError:
-            return None
-    return payload
 
 
 class _Timers:
