@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger, globalLogBeginner, globalLogPublisher
+from twisted.names.client import Resolver as DnsClient
 from twisted.python import usage
 
 from webrtcproxy import __version__
@@ -25,6 +26,7 @@ from webrtcproxy.admin.page import phone_resource
 from webrtcproxy.admin.web import web_service
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
+from webrtcproxy.call.failover import Standing
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
@@ -48,9 +50,12 @@ from webrtcproxy.metrics import LoopLag, Metrics
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.browsers import Browsers
 from webrtcproxy.transport.browsers import Options as BrowserOptions
+from webrtcproxy.transport.dns import Records
 from webrtcproxy.transport.flow import Receiver
+from webrtcproxy.transport.locate import DnsAddresses, Locator
 from webrtcproxy.transport.resolve import Resolver
 from webrtcproxy.transport.sockets import Listen, Sockets
+from webrtcproxy.transport.trust import Trust
 
 log = Logger()
 
@@ -80,24 +85,25 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
     mark = "" if office is None else office.mark
     metrics = Metrics(process=True)
     transactions = Transactions(reactor, last_resort=config.calls.ring + 120, metrics=metrics, mark=mark)
+    trust = Trust(config.trunks)
     receiver: Receiver
     if office is None:
         receiver = transactions
-        sockets = Sockets(reactor, receiver, config.sip.listen, advertise=config.sip.advertise)
+        sockets = Sockets(reactor, receiver, config.sip.listen, advertise=config.sip.advertise, trust=trust)
         location = Location(reactor, config.registrations.multiple)
     else:
         receiver = office.entrance(transactions)
-        sockets = office.sip(receiver, config.sip)
+        sockets = office.sip(receiver, config.sip, trust)
         location = office.location(config.registrations.multiple)
-    resolver = Resolver(reactor)
+    locator = _locator(config, reactor)
     media = _media(config, reactor, metrics, "" if office is None else office.seat.instance)
     legs = Legs()
     context = Context(
         clock=reactor,
         transactions=transactions,
         nodes=media[-1],
-        upstream=Upstream(resolver, sockets),
-        sources=Sources(config.trunks, resolver),
+        upstream=Upstream(locator, sockets, Standing(reactor)),
+        sources=Sources(config.trunks, locator),
         policy=Policy(config),
         location=location,
         pairings=Pairings(reactor),
@@ -159,6 +165,16 @@ def _media(config: Config, reactor: Any, metrics: Metrics, instance: str) -> tup
 def _spawned(config: Config, reactor: Any) -> Rtpengine:
     """The rtpengine that is a child of ours."""
     return Rtpengine(reactor, binary=config.rtpengine.binary, interface=config.rtpengine.interface)
+
+
+def _locator(config: Config, reactor: Any) -> Locator:
+    """What finds trunks by their names."""
+    server = config.sip.resolver
+    servers = None if server is None else [(server.host, server.port or 53)]
+    file = "/etc/resolv.conf" if server is None else None
+    records = Records(reactor, lambda: DnsClient(file, servers, reactor=reactor))
+    addresses = Resolver(reactor) if server is None else DnsAddresses(records)
+    return Locator(records, addresses, {Listen.parse(line).kind for line in config.sip.listen})
 
 
 def _browsers(config: Config, reactor: Any, receiver: Receiver, metrics: Metrics, inherited: Sequence[int]) -> Browsers:

@@ -17,7 +17,7 @@ from webrtcproxy.config import Trunk
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Request, Response, respond
 from webrtcproxy.transaction.layer import Transactions
-from webrtcproxy.transport.flow import Address, Flow
+from webrtcproxy.transport.flow import Address, Flow, Hop
 
 
 class BadUpstream(CallCase):
@@ -172,7 +172,7 @@ class BadUpstream(CallCase):
         leg = self.ring()
         flow_to = self.world.flow_to
 
-        def wrong(transport: str, address: Address) -> Flow:
+        def wrong(transport: str, address: Address, domain: str = "") -> Flow:
             self.world.flow_to = flow_to
             raise ZeroDivisionError
 
@@ -289,9 +289,9 @@ class Addresses:
     def __init__(self) -> None:
         self.known: dict[str, list[str]] = {}
 
-    def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
+    def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
         if host in self.known:
-            return succeed([Address(address, 5060) for address in self.known[host]])
+            return succeed([Hop.to(address, port, transport) for address in self.known[host]])
         return fail(Refusal(502))
 
 

@@ -48,7 +48,7 @@ class Routes(SynchronousTestCase):
     def test_route_and_maddr_choose_nothing(self) -> None:
         """Route, maddr and transport of a browser's request do not choose where packets go."""
         request = invite("sip:bob@pbx.example.com;maddr=192.0.2.66;transport=tcp", Route="<sip:192.0.2.66;lr>")
-        self.assertEqual(self.policy.route(request), Route(PBX, "pbx.example.com", None, "udp"))
+        self.assertEqual(self.policy.route(request), Route(PBX, "pbx.example.com", None))
         self.assertEqual(self.refused("sip:bob@192.0.2.66;maddr=pbx.example.com"), 403)
 
     def test_destinations_beyond_trunks(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -10,10 +11,11 @@ from tests.call.case import CallCase
 from tests.call.world import PLAIN
 from tests.support.configs import PBX
 from tests.support.fakes import FakeFlow
+from webrtcproxy.call.failover import Standing
 from webrtcproxy.call.policy import Route
 from webrtcproxy.call.trunk import Upstream
 from webrtcproxy.errors import FlowLost, Refusal
-from webrtcproxy.transport.flow import Address
+from webrtcproxy.transport.flow import Address, Hop
 
 
 class Ways(SynchronousTestCase):
@@ -23,15 +25,15 @@ class Ways(SynchronousTestCase):
         self.looked_up: list[tuple[str, int | None]] = []
         self.asked: list[tuple[str, Address]] = []
         self.no_way = False
-        self.found: Deferred[list[Address]] = succeed([Address("192.0.2.50", 5060), Address("192.0.2.51", 5060)])
-        self.upstream = Upstream(self, self)
+        self.found: Deferred[list[Hop]] = succeed([Hop.to("192.0.2.50", None, None), Hop.to("192.0.2.51", None, None)])
+        self.upstream = Upstream(self, self, Standing(Clock()))
         self.last = FakeFlow.udp("192.0.2.99")
 
-    def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
+    def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
         self.looked_up.append((host, port))
         return self.found
 
-    def flow_to(self, transport: str, address: Address) -> FakeFlow:
+    def flow_to(self, transport: str, address: Address, domain: str = "") -> FakeFlow:
         if self.no_way:
             raise FlowLost("no socket")
         self.asked.append((transport, address))
@@ -95,7 +97,7 @@ class Ways(SynchronousTestCase):
         """The same for a route of the configuration: address or name, port, transport."""
         for host, port, looked_up in (("192.0.2.7", None, []), ("pbx.example.com", 5070, [("pbx.example.com", 5070)])):
             route = Route(None, host, port, "tcp")
-            self.successResultOf(Deferred.fromCoroutine(self.upstream.flow(route)))
+            self.successResultOf(Deferred.fromCoroutine(self.upstream.way(route)))
             self.assertEqual(self.looked_up, looked_up)
         self.assertEqual(self.asked[0], ("tcp", Address("192.0.2.7", 5060)))
 
@@ -125,14 +127,14 @@ class Acknowledged(CallCase):
 
     def test_behind_a_look_up(self) -> None:
         """To a name: as soon as it is known."""
-        found: Deferred[list[Address]] = Deferred()
+        found: Deferred[list[Hop]] = Deferred()
         names = self.world.names
         resolve = names.resolve
-        self.patch(names, "resolve", lambda host, port: found if host == "far.example" else resolve(host, port))
+        self.patch(names, "resolve", lambda host, *more: found if host == "far.example" else resolve(host, *more))
         self.answered("<sip:bob@far.example>")
         far = self.world.trunk("192.0.2.77")
         far.silent()
-        found.callback([Address("192.0.2.77", 5060)])
+        found.callback([Hop.to("192.0.2.77", None, None)])
         far.heard("ACK")
 
     def test_no_way(self) -> None:

@@ -350,7 +350,7 @@ class Call:
     # Messages
 
     def _contact(self, flow: Flow) -> str:
-        parameter = f";transport={'ws' if flow.browser else 'tcp'}" if flow.reliable else ""
+        parameter = f";transport={'ws' if flow.browser else flow.via_transport.lower()}" if flow.reliable else ""
         return f"<sip:{self._token}@{flow.sent_by}{parameter}>"
 
     def _crossing(self, response: Response) -> Headers:

@@ -60,12 +60,12 @@ class Calls:
 
         async def targets() -> Sequence[Target]:
             try:
-                flow = await context.upstream.flow(route)
+                way = await context.upstream.way(route)
             except FlowLost as why:
                 raise Refusal(502, "Trunk Unreachable") from why
             uri = context.policy.request_uri(request, route)
             identity = route.trunk is not None and route.trunk.identity
-            return [Target(flow, uri, None, identity, Authentication(route.trunk, allowed))]
+            return [Target(way.flow, uri, None, identity, Authentication(route.trunk, allowed), way)]
 
         self._begin(transaction, targets)
 

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog, tag_of
+from webrtcproxy.call.failover import Hunt, Way
 from webrtcproxy.call.leg import HeaderList, Leg, Owner
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.trunk import Authentication
@@ -42,6 +43,7 @@ class Target:
     :ivar aor: the address-of-record registered there, or None.
     :ivar identity: whether identity headers of the caller go there.
     :ivar authentication: answers challenges with the trunk's credentials, or None.
+    :ivar way: `flow` and where else the callee may be reached, on the SIP side; None for a browser.
     """
 
     flow: Flow
@@ -49,6 +51,7 @@ class Target:
     aor: str | None = None
     identity: bool = False
     authentication: Authentication | None = None
+    way: Way | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class Branch:
         self._report = report
         self._labels: dict[str, str] = {}
         self._legs: dict[str, Leg] = {}
-        self._transaction: ClientTransaction | None = None
+        self._transaction: ClientTransaction | Hunt | None = None
 
     @property
     def credentials_refused(self) -> bool:
@@ -139,9 +142,19 @@ class Branch:
             return
         key = invite.call_id, invite.from_.tag or ""
         self._index.calling.add(key)
-        self._transaction = self._context.transactions.request(
-            invite, self._target.flow, on_provisional=self._progress, on_answer=self._answered_again
-        )
+        transactions, way = self._context.transactions, self._target.way
+        if way is None:
+            self._transaction = transactions.request(
+                invite, self._target.flow, on_provisional=self._progress, on_answer=self._answered_again
+            )
+        else:
+            self._transaction = way.request(
+                transactions,
+                invite,
+                on_provisional=self._progress,
+                on_answer=self._answered_again,
+                on_stray=self._answered_late,
+            )
         self._transaction.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(
             self._broken
         )
@@ -177,7 +190,7 @@ class Branch:
             return
         self.ended = True
         if response.status < 300:
-            leg = self._open(response)
+            leg = self._open(self._transaction, response)
             if self.cancelled:
                 leg.hang_up()
                 self._report(Failed(self, 487, "", None))
@@ -190,34 +203,33 @@ class Branch:
             return
         self._report(Failed(self, response.status, response.reason, response))
 
-    def _open(self, response: Response) -> Leg:
+    def _open(self, sent: ClientTransaction | Hunt, response: Response) -> Leg:
         """The leg of the dialog that a 2xx opens.
 
+        :param sent: what it is the answer to.
         :raises BadMessage: it can't be read, and opens none; that is ended with BYE.
         """
-        assert self._transaction is not None
-        invite = self._transaction.request
+        invite = sent.request
         contact = invite.headers.get("Contact") or ""
         try:
-            leg = self._leg(Dialog.of_answer(invite, response, contact), self.label(response), self._owner)
+            leg = self._leg(sent, Dialog.of_answer(invite, response, contact), self.label(response), self._owner)
             leg.told = invite.body
             leg.learn(response)
             return leg
         except BadMessage:
             # Its sender takes it for the answer all the same, and has to hear that there is no call.
-            peer, browser = self._target.flow.peer, self._target.flow.browser
+            peer, browser = sent.flow.peer, sent.flow.browser
             hop = "" if browser else f"<sip:{f'[{peer.host}]' if ':' in peer.host else peer.host}:{peer.port};lr>"
-            self._leg(Dialog.of_bad_answer(invite, response, contact, hop), "", None).hang_up()
+            self._leg(sent, Dialog.of_bad_answer(invite, response, contact, hop), "", None).hang_up()
             raise
 
-    def _leg(self, dialog: Dialog, label: str, owner: Owner | None) -> Leg:
+    def _leg(self, sent: ClientTransaction | Hunt, dialog: Dialog, label: str, owner: Owner | None) -> Leg:
         """The leg of a 2xx; its ACK is on the way."""
-        assert self._transaction is not None
         target = self._target
-        leg = Leg(self._context, dialog, target.flow, label, owner, target.authentication, target.aor)
+        leg = Leg(self._context, dialog, sent.flow, label, owner, target.authentication, target.aor)
         self._legs[dialog.remote_tag] = leg
         self._index.add(leg)
-        leg.acknowledge(self._transaction.request)
+        leg.acknowledge(sent.request)
         return leg
 
     def _answered_again(self, response: Response) -> None:
@@ -227,12 +239,16 @@ class Branch:
         if leg is None and len(self._legs) >= MAX_DIALOGS:
             log.warn("{call}: too many answers to one INVITE", call=self._transaction.request.call_id)
         elif leg is None:
-            with suppress(BadMessage):
-                leg = self._open(response)
-                leg.owner = None
-                leg.hang_up()
+            self._answered_late(self._transaction, response)
         else:
             leg.acknowledge(self._transaction.request)
+
+    def _answered_late(self, sent: ClientTransaction | Hunt, response: Response) -> None:
+        """A 2xx that nobody wants: ACK, then BYE."""
+        with suppress(BadMessage):
+            leg = self._open(sent, response)
+            leg.owner = None
+            leg.hang_up()
 
     def _failed(self, failure: Failure) -> None:
         failure.trap(FlowLost, TimedOut)

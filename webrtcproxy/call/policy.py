@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from webrtcproxy.config import Config, Trunk
+from webrtcproxy.config import Config, HostPort, Trunk
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Headers, Request
 
@@ -74,13 +74,18 @@ class Route:
     :ivar trunk: the trunk whose section says so, or None where `[access] destinations` names the host.
     :ivar host: a name or an IP address (IPv6 without brackets).
     :ivar port: None for the default of the transport.
-    :ivar transport: ``udp`` or ``tcp``.
+    :ivar transport: ``udp``, ``tcp`` or ``tls``; None for what the DNS says, else UDP.
     """
 
     trunk: Trunk | None
     host: str
     port: int | None
-    transport: str = "udp"
+    transport: str | None = None
+
+    @property
+    def places(self) -> tuple[HostPort, ...]:
+        """The host and port, and what else the trunk is reached by, in the order in which to try."""
+        return (HostPort(self.host, self.port),) if self.trunk is None else self.trunk.places
 
 
 class Policy:
@@ -92,6 +97,7 @@ class Policy:
     def __init__(self, config: Config) -> None:
         self._trunks = config.trunks
         self._destinations = config.access.destinations
+        self._has_tls = any(line.startswith("tls:") for line in config.sip.listen)
         self.credentials_for_anyone = config.access.trunk_credentials == "anyone"
 
     def route(self, request: Request) -> Route:
@@ -101,22 +107,28 @@ class Policy:
         proxy's packets go.
 
         :raises Refusal: 403 for a host that browsers may not call, 404 for a ``tel:`` number without any trunk,
-            416 for ``sips:``, since no trunk is reached over TLS.
+            416 for another scheme, and for ``sips:`` where the next hop is not reached over TLS (RFC 3261 section
+            26.2.2).
         """
         target = request.target
         if target.scheme == "tel":
             if not self._trunks:
                 raise Refusal(404, "No Trunk For Telephone Numbers")
             return self._trunk_route(self._trunk_of_caller(request))
-        if target.scheme != "sip":
-            raise Refusal(416, "Only sip And tel URIs")
+        if target.scheme not in ("sip", "sips"):
+            raise Refusal(416, "Only sip, sips And tel URIs")
+        secure = target.scheme == "sips"
         host, port = target.hostport
         for trunk in self._trunks:
             if trunk.serves((host, port)) and self._destinations.allows(host, port, self._trunks):
+                if secure and trunk.transport != "tls":
+                    raise Refusal(416, "This Trunk Has No TLS")
                 return self._trunk_route(trunk)
         if not self._destinations.allows(host, port, self._trunks):
             raise Refusal(403, "Destination Not Allowed")
-        return Route(None, host, port)
+        if secure and not self._has_tls:
+            raise Refusal(416, "No TLS Here")
+        return Route(None, host, port, "tls" if secure else None)
 
     def request_uri(self, request: Request, route: Route) -> str:
         """The Request-URI that upstream sees: what the browser wrote, so that its digest stays valid.
@@ -141,7 +153,7 @@ class Policy:
 
     @staticmethod
     def _trunk_route(trunk: Trunk) -> Route:
-        host, port = (trunk.host, trunk.port) if trunk.proxy is None else trunk.proxy
+        host, port = trunk.places[0]
         return Route(trunk, host, port, trunk.transport)
 
 

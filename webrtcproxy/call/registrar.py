@@ -191,20 +191,21 @@ class Registrar:
         key = ("REGISTER", request.uri, asked.aor, request.call_id)  # JsSIP has a new From tag in every REGISTER
         patience = _Patience(self._transactions.schedule)
         try:
-            flow = self._upstream.ready(route)
-            if flow is None:
-                flow = await patience.wait(Deferred.fromCoroutine(self._upstream.flow(route)))
-            own = own_contact(asked.aor, flow, self._place(flow))
+            way = self._upstream.ready(route)
+            if way is None:
+                way = await patience.wait(Deferred.fromCoroutine(self._upstream.way(route)))
+            own = own_contact(asked.aor, way.flow, self._place(way.flow))
             contact, seconds = await self._contact(asked, own)
             pair = self._pairings.take(key)
             self._pairings.keep(key, pair, REMEMBERED)
             sent = upstream_request(request, pair.from_tag, pair.call_id, pair.next_cseq(), contact)
             with self._adding(asked, seconds):
-                response = await patience.wait(self._transactions.request(sent, flow).final)
-                while (again := authentication.answer(sent, response)) is not None:
-                    sent = again
-                    sent.headers.set("CSeq", f"{pair.next_cseq()} REGISTER")
-                    response = await patience.wait(self._transactions.request(sent, flow).final)
+                trying = way.request(self._transactions, sent, place=self._place)
+                response = await patience.wait(trying.final)
+                while (again := authentication.answer(trying.request, response)) is not None:
+                    again.headers.set("CSeq", f"{pair.next_cseq()} REGISTER")
+                    trying = way.request(self._transactions, again, place=self._place)
+                    response = await patience.wait(trying.final)
         except FlowLost as lost:
             raise Refusal(502, "Registrar Unreachable") from lost
         except TimedOut as late:
@@ -215,6 +216,8 @@ class Registrar:
             raise Refusal(504, "Registrar Not Responding")
         if response.status in (401, 407) and authentication.spent:
             raise Refusal(403, "Registrar Refuses The Proxy")
+        flow = trying.flow
+        own = own_contact(asked.aor, flow, self._place(flow))
         lasting = granted(response, own, seconds) if response.status < 300 else 0
         self._pairings.keep(key, pair, lasting + REMEMBERED)
         return _Outcome(response, flow.peer.host, lasting, route.trunk is not None and not authentication.used)
