@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.call.case import CallCase
 from tests.call.world import PLAIN
 from tests.support.configs import PBX
 from webrtcproxy.call.call import Call
+from webrtcproxy.call.failover import Hunt, Way
 from webrtcproxy.call.fork import Branch, Fork
 from webrtcproxy.call.leg import Leg
+from webrtcproxy.config import HostPort
 
 
 class Cycles(CallCase):
@@ -29,7 +32,11 @@ class Cycles(CallCase):
         try:
             gc.collect()
             return sorted(
-                {type(found).__name__ for found in gc.garbage if isinstance(found, (Call, Leg, Fork, Branch))}
+                {
+                    type(found).__name__
+                    for found in gc.garbage
+                    if isinstance(found, (Call, Leg, Fork, Branch, Hunt, Way))
+                }
             )
         finally:
             gc.set_debug(0)
@@ -68,5 +75,56 @@ class Cycles(CallCase):
             self.world.turn()
             trunk.answer(trunk.request("CANCEL"), 200)
             trunk.answer(leg, 487)
+
+        self.assertEqual(self.left(live), [])
+
+
+class Failover(Cycles):
+    """The same with a trunk that has two proxies."""
+
+    trunks = (replace(PBX, proxy=(HostPort("192.0.2.50", None), HostPort("192.0.2.51", None))),)
+
+    def test_second_answers(self) -> None:
+        """The first refuses, the second answers."""
+
+        def live() -> None:
+            alice, second = self.world.browser(), self.world.trunk("192.0.2.51")
+            invite = alice.invite("sip:bob@pbx.example.com")
+            self.world.trunk().answer(self.world.trunk().request("INVITE"), 503)
+            second.answer(second.request("INVITE"), 200, PLAIN)
+            second.heard("ACK")
+            ok = alice.response(200)
+            alice.ack(invite, ok)
+            alice.say(alice.inside("BYE", invite, ok))
+            second.answer(second.request("BYE"), 200)
+
+        self.assertEqual(self.left(live), [])
+
+    def test_first_answers_late(self) -> None:
+        """The first is silent, the second refuses, then the first answers."""
+
+        def live() -> None:
+            alice, first, second = self.world.browser(), self.world.trunk(), self.world.trunk("192.0.2.51")
+            alice.invite("sip:bob@pbx.example.com")
+            leg = first.request("INVITE")
+            self.world.turn(4.1)
+            second.answer(second.request("INVITE"), 486)
+            first.forget()
+            first.answer(leg, 200, PLAIN)
+            first.heard("ACK")
+            first.answer(first.request("BYE"), 200)
+
+        self.assertEqual(self.left(live), [])
+
+    def test_cancelled_on_the_way(self) -> None:
+        """The caller gives up behind the first; nobody ever answers."""
+
+        def live() -> None:
+            alice, second = self.world.browser(), self.world.trunk("192.0.2.51")
+            invite = alice.invite("sip:bob@pbx.example.com")
+            self.world.turn(4.1)
+            second.heard("INVITE")
+            alice.cancel(invite)
+            self.world.turn()
 
         self.assertEqual(self.left(live), [])

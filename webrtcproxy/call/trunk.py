@@ -78,7 +78,8 @@ class Upstream:
         refusals: list[Refusal] = []
 
         def refused(failure: Failure) -> list[Hop]:
-            failure.trap(Refusal)
+            if not isinstance(failure.value, Refusal):
+                failure.raiseException()
             refusals.append(failure.value)
             return []
 
