@@ -9,10 +9,12 @@ from dataclasses import replace
 from tests.call.case import CallCase
 from tests.call.world import PLAIN
 from tests.support.configs import PBX
+from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.failover import Hunt, Way
-from webrtcproxy.call.fork import Branch, Fork
+from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.leg import Leg
+from webrtcproxy.call.setup import SetUp
 from webrtcproxy.config import HostPort
 
 
@@ -35,7 +37,7 @@ class Cycles(CallCase):
                 {
                     type(found).__name__
                     for found in gc.garbage
-                    if isinstance(found, (Call, Leg, Fork, Branch, Hunt, Way))
+                    if isinstance(found, (Call, Leg, Fork, Branch, SetUp, Hunt, Way))
                 }
             )
         finally:

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.call.case import CallCase
 from tests.call.registering import ALICE, JSSIP, OURS, RegistrarCase
-from tests.call.world import PLAIN, TrunkPeer
+from tests.call.world import OFFER, PLAIN, TrunkPeer
 from tests.support.configs import PBX
 from tests.support.fakes import FakeFlow
 from webrtcproxy.call.failover import Standing
@@ -251,7 +251,7 @@ class Hunting(Case):
         self.alice.heard(502)
 
     def test_stop_codes(self) -> None:
-        """The trunk's `stop-codes` end the search, all else goes on; a challenge and a redirection are for who asked."""
+        """The trunk's `stop-codes` end the search, all else goes on; a challenge and a redirection are the caller's."""
         for status, goes_on in ((486, False), (404, True), (503, True), (401, False), (302, False)):
             self.begin(pbx(FIRST, SECOND, stop_codes=frozenset({486})))
             self.first.answer(self.call(), status)
@@ -481,6 +481,20 @@ class Secure(CallCase):
         leg = trunk.request("INVITE")
         self.assertRegex(leg.headers.get("Contact") or "", r"^<sip:[0-9a-f]+@192\.0\.2\.1:5061;transport=tls>$")
         trunk.answer(leg, 486)
+
+    def test_from_the_trunk(self) -> None:
+        """A ``sips:`` INVITE of the trunk's reaches the browser as a plain one, whose library refuses the other; the trunk
+        gets a ``sips:`` Contact (section 12.1.1)."""
+        alice, trunk = self.world.browser(), self.world.trunk("192.0.2.50", 5061, "tls")
+        alice.bind()
+        invite = trunk.invite("sips:alice@pbx.example.com")
+        leg = alice.request("INVITE")
+        self.assertEqual((leg.uri, leg.to.uri), (alice.contact, "sip:alice@pbx.example.com"))
+        alice.answer(leg, 200, OFFER)
+        alice.heard("ACK")
+        ok = trunk.response(200)
+        self.assertRegex(ok.headers.get("Contact") or "", r"^<sips:[0-9a-f]+@192\.0\.2\.1:5061;transport=tls>$")
+        trunk.ack(invite, ok)
 
     def test_without_tls(self) -> None:
         """Where the next hop has no TLS, 416; so it is with a scheme that nobody knows (CORNERS 1: URI schemes)."""

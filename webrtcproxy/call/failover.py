@@ -21,7 +21,7 @@ from webrtcproxy.schedule import Timer
 from webrtcproxy.sip.grammar import number, set_param
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import STAR, Request, Response
-from webrtcproxy.sip.uri import Uri
+from webrtcproxy.sip.uri import Uri, is_secure
 from webrtcproxy.transaction.client import ClientTransaction, OnResponse
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.flow import Address, Flow, Hop, Outbound
@@ -145,7 +145,7 @@ class Way:
         """
         if self._trunk is not None and self._trunk.large and not self.flow.reliable and _is_large(request, self.flow):
             self._by_tcp(request, place)
-        if request.uri[:5].lower() == "sips:":
+        if is_secure(request.uri):
             lead_to(request, self.flow, self.flow, place)
         if not self._left:
             return transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
@@ -333,7 +333,7 @@ def lead_to(request: Request, before: Flow, now: Flow, place: Callable[[Flow], s
     if f"{uri.host}:{uri.port}" != led:
         return
     here = now.sent_by if place is None else place(now)
-    scheme = "sips" if request.uri[:5].lower() == "sips:" else "sip"
+    scheme = "sips" if is_secure(request.uri) else "sip"
     params = tuple(pair for pair in uri.params if pair[0] != "transport")
     if now.via_transport != "UDP":
         params = set_param(params, "transport", now.via_transport.lower())

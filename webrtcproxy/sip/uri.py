@@ -103,6 +103,11 @@ class Uri:
         )
 
 
+def is_secure(text: str) -> bool:
+    """True for the text of a ``sips:`` URI."""
+    return text[:5].lower() == "sips:"
+
+
 @lru_cache(maxsize=KEPT)
 def _parse(text: str) -> Uri:
     if len(text) > MAX_URI:
