@@ -483,8 +483,8 @@ class Secure(CallCase):
         trunk.answer(leg, 486)
 
     def test_from_the_trunk(self) -> None:
-        """A ``sips:`` INVITE of the trunk's reaches the browser as a plain one, whose library refuses the other; the trunk
-        gets a ``sips:`` Contact (section 12.1.1)."""
+        """A ``sips:`` INVITE of the trunk's reaches the browser as a plain one, since its library refuses the other;
+        the trunk gets a ``sips:`` Contact (section 12.1.1)."""
         alice, trunk = self.world.browser(), self.world.trunk("192.0.2.50", 5061, "tls")
         alice.bind()
         invite = trunk.invite("sips:alice@pbx.example.com")

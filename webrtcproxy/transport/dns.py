@@ -156,7 +156,11 @@ def _text(octets: bytes) -> str:
 
 _READ: dict[int, Callable[[Any], Any]] = {
     dns.NAPTR: lambda record: Naptr(
-        record.order, record.preference, _text(record.flags), _text(record.service), _text(record.replacement.name)
+        record.order,
+        record.preference,
+        _text(record.flags.string),
+        _text(record.service.string),
+        _text(record.replacement.name),
     ),
     dns.SRV: lambda record: Srv(record.priority, record.weight, record.port, _text(record.target.name)),
     dns.A: lambda record: record.dottedQuad(),
