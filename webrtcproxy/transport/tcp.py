@@ -189,6 +189,7 @@ class TcpConnection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
+        self._leaving = True
         if self._pressure is not None:
             self._pressure.stopProducing()
         if self._timer is not None and self._timer.active():
