@@ -30,6 +30,7 @@ from webrtcproxy.call.failover import Standing
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
+from webrtcproxy.call.ping import Pings
 from webrtcproxy.call.policy import Policy
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.call.router import Router
@@ -122,7 +123,8 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
     watch(metrics, calls, browsers, location, transactions)
     lag = LoopLag(reactor, metrics.loop_lag.observe)
     memory = Memory(reactor, lambda: len(calls) > 0, lambda: browsers.departed)
-    for service in (limit, *media, sockets, browsers, lag, memory):
+    pings = Pings(reactor, transactions, context.upstream, context.policy, config.trunks, metrics)
+    for service in (limit, *media, sockets, browsers, lag, memory, pings):
         service.setServiceParent(proxy)
     return proxy, {
         "health": lambda: health(media[-1], calls, browsers, location),

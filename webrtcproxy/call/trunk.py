@@ -91,6 +91,13 @@ class Upstream:
             raise refusals[0]
         return hops
 
+    def flow_to(self, hop: Hop) -> Flow:
+        """The flow to one target.
+
+        :raises FlowLost: no socket of ours can send there.
+        """
+        return self._outbound.flow_to(*hop)
+
     def _way(self, route: Route, hops: list[Hop]) -> Way:
         return Way(self._outbound, self.standing, hops, route.trunk)
 
@@ -122,7 +129,7 @@ class Upstream:
         if flow is not None:
             return flow
         hops = await self._resolver.resolve(host, port, transport)
-        return self._outbound.flow_to(*self.standing.in_order(hops)[0])
+        return self.flow_to(self.standing.in_order(hops)[0])
 
     def _at_once(self, host: str, port: int | None, transport: str) -> Flow | None:
         """The flow to an IP address; None for a name.
@@ -132,7 +139,7 @@ class Upstream:
         address = literal(host)
         if address is None:
             return None
-        return self._outbound.flow_to(*Hop.to(address, port, transport))
+        return self.flow_to(Hop.to(address, port, transport))
 
 
 class Sources:
