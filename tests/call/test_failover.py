@@ -447,7 +447,50 @@ class Large(Case):
         self.assertRegex(leg.headers.get("Contact") or "", r"^<sip:[0-9a-f]+@192\.0\.2\.1:5060>$")
         self.answered_by(self.first, leg)
 
-    def test_no_socket_of_ours(self) -> None:
+    def test_refused_a_moment_ago(self) -> None:
+        """For half a minute it is UDP at once: nobody waits for TCP again."""
+        self.alice.invite("sip:bob@pbx.example.com", self.LONG)
+        self.tcp.flow.lose()
+        self.first.answer(self.first.request("INVITE"), 486)
+        self.first.heard("ACK")
+        self.world.browser().invite("sip:bob@pbx.example.com", self.LONG)
+        self.first.answer(self.first.request("INVITE"), 486)
+        self.world.turn(31)
+        self.world.browser().invite("sip:bob@pbx.example.com", self.LONG)
+        tcp = self.world.trunk(FIRST, transport="tcp")
+        tcp.answer(tcp.request("INVITE"), 486)
+
+    def test_out_of_service(self) -> None:
+        """What TCP answers is the answer: the same server is not asked once more."""
+        self.invite = self.alice.invite("sip:bob@pbx.example.com", self.LONG)
+        self.tcp.answer(self.tcp.request("INVITE"), 503)
+        self.alice.heard(500)
+        self.first.silent()
+
+    def test_within_a_dialog(self) -> None:
+        """A large request within a dialog that began on UDP: the same, whether TCP is there or not."""
+        leg = self.call()
+        self.first.answer(leg, 200, PLAIN)
+        self.first.heard("ACK")
+        ok = self.alice.response(200)
+        self.alice.ack(self.invite, ok)
+        for cseq, refused in ((2, False), (3, True)):
+            self.alice.say(self.alice.inside("INFO", self.invite, ok, cseq=cseq, body=b"x" * 1300))
+            peer = self.tcp
+            info = peer.request("INFO")
+            self.assertRegex(info.headers.get("Contact") or "", r"^<sip:[0-9a-f]+@192\.0\.2\.1:5062;transport=tcp>$")
+            if refused:
+                peer.flow.lose()
+                peer = self.first
+                info = peer.request("INFO")
+                self.assertRegex(info.headers.get("Contact") or "", r"^<sip:[0-9a-f]+@192\.0\.2\.1:5060>$")
+            peer.answer(info, 200)
+            self.alice.heard(200)
+        self.alice.say(self.alice.inside("BYE", self.invite, ok, cseq=4))
+        self.first.answer(self.first.request("BYE"), 200)
+        self.alice.heard(200)
+
+    def test_no_consent(self) -> None:
         """Without the trunk's consent it is UDP, whatever the length."""
         self.begin(pbx(FIRST, transport="udp"))
         self.invite = self.alice.invite("sip:bob@pbx.example.com", self.LONG)

@@ -194,8 +194,8 @@ class Pinged(CallCase):
         self.pings.startService()
 
     def test_jitter(self) -> None:
-        """Pings of several trunks and proxies do not fall together: a second at the start, and a tenth of the time between,
-        is left to chance."""
+        """Pings of several trunks and proxies do not fall together: a second at the start, and a tenth of the time
+        between, is left to chance."""
         world = self.world
         times = []
         for chance in (0.0, 1.0):

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.call.context import Context, Media
+from webrtcproxy.call.failover import Hunt
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.policy import ALLOW, across, order_challenges
 from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE
@@ -70,7 +71,7 @@ class Exchange:
         self.transaction = transaction
         self._session = session
         self._media = session.media
-        self._sent: ClientTransaction | None = None
+        self._sent: ClientTransaction | Hunt | None = None
         self._withdrawn: HeaderList | None = None
         self._invite: Request | None = None  # ours, behind its 2xx
         self._acknowledged = False
@@ -223,7 +224,7 @@ class Exchange:
 
     # What comes from outside
 
-    def sent(self, transaction: ClientTransaction) -> None:
+    def sent(self, transaction: ClientTransaction | Hunt) -> None:
         """Our request is out."""
         self._sent = transaction
         if self._withdrawn is not None:

@@ -118,8 +118,13 @@ class Way:
         stop = None if self._trunk is None else self._trunk.stop_codes
         return status in IN_TROUBLE if stop is None else status not in stop
 
-    def advance(self) -> bool:
-        """Go to the next target; False where there is none that a socket of ours can send to."""
+    def advance(self, *, elsewhere: bool) -> bool:
+        """Go to the next target; False where there is none that a socket of ours can send to.
+
+        :param elsewhere: not to the same address over another transport: who answers there has answered.
+        """
+        if elsewhere:
+            self._left = [hop for hop in self._left if hop.address != self.hop.address]
         try:
             self.flow = self._first()
         except FlowLost:
@@ -163,9 +168,10 @@ class Way:
         raise lost or FlowLost("there is no other target")
 
     def _by_tcp(self, request: Request, place: Callable[[Flow], str] | None) -> None:
-        """Take TCP to the same target; UDP remains for the case that TCP is refused (RFC 3261 section 18.1.1)."""
+        """Take TCP to the same target; UDP remains for the case that TCP is refused (RFC 3261 section 18.1.1), and comes
+        first for a while where it was."""
         before, hop = self.flow, self.hop
-        self._left[:0] = [hop._replace(transport="tcp"), hop]
+        self._left[:0] = self.standing.in_order([hop._replace(transport="tcp"), hop])
         self.flow = self._first()
         lead_to(request, before, self.flow, place)
 
@@ -248,7 +254,7 @@ class Hunt:
             way.standing.answered(way.hop)
         if way.goes_on(response.status) and not self._settled:
             self._refused = response
-            if self._next(f"{response.status} {response.reason}"):
+            if self._next(f"{response.status} {response.reason}", elsewhere=True):
                 return
         self._end().callback(response)
 
@@ -278,11 +284,11 @@ class Hunt:
         if self._next("no response"):
             transaction.abandon()
 
-    def _next(self, why: str) -> bool:
+    def _next(self, why: str, *, elsewhere: bool = False) -> bool:
         """Try the next target with the same request in a transaction of its own, which has a branch of its own."""
         before = self.flow
         hop = self._way.hop
-        if not self._way.advance():
+        if not self._way.advance(elsewhere=elsewhere):
             return False
         now = self._way.hop
         log.info(

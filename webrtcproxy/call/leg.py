@@ -14,6 +14,7 @@ from webrtcproxy.call.answer import Answer
 from webrtcproxy.call.background import background
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
+from webrtcproxy.call.failover import Hunt
 from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
@@ -32,7 +33,7 @@ _CREDENTIALS = ("Authorization", "Proxy-Authorization")
 class Asker(Protocol):
     """Who wants to hear more of a request within a dialog than its final response: the one who changes the session."""
 
-    def sent(self, transaction: ClientTransaction) -> None:
+    def sent(self, transaction: ClientTransaction | Hunt) -> None:
         """The request is out; again with each challenge that is answered."""
 
     def progress(self, response: Response) -> None:
@@ -258,12 +259,17 @@ class Leg:
     def _asked(
         self, request: Request, flow: Flow, authentication: Authentication | None, asker: Asker | None
     ) -> Deferred[Response]:
+        transactions = self._context.transactions
+        way = self._context.upstream.within(flow, self.terms.trunk)
         if asker is None:
-            final = self._context.transactions.request(request, flow).final
+            final = (transactions.request(request, flow) if way is None else way.request(transactions, request)).final
         else:
-            transaction = self._context.transactions.request(
-                request, flow, on_provisional=asker.progress, on_answer=asker.answered_again
-            )
+            progress, again = asker.progress, asker.answered_again
+            transaction: ClientTransaction | Hunt
+            if way is None:
+                transaction = transactions.request(request, flow, on_provisional=progress, on_answer=again)
+            else:
+                transaction = way.request(transactions, request, on_provisional=progress, on_answer=again)
             final = transaction.final
             asker.sent(transaction)
         if authentication is None:

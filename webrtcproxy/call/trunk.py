@@ -91,6 +91,12 @@ class Upstream:
             raise refusals[0]
         return hops
 
+    def within(self, flow: Flow, trunk: Trunk | None) -> Way | None:
+        """The way of a request within a dialog with `trunk`, where TCP takes what is too large for `flow`, or None."""
+        if trunk is None or not trunk.large or flow.reliable:
+            return None
+        return Way(self._outbound, self.standing, [Hop("udp", flow.peer)], trunk)
+
     def flow_to(self, hop: Hop) -> Flow:
         """The flow to one target.
 
