@@ -73,7 +73,8 @@ class Cross(ExchangeCase):
                     asker.ack_refusal(invite)
 
     def test_set_up(self) -> None:
-        """The INVITE, each response, and the reason phrase of a refusal."""
+        """The INVITE, each response, and the reason phrase of a refusal
+        (ORIGINAL.md: call out, headers to the trunk)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com", *ALL, *IDENTITY)
         leg = trunk.request("INVITE")
