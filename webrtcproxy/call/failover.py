@@ -168,8 +168,8 @@ class Way:
         raise lost or FlowLost("there is no other target")
 
     def _by_tcp(self, request: Request, place: Callable[[Flow], str] | None) -> None:
-        """Take TCP to the same target; UDP remains for the case that TCP is refused (RFC 3261 section 18.1.1), and comes
-        first for a while where it was."""
+        """Take TCP to the same target; UDP remains for the case that TCP is refused (RFC 3261 section 18.1.1), and
+        comes first for a while where it was."""
         before, hop = self.flow, self.hop
         self._left[:0] = self.standing.in_order([hop._replace(transport="tcp"), hop])
         self.flow = self._first()
