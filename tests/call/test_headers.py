@@ -11,7 +11,7 @@ from tests.support.configs import PBX
 from webrtcproxy.sip.message import Message, Request
 
 ALL: tuple[Pair, ...] = (
-    ("Privacy", "id"),
+    ("Privacy", "none"),
     ("Subject", "About the weather"),
     ("X-Tenant", "7"),
     ("x-odd-Spelling", "8"),
