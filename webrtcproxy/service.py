@@ -124,7 +124,7 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
     lag = LoopLag(reactor, metrics.loop_lag.observe)
     memory = Memory(reactor, lambda: len(calls) > 0, lambda: browsers.departed)
     pings = Pings(reactor, transactions, context.upstream, context.policy, config.trunks, metrics)
-    for service in (limit, *media, sockets, browsers, lag, memory, pings):
+    for service in (limit, *media, sockets, browsers, lag, memory, Pinging(pings)):
         service.setServiceParent(proxy)
     return proxy, {
         "health": lambda: health(media[-1], calls, browsers, location),
@@ -224,6 +224,24 @@ def _demo(config: Config, reactor: Any) -> tuple[Service, ...]:
         return ()
     listen = Listen.parse(config.demo.listen)
     return (demo_service(reactor, listen.interface, listen.port, password=config.demo.password),)
+
+
+class Pinging(Service):
+    """Pings for as long as the sockets are open.
+
+    :param pings: what does it.
+    """
+
+    def __init__(self, pings: Pings) -> None:
+        self._pings = pings
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]
+        self._pings.start()
+
+    def stopService(self) -> None:
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._pings.stop()
 
 
 class Proxy(MultiService):

@@ -27,14 +27,14 @@ class Pinged(CallCase):
 
     def begin(self, *trunks: Trunk) -> None:
         if trunks:
-            self.pings.stopService()
+            self.pings.stop()
             self.trunks = trunks  # type: ignore[misc]
             self.world = self.make_world()
         world = self.world
         self.first, self.second = world.trunk(FIRST), world.trunk(SECOND)
         self.pings = self.make(world)
-        self.pings.startService()
-        self.addCleanup(self.pings.stopService)
+        self.pings.start()
+        self.addCleanup(self.pings.stop)
         self.first.silent()
         world.turn(0.5)
 
@@ -45,7 +45,7 @@ class Pinged(CallCase):
         )  # fmt: skip
 
     def tearDown(self) -> None:
-        self.pings.stopService()
+        self.pings.stop()
         super().tearDown()
 
     def up(self) -> dict[str, float]:  # type: ignore[override]
@@ -185,13 +185,13 @@ class Pinged(CallCase):
     def test_stopped(self) -> None:
         """Nothing is sent behind the end, and no timer is left; an answer that comes late is nobody's."""
         ping = self.first.request("OPTIONS")
-        self.pings.stopService()
+        self.pings.stop()
         self.first.answer(ping, 200)
         self.second.forget()
         self.world.turn(60)
         self.first.silent(), self.second.silent()
         self.assertEqual(self.up(), {})
-        self.pings.startService()
+        self.pings.start()
 
     def test_jitter(self) -> None:
         """Pings of several trunks and proxies do not fall together: a second at the start, and a tenth of the time
@@ -203,8 +203,8 @@ class Pinged(CallCase):
                 world.clock, world.transactions, world.context.upstream, world.context.policy, (PINGED,), world.metrics,
                 lambda chance=chance: chance,  # type: ignore[misc]
             )  # fmt: skip
-            pings.startService()
+            pings.start()
             world.turn(1)
             times.append(max(call.getTime() for call in world.clock.getDelayedCalls() if call.func == pings._round))
-            pings.stopService()
+            pings.stop()
         self.assertAlmostEqual(times[1] - times[0], 4.0)

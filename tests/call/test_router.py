@@ -53,7 +53,7 @@ class Outside(CallCase):
         self.assertEqual(unsupported, "nothingSupportsThis, 100rel, noProxy")
 
     def test_max_forwards(self) -> None:
-        """Nothing left: 483 instead of a second leg."""
+        """Nothing left: 483 instead of a second leg (CORNERS 1: Max-Forwards)."""
         self.ask("INVITE", max_forwards=0)
         self.alice.heard(483)
 

@@ -13,7 +13,7 @@ from twisted.names.error import DNSNameError
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.errors import Refusal
-from webrtcproxy.transport.dns import Records
+from webrtcproxy.transport.dns import AT_ONCE, Records
 from webrtcproxy.transport.flow import Address, Hop
 from webrtcproxy.transport.locate import TARGETS, DnsAddresses, Locator
 
@@ -147,6 +147,20 @@ class Steps(Case):
         self.assertEqual(self.refused("no.test"), 502)
         self.srv("_sip._udp.bad.test", (0, 0, 5060, "gone.test"), (0, 0, 5060, "x.invalid"))
         self.assertEqual(self.refused("bad.test"), 502)
+
+    def test_naptr_without_srv(self) -> None:
+        """NAPTR says TCP, and there is no SRV: TCP to the addresses of the name."""
+        self.naptr("pbx.test", (1, 1, "SIP+D2T", "_sip._tcp.pbx.test"))
+        self.a("pbx.test", "192.0.2.1")
+        self.assertEqual(self.found("pbx.test"), ["tcp:192.0.2.1:5060"])
+
+    def test_too_much(self) -> None:
+        """Where too much is being looked up: 500, and no fault."""
+        self.query = lambda *_: Deferred()  # type: ignore[method-assign]
+        waiting = [self.locator.resolve(f"x{number}.test", None, "udp") for number in range(AT_ONCE)]
+        self.assertEqual(self.refused("y.test", None, "udp"), 500)
+        self.assertEqual(self.refused("y.test", 5060), 500)
+        self.assertNoResult(waiting[0])
 
     def test_domain(self) -> None:
         """A certificate has to name the domain that was asked for, not the server that SRV leads to (RFC 5922 7.3)."""

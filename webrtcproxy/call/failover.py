@@ -45,16 +45,19 @@ VIA: Final = 90
 """Octets that our Via has beside our address, with its name and the Content-Length."""
 
 
+PENALTY: Final = 30.0
+"""Seconds for which a target that failed is tried last."""
+
+LONGEST: Final = 300
+"""Seconds of a Retry-After that are believed."""
+
+
 class Standing:
     """What is known of targets: the time until which one counts as dead.
 
     :param clock: tells the time.
     """
 
-    PENALTY: ClassVar[float] = 30.0
-    """Seconds for which a target that failed is tried last."""
-    LONGEST: ClassVar[int] = 300
-    """Seconds of a Retry-After that are believed."""
     REMEMBERED: ClassVar[int] = 4096
     """Targets that are remembered."""
 
@@ -355,4 +358,4 @@ def _is_large(request: Request, flow: Flow) -> bool:
 def _retry_after(response: Response) -> float:
     """For how long a target that answers 503 is left alone (RFC 3261 section 21.5.4)."""
     seconds = number((response.headers.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip(), 2**32)
-    return Standing.PENALTY if seconds is None else min(seconds, Standing.LONGEST)
+    return PENALTY if seconds is None else min(seconds, LONGEST)

@@ -8,7 +8,6 @@ from functools import partial
 from random import SystemRandom
 from typing import ClassVar
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -46,7 +45,7 @@ class _Target:
     patience: IDelayedCall | None = None
 
 
-class Pings(Service):
+class Pings:
     """Pings the targets of all trunks whose section says so. Of several processes each does so by itself: what one
     reaches from its socket says little of the others.
 
@@ -58,8 +57,6 @@ class Pings(Service):
     :param metrics: shows who is up.
     :param spread: gives a number from 0 to 1, so that pings do not all fall together.
     """
-
-    name = "pings"
 
     PATIENCE: ClassVar[float] = 10.0
     """Seconds that a ping may take; no longer than until the next one."""
@@ -85,16 +82,17 @@ class Pings(Service):
         self._targets: dict[str, dict[Hop, _Target]] = {trunk.name: {} for trunk in trunks if trunk.ping}
         self._trunks = [trunk for trunk in trunks if trunk.ping]
         self._timers: dict[str, IDelayedCall] = {}
+        self._running = False
 
-    def startService(self) -> None:
+    def start(self) -> None:
         """Begin; not with all at once."""
-        super().startService()  # type: ignore[no-untyped-call]
+        self._running = True
         for trunk in self._trunks:
             self._wait(trunk, self._spread() * min(trunk.ping, 1.0))
 
-    def stopService(self) -> None:
+    def stop(self) -> None:
         """End; what is out is given up."""
-        super().stopService()  # type: ignore[no-untyped-call]
+        self._running = False
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -120,7 +118,7 @@ class Pings(Service):
 
     def _ping_all(self, trunk: Trunk, hops: list[Hop]) -> None:
         """Ping the targets that there are now; forget those that there were."""
-        if not self.running:
+        if not self._running:
             return
         targets, wanted = self._targets[trunk.name], list(dict.fromkeys(hops))[:TARGETS]
         for hop in [hop for hop in targets if hop not in wanted]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from random import SystemRandom
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.defer import Deferred, FirstError, fail, gatherResults, succeed
+from twisted.python.failure import Failure
 
 from webrtcproxy.config.addresses import literal
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.uri import SIP_PORT
 from webrtcproxy.transport.dns import Naptr, Records, Srv
 from webrtcproxy.transport.flow import Address, Hop, default_port
+from webrtcproxy.transport.resolve import can_be_found
+
+T = TypeVar("T")
 
 TARGETS = 8
 """Targets of a name that are looked at."""
@@ -24,7 +27,6 @@ PREFIXES: Final = {"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp.
 SERVICES: Final = {"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls"}
 """The services of NAPTR records, and the transports that they mean."""
 
-_is_name = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9_])?").fullmatch
 _NO_DNS: Final = frozenset({"localhost", "local", "onion"})
 """Top-level names that the DNS has nothing to say about (RFC 6761, RFC 6762, RFC 7686)."""
 
@@ -50,7 +52,7 @@ class DnsAddresses:
         return Deferred.fromCoroutine(self._resolve(host, SIP_PORT if port is None else port))
 
     async def _resolve(self, host: str, port: int) -> list[Address]:
-        found = await gatherResults([self._records.aaaa(host), self._records.a(host)], consumeErrors=True)
+        found = await _all(self._records.aaaa(host), self._records.a(host))
         addresses = [Address(address, port) for family in found for address in family]
         if not addresses:
             raise Refusal(502, f"Cannot Resolve {host}")
@@ -93,7 +95,7 @@ class Locator:
             return succeed([Hop.to(address, port, transport)])
         name = host.lower().removesuffix(".")
         top = name.rpartition(".")[2]
-        if not _is_name(name) or top == "invalid":
+        if not can_be_found(name):
             return fail(Refusal(502, "Cannot Resolve Host"))
         if port is not None or top == name or top in _NO_DNS:
             return self._by_address(name, name, port, transport or "udp")
@@ -105,16 +107,17 @@ class Locator:
             services = [(transport, PREFIXES[transport] + name)]
         else:
             services = self._chosen(await self._records.naptr(name))
+            transport = services[0][0] if services else "udp"
         if not services:
             services = [(kind, PREFIXES[kind] + name) for kind in self._transports if kind != "tls"]
-        found = await gatherResults([self._records.srv(place) for _, place in services], consumeErrors=True)
+        found = await _all(*(self._records.srv(place) for _, place in services))
         servers = [
             (kind, server)
             for (kind, _), records in zip(services, found, strict=True)
             for server in self._in_order(records)
         ]
         if not servers:
-            return await self._by_address(name, name, None, transport or "udp")
+            return await self._by_address(name, name, None, transport)
         return await self._at(name, [(kind, srv) for kind, srv in servers if srv.target not in ("", ".")][:TARGETS])
 
     def _chosen(self, records: Iterable[Naptr]) -> list[tuple[str, str]]:
@@ -124,7 +127,7 @@ class Locator:
             for record in sorted(records, key=lambda record: (record.order, record.preference))
             if record.flags == "s"
             and SERVICES.get(record.service) in self._transports
-            and _is_name(record.replacement.removesuffix("."))
+            and can_be_found(record.replacement.removesuffix("."))
         ]
 
     def _in_order(self, records: Sequence[Srv]) -> list[Srv]:
@@ -155,12 +158,22 @@ class Locator:
         return list(dict.fromkeys(hops))
 
     def _by_address(self, host: str, name: str, port: int | None, transport: str) -> Deferred[list[Hop]]:
-        if not _is_name(host) or host.rpartition(".")[2] == "invalid":
+        if not can_be_found(host):
             return fail(Refusal(502, "Cannot Resolve Host"))
         port = default_port(transport) if port is None else port
         return self._addresses.resolve(host, port).addCallback(
             lambda addresses: [Hop(transport, address, name) for address in addresses]
         )
+
+
+def _all(*wanted: Deferred[T]) -> Deferred[list[T]]:
+    """Fires with all results; fails as the first that fails."""
+    return gatherResults(wanted, consumeErrors=True).addErrback(_unwrapped)
+
+
+def _unwrapped(failure: Failure) -> Failure:
+    error = failure.value
+    return error.subFailure if isinstance(error, FirstError) else failure
 
 
 def _none(failure: object) -> list[Hop]:
