@@ -176,7 +176,7 @@ def _locator(config: Config, reactor: Any) -> Locator:
     file = "/etc/resolv.conf" if server is None else None
     records = Records(reactor, lambda: DnsClient(file, servers, reactor=reactor))
     addresses = Resolver(reactor) if server is None else DnsAddresses(records)
-    return Locator(records, addresses, {Listen.parse(line).kind for line in config.sip.listen})
+    return Locator(reactor, records, addresses, {Listen.parse(line).kind for line in config.sip.listen})
 
 
 def _browsers(config: Config, reactor: Any, receiver: Receiver, metrics: Metrics, inherited: Sequence[int]) -> Browsers:

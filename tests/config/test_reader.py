@@ -365,6 +365,11 @@ class TrunkTests(Case):
         for text in ("busy", "200", "4x", "700", "1xx"):
             self.refused("trunk a", "stop-codes", "no final response", trunk_a=f"host = a\nstop-codes = {text}")
 
+    def test_pings(self) -> None:
+        """Not more than one a second."""
+        self.refused("trunk a", "ping", "too often", trunk_a="host = a\nping = 0.5")
+        self.assertEqual(self.load(trunk_a="host = a\nping = 0").trunks[0].ping, 0)
+
     def test_password_is_masked(self) -> None:
         """No repr of the configuration has the password."""
         config = self.load(

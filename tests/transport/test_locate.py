@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from webrtcproxy.errors import Refusal
 from webrtcproxy.transport.dns import AT_ONCE, Records
 from webrtcproxy.transport.flow import Address, Hop
-from webrtcproxy.transport.locate import TARGETS, DnsAddresses, Locator
+from webrtcproxy.transport.locate import PLANS, TARGETS, TOGETHER, DnsAddresses, Locator, _Plan
 
 
 class Case(SynchronousTestCase):
@@ -27,7 +27,7 @@ class Case(SynchronousTestCase):
         self.asked: list[str] = []
         self.draws: list[int] = []
         self.records = Records(self.clock, lambda: self)
-        self.locator = Locator(self.records, DnsAddresses(self.records), {"udp", "tcp", "tls"}, self.draw)
+        self.locator = Locator(self.clock, self.records, DnsAddresses(self.records), {"udp", "tcp", "tls"}, self.draw)
 
     def draw(self, most: int) -> int:
         return self.draws.pop(0) if self.draws else 0
@@ -112,7 +112,7 @@ class Steps(Case):
         for number, name in enumerate("stu", 1):
             self.a(f"{name}.test", f"192.0.2.{number}")
         self.assertEqual(self.found("pbx.test"), ["tls:192.0.2.1:5061", "tcp:192.0.2.2:5062", "udp:192.0.2.3:5063"])
-        self.locator = Locator(self.records, DnsAddresses(self.records), ["udp"])
+        self.locator = Locator(self.clock, self.records, DnsAddresses(self.records), ["udp"])
         self.assertEqual(self.found("pbx.test"), ["udp:192.0.2.3:5063"])
 
     def test_no_naptr(self) -> None:
@@ -175,8 +175,25 @@ class Steps(Case):
         self.a("u.test", "192.0.2.3")
         self.found("pbx.test")
         asked = len(self.asked)
-        self.found("pbx.test")
+        self.assertEqual(self.found("pbx.test"), ["udp:192.0.2.3:5063"])
+        self.clock.advance(TOGETHER + 1)
+        self.assertEqual(self.found("pbx.test"), ["udp:192.0.2.3:5063"])
         self.assertEqual(len(self.asked), asked)
+        self.zone["u.test", dns.A] = [dns.Record_A("192.0.2.9")]
+        self.clock.advance(61)
+        self.assertEqual(self.found("pbx.test"), ["udp:192.0.2.9:5063"])
+
+    def test_kept_names_are_bounded(self) -> None:
+        """Browsers may choose names: what is kept of them has a bound."""
+        self.a("x.test", "192.0.2.1")
+        for number in range(PLANS + 10):
+            self.locator._plans[f"x{number}.test", None] = self.locator._plans.get(("x.test", None)) or self.plan()
+        self.clock.advance(TOGETHER + 1)
+        self.found("x.test")
+        self.assertLessEqual(len(self.locator._plans), PLANS)
+
+    def plan(self) -> _Plan:
+        return _Plan([], 0.0)
 
 
 class Order(Case):
@@ -197,7 +214,7 @@ class Order(Case):
 
     def test_weight(self) -> None:
         """Of one priority, those with more weight are first more often, as their weights have it."""
-        self.locator = Locator(self.records, DnsAddresses(self.records), ["udp"])
+        self.locator = Locator(self.clock, self.records, DnsAddresses(self.records), ["udp"])
         self.srv("_sip._udp.pbx.test", (1, 75, 5060, "a.test"), (1, 25, 5060, "b.test"), (1, 0, 5060, "c.test"))
         for number, name in enumerate("abc", 1):
             self.a(f"{name}.test", f"192.0.2.{number}")

@@ -193,7 +193,7 @@ class Pings:
 
 def options_for(trunk: Trunk, flow: Flow) -> Request:
     """A ping (RFC 3261 section 11.1)."""
-    uri = f"{'sips' if trunk.transport == 'tls' else 'sip'}:{HostPort(trunk.host, trunk.port)}"
+    uri = f"sip:{HostPort(trunk.host, trunk.port)}"
     transport = "" if flow.via_transport == "UDP" else f";transport={flow.via_transport.lower()}"
     fields = {
         "Max-Forwards": "70",

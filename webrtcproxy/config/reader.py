@@ -38,7 +38,7 @@ from webrtcproxy.config.values import (
     Web,
     Wss,
 )
-from webrtcproxy.config.ways import client_tls, stop_codes, transport_of
+from webrtcproxy.config.ways import client_tls, ping_of, stop_codes, transport_of
 
 PAGE: Final = Path(__file__).parents[1] / "phone" / "dist"
 """The phone page of the package; the folder exists once the page is built."""
@@ -252,7 +252,7 @@ def _trunk(section: Section, folder: Path, kinds: Collection[str]) -> Trunk:
         tls=client_tls(section, folder),
         failover=section.number("failover", 4, 0.5, 32),
         stop_codes=stop_codes(section),
-        ping=section.number("ping", 0, 0, 3600),
+        ping=ping_of(section),
         username=username,
         password=password,
         realm=section.text("realm", "write the realm of the provider's challenges"),

@@ -62,6 +62,14 @@ def stop_codes(section: Section) -> frozenset[int] | None:
     return frozenset(code for codes in found for code in codes) if found else None
 
 
+def ping_of(section: Section) -> float:
+    """Seconds between two pings, 0 for none."""
+    seconds = section.number("ping", 0, 0, 3600)
+    if 0 < seconds < 1:
+        raise section.error("ping", "that is too often", "write a number from 1 to 3600, or 0 for none")
+    return seconds
+
+
 def _codes(word: str) -> range:
     if len(word) == 3 and word[0] in "3456" and word[1:].lower() == "xx":
         return range(int(word[0]) * 100, int(word[0]) * 100 + 100)

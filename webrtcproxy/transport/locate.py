@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from random import SystemRandom
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, FirstError, fail, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from webrtcproxy.config.addresses import literal
@@ -19,7 +20,14 @@ from webrtcproxy.transport.resolve import can_be_found
 T = TypeVar("T")
 
 TARGETS = 8
-"""Targets of a name that are looked at."""
+"""Servers of a name that are looked at."""
+
+TOGETHER = 5.0
+"""Seconds for which the servers of a name and their addresses are kept together; each record is kept by itself for as
+long as it says."""
+
+PLANS = 1024
+"""Names for which they are."""
 
 PREFIXES: Final = {"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}
 """What stands in front of a name in the SRV records of a transport (RFC 3263 section 4.1)."""
@@ -59,26 +67,44 @@ class DnsAddresses:
         return addresses
 
 
+class _Server(NamedTuple):
+    """A server of an SRV record, with its addresses."""
+
+    weight: int
+    hops: tuple[Hop, ...]
+
+
+class _Plan(NamedTuple):
+    """What a name stands for: servers, those of one priority together."""
+
+    servers: list[list[_Server]]
+    until: float
+
+
 class Locator:
     """Finds the targets of a host.
 
+    :param clock: tells how long what was found is kept together.
     :param records: NAPTR and SRV.
     :param addresses: A and AAAA.
-    :param transports: those that we have sockets for, the preferred one first.
+    :param transports: those that we have sockets for.
     :param draw: a random number from 0 to the one that is given.
     """
 
     def __init__(
         self,
+        clock: IReactorTime,
         records: Records,
         addresses: Addresses,
         transports: Collection[str],
         draw: Callable[[int], int] = lambda most: SystemRandom().randint(0, most),
     ) -> None:
+        self._clock = clock
         self._records = records
         self._addresses = addresses
         self._transports = [kind for kind in ("udp", "tcp", "tls") if kind in transports]
         self._draw = draw
+        self._plans: dict[tuple[str, str | None], _Plan] = {}
 
     def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
         """Find where a host is.
@@ -99,6 +125,9 @@ class Locator:
             return fail(Refusal(502, "Cannot Resolve Host"))
         if port is not None or top == name or top in _NO_DNS:
             return self._by_address(name, name, port, transport or "udp")
+        plan = self._plans.get((name, transport))
+        if plan is not None and plan.until > self._clock.seconds():
+            return succeed(self._drawn(plan))
         return Deferred.fromCoroutine(self._by_service(name, transport))
 
     async def _by_service(self, name: str, transport: str | None) -> list[Hop]:
@@ -107,18 +136,24 @@ class Locator:
             services = [(transport, PREFIXES[transport] + name)]
         else:
             services = self._chosen(await self._records.naptr(name))
-            transport = services[0][0] if services else "udp"
+        kind = services[0][0] if services else "udp"
         if not services:
             services = [(kind, PREFIXES[kind] + name) for kind in self._transports if kind != "tls"]
         found = await _all(*(self._records.srv(place) for _, place in services))
-        servers = [
-            (kind, server)
-            for (kind, _), records in zip(services, found, strict=True)
-            for server in self._in_order(records)
-        ]
-        if not servers:
-            return await self._by_address(name, name, None, transport)
-        return await self._at(name, [(kind, srv) for kind, srv in servers if srv.target not in ("", ".")][:TARGETS])
+        if any(found):
+            groups = [
+                (kind, group)
+                for (kind, _), records in zip(services, found, strict=True)
+                for group in _by_priority(records)
+            ]
+            servers = await self._servers(name, groups)
+        else:
+            servers = [[_Server(0, tuple(await self._by_address(name, name, None, kind)))]]
+        plan = _Plan(servers, self._clock.seconds() + TOGETHER)
+        if len(self._plans) >= PLANS:
+            self._plans.clear()
+        self._plans[name, transport] = plan
+        return self._drawn(plan)
 
     def _chosen(self, records: Iterable[Naptr]) -> list[tuple[str, str]]:
         """The transports and the names of their SRV records, by preference."""
@@ -130,32 +165,38 @@ class Locator:
             and can_be_found(record.replacement.removesuffix("."))
         ]
 
-    def _in_order(self, records: Sequence[Srv]) -> list[Srv]:
-        """By priority; within one, drawn by weight (RFC 2782)."""
-        ordered: list[Srv] = []
-        for priority in sorted({record.priority for record in records}):
-            # those without weight first, so that they are drawn now and then
-            left = sorted((one for one in records if one.priority == priority), key=lambda one: one.weight > 0)
+    async def _servers(self, name: str, groups: Sequence[tuple[str, Sequence[Srv]]]) -> list[list[_Server]]:
+        """The addresses of servers, by priority; one that has none is left out.
+
+        :raises Refusal: 502 where no server has any.
+        """
+        wanted = [(place, kind, srv) for place, (kind, group) in enumerate(groups) for srv in group][:TARGETS]
+        found = await gatherResults(
+            [
+                self._by_address(srv.target.removesuffix("."), name, srv.port, kind).addErrback(_none)
+                for _, kind, srv in wanted
+            ]
+        )
+        servers: list[list[_Server]] = [[] for _ in groups]
+        for (place, _, srv), hops in zip(wanted, found, strict=True):
+            if hops:
+                servers[place].append(_Server(srv.weight, tuple(hops)))
+        if not any(servers):
+            raise Refusal(502, f"Cannot Resolve {name}")
+        return servers
+
+    def _drawn(self, plan: _Plan) -> list[Hop]:
+        """The targets for one request: of each priority the servers as they are drawn by weight (RFC 2782)."""
+        hops: dict[Hop, None] = {}
+        for group in plan.servers:
+            left = list(group)
             while left:
-                drawn = self._draw(sum(one.weight for one in left))
-                place = 0
+                place, drawn = 0, self._draw(sum(one.weight for one in left)) if len(left) > 1 else 0
                 while drawn > left[place].weight:
                     drawn -= left[place].weight
                     place += 1
-                ordered.append(left.pop(place))
-        return ordered
-
-    async def _at(self, name: str, servers: Sequence[tuple[str, Srv]]) -> list[Hop]:
-        """The addresses of servers; one that has none is left out."""
-        looked_up = [
-            self._by_address(srv.target.removesuffix("."), name, srv.port, kind).addErrback(_none)
-            for kind, srv in servers
-        ]
-        found = await gatherResults(looked_up)
-        hops = [hop for hops in found for hop in hops]
-        if not hops:
-            raise Refusal(502, f"Cannot Resolve {name}")
-        return list(dict.fromkeys(hops))
+                hops.update(dict.fromkeys(left.pop(place).hops))
+        return list(hops)
 
     def _by_address(self, host: str, name: str, port: int | None, transport: str) -> Deferred[list[Hop]]:
         if not can_be_found(host):
@@ -164,6 +205,13 @@ class Locator:
         return self._addresses.resolve(host, port).addCallback(
             lambda addresses: [Hop(transport, address, name) for address in addresses]
         )
+
+
+def _by_priority(records: Sequence[Srv]) -> Iterator[list[Srv]]:
+    """The servers of each priority; those without weight come first, so that they are drawn now and then (RFC 2782)."""
+    for priority in sorted({record.priority for record in records}):
+        group = [one for one in records if one.priority == priority and one.target not in ("", ".")]
+        yield sorted(group, key=lambda one: one.weight > 0)
 
 
 def _all(*wanted: Deferred[T]) -> Deferred[list[T]]:
