@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,8 +15,10 @@ from tests.call.world import OFFER, PLAIN, TrunkPeer
 from tests.support.configs import PBX
 from tests.support.fakes import FakeFlow
 from webrtcproxy.call.failover import Standing
+from webrtcproxy.call.policy import Route
 from webrtcproxy.config import HostPort, Trunk
-from webrtcproxy.sip.message import Request, respond
+from webrtcproxy.errors import FlowLost, TimedOut
+from webrtcproxy.sip.message import Headers, Request, respond
 from webrtcproxy.transport.flow import Address, Hop
 
 FIRST, SECOND, THIRD = "192.0.2.50", "192.0.2.51", "192.0.2.52"
@@ -304,6 +307,46 @@ class Hunting(Case):
         self.alice.heard(500)
         for peer in peers[8:]:
             peer.silent()
+
+
+class NoInvite(Case):
+    """Any other request outside of a dialog goes the same way."""
+
+    def ask(self) -> list[object]:
+        """Send a MESSAGE along the trunk's way; what comes of it."""
+        policy = self.world.context.policy
+        route = Route(policy.terms(self.trunks[0]), *self.trunks[0].places[0])
+        way = self.successResultOf(Deferred.fromCoroutine(self.world.context.upstream.way(route)))
+        fields = [("From", "<sip:a@b>;tag=1"), ("To", "<sip:c@d>"), ("Call-ID", "x"), ("CSeq", "7 MESSAGE")]
+        outcomes: list[object] = []
+        sent = way.request(self.world.transactions, Request("MESSAGE", "sip:c@d", Headers(fields)))
+        sent.final.addCallbacks(
+            lambda response: outcomes.append(response.status), lambda failure: outcomes.append(failure.type)
+        )
+        return outcomes
+
+    def test_next(self) -> None:
+        """Refused by one, answered by the other."""
+        outcomes = self.ask()
+        self.first.answer(self.first.request("MESSAGE"), 500)
+        self.second.answer(self.second.request("MESSAGE"), 202)
+        self.assertEqual(outcomes, [202])
+
+    def test_at_work_for_too_long(self) -> None:
+        """Who has said that he works on it, and then nothing, is no failure of the target's: nobody else does it once
+        more (RFC 3263 section 4.3)."""
+        outcomes = self.ask()
+        self.first.answer(self.first.request("MESSAGE"), 100)
+        self.world.turn(33)
+        self.second.silent()
+        self.assertEqual(outcomes, [TimedOut])
+        self.first.forget()
+
+    def test_stopped(self) -> None:
+        """The proxy stops meanwhile: it is over."""
+        outcomes = self.ask()
+        self.world.transactions.stop()
+        self.assertEqual(outcomes, [FlowLost])
 
 
 class Penalised(Case):

@@ -120,6 +120,7 @@ class Steps(Case):
         self.srv("_sip._tcp.pbx.test", (1, 1, 5062, "t.test"))
         self.srv("_sip._udp.pbx.test", (1, 1, 5063, "u.test"))
         self.srv("_sips._tcp.pbx.test", (1, 1, 5061, "s.test"))
+        self.a("s.test", "192.0.2.1")
         self.a("t.test", "192.0.2.2")
         self.a("u.test", "192.0.2.3")
         self.assertEqual(self.found("pbx.test"), ["udp:192.0.2.3:5063", "tcp:192.0.2.2:5062"])
@@ -203,9 +204,9 @@ class Order(Case):
         """By priority, all addresses of each; one without an address is left out, each place stands there once."""
         self.srv(
             "_sip._udp.pbx.test",
-            (20, 0, 5060, "c.test"),
-            (10, 0, 5060, "gone.test"),
-            (10, 0, 5061, "a.test"),
+            (16, 0, 5060, "c.test"),
+            (9, 0, 5060, "gone.test"),
+            (9, 0, 5061, "a.test"),
             (30, 0, 5061, "a.test"),
         )
         self.a("a.test", "192.0.2.1", "192.0.2.2")
