@@ -139,7 +139,8 @@ class Calling(Case):
         self.assertIs(self.ours.flow_to("tls", self.place), flow)
 
     async def test_domains_are_apart(self) -> None:
-        """A connection to one domain is not for another at the same place."""
+        """A connection to one domain is not for another at the same place; who asks for one that is not there does not
+        change which domain that is."""
         self.both("pbx.test")
         answers = self.here.next()
         self.ours.flow_to("tls", self.place, "pbx.test").send(options("TLS"))
@@ -151,6 +152,9 @@ class Calling(Case):
         flow.send(options("TLS"))
         await gone
         self.assertEqual(len(self.there.messages), before)
+        answers = self.here.next()
+        self.ours.flow_to("tls", self.place, "127.0.0.1").send(options("TLS"))
+        await answers
 
     async def test_files_change(self) -> None:
         """New authorities count from the next connection on; a file that is gone is no connection, and a log line."""

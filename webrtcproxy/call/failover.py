@@ -44,7 +44,6 @@ MOST: Final = 1300
 VIA: Final = 90
 """Octets that our Via has beside our address, with its name and the Content-Length."""
 
-
 PENALTY: Final = 30.0
 """Seconds for which a target that failed is tried last."""
 

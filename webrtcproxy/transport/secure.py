@@ -33,7 +33,10 @@ DOMAINS = 1024
 class TlsConnection(TcpConnection):
     """Waits for the handshake before it sends."""
 
-    _shaken = False
+    def __init__(self, owner: TlsTransport, flow: TcpFlow, first: float) -> None:
+        super().__init__(owner, flow, first)
+        self._shaken = False
+        self._proven = owner.proven
 
     def ready(self) -> None:
         """TCP is there; what is sent waits in the flow, which is bounded."""
@@ -42,6 +45,7 @@ class TlsConnection(TcpConnection):
     def handshakeCompleted(self) -> None:
         """The peer is who he has to be."""
         self._shaken = True
+        self._proven(self._flow)
         self.wait(self._first, self._silent)
         self._flow.connected(self)
 
@@ -88,15 +92,18 @@ class TlsTransport(TcpTransport):
         """A flow to `address`, where `domain` has to be.
 
         Within a dialog, Contact and Route often name a trunk by its address alone, which its certificate does not have:
-        then the domain counts that we have reached there before.
+        then the domain counts that has been proven there before.
         """
-        if domain and literal(domain) is None:
+        if not domain or literal(domain) is not None:
+            domain = self._domains.get(address.host, address.host)
+        return self._flow(address, domain)
+
+    def proven(self, flow: TcpFlow) -> None:
+        """The handshake of a connection is done. For the connection."""
+        if flow.domain:
             if len(self._domains) >= DOMAINS:
                 self._domains.clear()
-            self._domains[address.host] = domain
-        else:
-            domain = self._domains.get(address.host, address.host)
-        return super().flow_to(address, domain)
+            self._domains[flow.peer.host] = flow.domain
 
     def dialled(self, flow: TcpFlow) -> IProtocolFactory:
         """What a connection of ours is made with.

@@ -311,8 +311,11 @@ class TcpTransport(ServerFactory[Any]):
     def flow_to(self, address: Address, domain: str = "") -> TcpFlow:
         """A flow to `address`: the connection that we have there, or one that the first message opens.
 
-        :param domain: the connection is only for those who asked for the same.
+        :param domain: plays no part without TLS.
         """
+        return self._flow(address, "")
+
+    def _flow(self, address: Address, domain: str) -> TcpFlow:
         flow = self._ours.get((address, domain))
         if flow is None or flow.closed:
             sent_by = self._sent_by(address)
