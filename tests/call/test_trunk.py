@@ -80,6 +80,16 @@ class Ways(SynchronousTestCase):
         self.assertEqual(self.looked_up, [("pbx.example.com", 5090)])
         self.assertEqual(self.asked, [("udp", Address("192.0.2.50", 5060))])
 
+    def test_same_server(self) -> None:
+        """Of several servers of a name, a dialog stays with the one that it has reached; who has failed is no choice."""
+        self.last = FakeFlow.udp("192.0.2.51")
+        self.successResultOf(self.toward("sip:bob@pbx.example.com"))
+        self.assertEqual(self.asked.pop(), ("udp", Address("192.0.2.51", 5060)))
+        self.last = FakeFlow.udp("192.0.2.99")
+        self.upstream.standing.failed(Hop.to("192.0.2.50", None, None))
+        self.successResultOf(self.toward("sip:bob@pbx.example.com"))
+        self.assertEqual(self.asked.pop(), ("udp", Address("192.0.2.51", 5060)))
+
     def test_unknown_name(self) -> None:
         """What the look-up says is said."""
         self.found = fail(Refusal(502, "Cannot Resolve"))

@@ -119,7 +119,8 @@ class Upstream:
         """The flow to the next hop of a dialog on the SIP side. ``maddr`` is not followed.
 
         :param uri: the route or remote target.
-        :param last: the flow that the dialog began on; the transport stays that one.
+        :param last: the flow that the dialog began on; the transport stays that one, and of several servers the one
+            that it leads to.
         :raises Refusal: the URI can't be read or its name can't be resolved.
         :raises FlowLost: no socket of ours can send there.
         """
@@ -128,14 +129,12 @@ class Upstream:
         except BadMessage as error:
             raise Refusal(502, "Bad Contact") from error
         host, port = target.hostport
-        return await self._flow(host, port, last.via_transport.lower())
-
-    async def _flow(self, host: str, port: int | None, transport: str) -> Flow:
+        transport = last.via_transport.lower()
         flow = self._at_once(host, port, transport)
         if flow is not None:
             return flow
-        hops = await self._resolver.resolve(host, port, transport)
-        return self.flow_to(self.standing.in_order(hops)[0])
+        hops = self.standing.in_order(await self._resolver.resolve(host, port, transport))
+        return self.flow_to(next((hop for hop in hops if hop.address.host == last.peer.host), hops[0]))
 
     def _at_once(self, host: str, port: int | None, transport: str) -> Flow | None:
         """The flow to an IP address; None for a name.
