@@ -81,7 +81,7 @@ class Ways(SynchronousTestCase):
         self.assertEqual(self.asked, [("udp", Address("192.0.2.50", 5060))])
 
     def test_same_server(self) -> None:
-        """Of several servers of a name, a dialog stays with the one that it has reached; who has failed is no choice."""
+        """Of several servers of a name, a dialog stays with the one that it has reached; who has failed comes last."""
         self.last = FakeFlow.udp("192.0.2.51")
         self.successResultOf(self.toward("sip:bob@pbx.example.com"))
         self.assertEqual(self.asked.pop(), ("udp", Address("192.0.2.51", 5060)))
