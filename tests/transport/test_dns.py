@@ -109,6 +109,18 @@ class Asking(SynchronousTestCase):
             self.fail_with(error)
             self.assertEqual(self.successResultOf(other), ())
 
+    def test_nobody_waits_twice(self) -> None:
+        """A question that got no answer is asked again behind the back of who asks next: with names in /etc/hosts and
+        no DNS at all, calls do not stand still every half minute."""
+        self.records.srv("x")
+        self.fail_with(TimeoutError())
+        self.clock.advance(FAILED + 1)
+        self.assertEqual(self.successResultOf(self.records.srv("x")), ())
+        self.assertEqual(self.successResultOf(self.records.srv("x")), ())
+        self.assertEqual(len(self.questions), 2)
+        self.answer(srv(5070))
+        self.assertEqual(self.successResultOf(self.records.srv("x"))[0].port, 5070)
+
     def test_too_many(self) -> None:
         """Browsers may choose names: what is asked at once, and what is kept, is bounded."""
         for number in range(AT_ONCE):

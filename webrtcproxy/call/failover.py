@@ -42,7 +42,7 @@ MOST: Final = 1300
 """Octets of a request above which UDP is left for TCP, where the MTU is not known (RFC 3261 section 18.1.1)."""
 
 VIA: Final = 90
-"""Octets that our Via has beside our address, with its name and the Content-Length."""
+"""Octets that our Via has at most, beside our address."""
 
 PENALTY: Final = 30.0
 """Seconds for which a target that failed is tried last."""

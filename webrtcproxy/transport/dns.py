@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv6Address
 from typing import Any, NamedTuple, Protocol
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.names import dns
@@ -24,7 +24,8 @@ NONE = 60.0
 """Seconds that it is kept that there is no such record: most names have neither NAPTR nor SRV."""
 
 FAILED = 30.0
-"""Seconds until a question is asked again that got no answer; what was known before counts so long (RFC 8767)."""
+"""Seconds until a question is asked again that got no answer; what was known before counts until there is one (RFC
+8767), and nobody waits for it."""
 
 PATIENCE = (1, 2)
 """Seconds for each try of a question."""
@@ -66,10 +67,14 @@ class Asked(Protocol):
 
 
 class _Kept(NamedTuple):
-    """An answer; empty where there is no such record."""
+    """An answer; empty where there is no such record.
+
+    :ivar failed: there was none, the last time.
+    """
 
     values: tuple[Any, ...]
     until: float
+    failed: bool
 
 
 class Records:
@@ -108,20 +113,27 @@ class Records:
         kept = self._kept.get(key)
         if kept is not None and kept.until > self._clock.seconds():
             return succeed(kept.values)
-        waiting: Deferred[tuple[Any, ...]] = Deferred()
-        if key in self._waiting:
-            self._waiting[key].append(waiting)
+        if kept is not None and kept.failed:
+            if key not in self._waiting and len(self._waiting) < AT_ONCE:
+                self._begin_asking(key)
+            return succeed(kept.values)
+        if key not in self._waiting:
+            if len(self._waiting) >= AT_ONCE:
+                return fail(Refusal(500, "Too Many Lookups"))
+            waiting: Deferred[tuple[Any, ...]] = Deferred()
+            self._begin_asking(key, waiting)
             return waiting
-        if len(self._waiting) >= AT_ONCE:
-            waiting.errback(Refusal(500, "Too Many Lookups"))
-            return waiting
-        self._waiting[key] = [waiting]
+        self._waiting[key].append(Deferred())
+        return self._waiting[key][-1]
+
+    def _begin_asking(self, key: tuple[str, int], *waiting: Deferred[tuple[Any, ...]]) -> None:
+        self._waiting[key] = list(waiting)
+        name, kind = key
         if self._asked is None:
             self._asked = self._begin()
         answer = maybeDeferred(self._asked.query, dns.Query(name.encode(), kind, dns.IN), PATIENCE)
         answer.addCallbacks(self._heard, self._unheard, (key,), errbackArgs=(key,))
         answer.addErrback(self._broken, key)
-        return waiting
 
     def _heard(self, answer: Sequence[Sequence[Any]], key: tuple[str, int]) -> None:
         found = [record for record in answer[0][:MOST] if record.type == key[1]]
@@ -135,17 +147,17 @@ class Records:
             return
         before = self._kept.get(key)
         log.info("No answer from the DNS for {name}: {why!r}", name=key[0], why=failure.value)
-        self._keep(key, () if before is None else before.values, FAILED)
+        self._keep(key, () if before is None else before.values, FAILED, failed=True)
 
     def _broken(self, failure: Failure, key: tuple[str, int]) -> None:
         log.failure("The answer for {name} can't be read", failure, name=key[0])
         self._keep(key, (), FAILED)
 
-    def _keep(self, key: tuple[str, int], values: tuple[Any, ...], seconds: float) -> None:
+    def _keep(self, key: tuple[str, int], values: tuple[Any, ...], seconds: float, *, failed: bool = False) -> None:
         if len(self._kept) >= QUESTIONS:
             del self._kept[next(iter(self._kept))]
         self._kept.pop(key, None)
-        self._kept[key] = _Kept(values, self._clock.seconds() + seconds)
+        self._kept[key] = _Kept(values, self._clock.seconds() + seconds, failed)
         for waiting in self._waiting.pop(key, ()):
             waiting.callback(values)
 
