@@ -64,7 +64,7 @@ class Calls:
             except FlowLost as why:
                 raise Refusal(502, "Trunk Unreachable") from why
             uri = context.policy.request_uri(request, route)
-            return [Target(way.flow, uri, route.terms, None, Authentication(route.trunk, allowed), way)]
+            return [Target(way.flow, uri, route.terms, None, Authentication(route.trunk, allowed), way=way)]
 
         self._begin(transaction, targets)
 
