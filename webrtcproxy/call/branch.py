@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog, tag_of
-from webrtcproxy.call.failover import Hunt, Way
+from webrtcproxy.call.failover import OnStray, Sent, Way
 from webrtcproxy.call.leg import HeaderList, Leg, Owner
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import Terms
@@ -21,7 +21,8 @@ from webrtcproxy.entropy import token
 from webrtcproxy.errors import FlowLost, TimedOut
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
-from webrtcproxy.transaction.client import ClientTransaction
+from webrtcproxy.transaction.client import OnResponse
+from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
@@ -48,6 +49,22 @@ class Target:
     aor: str | None = None
     authentication: Authentication | None = None
     way: Way | None = None
+
+    def request(
+        self,
+        transactions: Transactions,
+        request: Request,
+        *,
+        on_provisional: OnResponse | None = None,
+        on_answer: OnResponse | None = None,
+        on_stray: OnStray | None = None,
+    ) -> Sent:
+        """Send a request there; see :meth:`Way.request`."""
+        if self.way is None:
+            return transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
+        return self.way.request(
+            transactions, request, on_provisional=on_provisional, on_answer=on_answer, on_stray=on_stray
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +125,7 @@ class Branch:
         self._report = report
         self._labels: dict[str, str] = {}
         self._legs: dict[str, Leg] = {}
-        self._transaction: ClientTransaction | Hunt | None = None
+        self._transaction: Sent | None = None
 
     @property
     def terms(self) -> Terms:
@@ -143,19 +160,13 @@ class Branch:
             return
         key = invite.call_id, invite.from_.tag or ""
         self._index.calling.add(key)
-        transactions, way = self._context.transactions, self._target.way
-        if way is None:
-            self._transaction = transactions.request(
-                invite, self._target.flow, on_provisional=self._progress, on_answer=self._answered_again
-            )
-        else:
-            self._transaction = way.request(
-                transactions,
-                invite,
-                on_provisional=self._progress,
-                on_answer=self._answered_again,
-                on_stray=self._answered_late,
-            )
+        self._transaction = self._target.request(
+            self._context.transactions,
+            invite,
+            on_provisional=self._progress,
+            on_answer=self._answered_again,
+            on_stray=self._answered_late,
+        )
         self._transaction.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(
             self._broken
         )
@@ -204,7 +215,7 @@ class Branch:
             return
         self._report(Failed(self, response.status, response.reason, response))
 
-    def _open(self, sent: ClientTransaction | Hunt, response: Response) -> Leg:
+    def _open(self, sent: Sent, response: Response) -> Leg:
         """The leg of the dialog that a 2xx opens.
 
         :param sent: what it is the answer to.
@@ -224,7 +235,7 @@ class Branch:
             self._leg(sent, Dialog.of_bad_answer(invite, response, contact, hop), "", None).hang_up()
             raise
 
-    def _leg(self, sent: ClientTransaction | Hunt, dialog: Dialog, label: str, owner: Owner | None) -> Leg:
+    def _leg(self, sent: Sent, dialog: Dialog, label: str, owner: Owner | None) -> Leg:
         """The leg of a 2xx; its ACK is on the way."""
         target = self._target
         leg = Leg(self._context, dialog, sent.flow, label, owner, target.terms, target.authentication, target.aor)
@@ -244,7 +255,7 @@ class Branch:
         else:
             leg.acknowledge(self._transaction.request)
 
-    def _answered_late(self, sent: ClientTransaction | Hunt, response: Response) -> None:
+    def _answered_late(self, sent: Sent, response: Response) -> None:
         """A 2xx that nobody wants: ACK, then BYE."""
         with suppress(BadMessage):
             leg = self._open(sent, response)

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.call.context import Context, Media
-from webrtcproxy.call.failover import Hunt
+from webrtcproxy.call.failover import Sent
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.policy import ALLOW, across, order_challenges
 from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE
@@ -28,7 +28,6 @@ from webrtcproxy.errors import FlowLost, NgError, Refusal, TimedOut
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Headers, Request, Response, respond
-from webrtcproxy.transaction.client import ClientTransaction
 from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
@@ -71,7 +70,7 @@ class Exchange:
         self.transaction = transaction
         self._session = session
         self._media = session.media
-        self._sent: ClientTransaction | Hunt | None = None
+        self._sent: Sent | None = None
         self._withdrawn: HeaderList | None = None
         self._invite: Request | None = None  # ours, behind its 2xx
         self._acknowledged = False
@@ -224,7 +223,7 @@ class Exchange:
 
     # What comes from outside
 
-    def sent(self, transaction: ClientTransaction | Hunt) -> None:
+    def sent(self, transaction: Sent) -> None:
         """Our request is out."""
         self._sent = transaction
         if self._withdrawn is not None:

@@ -28,6 +28,8 @@ from webrtcproxy.transport.flow import Address, Flow, Hop, Outbound
 
 log = Logger()
 
+OnStray = Callable[[ClientTransaction, Response], None]
+
 TARGETS: Final = 8
 """Targets that one request is sent to at most."""
 
@@ -140,9 +142,9 @@ class Way:
         *,
         on_provisional: OnResponse | None = None,
         on_answer: OnResponse | None = None,
-        on_stray: Callable[[ClientTransaction, Response], None] | None = None,
+        on_stray: OnStray | None = None,
         place: Callable[[Flow], str] | None = None,
-    ) -> ClientTransaction | Hunt:
+    ) -> Sent:
         """Send a request; to one target after the other, where there are several.
 
         :param request: made for `flow`; its Contact follows where another flow is taken.
@@ -195,7 +197,7 @@ class Hunt:
         request: Request,
         on_provisional: OnResponse | None,
         on_answer: OnResponse | None,
-        on_stray: Callable[[ClientTransaction, Response], None] | None,
+        on_stray: OnStray | None,
         place: Callable[[Flow], str] | None,
     ) -> None:
         self._way = way
@@ -242,7 +244,7 @@ class Hunt:
         self,
         response: Response,
         transaction: ClientTransaction,
-        on_stray: Callable[[ClientTransaction, Response], None] | None,
+        on_stray: OnStray | None,
     ) -> None:
         if transaction is not self._transaction:
             if response.status < 300 and on_stray is not None:
@@ -322,6 +324,10 @@ class Hunt:
         self._on_provisional = self._on_answer = self._on_stray = None
         self._settled = True
         return self.final
+
+
+Sent = ClientTransaction | Hunt
+"""A request that is on its way, to one target or to several."""
 
 
 def lead_to(request: Request, before: Flow, now: Flow, place: Callable[[Flow], str] | None = None) -> None:

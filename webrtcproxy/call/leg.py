@@ -14,12 +14,11 @@ from webrtcproxy.call.answer import Answer
 from webrtcproxy.call.background import background
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
-from webrtcproxy.call.failover import Hunt
+from webrtcproxy.call.failover import Sent
 from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.message import Message, Request, Response
-from webrtcproxy.transaction.client import ClientTransaction
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
@@ -33,7 +32,7 @@ _CREDENTIALS = ("Authorization", "Proxy-Authorization")
 class Asker(Protocol):
     """Who wants to hear more of a request within a dialog than its final response: the one who changes the session."""
 
-    def sent(self, transaction: ClientTransaction | Hunt) -> None:
+    def sent(self, transaction: Sent) -> None:
         """The request is out; again with each challenge that is answered."""
 
     def progress(self, response: Response) -> None:
@@ -259,22 +258,14 @@ class Leg:
     def _asked(
         self, request: Request, flow: Flow, authentication: Authentication | None, asker: Asker | None
     ) -> Deferred[Response]:
-        transactions = self._context.transactions
-        way = self._context.upstream.within(flow, self.terms.trunk)
-        if asker is None:
-            final = (transactions.request(request, flow) if way is None else way.request(transactions, request)).final
-        else:
-            progress, again = asker.progress, asker.answered_again
-            transaction: ClientTransaction | Hunt
-            if way is None:
-                transaction = transactions.request(request, flow, on_provisional=progress, on_answer=again)
-            else:
-                transaction = way.request(transactions, request, on_provisional=progress, on_answer=again)
-            final = transaction.final
-            asker.sent(transaction)
+        context = self._context
+        progress, again = (None, None) if asker is None else (asker.progress, asker.answered_again)
+        sent = context.upstream.send(context.transactions, request, flow, self.terms.trunk, progress, again)
+        if asker is not None:
+            asker.sent(sent)
         if authentication is None:
-            return final
-        return final.addCallback(self._answered, request, flow, authentication, asker)
+            return sent.final
+        return sent.final.addCallback(self._answered, request, flow, authentication, asker)
 
     def _answered(
         self, response: Response, request: Request, flow: Flow, authentication: Authentication, asker: Asker | None

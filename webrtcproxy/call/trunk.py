@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.failover import Standing, Way
+from webrtcproxy.call.failover import Sent, Standing, Way
 from webrtcproxy.call.policy import Route
 from webrtcproxy.config import HostPort, Trunk
 from webrtcproxy.config.addresses import literal
@@ -21,6 +21,8 @@ from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import Challenge, parse_challenges
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.uri import SIP_PORT, Uri
+from webrtcproxy.transaction.client import OnResponse
+from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.flow import Flow, Hop, Outbound
 
 log = Logger()
@@ -91,11 +93,20 @@ class Upstream:
             raise refusals[0]
         return hops
 
-    def within(self, flow: Flow, trunk: Trunk | None) -> Way | None:
-        """The way of a request within a dialog with `trunk`, where TCP takes what is too large for `flow`, or None."""
+    def send(
+        self,
+        transactions: Transactions,
+        request: Request,
+        flow: Flow,
+        trunk: Trunk | None,
+        on_provisional: OnResponse | None = None,
+        on_answer: OnResponse | None = None,
+    ) -> Sent:
+        """Send a request within a dialog along `flow`; by TCP where it is too large for that, and `trunk` has it."""
         if trunk is None or not trunk.large or flow.reliable:
-            return None
-        return Way(self._outbound, self.standing, [Hop("udp", flow.peer)], trunk)
+            return transactions.request(request, flow, on_provisional=on_provisional, on_answer=on_answer)
+        way = Way(self._outbound, self.standing, [Hop("udp", flow.peer)], trunk)
+        return way.request(transactions, request, on_provisional=on_provisional, on_answer=on_answer)
 
     def flow_to(self, hop: Hop) -> Flow:
         """The flow to one target.
