@@ -347,6 +347,7 @@ class TrunkTests(Case):
     def test_tls(self) -> None:
         """Authorities, and a certificate of ours with its key: files that are there, relative to the file."""
         write_certificate(self.folder / "tls")
+        write_certificate(self.folder / "other")
         (trunk,) = self.load(
             trunk_a="host = a\ntls-ca = tls/cert.pem\ntls-certificate = tls/cert.pem\ntls-key = tls/key.pem"
         ).trunks
@@ -357,6 +358,8 @@ class TrunkTests(Case):
             ("tls-ca", "there is no certificate in", "tls-ca = tls/key.pem"),
             ("tls-key", "it is missing", "tls-certificate = tls/cert.pem"),
             ("tls-certificate", "it is missing", "tls-key = tls/key.pem"),
+            ("tls-key", "no private key", "tls-certificate = tls/cert.pem\ntls-key = tls/cert.pem"),
+            ("tls-key", "does not belong", "tls-certificate = tls/cert.pem\ntls-key = other/key.pem"),
         ):
             self.refused("trunk a", key, told, trunk_a=f"host = a\n{text}")
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from webrtcproxy.config.ini import Section
 from webrtcproxy.config.values import ClientTls
@@ -44,12 +46,15 @@ def client_tls(section: Section, folder: Path) -> ClientTls:
     """TLS towards the trunk.
 
     :param folder: what relative paths are relative to.
-    :raises ConfigError: a file can't be read or has no certificate, or a certificate and key are not both there.
+    :raises ConfigError: a file can't be read or has no certificate, or a certificate and key are not both there, or no
+        pair.
     """
     ca, certificate, key = (_file(section, name, folder) for name in ("tls-ca", "tls-certificate", "tls-key"))
     if (certificate is None) != (key is None):
         missing = "tls-key" if key is None else "tls-certificate"
         raise section.error(missing, "it is missing", "write both tls-certificate and tls-key, or neither")
+    if certificate is not None and key is not None:
+        _check_pair(section, certificate, key)
     return ClientTls(ca, certificate, key)
 
 
@@ -76,6 +81,16 @@ def _codes(word: str) -> range:
     if not (word.isascii() and word.isdigit() and 300 <= int(word) < 700):
         raise ValueError("this is no final response")
     return range(int(word), int(word) + 1)
+
+
+def _check_pair(section: Section, certificate: Path, key: Path) -> None:
+    remedy = "write the PEM file of the key of tls-certificate, which has no password"
+    try:
+        own = load_pem_private_key(key.read_bytes(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise section.error("tls-key", "this is no private key that can be used", remedy) from error
+    if own.public_key() != x509.load_pem_x509_certificates(certificate.read_bytes())[0].public_key():
+        raise section.error("tls-key", f"it does not belong to {certificate}", remedy)
 
 
 def _file(section: Section, name: str, folder: Path) -> Path | None:
