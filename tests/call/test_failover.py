@@ -255,7 +255,7 @@ class Hunting(Case):
 
     def test_stop_codes(self) -> None:
         """The trunk's `stop-codes` end the search, all else goes on; a challenge and a redirection are the caller's."""
-        for status, goes_on in ((486, False), (404, True), (503, True), (401, False), (302, False)):
+        for status, goes_on in ((486, False), (404, True), (503, True), (401, False), (302, False), (422, False)):
             self.begin(pbx(FIRST, SECOND, stop_codes=frozenset({486})))
             self.first.answer(self.call(), status)
             self.assertEqual(self.second.pending(), ["INVITE"] if goes_on else [], status)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.exchanges import Exchanges
@@ -19,6 +20,7 @@ from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import across
 from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.record import Record
+from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.relay import relay
 from webrtcproxy.call.setup import FindTargets, SetUp
 from webrtcproxy.entropy import token
@@ -41,6 +43,7 @@ class Call:
     :param transaction: the INVITE.
     :param find_targets: finds where to try the callee, or raises :class:`Refusal`.
     :raises BadMessage: the INVITE can't open a dialog.
+    :ivar aor: the address-of-record whose browsers are called; empty where it is nobody's.
     """
 
     def __init__(self, context: Context, legs: Legs, transaction: ServerTransaction, find_targets: FindTargets) -> None:
@@ -58,6 +61,7 @@ class Call:
         self._farewell: HeaderList = ()
         self._interrupted = False
         self.id = request.call_id
+        self.aor = ""
         meter = context.metrics.outbound if transaction.flow.browser else context.metrics.inbound
         self.record = Record(
             meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
@@ -68,6 +72,7 @@ class Call:
         legs.add(self._caller)
         self._set_up = SetUp(context, legs, transaction, self._caller, self._media, self.record, user, self)
         self._exchanges = Exchanges(context, self._media, self._caller, self._gone, self._unacknowledged)
+        self._refresher = Refresher(context, self._exchanges, self._gone, self._expired)
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
         self._presence.watch(self._caller)
         schedule = context.transactions.schedule
@@ -107,6 +112,7 @@ class Call:
         self._stop_ringing()
         caller.answer(self._transaction, response, lambda: self._unacknowledged(caller))
         self._exchanges.open(self._set_up.branch)
+        self._refresher.start(caller, callee)
         self.record.answer(response.status, self._context.clock.seconds())
         self._presence.watch(callee)
         self._media.watch(self._media_lost)
@@ -142,6 +148,10 @@ class Call:
         """CANCEL of a re-INVITE: the session stays as it is."""
         self._exchanges.cancelled(transaction, cancel)
 
+    def join(self, target: Target) -> None:
+        """A browser of the callee's has registered: where the call rings still, it is to ring, too."""
+        self._set_up.join(target)
+
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The peer of `leg` is on another socket now."""
         self._legs.move(leg, flow)
@@ -171,6 +181,11 @@ class Call:
         """A peer says that it has no such dialog, or answers nothing (RFC 5057)."""
         leg.hung_up()
         self._interrupt(Refusal(481), "caller" if leg is self._caller else "callee")
+
+    def _expired(self, leg: Leg) -> None:
+        """The session of `leg` was not refreshed in time (RFC 4028 section 10)."""
+        self._farewell = [("Reason", 'SIP;cause=408;text="Session expired"')]
+        self._interrupt(Refusal(408), "expired")
 
     def _abandoned(self, leg: Leg) -> None:
         log.info("{call}: the browser did not come back", call=self.id)
@@ -225,6 +240,7 @@ class Call:
     def _clean_up(self) -> None:
         self._stop_ringing()
         self._presence.stop()
+        self._refresher.stop()
         self._exchanges.close(self._farewell)
         self._set_up.close(self._farewell)
         if self.record.answered is None:

@@ -116,8 +116,9 @@ class Way:
         return PATIENCE if self._trunk is None else self._trunk.failover
 
     def goes_on(self, status: int) -> bool:
-        """Whether the next target is tried behind this final response. A challenge and a redirection are answered."""
-        if status in (401, 407) or status < 400:
+        """Whether the next target is tried behind this final response. A challenge, a redirection and a session that is
+        too short are answered."""
+        if status in (401, 407, 422) or status < 400:
             return False
         stop = None if self._trunk is None else self._trunk.stop_codes
         return status in IN_TROUBLE if stop is None else status not in stop

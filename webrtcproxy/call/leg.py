@@ -16,6 +16,7 @@ from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.failover import Sent
 from webrtcproxy.call.policy import Terms
+from webrtcproxy.call.session_timer import REFRESHING, SessionTimer
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.message import Message, Request, Response
@@ -68,6 +69,7 @@ class Leg:
     :param aor: the peer's address-of-record, where it is a browser.
     :ivar sdp: the peer's session description that counts: the last one that became part of an agreement.
     :ivar told: what the peer was told in that agreement.
+    :ivar session_timer: how long the session lives without a refresh.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Leg:
         self.over = False
         self.sdp = b""
         self.told = b""
+        self.session_timer = SessionTimer(context.clock, context.limits.session_expires)
         self._allow: list[str] = []
         self._authentication = authentication
         self._answer: Answer | None = None
@@ -239,6 +242,9 @@ class Leg:
         request = self.dialog.request(method)
         for name, value in headers:
             request.headers.add(name, value)
+        if method in REFRESHING:
+            for name, value in self.session_timer.proposal():
+                request.headers.add(name, value)
         if body:
             request.body = body
             request.headers.set("Content-Type", content_type)
@@ -263,14 +269,21 @@ class Leg:
         sent = context.upstream.send(context.transactions, request, flow, self.terms.trunk, progress, again)
         if asker is not None:
             asker.sent(sent)
-        if authentication is None:
+        if authentication is None and request.method not in REFRESHING:
             return sent.final
         return sent.final.addCallback(self._answered, request, flow, authentication, asker)
 
     def _answered(
-        self, response: Response, request: Request, flow: Flow, authentication: Authentication, asker: Asker | None
+        self,
+        response: Response,
+        request: Request,
+        flow: Flow,
+        authentication: Authentication | None,
+        asker: Asker | None,
     ) -> Response | Deferred[Response]:
-        again = authentication.answer(request, response)
+        again = None if authentication is None else authentication.answer(request, response)
+        if again is None and request.method in REFRESHING:
+            again = self.session_timer.answered(request, response, authentication)
         if again is None or (asker is not None and self.over):
             return response
         self.dialog.local_cseq = again.cseq.number

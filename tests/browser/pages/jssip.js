@@ -23,7 +23,10 @@ function watch(added) {
   added.on("progress", (event) => {
     if (event.originator === "remote") events.emit("progress", { ...status(event), early: Boolean(event.response?.body) });
   });
-  added.on("accepted", (event) => events.emit("accepted", status(event)));
+  added.on("accepted", (event) => events.emit("accepted", {
+    ...status(event),
+    expires: event.response?.getHeader("Session-Expires") ?? "", require: event.response?.getHeader("Require") ?? "",
+  }));
   added.on("confirmed", (event) => events.emit("confirmed", status(event)));
   added.on("failed", (event) => events.emit("failed", status(event)));
   added.on("ended", (event) => events.emit("ended", status(event)));
@@ -81,6 +84,12 @@ window.phone = {
   events4733: (text) => session.sendDTMF(text, { transportType: "RFC2833", duration: 160, interToneGap: 50 }),
   // `how` is hold, unhold or renegotiate; "changed" is emitted when the other side has agreed.
   change: (how, options = {}) => session[how](options, () => events.emit("changed")),
+  // What JsSIP does by itself when half of the session interval is over.
+  refresh: () => session._sendUpdate({
+    eventHandlers: {
+      succeeded: (response) => events.emit("refreshed", { expires: response.getHeader("Session-Expires") }),
+    },
+  }),
   // A MESSAGE out of any dialog.
   message: (target, body) => void ua.sendMessage(target, body, {
     eventHandlers: {
