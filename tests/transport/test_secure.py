@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertificate, trustRootFromCertificates
 from twisted.internet.task import deferLater
@@ -15,31 +16,13 @@ from twisted.trial.unittest import TestCase
 
 from tests.support.authority import Authority
 from tests.support.wire import Recorder, options
+from tests.transport.test_sockets import Waiting
 from webrtcproxy.config import ClientTls, Trunk
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.transport import secure
 from webrtcproxy.transport.flow import Address, Flow
 from webrtcproxy.transport.sockets import Sockets
 from webrtcproxy.transport.trust import Trust
-
-
-class Waiting(Recorder):
-    """A Receiver that can be waited for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._waiting: list[Deferred[Any]] = []
-
-    def message_received(self, message: Any, flow: Any) -> None:
-        super().message_received(message, flow)
-        if self._waiting:
-            self._waiting.pop(0).callback((message, flow))
-
-    def next(self) -> Deferred[Any]:
-        """Fires with the next message and its flow."""
-        waiting: Deferred[Any] = Deferred()
-        self._waiting.append(waiting)
-        return waiting
 
 
 class Case(TestCase):
@@ -230,9 +213,10 @@ class Called(Case):
     async def test_request(self) -> None:
         """A request is answered on its connection; who can not shake hands disturbs nobody."""
         self.both("pbx.test")
-        noise = reactor.connectTCP("127.0.0.1", self.place.port, _Noise())  # type: ignore[attr-defined]
+        noise = await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", self.place.port), Protocol())
+        noise.transport.write(b"OPTIONS sip:x SIP/2.0\r\n\r\n" * 9)
         await deferLater(reactor, 0.05)
-        noise.disconnect()
+        noise.transport.abortConnection()
         arrives = self.there.next()
         self.ours.flow_to("tls", self.place, "pbx.test").send(options("TLS", "proxy.test"))
         request, flow = await arrives
@@ -241,26 +225,3 @@ class Called(Case):
         flow.send(options("TLS"))
         message, _ = await self.here.next()
         self.assertIsNotNone(message)
-
-
-class _Noise(Factory[Protocol]):
-    """Sends what is no handshake."""
-
-    noisy = False
-
-    def buildProtocol(self, addr: Any) -> Protocol:
-        class Noise(Protocol):
-            def connectionMade(self) -> None:
-                self.transport.write(b"OPTIONS sip:x SIP/2.0\r\n\r\n" * 9)
-
-        return Noise()
-
-    def doStart(self) -> None: ...
-
-    def doStop(self) -> None: ...
-
-    def startedConnecting(self, connector: Any) -> None: ...
-
-    def clientConnectionLost(self, connector: Any, reason: Any) -> None: ...
-
-    def clientConnectionFailed(self, connector: Any, reason: Any) -> None: ...
