@@ -27,6 +27,12 @@ PLAIN = "; SIPp, or a peer that a test scripts\n"
 DOMAIN = "secure.test"
 
 
+CALLED = ["< INVITE sdp", "> 200 INVITE sdp", "< ACK", "> BYE", "< 200 BYE"]
+"""What an endpoint of `Ways.called` hears and says."""
+BY_SIPP = ["> INVITE sdp", "< 180 INVITE", "< 200 INVITE sdp", "> ACK", "> BYE", "< 200 BYE"]
+"""The caller of SIPp's `uas`."""
+
+
 class Ways(RealCase):
     """A DNS server on loopback, which the proxy asks for all names, and trunk sections of the class's own.
 
@@ -126,8 +132,7 @@ tls-ca = @authority@
             contact = NameAddr.parse(invite.headers.get("Contact") or "").uri
             self.assertRegex(contact, rf"^sip:[^@]+@127\.0\.0\.1:{self.port('tls')};transport=tls$")
         self.assertEqual(len(trunk.connections), 1)
-        rungs = ["< INVITE sdp", "> 200 INVITE sdp", "< ACK", "> BYE", "< 200 BYE"]
-        self.assertEqual(self.ladder.of("trunk"), rungs * 2)
+        self.assertEqual(self.ladder.of("trunk"), CALLED * 2)
 
     async def test_sips(self) -> None:
         """A sips URI crosses as it is, and has a sips Contact (CORNERS 1: URI schemes); without TLS it is 416."""
@@ -137,6 +142,7 @@ tls-ca = @authority@
         self.assertTrue((invite.headers.get("Contact") or "").startswith("<sips:"))
         final = await browser.invite(f"sips:bob@{self.plain}").final()
         self.assertEqual(final.status, 416)
+        self.assertEqual(self.ladder.of("trunk"), CALLED)
 
     async def test_call_in(self) -> None:
         """A browser registers over TLS, and the trunk calls its Contact by a connection of its own."""
@@ -172,6 +178,7 @@ tls-ca = @authority@
         final = await browser.invite(f"sip:bob@{DOMAIN}").final()
         self.assertEqual(final.status, 502)
         await self.log(rf"No TLS with {DOMAIN}.*does not name {DOMAIN}")
+        self.assertEqual(self.ladder.of("alice"), ["> INVITE sdp", "< 502 INVITE", "> ACK"])
         self.assertEqual(trunk.received, [])
 
     async def test_unknown_authority(self) -> None:
@@ -202,6 +209,7 @@ tls-ca = @authority@
         await callee.hung_up()
         self.assertEqual((await browser.response(bye)).status, 200)
         self.assertEqual(len(trunk.connections), 2)
+        self.assertEqual(self.ladder.of("trunk"), ["< INVITE sdp", "> 200 INVITE sdp", "< ACK", "< BYE", "> 200 BYE"])
 
 
 class OverTlsWithWorkers(OverTls):
@@ -274,6 +282,7 @@ ping = 1
         """The first address is dead: a browser registers and calls by way of the second, Kamailio (CORNERS 4: 3263)."""
         browser = Browser("alice", self.proxy.wss, domain="pair.test", password=PASSWORDS["alice"])
         self.addCleanup(browser.close)
+        browser.ladder = self.ladder
         await browser.connect()
         response = await browser.register()
         self.assertEqual(response.status, 200)
@@ -282,6 +291,8 @@ ping = 1
         bye = caller.send("BYE")
         self.assertEqual((await browser.response(bye)).status, 200)
         await sipp.passed()
+        registered = ["> REGISTER", "< 401 REGISTER", "> REGISTER", "< 200 REGISTER"]
+        self.assertEqual(self.ladder.of("alice"), [*registered, *BY_SIPP])
 
     async def test_out_of_service(self) -> None:
         """503, then silence, then the next: the ladder of each; the penalty spares the second call the wait (CORNERS 4:
@@ -348,6 +359,7 @@ ping = 1
         self.assertEqual((await browser.response(bye)).status, 200)
         await sipp.passed()
         self.assertIn(f"Via: SIP/2.0/TCP {LOOPBACK}:{self.port('tcp')};", sipp.received()[0])
+        self.assertEqual(self.ladder.of("alice"), BY_SIPP)
 
     async def test_pinged(self) -> None:
         """A server that answers its pings is up, one that does not is not, says the log; calls go where one is."""
@@ -398,6 +410,7 @@ transport = udp tcp
         bye = caller.send("BYE")
         self.assertEqual((await browser.response(bye)).status, 200)
         await sipp.passed()
+        self.assertEqual(self.ladder.of("alice"), BY_SIPP)
         self.assertGreater(len(sipp.received()[0]), 1300)
         self.assertIn(f"Via: SIP/2.0/TCP {LOOPBACK}:{self.port('tcp')};", sipp.received()[0])
         self.assertIn(f"@{LOOPBACK}:{self.port('tcp')};transport=tcp>", sipp.received()[0])
@@ -409,3 +422,4 @@ transport = udp tcp
         self.assertEqual(invite.via.transport, "UDP")
         self.assertIn(f"@{LOOPBACK}:{self.proxy.sip}>", invite.headers.get("Contact") or "")
         self.assertGreater(len(invite.to_bytes()), 1300)
+        self.assertEqual(self.ladder.of("trunk"), CALLED)
