@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tests.call.case import CallCase
+from tests.call.party import outbound
 from tests.call.world import PLAIN
-from tests.support.configs import PBX
+from tests.support.configs import CARRIER, PBX
 from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.exchanges import Exchanges
@@ -18,7 +19,8 @@ from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.refresh import Refresh
 from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.setup import SetUp
-from webrtcproxy.config import HostPort
+from webrtcproxy.config import HostPort, TrunkMedia
+from webrtcproxy.errors import NgRefused
 
 OBJECTS = (Call, Leg, Fork, Branch, SetUp, Exchanges, Refresher, Refresh, Hunt, Way)
 
@@ -26,7 +28,7 @@ OBJECTS = (Call, Leg, Fork, Branch, SetUp, Exchanges, Refresher, Refresh, Hunt, 
 class Cycles(CallCase):
     """No object of a call needs the collector, however the call ends."""
 
-    trunks = (PBX,)
+    trunks = (PBX, replace(CARRIER, media=TrunkMedia(dtmf="rfc4733"), username=None, password=None))
 
     def left(self, live: Callable[[], None]) -> list[str]:
         """The kinds of objects of a call that only the collector can free when `live` is over."""
@@ -42,6 +44,12 @@ class Cycles(CallCase):
         finally:
             gc.set_debug(0)
             gc.garbage.clear()
+
+
+class Cycles(Case):
+    """No object of a call needs the collector, however the call ends."""
+
+    trunks = (PBX,)
 
     def test_hung_up(self) -> None:
         """The caller hangs up."""
@@ -65,6 +73,54 @@ class Cycles(CallCase):
                 peer.answer(peer.request("BYE"), 200)
 
         self.assertEqual(self.left(live), [])
+
+    def test_digit_waits(self) -> None:
+        """The callee hangs up while rtpengine is asked to play digits, and does not answer yet."""
+
+        def live() -> None:
+            self.world.names.known["192.0.2.7"] = "192.0.2.7"
+            alice, trunk = self.world.browser(), self.world.trunk("192.0.2.7", 5090)
+            invite = alice.invite("sip:bob@carrier.example.net:5080")
+            leg = trunk.request("INVITE")
+            answer = trunk.answer(leg, 200, PLAIN)
+            trunk.heard("ACK")
+            ok = alice.response(200)
+            alice.ack(invite, ok)
+            self.world.nodes.hold()
+            for number in (2, 3):
+                info = alice.inside("INFO", invite, ok, cseq=number, body=b"Signal=5")
+                alice.say(info)
+            self.leg, self.trunk_ok = leg, answer
+            trunk.say(self.callee_request("BYE"))
+            self.world.turn()
+            self.world.nodes.release()
+            alice.answer(alice.request("BYE"), 200)
+
+        self.assertEqual(self.left(live), [])
+
+    def test_media_refused(self) -> None:
+        """rtpengine refuses the offer or the answer of the call, or those of a change of its session."""
+        for command in ("offer", "answer"):
+            for later in (False, True):
+                self.world = self.make_world()
+
+                def live(command: str = command, later: bool = later) -> None:
+                    alice, trunk = self.world.browser(), self.world.trunk()
+                    if later:
+                        caller, callee = outbound(self.world)
+                        alice, trunk = caller.peer, callee.peer  # type: ignore[assignment]
+                    self.world.nodes.fail(command, NgRefused("bad"))
+                    if not later:
+                        alice.invite("sip:bob@pbx.example.com")
+                    else:
+                        invite = caller.ask("INVITE", caller.sdp("sendonly"))
+                    if command == "answer":
+                        trunk.answer(trunk.request("INVITE"), 200, PLAIN)
+                    if later:
+                        caller.ack_refusal(invite)
+                        caller.ask("BYE")
+
+                self.assertEqual(self.left(live), [], (command, later))
 
     def test_refused(self) -> None:
         """The trunk refuses."""
@@ -124,7 +180,7 @@ class Cycles(CallCase):
         self.assertEqual(self.left(live), [])
 
 
-class Failover(Cycles):
+class Failover(Case):
     """The same with a trunk that has two proxies."""
 
     trunks = (replace(PBX, proxy=(HostPort("192.0.2.50", None), HostPort("192.0.2.51", None))),)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.config import SPAWN, ClientTls, Config, ConfigError, HostPort, Trunk, load
+from webrtcproxy.config import SPAWN, ClientTls, Config, ConfigError, HostPort, Trunk, TrunkMedia, load
 from webrtcproxy.config.reader import KEYS, PAGE
 from webrtcproxy.demo.certificate import write_certificate
 
@@ -122,7 +122,9 @@ class ExampleFilesTests(Case):
         self.assertEqual(same, config.wss)
         self.assertEqual(replace(everything.sip, resolver=None), config.sip)
         examples = {"transport": None, "tls": ClientTls(), "stop_codes": None, "ping": 0.0, "strip": (), "set": ()}
-        self.assertEqual(tuple(replace(trunk, **examples) for trunk in everything.trunks), config.trunks)
+        (trunk,) = everything.trunks
+        trunk = replace(trunk, media=replace(trunk.media, family=None, interfaces=None), **examples)
+        self.assertEqual((trunk,), config.trunks)
         for part in ("rtpengine", "registrations", "calls", "access", "web", "logging"):
             self.assertEqual(getattr(everything, part), getattr(config, part))
 
@@ -395,6 +397,32 @@ class TrunkTests(Case):
         self.refused("trunk a", "strip", "belongs to one leg", "= Via:", trunk_a="host = a\nstrip = X-A Via")
         self.refused("trunk a", "set", "'Name: value'", "= X-B:", trunk_a="host = a\nset = X-A: 1\n X-B")
         self.refused("trunk a", "set", "set twice", trunk_a="host = a\nset = X-A: 1\n x-a: 2")
+
+    def test_media(self) -> None:
+        """Codecs in any spelling, once each, the preferred one first; `*` and nothing are all that there is."""
+        text = "host = a\ncodecs = pcmu, PCMA\n telephone-event h264 PCMU\nmedia = SRTP\naddress-family = ipv6"
+        (trunk,) = self.load(trunk_a=f"{text}\ninterfaces = web far\ndtmf = rfc4733").trunks
+        codecs = ("PCMU", "PCMA", "telephone-event", "H264")
+        self.assertEqual(
+            trunk.media, TrunkMedia(codecs, srtp=True, family="ipv6", interfaces=("web", "far"), dtmf="rfc4733")
+        )
+        self.assertTrue(trunk.media.video)
+        for text in ("host = a", "host = a\ncodecs = *\nmedia = rtp\ndtmf = pass"):
+            (trunk,) = self.load(trunk_a=text).trunks
+            self.assertEqual(trunk.media, TrunkMedia())
+        self.assertFalse(TrunkMedia(("PCMU",)).video)
+
+    def test_media_mistakes(self) -> None:
+        """A codec that nobody knows, `*` beside another, nothing that anything can be made into, an unknown word."""
+        self.refused("trunk a", "codecs", "known are PCMU, PCMA,", "= PCMUU:", trunk_a="host = a\ncodecs = PCMA PCMUU")
+        self.refused("trunk a", "codecs", "does not go with others", trunk_a="host = a\ncodecs = PCMA *")
+        self.refused("trunk a", "codecs", "codec for speech", trunk_a="host = a\ncodecs = telephone-event VP8")
+        self.refused("trunk a", "codecs", "is missing", trunk_a="host = a\ncodecs =")
+        self.refused("trunk a", "media", "rtp, srtp", trunk_a="host = a\nmedia = dtls")
+        self.refused("trunk a", "address-family", "ipv4, ipv6", trunk_a="host = a\naddress-family = 6")
+        for value in ("web", "web far away"):
+            self.refused("trunk a", "interfaces", "not two", trunk_a=f"host = a\ninterfaces = {value}")
+        self.refused("trunk a", "dtmf", "pass, rfc4733", trunk_a="host = a\ndtmf = info")
 
     def test_half_an_account(self) -> None:
         """Username without password, password without username, a realm without either: and no password is shown."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from webrtcproxy.call import dtmf
 from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
@@ -142,6 +143,9 @@ class Call:
         if other is None or other.over or leg.over:
             transaction.reply(481)
             return
+        if dtmf.wanted(request, leg, other):
+            dtmf.play(transaction, leg, self._media, self._set_up.branch)
+            return
         relay(transaction, leg, other, self._context.clock, self._gone)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
@@ -227,6 +231,7 @@ class Call:
     # The end
 
     def _refuse(self, refusal: Refusal) -> None:
+        refusal.__traceback__ = None  # it leads to what has waited for the failure, and so to itself
         if self._transaction.answered:
             return
         why = "refused"

@@ -91,7 +91,6 @@ class Leg:
         self.aor = aor
         self.contact = dialog.remote_target
         self.terms = terms
-        self.profile = terms.profile
         self.browser = flow.browser
         self.over = False
         self.sdp = b""

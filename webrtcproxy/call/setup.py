@@ -162,7 +162,8 @@ class SetUp:
     async def _try(self, branch: Branch) -> None:
         """Bring the offer to a target."""
         target, offer = branch.target, sdp_of(self._transaction.request)
-        sdp = await self._media.offer(offer, from_tag=self._caller.label, branch=branch.id, to=target.terms.profile)
+        to = target.terms.profile_from(self._caller.terms)
+        sdp = await self._media.offer(offer, from_tag=self._caller.label, branch=branch.id, to=to)
         self._check_wanted()
         pair = Pair() if target.flow.browser else self._pair
         source, contact = self._transaction.request, contact_on(target.flow, self._user)
@@ -259,9 +260,9 @@ class SetUp:
             return known[1]
         if not answer:
             raise Refusal(502, "Upstream Sent No Answer")
-        sdp = await self._media.answer(
-            answer, from_tag=self._caller.label, to_tag=label, branch=branch.id, to=self._caller.profile
-        )
+        caller = self._caller
+        to = caller.terms.profile_from(branch.terms)
+        sdp = await self._media.answer(answer, from_tag=caller.label, to_tag=label, branch=branch.id, to=to)
         self._early[label] = answer, sdp
         return sdp
 

@@ -2,6 +2,7 @@
 
 from webrtcproxy.config.addresses import Destinations, HostPort, Network
 from webrtcproxy.config.ini import ConfigError
+from webrtcproxy.config.media import TrunkMedia
 from webrtcproxy.config.reader import load
 from webrtcproxy.config.values import (
     SPAWN,
@@ -37,6 +38,7 @@ __all__ = [
     "Rtpengine",
     "Sip",
     "Trunk",
+    "TrunkMedia",
     "Web",
     "Wss",
     "load",

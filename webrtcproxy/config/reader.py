@@ -23,6 +23,7 @@ from webrtcproxy.config.addresses import (
 from webrtcproxy.config.endpoints import check_server, check_sip, split, worker_ports
 from webrtcproxy.config.headers import header_line, header_pattern
 from webrtcproxy.config.ini import ConfigError, Secret, Section
+from webrtcproxy.config.media import trunk_media
 from webrtcproxy.config.values import (
     SPAWN,
     Access,
@@ -57,7 +58,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered", "session-expires"),
     "trunk": (
         *("host", "proxy", "transport", "username", "password", "realm", "sources", "redirects"),
-        *("pass-identity", "strip", "set"),
+        *("pass-identity", "strip", "set", "codecs", "media", "address-family", "interfaces", "dtmf"),
         *("tls-ca", "tls-certificate", "tls-key", "failover", "stop-codes", "ping"),
     ),
     "access": ("destinations", "trunk-credentials"),
@@ -262,6 +263,7 @@ def _trunk(section: Section, folder: Path, kinds: Collection[str]) -> Trunk:
         pass_identity=section.flag("pass-identity", False),
         strip=section.each("strip", "write header names such as User-Agent or X-*", header_pattern),
         set=_set(section),
+        media=trunk_media(section),
     )
 
 

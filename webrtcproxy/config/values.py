@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
 from webrtcproxy.config.addresses import Destinations, HostPort, Network, plain_host, same_place
+from webrtcproxy.config.media import TrunkMedia
 
 SPAWN: Final = "spawn"
 """`Rtpengine.nodes` where the proxy runs a local rtpengine by itself."""
@@ -136,6 +137,7 @@ class Trunk:
     :param pass_identity: identity headers of browsers (P-Asserted-Identity and its like) reach it.
     :param strip: headers that cross neither to it nor from it to browsers: names in lower case, `x-*` for a beginning.
     :param set: name and value of the headers that every request which crosses to it has.
+    :param media: its codecs, encryption, address family and digits.
     """
 
     name: str
@@ -151,6 +153,7 @@ class Trunk:
     pass_identity: bool = False
     strip: tuple[str, ...] = ()
     set: tuple[tuple[str, str], ...] = ()
+    media: TrunkMedia = field(default_factory=TrunkMedia)
     large: bool = False
     tls: ClientTls = ClientTls()
     failover: float = 4.0
