@@ -25,10 +25,8 @@ from webrtcproxy.errors import NgRefused
 OBJECTS = (Call, Leg, Fork, Branch, SetUp, Exchanges, Refresher, Refresh, Hunt, Way)
 
 
-class Cycles(CallCase):
-    """No object of a call needs the collector, however the call ends."""
-
-    trunks = (PBX, replace(CARRIER, media=TrunkMedia(dtmf="rfc4733"), username=None, password=None))
+class Case(CallCase):
+    """Looks for what only the collector can free."""
 
     def left(self, live: Callable[[], None]) -> list[str]:
         """The kinds of objects of a call that only the collector can free when `live` is over."""
