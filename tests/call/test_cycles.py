@@ -47,7 +47,7 @@ class Case(CallCase):
 class Cycles(Case):
     """No object of a call needs the collector, however the call ends."""
 
-    trunks = (PBX,)
+    trunks = (PBX, replace(CARRIER, media=TrunkMedia(dtmf="rfc4733"), username=None, password=None))
 
     def test_hung_up(self) -> None:
         """The caller hangs up."""
