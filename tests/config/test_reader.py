@@ -495,11 +495,12 @@ class OthersTests(Case):
     """The smaller sections."""
 
     def test_values(self) -> None:
-        """[registrations], [calls], [web], [logging], [demo]."""
+        """[registrations], [calls], [subscriptions], [web], [logging], [demo]."""
         config = self.load(
             registrations="multiple = Yes",
             calls="ring = 60\ngrace = 0\nsession-expires = 90\n"
             "limit = 3\nlimit-per-connection = 2\nlimit-unregistered = 0",
+            subscriptions="limit = 5\nlimit-per-connection = 4",
             web="listen = tcp:8080:interface=127.0.0.1",
             logging="level = DEBUG",
             demo="listen = udp:5070",
@@ -508,6 +509,7 @@ class OthersTests(Case):
         self.assertEqual((config.calls.ring, config.calls.grace, config.calls.limit), (60, 0, 3))
         self.assertEqual((config.calls.limit_per_connection, config.calls.limit_unregistered), (2, 0))
         self.assertEqual(config.calls.session_expires, 90)
+        self.assertEqual((config.subscriptions.limit, config.subscriptions.limit_per_connection), (5, 4))
         self.assertEqual(config.web.listen, ("tcp:8080:interface=127.0.0.1",))
         self.assertEqual(config.logging.level, "debug")
         assert config.demo is not None
@@ -519,6 +521,7 @@ class OthersTests(Case):
         self.refused("calls", "ring", "1 to 3600", calls="ring = forever")
         self.refused("calls", "limit", "whole number", calls="limit = 2.5")
         self.refused("calls", "session-expires", "90 to 86400", calls="session-expires = 60")
+        self.refused("subscriptions", "limit", "1 to", subscriptions="limit = 0")
         self.refused("web", "listen", "no number", web="listen = tcp:http")
         self.refused("logging", "level", "debug, info, warn, error, critical", logging="level = loud")
         self.refused("demo", "listen", "it is missing", demo="password = x")

@@ -55,6 +55,11 @@ class Target:
     binding: Binding | None = None
     way: Way | None = None
 
+    @property
+    def reached(self) -> Flow:
+        """The way to where it was tried last."""
+        return self.flow if self.way is None else self.way.flow
+
     def request(
         self,
         transactions: Transactions,

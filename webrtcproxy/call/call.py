@@ -23,7 +23,8 @@ from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.record import Record
 from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.relay import relay
-from webrtcproxy.call.setup import FindTargets, SetUp
+from webrtcproxy.call.setup import SetUp
+from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import NgError, Refusal
 from webrtcproxy.schedule import Timer
@@ -146,7 +147,7 @@ class Call:
         if dtmf.wanted(request, leg, other):
             dtmf.play(transaction, leg, self._media, self._set_up.branch)
             return
-        relay(transaction, leg, other, self._context.clock, self._gone)
+        relay(transaction, leg, other, self._context.transactions.schedule, self._gone)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE: the session stays as it is."""

@@ -233,6 +233,7 @@ class Leg:
     ) -> Deferred[Response]:
         """Send a request within the dialog.
 
+        :param content_type: of the body, where it is not among `headers`.
         :param asker: hears of all else that becomes of it. To an INVITE's 2xx, the ACK is his to send.
         :returns: fires with the final response; challenges are answered where the leg may use its trunk's credentials.
             Fails with FlowLost (the peer can't be reached), TimedOut (no answer within 64*T1) or Refusal (its host name
@@ -246,7 +247,8 @@ class Leg:
                 request.headers.add(name, value)
         if body:
             request.body = body
-            request.headers.set("Content-Type", content_type)
+            if content_type:
+                request.headers.set("Content-Type", content_type)
         flow = self._at_once()
         if flow is None:
             return Deferred.fromCoroutine(self._towards()).addCallback(self._ask, request, asker)

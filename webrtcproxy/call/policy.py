@@ -14,16 +14,18 @@ from webrtcproxy.errors import Refusal
 from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, TRUNK, Profile, profiles_of
 from webrtcproxy.sip.message import Headers, Message, Request
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "UPDATE")
-"""The methods that the proxy carries in both directions."""
+METHODS = (
+    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "UPDATE", "SUBSCRIBE", "NOTIFY", "PUBLISH",
+)  # fmt: skip
+"""The methods that the proxy carries in both directions, beside those that it has never heard of."""
 
 ALLOW = ("Allow", ", ".join(METHODS))
 """What a trunk may send, and what either side may send within a call."""
 ALLOW_BROWSER = ("Allow", ", ".join((*METHODS, "REGISTER")))
 """What a browser may send."""
 
-KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "PRACK", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH"))
-"""Methods that exist: refused with 405 where they are not carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
+KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "PRACK", "REFER"))
+"""Methods that exist: refused with 405 where they can't be carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
 
 EXTENSIONS: tuple[str, ...] = ("timer",)
 """Option tags of the extensions that the proxy supports on each of its legs (RFC 3261 section 19.2)."""

@@ -35,6 +35,7 @@ from webrtcproxy.config.values import (
     Registrations,
     Rtpengine,
     Sip,
+    Subscriptions,
     Trunk,
     Web,
     Wss,
@@ -56,6 +57,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "rtpengine": ("nodes", "timeout", "interface", "binary"),
     "registrations": ("multiple",),
     "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered", "session-expires"),
+    "subscriptions": ("limit", "limit-per-connection"),
     "trunk": (
         *("host", "proxy", "transport", "username", "password", "realm", "sources", "redirects"),
         *("pass-identity", "strip", "set", "codecs", "media", "address-family", "interfaces", "dtmf"),
@@ -122,6 +124,7 @@ def _config(path: Path) -> Config:
         logging=Logging(sections["logging"].choice("level", "info", _LEVELS)),
         demo=_demo(sections["demo"], folder) if "demo" in raw else None,
         proxy=proxy,
+        subscriptions=_subscriptions(sections["subscriptions"]),
     )
 
 
@@ -219,6 +222,13 @@ def _calls(section: Section) -> Calls:
         limit_per_connection=section.whole("limit-per-connection", 10, 1, 1_000_000),
         limit_unregistered=section.whole("limit-unregistered", 3, 0, 1_000_000),
         session_expires=section.whole("session-expires", 1800, 90, 86400),
+    )
+
+
+def _subscriptions(section: Section) -> Subscriptions:
+    return Subscriptions(
+        limit=section.whole("limit", 10_000, 1, 1_000_000),
+        limit_per_connection=section.whole("limit-per-connection", 100, 1, 1_000_000),
     )
 
 

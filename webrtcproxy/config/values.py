@@ -90,7 +90,8 @@ class Calls:
     :param grace: seconds that a call waits for a browser whose connection is lost.
     :param limit: calls at once.
     :param limit_per_connection: calls at once of one browser that has registered.
-    :param limit_unregistered: calls at once of one that has not.
+    :param limit_unregistered: calls at once of one that has not; so many subscriptions, and requests besides, it may
+        have, too.
     :param session_expires: seconds that a session lives without a refresh, as we propose it (RFC 4028).
     """
 
@@ -100,6 +101,18 @@ class Calls:
     limit_per_connection: int = 10
     limit_unregistered: int = 3
     session_expires: int = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriptions:
+    """Limits of subscriptions (RFC 6665).
+
+    :param limit: subscriptions at once.
+    :param limit_per_connection: subscriptions at once of one browser that has registered.
+    """
+
+    limit: int = 10_000
+    limit_per_connection: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,3 +260,4 @@ class Config:
     logging: Logging
     demo: Demo | None
     proxy: Proxy = Proxy()
+    subscriptions: Subscriptions = Subscriptions()
