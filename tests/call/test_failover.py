@@ -14,6 +14,7 @@ from tests.call.registering import ALICE, JSSIP, OURS, RegistrarCase
 from tests.call.world import OFFER, PLAIN, TrunkPeer
 from tests.support.configs import PBX
 from tests.support.fakes import FakeFlow
+from tests.support.messages import request
 from webrtcproxy.call.failover import Standing
 from webrtcproxy.call.policy import Route
 from webrtcproxy.config import HostPort, Trunk
@@ -310,7 +311,38 @@ class Hunting(Case):
 
 
 class NoInvite(Case):
-    """Any other request outside of a dialog goes the same way."""
+    """Any other request outside of a dialog goes the same way (CORNERS 4: 3263)."""
+
+    def test_passages(self) -> None:
+        """What browsers send to a trunk: one is out of service, the other one's answer is theirs."""
+        for method in ("MESSAGE", "OPTIONS", "PUBLISH"):
+            self.begin(*self.trunks)
+            self.alice.say(request(method, "sip:bob@pbx.example.com", to="<sip:bob@pbx.example.com>"))
+            first = self.first.request(method)
+            self.first.answer(first, 503)
+            second = self.second.request(method)
+            self.assertEqual((second.call_id, second.cseq), (first.call_id, first.cseq))
+            self.second.answer(second, 202)
+            self.alice.heard(202)
+
+    def test_subscription(self) -> None:
+        """A subscription lives where it was accepted: what comes within it goes there."""
+        headers = [("Event", "presence"), ("Expires", "600"), ("Contact", f"<{self.alice.contact}>")]
+        self.alice.say(request("SUBSCRIBE", "sip:bob@pbx.example.com", to="<sip:bob@pbx.example.com>", headers=headers))
+        self.first.answer(self.first.request("SUBSCRIBE"), 503)
+        leg = self.second.request("SUBSCRIBE")
+        contact = ("Contact", f"<sip:bob@{SECOND}:5060>")
+        self.second.answer(leg, 200, headers=[contact, ("Expires", "600")])
+        ok = self.alice.response(200)
+        again = request(
+            "SUBSCRIBE", "sip:bob@pbx.example.com", cseq=2, headers=[headers[0], ("Expires", "0"), headers[2]]
+        )
+        again.headers.set("From", ok.headers.get("From") or "")
+        again.headers.set("Call-ID", ok.call_id)
+        again.headers.set("To", ok.headers.get("To") or "")
+        self.alice.say(again)
+        self.second.answer(self.second.request("SUBSCRIBE"), 481)
+        self.alice.forget()
 
     def ask(self) -> list[object]:
         """Send a MESSAGE along the trunk's way; what comes of it."""
@@ -509,6 +541,13 @@ class Large(Case):
         self.tcp.answer(self.tcp.request("INVITE"), 503)
         self.alice.heard(500)
         self.first.silent()
+
+    def test_message(self) -> None:
+        """A long MESSAGE, which UDP may not carry (RFC 3428 section 8), goes by TCP."""
+        long = request("MESSAGE", "sip:bob@pbx.example.com", to="<sip:bob@pbx.example.com>", body=b"x" * 1300)
+        self.alice.say(long)
+        self.tcp.answer(self.tcp.request("MESSAGE"), 202)
+        self.alice.heard(202)
 
     def test_within_a_dialog(self) -> None:
         """A large request within a dialog that began on UDP: the same, whether TCP is there or not."""
