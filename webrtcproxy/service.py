@@ -18,7 +18,6 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger, globalLogBeginner, globalLogPublisher
-from twisted.names.client import Resolver as DnsClient
 from twisted.python import usage
 
 from webrtcproxy import __version__
@@ -53,10 +52,8 @@ from webrtcproxy.metrics import LoopLag, Metrics
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.browsers import Browsers
 from webrtcproxy.transport.browsers import Options as BrowserOptions
-from webrtcproxy.transport.dns import Records
 from webrtcproxy.transport.flow import Receiver
-from webrtcproxy.transport.locate import DnsAddresses, Locator
-from webrtcproxy.transport.resolve import Resolver
+from webrtcproxy.transport.locate import locator_for
 from webrtcproxy.transport.sockets import Listen, Sockets
 from webrtcproxy.transport.trust import Trust
 
@@ -98,7 +95,7 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
         receiver = office.entrance(transactions)
         sockets = office.sip(receiver, config.sip, trust)
         location = office.location(config.registrations.multiple)
-    locator = _locator(config, reactor)
+    locator = locator_for(config.sip, reactor)
     media = _media(config, reactor, metrics, "" if office is None else office.seat.instance)
     legs = Legs()
     context = Context(
@@ -178,16 +175,6 @@ def _media(config: Config, reactor: Any, metrics: Metrics, instance: str) -> tup
 def _spawned(config: Config, reactor: Any) -> Rtpengine:
     """The rtpengine that is a child of ours."""
     return Rtpengine(reactor, binary=config.rtpengine.binary, interface=config.rtpengine.interface)
-
-
-def _locator(config: Config, reactor: Any) -> Locator:
-    """What finds trunks by their names."""
-    server = config.sip.resolver
-    servers = None if server is None else [(server.host, server.port or 53)]
-    file = "/etc/resolv.conf" if server is None else None
-    records = Records(reactor, lambda: DnsClient(file, servers, reactor=reactor))
-    addresses = Resolver(reactor) if server is None else DnsAddresses(records)
-    return Locator(reactor, records, addresses, {Listen.parse(line).kind for line in config.sip.listen})
 
 
 def _browsers(config: Config, reactor: Any, receiver: Receiver, metrics: Metrics, inherited: Sequence[int]) -> Browsers:

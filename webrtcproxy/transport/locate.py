@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from random import SystemRandom
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, FirstError, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.names.client import Resolver as DnsClient
+from twisted.names.dns import PORT as DNS_PORT
 from twisted.python.failure import Failure
 
+from webrtcproxy.config import Sip
 from webrtcproxy.config.addresses import literal
+from webrtcproxy.config.endpoints import split
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.uri import SIP_PORT
 from webrtcproxy.transport.dns import Naptr, Records, Srv
 from webrtcproxy.transport.flow import Address, Hop, default_port
-from webrtcproxy.transport.resolve import can_be_found
+from webrtcproxy.transport.resolve import Resolver, can_be_found
 
 T = TypeVar("T")
 
@@ -205,6 +209,16 @@ class Locator:
         return self._addresses.resolve(host, port).addCallback(
             lambda addresses: [Hop(transport, address, name) for address in addresses]
         )
+
+
+def locator_for(sip: Sip, reactor: Any) -> Locator:
+    """What finds trunks by their names, as the configuration has it: by its DNS server, or in the system's way."""
+    server = sip.resolver
+    servers = None if server is None else [(server.host, server.port or DNS_PORT)]
+    file = "/etc/resolv.conf" if server is None else None
+    records = Records(reactor, lambda: DnsClient(file, servers, reactor=reactor))
+    addresses = Resolver(reactor) if server is None else DnsAddresses(records)
+    return Locator(reactor, records, addresses, {split(line)[0] for line in sip.listen})
 
 
 def _by_priority(records: Sequence[Srv]) -> Iterator[list[Srv]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -17,7 +16,7 @@ from webrtcproxy.errors import FlowLost
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, read
 from webrtcproxy.sip.stream import PING, StreamReader
-from webrtcproxy.transport.connection import Census, Connection, IStream, Pressure
+from webrtcproxy.transport.connection import Census, Connection, IStream, Pressure, watch_for_death
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses, is_wildcard
 from webrtcproxy.transport.source import address_of, mark
@@ -391,13 +390,3 @@ class _Dialled(Factory[TcpConnection]):
     def buildProtocol(self, addr: IAddress | None) -> TcpConnection:
         """We have connected."""
         return self._build()
-
-
-def watch_for_death(transport: IStream) -> None:
-    """Have the kernel notice within about a minute and a half that the peer is gone without a word."""
-    transport.setTcpKeepAlive(True)
-    kernel = getattr(transport, "socket", None)
-    if kernel is not None and hasattr(socket, "TCP_KEEPIDLE"):
-        kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
-        kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
-        kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
