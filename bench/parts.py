@@ -238,7 +238,7 @@ def _round_trip(stack: ExitStack) -> Operation:
     engine = multiprocessing.get_context("fork").Process(target=_answer, args=(server,), daemon=True)
     engine.start()
     stack.callback(engine.join)
-    stack.callback(engine.terminate)
+    stack.callback(engine.kill)  # a SIGTERM would be taken by the handler of a reactor that has run before
     reactor = EPollReactor()
     node = Node(reactor, *server.getsockname())
     node.open(node.host)

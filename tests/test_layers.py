@@ -63,6 +63,7 @@ DISTRIBUTIONS = {
     "bencodepy": "bencode.py",
     "OpenSSL": "pyopenssl",
     "prometheus_client": "prometheus-client",
+    "service_identity": "service-identity",
     "zope": "zope.interface",
 }
 """The names under which packages are installed, where they are imported by another."""

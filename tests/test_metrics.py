@@ -83,6 +83,7 @@ class TextTests(SynchronousTestCase):
         metrics = Metrics()
         metrics.node("192.0.2.1:2223", up=lambda: True, pending=lambda: 0).replied("offer", 0.1)
         metrics.active_calls.labels("up").set_function(lambda: 0)
+        metrics.trunk_is("pbx", "udp:192.0.2.1:5060", up=True)
         metrics.transactions.labels("server").set_function(lambda: 0)
         families = list(text_string_to_metric_families(metrics.text().decode()))
         readme = (Path(__file__).parents[1] / "README.rst").read_text()

@@ -10,6 +10,7 @@ The value of a label is a word of this file or a name of the configuration, neve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Literal, get_args
 
 from prometheus_client import (
@@ -265,6 +266,7 @@ class Metrics:
         self.sockets = gauge("sockets", "Open WebSockets.")
         self.transactions = gauge("transactions", "SIP transactions, those that only absorb repeats included.", "kind")
         self._ng_up = gauge("ng_up", "1 while an rtpengine answers.", "node")
+        self._trunk_up = gauge("trunk_up", "1 while a server of a trunk answers its pings.", "trunk", "target")
         self._ng_pending = gauge("ng_pending", "Commands that wait for rtpengine's reply.", "node")
 
     @staticmethod
@@ -302,6 +304,18 @@ class Metrics:
         self._ng_up.labels(node).set_function(up)
         self._ng_pending.labels(node).set_function(pending)
         return NodeMeter(node, self._ng_seconds, self._ng_failures, self._stocks)
+
+    def trunk_is(self, trunk: str, target: str, *, up: bool) -> None:
+        """A ping has shown whether a server of a trunk is there.
+
+        :param target: one of the places that its name stands for, which are few.
+        """
+        self._trunk_up.labels(trunk, target).set(up)
+
+    def trunk_forgotten(self, trunk: str, target: str) -> None:
+        """A server is none of the trunk's any more."""
+        with suppress(KeyError):
+            self._trunk_up.remove(trunk, target)
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it (its text format 0.0.4)."""

@@ -26,10 +26,12 @@ from webrtcproxy.admin.web import web_service
 from webrtcproxy.call.binding import token_for
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
+from webrtcproxy.call.failover import Standing
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
 from webrtcproxy.call.passage import Passages
+from webrtcproxy.call.ping import Pings
 from webrtcproxy.call.policy import Policy
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.call.router import Router
@@ -53,8 +55,9 @@ from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.browsers import Browsers
 from webrtcproxy.transport.browsers import Options as BrowserOptions
 from webrtcproxy.transport.flow import Receiver
-from webrtcproxy.transport.resolve import Resolver
+from webrtcproxy.transport.locate import locator_for
 from webrtcproxy.transport.sockets import Listen, Sockets
+from webrtcproxy.transport.trust import Trust
 
 log = Logger()
 
@@ -84,24 +87,25 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
     mark = "" if office is None else office.mark
     metrics = Metrics(process=True)
     transactions = Transactions(reactor, last_resort=config.calls.ring + 120, metrics=metrics, mark=mark)
+    trust = Trust(config.trunks)
     receiver: Receiver
     if office is None:
         receiver = transactions
-        sockets = Sockets(reactor, receiver, config.sip.listen, advertise=config.sip.advertise)
+        sockets = Sockets(reactor, receiver, config.sip.listen, advertise=config.sip.advertise, trust=trust)
         location = Location(reactor, config.registrations.multiple)
     else:
         receiver = office.entrance(transactions)
-        sockets = office.sip(receiver, config.sip)
+        sockets = office.sip(receiver, config.sip, trust)
         location = office.location(config.registrations.multiple)
-    resolver = Resolver(reactor)
+    locator = locator_for(config.sip, reactor)
     media = _media(config, reactor, metrics, "" if office is None else office.seat.instance)
     legs = Legs()
     context = Context(
         clock=reactor,
         transactions=transactions,
         nodes=media[-1],
-        upstream=Upstream(resolver, sockets),
-        sources=Sources(config.trunks, resolver),
+        upstream=Upstream(locator, sockets, Standing(reactor)),
+        sources=Sources(config.trunks, locator),
         policy=Policy(config),
         location=location,
         pairings=Pairings(reactor),
@@ -121,7 +125,8 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
     watch(metrics, calls, subscriptions, browsers, location, transactions)
     lag = LoopLag(reactor, metrics.loop_lag.observe)
     memory = Memory(reactor, lambda: len(calls) > 0, lambda: browsers.departed, _forget_values)
-    for service in (limit, *media, sockets, browsers, lag, memory):
+    pings = Pings(reactor, transactions, context.upstream, context.policy, config.trunks, metrics)
+    for service in (limit, *media, sockets, browsers, lag, memory, Pinging(pings)):
         service.setServiceParent(proxy)
     return proxy, {
         "health": lambda: health(media[-1], calls, browsers, location),
@@ -225,6 +230,24 @@ def _demo(config: Config, reactor: Any) -> tuple[Service, ...]:
         return ()
     listen = Listen.parse(config.demo.listen)
     return (demo_service(reactor, listen.interface, listen.port, password=config.demo.password),)
+
+
+class Pinging(Service):
+    """Pings for as long as the sockets are open.
+
+    :param pings: what does it.
+    """
+
+    def __init__(self, pings: Pings) -> None:
+        self._pings = pings
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]
+        self._pings.start()
+
+    def stopService(self) -> None:
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._pings.stop()
 
 
 class Proxy(MultiService):

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.configs import PBX, config
 from tests.support.fakes import FakeFlow
 from webrtcproxy.call.binding import Binding, token_for
+from webrtcproxy.call.failover import Standing
 from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
 from webrtcproxy.call.policy import Policy
@@ -21,7 +22,7 @@ from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Message, Request, Response, read, respond
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transaction.server import ServerTransaction
-from webrtcproxy.transport.flow import Address, Flow
+from webrtcproxy.transport.flow import Address, Flow, Hop
 
 ALICE = "alice@pbx.example.com"
 TOKEN = token_for(ALICE)
@@ -87,13 +88,13 @@ class Network:
 
     def __init__(self) -> None:
         self.flows: dict[tuple[str, Address], FakeFlow] = {}
-        self.resolved: Deferred[list[Address]] | None = None
+        self.resolved: Deferred[list[Hop]] | None = None
         self.lost = False
 
-    def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
-        return self.resolved or succeed([Address(REGISTRAR, port or 5060)])
+    def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
+        return self.resolved or succeed([Hop.to(REGISTRAR, port, transport)])
 
-    def flow_to(self, transport: str, address: Address) -> Flow:
+    def flow_to(self, transport: str, address: Address, domain: str = "") -> Flow:
         if self.lost:
             raise FlowLost("no socket")
         key = transport, address
@@ -117,7 +118,7 @@ class RegistrarCase(SynchronousTestCase):
         self.location = Location(self.clock, self.multiple)
         self.pairings = Pairings(self.clock)
         self.policy = Policy(config(*self.trunks, destinations=Destinations(anywhere=True), anyone=self.anyone))
-        upstream = Upstream(self.network, self.network)
+        upstream = Upstream(self.network, self.network, Standing(self.clock))
         self.metrics = Metrics()
         self.place = "203.0.113.7:5060"
         self.registrar = Registrar(

@@ -374,7 +374,7 @@ class PassedOn(CredentialCase):
 
     def test_no_other_host_gets_them(self) -> None:
         """Credentials belong to their trunk: another one's challenge, with the same realm, is not answered."""
-        self.world = self.make_world(more=(replace(PBX, name="evil", host="evil.example", proxy=None),))
+        self.world = self.make_world(more=(replace(PBX, name="evil", host="evil.example", proxy=()),))
         self.world.names.known["evil.example"] = "203.0.113.66"
         alice = self.alice = self.world.browser()
         alice.bind()

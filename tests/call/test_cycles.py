@@ -14,6 +14,7 @@ from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.exchange import Exchange
 from webrtcproxy.call.exchanges import Exchanges
+from webrtcproxy.call.failover import Hunt, Way
 from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.opening import Opening
@@ -22,17 +23,17 @@ from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.reliable import Provisionals
 from webrtcproxy.call.restore import Restore
 from webrtcproxy.call.setup import SetUp
-from webrtcproxy.config import TrunkMedia
+from webrtcproxy.config import HostPort, TrunkMedia
 from webrtcproxy.errors import NgRefused
 
 OBJECTS = (
     *(Call, Leg, Fork, Branch, SetUp, Opening, Provisionals),
-    *(Exchanges, Exchange, Restore, Refresher, Refresh),
+    *(Exchanges, Exchange, Restore, Refresher, Refresh, Hunt, Way),
 )
 
 
-class Cycles(EarlyCase):
-    """No object of a call needs the collector, however the call ends."""
+class Case(EarlyCase):
+    """Looks for what only the collector can free."""
 
     trunks = (PBX, replace(CARRIER, media=TrunkMedia(dtmf="rfc4733"), username=None, password=None))
 
@@ -50,6 +51,12 @@ class Cycles(EarlyCase):
         finally:
             gc.set_debug(0)
             gc.garbage.clear()
+
+
+class Cycles(Case):
+    """No object of a call needs the collector, however the call ends."""
+
+    trunks = (PBX, replace(CARRIER, media=TrunkMedia(dtmf="rfc4733"), username=None, password=None))
 
     def test_hung_up(self) -> None:
         """The caller hangs up."""
@@ -253,5 +260,56 @@ class Cycles(EarlyCase):
             for _ in range(45 + 32):
                 self.world.turn(1)
             alice.answer(alice.request("BYE"), 200)
+
+        self.assertEqual(self.left(live), [])
+
+
+class Failover(Case):
+    """The same with a trunk that has two proxies."""
+
+    trunks = (replace(PBX, proxy=(HostPort("192.0.2.50", None), HostPort("192.0.2.51", None))),)
+
+    def test_second_answers(self) -> None:
+        """The first refuses, the second answers."""
+
+        def live() -> None:
+            alice, second = self.world.browser(), self.world.trunk("192.0.2.51")
+            invite = alice.invite("sip:bob@pbx.example.com")
+            self.world.trunk().answer(self.world.trunk().request("INVITE"), 503)
+            second.answer(second.request("INVITE"), 200, PLAIN)
+            second.heard("ACK")
+            ok = alice.response(200)
+            alice.ack(invite, ok)
+            alice.say(alice.inside("BYE", invite, ok))
+            second.answer(second.request("BYE"), 200)
+
+        self.assertEqual(self.left(live), [])
+
+    def test_first_answers_late(self) -> None:
+        """The first is silent, the second refuses, then the first answers."""
+
+        def live() -> None:
+            alice, first, second = self.world.browser(), self.world.trunk(), self.world.trunk("192.0.2.51")
+            alice.invite("sip:bob@pbx.example.com")
+            leg = first.request("INVITE")
+            self.world.turn(4.1)
+            second.answer(second.request("INVITE"), 486)
+            first.forget()
+            first.answer(leg, 200, PLAIN)
+            first.heard("ACK")
+            first.answer(first.request("BYE"), 200)
+
+        self.assertEqual(self.left(live), [])
+
+    def test_cancelled_on_the_way(self) -> None:
+        """The caller gives up behind the first; nobody ever answers."""
+
+        def live() -> None:
+            alice, second = self.world.browser(), self.world.trunk("192.0.2.51")
+            invite = alice.invite("sip:bob@pbx.example.com")
+            self.world.turn(4.1)
+            second.heard("INVITE")
+            alice.cancel(invite)
+            self.world.turn()
 
         self.assertEqual(self.left(live), [])

@@ -10,7 +10,7 @@ from tests.call.party import Party, party_of
 from tests.support.configs import CARRIER
 from webrtcproxy.errors import NgRefused
 from webrtcproxy.sip.message import Request, Response
-from webrtcproxy.transport.flow import Address
+from webrtcproxy.transport.flow import Hop
 
 
 class LateOffer(ExchangeCase):
@@ -179,20 +179,20 @@ class Name(ExchangeCase):
                 other.contact = "sip:other@pbx.example.com"
                 other.ask("UPDATE")
                 other.peer.heard(200)
-                self.looked_up: list[Deferred[list[Address]]] = []
+                self.looked_up: list[Deferred[list[Hop]]] = []
                 self.world.names.resolve = self.look_up  # type: ignore[method-assign]
                 self.invite = asker.ask("INVITE", asker.sdp())
                 other.peer.silent()
                 return asker, other
         raise AssertionError
 
-    def look_up(self, host: str, port: int | None) -> Deferred[list[Address]]:
+    def look_up(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
         self.looked_up.append(Deferred())
         return self.looked_up[-1]
 
     def found(self) -> None:
         for looked_up in self.looked_up:
-            looked_up.callback([Address("192.0.2.50", 5060)])
+            looked_up.callback([Hop.to("192.0.2.50", None, None)])
         del self.world.names.resolve
 
     def test_found(self) -> None:

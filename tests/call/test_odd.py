@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,11 +15,11 @@ from tests.support.fakes import FakeFlow, FakeUser
 from tests.support.messages import request
 from webrtcproxy.call.background import answer, background
 from webrtcproxy.call.trunk import Sources
-from webrtcproxy.config import Trunk
+from webrtcproxy.config import HostPort, Trunk
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Request, Response, respond
 from webrtcproxy.transaction.layer import Transactions
-from webrtcproxy.transport.flow import Address, Flow
+from webrtcproxy.transport.flow import Address, Flow, Hop
 
 
 class BadUpstream(CallCase):
@@ -172,7 +174,7 @@ class BadUpstream(CallCase):
         leg = self.ring()
         flow_to = self.world.flow_to
 
-        def wrong(transport: str, address: Address) -> Flow:
+        def wrong(transport: str, address: Address, domain: str = "") -> Flow:
             self.world.flow_to = flow_to
             raise ZeroDivisionError
 
@@ -289,9 +291,9 @@ class Addresses:
     def __init__(self) -> None:
         self.known: dict[str, list[str]] = {}
 
-    def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
+    def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
         if host in self.known:
-            return succeed([Address(address, 5060) for address in self.known[host]])
+            return succeed([Hop.to(address, port, transport) for address in self.known[host]])
         return fail(Refusal(502))
 
 
@@ -312,6 +314,28 @@ class WhoMayCall(SynchronousTestCase):
         names.known["pbx.example.com"] = ["192.0.2.9"]
         self.successResultOf(sources.refresh())
         self.assertEqual((sources.trunks_of("192.0.2.2"), sources.trunks_of("192.0.2.9")), ((), (PBX,)))
+
+    def test_servers(self) -> None:
+        """The servers that SRV names may call in, and so may the addresses of the name itself; every proxy counts."""
+        asked: list[tuple[str, int | None, str | None]] = []
+
+        class Names(Addresses):
+            def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
+                asked.append((host, port, transport))
+                return super().resolve(f"{host} {'a' if port else 'srv'}", port, transport)
+
+        names = Names()
+        names.known = {
+            "pbx.example.com a": ["192.0.2.1"], "pbx.example.com srv": ["192.0.2.2"], "one.example srv": ["192.0.2.3"],
+            "two.example a": ["192.0.2.4"],
+        }  # fmt: skip
+        trunk = replace(PBX, transport="tls", proxy=(HostPort("one.example", None), HostPort("two.example", 5070)))
+        sources = Sources([trunk], names)
+        self.successResultOf(sources.refresh())
+        for number in (1, 2, 3, 4):
+            self.assertEqual(sources.trunks_of(f"192.0.2.{number}"), (trunk,))
+        self.assertIn(("one.example", None, "tls"), asked)
+        self.assertNotIn(("two.example", None, "tls"), asked)
 
     def test_networks(self) -> None:
         """With `sources` nothing is resolved; what is no IP address is nobody's."""

@@ -21,7 +21,7 @@ from webrtcproxy.call.policy import (
     hops_left,
     order_challenges,
 )
-from webrtcproxy.config import Destinations
+from webrtcproxy.config import Destinations, Sip
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Headers, Request, Response
 from webrtcproxy.sip.names import COMPACT
@@ -91,7 +91,7 @@ class Routes(SynchronousTestCase):
     def test_route_and_maddr_choose_nothing(self) -> None:
         """Route, maddr and transport of a browser's request do not choose where packets go."""
         request = invite("sip:bob@pbx.example.com;maddr=192.0.2.66;transport=tcp", Route="<sip:192.0.2.66;lr>")
-        self.assertEqual(self.policy.route(request), Route(Terms.of(PBX), "pbx.example.com", None, "udp"))
+        self.assertEqual(self.policy.route(request), Route(Terms.of(PBX), "pbx.example.com", None))
         self.assertEqual(self.refused("sip:bob@192.0.2.66;maddr=pbx.example.com"), 403)
 
     def test_destinations_beyond_trunks(self) -> None:
@@ -101,8 +101,19 @@ class Routes(SynchronousTestCase):
         self.assertEqual(self.refused("sip:x@pbx.example.com", policy), 403)
 
     def test_sips(self) -> None:
-        """No trunk is reached over TLS, so `sips:` can't be kept (RFC 3261 section 26.2.2)."""
+        """`sips:` where the next hop is reached over TLS, and nowhere else (RFC 3261 section 26.2.2; CORNERS 1: URI
+        schemes): the trunk says so, or there is a ``tls:`` line of ours and no trunk."""
         self.assertEqual(self.refused("sips:bob@pbx.example.com"), 416)
+        self.assertEqual(self.refused("urn:service:sos"), 416)
+        secure = replace(PBX, transport="tls")
+        self.policy = Policy(config(secure))
+        self.assertEqual(self.policy.route(invite("sips:bob@pbx.example.com")).transport, "tls")
+        anywhere = config(secure, destinations=Destinations(anywhere=True))
+        self.policy = Policy(anywhere)
+        self.assertEqual(self.refused("sips:bob@else.example"), 416)
+        self.policy = Policy(replace(anywhere, sip=Sip(("udp:5060", "tls:5061:privateKey=k:certKey=c"))))
+        self.assertEqual(self.policy.route(invite("sips:bob@else.example")).transport, "tls")
+        self.assertIsNone(self.policy.route(invite("sip:bob@else.example")).transport)
 
     def test_tel_goes_to_the_callers_trunk(self) -> None:
         """A telephone number belongs to the trunk of the From URI, else to the first."""

@@ -218,7 +218,7 @@ class Following(CallCase):
         self.assertEqual(again.uri, f"{SALES};maddr=203.0.113.66")
         self.assertNotIn("Route", again.headers)
         self.assertNotIn("Subject", again.headers)
-        self.assertEqual([str(address.host) for address in self.world.trunks], [self.trunk.flow.peer.host])
+        self.assertEqual([str(address.host) for address, _ in self.world.trunks], [self.trunk.flow.peer.host])
 
     def test_other_statuses(self) -> None:
         """305 and 380 are no list of targets: the caller's."""

@@ -10,7 +10,7 @@ from tests.call.timing import JSSIP, TIMER, UPDATES, TimerCase
 from tests.call.world import OFFER, PLAIN
 from webrtcproxy.errors import NgRefused
 from webrtcproxy.sip.message import respond
-from webrtcproxy.transport.flow import Address
+from webrtcproxy.transport.flow import Hop
 
 
 class OfOurs(TimerCase):
@@ -122,16 +122,16 @@ class OfOurs(TimerCase):
 
     def test_name_takes_long(self) -> None:
         """A trunk whose name is looked up for longer than a refresh may take: it is taken back as soon as it is out."""
-        found: Deferred[list[Address]] = Deferred()
+        found: Deferred[list[Hop]] = Deferred()
         caller, callee = self.connect_ours()
         self.keep_alice(149, caller)
         ((call, _),) = self.world.calls._alive.values()
         assert call._opening.callee is not None
         call._opening.callee.dialog.remote_target = "sip:callee@slow.example"
-        self.patch(self.world.names, "resolve", lambda host, port: found)
+        self.patch(self.world.names, "resolve", lambda host, *_: found)
         self.keep_alice(32, caller)
         self.trunk.silent()
-        found.callback([self.trunk.flow.peer])
+        found.callback([Hop("udp", self.trunk.flow.peer)])
         invite = self.trunk.request("INVITE")
         callee.answer(invite, 180)
         callee.answer(self.trunk.request("CANCEL"), 200)

@@ -20,7 +20,7 @@ from webrtcproxy.call.location import AFTERGLOW
 from webrtcproxy.call.patience import PATIENCE
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Response
-from webrtcproxy.transport.flow import Address
+from webrtcproxy.transport.flow import Hop
 
 
 class UnregisterTests(RegistrarCase):
@@ -264,7 +264,7 @@ class FailureTests(RegistrarCase):
         self.network.resolved = Deferred()
         self.register(f"{JSSIP};expires=600")
         self.clock.advance(10)
-        self.network.resolved.callback([Address(REGISTRAR, 5060)])
+        self.network.resolved.callback([Hop.to(REGISTRAR, None, None)])
         self.assertEqual(self.sent_upstream(), 1)
         self.clock.pump([0.5] * 40)
         self.assertEqual(self.replies(), [100, 504])

@@ -6,6 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -13,12 +14,13 @@ from tests.call.case import CallCase
 from tests.call.world import PLAIN, Names
 from tests.support.configs import CARRIER, PBX
 from tests.support.fakes import FakeFlow
+from webrtcproxy.call.failover import Standing
 from webrtcproxy.call.policy import OF_STRANGER, Route
 from webrtcproxy.call.trunk import Sources, Upstream
 from webrtcproxy.config import Trunk
 from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.message import Headers, Request
-from webrtcproxy.transport.flow import Address
+from webrtcproxy.transport.flow import Address, Hop
 
 
 class Ways(SynchronousTestCase):
@@ -28,15 +30,15 @@ class Ways(SynchronousTestCase):
         self.looked_up: list[tuple[str, int | None]] = []
         self.asked: list[tuple[str, Address]] = []
         self.no_way = False
-        self.found: Deferred[list[Address]] = succeed([Address("192.0.2.50", 5060), Address("192.0.2.51", 5060)])
-        self.upstream = Upstream(self, self)
+        self.found: Deferred[list[Hop]] = succeed([Hop.to("192.0.2.50", None, None), Hop.to("192.0.2.51", None, None)])
+        self.upstream = Upstream(self, self, Standing(Clock()))
         self.last = FakeFlow.udp("192.0.2.99")
 
-    def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
+    def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
         self.looked_up.append((host, port))
         return self.found
 
-    def flow_to(self, transport: str, address: Address) -> FakeFlow:
+    def flow_to(self, transport: str, address: Address, domain: str = "") -> FakeFlow:
         if self.no_way:
             raise FlowLost("no socket")
         self.asked.append((transport, address))
@@ -78,6 +80,16 @@ class Ways(SynchronousTestCase):
         self.assertEqual(self.looked_up, [("pbx.example.com", 5090)])
         self.assertEqual(self.asked, [("udp", Address("192.0.2.50", 5060))])
 
+    def test_same_server(self) -> None:
+        """Of several servers of a name, a dialog stays with the one that it has reached; who has failed comes last."""
+        self.last = FakeFlow.udp("192.0.2.51")
+        self.successResultOf(self.toward("sip:bob@pbx.example.com"))
+        self.assertEqual(self.asked.pop(), ("udp", Address("192.0.2.51", 5060)))
+        self.last = FakeFlow.udp("192.0.2.99")
+        self.upstream.standing.failed(Hop.to("192.0.2.50", None, None))
+        self.successResultOf(self.toward("sip:bob@pbx.example.com"))
+        self.assertEqual(self.asked.pop(), ("udp", Address("192.0.2.51", 5060)))
+
     def test_unknown_name(self) -> None:
         """What the look-up says is said."""
         self.found = fail(Refusal(502, "Cannot Resolve"))
@@ -100,7 +112,7 @@ class Ways(SynchronousTestCase):
         """The same for a route of the configuration: address or name, port, transport."""
         for host, port, looked_up in (("192.0.2.7", None, []), ("pbx.example.com", 5070, [("pbx.example.com", 5070)])):
             route = Route(OF_STRANGER, host, port, "tcp")
-            self.successResultOf(Deferred.fromCoroutine(self.upstream.flow(route)))
+            self.successResultOf(Deferred.fromCoroutine(self.upstream.way(route)))
             self.assertEqual(self.looked_up, looked_up)
         self.assertEqual(self.asked[0], ("tcp", Address("192.0.2.7", 5060)))
 
@@ -130,14 +142,14 @@ class Acknowledged(CallCase):
 
     def test_behind_a_look_up(self) -> None:
         """To a name: as soon as it is known."""
-        found: Deferred[list[Address]] = Deferred()
+        found: Deferred[list[Hop]] = Deferred()
         names = self.world.names
         resolve = names.resolve
-        self.patch(names, "resolve", lambda host, port: found if host == "far.example" else resolve(host, port))
+        self.patch(names, "resolve", lambda host, *more: found if host == "far.example" else resolve(host, *more))
         self.answered("<sip:bob@far.example>")
         far = self.world.trunk("192.0.2.77")
         far.silent()
-        found.callback([Address("192.0.2.77", 5060)])
+        found.callback([Hop.to("192.0.2.77", None, None)])
         far.heard("ACK")
 
     def test_no_way(self) -> None:

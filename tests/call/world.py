@@ -22,6 +22,7 @@ from tests.support.ngnode import BROWSER_SDP, TRUNK_SDP, FakeNodes
 from webrtcproxy.call.binding import Binding, key_of, token_for
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
+from webrtcproxy.call.failover import Standing
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
@@ -37,7 +38,7 @@ from webrtcproxy.metrics import Metrics
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request, Response, respond
 from webrtcproxy.transaction.layer import Transactions
-from webrtcproxy.transport.flow import Address, Flow
+from webrtcproxy.transport.flow import Address, Flow, Hop
 
 OFFER = BROWSER_SDP % {b"port": 40000, b"version": 1}
 PLAIN = TRUNK_SDP % {b"port": 50000, b"version": 1}
@@ -47,16 +48,17 @@ _numbers = itertools.count(1)
 
 
 class Names:
-    """Resolves each name to one address; literals to themselves."""
+    """Resolves each name to one address, or to several apart by blanks; literals to themselves."""
 
     def __init__(self) -> None:
         self.known = {"pbx.example.com": TRUNK_ADDRESS, "carrier.example.net": "192.0.2.7"}
 
-    def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
+    def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
         if host[:1].isdigit():
-            return succeed([Address(host, port or 5060)])
+            return succeed([Hop.to(host, port, transport)])
         if host in self.known:
-            return succeed([Address(self.known[host], port or 5060)])
+            found = [Address(address, port or 5060) for address in self.known[host].split()]
+            return succeed([Hop(transport or "udp", address, host) for address in found])
         return fail(Refusal(502, f"Cannot Resolve {host}"))
 
 
@@ -243,7 +245,7 @@ class World:
         self.config = config or make_config(*trunks)
         self.clock = Clock()
         self.peers: list[Peer] = []
-        self.trunks: dict[Address, TrunkPeer] = {}
+        self.trunks: dict[tuple[Address, str], TrunkPeer] = {}
         self.unreachable = False
         self.nodes = FakeNodes()
         self.metrics = Metrics()
@@ -256,7 +258,7 @@ class World:
             clock=self.clock,
             transactions=self.transactions,
             nodes=self.nodes,
-            upstream=Upstream(names, self),
+            upstream=Upstream(names, self, Standing(self.clock)),
             sources=Sources(self.config.trunks, names),
             policy=Policy(self.config),
             location=self.location,
@@ -279,21 +281,25 @@ class World:
         self.subscriptions = Subscriptions(context, self.config.subscriptions)
         self.transactions.user = Router(context, self.calls, self.legs, registrar, self.passages, self.subscriptions)
 
-    def flow_to(self, transport: str, address: Address) -> Flow:
+    def flow_to(self, transport: str, address: Address, domain: str = "") -> Flow:
         """Outbound: the flow of the trunk at `address`."""
         if self.unreachable:
             raise FlowLost("no route")
-        return self.trunk(address.host, address.port).flow
+        return self.trunk(*address, transport).flow
 
     def browser(self, user: str = "alice") -> Browser:
         flow = FakeFlow.wss("198.51.100.9", 40000 + next(_numbers))
         return Browser(self, flow, user)
 
-    def trunk(self, host: str = TRUNK_ADDRESS, port: int = 5060) -> TrunkPeer:
-        address = Address(host, port)
-        if address not in self.trunks:
-            self.trunks[address] = TrunkPeer(self, FakeFlow.udp(host, port))
-        return self.trunks[address]
+    def trunk(self, host: str = TRUNK_ADDRESS, port: int = 5060, transport: str = "udp") -> TrunkPeer:
+        key = Address(host, port), transport
+        if key not in self.trunks or self.trunks[key].flow.closed:
+            flow = FakeFlow.udp(host, port)
+            if transport != "udp":
+                sent_by = "192.0.2.1:5062" if transport == "tcp" else "192.0.2.1:5061"
+                flow = FakeFlow.tcp(host, port, via_transport=transport.upper(), sent_by=sent_by)
+            self.trunks[key] = TrunkPeer(self, flow)
+        return self.trunks[key]
 
     def turn(self, seconds: float = 0.0) -> None:
         """Let the reactor turn."""

@@ -92,16 +92,17 @@ class SipTests(SynchronousTestCase):
     def test_read(self) -> None:
         """UDP and TCP, a port or 0, one address of either family."""
         for text in ("udp:5060", "tcp:0", "udp:5060:interface=192.0.2.1", r"tcp:5060:interface=\:\:1"):
-            self.assertEqual(check_sip(text), text)
+            self.assertEqual(check_sip(text, Path()), text)
 
     def test_refused(self) -> None:
         """Other kinds, ports and options, and names in place of an address."""
         for text, reason in (
-            ("tls:5061", "'tls:' is not known"),
+            ("sctp:5060", "'sctp:' is not known"),
+            ("tls:5061", "privateKey= and certKey= are missing"),
             ("5060", "'5060:' is not known"),
             ("udp", "port"),
             ("udp:sip", "port"),
             ("udp:5060:interface=localhost", "no IP address"),
             ("udp:5060:backlog=5", "'backlog=5' is not known"),
         ):
-            self.assertIn(reason, str(self.assertRaises(ValueError, check_sip, text)), text)
+            self.assertIn(reason, str(self.assertRaises(ValueError, check_sip, text, Path())), text)

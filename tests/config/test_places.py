@@ -43,6 +43,7 @@ class Places(SynchronousTestCase):
         for section, tried in (
             ("sip", replace(config(), sip=Sip((datagrams,)))),
             ("sip", replace(config(), sip=Sip((stream,)))),
+            ("sip", replace(config(), sip=Sip((stream.replace("tcp", "tls") + ":privateKey=k:certKey=c",)))),
             ("wss", replace(config(), wss=Wss((f"ssl:{tcp}:privateKey=k:interface=127.0.0.1",)))),
             ("web", replace(config(), web=Web((stream,)))),
             ("demo", replace(config(), demo=Demo(datagrams, "x"))),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, Trunk, TrunkMedia, load
+from webrtcproxy.config import SPAWN, ClientTls, Config, ConfigError, HostPort, Trunk, TrunkMedia, load
 from webrtcproxy.config.reader import KEYS, PAGE
 from webrtcproxy.demo.certificate import write_certificate
 
@@ -101,7 +101,7 @@ class ExampleFilesTests(Case):
         self.assertEqual(config.rtpengine.nodes, (HostPort("192.0.2.20", 22222), HostPort("192.0.2.21", 22222)))
         (trunk,) = config.trunks
         self.assertEqual(
-            (trunk.name, trunk.host, trunk.proxy), ("example", "my.voipprovider.com", ("sip.voipprovider.com", None))
+            (trunk.name, trunk.host, trunk.proxy), ("example", "my.voipprovider.com", (("sip.voipprovider.com", None),))
         )
         self.assertEqual((trunk.username, trunk.password, trunk.realm), ("proxy", "change-me", "voipprovider.com"))
         self.assertEqual(list(map(str, trunk.sources or ())), ["198.51.100.0/24"])
@@ -115,14 +115,17 @@ class ExampleFilesTests(Case):
                 self.assertRegex(text, rf"(?m)^;?{key} = ", f"[{name}]")
         (self.folder / "all").mkdir()
         (self.folder / "all" / "proxy.ini").write_text(re.sub(r"(?m)^;(?! )", "", text))
-        write_certificate(self.folder / "all" / "tls")
+        _, certificate = write_certificate(self.folder / "all" / "tls")
+        shutil.copy(certificate, certificate.with_name("ca.pem"))
         everything, config = load(self.folder / "all" / "proxy.ini"), self.example("proxy.ini", "tls")
         same = replace(everything.wss, listen=config.wss.listen, trusted_proxies=())
         self.assertEqual(same, config.wss)
+        self.assertEqual(replace(everything.sip, resolver=None), config.sip)
+        examples = {"transport": None, "tls": ClientTls(), "stop_codes": None, "ping": 0.0, "strip": (), "set": ()}
         (trunk,) = everything.trunks
-        trunk = replace(trunk, strip=(), set=(), media=replace(trunk.media, family=None, interfaces=None))
+        trunk = replace(trunk, media=replace(trunk.media, family=None, interfaces=None), **examples)
         self.assertEqual((trunk,), config.trunks)
-        for part in ("sip", "rtpengine", "registrations", "calls", "access", "web", "logging"):
+        for part in ("rtpengine", "registrations", "calls", "access", "web", "logging"):
             self.assertEqual(getattr(everything, part), getattr(config, part))
 
     def test_demo_ini(self) -> None:
@@ -210,14 +213,25 @@ class SipTests(Case):
     """[sip]"""
 
     def test_values(self) -> None:
-        """Several sockets, UDP and TCP; the advertised host."""
-        sip = self.load(sip="listen = udp:5060:interface=192.0.2.1\n tcp:5060\nadvertise = SIP.example").sip
-        self.assertEqual(sip.listen, ("udp:5060:interface=192.0.2.1", "tcp:5060"))
+        """Several sockets, UDP, TCP and TLS, with the paths of its files made absolute; the advertised host; a DNS
+        server."""
+        write_certificate(self.folder / "tls")
+        tls = "tls:5061:interface=192.0.2.1:privateKey=tls/key.pem:certKey=tls/cert.pem"
+        sip = self.load(
+            sip=f"listen = udp:5060:interface=192.0.2.1\n tcp:5060\n {tls}\nadvertise = SIP.example\n"
+            "resolver = 192.0.2.53:5353"
+        ).sip
+        self.assertEqual(sip.listen[:2], ("udp:5060:interface=192.0.2.1", "tcp:5060"))
+        self.assertEqual(sip.listen[2], tls.replace("=tls/", f"={self.folder}/tls/"))
         self.assertEqual(sip.advertise, "sip.example")
+        self.assertEqual(sip.resolver, HostPort("192.0.2.53", 5353))
 
     def test_mistakes(self) -> None:
         """Other kinds of sockets, an address with a port."""
-        self.refused("sip", "listen", "listen = tls:5061:", "udp:PORT or tcp:PORT", sip="listen = udp:5060\n tls:5061")
+        self.refused(
+            "sip", "listen", "listen = tls:5061:", "tls:PORT:privateKey=FILE", sip="listen = udp:5060\n tls:5061"
+        )
+        self.refused("sip", "resolver", "no IP address", sip="resolver = dns.example")
         self.refused("sip", "advertise", "no host name", sip="advertise = 203.0.113.7:5060")
 
 
@@ -291,10 +305,12 @@ class TrunkTests(Case):
             trunk_a='host = VoIP.example:5080\nproxy = 192.0.2.1\ntransport = TCP\nusername = me\npassword = "a ;b"\n'
             "realm = Voip Example\nredirects = Follow\npass-identity = yes\nstrip = User-Agent\n X-*\n"
             'set = X-Tenant: 7\n "Subject: a ;b: c"\n'
-            "sources = 192.0.2.0/24 2001:db8::/32\n 198.51.100.1"
+            "sources = 192.0.2.0/24 2001:db8::/32\n 198.51.100.1",
+            sip="listen = tcp:5060",
         ).trunks
         self.assertEqual((trunk.name, trunk.host, trunk.port, trunk.transport), ("a", "voip.example", 5080, "tcp"))
-        self.assertEqual(trunk.proxy, HostPort("192.0.2.1", None))
+        self.assertEqual(trunk.proxy, (HostPort("192.0.2.1", None),))
+        self.assertEqual(trunk.places, trunk.proxy)
         self.assertEqual((trunk.username, trunk.password, trunk.realm), ("me", "a ;b", "Voip Example"))
         self.assertEqual(trunk.redirects, "follow")
         self.assertTrue(trunk.pass_identity)
@@ -302,6 +318,63 @@ class TrunkTests(Case):
         self.assertEqual(trunk.set, (("X-Tenant", "7"), ("Subject", "a ;b: c")))
         sources = ["192.0.2.0/24", "2001:db8::/32", "198.51.100.1/32"]
         self.assertEqual(list(map(str, trunk.sources or ())), sources)
+
+    def test_ways(self) -> None:
+        """Several proxies, the time that each has, the responses that end the search, and pings; what is taken where
+        nothing is written."""
+        (trunk,) = self.load(
+            trunk_a="host = a\nproxy = b.example c.example:5070\n [2001:db8::1]\nfailover = 2\nping = 30\n"
+            "stop-codes = 404, 486 6xx"
+        ).trunks
+        places = [HostPort("b.example", None), HostPort("c.example", 5070), HostPort("2001:db8::1", None)]
+        self.assertEqual(list(trunk.places), places)
+        self.assertEqual((trunk.failover, trunk.ping), (2, 30))
+        self.assertEqual(trunk.stop_codes, {404, 486, *range(600, 700)})
+        (trunk,) = self.load().trunks
+        self.assertEqual(trunk.places, (HostPort("voip.example", None),))
+        self.assertEqual((trunk.failover, trunk.ping, trunk.stop_codes), (4, 0, None))
+        self.assertEqual((trunk.transport, trunk.large), (None, False))
+
+    def test_transports(self) -> None:
+        """UDP, TCP, TLS, or UDP with TCP for what is too large (RFC 3261 section 18.1.1): each with a listen line."""
+        key, certificate = write_certificate(self.folder / "tls")
+        sip = f"listen = udp:5060\n tcp:5060\n tls:5061:privateKey={key}:certKey={certificate}"
+        for text, found in (
+            ("udp", ("udp", False)), ("TLS", ("tls", False)), ("udp tcp", ("udp", True)), ("tcp udp", ("udp", True)),
+        ):  # fmt: skip
+            (trunk,) = self.load(sip=sip, trunk_a=f"host = a\ntransport = {text}").trunks
+            self.assertEqual((trunk.transport, trunk.large), found)
+        for text, missing in (("tcp", "tcp:"), ("tls", "tls:"), ("udp tcp", "tcp:")):
+            self.refused("trunk a", "transport", f"no {missing} line", trunk_a=f"host = a\ntransport = {text}")
+
+    def test_tls(self) -> None:
+        """Authorities, and a certificate of ours with its key: files that are there, relative to the file."""
+        write_certificate(self.folder / "tls")
+        write_certificate(self.folder / "other")
+        (trunk,) = self.load(
+            trunk_a="host = a\ntls-ca = tls/cert.pem\ntls-certificate = tls/cert.pem\ntls-key = tls/key.pem"
+        ).trunks
+        tls = self.folder / "tls"
+        self.assertEqual(trunk.tls, ClientTls(tls / "cert.pem", tls / "cert.pem", tls / "key.pem"))
+        for key, told, text in (
+            ("tls-ca", "No such file", "tls-ca = none.pem"),
+            ("tls-ca", "there is no certificate in", "tls-ca = tls/key.pem"),
+            ("tls-key", "it is missing", "tls-certificate = tls/cert.pem"),
+            ("tls-certificate", "it is missing", "tls-key = tls/key.pem"),
+            ("tls-key", "no private key", "tls-certificate = tls/cert.pem\ntls-key = tls/cert.pem"),
+            ("tls-key", "does not belong", "tls-certificate = tls/cert.pem\ntls-key = other/key.pem"),
+        ):
+            self.refused("trunk a", key, told, trunk_a=f"host = a\n{text}")
+
+    def test_stop_codes(self) -> None:
+        """What is no final response, or one that ends every search."""
+        for text in ("busy", "200", "4x", "700", "1xx"):
+            self.refused("trunk a", "stop-codes", "no final response", trunk_a=f"host = a\nstop-codes = {text}")
+
+    def test_pings(self) -> None:
+        """Not more than one a second."""
+        self.refused("trunk a", "ping", "too often", trunk_a="host = a\nping = 0.5")
+        self.assertEqual(self.load(trunk_a="host = a\nping = 0").trunks[0].ping, 0)
 
     def test_password_is_masked(self) -> None:
         """No repr of the configuration has the password."""
@@ -390,7 +463,7 @@ class TrunkTests(Case):
         self.refused("trunk a", "host", "write a host such as", trunk_a="host = sip:voip.example")
         self.refused("trunk a", "proxy", "write a host such as", trunk_a="host = a\nproxy = b:sip")
         self.refused("trunk a", "sources", "192.0.2.0/24", trunk_a="host = a\nsources = 192.0.2.1/24")
-        self.refused("trunk a", "transport", "udp, tcp", trunk_a="host = a\ntransport = tls")
+        self.refused("trunk a", "transport", "write udp, tcp or tls", trunk_a="host = a\ntransport = sctp")
         self.refused("trunk a", "user", "did you mean 'username'?", trunk_a="host = a\nuser = me")
 
 

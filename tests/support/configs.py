@@ -26,7 +26,7 @@ CARRIER = Trunk(
     "carrier",
     "carrier.example.net",
     5080,
-    HostPort("192.0.2.7", 5090),
+    (HostPort("192.0.2.7", 5090),),
     username="us",
     password="secret",
     realm="carrier",

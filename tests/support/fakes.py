@@ -69,7 +69,8 @@ class FakeFlow:
     @classmethod
     def tcp(cls, host: str = "198.51.100.1", port: int = 5060, **more: object) -> FakeFlow:
         """A TCP connection to a trunk."""
-        return cls(reliable=True, via_transport="TCP", peer=Address(host, port), **more)  # type: ignore[arg-type]
+        given: dict[str, object] = {"via_transport": "TCP", **more}
+        return cls(reliable=True, peer=Address(host, port), **given)  # type: ignore[arg-type]
 
     @classmethod
     def wss(cls, host: str = "203.0.113.5", port: int = 40000, **more: object) -> FakeFlow:

@@ -179,6 +179,53 @@ class Invite(ClientCase):
         self.assertEqual([thing for thing in held if isinstance(thing, Request) or callable(thing)], [])
 
 
+class Abandoned(ClientCase):
+    """The user gives a peer up that has said nothing, and has gone elsewhere (RFC 3263 section 4.3)."""
+
+    def test_invite(self) -> None:
+        """No more repeats. One that wakes up hears CANCEL with its first 1xx (RFC 3261 section 9.1), and ACK to its
+        refusal; of its 1xx the user hears nothing, and `final` fires."""
+        for flow in (self.udp, self.wss):
+            transaction = self.send(flow)
+            transaction.abandon()
+            self.assertEqual(self.times(flow, 20), [])
+            self.answer(100, flow)
+            self.answer(180, flow)
+            self.answer(487, flow)
+            self.assertEqual(flow.summary, ["INVITE", "CANCEL", "ACK"])
+            self.assertEqual((self.provisional, self.outcomes), ([], [487]))
+            self.outcomes.clear()
+
+    def test_silent_to_the_end(self) -> None:
+        """64*T1 is all that it has; who is not asked to ring is not cancelled."""
+        self.send().abandon()
+        self.clock.advance(33)
+        self.assertEqual((self.udp.summary, self.outcomes), (["INVITE"], [TimedOut]))
+
+    def test_accepts(self) -> None:
+        """A 2xx is the user's affair, as ever."""
+        self.send().abandon()
+        self.answer(200)
+        self.assertEqual((self.udp.summary, self.outcomes), (["INVITE"], [200]))
+
+    def test_no_invite(self) -> None:
+        """Another method is repeated no more either, and has no CANCEL."""
+        self.method = "OPTIONS"
+        self.send().abandon()
+        self.assertEqual(self.times(self.udp, 20), [])
+        self.answer(200)
+        self.assertEqual((self.udp.summary, self.outcomes), (["OPTIONS"], [200]))
+
+    def test_heard(self) -> None:
+        """`heard` tells whether it has said that it works on it: any 1xx does."""
+        for self.method in ("INVITE", "OPTIONS"):
+            transaction = self.send()
+            self.assertFalse(transaction.heard)
+            self.answer(100)
+            self.assertTrue(transaction.heard)
+            self.answer(404)
+
+
 class Mark(TransactionCase):
     """Of several processes each writes branches that say whose they are."""
 

@@ -21,15 +21,26 @@ class Lines(SynchronousTestCase):
     def test_lines(self) -> None:
         """A port, with or without an interface; IPv6 with its colons escaped."""
         for line, parsed in (
-            ("udp:5060", ("udp", 5060, "")),
-            ("tcp:0:interface=127.0.0.1", ("tcp", 0, "127.0.0.1")),
-            ("udp:5060:interface=\\:\\:1", ("udp", 5060, "::1")),
+            ("udp:5060", ("udp", 5060, "", ())),
+            ("tcp:0:interface=127.0.0.1", ("tcp", 0, "127.0.0.1", ())),
+            ("udp:5060:interface=\\:\\:1", ("udp", 5060, "::1", ())),
+            ("tls:5061:privateKey=/a\\:b:certKey=/c", ("tls", 5061, "", (("privateKey", "/a:b"), ("certKey", "/c")))),
         ):
             self.assertEqual(Listen.parse(line), parsed)
 
     def test_mistakes(self) -> None:
         """All else is no line."""
-        for line in ("udp", "udp:", "udp:x", "sctp:5060", "udp:5060:iface=x", "udp:5060:interface", "", "udp:-1"):
+        for line in (
+            "udp",
+            "udp:",
+            "udp:x",
+            "sctp:5060",
+            "udp:5060:iface=x",
+            "udp:5060:interface",
+            "",
+            "udp:-1",
+            "tcp:1:certKey=x",
+        ):
             self.assertRaises(ValueError, Listen.parse, line)
 
 

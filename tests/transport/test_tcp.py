@@ -44,6 +44,18 @@ class TcpCase(SynchronousTestCase):
         return wire.attach(protocol)
 
 
+class Domains(TcpCase):
+    """TCP has no certificates."""
+
+    def test_one_connection(self) -> None:
+        """The name by which a trunk was found makes no difference: there is one connection."""
+        flow = self.transport.flow_to(TRUNK, "pbx.example.com")
+        flow.send(options("TCP"))
+        self.dialled()
+        self.assertIs(self.transport.flow_to(TRUNK, "198.51.100.9"), flow)
+        self.assertIs(self.transport.flow_to(TRUNK), flow)
+
+
 class Accepted(TcpCase):
     """Connections that peers open."""
 

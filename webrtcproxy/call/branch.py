@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog, tag_of
+from webrtcproxy.call.failover import OnStray, Sent, Way
 from webrtcproxy.call.leg import HeaderList, Leg, Owner
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import Terms
@@ -25,7 +26,8 @@ from webrtcproxy.schedule import Timer
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
-from webrtcproxy.transaction.client import ClientTransaction
+from webrtcproxy.transaction.client import OnResponse
+from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
@@ -44,6 +46,7 @@ class Target:
     :ivar aor: the address-of-record registered there, or None.
     :ivar authentication: answers challenges with the trunk's credentials, or None.
     :ivar binding: of the browser there, or None.
+    :ivar way: `flow` and where else the callee may be reached, on the SIP side; None for a browser.
     """
 
     flow: Flow
@@ -52,6 +55,28 @@ class Target:
     aor: str | None = None
     authentication: Authentication | None = None
     binding: Binding | None = None
+    way: Way | None = None
+
+    @property
+    def reached(self) -> Flow:
+        """The way to where it was tried last."""
+        return self.flow if self.way is None else self.way.flow
+
+    def request(
+        self,
+        transactions: Transactions,
+        request: Request,
+        *,
+        on_provisional: OnResponse | None = None,
+        on_answer: OnResponse | None = None,
+        on_stray: OnStray | None = None,
+    ) -> Sent:
+        """Send a request there; see :meth:`Way.request`."""
+        if self.way is None:
+            return transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
+        return self.way.request(
+            transactions, request, on_provisional=on_provisional, on_answer=on_answer, on_stray=on_stray
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +144,7 @@ class Branch:
         self._labels: dict[str, str] = {}
         self._early: dict[str, Leg] = {}
         self._legs: dict[str, Leg] = {}
-        self._transaction: ClientTransaction | None = None
+        self._transaction: Sent | None = None
         self._rang = False
         self._parked: Timer | None = None
         self._session_timer = SessionTimer(context.clock, context.limits.session_expires)
@@ -162,8 +187,12 @@ class Branch:
             return
         key = invite.call_id, invite.from_.tag or ""
         self._index.calling.add(key)
-        self._transaction = self._context.transactions.request(
-            invite, self.target.flow, on_provisional=self._progress, on_answer=self._answered_again
+        self._transaction = self.target.request(
+            self._context.transactions,
+            invite,
+            on_provisional=self._progress,
+            on_answer=self._answered_again,
+            on_stray=self._answered_late,
         )
         self._transaction.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(
             self._broken
@@ -216,7 +245,7 @@ class Branch:
         if leg is None and len(self._early) < MAX_DIALOGS:
             invite = self._transaction.request
             dialog = Dialog.of_answer(invite, response, invite.headers.get("Contact") or "")
-            leg = self._early[tag] = self._leg(dialog, self.label(response), self._owner)
+            leg = self._early[tag] = self._leg(self._transaction, dialog, self.label(response), self._owner)
             leg.told = invite.body
             leg.early, leg.agreed = True, False
         if leg is not None:
@@ -237,7 +266,7 @@ class Branch:
             return
         self.ended = True
         if response.status < 300:
-            leg = self._open(response)
+            leg = self._open(self._transaction, response)
             leg.session_timer = self._session_timer
             self._forget_early()
             if self.cancelled:
@@ -254,17 +283,17 @@ class Branch:
             return
         self._report(Failed(self, response.status, response.reason, response))
 
-    def _open(self, response: Response) -> Leg:
+    def _open(self, sent: Sent, response: Response) -> Leg:
         """The leg of the dialog that a 2xx opens.
 
+        :param sent: what it is the answer to.
         :raises BadMessage: it can't be read, and opens none; that is ended with BYE.
         """
-        assert self._transaction is not None
-        invite = self._transaction.request
+        invite = sent.request
         contact = invite.headers.get("Contact") or ""
         try:
-            leg = self._confirmed(response) or self._leg(
-                Dialog.of_answer(invite, response, contact), self.label(response), self._owner
+            leg = self._confirmed(sent, response) or self._leg(
+                sent, Dialog.of_answer(invite, response, contact), self.label(response), self._owner
             )
             leg.told = leg.told or invite.body
             self._legs[leg.dialog.remote_tag] = leg
@@ -278,21 +307,21 @@ class Branch:
             return leg
         except BadMessage:
             # Its sender takes it for the answer all the same, and has to hear that there is no call.
-            peer, browser = self.target.flow.peer, self.target.flow.browser
+            peer, browser = sent.flow.peer, sent.flow.browser
             hop = "" if browser else f"<sip:{f'[{peer.host}]' if ':' in peer.host else peer.host}:{peer.port};lr>"
-            leg = self._leg(Dialog.of_bad_answer(invite, response, contact, hop), "", None)
+            leg = self._leg(sent, Dialog.of_bad_answer(invite, response, contact, hop), "", None)
             self._legs[leg.dialog.remote_tag] = leg
             leg.acknowledge(invite)
             leg.hang_up()
             raise
 
-    def _leg(self, dialog: Dialog, label: str, owner: Owner | None) -> Leg:
+    def _leg(self, sent: Sent, dialog: Dialog, label: str, owner: Owner | None) -> Leg:
         target = self.target
-        leg = Leg(self._context, dialog, target.flow, label, owner, target.terms, target.authentication, target.aor)
+        leg = Leg(self._context, dialog, sent.flow, label, owner, target.terms, target.authentication, target.aor)
         self._index.add(leg)
         return leg
 
-    def _confirmed(self, response: Response) -> Leg | None:
+    def _confirmed(self, sent: Sent, response: Response) -> Leg | None:
         """The leg of the early dialog that a 2xx confirms; None where there was none.
 
         :raises BadMessage: its new Contact or Record-Route leads nowhere.
@@ -304,7 +333,7 @@ class Branch:
         leg.dialog.confirm(response)
         del self._early[tag]
         if leg.over:  # another one was answered first
-            return self._leg(leg.dialog, leg.label, self._owner)
+            return self._leg(sent, leg.dialog, leg.label, self._owner)
         leg.early = False
         return leg
 
@@ -321,12 +350,16 @@ class Branch:
         if leg is None and len(self._legs) >= MAX_DIALOGS:
             log.warn("{call}: too many answers to one INVITE", call=self._transaction.request.call_id)
         elif leg is None:
-            with suppress(BadMessage):
-                leg = self._open(response)
-                leg.owner = None
-                leg.hang_up()
+            self._answered_late(self._transaction, response)
         else:
             leg.acknowledge(self._transaction.request)
+
+    def _answered_late(self, sent: Sent, response: Response) -> None:
+        """A 2xx that nobody wants: ACK, then BYE."""
+        with suppress(BadMessage):
+            leg = self._open(sent, response)
+            leg.owner = None
+            leg.hang_up()
 
     def _failed(self, failure: Failure) -> None:
         failure.trap(FlowLost, TimedOut)

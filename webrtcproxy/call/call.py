@@ -30,6 +30,7 @@ from webrtcproxy.errors import NgError, Refusal
 from webrtcproxy.schedule import Timer
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.uri import is_secure
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
@@ -50,7 +51,7 @@ class Call:
     def __init__(self, context: Context, legs: Legs, transaction: ServerTransaction, find_targets: FindTargets) -> None:
         request = transaction.request
         user = context.mark + token(8)
-        contact = contact_on(transaction.flow, user)
+        contact = contact_on(transaction.flow, user, is_secure(request.uri))
         dialog = Dialog.of_invited(request, transaction.to_tag, contact)  # or there is no call
         self._context = context
         self._legs = legs

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.call.agreement import Session, alike, as_answer, is_answer, restarts, sdp_in
+from webrtcproxy.call.failover import Sent
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.policy import ALLOW, SUPPORTED, across, order_challenges
 from webrtcproxy.call.relay import ENDS_DIALOG, NOT_OURS, PATIENCE
@@ -26,7 +27,6 @@ from webrtcproxy.call.restore import Restore
 from webrtcproxy.errors import FlowLost, NgError, Refusal, TimedOut
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Headers, Request, Response, respond
-from webrtcproxy.transaction.client import ClientTransaction
 from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
@@ -53,7 +53,7 @@ class Exchange:
         self._media = session.media
         self._to_other = other.terms.profile_from(asker.terms)
         self._to_asker = asker.terms.profile_from(other.terms)
-        self._sent: ClientTransaction | None = None
+        self._sent: Sent | None = None
         self._withdrawn: HeaderList | None = None
         self._invite: Request | None = None  # ours, behind its 2xx
         self._acknowledged = False
@@ -216,7 +216,7 @@ class Exchange:
 
     # What comes from outside
 
-    def sent(self, transaction: ClientTransaction) -> None:
+    def sent(self, transaction: Sent) -> None:
         """Our request is out."""
         self._sent = transaction
         if self._withdrawn is not None:

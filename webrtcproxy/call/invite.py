@@ -9,13 +9,15 @@ from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
 
 
-def contact_on(flow: Flow, user: str) -> str:
+def contact_on(flow: Flow, user: str, secure: bool = False) -> str:
     """Our Contact value in a dialog whose peer is reached by `flow`.
 
     :param user: names the call.
+    :param secure: the dialog began with a ``sips:`` Request-URI (RFC 3261 section 12.1.1).
     """
-    parameter = f";transport={'ws' if flow.browser else 'tcp'}" if flow.reliable else ""
-    return f"<sip:{user}@{flow.sent_by}{parameter}>"
+    scheme = "sips" if secure else "sip"
+    parameter = f";transport={'ws' if flow.browser else flow.via_transport.lower()}" if flow.reliable else ""
+    return f"<{scheme}:{user}@{flow.sent_by}{parameter}>"
 
 
 def invite_for(

@@ -14,13 +14,13 @@ from webrtcproxy.call.answer import Answer
 from webrtcproxy.call.background import background
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
+from webrtcproxy.call.failover import Sent
 from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.session_timer import REFRESHING, SessionTimer
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.body import refusal_of
 from webrtcproxy.sip.message import Message, Request, Response
-from webrtcproxy.transaction.client import ClientTransaction
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
@@ -34,7 +34,7 @@ _CREDENTIALS = ("Authorization", "Proxy-Authorization")
 class Asker(Protocol):
     """Who wants to hear more of a request within a dialog than its final response: the one who changes the session."""
 
-    def sent(self, transaction: ClientTransaction) -> None:
+    def sent(self, transaction: Sent) -> None:
         """The request is out; again with each challenge that is answered."""
 
     def progress(self, response: Response) -> None:
@@ -289,17 +289,14 @@ class Leg:
     def _asked(
         self, request: Request, flow: Flow, authentication: Authentication | None, asker: Asker | None
     ) -> Deferred[Response]:
-        if asker is None:
-            final = self._context.transactions.request(request, flow).final
-        else:
-            transaction = self._context.transactions.request(
-                request, flow, on_provisional=asker.progress, on_answer=asker.answered_again
-            )
-            final = transaction.final
-            asker.sent(transaction)
+        context = self._context
+        progress, again = (None, None) if asker is None else (asker.progress, asker.answered_again)
+        sent = context.upstream.send(context.transactions, request, flow, self.terms.trunk, progress, again)
+        if asker is not None:
+            asker.sent(sent)
         if authentication is None and request.method not in REFRESHING:
-            return final
-        return final.addCallback(self._answered, request, flow, authentication, asker)
+            return sent.final
+        return sent.final.addCallback(self._answered, request, flow, authentication, asker)
 
     def _answered(
         self,

@@ -16,6 +16,7 @@ from webrtcproxy.call.policy import hops_left
 from webrtcproxy.entropy import token
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
+from webrtcproxy.sip.uri import is_secure
 
 LIMIT = 20_000
 """Pairings remembered at once; the oldest makes room."""
@@ -89,7 +90,7 @@ def beginning(source: Request, pair: Pair, *, to_browser: bool) -> Headers:
     """
     caller, callee = source.from_.with_tag(pair.from_tag), source.to
     if to_browser:
-        caller, callee = _escaped(caller), _escaped(callee)
+        caller, callee = _escaped(caller), _insecure(_escaped(callee))
     fields = {
         "Max-Forwards": str(hops_left(source) - 1),
         "From": str(caller),
@@ -103,3 +104,8 @@ def beginning(source: Request, pair: Pair, *, to_browser: bool) -> Headers:
 def _escaped(address: NameAddr) -> NameAddr:
     """PBXs write ``#`` into user parts as it is; JsSIP and SIP.js take it escaped only."""
     return replace(address, uri=address.uri.replace("#", "%23")) if "#" in address.uri else address
+
+
+def _insecure(address: NameAddr) -> NameAddr:
+    """JsSIP refuses with 416 what is for a ``sips:`` address, though it has one hop only, and that one is secure."""
+    return replace(address, uri=f"sip{address.uri[4:]}") if is_secure(address.uri) else address

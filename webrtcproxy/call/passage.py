@@ -185,7 +185,9 @@ class Attempt:
         target = self._target
         self._check_size()
         while True:
-            response = await self._context.transactions.request(self._request, target.flow).final
+            sent = target.request(self._context.transactions, self._request)
+            response = await sent.final
+            self._request = sent.request
             authentication = target.authentication
             again = None if authentication is None else authentication.answer(self._request, response)
             if again is None:
@@ -194,8 +196,8 @@ class Attempt:
             self._request = again
 
     def _check_size(self) -> None:
-        request = self._request
-        if request.method == "MESSAGE" and not self._target.flow.reliable:
+        request, trunk = self._request, self._target.terms.trunk
+        if request.method == "MESSAGE" and not self._target.flow.reliable and not (trunk is not None and trunk.large):
             via = 100  # octets that it gets yet
             if len(request.to_bytes()) + via > MOST_IN_DATAGRAM:
                 raise Refusal(513)

@@ -9,7 +9,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import ClassVar
 
-from webrtcproxy.config import Config, Trunk
+from webrtcproxy.config import Config, HostPort, Trunk
 from webrtcproxy.config.headers import CREDENTIALS, OF_THE_LEG
 from webrtcproxy.errors import Refusal
 from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, TRUNK, Profile, profiles_of
@@ -176,13 +176,18 @@ class Route:
         `[access] destinations` names the host.
     :ivar host: a name or an IP address (IPv6 without brackets).
     :ivar port: None for the default of the transport.
-    :ivar transport: ``udp`` or ``tcp``.
+    :ivar transport: ``udp``, ``tcp`` or ``tls``; None for what the DNS says, else UDP.
     """
 
     terms: Terms
     host: str
     port: int | None
-    transport: str = "udp"
+    transport: str | None = None
+
+    @property
+    def places(self) -> tuple[HostPort, ...]:
+        """The host and port, and what else the trunk is reached by, in the order in which to try."""
+        return (HostPort(self.host, self.port),) if self.trunk is None else self.trunk.places
 
     @property
     def trunk(self) -> Trunk | None:
@@ -203,7 +208,8 @@ class Policy:
         self._trunks = config.trunks
         self._terms = {trunk.name: Terms.of(trunk) for trunk in config.trunks}
         self._destinations = config.access.destinations
-        self._routes: dict[tuple[str, int | None], Route] = {}
+        self._routes: dict[tuple[str, str, int | None], Route] = {}
+        self._has_tls = any(line.startswith("tls:") for line in config.sip.listen)
         self.credentials_for_anyone = config.access.trunk_credentials == "anyone"
         self.multiple = config.registrations.multiple
 
@@ -214,16 +220,17 @@ class Policy:
         proxy's packets go.
 
         :raises Refusal: 403 for a host that browsers may not call, 404 for a ``tel:`` number without any trunk,
-            416 for ``sips:``, since no trunk is reached over TLS.
+            416 for another scheme, and for ``sips:`` where the next hop is not reached over TLS (RFC 3261 section
+            26.2.2).
         """
         target = request.target
         if target.scheme == "tel":
             if not self._trunks:
                 raise Refusal(404, "No Trunk For Telephone Numbers")
             return self._trunk_route(self._trunk_of_caller(request))
-        if target.scheme != "sip":
-            raise Refusal(416, "Only sip And tel URIs")
-        place = target.hostport
+        if target.scheme not in ("sip", "sips"):
+            raise Refusal(416, "Only sip, sips And tel URIs")
+        place = (target.scheme, *target.hostport)
         route = self._routes.get(place)
         if route is None:
             route = self._route_to(*place)
@@ -232,13 +239,18 @@ class Policy:
             self._routes[place] = route
         return route
 
-    def _route_to(self, host: str, port: int | None) -> Route:
+    def _route_to(self, scheme: str, host: str, port: int | None) -> Route:
         if not self._destinations.allows(host, port, self._trunks):
             raise Refusal(403, "Destination Not Allowed")
+        secure = scheme == "sips"
         for trunk in self._trunks:
             if trunk.serves((host, port)):
+                if secure and trunk.transport != "tls":
+                    raise Refusal(416, "This Trunk Has No TLS")
                 return self._trunk_route(trunk)
-        return Route(OF_STRANGER, host, port)
+        if secure and not self._has_tls:
+            raise Refusal(416, "No TLS Here")
+        return Route(OF_STRANGER, host, port, "tls" if secure else None)
 
     def request_uri(self, request: Request, route: Route) -> str:
         """The Request-URI that upstream sees: what the browser wrote, so that its digest stays valid.
@@ -266,7 +278,7 @@ class Policy:
         return OF_STRANGER if trunk is None else self._terms[trunk.name]
 
     def _trunk_route(self, trunk: Trunk) -> Route:
-        host, port = (trunk.host, trunk.port) if trunk.proxy is None else trunk.proxy
+        host, port = trunk.places[0]
         return Route(self._terms[trunk.name], host, port, trunk.transport)
 
 

@@ -40,11 +40,11 @@ async def target_along(context: Context, request: Request, route: Route, allowed
     :raises Refusal: there is no way there.
     """
     try:
-        flow = await context.upstream.flow(route)
+        way = await context.upstream.way(route)
     except FlowLost as why:
         raise Refusal(502, "Trunk Unreachable") from why
     uri = context.policy.request_uri(request, route)
-    return Target(flow, uri, route.terms, None, Authentication(route.trunk, allowed))
+    return Target(way.flow, uri, route.terms, None, Authentication(route.trunk, allowed), way=way)
 
 
 class Redirection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.logger import Logger
 
 from webrtcproxy.call.agreement import Session, alike, as_offer
+from webrtcproxy.call.failover import Sent
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.policy import ALLOW
 from webrtcproxy.call.relay import PATIENCE
@@ -12,7 +13,6 @@ from webrtcproxy.errors import NgError
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
-from webrtcproxy.transaction.client import ClientTransaction
 
 log = Logger()
 
@@ -29,7 +29,7 @@ class Refresh:
         self._session = session
         self._leg = leg
         self._other = other
-        self._sent: ClientTransaction | None = None
+        self._sent: Sent | None = None
         self._invite: Request | None = None  # behind its 2xx
         self._farewell: HeaderList | None = None
 
@@ -85,7 +85,7 @@ class Refresh:
 
     # From the leg
 
-    def sent(self, transaction: ClientTransaction) -> None:
+    def sent(self, transaction: Sent) -> None:
         """Our request is out."""
         self._sent = transaction
         if self._farewell is not None:

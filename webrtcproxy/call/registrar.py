@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.call.binding import Binding
+from webrtcproxy.call.failover import Sent, Way
 from webrtcproxy.call.location import ILocation
 from webrtcproxy.call.pairing import Pair, Pairings
 from webrtcproxy.call.patience import PATIENCE
@@ -106,7 +107,7 @@ class _Errand:
 
     __slots__ = (
         "_adding", "_asked", "_authentication", "_over", "_own", "_pair", "_registrar", "_response", "_route",
-        "_seconds", "_sent", "_timer", "_transaction", "_upstream",
+        "_seconds", "_sent", "_timer", "_transaction", "_upstream", "_way",
     )  # fmt: skip
 
     def __init__(self, registrar: Registrar, transaction: ServerTransaction, route: Route, allowed: bool) -> None:
@@ -123,8 +124,9 @@ class _Errand:
         self._seconds: int | None = 0
         self._adding = 0
         self._pair: Pair | None = None
+        self._way: Way | None = None
         self._upstream: Flow | None = None
-        self._sent: Request | None = None
+        self._sent: Sent | None = None
         self._response: Response | None = None
 
     def begin(self) -> None:
@@ -139,24 +141,28 @@ class _Errand:
         asked = self._asked = Registration.of(request)
         if asked.adds:
             registrar.location.check(asked.aor, asked.keys, self._transaction.flow)
-        flow = registrar.upstream.ready(self._route)
-        if flow is not None:
-            self._way_known(flow)
+        way = registrar.upstream.ready(self._route)
+        if way is not None:
+            self._way_known(way)
         else:
-            self._wait(Deferred.fromCoroutine(registrar.upstream.flow(self._route)), self._way_known)
+            self._wait(Deferred.fromCoroutine(registrar.upstream.way(self._route)), self._way_known)
 
-    def _way_known(self, flow: Flow) -> None:
+    def _way_known(self, way: Way) -> None:
         registrar, asked = self._registrar, self._asked
-        self._upstream = flow
-        self._own = own_contact(asked.aor, flow, registrar.place(flow))
+        self._way = way
+        self._reach(way.flow)
         if asked.everything or (asked.adds and not registrar.multiple):
             self._send([])  # the other browsers of the AOR don't matter
         else:
             self._wait(registrar.location.bindings(asked.aor), self._send)
 
+    def _reach(self, flow: Flow) -> None:
+        """The registrar is reached over `flow`, and reaches us by the Contact that leads there."""
+        self._upstream = flow
+        self._own = own_contact(self._asked.aor, flow, self._registrar.place(flow))
+
     def _send(self, bindings: Sequence[Binding]) -> None:
-        registrar, asked, request, flow = self._registrar, self._asked, self._transaction.request, self._upstream
-        assert flow is not None
+        registrar, asked, request = self._registrar, self._asked, self._transaction.request
         others = [self._remaining(binding) for binding in bindings if binding.key not in asked.keys]
         contact = self._contact(others + registrar.on_the_way.get(asked.aor, []))
         pair = self._pair = registrar.pairings.take(self._key)
@@ -166,32 +172,36 @@ class _Errand:
             # For as long as the registrar thinks about it, our Contact may not get shorter for another browser's sake.
             self._adding = DEFAULT if self._seconds is None else self._seconds
             registrar.on_the_way.setdefault(asked.aor, []).append(self._adding)
-        self._ask(sent, flow)
+        self._ask(sent)
 
-    def _ask(self, request: Request, flow: Flow) -> None:
-        self._sent = request
-        self._wait(self._registrar.transactions.request(request, flow).final, self._heard)
+    def _ask(self, request: Request) -> None:
+        registrar = self._registrar
+        assert self._way is not None
+        self._sent = self._way.request(registrar.transactions, request, place=registrar.place)
+        self._wait(self._sent.final, self._heard)
 
     def _heard(self, response: Response) -> None:
-        registrar, authentication, pair, flow = self._registrar, self._authentication, self._pair, self._upstream
-        assert self._sent is not None and pair is not None and flow is not None
-        again = authentication.answer(self._sent, response)
+        registrar, authentication, pair, sent = self._registrar, self._authentication, self._pair, self._sent
+        assert sent is not None and pair is not None
+        again = authentication.answer(sent.request, response)
         if again is not None:
             again.headers.set("CSeq", f"{pair.next_cseq()} REGISTER")
-            self._ask(again, flow)
+            self._ask(again)
             return
         self._rest()
         if response.status == 408:
             raise Refusal(504, "Registrar Not Responding")
         if response.status in (401, 407) and authentication.spent:
             raise Refusal(403, "Registrar Refuses The Proxy")
+        if sent.flow is not self._upstream:
+            self._reach(sent.flow)
         seconds = granted(response, self._own, self._seconds) if response.status < 300 else 0
         registrar.pairings.keep(self._key, pair, seconds + REMEMBERED)
         if response.status >= 300:
             self._refused(response)
             return
         self._response = response
-        self._store(seconds, flow.peer.host)
+        self._store(seconds, sent.flow.peer.host)
         self._wait(registrar.location.bindings(self._asked.aor), self._accepted)
 
     def _refused(self, response: Response) -> None:

@@ -6,13 +6,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.call.agreement import Session, sdp_in
+from webrtcproxy.call.failover import Sent
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.policy import ALLOW
 from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Response
-from webrtcproxy.transaction.client import ClientTransaction
 
 log = Logger()
 
@@ -29,7 +29,7 @@ class Restore:
         self._session = session
         self._to = to
         self._of = of
-        self._sent: ClientTransaction | None = None
+        self._sent: Sent | None = None
         self._withdrawn: HeaderList | None = None
 
     async def run(self, pause: float = 0.0) -> bytes:
@@ -114,7 +114,7 @@ class Restore:
 
     # What comes from outside
 
-    def sent(self, transaction: ClientTransaction) -> None:
+    def sent(self, transaction: Sent) -> None:
         """Our request is out."""
         self._sent = transaction
         if self._withdrawn is not None:

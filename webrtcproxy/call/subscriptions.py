@@ -236,7 +236,7 @@ class Opening:
 
     def _open(self, subscription: Subscription, dialog: Dialog, target: Target) -> Leg:
         """Join the notifier of `dialog` to a subscription: his leg."""
-        far = Leg(self._context, dialog, target.flow, "", None, target.terms, target.authentication, target.aor)
+        far = Leg(self._context, dialog, target.reached, "", None, target.terms, target.authentication, target.aor)
         self._had.add((dialog.call_id, dialog.remote_tag))
         self._subscriptions.legs.add(far)
         subscription.open(far)

@@ -9,9 +9,11 @@ from typing import ClassVar, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from webrtcproxy.call.failover import Sent, Standing, Way
 from webrtcproxy.call.policy import Route
-from webrtcproxy.config import Trunk
+from webrtcproxy.config import HostPort, Trunk
 from webrtcproxy.config.addresses import literal
 from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.digest import authorize, choose
@@ -19,43 +21,102 @@ from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import Challenge, parse_challenges
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.uri import SIP_PORT, Uri
-from webrtcproxy.transport.flow import Address, Flow, Outbound
+from webrtcproxy.transaction.client import OnResponse
+from webrtcproxy.transaction.layer import Transactions
+from webrtcproxy.transport.flow import Flow, Hop, Outbound
 
 log = Logger()
 
 
 class Resolver(Protocol):
-    """Turns host names into addresses (:class:`webrtcproxy.transport.resolve.Resolver`)."""
+    """Turns host names into targets (:class:`webrtcproxy.transport.locate.Locator`)."""
 
-    def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
-        """Fires with at least one address, or fails with a Refusal."""
+    def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
+        """Fires with at least one Hop, or fails with a Refusal."""
 
 
 class Upstream:
-    """Makes the flow for a request that leaves on the SIP side.
+    """Makes the ways for what leaves on the SIP side.
 
     :param resolver: for names.
     :param outbound: the SIP sockets.
+    :param standing: what is known of targets.
     """
 
-    def __init__(self, resolver: Resolver, outbound: Outbound) -> None:
+    def __init__(self, resolver: Resolver, outbound: Outbound, standing: Standing) -> None:
         self._resolver = resolver
         self._outbound = outbound
+        self.standing = standing
 
-    async def flow(self, route: Route) -> Flow:
-        """The flow along `route`.
+    async def way(self, route: Route) -> Way:
+        """The way along `route`.
 
-        :raises Refusal: the name can't be resolved.
+        :raises Refusal: no name of it can be resolved.
         :raises FlowLost: no socket of ours can send there.
         """
-        return await self._flow(route.host, route.port, route.transport)
+        return self.ready(route) or self._way(route, await self.hops(route))
 
-    def ready(self, route: Route) -> Flow | None:
-        """The flow along `route`, where its host needs no look-up; else None.
+    def ready(self, route: Route) -> Way | None:
+        """The way along `route`, where nothing needs a look-up; else None.
 
         :raises FlowLost: no socket of ours can send there.
         """
-        return self._at_once(route.host, route.port, route.transport)
+        hops: list[Hop] = []
+        for host, port in route.places:
+            address = literal(host)
+            if address is None:
+                return None
+            hops.append(Hop.to(address, port, route.transport))
+        return self._way(route, hops)
+
+    async def hops(self, route: Route) -> list[Hop]:
+        """The targets along `route`, whatever is known of them.
+
+        :raises Refusal: no name of it can be resolved.
+        """
+        places = route.places
+        if len(places) == 1:
+            return await self._resolver.resolve(*places[0], route.transport)
+        refusals: list[Refusal] = []
+
+        def refused(failure: Failure) -> list[Hop]:
+            if not isinstance(failure.value, Refusal):
+                failure.raiseException()
+            refusals.append(failure.value)
+            return []
+
+        found = await gatherResults(
+            [self._resolver.resolve(*place, route.transport).addErrback(refused) for place in places]
+        )
+        hops = [hop for each in found for hop in each]
+        if not hops:
+            raise refusals[0]
+        return hops
+
+    def send(
+        self,
+        transactions: Transactions,
+        request: Request,
+        flow: Flow,
+        trunk: Trunk | None,
+        on_provisional: OnResponse | None = None,
+        on_answer: OnResponse | None = None,
+    ) -> Sent:
+        """Send a request within a dialog along `flow`; by TCP where it is too large for that, and `trunk` has it."""
+        if trunk is None or not trunk.large or flow.reliable:
+            return transactions.request(request, flow, on_provisional=on_provisional, on_answer=on_answer)
+        way = Way(self._outbound, self.standing, [Hop("udp", flow.peer)], trunk)
+        return way.request(transactions, request, on_provisional=on_provisional, on_answer=on_answer)
+
+    def flow_to(self, hop: Hop) -> Flow:
+        """The flow to one target.
+
+        :raises FlowLost: no socket of ours can send there.
+        """
+        return self._outbound.flow_to(*hop)
+
+    def _way(self, route: Route, hops: list[Hop]) -> Way:
+        return Way(self._outbound, self.standing, hops, route.trunk)
 
     def at_once(self, uri: str, last: Flow) -> Flow | None:
         """The flow as `toward` gives it, where its host needs no look-up and all is well; else None."""
@@ -69,7 +130,8 @@ class Upstream:
         """The flow to the next hop of a dialog on the SIP side. ``maddr`` is not followed.
 
         :param uri: the route or remote target.
-        :param last: the flow that the dialog began on; the transport stays that one.
+        :param last: the flow that the dialog began on; the transport stays that one, and of several servers the one
+            that it leads to.
         :raises Refusal: the URI can't be read or its name can't be resolved.
         :raises FlowLost: no socket of ours can send there.
         """
@@ -78,14 +140,12 @@ class Upstream:
         except BadMessage as error:
             raise Refusal(502, "Bad Contact") from error
         host, port = target.hostport
-        return await self._flow(host, port, last.via_transport.lower())
-
-    async def _flow(self, host: str, port: int | None, transport: str) -> Flow:
+        transport = last.via_transport.lower()
         flow = self._at_once(host, port, transport)
         if flow is not None:
             return flow
-        addresses = await self._resolver.resolve(host, port)
-        return self._outbound.flow_to(transport, addresses[0])
+        hops = self.standing.in_order(await self._resolver.resolve(host, port, transport))
+        return self.flow_to(next((hop for hop in hops if hop.address.host == last.peer.host), hops[0]))
 
     def _at_once(self, host: str, port: int | None, transport: str) -> Flow | None:
         """The flow to an IP address; None for a name.
@@ -95,7 +155,7 @@ class Upstream:
         address = literal(host)
         if address is None:
             return None
-        return self._outbound.flow_to(transport, Address(address, SIP_PORT if port is None else port))
+        return self.flow_to(Hop.to(address, port, transport))
 
 
 class Sources:
@@ -154,15 +214,15 @@ class Sources:
         return any(address in network for network in trunk.sources)
 
     def _resolve(self, trunk: Trunk) -> Deferred[None]:
-        names = {trunk.host} if trunk.proxy is None else {trunk.host, trunk.proxy.host}
-        looked_up = gatherResults([self._addresses(name) for name in sorted(names)])
-        return looked_up.addCallback(self._learn, trunk)
+        """Its own addresses, and those that SRV has in their place."""
+        places = dict.fromkeys((HostPort(trunk.host, trunk.port), *trunk.proxy))
+        looked_up = [self._addresses(place.host, SIP_PORT, None) for place in places]
+        looked_up += [self._addresses(*place, trunk.transport) for place in places if place.port is None]
+        return gatherResults(looked_up).addCallback(self._learn, trunk)
 
-    def _addresses(self, name: str) -> Deferred[frozenset[str]]:
-        found = self._resolver.resolve(name, None)
-        return found.addCallbacks(
-            lambda addresses: frozenset(address.host for address in addresses), lambda failure: frozenset()
-        )
+    def _addresses(self, host: str, port: int | None, transport: str | None) -> Deferred[frozenset[str]]:
+        found = self._resolver.resolve(host, port, transport)
+        return found.addCallbacks(lambda hops: frozenset(hop.address.host for hop in hops), lambda _: frozenset())
 
     def _learn(self, found: list[frozenset[str]], trunk: Trunk) -> None:
         """Where nothing is found any more, what was found before still counts; that is told once."""

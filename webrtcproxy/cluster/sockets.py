@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from twisted.internet.interfaces import IListeningPort, IReactorSocket
+from twisted.internet.protocol import ServerFactory
 
 from webrtcproxy.transport.flow import Address, Flow, Receiver
 from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.sockets import IReactor, Listen, Sockets
-from webrtcproxy.transport.tcp import TcpTransport
+from webrtcproxy.transport.trust import Trust
 from webrtcproxy.transport.udp import MAX_DATAGRAM, UdpTransport
 
 
@@ -56,8 +58,9 @@ class WorkerSockets(Sockets):
         own: list[int],
         shared: Mapping[int, int],
         advertise: str | None = None,
+        trust: Trust | None = None,
     ) -> None:
-        super().__init__(reactor, receiver, listen, advertise=advertise)
+        super().__init__(reactor, receiver, listen, advertise=advertise, trust=trust)
         self._adopt: IReactorSocket = reactor
         self._own = own
         self._kernels = {place: socket.socket(fileno=descriptor) for place, descriptor in shared.items()}
@@ -97,8 +100,8 @@ class WorkerSockets(Sockets):
             self._shared_port[transport.address.port] = kernel.getsockname()[1]
         return port
 
-    def _bind_tcp(self, place: int, line: Listen, transport: TcpTransport) -> IListeningPort:
-        return self._adopt.adoptStreamPort(self._own[place], _family(line), transport)
+    def _bind_tcp(self, place: int, line: Listen, factory: ServerFactory[Any]) -> IListeningPort:
+        return self._adopt.adoptStreamPort(self._own[place], _family(line), factory)
 
 
 def _family(line: Listen) -> socket.AddressFamily:

@@ -21,6 +21,7 @@ from webrtcproxy.config import Config, Sip
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import read
 from webrtcproxy.transport.flow import Flow, Receiver
+from webrtcproxy.transport.trust import Trust
 
 log = Logger()
 
@@ -81,7 +82,7 @@ class Office:
         self.receiver = receiver
         return Entrance(self.seat.number, receiver, self.flows, self._link.send, self.up.__contains__)
 
-    def sip(self, receiver: Receiver, sip: Sip) -> WorkerSockets:
+    def sip(self, receiver: Receiver, sip: Sip, trust: Trust) -> WorkerSockets:
         """The SIP sockets."""
         self.sockets = WorkerSockets(
             self._reactor,
@@ -90,6 +91,7 @@ class Office:
             own=list(self.seat.sip),
             shared=self.seat.shared,
             advertise=sip.advertise,
+            trust=trust,
         )
         return self.sockets
 

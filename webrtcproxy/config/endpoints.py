@@ -11,7 +11,7 @@ from twisted.internet.endpoints import serverFromString
 from webrtcproxy.config.addresses import ip, port_number
 from webrtcproxy.config.ini import Wrong
 
-_FILE_KEYS = frozenset({"privateKey", "certKey", "extraCertChain", "dhParameters"})
+FILE_KEYS = frozenset({"privateKey", "certKey", "extraCertChain", "dhParameters"})
 _PATH_FIRST = frozenset({"unix", "tls"})
 
 
@@ -44,7 +44,7 @@ def check_server(text: str, folder: Path) -> str:
         raise ValueError("privateKey= and certKey= are missing")
     for place, part in enumerate(parts):
         key, equals, value = part.partition("=")
-        if equals and key in _FILE_KEYS:
+        if equals and key in FILE_KEYS:
             parts[place] = f"{key}={_absolute(value, folder)}"
             _readable(key, folder / unescape(value))
         elif place == 1 and not equals and parts[0] in _PATH_FIRST:
@@ -60,15 +60,19 @@ def check_server(text: str, folder: Path) -> str:
     return absolute
 
 
-def check_sip(text: str, kinds: Collection[str] = ("udp", "tcp")) -> str:
-    """Check ``KIND:PORT`` with or without ``:interface=ADDRESS``.
+def check_sip(text: str, folder: Path, kinds: Collection[str] = ("udp", "tcp", "tls")) -> str:
+    """Check ``KIND:PORT`` with or without ``:interface=ADDRESS``; ``tls:`` has the files of an ``ssl:`` endpoint.
 
-    :returns: `text`.
+    :param folder: what relative paths are relative to.
+    :returns: `text`, with absolute paths.
     :raises ValueError: says what is wrong.
     """
     kind, *rest = split(text)
     if kind not in kinds:
         raise ValueError(f"'{kind}:' is not known here")
+    if kind == "tls":
+        text = "tls" + check_server("ssl" + text[3:], folder)[3:]
+        rest = [part for part in rest if part.partition("=")[0] not in FILE_KEYS]
     if rest[:1] != ["0"]:
         port_number(rest[0] if rest else "")
     for option in rest[1:]:

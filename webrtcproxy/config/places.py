@@ -48,7 +48,7 @@ def _places(config: Config) -> Iterator[tuple[str, str, str, int, str, int]]:
         lines.append(("demo", config.demo.listen))
     for section, line in lines:
         name, *parts = split(line)
-        if name not in ("udp", "tcp", "tcp6", "ssl") or not parts or not parts[0].isdigit():
+        if name not in ("udp", "tcp", "tcp6", "ssl", "tls") or not parts or not parts[0].isdigit():
             continue  # of another kind of endpoint nothing is known here
         kind = socket.SOCK_DGRAM if name == "udp" else socket.SOCK_STREAM
         hosts = [unescape(part.partition("=")[2]) for part in parts if part.startswith("interface=")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial, reduce
 from operator import or_
 from pathlib import Path
@@ -16,6 +16,7 @@ from webrtcproxy.config.addresses import (
     HostPort,
     destination,
     host_name,
+    ip,
     network,
     origin,
 )
@@ -39,6 +40,7 @@ from webrtcproxy.config.values import (
     Web,
     Wss,
 )
+from webrtcproxy.config.ways import client_tls, ping_of, stop_codes, transport_of
 
 PAGE: Final = Path(__file__).parents[1] / "phone" / "dist"
 """The phone page of the package; the folder exists once the page is built."""
@@ -51,7 +53,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
         *("listen", "origins", "path", "page", "trusted-proxies"),
         *("max-message", "ping", "ping-timeout", "connections-per-address", "connections"),
     ),
-    "sip": ("listen", "advertise"),
+    "sip": ("listen", "advertise", "resolver"),
     "rtpengine": ("nodes", "timeout", "interface", "binary"),
     "registrations": ("multiple",),
     "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered", "session-expires"),
@@ -59,6 +61,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "trunk": (
         *("host", "proxy", "transport", "username", "password", "realm", "sources", "redirects"),
         *("pass-identity", "strip", "set", "codecs", "media", "address-family", "interfaces", "dtmf"),
+        *("tls-ca", "tls-certificate", "tls-key", "failover", "stop-codes", "ping"),
     ),
     "access": ("destinations", "trunk-credentials"),
     "web": ("listen",),
@@ -72,7 +75,9 @@ WORKERS: Final = 64
 """More processes than this are a mistake."""
 
 _WSS_EXAMPLE = "write an endpoint such as ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem"
-_SIP_EXAMPLE = "write udp:PORT or tcp:PORT, with :interface=ADDRESS behind it for one address only"
+_SIP_EXAMPLE = (
+    "write udp:PORT, tcp:PORT or tls:PORT:privateKey=FILE:certKey=FILE, perhaps with :interface=ADDRESS behind"
+)
 _WEB_EXAMPLE = "write an endpoint such as tcp:8080:interface=127.0.0.1"
 _HOST_EXAMPLE = "write a host such as sip.example.com or sip.example.com:5080"
 _LEVELS = ("debug", "info", "warn", "error", "critical")
@@ -98,13 +103,18 @@ def _config(path: Path) -> Config:
         if kind not in KEYS:
             raise ConfigError(name, "", None, ini.did_you_mean(kind, KEYS), "there is no such section")
     sections = {name: Section(name, raw.get(name, {}), keys) for name, keys in KEYS.items() if name != "trunk"}
-    trunks = _trunks([Section(name, keys, KEYS["trunk"]) for name, keys in raw.items() if name.startswith("trunk")])
     folder = path.parent
     proxy = _proxy(sections["proxy"])
+    sip = _sip(sections["sip"], folder, proxy.workers)
+    trunks = _trunks(
+        [Section(name, keys, KEYS["trunk"]) for name, keys in raw.items() if name.startswith("trunk")],
+        folder,
+        {split(line)[0] for line in sip.listen},
+    )
     return Config(
         path=path,
         wss=_wss(sections["wss"], folder, proxy.workers),
-        sip=_sip(sections["sip"], proxy.workers),
+        sip=sip,
         rtpengine=_rtpengine(sections["rtpengine"]),
         registrations=Registrations(sections["registrations"].flag("multiple", False)),
         calls=_calls(sections["calls"]),
@@ -112,7 +122,7 @@ def _config(path: Path) -> Config:
         access=_access(sections["access"], trunks),
         web=Web(_listen(sections["web"], _WEB_EXAMPLE, folder)),
         logging=Logging(sections["logging"].choice("level", "info", _LEVELS)),
-        demo=_demo(sections["demo"]) if "demo" in raw else None,
+        demo=_demo(sections["demo"], folder) if "demo" in raw else None,
         proxy=proxy,
         subscriptions=_subscriptions(sections["subscriptions"]),
     )
@@ -166,8 +176,8 @@ def _page(section: Section, folder: Path) -> Path | None:
     return page
 
 
-def _sip(section: Section, workers: int) -> Sip:
-    listen = section.each_line("listen", _SIP_EXAMPLE, check_sip) or ("udp:5060",)
+def _sip(section: Section, folder: Path, workers: int) -> Sip:
+    listen = section.each_line("listen", _SIP_EXAMPLE, partial(check_sip, folder=folder)) or ("udp:5060",)
     taken: dict[int, str] = {}
     for line in listen:
         for port in worker_ports(line, workers):
@@ -175,7 +185,10 @@ def _sip(section: Section, workers: int) -> Sip:
                 remedy = f"leave {workers} ports free behind the port of each udp: line, one for each worker"
                 raise section.error("listen", f"there is no port {port} for its workers", remedy, line)
             taken[port] = line
-    return Sip(listen, section.one("advertise", "write an address or name that trunks reach", host_name))
+    resolver = section.one("resolver", "write the address[:port] of a DNS server", HostPort.parse)
+    if resolver is not None and ip(resolver.host) is None:
+        raise section.error("resolver", "this is no IP address", "write the address[:port] of a DNS server")
+    return Sip(listen, section.one("advertise", "write an address or name that trunks reach", host_name), resolver)
 
 
 def _rtpengine(section: Section) -> Rtpengine:
@@ -219,10 +232,10 @@ def _subscriptions(section: Section) -> Subscriptions:
     )
 
 
-def _trunks(sections: list[Section]) -> tuple[Trunk, ...]:
+def _trunks(sections: list[Section], folder: Path, kinds: Collection[str]) -> tuple[Trunk, ...]:
     trunks: list[Trunk] = []
     for section in sections:
-        trunk = _trunk(section)
+        trunk = _trunk(section, folder, kinds)
         for other in trunks:
             if other.name == trunk.name:
                 raise section.error("", "another trunk has this name", "give each trunk a name of its own")
@@ -232,7 +245,7 @@ def _trunks(sections: list[Section]) -> tuple[Trunk, ...]:
     return tuple(trunks)
 
 
-def _trunk(section: Section) -> Trunk:
+def _trunk(section: Section, folder: Path, kinds: Collection[str]) -> Trunk:
     name = section.name.removeprefix("trunk").strip()
     if not name:
         raise section.error("", "the trunk has no name", "write [trunk NAME]")
@@ -240,12 +253,18 @@ def _trunk(section: Section) -> Trunk:
     if place is None:
         raise section.error("host", "it is missing", _HOST_EXAMPLE)
     username, password = _account(section)
+    transport, large = transport_of(section, kinds)
     return Trunk(
         name=name,
         host=place.host,
         port=place.port,
-        proxy=section.one("proxy", _HOST_EXAMPLE, HostPort.parse),
-        transport="tcp" if section.choice("transport", "udp", ("udp", "tcp")) == "tcp" else "udp",
+        proxy=section.each("proxy", _HOST_EXAMPLE, HostPort.parse),
+        transport=transport,
+        large=large,
+        tls=client_tls(section, folder),
+        failover=section.number("failover", 4, 0.5, 32),
+        stop_codes=stop_codes(section),
+        ping=ping_of(section),
         username=username,
         password=password,
         realm=section.text("realm", "write the realm of the provider's challenges"),
@@ -292,9 +311,9 @@ def _access(section: Section, trunks: tuple[Trunk, ...]) -> Access:
     return Access(destinations, "anyone" if credentials == "anyone" else "registered")
 
 
-def _demo(section: Section) -> Demo:
+def _demo(section: Section, folder: Path) -> Demo:
     remedy = "write udp:PORT:interface=127.0.0.1"
-    listen = section.one("listen", remedy, partial(check_sip, kinds=("udp",)))
+    listen = section.one("listen", remedy, partial(check_sip, folder=folder, kinds=("udp",)))
     if listen is None:
         raise section.error("listen", "it is missing", remedy)
     return Demo(listen, Secret(section.text("password", "write a password") or "demo"))

@@ -45,12 +45,15 @@ class Wss:
 class Sip:
     """The side of the trunks.
 
-    :param listen: ``udp:`` and ``tcp:`` with a port and perhaps ``interface=``.
+    :param listen: ``udp:``, ``tcp:`` and ``tls:`` with a port and perhaps ``interface=``; for ``tls:`` also
+        ``privateKey=`` and ``certKey=``, the paths in them absolute.
     :param advertise: the host for Via and Contact where it is not the socket's own address.
+    :param resolver: the DNS server that all names are asked of; None: the system's way.
     """
 
     listen: tuple[str, ...]
     advertise: str | None = None
+    resolver: HostPort | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +116,33 @@ class Subscriptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientTls:
+    """TLS towards a trunk.
+
+    :param ca: PEM file of the authorities that its certificate may be signed by; None: those of the system.
+    :param certificate: PEM file of the certificate that we show, its chain behind it; None: none.
+    :param key: PEM file of its key.
+    """
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Trunk:
     """A SIP provider, PBX or registrar.
 
     :param name: for logs.
     :param host: with `port`, the host of the Request-URIs that it serves; lower case.
-    :param proxy: where to send instead of to `host`.
+    :param proxy: where to send instead of to `host`, in the order in which to try.
+    :param transport: None: what the DNS says, else UDP.
+    :param large: what is too large for a datagram goes by TCP.
+    :param tls: where `transport` is ``tls``, or the DNS says so.
+    :param failover: seconds without any response after which the next target is tried, where there is one.
+    :param stop_codes: final responses behind which no further target is tried; None: all but those of a server in
+        trouble.
+    :param ping: seconds between two OPTIONS to each target, 0 for none.
     :param username: with `password`, what the proxy answers its digest challenges with.
     :param realm: the only realm whose challenges the proxy answers; None: any of this trunk's.
     :param redirects: whether its 3xx to a call ``pass`` on to the caller, or the proxy is to ``follow`` them.
@@ -132,8 +156,8 @@ class Trunk:
     name: str
     host: str
     port: int | None = None
-    proxy: HostPort | None = None
-    transport: Literal["udp", "tcp"] = "udp"
+    proxy: tuple[HostPort, ...] = ()
+    transport: Literal["udp", "tcp", "tls"] | None = None
     username: str | None = None
     password: str | None = None
     realm: str | None = None
@@ -143,6 +167,16 @@ class Trunk:
     strip: tuple[str, ...] = ()
     set: tuple[tuple[str, str], ...] = ()
     media: TrunkMedia = field(default_factory=TrunkMedia)
+    large: bool = False
+    tls: ClientTls = ClientTls()
+    failover: float = 4.0
+    stop_codes: frozenset[int] | None = None
+    ping: float = 0.0
+
+    @property
+    def places(self) -> tuple[HostPort, ...]:
+        """Where it is reached, in the order in which to try."""
+        return self.proxy or (HostPort(self.host, self.port),)
 
     def serves(self, hostport: tuple[str, int | None]) -> bool:
         """True where `hostport` of a Request-URI is this trunk's; no port is port 5060."""

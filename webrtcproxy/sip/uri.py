@@ -12,6 +12,8 @@ from webrtcproxy.sip.grammar import BadMessage, Params, find_param, format_param
 
 SIP_PORT = 5060
 """Where SIP is spoken over UDP and TCP if nothing else is said (RFC 3261 section 19.1.2)."""
+SIPS_PORT = 5061
+"""The same over TLS."""
 MAX_URI = 2048
 """Characters that a URI may have."""
 KEPT = 1024
@@ -26,7 +28,7 @@ _escaped = re.compile(rb"%([0-9A-Fa-f]{2})")
 _odd = re.compile(rb"[^A-Za-z0-9\-_.!~*'()&=+$,;?/:%]|%(?![0-9A-F]{2})")
 _unreserved = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
 _telling = ("transport", "user", "ttl", "method", "maddr")
-_default_port = {"sip": SIP_PORT, "sips": 5061}
+_default_port = {"sip": SIP_PORT, "sips": SIPS_PORT}
 
 
 @dataclass(init=False, slots=True, unsafe_hash=True)
@@ -123,6 +125,11 @@ class Uri:
             and _params_match(self, other)
             and _header_set(self.headers) == _header_set(other.headers)
         )
+
+
+def is_secure(text: str) -> bool:
+    """True for the text of a ``sips:`` URI."""
+    return text[:5].lower() == "sips:"
 
 
 @lru_cache(maxsize=KEPT)

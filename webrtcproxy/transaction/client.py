@@ -62,15 +62,17 @@ class ClientTransaction:
 
     :ivar request: as it was sent, with our Via.
     :ivar flow: where it was sent.
+    :ivar heard: a provisional response has come.
     :ivar final: fires once, with the first final response; or fails with TimedOut (no final response within 64*T1, in
         the end or behind a CANCEL) or FlowLost.
     """
 
-    __slots__ = ("_machine", "final", "flow", "request")
+    __slots__ = ("_machine", "final", "flow", "heard", "request")
 
     def __init__(self, request: Request, flow: Flow, machine: ClientMachine) -> None:
         self.request = request
         self.flow = flow
+        self.heard = False
         self.final: Deferred[Response] = Deferred()
         self._machine = machine
 
@@ -82,6 +84,11 @@ class ClientTransaction:
         :param headers: what the CANCEL carries besides, such as Reason.
         """
         self._machine.cancel(headers)
+
+    def abandon(self) -> None:
+        """Give a peer up that has said nothing: the request is repeated no more. Should the peer wake up before 64*T1
+        are over, it hears that an INVITE is taken back, and `final` fires."""
+        self._machine.abandon()
 
     def __repr__(self) -> str:
         return f"<ClientTransaction {self.request.method} {self._machine.state.value}>"
@@ -139,6 +146,11 @@ class ClientMachine:
 
     def cancel(self, headers: Iterable[tuple[str, str]]) -> None:
         """The user takes the request back: he can't (section 9.1)."""
+
+    def abandon(self) -> None:
+        """The user gives the peer up."""
+        self._stop_resending()
+        self.cancel(())
 
     def lost(self) -> None:
         """The connection is gone: no response can come (section 17.1.4)."""
@@ -215,6 +227,8 @@ class PlainClient(ClientMachine):
             return
         if response.status < 200:
             self.state = State.PROCEEDING
+            if self.transaction is not None:
+                self.transaction.heard = True
             return
         transaction = self._settle(State.COMPLETED, 0 if self.flow.reliable else self._keeper.timers.t4)  # Timer K
         transaction.final.callback(response)
@@ -288,6 +302,8 @@ class InviteClient(ClientMachine):
         """
         if self.state is State.CALLING:
             self.state = State.PROCEEDING
+            if self.transaction is not None:
+                self.transaction.heard = True
             self._stop()
             if self._cancel is not None:
                 self._send_cancel()

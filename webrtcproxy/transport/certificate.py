@@ -37,7 +37,7 @@ RETRY = 5.0
 """Seconds until files that do not fit together are looked at again though they have not changed."""
 
 _OPTIONS = frozenset({"port", "interface", "backlog", "privateKey", "certKey", "extraCertChain", "dhParameters"})
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s.+?-----END CERTIFICATE-----", re.DOTALL)
+CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s.+?-----END CERTIFICATE-----", re.DOTALL)
 
 Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
@@ -61,13 +61,7 @@ def server_endpoint(reactor: IReactor, text: str, descriptor: int | None = None)
     if kind != "ssl":
         return serverFromString(reactor, text)  # type: ignore[no-any-return]
     options = _options(rest)
-    key = Path(options.get("privateKey", "server.pem"))
-    files = KeyFiles(
-        key=key,
-        certificate=Path(options.get("certKey", key)),
-        chain=Path(options["extraCertChain"]) if "extraCertChain" in options else None,
-        dh_parameters=Path(options["dhParameters"]) if "dhParameters" in options else None,
-    )
+    files = KeyFiles.named(options)
     port, backlog = _number(options, "port", "443"), _number(options, "backlog", "1024")
     interface = options.get("interface", "")
     plain: IStreamServerEndpoint
@@ -104,9 +98,20 @@ class KeyFiles:
         self.chain = chain
         self.dh_parameters = dh_parameters
 
+    @classmethod
+    def named(cls, options: Mapping[str, str]) -> KeyFiles:
+        """Those that the options of an endpoint name."""
+        key = Path(options.get("privateKey", "server.pem"))
+        return cls(
+            key=key,
+            certificate=Path(options.get("certKey", key)),
+            chain=Path(options["extraCertChain"]) if "extraCertChain" in options else None,
+            dh_parameters=Path(options["dhParameters"]) if "dhParameters" in options else None,
+        )
+
     def fingerprint(self) -> Fingerprint:
         """What changes when one of the files changes."""
-        return tuple(_state(path) for path in (self.key, self.certificate, self.chain) if path is not None)
+        return fingerprint(self.key, self.certificate, self.chain)
 
     def load(self) -> SSL.Context:
         """Read the files.
@@ -120,13 +125,13 @@ class KeyFiles:
             raise BadCertificate(f"{self.certificate} with {self.key}: {why}") from error
 
     def _load(self) -> SSL.Context:
-        certificates = _CERTIFICATE.findall(self.certificate.read_bytes())
+        certificates = CERTIFICATE.findall(self.certificate.read_bytes())
         if not certificates:
             raise ValueError("there is no PEM certificate")
         pair = PrivateCertificate.loadPEM(certificates[0] + b"\n" + self.key.read_bytes())
         chain = certificates[1:]
         if self.chain is not None:
-            chain += _CERTIFICATE.findall(self.chain.read_bytes())
+            chain += CERTIFICATE.findall(self.chain.read_bytes())
         dh = None
         if self.dh_parameters is not None:
             dh = DiffieHellmanParameters.fromFile(FilePath(str(self.dh_parameters)))
@@ -175,6 +180,11 @@ class FollowingCertificate:
             return
         self._again = float("inf")
         log.info("New certificate from {file}", file=str(self._files.certificate))
+
+
+def fingerprint(*paths: Path | None) -> Fingerprint:
+    """What changes when one of the files does."""
+    return tuple(_state(path) for path in paths if path is not None)
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from ipaddress import IPv6Address
 
@@ -190,3 +191,13 @@ def network_of(host: str) -> str:
         return IPv6Address(host.partition("%")[0]).packed[:8].hex()
     except ValueError:
         return host
+
+
+def watch_for_death(transport: IStream) -> None:
+    """Have the kernel notice within about a minute and a half that the peer is gone without a word."""
+    transport.setTcpKeepAlive(True)
+    kernel = getattr(transport, "socket", None)
+    if kernel is not None and hasattr(socket, "TCP_KEEPIDLE"):
+        kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+        kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
+        kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)

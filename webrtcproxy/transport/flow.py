@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.uri import SIP_PORT, SIPS_PORT
 
 
 class Address(NamedTuple):
@@ -14,6 +15,35 @@ class Address(NamedTuple):
 
     host: str
     port: int
+
+
+def default_port(transport: str | None) -> int:
+    """Where SIP is spoken over a transport if nothing else is said."""
+    return SIPS_PORT if transport == "tls" else SIP_PORT
+
+
+class Hop(NamedTuple):
+    """Where a request can be sent to.
+
+    :ivar transport: ``udp``, ``tcp`` or ``tls``.
+    :ivar domain: the name that it was found by, which its certificate has to have (RFC 5922 section 7.3).
+    """
+
+    transport: str
+    address: Address
+    domain: str = ""
+
+    def __str__(self) -> str:
+        host, port = self.address
+        return f"{self.transport}:[{host}]:{port}" if ":" in host else f"{self.transport}:{host}:{port}"
+
+    @classmethod
+    def to(cls, address: str, port: int | None, transport: str | None) -> Hop:
+        """That of an IP address: over UDP where nothing else is said (RFC 3263 section 4.1).
+
+        :param port: None for that of the transport.
+        """
+        return cls(transport or "udp", Address(address, default_port(transport) if port is None else port), address)
 
 
 class Flow(Protocol):
@@ -72,10 +102,11 @@ class Receiver(Protocol):
 class Outbound(Protocol):
     """Makes flows towards trunks."""
 
-    def flow_to(self, transport: str, address: Address) -> Flow:
+    def flow_to(self, transport: str, address: Address, domain: str = "") -> Flow:
         """A flow to `address`.
 
-        :param transport: ``udp`` or ``tcp``.
-        :returns: the flow; on TCP the connection is opened on the first send, and messages wait for it.
+        :param transport: ``udp``, ``tcp`` or ``tls``.
+        :param domain: with TLS, what the certificate of the peer has to name; empty for its address.
+        :returns: the flow; on TCP and TLS the connection is opened on the first send, and messages wait for it.
         :raises FlowLost: there is no local socket of that transport and address family.
         """

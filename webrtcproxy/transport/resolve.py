@@ -1,7 +1,6 @@
 """Host names of trunks to addresses: A and AAAA by way of the system, so that /etc/hosts counts (RFC 3263 section 4.2).
 
-NAPTR and SRV (RFC 3263 sections 4.1, 4.2) will stand in front of `_Lookup`; the face of `Resolver` is made for them: a
-list in the order in which to try.
+NAPTR and SRV stand in front of it, in :mod:`webrtcproxy.transport.locate`.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ class Resolver:
         if address is not None:
             return succeed([Address(address, port)])
         name = host.lower().removesuffix(".")
-        if not _is_name(name) or name.rpartition(".")[2] == "invalid":
+        if not can_be_found(name):
             return fail(_unresolved(name))
         kept = self._kept.get(name)
         if kept is None or kept.until <= self._reactor.seconds():
@@ -168,6 +167,11 @@ class _Lookup:
                 deferred.callback([Address(host, port) for host in hosts])
             else:
                 deferred.errback(_unresolved(self._name))
+
+
+def can_be_found(name: str) -> bool:
+    """Whether it makes sense to look this name up (RFC 6761 section 6.4)."""
+    return _is_name(name) is not None and name.rpartition(".")[2] != "invalid"
 
 
 def _unresolved(name: str) -> Refusal:

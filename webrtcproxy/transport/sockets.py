@@ -1,4 +1,4 @@
-"""The SIP side as one thing: every ``udp:`` and ``tcp:`` line of ``[sip] listen``, and the way out through them."""
+"""The SIP side as one thing: every line of ``[sip] listen``, and the way out through them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from typing import Any, NamedTuple
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorUDP
+from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
-from webrtcproxy.config.endpoints import split, unescape
+from webrtcproxy.config.endpoints import FILE_KEYS, split, unescape
 from webrtcproxy.errors import FlowLost
+from webrtcproxy.transport.certificate import FollowingCertificate, KeyFiles
 from webrtcproxy.transport.flow import Address, Flow, Receiver
 from webrtcproxy.transport.local import LocalAddresses, is_wildcard
+from webrtcproxy.transport.secure import TlsTransport
 from webrtcproxy.transport.source import address_of, host_port, plain
 from webrtcproxy.transport.tcp import IReactor as TcpReactor
 from webrtcproxy.transport.tcp import TcpTransport
+from webrtcproxy.transport.tls import prompt
+from webrtcproxy.transport.trust import Trust
 from webrtcproxy.transport.udp import MAX_DATAGRAM, UdpTransport
 
 log = Logger()
@@ -35,23 +40,29 @@ class Listen(NamedTuple):
     kind: str
     port: int
     interface: str
+    files: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def parse(cls, line: str) -> Listen:
-        """Read ``udp:PORT`` or ``tcp:PORT``, perhaps with ``:interface=ADDRESS``, in which ``\\:`` is a colon.
+        """Read ``udp:PORT``, ``tcp:PORT`` or ``tls:PORT``, perhaps with ``:interface=ADDRESS``, in which ``\\:`` is a
+        colon; for ``tls:`` with the files of its certificate, which are called as those of an ``ssl:`` endpoint.
 
         :raises ValueError: it is none of these.
         """
         kind, port, *options = [*split(line), ""][: line.count(":") + 2]
         interface = ""
+        files: list[tuple[str, str]] = []
         for option in filter(None, options):
             key, equals, value = option.partition("=")
-            if key != "interface" or not equals:
+            if key == "interface" and equals:
+                interface = unescape(value)
+            elif kind == "tls" and key in FILE_KEYS:
+                files.append((key, unescape(value)))
+            else:
                 raise ValueError(f"'{option}' is not known here")
-            interface = unescape(value)
-        if kind not in ("udp", "tcp") or not port.isdecimal():
-            raise ValueError(f"'{line}' is neither udp:PORT nor tcp:PORT")
-        return cls(kind, int(port), interface)
+        if kind not in ("udp", "tcp", "tls") or not port.isdecimal():
+            raise ValueError(f"'{line}' is none of udp:PORT, tcp:PORT and tls:PORT")
+        return cls(kind, int(port), interface, tuple(files))
 
 
 class Sockets(Service):
@@ -60,17 +71,25 @@ class Sockets(Service):
     :param receiver: who takes the messages.
     :param listen: lines such as ``udp:5060:interface=192.0.2.10``.
     :param advertise: the host for Via and Contact where it is not the socket's address.
+    :param trust: whom we believe over TLS; None: whom the system believes.
     """
 
     name = "sip"
 
     def __init__(
-        self, reactor: IReactor, receiver: Receiver, listen: Iterable[str], *, advertise: str | None = None
+        self,
+        reactor: IReactor,
+        receiver: Receiver,
+        listen: Iterable[str],
+        *,
+        advertise: str | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self._reactor = reactor
         self._lines = [Listen.parse(line) for line in listen]
         self._receiver = receiver
         self._local = LocalAddresses(advertise)
+        self._trust = trust or Trust()
         self._ports: list[IListeningPort] = []
         self._sockets: list[tuple[str, UdpTransport | TcpTransport]] = []
         self._fitting: dict[tuple[str, bool, bool], UdpTransport | TcpTransport] = {}
@@ -78,7 +97,7 @@ class Sockets(Service):
 
     @property
     def addresses(self) -> list[tuple[str, Address]]:
-        """Where it listens: ``udp`` or ``tcp``, and the address as it is bound."""
+        """Where it listens: ``udp``, ``tcp`` or ``tls``, and the address as it is bound."""
         return [(kind, transport.address) for kind, transport in self._sockets]
 
     def privilegedStartService(self) -> None:
@@ -108,10 +127,9 @@ class Sockets(Service):
         ending += [transport.stop() for _, transport in sockets if isinstance(transport, TcpTransport)]
         return gatherResults(ending).addCallback(lambda _: None)
 
-    def flow_to(self, transport: str, address: Address) -> Flow:
+    def flow_to(self, transport: str, address: Address, domain: str = "") -> Flow:
         """A flow to `address`; see `Outbound`.
 
-        :param transport: ``udp`` or ``tcp``.
         :raises FlowLost: there is no local socket of that transport and address family.
         """
         key = transport, ":" in address.host, _is_loopback(address.host)
@@ -122,7 +140,7 @@ class Sockets(Service):
             if socket is None or not best:
                 raise FlowLost(f"no {transport} socket of ours can send to {address.host}")
             self._fitting[key] = socket
-        return socket.flow_to(address)
+        return socket.flow_to(address) if isinstance(socket, UdpTransport) else socket.flow_to(address, domain)
 
     def _listen(self) -> None:
         if self._listening:
@@ -131,8 +149,10 @@ class Sockets(Service):
         for place, line in enumerate(self._lines):
             if line.kind == "udp":
                 self._listen_udp(place, line)
-            else:
+            elif line.kind == "tcp":
                 self._listen_tcp(place, line)
+            else:
+                self._listen_tls(place, line)
 
     def _bind_udp(self, place: int, line: Listen, transport: UdpTransport) -> IListeningPort:
         """Open the socket of a line; of several processes each has sockets that were opened before.
@@ -141,9 +161,9 @@ class Sockets(Service):
         """
         return self._reactor.listenUDP(line.port, transport, line.interface, MAX_DATAGRAM)
 
-    def _bind_tcp(self, place: int, line: Listen, transport: TcpTransport) -> IListeningPort:
-        """The same for TCP."""
-        return self._reactor.listenTCP(line.port, transport, 128, line.interface)
+    def _bind_tcp(self, place: int, line: Listen, factory: ServerFactory[Any]) -> IListeningPort:
+        """The same for TCP, with or without TLS."""
+        return self._reactor.listenTCP(line.port, factory, 128, line.interface)
 
     def _listen_udp(self, place: int, line: Listen) -> None:
         transport = UdpTransport(self._receiver, self._local)
@@ -176,12 +196,19 @@ class Sockets(Service):
 
     def _listen_tcp(self, place: int, line: Listen) -> None:
         transport = TcpTransport(self._reactor, self._receiver, self._local)
-        port = self._bind_tcp(place, line, transport)
+        self._listens("tcp", transport, self._bind_tcp(place, line, transport))
+
+    def _listen_tls(self, place: int, line: Listen) -> None:
+        transport = TlsTransport(self._reactor, self._receiver, self._local, self._trust)
+        certificate = FollowingCertificate(self._reactor, KeyFiles.named(dict(line.files)))
+        self._listens("tls", transport, prompt(self._bind_tcp(place, line, transport.listening(certificate))))
+
+    def _listens(self, kind: str, transport: TcpTransport, port: IListeningPort) -> None:
         transport.bound(address_of(port.getHost()))
         self._ports.append(port)
-        self._sockets.append(("tcp", transport))
+        self._sockets.append((kind, transport))
         self._fitting.clear()
-        log.info("SIP over TCP on {where}", where=host_port(*transport.address))
+        log.info("SIP over {kind} on {where}", kind=transport.via_transport, where=host_port(*transport.address))
 
 
 def _fit(transport: UdpTransport | TcpTransport, address: Address) -> int:

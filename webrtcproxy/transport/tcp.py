@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocolFactory, IReactorTCP, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, ServerFactory, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -17,7 +16,7 @@ from webrtcproxy.errors import FlowLost
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, read
 from webrtcproxy.sip.stream import PING, StreamReader
-from webrtcproxy.transport.connection import Census, Connection, IStream, Pressure
+from webrtcproxy.transport.connection import Census, Connection, IStream, Pressure, watch_for_death
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses, is_wildcard
 from webrtcproxy.transport.source import address_of, mark
@@ -52,17 +51,26 @@ class IReactor(IReactorTCP, IReactorTime):
 class TcpFlow(Connection):
     """One TCP connection. One of ours is opened by the first `send`; messages wait for it.
 
+    :param via_transport: ``TCP`` or ``TLS``.
     :param dial: opens the connection; None where the peer did.
+    :param domain: what the certificate of the peer has to name, with TLS where we open the connection.
     """
 
-    __slots__ = ("_closed", "_dial", "_protocol", "_queue", "_queued")
+    __slots__ = ("_closed", "_dial", "_protocol", "_queue", "_queued", "domain")
 
     browser = False
 
     def __init__(
-        self, clock: IReactorTime, peer: Address, sent_by: str, dial: Callable[[TcpFlow], None] | None = None
+        self,
+        clock: IReactorTime,
+        peer: Address,
+        sent_by: str,
+        dial: Callable[[TcpFlow], None] | None = None,
+        via_transport: str = "TCP",
+        domain: str = "",
     ) -> None:
-        super().__init__(clock, peer, sent_by, "TCP")
+        super().__init__(clock, peer, sent_by, via_transport)
+        self.domain = domain
         self._dial = dial
         self._protocol: TcpConnection | None = None
         self._queue: list[bytes] = []
@@ -115,7 +123,7 @@ class TcpFlow(Connection):
         self.end()
 
     def __repr__(self) -> str:
-        return f"<TcpFlow {self.peer.host} port {self.peer.port}>"
+        return f"<{self.via_transport.capitalize()}Flow {self.peer.host} port {self.peer.port}>"
 
 
 class TcpConnection(Protocol):
@@ -145,6 +153,10 @@ class TcpConnection(Protocol):
         self._pressure = Pressure(self._owner.reactor, self.transport, self._cut)
         self._timer = self._owner.reactor.callLater(self._first, self._silent)
         self._owner.arrived(self, self._flow)
+        self.ready()
+
+    def ready(self) -> None:
+        """Messages can be sent."""
         self._flow.connected(self)
 
     def write(self, data: bytes) -> None:
@@ -162,7 +174,7 @@ class TcpConnection(Protocol):
         if self._leaving:
             return
         self._leaving = True
-        self._wait(LINGER, self._abort)
+        self.wait(LINGER, self.abort)
         self.transport.unregisterProducer()
         self.transport.loseConnection()
 
@@ -176,6 +188,7 @@ class TcpConnection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
+        self._leaving = True
         if self._pressure is not None:
             self._pressure.stopProducing()
         if self._timer is not None and self._timer.active():
@@ -232,9 +245,10 @@ class TcpConnection(Protocol):
             self._flow.close()
             return
         self._heard = False
-        self._wait(IDLE, self._silent)
+        self.wait(IDLE, self._silent)
 
-    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+    def wait(self, seconds: float, then: Callable[[], None]) -> None:
+        """Have `then` called in so many seconds, instead of what was to be called."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = self._owner.reactor.callLater(seconds, then)
@@ -242,9 +256,10 @@ class TcpConnection(Protocol):
     def _cut(self, why: str) -> None:
         log.info("Cutting {flow}: {why}", flow=self._flow, why=why)
         self._flow.close()
-        self._abort()
+        self.abort()
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
+        """End the connection at once."""
         self.transport.abortConnection()
 
 
@@ -257,6 +272,7 @@ class TcpTransport(ServerFactory[Any]):
     """
 
     noisy = False
+    via_transport: ClassVar[str] = "TCP"
 
     def __init__(
         self, reactor: IReactor, receiver: Receiver, local: LocalAddresses, census: Census | None = None
@@ -266,7 +282,7 @@ class TcpTransport(ServerFactory[Any]):
         self.address = Address("", 0)
         self._local = local
         self._census = Census(CONNECTIONS, PER_ADDRESS) if census is None else census
-        self._ours: dict[Address, TcpFlow] = {}
+        self._ours: dict[tuple[Address, str], TcpFlow] = {}
         self._dialling: dict[TcpFlow, Deferred[Any]] = {}
         self._open: dict[TcpConnection, Deferred[None]] = {}
         self._stopped = False
@@ -279,16 +295,35 @@ class TcpTransport(ServerFactory[Any]):
         """A peer has connected; None, which closes the connection, where there are too many."""
         peer = address_of(addr)
         if self._stopped or self._census.full or self._census.crowded(peer.host):
-            log.info("Refused TCP from {host}: too many connections", host=peer.host)
+            log.info("Refused {kind} from {host}: too many connections", kind=self.via_transport, host=peer.host)
             return None
-        return TcpConnection(self, TcpFlow(self.reactor, peer, self._sent_by(peer)), FIRST_MESSAGE)
+        flow = TcpFlow(self.reactor, peer, self._sent_by(peer), via_transport=self.via_transport)
+        return self.connection(flow, FIRST_MESSAGE)
 
-    def flow_to(self, address: Address) -> TcpFlow:
-        """A flow to `address`: the connection that we have there, or one that the first message opens."""
-        flow = self._ours.get(address)
+    def connection(self, flow: TcpFlow, first: float) -> TcpConnection:
+        """The protocol of a new connection.
+
+        :param first: seconds until the first message must be here.
+        """
+        return TcpConnection(self, flow, first)
+
+    def flow_to(self, address: Address, domain: str = "") -> TcpFlow:
+        """A flow to `address`: the connection that we have there, or one that the first message opens.
+
+        :param domain: plays no part without TLS.
+        """
+        return self._flow(address, "")
+
+    def _flow(self, address: Address, domain: str) -> TcpFlow:
+        flow = self._ours.get((address, domain))
         if flow is None or flow.closed:
-            flow = TcpFlow(self.reactor, address, self._sent_by(address), self._dial)
+            sent_by = self._sent_by(address)
+            flow = TcpFlow(self.reactor, address, sent_by, self._dial, self.via_transport, domain)
         return flow
+
+    def dialled(self, flow: TcpFlow) -> IProtocolFactory:
+        """What a connection of ours is made with."""
+        return _Dialled(lambda: self.connection(flow, IDLE))
 
     def stop(self) -> Deferred[None]:
         """Close all connections, give up those that are being made; fires when they are gone."""
@@ -315,9 +350,9 @@ class TcpTransport(ServerFactory[Any]):
         host, port = flow.peer
         kind = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
         bind = None if is_wildcard(self.address.host) else (self.address.host, 0)
-        self._ours[flow.peer] = flow
+        self._ours[flow.peer, flow.domain] = flow
         endpoint = kind(self.reactor, host, port, CONNECT, bind)
-        connecting = endpoint.connect(_Dialled(lambda: TcpConnection(self, flow, IDLE)))
+        connecting = maybeDeferred(lambda: endpoint.connect(self.dialled(flow)))
         self._dialling[flow] = connecting
         connecting.addBoth(self._dialled, flow)
 
@@ -337,8 +372,8 @@ class TcpTransport(ServerFactory[Any]):
         flow.lost()
 
     def _forget(self, flow: TcpFlow) -> None:
-        if self._ours.get(flow.peer) is flow:
-            del self._ours[flow.peer]
+        if self._ours.get((flow.peer, flow.domain)) is flow:
+            del self._ours[flow.peer, flow.domain]
 
     def _sent_by(self, peer: Address) -> str:
         return self._local.sent_by(self.address, peer.host)
@@ -355,13 +390,3 @@ class _Dialled(Factory[TcpConnection]):
     def buildProtocol(self, addr: IAddress | None) -> TcpConnection:
         """We have connected."""
         return self._build()
-
-
-def watch_for_death(transport: IStream) -> None:
-    """Have the kernel notice within about a minute and a half that the peer is gone without a word."""
-    transport.setTcpKeepAlive(True)
-    kernel = getattr(transport, "socket", None)
-    if kernel is not None and hasattr(socket, "TCP_KEEPIDLE"):
-        kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
-        kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
-        kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)

@@ -152,10 +152,11 @@ class TlsEndpoint:
         tls = TLSMemoryBIOFactory(self._creator, False, factory, self._clock)
         tls.protocol = PromptTLS
         listening: Deferred[IListeningPort] = self._plain.listen(tls)
-        return listening.addCallback(_prompt)
+        return listening.addCallback(prompt)
 
 
-def _prompt(port: IListeningPort) -> IListeningPort:
+def prompt(port: IListeningPort) -> IListeningPort:
+    """Have the connections of a port write at once."""
     if isinstance(port, tcp.Port) and isinstance(port.socket, socket.socket):
         port.transport = PromptServer  # type: ignore[assignment]
     return port

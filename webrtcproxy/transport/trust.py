@@ -1,0 +1,89 @@
+"""Trust: whom we believe to be a trunk over TLS, and what we show for ourselves (RFC 5922)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from OpenSSL import SSL
+from service_identity import VerificationError
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import (
+    Certificate,
+    PrivateCertificate,
+    TLSVersion,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
+from twisted.python.failure import Failure
+
+from webrtcproxy.config import ClientTls, Trunk
+from webrtcproxy.transport.certificate import CERTIFICATE, Fingerprint, fingerprint
+
+KEPT = 256
+"""Domains whose settings are kept; browsers may choose them."""
+
+_PLAIN = ClientTls()
+
+
+class Trust:
+    """Makes the client's side of TLS.
+
+    :param trunks: the configured trunks: each speaks for the names that it is reached by.
+    """
+
+    def __init__(self, trunks: Iterable[Trunk] = ()) -> None:
+        self._settings: dict[str, ClientTls] = {}
+        self._kept: dict[str, tuple[Fingerprint, IOpenSSLClientConnectionCreator]] = {}
+        for trunk in trunks:
+            for place in trunk.places:
+                self._settings.setdefault(place.host, trunk.tls)
+
+    def creator(self, domain: str) -> IOpenSSLClientConnectionCreator:
+        """What begins a handshake with who has to be `domain`, a host name or an IP address.
+
+        The certificate has to name it in its subjectAltName, and to come from an authority of the trunk's ``tls-ca``
+        or, where there is none, of the system. Files that have changed are read again.
+
+        :raises Exception: a file can't be read, or has nothing of use.
+        """
+        tls = self._settings.get(domain, _PLAIN)
+        seen = fingerprint(tls.ca, tls.certificate, tls.key)
+        kept = self._kept.get(domain)
+        if kept is not None and kept[0] == seen:
+            return kept[1]
+        if len(self._kept) >= KEPT:
+            self._kept.clear()
+        creator = _creator(domain, tls)
+        self._kept[domain] = seen, creator
+        return creator
+
+
+def _creator(domain: str, tls: ClientTls) -> IOpenSSLClientConnectionCreator:
+    trust = platformTrust()
+    if tls.ca is not None:
+        trust = trustRootFromCertificates([Certificate.loadPEM(text) for text in _certificates(tls.ca)])
+    ours, chain = None, []
+    if tls.certificate is not None and tls.key is not None:
+        first, *chain = _certificates(tls.certificate)
+        ours = PrivateCertificate.loadPEM(first + b"\n" + tls.key.read_bytes())
+    extra = {
+        "raiseMinimumTo": TLSVersion.TLSv1_2,
+        **({"extraCertChain": [Certificate.loadPEM(text).original for text in chain]} if ours is not None else {}),
+    }
+    return optionsForClientTLS(domain, trust, ours, extraCertificateOptions=extra)
+
+
+def _certificates(path: Path) -> list[bytes]:
+    return CERTIFICATE.findall(path.read_bytes())
+
+
+def why_not(failure: Failure, domain: str) -> str:
+    """Why a handshake failed, for the log."""
+    error = failure.value
+    if isinstance(error, VerificationError):
+        return f"its certificate does not name {domain}"
+    if isinstance(error, SSL.Error) and error.args and error.args[0]:
+        return ", ".join(str(part[-1]) for part in error.args[0])
+    return failure.getErrorMessage()
