@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import CARRIER, PBX, config
-from webrtcproxy.call.policy import TO_BROWSER, TO_TRUNK, Policy, Route, crossing, hops_left, order_challenges
+from webrtcproxy.call.policy import (
+    OF_STRANGER,
+    PLAIN,
+    TO_BROWSER,
+    TO_TRUNK,
+    HeaderPolicy,
+    Policy,
+    Route,
+    Terms,
+    crossing,
+    hops_left,
+    order_challenges,
+)
 from webrtcproxy.config import Destinations
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Headers, Request
@@ -28,13 +42,15 @@ class Routes(SynchronousTestCase):
 
     def test_trunk_by_host(self) -> None:
         """The Request-URI's host, in any case, names the trunk; without a proxy the host itself is the way."""
-        self.assertEqual(self.policy.route(invite("sip:bob@PBX.example.com")), Route(PBX, "pbx.example.com", None))
+        self.assertEqual(
+            self.policy.route(invite("sip:bob@PBX.example.com")), Route(Terms.of(PBX), "pbx.example.com", None)
+        )
         self.assertEqual(self.policy.route(invite("sip:bob@pbx.example.com:5060")).trunk, PBX)
 
     def test_trunk_with_proxy(self) -> None:
         """A trunk's `proxy` takes the place of its host, port included."""
         route = self.policy.route(invite("sip:1@carrier.example.net:5080"))
-        self.assertEqual(route, Route(CARRIER, "192.0.2.7", 5090))
+        self.assertEqual(route, Route(Terms.of(CARRIER), "192.0.2.7", 5090))
 
     def test_other_port_is_another_place(self) -> None:
         """A trunk serves its own port only."""
@@ -48,13 +64,13 @@ class Routes(SynchronousTestCase):
     def test_route_and_maddr_choose_nothing(self) -> None:
         """Route, maddr and transport of a browser's request do not choose where packets go."""
         request = invite("sip:bob@pbx.example.com;maddr=192.0.2.66;transport=tcp", Route="<sip:192.0.2.66;lr>")
-        self.assertEqual(self.policy.route(request), Route(PBX, "pbx.example.com", None, "udp"))
+        self.assertEqual(self.policy.route(request), Route(Terms.of(PBX), "pbx.example.com", None, "udp"))
         self.assertEqual(self.refused("sip:bob@192.0.2.66;maddr=pbx.example.com"), 403)
 
     def test_destinations_beyond_trunks(self) -> None:
         """A host that `destinations` names is reached by itself, without a trunk's credentials."""
         policy = Policy(config(PBX, destinations=Destinations(domains=(".example.org",))))
-        self.assertEqual(policy.route(invite("sip:x@a.example.org:5070")), Route(None, "a.example.org", 5070))
+        self.assertEqual(policy.route(invite("sip:x@a.example.org:5070")), Route(OF_STRANGER, "a.example.org", 5070))
         self.assertEqual(self.refused("sip:x@pbx.example.com", policy), 403)
 
     def test_sips(self) -> None:
@@ -83,12 +99,12 @@ class Routes(SynchronousTestCase):
         self.assertEqual(self.policy.request_uri(request, self.policy.route(request)), request.uri)
 
 
-class HeaderPolicy(SynchronousTestCase):
+class Crossing(SynchronousTestCase):
     """A deny-list on names that belong to a leg; all else crosses."""
 
-    def relayed(self, *, to_browser: bool, identity: bool = False, **headers: str) -> list[str]:
+    def relayed(self, *, to_browser: bool, policy: HeaderPolicy = PLAIN, **headers: str) -> list[str]:
         source = Headers((name.replace("_", "-"), value) for name, value in headers.items())
-        return [name for name, _ in crossing(source, to_browser=to_browser, identity=identity)]
+        return [name for name, _ in crossing(source, to_browser=to_browser, source=policy, target=policy)]
 
     def test_of_the_leg(self) -> None:
         """What belongs to one leg stays there."""
@@ -124,10 +140,49 @@ class HeaderPolicy(SynchronousTestCase):
 
     def test_identity(self) -> None:
         """Identity crosses from trunk to browser, and from browser to trunk only where the trunk allows it."""
+        trusting = HeaderPolicy.of(replace(PBX, pass_identity=True))
         headers = {"P_Asserted_Identity": "<sip:a@b>", "Diversion": "<sip:c@d>", "Remote_Party_ID": "<sip:a@b>"}
         self.assertEqual(len(self.relayed(to_browser=True, **headers)), 3)
         self.assertEqual(self.relayed(to_browser=False, **headers), [])
-        self.assertEqual(len(self.relayed(to_browser=False, identity=True, **headers)), 3)
+        self.assertEqual(len(self.relayed(to_browser=False, policy=trusting, **headers)), 3)
+
+    def test_stripped(self) -> None:
+        """`strip` keeps headers back both ways, in any case, by name or by its beginning; all else crosses."""
+        policy = HeaderPolicy.of(replace(PBX, strip=("user-agent", "x-*")))
+        for to_browser in (True, False):
+            kept = self.relayed(
+                to_browser=to_browser, policy=policy, User_Agent="a", user_agent="b", X_Tenant="7", x_y="1", Xy="2",
+                Subject="hi", Via="x",
+            )  # fmt: skip
+            self.assertEqual(kept, ["Xy", "Subject"])
+
+    def test_stripped_on_one_side_only(self) -> None:
+        """What comes from a trunk has its section, what goes to another one has that one's."""
+        policy = HeaderPolicy.of(replace(PBX, strip=("x-*",)))
+        source = Headers([("X-Tenant", "7")])
+        self.assertEqual(len(crossing(source, to_browser=True, source=PLAIN, target=policy)), 1)
+        self.assertEqual(len(crossing(source, to_browser=False, source=policy, target=PLAIN)), 1)
+
+    def test_set(self) -> None:
+        """`set` stands in each request to the trunk in place of what the browser wrote; in no response, and not on the
+        way back."""
+        policy = HeaderPolicy.of(replace(PBX, set=(("X-Tenant", "7"), ("Subject", "us"))))
+        source = Headers([("x-tenant", "66"), ("X-TENANT", "67")])
+        headers = crossing(source, to_browser=False, target=policy, request=True)
+        self.assertEqual([value for _, value in headers], ["7", "us"])
+        self.assertEqual(crossing(source, to_browser=False, target=policy), source)
+        self.assertEqual(crossing(source, to_browser=True, source=policy, request=True), source)
+
+    def test_set_beats_strip(self) -> None:
+        """A header that the browser may not choose is set by the section."""
+        policy = HeaderPolicy.of(replace(PBX, strip=("x-*",), set=(("X-Tenant", "7"),)))
+        headers = crossing(Headers([("X-Tenant", "66"), ("X-Y", "z")]), to_browser=False, target=policy, request=True)
+        self.assertEqual(list(headers), [("X-Tenant", "7")])
+
+    def test_nothing_to_compute(self) -> None:
+        """A trunk without overrides shares the sets that everybody has."""
+        self.assertEqual(HeaderPolicy.of(PBX), PLAIN)
+        self.assertIs(HeaderPolicy.of(PBX).to_trunk, TO_TRUNK)
 
     def test_credentials(self) -> None:
         """A browser's answer to a challenge reaches the trunk; a trunk's credentials never reach a browser."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import ip_network
+
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.call.case import CallCase
-from tests.call.world import PLAIN
-from tests.support.configs import PBX
+from tests.call.world import PLAIN, Names
+from tests.support.configs import CARRIER, PBX
 from tests.support.fakes import FakeFlow
-from webrtcproxy.call.policy import Route
-from webrtcproxy.call.trunk import Upstream
+from webrtcproxy.call.policy import OF_STRANGER, Route
+from webrtcproxy.call.trunk import Sources, Upstream
+from webrtcproxy.config import Trunk
 from webrtcproxy.errors import FlowLost, Refusal
+from webrtcproxy.sip.message import Headers, Request
 from webrtcproxy.transport.flow import Address
 
 
@@ -94,7 +99,7 @@ class Ways(SynchronousTestCase):
     def test_route(self) -> None:
         """The same for a route of the configuration: address or name, port, transport."""
         for host, port, looked_up in (("192.0.2.7", None, []), ("pbx.example.com", 5070, [("pbx.example.com", 5070)])):
-            route = Route(None, host, port, "tcp")
+            route = Route(OF_STRANGER, host, port, "tcp")
             self.successResultOf(Deferred.fromCoroutine(self.upstream.flow(route)))
             self.assertEqual(self.looked_up, looked_up)
         self.assertEqual(self.asked[0], ("tcp", Address("192.0.2.7", 5060)))
@@ -148,3 +153,27 @@ class Acknowledged(CallCase):
             said = [event for event in events if "no way" in (event.get("log_format") or "")]
             self.assertEqual([event["call"] for event in said], [self.leg.call_id])
             self.alice.heard(200)
+
+
+class WhoseCall(SynchronousTestCase):
+    """`Sources.trunk_of` says of which trunk a call from the SIP side is."""
+
+    def of(self, caller: str, uri: str, *trunks: Trunk, host: str = "192.0.2.7") -> str | None:
+        sources = Sources([replace(trunk, sources=(ip_network("192.0.2.0/24"),)) for trunk in trunks], Names())
+        trunk = sources.trunk_of(Request("INVITE", uri, Headers([("From", f"<{caller}>;tag=1")])), host)
+        return trunk and trunk.name
+
+    def test_one(self) -> None:
+        """One trunk at the address: it is that one, whatever the message says."""
+        self.assertEqual(self.of("sip:x@y.invalid", "sip:a@b.invalid", PBX), "pbx")
+
+    def test_none(self) -> None:
+        """An address of no trunk."""
+        self.assertIsNone(self.of("sip:x@pbx.example.com", "sip:a@b.invalid", PBX, host="198.51.100.1"))
+
+    def test_several(self) -> None:
+        """Of several at one address: the one that serves From's host, else the Request-URI's, else the first."""
+        both = PBX, CARRIER
+        self.assertEqual(self.of("sip:x@carrier.example.net:5080", "sip:a@pbx.example.com", *both), "carrier")
+        self.assertEqual(self.of("sip:x@y.invalid", "sip:a@carrier.example.net:5080", *both), "carrier")
+        self.assertEqual(self.of("tel:+49", "sip:a@b.invalid", *both), "pbx")

@@ -119,7 +119,8 @@ class ExampleFilesTests(Case):
         everything, config = load(self.folder / "all" / "proxy.ini"), self.example("proxy.ini", "tls")
         same = replace(everything.wss, listen=config.wss.listen, trusted_proxies=())
         self.assertEqual(same, config.wss)
-        for part in ("sip", "rtpengine", "registrations", "calls", "trunks", "access", "web", "logging"):
+        self.assertEqual(tuple(replace(trunk, strip=(), set=()) for trunk in everything.trunks), config.trunks)
+        for part in ("sip", "rtpengine", "registrations", "calls", "access", "web", "logging"):
             self.assertEqual(getattr(everything, part), getattr(config, part))
 
     def test_demo_ini(self) -> None:
@@ -286,12 +287,16 @@ class TrunkTests(Case):
         """Everything that a trunk may have."""
         (trunk,) = self.load(
             trunk_a='host = VoIP.example:5080\nproxy = 192.0.2.1\ntransport = TCP\nusername = me\npassword = "a ;b"\n'
-            "realm = Voip Example\nidentity = yes\nsources = 192.0.2.0/24 2001:db8::/32\n 198.51.100.1"
+            "realm = Voip Example\npass-identity = yes\nstrip = User-Agent\n X-*\n"
+            'set = X-Tenant: 7\n "Subject: a ;b: c"\n'
+            "sources = 192.0.2.0/24 2001:db8::/32\n 198.51.100.1"
         ).trunks
         self.assertEqual((trunk.name, trunk.host, trunk.port, trunk.transport), ("a", "voip.example", 5080, "tcp"))
         self.assertEqual(trunk.proxy, HostPort("192.0.2.1", None))
         self.assertEqual((trunk.username, trunk.password, trunk.realm), ("me", "a ;b", "Voip Example"))
-        self.assertTrue(trunk.identity)
+        self.assertTrue(trunk.pass_identity)
+        self.assertEqual(trunk.strip, ("user-agent", "x-*"))
+        self.assertEqual(trunk.set, (("X-Tenant", "7"), ("Subject", "a ;b: c")))
         sources = ["192.0.2.0/24", "2001:db8::/32", "198.51.100.1/32"]
         self.assertEqual(list(map(str, trunk.sources or ())), sources)
 
@@ -310,6 +315,12 @@ class TrunkTests(Case):
         self.assertTrue(trunk.serves(("2001:db8::1", None)))
         self.assertFalse(trunk.serves(("2001:db8::1", 5061)))
         self.assertFalse(trunk.serves(("2001:db8::2", None)))
+
+    def test_headers(self) -> None:
+        """What can't be stripped or set, and a header that is set twice."""
+        self.refused("trunk a", "strip", "belongs to one leg", "= Via:", trunk_a="host = a\nstrip = X-A Via")
+        self.refused("trunk a", "set", "'Name: value'", "= X-B:", trunk_a="host = a\nset = X-A: 1\n X-B")
+        self.refused("trunk a", "set", "set twice", trunk_a="host = a\nset = X-A: 1\n x-a: 2")
 
     def test_half_an_account(self) -> None:
         """Username without password, password without username, a realm without either: and no password is shown."""

@@ -17,10 +17,10 @@ from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.exchanges import Exchanges
 from webrtcproxy.call.fork import Answered, Branch, Failed, Fork, Progress, Target
-from webrtcproxy.call.leg import HeaderList, Leg, profile_of
+from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.policy import ALLOW, crossing, hops_left, order_challenges
+from webrtcproxy.call.policy import ALLOW, across, hops_left, order_challenges
 from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.record import Record
 from webrtcproxy.call.relay import relay
@@ -77,7 +77,8 @@ class Call:
         self.record = Record(
             meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
         )
-        self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, aor=request.from_.address.aor)
+        aor, terms = request.from_.address.aor, context.terms_of(transaction)
+        self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, terms, aor=aor)
         self._caller.learn(request)
         legs.add(self._caller)
         self._exchanges = Exchanges(context, self._media, self._caller, self._gone, self._unacknowledged)
@@ -137,7 +138,7 @@ class Call:
     async def _try(self, target: Target, offer: bytes) -> None:
         branch = Branch(self._context, self._legs, self, target, self._fork.report)
         self._fork.add(branch)
-        sdp = await self._media.offer(offer, from_tag=self._caller.label, branch=branch.id, to=profile_of(target.flow))
+        sdp = await self._media.offer(offer, from_tag=self._caller.label, branch=branch.id, to=target.terms.profile)
         self._check_wanted()
         pair = Pair() if target.flow.browser else self._pair
         branch.invite(self._invite(target, pair, sdp))
@@ -152,7 +153,7 @@ class Call:
                 self._early_branch = event.branch
             except Refusal as why:
                 log.warn("{call}: no early media: {why}", why=getattr(why, "why", why), call=self.id)
-        self._transaction.reply(response.status, response.reason, self._telling(response, sdp), sdp)
+        self._transaction.reply(response.status, response.reason, self._telling(response, event.branch, sdp), sdp)
         self.record.progress(self._context.clock.seconds())
 
     async def _connect(self, answered: Answered) -> None:
@@ -169,7 +170,7 @@ class Call:
             response.status,
             response.reason,
             to_tag=self._transaction.to_tag,
-            headers=self._telling(response, sdp),
+            headers=self._telling(response, answered.branch, sdp),
             body=sdp,
         )
         self._stop_ringing()
@@ -230,7 +231,7 @@ class Call:
         if other is None or other.over or leg.over:
             transaction.reply(481)
             return
-        relay(transaction, other, self._context.clock, self._gone)
+        relay(transaction, leg, other, self._context.clock, self._gone)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE: the session stays as it is."""
@@ -253,7 +254,8 @@ class Call:
 
     def _hung_up(self, leg: Leg, bye: Request) -> None:
         other = self._callee if leg is self._caller else self._caller
-        self._farewell = list(crossing(bye.headers, to_browser=other is not None and other.browser))
+        if other is not None:
+            self._farewell = list(across(bye, leg.terms, other.terms))
         leg.hung_up()
         if leg is self._caller:
             self._interrupt(Refusal(487), "caller")
@@ -306,7 +308,7 @@ class Call:
             raise Refusal(failed.status, failed.reason)
         if failed.branch.credentials_refused:
             raise Refusal(502, "Trunk Refuses Our Credentials")
-        headers = self._crossing(response)
+        headers = self._crossing(response, failed.branch)
         if 300 <= response.status < 400 and response.contacts is not STAR:
             headers.extend(response.headers.only({"Contact"}))
         if response.status in (401, 407):
@@ -353,16 +355,16 @@ class Call:
         parameter = f";transport={'ws' if flow.browser else 'tcp'}" if flow.reliable else ""
         return f"<sip:{self._token}@{flow.sent_by}{parameter}>"
 
-    def _crossing(self, response: Response) -> Headers:
-        headers = crossing(response.headers, to_browser=self._caller.browser)
+    def _crossing(self, response: Response, branch: Branch) -> Headers:
+        headers = across(response, branch.terms, self._caller.terms)
         if response.status in (401, 407):
             order_challenges(headers)
         return headers
 
-    def _telling(self, response: Response, sdp: bytes) -> Headers:
+    def _telling(self, response: Response, branch: Branch, sdp: bytes) -> Headers:
         """The headers of a response that is about the dialog with the caller."""
         headers = Headers.of(["Allow", "Contact"], [ALLOW[1], self._caller.dialog.contact])
-        headers.extend(self._crossing(response))
+        headers.extend(self._crossing(response, branch))
         if sdp:
             headers.add("Content-Type", "application/sdp")
         return headers
@@ -383,7 +385,7 @@ class Call:
             "Allow": ALLOW[1],
         }
         headers = Headers.of(list(fields), list(fields.values()))
-        headers.extend(crossing(source.headers, to_browser=target.flow.browser, identity=target.identity))
+        headers.extend(across(source, self._caller.terms, target.terms))
         headers.add("Content-Type", "application/sdp")
         return Request("INVITE", target.uri, headers, sdp)
 

@@ -12,7 +12,7 @@ from webrtcproxy.call.call import Call
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.fork import Target
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.policy import Route
+from webrtcproxy.call.policy import OF_BROWSER, Route
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.message import Request
@@ -64,8 +64,7 @@ class Calls:
             except FlowLost as why:
                 raise Refusal(502, "Trunk Unreachable") from why
             uri = context.policy.request_uri(request, route)
-            identity = route.trunk is not None and route.trunk.identity
-            return [Target(flow, uri, None, identity, Authentication(route.trunk, allowed))]
+            return [Target(flow, uri, route.terms, None, Authentication(route.trunk, allowed))]
 
         self._begin(transaction, targets)
 
@@ -80,7 +79,7 @@ class Calls:
             for aor in callees:
                 bindings = await location.lookup(aor)
                 if bindings:
-                    return [Target(binding.flow, binding.contact, aor) for binding in bindings]
+                    return [Target(binding.flow, binding.contact, OF_BROWSER, aor) for binding in bindings]
             known = any(location.knows(aor) for aor in callees)
             raise Refusal(480 if known else 404)
 

@@ -10,12 +10,13 @@ from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.call.location import ILocation
 from webrtcproxy.call.pairing import Pairings
-from webrtcproxy.call.policy import Policy
+from webrtcproxy.call.policy import OF_BROWSER, Policy, Terms
 from webrtcproxy.call.trunk import Sources, Upstream
 from webrtcproxy.config import Calls as Limits
 from webrtcproxy.media.profile import Profile
 from webrtcproxy.metrics import Metrics
 from webrtcproxy.transaction.layer import Transactions
+from webrtcproxy.transaction.server import ServerTransaction
 
 
 class Media(Protocol):
@@ -57,3 +58,12 @@ class Context:
     metrics: Metrics = field(default_factory=Metrics)
     mark: str = ""
     """What the user part of a Contact of ours in a dialog begins with: names the process where there are several."""
+
+    def terms_of(self, transaction: ServerTransaction) -> Terms:
+        """What holds for who has sent a request outside of a dialog."""
+        flow = transaction.flow
+        return (
+            OF_BROWSER
+            if flow.browser
+            else self.policy.terms(self.sources.trunk_of(transaction.request, flow.peer.host))
+        )

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.leg import HeaderList, Leg
-from webrtcproxy.call.policy import ALLOW, crossing, order_challenges
+from webrtcproxy.call.policy import ALLOW, across, order_challenges
 from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE
 from webrtcproxy.errors import FlowLost, NgError, Refusal, TimedOut
 from webrtcproxy.sip.body import sdp_of
@@ -156,7 +156,7 @@ class Exchange:
         request, other = self.transaction.request, self.other
         update = request.method == "UPDATE"
         headers = Headers.of([ALLOW[0]], [ALLOW[1]])
-        headers.extend(crossing(request.headers, to_browser=other.browser))
+        headers.extend(across(request, self.asker.terms, other.terms))
         method = "UPDATE" if update and other.takes_update else "INVITE"
         asked = other.ask(method, headers, sdp, "application/sdp", self)
         response = await self._await(asked, PATIENCE if update else self._session.context.limits.ring)
@@ -213,7 +213,7 @@ class Exchange:
         status, reason = (200, "") if response is None else (response.status, response.reason)
         headers = Headers.of(["Allow", "Contact"], [ALLOW[1], asker.dialog.contact])
         if response is not None:
-            headers.extend(crossing(response.headers, to_browser=asker.browser))
+            headers.extend(across(response, self.other.terms, self.asker.terms))
         headers.add("Content-Type", "application/sdp")
         if transaction.request.method == "UPDATE":
             transaction.reply(status, reason, headers, sdp)
@@ -233,7 +233,7 @@ class Exchange:
         """A 1xx crosses without SDP: what counts is the answer in the 2xx."""
         if self.transaction.request.method == "INVITE" and not self.transaction.answered:
             headers = Headers.of(["Contact"], [self.asker.dialog.contact])
-            headers.extend(crossing(response.headers, to_browser=self.asker.browser))
+            headers.extend(across(response, self.other.terms, self.asker.terms))
             self.transaction.reply(response.status, response.reason, headers)
 
     def answered_again(self, response: Response) -> None:
@@ -289,7 +289,7 @@ class Exchange:
     def _refusal(self, response: Response) -> Refusal:
         """What the other side's refusal is for the asker."""
         self._ended = response.status in ENDS_DIALOG and self._withdrawn is None
-        headers = crossing(response.headers, to_browser=self.asker.browser)
+        headers = across(response, self.other.terms, self.asker.terms)
         if response.status in (401, 407):
             order_challenges(headers)
         return Refusal(500 if response.status == 503 else response.status, response.reason, headers)

@@ -14,6 +14,7 @@ from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog, tag_of
 from webrtcproxy.call.leg import HeaderList, Leg, Owner
 from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import FlowLost, TimedOut
@@ -39,15 +40,15 @@ class Target:
 
     :ivar flow: the way there.
     :ivar uri: the Request-URI of the second leg.
+    :ivar terms: what holds there.
     :ivar aor: the address-of-record registered there, or None.
-    :ivar identity: whether identity headers of the caller go there.
     :ivar authentication: answers challenges with the trunk's credentials, or None.
     """
 
     flow: Flow
     uri: str
+    terms: Terms
     aor: str | None = None
-    identity: bool = False
     authentication: Authentication | None = None
 
 
@@ -110,6 +111,11 @@ class Branch:
         self._labels: dict[str, str] = {}
         self._legs: dict[str, Leg] = {}
         self._transaction: ClientTransaction | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """What holds where the INVITE goes."""
+        return self._target.terms
 
     @property
     def credentials_refused(self) -> bool:
@@ -214,7 +220,7 @@ class Branch:
         """The leg of a 2xx; its ACK is on the way."""
         assert self._transaction is not None
         target = self._target
-        leg = Leg(self._context, dialog, target.flow, label, owner, target.authentication, target.aor)
+        leg = Leg(self._context, dialog, target.flow, label, owner, target.terms, target.authentication, target.aor)
         self._legs[dialog.remote_tag] = leg
         self._index.add(leg)
         leg.acknowledge(self._transaction.request)

@@ -13,9 +13,9 @@ from twisted.python.failure import Failure
 from webrtcproxy.call.background import background
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
+from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
-from webrtcproxy.media.profile import BROWSER, TRUNK, Profile
 from webrtcproxy.schedule import Schedule, Timer
 from webrtcproxy.sip.message import Message, Request, Response
 from webrtcproxy.transaction.client import ClientTransaction
@@ -28,11 +28,6 @@ log = Logger()
 HeaderList = Iterable[tuple[str, str]]
 
 _CREDENTIALS = ("Authorization", "Proxy-Authorization")
-
-
-def profile_of(flow: Flow) -> Profile:
-    """The media profile of a leg: it follows from the transport, never from the direction of the call."""
-    return BROWSER if flow.browser else TRUNK
 
 
 class Answer:
@@ -113,6 +108,7 @@ class Leg:
     :param flow: where the peer was reached last. A browser is reached nowhere else; a trunk by its dialog's next hop.
     :param label: the name of this party towards rtpengine.
     :param owner: the call, or None for a dialog that only waits for its end.
+    :param terms: what holds for the peer.
     :param authentication: answers challenges with the trunk's credentials, where the leg may use them.
     :param aor: the peer's address-of-record, where it is a browser.
     :ivar sdp: the peer's session description that counts: the last one that became part of an agreement.
@@ -126,6 +122,7 @@ class Leg:
         flow: Flow,
         label: str,
         owner: Owner | None,
+        terms: Terms,
         authentication: Authentication | None = None,
         aor: str | None = None,
     ) -> None:
@@ -136,7 +133,8 @@ class Leg:
         self.owner = owner
         self.aor = aor
         self.contact = dialog.remote_target
-        self.profile = profile_of(flow)
+        self.terms = terms
+        self.profile = terms.profile
         self.browser = flow.browser
         self.over = False
         self.sdp = b""

@@ -5,11 +5,14 @@ Pure functions of the configuration: no memory, no I/O.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from webrtcproxy.config import Config, Trunk
+from webrtcproxy.config.headers import CREDENTIALS, OF_THE_LEG
 from webrtcproxy.errors import Refusal
-from webrtcproxy.sip.message import Headers, Request
+from webrtcproxy.media.profile import BROWSER, TRUNK, Profile
+from webrtcproxy.sip.message import Headers, Message, Request
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "UPDATE")
 """The methods that the proxy carries in both directions."""
@@ -22,32 +25,121 @@ ALLOW_BROWSER = ("Allow", ", ".join((*METHODS, "REGISTER")))
 KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "PRACK", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH"))
 """Methods that exist: refused with 405 where they are not carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
 
-# Headers that belong to one leg: to its transaction, its dialog, its transport, or its negotiation of extensions.
-_OF_THE_LEG = frozenset({
-    "Via", "Route", "Record-Route", "Path", "Service-Route", "Contact", "Call-ID", "CSeq", "From", "To", "Max-Forwards",
-    "Content-Length", "Content-Type", "Content-Encoding", "Allow", "Supported", "Unsupported", "Require",
-    "Proxy-Require", "RSeq", "RAck", "Session-Expires", "Min-SE", "Replaces", "Join", "Target-Dialog", "Timestamp",
-    "Flow-Timer", "Authentication-Info", "Proxy-Authentication-Info", "Security-Client", "Security-Server",
-    "Security-Verify",
-})  # fmt: skip
 _IDENTITY = frozenset({"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Diversion"})
-_CREDENTIALS = frozenset({"Authorization", "Proxy-Authorization"})
 
-TO_TRUNK = _OF_THE_LEG | _IDENTITY
+TO_TRUNK = OF_THE_LEG | _IDENTITY
 """What stays behind when a message of a browser goes to a trunk."""
-TO_BROWSER = _OF_THE_LEG | _CREDENTIALS
+TO_BROWSER = OF_THE_LEG | CREDENTIALS
 """What stays behind when a message of a trunk goes to a browser."""
 
 
-def crossing(headers: Headers, *, to_browser: bool, identity: bool = False) -> Headers:
+class _Kept:
+    """Header names that stay behind, with those that a trunk's section names.
+
+    :param names: canonical names.
+    :param patterns: names in lower case, or the beginning of one and ``*``.
+    """
+
+    def __init__(self, names: frozenset[str], patterns: tuple[str, ...]) -> None:
+        self._names = names
+        self._more = frozenset(patterns)
+        self._beginnings = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
+
+    def __contains__(self, name: object) -> bool:
+        if name in self._names or not isinstance(name, str):
+            return True
+        lower = name.lower()
+        return lower in self._more or lower.startswith(self._beginnings)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderPolicy:
+    """Which headers cross to one trunk and from it; made once for each trunk.
+
+    :ivar to_trunk: the names that do not cross towards it.
+    :ivar to_browser: the names that do not cross from it towards a browser.
+    :ivar sets: name and value of what each request that crosses to it has, in place of what crossed.
+    """
+
+    to_trunk: Container[str] = TO_TRUNK
+    to_browser: Container[str] = TO_BROWSER
+    sets: tuple[tuple[str, str], ...] = ()
+
+    @staticmethod
+    def of(trunk: Trunk) -> HeaderPolicy:
+        """What the trunk's section says."""
+        to_trunk = OF_THE_LEG if trunk.pass_identity else TO_TRUNK
+        if not trunk.strip:
+            return HeaderPolicy(to_trunk, TO_BROWSER, trunk.set)
+        return HeaderPolicy(_Kept(to_trunk, trunk.strip), _Kept(TO_BROWSER, trunk.strip), trunk.set)
+
+
+PLAIN = HeaderPolicy()
+"""Of a browser, and of a peer without a section."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for the messages and the media of one peer, whoever calls whom.
+
+    :ivar browser: whether it is a browser.
+    :ivar trunk: the trunk that it is of, where it has a section.
+    :ivar headers: which headers cross to it and from it.
+    :ivar profile: how SDP towards it is made.
+    """
+
+    browser: bool
+    trunk: Trunk | None
+    headers: HeaderPolicy
+    profile: Profile
+
+    @staticmethod
+    def of(trunk: Trunk) -> Terms:
+        """What the trunk's section says."""
+        return Terms(False, trunk, HeaderPolicy.of(trunk), TRUNK)
+
+
+OF_BROWSER = Terms(True, None, PLAIN, BROWSER)
+"""Of a WebSocket peer."""
+OF_STRANGER = Terms(False, None, PLAIN, TRUNK)
+"""Of a peer on the SIP side that has no section."""
+
+
+def crossing(
+    headers: Headers,
+    *,
+    to_browser: bool,
+    source: HeaderPolicy = PLAIN,
+    target: HeaderPolicy = PLAIN,
+    request: bool = False,
+) -> Headers:
     """The headers of a message that cross the proxy, order and spelling kept.
 
     The policy is a deny-list: what is not known to belong to a leg crosses.
 
     :param to_browser: whether the other leg is a browser's; credentials cross only when it is not.
-    :param identity: whether identity headers cross towards a trunk, too.
+    :param source: of who has sent the message.
+    :param target: of who gets it.
+    :param request: whether it is a request.
     """
-    return headers.without(TO_BROWSER if to_browser else _OF_THE_LEG if identity else TO_TRUNK)
+    if to_browser:
+        return headers.without(source.to_browser)
+    crossed = headers.without(target.to_trunk)
+    if request:
+        for name, value in target.sets:
+            crossed.set(name, value)
+    return crossed
+
+
+def across(message: Message, source: Terms, target: Terms) -> Headers:
+    """The headers of `message` that cross from one peer to another."""
+    return crossing(
+        message.headers,
+        to_browser=target.browser,
+        source=source.headers,
+        target=target.headers,
+        request=isinstance(message, Request),
+    )
 
 
 def order_challenges(headers: Headers) -> None:
@@ -71,16 +163,22 @@ def _is_md5(challenge: str) -> bool:
 class Route:
     """Where a request of a browser goes.
 
-    :ivar trunk: the trunk whose section says so, or None where `[access] destinations` names the host.
+    :ivar terms: what holds there: those of the trunk whose section says so, or of a stranger where
+        `[access] destinations` names the host.
     :ivar host: a name or an IP address (IPv6 without brackets).
     :ivar port: None for the default of the transport.
     :ivar transport: ``udp`` or ``tcp``.
     """
 
-    trunk: Trunk | None
+    terms: Terms
     host: str
     port: int | None
     transport: str = "udp"
+
+    @property
+    def trunk(self) -> Trunk | None:
+        """The trunk that it leads to."""
+        return self.terms.trunk
 
 
 class Policy:
@@ -91,6 +189,7 @@ class Policy:
 
     def __init__(self, config: Config) -> None:
         self._trunks = config.trunks
+        self._terms = {trunk.name: Terms.of(trunk) for trunk in config.trunks}
         self._destinations = config.access.destinations
         self.credentials_for_anyone = config.access.trunk_credentials == "anyone"
 
@@ -116,7 +215,7 @@ class Policy:
                 return self._trunk_route(trunk)
         if not self._destinations.allows(host, port, self._trunks):
             raise Refusal(403, "Destination Not Allowed")
-        return Route(None, host, port)
+        return Route(OF_STRANGER, host, port)
 
     def request_uri(self, request: Request, route: Route) -> str:
         """The Request-URI that upstream sees: what the browser wrote, so that its digest stays valid.
@@ -139,10 +238,13 @@ class Policy:
                 return trunk
         return self._trunks[0]
 
-    @staticmethod
-    def _trunk_route(trunk: Trunk) -> Route:
+    def terms(self, trunk: Trunk | None) -> Terms:
+        """What holds for a peer on the SIP side that is of `trunk`, or has no section."""
+        return OF_STRANGER if trunk is None else self._terms[trunk.name]
+
+    def _trunk_route(self, trunk: Trunk) -> Route:
         host, port = (trunk.host, trunk.port) if trunk.proxy is None else trunk.proxy
-        return Route(trunk, host, port, trunk.transport)
+        return Route(self._terms[trunk.name], host, port, trunk.transport)
 
 
 def hops_left(request: Request) -> int:

@@ -164,7 +164,7 @@ class Registrar:
                 self._location.check(asked.aor, [wanted.key for wanted in asked.adds], flow)
             outcome = await self._forward(asked, request, route, authentication)
             response = outcome.response
-            headers = told(response)
+            headers = told(response, route)
             if response.status < 300:
                 await self._accepted(asked, transaction, outcome)
                 for value in await self._listed(asked):
@@ -198,7 +198,7 @@ class Registrar:
             contact, seconds = await self._contact(asked, own)
             pair = self._pairings.take(key)
             self._pairings.keep(key, pair, REMEMBERED)
-            sent = upstream_request(request, pair.from_tag, pair.call_id, pair.next_cseq(), contact)
+            sent = upstream_request(request, route, pair.from_tag, pair.call_id, pair.next_cseq(), contact)
             with self._adding(asked, seconds):
                 response = await patience.wait(self._transactions.request(sent, flow).final)
                 while (again := authentication.answer(sent, response)) is not None:

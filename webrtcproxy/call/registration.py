@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from webrtcproxy.call.binding import Key, key_of, token_for
-from webrtcproxy.call.policy import crossing, hops_left, order_challenges
+from webrtcproxy.call.policy import OF_BROWSER, Route, across, hops_left, order_challenges
 from webrtcproxy.config.addresses import plain_host
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.fields import Headers
@@ -127,10 +127,11 @@ def own_contact(aor: str, flow: Flow, place: str = "") -> str:
 
 
 def upstream_request(
-    request: Request, from_tag: str, call_id: str, cseq: int, contact: Iterable[tuple[str, str]]
+    request: Request, route: Route, from_tag: str, call_id: str, cseq: int, contact: Iterable[tuple[str, str]]
 ) -> Request:
     """The REGISTER that the registrar sees, all but Via. The Request-URI is the browser's, so that its digest holds.
 
+    :param route: where it goes.
     :param contact: the Contact and Expires headers.
     :raises Refusal: 483 where the request may go no further.
     """
@@ -142,7 +143,7 @@ def upstream_request(
         "CSeq": f"{cseq} REGISTER",
     }
     headers = Headers.of(list(fields), list(fields.values()))
-    headers.extend(crossing(request.headers, to_browser=False))
+    headers.extend(across(request, OF_BROWSER, route.terms))
     headers.remove("Expires")
     for name, value in contact:
         headers.add(name, value)
@@ -155,10 +156,13 @@ def upstream_request(
     return Request("REGISTER", request.uri, headers, request.body)
 
 
-def told(response: Response) -> Headers:
+def told(response: Response, route: Route) -> Headers:
     """The headers of a registrar's response that the browser hears: never a Contact, nor an Expires that may be that of
-    another browser's."""
-    headers = crossing(response.headers, to_browser=True)
+    another browser's.
+
+    :param route: where it comes from.
+    """
+    headers = across(response, route.terms, OF_BROWSER)
     order_challenges(headers)
     headers.remove("Expires")
     headers.extend(response.headers.only(_OF_THIS_ADDRESS))

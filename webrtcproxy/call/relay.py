@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.policy import crossing
+from webrtcproxy.call.policy import across
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.transaction.server import ServerTransaction
 
@@ -21,19 +21,22 @@ PATIENCE = 30.0
 """Seconds that the far side has. The asker gives up after 32 (timer F), and hears nothing later (RFC 4320)."""
 
 
-def relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]) -> None:
+def relay(transaction: ServerTransaction, leg: Leg, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]) -> None:
     """Send the request of `transaction` along the leg `to`, and answer it with what comes back.
 
+    :param leg: that it came by.
     :param clock: limits the wait.
     :param gone: called with `to` when its peer has no such dialog any more (RFC 5057) or does not answer.
     """
-    answer(_relay(transaction, to, clock, gone), transaction)
+    answer(_relay(transaction, leg, to, clock, gone), transaction)
 
 
-async def _relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]) -> None:
+async def _relay(
+    transaction: ServerTransaction, leg: Leg, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]
+) -> None:
     request = transaction.request
     kind = request.headers.get("Content-Type") or "application/octet-stream"
-    asked = to.ask(request.method, crossing(request.headers, to_browser=to.browser), request.body, kind)
+    asked = to.ask(request.method, across(request, leg.terms, to.terms), request.body, kind)
     try:
         response = await asked.addTimeout(PATIENCE, clock)
     except FlowLost as why:
@@ -42,7 +45,7 @@ async def _relay(transaction: ServerTransaction, to: Leg, clock: IReactorTime, g
         transaction.reply(504)
         gone(to)
         return
-    headers = crossing(response.headers, to_browser=transaction.flow.browser)
+    headers = across(response, to.terms, leg.terms)
     if response.body:
         headers.add("Content-Type", response.headers.get("Content-Type") or "application/octet-stream")
     transaction.reply(response.status, response.reason, headers, response.body)

@@ -124,6 +124,18 @@ class Sources:
             trunks = self._known[host] = tuple(trunk for trunk in self._trunks if self._belongs(host, trunk))
         return trunks
 
+    def trunk_of(self, request: Request, host: str) -> Trunk | None:
+        """The trunk that a request from outside a dialog comes from; None where none is at the address `host`.
+
+        Of several trunks at one address, it is the one that serves the host in From or in the Request-URI, else the
+        first.
+        """
+        trunks = self.trunks_of(host)
+        if len(trunks) > 1:
+            places = request.from_.address.hostport, request.target.hostport
+            return next((trunk for place in places for trunk in trunks if trunk.serves(place)), trunks[0])
+        return trunks[0] if trunks else None
+
     def refresh(self) -> Deferred[None]:
         """Resolve the names of the trunks that have no `sources`. To be called at start and every minute.
 

@@ -20,6 +20,7 @@ from webrtcproxy.config.addresses import (
     origin,
 )
 from webrtcproxy.config.endpoints import check_server, check_sip, split, worker_ports
+from webrtcproxy.config.headers import header_line, header_pattern
 from webrtcproxy.config.ini import ConfigError, Secret, Section
 from webrtcproxy.config.values import (
     SPAWN,
@@ -52,7 +53,10 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "rtpengine": ("nodes", "timeout", "interface", "binary"),
     "registrations": ("multiple",),
     "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered"),
-    "trunk": ("host", "proxy", "transport", "username", "password", "realm", "sources", "identity"),
+    "trunk": (
+        *("host", "proxy", "transport", "username", "password", "realm", "sources"),
+        *("pass-identity", "strip", "set"),
+    ),
     "access": ("destinations", "trunk-credentials"),
     "web": ("listen",),
     "logging": ("level",),
@@ -234,8 +238,20 @@ def _trunk(section: Section) -> Trunk:
         password=password,
         realm=section.text("realm", "write the realm of the provider's challenges"),
         sources=section.each("sources", "write networks such as 198.51.100.0/24", network) or None,
-        identity=section.flag("identity", False),
+        pass_identity=section.flag("pass-identity", False),
+        strip=section.each("strip", "write header names such as User-Agent or X-*", header_pattern),
+        set=_set(section),
     )
+
+
+def _set(section: Section) -> tuple[tuple[str, str], ...]:
+    remedy = "write 'Name: value', one header a line"
+    lines = section.each_line("set", remedy, header_line)
+    names = [name.lower() for name, _ in lines]
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            raise section.error("set", "this header is set twice", "keep one", lines[at][0])
+    return lines
 
 
 def _account(section: Section) -> tuple[str, Secret] | tuple[None, None]:

@@ -106,7 +106,9 @@ class Trunk:
     :param username: with `password`, what the proxy answers its digest challenges with.
     :param realm: the only realm whose challenges the proxy answers; None: any of this trunk's.
     :param sources: whence it may call in; None: from the addresses that `host` (or `proxy`) resolves to.
-    :param identity: identity headers of browsers (P-Asserted-Identity and its like) reach it.
+    :param pass_identity: identity headers of browsers (P-Asserted-Identity and its like) reach it.
+    :param strip: headers that cross neither to it nor from it to browsers: names in lower case, `x-*` for a beginning.
+    :param set: name and value of the headers that every request which crosses to it has.
     """
 
     name: str
@@ -118,7 +120,9 @@ class Trunk:
     password: str | None = None
     realm: str | None = None
     sources: tuple[Network, ...] | None = None
-    identity: bool = False
+    pass_identity: bool = False
+    strip: tuple[str, ...] = ()
+    set: tuple[tuple[str, str], ...] = ()
 
     def serves(self, hostport: tuple[str, int | None]) -> bool:
         """True where `hostport` of a Request-URI is this trunk's; no port is port 5060."""
