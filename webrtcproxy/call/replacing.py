@@ -1,0 +1,132 @@
+"""Replacing: which leg an INVITE with Replaces takes the place of, and what that dialog is called on the other leg of its
+call (RFC 3891, RFC 5589 section 7).
+
+A call has two dialogs, and each side knows its own only. Who transfers a call to another one, and has both through this
+proxy, names the dialog that he has himself:
+
+- Where a browser is to carry the transfer out, that stays so: its INVITE comes here, whatever its Request-URI is, and goes
+  on to the other end of the call that the name is of, with the name that the dialog has there.
+- Where a peer on the SIP side is to, its INVITE goes its own ways. So its REFER has the dialog with the other end already.
+
+A dialog that is none of ours crosses as it is named.
+
+Who may: the peer of the dialog itself (of a browser, also another one that has proven the same address-of-record; of a
+trunk, any address of it), and whom a REFER that crossed here has told its name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from twisted.logger import Logger
+
+from webrtcproxy.call.context import Context
+from webrtcproxy.call.leg import Leg
+from webrtcproxy.call.legs import Legs
+from webrtcproxy.errors import Refusal
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.replaces import Replaces, replaces_of, with_replaces
+from webrtcproxy.sip.uri import Uri
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+MAX_HEIRS = 8
+"""Peers that may know the name of one dialog by REFER; the earliest makes room."""
+
+
+def replaced(request: Request, flow: Flow, legs: Legs, context: Context) -> tuple[Leg, Replaces] | None:
+    """The leg that an INVITE goes on to, and what it is to replace there.
+
+    :param flow: that it came by.
+    :returns: None where the INVITE has no Replaces, or names a dialog that is none of ours and may be a browser's.
+    :raises Refusal: 481 for a trunk's that names no dialog of ours, or one that is not answered; 603 for one that has
+        ended, 486 for one that is confirmed and must not be, 403 for who has no business with it (RFC 3891 section 3).
+    :raises BadMessage: 400: several, or one that can't be read, or one beside Join.
+    """
+    values = request.headers.lines("Replaces")
+    if not values:
+        return None
+    if len(values) > 1 or "Join" in request.headers:
+        raise BadMessage("Bad Replaces")
+    named = Replaces.parse(values[0])
+    leg = legs.of(named.key)
+    if leg is None or leg.owner is None:
+        if flow.browser:
+            return None
+        raise Refusal(481)
+    if not any(speaks_for(flow, party, context) for party in (leg, *leg.heirs)):
+        log.warn("{call}: {host} may not replace this dialog", host=flow.peer.host, call=leg.dialog.call_id)
+        raise Refusal(403)
+    other = leg.owner.other(leg)
+    if leg.over or (other is not None and other.over):
+        raise Refusal(603)
+    if other is None:
+        raise Refusal(481)
+    if named.early_only:
+        raise Refusal(486)
+    return other, _names(named, other)
+
+
+def referred_to(value: str, transferor: Leg, transferee: Leg, legs: Legs, context: Context) -> str:
+    """A Refer-To as it crosses.
+
+    :param value: as `transferor` wrote it.
+    :param transferee: the leg that it crosses to.
+    :raises BadMessage: 400: it can't be read.
+    """
+    address = NameAddr.parse(value)
+    uri = address.address
+    named = replaces_of(uri)
+    leg = None if named is None else own_leg(named, transferor, legs, context)
+    if named is None or leg is None or leg.owner is None:
+        return value
+    other = leg.owner.other(leg)
+    if other is None:
+        return value
+    if transferee.browser or other.browser:
+        _tell(leg, transferee)
+        return value
+    # Where the dialog goes back to us by way of a registrar, its INVITE comes here all the same.
+    named = _names(named, other)
+    ours = legs.of(named.key)
+    if ours is not None:
+        _tell(ours, transferee)
+    if is_contact_of(uri, leg):
+        uri = replace(Uri.parse(other.dialog.remote_target), headers=uri.headers)
+    return str(replace(address, uri=str(with_replaces(uri, named))))
+
+
+def own_leg(named: Replaces, transferor: Leg, legs: Legs, context: Context) -> Leg | None:
+    """The leg of `transferor`'s peer whose dialog is so named; None where there is none, or it is somebody else's."""
+    leg = legs.of(named.key)
+    return leg if leg is not None and speaks_for(transferor.flow, leg, context) else None
+
+
+def speaks_for(flow: Flow, leg: Leg, context: Context) -> bool:
+    """Whether who is on `flow` is the peer of `leg`."""
+    if leg.browser != flow.browser:
+        return False
+    if flow.browser:
+        return flow is leg.flow or leg.aor in context.location.proven_aors(flow)
+    host, known = flow.peer.host, leg.flow.peer.host
+    return host == known or bool({*context.sources.trunks_of(host)} & {*context.sources.trunks_of(known)})
+
+
+def is_contact_of(uri: Uri, leg: Leg) -> bool:
+    """Whether `uri` is what the peer of `leg` has as remote target: our Contact."""
+    return uri.user == NameAddr.parse(leg.dialog.contact).address.user
+
+
+def _names(named: Replaces, leg: Leg) -> Replaces:
+    """The dialog of `leg`, as its peer has it."""
+    dialog = leg.dialog
+    return named.names(dialog.call_id, dialog.remote_tag, dialog.local_tag)
+
+
+def _tell(leg: Leg, transferee: Leg) -> None:
+    """Remember that the peer of `transferee` is told to take the place of the peer of `leg`."""
+    if transferee not in leg.heirs:
+        leg.heirs = [*leg.heirs[1 - MAX_HEIRS :], transferee]
