@@ -8,9 +8,11 @@ from collections.abc import Callable
 from tests.call.case import CallCase
 from tests.call.world import PLAIN
 from tests.support.configs import PBX
+from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
-from webrtcproxy.call.fork import Branch, Fork
+from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.leg import Leg
+from webrtcproxy.call.setup import SetUp
 
 
 class Cycles(CallCase):
@@ -29,7 +31,7 @@ class Cycles(CallCase):
         try:
             gc.collect()
             return sorted(
-                {type(found).__name__ for found in gc.garbage if isinstance(found, (Call, Leg, Fork, Branch))}
+                {type(found).__name__ for found in gc.garbage if isinstance(found, (Call, Leg, Fork, Branch, SetUp))}
             )
         finally:
             gc.set_debug(0)

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.call.case import CallCase
 from tests.support.configs import PBX
 from tests.support.messages import request
-from webrtcproxy.call.leg import Answer
+from webrtcproxy.call.answer import Answer
 from webrtcproxy.schedule import Schedule
 
 

@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 
 from webrtcproxy.call.binding import Binding
+from webrtcproxy.call.branch import Target
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.fork import Target
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import OF_BROWSER, Route
 from webrtcproxy.call.trunk import Authentication

@@ -10,17 +10,16 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.call.answer import Answer
 from webrtcproxy.call.background import background
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
-from webrtcproxy.schedule import Schedule, Timer
 from webrtcproxy.sip.message import Message, Request, Response
 from webrtcproxy.transaction.client import ClientTransaction
 from webrtcproxy.transaction.server import ServerTransaction
-from webrtcproxy.transaction.timers import RFC3261, Timers
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
@@ -28,50 +27,6 @@ log = Logger()
 HeaderList = Iterable[tuple[str, str]]
 
 _CREDENTIALS = ("Authorization", "Proxy-Authorization")
-
-
-class Answer:
-    """The wait for the ACK of a 2xx, which is repeated meanwhile on every transport (RFC 3261 section 13.3.1.4).
-
-    :param schedule: runs the timers.
-    :param repeat: sends the 2xx once more.
-    :param unacknowledged: called when no ACK came within 64*T1.
-    """
-
-    __slots__ = ("_elapsed", "_interval", "_repeat", "_schedule", "_timer", "_timers", "_unacknowledged")
-
-    def __init__(
-        self,
-        schedule: Schedule,
-        repeat: Callable[[], None],
-        unacknowledged: Callable[[], None],
-        timers: Timers = RFC3261,
-    ) -> None:
-        self._schedule = schedule
-        self._repeat = repeat
-        self._unacknowledged = unacknowledged
-        self._timers = timers
-        self._interval = timers.t1
-        self._elapsed = timers.t1
-        self._timer: Timer | None = schedule.after(timers.t1, self._time_up)
-
-    def _time_up(self) -> None:
-        left = self._timers.patience - self._elapsed
-        if left <= 0:
-            self._timer = None
-            self._unacknowledged()
-            return
-        self._repeat()
-        self._interval = min(2 * self._interval, self._timers.t2)
-        wait = min(self._interval, left)
-        self._elapsed += wait
-        self._timer = self._schedule.after(wait, self._time_up)
-
-    def acknowledge(self) -> None:
-        """The ACK is here: no more repeats."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 class Asker(Protocol):

@@ -25,6 +25,10 @@ ALLOW_BROWSER = ("Allow", ", ".join((*METHODS, "REGISTER")))
 KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "PRACK", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH"))
 """Methods that exist: refused with 405 where they are not carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
 
+EXTENSIONS: tuple[str, ...] = ()
+"""Option tags of the extensions that the proxy supports on each of its legs (RFC 3261 section 19.2)."""
+SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
+"""What tells them to a peer; empty where there is none (RFC 3261 section 20.37)."""
 _IDENTITY = frozenset({"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Diversion"})
 
 TO_TRUNK = OF_THE_LEG | _IDENTITY

@@ -9,7 +9,7 @@ from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, hops_left
+from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, EXTENSIONS, KNOWN_METHODS, SUPPORTED, hops_left
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.errors import Refusal
 from webrtcproxy.metrics import reason_of
@@ -24,9 +24,9 @@ RETRY_AFTER = "10"
 """Seconds after which a proxy that ends is likely to be back."""
 
 _ABILITIES = (
-    ("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"), ("Supported", ""),
+    ("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"), SUPPORTED,
 )  # fmt: skip
-"""What the 200 to OPTIONS says (RFC 3261 section 11.2). An empty Supported: no extension (section 20.37)."""
+"""What the 200 to OPTIONS says (RFC 3261 section 11.2)."""
 
 
 class Router:
@@ -194,7 +194,8 @@ def _allow(transaction: ServerTransaction) -> tuple[str, str]:
 
 
 def _refuse_extensions(request: Request) -> None:
-    """420 for every extension that is required of us (RFC 3261 section 8.2.2.3): none is supported."""
+    """420 for every extension that is required of us and that we do not support (RFC 3261 section 8.2.2.3)."""
     required = [*request.headers.all("Require"), *request.headers.all("Proxy-Require")]
-    if required and any(required):
-        raise Refusal(420, "", [("Unsupported", ", ".join(required))])
+    unsupported = [name for name in required if name and name not in EXTENSIONS]
+    if unsupported:
+        raise Refusal(420, "", [("Unsupported", ", ".join(unsupported))])

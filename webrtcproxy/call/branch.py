@@ -1,0 +1,257 @@
+"""Branch: one INVITE of ours towards the callee, from the first send to its final response, and the dialogs that its
+responses open (RFC 3261 section 13.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.call.context import Context
+from webrtcproxy.call.dialog import Dialog, tag_of
+from webrtcproxy.call.leg import HeaderList, Leg, Owner
+from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.policy import Terms
+from webrtcproxy.call.trunk import Authentication
+from webrtcproxy.entropy import token
+from webrtcproxy.errors import FlowLost, TimedOut
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.transaction.client import ClientTransaction
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+MAX_DIALOGS = 16
+"""Dialogs of one branch that are told apart: early ones beyond share a label, 2xx beyond are not answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place where the callee is tried.
+
+    :ivar flow: the way there.
+    :ivar uri: the Request-URI of the second leg.
+    :ivar terms: what holds there.
+    :ivar aor: the address-of-record registered there, or None.
+    :ivar authentication: answers challenges with the trunk's credentials, or None.
+    """
+
+    flow: Flow
+    uri: str
+    terms: Terms
+    aor: str | None = None
+    authentication: Authentication | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A provisional response, 101 to 199."""
+
+    branch: Branch
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The first 2xx; its ACK is on the way and `leg` is the callee."""
+
+    branch: Branch
+    response: Response
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No branch answered. `response` is the best of the finals; None when nothing was heard: then `status` says why."""
+
+    branch: Branch
+    status: int
+    reason: str
+    response: Response | None
+
+
+Event = Progress | Answered | Failed
+
+
+class Branch:
+    """One INVITE of ours, from the first send to its final response, challenges answered in between.
+
+    :param context: what calls work with.
+    :param legs: where the dialogs that it opens are indexed.
+    :param owner: the call.
+    :param target: where the INVITE goes.
+    :param report: told what happens.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        legs: Legs,
+        owner: Owner,
+        target: Target,
+        report: Callable[[Event], None],
+    ) -> None:
+        self.id = token(8)
+        self.cancelled = False
+        self.ended = False
+        self._context = context
+        self._index = legs
+        self._owner = owner
+        self._target = target
+        self._report = report
+        self._labels: dict[str, str] = {}
+        self._legs: dict[str, Leg] = {}
+        self._transaction: ClientTransaction | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """What holds where the INVITE goes."""
+        return self._target.terms
+
+    @property
+    def credentials_refused(self) -> bool:
+        """Whether the trunk refused the credentials that the proxy has for it."""
+        return self._target.authentication is not None and self._target.authentication.spent
+
+    @property
+    def cseq(self) -> int:
+        """CSeq number of the INVITE that was sent last; 0 before the first."""
+        return 0 if self._transaction is None else self._transaction.request.cseq.number
+
+    def label(self, response: Response) -> str:
+        """The name towards rtpengine of the party that sent `response`: one for each To tag, since the far side may
+        have forked."""
+        tag = response.to.tag or ""
+        label = self._labels.get(tag)
+        if label is None:
+            label = f"{self.id}-{len(self._labels)}"
+            if len(self._labels) < MAX_DIALOGS:
+                self._labels[tag] = label
+        return label
+
+    def invite(self, invite: Request) -> None:
+        """Send the INVITE."""
+        if self.cancelled:
+            self.ended = True
+            return
+        key = invite.call_id, invite.from_.tag or ""
+        self._index.calling.add(key)
+        self._transaction = self._context.transactions.request(
+            invite, self._target.flow, on_provisional=self._progress, on_answer=self._answered_again
+        )
+        self._transaction.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(
+            self._broken
+        )
+
+    def _called(self, outcome: Response | Failure, key: tuple[str, str]) -> Response | Failure:
+        self._index.calling.discard(key)
+        return outcome
+
+    def cancel(self, headers: HeaderList = ()) -> None:
+        """Take the INVITE back, whatever its state; a 2xx that comes all the same is ACKed and ended with BYE."""
+        if self.cancelled or self.ended:
+            return
+        self.cancelled = True
+        if self._transaction is not None:
+            self._transaction.cancel(headers)
+
+    def _progress(self, response: Response) -> None:
+        if self.cancelled:
+            return
+        try:
+            self.label(response)
+        except BadMessage as error:
+            log.info("A provisional response is dropped: {why}", why=error.why, branch=self.id)
+            return
+        self._report(Progress(self, response))
+
+    def _final(self, response: Response) -> None:
+        assert self._transaction is not None
+        authentication = self._target.authentication
+        again = None if authentication is None else authentication.answer(self._transaction.request, response)
+        if again is not None and not self.cancelled:
+            self.invite(again)
+            return
+        self.ended = True
+        if response.status < 300:
+            leg = self._open(response)
+            if self.cancelled:
+                leg.hang_up()
+                self._report(Failed(self, 487, "", None))
+            else:
+                self._report(Answered(self, response, leg))
+            return
+        if response.status in (401, 407) and self._target.flow.browser:
+            # Credentials do not cross to browsers, so the caller has no way to answer: to him the browser is not there.
+            self._report(Failed(self, 480, "Callee Asks For Credentials", None))
+            return
+        self._report(Failed(self, response.status, response.reason, response))
+
+    def _open(self, response: Response) -> Leg:
+        """The leg of the dialog that a 2xx opens.
+
+        :raises BadMessage: it can't be read, and opens none; that is ended with BYE.
+        """
+        assert self._transaction is not None
+        invite = self._transaction.request
+        contact = invite.headers.get("Contact") or ""
+        try:
+            leg = self._leg(Dialog.of_answer(invite, response, contact), self.label(response), self._owner)
+            leg.told = invite.body
+            leg.learn(response)
+            return leg
+        except BadMessage:
+            # Its sender takes it for the answer all the same, and has to hear that there is no call.
+            peer, browser = self._target.flow.peer, self._target.flow.browser
+            hop = "" if browser else f"<sip:{f'[{peer.host}]' if ':' in peer.host else peer.host}:{peer.port};lr>"
+            self._leg(Dialog.of_bad_answer(invite, response, contact, hop), "", None).hang_up()
+            raise
+
+    def _leg(self, dialog: Dialog, label: str, owner: Owner | None) -> Leg:
+        """The leg of a 2xx; its ACK is on the way."""
+        assert self._transaction is not None
+        target = self._target
+        leg = Leg(self._context, dialog, target.flow, label, owner, target.terms, target.authentication, target.aor)
+        self._legs[dialog.remote_tag] = leg
+        self._index.add(leg)
+        leg.acknowledge(self._transaction.request)
+        return leg
+
+    def _answered_again(self, response: Response) -> None:
+        """A repeat of the 2xx is ACKed again; one with a new To tag is a further fork: ACK, then BYE."""
+        assert self._transaction is not None
+        leg = self._legs.get(tag_of(response))
+        if leg is None and len(self._legs) >= MAX_DIALOGS:
+            log.warn("{call}: too many answers to one INVITE", call=self._transaction.request.call_id)
+        elif leg is None:
+            with suppress(BadMessage):
+                leg = self._open(response)
+                leg.owner = None
+                leg.hang_up()
+        else:
+            leg.acknowledge(self._transaction.request)
+
+    def _failed(self, failure: Failure) -> None:
+        failure.trap(FlowLost, TimedOut)
+        self.ended = True
+        if failure.check(TimedOut):
+            status, reason = 408, ""
+        elif self._target.flow.browser:
+            status, reason = 480, ""
+        else:
+            status, reason = 502, "Trunk Unreachable"
+        self._report(Failed(self, status, reason, None))
+
+    def _broken(self, failure: Failure) -> None:
+        self.ended = True
+        for leg in self._legs.values():
+            leg.hang_up()
+        if isinstance(failure.value, BadMessage):
+            self._report(Failed(self, 502, f"Upstream Sent {failure.value.why}", None))
+            return
+        log.failure("A branch broke", failure, branch=self.id)
+        self._report(Failed(self, 500, "", None))
