@@ -38,6 +38,7 @@ class Target:
     :ivar terms: what holds there.
     :ivar aor: the address-of-record registered there, or None.
     :ivar authentication: answers challenges with the trunk's credentials, or None.
+    :ivar headers: what the INVITE has besides what crosses.
     """
 
     flow: Flow
@@ -45,6 +46,7 @@ class Target:
     terms: Terms
     aor: str | None = None
     authentication: Authentication | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.record import Record
 from webrtcproxy.call.relay import relay
 from webrtcproxy.call.setup import FindTargets, SetUp
+from webrtcproxy.call.transfer import METHODS, Transfers
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import NgError, Refusal
 from webrtcproxy.schedule import Timer
@@ -66,7 +67,8 @@ class Call:
         self._caller.learn(request)
         legs.add(self._caller)
         self._set_up = SetUp(context, legs, transaction, self._caller, self._media, self.record, user, self)
-        self._exchanges = Exchanges(context, self._media, self._caller, self._gone, self._unacknowledged)
+        self._exchanges = Exchanges(context, self._media, self._caller, self.gone, self._unacknowledged)
+        self._transfers: Transfers | None = None
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
         self._presence.watch(self._caller)
         schedule = context.transactions.schedule
@@ -109,7 +111,7 @@ class Call:
         self.record.answer(response.status, self._context.clock.seconds())
         self._presence.watch(callee)
 
-    def _other(self, leg: Leg) -> Leg | None:
+    def other(self, leg: Leg) -> Leg | None:
         """The leg across from `leg`; None while nobody has answered."""
         return self._set_up.callee if leg is self._caller else self._caller
 
@@ -127,14 +129,19 @@ class Call:
             transaction.reply(200)
             self._hung_up(leg, request)
             return
-        other = self._other(leg)
+        if request.method in METHODS:
+            if self._transfers is None:
+                self._transfers = Transfers(self._context, self._legs)
+            self._transfers.arrived(self, leg, transaction)
+            return
+        other = self.other(leg)
         if request.method in ("INVITE", "UPDATE"):
             self._exchanges.arrived(leg, other, transaction)
             return
         if other is None or other.over or leg.over:
             transaction.reply(481)
             return
-        relay(transaction, leg, other, self._context.clock, self._gone)
+        relay(transaction, leg, other, self._context.clock, self.gone)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE: the session stays as it is."""
@@ -145,8 +152,9 @@ class Call:
         self._legs.move(leg, flow)
         if leg is self._caller and not self._transaction.answered:
             self._transaction.flow = flow
-        self._exchanges.moved(leg, flow)
-        self._presence.watch(leg)
+        if not leg.over:
+            self._exchanges.moved(leg, flow)
+            self._presence.watch(leg)
 
     def end(self, why: str) -> None:
         """End the call in whatever state it is, for a reason of the proxy's own (shutdown).
@@ -156,7 +164,7 @@ class Call:
         self._interrupt(Refusal(503), why)
 
     def _hung_up(self, leg: Leg, bye: Request) -> None:
-        other = self._other(leg)
+        other = self.other(leg)
         if other is not None:
             self._farewell = list(across(bye, leg.terms, other.terms))
         leg.hung_up()
@@ -165,7 +173,7 @@ class Call:
         else:
             self._interrupt(Refusal(480), "callee")
 
-    def _gone(self, leg: Leg) -> None:
+    def gone(self, leg: Leg) -> None:
         """A peer says that it has no such dialog, or answers nothing (RFC 5057)."""
         leg.hung_up()
         self._interrupt(Refusal(481), "caller" if leg is self._caller else "callee")

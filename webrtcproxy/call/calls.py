@@ -11,12 +11,16 @@ from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.branch import Target
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.context import Context
+from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import OF_BROWSER, Route
+from webrtcproxy.call.replacing import replacing
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.replaces import Replaces
 from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
@@ -51,12 +55,8 @@ class Calls:
         """
         context = self._context
         request = transaction.request
-        proven = context.location.proven(transaction.flow)
-        limit = context.limits.limit_per_connection if proven else context.limits.limit_unregistered
-        if self._legs.on(transaction.flow) >= limit:
-            log.info("{call}: refused, its connection has {limit} calls", limit=limit, call=request.call_id)
-            raise Refusal(503, "Too Many Calls Of Yours", [("Retry-After", "10")])
-        allowed = context.policy.credentials_for_anyone or proven
+        self._limit(transaction)
+        allowed = self._may_authenticate(transaction.flow)
 
         async def targets() -> Sequence[Target]:
             try:
@@ -64,7 +64,8 @@ class Calls:
             except FlowLost as why:
                 raise Refusal(502, "Trunk Unreachable") from why
             uri = context.policy.request_uri(request, route)
-            return [Target(flow, uri, route.terms, None, Authentication(route.trunk, allowed))]
+            more = replacing(request, request.headers.get("Replaces"))
+            return [Target(flow, uri, route.terms, None, Authentication(route.trunk, allowed), more)]
 
         self._begin(transaction, targets)
 
@@ -82,6 +83,30 @@ class Calls:
                     return [Target(binding.flow, binding.contact, OF_BROWSER, aor) for binding in bindings]
             known = any(location.knows(aor) for aor in callees)
             raise Refusal(480 if known else 404)
+
+        self._begin(transaction, targets)
+
+    def replacing(self, transaction: ServerTransaction, leg: Leg, named: Replaces) -> None:
+        """A call that is to take the place of another one goes where that one's other end is, by its dialog.
+
+        :param leg: of that other end.
+        :param named: the dialog, as that end has it.
+        :raises Refusal: as `outbound`.
+        """
+        request, flow = transaction.request, transaction.flow
+        if flow.browser:
+            self._limit(transaction)
+        allowed = self._may_authenticate(flow)
+
+        async def targets() -> Sequence[Target]:
+            dialog = leg.dialog
+            try:
+                way = await leg.towards()
+            except FlowLost as why:
+                raise Refusal(480 if leg.browser else 502) from why
+            more = (*(("Route", route) for route in dialog.route_set), *replacing(request, str(named)))
+            authentication = Authentication(leg.terms.trunk, allowed)
+            return [Target(way, dialog.remote_target, leg.terms, leg.aor, authentication, more)]
 
         self._begin(transaction, targets)
 
@@ -121,6 +146,24 @@ class Calls:
         for call, _ in list(self._alive.values()):
             call.end("shutdown")
         return DeferredList(works).addCallback(lambda _: None)
+
+    def _limit(self, transaction: ServerTransaction) -> None:
+        """Whether the browser may have one call more.
+
+        :raises Refusal: 503.
+        """
+        limits, flow = self._context.limits, transaction.flow
+        proven = self._context.location.proven(flow)
+        limit = limits.limit_per_connection if proven else limits.limit_unregistered
+        if self._legs.on(flow) >= limit:
+            call = transaction.request.call_id
+            log.info("{call}: refused, its connection has {limit} calls", limit=limit, call=call)
+            raise Refusal(503, "Too Many Calls Of Yours", [("Retry-After", "10")])
+
+    def _may_authenticate(self, flow: Flow) -> bool:
+        """Whether who is on `flow` may use the credentials of trunks."""
+        context = self._context
+        return context.policy.credentials_for_anyone or context.location.proven(flow)
 
     def _begin(self, transaction: ServerTransaction, targets: Callable[[], Awaitable[Sequence[Target]]]) -> None:
         if len(self._alive) >= self._context.limits.limit:

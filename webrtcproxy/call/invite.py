@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from webrtcproxy.call.branch import Target
 from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.policy import ALLOW, Terms, across, hops_left
+from webrtcproxy.call.policy import ALLOW, SUPPORTED, Terms, across, hops_left
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
 from webrtcproxy.transport.flow import Flow
@@ -41,9 +41,12 @@ def invite_for(source: Request, terms: Terms, target: Target, pair: Pair, contac
         "CSeq": f"{pair.next_cseq()} INVITE",
         "Contact": contact,
         "Allow": ALLOW[1],
+        "Supported": SUPPORTED[1],
     }
     headers = Headers.of(list(fields), list(fields.values()))
     headers.extend(across(source, terms, target.terms))
+    for name, value in target.headers:
+        headers.add(name, value)
     headers.add("Content-Type", "application/sdp")
     return Request("INVITE", target.uri, headers, sdp)
 

@@ -54,6 +54,9 @@ class Owner(Protocol):
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The peer of `leg` was heard on another flow: it is reached there from now on."""
 
+    def other(self, leg: Leg) -> Leg | None:
+        """The leg across from `leg`; None while nobody has answered."""
+
 
 class Leg:
     """One established side of a call.
@@ -68,6 +71,7 @@ class Leg:
     :param aor: the peer's address-of-record, where it is a browser.
     :ivar sdp: the peer's session description that counts: the last one that became part of an agreement.
     :ivar told: what the peer was told in that agreement.
+    :ivar heirs: the legs of those who were told, by REFER, to take the peer's place (`replacing`).
     """
 
     def __init__(
@@ -94,6 +98,9 @@ class Leg:
         self.over = False
         self.sdp = b""
         self.told = b""
+        self.heirs: list[Leg] = []
+        self._usages = 0
+        self._ended = False
         self._allow: list[str] = []
         self._authentication = authentication
         self._answer: Answer | None = None
@@ -118,6 +125,16 @@ class Leg:
         allow = message.headers.lines("Allow")
         if allow:
             self._allow = allow
+
+    def keep(self) -> None:
+        """Something else than the call shares the dialog, which lasts until `release` then (RFC 5057 section 4)."""
+        self._usages += 1
+
+    def release(self) -> None:
+        """The counterpart of `keep`."""
+        self._usages -= 1
+        if self._ended:
+            self._finish()
 
     @property
     def takes_update(self) -> bool:
@@ -205,7 +222,7 @@ class Leg:
 
     async def _acknowledge(self, invite: Request) -> None:
         try:
-            self._send_ack(invite, await self._towards())
+            self._send_ack(invite, await self.towards())
         except (FlowLost, Refusal) as why:
             log.info("{call}: the ACK has no way: {why}", why=why, call=self.dialog.call_id)
 
@@ -244,7 +261,7 @@ class Leg:
             request.headers.set("Content-Type", content_type)
         flow = self._at_once()
         if flow is None:
-            return Deferred.fromCoroutine(self._towards()).addCallback(self._ask, request, asker)
+            return Deferred.fromCoroutine(self.towards()).addCallback(self._ask, request, asker)
         return self._ask(flow, request, asker)
 
     def _ask(self, flow: Flow, request: Request, asker: Asker | None) -> Deferred[Response]:
@@ -285,7 +302,12 @@ class Leg:
             return self.flow
         return self._context.upstream.at_once(self.dialog.next_hop, self.flow)
 
-    async def _towards(self) -> Flow:
+    async def towards(self) -> Flow:
+        """The way to the peer.
+
+        :raises Refusal: its host name can't be resolved.
+        :raises FlowLost: no socket of ours can send there.
+        """
         return self._at_once() or await self._context.upstream.toward(self.dialog.next_hop, self.flow)
 
     def _is_trunk(self, flow: Flow) -> bool:
@@ -336,6 +358,10 @@ class Leg:
             log.failure("{call}: the BYE failed", failure, call=self.dialog.call_id)
 
     def _finish(self) -> None:
+        self._ended = True
+        if self._usages:
+            return
+        self.heirs = []
         self.owner = None  # the call has this leg: nothing is to wait for the garbage collector
         waiting, self._finished = self._finished, []
         for call in waiting:

@@ -14,7 +14,7 @@ from webrtcproxy.errors import Refusal
 from webrtcproxy.media.profile import BROWSER, TRUNK, Profile
 from webrtcproxy.sip.message import Headers, Message, Request
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "UPDATE")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "UPDATE", "REFER", "NOTIFY")
 """The methods that the proxy carries in both directions."""
 
 ALLOW = ("Allow", ", ".join(METHODS))
@@ -22,10 +22,10 @@ ALLOW = ("Allow", ", ".join(METHODS))
 ALLOW_BROWSER = ("Allow", ", ".join((*METHODS, "REGISTER")))
 """What a browser may send."""
 
-KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "PRACK", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH"))
+KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "PRACK", "SUBSCRIBE", "PUBLISH"))
 """Methods that exist: refused with 405 where they are not carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
 
-EXTENSIONS: tuple[str, ...] = ()
+EXTENSIONS: tuple[str, ...] = ("replaces",)
 """Option tags of the extensions that the proxy supports on each of its legs (RFC 3261 section 19.2)."""
 SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
 """What tells them to a peer; empty where there is none (RFC 3261 section 20.37)."""

@@ -4,9 +4,9 @@ call (RFC 3891, RFC 5589 section 7).
 A call has two dialogs, and each side knows its own only. Who transfers a call to another one, and has both through this
 proxy, names the dialog that he has himself:
 
-- Where a browser is to carry the transfer out, that stays so: its INVITE comes here, whatever its Request-URI is, and goes
-  on to the other end of the call that the name is of, with the name that the dialog has there.
-- Where a peer on the SIP side is to, its INVITE goes its own ways. So its REFER has the dialog with the other end already.
+- Where a browser is to carry the transfer out, that stays so: its INVITE comes here, whatever its Request-URI is, and
+  goes on to the other end of the call that the name is of, with the name that the dialog has there.
+- Where a peer on the SIP side is to, its INVITE goes its own ways. So its REFER names the dialog with the other end.
 
 A dialog that is none of ours crosses as it is named.
 
@@ -35,6 +35,9 @@ log = Logger()
 
 MAX_HEIRS = 8
 """Peers that may know the name of one dialog by REFER; the earliest makes room."""
+
+REMEMBERED = 32.0
+"""Seconds (64*T1) for which it is known of a dialog that had been named by REFER that it has ended."""
 
 
 def replaced(request: Request, flow: Flow, legs: Legs, context: Context) -> tuple[Leg, Replaces] | None:
@@ -87,13 +90,13 @@ def referred_to(value: str, transferor: Leg, transferee: Leg, legs: Legs, contex
     if other is None:
         return value
     if transferee.browser or other.browser:
-        _tell(leg, transferee)
+        _tell(leg, transferee, context)
         return value
     # Where the dialog goes back to us by way of a registrar, its INVITE comes here all the same.
     named = _names(named, other)
     ours = legs.of(named.key)
     if ours is not None:
-        _tell(ours, transferee)
+        _tell(ours, transferee, context)
     if is_contact_of(uri, leg):
         uri = replace(Uri.parse(other.dialog.remote_target), headers=uri.headers)
     return str(replace(address, uri=str(with_replaces(uri, named))))
@@ -120,13 +123,28 @@ def is_contact_of(uri: Uri, leg: Leg) -> bool:
     return uri.user == NameAddr.parse(leg.dialog.contact).address.user
 
 
+def replacing(request: Request, named: str | None) -> tuple[tuple[str, str], ...]:
+    """The headers of an INVITE that is to take the place of a dialog.
+
+    :param request: the one that it is made of.
+    :param named: the dialog as its target has it; None where there is none.
+    """
+    if named is None:
+        return ()
+    required = any(tag.lower() == "replaces" for tag in request.headers.all("Require"))
+    return (("Replaces", named), *([("Require", "replaces")] if required else []))
+
+
 def _names(named: Replaces, leg: Leg) -> Replaces:
     """The dialog of `leg`, as its peer has it."""
     dialog = leg.dialog
     return named.names(dialog.call_id, dialog.remote_tag, dialog.local_tag)
 
 
-def _tell(leg: Leg, transferee: Leg) -> None:
-    """Remember that the peer of `transferee` is told to take the place of the peer of `leg`."""
+def _tell(leg: Leg, transferee: Leg, context: Context) -> None:
+    """Remember that the peer of `transferee` is told to take the place of the peer of `leg`; for a while also where that
+    hangs up meanwhile, so that who comes too late hears so."""
     if transferee not in leg.heirs:
         leg.heirs = [*leg.heirs[1 - MAX_HEIRS :], transferee]
+        leg.keep()
+        context.transactions.schedule.after(REMEMBERED, leg.release)

@@ -11,6 +11,7 @@ from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, EXTENSIONS, KNOWN_METHODS, SUPPORTED, hops_left
 from webrtcproxy.call.registrar import Registrar
+from webrtcproxy.call.replacing import replaced
 from webrtcproxy.errors import Refusal
 from webrtcproxy.metrics import reason_of
 from webrtcproxy.sip.grammar import BadMessage
@@ -46,7 +47,8 @@ class Router:
         self._metrics = context.metrics
         self._outside = {"INVITE": self._invite, "REGISTER": self._register, "OPTIONS": self._options}
         self._inside = {"BYE": self._relay, "INFO": self._relay, "MESSAGE": self._relay, "INVITE": self._relay,
-                        "UPDATE": self._relay, "OPTIONS": self._options_inside}  # fmt: skip
+                        "UPDATE": self._relay, "REFER": self._relay, "NOTIFY": self._relay, "SUBSCRIBE": self._relay,
+                        "OPTIONS": self._options_inside}  # fmt: skip
 
     # From the transaction layer
 
@@ -111,7 +113,10 @@ class Router:
         self._refuse_while_draining()
         request, flow = transaction.request, transaction.flow
         self._refuse_loop(request)
-        if flow.browser:
+        taken = replaced(request, flow, self._legs, self._context)
+        if taken is not None:
+            self._calls.replacing(transaction, *taken)
+        elif flow.browser:
             self._calls.outbound(transaction, self._context.policy.route(request))
         else:
             self._calls.inbound(transaction, self._callees(request, flow.peer.host))
@@ -196,6 +201,6 @@ def _allow(transaction: ServerTransaction) -> tuple[str, str]:
 def _refuse_extensions(request: Request) -> None:
     """420 for every extension that is required of us and that we do not support (RFC 3261 section 8.2.2.3)."""
     required = [*request.headers.all("Require"), *request.headers.all("Proxy-Require")]
-    unsupported = [name for name in required if name and name not in EXTENSIONS]
+    unsupported = [name for name in required if name and name not in (*EXTENSIONS, "norefersub")]
     if unsupported:
         raise Refusal(420, "", [("Unsupported", ", ".join(unsupported))])

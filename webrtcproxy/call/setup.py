@@ -19,7 +19,7 @@ from webrtcproxy.call.invite import contact_on, invite_for
 from webrtcproxy.call.leg import HeaderList, Leg, Owner
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.policy import ALLOW, across, order_challenges
+from webrtcproxy.call.policy import ALLOW, SUPPORTED, across, order_challenges
 from webrtcproxy.call.record import Record
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.body import sdp_of
@@ -209,7 +209,8 @@ class SetUp:
 
     def _telling(self, response: Response, branch: Branch, sdp: bytes) -> Headers:
         """The headers of a response that is about the dialog with the caller."""
-        headers = Headers.of(["Allow", "Contact"], [ALLOW[1], self._caller.dialog.contact])
+        contact = self._caller.dialog.contact
+        headers = Headers.of(["Allow", "Supported", "Contact"], [ALLOW[1], SUPPORTED[1], contact])
         headers.extend(self._crossing(response, branch))
         if sdp:
             headers.add("Content-Type", "application/sdp")

@@ -1,5 +1,5 @@
-"""Replaces: the dialog that an INVITE takes the place of, as a header (RFC 3891) and in the URI of a Refer-To, where its
-value is escaped (RFC 3261 section 19.1.1, RFC 5589 section 7)."""
+"""Replaces: the dialog that an INVITE takes the place of, as a header (RFC 3891) and in the URI of a Refer-To, where
+its value is escaped (RFC 3261 section 19.1.1, RFC 5589 section 7)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,186 @@
+"""Transfers: the REFERs of one call, and what comes of them (RFC 3515, RFC 5589).
+
+A REFER crosses, is answered as the far side answers it, and the NOTIFYs that tell how it goes cross the other way.
+Where the trunk's section says `refer = local`, the proxy carries out by itself what the trunk refuses (`handover`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from twisted.internet.defer import TimeoutError
+from twisted.logger import Logger
+
+from webrtcproxy.call.background import answer
+from webrtcproxy.call.context import Context
+from webrtcproxy.call.leg import Leg
+from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.policy import across
+from webrtcproxy.call.referral import Referral, has_no_subscription, is_refer, is_terminated, refer_id, with_id
+from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE, relay
+from webrtcproxy.call.replacing import referred_to
+from webrtcproxy.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Headers, Response
+from webrtcproxy.transaction.server import ServerTransaction
+
+log = Logger()
+
+METHODS = ("REFER", "NOTIFY", "SUBSCRIBE")
+"""What :meth:`Transfers.arrived` takes."""
+
+MAX_REFERRALS = 8
+"""Subscriptions of one call at once."""
+RATE = 10
+"""REFERs of one call within `WINDOW` at most."""
+WINDOW = 60.0
+"""Seconds."""
+
+
+class Host(Protocol):
+    """What a transfer asks of its call."""
+
+    def other(self, leg: Leg) -> Leg | None:
+        """The leg across from `leg`; None while nobody has answered."""
+
+    def gone(self, leg: Leg) -> None:
+        """The peer of `leg` says that it has no such dialog, or does not answer."""
+
+
+class Transfers:
+    """The transfers of one call.
+
+    :param context: what calls work with.
+    :param legs: the index of dialogs.
+    """
+
+    def __init__(self, context: Context, legs: Legs) -> None:
+        self._context = context
+        self._legs = legs
+        self._referrals: list[Referral] = []
+        self._times: deque[float] = deque(maxlen=RATE)
+
+    def arrived(self, call: Host, leg: Leg, transaction: ServerTransaction) -> None:
+        """A REFER, NOTIFY or SUBSCRIBE within the dialog of `leg`; also behind the end of the call.
+
+        :raises Refusal: 481: there is no such dialog or subscription; 500 with Retry-After: too many REFERs.
+        :raises BadMessage: it is no use.
+        """
+        request = transaction.request
+        other = call.other(leg)
+        if other is None:
+            raise Refusal(481)
+        if request.method == "REFER":
+            self._admit(leg, other)
+            leg.dialog.refresh(request)
+            answer(self._refer(call, leg, other, transaction), transaction)
+            return
+        referral = self._find(leg, refer_id(request)) if is_refer(request) else None
+        if referral is not None:
+            leg.dialog.refresh(request)
+            answer(self._tell(referral, leg, other, transaction), transaction)
+        elif leg.over or other.over:
+            raise Refusal(481)
+        else:
+            relay(transaction, leg, other, self._context.clock, _ignore)
+
+    # REFER
+
+    def _admit(self, leg: Leg, other: Leg) -> None:
+        if leg.over or other.over:
+            raise Refusal(481)
+        now, times = self._context.clock.seconds(), self._times
+        if len(self._referrals) >= MAX_REFERRALS or (len(times) == RATE and now - times[0] < WINDOW):
+            raise Refusal(500, "Too Many Transfers", [("Retry-After", "10")])
+        times.append(now)
+
+    async def _refer(self, call: Host, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
+        request = transaction.request
+        values = request.headers.lines("Refer-To")
+        if len(values) != 1:  # RFC 3515 section 2.4.2
+            raise BadMessage("Bad Refer-To")
+        headers = across(request, leg.terms, other.terms)
+        headers.set("Refer-To", referred_to(values[0], leg, other, self._legs, self._context))
+        _require(request.headers, headers)
+        referral = self._open(leg, other, request.cseq.number)
+        try:
+            response = await self._ask(other, transaction, headers, referral)
+        except Refusal as refusal:
+            referral.close()
+            if refusal.status == 504:
+                transaction.reply(504)
+                call.gone(other)
+            raise
+        if response.status >= 300 or has_no_subscription(response):
+            referral.close()
+        self._reply(transaction, response, other, leg)
+        if response.status in ENDS_DIALOG:
+            call.gone(other)
+
+    def _open(self, leg: Leg, other: Leg, number: int) -> Referral:
+        context = self._context
+        referral = Referral(
+            leg, other, number, context.transactions.schedule, context.limits.ring, self._referrals.remove
+        )
+        self._referrals.append(referral)
+        return referral
+
+    # NOTIFY, and SUBSCRIBE that refreshes
+
+    def _find(self, leg: Leg, id: str | None) -> Referral | None:
+        return next((referral for referral in self._referrals if referral.is_of(leg, id)), None)
+
+    async def _tell(self, referral: Referral, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
+        """A message about a subscription crosses, with the name that it has over there."""
+        request = transaction.request
+        referral.alive()
+        headers = across(request, leg.terms, other.terms)
+        if refer_id(request) is not None or len(self._referrals) > 1:
+            headers.set("Event", with_id(request.headers.get("Event") or "", referral.id_for(other)))
+        try:
+            response = await self._ask(other, transaction, headers)
+        finally:
+            if request.method == "NOTIFY" and is_terminated(request):
+                referral.close()
+        if response.status == 481:
+            referral.close()
+        self._reply(transaction, response, other, leg)
+
+    # Both
+
+    async def _ask(
+        self, other: Leg, transaction: ServerTransaction, headers: Headers, referral: Referral | None = None
+    ) -> Response:
+        """The final response of the far side.
+
+        :raises Refusal: there is none.
+        """
+        request = transaction.request
+        kind = request.headers.get("Content-Type") or "application/octet-stream"
+        asked = other.ask(request.method, headers, request.body, kind, referral)
+        try:
+            return await asked.addTimeout(PATIENCE, self._context.clock)
+        except FlowLost as why:
+            raise Refusal(480 if other.browser else 502) from why
+        except (TimedOut, TimeoutError) as why:
+            raise Refusal(504) from why
+
+    def _reply(self, transaction: ServerTransaction, response: Response, other: Leg, leg: Leg) -> None:
+        headers = across(response, other.terms, leg.terms)
+        if response.status < 300 and transaction.request.method != "NOTIFY":
+            headers.add("Contact", leg.dialog.contact)
+        if response.body:
+            headers.add("Content-Type", response.headers.get("Content-Type") or "application/octet-stream")
+        transaction.reply(response.status, response.reason, headers, response.body)
+
+
+def _require(asked: Headers, headers: Headers) -> None:
+    """What a REFER requires, and the proxy only carries, is the far side's to do (RFC 4488 section 4)."""
+    tags = asked.all("Require")
+    if tags:
+        headers.add("Require", ", ".join(tags))
+
+
+def _ignore(leg: Leg) -> None:
+    """Silence about a subscription does not end the call (RFC 5057 section 5.1)."""
