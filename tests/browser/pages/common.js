@@ -33,16 +33,27 @@ export class Events {
   }
 }
 
+// A small picture, ten times a second: that of the fake camera costs a whole processor otherwise.
+export function constraints(video) {
+  return { audio: true, video: video ? { width: 160, height: 120, frameRate: 10 } : false };
+}
+
+// The direction that a description gives its first media line.
+export function direction(sdp) {
+  return /^a=(sendrecv|sendonly|recvonly|inactive)\r?$/m.exec(sdp)?.[1] ?? "sendrecv";
+}
+
 export function play(stream) {
   const element = document.getElementById("far");
   element.srcObject = stream;
   element.play().catch(() => undefined);
 }
 
-// Packets and audio energy of one RTCPeerConnection, both directions.
+// Packets and audio energy of one RTCPeerConnection, both directions; frames, where there is video.
 export async function figures(connection) {
   const result = {
     received: 0, receivedEnergy: 0, sent: 0, sentEnergy: 0, dtls: "", ice: connection.iceConnectionState, codec: "",
+    framesReceived: 0, framesSent: 0, frameWidth: 0,
   };
   const report = await connection.getStats();
   report.forEach((entry) => {
@@ -50,6 +61,11 @@ export async function figures(connection) {
       result.received += entry.packetsReceived;
       result.receivedEnergy += entry.totalAudioEnergy ?? 0;
       result.codec = report.get(entry.codecId)?.mimeType ?? "";
+    } else if (entry.type === "inbound-rtp" && entry.kind === "video") {
+      result.framesReceived += entry.framesDecoded ?? 0;
+      result.frameWidth = entry.frameWidth ?? 0;
+    } else if (entry.type === "outbound-rtp" && entry.kind === "video") {
+      result.framesSent += entry.framesEncoded ?? 0;
     } else if (entry.type === "outbound-rtp" && entry.kind === "audio") {
       result.sent += entry.packetsSent;
     } else if (entry.type === "media-source" && entry.kind === "audio") {

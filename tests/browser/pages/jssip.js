@@ -1,11 +1,12 @@
 // The test phone on JsSIP.
 import JsSIP from "jssip";
-import { Events, figures, play } from "./common.js";
+import { Events, constraints, figures, play } from "./common.js";
 
 const events = new Events();
-const media = { mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } };
+const media = { mediaConstraints: constraints(false), pcConfig: { iceServers: [] } };
 let ua;
 let session;
+let subscriber;
 
 function status(event) {
   const message = event.message ?? event.response;
@@ -31,11 +32,16 @@ function watch(added) {
   added.on("newInfo", (event) => events.emit("info", { by: event.originator, body: event.request.body ?? "" }));
 }
 
+function text(request) {
+  return { from: request.from.uri.toString(), type: request.getHeader("Content-Type"), body: request.body };
+}
+
 window.phone = {
   events,
 
   start(config) {
     JsSIP.debug.disable();
+    media.mediaConstraints = constraints(config.video);
     ua = new JsSIP.UA({
       sockets: [new JsSIP.WebSocketInterface(config.server)],
       uri: config.uri,
@@ -57,6 +63,9 @@ window.phone = {
         });
       }
     });
+    ua.on("newMessage", (event) => {
+      if (event.originator === "remote") events.emit("message", text(event.request));
+    });
     const connected = new Promise((resolve) => ua.on("connected", () => resolve("connected")));
     ua.start();
     return connected;
@@ -69,7 +78,28 @@ window.phone = {
   hangup: () => session.terminate(),
   reject: (code, reason) => session.terminate({ status_code: code, reason_phrase: reason }),
   digits: (text) => session.sendDTMF(text, { transportType: "INFO", duration: 160, interToneGap: 50 }),
+  events4733: (text) => session.sendDTMF(text, { transportType: "RFC2833", duration: 160, interToneGap: 50 }),
   // `how` is hold, unhold or renegotiate; "changed" is emitted when the other side has agreed.
   change: (how, options = {}) => session[how](options, () => events.emit("changed")),
+  // A MESSAGE out of any dialog.
+  message: (target, body) => void ua.sendMessage(target, body, {
+    eventHandlers: {
+      succeeded: (event) => events.emit("messageSent", status(event)),
+      failed: (event) => events.emit("messageFailed", status(event)),
+    },
+  }),
+
+  subscribe(target, name, expires) {
+    subscriber = ua.subscribe(target, name, "*/*", { expires, params: {} });
+    subscriber.on("accepted", () => events.emit("subscribed"));
+    subscriber.on("notify", (final, request, body) => events.emit("notify", {
+      state: request.getHeader("Subscription-State"), type: request.getHeader("Content-Type"), body,
+    }));
+    subscriber.on("terminated", (code, reason) => events.emit("subscriptionEnded", { code, reason: reason ?? "" }));
+    subscriber.subscribe();
+  },
+
+  refreshSubscription: () => subscriber.subscribe(),
+  unsubscribe: () => subscriber.terminate(),
   stats: () => figures(session.connection),
 };

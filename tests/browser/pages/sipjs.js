@@ -1,12 +1,15 @@
 // The test phone on SIP.js.
-import { Invitation, Inviter, Registerer, SessionState, UserAgent } from "sip.js";
-import { Events, figures, play } from "./common.js";
+import {
+  Invitation, Inviter, Messager, Registerer, SessionState, Subscriber, SubscriptionState, UserAgent,
+} from "sip.js";
+import { Events, constraints, direction, figures, play } from "./common.js";
 
 const events = new Events();
-const constraints = { sessionDescriptionHandlerOptions: { constraints: { audio: true, video: false } } };
+const media = { sessionDescriptionHandlerOptions: { constraints: constraints(false) } };
 let ua;
 let registerer;
 let session;
+let subscriber;
 let refused = {};
 
 function status(response) {
@@ -21,6 +24,12 @@ function watch(added) {
   added.delegate = {
     onBye: () => { ender = "remote"; },
     onCancel: () => { refused = { by: "remote", cause: "Canceled", method: "CANCEL" }; },
+    onInvite: (request, response, code) => {
+      if (code === 200 && request.body) {
+        const way = direction(request.body);
+        events.emit(way === "sendonly" || way === "inactive" ? "hold" : "unhold", { by: "remote" });
+      }
+    },
     onInfo: (info) => {
       events.emit("info", { by: "remote", body: info.request.body ?? "" });
       info.accept();
@@ -42,6 +51,7 @@ window.phone = {
   events,
 
   async start(config) {
+    media.sessionDescriptionHandlerOptions.constraints = constraints(config.video);
     ua = new UserAgent({
       uri: UserAgent.makeURI(config.uri),
       transportOptions: { server: config.server },
@@ -51,6 +61,13 @@ window.phone = {
       sessionDescriptionHandlerFactoryOptions: { peerConnectionConfiguration: { iceServers: [] } },
       delegate: {
         onDisconnect: () => events.emit("disconnected"),
+        onMessage: (message) => {
+          const { request } = message;
+          events.emit("message", {
+            from: request.from.uri.toString(), type: request.getHeader("Content-Type"), body: request.body,
+          });
+          message.accept();
+        },
         onInvite: (invitation) => {
           session = invitation;
           watch(session);
@@ -78,7 +95,7 @@ window.phone = {
   }),
 
   call(target, headers = []) {
-    session = new Inviter(ua, UserAgent.makeURI(target), { ...constraints, extraHeaders: headers });
+    session = new Inviter(ua, UserAgent.makeURI(target), { ...media, extraHeaders: headers });
     watch(session);
     session.invite({
       requestDelegate: {
@@ -89,7 +106,7 @@ window.phone = {
     });
   },
 
-  answer: () => void session.accept(constraints).then(() => events.emit("accepted")),
+  answer: () => void session.accept(media).then(() => events.emit("accepted")),
 
   hangup() {
     if (session.state === SessionState.Established) session.bye();
@@ -107,5 +124,50 @@ window.phone = {
     },
   }),
 
+  events4733: (text) => void session.sessionDescriptionHandler.sendDtmf(text, { duration: 160, interToneGap: 50 }),
+
+  // `how` is hold, unhold or renegotiate; "changed" is emitted when the other side has agreed.
+  change(how, options = {}) {
+    const hold = how === "hold" || (how === "renegotiate" && session.sessionDescriptionHandlerOptionsReInvite.hold);
+    session.sessionDescriptionHandlerOptionsReInvite = { ...media.sessionDescriptionHandlerOptions, ...options, hold };
+    session.invite({
+      requestDelegate: {
+        onAccept: () => {
+          if (how !== "renegotiate") events.emit(how, { by: "local" });
+          events.emit("changed");
+        },
+        onReject: (response) => events.emit("unchanged", { by: "remote", ...status(response) }),
+      },
+    });
+  },
+
+  // A MESSAGE out of any dialog.
+  message: (target, body) => void new Messager(ua, UserAgent.makeURI(target), body).message({
+    requestDelegate: {
+      onAccept: (response) => events.emit("messageSent", { by: "remote", ...status(response) }),
+      onReject: (response) => events.emit("messageFailed", { by: "remote", ...status(response) }),
+    },
+  }),
+
+  subscribe(target, name, expires) {
+    subscriber = new Subscriber(ua, UserAgent.makeURI(target), name, { expires });
+    subscriber.delegate = {
+      onNotify: (notification) => {
+        const { request } = notification;
+        events.emit("notify", {
+          state: request.getHeader("Subscription-State"), type: request.getHeader("Content-Type"), body: request.body,
+        });
+        notification.accept();
+      },
+    };
+    subscriber.stateChange.addListener((state) => {
+      if (state === SubscriptionState.Subscribed) events.emit("subscribed");
+      else if (state === SubscriptionState.Terminated) events.emit("subscriptionEnded");
+    });
+    subscriber.subscribe();
+  },
+
+  refreshSubscription: () => void subscriber.subscribe(),
+  unsubscribe: () => void subscriber.unsubscribe(),
   stats: () => figures(session.sessionDescriptionHandler.peerConnection),
 };

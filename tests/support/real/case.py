@@ -5,6 +5,7 @@ from typing import ClassVar
 from twisted.trial.reporter import Reporter
 from twisted.trial.unittest import TestCase
 
+from tests.support.real.baresip import Baresip
 from tests.support.real.dialog import Dialog
 from tests.support.real.kamailio import PASSWORDS
 from tests.support.real.lab import LAB
@@ -104,6 +105,14 @@ class RealCase(TestCase):
         """A calling SIPp: calls the user by way of Kamailio."""
         words = {"target": f"sip:{user}@pbx.test"}
         return await self.sipp(scenario, port=None, target=self.kamailio.host, words=words, **options)
+
+    async def baresip(self, user: str = "bob") -> Baresip:
+        """baresip, registered at Kamailio under that name, ended after the test."""
+        baresip = Baresip(user, self.kamailio.host, PASSWORDS[user])
+        self.addCleanup(baresip.stop)
+        await baresip.start()
+        await baresip.registered()
+        return baresip
 
     async def kamailio_peer(self) -> Peer:
         """A scripted caller whose first hop is Kamailio."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from webrtcproxy.sip.message import Request, Response
 
-if TYPE_CHECKING:
-    from tests.support.real.speech import Endpoint
+
+class Named(Protocol):
+    """An endpoint, as far as a ladder is concerned."""
+
+    user: str
 
 
 class Ladder:
@@ -20,7 +23,7 @@ class Ladder:
     def __init__(self) -> None:
         self.rungs: list[str] = []
 
-    def add(self, endpoint: Endpoint, message: Request | Response, arrow: str) -> None:
+    def add(self, endpoint: Named, message: Request | Response, arrow: str) -> None:
         """Note one message; `arrow` is ``>`` or ``<``."""
         if isinstance(message, Response):
             if message.status == 100:
