@@ -6,13 +6,19 @@ import gc
 from collections.abc import Callable
 
 from tests.call.case import CallCase
+from tests.call.test_handover import HandoverCase
+from tests.call.test_replacing import name_of, refer_to
 from tests.call.world import PLAIN
 from tests.support.configs import PBX
 from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.fork import Fork
+from webrtcproxy.call.handover import Handover
 from webrtcproxy.call.leg import Leg
+from webrtcproxy.call.referral import Referral
 from webrtcproxy.call.setup import SetUp
+
+KINDS = (Call, Leg, Fork, Branch, SetUp, Handover, Referral)
 
 
 class Cycles(CallCase):
@@ -30,9 +36,7 @@ class Cycles(CallCase):
         gc.set_debug(gc.DEBUG_SAVEALL)
         try:
             gc.collect()
-            return sorted(
-                {type(found).__name__ for found in gc.garbage if isinstance(found, (Call, Leg, Fork, Branch, SetUp))}
-            )
+            return sorted({type(found).__name__ for found in gc.garbage if isinstance(found, KINDS)})
         finally:
             gc.set_debug(0)
             gc.garbage.clear()
@@ -72,3 +76,88 @@ class Cycles(CallCase):
             trunk.answer(leg, 487)
 
         self.assertEqual(self.left(live), [])
+
+
+class Transfers(HandoverCase):
+    """Nor when a call is transferred."""
+
+    left = Cycles.left
+
+    def check(self, live: Callable[[], None]) -> None:
+        def all_of_it() -> None:
+            live()
+            for name in ("alice", "pbx", "carrier", "mine", "bob", "second", "carol"):
+                self.__dict__.pop(name, None)
+
+        self.assertEqual(self.left(all_of_it), [])
+
+    def test_done(self) -> None:
+        """By the proxy: to a new target."""
+
+        def live() -> None:
+            dave = self.answered(self.refer())
+            self.told("200 OK", "terminated")
+            self.mine.answer(self.alice.request("BYE"), 200)
+            self.bye(dave, self.bob)
+
+        self.check(live)
+
+    def test_target_busy(self) -> None:
+        """By the proxy, in vain."""
+
+        def live() -> None:
+            invite = self.refer()
+            self.carrier.answer(invite, 486)
+            self.carrier.heard("ACK")
+            self.told("486 Busy Here", "terminated")
+            self.old_call()
+
+        self.check(live)
+
+    def test_transferee_hangs_up(self) -> None:
+        """By the proxy, and it is not wanted any more."""
+
+        def live() -> None:
+            invite = self.refer()
+            self.carrier.answer(invite, 100)
+            self.bob.ask("BYE")
+            self.world.turn()
+            self.carrier.answer(self.carrier.request("CANCEL"), 200)
+            self.carrier.answer(invite, 487)
+            for request in (self.alice.request("NOTIFY"), self.alice.request("BYE")):
+                self.mine.answer(request, 200)
+
+        self.check(live)
+
+    def test_joined(self) -> None:
+        """By the proxy: two calls are one."""
+
+        def live() -> None:
+            second, carol = self.out(self.alice, self.pbx, "carol")
+            self.mine.ask("REFER", b"", refer_to(second.target, name_of(second)))
+            self.bob.answer(self.pbx.request("REFER"), 501)
+            self.alice.heard(202)
+            self.told("100 Trying", "active")
+            self.agrees(carol)
+            self.agrees(self.bob)
+            second.answer(self.alice.request("BYE"), 200)
+            self.told("200 OK", "terminated")
+            self.mine.answer(self.alice.request("BYE"), 200)
+            self.bye(self.bob, carol)
+
+        self.check(live)
+
+    def test_by_the_trunk(self) -> None:
+        """REFER crosses, the transferor hangs up, the NOTIFYs come behind."""
+
+        def live() -> None:
+            second, carol = self.out(self.alice, self.pbx, "carol")
+            self.mine.ask("REFER", b"", refer_to(second.target, name_of(second)))
+            self.bob.answer(self.pbx.request("REFER"), 202)
+            self.alice.heard(202)
+            self.bye(self.mine, self.bob)
+            self.bye(carol, second)
+            self.bob.ask("NOTIFY", b"", ("Event", "refer"), ("Subscription-State", "terminated"))
+            self.mine.answer(self.alice.request("NOTIFY"), 200)
+
+        self.check(live)

@@ -16,10 +16,10 @@ from webrtcproxy.sip.uri import Uri
 
 def name_of(party: Party) -> Replaces:
     """What `party` calls its dialog when it tells somebody to replace it: its peer's tag is the to-tag."""
-    return Replaces(party.call_id, _tag(party.remote), _tag(party.local))
+    return Replaces(party.call_id, tag_of(party.remote), tag_of(party.local))
 
 
-def _tag(value: str) -> str:
+def tag_of(value: str) -> str:
     return NameAddr.parse(value).tag or ""
 
 
@@ -77,7 +77,7 @@ class ByBrowser(ReplacingCase):
             uri = NameAddr.parse(crossed.headers.get("Refer-To") or "").address
             named = replaces_of(uri)
             assert named is not None
-            self.assertEqual(named.key, (carol.call_id, _tag(carol.local), _tag(carol.remote)))
+            self.assertEqual(named.key, (carol.call_id, tag_of(carol.local), tag_of(carol.remote)))
             self.assertEqual(named.early_only, "early-only" in order)
             self.assertEqual(str(uri).partition("?")[0], "sip:callee@192.0.2.50:5060")
             self.assertTrue(uri.headers.endswith("&Subject=x"))
@@ -95,7 +95,7 @@ class ByBrowser(ReplacingCase):
         crossed = trunk.request("REFER")
         value = crossed.headers.get("Refer-To") or ""
         self.assertIn("<sip:carol@pbx.example.com?Replaces=", value)
-        self.assertIn(quote(f"to-tag={_tag(carol.local)}", safe=""), value)
+        self.assertIn(quote(f"to-tag={tag_of(carol.local)}", safe=""), value)
         bob.answer(crossed, 603)
         alice.heard(603)
         self.bye(first, bob)
@@ -128,8 +128,8 @@ class ByBrowser(ReplacingCase):
         self.bye(second, carol)
 
     def test_back_to_us(self) -> None:
-        """The target is a browser here, by way of its registrar: the referred one's INVITE comes back and goes on to that
-        browser, whoever's trunk he is of."""
+        """The target is a browser here, by way of its registrar: the referred one's INVITE comes back and goes on to
+        that browser, whoever's trunk he is of."""
         alice, trunk, carrier = self.world.browser(), self.world.trunk(), self.world.trunk("192.0.2.7", 5090)
         carol = self.world.browser("carol")
         carol.bind()
@@ -170,7 +170,7 @@ class ByBrowser(ReplacingCase):
         crossed = carol.request("INVITE")
         self.assertEqual(crossed.uri, NameAddr.parse(there_ok.headers.get("Contact") or "").uri)
         told = Replaces.parse(crossed.headers.get("Replaces") or "")
-        self.assertEqual(told.key, (target.call_id, _tag(target.local), _tag(target.remote)))
+        self.assertEqual(told.key, (target.call_id, tag_of(target.local), tag_of(target.remote)))
         self.assertEqual(crossed.headers.get("Require"), "replaces")
         carol.answer(crossed, 486)
         carol.heard("ACK")
@@ -216,7 +216,7 @@ class ByTrunk(ReplacingCase):
         )
         crossed = self.carol.request("INVITE")
         told = Replaces.parse(crossed.headers.get("Replaces") or "")
-        self.assertEqual(told.key, (self.carols.call_id, _tag(self.carols.local), _tag(self.carols.remote)))
+        self.assertEqual(told.key, (self.carols.call_id, tag_of(self.carols.local), tag_of(self.carols.remote)))
         self.assertEqual(crossed.headers.get("Referred-By"), "<sip:pbx@pbx.example.com>")
         self.assertNotIn("Require", crossed.headers)
         answer = self.carol.answer(crossed, 200, OFFER.replace(b"actpass", b"active"), tag="new")
@@ -326,18 +326,17 @@ class OwnUser(ReplacingCase):
     """Another page of the same user takes a call over."""
 
     def test_taken(self) -> None:
-        """It has proven the same address-of-record; the trunk hears an INVITE in the name of its own dialog, and the proxy
-        answers its challenges as ever."""
+        """It has proven the same address-of-record; the trunk hears an INVITE in the name of its own dialog."""
         alice, again, trunk = self.world.browser(), self.world.browser(), self.world.trunk()
         alice.bind()
         again.bind()
         mine, bob = self.out(alice, trunk)
-        named = f"{mine.call_id};to-tag={_tag(mine.remote)};from-tag={_tag(mine.local)}"
+        named = f"{mine.call_id};to-tag={tag_of(mine.remote)};from-tag={tag_of(mine.local)}"
         invite = again.invite("sip:bob@pbx.example.com", ("Replaces", named))
         crossed = trunk.request("INVITE")
         self.assertEqual(
             Replaces.parse(crossed.headers.get("Replaces") or "").key,
-            (bob.call_id, _tag(bob.local), _tag(bob.remote)),
+            (bob.call_id, tag_of(bob.local), tag_of(bob.remote)),
         )
         self.assertEqual(Uri.parse(crossed.uri).user, "callee")
         trunk.answer(crossed, 486, tag="x")

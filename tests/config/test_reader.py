@@ -288,17 +288,23 @@ class TrunkTests(Case):
         (trunk,) = self.load(
             trunk_a='host = VoIP.example:5080\nproxy = 192.0.2.1\ntransport = TCP\nusername = me\npassword = "a ;b"\n'
             "realm = Voip Example\npass-identity = yes\nstrip = User-Agent\n X-*\n"
-            'set = X-Tenant: 7\n "Subject: a ;b: c"\n'
+            'set = X-Tenant: 7\n "Subject: a ;b: c"\nrefer = local\n'
             "sources = 192.0.2.0/24 2001:db8::/32\n 198.51.100.1"
         ).trunks
         self.assertEqual((trunk.name, trunk.host, trunk.port, trunk.transport), ("a", "voip.example", 5080, "tcp"))
         self.assertEqual(trunk.proxy, HostPort("192.0.2.1", None))
         self.assertEqual((trunk.username, trunk.password, trunk.realm), ("me", "a ;b", "Voip Example"))
         self.assertTrue(trunk.pass_identity)
+        self.assertEqual(trunk.refer, "local")
         self.assertEqual(trunk.strip, ("user-agent", "x-*"))
         self.assertEqual(trunk.set, (("X-Tenant", "7"), ("Subject", "a ;b: c")))
         sources = ["192.0.2.0/24", "2001:db8::/32", "198.51.100.1/32"]
         self.assertEqual(list(map(str, trunk.sources or ())), sources)
+
+    def test_refer(self) -> None:
+        """A transfer that the trunk refuses is refused, unless its section says otherwise."""
+        self.assertEqual(self.load(trunk_a="host = a").trunks[0].refer, "pass")
+        self.refused("trunk a", "refer", "pass, local", trunk_a="host = a\nrefer = yes")
 
     def test_password_is_masked(self) -> None:
         """No repr of the configuration has the password."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from webrtcproxy.call.context import Context
+from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.exchanges import Exchanges
+from webrtcproxy.call.host import Host
 from webrtcproxy.call.invite import contact_on
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.legs import Legs
@@ -33,7 +34,7 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 
-class Call:
+class Call(Host):
     """One call, from its INVITE on.
 
     :param context: what calls work with.
@@ -69,6 +70,7 @@ class Call:
         self._set_up = SetUp(context, legs, transaction, self._caller, self._media, self.record, user, self)
         self._exchanges = Exchanges(context, self._media, self._caller, self.gone, self._unacknowledged)
         self._transfers: Transfers | None = None
+        self._parted: list[Leg] = []
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
         self._presence.watch(self._caller)
         schedule = context.transactions.schedule
@@ -136,6 +138,8 @@ class Call:
             return
         other = self.other(leg)
         if request.method in ("INVITE", "UPDATE"):
+            if self.guest is not None and (request.body or request.method == "INVITE"):
+                raise Refusal(491)
             self._exchanges.arrived(leg, other, transaction)
             return
         if other is None or other.over or leg.over:
@@ -167,22 +171,25 @@ class Call:
         other = self.other(leg)
         if other is not None:
             self._farewell = list(across(bye, leg.terms, other.terms))
-        leg.hung_up()
-        if leg is self._caller:
-            self._interrupt(Refusal(487), "caller")
-        else:
-            self._interrupt(Refusal(480), "callee")
+        self._left(leg, Refusal(487 if leg is self._caller else 480))
 
     def gone(self, leg: Leg) -> None:
         """A peer says that it has no such dialog, or answers nothing (RFC 5057)."""
+        self._left(leg, Refusal(481))
+
+    def _left(self, leg: Leg, refusal: Refusal, why: str = "") -> None:
+        """The peer of `leg` is there no more."""
+        by = "caller" if leg is self._caller else "callee"
         leg.hung_up()
-        self._interrupt(Refusal(481), "caller" if leg is self._caller else "callee")
+        if self.guest is not None and self.guest.outlives(leg):
+            self._presence.unwatch(leg)
+        else:
+            self._interrupt(refusal, why or by)
 
     def _abandoned(self, leg: Leg) -> None:
         log.info("{call}: the browser did not come back", call=self.id)
         self._farewell = [("Reason", 'SIP;cause=480;text="Connection lost"')]
-        leg.hung_up()
-        self._interrupt(Refusal(480), "lost")
+        self._left(leg, Refusal(480), "lost")
 
     def _unacknowledged(self, leg: Leg) -> None:
         log.warn("{call}: no ACK for the 2xx came", call=self.id)
@@ -210,6 +217,33 @@ class Call:
         if self._work is not None:
             self._work.cancel()
 
+    # Whose legs are moved
+
+    def busy(self) -> bool:
+        """Whether its session is being changed."""
+        return self._exchanges.busy
+
+    def swap(self, old: Leg, new: Leg, media: Media, branch: str) -> None:
+        """Put `new` in the place of `old`, which belongs to the call no longer.
+
+        :param media: the media session between `new` and the leg that stays; that of the call is deleted.
+        :param branch: its branch towards rtpengine.
+        """
+        if old is self._caller:
+            self._caller = new
+        else:
+            self._set_up.callee = new
+        old.owner, new.owner = None, self
+        old.keep()  # it counts as a call of his
+        self._parted.append(old)
+        self._media.delete()
+        self._media = media
+        self._exchanges.close(())
+        self._exchanges = Exchanges(self._context, media, self._caller, self.gone, self._unacknowledged)
+        self._exchanges.open(branch)
+        self._presence.unwatch(old)
+        self._presence.watch(new)
+
     # The end
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -225,13 +259,18 @@ class Call:
 
     def _clean_up(self) -> None:
         self._stop_ringing()
+        if self.guest is not None:
+            self.guest.close()
         self._presence.stop()
         self._exchanges.close(self._farewell)
         self._set_up.close(self._farewell)
         if self.record.answered is None:
             self._caller.hung_up()
-        else:
-            self._caller.hang_up(self._farewell)
+        for leg in (self._caller, self._set_up.callee):
+            if leg is not None and leg.owner is self:
+                leg.hang_up(self._farewell)
+        for leg in self._parted:
+            leg.release()
         self._media.delete()
         self.record.close(self._context.clock.seconds())
 

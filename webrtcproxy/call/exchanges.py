@@ -42,6 +42,11 @@ class Exchanges:
         self._caller = caller
         self._current: Exchange | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether one is at work."""
+        return self._current is not None
+
     def open(self, branch: str) -> None:
         """The call is up: both sides may change its session from now on.
 

@@ -54,9 +54,6 @@ class Owner(Protocol):
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The peer of `leg` was heard on another flow: it is reached there from now on."""
 
-    def other(self, leg: Leg) -> Leg | None:
-        """The leg across from `leg`; None while nobody has answered."""
-
 
 class Leg:
     """One established side of a call.
@@ -139,7 +136,14 @@ class Leg:
     @property
     def takes_update(self) -> bool:
         """Whether the peer lists UPDATE among the methods that it takes (RFC 3311 section 4)."""
-        return any(name.strip() == "UPDATE" for line in self._allow for name in line.split(","))
+        return self._takes("UPDATE")
+
+    def refuses(self, method: str) -> bool:
+        """Whether the peer has said which methods it takes, and left this one out."""
+        return bool(self._allow) and not self._takes(method)
+
+    def _takes(self, method: str) -> bool:
+        return any(name.strip() == method for line in self._allow for name in line.split(","))
 
     # As the answering side
 

@@ -1,8 +1,8 @@
 """Referral: a REFER that crossed, and the subscription to its progress that it made (RFC 3515, RFC 6665).
 
 The subscription shares the dialogs of the call and outlives it: the transferor may hang up long before he who was
-referred tells how it went (RFC 5057 section 4). A subscription is known by the CSeq number of its REFER, which is another
-one on each leg.
+referred tells how it went (RFC 5057 section 4). A subscription is known by the CSeq number of its REFER, which each leg
+has its own of.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Replacing: which leg an INVITE with Replaces takes the place of, and what that dialog is called on the other leg of its
-call (RFC 3891, RFC 5589 section 7).
+"""Replacing: which leg an INVITE with Replaces takes the place of, and what that dialog is called on the other leg of
+its call (RFC 3891, RFC 5589 section 7).
 
 A call has two dialogs, and each side knows its own only. Who transfers a call to another one, and has both through this
 proxy, names the dialog that he has himself:
@@ -21,6 +21,7 @@ from dataclasses import replace
 from twisted.logger import Logger
 
 from webrtcproxy.call.context import Context
+from webrtcproxy.call.host import Host
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.errors import Refusal
@@ -56,14 +57,15 @@ def replaced(request: Request, flow: Flow, legs: Legs, context: Context) -> tupl
         raise BadMessage("Bad Replaces")
     named = Replaces.parse(values[0])
     leg = legs.of(named.key)
-    if leg is None or leg.owner is None:
+    call = None if leg is None else leg.owner
+    if leg is None or not isinstance(call, Host):
         if flow.browser:
             return None
         raise Refusal(481)
     if not any(speaks_for(flow, party, context) for party in (leg, *leg.heirs)):
         log.warn("{call}: {host} may not replace this dialog", host=flow.peer.host, call=leg.dialog.call_id)
         raise Refusal(403)
-    other = leg.owner.other(leg)
+    other = call.other(leg)
     if leg.over or (other is not None and other.over):
         raise Refusal(603)
     if other is None:
@@ -83,12 +85,10 @@ def referred_to(value: str, transferor: Leg, transferee: Leg, legs: Legs, contex
     address = NameAddr.parse(value)
     uri = address.address
     named = replaces_of(uri)
-    leg = None if named is None else own_leg(named, transferor, legs, context)
-    if named is None or leg is None or leg.owner is None:
+    ends = None if named is None else ends_of(named, transferor, legs, context)
+    if named is None or ends is None:
         return value
-    other = leg.owner.other(leg)
-    if other is None:
-        return value
+    _, leg, other = ends
     if transferee.browser or other.browser:
         _tell(leg, transferee, context)
         return value
@@ -102,10 +102,15 @@ def referred_to(value: str, transferor: Leg, transferee: Leg, legs: Legs, contex
     return str(replace(address, uri=str(with_replaces(uri, named))))
 
 
-def own_leg(named: Replaces, transferor: Leg, legs: Legs, context: Context) -> Leg | None:
-    """The leg of `transferor`'s peer whose dialog is so named; None where there is none, or it is somebody else's."""
+def ends_of(named: Replaces, transferor: Leg, legs: Legs, context: Context) -> tuple[Host, Leg, Leg] | None:
+    """The call of which the peer of `transferor` has the dialog that is so named, his leg there, and the other one;
+    None where there is none, or it is somebody else's."""
     leg = legs.of(named.key)
-    return leg if leg is not None and speaks_for(transferor.flow, leg, context) else None
+    call = None if leg is None else leg.owner
+    if leg is None or not isinstance(call, Host) or not speaks_for(transferor.flow, leg, context):
+        return None
+    other = call.other(leg)
+    return None if other is None else (call, leg, other)
 
 
 def speaks_for(flow: Flow, leg: Leg, context: Context) -> bool:
@@ -142,8 +147,8 @@ def _names(named: Replaces, leg: Leg) -> Replaces:
 
 
 def _tell(leg: Leg, transferee: Leg, context: Context) -> None:
-    """Remember that the peer of `transferee` is told to take the place of the peer of `leg`; for a while also where that
-    hangs up meanwhile, so that who comes too late hears so."""
+    """Remember that the peer of `transferee` is told to take the place of the peer of `leg`; for a while also where
+    that hangs up meanwhile, so that who comes too late hears so."""
     if transferee not in leg.heirs:
         leg.heirs = [*leg.heirs[1 - MAX_HEIRS :], transferee]
         leg.keep()

@@ -7,22 +7,26 @@ Where the trunk's section says `refer = local`, the proxy carries out by itself 
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
 
 from twisted.internet.defer import TimeoutError
 from twisted.logger import Logger
 
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.context import Context
+from webrtcproxy.call.handover import Consulted, Handover
+from webrtcproxy.call.host import Host
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import across
 from webrtcproxy.call.referral import Referral, has_no_subscription, is_refer, is_terminated, refer_id, with_id
 from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE, relay
-from webrtcproxy.call.replacing import referred_to
+from webrtcproxy.call.replacing import ends_of, referred_to
+from webrtcproxy.call.triggered import invite_for_refer, way_of
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Response
+from webrtcproxy.sip.replaces import replaces_of
 from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
@@ -30,22 +34,15 @@ log = Logger()
 METHODS = ("REFER", "NOTIFY", "SUBSCRIBE")
 """What :meth:`Transfers.arrived` takes."""
 
+WILL_NOT = frozenset({405, 501, 603})
+"""Answers to REFER that say no to it as such."""
+
 MAX_REFERRALS = 8
 """Subscriptions of one call at once."""
 RATE = 10
 """REFERs of one call within `WINDOW` at most."""
 WINDOW = 60.0
 """Seconds."""
-
-
-class Host(Protocol):
-    """What a transfer asks of its call."""
-
-    def other(self, leg: Leg) -> Leg | None:
-        """The leg across from `leg`; None while nobody has answered."""
-
-    def gone(self, leg: Leg) -> None:
-        """The peer of `leg` says that it has no such dialog, or does not answer."""
 
 
 class Transfers:
@@ -103,6 +100,10 @@ class Transfers:
         headers = across(request, leg.terms, other.terms)
         headers.set("Refer-To", referred_to(values[0], leg, other, self._legs, self._context))
         _require(request.headers, headers)
+        local = is_local(leg, other)
+        if local and other.refuses("REFER"):
+            self._carry_out(call, leg, other, transaction)
+            return
         referral = self._open(leg, other, request.cseq.number)
         try:
             response = await self._ask(other, transaction, headers, referral)
@@ -114,6 +115,9 @@ class Transfers:
             raise
         if response.status >= 300 or has_no_subscription(response):
             referral.close()
+        if local and response.status in WILL_NOT:
+            self._carry_out(call, leg, other, transaction)
+            return
         self._reply(transaction, response, other, leg)
         if response.status in ENDS_DIALOG:
             call.gone(other)
@@ -125,6 +129,38 @@ class Transfers:
         )
         self._referrals.append(referral)
         return referral
+
+    def _carry_out(self, call: Host, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
+        """Do what the transferee will not.
+
+        :raises Refusal: 491 while the session is being changed; 403, 404, 416 for a target that the transferor may not
+            call; 603 for one that can't be brought together with anybody.
+        """
+        request = transaction.request
+        uri = NameAddr.parse(request.headers.get("Refer-To") or "").address
+        if call.guest is not None or call.busy() or leg.over or other.over:
+            raise Refusal(491)
+        named = replaces_of(uri)
+        ends = None if named is None else ends_of(named, leg, self._legs, self._context)
+        consulted = None if ends is None else Consulted(*ends)
+        if consulted is not None:
+            if consulted.call is call or consulted.leg.over or consulted.own.over:
+                raise Refusal(603)
+            if consulted.call.guest is not None or consulted.call.busy():
+                raise Refusal(491)
+            find = source = None
+        else:
+            source = invite_for_refer(request, uri, other)
+            find = way_of(self._context, source, leg, named)
+        silent = has_no_subscription(request)
+        number = None if silent else request.cseq.number
+        headers = [("Contact", leg.dialog.contact), *([("Refer-Sub", "false")] if silent else [])]
+        handover = Handover(self._context, self._legs, call, leg, other, number)
+        transaction.reply(202, "", headers)
+        if consulted is not None:
+            handover.join(consulted)
+        elif find is not None and source is not None:
+            handover.call(find, source)
 
     # NOTIFY, and SUBSCRIBE that refreshes
 
@@ -173,6 +209,12 @@ class Transfers:
         if response.body:
             headers.add("Content-Type", response.headers.get("Content-Type") or "application/octet-stream")
         transaction.reply(response.status, response.reason, headers, response.body)
+
+
+def is_local(leg: Leg, other: Leg) -> bool:
+    """Whether the proxy does what the peer of `other` will not: where his trunk's section says so, for browsers."""
+    trunk = other.terms.trunk
+    return leg.browser and trunk is not None and trunk.refer == "local"
 
 
 def _require(asked: Headers, headers: Headers) -> None:

@@ -55,7 +55,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered"),
     "trunk": (
         *("host", "proxy", "transport", "username", "password", "realm", "sources"),
-        *("pass-identity", "strip", "set"),
+        *("pass-identity", "strip", "set", "refer"),
     ),
     "access": ("destinations", "trunk-credentials"),
     "web": ("listen",),
@@ -241,6 +241,7 @@ def _trunk(section: Section) -> Trunk:
         pass_identity=section.flag("pass-identity", False),
         strip=section.each("strip", "write header names such as User-Agent or X-*", header_pattern),
         set=_set(section),
+        refer="local" if section.choice("refer", "pass", ("pass", "local")) == "local" else "pass",
     )
 
 

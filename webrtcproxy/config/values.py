@@ -109,6 +109,7 @@ class Trunk:
     :param pass_identity: identity headers of browsers (P-Asserted-Identity and its like) reach it.
     :param strip: headers that cross neither to it nor from it to browsers: names in lower case, `x-*` for a beginning.
     :param set: name and value of the headers that every request which crosses to it has.
+    :param refer: who carries a transfer out that it refuses to: nobody (``pass``), or the proxy (``local``).
     """
 
     name: str
@@ -123,6 +124,7 @@ class Trunk:
     pass_identity: bool = False
     strip: tuple[str, ...] = ()
     set: tuple[tuple[str, str], ...] = ()
+    refer: Literal["pass", "local"] = "pass"
 
     def serves(self, hostport: tuple[str, int | None]) -> bool:
         """True where `hostport` of a Request-URI is this trunk's; no port is port 5060."""
