@@ -64,3 +64,4 @@ class NgRefused(NgError):
         else:
             super().__init__(488)
         self.why = why
+        self.lost = lost

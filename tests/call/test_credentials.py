@@ -58,7 +58,8 @@ class Answered(CredentialCase):
         self.assertEqual((given["username"], given.get("algorithm", "MD5")), ("us", algorithm))
 
     def test_407(self) -> None:
-        """Same Call-ID and From tag, CSeq + 1, no To tag, another branch; the digest is for the Request-URI."""
+        """Same Call-ID and From tag, CSeq + 1, no To tag, another branch; the digest is for the Request-URI
+        (ORIGINAL.md: digest, credentials in the configuration, 401 and 407)."""
         alice, trunk, leg = self.begin()
         again = self.challenged(leg)
         self.check(again, "Proxy-Authorization", "n1")
@@ -102,7 +103,8 @@ class Answered(CredentialCase):
             self.check(leg, "Proxy-Authorization", nonce)
 
     def test_wrong_password(self) -> None:
-        """Two tries, not a thousand; the browser, who can't help it, hears 502 and not the challenge."""
+        """Two tries, not a thousand; the browser, who can't help it, hears 502 and not the challenge
+        (ORIGINAL.md: digest, the same with a wrong password)."""
         alice, _, leg = self.begin()
         again = self.challenged(leg, 407, challenge("n1"))
         third = self.challenged(again, 407, challenge("n2"))
@@ -304,7 +306,8 @@ class PassedOn(CredentialCase):
         self.alice.ack(self.invite, heard)
 
     def test_not_registered(self) -> None:
-        """`trunk-credentials = registered`: nobody else uses them (the original: the toll fraud hole)."""
+        """`trunk-credentials = registered`: nobody else uses them (the original: the toll fraud hole)
+        (ORIGINAL.md: digest, whose calls the trunk's credentials are for)."""
         *_, leg = self.begin(proven=False)
         with capturedLogs() as logs:
             self.passed(leg)
@@ -354,7 +357,8 @@ class PassedOn(CredentialCase):
         self.assertEqual((third.call_id, third.cseq.number), (leg.call_id, 3))
 
     def test_retry_goes_on(self) -> None:
-        """The browser's answer is accepted upstream: Call-ID and From tag stay, CSeq counts on, its header crosses."""
+        """The browser's answer is accepted upstream: Call-ID and From tag stay, CSeq counts on, its header crosses
+        (ORIGINAL.md: digest, none in the configuration)."""
         self.trunks  # noqa: B018
         self.world = self.make_world((), anyone=False)
         alice, trunk = self.world.browser(), self.world.trunk()

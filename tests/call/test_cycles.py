@@ -52,6 +52,18 @@ class Cycles(CallCase):
 
         self.assertEqual(self.left(live), [])
 
+    def test_media_lost(self) -> None:
+        """rtpengine gives the media up."""
+
+        def live() -> None:
+            alice, trunk = self.world.browser(), self.world.trunk()
+            self.up(alice, trunk)
+            self.world.nodes.lose(self.world.nodes.sessions[0])
+            for peer in (alice, trunk):
+                peer.answer(peer.request("BYE"), 200)
+
+        self.assertEqual(self.left(live), [])
+
     def test_refused(self) -> None:
         """The trunk refuses."""
 

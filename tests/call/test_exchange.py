@@ -213,7 +213,8 @@ class Update(ExchangeCase):
     """UPDATE (RFC 3311)."""
 
     def test_crosses(self) -> None:
-        """To a far side that lists it, UPDATE is UPDATE; it has no ACK."""
+        """To a far side that lists it, UPDATE is UPDATE; it has no ACK
+        (ORIGINAL.md: other methods, UPDATE, OPTIONS, MESSAGE, NOTIFY, PUBLISH and unknown ones within a call)."""
         for asker, other in self.all_ways(UPDATES):
             update = asker.ask("UPDATE", asker.sdp("sendonly"))
             crossed = other.peer.request("UPDATE")

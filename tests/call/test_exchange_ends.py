@@ -126,7 +126,8 @@ class Ends(ExchangeCase):
             self.check_over()
 
     def test_browser_is_away(self) -> None:
-        """A browser that can't be reached just now: 480, and the call goes on for its grace time."""
+        """A browser that can't be reached just now: 480, and the call goes on for its grace time
+        (ORIGINAL.md: socket loss, the SIP side changes the session after it)."""
         for asker, other in self.all_ways():
             if other.browser:
                 other.peer.flow.lose()

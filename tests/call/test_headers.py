@@ -11,7 +11,7 @@ from tests.support.configs import PBX
 from webrtcproxy.sip.message import Message, Request
 
 ALL: tuple[Pair, ...] = (
-    ("Privacy", "id"),
+    ("Privacy", "none"),
     ("Subject", "About the weather"),
     ("X-Tenant", "7"),
     ("x-odd-Spelling", "8"),
@@ -73,7 +73,8 @@ class Cross(ExchangeCase):
                     asker.ack_refusal(invite)
 
     def test_set_up(self) -> None:
-        """The INVITE, each response, and the reason phrase of a refusal."""
+        """The INVITE, each response, and the reason phrase of a refusal
+        (ORIGINAL.md: call out, headers to the trunk)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com", *ALL, *IDENTITY)
         leg = trunk.request("INVITE")

@@ -122,7 +122,8 @@ class One(CallCase):
         self.assert_over(self.alice)
 
     def test_socket_is_gone(self) -> None:
-        """The registrar still believes in the binding: 480 at once, without ringing anywhere."""
+        """The registrar still believes in the binding: 480 at once, without ringing anywhere
+        (ORIGINAL.md: call in, the WebSocket is gone)."""
         self.alice.flow.lose()
         self.trunk.call(self.alice)
         self.trunk.heard(480)
@@ -149,12 +150,13 @@ class One(CallCase):
         self.alice.heard("INVITE")
 
     def test_unknown(self) -> None:
-        """Nobody of that name: 404."""
+        """Nobody of that name: 404 (ORIGINAL.md: call in, nobody is registered)."""
         self.trunk.invite("sip:nobody@192.0.2.1")
         self.trunk.heard(404)
 
     def test_other_domain(self) -> None:
-        """A user of another domain is somebody else (the original: matched by user part only)."""
+        """A user of another domain is somebody else (the original: matched by user part only)
+        (ORIGINAL.md: call in, whom a binding takes calls for)."""
         world = self.make_world(more=(CARRIER,))
         alice = world.browser()
         alice.bind()
@@ -179,7 +181,8 @@ class Several(CallCase):
         self.at_desk, self.at_sofa = self.desk.request("INVITE"), self.sofa.request("INVITE")
 
     def test_first_to_answer_wins(self) -> None:
-        """The others get CANCEL with the reason that it was answered elsewhere."""
+        """The others get CANCEL with the reason that it was answered elsewhere
+        (ORIGINAL.md: call in, two browsers of one user)."""
         self.desk.answer(self.at_desk, 180)
         self.sofa.answer(self.at_sofa, 180)
         self.sofa.answer(self.at_sofa, 200, OFFER)

@@ -15,7 +15,8 @@ class EndTests(LocationCase):
     """How bindings end."""
 
     def test_expiry(self) -> None:
-        """A binding ends to the second when it expires, also between two sweeps."""
+        """A binding ends to the second when it expires, also between two sweeps
+        (ORIGINAL.md: register, a binding whose time is over)."""
         self.bind(self.binding(seconds=33))
         self.clock.advance(32.9)
         self.assertEqual(len(self.lookup()), 1)

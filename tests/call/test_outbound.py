@@ -73,7 +73,8 @@ class Answered(CallCase):
         self.assert_over(alice, trunk)
 
     def test_both_hang_up(self) -> None:
-        """BYEs that cross are both answered 200 (the original exits on this)."""
+        """BYEs that cross are both answered 200 (the original exits on this)
+        (ORIGINAL.md: both sides hang up at once)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite, ok = self.up(alice, trunk)
         alice.say(alice.inside("BYE", invite, ok))
@@ -119,7 +120,8 @@ class Answered(CallCase):
         self.assertTrue(alice.response(200).body)
 
     def test_other_early_dialog_answers(self) -> None:
-        """183 of one fork downstream, 200 of another: the right answer reaches the browser, under one To tag."""
+        """183 of one fork downstream, 200 of another: the right answer reaches the browser, under one To tag
+        (ORIGINAL.md: call out, several early dialogs from one trunk)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         alice.invite("sip:bob@pbx.example.com")
         leg = trunk.request("INVITE")
@@ -220,7 +222,8 @@ class Refused(CallCase):
         self.assert_over(self.alice, self.trunk)
 
     def test_302_has_its_contact(self) -> None:
-        """The Contact of a redirect is for the browser to see (the original drops it)."""
+        """The Contact of a redirect is for the browser to see (the original drops it)
+        (ORIGINAL.md: call out, 486 and 302)."""
         self.ring()
         self.refuse(302, ("Contact", "<sip:mobile@elsewhere.example>"))
         self.assertEqual(self.alice.response(302).headers.get("Contact"), "<sip:mobile@elsewhere.example>")
@@ -319,7 +322,8 @@ class Media(CallCase):
     trunks = (PBX,)
 
     def test_silent(self) -> None:
-        """rtpengine does not answer: 503 with Retry-After (the original hangs)."""
+        """rtpengine does not answer: 503 with Retry-After (the original hangs)
+        (ORIGINAL.md: rtpengine stopped, or silent)."""
         self.world.nodes.fail("offer", NgTimeout("silent"))
         alice = self.world.browser()
         alice.invite("sip:bob@pbx.example.com")

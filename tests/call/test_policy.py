@@ -146,6 +146,18 @@ class Crossing(SynchronousTestCase):
         self.assertEqual(self.relayed(to_browser=False, **headers), [])
         self.assertEqual(len(self.relayed(to_browser=False, policy=trusting, **headers)), 3)
 
+    def test_privacy(self) -> None:
+        """A caller who wants his identity kept from whom the trunk does not trust: no browser is told it, be it among
+        other wishes; who wants none keeps nothing back (CORNERS 4: 3325/3323; RFC 3325 section 7)."""
+        headers = {"P_Asserted_Identity": "<sip:a@b>", "Remote_Party_ID": "<sip:a@b>", "Diversion": "<sip:c@d>"}
+        for wish in ("id", "ID", "user; id;critical"):
+            names = self.relayed(to_browser=True, Privacy=wish, **headers)
+            self.assertEqual(["Privacy", "Diversion"], names)
+        for wish in ("none", "session", "idle"):
+            self.assertEqual(4, len(self.relayed(to_browser=True, Privacy=wish, **headers)))
+        trusting = HeaderPolicy.of(replace(PBX, pass_identity=True))
+        self.assertEqual(4, len(self.relayed(to_browser=False, policy=trusting, Privacy="id", **headers)))
+
     def test_stripped(self) -> None:
         """`strip` keeps headers back both ways, in any case, by name or by its beginning; all else crosses."""
         policy = HeaderPolicy.of(replace(PBX, strip=("user-agent", "x-*")))

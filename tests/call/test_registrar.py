@@ -27,7 +27,8 @@ class AcceptedTests(RegistrarCase):
     """What the browser gets, and what is stored."""
 
     def test_jssip(self) -> None:
-        """JsSIP gets its own Contact to the letter, with the registrar's seconds."""
+        """JsSIP gets its own Contact to the letter, with the registrar's seconds
+        (ORIGINAL.md: register, forwarded with our Contact, refreshed, taken back)."""
         self.register(f"{JSSIP};expires=600", expires=600)
         self.assertEqual(self.bound(), [])
         response = self.accept(300)
@@ -54,7 +55,8 @@ class AcceptedTests(RegistrarCase):
         self.assertEqual(sipjs_expires(response, "q1w2e3r4"), 600)
 
     def test_plain_contact(self) -> None:
-        """A Contact without transport=, and a sips: one, are bound as well (the original: stored nothing, silently)."""
+        """A Contact without transport=, and a sips: one, are bound as well (the original: stored nothing, silently)
+        (ORIGINAL.md: register, a Contact without transport, and a sips)."""
         for contact in ("<sip:alice@192.0.2.99>", "<sips:alice@x.invalid>", "sip:alice@y.invalid"):
             self.register(contact, expires=60)
             self.accept(60)
@@ -62,7 +64,8 @@ class AcceptedTests(RegistrarCase):
         self.assertEqual(contacts, ["sip:alice@y.invalid", "sips:alice@x.invalid", "sip:alice@192.0.2.99"])
 
     def test_headers_cross_back(self) -> None:
-        """Service-Route, Path, P-Associated-URI and Date cross, in their order (RFC 3608 section 5)."""
+        """Service-Route, Path, P-Associated-URI and Date cross, in their order (RFC 3608 section 5)
+        (ORIGINAL.md: register, the headers of the 200)."""
         crossing = [
             ("Service-Route", "<sip:a.example;lr>, <sip:b.example;lr>"),
             ("Service-Route", "<sip:c.example;lr>"),
@@ -218,7 +221,7 @@ class ChallengeTests(RegistrarCase):
 
     def test_crosses(self) -> None:
         """401 and 407 cross with their challenge; the answer crosses too, in the same sequence upstream (before: the
-        407's header was lost)."""
+        407's header was lost) (ORIGINAL.md: register, 401)."""
         for status, asks, answers in (
             (401, "WWW-Authenticate", "Authorization"),
             (407, "Proxy-Authenticate", "Proxy-Authorization"),
@@ -239,6 +242,18 @@ class ChallengeTests(RegistrarCase):
             self.assertEqual(second.cseq.number, first.cseq.number + 1)
             self.assertEqual(self.accept().status, 200)
             self.location.unbind(ALICE)
+
+    def test_bearer(self) -> None:
+        """A challenge for a token crosses as it is, and so does the token: it is for the registrar to judge
+        (CORNERS 4: 8898 Bearer)."""
+        self.register(f"{JSSIP};expires=600")
+        challenge = 'Bearer realm="pbx", authz_server="https://auth.example.com"'
+        self.assertEqual(
+            [challenge], self.answer(401, ("WWW-Authenticate", challenge)).headers.lines("WWW-Authenticate")
+        )
+        self.register(f"{JSSIP};expires=600", more=("Authorization: Bearer eyJhbGciOiJub25lIn0",))
+        self.assertEqual("Bearer eyJhbGciOiJub25lIn0", self.upstream().headers.get("Authorization"))
+        self.assertEqual(200, self.accept().status)
 
     def test_proves(self) -> None:
         """A 200 at a configured trunk proves the browser, until it is no longer registered."""

@@ -107,7 +107,8 @@ class QueryTests(RegistrarCase):
     """A REGISTER without Contact asks (RFC 3261 section 10.2.3; the original: 500)."""
 
     def test_query(self) -> None:
-        """It crosses as a query; the answer lists the browsers of this user as they wrote themselves."""
+        """It crosses as a query; the answer lists the browsers of this user as they wrote themselves
+        (ORIGINAL.md: register, a query, without Contact)."""
         self.register(f"{SIPJS};expires=600")
         self.accept()
         self.clock.advance(100.5)
@@ -236,7 +237,8 @@ class FailureTests(RegistrarCase):
         self.assertEqual((self.bound(), self.location.knows(ALICE)), ([], False))
 
     def test_silence(self) -> None:
-        """A silent registrar is a 100 after 3.5 s and a 504 before timer F of the browser; never a 408 (RFC 4320)."""
+        """A silent registrar is a 100 after 3.5 s and a 504 before timer F of the browser; never a 408 (RFC 4320)
+        (ORIGINAL.md: register, the registrar is silent)."""
         with capturedLogs() as events:
             self.register(f"{JSSIP};expires=600")
             self.clock.pump([0.5] * int(2 * PATIENCE - 1))

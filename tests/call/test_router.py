@@ -21,7 +21,8 @@ class Outside(CallCase):
         return sent
 
     def test_options(self) -> None:
-        """OPTIONS is answered with what the proxy can do, browser or trunk."""
+        """OPTIONS is answered with what the proxy can do, browser or trunk
+        (ORIGINAL.md: other methods, OPTIONS, MESSAGE, PUBLISH, NOTIFY, INFO, REFER and unknown ones outside of one)."""
         self.ask("OPTIONS")
         heard = self.alice.response(200)
         self.assertIn("INVITE", heard.headers.get("Allow") or "")
@@ -116,7 +117,8 @@ class Inside(CallCase):
         self.invite, self.ok = self.up(self.alice, self.trunk)
 
     def test_info(self) -> None:
-        """INFO crosses, body and type, with the far side's true answer (the original throws it away with a 200)."""
+        """INFO crosses, body and type, with the far side's true answer (the original throws it away with a 200)
+        (ORIGINAL.md: INFO, media control)."""
         self.alice.say(self.alice.inside("INFO", self.invite, self.ok, body=b"Signal=5\r\n"))
         info = self.trunk.request("INFO")
         self.assertEqual((info.body, info.content_type), (b"Signal=5\r\n", "application/dtmf-relay"))
@@ -124,6 +126,18 @@ class Inside(CallCase):
         self.trunk.answer(info, 415, reason="No Such Digit", headers=[("Accept", "application/dtmf")])
         heard = self.alice.response(415)
         self.assertEqual((heard.reason, heard.headers.get("Accept")), ("No Such Digit", "application/dtmf"))
+
+    def test_trickle(self) -> None:
+        """Candidates in INFO get what the far side says to such a package, as any INFO; nothing of ours fails on them
+        (CORNERS 3: Trickle; RFC 8840)."""
+        info = self.alice.inside("INFO", self.invite, self.ok, body=b"a=candidate:1 1 UDP 1 192.0.2.3 9 typ host\r\n")
+        info.headers.set("Content-Type", "application/trickle-ice-sdpfrag")
+        info.headers.set("Info-Package", "trickle-ice")
+        self.alice.say(info)
+        crossed = self.trunk.request("INFO")
+        self.assertEqual("trickle-ice", crossed.headers.get("Info-Package"))
+        self.trunk.answer(crossed, 469, headers=[("Recv-Info", "")])
+        self.assertEqual([""], self.alice.response(469).headers.lines("Recv-Info"))
 
     def test_answer_with_a_body(self) -> None:
         """The body of an answer crosses with its type, one without a type as octets (RFC 3261 section 20.15)."""

@@ -329,7 +329,8 @@ class LateOffer(ExchangeCase):
         await self.hang_up(caller, callee)
 
     async def test_by_the_browser(self) -> None:
-        """The trunk's offer is in the browser's 200, the browser's answer in the trunk's ACK."""
+        """The trunk's offer is in the browser's 200, the browser's answer in the trunk's ACK
+        (ORIGINAL.md: re-INVITE, without an offer, from the browser)."""
         caller, callee = await self.up()
         asked = caller.send("INVITE")
         invite = await self.trunk_phone.request("INVITE")

@@ -132,7 +132,8 @@ class Inbound(RealCase):
         await self.no_media()
 
     async def test_browser_to_browser(self) -> None:
-        """Through the registrar and back: the caller is answered with DTLS, the callee offered it."""
+        """Through the registrar and back: the caller is answered with DTLS, the callee offered it
+        (ORIGINAL.md: call in, browser to browser)."""
         alice, bob = await self.registered("alice"), await self.registered("bob")
         calling = alice.invite("sip:bob@pbx.test")
         invite = await bob.request("INVITE")

@@ -6,7 +6,7 @@ from typing import ClassVar
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Dialog
 from tests.support.real.part import pause
-from tests.support.real.speech import PLAIN_SDP
+from tests.support.real.speech import CHROME_OFFER, PLAIN_SDP
 
 NOT_FOR_TRUNKS = re.compile(
     rb"^a=(fingerprint|setup|ice-|candidate|crypto|extmap|msid|mid|group|rtcp-mux|rtcp-fb|ssrc)", re.MULTILINE
@@ -18,7 +18,8 @@ class Answered(RealCase):
     """Calls that are answered."""
 
     async def test_profiles_of_both_legs(self) -> None:
-        """The trunk is offered plain RTP without a line of WebRTC's, the browser answered with all."""
+        """The trunk is offered plain RTP without a line of WebRTC's, the browser answered with all
+        (ORIGINAL.md: call out, SDP to the plain side)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         invite = await trunk.request("INVITE")
@@ -73,6 +74,19 @@ class Answered(RealCase):
         self.assertTrue(caller.remote.endswith(f";tag={ringing.to.tag}"), caller.remote)
         self.assertNotEqual(theirs, ringing.to.tag)
         await trunk.request("ACK")
+        await self.hang_up(caller, callee)
+
+    async def test_no_from_tag(self) -> None:
+        """A caller of RFC 2543 has no tag in From, and has his call all the same
+        (ORIGINAL.md: INVITE without From tag)."""
+        browser, trunk = await self.browser(), await self.peer()
+        invite = browser.build("INVITE", f"sip:echo@{self.plain}", body=CHROME_OFFER)
+        invite.headers.set("From", f"<{browser.aor}>")
+        browser.send(invite)
+        callee = trunk.accept(await trunk.request("INVITE"))
+        await trunk.request("ACK")
+        caller = Dialog.of_caller(browser, invite, await browser.response(invite, 200))
+        caller.ack()
         await self.hang_up(caller, callee)
 
     async def test_trunk_behind_two_proxies(self) -> None:

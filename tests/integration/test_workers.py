@@ -366,7 +366,8 @@ class Ended(WorkersCase):
         self.assertEqual(((await alice.closed)[0], (await bob.closed)[0]), (1012, 1012))
 
     async def test_hub_killed(self) -> None:
-        """SIGKILL for the hub: no worker stays, and calls are ended with BYE all the same."""
+        """SIGKILL for the hub: no worker stays, and calls are ended with BYE all the same
+        (ORIGINAL.md: a second process that owns the calls dies)."""
         alice, trunk = await self.at(1), await self.peer()
         await self.connected(alice, trunk)
         pids = self._pids()

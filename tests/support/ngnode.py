@@ -7,6 +7,7 @@
     nodes = FakeNodes(clock, delay=0.2)       # every operation takes 0.2 s of `clock`
     nodes.log                                 # [("offer", "b1"), ("answer", "b1"), ("delete", "")] over all sessions
     nodes.leaks()                             # sessions that sent something and were never deleted
+    nodes.lose(session)                       # it gives up a session of a call that is up
 
 Give `record`, a list of your own, to have the operations appear in order between other things that happen.
 """
@@ -77,7 +78,12 @@ class FakeSession:
         if not self._ending:
             self._enqueue(Operation("drop", branch)).addErrback(lambda failure: None)
 
+    def watch(self, lost: Callable[[], None]) -> None:
+        if not self._ending:
+            self.nodes.watched[self] = lost
+
     def delete(self) -> Deferred[None]:
+        self.nodes.watched.pop(self, None)
         done: Deferred[None] = Deferred()
         if not self._ending:
             self._ending = True
@@ -148,6 +154,7 @@ class FakeNodes:
         self.sdp = answer or self.canned
         self.sessions: list[FakeSession] = []
         self.log: list[tuple[str, str]] = []
+        self.watched: dict[FakeSession, Callable[[], None]] = {}
         self._failures: list[tuple[str, Exception]] = []
         self._held: list[Deferred[None]] | None = None
         self._port = 30000
@@ -174,6 +181,10 @@ class FakeNodes:
     def leaks(self) -> list[FakeSession]:
         """Sessions of which rtpengine still holds ports: something was sent and no delete."""
         return [session for session in self.sessions if session.used and not session.deleted]
+
+    def lose(self, session: FakeSession) -> None:
+        """rtpengine has given up that session by itself."""
+        self.watched.pop(session)()
 
     def forget(self) -> None:
         """Forget all sessions that there were."""

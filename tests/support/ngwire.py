@@ -23,6 +23,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 UNKNOWN = {b"result": b"ok", b"warning": b"Call-ID not found or tags didn't match"}
+LOST = {b"result": b"error", b"error-reason": b"Unknown call-id"}
 
 #: Hosts of daemons: addresses that this host has a way to, so that a socket towards them has a local address.
 FIRST, SECOND, THIRD = "127.0.0.1", "127.0.0.2", "127.0.0.3"
@@ -174,6 +175,8 @@ class FakeDaemon:
             if b"via-branch" not in command:
                 self.sessions.discard(call_id)
             return {b"result": b"ok"}
+        if name == b"query":
+            return {b"result": b"ok"} if call_id in self.sessions else LOST
         if self.result is not None:
             return self.result
         self.sessions.add(call_id)

@@ -112,6 +112,7 @@ class Call(Host):
         self._exchanges.open(self._set_up.branch)
         self.record.answer(response.status, self._context.clock.seconds())
         self._presence.watch(callee)
+        self._media.watch(self._media_lost)
 
     def other(self, leg: Leg) -> Leg | None:
         """The leg across from `leg`; None while nobody has answered."""
@@ -195,6 +196,11 @@ class Call(Host):
         log.warn("{call}: no ACK for the 2xx came", call=self.id)
         leg.unacknowledged()
         self._interrupt(Refusal(408), "unacknowledged")
+
+    def _media_lost(self) -> None:
+        log.warn("{call}: rtpengine has given up its media", call=self.id)
+        self._farewell = [("Reason", 'SIP;cause=503;text="Media lost"')]
+        self._interrupt(Refusal(503), "media")
 
     def _rang_too_long(self) -> None:
         self._ringing = None

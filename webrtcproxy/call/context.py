@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,6 +31,9 @@ class Media(Protocol):
 
     def drop(self, branch: str) -> None:
         """Give up one losing branch."""
+
+    def watch(self, lost: Callable[[], None]) -> None:
+        """Call `lost` once when rtpengine has given the session up by itself."""
 
     def delete(self) -> Deferred[None]:
         """Free everything; never fails."""

@@ -31,6 +31,9 @@ SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
 """What tells them to a peer; empty where there is none (RFC 3261 section 20.37)."""
 _IDENTITY = frozenset({"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Diversion"})
 
+_ASSERTED = ("P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID")
+"""Those of the sender himself."""
+
 TO_TRUNK = OF_THE_LEG | _IDENTITY
 """What stays behind when a message of a browser goes to a trunk."""
 TO_BROWSER = OF_THE_LEG | CREDENTIALS
@@ -127,12 +130,22 @@ def crossing(
     :param request: whether it is a request.
     """
     if to_browser:
-        return headers.without(source.to_browser)
+        crossed = headers.without(source.to_browser)
+        if "Privacy" in crossed and _keeps_identity(crossed):
+            for name in _ASSERTED:
+                crossed.remove(name)
+        return crossed
     crossed = headers.without(target.to_trunk)
     if request:
         for name, value in target.sets:
             crossed.set(name, value)
     return crossed
+
+
+def _keeps_identity(headers: Headers) -> bool:
+    """Whether the sender wants his identity kept from whom the network does not trust (RFC 3325 section 7)."""
+    wishes = ";".join(headers.lines("Privacy")).lower().split(";")
+    return "id" in map(str.strip, wishes)
 
 
 def across(message: Message, source: Terms, target: Terms) -> Headers:

@@ -135,7 +135,7 @@ class Router:
         if not trunks or not target.user:
             raise Refusal(404)
         places = (trunk.host if trunk.port is None else f"{trunk.host}:{trunk.port}" for trunk in trunks)
-        user = target.aor.partition("@")[0] if target.scheme != "tel" else target.user
+        user = target.aor.partition("@")[0]
         return [target.aor, *(f"{user}@{place}" for place in places)]
 
     def _register(self, transaction: ServerTransaction) -> None:

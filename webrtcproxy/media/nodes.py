@@ -2,7 +2,8 @@
 
 Every node is pinged. One that does not answer two commands in a row is dead: new calls go elsewhere, or there as a last
 resort; a call stays on its node. When it answers again, what it still holds of calls that have ended meanwhile is
-deleted: rtpengine keeps a session whose call was never set up for an hour, ports and all.
+deleted: rtpengine keeps a session whose call was never set up for an hour, ports and all. And what it does not hold any
+more of calls that are up is told to them.
 
 A session is called ``wrp-RUN-RANDOM`` at rtpengine, or ``wrp-INSTANCE-RUN-RANDOM``, not by the SIP Call-ID: that one
 comes from outside, and who knows it could name the session. RUN is drawn for each process. So what this process left
@@ -30,6 +31,7 @@ from twisted.python.failure import Failure
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.bencode import Reply, to_items
+from webrtcproxy.media.missing import Missing
 from webrtcproxy.media.ng import MediaReactor, Node
 from webrtcproxy.media.session import MediaSession
 from webrtcproxy.metrics import Metrics
@@ -42,6 +44,8 @@ PING_TIMEOUT = 2.0
 """Seconds to wait for a pong."""
 REOPEN = 6
 """Each so many pings the socket towards a dead node is opened anew, in case an address has changed."""
+LOOK = 6
+"""Each so many pings a living node is asked for the sessions that it should have."""
 PATIENCE = 30.0
 """Seconds during which a delete is sent again and again."""
 
@@ -103,6 +107,7 @@ class Nodes(Service):
         self._ours = f"wrp-{name}-" if name else ""
         self._prefix = f"{self._ours or 'wrp-'}{token(6)}-"
         self._live: set[str] = set()
+        self._missing = Missing(self.sessions, timeout)
         self._unswept = set(self.nodes) if name else set()
         self._background: set[Deferred[Any]] = set()
 
@@ -130,6 +135,14 @@ class Nodes(Service):
     def release(self, call_id: str) -> None:
         """The name was never sent to a node, or the session is gone."""
         self._live.discard(call_id)
+
+    def watch(self, call_id: str, node: Node, lost: Callable[[], None]) -> None:
+        """Call `lost` once when `node` is found to have no such session any more, which takes half a minute or so."""
+        self._missing.watch(call_id, node, lost)
+
+    def forget(self, call_id: str) -> None:
+        """Nobody misses that session any more."""
+        self._missing.forget(call_id)
 
     def candidates(self) -> Sequence[Node]:
         """All nodes, living ones first, among them the least recently used; the first counts as used now."""
@@ -243,6 +256,8 @@ class Nodes(Service):
             if not node.is_open or not (node.alive or self._pings % REOPEN):
                 self._open(node)
             self._ping_one(node)
+            if node.alive and not self._pings % LOOK:
+                self._look(node)
 
     def _ping_one(self, node: Node) -> None:
         pong = node.ask("ping", {}, min(self._every, PING_TIMEOUT))
@@ -273,7 +288,11 @@ class Nodes(Service):
 
     # -- what is not ours any more
 
+    def _look(self, node: Node) -> None:
+        self._do_behind(Deferred.fromCoroutine(self._missing.look(node)))
+
     def _back(self, node: Node) -> None:
+        self._look(node)
         self._do_behind(Deferred.fromCoroutine(self._sweep(node, self._prefix)))
 
     def _pong(self, _: Reply, node: Node) -> None:

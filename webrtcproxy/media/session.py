@@ -55,6 +55,12 @@ class Pool(Protocol):
     def release(self, call_id: str) -> None:
         """This ng call-id was never sent."""
 
+    def watch(self, call_id: str, node: Node, lost: Callable[[], None]) -> None:
+        """Call `lost` once when the node has no such session any more."""
+
+    def forget(self, call_id: str) -> None:
+        """Nobody misses that session any more."""
+
 
 @dataclass(slots=True)
 class _Branch:
@@ -131,6 +137,12 @@ class MediaSession:
         if not self._deleted:
             self._enqueue(lambda: self._drop(branch)).addErrback(lambda failure: failure.trap(NgRefused) and b"")
 
+    def watch(self, lost: Callable[[], None]) -> None:
+        """Call `lost` once when rtpengine has given the session up by itself: no media, or it was started anew. Never
+        behind `delete`."""
+        if self.node is not None and not self._deleted:
+            self._pool.watch(self.call_id, self.node, lost)
+
     def delete(self) -> Deferred[None]:
         """Free everything, behind the operation in work; what waits behind that is not done any more.
 
@@ -142,6 +154,7 @@ class MediaSession:
         self._ended.append(done)
         if not self._deleted:
             self._deleted = True
+            self._pool.forget(self.call_id)
             waiting, self._queue = self._queue, deque()
             for _, result in waiting:
                 _fire(result, Failure(NgRefused("the media session is deleted")))

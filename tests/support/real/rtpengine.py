@@ -11,12 +11,16 @@ from tests.support.real.ports import LOOPBACK, free_port, free_ports, listens_ud
 
 
 class Rtpengine(Part):
-    """rtpengine in user space on loopback."""
+    """rtpengine in user space on loopback.
+
+    :param timeout: seconds without media behind which it gives a session up.
+    """
 
     name: ClassVar[str] = "rtpengine"
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: int = 60) -> None:
         super().__init__()
+        self.timeout = timeout
         self.port = free_port()
         self.media = free_ports(400)
 
@@ -30,7 +34,7 @@ class Rtpengine(Part):
         return (
             "rtpengine", "--config-file=none", "--table=-1", f"--interface={LOOPBACK}", f"--listen-ng={self.address}",
             f"--port-min={self.media[0]}", f"--port-max={self.media[-1]}", "--num-threads=2", "--delete-delay=0",
-            "--timeout=60", "--log-level=6", "--log-stderr", "--foreground",
+            f"--timeout={self.timeout}", "--log-level=6", "--log-stderr", "--foreground",
         )  # fmt: skip
 
     def is_ready(self) -> bool:

@@ -1,0 +1,76 @@
+"""The table of all corners in tests/data/rows.txt: each has its tests, and they are there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from unittest import TestCase
+
+from twisted.trial.unittest import SynchronousTestCase
+
+TABLE = Path(__file__).parent / "data" / "rows.txt"
+
+
+def rows() -> Iterator[tuple[str, str, list[str], str]]:
+    """Section, row, its tests, and why it has none."""
+    section = row = why = ""
+    tests: list[str] = []
+    for line in [*TABLE.read_text("utf-8").splitlines(), "== end"]:
+        if line.startswith("#") or not line.strip():
+            continue
+        if line.startswith("    - "):
+            why = line[6:]
+        elif line.startswith("    "):
+            tests.append(line.strip())
+        else:
+            if row:
+                yield section, row, tests, why
+            row, tests, why = ("", [], "") if line.startswith("==") else (line, [], "")
+            section = line[3:] if line.startswith("==") else section
+
+
+def found(name: str) -> tuple[type[TestCase], str]:
+    """The class and the method of a test, by its dotted name. Raises ImportError or AttributeError."""
+    module, case, method = name.rsplit(".", 2)
+    kind = getattr(import_module(module), case)
+    getattr(kind, method)
+    return kind, method
+
+
+class RowsTests(SynchronousTestCase):
+    """The table."""
+
+    def test_every_row_is_proven(self) -> None:
+        """Each row has tests, or says why it needs none; no row is there twice."""
+        names = [(section, row) for section, row, _, _ in rows()]
+        self.assertEqual(sorted(set(names)), sorted(names))
+        self.assertEqual([], [f"{section}: {row}" for section, row, tests, why in rows() if bool(tests) == bool(why)])
+
+    def test_every_test_is_there(self) -> None:
+        """Each test can be imported, is one that trial runs, and is not skipped or expected to fail."""
+        wrong = []
+        for name in {name for _, _, tests, _ in rows() for name in tests}:
+            try:
+                kind, method = found(name)
+            except (ImportError, AttributeError) as error:
+                wrong.append(f"{name}: {error}")
+                continue
+            test = getattr(kind, method)
+            if not (issubclass(kind, TestCase) and method.startswith("test")):
+                wrong.append(f"{name}: no test case")
+            for mark in ("skip", "todo"):
+                if getattr(test, mark, None) or getattr(kind, mark, None) or getattr(kind(method), mark, None):
+                    wrong.append(f"{name}: {mark}")
+        self.assertEqual([], sorted(wrong))
+
+    def test_the_original_is_named(self) -> None:
+        """Whoever reads a test that proves a row about the original system finds that in its docstring."""
+        unnamed = []
+        for section, row, tests, why in rows():
+            if section.startswith("The original") and not why:
+                texts = [getattr(*found(name)).__doc__ or "" for name in tests]
+                if not any("ORIGINAL.md" in re.sub(r"\s+", " ", text) for text in texts):
+                    unnamed.append(f"{section}: {row}")
+        self.assertEqual([], unnamed)

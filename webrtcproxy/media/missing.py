@@ -1,0 +1,74 @@
+"""Missing: finds the sessions of calls that are up which rtpengine does not have any more.
+
+It deletes a session whose media has ceased (its ``timeout``), and behind a restart it knows none; it tells nobody. So a
+node is asked now and then which sessions it holds. What the list lacks is asked for by name before it is given up: the
+list is of a moment, and as long as fits a datagram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from twisted.logger import Logger
+
+from webrtcproxy.errors import NgOverload, NgRefused, NgTimeout
+from webrtcproxy.media.ng import Node
+
+log = Logger()
+
+_Lost = Callable[[], None]
+
+
+class Missing:
+    """The sessions that are missed when they are gone.
+
+    :param sessions: gives the call-ids of the sessions that a node holds, not necessarily all.
+    :param timeout: seconds for one question.
+    """
+
+    def __init__(self, sessions: Callable[[Node], Awaitable[list[str]]], timeout: float) -> None:
+        self._sessions = sessions
+        self._timeout = timeout
+        self._watched: dict[str, tuple[Node, _Lost]] = {}
+        self._looking: set[Node] = set()
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    def watch(self, call_id: str, node: Node, lost: _Lost) -> None:
+        """Call `lost` once when `node` is found to have no session `call_id`."""
+        self._watched[call_id] = node, lost
+
+    def forget(self, call_id: str) -> None:
+        """Nobody misses it any more."""
+        self._watched.pop(call_id, None)
+
+    async def look(self, node: Node) -> None:
+        """Ask a node for the sessions that it should have, one question at a time."""
+        ours = [call_id for call_id, (where, _) in self._watched.items() if where is node]
+        if not ours or node in self._looking:
+            return
+        self._looking.add(node)
+        try:
+            there = set(await self._sessions(node))
+            for call_id in ours:
+                if call_id not in there and call_id in self._watched and not await self._has(node, call_id):
+                    self._tell(call_id)
+        except (NgTimeout, NgOverload, NgRefused) as error:
+            log.info("rtpengine {node} does not tell what it holds: {why}", node=node, why=error.why)
+        finally:
+            self._looking.remove(node)
+
+    async def _has(self, node: Node, call_id: str) -> bool:
+        try:
+            await node.ask("query", {"call-id": call_id}, self._timeout)
+        except NgRefused as error:
+            if error.lost:
+                return False
+            raise
+        return True
+
+    def _tell(self, call_id: str) -> None:
+        watched = self._watched.pop(call_id, None)
+        if watched is not None:  # the call may have ended meanwhile
+            watched[1]()
