@@ -21,10 +21,8 @@ from webrtcproxy.call.setup import SetUp
 KINDS = (Call, Leg, Fork, Branch, SetUp, Handover, Referral)
 
 
-class Cycles(CallCase):
-    """No object of a call needs the collector, however the call ends."""
-
-    trunks = (PBX,)
+class CycleCase(CallCase):
+    """A case that looks for what is left."""
 
     def left(self, live: Callable[[], None]) -> list[str]:
         """The kinds of objects of a call that only the collector can free when `live` is over."""
@@ -40,6 +38,12 @@ class Cycles(CallCase):
         finally:
             gc.set_debug(0)
             gc.garbage.clear()
+
+
+class Cycles(CycleCase):
+    """No object of a call needs the collector, however the call ends."""
+
+    trunks = (PBX,)
 
     def test_hung_up(self) -> None:
         """The caller hangs up."""
@@ -90,10 +94,8 @@ class Cycles(CallCase):
         self.assertEqual(self.left(live), [])
 
 
-class Transfers(HandoverCase):
+class Transfers(CycleCase, HandoverCase):
     """Nor when a call is transferred."""
-
-    left = Cycles.left
 
     def check(self, live: Callable[[], None]) -> None:
         def all_of_it() -> None:

@@ -58,7 +58,8 @@ class Refer(TransferCase):
     """The REFER and its answer."""
 
     def test_crosses(self) -> None:
-        """Refer-To and Referred-By are as they were written, the 202 comes back (ORIGINAL.md: REFER, blind)."""
+        """Refer-To and Referred-By are as they were written, the 202 comes back
+        (ORIGINAL.md: REFER, blind, either way, 202 and 401)."""
         for asker, other in self.all_ways():
             _, crossed = self.refer(asker, other)
             self.assertEqual(crossed.headers.get("Refer-To"), REFER_TO[1])

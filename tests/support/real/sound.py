@@ -6,6 +6,7 @@ import struct
 from typing import cast
 
 from twisted.internet import reactor
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorUDP
 from twisted.internet.protocol import DatagramProtocol
 
@@ -27,11 +28,13 @@ class Sound(DatagramProtocol):
         self._port = free_port()
         self.sdp = PLAIN_SDP.replace(b"m=audio 9000", b"m=audio %d" % self._port)
         self._number = 0
-        self._listening: IListeningPort = cast(IReactorUDP, reactor).listenUDP(self._port, self, LOOPBACK)
+        self._listening: IListeningPort = cast(IReactorUDP, reactor).listenUDP(
+            self._port, self, LOOPBACK, maxPacketSize=8192
+        )
 
     async def close(self) -> None:
         """Close the socket."""
-        await self._listening.stopListening()
+        await maybeDeferred(self._listening.stopListening)
 
     def datagramReceived(self, data: bytes, address: object) -> None:
         self.heard.add(struct.unpack("!I", data[8:12])[0])
@@ -40,6 +43,7 @@ class Sound(DatagramProtocol):
         """Send one packet to where `sdp` says."""
         self._number += 1
         header = struct.pack("!BBHII", 0x80, 0, self._number, 160 * self._number, self.ssrc)
+        assert self.transport is not None
         self.transport.write(header + b"\xff" * 160, (LOOPBACK, port(sdp)))
 
 
