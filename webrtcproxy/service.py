@@ -25,6 +25,7 @@ from webrtcproxy.admin.page import phone_resource
 from webrtcproxy.admin.web import web_service
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
+from webrtcproxy.call.heirs import Heirs
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
@@ -102,6 +103,7 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
         location=location,
         pairings=Pairings(reactor),
         limits=config.calls,
+        heirs=Heirs(reactor) if office is None else office.heirs(),
         metrics=metrics,
         mark=mark,
     )

@@ -22,6 +22,7 @@ from tests.support.ngnode import BROWSER_SDP, TRUNK_SDP, FakeNodes
 from webrtcproxy.call.binding import Binding, key_of, token_for
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
+from webrtcproxy.call.heirs import Heirs
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
@@ -260,6 +261,7 @@ class World:
             location=self.location,
             pairings=Pairings(self.clock),
             limits=self.config.calls,
+            heirs=Heirs(self.clock),
             metrics=self.metrics,
         )
         self.context = context

@@ -68,7 +68,6 @@ class Leg:
     :param aor: the peer's address-of-record, where it is a browser.
     :ivar sdp: the peer's session description that counts: the last one that became part of an agreement.
     :ivar told: what the peer was told in that agreement.
-    :ivar heirs: the legs of those who were told, by REFER, to take the peer's place (`replacing`).
     """
 
     def __init__(
@@ -95,7 +94,6 @@ class Leg:
         self.over = False
         self.sdp = b""
         self.told = b""
-        self.heirs: list[Leg] = []
         self._usages = 0
         self._ended = False
         self._allow: list[str] = []
@@ -365,7 +363,6 @@ class Leg:
         self._ended = True
         if self._usages:
             return
-        self.heirs = []
         self.owner = None  # the call has this leg: nothing is to wait for the garbage collector
         waiting, self._finished = self._finished, []
         for call in waiting:

@@ -21,6 +21,7 @@ from dataclasses import replace
 from twisted.logger import Logger
 
 from webrtcproxy.call.context import Context
+from webrtcproxy.call.heirs import Heir, Heirs
 from webrtcproxy.call.host import Host
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
@@ -62,7 +63,7 @@ def replaced(request: Request, flow: Flow, legs: Legs, context: Context) -> tupl
         if flow.browser:
             return None
         raise Refusal(481)
-    if not any(speaks_for(flow, party, context) for party in (leg, *leg.heirs)):
+    if not speaks_for(flow, leg, context) and not _is_heir(flow, leg, context):
         log.warn("{call}: {host} may not replace this dialog", host=flow.peer.host, call=leg.dialog.call_id)
         raise Refusal(403)
     other = call.other(leg)
@@ -85,18 +86,21 @@ def referred_to(value: str, transferor: Leg, transferee: Leg, legs: Legs, contex
     address = NameAddr.parse(value)
     uri = address.address
     named = replaces_of(uri)
-    ends = None if named is None else ends_of(named, transferor, legs, context)
-    if named is None or ends is None:
+    if named is None:
+        return value
+    ends = ends_of(named, transferor, legs, context)
+    if transferee.browser:
+        if not transferor.browser:
+            _tell(named, transferee, transferor.flow.peer.host, legs, context)
+        return value
+    if ends is None:
         return value
     _, leg, other = ends
-    if transferee.browser or other.browser:
-        _tell(leg, transferee, context)
+    if other.browser:
         return value
-    # Where the dialog goes back to us by way of a registrar, its INVITE comes here all the same.
     named = _names(named, other)
-    ours = legs.of(named.key)
-    if ours is not None:
-        _tell(ours, transferee, context)
+    # Where the dialog goes back to us by way of a registrar, its INVITE comes here all the same.
+    _tell(named, transferee, other.flow.peer.host, legs, context)
     if is_contact_of(uri, leg):
         uri = replace(Uri.parse(other.dialog.remote_target), headers=uri.headers)
     return str(replace(address, uri=str(with_replaces(uri, named))))
@@ -119,8 +123,21 @@ def speaks_for(flow: Flow, leg: Leg, context: Context) -> bool:
         return False
     if flow.browser:
         return flow is leg.flow or leg.aor in context.location.proven_aors(flow)
-    host, known = flow.peer.host, leg.flow.peer.host
-    return host == known or bool({*context.sources.trunks_of(host)} & {*context.sources.trunks_of(known)})
+    return _is_same(flow.peer.host, leg.flow.peer.host, context)
+
+
+def _is_same(host: str, other: str, context: Context) -> bool:
+    """Whether two addresses are one, or of the same trunk."""
+    return host == other or bool({*context.sources.trunks_of(host)} & {*context.sources.trunks_of(other)})
+
+
+def _is_heir(flow: Flow, leg: Leg, context: Context) -> bool:
+    """Whether the peer of `leg` has told who is on `flow` to take his place."""
+    for heir in () if leg.browser else context.heirs.of(leg.key):
+        told = heir.flow == flow if flow.browser else heir.flow is None and _is_same(heir.host, flow.peer.host, context)
+        if told and _is_same(heir.teller, leg.flow.peer.host, context):
+            return True
+    return False
 
 
 def is_contact_of(uri: Uri, leg: Leg) -> bool:
@@ -146,10 +163,15 @@ def _names(named: Replaces, leg: Leg) -> Replaces:
     return named.names(dialog.call_id, dialog.remote_tag, dialog.local_tag)
 
 
-def _tell(leg: Leg, transferee: Leg, context: Context) -> None:
-    """Remember that the peer of `transferee` is told to take the place of the peer of `leg`; for a while also where
-    that hangs up meanwhile, so that who comes too late hears so."""
-    if transferee not in leg.heirs:
-        leg.heirs = [*leg.heirs[1 - MAX_HEIRS :], transferee]
+def _tell(named: Replaces, transferee: Leg, teller: str, legs: Legs, context: Context) -> None:
+    """Remember that the peer of `transferee` is told to take a place in the dialog that is so named; for a while also
+    where that ends meanwhile, so that who comes too late hears so.
+
+    :param teller: the address of the SIP peer whose place it is.
+    """
+    flow = transferee.flow
+    context.heirs.add(named.key, Heir(flow if flow.browser else None, flow.peer.host, teller))
+    leg = legs.of(named.key)
+    if leg is not None:
         leg.keep()
-        context.transactions.schedule.after(REMEMBERED, leg.release)
+        context.transactions.schedule.after(Heirs.SECONDS, leg.release)
