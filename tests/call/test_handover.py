@@ -341,15 +341,14 @@ class HangUps(HandoverCase):
         answer = self.carrier.answer(invite, 200, NEW, tag="dave")
         self.carrier.heard("ACK")
         offered = self.pbx.request("INVITE")
+        self.bob.answer(offered, 100)
         dave = party_of(self.carrier, invite, answer)
         dave.ask("BYE")
         self.carrier.heard(200)
         self.told("480 Temporarily Unavailable", "terminated")
+        self.pbx.answer(self.pbx.request("CANCEL"), 200)
         self.bob.answer(offered, 200, self.bob.sdp())
-        while self.pbx.pending() and self.pbx.pending()[0] in ("CANCEL", "ACK"):
-            message = self.pbx.next()
-            if isinstance(message, Request) and message.method == "CANCEL":
-                self.pbx.answer(message, 200)
+        self.pbx.heard("ACK")
         self.agrees(self.bob)
         self.old_call()
 

@@ -241,6 +241,26 @@ class ByTrunk(ReplacingCase):
         self.refused(403, f"{self.named.call_id};to-tag={self.named.from_tag};from-tag={self.named.to_tag}")
         self.end()
 
+    def test_told_by_another(self) -> None:
+        """Who was told by somebody whose call it is not may not, though that one knew its name."""
+        self.transfer(told=False)
+        carrier = self.world.trunk("192.0.2.7", 5090)
+        dave = self.world.browser("dave")
+        dave.bind()
+        invite = self.bob.invite("sip:x@carrier.example.net:5080")
+        leg = carrier.request("INVITE")
+        answer = carrier.answer(leg, 200, PLAIN)
+        carrier.heard("ACK")
+        ok = self.bob.response(200)
+        self.bob.ack(invite, ok)
+        theirs, bobs = party_of(carrier, leg, answer), party_of(self.bob, invite, ok)
+        theirs.ask("REFER", b"", refer_to(self.second.target, self.named))
+        bobs.answer(self.bob.request("REFER"), 202, b"", ("Refer-Sub", "false"))
+        carrier.heard(202)
+        self.refused(403, str(self.named))
+        self.bye(theirs, bobs)
+        self.end()
+
     def test_another_trunk(self) -> None:
         """A trunk replaces only calls of its own."""
         self.transfer(told=False)
@@ -298,6 +318,16 @@ class ByTrunk(ReplacingCase):
         self.carol.answer(self.carol.request("CANCEL"), 200)
         self.carol.answer(ringing, 487, tag="early")
         self.carol.heard("ACK")
+        self.end()
+
+    def test_limit(self) -> None:
+        """It counts as any other call of the browser's."""
+        self.transfer()
+        self.world.location.prove(self.bob.aor, self.bob.flow, 0)
+        more = [self.out(self.bob, self.trunk, f"tag{number}") for number in range(2)]
+        self.refused(503, str(self.named))
+        for one, other in more:
+            self.bye(one, other)
         self.end()
 
     def test_bad(self) -> None:

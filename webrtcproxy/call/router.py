@@ -29,6 +29,9 @@ _ABILITIES = (
 )  # fmt: skip
 """What the 200 to OPTIONS says (RFC 3261 section 11.2)."""
 
+_REQUIRABLE = (*EXTENSIONS, "norefersub")
+"""What a request may require: what the proxy does, and what a REFER leaves to the far side (RFC 4488)."""
+
 
 class Router:
     """The user of the transaction layer.
@@ -201,6 +204,6 @@ def _allow(transaction: ServerTransaction) -> tuple[str, str]:
 def _refuse_extensions(request: Request) -> None:
     """420 for every extension that is required of us and that we do not support (RFC 3261 section 8.2.2.3)."""
     required = [*request.headers.all("Require"), *request.headers.all("Proxy-Require")]
-    unsupported = [name for name in required if name and name not in (*EXTENSIONS, "norefersub")]
+    unsupported = [name for name in required if name and name not in _REQUIRABLE]
     if unsupported:
         raise Refusal(420, "", [("Unsupported", ", ".join(unsupported))])
