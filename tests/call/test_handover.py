@@ -260,6 +260,20 @@ class Blind(HandoverCase):
         self.mine.answer(self.alice.request("BYE"), 200)
         self.bye(dave, self.bob)
 
+    def test_behind_another(self) -> None:
+        """What bob was referred to before, and has accepted, he still tells alice of, who has left."""
+        self.mine.ask("REFER", b"", ("Refer-To", f"<{TARGET}>"))
+        self.bob.answer(self.pbx.request("REFER"), 202)
+        self.alice.heard(202)
+        dave = self.answered(self.refer())
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.bob.ask("NOTIFY", b"", ("Event", "refer"), ("Subscription-State", "terminated"))
+        self.mine.answer(self.alice.request("NOTIFY"), 200)
+        self.pbx.heard(200)
+        self.carrier.silent()
+        self.bye(dave, self.bob)
+
     def test_one_at_a_time(self) -> None:
         """A second REFER meanwhile is 491, and so is a re-INVITE of either side."""
         invite = self.refer()

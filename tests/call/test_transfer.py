@@ -158,6 +158,26 @@ class Refer(TransferCase):
             self.check_over(asker, other)
 
 
+class Outside(TransferCase):
+    """REFER that is within no call of ours."""
+
+    def test_answered(self) -> None:
+        """Outside of any dialog it is not taken, and Allow says so; within one that is unknown: 481."""
+        alice = self.world.browser()
+        for to_tag, status in (("", 405), ("nobody", 481)):
+            request = Request("REFER", "sip:bob@pbx.example.com")
+            request.headers.add("Via", f"SIP/2.0/WSS browser.invalid;branch=z9hG4bKrefer{status}")
+            request.headers.add("Max-Forwards", "70")
+            request.headers.add("From", f"<{alice.uri}>;tag=1")
+            request.headers.add("To", "<sip:bob@pbx.example.com>" + (f";tag={to_tag}" if to_tag else ""))
+            request.headers.add("Call-ID", f"outside{status}")
+            request.headers.add("CSeq", "1 REFER")
+            request.headers.add("Refer-To", REFER_TO[1])
+            alice.say(request)
+            answer = alice.response(status)
+            self.assertNotIn("REFER", answer.headers.get("Allow") or "")
+
+
 class Challenged(TransferCase):
     """REFER to a trunk whose password the proxy has."""
 

@@ -76,7 +76,7 @@ class Transfers:
         referral = self._find(leg, refer_id(request)) if is_refer(request) else None
         if referral is not None:
             leg.dialog.refresh(request)
-            answer(self._tell(referral, leg, other, transaction), transaction)
+            answer(self._tell(referral, leg, transaction), transaction)
         elif leg.over or other.over:
             raise Refusal(481)
         else:
@@ -138,38 +138,42 @@ class Transfers:
         """
         request = transaction.request
         uri = NameAddr.parse(request.headers.get("Refer-To") or "").address
+        named = replaces_of(uri)
         if call.guest is not None or call.busy() or leg.over or other.over:
             raise Refusal(491)
-        named = replaces_of(uri)
         ends = None if named is None else ends_of(named, leg, self._legs, self._context)
-        consulted = None if ends is None else Consulted(*ends)
-        if consulted is not None:
-            if consulted.call is call or consulted.leg.over or consulted.own.over:
-                raise Refusal(603)
-            if consulted.call.guest is not None or consulted.call.busy():
-                raise Refusal(491)
-            find = source = None
-        else:
-            source = invite_for_refer(request, uri, other)
-            find = way_of(self._context, source, leg, named)
-        silent = has_no_subscription(request)
-        number = None if silent else request.cseq.number
-        headers = [("Contact", leg.dialog.contact), *([("Refer-Sub", "false")] if silent else [])]
+        if ends is None:
+            invite = invite_for_refer(request, uri, other)
+            find = way_of(self._context, invite, leg, named)
+            self._accept(call, leg, other, transaction).call(find, invite)
+            return
+        consulted = Consulted(*ends)
+        if consulted.call is call or consulted.leg.over or consulted.own.over:
+            raise Refusal(603)
+        if consulted.call.guest is not None or consulted.call.busy():
+            raise Refusal(491)
+        self._accept(call, leg, other, transaction).join(consulted)
+
+    def _accept(self, call: Host, leg: Leg, other: Leg, transaction: ServerTransaction) -> Handover:
+        """Give the transferor his 202."""
+        request, headers = transaction.request, [("Contact", leg.dialog.contact)]
+        number: int | None = request.cseq.number
+        if has_no_subscription(request):
+            number = None
+            headers.append(("Refer-Sub", "false"))
         handover = Handover(self._context, self._legs, call, leg, other, number)
         transaction.reply(202, "", headers)
-        if consulted is not None:
-            handover.join(consulted)
-        elif find is not None and source is not None:
-            handover.call(find, source)
+        return handover
 
     # NOTIFY, and SUBSCRIBE that refreshes
 
     def _find(self, leg: Leg, id: str | None) -> Referral | None:
         return next((referral for referral in self._referrals if referral.is_of(leg, id)), None)
 
-    async def _tell(self, referral: Referral, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
+    async def _tell(self, referral: Referral, leg: Leg, transaction: ServerTransaction) -> None:
         """A message about a subscription crosses, with the name that it has over there."""
         request = transaction.request
+        other = referral.notifier if leg is referral.subscriber else referral.subscriber
         referral.alive()
         headers = across(request, leg.terms, other.terms)
         if refer_id(request) is not None or len(self._referrals) > 1:
