@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from tests.support.real import digest
 from tests.support.real.case import LAB, RealCase
 from tests.support.real.dialog import Dialog
 from tests.support.real.part import pause
@@ -111,6 +112,30 @@ class Blind(TransferCase):
             await self.hang_up(asker, other)
         refusals = [rung for status in (401, 403, 405, 501, 603) for rung in ("> REFER", f"< {status} REFER")]
         self.assertEqual(refusals, [rung for rung in self.ladder.of("alice") if rung.endswith(" REFER")][:10])
+
+    async def test_challenged(self) -> None:
+        """A trunk's challenge to REFER is answered with its password; the NOTIFYs name the REFER that was taken
+        (CORNERS 4: challenge to in-dialog)."""
+        browser, trunk = await self.browser(), await self.peer(LAB.paid)
+        calling = browser.invite(f"sip:echo@{self.paid}")
+        callee = trunk.accept(await trunk.request("INVITE"))
+        caller = await calling.answered()
+        await trunk.request("ACK")
+        sent = caller.send("REFER", [("Refer-To", "<sip:dave@far.test>")])
+        refer = await trunk.request("REFER")
+        trunk.reply(refer, 401, headers=[("WWW-Authenticate", digest.challenge("trunk.test", "n"))])
+        again = await trunk.request("REFER")
+        digest.verify(again.headers.get("Authorization"), "REFER", "secret")
+        self.assertEqual(refer.cseq.number + 1, again.cseq.number)
+        trunk.reply(again, 202)
+        self.assertEqual(202, (await browser.response(sent)).status)
+        headers = [("Event", f"refer;id={again.cseq.number}"), ("Subscription-State", "terminated;reason=noresource")]
+        told = callee.send("NOTIFY", [*headers, ("Content-Type", "message/sipfrag")], b"SIP/2.0 200 OK\r\n")
+        notify = await browser.request("NOTIFY")
+        self.assertEqual(f"refer;id={sent.cseq.number}", notify.headers.get("Event"))
+        browser.reply(notify, 200)
+        self.assertEqual(200, (await trunk.response(told)).status)
+        await self.hang_up(caller, callee)
 
     async def test_no_subscription(self) -> None:
         """Refer-Sub: false crosses both ways; nothing is kept (RFC 4488)."""
