@@ -260,6 +260,18 @@ class Blind(HandoverCase):
         self.mine.answer(self.alice.request("BYE"), 200)
         self.bye(dave, self.bob)
 
+    def test_media_lost(self) -> None:
+        """rtpengine gives up the new session: that ends the call, as ever."""
+        dave = self.answered(self.refer())
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.world.nodes.lose(self.world.nodes.sessions[-1])
+        for party in (dave, self.bob):
+            bye = party.peer.request("BYE")
+            self.assertEqual('SIP;cause=503;text="Media lost"', bye.headers.get("Reason"))
+            party.answer(bye, 200)
+        self.assert_over(self.alice, self.pbx, self.carrier)
+
     def test_behind_another(self) -> None:
         """What bob was referred to before, and has accepted, he still tells alice of, who has left."""
         self.mine.ask("REFER", b"", ("Refer-To", f"<{TARGET}>"))

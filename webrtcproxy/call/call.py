@@ -244,6 +244,7 @@ class Call(Host):
         self._parted.append(old)
         self._media.delete()
         self._media = media
+        media.watch(self._media_lost)
         self._exchanges.close(())
         self._exchanges = Exchanges(self._context, media, self._caller, self.gone, self._unacknowledged)
         self._exchanges.open(branch)
