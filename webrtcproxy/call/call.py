@@ -59,6 +59,7 @@ class Call(Host):
         self._farewell: HeaderList = ()
         self._interrupted = False
         self.id = request.call_id
+        self.guest = None
         meter = context.metrics.outbound if transaction.flow.browser else context.metrics.inbound
         self.record = Record(
             meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()

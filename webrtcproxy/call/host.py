@@ -26,7 +26,7 @@ class Host:
     """
 
     id: str
-    guest: Guest | None = None
+    guest: Guest | None
 
     def other(self, leg: Leg) -> Leg | None:
         """The leg across from `leg`; None while nobody has answered."""

@@ -80,8 +80,8 @@ class Reoffer:
             return await leg.ask("INVITE", (ALLOW, SUPPORTED), sdp, "application/sdp", self)
         except FlowLost as why:
             raise Refusal(480 if leg.browser else 502) from why
-        except TimedOut as why:
-            raise Refusal(408) from why
+        except TimedOut as silence:
+            raise Refusal(408) from silence
         finally:
             limit.cancel()
 

@@ -203,8 +203,8 @@ class Transfers:
             return await asked.addTimeout(PATIENCE, self._context.clock)
         except FlowLost as why:
             raise Refusal(480 if other.browser else 502) from why
-        except (TimedOut, TimeoutError) as why:
-            raise Refusal(504) from why
+        except (TimedOut, TimeoutError) as silence:
+            raise Refusal(504) from silence
 
     def _reply(self, transaction: ServerTransaction, response: Response, other: Leg, leg: Leg) -> None:
         headers = across(response, other.terms, leg.terms)
