@@ -6,9 +6,9 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from tests.browser.case import BrowserCase, Phone
-from tests.integration.test_transfer import replaces, tag_of
 from tests.support.real.case import LAB
 from tests.support.real.dialog import Dialog
+from tests.support.real.replacing import replaces, tag_of
 from tests.support.real.softphone import Peer
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.replaces import replaces_of

@@ -6,8 +6,7 @@ import gc
 from collections.abc import Callable
 
 from tests.call.case import CallCase
-from tests.call.test_handover import HandoverCase
-from tests.call.test_replacing import name_of, refer_to
+from tests.call.transferring import HandoverCase, name_of, refer_to
 from tests.call.world import PLAIN
 from tests.support.configs import PBX
 from webrtcproxy.call.branch import Branch

@@ -4,59 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from tests.call.case import CallCase
-from tests.call.party import Party, party_of
+from tests.call.party import party_of
+from tests.call.transferring import ReplacingCase, name_of, refer_to, tag_of
 from tests.call.world import OFFER, PLAIN, Browser, TrunkPeer
-from tests.support.configs import CARRIER, PBX
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.replaces import Replaces, replaces_of
 from webrtcproxy.sip.uri import Uri
-
-
-def name_of(party: Party) -> Replaces:
-    """What `party` calls its dialog when it tells somebody to replace it: its peer's tag is the to-tag."""
-    return Replaces(party.call_id, tag_of(party.remote), tag_of(party.local))
-
-
-def tag_of(value: str) -> str:
-    return NameAddr.parse(value).tag or ""
-
-
-def refer_to(uri: str, named: Replaces, order: str = "{call};to-tag={to};from-tag={from_}") -> tuple[str, str]:
-    """A Refer-To with Replaces, its parts in the order that `order` says."""
-    text = order.format(call=named.call_id, to=named.to_tag, from_=named.from_tag)
-    return "Refer-To", f"<{uri}?Replaces={quote(text, safe='')}&Subject=x>"
-
-
-class ReplacingCase(CallCase):
-    trunks = (PBX, CARRIER)
-
-    def out(self, alice: Browser, trunk: TrunkPeer, tag: str = "callee") -> tuple[Party, Party]:
-        """A call out of the browser: both ends."""
-        invite = alice.invite("sip:bob@pbx.example.com")
-        leg = trunk.request("INVITE")
-        answer = trunk.answer(leg, 200, PLAIN, tag=tag)
-        trunk.heard("ACK")
-        ok = alice.response(200)
-        alice.ack(invite, ok)
-        return party_of(alice, invite, ok), party_of(trunk, leg, answer)
-
-    def into(self, trunk: TrunkPeer, browser: Browser) -> tuple[Party, Party]:
-        """A call to the browser: both ends, the trunk's first."""
-        invite = trunk.invite(f"sip:{browser.aor.partition('@')[0]}@192.0.2.1")
-        leg = browser.request("INVITE")
-        answer = browser.answer(leg, 200, OFFER.replace(b"actpass", b"active"), tag=f"tag{id(leg)}")
-        browser.heard("ACK")
-        ok = trunk.response(200)
-        trunk.ack(invite, ok)
-        return party_of(trunk, invite, ok), party_of(browser, leg, answer)
-
-    def bye(self, by: Party, other: Party) -> None:
-        by.ask("BYE")
-        by.peer.heard(200)
-        self.world.turn()
-        other.answer(other.peer.request("BYE"), 200)
 
 
 class ByBrowser(ReplacingCase):

@@ -8,6 +8,7 @@ from tests.support.real import digest
 from tests.support.real.case import LAB, RealCase
 from tests.support.real.dialog import Dialog
 from tests.support.real.part import pause
+from tests.support.real.replacing import ORDERS, replaces, tag_of
 from tests.support.real.softphone import Browser, Peer
 from tests.support.real.sound import Sound, talk
 from tests.support.real.speech import CHROME_ANSWER
@@ -17,20 +18,6 @@ from webrtcproxy.sip.replaces import Replaces, replaces_of
 
 SET_UP = ["> INVITE sdp", "< 200 INVITE sdp", "> ACK"]
 TAKEN = ["< INVITE sdp", "> 200 INVITE sdp", "< ACK"]
-ORDERS = (
-    "{call};to-tag={to};from-tag={from_}",
-    "{call};from-tag={from_};to-tag={to}",
-    "{call};from-tag={from_};early-only;to-tag={to}",
-)
-
-
-def tag_of(value: str) -> str:
-    return NameAddr.parse(value).tag or ""
-
-
-def replaces(dialog: Dialog, order: str = ORDERS[0]) -> str:
-    """What the one who has `dialog` calls it when he tells somebody to replace it; the parts in that order."""
-    return order.format(call=dialog.call_id, to=tag_of(dialog.remote), from_=tag_of(dialog.local))
 
 
 class TransferCase(RealCase):

@@ -35,12 +35,6 @@ from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
-MAX_HEIRS = 8
-"""Peers that may know the name of one dialog by REFER; the earliest makes room."""
-
-REMEMBERED = 32.0
-"""Seconds (64*T1) for which it is known of a dialog that had been named by REFER that it has ended."""
-
 
 def replaced(request: Request, flow: Flow, legs: Legs, context: Context) -> tuple[Leg, Replaces] | None:
     """The leg that an INVITE goes on to, and what it is to replace there.
@@ -64,7 +58,7 @@ def replaced(request: Request, flow: Flow, legs: Legs, context: Context) -> tupl
             return None
         raise Refusal(481)
     if not speaks_for(flow, leg, context) and not _is_heir(flow, leg, context):
-        log.warn("{call}: {host} may not replace this dialog", host=flow.peer.host, call=leg.dialog.call_id)
+        log.info("{call}: {host} may not replace this dialog", host=flow.peer.host, call=leg.dialog.call_id)
         raise Refusal(403)
     other = call.other(leg)
     if leg.over or (other is not None and other.over):
