@@ -33,9 +33,14 @@ class ExchangeCase(CallCase):
         operations.clear()
         return taken
 
-    def exchange(self, asker: Party, other: Party, direction: str = "sendonly") -> tuple[Request, Response]:
-        """Change the session: the INVITE that crossed, and the asker's 200."""
-        invite = asker.ask("INVITE", asker.sdp(direction))
+    def exchange(
+        self, asker: Party, other: Party, direction: str = "sendonly", version: int = 2
+    ) -> tuple[Request, Response]:
+        """Change the session: the INVITE that crossed, and the asker's 200.
+
+        :param version: of the offer; one that was offered before changes nothing.
+        """
+        invite = asker.ask("INVITE", asker.sdp(direction, version))
         crossed = other.peer.request("INVITE")
         other.answer(crossed, 200, other.sdp("recvonly"))
         other.peer.heard("ACK")
@@ -48,8 +53,8 @@ class ExchangeCase(CallCase):
         self.world.turn(40)
         asker.peer.silent()
         other.peer.silent()
-        self.exchange(asker, other)
-        self.exchange(other, asker)
+        self.exchange(asker, other, version=3)
+        self.exchange(other, asker, version=4)
         self.assertEqual(len(self.world.calls), 1)
 
     def check_old_session(self, asker: Party, other: Party) -> None:

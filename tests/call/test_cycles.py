@@ -11,13 +11,16 @@ from tests.call.world import PLAIN
 from tests.support.configs import PBX
 from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
+from webrtcproxy.call.exchanges import Exchanges
 from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.handover import Handover
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.referral import Referral
+from webrtcproxy.call.refresh import Refresh
+from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.setup import SetUp
 
-KINDS = (Call, Leg, Fork, Branch, SetUp, Handover, Referral)
+OBJECTS = (Call, Leg, Fork, Branch, SetUp, Exchanges, Refresher, Refresh, Handover, Referral)
 
 
 class CycleCase(CallCase):
@@ -33,7 +36,7 @@ class CycleCase(CallCase):
         gc.set_debug(gc.DEBUG_SAVEALL)
         try:
             gc.collect()
-            return sorted({type(found).__name__ for found in gc.garbage if isinstance(found, KINDS)})
+            return sorted({type(found).__name__ for found in gc.garbage if isinstance(found, OBJECTS)})
         finally:
             gc.set_debug(0)
             gc.garbage.clear()
@@ -89,6 +92,38 @@ class Cycles(CycleCase):
             self.world.turn()
             trunk.answer(trunk.request("CANCEL"), 200)
             trunk.answer(leg, 487)
+
+        self.assertEqual(self.left(live), [])
+
+    def test_expired(self) -> None:
+        """The peer does not refresh its session."""
+
+        def live() -> None:
+            alice, trunk = self.world.browser(), self.world.trunk()
+            invite = alice.invite("sip:bob@pbx.example.com", ("Supported", "timer"), ("Session-Expires", "90"))
+            trunk.answer(trunk.request("INVITE"), 200, PLAIN)
+            trunk.heard("ACK")
+            alice.ack(invite, alice.response(200))
+            self.world.turn(32)
+            self.world.turn(28)
+            self.world.turn()
+            trunk.answer(trunk.request("BYE"), 200)
+            alice.answer(alice.request("BYE"), 200)
+
+        self.assertEqual(self.left(live), [])
+
+    def test_vanished(self) -> None:
+        """The peer does not answer a refresh of ours, a re-INVITE."""
+
+        def live() -> None:
+            alice, trunk = self.world.browser(), self.world.trunk()
+            invite = alice.invite("sip:bob@pbx.example.com")
+            trunk.answer(trunk.request("INVITE"), 200, PLAIN, headers=[("Session-Expires", "90;refresher=uac")])
+            trunk.heard("ACK")
+            alice.ack(invite, alice.response(200))
+            for _ in range(45 + 32):
+                self.world.turn(1)
+            alice.answer(alice.request("BYE"), 200)
 
         self.assertEqual(self.left(live), [])
 

@@ -204,6 +204,21 @@ class Blind(HandoverCase):
             party.answer(bye, 200)
         self.assert_over(self.alice, self.pbx, self.carrier)
 
+    def test_kept_alive(self) -> None:
+        """Both ends of the new call are asked for signs of life, and not the one who has left (RFC 4028)."""
+        dave = self.answered(self.refer())
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        for _ in range(60):
+            self.world.turn(16)
+            if self.pbx.pending():
+                break
+        for party in (self.bob, dave):
+            party.answer(party.peer.request("OPTIONS"), 200)
+        self.alice.silent()
+        self.world.turn(32)
+        self.bye(dave, self.bob)
+
     def test_behind_another(self) -> None:
         """What bob was referred to before, and has accepted, he still tells alice of, who has left."""
         self.mine.ask("REFER", b"", ("Refer-To", f"<{TARGET}>"))

@@ -97,7 +97,7 @@ class One(CallCase):
             self.assert_over(self.alice)
 
     def test_no_answer(self) -> None:
-        """The ringing limit: CANCEL for the browser, 408 for the caller."""
+        """The ringing limit: CANCEL for the browser, 408 for the caller (CORNERS 1: Timer C analogue)."""
         self.trunk.call(self.alice)
         self.alice.answer(self.alice.request("INVITE"), 180)
         self.trunk.heard(180)
@@ -130,11 +130,13 @@ class One(CallCase):
         self.assert_over(self.trunk)
 
     def test_socket_goes_while_ringing(self) -> None:
-        """The browser vanishes before it answers: 480."""
+        """The browser vanishes before it answers, and does not come back within the grace time: 480."""
         self.trunk.call(self.alice)
         self.alice.answer(self.alice.request("INVITE"), 180)
         self.trunk.heard(180)
         self.alice.flow.lose()
+        self.trunk.silent()
+        self.world.turn(5)
         self.trunk.heard(480)
         self.assert_over(self.trunk)
 

@@ -143,7 +143,8 @@ class Answered(CallCase):
         alice.silent()
 
     def test_second_fork_answers(self) -> None:
-        """A further 2xx with a new To tag is ACKed and ended with BYE; the first wins."""
+        """A further 2xx with a new To tag is ACKed and ended with BYE; the first wins (CORNERS 1: Forked 2xx from
+        T)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         self.up(alice, trunk)
         trunk.answer(self.leg, 200, PLAIN, tag="other")
@@ -154,7 +155,8 @@ class Answered(CallCase):
         alice.silent()
 
     def test_ack_is_missing(self) -> None:
-        """The 200 is repeated T1 to T2; after 32 s without an ACK both sides get BYE (section 13.3.1.4)."""
+        """The 200 is repeated T1 to T2; after 32 s without an ACK, and not before, both sides get BYE (section
+        13.3.1.4; CORNERS 1: BYE before ACK)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         alice.invite("sip:bob@pbx.example.com")
         leg = trunk.request("INVITE")
@@ -170,7 +172,8 @@ class Answered(CallCase):
         self.assert_over(alice, trunk)
 
     def test_callee_hangs_up_before_the_ack(self) -> None:
-        """The answering side never sends BYE before the ACK (section 15): it waits for it."""
+        """The answering side never sends BYE before the ACK (section 15): it waits for it (CORNERS 1: BYE before
+        ACK)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")
         self.leg = trunk.request("INVITE")
@@ -229,7 +232,8 @@ class Refused(CallCase):
         self.assertEqual(self.alice.response(302).headers.get("Contact"), "<sip:mobile@elsewhere.example>")
 
     def test_503_is_not_ours(self) -> None:
-        """503 would say that the proxy is out of service (RFC 3261 section 16.7 step 6)."""
+        """503 would say that the proxy is out of service (RFC 3261 section 16.7 step 6; CORNERS 1: 503 from
+        upstream)."""
         self.ring()
         self.refuse(503, reason="Full")
         self.assertEqual(self.alice.response(500).reason, "Full")
@@ -267,11 +271,13 @@ class Refused(CallCase):
         self.alice.heard(408)
 
     def test_rings_for_ever(self) -> None:
-        """The ringing limit (timer C): CANCEL, and 408 for the browser."""
+        """The ringing limit: CANCEL, and 408 for the browser, however often it is said to ring (CORNERS 1: Timer C
+        analogue)."""
         self.ring()
-        self.trunk.answer(self.leg, 180)
-        self.alice.heard(180)
-        self.world.turn(Calls().ring)
+        for _ in range(6):
+            self.trunk.answer(self.leg, 180)
+            self.alice.heard(180)
+            self.world.turn(Calls().ring / 6)
         self.alice.heard(408)
         self.world.turn()
         self.trunk.answer(self.trunk.request("CANCEL"), 200)

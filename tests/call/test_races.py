@@ -124,6 +124,57 @@ class FurtherAnswer(CallCase):
         self.assertEqual(len(self.world.calls), 1)
 
 
+class BeforeTheAck(CallCase):
+    """The caller has his 200, and his ACK is still to come (RFC 3261 section 15; CORNERS 1: BYE before ACK)."""
+
+    trunks = (PBX,)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice, self.trunk = self.world.browser(), self.world.trunk()
+        self.invite = self.alice.invite("sip:bob@pbx.example.com")
+        self.leg = self.trunk.request("INVITE")
+        self.trunk_ok = self.trunk.answer(self.leg, 200, PLAIN)
+        self.trunk.heard("ACK")
+        self.ok = self.alice.response(200)
+
+    def test_caller_hangs_up(self) -> None:
+        """The calling side may, and its BYE crosses; the 200 is repeated no more."""
+        self.alice.say(self.alice.inside("BYE", self.invite, self.ok))
+        self.alice.heard(200)
+        self.world.turn()
+        self.trunk.answer(self.trunk.request("BYE"), 200)
+        self.world.turn(10)
+        self.assert_over(self.alice, self.trunk)
+
+    def test_both_hang_up(self) -> None:
+        """Both BYEs get their 200, whichever is first."""
+        for first in ("alice", "trunk"):
+            if first == "trunk":
+                self.setUp()
+                self.trunk.say(self.callee_request("BYE"))
+                self.trunk.heard(200)
+            self.alice.say(self.alice.inside("BYE", self.invite, self.ok))
+            self.alice.heard(200)
+            self.world.turn()
+            if first == "alice":
+                bye = self.trunk.request("BYE")
+                self.trunk.say(self.callee_request("BYE"))
+                self.trunk.heard(200)
+                self.trunk.answer(bye, 481)
+            self.assert_over(self.alice, self.trunk)
+
+    def test_proxy_stops(self) -> None:
+        """Our own BYE for the caller waits for his ACK; the callee's does not."""
+        self.world.calls.stop()
+        self.world.turn()
+        self.trunk.answer(self.trunk.request("BYE"), 200)
+        self.alice.silent()
+        self.alice.ack(self.invite, self.ok)
+        self.alice.answer(self.alice.request("BYE"), 200)
+        self.assert_over(self.alice, self.trunk)
+
+
 class Final(CallCase):
     """A leg that is to answer an INVITE which has its final response."""
 

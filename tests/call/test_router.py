@@ -53,7 +53,7 @@ class Outside(CallCase):
         self.assertEqual(unsupported, "nothingSupportsThis, 100rel, noProxy")
 
     def test_max_forwards(self) -> None:
-        """Nothing left: 483 instead of a second leg."""
+        """Nothing left: 483 instead of a second leg (CORNERS 1: Max-Forwards)."""
         self.ask("INVITE", max_forwards=0)
         self.alice.heard(483)
 
@@ -92,7 +92,8 @@ class Outside(CallCase):
         self.assertEqual(readings.moved(), {'refused_total{reason="malformed"}': 1})
 
     def test_loop(self) -> None:
-        """A request of ours that comes back unchanged: 482; for another Request-URI it is a spiral, and welcome."""
+        """A request of ours that comes back unchanged: 482; for another Request-URI it is a spiral, and welcome
+        (CORNERS 1: Loop / merge)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         bob = self.world.browser("bob")
         bob.bind()
@@ -180,7 +181,7 @@ class Inside(CallCase):
         self.trunk.heard(200)
 
     def test_unknown_dialog(self) -> None:
-        """481 for a tag of one's own making."""
+        """481 for a tag of one's own making (CORNERS 1: BYE before ACK)."""
         for method in ("BYE", "INFO", "OPTIONS", "INVITE"):
             self.alice.say(request(method, "sip:x@192.0.2.1", to="<sip:x@y>;tag=made-up"))
         self.assertEqual(self.alice.pending(), ["481"] * 4)

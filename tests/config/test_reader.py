@@ -287,13 +287,14 @@ class TrunkTests(Case):
         """Everything that a trunk may have."""
         (trunk,) = self.load(
             trunk_a='host = VoIP.example:5080\nproxy = 192.0.2.1\ntransport = TCP\nusername = me\npassword = "a ;b"\n'
-            "realm = Voip Example\npass-identity = yes\nstrip = User-Agent\n X-*\n"
+            "realm = Voip Example\nredirects = Follow\npass-identity = yes\nstrip = User-Agent\n X-*\n"
             'set = X-Tenant: 7\n "Subject: a ;b: c"\nrefer = local\n'
             "sources = 192.0.2.0/24 2001:db8::/32\n 198.51.100.1"
         ).trunks
         self.assertEqual((trunk.name, trunk.host, trunk.port, trunk.transport), ("a", "voip.example", 5080, "tcp"))
         self.assertEqual(trunk.proxy, HostPort("192.0.2.1", None))
         self.assertEqual((trunk.username, trunk.password, trunk.realm), ("me", "a ;b", "Voip Example"))
+        self.assertEqual(trunk.redirects, "follow")
         self.assertTrue(trunk.pass_identity)
         self.assertEqual(trunk.refer, "local")
         self.assertEqual(trunk.strip, ("user-agent", "x-*"))
@@ -402,7 +403,8 @@ class OthersTests(Case):
         """[registrations], [calls], [web], [logging], [demo]."""
         config = self.load(
             registrations="multiple = Yes",
-            calls="ring = 60\ngrace = 0\nlimit = 3\nlimit-per-connection = 2\nlimit-unregistered = 0",
+            calls="ring = 60\ngrace = 0\nsession-expires = 90\n"
+            "limit = 3\nlimit-per-connection = 2\nlimit-unregistered = 0",
             web="listen = tcp:8080:interface=127.0.0.1",
             logging="level = DEBUG",
             demo="listen = udp:5070",
@@ -410,6 +412,7 @@ class OthersTests(Case):
         self.assertTrue(config.registrations.multiple)
         self.assertEqual((config.calls.ring, config.calls.grace, config.calls.limit), (60, 0, 3))
         self.assertEqual((config.calls.limit_per_connection, config.calls.limit_unregistered), (2, 0))
+        self.assertEqual(config.calls.session_expires, 90)
         self.assertEqual(config.web.listen, ("tcp:8080:interface=127.0.0.1",))
         self.assertEqual(config.logging.level, "debug")
         assert config.demo is not None
@@ -420,6 +423,7 @@ class OthersTests(Case):
         self.refused("registrations", "multiple", "yes or no", registrations="multiple = many")
         self.refused("calls", "ring", "1 to 3600", calls="ring = forever")
         self.refused("calls", "limit", "whole number", calls="limit = 2.5")
+        self.refused("calls", "session-expires", "90 to 86400", calls="session-expires = 60")
         self.refused("web", "listen", "no number", web="listen = tcp:http")
         self.refused("logging", "level", "debug, info, warn, error, critical", logging="level = loud")
         self.refused("demo", "listen", "it is missing", demo="password = x")

@@ -62,7 +62,8 @@ class Answered(RealCase):
         )
 
     async def test_one_to_tag(self) -> None:
-        """100 comes within 200 ms; 180 and 200 carry one To tag, which is none of the trunk's (RFC 3261 8.2.6.2)."""
+        """100 comes within 200 ms; 180 and 200 carry one To tag, which is none of the trunk's (RFC 3261 8.2.6.2;
+        CORNERS 1: To-tag constancy)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         await calling.response(100, seconds=0.2)
@@ -133,7 +134,8 @@ class Answered(RealCase):
         await self.hang_up(caller, callee)
 
     async def test_second_2xx_of_a_fork(self) -> None:
-        """Another 200 with another To tag is ACKed and hung up; the first one's call goes on (RFC 3261 13.2.2.4)."""
+        """Another 200 with another To tag is ACKed and hung up; the first one's call goes on (RFC 3261 13.2.2.4;
+        CORNERS 1: Forked 2xx from T)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         invite = await trunk.request("INVITE")
@@ -148,6 +150,33 @@ class Answered(RealCase):
         trunk.reply(bye, 200)
         await browser.silence(0.2)
         await self.hang_up(caller, callee)
+
+    async def test_callee_hangs_up_before_the_ack(self) -> None:
+        """The trunk's BYE is answered at once; the browser's comes behind its ACK, since who answers sends none before
+        (RFC 3261 15; CORNERS 1: BYE before ACK)."""
+        browser, trunk = await self.browser(), await self.peer()
+        calling = browser.invite(f"sip:echo@{self.plain}")
+        callee = trunk.accept(await trunk.request("INVITE"))
+        await trunk.request("ACK")
+        caller = Dialog.of_caller(browser, calling.invite, await calling.final())
+        self.assertEqual(200, (await callee.bye()).status)
+        await browser.silence(0.3)
+        caller.ack()
+        await caller.hung_up()
+        self.assertEqual(["> INVITE sdp", "< 200 INVITE sdp", "> ACK", "< BYE", "> 200 BYE"], self.ladder.of("alice"))
+
+    async def test_caller_hangs_up_without_an_ack(self) -> None:
+        """A BYE says that the 200 was seen: it is answered, and crosses; the 200 is repeated no more."""
+        browser, trunk = await self.browser(), await self.peer()
+        calling = browser.invite(f"sip:echo@{self.plain}")
+        callee = trunk.accept(await trunk.request("INVITE"))
+        await trunk.request("ACK")
+        caller = Dialog.of_caller(browser, calling.invite, await calling.final())
+        bye = caller.send("BYE")
+        await callee.hung_up()
+        self.assertEqual(200, (await browser.response(bye)).status)
+        await browser.silence(1.2)
+        self.assertEqual(["> INVITE sdp", "< 200 INVITE sdp", "> BYE", "< 200 BYE"], self.ladder.of("alice"))
 
     async def test_info_crosses_with_its_answer(self) -> None:
         """INFO reaches the trunk whole, and the trunk's answer to it the browser."""
@@ -165,7 +194,7 @@ class Answered(RealCase):
         """Unknown headers cross; the leg's own, and what a browser says of its identity, stay behind (DESIGN)."""
         browser, trunk = await self.browser(), await self.peer()
         crosses = [("X-Customer", "4711, a;b"), ("Subject", "Tea \u2615"), ("Alert-Info", "<http://x.test/ring>")]
-        stays = [("Session-Expires", "90"), ("Supported", "timer"), ("P-Asserted-Identity", "<sip:boss@pbx.test>"),
+        stays = [("Session-Expires", "90"), ("Supported", "x-mine"), ("P-Asserted-Identity", "<sip:boss@pbx.test>"),
                  ("Record-Route", "<sip:127.0.0.9;lr>"), ("Route", "<sip:127.0.0.9;lr>")]  # fmt: skip
         calling = browser.invite(f"sip:echo@{self.plain}", headers=[*crosses, *stays])
         invite = await trunk.request("INVITE")
@@ -201,7 +230,8 @@ class NotAnswered(RealCase):
             await trunk.request("ACK")
 
     async def test_503_of_the_trunk_is_not_ours(self) -> None:
-        """503 upstream is no 503 of the proxy, which is not out of service (RFC 3261 16.7)."""
+        """503 upstream is no 503 of the proxy, which is not out of service (RFC 3261 16.7; CORNERS 1: 503 from
+        upstream)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         trunk.reply(await trunk.request("INVITE"), 503)
@@ -209,7 +239,8 @@ class NotAnswered(RealCase):
         self.assertIn(final.status, (480, 500, 502))
 
     async def test_redirection_is_not_followed(self) -> None:
-        """302 does not make the proxy call a number that nobody asked for; the browser gets a final answer."""
+        """302 does not make the proxy call a number that nobody asked for; the browser gets a final answer (CORNERS 1:
+        3xx)."""
         elsewhere = await self.peer(address="127.0.0.9", port=5060)
         sipp = await self.sipp("uas_redirect")
         browser = await self.browser()
@@ -247,7 +278,8 @@ class Ringing(RealCase):
     changes: ClassVar = (("[calls]\n", "[calls]\nring = 1\n"),)
 
     async def test_no_answer(self) -> None:
-        """A trunk that rings for ever is cancelled after `ring` seconds, and the browser hears 408 or 480."""
+        """A trunk that rings for ever is cancelled after `ring` seconds, and the browser hears 408 or 480 (CORNERS 1:
+        Timer C analogue)."""
         sipp = await self.sipp("uas_ring")
         browser = await self.browser()
         calling = browser.invite(f"sip:echo@{sipp.host}")

@@ -141,6 +141,25 @@ class Spread(WorkersCase):
             await self.session()
             await self.hang_up(*((dialog, callee) if winner is first else (callee, dialog)))
 
+    async def test_joins_from_the_other_worker(self) -> None:
+        """A browser that registers on either worker while its user is called rings, too, and may take the call."""
+        for one, other in ((1, 2), (2, 1)):
+            first, caller = await self.registered_at(one), await self.kamailio_peer()
+            calling = caller.invite("sip:alice@pbx.test")
+            first.reply(await first.request("INVITE"), 180)
+            await calling.response(180)
+            second = await self.registered_at(other)
+            callee = second.accept(await second.request("INVITE"))
+            dialog = await calling.answered()
+            await second.request("ACK")
+            first.reply(await first.request("CANCEL"), 200)
+            first.reply(first.requests("INVITE")[-1], 487)
+            await first.request("ACK")
+            await self.hang_up(dialog, callee)
+            for phone in (first, second):
+                await phone.register(expires=0)
+                await phone.close()
+
     async def test_caller_cancels_both(self) -> None:
         """The CANCEL finds the INVITE's worker, and crosses to browsers on both."""
         browsers = await self.registered_at(1), await self.registered_at(2)

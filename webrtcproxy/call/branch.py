@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog, tag_of
 from webrtcproxy.call.leg import HeaderList, Leg, Owner
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import Terms
+from webrtcproxy.call.session_timer import SessionTimer
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import FlowLost, TimedOut
+from webrtcproxy.schedule import Timer
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.client import ClientTransaction
@@ -38,6 +41,7 @@ class Target:
     :ivar terms: what holds there.
     :ivar aor: the address-of-record registered there, or None.
     :ivar authentication: answers challenges with the trunk's credentials, or None.
+    :ivar binding: of the browser there, or None.
     :ivar headers: what the INVITE has besides what crosses.
     """
 
@@ -46,6 +50,7 @@ class Target:
     terms: Terms
     aor: str | None = None
     authentication: Authentication | None = None
+    binding: Binding | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -87,6 +92,10 @@ class Branch:
     :param owner: the call.
     :param target: where the INVITE goes.
     :param report: told what happens.
+    :ivar target: as given.
+    :ivar cancelled: it was taken back.
+    :ivar ended: nothing more is to come of it.
+    :ivar refused: because its target has refused.
     """
 
     def __init__(
@@ -100,24 +109,28 @@ class Branch:
         self.id = token(8)
         self.cancelled = False
         self.ended = False
+        self.refused = False
+        self.target = target
         self._context = context
         self._index = legs
         self._owner = owner
-        self._target = target
         self._report = report
         self._labels: dict[str, str] = {}
         self._legs: dict[str, Leg] = {}
         self._transaction: ClientTransaction | None = None
+        self._rang = False
+        self._parked: Timer | None = None
+        self._session_timer = SessionTimer(context.clock, context.limits.session_expires)
 
     @property
     def terms(self) -> Terms:
         """What holds where the INVITE goes."""
-        return self._target.terms
+        return self.target.terms
 
     @property
     def credentials_refused(self) -> bool:
         """Whether the trunk refused the credentials that the proxy has for it."""
-        return self._target.authentication is not None and self._target.authentication.spent
+        return self.target.authentication is not None and self.target.authentication.spent
 
     @property
     def cseq(self) -> int:
@@ -136,14 +149,19 @@ class Branch:
         return label
 
     def invite(self, invite: Request) -> None:
-        """Send the INVITE."""
+        """Send the INVITE, with our proposal for the session timer."""
+        for name, value in self._session_timer.proposal():
+            invite.headers.add(name, value)
+        self._send(invite)
+
+    def _send(self, invite: Request) -> None:
         if self.cancelled:
             self.ended = True
             return
         key = invite.call_id, invite.from_.tag or ""
         self._index.calling.add(key)
         self._transaction = self._context.transactions.request(
-            invite, self._target.flow, on_provisional=self._progress, on_answer=self._answered_again
+            invite, self.target.flow, on_provisional=self._progress, on_answer=self._answered_again
         )
         self._transaction.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(
             self._broken
@@ -155,6 +173,9 @@ class Branch:
 
     def cancel(self, headers: HeaderList = ()) -> None:
         """Take the INVITE back, whatever its state; a 2xx that comes all the same is ACKed and ended with BYE."""
+        if self._parked is not None:
+            self._parked.cancel()
+            self._gone()
         if self.cancelled or self.ended:
             return
         self.cancelled = True
@@ -169,25 +190,31 @@ class Branch:
         except BadMessage as error:
             log.info("A provisional response is dropped: {why}", why=error.why, branch=self.id)
             return
+        self._rang = True
         self._report(Progress(self, response))
 
     def _final(self, response: Response) -> None:
         assert self._transaction is not None
-        authentication = self._target.authentication
-        again = None if authentication is None else authentication.answer(self._transaction.request, response)
+        authentication = self.target.authentication
+        request = self._transaction.request
+        again = None if authentication is None else authentication.answer(request, response)
+        if again is None:
+            again = self._session_timer.answered(request, response, authentication)
         if again is not None and not self.cancelled:
-            self.invite(again)
+            self._send(again)
             return
         self.ended = True
         if response.status < 300:
             leg = self._open(response)
+            leg.session_timer = self._session_timer
             if self.cancelled:
                 leg.hang_up()
                 self._report(Failed(self, 487, "", None))
             else:
                 self._report(Answered(self, response, leg))
             return
-        if response.status in (401, 407) and self._target.flow.browser:
+        self.refused = True
+        if response.status in (401, 407) and self.target.flow.browser:
             # Credentials do not cross to browsers, so the caller has no way to answer: to him the browser is not there.
             self._report(Failed(self, 480, "Callee Asks For Credentials", None))
             return
@@ -208,7 +235,7 @@ class Branch:
             return leg
         except BadMessage:
             # Its sender takes it for the answer all the same, and has to hear that there is no call.
-            peer, browser = self._target.flow.peer, self._target.flow.browser
+            peer, browser = self.target.flow.peer, self.target.flow.browser
             hop = "" if browser else f"<sip:{f'[{peer.host}]' if ':' in peer.host else peer.host}:{peer.port};lr>"
             self._leg(Dialog.of_bad_answer(invite, response, contact, hop), "", None).hang_up()
             raise
@@ -216,7 +243,7 @@ class Branch:
     def _leg(self, dialog: Dialog, label: str, owner: Owner | None) -> Leg:
         """The leg of a 2xx; its ACK is on the way."""
         assert self._transaction is not None
-        target = self._target
+        target = self.target
         leg = Leg(self._context, dialog, target.flow, label, owner, target.terms, target.authentication, target.aor)
         self._legs[dialog.remote_tag] = leg
         self._index.add(leg)
@@ -241,12 +268,19 @@ class Branch:
         failure.trap(FlowLost, TimedOut)
         self.ended = True
         if failure.check(TimedOut):
-            status, reason = 408, ""
-        elif self._target.flow.browser:
-            status, reason = 480, ""
+            self._report(Failed(self, 408, "", None))
+        elif not self.target.flow.browser:
+            self._report(Failed(self, 502, "Trunk Unreachable", None))
+        elif self._rang and not self.cancelled:
+            # A page that is loaded anew, a phone on another network: it may register again, and then it rings again.
+            self._parked = self._context.transactions.schedule.after(self._context.limits.grace, self._gone)
         else:
-            status, reason = 502, "Trunk Unreachable"
-        self._report(Failed(self, status, reason, None))
+            self._gone()
+
+    def _gone(self) -> None:
+        """The browser that rang is not there any more."""
+        self._parked = None
+        self._report(Failed(self, 480, "", None))
 
     def _broken(self, failure: Failure) -> None:
         self.ended = True

@@ -10,6 +10,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.exchanges import Exchanges
@@ -20,6 +21,7 @@ from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import across
 from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.record import Record
+from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.relay import relay
 from webrtcproxy.call.setup import FindTargets, SetUp
 from webrtcproxy.call.transfer import METHODS, Transfers
@@ -42,6 +44,7 @@ class Call(Host):
     :param transaction: the INVITE.
     :param find_targets: finds where to try the callee, or raises :class:`Refusal`.
     :raises BadMessage: the INVITE can't open a dialog.
+    :ivar aor: the address-of-record whose browsers are called; empty where it is nobody's.
     """
 
     def __init__(self, context: Context, legs: Legs, transaction: ServerTransaction, find_targets: FindTargets) -> None:
@@ -59,6 +62,7 @@ class Call(Host):
         self._farewell: HeaderList = ()
         self._interrupted = False
         self.id = request.call_id
+        self.aor = ""
         self.guest = None
         meter = context.metrics.outbound if transaction.flow.browser else context.metrics.inbound
         self.record = Record(
@@ -70,6 +74,7 @@ class Call(Host):
         legs.add(self._caller)
         self._set_up = SetUp(context, legs, transaction, self._caller, self._media, self.record, user, self)
         self._exchanges = Exchanges(context, self._media, self._caller, self.gone, self._unacknowledged)
+        self._refresher = Refresher(context, self._exchanges, self.gone, self._expired)
         self._transfers: Transfers | None = None
         self._parted: list[Leg] = []
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
@@ -111,6 +116,7 @@ class Call(Host):
         self._stop_ringing()
         caller.answer(self._transaction, response, lambda: self._unacknowledged(caller))
         self._exchanges.open(self._set_up.branch)
+        self._refresher.start(caller, callee)
         self.record.answer(response.status, self._context.clock.seconds())
         self._presence.watch(callee)
         self._media.watch(self._media_lost)
@@ -153,6 +159,10 @@ class Call(Host):
         """CANCEL of a re-INVITE: the session stays as it is."""
         self._exchanges.cancelled(transaction, cancel)
 
+    def join(self, target: Target) -> None:
+        """A browser of the callee's has registered: where the call rings still, it is to ring, too."""
+        self._set_up.join(target)
+
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The peer of `leg` is on another socket now."""
         self._legs.move(leg, flow)
@@ -187,6 +197,11 @@ class Call(Host):
             self._presence.unwatch(leg)
         else:
             self._interrupt(refusal, why or by)
+
+    def _expired(self, leg: Leg) -> None:
+        """The session of `leg` was not refreshed in time (RFC 4028 section 10)."""
+        self._farewell = [("Reason", 'SIP;cause=408;text="Session expired"')]
+        self._interrupt(Refusal(408), "expired")
 
     def _abandoned(self, leg: Leg) -> None:
         log.info("{call}: the browser did not come back", call=self.id)
@@ -249,6 +264,11 @@ class Call(Host):
         self._exchanges.close(())
         self._exchanges = Exchanges(self._context, media, self._caller, self.gone, self._unacknowledged)
         self._exchanges.open(branch)
+        self._refresher.stop()
+        self._refresher = Refresher(self._context, self._exchanges, self.gone, self._expired)
+        callee = self._set_up.callee
+        assert callee is not None
+        self._refresher.start(self._caller, callee)
         self._presence.unwatch(old)
         self._presence.watch(new)
 
@@ -270,6 +290,7 @@ class Call(Host):
         if self.guest is not None:
             self.guest.close()
         self._presence.stop()
+        self._refresher.stop()
         self._exchanges.close(self._farewell)
         self._set_up.close(self._farewell)
         if self.record.answered is None:

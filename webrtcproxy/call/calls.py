@@ -14,6 +14,7 @@ from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import OF_BROWSER, Route
+from webrtcproxy.call.redirection import target_along
 from webrtcproxy.call.replacing import replacing
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal
@@ -38,6 +39,7 @@ class Calls:
         self._legs = legs
         self.draining = False
         self._alive: dict[ServerTransaction, tuple[Call, Deferred[None]]] = {}
+        self._called: dict[str, list[Call]] = {}
         context.location.on_bound(self._bound)
 
     def __len__(self) -> int:
@@ -59,13 +61,7 @@ class Calls:
         allowed = self._may_authenticate(transaction.flow)
 
         async def targets() -> Sequence[Target]:
-            try:
-                flow = await context.upstream.flow(route)
-            except FlowLost as why:
-                raise Refusal(502, "Trunk Unreachable") from why
-            uri = context.policy.request_uri(request, route)
-            more = replacing(request, request.headers.get("Replaces"))
-            return [Target(flow, uri, route.terms, None, Authentication(route.trunk, allowed), more)]
+            return [await target_along(context, request, route, allowed)]
 
         self._begin(transaction, targets)
 
@@ -80,7 +76,8 @@ class Calls:
             for aor in callees:
                 bindings = await location.lookup(aor)
                 if bindings:
-                    return [Target(binding.flow, binding.contact, OF_BROWSER, aor) for binding in bindings]
+                    self._note_called(transaction, aor)
+                    return [_target_at(binding) for binding in bindings]
             known = any(location.knows(aor) for aor in callees)
             raise Refusal(480 if known else 404)
 
@@ -106,7 +103,7 @@ class Calls:
                 raise Refusal(480 if leg.browser else 502) from why
             more = (*(("Route", route) for route in dialog.route_set), *replacing(request, str(named)))
             authentication = Authentication(leg.terms.trunk, allowed)
-            return [Target(way, dialog.remote_target, leg.terms, leg.aor, authentication, more)]
+            return [Target(way, dialog.remote_target, leg.terms, leg.aor, authentication, headers=more)]
 
         self._begin(transaction, targets)
 
@@ -175,11 +172,29 @@ class Calls:
         call.start().addBoth(self._ended, transaction, over)
 
     def _ended(self, result: object, transaction: ServerTransaction, over: Deferred[None]) -> None:
-        del self._alive[transaction]
+        call, _ = self._alive.pop(transaction)
+        calls = self._called.get(call.aor, [])
+        if call in calls:
+            calls.remove(call)
+            if not calls:
+                del self._called[call.aor]
         over.callback(None)
 
+    def _note_called(self, transaction: ServerTransaction, aor: str) -> None:
+        """The browsers of `aor` are called: one that registers now is to join in."""
+        call, _ = self._alive[transaction]
+        call.aor = aor
+        self._called.setdefault(aor, []).append(call)
+
     def _bound(self, binding: Binding) -> None:
-        """A browser registered on another socket: the legs that belong to it follow."""
+        """A browser registered, or did so on another socket: it joins in where its user is called, and the legs that
+        belong to it follow."""
+        for call in tuple(self._called.get(binding.aor, ())):
+            call.join(_target_at(binding))
         for leg in self._legs.at(binding.contact, binding.aor):
             if leg.owner is not None and leg.flow is not binding.flow:
                 leg.owner.moved(leg, binding.flow)
+
+
+def _target_at(binding: Binding) -> Target:
+    return Target(binding.flow, binding.contact, OF_BROWSER, binding.aor, None, binding)

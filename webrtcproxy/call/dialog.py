@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from webrtcproxy.call.policy import SUPPORTED
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import NameAddr
@@ -155,9 +156,12 @@ class Dialog:
             uri, routes = NameAddr.parse(routes[0]).uri, (*routes[1:], f"<{self.remote_target}>")
         names = [*["Route"] * len(routes), "Max-Forwards", "From", "To", "Call-ID", "CSeq"]
         values = [*routes, "70", self.local, self.remote, self.call_id, f"{number} {method}"]
-        if method not in ("ACK", "BYE"):
-            names.append("Contact")
-            values.append(self.contact)
+        if method != "ACK":  # which has no answer that could depend on it
+            names.append("Supported")
+            values.append(SUPPORTED[1])
+            if method != "BYE":
+                names.append("Contact")
+                values.append(self.contact)
         return Request(method, uri, Headers.of(names, values))
 
 

@@ -6,8 +6,9 @@ asker gets it. Whatever refuses it, the session stays what both sides agreed upo
 descriptions again, and so is a side that had accepted the new ones. The asker hears of a refusal at once; what is still
 waited for then comes into an exchange that is only to be taken back.
 
-Where the other side would be offered what it has already (an ICE restart of the other one, new ports of a trunk, a
-refresh), it is not asked: its last description is the answer.
+Where the other side would be offered what it has already (an ICE restart of the other one, new ports of a trunk), it is
+not asked: its last description is the answer. The same holds for a refresh, which offers the old description to the
+letter.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.leg import HeaderList, Leg
-from webrtcproxy.call.policy import ALLOW, across, order_challenges
-from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE
+from webrtcproxy.call.policy import ALLOW, SUPPORTED, across, order_challenges
+from webrtcproxy.call.relay import ENDS_DIALOG, NOT_OURS, PATIENCE
 from webrtcproxy.errors import FlowLost, NgError, Refusal, TimedOut
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
@@ -110,11 +111,15 @@ class Exchange:
     async def _carry(self, offer: bytes) -> None:
         """The asker's offer crosses, the answer comes back."""
         asker, other, branch = self.asker, self.other, self._session.branch
+        unchanged = offer == asker.sdp  # a refresh (RFC 4028 section 7.4)
+        if unchanged and _is_answer(asker.told, offer):
+            self._accept(None, asker.told)
+            return
         sdp = await self._media.offer(offer, from_tag=asker.label, branch=branch, to=other.profile)
         self._offered = True
         self._check_wanted()
         response: Response | None = None
-        if alike(sdp, other.told):
+        if unchanged or alike(sdp, other.told):
             answer = as_answer(other.sdp)
         else:
             response = await self._ask(sdp)
@@ -124,7 +129,9 @@ class Exchange:
         )
         self._check_wanted()
         self._offered = self._switched = False
-        asker.sdp, asker.told, other.sdp, other.told = offer, told, answer, sdp
+        asker.sdp, asker.told = offer, told
+        if response is not None:
+            other.sdp, other.told = answer, sdp
         self._accept(response, told)
 
     async def _fetch(self) -> None:
@@ -214,6 +221,8 @@ class Exchange:
         headers = Headers.of(["Allow", "Contact"], [ALLOW[1], asker.dialog.contact])
         if response is not None:
             headers.extend(across(response, self.other.terms, self.asker.terms))
+        for name, value in (SUPPORTED, *asker.session_timer.accept(transaction.request)):
+            headers.add(name, value)
         headers.add("Content-Type", "application/sdp")
         if transaction.request.method == "UPDATE":
             transaction.reply(status, reason, headers, sdp)
@@ -292,7 +301,7 @@ class Exchange:
         headers = across(response, self.other.terms, self.asker.terms)
         if response.status in (401, 407):
             order_challenges(headers)
-        return Refusal(500 if response.status == 503 else response.status, response.reason, headers)
+        return Refusal(500 if response.status in NOT_OURS else response.status, response.reason, headers)
 
     def _refuse(self, refusal: Refusal) -> None:
         if self.transaction.answered:
@@ -347,10 +356,25 @@ def _but(sdp: bytes, passing: list[bytes]) -> list[bytes]:
     return [line for line in sdp.splitlines() if not line.startswith(tuple(passing))]
 
 
+def _is_answer(sdp: bytes, offer: bytes) -> bool:
+    """Whether a description has no formats but those of an offer: then it may be the answer to it once more."""
+    return all(mine <= theirs for mine, theirs in zip(_formats(sdp), _formats(offer), strict=False))
+
+
+def _formats(sdp: bytes) -> list[set[bytes]]:
+    return [set(line.split()[3:]) for line in sdp.splitlines() if line.startswith(b"m=")]
+
+
 def as_answer(sdp: bytes) -> bytes:
     """A description that may have been an offer, as rtpengine gets it for an answer: of two ends that leave the DTLS
     role open, rtpengine is the passive one."""
     return sdp.replace(b"a=setup:actpass", b"a=setup:active")
+
+
+def as_offer(sdp: bytes) -> bytes:
+    """A description that may have been an answer, as it is offered again: an offer leaves the DTLS role open (RFC 8842
+    section 5.2)."""
+    return sdp.replace(b"a=setup:active", b"a=setup:actpass").replace(b"a=setup:passive", b"a=setup:actpass")
 
 
 def _sdp_in(message: Request | Response) -> bytes:

@@ -9,10 +9,11 @@ from webrtcproxy.call.background import answer
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.exchange import Exchange, Session
 from webrtcproxy.call.leg import HeaderList, Leg
-from webrtcproxy.call.policy import ALLOW
+from webrtcproxy.call.policy import ALLOW, SUPPORTED
+from webrtcproxy.call.refresh import Refresh
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.body import sdp_of
-from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
@@ -41,11 +42,12 @@ class Exchanges:
         self._session = Session(context, media, gone, unacknowledged)
         self._caller = caller
         self._current: Exchange | None = None
+        self._refresh: Refresh | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether one is at work."""
-        return self._current is not None
+        """Whether one is at work, or a refresh."""
+        return self._current is not None or self._refresh is not None
 
     def open(self, branch: str) -> None:
         """The call is up: both sides may change its session from now on.
@@ -67,16 +69,34 @@ class Exchanges:
             raise Refusal(481)
         leg.dialog.refresh(request)
         leg.learn(request)
+        leg.session_timer.check(request)
         offer = sdp_of(request)
         if request.method == "UPDATE" and not offer:
-            transaction.reply(200, "", (ALLOW, ("Contact", leg.dialog.contact)))
+            own = (ALLOW, SUPPORTED, ("Contact", leg.dialog.contact))
+            transaction.reply(200, "", (*own, *leg.session_timer.accept(request)))
             return
         if other is None or not self._session.branch:
             raise _in_a_while() if leg is self._caller else Refusal(491)
         if self._current is not None:
             raise _in_a_while() if leg is self._current.asker else Refusal(491)
+        if self._refresh is not None:
+            raise Refusal(491)
         exchange = self._current = Exchange(self._session, leg, other, transaction)
         answer(exchange.run(offer), transaction).addCallback(self._finished)
+
+    async def refresh(self, leg: Leg, other: Leg) -> Response | None:
+        """Refresh the session of `leg` with a re-INVITE that changes nothing (RFC 4028 section 7.4).
+
+        :returns: the final response; None where it is not the time: somebody changes the session.
+        :raises FlowLost, TimedOut, Refusal: as `Leg.ask`.
+        """
+        if self._current is not None or self._refresh is not None or not leg.told:
+            return None
+        self._refresh = Refresh(self._session, leg, other)
+        try:
+            return await self._refresh.run()
+        finally:
+            self._refresh = None
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE (RFC 3261 section 9.2)."""
@@ -101,6 +121,8 @@ class Exchanges:
         session.closed = True
         if self._current is not None:
             self._current.close(farewell)
+        if self._refresh is not None:
+            self._refresh.close(farewell)
         session.gone = session.unacknowledged = _ignore
 
     def _finished(self, _: object) -> None:

@@ -8,10 +8,13 @@ from twisted.internet.defer import Deferred, DeferredQueue
 
 from webrtcproxy.call.branch import Answered, Branch, Event, Failed, Progress
 from webrtcproxy.call.leg import HeaderList
+from webrtcproxy.sip.message import Response
 
 ELSEWHERE = (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),)
 """Why a losing branch is cancelled (RFC 3326)."""
 
+MAX_BRANCHES = 20
+"""Branches of a call; a browser that comes beyond does not ring."""
 MAX_PENDING = 64
 """Provisional responses of a call that may wait for rtpengine; what comes beyond is dropped."""
 
@@ -24,12 +27,27 @@ class Fork:
         self.settled = False
         self.answered: Answered | None = None
         self._complete = False
+        self._closed = False
+        self._elsewhere = 0
         self._failures: list[Failed] = []
         self._events: DeferredQueue[Event] = DeferredQueue()
+
+    @property
+    def open(self) -> bool:
+        """Whether another branch may still win."""
+        return not (self.settled or self._closed) and len(self.branches) < MAX_BRANCHES
 
     def add(self, branch: Branch) -> None:
         """Count `branch` in."""
         self.branches.append(branch)
+
+    def reopen(self, failed: Failed) -> None:
+        """There is more to try behind `failed`, the failure of all: it counts no more where it is a redirect, which is
+        followed (section 16.7 step 4)."""
+        if failed.status < 400:
+            self._failures.remove(failed)
+            self._elsewhere += 1
+        self.settled = False
 
     def complete(self) -> None:
         """All branches have been added: from now on the last failure is the failure of all."""
@@ -51,14 +69,15 @@ class Fork:
         else:
             self._failures.append(event)
             if event.status >= 600:
+                self._closed = True
                 self.cancel()
             self._conclude()
 
     def close(self, headers: HeaderList = ()) -> None:
         """The call is over: cancel what has no final response, and let go of all branches, so that nothing has to wait
         for the garbage collector."""
-        self.cancel(headers)
         self.settled = True
+        self.cancel(headers)
         self.branches = []
         self._failures = []
         self.answered = None
@@ -73,15 +92,36 @@ class Fork:
             if branch is not but:
                 branch.cancel(headers)
 
+    def heard(self, chosen: Failed) -> Response | None:
+        """The response of the best failure, with what the caller needs of the others: every challenge, where it is one
+        (section 16.7 step 7), every Contact, where it is a redirect."""
+        response = chosen.response
+        if response is None or len(self._failures) < 2:
+            return response
+        whole = Response(response.status, response.reason, response.headers.copy(), response.body)
+        for names, statuses in _GATHERED:
+            if response.status not in statuses:
+                continue
+            for other in self._failures:
+                if other is not chosen and other.status in statuses and other.response is not None:
+                    whole.headers.extend(other.response.headers.only(names))
+        return whole
+
     def _conclude(self) -> None:
-        if self._complete and not self.settled and len(self._failures) == len(self.branches):
+        if self._complete and not self.settled and len(self._failures) + self._elsewhere == len(self.branches):
             self.settled = True
             self._events.put(best(self._failures))
 
 
+_GATHERED = (
+    (frozenset({"WWW-Authenticate", "Proxy-Authenticate"}), frozenset({401, 407})),
+    (frozenset({"Contact"}), range(300, 400)),
+)
+"""Which headers of the other failures the best one gets, for which statuses of both."""
+
 # Within 4xx, what the caller can act upon comes first (RFC 3261 section 16.7 step 6); a browser that is gone or that
-# nobody answers says less than one that refuses.
-_PREFERRED = {401: 0, 407: 0, 415: 1, 420: 1, 484: 1, 408: 8, 480: 7, 487: 9}
+# nobody answers says less than one that refuses. A 503 is not passed on as such where there is anything else.
+_PREFERRED = {401: 0, 407: 0, 415: 1, 420: 1, 484: 1, 408: 8, 480: 7, 487: 9, 503: 9}
 
 
 def best(failures: Iterable[Failed]) -> Failed:

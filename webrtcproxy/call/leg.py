@@ -15,6 +15,7 @@ from webrtcproxy.call.background import background
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.policy import Terms
+from webrtcproxy.call.session_timer import REFRESHING, SessionTimer
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.message import Message, Request, Response
@@ -68,6 +69,7 @@ class Leg:
     :param aor: the peer's address-of-record, where it is a browser.
     :ivar sdp: the peer's session description that counts: the last one that became part of an agreement.
     :ivar told: what the peer was told in that agreement.
+    :ivar session_timer: how long the session lives without a refresh.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Leg:
         self.told = b""
         self._usages = 0
         self._ended = False
+        self.session_timer = SessionTimer(context.clock, context.limits.session_expires)
         self._allow: list[str] = []
         self._authentication = authentication
         self._answer: Answer | None = None
@@ -258,6 +261,9 @@ class Leg:
         request = self.dialog.request(method)
         for name, value in headers:
             request.headers.add(name, value)
+        if method in REFRESHING:
+            for name, value in self.session_timer.proposal():
+                request.headers.add(name, value)
         if body:
             request.body = body
             request.headers.set("Content-Type", content_type)
@@ -285,14 +291,21 @@ class Leg:
             )
             final = transaction.final
             asker.sent(transaction)
-        if authentication is None:
+        if authentication is None and request.method not in REFRESHING:
             return final
         return final.addCallback(self._answered, request, flow, authentication, asker)
 
     def _answered(
-        self, response: Response, request: Request, flow: Flow, authentication: Authentication, asker: Asker | None
+        self,
+        response: Response,
+        request: Request,
+        flow: Flow,
+        authentication: Authentication | None,
+        asker: Asker | None,
     ) -> Response | Deferred[Response]:
-        again = authentication.answer(request, response)
+        again = None if authentication is None else authentication.answer(request, response)
+        if again is None and request.method in REFRESHING:
+            again = self.session_timer.answered(request, response, authentication)
         if again is None or (asker is not None and self.over):
             return response
         self.dialog.local_cseq = again.cseq.number

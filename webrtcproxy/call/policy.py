@@ -25,7 +25,7 @@ ALLOW_BROWSER = ("Allow", ", ".join((*METHODS, "REGISTER")))
 KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "PRACK", "SUBSCRIBE", "PUBLISH"))
 """Methods that exist: refused with 405 where they are not carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
 
-EXTENSIONS: tuple[str, ...] = ("replaces",)
+EXTENSIONS: tuple[str, ...] = ("replaces", "timer")
 """Option tags of the extensions that the proxy supports on each of its legs (RFC 3261 section 19.2)."""
 SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
 """What tells them to a peer; empty where there is none (RFC 3261 section 20.37)."""
@@ -209,6 +209,7 @@ class Policy:
         self._terms = {trunk.name: Terms.of(trunk) for trunk in config.trunks}
         self._destinations = config.access.destinations
         self.credentials_for_anyone = config.access.trunk_credentials == "anyone"
+        self.multiple = config.registrations.multiple
 
     def route(self, request: Request) -> Route:
         """The route of a browser's request, by the host and port of its Request-URI and nothing else.

@@ -78,7 +78,7 @@ class Registration:
             if seconds == 0:
                 removes.add(key)
             else:
-                adds[key] = Wanted(contact, key, seconds, _preference(contact))
+                adds[key] = Wanted(contact, key, seconds, preference(contact))
         return cls(aor, tuple(adds.values()), frozenset(removes.difference(adds)))
 
     @property
@@ -223,7 +223,8 @@ def _seconds(contact: NameAddr, expires: int | None) -> int | None:
     return DEFAULT if seconds is None else seconds
 
 
-def _preference(contact: NameAddr) -> float:
+def preference(contact: NameAddr) -> float:
+    """The q of a Contact, 0 to 1; 1 where there is none, or none that can be read."""
     whole, _, fraction = (contact.param("q") or "1").partition(".")
     thousandths = number((fraction + "000")[:3], 999)
     if whole not in ("", "0") or thousandths is None:

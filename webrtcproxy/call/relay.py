@@ -16,6 +16,9 @@ from webrtcproxy.transaction.server import ServerTransaction
 ENDS_DIALOG = frozenset({408, 481})
 """Responses to a request within a dialog that end it whatever its method (RFC 3261 section 12.2.1.2, RFC 5057)."""
 
+NOT_OURS = frozenset({422, 503})
+"""Responses that would say something of the leg that they cross to: that the proxy is out of service (RFC 3261 section
+16.7 step 6), that the session interval there is too small. They become 500."""
 
 PATIENCE = 30.0
 """Seconds that the far side has. The asker gives up after 32 (timer F), and hears nothing later (RFC 4320)."""

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.policy import ALLOW, SUPPORTED
+from webrtcproxy.call.policy import ALLOW
 from webrtcproxy.call.relay import PATIENCE
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.body import sdp_of
@@ -77,7 +77,7 @@ class Reoffer:
         leg = self._leg
         limit = self._context.transactions.schedule.after(PATIENCE, self.withdraw)
         try:
-            return await leg.ask("INVITE", (ALLOW, SUPPORTED), sdp, "application/sdp", self)
+            return await leg.ask("INVITE", (ALLOW,), sdp, "application/sdp", self)
         except FlowLost as why:
             raise Refusal(480 if leg.browser else 502) from why
         except TimedOut as silence:

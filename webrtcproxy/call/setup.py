@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
+from webrtcproxy.call.background import background
+from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.branch import Answered, Branch, Failed, Progress, Target
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.fork import Fork
@@ -21,6 +23,8 @@ from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.pairing import Pair
 from webrtcproxy.call.policy import ALLOW, SUPPORTED, across, order_challenges
 from webrtcproxy.call.record import Record
+from webrtcproxy.call.redirection import Redirection, follows, usable
+from webrtcproxy.call.relay import NOT_OURS
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
@@ -77,6 +81,7 @@ class SetUp:
         self._fork = Fork()
         self._early: dict[str, tuple[bytes, bytes]] = {}
         self._early_branch: Branch | None = None
+        self._redirection: Redirection | None = None
 
     # The story
 
@@ -87,13 +92,14 @@ class SetUp:
         :raises Refusal: there is none; what the caller is to hear instead.
         :raises CancelledError: the caller has his final response.
         """
+        self._caller.session_timer.check(self._transaction.request)
         offer = sdp_of(self._transaction.request)
         if not offer:
             raise Refusal(488, "", [("Warning", '399 webrtcproxy "An INVITE without an offer is not supported"')])
         for target in await find_targets():
             if self._fork.settled:
                 break
-            await self._try(target, offer)
+            await self._try(self._branch(target))
         self._fork.complete()
         while True:
             event = await self._fork.next()
@@ -103,7 +109,38 @@ class SetUp:
             elif isinstance(event, Answered):
                 return await self._connect(event)
             else:
-                self._fail(event)
+                await self._go_on(event)
+
+    def join(self, target: Target) -> None:
+        """A browser of the callee's has registered while it rings elsewhere: it rings, too.
+
+        The same browser on another socket takes the place of what rang there before, and so does the newest where only
+        that counts; who rings or has refused already is left alone.
+        """
+        if not self._fork.open or target.binding is None:
+            return
+        before = []
+        for branch in self._fork.branches:
+            there = branch.target.binding
+            if there is not None and there.instance == target.binding.instance:
+                if branch.refused or (not branch.ended and _leads_there(there, target.binding)):
+                    return
+                before.append(branch)
+            elif not self._context.policy.multiple:
+                before.append(branch)
+        branch = self._branch(target)
+        for old in before:
+            old.cancel()
+        background(self._join(branch), "An INVITE to a browser that joins in", self._record.call)
+
+    async def _join(self, branch: Branch) -> None:
+        try:
+            await self._try(branch)
+        except Refusal as why:
+            log.warn("{call}: a browser can't join in: {why}", why=getattr(why, "why", why), call=self._record.call)
+            self._fork.report(Failed(branch, 480, "", None))
+        except CancelledError:
+            log.debug("{call}: a browser joins in too late", call=self._record.call)
 
     def close(self, farewell: HeaderList) -> None:
         """The call is over: what rings is cancelled, who has answered gets a BYE.
@@ -117,10 +154,15 @@ class SetUp:
         self._early_branch = None
         self._owner = None
 
-    async def _try(self, target: Target, offer: bytes) -> None:
+    def _branch(self, target: Target) -> Branch:
         assert self._owner is not None
         branch = Branch(self._context, self._legs, self._owner, target, self._fork.report)
         self._fork.add(branch)
+        return branch
+
+    async def _try(self, branch: Branch) -> None:
+        """Bring the offer to a target."""
+        target, offer = branch.target, sdp_of(self._transaction.request)
         sdp = await self._media.offer(offer, from_tag=self._caller.label, branch=branch.id, to=target.terms.profile)
         self._check_wanted()
         pair = Pair() if target.flow.browser else self._pair
@@ -153,23 +195,45 @@ class SetUp:
         callee.sdp = self._early[answered.branch.label(response)][0]
         self._context.pairings.forget(self._pair_key)
         headers = self._telling(response, answered.branch, sdp)
+        for name, value in (SUPPORTED, *self._caller.session_timer.accept(self._transaction.request)):
+            headers.add(name, value)
         request, tag = self._transaction.request, self._transaction.to_tag
         return respond(request, response.status, response.reason, to_tag=tag, headers=headers, body=sdp)
 
+    async def _go_on(self, failed: Failed) -> None:
+        """Every branch was refused: try where a redirect leads, if it is followed; else that is it."""
+        if self._redirection is None and follows(failed):
+            context = self._context
+            allowed = context.policy.credentials_for_anyone or context.location.proven(self._transaction.flow)
+            self._redirection = Redirection(context, self._transaction.request, allowed)
+        target = None if self._redirection is None else await self._redirection.next(failed)
+        self._check_wanted()
+        if target is None:
+            self._fail(failed)
+        else:
+            self._fork.reopen(failed)
+            self._early_branch = None
+            await self._try(self._branch(target))
+
     def _fail(self, failed: Failed) -> None:
-        """Every branch was refused: the caller hears the best final response, with what the far side said."""
-        response = failed.response
+        """The caller hears the best final response, with what the far side said."""
+        response = self._fork.heard(failed)
         if response is None:
             raise Refusal(failed.status, failed.reason)
         if failed.branch.credentials_refused:
             raise Refusal(502, "Trunk Refuses Our Credentials")
         headers = self._crossing(response, failed.branch)
         if 300 <= response.status < 400 and response.contacts is not STAR:
-            headers.extend(response.headers.only({"Contact"}))
+            contacts = response.headers.only({"Contact"})
+            if failed.branch.terms.browser and contacts:
+                contacts = usable(contacts)
+                if not contacts:
+                    raise Refusal(480, "Redirected To Nowhere", headers)
+            headers.extend(contacts)
         if response.status in (401, 407):
             self._pair.cseq = max(self._pair.cseq, failed.branch.cseq)
             self._context.pairings.keep(self._pair_key, self._pair, CHALLENGE_KEPT)
-        if response.status == 503:  # it is not the proxy that is out of service (RFC 3261 section 16.7 step 6)
+        if response.status in NOT_OURS:
             raise Refusal(500, response.reason, headers)
         raise Refusal(response.status, response.reason, headers)
 
@@ -210,9 +274,14 @@ class SetUp:
 
     def _telling(self, response: Response, branch: Branch, sdp: bytes) -> Headers:
         """The headers of a response that is about the dialog with the caller."""
-        contact = self._caller.dialog.contact
-        headers = Headers.of(["Allow", "Supported", "Contact"], [ALLOW[1], SUPPORTED[1], contact])
+        headers = Headers.of(["Allow", "Contact"], [ALLOW[1], self._caller.dialog.contact])
         headers.extend(self._crossing(response, branch))
         if sdp:
             headers.add("Content-Type", "application/sdp")
         return headers
+
+
+def _leads_there(one: Binding, other: Binding) -> bool:
+    """Whether a browser that rings at `one` has no reason to ring at `other`: that is the same socket, or a further one
+    besides the first (RFC 5626)."""
+    return one.flow is other.flow or one.reg_id != other.reg_id

@@ -143,8 +143,8 @@ class Transfers:
             raise Refusal(491)
         ends = None if named is None else ends_of(named, leg, self._legs, self._context)
         if ends is None:
-            invite = invite_for_refer(request, uri, other)
-            find = way_of(self._context, invite, leg, named)
+            invite = invite_for_refer(request, uri, other, named)
+            find = way_of(self._context, invite, leg)
             self._accept(call, leg, other, transaction).call(find, invite)
             return
         consulted = Consulted(*ends)

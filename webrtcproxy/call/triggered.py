@@ -8,9 +8,8 @@ from dataclasses import replace
 from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.replacing import replacing
-from webrtcproxy.call.trunk import Authentication
-from webrtcproxy.errors import FlowLost, Refusal
+from webrtcproxy.call.redirection import target_along
+from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
 from webrtcproxy.sip.replaces import Replaces
@@ -19,11 +18,12 @@ from webrtcproxy.sip.uri import Uri
 FindTarget = Callable[[], Awaitable[Target]]
 
 
-def invite_for_refer(refer: Request, uri: Uri, transferee: Leg) -> Request:
+def invite_for_refer(refer: Request, uri: Uri, transferee: Leg, named: Replaces | None) -> Request:
     """The INVITE of `transferee`'s peer, as far as it crosses: with the Referred-By of this REFER (RFC 3892).
 
-    The headers that the URI asks for are not obeyed (RFC 3261 section 19.1.5).
+    Other headers that the URI asks for are not obeyed (RFC 3261 section 19.1.5).
 
+    :param named: the dialog that it is to take the place of, which is none of ours.
     :raises Refusal: 603 where another method is asked for.
     """
     if (uri.param("method") or "INVITE").upper() != "INVITE":
@@ -33,27 +33,22 @@ def invite_for_refer(refer: Request, uri: Uri, transferee: Leg) -> Request:
     headers = Headers([("From", transferee.dialog.remote), ("To", str(NameAddr("", target))), ("Max-Forwards", "70")])
     for value in refer.headers.lines("Referred-By"):
         headers.add("Referred-By", value)
+    if named is not None:
+        headers.add("Replaces", str(named))
     return Request("INVITE", target, headers)
 
 
-def way_of(context: Context, invite: Request, transferor: Leg, named: Replaces | None) -> FindTarget:
+def way_of(context: Context, invite: Request, transferor: Leg) -> FindTarget:
     """What finds the way of `invite`: where the transferor may call, with the credentials that he may use.
 
     What it returns raises Refusal 502 where the target can't be reached.
 
-    :param named: the foreign dialog that the INVITE is to replace.
     :raises Refusal: 403, 404, 416: he may not call there.
     """
     route = context.policy.route(invite)
     allowed = context.policy.credentials_for_anyone or context.location.proven(transferor.flow)
-    more = replacing(invite, None if named is None else str(named))
 
     async def find() -> Target:
-        try:
-            flow = await context.upstream.flow(route)
-        except FlowLost as why:
-            raise Refusal(502, "Trunk Unreachable") from why
-        uri = context.policy.request_uri(invite, route)
-        return Target(flow, uri, route.terms, None, Authentication(route.trunk, allowed), more)
+        return await target_along(context, invite, route, allowed)
 
     return find

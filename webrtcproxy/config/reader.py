@@ -52,9 +52,9 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "sip": ("listen", "advertise"),
     "rtpengine": ("nodes", "timeout", "interface", "binary"),
     "registrations": ("multiple",),
-    "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered"),
+    "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered", "session-expires"),
     "trunk": (
-        *("host", "proxy", "transport", "username", "password", "realm", "sources"),
+        *("host", "proxy", "transport", "username", "password", "realm", "sources", "redirects"),
         *("pass-identity", "strip", "set", "refer"),
     ),
     "access": ("destinations", "trunk-credentials"),
@@ -204,6 +204,7 @@ def _calls(section: Section) -> Calls:
         limit=section.whole("limit", 1000, 1, 1_000_000),
         limit_per_connection=section.whole("limit-per-connection", 10, 1, 1_000_000),
         limit_unregistered=section.whole("limit-unregistered", 3, 0, 1_000_000),
+        session_expires=section.whole("session-expires", 1800, 90, 86400),
     )
 
 
@@ -238,6 +239,7 @@ def _trunk(section: Section) -> Trunk:
         password=password,
         realm=section.text("realm", "write the realm of the provider's challenges"),
         sources=section.each("sources", "write networks such as 198.51.100.0/24", network) or None,
+        redirects="follow" if section.choice("redirects", "pass", ("pass", "follow")) == "follow" else "pass",
         pass_identity=section.flag("pass-identity", False),
         strip=section.each("strip", "write header names such as User-Agent or X-*", header_pattern),
         set=_set(section),

@@ -87,6 +87,7 @@ class Calls:
     :param limit: calls at once.
     :param limit_per_connection: calls at once of one browser that has registered.
     :param limit_unregistered: calls at once of one that has not.
+    :param session_expires: seconds that a session lives without a refresh, as we propose it (RFC 4028).
     """
 
     ring: float = 180.0
@@ -94,6 +95,7 @@ class Calls:
     limit: int = 1000
     limit_per_connection: int = 10
     limit_unregistered: int = 3
+    session_expires: int = 1800
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class Trunk:
     :param proxy: where to send instead of to `host`.
     :param username: with `password`, what the proxy answers its digest challenges with.
     :param realm: the only realm whose challenges the proxy answers; None: any of this trunk's.
+    :param redirects: whether its 3xx to a call ``pass`` on to the caller, or the proxy is to ``follow`` them.
     :param sources: whence it may call in; None: from the addresses that `host` (or `proxy`) resolves to.
     :param pass_identity: identity headers of browsers (P-Asserted-Identity and its like) reach it.
     :param strip: headers that cross neither to it nor from it to browsers: names in lower case, `x-*` for a beginning.
@@ -121,6 +124,7 @@ class Trunk:
     password: str | None = None
     realm: str | None = None
     sources: tuple[Network, ...] | None = None
+    redirects: Literal["pass", "follow"] = "pass"
     pass_identity: bool = False
     strip: tuple[str, ...] = ()
     set: tuple[tuple[str, str], ...] = ()

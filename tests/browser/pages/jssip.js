@@ -24,7 +24,10 @@ function watch(added) {
   added.on("progress", (event) => {
     if (event.originator === "remote") events.emit("progress", { ...status(event), early: Boolean(event.response?.body) });
   });
-  added.on("accepted", (event) => events.emit("accepted", status(event)));
+  added.on("accepted", (event) => events.emit("accepted", {
+    ...status(event),
+    expires: event.response?.getHeader("Session-Expires") ?? "", require: event.response?.getHeader("Require") ?? "",
+  }));
   added.on("confirmed", (event) => events.emit("confirmed", status(event)));
   added.on("failed", (event) => events.emit("failed", status(event)));
   added.on("ended", (event) => events.emit("ended", status(event)));
@@ -107,6 +110,12 @@ window.phone = {
   // Refers the other end of this call to the other end of that one.
   attend: (number) => void session.refer(sessions[number].remote_identity.uri, {
     eventHandlers: transfer, replaces: sessions[number],
+  }),
+  // What JsSIP does by itself when half of the session interval is over.
+  refresh: () => session._sendUpdate({
+    eventHandlers: {
+      succeeded: (response) => events.emit("refreshed", { expires: response.getHeader("Session-Expires") }),
+    },
   }),
   // A MESSAGE out of any dialog.
   message: (target, body) => void ua.sendMessage(target, body, {

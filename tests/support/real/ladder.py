@@ -28,7 +28,8 @@ class Ladder:
         if isinstance(message, Response):
             if message.status == 100:
                 return
-            what = f"{message.status} {message.cseq.method}"
+            method = (message.headers.get("CSeq") or "").rpartition(" ")[2]  # which may be anything, in a 400
+            what = f"{message.status} {method}"
         else:
             what = message.method
         body = " sdp" if message.body and "sdp" in (message.headers.get("Content-Type") or "") else ""
