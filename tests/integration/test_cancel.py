@@ -80,6 +80,28 @@ class Cancel(RealCase):
         await trunk.silence(0)
         await self.hang_up(caller, callee)
 
+    async def test_two_hundred(self) -> None:
+        """Calls that are given up while they ring, and others at once: rtpengine holds none of them
+        (CORNERS 5: Orphans)."""
+        browser, trunk = await self.browser(), await self.peer()
+        for _ in range(100):
+            calling = browser.invite(f"sip:echo@{self.plain}")
+            invite = await trunk.request("INVITE")
+            trunk.reply(invite, 180)
+            await calling.response(180)
+            calling.cancel()
+            self.assertEqual(487, (await calling.final()).status)
+            trunk.reply(await trunk.request("CANCEL"), 200)
+            trunk.reply(invite, 487)
+            await trunk.request("ACK")
+        for _ in range(100):
+            calling = browser.invite(f"sip:echo@{self.plain}")
+            calling.cancel()
+            self.assertEqual(487, (await calling.final()).status)
+        await self.no_media()
+        for invite in trunk.requests("INVITE")[100:]:  # of those that were given up a moment too late for no INVITE
+            trunk.reply(invite, 487)
+
     async def test_of_no_call(self) -> None:
         """CANCEL that matches nothing: 481 (RFC 3261 9.2)."""
         browser = await self.browser()

@@ -84,13 +84,23 @@ class MissingTests(MissingCase):
         ended.delete()
         self.gone(ending)
         self.daemon.delay = 0.5
-        while b"query" not in self.daemon.asked():
-            self.run_for(0.1)
+        for _ in range(300):
+            if b"query" not in self.daemon.asked():
+                self.run_for(0.1)
         ending.delete()
         self.run_for(3)
         self.assertEqual([], self.lost)
         ended.watch(lambda: self.lost.append("late"))
         self.assertEqual([], self.lost)
+
+    def test_one_round_at_a_time(self) -> None:
+        """A node so slow that it is not through with the questions when the next round is due is not asked more."""
+        sessions = [self.up(str(number)) for number in range(20)]
+        for session in sessions:
+            self.gone(session)
+        self.daemon.delay = 1.9
+        self.run_for(80)
+        self.assertEqual((20, 20), (len(self.lost), self.daemon.asked().count(b"query")))
 
     def test_nobody_to_miss(self) -> None:
         """Without calls nothing is asked; a session that is nowhere yet is not missed."""
