@@ -39,6 +39,23 @@ class HangUps(HandoverCase):
         self.bob.answer(self.pbx.request("BYE"), 200)
         self.assert_over(self.alice, self.pbx, self.carrier)
 
+    def test_transferor_who_refreshes(self) -> None:
+        """Who has left refreshes no session, and is not missed."""
+        self.mine.ask("UPDATE", b"", ("Supported", "timer"), ("Session-Expires", "90;refresher=uac"))
+        self.alice.heard(200)
+        invite = self.refer()
+        self.carrier.answer(invite, 180, tag="dave")
+        self.told("180 Ringing", "active")
+        self.mine.ask("BYE")
+        self.alice.heard(200)
+        self.mine.cseq -= 1
+        for _ in range(100):
+            self.world.turn(1)
+        self.pbx.silent()
+        dave = self.answered(invite)
+        self.told("200 OK", "terminated")
+        self.bye(self.bob, dave)
+
     def test_transferor_is_lost(self) -> None:
         """His browser is gone for good: the same as if he had hung up."""
         invite = self.refer()
