@@ -29,9 +29,11 @@ from webrtcproxy.call.heirs import Heirs
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
+from webrtcproxy.call.passage import Passages
 from webrtcproxy.call.policy import Policy
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.call.router import Router
+from webrtcproxy.call.subscriptions import Subscriptions
 from webrtcproxy.call.trunk import Sources, Upstream
 from webrtcproxy.cluster.cluster import Cluster
 from webrtcproxy.cluster.link import LinkFactory
@@ -111,11 +113,12 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
     multiple = config.registrations.multiple
     place = (lambda flow: flow.sent_by) if office is None else office.sip_place
     registrar = Registrar(transactions, location, context.upstream, context.pairings, reactor, multiple, metrics, place)
-    transactions.user = Router(context, calls, legs, registrar)
+    subscriptions = Subscriptions(context, config.subscriptions)
+    transactions.user = Router(context, calls, legs, registrar, Passages(context), subscriptions)
     limit = LogLevelLimit(config.logging.level, globalLogPublisher, reactor)
-    proxy = Proxy(reactor, context, calls, legs, location, config.proxy.drain)
+    proxy = Proxy(reactor, context, calls, legs, subscriptions, location, config.proxy.drain)
     browsers = _browsers(config, reactor, receiver, metrics, () if office is None else office.seat.wss)
-    watch(metrics, calls, browsers, location, transactions)
+    watch(metrics, calls, subscriptions, browsers, location, transactions)
     lag = LoopLag(reactor, metrics.loop_lag.observe)
     memory = Memory(reactor, lambda: len(calls) > 0, lambda: browsers.departed)
     for service in (limit, *media, sockets, browsers, lag, memory):
@@ -138,11 +141,19 @@ def health(nodes: Nodes, calls: Calls, browsers: Browsers, location: Location) -
     }
 
 
-def watch(metrics: Metrics, calls: Calls, browsers: Browsers, location: Location, transactions: Transactions) -> None:
+def watch(
+    metrics: Metrics,
+    calls: Calls,
+    subscriptions: Subscriptions,
+    browsers: Browsers,
+    location: Location,
+    transactions: Transactions,
+) -> None:
     """Let `metrics` read what there is, whenever it is asked."""
     metrics.active_calls.labels("up").set_function(lambda: calls.up)
     metrics.active_calls.labels("setup").set_function(lambda: len(calls) - calls.up)
     metrics.bindings.set_function(lambda: len(location))
+    metrics.subscriptions.set_function(lambda: len(subscriptions))
     metrics.sockets.set_function(lambda: browsers.connections)
     metrics.transactions.labels("server").set_function(lambda: transactions.servers)
     metrics.transactions.labels("client").set_function(lambda: transactions.clients)
@@ -217,25 +228,34 @@ class Proxy(MultiService):
     :param context: what calls work with.
     :param calls: the calls.
     :param legs: their dialogs.
+    :param subscriptions: what else has dialogs.
     :param location: the bindings.
     :param drain: seconds that calls have to end by themselves.
     """
 
     FAREWELL = 2.0
-    """Seconds that the BYEs of a stopping proxy have for their answers."""
+    """Seconds that the last words of a stopping proxy have for their answers."""
     LAST_RESORT = 15
     """Seconds within which a worker ends when the hub has died."""
     REFRESH = 60.0
     """Seconds between two looks at what the trunks' names resolve to."""
 
     def __init__(
-        self, reactor: IReactorTime, context: Context, calls: Calls, legs: Legs, location: Location, drain: float
+        self,
+        reactor: IReactorTime,
+        context: Context,
+        calls: Calls,
+        legs: Legs,
+        subscriptions: Subscriptions,
+        location: Location,
+        drain: float,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
         self._context = context
         self._calls = calls
         self._legs = legs
+        self._subscriptions = subscriptions
         self._location = location
         self._drain = drain
         self._refresh = LoopingCall(context.sources.refresh)
@@ -258,8 +278,9 @@ class Proxy(MultiService):
     async def _wind_up(self) -> None:
         await self._calls.drain(self._drain)
         await self._calls.stop()
+        self._subscriptions.stop()
         until = self._reactor.seconds() + self.FAREWELL
-        while len(self._legs) and self._reactor.seconds() < until:
+        while len(self._legs) + len(self._subscriptions.legs) and self._reactor.seconds() < until:
             await deferLater(self._reactor, 0.05)
 
     async def _stop(self) -> None:

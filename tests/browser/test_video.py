@@ -3,7 +3,9 @@
 from typing import Any
 
 from tests.browser.case import BrowserCase, Phone
-from tests.support.real.part import pause
+from tests.support.real.part import pause, until
+from tests.support.real.rtp import TONE, RtpPhone
+from tests.support.real.speech import PLAIN_SDP
 
 FRAMES = 5
 """How many must be decoded: the first is a key frame, of which the others live."""
@@ -48,3 +50,40 @@ class Video(BrowserCase):
     async def test_sipjs_to_jssip(self) -> None:
         """The other way round."""
         await self._call("sipjs", "jssip")
+
+
+class H264(Video):
+    """By way of a trunk whose section names no other codec of video."""
+
+    changes = (("host = pbx.test", "host = pbx.test\ncodecs = PCMU telephone-event H264"),)
+
+
+class NoVideo(BrowserCase):
+    """A trunk whose section names no codec of video."""
+
+    changes = (("host = 127.0.0.1:@plain@", "host = 127.0.0.1:@plain@\ncodecs = PCMU telephone-event"),)
+
+    async def test_audio_only(self) -> None:
+        """Video is refused in the trunk's offer and in the page's answer: both have audio (CORNERS 3: m-lines)."""
+        for library in ("jssip", "sipjs"):
+            trunk, rtp = await self.peer(), RtpPhone()
+            self.addCleanup(rtp.close)
+            phone = await self.phone(library, video=True)
+            await phone.do("call", f"sip:echo@{self.plain}")
+            invite = await trunk.request("INVITE")
+            self.assertRegex(invite.body, rb"m=audio [1-9]\d* RTP/AVP 0 \d+\r\n")
+            self.assertRegex(invite.body, rb"m=video 0 RTP/AVP ")
+            self.assertNotRegex(invite.body, rb"VP8|H264|candidate")
+            answer = PLAIN_SDP.replace(b"9000", b"%d" % rtp.port)
+            if library == "jssip":  # the other one meets a trunk that leaves the line out, though it may not
+                answer += b"m=video 0 RTP/AVP 96\r\n"
+            callee = trunk.accept(invite, answer)
+            await trunk.request("ACK")
+            await phone.event("confirmed")
+            rtp.talk(int(invite.body.split(b"m=audio ")[1].split()[0]), 0, TONE)
+            await phone.assert_audio()
+            await until(lambda rtp=rtp: rtp.heard == {0}, "the trunk hears the page", 5)
+            await phone.do("hangup")
+            await callee.hung_up()
+            await phone.event("ended")
+            await trunk.close()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.call.case import CallCase
+from tests.call.party import outbound
 from tests.call.transferring import HandoverCase, name_of, refer_to
 from tests.call.world import PLAIN
-from tests.support.configs import PBX
+from tests.support.configs import CARRIER, PBX
 from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.exchanges import Exchanges
@@ -19,6 +21,8 @@ from webrtcproxy.call.referral import Referral
 from webrtcproxy.call.refresh import Refresh
 from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.setup import SetUp
+from webrtcproxy.config import TrunkMedia
+from webrtcproxy.errors import NgRefused
 
 OBJECTS = (Call, Leg, Fork, Branch, SetUp, Exchanges, Refresher, Refresh, Handover, Referral)
 
@@ -45,7 +49,7 @@ class CycleCase(CallCase):
 class Cycles(CycleCase):
     """No object of a call needs the collector, however the call ends."""
 
-    trunks = (PBX,)
+    trunks = (PBX, replace(CARRIER, media=TrunkMedia(dtmf="rfc4733"), username=None, password=None))
 
     def test_hung_up(self) -> None:
         """The caller hangs up."""
@@ -69,6 +73,54 @@ class Cycles(CycleCase):
                 peer.answer(peer.request("BYE"), 200)
 
         self.assertEqual(self.left(live), [])
+
+    def test_digit_waits(self) -> None:
+        """The callee hangs up while rtpengine is asked to play digits, and does not answer yet."""
+
+        def live() -> None:
+            self.world.names.known["192.0.2.7"] = "192.0.2.7"
+            alice, trunk = self.world.browser(), self.world.trunk("192.0.2.7", 5090)
+            invite = alice.invite("sip:bob@carrier.example.net:5080")
+            leg = trunk.request("INVITE")
+            answer = trunk.answer(leg, 200, PLAIN)
+            trunk.heard("ACK")
+            ok = alice.response(200)
+            alice.ack(invite, ok)
+            self.world.nodes.hold()
+            for number in (2, 3):
+                info = alice.inside("INFO", invite, ok, cseq=number, body=b"Signal=5")
+                alice.say(info)
+            self.leg, self.trunk_ok = leg, answer
+            trunk.say(self.callee_request("BYE"))
+            self.world.turn()
+            self.world.nodes.release()
+            alice.answer(alice.request("BYE"), 200)
+
+        self.assertEqual(self.left(live), [])
+
+    def test_media_refused(self) -> None:
+        """rtpengine refuses the offer or the answer of the call, or those of a change of its session."""
+        for command in ("offer", "answer"):
+            for later in (False, True):
+                self.world = self.make_world()
+
+                def live(command: str = command, later: bool = later) -> None:
+                    alice, trunk = self.world.browser(), self.world.trunk()
+                    if later:
+                        caller, callee = outbound(self.world)
+                        alice, trunk = caller.peer, callee.peer  # type: ignore[assignment]
+                    self.world.nodes.fail(command, NgRefused("bad"))
+                    if not later:
+                        alice.invite("sip:bob@pbx.example.com")
+                    else:
+                        invite = caller.ask("INVITE", caller.sdp("sendonly"))
+                    if command == "answer":
+                        trunk.answer(trunk.request("INVITE"), 200, PLAIN)
+                    if later:
+                        caller.ack_refusal(invite)
+                        caller.ask("BYE")
+
+                self.assertEqual(self.left(live), [], (command, later))
 
     def test_refused(self) -> None:
         """The trunk refuses."""

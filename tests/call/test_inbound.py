@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.call.case import CallCase
 from tests.call.world import OFFER, PLAIN
 from tests.support.configs import CARRIER, PBX
-from webrtcproxy.media.profile import BROWSER, TRUNK
+from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.transaction.server import TRYING
 
@@ -60,7 +60,7 @@ class One(CallCase):
         self.trunk.call(self.alice)
         self.alice.answer(self.alice.request("INVITE"), 200, OFFER)
         offer, answer = self.world.nodes.sessions[0].operations
-        self.assertEqual((offer.to, offer.sdp), (BROWSER, PLAIN))
+        self.assertEqual((offer.to, offer.sdp), (BROWSER_OF_TRUNK, PLAIN))
         self.assertEqual((answer.to, answer.sdp), (TRUNK, OFFER))
 
     def test_browser_hangs_up(self) -> None:

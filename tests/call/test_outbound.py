@@ -7,7 +7,7 @@ from tests.call.world import OFFER, PLAIN
 from tests.support.configs import PBX
 from webrtcproxy.config import Calls
 from webrtcproxy.errors import NgOverload, NgRefused, NgTimeout
-from webrtcproxy.media.profile import BROWSER, TRUNK
+from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.transaction.server import TRYING
 
@@ -55,7 +55,7 @@ class Answered(CallCase):
         _, ok = self.up(alice, trunk)
         offer, answer = self.world.nodes.sessions[0].operations
         self.assertEqual((offer.command, offer.to, offer.sdp), ("offer", TRUNK, OFFER))
-        self.assertEqual((answer.command, answer.to, answer.sdp), ("answer", BROWSER, PLAIN))
+        self.assertEqual((answer.command, answer.to, answer.sdp), ("answer", BROWSER_OF_TRUNK, PLAIN))
         self.assertEqual((offer.from_tag, offer.branch), (answer.from_tag, answer.branch))
         self.assertTrue(answer.to_tag)
         self.assertIn(b"SAVPF", ok.body)

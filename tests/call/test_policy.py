@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import CARRIER, PBX, config
 from webrtcproxy.call.policy import (
+    OF_BROWSER,
     OF_STRANGER,
     PLAIN,
     TO_BROWSER,
@@ -16,19 +17,33 @@ from webrtcproxy.call.policy import (
     Policy,
     Route,
     Terms,
-    crossing,
+    across,
     hops_left,
     order_challenges,
 )
 from webrtcproxy.config import Destinations
 from webrtcproxy.errors import Refusal
-from webrtcproxy.sip.message import Headers, Request
+from webrtcproxy.sip.message import Headers, Request, Response
 from webrtcproxy.sip.names import COMPACT
 
 
 def invite(uri: str, caller: str = "sip:alice@pbx.example.com", **headers: str) -> Request:
     pairs = [("From", f"<{caller}>;tag=1"), *((name.replace("_", "-"), value) for name, value in headers.items())]
     return Request("INVITE", uri, Headers(pairs))
+
+
+def crossing(
+    headers: Headers,
+    *,
+    to_browser: bool,
+    source: HeaderPolicy = PLAIN,
+    target: HeaderPolicy = PLAIN,
+    request: bool = False,
+) -> Headers:
+    """What crosses of the headers of a request or a response; the other end of it is a trunk with these policies."""
+    message = Request("INFO", "sip:a@b", headers) if request else Response(200, "OK", headers)
+    ends = replace(OF_STRANGER, headers=source), replace(OF_STRANGER, headers=target)
+    return across(message, ends[0], OF_BROWSER if to_browser else ends[1])
 
 
 class Routes(SynchronousTestCase):

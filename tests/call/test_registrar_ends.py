@@ -17,7 +17,7 @@ from tests.call.registering import (
 )
 from tests.support.fakes import FakeFlow
 from webrtcproxy.call.location import AFTERGLOW
-from webrtcproxy.call.registrar import PATIENCE
+from webrtcproxy.call.patience import PATIENCE
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Response
 from webrtcproxy.transport.flow import Address

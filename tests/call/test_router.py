@@ -21,30 +21,44 @@ class Outside(CallCase):
         return sent
 
     def test_options(self) -> None:
-        """OPTIONS is answered with what the proxy can do, browser or trunk
+        """OPTIONS for the proxy is answered with what it can do, browser or trunk: without a user, or at its own
+        address for a user that nobody has heard of, as trunks ping
         (ORIGINAL.md: other methods, OPTIONS, MESSAGE, PUBLISH, NOTIFY, INFO, REFER and unknown ones outside of one)."""
-        self.ask("OPTIONS")
-        heard = self.alice.response(200)
-        self.assertIn("INVITE", heard.headers.get("Allow") or "")
-        self.assertEqual(heard.headers.get("Accept"), "application/sdp")
-        trunk = self.world.trunk()
-        trunk.say(request("OPTIONS", "sip:192.0.2.1"))
-        self.assertNotIn("REGISTER", trunk.response(200).headers.get("Allow") or "")
+        alice, trunk = self.world.browser(), self.world.trunk()
+        for uri in ("sip:pbx.example.com", "sip:alice@192.0.2.1:443"):
+            alice.say(request("OPTIONS", uri))
+            heard = alice.response(200)
+            self.assertIn("INVITE", heard.headers.get("Allow") or "")
+            self.assertEqual(heard.headers.get("Accept"), "application/sdp")
+        for uri in ("sip:192.0.2.1", "sip:ping@192.0.2.1:5060"):
+            trunk.say(request("OPTIONS", uri))
+            self.assertNotIn("REGISTER", trunk.response(200).headers.get("Allow") or "")
         self.assertIn("REGISTER", heard.headers.get("Allow") or "")
 
-    def test_unknown_method(self) -> None:
-        """501 with Allow for what is no method, 405 with Allow for one that is not carried here."""
-        self.ask("FROBNICATE")
-        self.assertIn("Allow", self.alice.response(501).headers)
-        self.ask("PUBLISH")
-        self.assertIn("Allow", self.alice.response(405).headers)
+    def test_allow(self) -> None:
+        """Allow names what crosses."""
+        trunk = self.world.trunk()
+        trunk.say(request("OPTIONS", "sip:192.0.2.1"))
+        allowed = (trunk.response(200).headers.get("Allow") or "").split(", ")
+        for method in ("INFO", "MESSAGE", "NOTIFY", "OPTIONS", "PUBLISH", "SUBSCRIBE", "UPDATE"):
+            self.assertIn(method, allowed)
 
-    def test_message_outside(self) -> None:
-        """A MESSAGE is carried within a call only: the Allow of its 405 does not say that it is."""
-        self.ask("MESSAGE")
-        allowed = (self.alice.response(405).headers.get("Allow") or "").split(", ")
+    def test_nowhere_to_carry(self) -> None:
+        """What a trunk sends to the proxy itself has nowhere to go: 501 with Allow for what is no method, 405 with
+        Allow for one that is carried to others. (CORNERS 1: Extensions)"""
+        trunk = self.world.trunk()
+        trunk.say(request("FROBNICATE", "sip:192.0.2.1"))
+        self.assertIn("Allow", trunk.response(501).headers)
+        trunk.say(request("MESSAGE", "sip:192.0.2.1"))
+        allowed = (trunk.response(405).headers.get("Allow") or "").split(", ")
         self.assertIn("INVITE", allowed)
         self.assertNotIn("MESSAGE", allowed)
+
+    def test_only_within_dialogs(self) -> None:
+        """BYE, UPDATE and PRACK are part of a dialog: without one, 481 (RFC 3261 section 15.1.2)."""
+        for method in ("BYE", "UPDATE", "PRACK"):
+            self.ask(method)
+            self.alice.heard(481)
 
     def test_require(self) -> None:
         """Unknown extensions, of Require and Proxy-Require, are listed in Unsupported (420)."""
@@ -76,11 +90,14 @@ class Outside(CallCase):
     def test_counted(self) -> None:
         """What is refused here is counted, by reason; what is carried or answered is not."""
         readings = Readings(self.world.metrics)
-        self.ask("OPTIONS")
+        trunk = self.world.trunk()
+        trunk.say(request("OPTIONS", "sip:192.0.2.1"))
         self.assertEqual(readings.moved(), {})
+        for method in ("FROBNICATE", "PUBLISH"):
+            trunk.say(request(method, "sip:192.0.2.1"))
+            self.assertEqual(readings.moved(), {'refused_total{reason="method"}': 1}, method)
         for method, reason, more in (
-            ("FROBNICATE", "method", {}),
-            ("PUBLISH", "method", {}),
+            ("BYE", "no_dialog", {}),
             ("OPTIONS", "extension", {"headers": [("Require", "nothingSupportsThis")]}),
             ("INVITE", "loop", {"max_forwards": 0}),
         ):

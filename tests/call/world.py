@@ -26,9 +26,11 @@ from webrtcproxy.call.heirs import Heirs
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
+from webrtcproxy.call.passage import Passages
 from webrtcproxy.call.policy import Policy
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.call.router import Router
+from webrtcproxy.call.subscriptions import Subscriptions
 from webrtcproxy.call.trunk import Sources, Upstream
 from webrtcproxy.config import Config, Trunk
 from webrtcproxy.errors import FlowLost, Refusal
@@ -275,7 +277,9 @@ class World:
             self.clock,
             self.config.registrations.multiple,
         )
-        self.transactions.user = Router(context, self.calls, self.legs, registrar)
+        self.passages = Passages(context)
+        self.subscriptions = Subscriptions(context, self.config.subscriptions)
+        self.transactions.user = Router(context, self.calls, self.legs, registrar, self.passages, self.subscriptions)
 
     def flow_to(self, transport: str, address: Address) -> Flow:
         """Outbound: the flow of the trunk at `address`."""
@@ -303,6 +307,9 @@ class World:
             self.clock.advance(1.0)
         left = [f"{len(self.calls)} calls"] if len(self.calls) else []
         left += [f"{len(self.legs)} legs"] if len(self.legs) else []
+        left += [f"{len(self.subscriptions)} subscriptions"] if len(self.subscriptions) else []
+        left += [f"{len(self.subscriptions.legs)} legs of them"] if len(self.subscriptions.legs) else []
+        left += [f"{len(self.passages)} passages"] if len(self.passages) else []
         left += [f"{len(self.nodes.leaks())} media sessions"] if self.nodes.leaks() else []
         return left
 

@@ -216,7 +216,7 @@ class ShareTests(SynchronousTestCase):
         """Limits in all are shared out, rounded up; the web port and the spawned rtpengine are the hub's."""
         whole = replace(config(TRUNK), proxy=Proxy(3))
         part = of_worker(whole, HostPort("127.0.0.1", 4711))
-        self.assertEqual(part.calls.limit, 334)
+        self.assertEqual((part.calls.limit, part.subscriptions.limit), (334, 3334))
         self.assertEqual(part.wss.connections, 6667)
         self.assertEqual(part.wss.connections_per_address, whole.wss.connections_per_address)
         self.assertEqual(part.rtpengine.nodes, (("127.0.0.1", 4711),))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, Trunk, load
+from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, Trunk, TrunkMedia, load
 from webrtcproxy.config.reader import KEYS, PAGE
 from webrtcproxy.demo.certificate import write_certificate
 
@@ -119,7 +119,9 @@ class ExampleFilesTests(Case):
         everything, config = load(self.folder / "all" / "proxy.ini"), self.example("proxy.ini", "tls")
         same = replace(everything.wss, listen=config.wss.listen, trusted_proxies=())
         self.assertEqual(same, config.wss)
-        self.assertEqual(tuple(replace(trunk, strip=(), set=()) for trunk in everything.trunks), config.trunks)
+        (trunk,) = everything.trunks
+        trunk = replace(trunk, strip=(), set=(), media=replace(trunk.media, family=None, interfaces=None))
+        self.assertEqual((trunk,), config.trunks)
         for part in ("sip", "rtpengine", "registrations", "calls", "access", "web", "logging"):
             self.assertEqual(getattr(everything, part), getattr(config, part))
 
@@ -329,6 +331,32 @@ class TrunkTests(Case):
         self.refused("trunk a", "set", "'Name: value'", "= X-B:", trunk_a="host = a\nset = X-A: 1\n X-B")
         self.refused("trunk a", "set", "set twice", trunk_a="host = a\nset = X-A: 1\n x-a: 2")
 
+    def test_media(self) -> None:
+        """Codecs in any spelling, once each, the preferred one first; `*` and nothing are all that there is."""
+        text = "host = a\ncodecs = pcmu, PCMA\n telephone-event h264 PCMU\nmedia = SRTP\naddress-family = ipv6"
+        (trunk,) = self.load(trunk_a=f"{text}\ninterfaces = web far\ndtmf = rfc4733").trunks
+        codecs = ("PCMU", "PCMA", "telephone-event", "H264")
+        self.assertEqual(
+            trunk.media, TrunkMedia(codecs, srtp=True, family="ipv6", interfaces=("web", "far"), dtmf="rfc4733")
+        )
+        self.assertTrue(trunk.media.video)
+        for text in ("host = a", "host = a\ncodecs = *\nmedia = rtp\ndtmf = pass"):
+            (trunk,) = self.load(trunk_a=text).trunks
+            self.assertEqual(trunk.media, TrunkMedia())
+        self.assertFalse(TrunkMedia(("PCMU",)).video)
+
+    def test_media_mistakes(self) -> None:
+        """A codec that nobody knows, `*` beside another, nothing that anything can be made into, an unknown word."""
+        self.refused("trunk a", "codecs", "known are PCMU, PCMA,", "= PCMUU:", trunk_a="host = a\ncodecs = PCMA PCMUU")
+        self.refused("trunk a", "codecs", "does not go with others", trunk_a="host = a\ncodecs = PCMA *")
+        self.refused("trunk a", "codecs", "codec for speech", trunk_a="host = a\ncodecs = telephone-event VP8")
+        self.refused("trunk a", "codecs", "is missing", trunk_a="host = a\ncodecs =")
+        self.refused("trunk a", "media", "rtp, srtp", trunk_a="host = a\nmedia = dtls")
+        self.refused("trunk a", "address-family", "ipv4, ipv6", trunk_a="host = a\naddress-family = 6")
+        for value in ("web", "web far away"):
+            self.refused("trunk a", "interfaces", "not two", trunk_a=f"host = a\ninterfaces = {value}")
+        self.refused("trunk a", "dtmf", "pass, rfc4733", trunk_a="host = a\ndtmf = info")
+
     def test_half_an_account(self) -> None:
         """Username without password, password without username, a realm without either: and no password is shown."""
         self.refused("trunk a", "password", "beside username", trunk_a="host = a\nusername = me")
@@ -400,11 +428,12 @@ class OthersTests(Case):
     """The smaller sections."""
 
     def test_values(self) -> None:
-        """[registrations], [calls], [web], [logging], [demo]."""
+        """[registrations], [calls], [subscriptions], [web], [logging], [demo]."""
         config = self.load(
             registrations="multiple = Yes",
             calls="ring = 60\ngrace = 0\nsession-expires = 90\n"
             "limit = 3\nlimit-per-connection = 2\nlimit-unregistered = 0",
+            subscriptions="limit = 5\nlimit-per-connection = 4",
             web="listen = tcp:8080:interface=127.0.0.1",
             logging="level = DEBUG",
             demo="listen = udp:5070",
@@ -413,6 +442,7 @@ class OthersTests(Case):
         self.assertEqual((config.calls.ring, config.calls.grace, config.calls.limit), (60, 0, 3))
         self.assertEqual((config.calls.limit_per_connection, config.calls.limit_unregistered), (2, 0))
         self.assertEqual(config.calls.session_expires, 90)
+        self.assertEqual((config.subscriptions.limit, config.subscriptions.limit_per_connection), (5, 4))
         self.assertEqual(config.web.listen, ("tcp:8080:interface=127.0.0.1",))
         self.assertEqual(config.logging.level, "debug")
         assert config.demo is not None
@@ -424,6 +454,7 @@ class OthersTests(Case):
         self.refused("calls", "ring", "1 to 3600", calls="ring = forever")
         self.refused("calls", "limit", "whole number", calls="limit = 2.5")
         self.refused("calls", "session-expires", "90 to 86400", calls="session-expires = 60")
+        self.refused("subscriptions", "limit", "1 to", subscriptions="limit = 0")
         self.refused("web", "listen", "no number", web="listen = tcp:http")
         self.refused("logging", "level", "debug, info, warn, error, critical", logging="level = loud")
         self.refused("demo", "listen", "it is missing", demo="password = x")

@@ -46,13 +46,17 @@ class MediaCase(TestCase):
     rtpengine: Rtpengine
 
     async def setUp(self) -> None:
-        self.rtpengine = await LAB.rtpengine()
+        self.rtpengine = await self.part()
         self.addCleanup(self.rtpengine.assert_empty)  # the last of the clean-ups, which go backwards
         host, _, number = self.rtpengine.address.partition(":")
         self.address = (host, int(number))
         self.nodes = self.make(**self.options)
         self.session = self.nodes.session("call")
         self.addCleanup(lambda: self.session.delete())
+
+    async def part(self) -> Rtpengine:
+        """The rtpengine that is used."""
+        return await LAB.rtpengine()
 
     def make(self, **options: Any) -> Nodes:
         nodes = Nodes(reactor, [self.address], **options)  # type: ignore[arg-type]

@@ -177,10 +177,11 @@ class BadRequests(RealCase):
     """Issue: "Bad input"."""
 
     async def test_refused_with_the_right_code(self) -> None:
-        """Method: 501/405 with Allow, scheme: 416, Require: 420, Max-Forwards 0: 483 (RFC 3261 8.2, 16.3)."""
-        browser = await self.browser()
+        """Method: 501/405 with Allow where it has nowhere to go, scheme: 416, Require: 420, Max-Forwards 0: 483
+        (RFC 3261 8.2, 16.3)."""
+        browser, trunk = await self.browser(), await self.peer()
         target = f"sip:echo@{self.plain}"
-        unknown = browser.build("FROBNICATE", target)
+        unknown = trunk.build("FROBNICATE", f"sip:127.0.0.1:{self.proxy.sip}")
         scheme = browser.build("INVITE", "soap:echo@pbx.test", body=PLAIN_SDP)
         require = browser.build("INVITE", target, headers=[("Require", "nothingSupportsThis")], body=PLAIN_SDP)
         hops = browser.build("INVITE", target, body=PLAIN_SDP)
@@ -189,8 +190,9 @@ class BadRequests(RealCase):
             (unknown, (405, 501), "Allow"), (scheme, (416,), "Via"),
             (require, (420,), "Unsupported"), (hops, (483,), "Via"),
         ):  # fmt: skip
-            browser.send(request)
-            response = await browser.response(request)
+            phone = trunk if request is unknown else browser
+            phone.send(request)
+            response = await phone.response(request)
             self.assertIn(response.status, statuses)
             self.assertIn(header, response.headers)
 

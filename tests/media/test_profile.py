@@ -7,8 +7,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.sdp import attributes, lines, sample
+from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.bencode import from_bencode, to_bencode
-from webrtcproxy.media.profile import BROWSER, BROWSER_ONLY, TRUNK
+from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, BROWSER_ONLY, TRUNK, profiles_of
 
 SRTP, PLAIN = sample("chromium-audio"), sample("trunk")
 
@@ -98,12 +99,128 @@ class GoldenTests(SynchronousTestCase):
             TRUNK.offer["ICE"] = "force"  # type: ignore[index]
 
 
+class TrunkTests(SynchronousTestCase):
+    """What a trunk's section changes, to the letter; the rest stays as it is."""
+
+    maxDiff = None
+
+    def changed(self, media: TrunkMedia) -> list[dict[str, Any]]:
+        """What is different: in an offer and an answer to the trunk, and in an offer and an answer to a browser."""
+        trunk, browser = profiles_of(media)
+        other = PLAIN.replace(b"RTP/AVP", b"RTP/SAVP") if media.srtp else PLAIN
+        return [
+            _difference(trunk.fields("offer", SRTP), TRUNK.fields("offer", SRTP)),
+            _difference(trunk.fields("answer", SRTP), TRUNK.fields("answer", SRTP)),
+            _difference(browser.fields("offer", other), BROWSER.fields("offer", other)),
+            _difference(browser.fields("answer", other), BROWSER.fields("answer", other)),
+        ]
+
+    def test_nothing(self) -> None:
+        """A section that says nothing: what everybody has, and no work of its own."""
+        self.assertEqual(profiles_of(TrunkMedia()), (TRUNK, BROWSER_OF_TRUNK))
+        self.assertIs(profiles_of(TrunkMedia())[0], TRUNK)
+
+    def test_codecs(self) -> None:
+        """All codecs are masked, so that they can be transcoded from, and those that are named stand in their place; a
+        browser may have opus instead of them. An answer has what the offer gave (CORNERS 5: codec)."""
+        self.assertEqual(
+            self.changed(TrunkMedia(("PCMU", "telephone-event", "VP8"))),
+            [
+                {"codec": {"mask": ["all"], "transcode": ["PCMU", "telephone-event", "VP8"]}},
+                {},
+                {"codec": {"mask": ["all"], "except": ["PCMU", "telephone-event", "VP8"], "transcode": ["opus"]}},
+                {},
+            ],
+        )
+
+    def test_srtp(self) -> None:
+        """SDES towards the trunk, in suites that encrypt; never to a browser (CORNERS 3: SDES)."""
+        to_trunk, answer, *to_browser = self.changed(TrunkMedia(srtp=True))
+        self.assertEqual(to_trunk.pop("transport protocol"), "RTP/SAVP")
+        (suites,) = to_trunk.values()
+        self.assertEqual({suite[:3] for suite in suites}, {"pad", "no-"})
+        self.assertTrue({"no-NULL_HMAC_SHA1_80", "no-NULL_HMAC_SHA1_32"} < set(suites))
+        self.assertEqual(answer, {"transport protocol": "RTP/SAVP", "SDES": suites})
+        self.assertEqual(to_browser, [{}, {}])
+        self.assertEqual(BROWSER.offer["SDES"], ["off"])
+
+    def test_family(self) -> None:
+        """A key of the dictionary, towards the trunk only (CORNERS 5: address family)."""
+        for family, name in (("ipv4", "IP4"), ("ipv6", "IP6")):
+            there = {"address family": name}
+            self.assertEqual(self.changed(TrunkMedia(family=family)), [there, there, {}, {}])  # type: ignore[arg-type]
+
+    def test_interfaces(self) -> None:
+        """Offers name two: that of their sender, and that of who gets them (CORNERS 5: direction / interfaces)."""
+        changed = self.changed(TrunkMedia(interfaces=("web", "far")))
+        self.assertEqual(changed, [{"direction": ["web", "far"]}, {}, {"direction": ["far", "web"]}, {}])
+
+    def test_dtmf(self) -> None:
+        """The flag stands in offers and answers, whichever side began (CORNERS 5: DTMF)."""
+        self.assertEqual(self.changed(TrunkMedia(dtmf="rfc4733")), [{"flags": ["inject DTMF"]}] * 4)
+
+    def test_encryption_is_kept(self) -> None:
+        """SDP of a trunk has to have what its section says; a browser's may be anything."""
+        for media, protocol in ((TrunkMedia(), b" RTP/AVP"), (TrunkMedia(srtp=True), b" RTP/SAVP")):
+            trunk, browser = profiles_of(media)
+            self.assertEqual((trunk.wanted, browser.wanted), (b"", protocol))
+            self.assertNotIn(protocol, SRTP)
+        self.assertEqual(BROWSER.wanted, b"")
+
+
+def _difference(fields: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """The keys that are not the same; of flags, those that came."""
+    assert set(other["flags"]) <= set(fields["flags"])
+    flags = [flag for flag in fields["flags"] if flag not in other["flags"]]
+    keys = {key: value for key, value in fields.items() if key != "flags" and other.get(key) != value}
+    return {**keys, "flags": flags} if flags else keys
+
+
+class RefusedTests(SynchronousTestCase):
+    """Media that a leg does not take keep their place (CORNERS 3: m-lines)."""
+
+    def test_video(self) -> None:
+        """A trunk without a video codec is offered none: port 0, nothing left that would be about it but its mid."""
+        trunk, browser = profiles_of(TrunkMedia(("PCMU",)))
+        video = sample("chromium-video")
+        for profile, sdp in ((trunk, video), (browser, video.replace(b"UDP/TLS/RTP/SAVPF", b"RTP/AVP"))):
+            made = profile.fields("offer", sdp)["sdp"]
+            assert isinstance(made, bytes)
+            audio, refused = made.split(b"m=video")
+            self.assertEqual(audio, sdp.partition(b"m=video")[0])
+            self.assertTrue(refused.startswith(b" 0 "))
+            self.assertEqual([line[:4] for line in refused.split(b"\r\n")[1:]], [b"c=IN", b"a=mi", b""])
+            self.assertEqual(profile.fields("offer", made)["sdp"], made)
+
+    def test_taken(self) -> None:
+        """A trunk that takes everything, or has a codec of it, is offered video."""
+        video = sample("chromium-video")
+        for media in (TrunkMedia(), TrunkMedia(("PCMU", "VP8"))):
+            self.assertEqual(profiles_of(media)[0].fields("offer", video)["sdp"], video)
+
+    def test_data_channel(self) -> None:
+        """No trunk is offered a WebRTC data channel."""
+        channel = b"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=sctp-port:5000\r\n"
+        made = TRUNK.fields("offer", SRTP + channel + b"m=audio 9 x 0\r\na=sendonly\r\n")["sdp"]
+        refused = b"m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n"
+        self.assertEqual(made, SRTP + refused + b"m=audio 9 x 0\r\na=sendonly\r\n")
+        self.assertEqual(BROWSER.fields("offer", SRTP + channel)["sdp"], SRTP + channel)
+
+
 class ItemsTests(SynchronousTestCase):
     def test_as_fields(self) -> None:
         """What is sent is what `fields` says, for each profile, command and kind of SDP, the first time and later."""
-        for profile in (BROWSER, TRUNK):
+        for profile in (BROWSER, TRUNK, profiles_of(TrunkMedia(("PCMU",), True, "ipv6", ("a", "b"), "rfc4733"))[0]):
             for command in ("offer", "answer"):
-                for sdp in (SRTP, PLAIN, b"", SRTP + b"a=x\r\n", PLAIN + b"a=x\r\n", b"s=\xff"):
+                for sdp in (
+                    SRTP,
+                    PLAIN,
+                    b"",
+                    SRTP + b"a=x\r\n",
+                    PLAIN + b"a=x\r\n",
+                    b"s=\xff",
+                    sample("chromium-video"),
+                ):
                     read = from_bencode(b"d" + profile.items(command, sdp) + b"e")
                     self.assertEqual(read, from_bencode(to_bencode(profile.fields(command, sdp))))
 

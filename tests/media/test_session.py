@@ -6,9 +6,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from tests.media.cases import SDP, SessionCase
+from webrtcproxy.config import TrunkMedia
 from webrtcproxy.errors import NgRefused
 from webrtcproxy.media.bencode import Reply
-from webrtcproxy.media.profile import TRUNK
+from webrtcproxy.media.profile import TRUNK, profiles_of
 
 
 class OperationTests(SessionCase):
@@ -28,6 +29,69 @@ class OperationTests(SessionCase):
         """Flags are those of the leg that the SDP goes to, and that leg's unwanted lines are gone."""
         self.assertEqual(self.sdp_of(self.offer(to=TRUNK)), b"v=0\r\na=from:offer\r\n")
         self.assertEqual(self.last(b"transport protocol"), (b"RTP/AVP",))
+        self.delete()
+
+    def test_digit(self) -> None:
+        """A digit is of who sends it, by the name that he has in the session, whichever party that is."""
+        self.sdp_of(self.offer())
+        self.sdp_of(self.answer(to_tag="B"))
+        self.sdp_of(self.answer(to_tag="fork"))
+        for name, known in (("A", b"A"), ("B", b"B"), ("fork", b"B")):
+            self.daemon.result = {b"result": b"ok"}
+            done = self.session.play("#", 160, from_tag=name, branch="b1")
+            self.reactor.settle()
+            self.assertIsNone(self.successResultOf(done))
+            self.assertEqual(self.last(b"command", b"from-tag", b"code", b"duration"), (b"play DTMF", known, b"#", 160))
+            self.assertEqual(self.last(b"sdp", b"to-tag"), (None, None))
+        self.daemon.result = {
+            b"result": b"error",
+            b"error-reason": b"Sink monologue has no media capable of DTMF playback",
+        }
+        done = self.session.play("#", 160, from_tag="A", branch="b1")
+        self.reactor.settle()
+        self.failureResultOf(done, NgRefused)
+        self.daemon.result = None
+        self.delete()
+
+    def test_digit_without_a_session(self) -> None:
+        """Nothing is asked of rtpengine."""
+        for branch in ("b1", "b2"):
+            done = self.session.play("#", 160, from_tag="A", branch=branch)
+            self.failureResultOf(done, NgRefused)
+            self.assertNotIn(b"play DTMF", self.daemon.asked())
+            if branch == "b1":
+                self.sdp_of(self.offer())
+        self.delete()
+
+    def test_wrong_protocol(self) -> None:
+        """SDP of a trunk has the transport protocol that its section says, or never reaches rtpengine: an answer in
+        another one would be none, and plain RTP of a trunk with `srtp` would be heard (RFC 3264 section 6). The session
+        goes on."""
+        plain, srtp, browsers = (
+            b"v=0\r\nm=audio 9 %b 0\r\n" % name for name in (b"RTP/AVP", b"RTP/SAVP", b"UDP/TLS/RTP/SAVPF")
+        )
+        for media, good, bad in ((TrunkMedia(), plain, srtp), (TrunkMedia(srtp=True), srtp, plain)):
+            _, back = profiles_of(media)
+            for wrong in (bad, browsers):
+                self.error_of(self.session.offer(wrong, from_tag="A", branch="b1", to=back), NgRefused)
+            self.sdp_of(self.session.offer(good, from_tag="A", branch="b1", to=back))
+            for wrong in (bad, browsers):
+                done = self.session.answer(wrong, from_tag="A", to_tag="B", branch="b1", to=back)
+                self.assertEqual(self.error_of(done, NgRefused).status, 488)
+            self.sdp_of(self.session.answer(good, from_tag="A", to_tag="B", branch="b1", to=back))
+        self.assertEqual(self.daemon.asked(), [b"offer", b"answer"] * 2)
+        self.delete()
+
+    def test_answer_leaves_a_medium_out(self) -> None:
+        """It is refused to rtpengine, and so to who has offered it; by the last offer of that branch."""
+        audio = b"v=0\r\nm=audio 9 RTP/AVP 0\r\n"
+        video = b"m=video 9 RTP/AVP 96\r\n"
+        refused = audio + b"m=video 0 RTP/AVP 96\r\nc=IN IP4 0.0.0.0\r\n"
+        for branch in ("b1", "b2"):
+            for offer, told in ((audio + video, refused), (audio, audio)):
+                self.sdp_of(self.session.offer(offer, from_tag="A", branch=branch, to=TRUNK))
+                self.sdp_of(self.session.answer(audio, from_tag="A", to_tag="B", branch=branch, to=TRUNK))
+                self.assertEqual(self.last(b"sdp"), (told,))
         self.delete()
 
     def test_call_id_is_ours(self) -> None:

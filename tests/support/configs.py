@@ -14,6 +14,7 @@ from webrtcproxy.config import (
     Registrations,
     Rtpengine,
     Sip,
+    Subscriptions,
     Trunk,
     Web,
     Wss,
@@ -39,6 +40,7 @@ def config(
     anyone: bool = False,
     multiple: bool = False,
     calls: Calls | None = None,
+    subscriptions: Subscriptions | None = None,
 ) -> Config:
     """A whole configuration with these trunks.
 
@@ -57,4 +59,5 @@ def config(
         web=Web(),
         logging=Logging(),
         demo=None,
+        subscriptions=subscriptions or Subscriptions(),
     )

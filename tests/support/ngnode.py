@@ -52,6 +52,8 @@ class Operation:
     to: Profile | None = None
     sdp: bytes = b""
     cancelled: bool = False
+    digit: str = ""
+    duration: int = 0
 
 
 class FakeSession:
@@ -73,6 +75,10 @@ class FakeSession:
 
     def answer(self, sdp: bytes, *, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         return self._enqueue(Operation("answer", branch, from_tag, to_tag, to, sdp))
+
+    def play(self, digit: str, duration: int, *, from_tag: str, branch: str) -> Deferred[None]:
+        played = self._enqueue(Operation("play", branch, from_tag, digit=digit, duration=duration))
+        return played.addCallback(lambda _: None)
 
     def drop(self, branch: str) -> None:
         if not self._ending:
@@ -206,7 +212,8 @@ class FakeNodes:
         elif self.clock is not None and self.delay:
             wait = Deferred()
             self.clock.callLater(self.delay, wait.callback, None)
-        return wait.addCallback(lambda _: self._outcome(operation, error))
+        outcome: Deferred[bytes] = wait.addCallback(lambda _: self._outcome(operation, error))
+        return outcome
 
     def _failure(self, command: str) -> Exception | None:
         for index, (name, error) in enumerate(self._failures):
@@ -215,9 +222,9 @@ class FakeNodes:
                 return error
         return None
 
-    def _outcome(self, operation: Operation, error: Exception | None) -> bytes:
+    def _outcome(self, operation: Operation, error: Exception | None) -> bytes | Failure:
         if error is not None:
-            raise error
+            return Failure(error)  # as of the real one, there is no traceback that would lead to who has asked
         return self.sdp(operation) if operation.to is not None else b""
 
     def canned(self, operation: Operation) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from webrtcproxy.call import dtmf
 from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.dialog import Dialog
@@ -23,7 +24,8 @@ from webrtcproxy.call.presence import Presence
 from webrtcproxy.call.record import Record
 from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.relay import relay
-from webrtcproxy.call.setup import FindTargets, SetUp
+from webrtcproxy.call.setup import SetUp
+from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.call.transfer import METHODS, Transfers
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import NgError, Refusal
@@ -153,7 +155,10 @@ class Call(Host):
         if other is None or other.over or leg.over:
             transaction.reply(481)
             return
-        relay(transaction, leg, other, self._context.clock, self.gone)
+        if dtmf.wanted(request, leg, other):
+            dtmf.play(transaction, leg, self._media, self._set_up.branch)
+            return
+        relay(transaction, leg, other, self._context.transactions.schedule, self.gone)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE: the session stays as it is."""
@@ -255,6 +260,7 @@ class Call(Host):
             self._caller = new
         else:
             self._set_up.callee = new
+        self._set_up.branch = branch
         old.owner, new.owner = None, self
         old.keep()  # it counts as a call of his
         self._parted.append(old)
@@ -275,6 +281,7 @@ class Call(Host):
     # The end
 
     def _refuse(self, refusal: Refusal) -> None:
+        refusal.__traceback__ = None  # it leads to what has waited for the failure, and so to itself
         if self._transaction.answered:
             return
         why = "refused"

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 
 from webrtcproxy.call.binding import Binding
-from webrtcproxy.call.branch import Target
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.policy import OF_BROWSER, Route
-from webrtcproxy.call.redirection import target_along
-from webrtcproxy.call.replacing import replacing
-from webrtcproxy.call.trunk import Authentication
-from webrtcproxy.errors import FlowLost, Refusal
+from webrtcproxy.call.policy import Route
+from webrtcproxy.call.targets import FindTargets, beside, bound, target_at, upstream
+from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.replaces import Replaces
 from webrtcproxy.transaction.server import ServerTransaction
-from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
@@ -58,30 +54,14 @@ class Calls:
         context = self._context
         request = transaction.request
         self._limit(transaction)
-        allowed = self._may_authenticate(transaction.flow)
-
-        async def targets() -> Sequence[Target]:
-            return [await target_along(context, request, route, allowed)]
-
-        self._begin(transaction, targets)
+        self._begin(transaction, upstream(context, request, route, transaction.flow))
 
     def inbound(self, transaction: ServerTransaction, callees: Sequence[str]) -> None:
         """A trunk or registrar calls in.
 
         :param callees: the addresses-of-record that the Request-URI may mean, the likeliest first.
         """
-        location = self._context.location
-
-        async def targets() -> Sequence[Target]:
-            for aor in callees:
-                bindings = await location.lookup(aor)
-                if bindings:
-                    self._note_called(transaction, aor)
-                    return [_target_at(binding) for binding in bindings]
-            known = any(location.knows(aor) for aor in callees)
-            raise Refusal(480 if known else 404)
-
-        self._begin(transaction, targets)
+        self._begin(transaction, bound(self._context, callees, lambda aor: self._note_called(transaction, aor)))
 
     def replacing(self, transaction: ServerTransaction, leg: Leg, named: Replaces) -> None:
         """A call that is to take the place of another one goes where that one's other end is, by its dialog.
@@ -90,22 +70,9 @@ class Calls:
         :param named: the dialog, as that end has it.
         :raises Refusal: as `outbound`.
         """
-        request, flow = transaction.request, transaction.flow
-        if flow.browser:
+        if transaction.flow.browser:
             self._limit(transaction)
-        allowed = self._may_authenticate(flow)
-
-        async def targets() -> Sequence[Target]:
-            dialog = leg.dialog
-            try:
-                way = await leg.towards()
-            except FlowLost as why:
-                raise Refusal(480 if leg.browser else 502) from why
-            more = (*(("Route", route) for route in dialog.route_set), *replacing(request, str(named)))
-            authentication = Authentication(leg.terms.trunk, allowed)
-            return [Target(way, dialog.remote_target, leg.terms, leg.aor, authentication, headers=more)]
-
-        self._begin(transaction, targets)
+        self._begin(transaction, beside(self._context, transaction.request, leg, named, transaction.flow))
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL for an INVITE that has no final response yet."""
@@ -157,12 +124,7 @@ class Calls:
             log.info("{call}: refused, its connection has {limit} calls", limit=limit, call=call)
             raise Refusal(503, "Too Many Calls Of Yours", [("Retry-After", "10")])
 
-    def _may_authenticate(self, flow: Flow) -> bool:
-        """Whether who is on `flow` may use the credentials of trunks."""
-        context = self._context
-        return context.policy.credentials_for_anyone or context.location.proven(flow)
-
-    def _begin(self, transaction: ServerTransaction, targets: Callable[[], Awaitable[Sequence[Target]]]) -> None:
+    def _begin(self, transaction: ServerTransaction, targets: FindTargets) -> None:
         if len(self._alive) >= self._context.limits.limit:
             log.warn("{call}: refused, {limit} calls are up", limit=len(self._alive), call=transaction.request.call_id)
             raise Refusal(503, "Too Many Calls", [("Retry-After", "10")])
@@ -190,11 +152,7 @@ class Calls:
         """A browser registered, or did so on another socket: it joins in where its user is called, and the legs that
         belong to it follow."""
         for call in tuple(self._called.get(binding.aor, ())):
-            call.join(_target_at(binding))
+            call.join(target_at(binding))
         for leg in self._legs.at(binding.contact, binding.aor):
             if leg.owner is not None and leg.flow is not binding.flow:
                 leg.owner.moved(leg, binding.flow)
-
-
-def _target_at(binding: Binding) -> Target:
-    return Target(binding.flow, binding.contact, OF_BROWSER, binding.aor, None, binding)

@@ -30,6 +30,9 @@ class Media(Protocol):
     def answer(self, sdp: bytes, *, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         """Fires with the answer for the offerer; fails with an NgError."""
 
+    def play(self, digit: str, duration: int, *, from_tag: str, branch: str) -> Deferred[None]:
+        """Fires with None when a digit of that party is being played; fails with an NgError."""
+
     def drop(self, branch: str) -> None:
         """Give up one losing branch."""
 

@@ -11,6 +11,9 @@ from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import STAR, Headers, Message, Request, Response
 from webrtcproxy.sip.uri import Uri
 
+_WITHOUT_CONTACT = frozenset({"ACK", "BYE", "MESSAGE"})
+"""Requests that refresh no target; a MESSAGE must not even have a Contact (RFC 3428 section 4)."""
+
 
 @dataclass(slots=True)
 class Dialog:
@@ -74,6 +77,28 @@ class Dialog:
             remote_tag=response.to.tag or "",
             remote_target=_target(response) or request.uri,
             route_set=tuple(reversed(response.headers.all("Record-Route"))),
+            local_cseq=request.cseq.number,
+            remote_cseq=None,
+            contact=contact,
+        )
+        dialog._check_ways()
+        return dialog
+
+    @classmethod
+    def of_notified(cls, request: Request, notify: Request, contact: str) -> Dialog:
+        """The dialog that `notify` opens, a NOTIFY for our SUBSCRIBE `request` that no response has told of (RFC 6665
+        section 4.4.1): route set as it stands.
+
+        :raises BadMessage: a header of the NOTIFY can't be read, or leads nowhere.
+        """
+        dialog = cls(
+            call_id=request.call_id,
+            local=request.headers.get("From") or "",
+            remote=notify.headers.get("From") or "",
+            local_tag=request.from_.tag or "",
+            remote_tag=notify.from_.tag or "",
+            remote_target=_target(notify) or notify.from_.uri,
+            route_set=tuple(notify.headers.all("Record-Route")),
             local_cseq=request.cseq.number,
             remote_cseq=None,
             contact=contact,
@@ -159,7 +184,7 @@ class Dialog:
         if method != "ACK":  # which has no answer that could depend on it
             names.append("Supported")
             values.append(SUPPORTED[1])
-            if method != "BYE":
+            if method not in _WITHOUT_CONTACT:
                 names.append("Contact")
                 values.append(self.contact)
         return Request(method, uri, Headers.of(names, values))

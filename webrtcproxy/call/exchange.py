@@ -71,6 +71,8 @@ class Exchange:
         self.transaction = transaction
         self._session = session
         self._media = session.media
+        self._to_other = other.terms.profile_from(asker.terms)
+        self._to_asker = asker.terms.profile_from(other.terms)
         self._sent: ClientTransaction | None = None
         self._withdrawn: HeaderList | None = None
         self._invite: Request | None = None  # ours, behind its 2xx
@@ -115,7 +117,7 @@ class Exchange:
         if unchanged and _is_answer(asker.told, offer):
             self._accept(None, asker.told)
             return
-        sdp = await self._media.offer(offer, from_tag=asker.label, branch=branch, to=other.profile)
+        sdp = await self._media.offer(offer, from_tag=asker.label, branch=branch, to=self._to_other)
         self._offered = True
         self._check_wanted()
         response: Response | None = None
@@ -125,7 +127,7 @@ class Exchange:
             response = await self._ask(sdp)
             answer = _sdp_in(response)
         told = await self._media.answer(
-            answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=asker.profile
+            answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=self._to_asker
         )
         self._check_wanted()
         self._offered = self._switched = False
@@ -139,7 +141,7 @@ class Exchange:
         asker, other, branch = self.asker, self.other, self._session.branch
         response = await self._ask(b"")
         offer = _sdp_in(response)
-        sdp = await self._media.offer(offer, from_tag=other.label, branch=branch, to=asker.profile)
+        sdp = await self._media.offer(offer, from_tag=other.label, branch=branch, to=self._to_asker)
         self._offered = True
         self._check_wanted()
         self._accept(response, sdp)
@@ -148,7 +150,7 @@ class Exchange:
             return
         answer = _sdp_in(ack)
         told = await self._media.answer(
-            answer, from_tag=other.label, to_tag=asker.label, branch=branch, to=other.profile
+            answer, from_tag=other.label, to_tag=asker.label, branch=branch, to=self._to_other
         )
         self._offered = False
         asker.sdp, asker.told, other.sdp, other.told = answer, sdp, offer, told
@@ -304,6 +306,7 @@ class Exchange:
         return Refusal(500 if response.status in NOT_OURS else response.status, response.reason, headers)
 
     def _refuse(self, refusal: Refusal) -> None:
+        refusal.__traceback__ = None  # it leads to what has waited for the failure, and so to itself
         if self.transaction.answered:
             return
         if isinstance(refusal, NgError):
@@ -315,8 +318,8 @@ class Exchange:
         """Have rtpengine forget the offer. Both commands are in its queue before those of the next exchange."""
         asker, other, branch = self.asker, self.other, self._session.branch
         media, answer = self._media, as_answer(other.sdp)
-        offered = media.offer(asker.sdp, from_tag=asker.label, branch=branch, to=other.profile)
-        answered = media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=asker.profile)
+        offered = media.offer(asker.sdp, from_tag=asker.label, branch=branch, to=self._to_other)
+        answered = media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=self._to_asker)
         offered.addErrback(self._not_restored)
         answered.addErrback(self._not_restored)
 
@@ -324,14 +327,14 @@ class Exchange:
         """Offer the old session to a side that has accepted a new one, which came to nothing."""
         asker, other, branch, media = self.asker, self.other, self._session.branch, self._media
         try:
-            sdp = await media.offer(asker.sdp, from_tag=asker.label, branch=branch, to=other.profile)
+            sdp = await media.offer(asker.sdp, from_tag=asker.label, branch=branch, to=self._to_other)
             if self._session.closed:
                 return
             self._withdrawn = None
             response = await self._await(other.ask("INVITE", (ALLOW,), sdp, "application/sdp", self), PATIENCE)
             self._agreed(response, True)
             answer = _sdp_in(response)
-            await media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=asker.profile)
+            await media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=self._to_asker)
             other.sdp, other.told = answer, sdp
         except Refusal as why:
             log.warn("{call}: the old session is not restored: {why}", why=why, call=self._call)

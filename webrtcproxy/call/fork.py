@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredQueue
 
@@ -124,10 +125,21 @@ _GATHERED = (
 _PREFERRED = {401: 0, 407: 0, 415: 1, 420: 1, 484: 1, 408: 8, 480: 7, 487: 9, 503: 9}
 
 
-def best(failures: Iterable[Failed]) -> Failed:
+class Outcome(Protocol):
+    """How one branch ended."""
+
+    @property
+    def status(self) -> int:
+        """The status code, of a response or in place of one."""
+
+
+AnyOutcome = TypeVar("AnyOutcome", bound=Outcome)
+
+
+def best(failures: Iterable[AnyOutcome]) -> AnyOutcome:
     """The final response to pass on (RFC 3261 section 16.7 step 6)."""
 
-    def rank(failed: Failed) -> tuple[int, int]:
+    def rank(failed: AnyOutcome) -> tuple[int, int]:
         family = failed.status // 100
         return (0 if family == 6 else family, _PREFERRED.get(failed.status, 5))
 

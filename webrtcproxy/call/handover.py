@@ -107,7 +107,9 @@ class Handover:
         self._fork.add(branch)
         self._fork.complete()
         stays = self._stays
-        sdp = await self._media.offer(stays.sdp, from_tag=stays.label, branch=branch.id, to=target.terms.profile)
+        sdp = await self._media.offer(
+            stays.sdp, from_tag=stays.label, branch=branch.id, to=target.terms.profile_from(stays.terms)
+        )
         self._check_wanted()
         contact = contact_on(target.flow, self._context.mark + token(8))
         self._ringing = self._context.transactions.schedule.after(self._context.limits.ring, self._rang_too_long)
@@ -130,7 +132,9 @@ class Handover:
     async def _attended(self, consulted: Consulted) -> None:
         self._tell(100)
         leg, stays, branch = consulted.leg, self._stays, token(8)
-        sdp = await self._media.offer(stays.sdp, from_tag=stays.label, branch=branch, to=leg.profile)
+        sdp = await self._media.offer(
+            stays.sdp, from_tag=stays.label, branch=branch, to=leg.terms.profile_from(stays.terms)
+        )
         self._check_wanted()
         old = leg.sdp, leg.told
         await self._agree(leg, sdp)
@@ -143,15 +147,16 @@ class Handover:
     async def _bring_together(self, leg: Leg, branch: str) -> None:
         """The target has agreed: have the transferee agree, too."""
         stays, media = self._stays, self._media
+        to_stays, to_leg = stays.terms.profile_from(leg.terms), leg.terms.profile_from(stays.terms)
         self._check_wanted()
-        await media.answer(leg.sdp, from_tag=stays.label, to_tag=leg.label, branch=branch, to=stays.profile)
-        sdp = await media.offer(leg.sdp, from_tag=leg.label, branch=branch, to=stays.profile)
+        await media.answer(leg.sdp, from_tag=stays.label, to_tag=leg.label, branch=branch, to=to_stays)
+        sdp = await media.offer(leg.sdp, from_tag=leg.label, branch=branch, to=to_stays)
         self._check_wanted()
         old = stays.sdp, stays.told
         answer = await self._agree(stays, sdp)
         try:
             self._check_wanted()
-            await media.answer(answer, from_tag=leg.label, to_tag=stays.label, branch=branch, to=leg.profile)
+            await media.answer(answer, from_tag=leg.label, to_tag=stays.label, branch=branch, to=to_leg)
             self._check_wanted()
         except Refusal:
             await self._take_back(stays, *old)

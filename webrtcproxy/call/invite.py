@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from webrtcproxy.call.branch import Target
-from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.policy import ALLOW, SUPPORTED, Terms, across, hops_left
-from webrtcproxy.sip.headers import NameAddr
-from webrtcproxy.sip.message import Headers, Request
+from webrtcproxy.call.pairing import Pair, beginning
+from webrtcproxy.call.policy import ALLOW, SUPPORTED, Terms, across
+from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
 
 
@@ -30,27 +27,12 @@ def invite_for(source: Request, terms: Terms, target: Target, pair: Pair, contac
     :param contact: our Contact value.
     :raises Refusal: 483 where `source` has gone far enough.
     """
-    caller, callee = source.from_.with_tag(pair.from_tag), source.to
-    if target.flow.browser:
-        caller, callee = _escaped(caller), _escaped(callee)
-    fields = {
-        "Max-Forwards": str(hops_left(source) - 1),
-        "From": str(caller),
-        "To": str(callee),
-        "Call-ID": pair.call_id,
-        "CSeq": f"{pair.next_cseq()} INVITE",
-        "Contact": contact,
-        "Allow": ALLOW[1],
-        "Supported": SUPPORTED[1],
-    }
-    headers = Headers.of(list(fields), list(fields.values()))
+    headers = beginning(source, pair, to_browser=target.flow.browser)
+    headers.add("Contact", contact)
+    headers.add("Allow", ALLOW[1])
+    headers.add(*SUPPORTED)
     headers.extend(across(source, terms, target.terms))
     for name, value in target.headers:
         headers.add(name, value)
     headers.add("Content-Type", "application/sdp")
     return Request("INVITE", target.uri, headers, sdp)
-
-
-def _escaped(address: NameAddr) -> NameAddr:
-    """PBXs write ``#`` into user parts as it is; JsSIP and SIP.js take it escaped only."""
-    return replace(address, uri=address.uri.replace("#", "%23")) if "#" in address.uri else address

@@ -91,7 +91,6 @@ class Leg:
         self.aor = aor
         self.contact = dialog.remote_target
         self.terms = terms
-        self.profile = terms.profile
         self.browser = flow.browser
         self.over = False
         self.sdp = b""
@@ -253,6 +252,7 @@ class Leg:
     ) -> Deferred[Response]:
         """Send a request within the dialog.
 
+        :param content_type: of the body, where it is not among `headers`.
         :param asker: hears of all else that becomes of it. To an INVITE's 2xx, the ACK is his to send.
         :returns: fires with the final response; challenges are answered where the leg may use its trunk's credentials.
             Fails with FlowLost (the peer can't be reached), TimedOut (no answer within 64*T1) or Refusal (its host name
@@ -266,7 +266,8 @@ class Leg:
                 request.headers.add(name, value)
         if body:
             request.body = body
-            request.headers.set("Content-Type", content_type)
+            if content_type:
+                request.headers.set("Content-Type", content_type)
         flow = self._at_once()
         if flow is None:
             return Deferred.fromCoroutine(self.towards()).addCallback(self._ask, request, asker)

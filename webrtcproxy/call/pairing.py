@@ -8,14 +8,20 @@ holds for the refreshes of a registration (section 10.2.4).
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from twisted.internet.interfaces import IReactorTime
 
+from webrtcproxy.call.policy import hops_left
 from webrtcproxy.entropy import token
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import Headers, Request
 
 LIMIT = 20_000
 """Pairings remembered at once; the oldest makes room."""
+
+CHALLENGE_KEPT = 300.0
+"""Seconds that a browser has to answer a challenge that was passed on to it."""
 
 
 @dataclass(slots=True)
@@ -74,3 +80,26 @@ class Pairings:
 
     def __len__(self) -> int:
         return len(self._pairs)
+
+
+def beginning(source: Request, pair: Pair, *, to_browser: bool) -> Headers:
+    """The headers that the request of the second leg begins with, in place of those of `source`; it counts on.
+
+    :raises Refusal: 483 where the request may go no further.
+    """
+    caller, callee = source.from_.with_tag(pair.from_tag), source.to
+    if to_browser:
+        caller, callee = _escaped(caller), _escaped(callee)
+    fields = {
+        "Max-Forwards": str(hops_left(source) - 1),
+        "From": str(caller),
+        "To": str(callee),
+        "Call-ID": pair.call_id,
+        "CSeq": f"{pair.next_cseq()} {source.method}",
+    }
+    return Headers.of(list(fields), list(fields.values()))
+
+
+def _escaped(address: NameAddr) -> NameAddr:
+    """PBXs write ``#`` into user parts as it is; JsSIP and SIP.js take it escaped only."""
+    return replace(address, uri=address.uri.replace("#", "%23")) if "#" in address.uri else address

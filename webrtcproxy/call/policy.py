@@ -11,19 +11,21 @@ from dataclasses import dataclass
 from webrtcproxy.config import Config, Trunk
 from webrtcproxy.config.headers import CREDENTIALS, OF_THE_LEG
 from webrtcproxy.errors import Refusal
-from webrtcproxy.media.profile import BROWSER, TRUNK, Profile
+from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, TRUNK, Profile, profiles_of
 from webrtcproxy.sip.message import Headers, Message, Request
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "UPDATE", "REFER", "NOTIFY")
-"""The methods that the proxy carries in both directions."""
+METHODS = (
+    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "UPDATE", "REFER", "SUBSCRIBE", "NOTIFY", "PUBLISH",
+)  # fmt: skip
+"""The methods that the proxy carries in both directions, beside those that it has never heard of."""
 
 ALLOW = ("Allow", ", ".join(METHODS))
 """What a trunk may send, and what either side may send within a call."""
 ALLOW_BROWSER = ("Allow", ", ".join((*METHODS, "REGISTER")))
 """What a browser may send."""
 
-KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "PRACK", "SUBSCRIBE", "PUBLISH"))
-"""Methods that exist: refused with 405 where they are not carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
+KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "PRACK"))
+"""Methods that exist: refused with 405 where they can't be carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
 
 EXTENSIONS: tuple[str, ...] = ("replaces", "timer")
 """Option tags of the extensions that the proxy supports on each of its legs (RFC 3261 section 19.2)."""
@@ -92,52 +94,47 @@ class Terms:
     :ivar browser: whether it is a browser.
     :ivar trunk: the trunk that it is of, where it has a section.
     :ivar headers: which headers cross to it and from it.
-    :ivar profile: how SDP towards it is made.
+    :ivar own_profile: how SDP towards it is made, where it is no browser; `profile_from` has the whole answer.
+    :ivar for_browsers: how SDP of its own is made for a browser.
     """
 
     browser: bool
     trunk: Trunk | None
     headers: HeaderPolicy
-    profile: Profile
+    own_profile: Profile
+    for_browsers: Profile
 
     @staticmethod
     def of(trunk: Trunk) -> Terms:
         """What the trunk's section says."""
-        return Terms(False, trunk, HeaderPolicy.of(trunk), TRUNK)
+        return Terms(False, trunk, HeaderPolicy.of(trunk), *profiles_of(trunk.media))
+
+    def profile_from(self, source: Terms) -> Profile:
+        """How SDP of another peer is made for this one."""
+        return source.for_browsers if self.browser else self.own_profile
 
 
-OF_BROWSER = Terms(True, None, PLAIN, BROWSER)
+OF_BROWSER = Terms(True, None, PLAIN, BROWSER, BROWSER)
 """Of a WebSocket peer."""
-OF_STRANGER = Terms(False, None, PLAIN, TRUNK)
+OF_STRANGER = Terms(False, None, PLAIN, TRUNK, BROWSER_OF_TRUNK)
 """Of a peer on the SIP side that has no section."""
 
 
-def crossing(
-    headers: Headers,
-    *,
-    to_browser: bool,
-    source: HeaderPolicy = PLAIN,
-    target: HeaderPolicy = PLAIN,
-    request: bool = False,
-) -> Headers:
-    """The headers of a message that cross the proxy, order and spelling kept.
+def across(message: Message, source: Terms, target: Terms) -> Headers:
+    """The headers of `message` that cross from one peer to another, order and spelling kept.
 
     The policy is a deny-list: what is not known to belong to a leg crosses.
-
-    :param to_browser: whether the other leg is a browser's; credentials cross only when it is not.
-    :param source: of who has sent the message.
-    :param target: of who gets it.
-    :param request: whether it is a request.
     """
-    if to_browser:
-        crossed = headers.without(source.to_browser)
+    if target.browser:
+        crossed = message.headers.without(source.headers.to_browser)
         if "Privacy" in crossed and _keeps_identity(crossed):
             for name in _ASSERTED:
                 crossed.remove(name)
         return crossed
-    crossed = headers.without(target.to_trunk)
-    if request:
-        for name, value in target.sets:
+    policy = target.headers
+    crossed = message.headers.without(policy.to_trunk)
+    if policy.sets and isinstance(message, Request):
+        for name, value in policy.sets:
             crossed.set(name, value)
     return crossed
 
@@ -146,17 +143,6 @@ def _keeps_identity(headers: Headers) -> bool:
     """Whether the sender wants his identity kept from whom the network does not trust (RFC 3325 section 7)."""
     wishes = ";".join(headers.lines("Privacy")).lower().split(";")
     return "id" in map(str.strip, wishes)
-
-
-def across(message: Message, source: Terms, target: Terms) -> Headers:
-    """The headers of `message` that cross from one peer to another."""
-    return crossing(
-        message.headers,
-        to_browser=target.browser,
-        source=source.headers,
-        target=target.headers,
-        request=isinstance(message, Request),
-    )
 
 
 def order_challenges(headers: Headers) -> None:

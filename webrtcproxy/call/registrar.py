@@ -10,16 +10,15 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.location import ILocation
 from webrtcproxy.call.pairing import Pairings
+from webrtcproxy.call.patience import Patience
 from webrtcproxy.call.policy import Route
 from webrtcproxy.call.registration import (
     DEFAULT,
@@ -33,7 +32,6 @@ from webrtcproxy.call.registration import (
 from webrtcproxy.call.trunk import Authentication, Upstream
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.metrics import Metrics
-from webrtcproxy.schedule import Schedule
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.layer import Transactions
@@ -41,16 +39,6 @@ from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
-
-T = TypeVar("T")
-
-PATIENCE = 30.0
-"""Seconds until a browser hears 504 where the registrar is silent.
-
-A 408 is forbidden for anything but INVITE (RFC 4320 section 4.2): it would arrive when the browser's timer F (64*T1,
-32 s) has fired. 504 says what is true, that a server behind this one did not answer (RFC 3261 section 21.5.5), and two
-seconds before timer F it still arrives.
-"""
 
 REMEMBERED = 64.0
 """Seconds for which the upstream side of a REGISTER is remembered beyond its end: a challenge is answered by then."""
@@ -69,44 +57,6 @@ class _Outcome:
     host: str
     seconds: int
     proof: bool
-
-
-class _Patience:
-    """The time that one REGISTER may take; what it waits for is not cancelled when that is over.
-
-    :param schedule: runs the time.
-    """
-
-    __slots__ = ("_over", "_timer", "_waiting")
-
-    def __init__(self, schedule: Schedule) -> None:
-        self._over = False
-        self._waiting: Deferred[Any] | None = None
-        self._timer = schedule.after(PATIENCE, self._time_up)
-
-    def wait(self, work: Deferred[T]) -> Deferred[T]:
-        """Fires with what `work` fires with. Fails with TimedOut where the time is over before."""
-        waiting: Deferred[T] = Deferred()
-        self._waiting = waiting
-        work.addBoth(self._fire, waiting)
-        if self._over:
-            self._time_up()
-        return waiting
-
-    def end(self) -> None:
-        """It is no longer needed."""
-        self._timer.cancel()
-
-    def _fire(self, result: T | Failure, waiting: Deferred[T]) -> None:
-        if self._waiting is waiting:
-            self._waiting = None
-            waiting.callback(result)
-
-    def _time_up(self) -> None:
-        self._over = True
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.errback(TimedOut("the registrar takes too long"))
 
 
 class Registrar:
@@ -189,7 +139,7 @@ class Registrar:
             proxy's credentials.
         """
         key = ("REGISTER", request.uri, asked.aor, request.call_id)  # JsSIP has a new From tag in every REGISTER
-        patience = _Patience(self._transactions.schedule)
+        patience = Patience(self._transactions.schedule)
         try:
             flow = self._upstream.ready(route)
             if flow is None:

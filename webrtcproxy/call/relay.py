@@ -1,17 +1,23 @@
-"""Relay: a request within one dialog crosses to the other, and the far side's true answer comes back."""
+"""Relay: a request within one dialog crosses to the other, and the far side's true answer comes back.
+
+What crosses of a request and of its answer is the same outside of dialogs (passage.py, subscription.py).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import TimeoutError
-from twisted.internet.interfaces import IReactorTime
-
 from webrtcproxy.call.background import answer
+from webrtcproxy.call.extensions import carry_extensions
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.policy import across
+from webrtcproxy.call.patience import PATIENCE, Patience
+from webrtcproxy.call.policy import Terms, across, order_challenges
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.schedule import Schedule
+from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
+
+__all__ = ["ENDS_DIALOG", "NOT_OURS", "PATIENCE", "ask", "coming", "going", "relay", "status_of"]
 
 ENDS_DIALOG = frozenset({408, 481})
 """Responses to a request within a dialog that end it whatever its method (RFC 3261 section 12.2.1.2, RFC 5057)."""
@@ -20,37 +26,86 @@ NOT_OURS = frozenset({422, 503})
 """Responses that would say something of the leg that they cross to: that the proxy is out of service (RFC 3261 section
 16.7 step 6), that the session interval there is too small. They become 500."""
 
-PATIENCE = 30.0
-"""Seconds that the far side has. The asker gives up after 32 (timer F), and hears nothing later (RFC 4320)."""
 
-
-def relay(transaction: ServerTransaction, leg: Leg, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]) -> None:
+def relay(transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, gone: Callable[[Leg], None]) -> None:
     """Send the request of `transaction` along the leg `to`, and answer it with what comes back.
 
     :param leg: that it came by.
-    :param clock: limits the wait.
+    :param schedule: limits the wait.
     :param gone: called with `to` when its peer has no such dialog any more (RFC 5057) or does not answer.
     """
-    answer(_relay(transaction, leg, to, clock, gone), transaction)
+    answer(_relay(transaction, leg, to, schedule, gone), transaction)
 
 
 async def _relay(
-    transaction: ServerTransaction, leg: Leg, to: Leg, clock: IReactorTime, gone: Callable[[Leg], None]
+    transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, gone: Callable[[Leg], None]
 ) -> None:
     request = transaction.request
-    kind = request.headers.get("Content-Type") or "application/octet-stream"
-    asked = to.ask(request.method, across(request, leg.terms, to.terms), request.body, kind)
+    patience = Patience(schedule)
     try:
-        response = await asked.addTimeout(PATIENCE, clock)
+        response = await ask(to, request, going(request, leg.terms, to.terms), patience)
     except FlowLost as why:
         raise Refusal(480 if to.browser else 502) from why
-    except (TimedOut, TimeoutError):
+    except TimedOut:
         transaction.reply(504)
         gone(to)
         return
-    headers = across(response, to.terms, leg.terms)
-    if response.body:
-        headers.add("Content-Type", response.headers.get("Content-Type") or "application/octet-stream")
-    transaction.reply(response.status, response.reason, headers, response.body)
+    finally:
+        patience.end()
+    headers = coming(response, to.terms, leg.terms)
+    transaction.reply(status_of(response), response.reason, headers, response.body)
     if response.status in ENDS_DIALOG:
         gone(to)
+
+
+async def ask(to: Leg, request: Request, headers: Headers, patience: Patience) -> Response:
+    """Send a request like `request` along the leg `to`: the final response.
+
+    :param headers: what crosses of it.
+    :raises FlowLost: its peer can't be reached.
+    :raises TimedOut: it does not answer.
+    :raises Refusal: its host name can't be resolved.
+    """
+    return await patience.wait(to.ask(request.method, headers, request.body))
+
+
+def going(request: Request, source: Terms, target: Terms) -> Headers:
+    """The headers of a request that cross, those of its body too.
+
+    :param source: what holds for its sender.
+    :param target: what holds where it goes.
+    """
+    headers = across(request, source, target)
+    _carry(request, headers)
+    return headers
+
+
+def coming(response: Response, source: Terms, target: Terms) -> Headers:
+    """The headers of a final response that cross, those of its body too: with Allow, since it is what the far side
+    takes that counts; and with the Contacts of a redirection. Parameters as of `going`."""
+    headers = across(response, source, target)
+    if response.status in (401, 407):
+        order_challenges(headers)
+    for value in response.headers.lines("Allow"):
+        headers.add("Allow", value)
+    if 300 <= response.status < 400:
+        headers.extend(response.headers.only({"Contact"}))
+    _carry(response, headers)
+    return headers
+
+
+def status_of(response: Response) -> int:
+    """The status that a request other than INVITE is answered with, where the far side said `response`: no such request
+    may be answered 408 (RFC 4320 section 4.2)."""
+    if response.status in NOT_OURS:
+        return 500
+    return 504 if response.status == 408 else response.status
+
+
+def _carry(message: Message, headers: Headers) -> None:
+    """Extensions, and what says how to read the body (RFC 3261 section 20.15: octets, where nothing says it)."""
+    carry_extensions(message.headers, headers)
+    if message.body:
+        headers.add("Content-Type", message.headers.get("Content-Type") or "application/octet-stream")
+        for value in message.headers.lines("Content-Encoding"):
+            headers.add("Content-Encoding", value)

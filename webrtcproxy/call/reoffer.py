@@ -9,8 +9,8 @@ from twisted.logger import Logger
 
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
+from webrtcproxy.call.patience import PATIENCE
 from webrtcproxy.call.policy import ALLOW
-from webrtcproxy.call.relay import PATIENCE
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage

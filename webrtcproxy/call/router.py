@@ -7,15 +7,21 @@ from twisted.logger import Logger
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
+from webrtcproxy.call.extensions import refuse_required
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, EXTENSIONS, KNOWN_METHODS, SUPPORTED, hops_left
+from webrtcproxy.call.passage import Passages
+from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED, hops_left
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.call.replacing import replaced
+from webrtcproxy.call.subscriptions import Subscriptions
+from webrtcproxy.call.targets import FindTargets, bound, upstream
+from webrtcproxy.config.addresses import plain_host, same_place
 from webrtcproxy.errors import Refusal
 from webrtcproxy.metrics import reason_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
@@ -29,9 +35,6 @@ _ABILITIES = (
 )  # fmt: skip
 """What the 200 to OPTIONS says (RFC 3261 section 11.2)."""
 
-_REQUIRABLE = (*EXTENSIONS, "norefersub")
-"""What a request may require: what the proxy does, and what a REFER leaves to the far side (RFC 4488)."""
-
 
 class Router:
     """The user of the transaction layer.
@@ -40,18 +43,33 @@ class Router:
     :param calls: the calls.
     :param legs: the index of dialogs.
     :param registrar: forwards registrations.
+    :param passages: carry what has no handler of its own.
+    :param subscriptions: carry SUBSCRIBE, and the NOTIFYs that it leads to.
     """
 
-    def __init__(self, context: Context, calls: Calls, legs: Legs, registrar: Registrar) -> None:
+    def __init__(
+        self,
+        context: Context,
+        calls: Calls,
+        legs: Legs,
+        registrar: Registrar,
+        passages: Passages,
+        subscriptions: Subscriptions,
+    ) -> None:
         self._context = context
         self._calls = calls
         self._legs = legs
         self._registrar = registrar
+        self._passages = passages
+        self._subscriptions = subscriptions
         self._metrics = context.metrics
-        self._outside = {"INVITE": self._invite, "REGISTER": self._register, "OPTIONS": self._options}
-        self._inside = {"BYE": self._relay, "INFO": self._relay, "MESSAGE": self._relay, "INVITE": self._relay,
-                        "UPDATE": self._relay, "REFER": self._relay, "NOTIFY": self._relay, "SUBSCRIBE": self._relay,
-                        "OPTIONS": self._options_inside}  # fmt: skip
+        self._outside = {
+            "INVITE": self._invite, "REGISTER": self._register, "OPTIONS": self._options, "SUBSCRIBE": self._subscribe,
+            "BYE": self._no_dialog, "UPDATE": self._no_dialog, "PRACK": self._no_dialog, "REFER": self._not_here,
+        }  # fmt: skip
+        self._inside = {
+            "REGISTER": self._not_here, "PRACK": self._not_here, "OPTIONS": self._options_inside,
+        }  # fmt: skip
 
     # From the transaction layer
 
@@ -64,7 +82,7 @@ class Router:
         if self._context.sources.trunks_of(host) or self._context.location.is_registrar(host):
             return True
         try:
-            known = self._legs.find(request) is not None
+            known = self._find(request) is not None or self._subscriptions.expects(request)
         except BadMessage:
             known = False
         if not known:
@@ -103,14 +121,11 @@ class Router:
 
     def _dispatch(self, transaction: ServerTransaction) -> None:
         request = transaction.request
-        _refuse_extensions(request)
-        inside = request.to.tag is not None
-        handler = (self._inside if inside else self._outside).get(request.method)
-        if handler is None:
-            name, methods = _allow(transaction)  # of which this one may be carried elsewhere, but not here
-            allowed = ", ".join(method for method in methods.split(", ") if method != request.method)
-            raise Refusal(405 if request.method in KNOWN_METHODS else 501, "", [(name, allowed)])
-        handler(transaction)
+        refuse_required(request)
+        if request.to.tag is not None:
+            self._inside.get(request.method, self._relay)(transaction)
+        else:
+            self._outside.get(request.method, self._pass)(transaction)
 
     def _invite(self, transaction: ServerTransaction) -> None:
         self._refuse_while_draining()
@@ -123,6 +138,24 @@ class Router:
             self._calls.outbound(transaction, self._context.policy.route(request))
         else:
             self._calls.inbound(transaction, self._callees(request, flow.peer.host))
+
+    def _subscribe(self, transaction: ServerTransaction) -> None:
+        self._refuse_while_draining()
+        self._subscriptions.begin(transaction, self._targets(transaction))
+
+    def _pass(self, transaction: ServerTransaction) -> None:
+        """What needs no more than to get there, and its answer back."""
+        self._passages.begin(transaction, self._targets(transaction))
+
+    def _targets(self, transaction: ServerTransaction) -> FindTargets:
+        """Where a request outside of dialogs goes: as an INVITE would."""
+        request, flow = transaction.request, transaction.flow
+        self._refuse_loop(request)
+        if flow.browser:
+            return upstream(self._context, request, self._context.policy.route(request), flow)
+        if not request.target.user:  # it is for the proxy itself
+            raise _unsupported(transaction)
+        return bound(self._context, self._callees(request, flow.peer.host))
 
     def _callees(self, request: Request, host: str) -> list[str]:
         """The addresses-of-record that an INVITE from the SIP side may be for: the one that our Contact stands for, or
@@ -144,7 +177,7 @@ class Router:
     def _register(self, transaction: ServerTransaction) -> None:
         request = transaction.request
         if not transaction.flow.browser:
-            raise Refusal(405, "", [ALLOW])
+            raise _unsupported(transaction)
         hops_left(request)
         context = self._context
         route = context.policy.route(request)
@@ -152,12 +185,37 @@ class Router:
         answer(self._registrar.register(transaction, route, allowed), transaction)
 
     def _options(self, transaction: ServerTransaction) -> None:
+        """Who asks for the proxy (no user, or none that is known at its own address, as trunks ping) is answered by
+        it; who asks for somebody is answered by him."""
         self._refuse_while_draining()
-        transaction.reply(200, "", (_allow(transaction), *_ABILITIES))
+        if self._is_for_us(transaction):
+            transaction.reply(200, "", (_allow(transaction), *_ABILITIES))
+        else:
+            self._pass(transaction)
+
+    def _is_for_us(self, transaction: ServerTransaction) -> bool:
+        request, flow = transaction.request, transaction.flow
+        target = request.target
+        if not target.user:
+            return True
+        own = Uri.parse(f"sip:{flow.sent_by}").hostport
+        if flow.browser:
+            return same_place(target.hostport, own)
+        if plain_host(target.host) != plain_host(own[0]):
+            return False
+        return not any(map(self._context.location.knows, self._callees(request, flow.peer.host)))
 
     def _options_inside(self, transaction: ServerTransaction) -> None:
+        """Within a dialog, too, the proxy is the end that is asked: whoever looks so whether his call is still there
+        hears 200 or 481, and is not at the mercy of what the other end makes of OPTIONS (RFC 3261 section 11)."""
         self._leg(transaction)
         transaction.reply(200, "", (_allow(transaction), *_ABILITIES))
+
+    def _no_dialog(self, transaction: ServerTransaction) -> None:
+        raise Refusal(481)
+
+    def _not_here(self, transaction: ServerTransaction) -> None:
+        raise _unsupported(transaction)
 
     def _relay(self, transaction: ServerTransaction) -> None:
         leg = self._leg(transaction)
@@ -175,7 +233,9 @@ class Router:
         :raises Refusal: 481 where there is none, 491 for UPDATE where we are calling, 500 for a CSeq out of order.
         """
         request, flow = transaction.request, transaction.flow
-        leg = self._legs.find(request)
+        leg = self._find(request)
+        if leg is None and request.method == "NOTIFY":
+            leg = self._subscriptions.notified(transaction)
         if leg is None or leg.browser != flow.browser:
             # A 481 would end the early dialog, too; the session is not there to be changed (RFC 3311 section 5.2).
             raise Refusal(491 if request.method == "UPDATE" and self._legs.is_early(request) else 481)
@@ -183,6 +243,10 @@ class Router:
         if leg.browser and flow is not leg.flow and leg.owner is not None:
             leg.owner.moved(leg, flow)
         return leg
+
+    def _find(self, request: Request) -> Leg | None:
+        """The leg whose dialog `request` names, of a call or of a subscription."""
+        return self._legs.find(request) or self._subscriptions.legs.find(request)
 
     def _refuse_while_draining(self) -> None:
         """503 while the proxy ends: who asks, with an INVITE or OPTIONS, is to try elsewhere (RFC 3261 21.5.4)."""
@@ -201,9 +265,9 @@ def _allow(transaction: ServerTransaction) -> tuple[str, str]:
     return ALLOW_BROWSER if transaction.flow.browser else ALLOW
 
 
-def _refuse_extensions(request: Request) -> None:
-    """420 for every extension that is required of us and that we do not support (RFC 3261 section 8.2.2.3)."""
-    required = [*request.headers.all("Require"), *request.headers.all("Proxy-Require")]
-    unsupported = [name for name in required if name and name not in _REQUIRABLE]
-    if unsupported:
-        raise Refusal(420, "", [("Unsupported", ", ".join(unsupported))])
+def _unsupported(transaction: ServerTransaction) -> Refusal:
+    """405, or 501 for a method that nobody has heard of: there is nowhere to carry it."""
+    method = transaction.request.method
+    name, methods = _allow(transaction)  # of which this one may be carried elsewhere, but not here
+    allowed = ", ".join(other for other in methods.split(", ") if other != method)
+    return Refusal(405 if method in KNOWN_METHODS else 501, "", [(name, allowed)])

@@ -7,8 +7,6 @@ Who interrupts it (the call) answers the caller at once; that is noticed behind 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
@@ -20,11 +18,12 @@ from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.invite import contact_on, invite_for
 from webrtcproxy.call.leg import HeaderList, Leg, Owner
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.pairing import Pair
+from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair
 from webrtcproxy.call.policy import ALLOW, SUPPORTED, across, order_challenges
 from webrtcproxy.call.record import Record
 from webrtcproxy.call.redirection import Redirection, follows, usable
 from webrtcproxy.call.relay import NOT_OURS
+from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
@@ -32,11 +31,6 @@ from webrtcproxy.sip.message import STAR, Headers, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
-
-CHALLENGE_KEPT = 300.0
-"""Seconds that a browser has to answer a challenge that was passed on to it."""
-
-FindTargets = Callable[[], Awaitable[Sequence[Target]]]
 
 
 class SetUp:
@@ -163,7 +157,8 @@ class SetUp:
     async def _try(self, branch: Branch) -> None:
         """Bring the offer to a target."""
         target, offer = branch.target, sdp_of(self._transaction.request)
-        sdp = await self._media.offer(offer, from_tag=self._caller.label, branch=branch.id, to=target.terms.profile)
+        to = target.terms.profile_from(self._caller.terms)
+        sdp = await self._media.offer(offer, from_tag=self._caller.label, branch=branch.id, to=to)
         self._check_wanted()
         pair = Pair() if target.flow.browser else self._pair
         source, contact = self._transaction.request, contact_on(target.flow, self._user)
@@ -260,9 +255,9 @@ class SetUp:
             return known[1]
         if not answer:
             raise Refusal(502, "Upstream Sent No Answer")
-        sdp = await self._media.answer(
-            answer, from_tag=self._caller.label, to_tag=label, branch=branch.id, to=self._caller.profile
-        )
+        caller = self._caller
+        to = caller.terms.profile_from(branch.terms)
+        sdp = await self._media.answer(answer, from_tag=caller.label, to_tag=label, branch=branch.id, to=to)
         self._early[label] = answer, sdp
         return sdp
 

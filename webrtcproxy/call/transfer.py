@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 
-from twisted.internet.defer import TimeoutError
 from twisted.logger import Logger
 
 from webrtcproxy.call.background import answer
@@ -17,9 +16,9 @@ from webrtcproxy.call.handover import Consulted, Handover
 from webrtcproxy.call.host import Host
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.policy import across
+from webrtcproxy.call.patience import Patience
 from webrtcproxy.call.referral import Referral, has_no_subscription, is_refer, is_terminated, refer_id, with_id
-from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE, relay
+from webrtcproxy.call.relay import ENDS_DIALOG, coming, going, relay, status_of
 from webrtcproxy.call.replacing import ends_of, referred_to
 from webrtcproxy.call.triggered import invite_for_refer, way_of
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
@@ -80,7 +79,7 @@ class Transfers:
         elif leg.over or other.over:
             raise Refusal(481)
         else:
-            relay(transaction, leg, other, self._context.clock, _ignore)
+            relay(transaction, leg, other, self._context.transactions.schedule, _ignore)
 
     # REFER
 
@@ -97,9 +96,8 @@ class Transfers:
         values = request.headers.lines("Refer-To")
         if len(values) != 1:  # RFC 3515 section 2.4.2
             raise BadMessage("Bad Refer-To")
-        headers = across(request, leg.terms, other.terms)
+        headers = going(request, leg.terms, other.terms)
         headers.set("Refer-To", referred_to(values[0], leg, other, self._legs, self._context))
-        _require(request.headers, headers)
         local = is_local(leg, other)
         if local and other.refuses("REFER"):
             self._carry_out(call, leg, other, transaction)
@@ -175,7 +173,7 @@ class Transfers:
         request = transaction.request
         other = referral.notifier if leg is referral.subscriber else referral.subscriber
         referral.alive()
-        headers = across(request, leg.terms, other.terms)
+        headers = going(request, leg.terms, other.terms)
         if refer_id(request) is not None or len(self._referrals) > 1:
             headers.set("Event", with_id(request.headers.get("Event") or "", referral.id_for(other)))
         try:
@@ -196,36 +194,27 @@ class Transfers:
 
         :raises Refusal: there is none.
         """
-        request = transaction.request
-        kind = request.headers.get("Content-Type") or "application/octet-stream"
-        asked = other.ask(request.method, headers, request.body, kind, referral)
+        request, patience = transaction.request, Patience(self._context.transactions.schedule)
         try:
-            return await asked.addTimeout(PATIENCE, self._context.clock)
+            return await patience.wait(other.ask(request.method, headers, request.body, "", referral))
         except FlowLost as why:
             raise Refusal(480 if other.browser else 502) from why
-        except (TimedOut, TimeoutError) as silence:
+        except TimedOut as silence:
             raise Refusal(504) from silence
+        finally:
+            patience.end()
 
     def _reply(self, transaction: ServerTransaction, response: Response, other: Leg, leg: Leg) -> None:
-        headers = across(response, other.terms, leg.terms)
+        headers = coming(response, other.terms, leg.terms)
         if response.status < 300 and transaction.request.method != "NOTIFY":
             headers.add("Contact", leg.dialog.contact)
-        if response.body:
-            headers.add("Content-Type", response.headers.get("Content-Type") or "application/octet-stream")
-        transaction.reply(response.status, response.reason, headers, response.body)
+        transaction.reply(status_of(response), response.reason, headers, response.body)
 
 
 def is_local(leg: Leg, other: Leg) -> bool:
     """Whether the proxy does what the peer of `other` will not: where his trunk's section says so, for browsers."""
     trunk = other.terms.trunk
     return leg.browser and trunk is not None and trunk.refer == "local"
-
-
-def _require(asked: Headers, headers: Headers) -> None:
-    """What a REFER requires, and the proxy only carries, is the far side's to do (RFC 4488 section 4)."""
-    tags = asked.all("Require")
-    if tags:
-        headers.add("Require", ", ".join(tags))
 
 
 def _ignore(leg: Leg) -> None:

@@ -83,6 +83,7 @@ def of_worker(config: Config, node: HostPort | None = None) -> Config:
     return replace(
         config,
         calls=replace(config.calls, limit=-(-config.calls.limit // workers)),
+        subscriptions=replace(config.subscriptions, limit=-(-config.subscriptions.limit // workers)),
         wss=replace(config.wss, connections=-(-config.wss.connections // workers)),
         rtpengine=rtpengine,
         web=Web(),

@@ -2,6 +2,7 @@
 
 from webrtcproxy.config.addresses import Destinations, HostPort, Network
 from webrtcproxy.config.ini import ConfigError
+from webrtcproxy.config.media import TrunkMedia
 from webrtcproxy.config.reader import load
 from webrtcproxy.config.values import (
     SPAWN,
@@ -14,6 +15,7 @@ from webrtcproxy.config.values import (
     Registrations,
     Rtpengine,
     Sip,
+    Subscriptions,
     Trunk,
     Web,
     Wss,
@@ -34,7 +36,9 @@ __all__ = [
     "Registrations",
     "Rtpengine",
     "Sip",
+    "Subscriptions",
     "Trunk",
+    "TrunkMedia",
     "Web",
     "Wss",
     "load",

@@ -22,6 +22,7 @@ from webrtcproxy.config.addresses import (
 from webrtcproxy.config.endpoints import check_server, check_sip, split, worker_ports
 from webrtcproxy.config.headers import header_line, header_pattern
 from webrtcproxy.config.ini import ConfigError, Secret, Section
+from webrtcproxy.config.media import trunk_media
 from webrtcproxy.config.values import (
     SPAWN,
     Access,
@@ -33,6 +34,7 @@ from webrtcproxy.config.values import (
     Registrations,
     Rtpengine,
     Sip,
+    Subscriptions,
     Trunk,
     Web,
     Wss,
@@ -53,9 +55,10 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "rtpengine": ("nodes", "timeout", "interface", "binary"),
     "registrations": ("multiple",),
     "calls": ("ring", "grace", "limit", "limit-per-connection", "limit-unregistered", "session-expires"),
+    "subscriptions": ("limit", "limit-per-connection"),
     "trunk": (
         *("host", "proxy", "transport", "username", "password", "realm", "sources", "redirects"),
-        *("pass-identity", "strip", "set", "refer"),
+        *("pass-identity", "strip", "set", "codecs", "media", "address-family", "interfaces", "dtmf", "refer"),
     ),
     "access": ("destinations", "trunk-credentials"),
     "web": ("listen",),
@@ -111,6 +114,7 @@ def _config(path: Path) -> Config:
         logging=Logging(sections["logging"].choice("level", "info", _LEVELS)),
         demo=_demo(sections["demo"]) if "demo" in raw else None,
         proxy=proxy,
+        subscriptions=_subscriptions(sections["subscriptions"]),
     )
 
 
@@ -208,6 +212,13 @@ def _calls(section: Section) -> Calls:
     )
 
 
+def _subscriptions(section: Section) -> Subscriptions:
+    return Subscriptions(
+        limit=section.whole("limit", 10_000, 1, 1_000_000),
+        limit_per_connection=section.whole("limit-per-connection", 100, 1, 1_000_000),
+    )
+
+
 def _trunks(sections: list[Section]) -> tuple[Trunk, ...]:
     trunks: list[Trunk] = []
     for section in sections:
@@ -243,6 +254,7 @@ def _trunk(section: Section) -> Trunk:
         pass_identity=section.flag("pass-identity", False),
         strip=section.each("strip", "write header names such as User-Agent or X-*", header_pattern),
         set=_set(section),
+        media=trunk_media(section),
         refer="local" if section.choice("refer", "pass", ("pass", "local")) == "local" else "pass",
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
 from webrtcproxy.config.addresses import Destinations, HostPort, Network, plain_host, same_place
+from webrtcproxy.config.media import TrunkMedia
 
 SPAWN: Final = "spawn"
 """`Rtpengine.nodes` where the proxy runs a local rtpengine by itself."""
@@ -86,7 +87,8 @@ class Calls:
     :param grace: seconds that a call waits for a browser whose connection is lost.
     :param limit: calls at once.
     :param limit_per_connection: calls at once of one browser that has registered.
-    :param limit_unregistered: calls at once of one that has not.
+    :param limit_unregistered: calls at once of one that has not; so many subscriptions, and requests besides, it may
+        have, too.
     :param session_expires: seconds that a session lives without a refresh, as we propose it (RFC 4028).
     """
 
@@ -96,6 +98,18 @@ class Calls:
     limit_per_connection: int = 10
     limit_unregistered: int = 3
     session_expires: int = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriptions:
+    """Limits of subscriptions (RFC 6665).
+
+    :param limit: subscriptions at once.
+    :param limit_per_connection: subscriptions at once of one browser that has registered.
+    """
+
+    limit: int = 10_000
+    limit_per_connection: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,7 @@ class Trunk:
     :param pass_identity: identity headers of browsers (P-Asserted-Identity and its like) reach it.
     :param strip: headers that cross neither to it nor from it to browsers: names in lower case, `x-*` for a beginning.
     :param set: name and value of the headers that every request which crosses to it has.
+    :param media: its codecs, encryption, address family and digits.
     :param refer: who carries a transfer out that it refuses to: nobody (``pass``), or the proxy (``local``).
     """
 
@@ -128,6 +143,7 @@ class Trunk:
     pass_identity: bool = False
     strip: tuple[str, ...] = ()
     set: tuple[tuple[str, str], ...] = ()
+    media: TrunkMedia = field(default_factory=TrunkMedia)
     refer: Literal["pass", "local"] = "pass"
 
     def serves(self, hostport: tuple[str, int | None]) -> bool:
@@ -212,3 +228,4 @@ class Config:
     logging: Logging
     demo: Demo | None
     proxy: Proxy = Proxy()
+    subscriptions: Subscriptions = Subscriptions()

@@ -1,9 +1,9 @@
 """What a leg's media looks like: the only place with ng flags.
 
 A leg's profile follows from its transport, never from the direction of the call: a WebSocket peer is a
-:data:`BROWSER`, a peer over UDP, TCP or TLS is a :data:`TRUNK`. An offer and an answer are written for the leg that
-they go *to*; an answer repeats the profile of its leg, since rtpengine otherwise answers in the transport protocol of
-the offer as it understood it.
+:data:`BROWSER`, a peer over UDP, TCP or TLS is a :data:`TRUNK`, or what the section of its trunk says
+(:func:`profiles_of`). An offer and an answer are written for the leg that they go *to*; an answer repeats the profile
+of its leg, since rtpengine otherwise answers in the transport protocol of the offer as it understood it.
 
 Every flag is spelled out. rtpengine's alias ``WebRTC`` means nearly the same, but what it means may change.
 """
@@ -11,11 +11,13 @@ Every flag is spelled out. rtpengine's alias ``WebRTC`` means nearly the same, b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
+from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.bencode import NgValue, to_items
+from webrtcproxy.media.lines import without
 
 #: Attributes that only a browser understands (RFC 8829 section 5.2). ``ICE: remove``, ``DTLS: off`` and ``demux`` take
 #: most of them away; rtpengine 10.5 hands on those that it does not know (``msid``, ``ssrc``, ``rtcp-rsize`` ...) or
@@ -35,16 +37,22 @@ class Profile:
     :ivar offer: what an ``offer`` towards the leg says to rtpengine besides the SDP and the names of the parties.
     :ivar answer: the same of an ``answer`` towards the leg.
     :ivar unwanted: names of SDP attributes that must not reach the leg, and that rtpengine leaves in.
+    :ivar refused: how m-lines begin whose media the leg is not offered.
+    :ivar wanted: the transport protocol, as in an m-line, that SDP for the leg has to have as its sender wrote it;
+        empty where any will do.
     """
 
     name: str
     offer: Mapping[str, NgValue]
     answer: Mapping[str, NgValue]
     unwanted: frozenset[bytes] = frozenset()
+    refused: tuple[bytes, ...] = ()
+    wanted: bytes = b""
     _made: dict[tuple[str, bool, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def items(self, command: Literal["offer", "answer"], sdp: bytes, later: bool = False) -> bytes:
         """`fields` as they are sent; all but the SDP is encoded once."""
+        sdp = self._taken(sdp)
         key = command, b"RTP/SAVP" in sdp, later
         made = self._made.get(key)
         if made is None:
@@ -62,6 +70,7 @@ class Profile:
         :param later: the parties have agreed before. The ports on this leg stay then, though the other one may be at a
             new address (an ICE restart).
         """
+        sdp = self._taken(sdp)
         fields: dict[str, NgValue] = {**(self.offer if command == "offer" else self.answer), "sdp": sdp}
         flags = fields["flags"]
         assert isinstance(flags, list)
@@ -71,6 +80,13 @@ class Profile:
             flags = [*flags, _SAME_PORTS]
         fields["flags"] = flags
         return fields
+
+    def _taken(self, sdp: bytes) -> bytes:
+        """What of `sdp` is for rtpengine to see."""
+        for start in self.refused:
+            if start in sdp:
+                return without(sdp, self.refused)
+        return sdp
 
     def clean(self, sdp: bytes) -> bytes:
         """`sdp` as rtpengine gave it, without the lines that must not reach the leg."""
@@ -95,6 +111,9 @@ _OFFERER: Mapping[str, NgValue] = {"DTLS-reverse": "passive"}
 #: from one and 200 from another would else be moved to new ports within one dialog.
 _SAME_PORTS = "port latching"
 
+#: Whoever is to make events in the audio says so in each offer and answer; all audio goes through its codecs then.
+_EVENTS = "inject DTMF"
+
 _BROWSER: Mapping[str, NgValue] = {
     "transport protocol": "UDP/TLS/RTP/SAVPF",
     "ICE": "force",
@@ -116,17 +135,81 @@ _TRUNK: Mapping[str, NgValue] = {
 }
 _TRUNK_FLAGS: list[NgValue] = ["strip extmap"]
 
+#: Keys in whole base64 (RFC 4568 section 9.2): baresip takes a key without its padding for another one. And without the
+#: suites that nobody needs, or that do not encrypt, and rtpengine 10.5 would offer, too.
+_SDES: list[NgValue] = [
+    "pad",
+    "no-AES_256_CM_HMAC_SHA1_32",
+    "no-AES_192_CM_HMAC_SHA1_80",
+    "no-AES_192_CM_HMAC_SHA1_32",
+    "no-F8_128_HMAC_SHA1_80",
+    "no-F8_128_HMAC_SHA1_32",
+    "no-NULL_HMAC_SHA1_80",
+    "no-NULL_HMAC_SHA1_32",
+]
+
+#: Kinds of media that a trunk is never offered: what browsers offer of this one is a WebRTC data channel (RFC 8841).
+_BROWSER_ONLY_KINDS = (b"m=application ",)
+
+_PLAIN, _ENCRYPTED = b" RTP/AVP", b" RTP/SAVP"
+
+
+def _profile(
+    name: str,
+    settings: Mapping[str, NgValue],
+    flags: list[NgValue],
+    offered: Mapping[str, NgValue] = _OFFERER,
+    **more: Any,
+) -> Profile:
+    """A profile whose offers and answers have `settings` and `flags`.
+
+    :param offered: what only an offer says.
+    """
+    offer: dict[str, NgValue] = {**settings, **offered, "flags": flags}
+    answer: dict[str, NgValue] = {**settings, "flags": [*flags, _SAME_PORTS]}
+    return Profile(name, _frozen(offer), _frozen(answer), **more)
+
+
 #: A WebSocket peer: DTLS-SRTP, ICE, RTCP on the RTP port.
-BROWSER = Profile(
-    "browser",
-    offer=_frozen({**_BROWSER, **_OFFERER, "flags": _BROWSER_FLAGS}),
-    answer=_frozen({**_BROWSER, "flags": [*_BROWSER_FLAGS, _SAME_PORTS]}),
-)
+BROWSER = _profile("browser", _BROWSER, _BROWSER_FLAGS)
+
+#: A WebSocket peer, for what comes from a peer over UDP, TCP or TLS.
+BROWSER_OF_TRUNK = replace(BROWSER, wanted=_PLAIN)
 
 #: A peer over UDP, TCP or TLS: plain RTP.
-TRUNK = Profile(
-    "trunk",
-    offer=_frozen({**_TRUNK, **_OFFERER, "flags": _TRUNK_FLAGS}),
-    answer=_frozen({**_TRUNK, "flags": [*_TRUNK_FLAGS, _SAME_PORTS]}),
-    unwanted=BROWSER_ONLY,
-)
+TRUNK = _profile("trunk", _TRUNK, _TRUNK_FLAGS, unwanted=BROWSER_ONLY, refused=_BROWSER_ONLY_KINDS)
+
+
+def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
+    """The profile of a trunk that has a section, and that of browsers for what comes from it.
+
+    Of the trunk's codecs, those that a browser has not offered are made out of the others; those that are not named are
+    never seen by the trunk. The other way, a browser may answer with opus where it has none of the trunk's.
+    """
+    if media == TrunkMedia():
+        return TRUNK, BROWSER_OF_TRUNK
+    settings = dict(_TRUNK)
+    if media.srtp:
+        settings.update({"transport protocol": "RTP/SAVP", "SDES": _SDES})
+    if media.family is not None:
+        settings["address family"] = "IP4" if media.family == "ipv4" else "IP6"
+    to_trunk, to_browser = dict(_OFFERER), dict(_OFFERER)
+    if media.codecs is not None:
+        to_trunk["codec"] = {"mask": ["all"], "transcode": list(media.codecs)}
+        to_browser["codec"] = {"mask": ["all"], "except": list(media.codecs), "transcode": ["opus"]}
+    if media.interfaces is not None:
+        web, far = media.interfaces
+        to_trunk["direction"], to_browser["direction"] = [web, far], [far, web]
+    events: list[NgValue] = [_EVENTS] if media.dtmf == "rfc4733" else []
+    no_video = () if media.video else (b"m=video ",)
+    trunk = _profile(
+        "trunk",
+        settings,
+        [*_TRUNK_FLAGS, *events],
+        to_trunk,
+        unwanted=BROWSER_ONLY,
+        refused=(*_BROWSER_ONLY_KINDS, *no_video),
+    )
+    wanted = _ENCRYPTED if media.srtp else _PLAIN
+    browser = _profile("browser", _BROWSER, [*_BROWSER_FLAGS, *events], to_browser, refused=no_video, wanted=wanted)
+    return trunk, browser

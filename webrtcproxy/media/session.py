@@ -29,6 +29,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.bencode import NgValue, Reply, to_items
+from webrtcproxy.media.lines import complete, lines_of
 from webrtcproxy.media.ng import Node, text
 from webrtcproxy.media.profile import Profile
 
@@ -68,6 +69,7 @@ class _Branch:
 
     offerer: str
     answerer: str = ""  # the first To tag that answered
+    offered: tuple[bytes, ...] = ()  # the m-lines of the last offer, where there are several
 
     def names(self, from_tag: str) -> tuple[str, str]:
         """How to name who speaks, and the other one: whoever is not the offerer is the answerer, by any tag."""
@@ -131,6 +133,19 @@ class MediaSession:
         :returns: as `offer`.
         """
         return self._enqueue(lambda: self._answer(sdp, from_tag, to_tag, branch, to))
+
+    def play(self, digit: str, duration: int, *, from_tag: str, branch: str) -> Deferred[None]:
+        """Have a digit played to the other party, as an event where that takes them (RFC 4733), else as a tone. Digits
+        are played one after the other.
+
+        :param digit: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
+        :param duration: milliseconds, 100 to 5000.
+        :param from_tag: the call's name for who sends it.
+        :param branch: as in the offer.
+        :returns: fires with None when rtpengine has it. Fails as `offer`, above all where the profiles of offer and
+            answer did not say that this may come.
+        """
+        return self._enqueue(lambda: self._play(digit, duration, from_tag, branch)).addCallback(lambda _: None)
 
     def drop(self, branch: str) -> None:
         """Free what a losing branch holds; the last branch stays until there is another. Never raises."""
@@ -205,6 +220,8 @@ class MediaSession:
     # -- the operations
 
     def _offer(self, sdp: bytes, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
+        if to.wanted not in sdp:
+            return fail(_unwanted(to))
         known = self._branches.get(branch)
         names = _names(branch, from_tag) if known is None else _names(branch, *known.names(from_tag))
         made = to.items("offer", sdp, known is not None and bool(known.answerer)) + names + _SUPPORTS
@@ -214,10 +231,12 @@ class MediaSession:
             asked = self._first_offer(made, list(self._pool.candidates()), end, error)
         else:
             asked = self._ask(self.node, "offer", made, self._pool.timeout)
-        return asked.addCallback(self._offered, from_tag, branch, to)
+        return asked.addCallback(self._offered, from_tag, branch, to, lines_of(sdp))
 
-    def _offered(self, reply: Reply, from_tag: str, branch: str, to: Profile) -> bytes | Deferred[bytes]:
-        self._branches.setdefault(branch, _Branch(from_tag))
+    def _offered(
+        self, reply: Reply, from_tag: str, branch: str, to: Profile, offered: tuple[bytes, ...]
+    ) -> bytes | Deferred[bytes]:
+        self._branches.setdefault(branch, _Branch(from_tag)).offered = offered
         if not self._to_drop:
             return _sdp(reply, to)
         return Deferred.fromCoroutine(self._drop_left_over()).addCallback(lambda _: _sdp(reply, to))
@@ -257,11 +276,20 @@ class MediaSession:
     def _answer(self, sdp: bytes, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         if self.node is None:
             return fail(NgRefused("an answer without an offer"))
+        if to.wanted not in sdp:
+            return fail(_unwanted(to))
         parties = self._branches.setdefault(branch, _Branch(from_tag))
         if from_tag == parties.offerer and not parties.answerer:
             parties.answerer = to_tag
-        made = to.items("answer", sdp) + _names(branch, *parties.names(from_tag))
+        made = to.items("answer", complete(sdp, parties.offered)) + _names(branch, *parties.names(from_tag))
         return self._ask(self.node, "answer", made, self._pool.timeout).addCallback(_sdp, to)
+
+    def _play(self, digit: str, duration: int, from_tag: str, branch: str) -> Deferred[bytes]:
+        if self.node is None or branch not in self._branches:
+            return fail(NgRefused("a digit without a session"))
+        sender, _ = self._branches[branch].names(from_tag)
+        made = to_items({"from-tag": _bytes(sender), "code": digit, "duration": duration})
+        return self._ask(self.node, "play DTMF", made, self._pool.timeout).addCallback(lambda _: b"")
 
     def _drop(self, branch: str) -> Deferred[bytes]:
         if branch in self._branches:
@@ -281,7 +309,7 @@ class MediaSession:
         return b""
 
     def _ask(
-        self, node: Node, command: Literal["offer", "answer", "delete"], made: bytes, timeout: float
+        self, node: Node, command: Literal["offer", "answer", "delete", "play DTMF"], made: bytes, timeout: float
     ) -> Deferred[Reply]:
         asked = node.ask(command, {"call-id": self.call_id}, timeout, made)
         return asked.addCallback(self._look, command)
@@ -309,6 +337,11 @@ def _sdp(reply: Reply, to: Profile) -> bytes:
     if not isinstance(sdp, bytes) or not sdp:  # 10.5 takes an empty SDP, and gives none
         raise NgRefused("no SDP in the reply")
     return to.clean(sdp)
+
+
+def _unwanted(to: Profile) -> NgRefused:
+    """What SDP is answered whose sender may not send it so."""
+    return NgRefused(f"the SDP has no media over{to.wanted.decode()}")
 
 
 def _names(branch: str, from_tag: str, to_tag: str = "") -> bytes:

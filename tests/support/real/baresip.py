@@ -59,11 +59,12 @@ class Baresip(Part):
     :param outbound: host:port that it sends all requests to; empty: to where their URI says.
     :param password: of the name; with one it registers.
     :param port: of its SIP socket; 0: a free one.
+    :param srtp: its media are encrypted with keys in the SDP (SDES), or there is no call.
     """
 
     name: ClassVar[str] = "baresip"
 
-    def __init__(self, user: str, outbound: str = "", password: str = "", port: int = 0) -> None:
+    def __init__(self, user: str, outbound: str = "", password: str = "", port: int = 0, srtp: bool = False) -> None:
         super().__init__()
         self.user = user
         self.port, self._control = port or free_ports(2)[0], free_port()  # it wants port + 1 for TLS
@@ -71,8 +72,10 @@ class Baresip(Part):
         config = CONFIG.format(
             host=LOOPBACK, port=self.port, control=self._control, lowest=media[0], highest=media[-1], folder=self.folder
         )
-        (self.folder / "config").write_text(config)
+        (self.folder / "config").write_text(f"{config}module srtp.so\n" if srtp else config)
         account = f"<sip:{user}@pbx.test>;regint={600 if password else 0};auth_pass={password};answermode=manual"
+        if srtp:
+            account += ";mediaenc=srtp-mand"
         if outbound:
             account += f';outbound="sip:{outbound};transport=udp"'
         (self.folder / "accounts").write_text(f"{account}\n")

@@ -85,6 +85,22 @@ class Rtpengine(Part):
         super().stop(seconds)
 
 
+class TwoFamilies(Rtpengine):
+    """The same with IPv6 besides."""
+
+    def command(self) -> Sequence[str]:
+        """One interface with two addresses."""
+        return (*super().command(), "--interface=::1")
+
+
+class TwoInterfaces(Rtpengine):
+    """The same with a second interface, `far` at 127.0.0.2; the name of the first is `default`."""
+
+    def command(self) -> Sequence[str]:
+        """Two interfaces with an address each."""
+        return (*super().command(), "--interface=far/127.0.0.2")
+
+
 async def pause_briefly() -> None:
     """A tenth of a second."""
     ticks = iter((0,) * 5)

@@ -1,0 +1,77 @@
+"""MESSAGE and subscriptions as JsSIP and SIP.js do them in Chromium, through the proxy and Kamailio."""
+
+from __future__ import annotations
+
+from tests.browser.case import BrowserCase, Phone
+from tests.support.real.dialog import Dialog
+from tests.support.real.ports import free_port
+from tests.support.real.softphone import Peer
+from tests.support.real.watching import grant, notify
+
+BODY = b"Messages-Waiting: yes\r\n"
+
+
+class Chat(BrowserCase):
+    """Two pages write to each other. (CORNERS 4: 3428 MESSAGE)"""
+
+    async def test_both_ways(self) -> None:
+        """What one page sends the other shows, and each hears that it has arrived."""
+        alice, bob = await self.registered_phone("jssip", "alice"), await self.registered_phone("sipjs", "bob")
+        for one, other in ((alice, bob), (bob, alice)):
+            await one.do("message", f"sip:{other.user}@pbx.test", f"grüße, {other.user}")
+            heard = await other.event("message")
+            self.assertEqual(heard["body"], f"grüße, {other.user}")
+            self.assertEqual(heard["from"], f"sip:{one.user}@pbx.test")
+            self.assertEqual(200, (await one.event("messageSent"))["code"])
+
+    async def test_refused(self) -> None:
+        """Nobody is there: the page hears what Kamailio says."""
+        for library in ("jssip", "sipjs"):
+            phone = await self.registered_phone(library)
+            await phone.do("message", "sip:bob@pbx.test", "hello")
+            self.assertEqual(404, (await phone.event("messageFailed"))["code"])
+
+
+class Watching(BrowserCase):
+    """A page subscribes at a voice mail box behind Kamailio, which challenges it. (CORNERS 4: 6665)"""
+
+    async def told(self, phone: Phone, notifier: Dialog) -> None:
+        """A NOTIFY that the page shows, and answers."""
+        sent = notify(notifier, body=BODY)
+        heard = await phone.event("notify")
+        self.assertEqual((heard["state"], heard["body"]), ("active;expires=600", BODY.decode()))
+        self.assertEqual(200, (await notifier.phone.response(sent)).status)
+
+    async def answered(self, box: Peer, notifier: Dialog) -> None:
+        """Another SUBSCRIBE of the page's in the same dialog, which is granted."""
+        heard = await box.request("SUBSCRIBE")
+        self.assertEqual(heard.call_id, notifier.call_id)
+        box.reply(heard, 200, headers=[("Expires", heard.headers.get("Expires") or "600")])
+
+    async def whole_life(self, library: str) -> tuple[Phone, int]:
+        """407, 200, NOTIFY, refresh, un-SUBSCRIBE, the last NOTIFY: the phone, and what it said to that one."""
+        phone, box = await self.phone(library), await self.peer(free_port())
+        await phone.do("subscribe", f"sip:auth-{box.port}@pbx.test", "message-summary", 600)
+        notifier = grant(box, await box.request("SUBSCRIBE"))
+        box.proxy = (box.proxy[0], self.kamailio.port)
+        await self.told(phone, notifier)
+        await phone.do("refreshSubscription")
+        await self.answered(box, notifier)
+        await self.told(phone, notifier)
+        await phone.do("unsubscribe")
+        await self.answered(box, notifier)
+        last = notify(notifier, "terminated;reason=timeout", BODY)
+        status = (await box.response(last)).status
+        await phone.event("subscriptionEnded")
+        return phone, status
+
+    async def test_jssip(self) -> None:
+        """JsSIP shows the last NOTIFY, too."""
+        phone, status = await self.whole_life("jssip")
+        self.assertEqual(200, status)
+        self.assertEqual("terminated;reason=timeout", (await phone.event("notify"))["state"])
+
+    async def test_sipjs(self) -> None:
+        """SIP.js has no dialog any more once its un-SUBSCRIBE is answered, and so says 481 to what comes behind it."""
+        _, status = await self.whole_life("sipjs")
+        self.assertIn(status, (200, 481))

@@ -1,0 +1,60 @@
+"""What a subscription or a passage leaves behind is freed at once, as with calls (test_cycles.py)."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+
+from tests.call.watching import BOX, WatchCase, notify
+from tests.support.messages import request
+
+
+class Cycles(WatchCase):
+    """No object of the call layer needs the collector, however it ends."""
+
+    def left(self, live: Callable[[], None]) -> list[str]:
+        """The kinds of objects of this layer that only the collector can free when `live` is over."""
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        live()
+        self.world.rest()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            gc.collect()
+            found = {type(each) for each in gc.garbage}
+            return sorted(kind.__name__ for kind in found if kind.__module__.startswith("webrtcproxy.call"))
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+
+    def test_subscriptions(self) -> None:
+        """Refused, never told of, ended by the notifier, by its subscriber, by time, with a browser that is gone."""
+
+        def live() -> None:
+            self.subscribe()
+            self.trunk.answer(self.trunk.request("SUBSCRIBE"), 489)
+            self.alice.forget()
+            self.subscribe()
+            self.accept(self.trunk.request("SUBSCRIBE"))
+            self.alice.forget()
+            subscriber, notifier = self.watching()
+            self.tell(notifier, subscriber, "terminated")
+            subscriber, notifier = self.watching()
+            self.tell(notifier, subscriber, status=481)
+            self.watching(expires="10")
+            self.watching()
+            notify(notifier)
+            self.alice.flow.lose()
+
+        self.assertEqual(self.left(live), [])
+
+    def test_passages(self) -> None:
+        """Answered, and not answered at all."""
+
+        def live() -> None:
+            for _ in range(2):
+                self.alice.say(request("MESSAGE", BOX))
+            self.trunk.answer(self.trunk.request("MESSAGE"), 200)
+
+        self.assertEqual(self.left(live), [])

@@ -1,0 +1,84 @@
+"""Digits by INFO (``application/dtmf-relay``, ``application/dtmf``) that become events in the audio (RFC 4733), where
+the section of a trunk wants them so. rtpengine makes the events. Digits are never logged."""
+
+from __future__ import annotations
+
+import re
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.call.context import Media
+from webrtcproxy.call.leg import Leg
+from webrtcproxy.errors import NgError, Refusal
+from webrtcproxy.sip.message import Request
+from webrtcproxy.transaction.server import ServerTransaction
+
+log = Logger()
+
+ACCEPTED = (("Accept", "application/dtmf-relay, application/dtmf"),)
+"""What the 415 to a body that can't be read says (RFC 3261 section 21.4.13)."""
+SHORTEST, LONGEST = 100, 5000
+"""Milliseconds that rtpengine plays an event."""
+USUAL = 250
+"""Milliseconds of a digit that has no duration."""
+
+LARGEST = 200
+"""Bytes of a body that is looked at; no digit needs as many."""
+
+_RELAY = re.compile(
+    rb"\s*Signal[ \t]*=[ \t]*([0-9A-D*#])[ \t]*(?:\r?\n[ \t]*Duration[ \t]*=[ \t]*([0-9]{1,6})[ \t]*)?\s*",
+    re.IGNORECASE,
+)
+_PLAIN = re.compile(rb"\s*([0-9A-D*#])\s*", re.IGNORECASE)
+_BODIES = {"application/dtmf-relay": _RELAY, "application/dtmf": _PLAIN}
+
+
+def wanted(request: Request, leg: Leg, other: Leg) -> bool:
+    """Whether a request within a call is a digit of a browser for a trunk that wants events.
+
+    :param leg: that it came by.
+    :param other: that it would cross to.
+    """
+    if request.method != "INFO" or not leg.browser:
+        return False
+    trunk = other.terms.trunk
+    return trunk is not None and trunk.media.dtmf == "rfc4733" and request.content_type in _BODIES
+
+
+def play(transaction: ServerTransaction, leg: Leg, media: Media, branch: str) -> None:
+    """Have the digit of the INFO of `transaction` played, and answer it: 200 where rtpengine does that, else with what
+    its refusal is.
+
+    :param leg: that it came by.
+    :param branch: name of the callee's branch towards rtpengine.
+    :raises Refusal: 415 where the body can't be read.
+    """
+    digit, duration = read(transaction.request)
+    played = media.play(digit, duration, from_tag=leg.label, branch=branch)
+    played.addCallback(lambda _: transaction.reply(200))
+    played.addErrback(_not_played, transaction)  # no `await`: its traceback would hold the call
+
+
+def _not_played(failure: Failure, transaction: ServerTransaction) -> None:
+    error, call = failure.value, transaction.request.call_id
+    if isinstance(error, NgError):
+        log.warn("{call}: a digit is not played: {why}", why=getattr(error, "why", error), call=call)
+        transaction.reply(error.status, error.reason, error.headers)
+    else:
+        log.failure("{call}: a digit is not played", failure, call=call)
+        transaction.reply(500)
+
+
+def read(request: Request) -> tuple[str, int]:
+    """The digit in the body of an INFO, and its duration in milliseconds, within what rtpengine plays.
+
+    :raises Refusal: 415 where there is none.
+    """
+    body = request.body
+    found = _BODIES[request.content_type].fullmatch(body) if len(body) <= LARGEST else None
+    if found is None:
+        raise Refusal(415, "", ACCEPTED)
+    digit, *duration = found.groups()
+    milliseconds = int(duration[0]) if duration and duration[0] else USUAL
+    return digit.decode().upper(), min(max(milliseconds, SHORTEST), LONGEST)
