@@ -31,6 +31,20 @@ class Chat(BrowserCase):
             await phone.do("message", "sip:bob@pbx.test", "hello")
             self.assertEqual(404, (await phone.event("messageFailed"))["code"])
 
+    async def test_to_a_trunk(self) -> None:
+        """With either library the text reaches the trunk octet for octet, with its type, and what the trunk says to it
+        the page: no 200 is made up (ORIGINAL.md: out of dialog, MESSAGE)."""
+        trunk, text = await self.peer(), "Grüße, \u4f60\u597d \U0001f44b"
+        for library in ("jssip", "sipjs"):
+            phone = await self.phone(library)
+            for status, reason, event in ((202, "Stored", "messageSent"), (488, "No Such Words", "messageFailed")):
+                await phone.do("message", f"sip:echo@{self.plain}", text)
+                message = await trunk.request("MESSAGE")
+                self.assertEqual((text, "text/plain"), (message.body.decode(), message.content_type))
+                trunk.reply(message, status, reason)
+                heard = await phone.event(event)
+                self.assertEqual((status, reason), (heard["code"], heard["reason"]))
+
 
 class Watching(BrowserCase):
     """A page subscribes at a voice mail box behind Kamailio, which challenges it. (CORNERS 4: 6665)"""
@@ -75,3 +89,26 @@ class Watching(BrowserCase):
         """SIP.js has no dialog any more once its un-SUBSCRIBE is answered, and so says 481 to what comes behind it."""
         _, status = await self.whole_life("sipjs")
         self.assertIn(status, (200, 481))
+
+    async def test_ended_by_the_notifier(self) -> None:
+        """With either library `terminated` ends it in the page, which says nothing more to the notifier
+        (RFC 6665 section 4.4.1)."""
+        for library in ("jssip", "sipjs"):
+            phone, box = await self.phone(library), await self.peer(free_port())
+            await phone.do("subscribe", f"sip:echo-{box.port}@pbx.test", "message-summary", 600)
+            notifier = grant(box, await box.request("SUBSCRIBE"))
+            box.proxy = (box.proxy[0], self.kamailio.port)
+            await self.told(phone, notifier)
+            last = notify(notifier, "terminated;reason=noresource", BODY)
+            self.assertEqual(200, (await box.response(last)).status)
+            await phone.event("subscriptionEnded")
+            await box.silence(0.2)
+
+    async def test_refused(self) -> None:
+        """With either library the notifier's refusal ends it in the page."""
+        trunk = await self.peer()
+        for library in ("jssip", "sipjs"):
+            phone = await self.phone(library)
+            await phone.do("subscribe", f"sip:alice@{self.plain}", "message-summary", 600)
+            trunk.reply(await trunk.request("SUBSCRIBE"), 489, headers=[("Allow-Events", "presence")])
+            await phone.event("subscriptionEnded")

@@ -89,6 +89,7 @@ class Redirection:
                 target = await target_along(self._context, request, route, self._allowed)
                 if _is_ourselves(target.flow):
                     raise Refusal(482)
+                log.info("{call}: redirected to {uri}", uri=str(uri), call=self._request.call_id)
                 return target
             except (Refusal, BadMessage) as why:
                 log.info("{call}: not redirected to {uri}: {why}", uri=str(uri), why=why, call=self._request.call_id)

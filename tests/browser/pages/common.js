@@ -49,6 +49,17 @@ export function play(stream) {
   element.play().catch(() => undefined);
 }
 
+// Have the encoder of our camera begin anew, with a picture that needs no other one. Behind a trunk, which has plain RTP,
+// nobody can ask for that, and the first one is lost where the other end was not there as yet.
+export async function freshPicture(connection) {
+  const sender = connection.getSenders().find((one) => one.track?.kind === "video");
+  for (const active of [false, true]) {
+    const parameters = sender.getParameters();
+    parameters.encodings[0].active = active;
+    await sender.setParameters(parameters);
+  }
+}
+
 // Packets and audio energy of one RTCPeerConnection, both directions; frames, where there is video.
 export async function figures(connection) {
   const result = {

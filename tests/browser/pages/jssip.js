@@ -1,6 +1,6 @@
 // The test phone on JsSIP.
 import JsSIP from "jssip";
-import { Events, constraints, figures, play } from "./common.js";
+import { Events, constraints, figures, freshPicture, play } from "./common.js";
 
 const events = new Events();
 const media = { mediaConstraints: constraints(false), pcConfig: { iceServers: [] } };
@@ -137,5 +137,6 @@ window.phone = {
 
   refreshSubscription: () => subscriber.subscribe(),
   unsubscribe: () => subscriber.terminate(),
+  freshPicture: () => freshPicture(session.connection),
   stats: () => figures(session.connection),
 };

@@ -2,7 +2,7 @@
 import {
   Invitation, Inviter, Messager, Registerer, SIPExtension, SessionState, Subscriber, SubscriptionState, UserAgent,
 } from "sip.js";
-import { Events, constraints, direction, figures, play } from "./common.js";
+import { Events, constraints, direction, figures, freshPicture, play } from "./common.js";
 
 const events = new Events();
 const media = { sessionDescriptionHandlerOptions: { constraints: constraints(false) } };
@@ -199,5 +199,6 @@ window.phone = {
 
   refreshSubscription: () => void subscriber.subscribe(),
   unsubscribe: () => void subscriber.unsubscribe(),
+  freshPicture: () => freshPicture(session.sessionDescriptionHandler.peerConnection),
   stats: () => figures(session.sessionDescriptionHandler.peerConnection),
 };
