@@ -14,6 +14,7 @@ COMPILED = [
     "webrtcproxy/schedule.py",
     "webrtcproxy/transaction/*.py",
     "webrtcproxy/call/*.py",
+    "webrtcproxy/cluster/heirs.py",
     "webrtcproxy/cluster/location.py",
     "webrtcproxy/media/bencode.py",
     "webrtcproxy/media/profile.py",

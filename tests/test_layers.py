@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "call": {"sip", "transaction", "media", "transport.flow", *LEAVES},
     "admin": {"call", "media", *LEAVES},
     "demo": {"sip", "transport", "transaction", *LEAVES},
-    "cluster": {"sip", "transport", "transaction.match", "call.binding", "call.location", *LEAVES},
+    "cluster": {"sip", "transport", "transaction.match", "call.binding", "call.heirs", "call.location", *LEAVES},
     "service": {
         "sip",
         "transport",

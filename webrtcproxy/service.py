@@ -27,6 +27,7 @@ from webrtcproxy.call.binding import token_for
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.failover import Standing
+from webrtcproxy.call.heirs import Heirs
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
@@ -110,6 +111,7 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
         location=location,
         pairings=Pairings(reactor),
         limits=config.calls,
+        heirs=Heirs(reactor) if office is None else office.heirs(),
         metrics=metrics,
         mark=mark,
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from tests.call.early import REL, EarlyCase
 from tests.call.party import outbound
+from tests.call.transferring import HandoverCase, name_of, refer_to
 from tests.call.world import PLAIN
 from tests.support.configs import CARRIER, PBX
 from webrtcproxy.call.branch import Branch
@@ -16,8 +17,10 @@ from webrtcproxy.call.exchange import Exchange
 from webrtcproxy.call.exchanges import Exchanges
 from webrtcproxy.call.failover import Hunt, Way
 from webrtcproxy.call.fork import Fork
+from webrtcproxy.call.handover import Handover
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.opening import Opening
+from webrtcproxy.call.referral import Referral
 from webrtcproxy.call.refresh import Refresh
 from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.reliable import Provisionals
@@ -27,15 +30,13 @@ from webrtcproxy.config import HostPort, TrunkMedia
 from webrtcproxy.errors import NgRefused
 
 OBJECTS = (
-    *(Call, Leg, Fork, Branch, SetUp, Opening, Provisionals),
+    *(Call, Leg, Fork, Branch, SetUp, Opening, Provisionals, Handover, Referral),
     *(Exchanges, Exchange, Restore, Refresher, Refresh, Hunt, Way),
 )
 
 
-class Case(EarlyCase):
+class CycleCase(EarlyCase):
     """Looks for what only the collector can free."""
-
-    trunks = (PBX, replace(CARRIER, media=TrunkMedia(dtmf="rfc4733"), username=None, password=None))
 
     def left(self, live: Callable[[], None]) -> list[str]:
         """The kinds of objects of a call that only the collector can free when `live` is over."""
@@ -53,7 +54,7 @@ class Case(EarlyCase):
             gc.garbage.clear()
 
 
-class Cycles(Case):
+class Cycles(CycleCase):
     """No object of a call needs the collector, however the call ends."""
 
     trunks = (PBX, replace(CARRIER, media=TrunkMedia(dtmf="rfc4733"), username=None, password=None))
@@ -264,7 +265,7 @@ class Cycles(Case):
         self.assertEqual(self.left(live), [])
 
 
-class Failover(Case):
+class Failover(CycleCase):
     """The same with a trunk that has two proxies."""
 
     trunks = (replace(PBX, proxy=(HostPort("192.0.2.50", None), HostPort("192.0.2.51", None))),)
@@ -313,3 +314,86 @@ class Failover(Case):
             self.world.turn()
 
         self.assertEqual(self.left(live), [])
+
+
+class Transfers(HandoverCase, CycleCase):
+    """Nor when a call is transferred."""
+
+    def check(self, live: Callable[[], None]) -> None:
+        def all_of_it() -> None:
+            live()
+            for name in ("alice", "pbx", "carrier", "mine", "bob", "second", "carol"):
+                self.__dict__.pop(name, None)
+
+        self.assertEqual(self.left(all_of_it), [])
+
+    def test_done(self) -> None:
+        """By the proxy: to a new target."""
+
+        def live() -> None:
+            dave = self.answered(self.refer())
+            self.told("200 OK", "terminated")
+            self.mine.answer(self.alice.request("BYE"), 200)
+            self.bye(dave, self.bob)
+
+        self.check(live)
+
+    def test_target_busy(self) -> None:
+        """By the proxy, in vain."""
+
+        def live() -> None:
+            invite = self.refer()
+            self.carrier.answer(invite, 486)
+            self.carrier.heard("ACK")
+            self.told("486 Busy Here", "terminated")
+            self.old_call()
+
+        self.check(live)
+
+    def test_transferee_hangs_up(self) -> None:
+        """By the proxy, and it is not wanted any more."""
+
+        def live() -> None:
+            invite = self.refer()
+            self.carrier.answer(invite, 100)
+            self.bob.ask("BYE")
+            self.world.turn()
+            self.carrier.answer(self.carrier.request("CANCEL"), 200)
+            self.carrier.answer(invite, 487)
+            for request in (self.alice.request("NOTIFY"), self.alice.request("BYE")):
+                self.mine.answer(request, 200)
+
+        self.check(live)
+
+    def test_joined(self) -> None:
+        """By the proxy: two calls are one."""
+
+        def live() -> None:
+            second, carol = self.out(self.alice, self.pbx, "carol")
+            self.mine.ask("REFER", b"", refer_to(second.target, name_of(second)))
+            self.bob.answer(self.pbx.request("REFER"), 501)
+            self.alice.heard(202)
+            self.told("100 Trying", "active")
+            self.agrees(carol)
+            self.agrees(self.bob)
+            second.answer(self.alice.request("BYE"), 200)
+            self.told("200 OK", "terminated")
+            self.mine.answer(self.alice.request("BYE"), 200)
+            self.bye(self.bob, carol)
+
+        self.check(live)
+
+    def test_by_the_trunk(self) -> None:
+        """REFER crosses, the transferor hangs up, the NOTIFYs come behind."""
+
+        def live() -> None:
+            second, carol = self.out(self.alice, self.pbx, "carol")
+            self.mine.ask("REFER", b"", refer_to(second.target, name_of(second)))
+            self.bob.answer(self.pbx.request("REFER"), 202)
+            self.alice.heard(202)
+            self.bye(self.mine, self.bob)
+            self.bye(carol, second)
+            self.bob.ask("NOTIFY", b"", ("Event", "refer"), ("Subscription-State", "terminated"))
+            self.mine.answer(self.alice.request("NOTIFY"), 200)
+
+        self.check(live)

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from tests.call.party import Pair, Party
 from tests.call.timing import JSSIP, TIMER, UPDATES, TimerCase
 from tests.call.world import OFFER, PLAIN
+from webrtcproxy.call.policy import SUPPORTED_WITHIN
 from webrtcproxy.errors import NgRefused
 from webrtcproxy.sip.message import respond
 from webrtcproxy.transport.flow import Hop
@@ -29,7 +30,7 @@ class OfOurs(TimerCase):
             update = self.trunk.request("UPDATE")
             self.assertEqual((update.body, update.cseq.number), (b"", number))
             self.assertEqual(update.headers.lines("Session-Expires"), ["300;refresher=uac"])
-            self.assertEqual(update.headers.lines("Supported"), ["timer"])
+            self.assertEqual(update.headers.lines("Supported"), [SUPPORTED_WITHIN[1]])
             callee.answer(update, 200, b"", ("Session-Expires", "300;refresher=uac"))
         self.alice.silent()
         self.assertEqual(len(self.world.calls), 1)

@@ -40,7 +40,7 @@ class Every(CallCase):
                 self.assertEqual(heard.headers.lines("Content-Type"), ["text/plain"])
                 self.assertEqual((heard.headers.get("Event"), heard.headers.get("Content-Encoding")), ("talk", "gzip"))
                 self.assertEqual(heard.headers.get("Subscription-State"), "active")
-                self.assertEqual(heard.headers.all("Supported"), ["timer", "nice"])
+                self.assertEqual(heard.headers.all("Supported"), ["replaces", "timer", "nice"])
                 self.assertEqual((heard.call_id, heard.to.tag), (other.call_id, other.local.rpartition("tag=")[2]))
                 self.assertEqual("Contact" in heard.headers, method != "MESSAGE")  # RFC 3428 section 4
                 other.answer(heard, 299, b"ok", ("X-C", "d"))

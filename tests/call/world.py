@@ -23,6 +23,7 @@ from webrtcproxy.call.binding import Binding, key_of, token_for
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.failover import Standing
+from webrtcproxy.call.heirs import Heirs
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
@@ -264,6 +265,7 @@ class World:
             location=self.location,
             pairings=Pairings(self.clock),
             limits=self.config.calls,
+            heirs=Heirs(self.clock),
             metrics=self.metrics,
         )
         self.context = context

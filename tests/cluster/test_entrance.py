@@ -55,12 +55,14 @@ class EntranceTests(SynchronousTestCase):
         self.assertEqual(self.net.two.messages, [])
 
     def test_passed_on(self) -> None:
-        """A response to another's branch, and a request within another's dialog, arrive there to the octet, with a flow
-        that leads back."""
+        """A response to another's branch, a request within another's dialog, and one that is to take the place of one
+        arrive there to the octet, with a flow that leads back."""
         flow = FakeFlow.wss()
         for message in (
             answer(180, via="SIP/2.0/WSS 192.0.2.1;branch=z9hG4bKwp-2-abc"),
             request("BYE", f"sip:2-{TOKEN}@192.0.2.1;transport=ws", to_tag="x", body=b"\xff"),
+            request("INVITE", f"sip:2-{TOKEN}@192.0.2.1", headers=[("Replaces", "a;to-tag=1;from-tag=2")]),
+            request("CANCEL", f"sip:2-{TOKEN}@192.0.2.1"),
         ):
             self.entrance.message_received(message, flow)
             there, data = self.net.two.messages.pop()

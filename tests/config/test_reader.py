@@ -304,7 +304,7 @@ class TrunkTests(Case):
         (trunk,) = self.load(
             trunk_a='host = VoIP.example:5080\nproxy = 192.0.2.1\ntransport = TCP\nusername = me\npassword = "a ;b"\n'
             "realm = Voip Example\nredirects = Follow\npass-identity = yes\nstrip = User-Agent\n X-*\n"
-            'set = X-Tenant: 7\n "Subject: a ;b: c"\n'
+            'set = X-Tenant: 7\n "Subject: a ;b: c"\nrefer = local\n'
             "sources = 192.0.2.0/24 2001:db8::/32\n 198.51.100.1",
             sip="listen = tcp:5060",
         ).trunks
@@ -314,6 +314,7 @@ class TrunkTests(Case):
         self.assertEqual((trunk.username, trunk.password, trunk.realm), ("me", "a ;b", "Voip Example"))
         self.assertEqual(trunk.redirects, "follow")
         self.assertTrue(trunk.pass_identity)
+        self.assertEqual(trunk.refer, "local")
         self.assertEqual(trunk.strip, ("user-agent", "x-*"))
         self.assertEqual(trunk.set, (("X-Tenant", "7"), ("Subject", "a ;b: c")))
         sources = ["192.0.2.0/24", "2001:db8::/32", "198.51.100.1/32"]
@@ -375,6 +376,11 @@ class TrunkTests(Case):
         """Not more than one a second."""
         self.refused("trunk a", "ping", "too often", trunk_a="host = a\nping = 0.5")
         self.assertEqual(self.load(trunk_a="host = a\nping = 0").trunks[0].ping, 0)
+
+    def test_refer(self) -> None:
+        """A transfer that the trunk refuses is refused, unless its section says otherwise."""
+        self.assertEqual(self.load(trunk_a="host = a").trunks[0].refer, "pass")
+        self.refused("trunk a", "refer", "pass, local", trunk_a="host = a\nrefer = yes")
 
     def test_password_is_masked(self) -> None:
         """No repr of the configuration has the password."""

@@ -46,6 +46,7 @@ class Target:
     :ivar aor: the address-of-record registered there, or None.
     :ivar authentication: answers challenges with the trunk's credentials, or None.
     :ivar binding: of the browser there, or None.
+    :ivar headers: what the INVITE has besides what crosses.
     :ivar way: `flow` and where else the callee may be reached, on the SIP side; None for a browser.
     """
 
@@ -55,6 +56,7 @@ class Target:
     aor: str | None = None
     authentication: Authentication | None = None
     binding: Binding | None = None
+    headers: tuple[tuple[str, str], ...] = ()
     way: Way | None = None
 
     @property

@@ -12,9 +12,10 @@ from twisted.logger import Logger
 
 from webrtcproxy.call import dtmf
 from webrtcproxy.call.branch import Target
-from webrtcproxy.call.context import Context
+from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.exchanges import Exchanges
+from webrtcproxy.call.host import Host
 from webrtcproxy.call.invite import contact_on
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.legs import Legs
@@ -25,6 +26,7 @@ from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.relay import relay
 from webrtcproxy.call.setup import SetUp
 from webrtcproxy.call.targets import FindTargets
+from webrtcproxy.call.transfer import METHODS, Transfers
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import NgError, Refusal
 from webrtcproxy.schedule import Timer
@@ -37,7 +39,7 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 
-class Call:
+class Call(Host):
     """One call, from its INVITE on.
 
     :param context: what calls work with.
@@ -64,6 +66,7 @@ class Call:
         self._interrupted = False
         self.id = request.call_id
         self.aor = ""
+        self.guest = None
         meter = context.metrics.outbound if transaction.flow.browser else context.metrics.inbound
         self.record = Record(
             meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
@@ -75,9 +78,11 @@ class Call:
         self._set_up = SetUp(context, legs, transaction, self._caller, self._media, self.record, user, self)
         self._opening = self._set_up.opening
         self._exchanges = Exchanges(
-            context, self._media, self._caller, bool(request.body), self._gone, self._unacknowledged
+            context, self._media, self._caller, bool(request.body), self.gone, self._unacknowledged
         )
-        self._refresher = Refresher(context, self._exchanges, self._gone, self._expired)
+        self._refresher = Refresher(context, self._exchanges, self.gone, self._expired)
+        self._transfers: Transfers | None = None
+        self._parted: list[Leg] = []
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
         self._presence.watch(self._caller)
         schedule = context.transactions.schedule
@@ -124,7 +129,7 @@ class Call:
         self._presence.watch(callee)
         self._media.watch(self._media_lost)
 
-    def _other(self, leg: Leg) -> Leg | None:
+    def other(self, leg: Leg) -> Leg | None:
         """The leg across from `leg`; None while there is none."""
         callee = self._opening.callee
         if leg is not self._caller:
@@ -141,7 +146,7 @@ class Call:
 
     def exchange(self, leg: Leg, transaction: ServerTransaction) -> None:
         """The request of `transaction` offers a change of the session."""
-        self._exchanges.arrived(leg, self._other(leg), transaction)
+        self._exchanges.arrived(leg, self.other(leg), transaction)
 
     # What comes from outside
 
@@ -157,20 +162,27 @@ class Call:
             transaction.reply(200)
             self._hung_up(leg, request)
             return
+        if request.method in METHODS:
+            if self._transfers is None:
+                self._transfers = Transfers(self._context, self._legs)
+            self._transfers.arrived(self, leg, transaction)
+            return
         if request.method in ("INVITE", "UPDATE"):
+            if self.guest is not None and (request.body or request.method == "INVITE"):
+                raise Refusal(491)
             self.exchange(leg, transaction)
             return
         if request.method == "PRACK" and leg is self._caller:
             self._opening.prack(transaction)
             return
-        other = self._other(leg)
+        other = self.other(leg)
         if other is None or other.over or leg.over or request.method == "PRACK":
             transaction.reply(481)
             return
         if dtmf.wanted(request, leg, other):
             dtmf.play(transaction, leg, self._media, self._opening.branch)
             return
-        relay(transaction, leg, other, self._context.transactions.schedule, self._gone)
+        relay(transaction, leg, other, self._context.transactions.schedule, self.gone)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE: the session stays as it is."""
@@ -185,8 +197,9 @@ class Call:
         self._legs.move(leg, flow)
         if leg is self._caller and not self._transaction.answered:
             self._transaction.flow = flow
-        self._exchanges.moved(leg, flow)
-        self._presence.watch(leg)
+        if not leg.over:
+            self._exchanges.moved(leg, flow)
+            self._presence.watch(leg)
 
     def end(self, why: str) -> None:
         """End the call in whatever state it is, for a reason of the proxy's own (shutdown).
@@ -196,24 +209,24 @@ class Call:
         self.interrupt(Refusal(503), why)
 
     def _hung_up(self, leg: Leg, bye: Request) -> None:
-        other = self._other(leg)
+        other = self.other(leg)
         if other is not None:
             self._farewell = list(across(bye, leg.terms, other.terms))
-        aside = self._is_aside(leg)
-        leg.hung_up()
-        if aside:
-            return
-        if leg is self._caller:
-            self.interrupt(Refusal(487), "caller")
-        else:
-            self.interrupt(Refusal(480), "callee")
+        self._left(leg, Refusal(487 if leg is self._caller else 480))
 
-    def _gone(self, leg: Leg) -> None:
+    def gone(self, leg: Leg) -> None:
         """A peer says that it has no such dialog, or answers nothing (RFC 5057)."""
+        self._left(leg, Refusal(481))
+
+    def _left(self, leg: Leg, refusal: Refusal, why: str = "") -> None:
+        """The peer of `leg` is there no more."""
+        by = "caller" if leg is self._caller else "callee"
         aside = self._is_aside(leg)
         leg.hung_up()
-        if not aside:
-            self.interrupt(Refusal(481), "caller" if leg is self._caller else "callee")
+        if self.guest is not None and self.guest.outlives(leg):
+            self._presence.unwatch(leg)
+        elif not aside:
+            self.interrupt(refusal, why or by)
 
     def _expired(self, leg: Leg) -> None:
         """The session of `leg` was not refreshed in time (RFC 4028 section 10)."""
@@ -223,8 +236,7 @@ class Call:
     def _abandoned(self, leg: Leg) -> None:
         log.info("{call}: the browser did not come back", call=self.id)
         self._farewell = [("Reason", 'SIP;cause=480;text="Connection lost"')]
-        leg.hung_up()
-        self.interrupt(Refusal(480), "lost")
+        self._left(leg, Refusal(480), "lost")
 
     def _unacknowledged(self, leg: Leg) -> None:
         log.warn("{call}: no ACK for the 2xx came", call=self.id)
@@ -258,6 +270,40 @@ class Call:
         if self._work is not None:
             self._work.cancel()
 
+    # Whose legs are moved
+
+    def busy(self) -> bool:
+        """Whether its session is being changed."""
+        return self._exchanges.busy
+
+    def swap(self, old: Leg, new: Leg, media: Media, branch: str) -> None:
+        """Put `new` in the place of `old`, which belongs to the call no longer.
+
+        :param media: the media session between `new` and the leg that stays; that of the call is deleted.
+        :param branch: its branch towards rtpengine.
+        """
+        if old is self._caller:
+            self._caller = new
+        else:
+            self._opening.callee = new
+        self._opening.branch = branch
+        old.owner, new.owner = None, self
+        old.keep()  # it counts as a call of his
+        self._parted.append(old)
+        self._media.delete()
+        self._media = media
+        media.watch(self._media_lost)
+        self._exchanges.close(())
+        self._exchanges = Exchanges(self._context, media, self._caller, True, self.gone, self._unacknowledged)
+        self._exchanges.open(branch)
+        self._refresher.stop()
+        self._refresher = Refresher(self._context, self._exchanges, self.gone, self._expired)
+        callee = self._opening.callee
+        assert callee is not None
+        self._refresher.start(self._caller, callee)
+        self._presence.unwatch(old)
+        self._presence.watch(new)
+
     # The end
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -279,6 +325,8 @@ class Call:
 
     def _clean_up(self) -> None:
         self._stop_ringing()
+        if self.guest is not None:
+            self.guest.close()
         self._presence.stop()
         self._refresher.stop()
         self._exchanges.close(self._farewell)
@@ -286,7 +334,11 @@ class Call:
         if self.record.answered is None:
             self._opening.leave()
         else:
-            self._caller.hang_up(self._farewell)
+            for leg in (self._caller, self._opening.callee):
+                if leg is not None and leg.owner is self:
+                    leg.hang_up(self._farewell)
+        for leg in self._parted:
+            leg.release()
         self._media.delete()
         self.record.close(self._context.clock.seconds())
 

@@ -10,11 +10,13 @@ from twisted.logger import Logger
 from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.context import Context
+from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.policy import Route
-from webrtcproxy.call.targets import FindTargets, bound, target_at, upstream
+from webrtcproxy.call.targets import FindTargets, beside, bound, target_at, upstream
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.replaces import Replaces
 from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
@@ -51,11 +53,7 @@ class Calls:
         """
         context = self._context
         request = transaction.request
-        proven = context.location.proven(transaction.flow)
-        limit = context.limits.limit_per_connection if proven else context.limits.limit_unregistered
-        if self._legs.on(transaction.flow) >= limit:
-            log.info("{call}: refused, its connection has {limit} calls", limit=limit, call=request.call_id)
-            raise Refusal(503, "Too Many Calls Of Yours", [("Retry-After", "10")])
+        self._limit(transaction)
         self._begin(transaction, upstream(context, request, route, transaction.flow))
 
     def inbound(self, transaction: ServerTransaction, callees: Sequence[str]) -> None:
@@ -64,6 +62,17 @@ class Calls:
         :param callees: the addresses-of-record that the Request-URI may mean, the likeliest first.
         """
         self._begin(transaction, bound(self._context, callees, lambda aor: self._note_called(transaction, aor)))
+
+    def replacing(self, transaction: ServerTransaction, leg: Leg, named: Replaces) -> None:
+        """A call that is to take the place of another one goes where that one's other end is, by its dialog.
+
+        :param leg: of that other end.
+        :param named: the dialog, as that end has it.
+        :raises Refusal: as `outbound`.
+        """
+        if transaction.flow.browser:
+            self._limit(transaction)
+        self._begin(transaction, beside(self._context, transaction.request, leg, named, transaction.flow))
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL for an INVITE that has no final response yet."""
@@ -101,6 +110,19 @@ class Calls:
         for call, _ in list(self._alive.values()):
             call.end("shutdown")
         return DeferredList(works).addCallback(lambda _: None)
+
+    def _limit(self, transaction: ServerTransaction) -> None:
+        """Whether the browser may have one call more.
+
+        :raises Refusal: 503.
+        """
+        limits, flow = self._context.limits, transaction.flow
+        proven = self._context.location.proven(flow)
+        limit = limits.limit_per_connection if proven else limits.limit_unregistered
+        if self._legs.on(flow) >= limit:
+            call = transaction.request.call_id
+            log.info("{call}: refused, its connection has {limit} calls", limit=limit, call=call)
+            raise Refusal(503, "Too Many Calls Of Yours", [("Retry-After", "10")])
 
     def _begin(self, transaction: ServerTransaction, targets: FindTargets) -> None:
         if len(self._alive) >= self._context.limits.limit:

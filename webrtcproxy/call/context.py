@@ -9,6 +9,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from webrtcproxy.call.heirs import Heirs
 from webrtcproxy.call.location import ILocation
 from webrtcproxy.call.pairing import Pairings
 from webrtcproxy.call.policy import OF_BROWSER, Policy, Terms
@@ -62,6 +63,7 @@ class Context:
     location: ILocation
     pairings: Pairings
     limits: Limits
+    heirs: Heirs
     metrics: Metrics = field(default_factory=Metrics)
     mark: str = ""
     """What the user part of a Contact of ours in a dialog begins with: names the process where there are several."""

@@ -48,6 +48,11 @@ class Exchanges:
         self._current: Exchange | None = None
         self._refresh: Refresh | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether one is at work, or a refresh."""
+        return self._current is not None or self._refresh is not None
+
     def open(self, branch: str) -> None:
         """The call is up: both sides may change its session from now on.
 

@@ -39,6 +39,8 @@ def invite_for(
     headers.add("Allow", ALLOW[1])
     headers.add(*(SUPPORTED if reliable else SUPPORTED_WITHIN))
     headers.extend(across(source, terms, target.terms))
+    for name, value in target.headers:
+        headers.add(name, value)
     if sdp:
         headers.add("Content-Type", "application/sdp")
     return Request("INVITE", target.uri, headers, sdp)

@@ -102,6 +102,8 @@ class Leg:
         self.early = False
         self.agreed = True
         self.rseq = 0
+        self._usages = 0
+        self._ended = False
         self.session_timer = SessionTimer(context.clock, context.limits.session_expires)
         self._allow: list[str] = []
         self._authentication = authentication
@@ -129,10 +131,27 @@ class Leg:
         if allow:
             self._allow = allow
 
+    def keep(self) -> None:
+        """Something else than the call shares the dialog, which lasts until `release` then (RFC 5057 section 4)."""
+        self._usages += 1
+
+    def release(self) -> None:
+        """The counterpart of `keep`."""
+        self._usages -= 1
+        if self._ended:
+            self._finish()
+
     @property
     def takes_update(self) -> bool:
         """Whether the peer lists UPDATE among the methods that it takes (RFC 3311 section 4)."""
-        return any(name.strip() == "UPDATE" for line in self._allow for name in line.split(","))
+        return self._takes("UPDATE")
+
+    def refuses(self, method: str) -> bool:
+        """Whether the peer has said which methods it takes, and left this one out."""
+        return bool(self._allow) and not self._takes(method)
+
+    def _takes(self, method: str) -> bool:
+        return any(name.strip() == method for line in self._allow for name in line.split(","))
 
     # As the answering side
 
@@ -231,7 +250,7 @@ class Leg:
 
     async def _acknowledge(self, invite: Request) -> None:
         try:
-            self._send_ack(invite, await self._towards())
+            self._send_ack(invite, await self.towards())
         except (FlowLost, Refusal) as why:
             log.info("{call}: the ACK has no way: {why}", why=why, call=self.dialog.call_id)
 
@@ -275,7 +294,7 @@ class Leg:
                 request.headers.set("Content-Type", content_type)
         flow = self._at_once()
         if flow is None:
-            return Deferred.fromCoroutine(self._towards()).addCallback(self._ask, request, asker)
+            return Deferred.fromCoroutine(self.towards()).addCallback(self._ask, request, asker)
         return self._ask(flow, request, asker)
 
     def _ask(self, flow: Flow, request: Request, asker: Asker | None) -> Deferred[Response]:
@@ -320,7 +339,12 @@ class Leg:
             return self.flow
         return self._context.upstream.at_once(self.dialog.next_hop, self.flow)
 
-    async def _towards(self) -> Flow:
+    async def towards(self) -> Flow:
+        """The way to the peer.
+
+        :raises Refusal: its host name can't be resolved.
+        :raises FlowLost: no socket of ours can send there.
+        """
         return self._at_once() or await self._context.upstream.toward(self.dialog.next_hop, self.flow)
 
     def _is_trunk(self, flow: Flow) -> bool:
@@ -373,6 +397,9 @@ class Leg:
             log.failure("{call}: the BYE failed", failure, call=self.dialog.call_id)
 
     def _finish(self) -> None:
+        self._ended = True
+        if self._usages:
+            return
         self.owner = None  # the call has this leg: nothing is to wait for the garbage collector
         waiting, self._finished = self._finished, []
         for call in waiting:

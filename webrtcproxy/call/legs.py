@@ -40,7 +40,11 @@ class Legs:
         tag = request.to.tag
         if not tag:
             return None
-        return self._legs.get((request.call_id, tag, request.from_.tag or ""))
+        return self.of((request.call_id, tag, request.from_.tag or ""))
+
+    def of(self, key: tuple[str, str, str]) -> Leg | None:
+        """The leg with this :attr:`Leg.key`."""
+        return self._legs.get(key)
 
     def is_early(self, request: Request) -> bool:
         """Whether `request` is within an early dialog with somebody whom we call.

@@ -16,8 +16,8 @@ from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, TRUNK, Profile,
 from webrtcproxy.sip.message import Headers, Message, Request
 
 METHODS = (
-    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "UPDATE", "SUBSCRIBE", "NOTIFY", "PUBLISH",
-    "PRACK",
+    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "UPDATE", "PRACK", "REFER", "SUBSCRIBE", "NOTIFY",
+    "PUBLISH",
 )  # fmt: skip
 """The methods that the proxy carries in both directions, beside those that it has never heard of."""
 
@@ -26,12 +26,12 @@ ALLOW = ("Allow", ", ".join(METHODS))
 ALLOW_BROWSER = ("Allow", ", ".join((*METHODS, "REGISTER")))
 """What a browser may send."""
 
-KNOWN_METHODS = frozenset((*METHODS, "REGISTER", "REFER"))
+KNOWN_METHODS = frozenset((*METHODS, "REGISTER"))
 """Methods that exist: refused with 405 where they can't be carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
 
 RELIABLE = "100rel"
 """Reliable provisional responses (RFC 3262)."""
-EXTENSIONS = ("timer", RELIABLE)
+EXTENSIONS = ("replaces", "timer", RELIABLE)
 """Option tags of the extensions that the proxy supports on each of its legs (RFC 3261 section 19.2)."""
 SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
 """What tells them to a peer (RFC 3261 section 20.37)."""

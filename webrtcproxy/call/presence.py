@@ -29,7 +29,7 @@ class Presence:
         """Watch the flow that `leg` has now, in place of the one it had; a leg of a trunk needs no watching."""
         if not leg.browser:
             return
-        self._forget(leg)
+        self.unwatch(leg)
         if leg.flow.closed:
             self._lost(leg)
         else:
@@ -38,7 +38,7 @@ class Presence:
     def stop(self) -> None:
         """Watch nothing any more."""
         for leg in (*self._watched, *self._parked):
-            self._forget(leg)
+            self.unwatch(leg)
         self._abandoned = _ignore
 
     def _lost(self, leg: Leg) -> None:
@@ -49,7 +49,8 @@ class Presence:
         del self._parked[leg]
         self._abandoned(leg)
 
-    def _forget(self, leg: Leg) -> None:
+    def unwatch(self, leg: Leg) -> None:
+        """Watch this leg no more."""
         if (unsubscribe := self._watched.pop(leg, None)) is not None:
             unsubscribe()
         if (timer := self._parked.pop(leg, None)) is not None:

@@ -26,7 +26,7 @@ class Record:
     :ivar status: the final response that the caller got.
     :ivar ended: when it was over.
     :ivar ended_by: who or what ended it: caller, callee, cancel, no answer, refused,
-        media, lost, unacknowledged, expired, shutdown.
+        media, lost, unacknowledged, expired, shutdown, transferred, transfer failed.
     """
 
     meter: CallMeter

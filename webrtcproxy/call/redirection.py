@@ -15,6 +15,7 @@ from webrtcproxy.call.branch import Failed, Target
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.policy import Route
 from webrtcproxy.call.registration import preference
+from webrtcproxy.call.replacing import replacing
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.grammar import BadMessage
@@ -44,7 +45,9 @@ async def target_along(context: Context, request: Request, route: Route, allowed
     except FlowLost as why:
         raise Refusal(502, "Trunk Unreachable") from why
     uri = context.policy.request_uri(request, route)
-    return Target(way.flow, uri, route.terms, None, Authentication(route.trunk, allowed), way=way)
+    headers = replacing(request, request.headers.get("Replaces"))
+    authentication = Authentication(route.trunk, allowed)
+    return Target(way.flow, uri, route.terms, None, authentication, headers=headers, way=way)
 
 
 class Redirection:

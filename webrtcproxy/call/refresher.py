@@ -68,7 +68,8 @@ class Refresher:
         self._timer = None
         for leg in self._legs:
             due = leg.session_timer.due <= self._context.clock.seconds()
-            if due and leg in self._legs and leg not in self._out:  # the other one may have ended the call
+            # The other one may have ended the call; and who is transferring it may have left before that is done.
+            if due and leg in self._legs and leg not in self._out and not leg.over:
                 self._act(leg)
         if self._legs:
             self._sleep()

@@ -12,6 +12,7 @@ from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.passage import Passages
 from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED, hops_left
 from webrtcproxy.call.registrar import Registrar
+from webrtcproxy.call.replacing import replaced
 from webrtcproxy.call.subscriptions import Subscriptions
 from webrtcproxy.call.targets import FindTargets, bound, upstream
 from webrtcproxy.config.addresses import plain_host, same_place
@@ -66,7 +67,7 @@ class Router:
             "BYE": self._no_dialog, "UPDATE": self._no_dialog, "PRACK": self._no_dialog, "REFER": self._not_here,
         }  # fmt: skip
         self._inside = {
-            "REGISTER": self._not_here, "REFER": self._not_here, "OPTIONS": self._options_inside,
+            "REGISTER": self._not_here, "OPTIONS": self._options_inside,
         }  # fmt: skip
 
     # From the transaction layer
@@ -129,7 +130,10 @@ class Router:
         self._refuse_while_draining()
         request, flow = transaction.request, transaction.flow
         self._refuse_loop(request)
-        if flow.browser:
+        taken = replaced(request, flow, self._legs, self._context)
+        if taken is not None:
+            self._calls.replacing(transaction, *taken)
+        elif flow.browser:
             self._calls.outbound(transaction, self._context.policy.route(request))
         else:
             self._calls.inbound(transaction, self._callees(request, flow.peer.host))

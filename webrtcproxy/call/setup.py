@@ -133,8 +133,9 @@ class SetUp:
 
         :param farewell: for CANCEL and BYE.
         """
-        if self._fork.answered is not None:
-            self._fork.answered.leg.hang_up(farewell)
+        answered = self._fork.answered
+        if answered is not None and answered.leg.owner is self._host:
+            answered.leg.hang_up(farewell)
         self._fork.close(farewell)
         self.opening.close()
         self._host = None

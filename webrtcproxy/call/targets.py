@@ -7,10 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context
+from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.policy import OF_BROWSER, Route
 from webrtcproxy.call.redirection import target_along
-from webrtcproxy.errors import Refusal
+from webrtcproxy.call.replacing import replacing
+from webrtcproxy.call.trunk import Authentication
+from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.replaces import Replaces
 from webrtcproxy.transport.flow import Flow
 
 FindTargets = Callable[[], Awaitable[Sequence[Target]]]
@@ -46,6 +50,29 @@ def bound(context: Context, callees: Sequence[str], found: Callable[[str], None]
                 return [target_at(binding) for binding in bindings]
         known = any(location.knows(aor) for aor in callees)
         raise Refusal(480 if known else 404)
+
+    return targets
+
+
+def beside(context: Context, request: Request, leg: Leg, named: Replaces, flow: Flow) -> FindTargets:
+    """What finds the peer of `leg`, for an INVITE that is to take the place of that dialog.
+
+    It raises Refusal where the peer can't be reached.
+
+    :param named: the dialog, as that peer has it.
+    :param flow: that the INVITE came by.
+    """
+    allowed = context.policy.credentials_for_anyone or context.location.proven(flow)
+
+    async def targets() -> Sequence[Target]:
+        dialog = leg.dialog
+        try:
+            way = await leg.towards()
+        except FlowLost as why:
+            raise Refusal(480 if leg.browser else 502) from why
+        headers = (*(("Route", route) for route in dialog.route_set), *replacing(request, str(named)))
+        authentication = Authentication(leg.terms.trunk, allowed)
+        return [Target(way, dialog.remote_target, leg.terms, leg.aor, authentication, headers=headers)]
 
     return targets
 

@@ -33,7 +33,12 @@ def owner_of(message: Request | Response) -> int:
         found = _branch(message.via.branch or "")
         return int(found[1]) if found else HUB
     found = _contact(message.uri)
-    return int(found[1]) if found and message.to.tag is not None else HUB
+    return int(found[1]) if found and _is_of_dialog(message) else HUB
+
+
+def _is_of_dialog(request: Request) -> bool:
+    """Whether a request is within a dialog, or to take the place of one; so is the CANCEL of such an INVITE."""
+    return request.to.tag is not None or "Replaces" in request.headers or request.method == "CANCEL"
 
 
 def sender_of(request: Request) -> int:

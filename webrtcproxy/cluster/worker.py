@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from webrtcproxy.cluster.entrance import Entrance
+from webrtcproxy.cluster.heirs import SharedHeirs
 from webrtcproxy.cluster.link import Header, Link
 from webrtcproxy.cluster.location import SharedLocation
 from webrtcproxy.cluster.marks import HUB, mark_of
@@ -71,11 +72,17 @@ class Office:
         self.receiver: Receiver | None = None
         self.sockets: WorkerSockets | None = None
         self._location: SharedLocation | None = None
+        self._heirs: SharedHeirs | None = None
 
     def location(self, multiple: bool) -> SharedLocation:
         """The bindings."""
         self._location = SharedLocation(self._reactor, multiple, self.seat.number, self.flows, self._link.send)
         return self._location
+
+    def heirs(self) -> SharedHeirs:
+        """Who may take somebody's place."""
+        self._heirs = SharedHeirs(self._reactor, self.flows, self._link.send)
+        return self._heirs
 
     def entrance(self, receiver: Receiver) -> Receiver:
         """Who takes what our sockets read, in front of `receiver`."""
@@ -120,6 +127,11 @@ class Office:
         """A binding of another worker."""
         assert self._location is not None
         self._location.heard(header)
+
+    def heir(self, header: Header, body: bytes) -> None:
+        """Another worker let a REFER cross."""
+        assert self._heirs is not None
+        self._heirs.heard(header)
 
     def gone(self, header: Header, body: bytes) -> None:
         """A worker has ended."""
@@ -198,6 +210,7 @@ class Worker:
             "bind": office.change,
             "unbind": office.change,
             "registered": office.change,
+            "heir": office.heir,
             "gone": office.gone,
             "up": office.are_up,
             "write": lambda header, body: flows.write(header["flow"], body),

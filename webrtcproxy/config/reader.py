@@ -60,7 +60,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "subscriptions": ("limit", "limit-per-connection"),
     "trunk": (
         *("host", "proxy", "transport", "username", "password", "realm", "sources", "redirects"),
-        *("pass-identity", "strip", "set", "codecs", "media", "address-family", "interfaces", "dtmf"),
+        *("pass-identity", "strip", "set", "codecs", "media", "address-family", "interfaces", "dtmf", "refer"),
         *("tls-ca", "tls-certificate", "tls-key", "failover", "stop-codes", "ping"),
     ),
     "access": ("destinations", "trunk-credentials"),
@@ -274,6 +274,7 @@ def _trunk(section: Section, folder: Path, kinds: Collection[str]) -> Trunk:
         strip=section.each("strip", "write header names such as User-Agent or X-*", header_pattern),
         set=_set(section),
         media=trunk_media(section),
+        refer="local" if section.choice("refer", "pass", ("pass", "local")) == "local" else "pass",
     )
 
 

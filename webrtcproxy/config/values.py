@@ -151,6 +151,7 @@ class Trunk:
     :param strip: headers that cross neither to it nor from it to browsers: names in lower case, `x-*` for a beginning.
     :param set: name and value of the headers that every request which crosses to it has.
     :param media: its codecs, encryption, address family and digits.
+    :param refer: who carries a transfer out that it refuses to: nobody (``pass``), or the proxy (``local``).
     """
 
     name: str
@@ -172,6 +173,7 @@ class Trunk:
     failover: float = 4.0
     stop_codes: frozenset[int] | None = None
     ping: float = 0.0
+    refer: Literal["pass", "local"] = "pass"
 
     @property
     def places(self) -> tuple[HostPort, ...]:

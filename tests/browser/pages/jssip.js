@@ -7,6 +7,7 @@ const media = { mediaConstraints: constraints(false), pcConfig: { iceServers: []
 let ua;
 let session;
 let subscriber;
+const sessions = [];
 
 function status(event) {
   const message = event.message ?? event.response;
@@ -32,8 +33,26 @@ function watch(added) {
   added.on("ended", (event) => events.emit("ended", status(event)));
   added.on("hold", (event) => events.emit("hold", status(event)));
   added.on("unhold", (event) => events.emit("unhold", status(event)));
+  added.on("refer", (event) => {
+    events.emit("referred", { to: event.request.refer_to.uri.toString() });
+    event.accept(() => undefined, { ...media });
+  });
+  added.on("replaces", (event) => {
+    events.emit("replaced");
+    event.accept();
+  });
   added.on("newInfo", (event) => events.emit("info", { by: event.originator, body: event.request.body ?? "" }));
 }
+
+// What becomes of a REFER of ours.
+const transfer = {
+  requestSucceeded: () => events.emit("referAccepted"),
+  requestFailed: (event) => events.emit("referRefused", { code: event.response?.status_code ?? 0 }),
+  trying: () => events.emit("transfer", { code: 100 }),
+  progress: (event) => events.emit("transfer", { code: event.status_line.status_code }),
+  accepted: (event) => events.emit("transfer", { code: event.status_line.status_code }),
+  failed: (event) => events.emit("transfer", { code: event.status_line.status_code }),
+};
 
 function text(request) {
   return { from: request.from.uri.toString(), type: request.getHeader("Content-Type"), body: request.body };
@@ -58,6 +77,7 @@ window.phone = {
     ua.on("registrationFailed", (event) => events.emit("registrationFailed", status(event)));
     ua.on("newRTCSession", (event) => {
       session = event.session;
+      sessions.push(session);
       watch(session);
       if (event.originator === "remote") {
         const from = event.request.from;
@@ -84,6 +104,13 @@ window.phone = {
   events4733: (text) => session.sendDTMF(text, { transportType: "RFC2833", duration: 160, interToneGap: 50 }),
   // `how` is hold, unhold or renegotiate; "changed" is emitted when the other side has agreed.
   change: (how, options = {}) => session[how](options, () => events.emit("changed")),
+  // The calls so far are numbered from 0; what is done next is done in this one.
+  select: (number) => { session = sessions[number]; },
+  refer: (target) => void session.refer(target, { eventHandlers: transfer }),
+  // Refers the other end of this call to the other end of that one.
+  attend: (number) => void session.refer(sessions[number].remote_identity.uri, {
+    eventHandlers: transfer, replaces: sessions[number],
+  }),
   // What JsSIP does by itself when half of the session interval is over.
   refresh: () => session._sendUpdate({
     eventHandlers: {

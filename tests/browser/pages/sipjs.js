@@ -10,6 +10,7 @@ let ua;
 let registerer;
 let session;
 let subscriber;
+const sessions = [];
 let refused = {};
 
 function status(response) {
@@ -17,7 +18,21 @@ function status(response) {
   return { code: message.statusCode ?? 0, reason: message.reasonPhrase ?? "", method: message.method ?? "" };
 }
 
+// What becomes of a REFER of ours.
+const transfer = {
+  requestDelegate: {
+    onAccept: () => events.emit("referAccepted"),
+    onReject: (response) => events.emit("referRefused", status(response)),
+  },
+  onNotify: (notification) => {
+    const code = Number(/^SIP\/2.0 (\d+)/.exec(notification.request.body)?.[1] ?? 0);
+    events.emit("transfer", { code });
+    notification.accept();
+  },
+};
+
 function watch(added) {
+  sessions.push(added);
   let established = false;
   let ender = "local";
   refused = {};
@@ -33,6 +48,14 @@ function watch(added) {
     onInfo: (info) => {
       events.emit("info", { by: "remote", body: info.request.body ?? "" });
       info.accept();
+    },
+    onRefer: (referral) => {
+      events.emit("referred", { to: referral.referTo.uri.toString() });
+      referral.accept().then(() => {
+        session = referral.makeInviter({ ...media });
+        watch(session);
+        session.invite();
+      });
     },
     onSessionDescriptionHandler: (handler) => play(handler.remoteMediaStream),
   };
@@ -59,6 +82,7 @@ window.phone = {
       authorizationPassword: config.password,
       logLevel: "warn",
       sipExtension100rel: config.reliable ? SIPExtension.Supported : SIPExtension.Unsupported,
+      sipExtensionReplaces: SIPExtension.Supported,
       sessionDescriptionHandlerFactoryOptions: { peerConnectionConfiguration: { iceServers: [] } },
       delegate: {
         onDisconnect: () => events.emit("disconnected"),
@@ -148,6 +172,12 @@ window.phone = {
       },
     });
   },
+
+  // The calls so far are numbered from 0; what is done next is done in this one.
+  select: (number) => { session = sessions[number]; },
+  refer: (target) => void session.refer(UserAgent.makeURI(target), transfer),
+  // Refers the other end of this call to the other end of that one.
+  attend: (number) => void session.refer(sessions[number], transfer),
 
   // A MESSAGE out of any dialog.
   message: (target, body) => void new Messager(ua, UserAgent.makeURI(target), body).message({

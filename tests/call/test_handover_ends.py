@@ -1,0 +1,233 @@
+"""Transfers by the proxy of which somebody hangs up meanwhile, and those to another call (RFC 5589)."""
+
+from __future__ import annotations
+
+from tests.call.party import party_of
+from tests.call.transferring import BY, NEW, TARGET, HandoverCase, name_of, refer_to
+from webrtcproxy.sip.message import Request
+
+
+class HangUps(HandoverCase):
+    """Somebody hangs up while the target rings."""
+
+    def test_transferor(self) -> None:
+        """He may go at once: the transfer goes on, and he still hears how it went."""
+        invite = self.refer()
+        self.mine.ask("BYE")
+        self.alice.heard(200)
+        self.mine.cseq -= 1
+        self.carrier.answer(invite, 180, tag="dave")
+        self.told("180 Ringing", "active")
+        self.world.turn(10)
+        self.pbx.silent()
+        dave = self.answered(invite)
+        self.told("200 OK", "terminated")
+        self.alice.silent()
+        self.bye(self.bob, dave)
+        self.assert_over(self.alice, self.pbx, self.carrier)
+
+    def test_transferor_and_it_fails(self) -> None:
+        """There is nobody to come back to: the transferee gets a BYE."""
+        invite = self.refer()
+        self.mine.ask("BYE")
+        self.alice.heard(200)
+        self.mine.cseq -= 1
+        self.carrier.answer(invite, 486)
+        self.carrier.heard("ACK")
+        self.told("486 Busy Here", "terminated")
+        self.world.turn()
+        self.bob.answer(self.pbx.request("BYE"), 200)
+        self.assert_over(self.alice, self.pbx, self.carrier)
+
+    def test_transferor_who_refreshes(self) -> None:
+        """Who has left refreshes no session, and is not missed."""
+        self.mine.ask("UPDATE", b"", ("Supported", "timer"), ("Session-Expires", "90;refresher=uac"))
+        self.alice.heard(200)
+        invite = self.refer()
+        self.carrier.answer(invite, 180, tag="dave")
+        self.told("180 Ringing", "active")
+        self.mine.ask("BYE")
+        self.alice.heard(200)
+        self.mine.cseq -= 1
+        for _ in range(100):
+            self.world.turn(1)
+        self.pbx.silent()
+        dave = self.answered(invite)
+        self.told("200 OK", "terminated")
+        self.bye(self.bob, dave)
+
+    def test_transferor_is_lost(self) -> None:
+        """His browser is gone for good: the same as if he had hung up."""
+        invite = self.refer()
+        self.carrier.answer(invite, 100)
+        self.alice.flow.lose()
+        self.world.turn(6)
+        dave = self.answered(invite)
+        self.bye(self.bob, dave)
+        self.assert_over(self.pbx, self.carrier)
+
+    def test_transferee(self) -> None:
+        """The call is over, and the target is not wanted any more."""
+        invite = self.refer()
+        self.bob.ask("BYE")
+        self.pbx.heard(200)
+        self.world.turn()
+        self.carrier.answer(invite, 100)
+        self.carrier.answer(self.carrier.request("CANCEL"), 200)
+        self.carrier.answer(invite, 487)
+        self.carrier.heard("ACK")
+        pending = [self.alice.request("NOTIFY"), self.alice.request("BYE")]
+        self.assertIn(b"487", pending[0].body)
+        for request in pending:
+            self.mine.answer(request, 200)
+        self.assert_over(self.alice, self.pbx, self.carrier)
+
+    def test_target_at_once(self) -> None:
+        """The target hangs up before the transferee has agreed: the transferee is taken back."""
+        invite = self.refer()
+        answer = self.carrier.answer(invite, 200, NEW, tag="dave")
+        self.carrier.heard("ACK")
+        offered = self.pbx.request("INVITE")
+        self.bob.answer(offered, 100)
+        dave = party_of(self.carrier, invite, answer)
+        dave.ask("BYE")
+        self.carrier.heard(200)
+        self.told("480 Temporarily Unavailable", "terminated")
+        self.pbx.answer(self.pbx.request("CANCEL"), 200)
+        self.bob.answer(offered, 200, self.bob.sdp())
+        self.pbx.heard("ACK")
+        self.agrees(self.bob)
+        self.old_call()
+
+    def test_shutdown(self) -> None:
+        """The proxy ends: everybody gets his BYE, the target a CANCEL."""
+        invite = self.refer()
+        self.world.calls.stop()
+        self.world.turn()
+        self.carrier.answer(invite, 100)
+        self.carrier.answer(self.carrier.request("CANCEL"), 200)
+        self.carrier.answer(invite, 487)
+        self.carrier.heard("ACK")
+        for peer, party in ((self.alice, self.mine), (self.pbx, self.bob)):
+            while peer.pending():
+                message = peer.next()
+                assert isinstance(message, Request)
+                party.answer(message, 200)
+        self.assert_over(self.alice, self.pbx, self.carrier)
+
+
+class Attended(HandoverCase):
+    """The target is the other end of a call that the transferor has here, too."""
+
+    def consult(self) -> None:
+        self.second, self.carol = self.out(self.alice, self.pbx, "carol")
+        self.mine.ask("REFER", b"", refer_to(self.second.target, name_of(self.second)), BY)
+        self.bob.answer(self.pbx.request("REFER"), 501)
+        self.alice.heard(202)
+        self.told("100 Trying", "active")
+
+    def test_done(self) -> None:
+        """Both ends are offered a session with each other; the transferor gets a BYE in both of his calls
+        (CORNERS 4: 3891)."""
+        self.consult()
+        self.agrees(self.carol)
+        self.agrees(self.bob)
+        bye = self.alice.request("BYE")
+        self.assertEqual(bye.call_id, self.second.call_id)
+        self.second.answer(bye, 200)
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.assertEqual(len(self.world.calls), 1)
+        self.bye(self.bob, self.carol)
+        self.assert_over(self.alice, self.pbx)
+
+    def test_target_refuses(self) -> None:
+        """Both calls stand."""
+        self.consult()
+        self.agrees(self.carol, 488)
+        self.told("488 Not Acceptable Here", "terminated")
+        self.bye(self.second, self.carol)
+        self.old_call()
+
+    def test_transferee_refuses(self) -> None:
+        """The target is offered its old session again; both calls stand."""
+        self.consult()
+        before = self.agrees(self.carol)
+        self.agrees(self.bob, 488)
+        back = self.agrees(self.carol)
+        self.assertNotEqual(before.body, back.body)
+        self.told("488 Not Acceptable Here", "terminated")
+        self.bye(self.second, self.carol)
+        self.old_call()
+
+    def test_transferor_leaves_both(self) -> None:
+        """He may hang up both at once."""
+        self.consult()
+        for party in (self.mine, self.second):
+            party.ask("BYE")
+            self.alice.heard(200)
+        self.mine.cseq -= 1
+        self.agrees(self.carol)
+        self.agrees(self.bob)
+        self.told("200 OK", "terminated")
+        self.alice.silent()
+        self.bye(self.carol, self.bob)
+        self.assert_over(self.alice, self.pbx)
+
+    def test_transferor_leaves_both_and_it_fails(self) -> None:
+        """Then both ends get a BYE."""
+        self.consult()
+        for party in (self.mine, self.second):
+            party.ask("BYE")
+            self.alice.heard(200)
+        self.mine.cseq -= 1
+        self.agrees(self.carol, 488)
+        self.told("488 Not Acceptable Here", "terminated")
+        self.world.turn()
+        for party in (self.bob, self.carol):
+            party.answer(self.pbx.request("BYE"), 200)
+        self.assert_over(self.alice, self.pbx)
+
+    def test_target_hangs_up(self) -> None:
+        """The call with the target is over; that with the transferee stands."""
+        self.consult()
+        offered = self.pbx.request("INVITE")
+        self.carol.ask("BYE")
+        self.pbx.heard(200)
+        self.carol.answer(offered, 481)
+        self.world.turn()
+        while self.pbx.pending():
+            self.pbx.next()
+        self.told("487 Request Terminated", "terminated")
+        self.second.answer(self.alice.request("BYE"), 200)
+        self.old_call()
+
+    def test_same_call(self) -> None:
+        """Nobody is brought together with himself."""
+        self.mine.ask("REFER", b"", refer_to(self.mine.target, name_of(self.mine)))
+        self.bob.answer(self.pbx.request("REFER"), 405)
+        self.alice.heard(603)
+        self.old_call()
+
+    def test_foreign(self) -> None:
+        """A dialog that is none of ours: the target hears its name in the INVITE."""
+        invite = self.refer(("Refer-To", f"<{TARGET}?Replaces=a%40b%3Bfrom-tag%3D1%3Bto-tag%3D2>"), BY)
+        self.assertEqual(invite.headers.get("Replaces"), "a@b;to-tag=2;from-tag=1")
+        self.carrier.answer(invite, 481)
+        self.carrier.heard("ACK")
+        self.told("481 Call/Transaction Does Not Exist", "terminated")
+        self.old_call()
+
+
+class Limits(HandoverCase):
+    """Transferred calls count as the transferor's while they last."""
+
+    def test_counted(self) -> None:
+        """He can't have more of them than calls."""
+        before = self.world.legs.on(self.alice.flow)
+        dave = self.answered(self.refer())
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.assertEqual(self.world.legs.on(self.alice.flow), before)
+        self.bye(dave, self.bob)
+        self.assertEqual(self.world.legs.on(self.alice.flow), 0)

@@ -1,0 +1,98 @@
+"""Replaces: the dialog that an INVITE takes the place of, as a header (RFC 3891) and in the URI of a Refer-To, where
+its value is escaped (RFC 3261 section 19.1.1, RFC 5589 section 7)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from webrtcproxy.sip.grammar import BadMessage, Params, find_param, format_params, is_token, parse_params
+from webrtcproxy.sip.uri import Uri
+
+_is_call_id = re.compile(r"[^\x00-\x20\x7f,;]+").fullmatch
+
+_PLAIN_IN_URI = "-_.!~*'()[]/?:+$"
+"""What the value of a URI's header may have as it is, besides letters and digits (RFC 3261 section 25.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replaces:
+    """One dialog, as the receiver of the INVITE has it (RFC 3891 section 3).
+
+    :ivar call_id: its Call-ID.
+    :ivar to_tag: the receiver's own tag.
+    :ivar from_tag: the tag of the receiver's peer.
+    :ivar early_only: it is to be replaced only while it is not confirmed.
+    :ivar others: parameters that nobody has heard of.
+    """
+
+    call_id: str
+    to_tag: str
+    from_tag: str
+    early_only: bool = False
+    others: Params = ()
+
+    @staticmethod
+    def parse(text: str) -> Replaces:
+        """Read the header's value, its parts in any order.
+
+        :raises BadMessage: 400: no Call-ID, not exactly one to-tag and one from-tag.
+        """
+        call_id, _, tail = text.strip().partition(";")
+        params = parse_params(tail)
+        names = [name.lower() for name, _ in params]
+        to_tag, from_tag = find_param(params, "to-tag"), find_param(params, "from-tag")
+        once = names.count("to-tag") == names.count("from-tag") == 1
+        if not once or not to_tag or not from_tag or not is_token(to_tag) or not is_token(from_tag):
+            raise BadMessage("Bad Replaces")
+        if not _is_call_id(call_id.strip()):
+            raise BadMessage("Bad Replaces")
+        others = tuple(param for param in params if param[0].lower() not in ("to-tag", "from-tag", "early-only"))
+        return Replaces(call_id.strip(), to_tag, from_tag, "early-only" in names, others)
+
+    def __str__(self) -> str:
+        early = ";early-only" if self.early_only else ""
+        return f"{self.call_id};to-tag={self.to_tag};from-tag={self.from_tag}{early}{format_params(self.others)}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The dialog's identity at the receiver: Call-ID, its own tag, the peer's; that one is empty where it says 0,
+        which stands for a peer without a tag (RFC 3891 section 3)."""
+        return self.call_id, self.to_tag, "" if self.from_tag == "0" else self.from_tag
+
+    def names(self, call_id: str, local_tag: str, remote_tag: str) -> Replaces:
+        """The same of another dialog.
+
+        :param local_tag: of the receiver there.
+        :param remote_tag: of its peer; may be empty.
+        """
+        return replace(self, call_id=call_id, to_tag=local_tag or "0", from_tag=remote_tag or "0")
+
+
+def replaces_of(uri: Uri) -> Replaces | None:
+    """The Replaces among the headers of a URI, None where there is none.
+
+    :raises BadMessage: 400: there are several, or it can't be read.
+    """
+    found = [value for name, value in _headers(uri) if _is_replaces(name)]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise BadMessage("Bad Replaces")
+    return Replaces.parse(unquote_to_bytes(found[0]).decode("utf-8", "surrogateescape"))
+
+
+def with_replaces(uri: Uri, replaces: Replaces) -> Uri:
+    """`uri` with `replaces` in place of the one that it has; its other headers stay as they are, in their order."""
+    escaped = quote_from_bytes(str(replaces).encode("utf-8", "surrogateescape"), safe=_PLAIN_IN_URI)
+    pairs = [(name, escaped if _is_replaces(name) else value) for name, value in _headers(uri)]
+    return replace(uri, headers="&".join(f"{name}={value}" for name, value in pairs))
+
+
+def _headers(uri: Uri) -> list[tuple[str, str]]:
+    return [(name, value) for name, _, value in (part.partition("=") for part in uri.headers.split("&")) if name]
+
+
+def _is_replaces(name: str) -> bool:
+    return unquote_to_bytes(name).lower() == b"replaces"
