@@ -337,6 +337,18 @@ class WhoMayCall(SynchronousTestCase):
         self.assertIn(("one.example", None, "tls"), asked)
         self.assertNotIn(("two.example", None, "tls"), asked)
 
+    def test_one_name_fails(self) -> None:
+        """Of two proxies one has a name server that is ill: its addresses count on, beside the other's new ones."""
+        names = Addresses()
+        names.known = {"one.example": ["192.0.2.3"], "two.example": ["192.0.2.4"]}
+        trunk = replace(PBX, proxy=(HostPort("one.example", None), HostPort("two.example", None)))
+        sources = Sources([trunk], names)
+        self.successResultOf(sources.refresh())
+        names.known = {"one.example": ["192.0.2.5"]}
+        self.successResultOf(sources.refresh())
+        for number, belongs in ((3, ()), (4, (trunk,)), (5, (trunk,))):
+            self.assertEqual(sources.trunks_of(f"192.0.2.{number}"), belongs, number)
+
     def test_networks(self) -> None:
         """With `sources` nothing is resolved; what is no IP address is nobody's."""
         from ipaddress import ip_network

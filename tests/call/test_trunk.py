@@ -29,6 +29,7 @@ class Ways(SynchronousTestCase):
     def setUp(self) -> None:
         self.looked_up: list[tuple[str, int | None]] = []
         self.asked: list[tuple[str, Address]] = []
+        self.domains: list[str] = []
         self.no_way = False
         self.found: Deferred[list[Hop]] = succeed([Hop.to("192.0.2.50", None, None), Hop.to("192.0.2.51", None, None)])
         self.upstream = Upstream(self, self, Standing(Clock()))
@@ -42,6 +43,7 @@ class Ways(SynchronousTestCase):
         if self.no_way:
             raise FlowLost("no socket")
         self.asked.append((transport, address))
+        self.domains.append(domain)
         return FakeFlow.udp(*address)
 
     def toward(self, uri: str) -> Deferred[object]:
@@ -89,6 +91,16 @@ class Ways(SynchronousTestCase):
         self.upstream.standing.failed(Hop.to("192.0.2.50", None, None))
         self.successResultOf(self.toward("sip:bob@pbx.example.com"))
         self.assertEqual(self.asked.pop(), ("udp", Address("192.0.2.51", 5060)))
+
+    def test_proven(self) -> None:
+        """A Contact or Route has a trunk by another name than the configuration (``edge1.example.net``). Where that is
+        the server that the dialog has reached over TLS, he has proven to be the trunk, and need not prove more; at any
+        other place he has to (RFC 5922)."""
+        self.found = succeed([Hop("tls", Address("192.0.2.50", 5061), "edge1.example.net")])
+        for port, domain in ((5061, ""), (40000, "edge1.example.net")):
+            self.last = FakeFlow.tcp("192.0.2.50", port)
+            self.successResultOf(self.toward("sip:bob@edge1.example.net:5061"))
+            self.assertEqual((self.asked.pop(), self.domains.pop()), (("tls", Address("192.0.2.50", 5061)), domain))
 
     def test_unknown_name(self) -> None:
         """What the look-up says is said."""
