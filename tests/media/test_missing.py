@@ -80,7 +80,7 @@ class MissingTests(MissingCase):
         self.assertEqual([], self.lost)
 
     def test_more_than_a_list(self) -> None:
-        """Of more sessions than a list holds, one look asks for some by name, the next for others; so each has its turn,
+        """Of more sessions than a list holds, one look asks for some by name, the next for others: each has its turn,
         and a node that has lost all of them is not asked less."""
         self.patch(missing, "ASKED", 3)
         sessions = [self.up(str(number)) for number in range(8)]
