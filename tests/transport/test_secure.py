@@ -34,9 +34,11 @@ class Case(TestCase):
         self.folder = Path(self.mktemp()).absolute()
         self.authority = Authority(self.folder)
 
-    def start(self, receiver: Recorder, names: tuple[str, ...], trust: Trust | None = None) -> Sockets:
+    def start(
+        self, receiver: Recorder, names: tuple[str, ...], trust: Trust | None = None, expired: bool = False
+    ) -> Sockets:
         """One who listens with a certificate for these names."""
-        key, certificate = self.authority.issue(*names)
+        key, certificate = self.authority.issue(*names, expired=expired)
         line = f"tls:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
         found = Sockets(reactor, receiver, [line], trust=trust)
         found.startService()
@@ -47,10 +49,10 @@ class Case(TestCase):
         """What a trunk section for `domain` says; the authority is the tests' own where nothing else is said."""
         return Trust([Trunk("x", domain, tls=ClientTls(**{"ca": self.authority.file, **tls}))])
 
-    def both(self, *names: str, trust: Trust | None = None) -> None:
+    def both(self, *names: str, trust: Trust | None = None, expired: bool = False) -> None:
         """Start both; the trunk has a certificate for `names`."""
         self.here, self.there = Waiting(), Waiting()
-        self.trunk = self.start(self.there, names)
+        self.trunk = self.start(self.there, names, expired=expired)
         self.place = self.trunk.addresses[0][1]
         self.ours = self.start(self.here, ("proxy.test",), trust or self.trusting("pbx.test"))
 
@@ -100,6 +102,12 @@ class Calling(Case):
         self.assertTrue(any("No TLS with pbx.test" in line and "verify failed" in line for line in told), told)
         self.both("pbx.test", trust=Trust())  # whom the system believes
         await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
+
+    async def test_expired(self) -> None:
+        """The certificate was good until yesterday."""
+        self.both("pbx.test", expired=True)
+        told = await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
+        self.assertTrue(any("No TLS with pbx.test" in line and "verify failed" in line for line in told), told)
 
     async def test_address(self) -> None:
         """A trunk that is configured by its address has this in its certificate."""
@@ -225,3 +233,31 @@ class Called(Case):
         flow.send(options("TLS"))
         message, _ = await self.here.next()
         self.assertIsNotNone(message)
+
+    async def test_no_handshake(self) -> None:
+        """Who connects and never shakes hands, or stops in the middle of it, is cut."""
+        self.patch(secure, "CONNECT", 0.1)
+        self.both("pbx.test")
+        for said in (b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"):  # the beginning of a ClientHello
+            cut: Deferred[None] = Deferred()
+
+            class Silent(Protocol):
+                def connectionLost(self, reason: object = None, cut: Deferred[None] = cut) -> None:
+                    cut.callback(None)
+
+            peer = await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", self.place.port), Silent())
+            peer.transport.write(said)
+            await cut
+
+    async def test_long_message(self) -> None:
+        """A message that is longer than any may be ends its connection, as without TLS; who sent it hears why."""
+        self.both("pbx.test")
+        flow = self.ours.flow_to("tls", self.place, "pbx.test")
+        gone: Deferred[None] = Deferred()
+        flow.on_lost(lambda: gone.callback(None))
+        long = options("TLS").replace(b"Content-Length: 0", b"Content-Length: 200000")
+        self.assertIn(b"200000", long)
+        flow.send(long + b"x" * 200_000)
+        await gone
+        self.assertEqual([message.status for message, _ in self.here.messages], [513])
+        self.assertEqual((len(self.there.errors), self.there.messages), (1, []))
