@@ -317,6 +317,8 @@ class NoInvite(Case):
         self.second.silent()
         self.assertEqual(outcomes, [TimedOut])
         self.first.forget()
+        self.ask()
+        self.first.answer(self.first.request("MESSAGE"), 202)
 
     def test_stopped(self) -> None:
         """The proxy stops meanwhile: it is over."""

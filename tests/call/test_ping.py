@@ -130,6 +130,18 @@ class Pinged(CallCase):
             ],
         )
 
+    def test_silence_until_the_next(self) -> None:
+        """Who is pinged often has no longer than until the next ping, and stays out of order from one to the other."""
+        self.begin(replace(PINGED, ping=2.0), CARRIER)
+        for _ in range(4):
+            self.first.request("OPTIONS")
+            self.second.answer(self.second.request("OPTIONS"), 200)
+            self.world.turn(1.9)
+            self.first.forget()
+            self.assertEqual(self.up()["udp:192.0.2.50:5060"], 0)
+            self.assertEqual(self.asked_first(), "second")
+            self.world.turn(0.1)
+
     def test_all_are_dead(self) -> None:
         """Where all are, they are tried as ever."""
         self.both(503, 503)

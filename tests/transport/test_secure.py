@@ -19,9 +19,10 @@ from tests.support.wire import Recorder, options
 from tests.transport.test_sockets import Waiting
 from webrtcproxy.config import ClientTls, Trunk
 from webrtcproxy.errors import FlowLost
-from webrtcproxy.transport import secure
+from webrtcproxy.transport import secure, trust
 from webrtcproxy.transport.flow import Address, Flow
 from webrtcproxy.transport.sockets import Sockets
+from webrtcproxy.transport.tcp import TcpFlow
 from webrtcproxy.transport.trust import Trust
 
 
@@ -128,6 +129,46 @@ class Calling(Case):
         await answers
         self.assertIs(self.ours.flow_to("tls", self.place, "127.0.0.1"), flow)
         self.assertIs(self.ours.flow_to("tls", self.place), flow)
+
+    async def test_address_of_a_caller(self) -> None:
+        """That a trunk has called us, over a connection of its own, says nothing of which domain it is."""
+        self.both("pbx.test")
+        flow = self.ours.flow_to("tls", self.place, "pbx.test")
+        answers = self.here.next()
+        flow.send(options("TLS"))
+        await answers
+        calling = self.start(Waiting(), ("caller.test",), self.trusting("proxy.test"))
+        arrives = self.here.next()
+        calling.flow_to("tls", self.ours.addresses[0][1], "proxy.test").send(options("TLS"))
+        await arrives
+        self.assertIs(self.ours.flow_to("tls", self.place, "127.0.0.1"), flow)
+
+    async def test_stays(self) -> None:
+        """The time for the handshake is not that of the connection."""
+        self.patch(secure, "CONNECT", 0.1)
+        self.both("pbx.test")
+        flow = self.ours.flow_to("tls", self.place, "pbx.test")
+        for _ in range(2):
+            answers = self.here.next()
+            flow.send(options("TLS"))
+            await answers
+            await deferLater(reactor, 0.15)
+        self.assertIs(self.ours.flow_to("tls", self.place, "pbx.test"), flow)
+
+    async def test_bounded(self) -> None:
+        """Whoever chooses where we call does not fill the memory with names and addresses."""
+        self.patch(secure, "DOMAINS", 4)
+        self.patch(trust, "KEPT", 4)
+        self.both("pbx.test")
+        ((_, transport),) = self.ours._sockets
+        assert isinstance(transport, secure.TlsTransport)
+        for number in range(9):
+            transport.proven(TcpFlow(reactor, Address(f"192.0.2.{number}", 5061), "x", domain="x.test"))
+        self.assertLessEqual(len(transport._domains), 4)
+        believes = Trust()
+        for number in range(9):
+            believes.creator(f"x{number}.test")
+        self.assertLessEqual(len(believes._kept), 4)
 
     async def test_domains_are_apart(self) -> None:
         """A connection to one domain is not for another at the same place; who asks for one that is not there does not

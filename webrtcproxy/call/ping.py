@@ -59,7 +59,7 @@ class Pings:
     """
 
     PATIENCE: ClassVar[float] = 10.0
-    """Seconds that a ping may take; no longer than until the next one."""
+    """Seconds that a ping may take; it ends before the next one, however early that comes."""
     SPREAD: ClassVar[float] = 0.1
     """The part of the time between two pings that is left to chance."""
 
@@ -136,7 +136,8 @@ class Pings:
             self._learn(trunk, target, str(why))
             return
         transaction = target.transaction = self._transactions.request(options_for(trunk, flow), flow)
-        target.patience = self._clock.callLater(min(self.PATIENCE, trunk.ping), self._silent, trunk, target)
+        patience = min(self.PATIENCE, trunk.ping * (1 - self.SPREAD))
+        target.patience = self._clock.callLater(patience, self._silent, trunk, target)
         transaction.final.addCallbacks(
             partial(self._answered, trunk, target, transaction), partial(self._failed, trunk, target, transaction)
         ).addErrback(lambda failure: log.failure("The ping of trunk {trunk} broke", failure, trunk=trunk.name))
