@@ -130,6 +130,15 @@ class Pinged(CallCase):
             ],
         )
 
+    def test_out_of_order_until_it_answers(self) -> None:
+        """Who was out of order stays so while the next ping is waited for."""
+        self.both(503, 200)
+        self.world.turn(35)
+        self.first.heard("OPTIONS")
+        self.second.answer(self.second.request("OPTIONS"), 200)
+        self.assertEqual(self.asked_first(), "second")
+        self.first.forget()
+
     def test_silence_until_the_next(self) -> None:
         """Who is pinged often has no longer than until the next ping, and stays out of order from one to the other."""
         self.begin(replace(PINGED, ping=2.0), CARRIER)
