@@ -420,6 +420,6 @@ transport = udp tcp
         browser, trunk = await self.browser(), await self.peer(self.port("both"))
         invite = await self.called(browser, trunk, f"sip:bob@{LOOPBACK}:{self.port('both')}", self.LONG)
         self.assertEqual(invite.via.transport, "UDP")
-        self.assertIn(f"@{LOOPBACK}:{self.proxy.sip}>", invite.headers.get("Contact") or "")
+        self.assertIn(f"@{invite.via.sent_by}>", invite.headers.get("Contact") or "")
         self.assertGreater(len(invite.to_bytes()), 1300)
         self.assertEqual(self.ladder.of("trunk"), CALLED)
