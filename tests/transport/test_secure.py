@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,23 @@ class Calling(Case):
         file.unlink()
         told = await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
         self.assertTrue(any("No such file" in line for line in told), told)
+
+    async def test_gone_without_a_word(self) -> None:
+        """The kernel looks on both sides whether the peer is there still: idle for a minute, or without an
+        acknowledgement of what was sent for half a minute."""
+        self.both("pbx.test")
+        flow = self.ours.flow_to("tls", self.place, "pbx.test")
+        answers = self.here.next()
+        flow.send(options("TLS"))
+        await answers
+        for each in (flow, self.there.messages[0][1]):
+            kernel = each._protocol.transport.socket  # type: ignore[attr-defined]
+            self.assertTrue(kernel.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+            told = [
+                kernel.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_USER_TIMEOUT)
+            ]
+            self.assertEqual(told, [60, 10, 30_000])
 
     async def test_own_certificate(self) -> None:
         """Where the trunk asks for a certificate of ours, it gets the one of its section (mutual TLS)."""
