@@ -398,6 +398,14 @@ class TrunkTests(Case):
         self.assertFalse(trunk.serves(("2001:db8::1", 5061)))
         self.assertFalse(trunk.serves(("2001:db8::2", None)))
 
+    def test_serves_by_tls(self) -> None:
+        """With TLS no port is 5061, too; what is written is what it is."""
+        for own, ports in ((None, {None, 5060, 5061}), (5061, {None, 5061}), (5060, {None, 5060}), (5080, {5080})):
+            trunk = Trunk("a", "a.example", own, transport="tls")
+            served = {port for port in (None, 5060, 5061, 5080) if trunk.serves(("A.example", port))}
+            self.assertEqual(served, ports, own)
+            self.assertFalse(trunk.serves(("b.example", own)))
+
     def test_headers(self) -> None:
         """What can't be stripped or set, and a header that is set twice."""
         self.refused("trunk a", "strip", "belongs to one leg", "= Via:", trunk_a="host = a\nstrip = X-A Via")
