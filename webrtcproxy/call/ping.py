@@ -120,7 +120,8 @@ class Pings:
         """Ping the targets that there are now; forget those that there were."""
         if not self._running:
             return
-        targets, wanted = self._targets[trunk.name], list(dict.fromkeys(hops))[:TARGETS]
+        targets, found = self._targets[trunk.name], list(dict.fromkeys(hops))
+        wanted = (list(filter(self._can_be_sent_to, found)) or found)[:TARGETS]
         for hop in [hop for hop in targets if hop not in wanted]:
             self._give_up(targets.pop(hop))
             self._metrics.trunk_forgotten(trunk.name, str(hop))
@@ -128,6 +129,14 @@ class Pings:
             target = targets.setdefault(hop, _Target(hop))
             if target.transaction is None:
                 self._ping(trunk, target)
+
+    def _can_be_sent_to(self, hop: Hop) -> bool:
+        """Whether a target is of an address family that we have a socket for: another one is not out of order."""
+        try:
+            self._upstream.flow_to(hop)
+        except FlowLost:
+            return False
+        return True
 
     def _ping(self, trunk: Trunk, target: _Target) -> None:
         try:
