@@ -76,6 +76,21 @@ class TrunkTests(Case):
         ):
             self.refused("trunk a", key, told, trunk_a=f"host = a\n{text}")
 
+    def test_tls_of_two_at_one_place(self) -> None:
+        """Two trunks at one server have one connection to it, and so one word on whom to believe and what to show; one
+        that is not reached over TLS has no say."""
+        write_certificate(self.folder)
+        ca = "tls-ca = cert.pem\n"
+        sip = "listen = udp:5060\n tls:5061:privateKey=key.pem:certKey=cert.pem"
+        for one, two in (("", ca), (ca, "")):
+            self.refused(
+                "trunk b", "proxy", "[trunk a] is at sbc.example too", "same tls-ca", sip=sip,
+                trunk_a=f"host = a.example\nproxy = sbc.example\ntransport = tls\n{one}",
+                trunk_b=f"host = b.example\nproxy = c.example sbc.example:5063\n{two}",
+            )  # fmt: skip
+        for one, two in ((f"transport = tls\n{ca}", "transport = udp"), ("transport = tls", ""), (ca, ca)):
+            self.load(trunk_a=f"host = a.example\n{one}", trunk_b=f"host = a.example:5080\n{two}", sip=sip)
+
     def test_stop_codes(self) -> None:
         """What is no final response, or one that ends every search."""
         for text in ("busy", "200", "4x", "700", "1xx"):

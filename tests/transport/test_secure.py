@@ -105,6 +105,16 @@ class Calling(Case):
         self.both("pbx.test", trust=Trust())  # whom the system believes
         await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
 
+    async def test_beside_another_trunk(self) -> None:
+        """A trunk at the same server that is reached over UDP has nothing to say about TLS, whichever stands first."""
+        tls = ClientTls(ca=self.authority.file)
+        sections = [Trunk("x", "pbx.test", 5080, transport="udp"), Trunk("y", "pbx.test", transport="tls", tls=tls)]
+        for trunks in (sections, sections[::-1]):
+            self.both("pbx.test", trust=Trust(trunks))
+            answers = self.here.next()
+            self.ours.flow_to("tls", self.place, "pbx.test").send(options("TLS"))
+            await answers
+
     async def test_expired(self) -> None:
         """The certificate was good until yesterday."""
         self.both("pbx.test", expired=True)

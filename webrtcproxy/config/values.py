@@ -180,6 +180,11 @@ class Trunk:
         """Where it is reached, in the order in which to try."""
         return self.proxy or (HostPort(self.host, self.port),)
 
+    @property
+    def may_be_tls(self) -> bool:
+        """Whether it is reached over TLS, or is where the DNS says so."""
+        return self.transport == "tls" or (self.transport is None and any(place.port is None for place in self.places))
+
     def serves(self, hostport: tuple[str, int | None]) -> bool:
         """True where `hostport` of a Request-URI is this trunk's; no port is port 5060, with TLS port 5061, too."""
         host, port = plain_host(hostport[0]), hostport[1]
