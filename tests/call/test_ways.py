@@ -9,6 +9,7 @@ from tests.call.failing import FIRST, Case, pbx
 from tests.call.world import OFFER, PLAIN
 from tests.support.configs import PBX
 from tests.support.messages import request
+from webrtcproxy.transport.flow import Address, Flow
 
 
 class Large(Case):
@@ -130,6 +131,28 @@ class Secure(CallCase):
         trunk.answer(leg, 200, PLAIN)
         trunk.heard("ACK")
         alice.ack(invite, alice.response(200))
+
+    def test_connection_is_lost(self) -> None:
+        """The trunk closes its connection within a call: the BYE goes by a new one to its Contact, and it is the trunk
+        that has to be there, though the Contact has an address only."""
+        alice = self.world.browser()
+        invite = alice.invite("sip:bob@pbx.example.com")
+        trunk = next(peer for (_, transport), peer in self.world.trunks.items() if transport == "tls")
+        trunk.answer(trunk.request("INVITE"), 200, PLAIN, contact="<sip:bob@192.0.2.50:5061>")
+        trunk.heard("ACK")
+        ok = alice.response(200)
+        alice.ack(invite, ok)
+        trunk.flow.lose()
+        asked: list[tuple[str, Address, str]] = []
+        flow_to = self.world.flow_to
+
+        def noted(transport: str, address: Address, domain: str = "") -> Flow:
+            asked.append((transport, address, domain))
+            return flow_to(transport, address, domain)
+
+        self.patch(self.world, "flow_to", noted)
+        alice.say(alice.inside("BYE", invite, ok))
+        self.assertEqual(asked, [("tls", Address("192.0.2.50", 5061), "pbx.example.com")])
 
     def test_plain_uri(self) -> None:
         """``sip:`` over TLS is fine, too."""

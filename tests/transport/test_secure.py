@@ -18,7 +18,7 @@ from twisted.trial.unittest import TestCase
 from tests.support.authority import Authority
 from tests.support.wire import Recorder, options
 from tests.transport.test_sockets import Waiting
-from webrtcproxy.config import ClientTls, Trunk
+from webrtcproxy.config import ClientTls, HostPort, Trunk
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.transport import secure, trust
 from webrtcproxy.transport.flow import Address, Flow
@@ -140,6 +140,19 @@ class Calling(Case):
         await answers
         self.assertIs(self.ours.flow_to("tls", self.place, "127.0.0.1"), flow)
         self.assertIs(self.ours.flow_to("tls", self.place), flow)
+
+    async def test_names_of_one_trunk(self) -> None:
+        """A trunk has several proxies, and one of their names has been proven at an address: that connection serves the
+        trunk's dialogs; another trunk's name has to be proven anew."""
+        proxies = (HostPort("one.test", None), HostPort("two.test", None))
+        trunks = [Trunk("x", "x.test", proxy=proxies, transport="tls", tls=ClientTls(ca=self.authority.file))]
+        self.both("two.test", trust=Trust([*trunks, Trunk("y", "y.test", transport="tls")]))
+        flow = self.ours.flow_to("tls", self.place, "two.test")
+        answers = self.here.next()
+        flow.send(options("TLS"))
+        await answers
+        self.assertIs(self.ours.flow_to("tls", self.place, "one.test"), flow)
+        self.assertIsNot(self.ours.flow_to("tls", self.place, "y.test"), flow)
 
     async def test_address_of_a_caller(self) -> None:
         """That a trunk has called us, over a connection of its own, says nothing of which domain it is."""

@@ -121,20 +121,22 @@ class Upstream:
     def _way(self, route: Route, hops: list[Hop]) -> Way:
         return Way(self._outbound, self.standing, hops, route.trunk)
 
-    def at_once(self, uri: str, last: Flow) -> Flow | None:
+    def at_once(self, uri: str, last: Flow, trunk: Trunk | None = None) -> Flow | None:
         """The flow as `toward` gives it, where its host needs no look-up and all is well; else None."""
         try:
             host, port = Uri.parse(uri).hostport
-            return self._at_once(host, port, last.via_transport.lower())
+            return self._at_once(host, port, last.via_transport.lower(), trunk)
         except (BadMessage, FlowLost):
             return None
 
-    async def toward(self, uri: str, last: Flow) -> Flow:
+    async def toward(self, uri: str, last: Flow, trunk: Trunk | None = None) -> Flow:
         """The flow to the next hop of a dialog on the SIP side. ``maddr`` is not followed.
 
         :param uri: the route or remote target.
         :param last: the flow that the dialog began on; the transport stays that one, and of several servers the one
-            that it leads to. Who is there over TLS has shown who he is, by whatever name the dialog has him.
+            that it leads to.
+        :param trunk: whose dialog it is. Over TLS it is he who has to be at an address, and at the server that the
+            dialog began with, by whatever name he calls that.
         :raises Refusal: the URI can't be read or its name can't be resolved.
         :raises FlowLost: no socket of ours can send there.
         """
@@ -144,14 +146,14 @@ class Upstream:
             raise Refusal(502, "Bad Contact") from error
         host, port = target.hostport
         transport = last.via_transport.lower()
-        flow = self._at_once(host, port, transport)
+        flow = self._at_once(host, port, transport, trunk)
         if flow is not None:
             return flow
         hops = self.standing.in_order(await self._resolver.resolve(host, port, transport))
         hop = next((hop for hop in hops if hop.address.host == last.peer.host), hops[0])
-        return self.flow_to(hop._replace(domain="") if hop.address == last.peer else hop)
+        return self.flow_to(_of(trunk, hop) if hop.address.host == last.peer.host else hop)
 
-    def _at_once(self, host: str, port: int | None, transport: str) -> Flow | None:
+    def _at_once(self, host: str, port: int | None, transport: str, trunk: Trunk | None) -> Flow | None:
         """The flow to an IP address; None for a name.
 
         :raises FlowLost: no socket of ours can send there.
@@ -159,7 +161,12 @@ class Upstream:
         address = literal(host)
         if address is None:
             return None
-        return self.flow_to(Hop.to(address, port, transport))
+        return self.flow_to(_of(trunk, Hop.to(address, port, transport)))
+
+
+def _of(trunk: Trunk | None, hop: Hop) -> Hop:
+    """`hop` where `trunk` has to be."""
+    return hop if trunk is None else hop._replace(domain=trunk.places[0].host)
 
 
 class Sources:
