@@ -351,8 +351,8 @@ ping = 1
         self.assertEqual(self.ladder.of("one"), ["< INVITE sdp", "> 200 INVITE sdp", "< ACK", "< BYE", "> 200 BYE"])
 
     async def test_naptr(self) -> None:
-        """NAPTR says TCP: SIPp is called over TCP at the port that SRV has (CORNERS 4: 3263). The log is not filled with
-        the sockets that questions take."""
+        """NAPTR says TCP: SIPp is called over TCP at the port that SRV has (CORNERS 4: 3263). The log is not filled
+        with the sockets that questions take."""
         browser = await self.browser()
         sipp = await self.sipp("uas", port=self.port("stream"), tcp=True)
         caller = await browser.invite("sip:bob@streamed.test").answered()
@@ -361,6 +361,7 @@ ping = 1
         await sipp.passed()
         self.assertIn(f"Via: SIP/2.0/TCP {LOOPBACK}:{self.port('tcp')};", sipp.received()[0])
         self.assertEqual(self.ladder.of("alice"), BY_SIPP)
+        await self.log("call over")
         self.assertNotIn("DNSDatagramProtocol", self.proxy.log())
 
     async def test_pinged(self) -> None:
