@@ -24,7 +24,7 @@ from webrtcproxy.transport.resolve import Resolver, can_be_found
 
 T = TypeVar("T")
 
-DNSDatagramProtocol.noisy = False  # or else the log has four lines for each question: it takes a socket of its own
+DNSDatagramProtocol.noisy = False  # each question has a socket of its own: two lines in the log are enough
 
 TARGETS = 8
 """Servers of a name that are looked at."""
