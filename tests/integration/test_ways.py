@@ -351,8 +351,8 @@ ping = 1
         self.assertEqual(self.ladder.of("one"), ["< INVITE sdp", "> 200 INVITE sdp", "< ACK", "< BYE", "> 200 BYE"])
 
     async def test_naptr(self) -> None:
-        """NAPTR says TCP: SIPp is called over TCP at the port that SRV has (CORNERS 4: 3263). The log says of questions what
-        Twisted insists on, and no more."""
+        """NAPTR says TCP: SIPp is called over TCP at the port that SRV has (CORNERS 4: 3263). The log says of questions
+        what Twisted insists on, and no more."""
         browser = await self.browser()
         sipp = await self.sipp("uas", port=self.port("stream"), tcp=True)
         caller = await browser.invite("sip:bob@streamed.test").answered()
