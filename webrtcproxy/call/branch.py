@@ -147,6 +147,7 @@ class Branch:
         self._early: dict[str, Leg] = {}
         self._legs: dict[str, Leg] = {}
         self._transaction: Sent | None = None
+        self._before: list[Sent] = []
         self._rang = False
         self._parked: Timer | None = None
         self._session_timer = SessionTimer(context.clock, context.limits.session_expires)
@@ -165,6 +166,10 @@ class Branch:
     def cseq(self) -> int:
         """CSeq number of the INVITE that was sent last; 0 before the first."""
         return 0 if self._transaction is None else self._transaction.request.cseq.number
+
+    @property
+    def _call(self) -> str:
+        return "" if self._transaction is None else self._transaction.request.call_id
 
     def label(self, response: Response) -> str:
         """The name towards rtpengine of the party that sent `response`: one for each To tag, since the far side may
@@ -188,7 +193,6 @@ class Branch:
             self.ended = True
             return
         key = invite.call_id, invite.from_.tag or ""
-        self._index.calling.add(key)
         self._transaction = self.target.request(
             self._context.transactions,
             invite,
@@ -196,6 +200,7 @@ class Branch:
             on_answer=self._answered_again,
             on_stray=self._answered_late,
         )
+        self._index.calling.add(key)
         self._transaction.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(
             self._broken
         )
@@ -225,7 +230,7 @@ class Branch:
             number = rseq_of(response)
             leg = None if number is None else self._early_leg(response)
         except BadMessage as error:
-            log.info("A provisional response is dropped: {why}", why=error.why, branch=self.id)
+            log.info("{call}: a provisional response is dropped: {why}", why=error.why, call=self._call)
             return
         self._rang = True
         if number is not None:
@@ -264,6 +269,7 @@ class Branch:
         if again is not None and not self.cancelled:
             self._forget_early()
             self._early = {}
+            self._before.append(self._transaction)
             self._send(again)
             return
         self.ended = True
@@ -347,14 +353,23 @@ class Branch:
 
     def _answered_again(self, response: Response) -> None:
         """A repeat of the 2xx is ACKed again; one with a new To tag is a further fork: ACK, then BYE."""
-        assert self._transaction is not None
+        sent = self._answered_by(response)
+        if sent is None:
+            return
         leg = self._legs.get(tag_of(response))
         if leg is None and len(self._legs) >= MAX_DIALOGS:
-            log.warn("{call}: too many answers to one INVITE", call=self._transaction.request.call_id)
+            log.warn("{call}: too many answers to one INVITE", call=self._call)
         elif leg is None:
-            self._answered_late(self._transaction, response)
+            self._answered_late(sent, response)
         else:
-            leg.acknowledge(self._transaction.request)
+            leg.acknowledge(sent.request)
+
+    def _answered_by(self, response: Response) -> Sent | None:
+        """What `response` is to: the INVITE that was sent last; or, from a target that was given up, one before."""
+        for sent in (self._transaction, *self._before):
+            if sent is not None and sent.request.cseq.number == response.cseq.number:
+                return sent
+        return None
 
     def _answered_late(self, sent: Sent, response: Response) -> None:
         """A 2xx that nobody wants: ACK, then BYE."""
@@ -390,7 +405,7 @@ class Branch:
         if isinstance(failure.value, BadMessage):
             self._report(Failed(self, 502, f"Upstream Sent {failure.value.why}", None))
             return
-        log.failure("A branch broke", failure, branch=self.id)
+        log.failure("{call}: a branch broke", failure, call=self._call)
         self._report(Failed(self, 500, "", None))
 
 

@@ -20,6 +20,7 @@ from webrtcproxy.call.session_timer import REFRESHING, SessionTimer
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.body import refusal_of
+from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Message, Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
@@ -328,10 +329,20 @@ class Leg:
         again = None if authentication is None else authentication.answer(request, response)
         if again is None and request.method in REFRESHING:
             again = self.session_timer.answered(request, response, authentication)
+            if response.status < 300:
+                self._refreshed(response)
         if again is None or (asker is not None and self.over):
             return response
         self.dialog.local_cseq = again.cseq.number
         return self._asked(again, flow, authentication, asker)
+
+    def _refreshed(self, response: Response) -> None:
+        """A 2xx to our INVITE or UPDATE: its Contact is the remote target from now on (RFC 3261 section 12.2.1.2)."""
+        self.learn(response)
+        try:
+            self.dialog.refresh(response)
+        except BadMessage as error:
+            log.info("{call}: the remote target stays: {why}", why=error.why, call=self.dialog.call_id)
 
     def _at_once(self) -> Flow | None:
         """The way to the peer where it takes no look-up; None where it does, or where there is none."""

@@ -21,11 +21,11 @@ from webrtcproxy.call.opening import Host, Opening
 from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair
 from webrtcproxy.call.policy import ALLOW, SUPPORTED, across, order_challenges
 from webrtcproxy.call.record import Record
-from webrtcproxy.call.redirection import Redirection, follows, usable
+from webrtcproxy.call.redirection import Redirection, contacts_across, follows
 from webrtcproxy.call.relay import NOT_OURS
 from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.errors import Refusal
-from webrtcproxy.sip.message import STAR, Headers, Response, respond
+from webrtcproxy.sip.message import Headers, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
@@ -184,6 +184,7 @@ class SetUp:
             context = self._context
             allowed = context.policy.credentials_for_anyone or context.location.proven(self._transaction.flow)
             self._redirection = Redirection(context, self._transaction.request, allowed)
+        self._pair.cseq = max(self._pair.cseq, *(branch.cseq for branch in self._fork.branches))
         target = None if self._redirection is None else await self._redirection.next(failed)
         self.opening.check_wanted()
         if target is None:
@@ -201,15 +202,12 @@ class SetUp:
         if failed.branch.credentials_refused:
             raise Refusal(502, "Trunk Refuses Our Credentials")
         headers = self._crossing(response, failed.branch)
-        if 300 <= response.status < 400 and response.contacts is not STAR:
-            contacts = response.headers.only({"Contact"})
-            if failed.branch.terms.browser and contacts:
-                contacts = usable(contacts)
-                if not contacts:
-                    raise Refusal(480, "Redirected To Nowhere", headers)
+        if 300 <= response.status < 400:
+            contacts = contacts_across(response, failed.branch.terms.browser)
+            if contacts is None:
+                raise Refusal(480, "Redirected To Nowhere", headers)
             headers.extend(contacts)
         if response.status in (401, 407):
-            self._pair.cseq = max(self._pair.cseq, failed.branch.cseq)
             self._context.pairings.keep(self._pair_key, self._pair, CHALLENGE_KEPT)
         if response.status in NOT_OURS:
             raise Refusal(500, response.reason, headers)
