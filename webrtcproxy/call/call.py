@@ -303,6 +303,7 @@ class Call(Host):
         self._refresher.start(self._caller, callee)
         self._presence.unwatch(old)
         self._presence.watch(new)
+        self._farewell = ()  # what the peer of `old` said, who may have left before
 
     # The end
 
