@@ -1,4 +1,4 @@
-"""What several targets of one INVITE mean for the dialogs of its call (RFC 3263 section 4.3, RFC 3261 section 13.2.2)."""
+"""What several targets of one INVITE mean for the dialogs of its call (RFC 3263 section 4.3; RFC 3261 13.2.2)."""
 
 from __future__ import annotations
 

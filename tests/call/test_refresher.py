@@ -303,7 +303,7 @@ class Targets(TimerCase):
 
     def test_by_update(self) -> None:
         """The Contact in the 2xx is where the peer is from now on; one that leads nowhere changes nothing."""
-        caller, callee = self.connect((), (UPDATES,))
+        caller, _ = self.connect((), (UPDATES,))
         moved = self.world.trunk("192.0.2.60", 5070)
         self.wait(900)
         self.trunk.answer(self.trunk.request("UPDATE"), 200, headers=[("Contact", "<sip:callee@192.0.2.60:5070>")])

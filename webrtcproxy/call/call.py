@@ -11,7 +11,6 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.call import dtmf
-from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.exchanges import Exchanges
@@ -25,6 +24,7 @@ from webrtcproxy.call.record import Record
 from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.relay import relay
 from webrtcproxy.call.setup import SetUp
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.call.transfer import METHODS, Transfers
 from webrtcproxy.entropy import token

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from twisted.logger import Logger
 
-from webrtcproxy.call.branch import Failed, Target
+from webrtcproxy.call.branch import Failed
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.policy import Route
 from webrtcproxy.call.registration import preference
 from webrtcproxy.call.replacing import replacing
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.grammar import BadMessage
