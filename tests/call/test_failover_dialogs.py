@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.call.party import party_of
+from tests.call.test_cycles import CycleCase
 from tests.call.test_failover import FIRST, SECOND, Case, pbx
 from tests.call.world import PLAIN
 from webrtcproxy.sip.message import Request
@@ -98,3 +99,40 @@ class AtTheSecond(Case):
         self.world.turn()
         mine.answer(self.alice.request("BYE"), 200)
         self.assert_over(self.alice, self.first, self.second)
+
+
+class Cycles(CycleCase):
+    """No object of a call needs the collector, wherever it went (see test_cycles)."""
+
+    trunks = (pbx(FIRST, SECOND, username="us", password="secret", redirects="follow"),)
+
+    def test_all_of_it(self) -> None:
+        """Given up, challenged, redirected, answered by one who was given up."""
+
+        def live() -> None:
+            alice, first, second = self.world.browser(), self.world.trunk(FIRST), self.world.trunk(SECOND)
+            alice.bind()
+            invite = alice.invite("sip:bob@pbx.example.com")
+            leg = first.request("INVITE")
+            self.world.turn(4.1)
+            alice.heard(100)
+            first.forget()
+            second.answer(second.request("INVITE"), 401, headers=[CHALLENGE])
+            second.heard("ACK")
+            second.answer(second.request("INVITE"), 302, headers=[("Contact", "<sip:sales@pbx.example.com>")])
+            second.heard("ACK")
+            for _ in range(2):
+                first.answer(leg, 200, PLAIN, tag="late")
+            last = second.request("INVITE")
+            second.answer(last, 183, PLAIN, headers=RELIABLE)
+            second.answer(second.request("PRACK"), 200)
+            alice.heard(183)
+            second.answer(last, 200)
+            second.heard("ACK")
+            ok = alice.response(200)
+            alice.ack(invite, ok)
+            alice.say(alice.inside("BYE", invite, ok))
+            self.world.turn()
+            second.answer(second.request("BYE"), 200)
+
+        self.assertEqual(self.left(live), [])

@@ -273,8 +273,8 @@ class Call(Host):
     # Whose legs are moved
 
     def busy(self) -> bool:
-        """Whether its session is being changed."""
-        return self._exchanges.busy
+        """Whether its session is being changed, or not agreed upon as yet: the callee's offer waits for an answer."""
+        return self._exchanges.busy or not self._caller.agreed
 
     def swap(self, old: Leg, new: Leg, media: Media, branch: str) -> None:
         """Put `new` in the place of `old`, which belongs to the call no longer.
