@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.call.party import Party, party_of
 from tests.call.transferring import BY, NEW, TARGET, HandoverCase, name_of, refer_to
-from tests.call.world import OFFER
 from webrtcproxy.sip.message import Request
 
 
@@ -73,35 +72,6 @@ class HangUps(HandoverCase):
         dave = self.answered(invite)
         self.told("200 OK", "terminated")
         self.bye(self.bob, dave)
-
-    def test_transferor_is_being_refreshed(self) -> None:
-        """A refresh that he has not answered when he leaves is taken back, and what he says to it changes nothing."""
-        timer = ("Supported", "timer"), ("Session-Expires", "90;refresher=uas")
-        theirs = self.mine.ask("INVITE", OFFER, *timer)
-        self.alice.heard(200)
-        self.mine.ack(theirs)
-        invite = self.refer()
-        self.carrier.answer(invite, 180, tag="dave")
-        self.told("180 Ringing", "active")
-        answer = None
-        for _ in range(4):
-            self.world.turn(16)
-            if self.alice.pending():
-                answer = self.alice.request("INVITE")
-                break
-        assert answer is not None
-        self.mine.answer(answer, 100)
-        dave = self.answered(invite)
-        pending = [self.alice.request(method) for method in self.alice.pending()]
-        self.assertEqual([request.method for request in pending], ["CANCEL", "NOTIFY"])
-        for request in pending:
-            self.mine.answer(request, 200)
-        self.mine.answer(self.alice.request("BYE"), 200)
-        self.mine.answer(answer, 487)
-        self.alice.heard("ACK")
-        self.hold(dave, self.bob)
-        self.bye(dave, self.bob)
-        self.assert_over(self.alice, self.pbx, self.carrier)
 
     def test_transferor_is_lost(self) -> None:
         """His browser is gone for good: the same as if he had hung up."""
