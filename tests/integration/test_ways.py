@@ -389,7 +389,8 @@ ping = 1
         self.assertEqual(self.ladder.of("alice"), talk)
 
     async def test_naptr(self) -> None:
-        """NAPTR says TCP: SIPp is called over TCP at the port that SRV has (CORNERS 4: 3263)."""
+        """NAPTR says TCP: SIPp is called over TCP at the port that SRV has (CORNERS 4: 3263). The log is not filled with
+        the sockets that questions take."""
         browser = await self.browser()
         sipp = await self.sipp("uas", port=self.port("stream"), tcp=True)
         caller = await browser.invite("sip:bob@streamed.test").answered()
@@ -398,6 +399,7 @@ ping = 1
         await sipp.passed()
         self.assertIn(f"Via: SIP/2.0/TCP {LOOPBACK}:{self.port('tcp')};", sipp.received()[0])
         self.assertEqual(self.ladder.of("alice"), BY_SIPP)
+        self.assertNotIn("DNSDatagramProtocol", self.proxy.log())
 
     async def test_pinged(self) -> None:
         """A server that answers its pings is up, one that does not is not, says the log; calls go where one is."""
