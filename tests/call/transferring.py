@@ -71,6 +71,10 @@ class HandoverCase(ReplacingCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.people()
+
+    def people(self) -> None:
+        """The call, in the world that there is now."""
         self.alice, self.pbx = self.world.browser(), self.world.trunk()
         self.carrier = self.world.trunk("192.0.2.7", 5090)
         self.alice.bind()

@@ -80,7 +80,7 @@ class Call(Host):
         self._exchanges = Exchanges(
             context, self._media, self._caller, bool(request.body), self.gone, self._unacknowledged
         )
-        self._refresher = Refresher(context, self._exchanges, self.gone, self._expired)
+        self._refresher = Refresher(context, self._refresh, self.gone, self._expired)
         self._transfers: Transfers | None = None
         self._parted: list[Leg] = []
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
@@ -147,6 +147,13 @@ class Call(Host):
     def exchange(self, leg: Leg, transaction: ServerTransaction) -> None:
         """The request of `transaction` offers a change of the session."""
         self._exchanges.arrived(leg, self.other(leg), transaction)
+
+    async def _refresh(self, leg: Leg) -> Response | None:
+        """Refresh the session of `leg` by re-INVITE; None while somebody changes it."""
+        other = self.other(leg)
+        if other is None or self.guest is not None:
+            return None
+        return await self._exchanges.refresh(leg, other)
 
     # What comes from outside
 
@@ -297,7 +304,7 @@ class Call(Host):
         self._exchanges = Exchanges(self._context, media, self._caller, True, self.gone, self._unacknowledged)
         self._exchanges.open(branch)
         self._refresher.stop()
-        self._refresher = Refresher(self._context, self._exchanges, self.gone, self._expired)
+        self._refresher = Refresher(self._context, self._refresh, self.gone, self._expired)
         callee = self._opening.callee
         assert callee is not None
         self._refresher.start(self._caller, callee)
