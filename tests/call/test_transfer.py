@@ -298,8 +298,11 @@ class Notify(TransferCase):
             self.end(asker, other)
 
     def test_other_package(self) -> None:
-        """A NOTIFY of something else crosses as it is."""
+        """SUBSCRIBE and NOTIFY of something else cross as they are; the 2xx has our Contact (RFC 6665 8.2.1)."""
         for asker, other in self.all_ways():
+            asker.ask("SUBSCRIBE", b"", ("Event", "talk"))
+            other.answer(other.peer.request("SUBSCRIBE"), 200, b"", ("Expires", "60"), ("Contact", "<sip:x@y>"))
+            self.assertEqual(asker.peer.response(200).headers.lines("Contact"), [f"<{asker.target}>"])
             other.ask("NOTIFY", b"", ("Event", "talk"), ("Subscription-State", "active"))
             crossed = asker.peer.request("NOTIFY")
             self.assertEqual(crossed.headers.get("Event"), "talk")

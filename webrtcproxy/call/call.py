@@ -169,11 +169,6 @@ class Call(Host):
             transaction.reply(200)
             self._hung_up(leg, request)
             return
-        if request.method in METHODS:
-            if self._transfers is None:
-                self._transfers = Transfers(self._context, self._legs)
-            self._transfers.arrived(self, leg, transaction)
-            return
         if request.method in ("INVITE", "UPDATE"):
             if self.guest is not None and (request.body or request.method == "INVITE"):
                 raise Refusal(491)
@@ -183,9 +178,15 @@ class Call(Host):
             self._opening.prack(transaction)
             return
         other = self.other(leg)
-        if other is None or other.over or leg.over or request.method == "PRACK":
-            transaction.reply(481)
+        if other is None and not leg.over and request.method != "PRACK":  # a 481 would end the call (RFC 5057)
+            raise Refusal(500, "Not Answered Yet", [("Retry-After", "5")])
+        if request.method in METHODS:
+            if self._transfers is None:
+                self._transfers = Transfers(self._context, self._legs)
+            self._transfers.arrived(self, leg, transaction)
             return
+        if other is None or other.over or leg.over or request.method == "PRACK":
+            raise Refusal(481)
         if dtmf.wanted(request, leg, other):
             dtmf.play(transaction, leg, self._media, self._opening.branch)
             return

@@ -53,6 +53,8 @@ async def _relay(
     finally:
         patience.end()
     headers = coming(response, to.terms, leg.terms)
+    if response.status < 300 and request.method == "SUBSCRIBE":  # whose 2xx must have one (RFC 6665 section 8.2.1)
+        headers.add("Contact", leg.dialog.contact)
     transaction.reply(status_of(response), response.reason, headers, response.body)
     if response.status in ENDS_DIALOG:
         gone(to)
