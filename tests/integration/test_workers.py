@@ -140,6 +140,7 @@ class Spread(WorkersCase):
             await loser.request("ACK")
             await self.session()
             await self.hang_up(*((dialog, callee) if winner is first else (callee, dialog)))
+            await self.no_media()
 
     async def test_joins_from_the_other_worker(self) -> None:
         """A browser that registers on either worker while its user is called rings, too, and may take the call."""
@@ -432,7 +433,7 @@ class Draining(WorkersCase):
     async def _refusing(self, browser: Browser) -> None:
         """New calls of that browser get 503."""
         for _ in range(50):
-            if (await browser.ask(browser.build("OPTIONS", f"sip:echo@{self.plain}"))).status == 503:
+            if (await browser.ask(browser.build("OPTIONS", f"sip:{self.plain}"))).status == 503:
                 break
             await pause(0.1)
         final = await browser.invite(f"sip:echo@{self.plain}").final()

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-LOWEST, HIGHEST = 12000, 31000
+LOWEST, MIDDLE, HIGHEST = 12000, 19000, 31000
+"""Below the middle are the many of a media server, which would find no room between single ones that are given out."""
+MANY = 100
 LOOPBACK = "127.0.0.1"
 
 _given: set[int] = set()
@@ -32,13 +34,14 @@ def free_port() -> int:
 
 def free_ports(count: int) -> range:
     """`count` free ports in a row, the first one even (as RTP wants it)."""
+    lowest, highest = (LOWEST, MIDDLE) if count >= MANY else (MIDDLE, HIGHEST)
     for _ in range(1000):
-        start = _random.randrange(LOWEST, HIGHEST - count, 2)
+        start = _random.randrange(lowest, highest - count, 2)
         block = range(start, start + count)
         if _given.isdisjoint(block) and all(map(_is_free, block)):
             _given.update(block)
             return block
-    raise RuntimeError(f"no {count} free ports in a row between {LOWEST} and {HIGHEST}")
+    raise RuntimeError(f"no {count} free ports in a row between {lowest} and {highest}")
 
 
 def _bound(table: Path, states: tuple[str, ...]) -> Iterator[int]:
