@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from tests.call.party import party_of
 from tests.call.transferring import ReplacingCase, name_of, refer_to, tag_of
-from tests.call.world import OFFER, PLAIN, Browser, TrunkPeer
+from tests.call.world import OFFER, PLAIN, TRUNK_ADDRESS, Browser, TrunkPeer
 from tests.support.configs import CARRIER, PBX
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
@@ -341,9 +341,10 @@ class Redirected(ReplacingCase):
         3261 section 8.1.3.4)."""
         trunk, alice = self.world.trunk(), self.world.browser()
         alice.bind()
-        mine, bob = self.out(alice, trunk)
+        mine, bob = self.out(alice, trunk, routes=[("Record-Route", f"<sip:{TRUNK_ADDRESS};lr>")])
         invite = alice.invite("sip:bob@pbx.example.com", ("Replaces", str(name_of(mine))))
         crossed = trunk.request("INVITE")
+        self.assertIn("Route", crossed.headers)
         trunk.answer(crossed, 302, headers=[("Contact", "<sip:bob@carrier.example.net:5080>")])
         trunk.heard("ACK")
         carrier = self.world.trunk("192.0.2.7", 5090)

@@ -257,6 +257,20 @@ class Notify(TransferCase):
             other.ask("NOTIFY", b"", ("Event", "refer"), ("Subscription-State", "active"))
             other.peer.heard(481)
 
+    def test_slow(self) -> None:
+        """Each NOTIFY has the next one waited for as long."""
+        for asker, other in self.all_ways():
+            asker.cseq += 10
+            sent, crossed = self.refer(asker, other)
+            other.answer(crossed, 202)
+            asker.peer.heard(202)
+            event = f"refer;id={crossed.cseq.number}"
+            for _ in range(3):
+                self.world.turn(100)
+                told = self.notify(other, asker, "180 Ringing", "active;expires=200", event)
+                self.assertEqual(told.headers.get("Event"), f"refer;id={sent.cseq.number}")
+            self.end(asker, other)
+
     def test_never_told(self) -> None:
         """Who is never told how it went keeps the dialogs for a bounded time."""
         for asker, other, _, _ in self.referred():
