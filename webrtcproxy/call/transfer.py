@@ -144,7 +144,7 @@ class Transfers:
         consulted = Consulted(*ends)
         if consulted.call is call or consulted.leg.over or consulted.own.over:
             raise Refusal(603)
-        if consulted.call.guest is not None or consulted.call.busy():
+        if consulted.call.guest is not None or consulted.call.busy() or consulted.leg.early:
             raise Refusal(491)
         self._accept(call, leg, other, transaction).join(consulted)
 
