@@ -16,8 +16,9 @@ class Blind(HandoverCase):
         """202, NOTIFYs, a new leg in the transferee's name with the transferor's Referred-By; both ends get a media
         session of their own; the transferor gets a BYE, and the call goes on without him (CORNERS 4: 3515, 3892)."""
         for status in (405, 501, 603):
-            invite = self.refer(status=status)
+            invite = self.refer(("Refer-To", f"<{TARGET}?Subject=x>"), BY, status=status)
             self.assertEqual(invite.uri, TARGET)
+            self.assertNotIn("Subject", invite.headers)
             self.assertEqual(invite.from_.uri, "sip:bob@pbx.example.com")
             self.assertEqual(invite.headers.lines("Referred-By"), [BY[1]])
             self.assertIn(b"RTP/AVP", invite.body)

@@ -69,7 +69,7 @@ class Redirection:
 
     async def next(self, failed: Failed) -> Target | None:
         """Where to try next: the Contacts of a redirect by their q, those of a later redirect before what is left of an
-        earlier one, and none twice.
+        earlier one, and none twice. What is to be replaced there is what was to be replaced before.
 
         :param failed: the failure of all that was tried.
         :returns: None where that is it.
@@ -78,6 +78,7 @@ class Redirection:
             return None
         if failed.response is not None and follows(failed):
             self._waiting = [*_uris(failed.response), *self._waiting]
+        headers = tuple(pair for pair in failed.branch.target.headers if pair[0] != "Route")
         while self._waiting and self._left:
             uri = self._waiting.pop(0)
             place = _place(uri)
@@ -92,7 +93,7 @@ class Redirection:
                 if _is_ourselves(target.flow):
                     raise Refusal(482)
                 log.info("{call}: redirected to {uri}", uri=str(uri), call=self._request.call_id)
-                return target
+                return replace(target, headers=headers)
             except (Refusal, BadMessage) as why:
                 log.info("{call}: not redirected to {uri}: {why}", uri=str(uri), why=why, call=self._request.call_id)
         return None
