@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tests.call.early import REL, EarlyCase
 from tests.call.party import outbound
-from tests.call.transferring import HandoverCase, name_of, refer_to
+from tests.call.transferring import NEW, HandoverCase, name_of, refer_to
 from tests.call.world import PLAIN
 from tests.support.configs import CARRIER, PBX
 from webrtcproxy.call.branch import Branch
@@ -335,6 +335,41 @@ class Transfers(HandoverCase, CycleCase):
             self.told("200 OK", "terminated")
             self.mine.answer(self.alice.request("BYE"), 200)
             self.bye(dave, self.bob)
+
+        self.check(live)
+
+    def test_early(self) -> None:
+        """By the proxy: with early dialogs, of which one is answered, and one is not."""
+
+        def live() -> None:
+            invite = self.refer()
+            for tag in ("dave", "fork"):
+                reliable = [("Require", "100rel"), ("RSeq", "7")]
+                self.carrier.answer(invite, 183, NEW, tag=tag, headers=reliable)
+                self.told("183 Session Progress", "active")
+                self.carrier.answer(self.carrier.request("PRACK"), 200)
+            dave = self.answered(invite)
+            self.told("200 OK", "terminated")
+            self.mine.answer(self.alice.request("BYE"), 200)
+            self.bye(dave, self.bob)
+
+        self.check(live)
+
+    def test_redirected(self) -> None:
+        """By the proxy: a redirect that is followed, in vain."""
+
+        def live() -> None:
+            self.trunks = (self.trunks[0], replace(self.trunks[1], redirects="follow"))  # type: ignore[misc]
+            self.world = self.make_world()
+            self.people()
+            invite = self.refer()
+            for status in (302, 486):
+                moved = [("Contact", "<sip:erin@carrier.example.net:5080>")]
+                self.carrier.answer(invite, status, headers=moved)
+                self.carrier.heard("ACK")
+                invite = self.carrier.request("INVITE") if status == 302 else invite
+            self.told("486 Busy Here", "terminated")
+            self.old_call()
 
         self.check(live)
 

@@ -286,7 +286,8 @@ class NotAgreed(EarlyCase):
         self.caller.heard(486)
 
     def test_info(self) -> None:
-        """A request within an early dialog crosses with its answer, as in any other (RFC 6086)."""
+        """A request of the callee's within an early dialog crosses with its answer (RFC 6086). For one of the caller's
+        there is nobody as yet: it is not refused with 481, at which JsSIP would end the call (RFC 5057)."""
         for caller in self.ways(REL):
             response = self.reliable(180, 1)
             self.pracked(response)
@@ -295,8 +296,10 @@ class NotAgreed(EarlyCase):
             callee.ask("INFO", b"1", ("Content-Type", "text/plain"))
             self.caller.answer(caller.request("INFO"), 202)
             self.callee.heard(202)
-            self.at_caller(ringing).ask("INFO")
-            caller.heard(481)
+            asker = self.at_caller(ringing)
+            for method in ("INFO", "REFER", "SUBSCRIBE", "MESSAGE"):
+                asker.ask(method)
+                self.assertEqual(caller.response(500).headers.get("Retry-After"), "5")
             self.callee.answer(self.leg, 486)
             self.callee.heard("ACK")
             caller.heard(486)

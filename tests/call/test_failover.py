@@ -269,6 +269,17 @@ class NoInvite(Case):
             self.second.answer(second, 202)
             self.alice.heard(202)
 
+    def test_too_late(self) -> None:
+        """Nobody gets it when its sender has been told that it did not arrive."""
+        self.begin(pbx(FIRST, SECOND, THIRD, failover=20.0))
+        self.alice.say(request("MESSAGE", "sip:bob@pbx.example.com", to="<sip:bob@pbx.example.com>"))
+        self.world.turn(20)
+        self.second.heard("MESSAGE")
+        self.world.turn(10)
+        self.assertEqual(self.alice.pending()[-1:], ["504"])
+        self.world.turn(10)
+        self.world.trunk(THIRD).silent()
+
     def test_subscription(self) -> None:
         """A subscription lives where it was accepted: what comes within it goes there."""
         headers = [("Event", "presence"), ("Expires", "600"), ("Contact", f"<{self.alice.contact}>")]

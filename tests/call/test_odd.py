@@ -210,12 +210,12 @@ class BadBrowser(CallCase):
         alice.heard(400)
 
     def test_info_before_the_answer(self) -> None:
-        """A request in an early dialog has nobody to go to: 481."""
+        """A request in an early dialog has nobody to go to yet: 500, since a 481 would end the call (RFC 5057)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")
         trunk.answer(trunk.request("INVITE"), 180)
         alice.say(alice.inside("INFO", invite, alice.response(180)))
-        alice.heard(481)
+        alice.heard(500)
 
     def refused(self, header: str, **how: object) -> None:
         """400 that names the header, and nothing rings or is kept of it."""

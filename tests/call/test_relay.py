@@ -66,6 +66,14 @@ class Every(CallCase):
                 self.assertEqual(asker.peer.response(status).headers.lines(header[0]), [header[1]])
             other.peer.silent()
 
+    def test_size(self) -> None:
+        """A MESSAGE that UDP would have to fragment is not sent, within a call either: 513 (RFC 3428 section 8)."""
+        for asker, other in self.ways():
+            asker.ask("MESSAGE", b"x" * 1300, ("Content-Type", "text/plain"))
+            if other.browser:
+                other.answer(other.peer.request("MESSAGE"), 200)
+            asker.peer.heard(200 if other.browser else 513)
+
     def test_required_of_the_proxy(self) -> None:
         """What is an extension of a leg does not cross: 420. (CORNERS 1: Extensions)"""
         for asker, other in self.ways():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote
 
 from tests.call.party import party_of
 from tests.call.transferring import ReplacingCase, name_of, refer_to, tag_of
-from tests.call.world import OFFER, PLAIN, Browser, TrunkPeer
+from tests.call.world import OFFER, PLAIN, TRUNK_ADDRESS, Browser, TrunkPeer
+from tests.support.configs import CARRIER, PBX
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.replaces import Replaces, replaces_of
@@ -326,4 +328,30 @@ class OwnUser(ReplacingCase):
         trunk.answer(crossed, 486, tag="x")
         trunk.heard("ACK")
         again.ack(invite, again.response(486))
+        self.bye(mine, bob)
+
+
+class Redirected(ReplacingCase):
+    """The trunk's redirects are followed."""
+
+    trunks = (replace(PBX, redirects="follow"), CARRIER)
+
+    def test_redirected(self) -> None:
+        """Where the other end redirects it, it goes there with the name that it had: the peer's, not the caller's (RFC
+        3261 section 8.1.3.4)."""
+        trunk, alice = self.world.trunk(), self.world.browser()
+        alice.bind()
+        mine, bob = self.out(alice, trunk, routes=[("Record-Route", f"<sip:{TRUNK_ADDRESS};lr>")])
+        invite = alice.invite("sip:bob@pbx.example.com", ("Replaces", str(name_of(mine))))
+        crossed = trunk.request("INVITE")
+        self.assertIn("Route", crossed.headers)
+        trunk.answer(crossed, 302, headers=[("Contact", "<sip:bob@carrier.example.net:5080>")])
+        trunk.heard("ACK")
+        carrier = self.world.trunk("192.0.2.7", 5090)
+        again = carrier.request("INVITE")
+        self.assertEqual(again.headers.lines("Replaces"), crossed.headers.lines("Replaces"))
+        self.assertNotIn("Route", again.headers)
+        carrier.answer(again, 603)
+        carrier.heard("ACK")
+        alice.ack(invite, alice.response(603))
         self.bye(mine, bob)

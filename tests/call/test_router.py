@@ -41,7 +41,7 @@ class Outside(CallCase):
         trunk = self.world.trunk()
         trunk.say(request("OPTIONS", "sip:192.0.2.1"))
         allowed = (trunk.response(200).headers.get("Allow") or "").split(", ")
-        for method in ("INFO", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "SUBSCRIBE", "UPDATE"):
+        for method in ("INFO", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER", "SUBSCRIBE", "UPDATE"):
             self.assertIn(method, allowed)
 
     def test_nowhere_to_carry(self) -> None:

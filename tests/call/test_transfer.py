@@ -8,6 +8,7 @@ from tests.call.exchanging import ExchangeCase
 from tests.call.party import Pair, Party, party_of
 from tests.call.world import PLAIN
 from tests.support.configs import CARRIER, PBX
+from tests.support.messages import request
 from webrtcproxy.sip.message import Request
 
 REFER_TO = ("Refer-To", "<sip:carol@pbx.example.com;method=INVITE?Subject=x%20y>")
@@ -162,20 +163,11 @@ class Outside(TransferCase):
     """REFER that is within no call of ours."""
 
     def test_answered(self) -> None:
-        """Outside of any dialog it is not taken, and Allow says so; within one that is unknown: 481."""
+        """Within a dialog that is unknown: 481."""
         alice = self.world.browser()
-        for to_tag, status in (("", 405), ("nobody", 481)):
-            request = Request("REFER", "sip:bob@pbx.example.com")
-            request.headers.add("Via", f"SIP/2.0/WSS browser.invalid;branch=z9hG4bKrefer{status}")
-            request.headers.add("Max-Forwards", "70")
-            request.headers.add("From", f"<{alice.uri}>;tag=1")
-            request.headers.add("To", "<sip:bob@pbx.example.com>" + (f";tag={to_tag}" if to_tag else ""))
-            request.headers.add("Call-ID", f"outside{status}")
-            request.headers.add("CSeq", "1 REFER")
-            request.headers.add("Refer-To", REFER_TO[1])
-            alice.say(request)
-            answer = alice.response(status)
-            self.assertNotIn("REFER", answer.headers.get("Allow") or "")
+        for method in ("REFER", "NOTIFY", "SUBSCRIBE"):
+            alice.say(request(method, "sip:bob@pbx.example.com", to="<sip:bob@pbx.example.com>;tag=nobody"))
+            alice.heard(481)
 
 
 class Challenged(TransferCase):
@@ -234,9 +226,9 @@ class Notify(TransferCase):
             other.answer(crossed_again, 202)
             asker.peer.heard(202)
             self.assertNotEqual(sent.cseq.number, crossed.cseq.number)
-            for request, there in ((again, crossed_again), (sent, crossed)):
+            for mine, there in ((again, crossed_again), (sent, crossed)):
                 told = self.notify(other, asker, "200 OK", "terminated", f"refer;id={there.cseq.number};x=1")
-                self.assertEqual(told.headers.get("Event"), f"refer;id={request.cseq.number};x=1")
+                self.assertEqual(told.headers.get("Event"), f"refer;id={mine.cseq.number};x=1")
             self.hang_up(asker, other)
             self.check_over(asker, other)
 
@@ -264,6 +256,20 @@ class Notify(TransferCase):
             self.assertEqual(len(self.world.legs), 0)
             other.ask("NOTIFY", b"", ("Event", "refer"), ("Subscription-State", "active"))
             other.peer.heard(481)
+
+    def test_slow(self) -> None:
+        """Each NOTIFY has the next one waited for as long."""
+        for asker, other in self.all_ways():
+            asker.cseq += 10
+            sent, crossed = self.refer(asker, other)
+            other.answer(crossed, 202)
+            asker.peer.heard(202)
+            event = f"refer;id={crossed.cseq.number}"
+            for _ in range(3):
+                self.world.turn(100)
+                told = self.notify(other, asker, "180 Ringing", "active;expires=200", event)
+                self.assertEqual(told.headers.get("Event"), f"refer;id={sent.cseq.number}")
+            self.end(asker, other)
 
     def test_never_told(self) -> None:
         """Who is never told how it went keeps the dialogs for a bounded time."""
@@ -306,8 +312,11 @@ class Notify(TransferCase):
             self.end(asker, other)
 
     def test_other_package(self) -> None:
-        """A NOTIFY of something else crosses as it is."""
+        """SUBSCRIBE and NOTIFY of something else cross as they are; the 2xx has our Contact (RFC 6665 8.2.1)."""
         for asker, other in self.all_ways():
+            asker.ask("SUBSCRIBE", b"", ("Event", "talk"))
+            other.answer(other.peer.request("SUBSCRIBE"), 200, b"", ("Expires", "60"), ("Contact", "<sip:x@y>"))
+            self.assertEqual(asker.peer.response(200).headers.lines("Contact"), [f"<{asker.target}>"])
             other.ask("NOTIFY", b"", ("Event", "talk"), ("Subscription-State", "active"))
             crossed = asker.peer.request("NOTIFY")
             self.assertEqual(crossed.headers.get("Event"), "talk")

@@ -43,6 +43,12 @@ class Cycles(WatchCase):
             subscriber, notifier = self.watching()
             self.tell(notifier, subscriber, status=481)
             self.watching(expires="10")
+            for status in (603, 202):
+                self.alice.say(request("REFER", BOX, contact=f"<{self.alice.contact}>", headers=[("Refer-To", BOX)]))
+                self.accept(self.trunk.request("REFER"), status)
+            self.world.turn(60)
+            self.alice.forget()
+            self.trunk.forget()
             self.watching()
             notify(notifier)
             self.alice.flow.lose()

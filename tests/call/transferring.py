@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -37,11 +38,13 @@ def refer_to(uri: str, named: Replaces, order: str = "{call};to-tag={to};from-ta
 class ReplacingCase(CallCase):
     trunks = (PBX, CARRIER)
 
-    def out(self, alice: Browser, trunk: TrunkPeer, tag: str = "callee") -> tuple[Party, Party]:
+    def out(
+        self, alice: Browser, trunk: TrunkPeer, tag: str = "callee", routes: Iterable[Pair] = ()
+    ) -> tuple[Party, Party]:
         """A call out of the browser: both ends."""
         invite = alice.invite("sip:bob@pbx.example.com")
         leg = trunk.request("INVITE")
-        answer = trunk.answer(leg, 200, PLAIN, tag=tag)
+        answer = trunk.answer(leg, 200, PLAIN, tag=tag, headers=routes)
         trunk.heard("ACK")
         ok = alice.response(200)
         alice.ack(invite, ok)
@@ -71,6 +74,10 @@ class HandoverCase(ReplacingCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.people()
+
+    def people(self) -> None:
+        """The call, in the world that there is now."""
         self.alice, self.pbx = self.world.browser(), self.world.trunk()
         self.carrier = self.world.trunk("192.0.2.7", 5090)
         self.alice.bind()

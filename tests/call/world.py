@@ -280,7 +280,7 @@ class World:
             self.config.registrations.multiple,
         )
         self.passages = Passages(context)
-        self.subscriptions = Subscriptions(context, self.config.subscriptions)
+        self.subscriptions = Subscriptions(context, self.config.subscriptions, self.legs)
         self.transactions.user = Router(context, self.calls, self.legs, registrar, self.passages, self.subscriptions)
 
     def flow_to(self, transport: str, address: Address, domain: str = "") -> Flow:

@@ -235,3 +235,38 @@ class Sockets(SubscriptionCase):
         self.assertEqual(ended.headers.get("Expires"), "0")
         box.reply(ended, 200)
         await until(lambda: not self.proxy.alive, "the proxy has ended")
+
+
+class Referrals(SubscriptionCase):
+    """REFER outside of a call: a subscription to what comes of it (RFC 3515)."""
+
+    async def refer(self, by: Browser | Peer, to: Browser | Peer, target: str) -> Dialog:
+        """It is accepted, and told of until the end: the dialog of who has sent it."""
+        by.send(sent := by.build("REFER", target, headers=[("Refer-To", "<sip:dave@far.test>")]))
+        crossed = await to.request("REFER")
+        self.assertEqual("<sip:dave@far.test>", crossed.headers.get("Refer-To"))
+        notifier = Dialog.of_callee(to, crossed, to.reply(crossed, 202, headers=[("Contact", f"<{to.contact}>")]))
+        subscriber = Dialog.of_caller(by, sent, await by.response(sent, 202))
+        for fragment, state in (("100 Trying", "active;expires=60"), ("200 OK", "terminated;reason=noresource")):
+            event = ("Event", f"refer;id={crossed.cseq.number}")
+            headers = [event, ("Subscription-State", state), ("Content-Type", "message/sipfrag")]
+            tells = notifier.send("NOTIFY", headers, f"SIP/2.0 {fragment}\r\n".encode())
+            heard = await by.request("NOTIFY")
+            self.assertEqual(f"SIP/2.0 {fragment}\r\n".encode(), heard.body)
+            self.assertEqual(f"refer;id={sent.cseq.number}", heard.headers.get("Event"))
+            self.assertEqual(subscriber.call_id, heard.call_id)
+            by.reply(heard, 200)
+            self.assertEqual(200, (await to.response(tells)).status)
+        return subscriber
+
+    async def test_ladder(self) -> None:
+        """Out of a browser to a trunk, and from a trunk to a browser through Kamailio.
+        (ORIGINAL.md: REFER and unknown ones outside of a dialog)"""
+        browser, trunk = await self.registered(), await self.peer()
+        self.ladder.rungs.clear()
+        over = await self.refer(browser, trunk, f"sip:dave@{self.plain}")
+        self.assertEqual(481, (await over.ask("SUBSCRIBE", [("Event", "refer")])).status)
+        asks = ["> REFER", "< 202 REFER", *["< NOTIFY", "> 200 NOTIFY"] * 2, "> SUBSCRIBE", "< 481 SUBSCRIBE"]
+        self.assertEqual(asks, self.ladder.of("alice"))
+        self.assertEqual(["< REFER", "> 202 REFER", *["> NOTIFY", "< 200 NOTIFY"] * 2], self.ladder.of("trunk"))
+        await self.refer(await self.kamailio_peer(), browser, "sip:alice@pbx.test")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from twisted.names import dns
 
 from tests.integration.ways import BY_SIPP, CALLED, Ways
+from tests.support.real.case import until
 from tests.support.real.kamailio import PASSWORDS
 from tests.support.real.ports import LOOPBACK
 from tests.support.real.softphone import Browser, Peer
+from tests.support.real.speech import PLAIN_SDP
 from webrtcproxy.sip.message import Request
 
 
@@ -29,6 +31,10 @@ failover = 1
 [trunk woken]
 host = woken.test
 proxy = 127.0.0.1:@five@ 127.0.0.1:@six@
+failover = 1
+[trunk strict]
+host = strict.test
+proxy = 127.0.0.1:@nine@ 127.0.0.1:@ten@
 failover = 1
 [trunk streamed]
 host = streamed.test
@@ -134,6 +140,39 @@ ping = 1
         await dialog.hung_up()
         await self.hang_up(caller, callee)
         self.assertEqual(self.ladder.of("one"), ["< INVITE sdp", "> 200 INVITE sdp", "< ACK", "< BYE", "> 200 BYE"])
+
+    async def test_second_wants_more(self) -> None:
+        """The second wants a longer session, rings reliably and answers; the first wakes up meanwhile. Each dialog goes
+        where it was opened, with the CSeq of its own INVITE (CORNERS 4: 3263, 4028, 3262 RAck)."""
+        browser = await self.browser()
+        one, two = await self.two("nine", "ten")
+        calling = browser.invite("sip:bob@strict.test")
+        late = await one.request("INVITE")
+        two.reply(await two.request("INVITE"), 422, headers=[("Min-SE", "3600")])
+        invite = await two.request("INVITE")
+        await two.request("ACK")
+        self.assertEqual((invite.cseq.number, invite.headers.get("Session-Expires")), (late.cseq.number + 1, "3600"))
+        dialog = one.accept(late)
+        self.assertEqual((await one.request("ACK")).cseq.number, late.cseq.number)
+        await dialog.hung_up()
+        one.accept(late)  # as if the ACK had been lost
+        await until(lambda: len(one.requests("ACK")) == 2, "the ACK once more")
+        self.assertEqual({ack.cseq.number for ack in one.requests("ACK")}, {late.cseq.number})
+        two.reply(invite, 183, headers=[("Require", "100rel"), ("RSeq", "9")], body=PLAIN_SDP)
+        prack = await two.request("PRACK")
+        self.assertEqual(prack.headers.get("RAck"), f"9 {invite.cseq}")
+        two.reply(prack, 200)
+        await calling.response(183)
+        callee = two.accept(invite)
+        caller = await calling.answered()
+        self.assertEqual((await two.request("ACK")).cseq.number, invite.cseq.number)
+        await self.hang_up(callee, caller)
+        rang = ["< INVITE sdp", "> 422 INVITE", "< ACK", "< INVITE sdp", "> 183 INVITE sdp", "< PRACK", "> 200 PRACK"]
+        self.assertEqual(self.ladder.of("two"), [*rang, "> 200 INVITE sdp", "< ACK", "> BYE", "< 200 BYE"])
+        gone = ["< INVITE sdp", "> 200 INVITE sdp", "< ACK", "< BYE", "> 200 BYE", "> 200 INVITE sdp"]
+        self.assertEqual(self.ladder.of("one"), gone)  # which has no repeats of what the proxy says
+        talk = ["> INVITE sdp", "< 183 INVITE sdp", "< 200 INVITE sdp", "> ACK", "< BYE", "> 200 BYE"]
+        self.assertEqual(self.ladder.of("alice"), talk)
 
     async def test_naptr(self) -> None:
         """NAPTR says TCP: SIPp is called over TCP at the port that SRV has (CORNERS 4: 3263). The log says of questions

@@ -11,7 +11,6 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.call import dtmf
-from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.exchanges import Exchanges
@@ -25,6 +24,7 @@ from webrtcproxy.call.record import Record
 from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.relay import relay
 from webrtcproxy.call.setup import SetUp
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.call.transfer import METHODS, Transfers
 from webrtcproxy.entropy import token
@@ -80,7 +80,7 @@ class Call(Host):
         self._exchanges = Exchanges(
             context, self._media, self._caller, bool(request.body), self.gone, self._unacknowledged
         )
-        self._refresher = Refresher(context, self._exchanges, self.gone, self._expired)
+        self._refresher = Refresher(context, self._refresh, self.gone, self._expired)
         self._transfers: Transfers | None = None
         self._parted: list[Leg] = []
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
@@ -148,6 +148,13 @@ class Call(Host):
         """The request of `transaction` offers a change of the session."""
         self._exchanges.arrived(leg, self.other(leg), transaction)
 
+    async def _refresh(self, leg: Leg) -> Response | None:
+        """Refresh the session of `leg` by re-INVITE; None while somebody changes it."""
+        other = self.other(leg)
+        if other is None or self.guest is not None:
+            return None
+        return await self._exchanges.refresh(leg, other)
+
     # What comes from outside
 
     def cancelled(self, cancel: Request) -> None:
@@ -162,11 +169,6 @@ class Call(Host):
             transaction.reply(200)
             self._hung_up(leg, request)
             return
-        if request.method in METHODS:
-            if self._transfers is None:
-                self._transfers = Transfers(self._context, self._legs)
-            self._transfers.arrived(self, leg, transaction)
-            return
         if request.method in ("INVITE", "UPDATE"):
             if self.guest is not None and (request.body or request.method == "INVITE"):
                 raise Refusal(491)
@@ -176,9 +178,15 @@ class Call(Host):
             self._opening.prack(transaction)
             return
         other = self.other(leg)
-        if other is None or other.over or leg.over or request.method == "PRACK":
-            transaction.reply(481)
+        if other is None and not leg.over and request.method != "PRACK":  # a 481 would end the call (RFC 5057)
+            raise Refusal(500, "Not Answered Yet", [("Retry-After", "5")])
+        if request.method in METHODS:
+            if self._transfers is None:
+                self._transfers = Transfers(self._context, self._legs)
+            self._transfers.arrived(self, leg, transaction)
             return
+        if other is None or other.over or leg.over or request.method == "PRACK":
+            raise Refusal(481)
         if dtmf.wanted(request, leg, other):
             dtmf.play(transaction, leg, self._media, self._opening.branch)
             return
@@ -273,8 +281,8 @@ class Call(Host):
     # Whose legs are moved
 
     def busy(self) -> bool:
-        """Whether its session is being changed."""
-        return self._exchanges.busy
+        """Whether its session is being changed, or not agreed upon as yet: the callee's offer waits for an answer."""
+        return self._exchanges.busy or not self._caller.agreed
 
     def swap(self, old: Leg, new: Leg, media: Media, branch: str) -> None:
         """Put `new` in the place of `old`, which belongs to the call no longer.
@@ -297,12 +305,13 @@ class Call(Host):
         self._exchanges = Exchanges(self._context, media, self._caller, True, self.gone, self._unacknowledged)
         self._exchanges.open(branch)
         self._refresher.stop()
-        self._refresher = Refresher(self._context, self._exchanges, self.gone, self._expired)
+        self._refresher = Refresher(self._context, self._refresh, self.gone, self._expired)
         callee = self._opening.callee
         assert callee is not None
         self._refresher.start(self._caller, callee)
         self._presence.unwatch(old)
         self._presence.watch(new)
+        self._farewell = ()  # what the peer of `old` said, who may have left before
 
     # The end
 

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.branch import Answered, Branch, Failed
+from webrtcproxy.call.branch import Answered, Branch, Failed, Progress
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.host import Host
@@ -23,7 +23,9 @@ from webrtcproxy.call.invite import contact_on, invite_for
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.pairing import Pair
+from webrtcproxy.call.redirection import Redirection
 from webrtcproxy.call.reoffer import Reoffer
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.triggered import FindTarget
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
@@ -75,7 +77,7 @@ class Handover:
         self._number = number
         self._media = context.nodes.session(call.id)
         self._fork = Fork()
-        self._early = b""
+        self._early: dict[str, bytes] = {}
         self._consulted: Consulted | None = None
         self._reoffer: Reoffer | None = None
         self._ringing: Timer | None = None
@@ -85,13 +87,14 @@ class Handover:
 
     # The story
 
-    def call(self, find: FindTarget, source: Request) -> None:
+    def call(self, find: FindTarget, source: Request, redirection: Redirection) -> None:
         """Blind: call the target.
 
         :param find: finds the way to it, or raises Refusal.
         :param source: the INVITE that the transferee would send.
+        :param redirection: where it goes on to, where a trunk's redirects are followed.
         """
-        Deferred.fromCoroutine(self._blind(find, source)).addErrback(self._failed)
+        Deferred.fromCoroutine(self._blind(find, source, redirection)).addErrback(self._failed)
 
     def join(self, consulted: Consulted) -> None:
         """Attended: bring both ends together."""
@@ -99,9 +102,26 @@ class Handover:
         consulted.call.guest = self
         Deferred.fromCoroutine(self._attended(consulted)).addErrback(self._failed)
 
-    async def _blind(self, find: FindTarget, source: Request) -> None:
+    async def _blind(self, find: FindTarget, source: Request, redirection: Redirection) -> None:
         self._tell(100)
-        target = await find()
+        target: Target | None = await find()
+        self._ringing = self._context.transactions.schedule.after(self._context.limits.ring, self._rang_too_long)
+        while target is not None:
+            await self._try(target, source)
+            event = await self._outcome()
+            if isinstance(event, Answered):
+                leg, branch = event.leg, event.branch
+                leg.sdp = leg.sdp or _sdp_of(event.response) or self._early.get(branch.label(event.response), b"")
+                await self._bring_together(leg, branch.id)
+                return
+            target = await redirection.next(event)
+            self._check_wanted()
+            if target is None:
+                raise Refusal(event.status, event.reason)
+            self._fork.reopen(event)
+
+    async def _try(self, target: Target, source: Request) -> None:
+        """Send the INVITE."""
         self._check_wanted()
         branch = Branch(self._context, self._legs, self, target, self._fork.report)
         self._fork.add(branch)
@@ -112,22 +132,29 @@ class Handover:
         )
         self._check_wanted()
         contact = contact_on(target.flow, self._context.mark + token(8))
-        self._ringing = self._context.transactions.schedule.after(self._context.limits.ring, self._rang_too_long)
         branch.invite(invite_for(source, self._transferor.terms, target, Pair(), contact, sdp, True))
-        answered = await self._answered()
-        answered.leg.sdp = _answer_in(answered.response) or self._early
-        await self._bring_together(answered.leg, branch.id)
 
-    async def _answered(self) -> Answered:
+    async def _outcome(self) -> Answered | Failed:
+        """What becomes of the INVITE; the transferor hears of what comes before."""
         while True:
             event = await self._fork.next()
             self._check_wanted()
-            if isinstance(event, Answered):
+            if not isinstance(event, Progress):
                 return event
-            if isinstance(event, Failed):
-                raise Refusal(event.status, event.reason)
-            self._early = event.response.body or self._early
+            self._note(event)
             self._tell(event.response.status, event.response.reason)
+
+    def _note(self, event: Progress) -> None:
+        """The SDP of a 1xx is the answer where it is a reliable one (RFC 3262 section 5), else a preview, which counts
+        where the 2xx of the same dialog has none."""
+        try:
+            sdp = sdp_of(event.response)
+        except BadMessage:
+            return
+        if sdp and event.leg is not None:
+            event.leg.sdp = event.leg.sdp or sdp
+        elif sdp:
+            self._early[event.branch.label(event.response)] = sdp
 
     async def _attended(self, consulted: Consulted) -> None:
         self._tell(100)
@@ -298,8 +325,11 @@ class Handover:
         self._legs.move(leg, flow)
 
 
-def _answer_in(response: Response) -> bytes:
-    """The SDP of a 2xx; empty where it stands by what an earlier response said."""
+def _sdp_of(response: Response) -> bytes:
+    """The SDP of a response; empty where it has none.
+
+    :raises Refusal: 502: it can't be read.
+    """
     try:
         return sdp_of(response)
     except BadMessage as error:

@@ -16,13 +16,14 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.call.background import answer
-from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context
+from webrtcproxy.call.failover import Sent
 from webrtcproxy.call.fork import best
 from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair, beginning
 from webrtcproxy.call.patience import Patience
 from webrtcproxy.call.policy import Terms
-from webrtcproxy.call.relay import coming, going, status_of
+from webrtcproxy.call.relay import check_size, coming, going, status_of
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.message import Request, Response
@@ -33,9 +34,6 @@ log = Logger()
 
 MOST_PER_CONNECTION = 50
 """Requests of one registered browser that may wait for an answer at once; of others, as many as they may have calls."""
-
-MOST_IN_DATAGRAM = 1300
-"""Octets of a MESSAGE over UDP (RFC 3428 section 8): longer ones are lost in fragments, and congest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +117,19 @@ async def _ask(
     source, terms = transaction.request, context.terms_of(transaction)
     key = source.method, source.call_id, source.from_.tag or ""
     kept = context.pairings.take(key)
-    race = Race(len(targets))
+    race, attempts = Race(len(targets)), []
     for target in targets:
         pair = Pair() if target.flow.browser else kept
         request = _request(source, terms, target, pair)
         if sending is not None:
             sending(target, request, pair)
-        Deferred.fromCoroutine(Attempt(context, target, request, pair).run()).addCallback(race.report)
+        attempts.append(Attempt(context, target, request, pair))
+        Deferred.fromCoroutine(attempts[-1].run()).addCallback(race.report)
     try:
         winner = await patience.wait(race.winner)
     except TimedOut:
+        for attempt in attempts:
+            attempt.give_up()
         winner = race.give_up(Final(target, request, 504, "", None))
     if winner.status in (401, 407):
         context.pairings.keep(key, kept, CHALLENGE_KEPT)
@@ -161,6 +162,12 @@ class Attempt:
         self._target = target
         self._request = request
         self._pair = pair
+        self._sent: Sent | None = None
+
+    def give_up(self) -> None:
+        """The sender hears that it has not arrived: it goes to no other target."""
+        if self._sent is not None:
+            self._sent.cancel()
 
     async def run(self) -> Final:
         """Send it.
@@ -183,9 +190,9 @@ class Attempt:
     async def _answered(self) -> Response:
         """The final response."""
         target = self._target
-        self._check_size()
+        check_size(self._request, target.flow, target.terms)
         while True:
-            sent = target.request(self._context.transactions, self._request)
+            sent = self._sent = target.request(self._context.transactions, self._request)
             response = await sent.final
             self._request = sent.request
             authentication = target.authentication
@@ -194,13 +201,6 @@ class Attempt:
                 return response
             again.headers.set("CSeq", f"{self._pair.next_cseq()} {again.method}")
             self._request = again
-
-    def _check_size(self) -> None:
-        request, trunk = self._request, self._target.terms.trunk
-        if request.method == "MESSAGE" and not self._target.flow.reliable and not (trunk is not None and trunk.large):
-            via = 100  # octets that it gets yet
-            if len(request.to_bytes()) + via > MOST_IN_DATAGRAM:
-                raise Refusal(513)
 
     def _final(self, response: Response) -> Final:
         target, status = self._target, response.status

@@ -11,16 +11,17 @@ from dataclasses import replace
 
 from twisted.logger import Logger
 
-from webrtcproxy.call.branch import Failed, Target
+from webrtcproxy.call.branch import Failed
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.policy import Route
 from webrtcproxy.call.registration import preference
 from webrtcproxy.call.replacing import replacing
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import STAR, NameAddr
-from webrtcproxy.sip.message import Headers, Message, Request
+from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.sip.uri import SIP_PORT, Uri
 from webrtcproxy.transport.flow import Flow
 
@@ -68,7 +69,7 @@ class Redirection:
 
     async def next(self, failed: Failed) -> Target | None:
         """Where to try next: the Contacts of a redirect by their q, those of a later redirect before what is left of an
-        earlier one, and none twice.
+        earlier one, and none twice. What is to be replaced there is what was to be replaced before.
 
         :param failed: the failure of all that was tried.
         :returns: None where that is it.
@@ -77,6 +78,7 @@ class Redirection:
             return None
         if failed.response is not None and follows(failed):
             self._waiting = [*_uris(failed.response), *self._waiting]
+        headers = tuple(pair for pair in failed.branch.target.headers if pair[0] != "Route")
         while self._waiting and self._left:
             uri = self._waiting.pop(0)
             place = _place(uri)
@@ -91,7 +93,7 @@ class Redirection:
                 if _is_ourselves(target.flow):
                     raise Refusal(482)
                 log.info("{call}: redirected to {uri}", uri=str(uri), call=self._request.call_id)
-                return target
+                return replace(target, headers=headers)
             except (Refusal, BadMessage) as why:
                 log.info("{call}: not redirected to {uri}: {why}", uri=str(uri), why=why, call=self._request.call_id)
         return None
@@ -103,17 +105,27 @@ def follows(failed: Failed) -> bool:
     return trunk is not None and trunk.redirects == "follow" and failed.status in _FOLLOWED
 
 
-def usable(headers: Headers) -> Headers:
-    """The Contact headers of a browser's redirect that mean something to anybody else: what is under ``.invalid`` is
-    reached by nobody but us (RFC 7118 section 5.1).
+def contacts_across(response: Response, of_browser: bool) -> Headers | None:
+    """The Contact headers of a redirect that crosses. Of a browser's, those that mean something to anybody else: what
+    is under ``.invalid`` is reached by nobody but us (RFC 7118 section 5.1).
 
-    :raises BadMessage: one can't be read.
+    :returns: None where a browser has named places of that kind only.
+    :raises Refusal: 502: one can't be read.
     """
-    contacts = Headers()
-    for value in headers.all("Contact"):
-        if not NameAddr.parse(value).address.host.rstrip(".").lower().endswith(".invalid"):
-            contacts.add("Contact", value)
-    return contacts
+    try:
+        contacts = response.contacts
+        if contacts is STAR or not contacts:
+            return Headers()
+        if not of_browser:
+            return response.headers.only({"Contact"})
+        usable = [value for value in response.headers.all("Contact") if not _is_invalid(NameAddr.parse(value))]
+        return Headers([("Contact", value) for value in usable]) if usable else None
+    except BadMessage as error:
+        raise Refusal(502, f"Upstream Sent {error.why}") from error
+
+
+def _is_invalid(contact: NameAddr) -> bool:
+    return contact.address.host.rstrip(".").lower().endswith(".invalid")
 
 
 def _is_ourselves(flow: Flow) -> bool:

@@ -6,18 +6,18 @@ that is short costs the start of one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from twisted.logger import Logger
 
 from webrtcproxy.call.background import background
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.exchanges import Exchanges
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.policy import ALLOW
 from webrtcproxy.call.relay import ENDS_DIALOG
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.schedule import Timer
+from webrtcproxy.sip.message import Response
 
 log = Logger()
 
@@ -29,16 +29,21 @@ class Refresher:
     """Watches the session timers of a call.
 
     :param context: what calls work with.
-    :param exchanges: of the call: a refresh by re-INVITE must not cross one of them.
+    :param refresh: refreshes the session of a leg by re-INVITE, and returns the final response; None where that would
+        meet a change of the session. It raises as `Leg.ask`.
     :param gone: called with a leg whose peer has no such dialog.
     :param expired: called with a leg whose peer did not refresh, or answers nothing.
     """
 
     def __init__(
-        self, context: Context, exchanges: Exchanges, gone: Callable[[Leg], None], expired: Callable[[Leg], None]
+        self,
+        context: Context,
+        refresh: Callable[[Leg], Awaitable[Response | None]],
+        gone: Callable[[Leg], None],
+        expired: Callable[[Leg], None],
     ) -> None:
         self._context = context
-        self._exchanges = exchanges
+        self._refresh = refresh
         self._gone = gone
         self._expired = expired
         self._legs: tuple[Leg, ...] = ()
@@ -53,6 +58,7 @@ class Refresher:
     def stop(self) -> None:
         """The call is over."""
         self._legs = ()
+        self._refresh = _not_now
         self._gone = self._expired = _ignore
         if self._timer is not None:
             self._timer.cancel()
@@ -77,12 +83,12 @@ class Refresher:
     def _act(self, leg: Leg) -> None:
         if leg.session_timer.ours:
             self._out.add(leg)
-            background(self._refresh(leg), "A session refresh", leg.dialog.call_id)
+            background(self._keep_alive(leg), "A session refresh", leg.dialog.call_id)
         else:
             log.info("{call}: the session was not refreshed", call=leg.dialog.call_id)
             self._expired(leg)
 
-    async def _refresh(self, leg: Leg) -> None:
+    async def _keep_alive(self, leg: Leg) -> None:
         """Refresh the session of `leg`, and see what its peer says.
 
         Every response but 408 and 481 is a sign of life: who insists on a refresh, and refuses each, ends the call by
@@ -114,14 +120,17 @@ class Refresher:
         if leg.takes_update:
             return (await leg.ask("UPDATE", (ALLOW,))).status
         if leg.session_timer.agreed:
-            caller, callee = self._legs
-            response = await self._exchanges.refresh(leg, caller if leg is callee else callee)
+            response = await self._refresh(leg)
             return 0 if response is None else response.status
         status = (await leg.ask("OPTIONS")).status
         if status in ENDS_DIALOG:
             return status
         leg.session_timer.alive()
         return 200
+
+
+async def _not_now(leg: Leg) -> None:
+    """The call is over."""
 
 
 def _ignore(leg: Leg) -> None:

@@ -16,8 +16,9 @@ from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.schedule import Schedule
 from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
 
-__all__ = ["ENDS_DIALOG", "NOT_OURS", "PATIENCE", "ask", "coming", "going", "relay", "status_of"]
+__all__ = ["ENDS_DIALOG", "NOT_OURS", "PATIENCE", "ask", "check_size", "coming", "going", "relay", "status_of"]
 
 ENDS_DIALOG = frozenset({408, 481})
 """Responses to a request within a dialog that end it whatever its method (RFC 3261 section 12.2.1.2, RFC 5057)."""
@@ -25,6 +26,9 @@ ENDS_DIALOG = frozenset({408, 481})
 NOT_OURS = frozenset({422, 503})
 """Responses that would say something of the leg that they cross to: that the proxy is out of service (RFC 3261 section
 16.7 step 6), that the session interval there is too small. They become 500."""
+
+MOST_IN_DATAGRAM = 1300
+"""Octets of a MESSAGE over UDP."""
 
 
 def relay(transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, gone: Callable[[Leg], None]) -> None:
@@ -41,6 +45,7 @@ async def _relay(
     transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, gone: Callable[[Leg], None]
 ) -> None:
     request = transaction.request
+    check_size(request, to.flow, to.terms)
     patience = Patience(schedule)
     try:
         response = await ask(to, request, going(request, leg.terms, to.terms), patience)
@@ -53,6 +58,8 @@ async def _relay(
     finally:
         patience.end()
     headers = coming(response, to.terms, leg.terms)
+    if response.status < 300 and request.method == "SUBSCRIBE":  # whose 2xx must have one (RFC 6665 section 8.2.1)
+        headers.add("Contact", leg.dialog.contact)
     transaction.reply(status_of(response), response.reason, headers, response.body)
     if response.status in ENDS_DIALOG:
         gone(to)
@@ -67,6 +74,20 @@ async def ask(to: Leg, request: Request, headers: Headers, patience: Patience) -
     :raises Refusal: its host name can't be resolved.
     """
     return await patience.wait(to.ask(request.method, headers, request.body))
+
+
+def check_size(request: Request, flow: Flow, terms: Terms) -> None:
+    """Whether a MESSAGE can be sent: over UDP, longer ones are lost in fragments, and congest (RFC 3428 section 8).
+
+    :param request: as it is sent, or nearly.
+    :param flow: where it goes.
+    :param terms: what holds there.
+    :raises Refusal: 513.
+    """
+    if request.method == "MESSAGE" and not flow.reliable and not (terms.trunk is not None and terms.trunk.large):
+        via = 100  # octets that it gets yet
+        if len(request.to_bytes()) + via > MOST_IN_DATAGRAM:
+            raise Refusal(513)
 
 
 def going(request: Request, source: Terms, target: Terms) -> Headers:

@@ -70,13 +70,17 @@ def replaced(request: Request, flow: Flow, legs: Legs, context: Context) -> tupl
     return other, _names(named, other)
 
 
-def referred_to(value: str, transferor: Leg, transferee: Leg, legs: Legs, context: Context) -> str:
-    """A Refer-To as it crosses.
+def referred_to(refer: Request, transferor: Flow, transferee: Flow, legs: Legs, context: Context) -> str:
+    """The Refer-To of a REFER as it crosses.
 
-    :param value: as `transferor` wrote it.
-    :param transferee: the leg that it crosses to.
-    :raises BadMessage: 400: it can't be read.
+    :param transferor: the flow that it came by.
+    :param transferee: the flow that it crosses to.
+    :raises BadMessage: 400: there is not one (RFC 3515 section 2.4.2), or it can't be read.
     """
+    values = refer.headers.lines("Refer-To")
+    if len(values) != 1:
+        raise BadMessage("Bad Refer-To")
+    value = values[0]
     address = NameAddr.parse(value)
     uri = address.address
     named = replaces_of(uri)
@@ -85,7 +89,7 @@ def referred_to(value: str, transferor: Leg, transferee: Leg, legs: Legs, contex
     ends = ends_of(named, transferor, legs, context)
     if transferee.browser:
         if not transferor.browser:
-            _tell(named, transferee, transferor.flow.peer.host, legs, context)
+            _tell(named, transferee, transferor.peer.host, legs, context)
         return value
     if ends is None:
         return value
@@ -100,12 +104,12 @@ def referred_to(value: str, transferor: Leg, transferee: Leg, legs: Legs, contex
     return str(replace(address, uri=str(with_replaces(uri, named))))
 
 
-def ends_of(named: Replaces, transferor: Leg, legs: Legs, context: Context) -> tuple[Host, Leg, Leg] | None:
-    """The call of which the peer of `transferor` has the dialog that is so named, his leg there, and the other one;
-    None where there is none, or it is somebody else's."""
+def ends_of(named: Replaces, transferor: Flow, legs: Legs, context: Context) -> tuple[Host, Leg, Leg] | None:
+    """The call of which who is on the flow `transferor` has the dialog that is so named, his leg there, and the other
+    one; None where there is none, or it is somebody else's."""
     leg = legs.of(named.key)
     call = None if leg is None else leg.owner
-    if leg is None or not isinstance(call, Host) or not speaks_for(transferor.flow, leg, context):
+    if leg is None or not isinstance(call, Host) or not speaks_for(transferor, leg, context):
         return None
     other = call.other(leg)
     return None if other is None else (call, leg, other)
@@ -157,14 +161,14 @@ def _names(named: Replaces, leg: Leg) -> Replaces:
     return named.names(dialog.call_id, dialog.remote_tag, dialog.local_tag)
 
 
-def _tell(named: Replaces, transferee: Leg, teller: str, legs: Legs, context: Context) -> None:
-    """Remember that the peer of `transferee` is told to take a place in the dialog that is so named; for a while also
-    where that ends meanwhile, so that who comes too late hears so.
+def _tell(named: Replaces, transferee: Flow, teller: str, legs: Legs, context: Context) -> None:
+    """Remember that who is on the flow `transferee` is told to take a place in the dialog that is so named; for a while
+    also where that ends meanwhile, so that who comes too late hears so.
 
     :param teller: the address of the SIP peer whose place it is.
     """
-    flow = transferee.flow
-    context.heirs.add(named.key, Heir(flow if flow.browser else None, flow.peer.host, teller))
+    heir = Heir(transferee if transferee.browser else None, transferee.peer.host, teller)
+    context.heirs.add(named.key, heir)
     leg = legs.of(named.key)
     if leg is not None:
         leg.keep()

@@ -43,7 +43,7 @@ class Router:
     :param legs: the index of dialogs.
     :param registrar: forwards registrations.
     :param passages: carry what has no handler of its own.
-    :param subscriptions: carry SUBSCRIBE, and the NOTIFYs that it leads to.
+    :param subscriptions: carry SUBSCRIBE and REFER, and the NOTIFYs that they lead to.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Router:
         self._metrics = context.metrics
         self._outside = {
             "INVITE": self._invite, "REGISTER": self._register, "OPTIONS": self._options, "SUBSCRIBE": self._subscribe,
-            "BYE": self._no_dialog, "UPDATE": self._no_dialog, "PRACK": self._no_dialog, "REFER": self._not_here,
+            "BYE": self._no_dialog, "UPDATE": self._no_dialog, "PRACK": self._no_dialog, "REFER": self._subscribe,
         }  # fmt: skip
         self._inside = {
             "REGISTER": self._not_here, "OPTIONS": self._options_inside,

@@ -22,6 +22,7 @@ from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.patience import Patience
 from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.presence import Presence
+from webrtcproxy.call.referral import is_refer, refer_id, with_id
 from webrtcproxy.call.relay import ask, coming, going, status_of
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.grammar import BadMessage, find_param, number, parse_params
@@ -85,7 +86,7 @@ class Subscription:
     :ivar far: the notifier's side; None before anything was heard of it.
     :ivar notified: a NOTIFY has come.
     :ivar over: nothing crosses any more.
-    :ivar asking: the SUBSCRIBE whose answer the subscriber waits for.
+    :ivar asking: the SUBSCRIBE or REFER whose answer the subscriber waits for.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Subscription:
         self._event = event
         self._ended = ended
         self._limit: IDelayedCall | None = None
+        self._numbers = {near: near.dialog.remote_cseq}  # of the REFER, where it was one
         self.asking: ServerTransaction | None = None
         self._waiting: list[Deferred[None]] = []
         self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
@@ -116,6 +118,7 @@ class Subscription:
             self.far.hung_up()
         self.far = far
         far.owner = self
+        self._numbers[far] = far.dialog.local_cseq
         self._presence.watch(far)
         self._last(DEFAULT)
 
@@ -157,7 +160,7 @@ class Subscription:
         request = transaction.request
         self.near.dialog.refresh(request)
         self.asking = transaction
-        headers = going(request, self.near.terms, far.terms)
+        headers = self._going(request, self.near, far)
         bound_expires(headers, request)
         try:
             response = await self._ask(far, request, headers)
@@ -172,14 +175,15 @@ class Subscription:
         self.answer(transaction, response, far.terms)
 
     def answer(self, transaction: ServerTransaction, response: Response, source: Terms) -> None:
-        """Give the subscriber the notifier's answer to his SUBSCRIBE.
+        """Give the subscriber the notifier's answer to his SUBSCRIBE or REFER.
 
         :param source: what holds for the notifier.
         """
         headers = coming(response, source, self.near.terms)
         if response.status < 300:
             seconds = _granted(response, transaction.request)
-            headers.set("Expires", str(seconds))
+            if transaction.request.method == "SUBSCRIBE":  # of a REFER, the NOTIFYs say it (RFC 3515 section 2.4.4)
+                headers.set("Expires", str(seconds))
             headers.add("Contact", self.near.dialog.contact)
             self._last(seconds)
         transaction.reply(status_of(response), response.reason, headers, response.body)
@@ -196,7 +200,7 @@ class Subscription:
         if state.seconds is not None:
             self._last(state.seconds)
         try:
-            response = await self._ask(near, request, going(request, far.terms, near.terms))
+            response = await self._ask(near, request, self._going(request, far, near))
             if response.status < 300:
                 _refresh_target(near, response)
             headers = coming(response, near.terms, far.terms)
@@ -211,6 +215,14 @@ class Subscription:
                 self.end()
 
     # Both
+
+    def _going(self, request: Request, source: Leg, to: Leg) -> Headers:
+        """The headers that cross. The subscription of a REFER may have an id, which is the CSeq number of that, and so
+        another one on each leg (RFC 3515 section 2.4.6)."""
+        headers = going(request, source.terms, to.terms)
+        if is_refer(request) and refer_id(request) is not None:
+            headers.set("Event", with_id(request.headers.get("Event") or "", str(self._numbers[to])))
+        return headers
 
     async def _ask(self, to: Leg, request: Request, headers: Headers) -> Response:
         """The answer of `to`: a browser that has lost its socket has the grace time to come back.

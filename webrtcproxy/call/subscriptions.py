@@ -1,4 +1,5 @@
-"""Subscriptions: all that are alive; how a SUBSCRIBE outside of any dialog becomes one, or several (RFC 6665).
+"""Subscriptions: all that are alive; how a SUBSCRIBE outside of any dialog becomes one, or several (RFC 6665). So does
+a REFER there, which is a SUBSCRIBE to what comes of it, forks and all (RFC 3515 section 2.4.7).
 
 A subscription is a dialog that a NOTIFY opens, be it in front of the 2xx to the SUBSCRIBE or behind it; where the
 SUBSCRIBE has forked on its way, each notifier opens one of its own (section 4.4.1). So what was sent is remembered
@@ -14,7 +15,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.binding import Binding
-from webrtcproxy.call.branch import MAX_DIALOGS, Target
+from webrtcproxy.call.branch import MAX_DIALOGS
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.invite import contact_on
@@ -22,7 +23,10 @@ from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.pairing import Pair
 from webrtcproxy.call.passage import Final, ask, pass_on
+from webrtcproxy.call.referral import has_no_subscription
+from webrtcproxy.call.replacing import referred_to
 from webrtcproxy.call.subscription import Subscription, bound_expires
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.config import Subscriptions as Limits
 from webrtcproxy.entropy import token
@@ -40,7 +44,7 @@ TIMER_N = 32.0
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A SUBSCRIBE of ours that may open dialogs."""
+    """A SUBSCRIBE or REFER of ours that may open dialogs."""
 
     opening: Opening
     target: Target
@@ -53,11 +57,13 @@ class Subscriptions:
 
     :param context: what calls work with.
     :param limits: how many there may be.
+    :param calls: the index of the dialogs of calls, which a REFER may name.
     :ivar legs: the index of their dialogs.
     """
 
-    def __init__(self, context: Context, limits: Limits) -> None:
+    def __init__(self, context: Context, limits: Limits, calls: Legs) -> None:
         self.legs = Legs()
+        self.calls = calls
         self._context = context
         self._limits = limits
         self._alive: set[Subscription] = set()
@@ -68,13 +74,14 @@ class Subscriptions:
         return len(self._alive)
 
     def begin(self, transaction: ServerTransaction, find_targets: FindTargets) -> None:
-        """Carry the SUBSCRIBE of `transaction`, which is outside of any dialog, to where `find_targets` says.
+        """Carry the SUBSCRIBE or REFER of `transaction`, which is outside of any dialog, to where `find_targets` says.
 
-        :raises Refusal: 489 without an Event, 503 where there are as many subscriptions as there may be.
+        :raises Refusal: 489 for a SUBSCRIBE without an Event, 503 where there are as many subscriptions as there may
+            be.
         :raises BadMessage: it can't open a dialog.
         """
         request = transaction.request
-        if not request.headers.get("Event"):
+        if request.method == "SUBSCRIBE" and not request.headers.get("Event"):
             raise Refusal(489)
         self._check_room(transaction)
         answer(Opening(self, self._context, transaction).run(find_targets), transaction)
@@ -144,11 +151,11 @@ class Subscriptions:
 
 
 class Opening:
-    """A SUBSCRIBE from its arrival to Timer N, or until nothing is left of it.
+    """A SUBSCRIBE or REFER from its arrival to Timer N, or until nothing is left of it.
 
     :param subscriptions: all of them.
     :param context: what calls work with.
-    :param transaction: the SUBSCRIBE.
+    :param transaction: that request.
     :raises BadMessage: it can't open a dialog.
     """
 
@@ -157,6 +164,7 @@ class Opening:
         self._context = context
         self._transaction = transaction
         self._request = transaction.request
+        self._is_subscribe = transaction.request.method == "SUBSCRIBE"
         self._terms = context.terms_of(transaction)
         self._user = context.mark + token(8)
         self._sent: list[Sent] = []
@@ -173,7 +181,7 @@ class Opening:
             winner = await ask(self._context, self._transaction, find_targets, self._sending)
             if winner.response is not None and winner.status < 300:
                 self._answered(winner, winner.response)
-                accepted = True
+                accepted = self._is_subscribe or not has_no_subscription(winner.response)
             else:
                 pass_on(winner, self._transaction, self._terms)
         finally:
@@ -212,6 +220,9 @@ class Opening:
 
     def _sending(self, target: Target, request: Request, pair: Pair) -> None:
         request.headers.add("Contact", contact_on(target.flow, self._user))
+        if not self._is_subscribe:
+            transferor, legs = self._first.near.flow, self._subscriptions.calls
+            request.headers.set("Refer-To", referred_to(self._request, transferor, target.flow, legs, self._context))
         bound_expires(request.headers, self._request)
         self._sent.append(Sent(self, target, request, pair))
         self._subscriptions.remember(self._sent[-1])
@@ -223,7 +234,8 @@ class Opening:
         near = Leg(context, dialog, flow, tag, None, self._terms, aor=request.from_.address.aor)
         legs = self._subscriptions.legs
         legs.add(near)
-        subscription = Subscription(context, legs, near, request.headers.get("Event") or "", self._ended)
+        event = request.headers.get("Event") or "" if self._is_subscribe else "refer"
+        subscription = Subscription(context, legs, near, event, self._ended)
         self._subscriptions.add(subscription)
         return subscription
 

@@ -20,9 +20,8 @@ from webrtcproxy.call.patience import Patience
 from webrtcproxy.call.referral import Referral, has_no_subscription, is_refer, is_terminated, refer_id, with_id
 from webrtcproxy.call.relay import ENDS_DIALOG, coming, going, relay, status_of
 from webrtcproxy.call.replacing import ends_of, referred_to
-from webrtcproxy.call.triggered import invite_for_refer, way_of
+from webrtcproxy.call.triggered import invite_for_refer, ways_of
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
-from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Response
 from webrtcproxy.sip.replaces import replaces_of
@@ -93,11 +92,8 @@ class Transfers:
 
     async def _refer(self, call: Host, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
         request = transaction.request
-        values = request.headers.lines("Refer-To")
-        if len(values) != 1:  # RFC 3515 section 2.4.2
-            raise BadMessage("Bad Refer-To")
         headers = going(request, leg.terms, other.terms)
-        headers.set("Refer-To", referred_to(values[0], leg, other, self._legs, self._context))
+        headers.set("Refer-To", referred_to(request, leg.flow, other.flow, self._legs, self._context))
         local = is_local(leg, other)
         if local and other.refuses("REFER"):
             self._carry_out(call, leg, other, transaction)
@@ -137,18 +133,18 @@ class Transfers:
         request = transaction.request
         uri = NameAddr.parse(request.headers.get("Refer-To") or "").address
         named = replaces_of(uri)
-        if call.guest is not None or call.busy() or leg.over or other.over:
+        if call.guest is not None or call.busy() or leg.over or other.over or other.early:
             raise Refusal(491)
-        ends = None if named is None else ends_of(named, leg, self._legs, self._context)
+        ends = None if named is None else ends_of(named, leg.flow, self._legs, self._context)
         if ends is None:
             invite = invite_for_refer(request, uri, other, named)
-            find = way_of(self._context, invite, leg)
-            self._accept(call, leg, other, transaction).call(find, invite)
+            find, redirection = ways_of(self._context, invite, leg)
+            self._accept(call, leg, other, transaction).call(find, invite, redirection)
             return
         consulted = Consulted(*ends)
         if consulted.call is call or consulted.leg.over or consulted.own.over:
             raise Refusal(603)
-        if consulted.call.guest is not None or consulted.call.busy():
+        if consulted.call.guest is not None or consulted.call.busy() or consulted.leg.early:
             raise Refusal(491)
         self._accept(call, leg, other, transaction).join(consulted)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.redirection import target_along
+from webrtcproxy.call.redirection import Redirection, target_along
+from webrtcproxy.call.target import Target
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
@@ -30,7 +30,13 @@ def invite_for_refer(refer: Request, uri: Uri, transferee: Leg, named: Replaces 
         raise Refusal(603, "Only INVITE")
     params = tuple(param for param in uri.params if param[0].lower() != "method")
     target = str(replace(uri, params=params, headers=""))
-    headers = Headers([("From", transferee.dialog.remote), ("To", str(NameAddr("", target))), ("Max-Forwards", "70")])
+    fields = {
+        "From": transferee.dialog.remote,
+        "To": str(NameAddr("", target)),
+        "Call-ID": refer.call_id,  # for the log: what is sent has its own
+        "Max-Forwards": "70",
+    }
+    headers = Headers(list(fields.items()))
     for value in refer.headers.lines("Referred-By"):
         headers.add("Referred-By", value)
     if named is not None:
@@ -38,10 +44,11 @@ def invite_for_refer(refer: Request, uri: Uri, transferee: Leg, named: Replaces 
     return Request("INVITE", target, headers)
 
 
-def way_of(context: Context, invite: Request, transferor: Leg) -> FindTarget:
-    """What finds the way of `invite`: where the transferor may call, with the credentials that he may use.
+def ways_of(context: Context, invite: Request, transferor: Leg) -> tuple[FindTarget, Redirection]:
+    """What finds the way of `invite`, where the transferor may call, with the credentials that he may use; and where it
+    goes on to, where a trunk's redirects are followed.
 
-    What it returns raises Refusal 502 where the target can't be reached.
+    What the first one returns raises Refusal 502 where the target can't be reached.
 
     :raises Refusal: 403, 404, 416: he may not call there.
     """
@@ -51,4 +58,4 @@ def way_of(context: Context, invite: Request, transferor: Leg) -> FindTarget:
     async def find() -> Target:
         return await target_along(context, invite, route, allowed)
 
-    return find
+    return find, Redirection(context, invite, allowed)
