@@ -1,7 +1,7 @@
 """Several workers as one proxy, for all that is no call: what comes by the socket that they share finds its browser and
 its subscription, on whichever of them these are."""
 
-from tests.integration.test_workers import WorkersCase as _WorkersCase
+from tests.integration.workers import WorkersCase as _WorkersCase
 from tests.support.real.dialog import Dialog
 from tests.support.real.part import pause
 from tests.support.real.softphone import Browser, Peer
