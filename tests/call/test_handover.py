@@ -220,6 +220,21 @@ class Blind(HandoverCase):
         self.world.turn(32)
         self.bye(dave, self.bob)
 
+    def test_vanished(self) -> None:
+        """One of them has no such dialog any more: the other one gets a BYE, and nobody else."""
+        dave = self.answered(self.refer())
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        for _ in range(60):
+            self.world.turn(16)
+            if self.pbx.pending():
+                break
+        self.bob.answer(self.pbx.request("OPTIONS"), 481)
+        dave.answer(self.carrier.request("OPTIONS"), 200)
+        self.world.turn()
+        dave.answer(self.carrier.request("BYE"), 200)
+        self.assert_over(self.alice, self.pbx, self.carrier)
+
     def test_behind_another(self) -> None:
         """What bob was referred to before, and has accepted, he still tells alice of, who has left."""
         self.mine.ask("REFER", b"", ("Refer-To", f"<{TARGET}>"))
@@ -233,6 +248,32 @@ class Blind(HandoverCase):
         self.pbx.heard(200)
         self.carrier.silent()
         self.bye(dave, self.bob)
+
+    def test_before_the_answer(self) -> None:
+        """A call whose callee has offered, and has no answer as yet: 491, its session is not there to be moved."""
+        self.bye(self.mine, self.bob)
+        self.alice.sdp = b""
+        invite = self.alice.invite("sip:bob@pbx.example.com")
+        leg = self.pbx.request("INVITE")
+        answer = self.pbx.answer(leg, 200, PLAIN, tag="bob", headers=[("Allow", "INVITE, ACK, BYE")])
+        ok = self.alice.response(200)
+        self.mine, self.bob = party_of(self.alice, invite, ok), party_of(self.pbx, leg, answer)
+        self.mine.ask("REFER", b"", ("Refer-To", f"<{TARGET}>"))
+        self.alice.heard(491)
+        self.carrier.silent()
+        self.mine.ack(invite, self.mine.sdp().replace(b"actpass", b"active"))
+        self.assertTrue(self.pbx.request("ACK").body)
+        dave = self.answered(self.refer_at_once())
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.bye(dave, self.bob)
+
+    def refer_at_once(self) -> Request:
+        """As `refer`, where bob is not asked."""
+        self.mine.ask("REFER", b"", ("Refer-To", f"<{TARGET}>"))
+        self.alice.heard(202)
+        self.told("100 Trying", "active")
+        return self.carrier.request("INVITE")
 
     def test_one_at_a_time(self) -> None:
         """A second REFER meanwhile is 491, and so is a re-INVITE of either side."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.call.party import party_of
+from tests.call.party import Party, party_of
 from tests.call.transferring import BY, NEW, TARGET, HandoverCase, name_of, refer_to
 from webrtcproxy.sip.message import Request
 
@@ -24,6 +24,23 @@ class HangUps(HandoverCase):
         self.told("200 OK", "terminated")
         self.alice.silent()
         self.bye(self.bob, dave)
+        self.assert_over(self.alice, self.pbx, self.carrier)
+
+    def test_his_reason_is_his_own(self) -> None:
+        """What his BYE says is not what the call ends with, long after it."""
+        invite = self.refer()
+        self.mine.ask("BYE", b"", ("Reason", 'SIP;cause=200;text="Off to lunch"'))
+        self.alice.heard(200)
+        self.mine.cseq -= 1
+        dave = self.answered(invite)
+        self.told("200 OK", "terminated")
+        self.world.turn(60)
+        self.world.calls.stop()
+        self.world.turn()
+        for party in (self.bob, dave):
+            bye = party.peer.request("BYE")
+            self.assertNotIn("Reason", bye.headers)
+            party.answer(bye, 200)
         self.assert_over(self.alice, self.pbx, self.carrier)
 
     def test_transferor_and_it_fails(self) -> None:
@@ -217,6 +234,55 @@ class Attended(HandoverCase):
         self.carrier.heard("ACK")
         self.told("481 Call/Transaction Does Not Exist", "terminated")
         self.old_call()
+
+
+class OfTheCallee(HandoverCase):
+    """The transferor was called: the transferee is the caller."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bye(self.mine, self.bob)
+        self.bob, self.mine = self.into(self.pbx, self.alice)
+        self.pbx.forget()
+
+    def told_of(self, invite: Request) -> Party:
+        dave = self.answered(invite)
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        return dave
+
+    def test_done(self) -> None:
+        """Sessions change both ways, either side may offer late, the sessions are refreshed; either end hangs up."""
+        for last in (0, 1):
+            dave = self.told_of(self.refer())
+            for asker, other in ((self.bob, dave), (dave, self.bob)):
+                self.hold(asker, other)
+                late = asker.ask("INVITE")
+                crossed = other.peer.request("INVITE")
+                self.assertEqual(crossed.body, b"")
+                other.answer(crossed, 200, other.sdp())
+                self.assertTrue(asker.peer.response(200).body)
+                asker.ack(late, asker.sdp())
+                self.assertTrue(other.peer.request("ACK").body)
+            self.world.turn(899)
+            self.world.turn(32)
+            for party in (self.bob, dave):
+                party.answer(party.peer.request("OPTIONS"), 200)
+            self.bye(*((self.bob, dave) if last else (dave, self.bob)))
+            self.assert_over(self.alice, self.pbx, self.carrier)
+            self.alice.bind()
+            self.bob, self.mine = self.into(self.pbx, self.alice)
+            self.pbx.forget()
+        self.bye(self.mine, self.bob)
+
+    def test_goes_on_alone(self) -> None:
+        """The transferor's browser is gone behind it: that is nobody's affair any more."""
+        dave = self.told_of(self.refer())
+        self.alice.flow.lose()
+        self.world.turn(60)
+        self.hold(dave, self.bob)
+        self.bye(dave, self.bob)
+        self.assert_over(self.pbx, self.carrier)
 
 
 class Limits(HandoverCase):

@@ -35,6 +35,17 @@ class Passing(CallCase):
             self.assertEqual(heard.headers.get("X-Why"), "lunch")
             self.assert_over(alice, trunk)
 
+    def test_unreadable(self) -> None:
+        """A Contact that can't be read is the redirecting side's mistake, and no 400 to the caller."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        alice.bind()
+        for caller, callee, to in ((alice, trunk, "sip:bob@pbx.example.com"), (trunk, alice, "sip:alice@192.0.2.1")):
+            caller.invite(to)
+            callee.answer(callee.request("INVITE"), 302, headers=[("Contact", "<sip:x@")])
+            callee.heard("ACK")
+            self.assertEqual(caller.response(502).reason, "Upstream Sent Bad Contact")
+            self.assert_over(alice, trunk)
+
     def test_of_a_browser(self) -> None:
         """A browser's redirect of an inbound call crosses to the trunk as it is."""
         alice, trunk = self.world.browser(), self.world.trunk()
@@ -292,6 +303,26 @@ class Following(CallCase):
         carrier.heard("ACK")
         carrier.silent()
         self.alice.heard(401)
+
+    def test_behind_a_challenge(self) -> None:
+        """What answers a challenge or a 422 has the next CSeq, and what follows a redirect behind it the next but one:
+        with one that was used, it would be a merged request (section 8.2.2.2)."""
+        carrier = self.world.trunk("192.0.2.7", 5090)
+        challenge = ("WWW-Authenticate", 'Digest realm="carrier", nonce="n"')
+        contacts = "<sip:0800@carrier.example.net:5080>;q=0.9", f"<{SALES}>;q=0.1"
+        self.trunk.answer(self.leg, 422, headers=[("Min-SE", "3600")])
+        self.trunk.heard("ACK")
+        self.redirect(self.trunk.request("INVITE"), *contacts)
+        leg = carrier.request("INVITE")
+        self.assertEqual(leg.cseq.number, self.leg.cseq.number + 2)
+        carrier.answer(leg, 401, headers=[challenge])
+        carrier.heard("ACK")
+        self.refused(carrier.request("INVITE"), 480, at=carrier)
+        last = self.trunk.request("INVITE")
+        self.assertEqual((last.uri, last.cseq.number), (SALES, self.leg.cseq.number + 4))
+        self.refused(last, 480)
+        self.alice.heard(480)
+        self.assert_over(self.alice, self.trunk, carrier)
 
     def test_challenges_of_several(self) -> None:
         """Every challenge of the targets reaches the caller in one response (section 16.7 step 7), and his next try

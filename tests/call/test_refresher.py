@@ -296,3 +296,25 @@ class Cost(TimerCase):
             self.trunk.heard("BYE")
             self.trunk.forget()
         self.assertLess(len(queues), 20)
+
+
+class Targets(TimerCase):
+    """A refresh is a target refresh, too (RFC 3261 section 12.2.1.2, RFC 3311 section 5.1)."""
+
+    def test_by_update(self) -> None:
+        """The Contact in the 2xx is where the peer is from now on; one that leads nowhere changes nothing."""
+        caller, _ = self.connect((), (UPDATES,))
+        moved = self.world.trunk("192.0.2.60", 5070)
+        self.wait(900)
+        self.trunk.answer(self.trunk.request("UPDATE"), 200, headers=[("Contact", "<sip:callee@192.0.2.60:5070>")])
+        caller.answer(self.alice.request("OPTIONS"), 200)
+        self.wait(900)
+        update = moved.request("UPDATE")
+        self.assertEqual(update.uri, "sip:callee@192.0.2.60:5070")
+        moved.answer(update, 200, headers=[("Contact", "<mailto:callee>")])
+        caller.answer(self.alice.request("OPTIONS"), 200)
+        caller.ask("BYE")
+        self.alice.heard(200)
+        self.world.turn()
+        moved.answer(moved.request("BYE"), 200)
+        self.assert_over(self.alice, self.trunk, moved)

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Dialog
+from tests.support.real.ports import free_port
 from tests.support.real.speech import PLAIN_SDP
 
 TIMER = ("Supported", "timer")
@@ -95,9 +96,9 @@ class Lapsed(RealCase):
 
     async def test_refreshed_by_us_and_vanished(self) -> None:
         """Two calls to a trunk that leaves refreshing to us: when half of the 90 seconds are over, it gets an UPDATE
-        where it takes one, else a re-INVITE with what it was offered first, to the letter. The browser of the first
-        call, which was to refresh and does not, has its call ended when two thirds are; that of the second, which knows
-        no timer, goes on."""
+        where it takes one, whose 200 says where it is from now on; else a re-INVITE with what it was offered first, to
+        the letter. The browser of the first call, which was to refresh and does not, has its call ended when two thirds
+        are; that of the second, which knows no timer, goes on."""
         alice, bob, trunk = await self.browser(), await self.browser("bob"), await self.peer()
         ninety = [("Require", "timer"), NINETY]
         calls = []
@@ -111,7 +112,10 @@ class Lapsed(RealCase):
         (first, first_callee, _), (second, second_callee, offered) = calls
         update, invite = await trunk.request("UPDATE", 47), await trunk.request("INVITE", 5)
         self.assertEqual((NINETY[1], b""), (update.headers.get("Session-Expires"), update.body))
-        trunk.reply(update, 200, headers=ninety)
+        moved = await self.peer(free_port())
+        moved.user = "moved"
+        trunk.reply(update, 200, headers=[*ninety, ("Contact", f"<sip:echo@{moved.host}:{moved.port}>")])
+        first_callee.phone = moved
         self.assertEqual((NINETY[1], offered.body), (invite.headers.get("Session-Expires"), invite.body))
         trunk.reply(invite, 200, headers=ninety, body=PLAIN_SDP)
         await trunk.request("ACK")
@@ -130,4 +134,5 @@ class Lapsed(RealCase):
         self.assertEqual([*set_up, *set_up], ladder[:6])
         refreshes = ["< ACK", "< INVITE sdp", "< UPDATE", "> 200 INVITE sdp", "> 200 UPDATE"]
         self.assertEqual(refreshes, sorted(ladder[6:11]))
-        self.assertEqual(["< BYE", "> 200 BYE", "< BYE", "> 200 BYE"], ladder[11:])
+        self.assertEqual(["< BYE", "> 200 BYE"], ladder[11:])
+        self.assertEqual(["< BYE", "> 200 BYE"], self.ladder.of("moved"))

@@ -10,75 +10,27 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog, tag_of
-from webrtcproxy.call.failover import OnStray, Sent, Way
-from webrtcproxy.call.leg import HeaderList, Leg, Owner
+from webrtcproxy.call.failover import Sent
+from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.listeners import Owner
 from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.reliable import prack, rseq_of
 from webrtcproxy.call.session_timer import SessionTimer
-from webrtcproxy.call.trunk import Authentication
+from webrtcproxy.call.target import Target
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import FlowLost, TimedOut
 from webrtcproxy.schedule import Timer
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
-from webrtcproxy.transaction.client import OnResponse
-from webrtcproxy.transaction.layer import Transactions
-from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
 MAX_DIALOGS = 16
 """Dialogs of one branch that are told apart: early ones beyond share a label, 2xx beyond are not answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One place where the callee is tried.
-
-    :ivar flow: the way there.
-    :ivar uri: the Request-URI of the second leg.
-    :ivar terms: what holds there.
-    :ivar aor: the address-of-record registered there, or None.
-    :ivar authentication: answers challenges with the trunk's credentials, or None.
-    :ivar binding: of the browser there, or None.
-    :ivar headers: what the INVITE has besides what crosses.
-    :ivar way: `flow` and where else the callee may be reached, on the SIP side; None for a browser.
-    """
-
-    flow: Flow
-    uri: str
-    terms: Terms
-    aor: str | None = None
-    authentication: Authentication | None = None
-    binding: Binding | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    way: Way | None = None
-
-    @property
-    def reached(self) -> Flow:
-        """The way to where it was tried last."""
-        return self.flow if self.way is None else self.way.flow
-
-    def request(
-        self,
-        transactions: Transactions,
-        request: Request,
-        *,
-        on_provisional: OnResponse | None = None,
-        on_answer: OnResponse | None = None,
-        on_stray: OnStray | None = None,
-    ) -> Sent:
-        """Send a request there; see :meth:`Way.request`."""
-        if self.way is None:
-            return transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
-        return self.way.request(
-            transactions, request, on_provisional=on_provisional, on_answer=on_answer, on_stray=on_stray
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +99,7 @@ class Branch:
         self._early: dict[str, Leg] = {}
         self._legs: dict[str, Leg] = {}
         self._transaction: Sent | None = None
+        self._before: list[Sent] = []
         self._rang = False
         self._parked: Timer | None = None
         self._session_timer = SessionTimer(context.clock, context.limits.session_expires)
@@ -165,6 +118,10 @@ class Branch:
     def cseq(self) -> int:
         """CSeq number of the INVITE that was sent last; 0 before the first."""
         return 0 if self._transaction is None else self._transaction.request.cseq.number
+
+    @property
+    def _call(self) -> str:
+        return "" if self._transaction is None else self._transaction.request.call_id
 
     def label(self, response: Response) -> str:
         """The name towards rtpengine of the party that sent `response`: one for each To tag, since the far side may
@@ -188,7 +145,6 @@ class Branch:
             self.ended = True
             return
         key = invite.call_id, invite.from_.tag or ""
-        self._index.calling.add(key)
         self._transaction = self.target.request(
             self._context.transactions,
             invite,
@@ -196,6 +152,7 @@ class Branch:
             on_answer=self._answered_again,
             on_stray=self._answered_late,
         )
+        self._index.calling.add(key)
         self._transaction.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(
             self._broken
         )
@@ -225,7 +182,7 @@ class Branch:
             number = rseq_of(response)
             leg = None if number is None else self._early_leg(response)
         except BadMessage as error:
-            log.info("A provisional response is dropped: {why}", why=error.why, branch=self.id)
+            log.info("{call}: a provisional response is dropped: {why}", why=error.why, call=self._call)
             return
         self._rang = True
         if number is not None:
@@ -264,6 +221,7 @@ class Branch:
         if again is not None and not self.cancelled:
             self._forget_early()
             self._early = {}
+            self._before.append(self._transaction)
             self._send(again)
             return
         self.ended = True
@@ -347,14 +305,23 @@ class Branch:
 
     def _answered_again(self, response: Response) -> None:
         """A repeat of the 2xx is ACKed again; one with a new To tag is a further fork: ACK, then BYE."""
-        assert self._transaction is not None
+        sent = self._answered_by(response)
+        if sent is None:
+            return
         leg = self._legs.get(tag_of(response))
         if leg is None and len(self._legs) >= MAX_DIALOGS:
-            log.warn("{call}: too many answers to one INVITE", call=self._transaction.request.call_id)
+            log.warn("{call}: too many answers to one INVITE", call=self._call)
         elif leg is None:
-            self._answered_late(self._transaction, response)
+            self._answered_late(sent, response)
         else:
-            leg.acknowledge(self._transaction.request)
+            leg.acknowledge(sent.request)
+
+    def _answered_by(self, response: Response) -> Sent | None:
+        """What `response` is to: the INVITE that was sent last; or, from a target that was given up, one before."""
+        for sent in (self._transaction, *self._before):
+            if sent is not None and sent.request.cseq.number == response.cseq.number:
+                return sent
+        return None
 
     def _answered_late(self, sent: Sent, response: Response) -> None:
         """A 2xx that nobody wants: ACK, then BYE."""
@@ -390,7 +357,7 @@ class Branch:
         if isinstance(failure.value, BadMessage):
             self._report(Failed(self, 502, f"Upstream Sent {failure.value.why}", None))
             return
-        log.failure("A branch broke", failure, branch=self.id)
+        log.failure("{call}: a branch broke", failure, call=self._call)
         self._report(Failed(self, 500, "", None))
 
 

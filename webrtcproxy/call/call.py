@@ -11,7 +11,6 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.call import dtmf
-from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.exchanges import Exchanges
@@ -25,6 +24,7 @@ from webrtcproxy.call.record import Record
 from webrtcproxy.call.refresher import Refresher
 from webrtcproxy.call.relay import relay
 from webrtcproxy.call.setup import SetUp
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.call.transfer import METHODS, Transfers
 from webrtcproxy.entropy import token
@@ -285,8 +285,8 @@ class Call(Host):
     # Whose legs are moved
 
     def busy(self) -> bool:
-        """Whether its session is being changed."""
-        return self._exchanges.busy
+        """Whether its session is being changed, or not agreed upon as yet: the callee's offer waits for an answer."""
+        return self._exchanges.busy or not self._caller.agreed
 
     def swap(self, old: Leg, new: Leg, media: Media, branch: str) -> None:
         """Put `new` in the place of `old`, which belongs to the call no longer.
@@ -315,6 +315,7 @@ class Call(Host):
         self._refresher.start(self._caller, callee)
         self._presence.unwatch(old)
         self._presence.watch(new)
+        self._farewell = ()  # what the peer of `old` said, who may have left before
 
     # The end
 

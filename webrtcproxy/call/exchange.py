@@ -25,7 +25,6 @@ from webrtcproxy.call.relay import ENDS_DIALOG, NOT_OURS, PATIENCE
 from webrtcproxy.call.reliable import requires
 from webrtcproxy.call.restore import Restore
 from webrtcproxy.errors import FlowLost, NgError, Refusal, TimedOut
-from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Headers, Request, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction
 
@@ -150,7 +149,7 @@ class Exchange:
         method = "UPDATE" if update and other.takes_update else "INVITE"
         asked = other.ask(method, headers, sdp, "application/sdp", self)
         response = await self._await(asked, PATIENCE if update else self._session.context.limits.ring)
-        self._agreed(response, bool(sdp))
+        self._agreed(bool(sdp))
         self._check_wanted()
         return response
 
@@ -174,16 +173,10 @@ class Exchange:
             raise self._refusal(response)
         return response
 
-    def _agreed(self, response: Response, at_once: bool) -> None:
+    def _agreed(self, at_once: bool) -> None:
         """The other side gave a 2xx."""
         assert self._sent is not None
-        other = self.other
         self._switched = at_once
-        other.learn(response)
-        try:
-            other.dialog.refresh(response)
-        except BadMessage as error:
-            log.info("{call}: the remote target stays: {why}", why=error.why, call=self._call)
         if self._sent.request.method == "INVITE":
             self._invite, self._acknowledged = self._sent.request, False
             if at_once:

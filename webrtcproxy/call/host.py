@@ -37,7 +37,7 @@ class Host:
         raise NotImplementedError
 
     def busy(self) -> bool:
-        """Whether its session is being changed."""
+        """Whether its session is being changed, or not agreed upon as yet."""
         raise NotImplementedError
 
     def swap(self, old: Leg, new: Leg, media: Media, branch: str) -> None:

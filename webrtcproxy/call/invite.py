@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from webrtcproxy.call.branch import Target
 from webrtcproxy.call.pairing import Pair, beginning
 from webrtcproxy.call.policy import ALLOW, SUPPORTED, SUPPORTED_WITHIN, Terms, across
+from webrtcproxy.call.target import Target
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Protocol
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.logger import Logger
@@ -14,12 +13,13 @@ from webrtcproxy.call.answer import Answer
 from webrtcproxy.call.background import background
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
-from webrtcproxy.call.failover import Sent
+from webrtcproxy.call.listeners import Asker, Owner
 from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.session_timer import REFRESHING, SessionTimer
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.body import refusal_of
+from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Message, Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
@@ -29,32 +29,6 @@ log = Logger()
 HeaderList = Iterable[tuple[str, str]]
 
 _CREDENTIALS = ("Authorization", "Proxy-Authorization")
-
-
-class Asker(Protocol):
-    """Who wants to hear more of a request within a dialog than its final response: the one who changes the session."""
-
-    def sent(self, transaction: Sent) -> None:
-        """The request is out; again with each challenge that is answered."""
-
-    def progress(self, response: Response) -> None:
-        """A 101 to 199 to an INVITE."""
-
-    def answered_again(self, response: Response) -> None:
-        """A repeat of the 2xx to an INVITE."""
-
-
-class Owner(Protocol):
-    """The call that a leg belongs to."""
-
-    def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """A request arrived within the dialog of `leg`."""
-
-    def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """A CANCEL for an INVITE within a dialog of the call, which has no final response yet."""
-
-    def moved(self, leg: Leg, flow: Flow) -> None:
-        """The peer of `leg` was heard on another flow: it is reached there from now on."""
 
 
 class Leg:
@@ -328,16 +302,26 @@ class Leg:
         again = None if authentication is None else authentication.answer(request, response)
         if again is None and request.method in REFRESHING:
             again = self.session_timer.answered(request, response, authentication)
+            if response.status < 300:
+                self._refreshed(response)
         if again is None or (asker is not None and self.over):
             return response
         self.dialog.local_cseq = again.cseq.number
         return self._asked(again, flow, authentication, asker)
 
+    def _refreshed(self, response: Response) -> None:
+        """A 2xx to our INVITE or UPDATE: its Contact is the remote target from now on (RFC 3261 section 12.2.1.2)."""
+        self.learn(response)
+        try:
+            self.dialog.refresh(response)
+        except BadMessage as error:
+            log.info("{call}: the remote target stays: {why}", why=error.why, call=self.dialog.call_id)
+
     def _at_once(self) -> Flow | None:
         """The way to the peer where it takes no look-up; None where it does, or where there is none."""
         if self.browser or (self.flow.reliable and not self.flow.closed):
             return self.flow
-        return self._context.upstream.at_once(self.dialog.next_hop, self.flow)
+        return self._context.upstream.at_once(self.dialog.next_hop, self.flow, self.terms.trunk)
 
     async def towards(self) -> Flow:
         """The way to the peer.
@@ -345,7 +329,7 @@ class Leg:
         :raises Refusal: its host name can't be resolved.
         :raises FlowLost: no socket of ours can send there.
         """
-        return self._at_once() or await self._context.upstream.toward(self.dialog.next_hop, self.flow)
+        return self._at_once() or await self._context.upstream.toward(self.dialog.next_hop, self.flow, self.terms.trunk)
 
     def _is_trunk(self, flow: Flow) -> bool:
         """Whether `flow` leads to who the INVITE was sent to, or to another address of the same trunk.

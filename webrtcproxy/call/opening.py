@@ -19,8 +19,9 @@ from webrtcproxy.call.agreement import alike
 from webrtcproxy.call.background import answer as answering
 from webrtcproxy.call.branch import Answered, Branch, Progress
 from webrtcproxy.call.context import Context, Media
-from webrtcproxy.call.leg import Leg, Owner
+from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.listeners import Owner
 from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.reliable import Aftermath, Provisionals, prack
 from webrtcproxy.entropy import token
@@ -34,7 +35,7 @@ from webrtcproxy.transaction.timers import RFC3261
 log = Logger()
 
 
-class Host(Owner, Protocol):
+class CallInSetUp(Owner, Protocol):
     """The call, as its set-up sees it."""
 
     def agreed(self, branch: str) -> None:
@@ -58,14 +59,20 @@ class Opening:
     :param transaction: the caller's INVITE.
     :param caller: the leg that it came by.
     :param media: the media session of the call.
-    :param host: the call.
+    :param owner: the call.
     :ivar callee: the leg that answered, or the one of the early dialog that has an agreement; None before.
     :ivar branch: name of its branch towards rtpengine; empty before.
     :ivar provisionals: what the caller hears before his 2xx.
     """
 
     def __init__(
-        self, context: Context, legs: Legs, transaction: ServerTransaction, caller: Leg, media: Media, host: Host
+        self,
+        context: Context,
+        legs: Legs,
+        transaction: ServerTransaction,
+        caller: Leg,
+        media: Media,
+        owner: CallInSetUp,
     ) -> None:
         self.callee: Leg | None = None
         self.branch = ""
@@ -75,7 +82,7 @@ class Opening:
         self._transaction = transaction
         self._caller = caller
         self._media = media
-        self._host: Host | None = host
+        self._owner: CallInSetUp | None = owner
         self._offer = b""
         self._answers: dict[str, tuple[bytes, bytes]] = {}
         self._heard = ""  # whose answer rtpengine has had last
@@ -186,7 +193,7 @@ class Opening:
         """The call is over."""
         self.provisionals.stop()
         self.acknowledged(None)
-        self._shown = self._offered = self._host = None
+        self._shown = self._offered = self._owner = None
 
     def leave(self) -> None:
         """The caller was refused. Where a PRACK of his may be on its way, his dialog stays until it comes, or 64*T1."""
@@ -234,14 +241,14 @@ class Opening:
         self._caller.agreed = self._caller.agreed or bool(response.body)
         if not sdp:
             transaction.reply(200)
-        elif self._host is not None:
-            self._host.exchange(self._caller, transaction)
+        elif self._owner is not None:
+            self._owner.exchange(self._caller, transaction)
         self.provisionals.acknowledge(response)
 
     def _unacknowledged(self) -> None:
         log.warn("{call}: no PRACK came", call=self._call)
-        if self._host is not None:
-            self._host.interrupt(Refusal(504, "No PRACK"), "unacknowledged")
+        if self._owner is not None:
+            self._owner.interrupt(Refusal(504, "No PRACK"), "unacknowledged")
 
     # The caller's offer
 
@@ -323,8 +330,8 @@ class Opening:
             to = leg.terms.profile_from(caller.terms)
             told = await self._media.answer(sdp, from_tag=leg.label, to_tag=caller.label, branch=branch.id, to=to)
         except Refusal as refusal:
-            if self._host is not None:
-                self._host.interrupt(refusal, "media")
+            if self._owner is not None:
+                self._owner.interrupt(refusal, "media")
             raise
         transaction.reply(200)
         prack(leg, theirs, told)
@@ -351,8 +358,8 @@ class Opening:
         if self.callee is not None:
             self.callee.agreed = False
         self.callee, self.branch, callee.agreed = callee, branch, True
-        if self._host is not None:
-            self._host.agreed(branch)
+        if self._owner is not None:
+            self._owner.agreed(branch)
 
     def _sdp(self, response: Response) -> bytes:
         try:

@@ -16,7 +16,6 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.call.background import answer
-from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.failover import Sent
 from webrtcproxy.call.fork import best
@@ -24,6 +23,7 @@ from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair, beginning
 from webrtcproxy.call.patience import Patience
 from webrtcproxy.call.policy import Terms
 from webrtcproxy.call.relay import check_size, coming, going, status_of
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.message import Request, Response

@@ -11,16 +11,17 @@ from dataclasses import replace
 
 from twisted.logger import Logger
 
-from webrtcproxy.call.branch import Failed, Target
+from webrtcproxy.call.branch import Failed
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.policy import Route
 from webrtcproxy.call.registration import preference
 from webrtcproxy.call.replacing import replacing
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import STAR, NameAddr
-from webrtcproxy.sip.message import Headers, Message, Request
+from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.sip.uri import SIP_PORT, Uri
 from webrtcproxy.transport.flow import Flow
 
@@ -104,17 +105,27 @@ def follows(failed: Failed) -> bool:
     return trunk is not None and trunk.redirects == "follow" and failed.status in _FOLLOWED
 
 
-def usable(headers: Headers) -> Headers:
-    """The Contact headers of a browser's redirect that mean something to anybody else: what is under ``.invalid`` is
-    reached by nobody but us (RFC 7118 section 5.1).
+def contacts_across(response: Response, of_browser: bool) -> Headers | None:
+    """The Contact headers of a redirect that crosses. Of a browser's, those that mean something to anybody else: what
+    is under ``.invalid`` is reached by nobody but us (RFC 7118 section 5.1).
 
-    :raises BadMessage: one can't be read.
+    :returns: None where a browser has named places of that kind only.
+    :raises Refusal: 502: one can't be read.
     """
-    contacts = Headers()
-    for value in headers.all("Contact"):
-        if not NameAddr.parse(value).address.host.rstrip(".").lower().endswith(".invalid"):
-            contacts.add("Contact", value)
-    return contacts
+    try:
+        contacts = response.contacts
+        if contacts is STAR or not contacts:
+            return Headers()
+        if not of_browser:
+            return response.headers.only({"Contact"})
+        usable = [value for value in response.headers.all("Contact") if not _is_invalid(NameAddr.parse(value))]
+        return Headers([("Contact", value) for value in usable]) if usable else None
+    except BadMessage as error:
+        raise Refusal(502, f"Upstream Sent {error.why}") from error
+
+
+def _is_invalid(contact: NameAddr) -> bool:
+    return contact.address.host.rstrip(".").lower().endswith(".invalid")
 
 
 def _is_ourselves(flow: Flow) -> bool:

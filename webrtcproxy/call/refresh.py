@@ -55,9 +55,7 @@ class Refresh:
         self._invite = self._sent.request
         leg = self._leg
         leg.acknowledge(self._invite)
-        leg.learn(response)
         try:
-            leg.dialog.refresh(response)
             answer = sdp_of(response)
             if answer and not alike(answer, leg.sdp) and not self._session.closed:
                 await self._move_media(answer)

@@ -11,7 +11,6 @@ from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.policy import ALLOW
 from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
-from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Response
 
 log = Logger()
@@ -66,11 +65,6 @@ class Restore:
         to = self._to
         asked = to.ask("UPDATE" if to.early else "INVITE", (ALLOW,), sdp, "application/sdp", self)
         response = await self._await(asked)
-        to.learn(response)
-        try:
-            to.dialog.refresh(response)
-        except BadMessage as error:
-            log.info("{call}: the remote target stays: {why}", why=error.why, call=to.dialog.call_id)
         self.answered_again(response)
         return sdp_in(response)
 

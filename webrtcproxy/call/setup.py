@@ -11,21 +11,22 @@ from twisted.logger import Logger
 
 from webrtcproxy.call.background import background
 from webrtcproxy.call.binding import Binding
-from webrtcproxy.call.branch import Answered, Branch, Failed, Progress, Target
+from webrtcproxy.call.branch import Answered, Branch, Failed, Progress
 from webrtcproxy.call.context import Context, Media
 from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.invite import contact_on, invite_for
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.opening import Host, Opening
+from webrtcproxy.call.opening import CallInSetUp, Opening
 from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair
 from webrtcproxy.call.policy import ALLOW, SUPPORTED, across, order_challenges
 from webrtcproxy.call.record import Record
-from webrtcproxy.call.redirection import Redirection, follows, usable
+from webrtcproxy.call.redirection import Redirection, contacts_across, follows
 from webrtcproxy.call.relay import NOT_OURS
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.errors import Refusal
-from webrtcproxy.sip.message import STAR, Headers, Response, respond
+from webrtcproxy.sip.message import Headers, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
@@ -41,7 +42,7 @@ class SetUp:
     :param media: the media session of the call.
     :param record: told of the first 18x.
     :param user: user part of our Contacts in this call.
-    :param host: the call.
+    :param owner: the call.
     :ivar opening: the first offer and answer.
     """
 
@@ -54,10 +55,10 @@ class SetUp:
         media: Media,
         record: Record,
         user: str,
-        host: Host,
+        owner: CallInSetUp,
     ) -> None:
         request = transaction.request
-        self.opening = Opening(context, legs, transaction, caller, media, host)
+        self.opening = Opening(context, legs, transaction, caller, media, owner)
         self._context = context
         self._legs = legs
         self._transaction = transaction
@@ -65,7 +66,7 @@ class SetUp:
         self._media = media
         self._record = record
         self._user = user
-        self._host: Host | None = host
+        self._owner: CallInSetUp | None = owner
         self._pair_key = ("INVITE", request.call_id, request.from_.tag or "")
         self._pair = context.pairings.take(self._pair_key)
         self._fork = Fork()
@@ -134,15 +135,15 @@ class SetUp:
         :param farewell: for CANCEL and BYE.
         """
         answered = self._fork.answered
-        if answered is not None and answered.leg.owner is self._host:
+        if answered is not None and answered.leg.owner is self._owner:
             answered.leg.hang_up(farewell)
         self._fork.close(farewell)
         self.opening.close()
-        self._host = None
+        self._owner = None
 
     def _branch(self, target: Target) -> Branch:
-        assert self._host is not None
-        branch = Branch(self._context, self._legs, self._host, target, self._fork.report)
+        assert self._owner is not None
+        branch = Branch(self._context, self._legs, self._owner, target, self._fork.report)
         self._fork.add(branch)
         return branch
 
@@ -184,6 +185,7 @@ class SetUp:
             context = self._context
             allowed = context.policy.credentials_for_anyone or context.location.proven(self._transaction.flow)
             self._redirection = Redirection(context, self._transaction.request, allowed)
+        self._pair.cseq = max(self._pair.cseq, *(branch.cseq for branch in self._fork.branches))
         target = None if self._redirection is None else await self._redirection.next(failed)
         self.opening.check_wanted()
         if target is None:
@@ -201,15 +203,12 @@ class SetUp:
         if failed.branch.credentials_refused:
             raise Refusal(502, "Trunk Refuses Our Credentials")
         headers = self._crossing(response, failed.branch)
-        if 300 <= response.status < 400 and response.contacts is not STAR:
-            contacts = response.headers.only({"Contact"})
-            if failed.branch.terms.browser and contacts:
-                contacts = usable(contacts)
-                if not contacts:
-                    raise Refusal(480, "Redirected To Nowhere", headers)
+        if 300 <= response.status < 400:
+            contacts = contacts_across(response, failed.branch.terms.browser)
+            if contacts is None:
+                raise Refusal(480, "Redirected To Nowhere", headers)
             headers.extend(contacts)
         if response.status in (401, 407):
-            self._pair.cseq = max(self._pair.cseq, failed.branch.cseq)
             self._context.pairings.keep(self._pair_key, self._pair, CHALLENGE_KEPT)
         if response.status in NOT_OURS:
             raise Refusal(500, response.reason, headers)

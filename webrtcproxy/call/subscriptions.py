@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.binding import Binding
-from webrtcproxy.call.branch import MAX_DIALOGS, Target
+from webrtcproxy.call.branch import MAX_DIALOGS
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.invite import contact_on
@@ -26,6 +26,7 @@ from webrtcproxy.call.passage import Final, ask, pass_on
 from webrtcproxy.call.referral import has_no_subscription
 from webrtcproxy.call.replacing import referred_to
 from webrtcproxy.call.subscription import Subscription, bound_expires
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.config import Subscriptions as Limits
 from webrtcproxy.entropy import token

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from webrtcproxy.call.binding import Binding
-from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.policy import OF_BROWSER, Route
 from webrtcproxy.call.redirection import target_along
 from webrtcproxy.call.replacing import replacing
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.message import Request

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from webrtcproxy.call.branch import Target
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.call.redirection import Redirection, target_along
+from webrtcproxy.call.target import Target
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, FirstError, fail, gatherResults, su
 from twisted.internet.interfaces import IReactorTime
 from twisted.names.client import Resolver as DnsClient
 from twisted.names.dns import PORT as DNS_PORT
+from twisted.names.dns import DNSDatagramProtocol
 from twisted.python.failure import Failure
 
 from webrtcproxy.config import Sip
@@ -22,6 +23,8 @@ from webrtcproxy.transport.flow import Address, Hop, default_port
 from webrtcproxy.transport.resolve import Resolver, can_be_found
 
 T = TypeVar("T")
+
+DNSDatagramProtocol.noisy = False  # each question has a socket of its own: two lines in the log are enough
 
 TARGETS = 8
 """Servers of a name that are looked at."""
