@@ -8,7 +8,8 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.call.exchanging import ExchangeCase
-from tests.call.party import Party, inbound, outbound
+from tests.call.party import Party, inbound, outbound, party_of
+from tests.call.world import PLAIN as TRUNK
 from tests.support.configs import PBX
 from webrtcproxy.call.dtmf import LARGEST, LONGEST, SHORTEST, USUAL, read, wanted
 from webrtcproxy.config import TrunkMedia
@@ -77,6 +78,26 @@ class Events(ExchangeCase):
         assert leg is not None
         return leg.label
 
+    def test_early_media(self) -> None:
+        """A digit for who has not answered yet, but speaks: it is played."""
+        self.world = self.make_world()
+        alice, trunk = self.world.browser(), self.world.trunk()
+        invite = alice.invite("sip:bob@pbx.example.com")
+        leg = trunk.request("INVITE")
+        for body, status, plays in ((b"", 500, 0), (TRUNK, 200, 1)):
+            trunk.answer(leg, 183, body)
+            browser = party_of(alice, invite, alice.response(183))
+            browser.cseq += plays
+            self.press(browser, *KINDS[0])
+            browser.peer.heard(status)
+            played = [each for each in self.world.nodes.sessions[-1].operations if each.command == "play"]
+            self.assertEqual(len(played), plays)
+        (offer, *_) = self.world.nodes.sessions[-1].operations
+        self.assertEqual((played[0].branch, played[0].from_tag), (offer.branch, offer.from_tag))
+        trunk.answer(leg, 486)
+        trunk.heard("ACK")
+        alice.ack(invite, alice.response(486))
+
     def test_not_played(self) -> None:
         """What rtpengine says is what the browser hears; the call goes on."""
         for error, status in ((NgRefused("no media"), 488), (NgTimeout("silent"), 503)):
@@ -122,9 +143,9 @@ class Events(ExchangeCase):
         browser, trunk = call._caller, call._opening.callee
         assert trunk is not None
         info = Request("INFO", "sip:a@b", Headers([RELAY]), b"Signal=5")
-        self.assertTrue(wanted(info, browser, trunk))
-        self.assertFalse(wanted(info, trunk, trunk))
-        self.assertFalse(wanted(info, trunk, browser))
+        self.assertTrue(wanted(info, browser, trunk.terms))
+        self.assertFalse(wanted(info, trunk, trunk.terms))
+        self.assertFalse(wanted(info, trunk, browser.terms))
 
     def test_call_ends_meanwhile(self) -> None:
         """A digit that is still waiting when the call ends gets its answer."""

@@ -127,21 +127,6 @@ class When(HandoverCase):
         self.alice.heard(486)
         self.old_call()
 
-    def test_not_agreed(self) -> None:
-        """491 while the answer to a late offer is awaited: nothing is sent before its ACK (RFC 3261 13.2.2.4)."""
-        self.alice.sdp = b""
-        invite = self.alice.invite("sip:bob@pbx.example.com")
-        leg = self.pbx.request("INVITE")
-        late = party_of(self.pbx, leg, self.pbx.answer(leg, 200, PLAIN, tag="late"))
-        asker = party_of(self.alice, invite, self.alice.response(200))
-        asker.ask("REFER", b"", ("Refer-To", f"<{TARGET}>"))
-        late.answer(self.pbx.request("REFER"), 405)
-        self.alice.heard(491)
-        asker.ack(invite, asker.sdp())
-        self.pbx.heard("ACK")
-        self.bye(asker, late)
-        self.old_call()
-
     def test_refresh_meanwhile(self) -> None:
         """A session refresh of ours waits until the transfer is over: it would meet our offer (RFC 3261 14.1)."""
         self.bye(self.mine, self.bob)

@@ -355,3 +355,23 @@ class Redirected(ReplacingCase):
         carrier.heard("ACK")
         alice.ack(invite, alice.response(603))
         self.bye(mine, bob)
+
+
+class Large(ReplacingCase):
+    """The trunk takes by TCP what is too large for a datagram."""
+
+    trunks = (replace(PBX, transport="udp", large=True), CARRIER)
+
+    def test_by_tcp(self) -> None:
+        """So it does with an INVITE that is to take the place of a dialog on UDP (RFC 3261 section 18.1.1)."""
+        trunk, tcp, alice = self.world.trunk(), self.world.trunk(transport="tcp"), self.world.browser()
+        alice.bind()
+        mine, bob = self.out(alice, trunk)
+        invite = alice.invite("sip:bob@pbx.example.com", ("Replaces", str(name_of(mine))), ("X-Long", "x" * 900))
+        crossed = tcp.request("INVITE")
+        self.assertIn(bob.call_id, crossed.headers.get("Replaces") or "")
+        tcp.answer(crossed, 486)
+        tcp.heard("ACK")
+        alice.ack(invite, alice.response(486))
+        trunk.silent()
+        self.bye(mine, bob)

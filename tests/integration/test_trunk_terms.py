@@ -92,6 +92,26 @@ class Digits(RealCase):
             self.ladder.of("alice"),
         )  # fmt: skip
 
+    async def test_early(self) -> None:
+        """So it is with early media; the trunk sees no INFO, and the call is not refused by it."""
+        browser, trunk = await self.browser(), await self.peer()
+        calling = browser.invite(f"sip:echo@{self.plain}")
+        invite = await trunk.request("INVITE")
+        trunk.reply(invite, 183, body=PCMA)
+        early = Dialog.of_caller(browser, calling.invite, await calling.response(183))
+        info = early.send("INFO", [("Content-Type", "application/dtmf-relay")], b"Signal=5\r\nDuration=160\r\n")
+        self.assertEqual(488, (await browser.response(info)).status)
+        callee = trunk.accept(invite, PCMA)
+        caller = await calling.answered()
+        await trunk.request("ACK")
+        self.assertEqual([], trunk.requests("INFO"))
+        await self.hang_up(caller, callee)
+        self.assertEqual(
+            ["> INVITE sdp", "< 183 INVITE sdp", "> INFO", "< 488 INFO", "< 200 INVITE sdp", "> ACK", "> BYE",
+             "< 200 BYE"],
+            self.ladder.of("alice"),
+        )  # fmt: skip
+
     async def test_codecs(self) -> None:
         """The trunk is offered what its section names, when it is called and when the session is changed."""
         browser, trunk = await self.browser(), await self.peer()

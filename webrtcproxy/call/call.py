@@ -178,8 +178,12 @@ class Call(Host):
             self._opening.prack(transaction)
             return
         other = self.other(leg)
-        if other is None and not leg.over and request.method != "PRACK":  # a 481 would end the call (RFC 5057)
-            raise Refusal(500, "Not Answered Yet", [("Retry-After", "5")])
+        if other is None and not leg.over and request.method != "PRACK":
+            branch = self._opening.shown
+            if branch is None or not dtmf.wanted(request, leg, branch.terms):
+                raise Refusal(500, "Not Answered Yet", [("Retry-After", "5")])  # a 481 would end the call (RFC 5057)
+            dtmf.play(transaction, leg, self._media, branch.id)
+            return
         if request.method in METHODS:
             if self._transfers is None:
                 self._transfers = Transfers(self._context, self._legs)
@@ -187,7 +191,7 @@ class Call(Host):
             return
         if other is None or other.over or leg.over or request.method == "PRACK":
             raise Refusal(481)
-        if dtmf.wanted(request, leg, other):
+        if dtmf.wanted(request, leg, other.terms):
             dtmf.play(transaction, leg, self._media, self._opening.branch)
             return
         relay(transaction, leg, other, self._context.transactions.schedule, self.gone)

@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.call.context import Media
 from webrtcproxy.call.leg import Leg
+from webrtcproxy.call.policy import Terms
 from webrtcproxy.errors import NgError, Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.server import ServerTransaction
@@ -34,15 +35,15 @@ _PLAIN = re.compile(rb"\s*([0-9A-D*#])\s*", re.IGNORECASE)
 _BODIES = {"application/dtmf-relay": _RELAY, "application/dtmf": _PLAIN}
 
 
-def wanted(request: Request, leg: Leg, other: Leg) -> bool:
+def wanted(request: Request, leg: Leg, terms: Terms) -> bool:
     """Whether a request within a call is a digit of a browser for a trunk that wants events.
 
     :param leg: that it came by.
-    :param other: that it would cross to.
+    :param terms: what holds where it would cross to.
     """
     if request.method != "INFO" or not leg.browser:
         return False
-    trunk = other.terms.trunk
+    trunk = terms.trunk
     return trunk is not None and trunk.media.dtmf == "rfc4733" and request.content_type in _BODIES
 
 

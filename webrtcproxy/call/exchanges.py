@@ -50,8 +50,8 @@ class Exchanges:
 
     @property
     def busy(self) -> bool:
-        """Whether one is at work, or a refresh; or there is no session yet."""
-        return self._current is not None or self._refresh is not None or not self._session.branch
+        """Whether one is at work, or a refresh."""
+        return self._current is not None or self._refresh is not None
 
     def open(self, branch: str) -> None:
         """The call is up: both sides may change its session from now on.

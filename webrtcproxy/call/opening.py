@@ -97,6 +97,11 @@ class Opening:
         """Whether the callee is to offer."""
         return not self._offer
 
+    @property
+    def shown(self) -> Branch | None:
+        """The branch whose early media the caller has."""
+        return None if self._shown is None else self._shown[0]
+
     def begin(self) -> None:
         """Read the caller's offer.
 

@@ -17,7 +17,6 @@ from twisted.logger import Logger
 
 from webrtcproxy.call.background import answer
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.failover import Sent
 from webrtcproxy.call.fork import best
 from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair, beginning
 from webrtcproxy.call.patience import Patience
@@ -117,19 +116,16 @@ async def _ask(
     source, terms = transaction.request, context.terms_of(transaction)
     key = source.method, source.call_id, source.from_.tag or ""
     kept = context.pairings.take(key)
-    race, attempts = Race(len(targets)), []
+    race = Race(len(targets))
     for target in targets:
         pair = Pair() if target.flow.browser else kept
         request = _request(source, terms, target, pair)
         if sending is not None:
             sending(target, request, pair)
-        attempts.append(Attempt(context, target, request, pair))
-        Deferred.fromCoroutine(attempts[-1].run()).addCallback(race.report)
+        Deferred.fromCoroutine(Attempt(context, target, request, pair).run()).addCallback(race.report)
     try:
         winner = await patience.wait(race.winner)
     except TimedOut:
-        for attempt in attempts:
-            attempt.give_up()
         winner = race.give_up(Final(target, request, 504, "", None))
     if winner.status in (401, 407):
         context.pairings.keep(key, kept, CHALLENGE_KEPT)
@@ -162,12 +158,6 @@ class Attempt:
         self._target = target
         self._request = request
         self._pair = pair
-        self._sent: Sent | None = None
-
-    def give_up(self) -> None:
-        """The sender hears that it has not arrived: it goes to no other target."""
-        if self._sent is not None:
-            self._sent.cancel()
 
     async def run(self) -> Final:
         """Send it.
@@ -192,7 +182,7 @@ class Attempt:
         target = self._target
         check_size(self._request, target.flow, target.terms)
         while True:
-            sent = self._sent = target.request(self._context.transactions, self._request)
+            sent = target.request(self._context.transactions, self._request)
             response = await sent.final
             self._request = sent.request
             authentication = target.authentication

@@ -54,25 +54,26 @@ def bound(context: Context, callees: Sequence[str], found: Callable[[str], None]
     return targets
 
 
-def beside(context: Context, request: Request, leg: Leg, named: Replaces, flow: Flow) -> FindTargets:
+def beside(context: Context, request: Request, leg: Leg, named: Replaces, source: Flow) -> FindTargets:
     """What finds the peer of `leg`, for an INVITE that is to take the place of that dialog.
 
     It raises Refusal where the peer can't be reached.
 
     :param named: the dialog, as that peer has it.
-    :param flow: that the INVITE came by.
+    :param source: the flow that the INVITE came by.
     """
-    allowed = context.policy.credentials_for_anyone or context.location.proven(flow)
+    allowed = context.policy.credentials_for_anyone or context.location.proven(source)
 
     async def targets() -> Sequence[Target]:
         dialog = leg.dialog
         try:
-            way = await leg.towards()
+            flow = await leg.towards()
+            way = context.upstream.along(flow, leg.terms.trunk)
         except FlowLost as why:
             raise Refusal(480 if leg.browser else 502) from why
         headers = (*(("Route", route) for route in dialog.route_set), *replacing(request, str(named)))
         authentication = Authentication(leg.terms.trunk, allowed)
-        return [Target(way, dialog.remote_target, leg.terms, leg.aor, authentication, headers=headers)]
+        return [Target(flow, dialog.remote_target, leg.terms, leg.aor, authentication, headers=headers, way=way)]
 
     return targets
 

@@ -106,10 +106,20 @@ class Upstream:
         on_answer: OnResponse | None = None,
     ) -> Sent:
         """Send a request within a dialog along `flow`; by TCP where it is too large for that, and `trunk` has it."""
-        if trunk is None or not trunk.large or flow.reliable:
+        way = self.along(flow, trunk)
+        if way is None:
             return transactions.request(request, flow, on_provisional=on_provisional, on_answer=on_answer)
-        way = Way(self._outbound, self.standing, [Hop("udp", flow.peer)], trunk)
         return way.request(transactions, request, on_provisional=on_provisional, on_answer=on_answer)
+
+    def along(self, flow: Flow, trunk: Trunk | None) -> Way | None:
+        """The way that `flow` leads, and TCP to the same place for what is too large; None where it is this flow or
+        nothing.
+
+        :raises FlowLost: no socket of ours can send there.
+        """
+        if trunk is None or not trunk.large or flow.reliable:
+            return None
+        return Way(self._outbound, self.standing, [Hop("udp", flow.peer)], trunk)
 
     def flow_to(self, hop: Hop) -> Flow:
         """The flow to one target.
