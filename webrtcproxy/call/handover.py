@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.branch import Answered, Branch, Failed, Progress, Target
+from webrtcproxy.call.branch import Answered, Branch, Failed, Progress
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.host import Host
@@ -25,6 +25,7 @@ from webrtcproxy.call.legs import Legs
 from webrtcproxy.call.pairing import Pair
 from webrtcproxy.call.redirection import Redirection
 from webrtcproxy.call.reoffer import Reoffer
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.triggered import FindTarget
 from webrtcproxy.entropy import token
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut

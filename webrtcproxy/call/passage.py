@@ -22,12 +22,8 @@ from webrtcproxy.call.fork import best
 from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair, beginning
 from webrtcproxy.call.patience import Patience
 from webrtcproxy.call.policy import Terms
-<<<<<<< HEAD
-from webrtcproxy.call.relay import coming, going, status_of
-from webrtcproxy.call.target import Target
-=======
 from webrtcproxy.call.relay import check_size, coming, going, status_of
->>>>>>> rev-around
+from webrtcproxy.call.target import Target
 from webrtcproxy.call.targets import FindTargets
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.message import Request, Response

@@ -7,12 +7,8 @@ from dataclasses import replace
 
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
-<<<<<<< HEAD
-from webrtcproxy.call.redirection import target_along
-from webrtcproxy.call.target import Target
-=======
 from webrtcproxy.call.redirection import Redirection, target_along
->>>>>>> rev-around
+from webrtcproxy.call.target import Target
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
