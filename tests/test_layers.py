@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "admin": {"call", "media", *LEAVES},
     "demo": {"sip", "transport", "transaction", *LEAVES},
     "cluster": {"sip", "transport", "transaction.match", "call.binding", "call.heirs", "call.location", *LEAVES},
-    "service": {
+    "watching": {"transport", "transaction", "media", "call", *LEAVES},
+    "proxy": {
         "sip",
         "transport",
         "transaction",
@@ -36,11 +37,12 @@ MAY_IMPORT = {
         "call",
         "memory",
         "admin",
-        "demo",
         "cluster",
         "log",
+        "watching",
         *LEAVES,
     },
+    "service": {"proxy", "transport", "admin", "demo", "cluster", "log", *LEAVES},
 }
 """Each part of the package and the parts of the package that it may import, beside itself."""
 

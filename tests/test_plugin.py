@@ -203,6 +203,7 @@ class WheelTests(TwistdCase):
         for name in (
             "twisted/plugins/webrtcproxy_plugin.py",
             "webrtcproxy/service.py",
+            "webrtcproxy/proxy.py",
             "webrtcproxy/config/reader.py",
             "webrtcproxy/demo/certificate.py",
             "webrtcproxy/py.typed",

@@ -210,12 +210,12 @@ class BadBrowser(CallCase):
         alice.heard(400)
 
     def test_info_before_the_answer(self) -> None:
-        """A request in an early dialog has nobody to go to: 481."""
+        """A request in an early dialog has nobody to go to yet: 500, since a 481 would end the call (RFC 5057)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")
         trunk.answer(trunk.request("INVITE"), 180)
         alice.say(alice.inside("INFO", invite, alice.response(180)))
-        alice.heard(481)
+        alice.heard(500)
 
     def refused(self, header: str, **how: object) -> None:
         """400 that names the header, and nothing rings or is kept of it."""
@@ -336,6 +336,18 @@ class WhoMayCall(SynchronousTestCase):
             self.assertEqual(sources.trunks_of(f"192.0.2.{number}"), (trunk,))
         self.assertIn(("one.example", None, "tls"), asked)
         self.assertNotIn(("two.example", None, "tls"), asked)
+
+    def test_one_name_fails(self) -> None:
+        """Of two proxies one has a name server that is ill: its addresses count on, beside the other's new ones."""
+        names = Addresses()
+        names.known = {"one.example": ["192.0.2.3"], "two.example": ["192.0.2.4"]}
+        trunk = replace(PBX, proxy=(HostPort("one.example", None), HostPort("two.example", None)))
+        sources = Sources([trunk], names)
+        self.successResultOf(sources.refresh())
+        names.known = {"one.example": ["192.0.2.5"]}
+        self.successResultOf(sources.refresh())
+        for number, belongs in ((3, ()), (4, (trunk,)), (5, (trunk,))):
+            self.assertEqual(sources.trunks_of(f"192.0.2.{number}"), belongs, number)
 
     def test_networks(self) -> None:
         """With `sources` nothing is resolved; what is no IP address is nobody's."""

@@ -11,6 +11,8 @@ from tests.call.world import World
 from tests.support.configs import CARRIER, PBX
 from webrtcproxy.call.ping import Pings
 from webrtcproxy.config import HostPort, Trunk
+from webrtcproxy.errors import FlowLost
+from webrtcproxy.transport.flow import Address, Flow
 
 FIRST, SECOND = "192.0.2.50", "192.0.2.51"
 PINGED = replace(PBX, ping=30.0, proxy=(HostPort(FIRST, None), HostPort(SECOND, None)))
@@ -130,6 +132,27 @@ class Pinged(CallCase):
             ],
         )
 
+    def test_out_of_order_until_it_answers(self) -> None:
+        """Who was out of order stays so while the next ping is waited for."""
+        self.both(503, 200)
+        self.world.turn(35)
+        self.first.heard("OPTIONS")
+        self.second.answer(self.second.request("OPTIONS"), 200)
+        self.assertEqual(self.asked_first(), "second")
+        self.first.forget()
+
+    def test_silence_until_the_next(self) -> None:
+        """Who is pinged often has no longer than until the next ping, and stays out of order from one to the other."""
+        self.begin(replace(PINGED, ping=2.0), CARRIER)
+        for _ in range(4):
+            self.first.request("OPTIONS")
+            self.second.answer(self.second.request("OPTIONS"), 200)
+            self.world.turn(1.9)
+            self.first.forget()
+            self.assertEqual(self.up()["udp:192.0.2.50:5060"], 0)
+            self.assertEqual(self.asked_first(), "second")
+            self.world.turn(0.1)
+
     def test_all_are_dead(self) -> None:
         """Where all are, they are tried as ever."""
         self.both(503, 503)
@@ -158,6 +181,31 @@ class Pinged(CallCase):
         self.second.forget()
         self.world.turn(30)
         self.both(200, 200)
+
+    def test_no_socket(self) -> None:
+        """Without a socket for IPv6, a trunk's IPv6 addresses are not out of order: nobody asks for them. Where there
+        is no socket for any, that is told."""
+        self.pings.stop()
+        self.trunks = (replace(PINGED, proxy=()),)  # type: ignore[misc]
+        self.world = world = self.make_world()
+        world.names.known["pbx.example.com"] = f"2001:db8::1 {FIRST}"
+        flow_to = world.flow_to
+
+        def of_ipv4(transport: str, address: Address, domain: str = "") -> Flow:
+            if ":" in address.host:
+                raise FlowLost("no socket")
+            return flow_to(transport, address, domain)
+
+        self.patch(world, "flow_to", of_ipv4)
+        self.first = world.trunk(FIRST)
+        self.pings = self.make(world)
+        self.pings.start()
+        world.turn(0.5)
+        self.first.answer(self.first.request("OPTIONS"), 200)
+        self.assertEqual(self.up(), {f"udp:{FIRST}:5060": 1})
+        world.names.known["pbx.example.com"] = "2001:db8::1"
+        world.turn(30)
+        self.assertEqual(self.up(), {"udp:[2001:db8::1]:5060": 0})
 
     def test_names(self) -> None:
         """The addresses of a name are looked up anew each time; one that is gone is forgotten."""

@@ -17,7 +17,7 @@ from tests.support.fakes import FakeFlow
 from webrtcproxy.call.failover import Standing
 from webrtcproxy.call.policy import OF_STRANGER, Route
 from webrtcproxy.call.trunk import Sources, Upstream
-from webrtcproxy.config import Trunk
+from webrtcproxy.config import HostPort, Trunk
 from webrtcproxy.errors import FlowLost, Refusal
 from webrtcproxy.sip.message import Headers, Request
 from webrtcproxy.transport.flow import Address, Hop
@@ -29,6 +29,7 @@ class Ways(SynchronousTestCase):
     def setUp(self) -> None:
         self.looked_up: list[tuple[str, int | None]] = []
         self.asked: list[tuple[str, Address]] = []
+        self.domains: list[str] = []
         self.no_way = False
         self.found: Deferred[list[Hop]] = succeed([Hop.to("192.0.2.50", None, None), Hop.to("192.0.2.51", None, None)])
         self.upstream = Upstream(self, self, Standing(Clock()))
@@ -42,6 +43,7 @@ class Ways(SynchronousTestCase):
         if self.no_way:
             raise FlowLost("no socket")
         self.asked.append((transport, address))
+        self.domains.append(domain)
         return FakeFlow.udp(*address)
 
     def toward(self, uri: str) -> Deferred[object]:
@@ -89,6 +91,25 @@ class Ways(SynchronousTestCase):
         self.upstream.standing.failed(Hop.to("192.0.2.50", None, None))
         self.successResultOf(self.toward("sip:bob@pbx.example.com"))
         self.assertEqual(self.asked.pop(), ("udp", Address("192.0.2.51", 5060)))
+
+    def test_who_has_to_be_there(self) -> None:
+        """Over TLS, the server that a trunk's dialog began with has to be the trunk, whatever its Contact and Route
+        call it: by its address, or by a name that the configuration does not have. Another name has to be what it says
+        (RFC 5922 section 4). Without a trunk it is always what is written."""
+        self.found = succeed([Hop("tls", Address("192.0.2.50", 5061), "edge1.example.net")])
+        trunk = replace(PBX, transport="tls", proxy=(HostPort("sbc.example.com", None), HostPort("b.example", None)))
+        for peer, of, uri, domain in (
+            ("192.0.2.50", trunk, "sip:bob@edge1.example.net:5061", "sbc.example.com"),
+            ("192.0.2.99", trunk, "sip:bob@edge1.example.net:5061", "edge1.example.net"),
+            ("192.0.2.50", None, "sip:bob@edge1.example.net:5061", "edge1.example.net"),
+            ("192.0.2.99", trunk, "sip:bob@192.0.2.50:5061", "sbc.example.com"),
+            ("192.0.2.50", None, "sip:bob@192.0.2.50:5061", "192.0.2.50"),
+        ):
+            self.last = FakeFlow.tcp(peer, 40000)
+            self.successResultOf(Deferred.fromCoroutine(self.upstream.toward(uri, self.last, of)))
+            self.assertEqual(self.domains.pop(), domain, uri)
+            if self.upstream.at_once(uri, self.last, of):
+                self.assertEqual(self.domains.pop(), domain, uri)
 
     def test_unknown_name(self) -> None:
         """What the look-up says is said."""

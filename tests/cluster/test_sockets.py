@@ -7,6 +7,7 @@ import socket
 from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
+from tests.support.fakes import FakeFlow
 from tests.support.messages import request
 from tests.support.wire import Recorder
 from webrtcproxy.cluster.places import Places
@@ -70,6 +71,8 @@ class WorkerSocketsTests(TestCase):
         self.assertEqual(self.sockets.shared_place(flow), f"127.0.0.1:{self.shared_port}")
         flow = self.sockets.flow_to("tcp", Address("127.0.0.1", 5060))
         self.assertEqual(self.sockets.shared_place(flow), flow.sent_by)
+        same = f"127.0.0.1:{self.own_port}"  # as with udp:5060 and tcp:5061
+        self.assertEqual(self.sockets.shared_place(FakeFlow.tcp("127.0.0.1", sent_by=same)), same)
 
     async def test_stopped(self) -> None:
         """Then nothing leaves any more, nor is anything heard."""

@@ -33,6 +33,14 @@ class CompleteTests(SynchronousTestCase):
         self.assertEqual(complete(AUDIO, offered), AUDIO + REFUSED + REFUSED)
         self.assertEqual(complete(AUDIO + VIDEO, offered), AUDIO + VIDEO + REFUSED)
 
+    def test_without_an_end(self) -> None:
+        """The last line of an answer may lack its end, above all within multipart (RFC 2046 section 5.1.1)."""
+        offered = lines_of(AUDIO + VIDEO)
+        for end in (b"", b"\r", b"\n"):
+            self.assertEqual(
+                complete(AUDIO.removesuffix(b"\r\n") + end, offered).splitlines(), (AUDIO + REFUSED).splitlines()
+            )
+
     def test_complete(self) -> None:
         """What is complete stays as it is, and what was about one medium only costs nothing."""
         for offer in (AUDIO, AUDIO + VIDEO, b"", sample("chromium-audio"), sample("chromium-video")):

@@ -6,6 +6,7 @@ from twisted.logger import capturedLogs
 
 from tests.media.test_nodes import INTERVAL, NodesCase
 from tests.support.ngwire import FIRST
+from webrtcproxy.media import missing
 from webrtcproxy.media.nodes import LOOK
 from webrtcproxy.media.profile import BROWSER
 from webrtcproxy.media.session import MediaSession
@@ -77,6 +78,21 @@ class MissingTests(MissingCase):
         self.look()
         self.assertIn(b"query", self.daemon.asked())
         self.assertEqual([], self.lost)
+
+    def test_more_than_a_list(self) -> None:
+        """Of more sessions than a list holds, one look asks for some by name, the next for others: each has its turn,
+        and a node that has lost all of them is not asked less."""
+        self.patch(missing, "ASKED", 3)
+        sessions = [self.up(str(number)) for number in range(8)]
+        self.daemon.sessions |= {b"%d" % n for n in range(1200)}
+        self.look()
+        self.assertEqual(3, self.daemon.asked().count(b"query"))
+        self.gone(sessions[7])
+        self.look(), self.look()
+        self.assertEqual((["7"], 10), (self.lost, self.daemon.asked().count(b"query")))
+        self.daemon.sessions.clear()
+        self.look()
+        self.assertEqual({str(number) for number in range(8)}, set(self.lost))
 
     def test_deleted(self) -> None:
         """A call that has ended misses nothing, nor does one that ends while the node is asked."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 from twisted.names import dns
 from twisted.names.client import Resolver
 from twisted.names.error import DNSNameError, DNSServerError
@@ -166,3 +166,37 @@ class Real(TestCase):
         self.assertEqual(await records.aaaa("a.pbx.test"), ("2001:db8::1",))
         self.assertEqual(await records.srv("nothing.pbx.test"), ())
         self.assertEqual(await records.srv("elsewhere.example"), ())
+
+    async def test_large(self) -> None:
+        """What does not fit a datagram is asked for again over TCP."""
+        write = dns.DNSDatagramProtocol.writeMessage
+
+        def write_what_fits(protocol: dns.DNSDatagramProtocol, message: dns.Message, address: object) -> None:
+            if message.answer:
+                message.trunc, message.answers = 1, []
+            write(protocol, message, address)
+
+        self.patch(dns.DNSDatagramProtocol, "writeMessage", write_what_fits)
+        server = DnsServer(reactor)
+        server.add("_sip._udp.pbx.test", *(dns.Record_SRV(1, 1, 5060, f"a{number}.pbx.test") for number in range(30)))
+        port = server.listen()
+        self.addCleanup(server.stop)
+        resolver = Resolver(servers=[("127.0.0.1", port)], reactor=reactor)
+        records = Records(reactor, lambda: resolver)
+        self.assertEqual(len(await records.srv("_sip._udp.pbx.test")), 30)
+        self.assertEqual(len(server.asked), 2)
+        (connection,) = resolver.connections
+        connection.transport.abortConnection()
+        await deferLater(reactor, 0.01)
+
+    async def test_alias(self) -> None:
+        """A name that is another's has its addresses; names that lead round in a circle have none."""
+        server = DnsServer(reactor)
+        server.add("sip.pbx.test", dns.Record_CNAME("a.pbx.test"), dns.Record_A("192.0.2.1"))
+        server.add("round.pbx.test", dns.Record_CNAME("about.pbx.test"))
+        server.add("about.pbx.test", dns.Record_CNAME("round.pbx.test"))
+        port = server.listen()
+        self.addCleanup(server.stop)
+        records = Records(reactor, lambda: Resolver(servers=[("127.0.0.1", port)], reactor=reactor))
+        self.assertEqual(await records.a("sip.pbx.test"), ("192.0.2.1",))
+        self.assertEqual(await records.a("round.pbx.test"), ())

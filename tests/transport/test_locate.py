@@ -115,6 +115,14 @@ class Steps(Case):
         self.locator = Locator(self.clock, self.records, DnsAddresses(self.records), ["udp"])
         self.assertEqual(self.found("pbx.test"), ["udp:192.0.2.3:5063"])
 
+    def test_naptr_to_nowhere(self) -> None:
+        """A replacement that is no name is not asked for."""
+        self.naptr("pbx.test", (1, 1, "SIP+D2T", ""), (1, 2, "SIP+D2T", "x.invalid"), (1, 3, "SIP+D2U", "sip.test"))
+        self.srv("sip.test", (1, 1, 5063, "u.test"))
+        self.a("u.test", "192.0.2.3")
+        self.assertEqual(self.found("pbx.test"), ["udp:192.0.2.3:5063"])
+        self.assertEqual([question for question in self.asked if "SRV" in question], ["SRV sip.test"])
+
     def test_no_naptr(self) -> None:
         """SRV for each transport that we have, UDP first; TLS is for those who say so."""
         self.srv("_sip._tcp.pbx.test", (1, 1, 5062, "t.test"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from twisted.trial.unittest import TestCase
 from tests.support.authority import Authority
 from tests.support.wire import Recorder, options
 from tests.transport.test_sockets import Waiting
-from webrtcproxy.config import ClientTls, Trunk
+from webrtcproxy.config import ClientTls, HostPort, Trunk
 from webrtcproxy.errors import FlowLost
-from webrtcproxy.transport import secure
+from webrtcproxy.transport import secure, trust
 from webrtcproxy.transport.flow import Address, Flow
 from webrtcproxy.transport.sockets import Sockets
+from webrtcproxy.transport.tcp import TcpFlow
 from webrtcproxy.transport.trust import Trust
 
 
@@ -34,9 +36,11 @@ class Case(TestCase):
         self.folder = Path(self.mktemp()).absolute()
         self.authority = Authority(self.folder)
 
-    def start(self, receiver: Recorder, names: tuple[str, ...], trust: Trust | None = None) -> Sockets:
+    def start(
+        self, receiver: Recorder, names: tuple[str, ...], trust: Trust | None = None, expired: bool = False
+    ) -> Sockets:
         """One who listens with a certificate for these names."""
-        key, certificate = self.authority.issue(*names)
+        key, certificate = self.authority.issue(*names, expired=expired)
         line = f"tls:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
         found = Sockets(reactor, receiver, [line], trust=trust)
         found.startService()
@@ -47,10 +51,10 @@ class Case(TestCase):
         """What a trunk section for `domain` says; the authority is the tests' own where nothing else is said."""
         return Trust([Trunk("x", domain, tls=ClientTls(**{"ca": self.authority.file, **tls}))])
 
-    def both(self, *names: str, trust: Trust | None = None) -> None:
+    def both(self, *names: str, trust: Trust | None = None, expired: bool = False) -> None:
         """Start both; the trunk has a certificate for `names`."""
         self.here, self.there = Waiting(), Waiting()
-        self.trunk = self.start(self.there, names)
+        self.trunk = self.start(self.there, names, expired=expired)
         self.place = self.trunk.addresses[0][1]
         self.ours = self.start(self.here, ("proxy.test",), trust or self.trusting("pbx.test"))
 
@@ -101,6 +105,22 @@ class Calling(Case):
         self.both("pbx.test", trust=Trust())  # whom the system believes
         await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
 
+    async def test_beside_another_trunk(self) -> None:
+        """A trunk at the same server that is reached over UDP has nothing to say about TLS, whichever stands first."""
+        tls = ClientTls(ca=self.authority.file)
+        sections = [Trunk("x", "pbx.test", 5080, transport="udp"), Trunk("y", "pbx.test", transport="tls", tls=tls)]
+        for trunks in (sections, sections[::-1]):
+            self.both("pbx.test", trust=Trust(trunks))
+            answers = self.here.next()
+            self.ours.flow_to("tls", self.place, "pbx.test").send(options("TLS"))
+            await answers
+
+    async def test_expired(self) -> None:
+        """The certificate was good until yesterday."""
+        self.both("pbx.test", expired=True)
+        told = await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
+        self.assertTrue(any("No TLS with pbx.test" in line and "verify failed" in line for line in told), told)
+
     async def test_address(self) -> None:
         """A trunk that is configured by its address has this in its certificate."""
         self.both("127.0.0.1", trust=self.trusting("127.0.0.1"))
@@ -120,6 +140,59 @@ class Calling(Case):
         await answers
         self.assertIs(self.ours.flow_to("tls", self.place, "127.0.0.1"), flow)
         self.assertIs(self.ours.flow_to("tls", self.place), flow)
+
+    async def test_names_of_one_trunk(self) -> None:
+        """A trunk has several proxies, and one of their names has been proven at an address: that connection serves the
+        trunk's dialogs; another trunk's name has to be proven anew."""
+        proxies = (HostPort("one.test", None), HostPort("two.test", None))
+        trunks = [Trunk("x", "x.test", proxy=proxies, transport="tls", tls=ClientTls(ca=self.authority.file))]
+        self.both("two.test", trust=Trust([*trunks, Trunk("y", "y.test", transport="tls")]))
+        flow = self.ours.flow_to("tls", self.place, "two.test")
+        answers = self.here.next()
+        flow.send(options("TLS"))
+        await answers
+        self.assertIs(self.ours.flow_to("tls", self.place, "one.test"), flow)
+        self.assertIsNot(self.ours.flow_to("tls", self.place, "y.test"), flow)
+
+    async def test_address_of_a_caller(self) -> None:
+        """That a trunk has called us, over a connection of its own, says nothing of which domain it is."""
+        self.both("pbx.test")
+        flow = self.ours.flow_to("tls", self.place, "pbx.test")
+        answers = self.here.next()
+        flow.send(options("TLS"))
+        await answers
+        calling = self.start(Waiting(), ("caller.test",), self.trusting("proxy.test"))
+        arrives = self.here.next()
+        calling.flow_to("tls", self.ours.addresses[0][1], "proxy.test").send(options("TLS"))
+        await arrives
+        self.assertIs(self.ours.flow_to("tls", self.place, "127.0.0.1"), flow)
+
+    async def test_stays(self) -> None:
+        """The time for the handshake is not that of the connection."""
+        self.patch(secure, "CONNECT", 0.1)
+        self.both("pbx.test")
+        flow = self.ours.flow_to("tls", self.place, "pbx.test")
+        for _ in range(2):
+            answers = self.here.next()
+            flow.send(options("TLS"))
+            await answers
+            await deferLater(reactor, 0.15)
+        self.assertIs(self.ours.flow_to("tls", self.place, "pbx.test"), flow)
+
+    async def test_bounded(self) -> None:
+        """Whoever chooses where we call does not fill the memory with names and addresses."""
+        self.patch(secure, "DOMAINS", 4)
+        self.patch(trust, "KEPT", 4)
+        self.both("pbx.test")
+        ((_, transport),) = self.ours._sockets
+        assert isinstance(transport, secure.TlsTransport)
+        for number in range(9):
+            transport.proven(TcpFlow(reactor, Address(f"192.0.2.{number}", 5061), "x", domain="x.test"))
+        self.assertLessEqual(len(transport._domains), 4)
+        believes = Trust()
+        for number in range(9):
+            believes.creator(f"x{number}.test")
+        self.assertLessEqual(len(believes._kept), 4)
 
     async def test_domains_are_apart(self) -> None:
         """A connection to one domain is not for another at the same place; who asks for one that is not there does not
@@ -156,6 +229,23 @@ class Calling(Case):
         file.unlink()
         told = await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
         self.assertTrue(any("No such file" in line for line in told), told)
+
+    async def test_gone_without_a_word(self) -> None:
+        """The kernel looks on both sides whether the peer is there still: idle for a minute, or without an
+        acknowledgement of what was sent for half a minute."""
+        self.both("pbx.test")
+        flow = self.ours.flow_to("tls", self.place, "pbx.test")
+        answers = self.here.next()
+        flow.send(options("TLS"))
+        await answers
+        for each in (flow, self.there.messages[0][1]):
+            kernel = each._protocol.transport.socket  # type: ignore[attr-defined]
+            self.assertTrue(kernel.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+            told = [
+                kernel.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_USER_TIMEOUT)
+            ]
+            self.assertEqual(told, [60, 10, 30_000])
 
     async def test_own_certificate(self) -> None:
         """Where the trunk asks for a certificate of ours, it gets the one of its section (mutual TLS)."""
@@ -225,3 +315,31 @@ class Called(Case):
         flow.send(options("TLS"))
         message, _ = await self.here.next()
         self.assertIsNotNone(message)
+
+    async def test_no_handshake(self) -> None:
+        """Who connects and never shakes hands, or stops in the middle of it, is cut."""
+        self.patch(secure, "CONNECT", 0.1)
+        self.both("pbx.test")
+        for said in (b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"):  # the beginning of a ClientHello
+            cut: Deferred[None] = Deferred()
+
+            class Silent(Protocol):
+                def connectionLost(self, reason: object = None, cut: Deferred[None] = cut) -> None:
+                    cut.callback(None)
+
+            peer = await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", self.place.port), Silent())
+            peer.transport.write(said)
+            await cut
+
+    async def test_long_message(self) -> None:
+        """A message that is longer than any may be ends its connection, as without TLS; who sent it hears why."""
+        self.both("pbx.test")
+        flow = self.ours.flow_to("tls", self.place, "pbx.test")
+        gone: Deferred[None] = Deferred()
+        flow.on_lost(lambda: gone.callback(None))
+        long = options("TLS").replace(b"Content-Length: 0", b"Content-Length: 200000")
+        self.assertIn(b"200000", long)
+        flow.send(long + b"x" * 200_000)
+        await gone
+        self.assertEqual([message.status for message, _ in self.here.messages], [513])
+        self.assertEqual((len(self.there.errors), self.there.messages), (1, []))

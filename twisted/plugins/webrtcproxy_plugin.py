@@ -5,6 +5,6 @@ from twisted.application.service import ServiceMaker
 webrtcproxy = ServiceMaker(
     "webrtcproxy",
     "webrtcproxy.service",
-    "Let browsers call through a SIP trunk or PBX: SIP over WebSocket to SIP over UDP.",
+    "Let browsers call through a SIP trunk or PBX: SIP over WebSocket to SIP over UDP, TCP or TLS.",
     "webrtcproxy",
 )

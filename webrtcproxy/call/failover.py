@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.call.patience import PATIENCE
 from webrtcproxy.config import Trunk
 from webrtcproxy.errors import FlowLost, TimedOut
 from webrtcproxy.schedule import Timer
@@ -33,7 +34,7 @@ OnStray = Callable[[ClientTransaction, Response], None]
 TARGETS: Final = 8
 """Targets that one request is sent to at most."""
 
-PATIENCE: Final = 4.0
+SILENCE: Final = 4.0
 """Seconds that a target has for its first response, where no trunk says otherwise and there is another target."""
 
 IN_TROUBLE: Final = frozenset({408, 500, 502, 503, 504})
@@ -111,9 +112,9 @@ class Way:
         return bool(self._left)
 
     @property
-    def patience(self) -> float:
+    def silence(self) -> float:
         """Seconds that a target has for its first response where there is another."""
-        return PATIENCE if self._trunk is None else self._trunk.failover
+        return SILENCE if self._trunk is None else self._trunk.failover
 
     def goes_on(self, status: int) -> bool:
         """Whether the next target is tried behind this final response. A challenge, a redirection and a session that is
@@ -208,7 +209,10 @@ class Hunt:
         self._on_stray = on_stray
         self._place = place
         self._timer: Timer | None = None
-        self._settled = False  # it has rung, or is taken back: no other target is tried
+        self._settled = False  # it has rung, is taken back, or has taken too long: no other target is tried
+        self._limit: Timer | None = None
+        if request.method != "INVITE":
+            self._limit = transactions.schedule.after(PATIENCE, self._too_late)
         self._refused: Response | None = None
         self.request = request
         self.flow = way.flow
@@ -229,7 +233,7 @@ class Hunt:
         )
         self.request, self.flow = transaction.request, transaction.flow
         if way.more and not self._settled:
-            self._timer = self._transactions.schedule.after(way.patience, self._silent)
+            self._timer = self._transactions.schedule.after(way.silence, self._silent)
         transaction.final.addCallbacks(
             self._answered, self._failed, (transaction, self._on_stray), errbackArgs=(transaction,)
         ).addErrback(self._broken)
@@ -289,6 +293,12 @@ class Hunt:
         if self._next("no response"):
             transaction.abandon()
 
+    def _too_late(self) -> None:
+        """Who asked has heard by now that nobody answers: no other target is to do what nobody waits for."""
+        self._limit = None
+        self._settled = True
+        self._stop()
+
     def _next(self, why: str, *, elsewhere: bool = False) -> bool:
         """Try the next target with the same request in a transaction of its own, which has a branch of its own."""
         before = self.flow
@@ -322,6 +332,9 @@ class Hunt:
 
     def _end(self) -> Deferred[Response]:
         """Nobody waits for the garbage collector."""
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
         self._on_provisional = self._on_answer = self._on_stray = None
         self._settled = True
         return self.final

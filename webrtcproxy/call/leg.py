@@ -321,7 +321,7 @@ class Leg:
         """The way to the peer where it takes no look-up; None where it does, or where there is none."""
         if self.browser or (self.flow.reliable and not self.flow.closed):
             return self.flow
-        return self._context.upstream.at_once(self.dialog.next_hop, self.flow)
+        return self._context.upstream.at_once(self.dialog.next_hop, self.flow, self.terms.trunk)
 
     async def towards(self) -> Flow:
         """The way to the peer.
@@ -329,7 +329,7 @@ class Leg:
         :raises Refusal: its host name can't be resolved.
         :raises FlowLost: no socket of ours can send there.
         """
-        return self._at_once() or await self._context.upstream.toward(self.dialog.next_hop, self.flow)
+        return self._at_once() or await self._context.upstream.toward(self.dialog.next_hop, self.flow, self.terms.trunk)
 
     def _is_trunk(self, flow: Flow) -> bool:
         """Whether `flow` leads to who the INVITE was sent to, or to another address of the same trunk.

@@ -59,7 +59,7 @@ class Pings:
     """
 
     PATIENCE: ClassVar[float] = 10.0
-    """Seconds that a ping may take; no longer than until the next one."""
+    """Seconds that a ping may take; it ends before the next one, however early that comes."""
     SPREAD: ClassVar[float] = 0.1
     """The part of the time between two pings that is left to chance."""
 
@@ -120,7 +120,8 @@ class Pings:
         """Ping the targets that there are now; forget those that there were."""
         if not self._running:
             return
-        targets, wanted = self._targets[trunk.name], list(dict.fromkeys(hops))[:TARGETS]
+        targets, found = self._targets[trunk.name], list(dict.fromkeys(hops))
+        wanted = (list(filter(self._can_be_sent_to, found)) or found)[:TARGETS]
         for hop in [hop for hop in targets if hop not in wanted]:
             self._give_up(targets.pop(hop))
             self._metrics.trunk_forgotten(trunk.name, str(hop))
@@ -129,6 +130,14 @@ class Pings:
             if target.transaction is None:
                 self._ping(trunk, target)
 
+    def _can_be_sent_to(self, hop: Hop) -> bool:
+        """Whether a target is of an address family that we have a socket for: another one is not out of order."""
+        try:
+            self._upstream.flow_to(hop)
+        except FlowLost:
+            return False
+        return True
+
     def _ping(self, trunk: Trunk, target: _Target) -> None:
         try:
             flow = self._upstream.flow_to(target.hop)
@@ -136,7 +145,8 @@ class Pings:
             self._learn(trunk, target, str(why))
             return
         transaction = target.transaction = self._transactions.request(options_for(trunk, flow), flow)
-        target.patience = self._clock.callLater(min(self.PATIENCE, trunk.ping), self._silent, trunk, target)
+        patience = min(self.PATIENCE, trunk.ping * (1 - self.SPREAD))
+        target.patience = self._clock.callLater(patience, self._silent, trunk, target)
         transaction.final.addCallbacks(
             partial(self._answered, trunk, target, transaction), partial(self._failed, trunk, target, transaction)
         ).addErrback(lambda failure: log.failure("The ping of trunk {trunk} broke", failure, trunk=trunk.name))

@@ -27,6 +27,9 @@ from webrtcproxy.transport.flow import Flow, Hop, Outbound
 
 log = Logger()
 
+_Question = tuple[str, int | None, str | None]
+"""What a `Resolver` is asked: host, port, transport."""
+
 
 class Resolver(Protocol):
     """Turns host names into targets (:class:`webrtcproxy.transport.locate.Locator`)."""
@@ -118,20 +121,22 @@ class Upstream:
     def _way(self, route: Route, hops: list[Hop]) -> Way:
         return Way(self._outbound, self.standing, hops, route.trunk)
 
-    def at_once(self, uri: str, last: Flow) -> Flow | None:
+    def at_once(self, uri: str, last: Flow, trunk: Trunk | None = None) -> Flow | None:
         """The flow as `toward` gives it, where its host needs no look-up and all is well; else None."""
         try:
             host, port = Uri.parse(uri).hostport
-            return self._at_once(host, port, last.via_transport.lower())
+            return self._at_once(host, port, last.via_transport.lower(), trunk)
         except (BadMessage, FlowLost):
             return None
 
-    async def toward(self, uri: str, last: Flow) -> Flow:
+    async def toward(self, uri: str, last: Flow, trunk: Trunk | None = None) -> Flow:
         """The flow to the next hop of a dialog on the SIP side. ``maddr`` is not followed.
 
         :param uri: the route or remote target.
         :param last: the flow that the dialog began on; the transport stays that one, and of several servers the one
             that it leads to.
+        :param trunk: whose dialog it is. Over TLS it is he who has to be at an address, and at the server that the
+            dialog began with, by whatever name he calls that.
         :raises Refusal: the URI can't be read or its name can't be resolved.
         :raises FlowLost: no socket of ours can send there.
         """
@@ -141,13 +146,14 @@ class Upstream:
             raise Refusal(502, "Bad Contact") from error
         host, port = target.hostport
         transport = last.via_transport.lower()
-        flow = self._at_once(host, port, transport)
+        flow = self._at_once(host, port, transport, trunk)
         if flow is not None:
             return flow
         hops = self.standing.in_order(await self._resolver.resolve(host, port, transport))
-        return self.flow_to(next((hop for hop in hops if hop.address.host == last.peer.host), hops[0]))
+        hop = next((hop for hop in hops if hop.address.host == last.peer.host), hops[0])
+        return self.flow_to(_of(trunk, hop) if hop.address.host == last.peer.host else hop)
 
-    def _at_once(self, host: str, port: int | None, transport: str) -> Flow | None:
+    def _at_once(self, host: str, port: int | None, transport: str, trunk: Trunk | None) -> Flow | None:
         """The flow to an IP address; None for a name.
 
         :raises FlowLost: no socket of ours can send there.
@@ -155,7 +161,12 @@ class Upstream:
         address = literal(host)
         if address is None:
             return None
-        return self.flow_to(Hop.to(address, port, transport))
+        return self.flow_to(_of(trunk, Hop.to(address, port, transport)))
+
+
+def _of(trunk: Trunk | None, hop: Hop) -> Hop:
+    """`hop` where `trunk` has to be."""
+    return hop if trunk is None else hop._replace(domain=trunk.places[0].host)
 
 
 class Sources:
@@ -171,6 +182,7 @@ class Sources:
     def __init__(self, trunks: Sequence[Trunk], resolver: Resolver) -> None:
         self._trunks = trunks
         self._resolver = resolver
+        self._found: dict[_Question, frozenset[str]] = {}
         self._resolved: dict[str, frozenset[str]] = {}
         self._lost: set[str] = set()
         self._known: dict[str, tuple[Trunk, ...]] = {}
@@ -216,19 +228,23 @@ class Sources:
     def _resolve(self, trunk: Trunk) -> Deferred[None]:
         """Its own addresses, and those that SRV has in their place."""
         places = dict.fromkeys((HostPort(trunk.host, trunk.port), *trunk.proxy))
-        looked_up = [self._addresses(place.host, SIP_PORT, None) for place in places]
-        looked_up += [self._addresses(*place, trunk.transport) for place in places if place.port is None]
-        return gatherResults(looked_up).addCallback(self._learn, trunk)
+        questions: list[_Question] = [(place.host, SIP_PORT, None) for place in places]
+        questions += [(*place, trunk.transport) for place in places if place.port is None]
+        looked_up = [self._addresses(*question) for question in questions]
+        return gatherResults(looked_up).addCallback(self._learn, trunk, questions)
 
     def _addresses(self, host: str, port: int | None, transport: str | None) -> Deferred[frozenset[str]]:
         found = self._resolver.resolve(host, port, transport)
         return found.addCallbacks(lambda hops: frozenset(hop.address.host for hop in hops), lambda _: frozenset())
 
-    def _learn(self, found: list[frozenset[str]], trunk: Trunk) -> None:
-        """Where nothing is found any more, what was found before still counts; that is told once."""
-        addresses = frozenset().union(*found)
-        if addresses:
-            self._resolved[trunk.name] = addresses
+    def _learn(self, found: list[frozenset[str]], trunk: Trunk, questions: list[_Question]) -> None:
+        """What a question had for an answer before counts on where it has none now; where all have none, that is told
+        once."""
+        self._found.update(
+            (question, addresses) for question, addresses in zip(questions, found, strict=True) if addresses
+        )
+        self._resolved[trunk.name] = frozenset().union(*(self._found.get(question, ()) for question in questions))
+        if any(found):
             self._lost.discard(trunk.name)
         elif trunk.name not in self._lost:
             self._lost.add(trunk.name)

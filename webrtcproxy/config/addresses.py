@@ -14,6 +14,8 @@ Network = IPv4Network | IPv6Network
 
 SIP_PORT = 5060
 """The port that a SIP host has where none is written (RFC 3261 section 19.1.2)."""
+SIPS_PORT = 5061
+"""The same with TLS."""
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?", re.ASCII)
 

@@ -241,6 +241,7 @@ def _trunks(sections: list[Section], folder: Path, kinds: Collection[str]) -> tu
                 raise section.error("", "another trunk has this name", "give each trunk a name of its own")
             if other.serves((trunk.host, trunk.port)):
                 raise section.error("host", f"[trunk {other.name}] has it too", "give each trunk a host of its own")
+            _check_tls(section, trunk, other)
         trunks.append(trunk)
     return tuple(trunks)
 
@@ -276,6 +277,15 @@ def _trunk(section: Section, folder: Path, kinds: Collection[str]) -> Trunk:
         media=trunk_media(section),
         refer="local" if section.choice("refer", "pass", ("pass", "local")) == "local" else "pass",
     )
+
+
+def _check_tls(section: Section, trunk: Trunk, other: Trunk) -> None:
+    """A server has one connection of ours, whichever trunk it is for."""
+    shared = {place.host for place in trunk.places}.intersection(place.host for place in other.places)
+    if shared and trunk.tls != other.tls and trunk.may_be_tls and other.may_be_tls:
+        key = "proxy" if trunk.proxy else "host"
+        problem = f"[trunk {other.name}] is at {min(shared)} too, with other tls- files"
+        raise section.error(key, problem, "write the same tls-ca, tls-certificate and tls-key in both")
 
 
 def _set(section: Section) -> tuple[tuple[str, str], ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from webrtcproxy.config.addresses import Destinations, HostPort, Network, plain_host, same_place
+from webrtcproxy.config.addresses import SIP_PORT, SIPS_PORT, Destinations, HostPort, Network, plain_host, same_place
 from webrtcproxy.config.media import TrunkMedia
 
 SPAWN: Final = "spawn"
@@ -180,10 +180,17 @@ class Trunk:
         """Where it is reached, in the order in which to try."""
         return self.proxy or (HostPort(self.host, self.port),)
 
+    @property
+    def may_be_tls(self) -> bool:
+        """Whether it is reached over TLS, or is where the DNS says so."""
+        return self.transport == "tls" or (self.transport is None and any(place.port is None for place in self.places))
+
     def serves(self, hostport: tuple[str, int | None]) -> bool:
-        """True where `hostport` of a Request-URI is this trunk's; no port is port 5060."""
-        host, port = hostport
-        return same_place((plain_host(host), port), (self.host, self.port))
+        """True where `hostport` of a Request-URI is this trunk's; no port is port 5060, with TLS port 5061, too."""
+        host, port = plain_host(hostport[0]), hostport[1]
+        if self.transport == "tls" and None in (port, self.port):
+            return host == self.host and (port or self.port) in (None, SIP_PORT, SIPS_PORT)
+        return same_place((host, port), (self.host, self.port))
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def complete(answer: bytes, offered: tuple[bytes, ...]) -> bytes:
         return answer
     missing = [line.split(b" ", 2) for line in offered[len(given) :]]
     lines = [b"%b 0 %b\r\nc=IN IP4 0.0.0.0\r\n" % (words[0], words[2]) for words in missing if len(words) == 3]
-    return answer + b"".join(lines)
+    return b"".join([answer.rstrip(b"\r\n"), b"\r\n", *lines]) if lines else answer
 
 
 def _kind(line: bytes) -> bytes:

@@ -2,12 +2,12 @@
 
 It deletes a session whose media has ceased (its ``timeout``), and behind a restart it knows none; it tells nobody. So a
 node is asked now and then which sessions it holds. What the list lacks is asked for by name before it is given up: the
-list is of a moment, and as long as fits a datagram.
+list is of a moment, and as long as fits a datagram. Where a node holds more than that, those that it lacks take turns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from twisted.logger import Logger
 
@@ -15,6 +15,9 @@ from webrtcproxy.errors import NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.ng import Node
 
 log = Logger()
+
+ASKED = 250
+"""Sessions that one look asks for by name in vain, since they are there."""
 
 _Lost = Callable[[], None]
 
@@ -51,13 +54,26 @@ class Missing:
         self._looking.add(node)
         try:
             there = set(await self._sessions(node))
-            for call_id in ours:
-                if call_id not in there and call_id in self._watched and not await self._has(node, call_id):
-                    self._tell(call_id)
+            await self._ask_for(node, [call_id for call_id in ours if call_id not in there])
         except (NgTimeout, NgOverload, NgRefused) as error:
             log.info("rtpengine {node} does not tell what it holds: {why}", node=node, why=error.why)
         finally:
             self._looking.remove(node)
+
+    async def _ask_for(self, node: Node, unlisted: Sequence[str]) -> None:
+        """Ask for those that the list lacks, one after the other; the longest not asked for come first."""
+        in_vain = 0
+        for call_id in unlisted:
+            if call_id not in self._watched:
+                continue
+            if not await self._has(node, call_id):
+                self._tell(call_id)
+                continue
+            if call_id in self._watched:
+                self._watched[call_id] = self._watched.pop(call_id)
+            in_vain += 1
+            if in_vain == ASKED:
+                return
 
     async def _has(self, node: Node, call_id: str) -> bool:
         try:

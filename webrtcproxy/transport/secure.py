@@ -92,10 +92,13 @@ class TlsTransport(TcpTransport):
         """A flow to `address`, where `domain` has to be.
 
         Within a dialog, Contact and Route often name a trunk by its address alone, which its certificate does not have:
-        then the domain counts that has been proven there before.
+        then the domain counts that has been proven there before. So it does where both are names of the same trunk.
         """
+        proven = self._domains.get(address.host)
         if not domain or literal(domain) is not None:
-            domain = self._domains.get(address.host, address.host)
+            domain = proven or address.host
+        elif proven is not None and self._trust.are_one(proven, domain):
+            domain = proven
         return self._flow(address, domain)
 
     def proven(self, flow: TcpFlow) -> None:

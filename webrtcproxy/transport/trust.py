@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from OpenSSL import SSL
@@ -30,15 +30,21 @@ _PLAIN = ClientTls()
 class Trust:
     """Makes the client's side of TLS.
 
-    :param trunks: the configured trunks: each speaks for the names that it is reached by.
+    :param trunks: the configured trunks: each speaks for the names that it is reached by over TLS; two that share one
+        say the same.
     """
 
-    def __init__(self, trunks: Iterable[Trunk] = ()) -> None:
+    def __init__(self, trunks: Sequence[Trunk] = ()) -> None:
         self._settings: dict[str, ClientTls] = {}
+        self._names = [frozenset(place.host for place in trunk.places) for trunk in trunks]
         self._kept: dict[str, tuple[Fingerprint, IOpenSSLClientConnectionCreator]] = {}
         for trunk in trunks:
-            for place in trunk.places:
-                self._settings.setdefault(place.host, trunk.tls)
+            if trunk.may_be_tls:
+                self._settings.update((place.host, trunk.tls) for place in trunk.places)
+
+    def are_one(self, one: str, other: str) -> bool:
+        """Whether two domains are places of the same trunk."""
+        return any(one in names and other in names for names in self._names)
 
     def creator(self, domain: str) -> IOpenSSLClientConnectionCreator:
         """What begins a handshake with who has to be `domain`, a host name or an IP address.

@@ -1,4 +1,4 @@
-"""The service module beside its wiring: what /health tells, and what is watched."""
+"""What /health tells, and what is watched."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.exposition import samples
 from webrtcproxy.metrics import Metrics
-from webrtcproxy.service import health, watch
+from webrtcproxy.watching import health, watch
 
 
 class SomeCalls:
