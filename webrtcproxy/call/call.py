@@ -223,8 +223,8 @@ class Call(Host):
         self._left(leg, Refusal(487 if leg is self._caller else 480))
 
     def gone(self, leg: Leg) -> None:
-        """A peer says that it has no such dialog, or answers nothing (RFC 5057); the call of who was swapped for another
-        goes on all the same."""
+        """A peer says that it has no such dialog, or answers nothing (RFC 5057). For who was swapped for another, that
+        ends no call."""
         if leg not in self._parted:
             self._left(leg, Refusal(481))
 
