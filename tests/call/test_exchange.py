@@ -247,6 +247,16 @@ class Update(ExchangeCase):
             other.answer(other.peer.request("UPDATE"), 200, other.sdp())
             asker.peer.heard(200)
 
+    def test_learned_from_an_answer(self) -> None:
+        """Its 2xx to a re-INVITE says it, too."""
+        for asker, other in self.all_ways():
+            for method, allow in (("INVITE", UPDATES), ("UPDATE", ("Allow", "INVITE, ACK, BYE")), ("INVITE", UPDATES)):
+                asker.ask("UPDATE", asker.sdp("sendonly" if allow is UPDATES else "sendrecv"))
+                other.answer(other.peer.request(method), 200, other.sdp("recvonly"), allow)
+                if method == "INVITE":
+                    other.peer.heard("ACK")
+                asker.peer.heard(200)
+
     def test_without_sdp(self) -> None:
         """A target refresh, or a session timer at work (RFC 4028): answered here."""
         for asker, other in self.all_ways(UPDATES):

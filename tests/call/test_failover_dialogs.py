@@ -101,6 +101,40 @@ class AtTheSecond(Case):
         self.assert_over(self.alice, self.first, self.second)
 
 
+class EachChallenges(Case):
+    """Every target has nonces of its own."""
+
+    def test_all_in_trouble_but_the_last(self) -> None:
+        """Each challenges, and all but the last one are in trouble behind that: nobody has refused the credentials."""
+        hosts = ["192.0.2.50", "192.0.2.51", "192.0.2.52", "192.0.2.53"]
+        self.begin(pbx(*hosts, username="us", password="secret"))
+        self.alice.bind()
+        self.invite = self.alice.invite("sip:bob@pbx.example.com")
+        for host in hosts:
+            target = self.world.trunk(host)
+            challenge = ("WWW-Authenticate", f'Digest realm="pbx", nonce="{host}"')
+            target.answer(target.request("INVITE"), 401, headers=[challenge])
+            target.heard("ACK")
+            if host != hosts[-1]:
+                target.answer(target.request("INVITE"), 503)
+                target.heard("ACK")
+        self.answered_by(target, target.request("INVITE"))
+
+    def test_wrong_password(self) -> None:
+        """What one target refuses twice is not tried for ever."""
+        self.begin(pbx(FIRST, SECOND, username="us", password="wrong"))
+        self.alice.bind()
+        leg = self.call()
+        for nonce in ("a", "b"):
+            self.first.answer(leg, 401, headers=[("WWW-Authenticate", f'Digest realm="pbx", nonce="{nonce}"')])
+            self.first.heard("ACK")
+            leg = self.first.request("INVITE")
+        self.first.answer(leg, 401, headers=[("WWW-Authenticate", 'Digest realm="pbx", nonce="c"')])
+        self.first.heard("ACK")
+        self.assertEqual(self.alice.response(502).reason, "Trunk Refuses Our Credentials")
+        self.assert_over(self.alice, self.first, self.second)
+
+
 class Cycles(CycleCase):
     """No object of a call needs the collector, wherever it went (see test_cycles)."""
 

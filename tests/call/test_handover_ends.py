@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.call.party import Party, party_of
 from tests.call.transferring import BY, NEW, TARGET, HandoverCase, name_of, refer_to
+from tests.call.world import PLAIN
 from webrtcproxy.sip.message import Request
 
 
@@ -41,6 +42,47 @@ class HangUps(HandoverCase):
             bye = party.peer.request("BYE")
             self.assertNotIn("Reason", bye.headers)
             party.answer(bye, 200)
+        self.assert_over(self.alice, self.pbx, self.carrier)
+
+    def test_transferor_does_not_know_the_call(self) -> None:
+        """What crosses to him meanwhile he answers 481, or not at all: that ends no call that goes on without him."""
+        for status in (481, 0):
+            invite = self.refer()
+            self.bob.ask("INFO", b"x")
+            info = self.alice.request("INFO")
+            dave = self.answered(invite)
+            self.told("200 OK", "terminated")
+            self.mine.answer(self.alice.request("BYE"), 200)
+            if status:
+                self.mine.answer(info, status)
+            for _ in range(66):
+                self.world.turn(0.5)
+            while self.pbx.pending()[:1] in (["100"], ["481"], ["504"]):
+                self.pbx.next()
+            self.hold(dave, self.bob)
+            self.bye(dave, self.bob)
+            self.assert_over(self.alice, self.pbx, self.carrier)
+            self.mine, self.bob = self.out(self.alice, self.pbx, "bob")
+        self.bye(self.mine, self.bob)
+
+    def test_transferor_who_never_sends_ack(self) -> None:
+        """He gets his BYE when the time for it is up (RFC 3261 section 13.3.1.4); the others go on."""
+        self.bye(self.mine, self.bob)
+        invite = self.alice.invite("sip:bob@pbx.example.com")
+        leg = self.pbx.request("INVITE")
+        answer = self.pbx.answer(leg, 200, PLAIN, tag="bob")
+        self.pbx.heard("ACK")
+        self.mine = party_of(self.alice, invite, self.alice.response(200))
+        self.bob = party_of(self.pbx, leg, answer)
+        dave = self.answered(self.refer())
+        self.told("200 OK", "terminated")
+        for _ in range(66):
+            self.world.turn(0.5)
+        while self.alice.pending()[:1] == ["200"]:
+            self.alice.next()
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.hold(dave, self.bob)
+        self.bye(dave, self.bob)
         self.assert_over(self.alice, self.pbx, self.carrier)
 
     def test_transferor_and_it_fails(self) -> None:

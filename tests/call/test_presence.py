@@ -123,6 +123,17 @@ class Back(CallCase):
         self.world.turn(GRACE)
         self.trunk.silent()
 
+    def test_asked_meanwhile(self) -> None:
+        """A browser that moves while it is asked for a change of the session: who has asked hears the answer."""
+        offer = PLAIN.replace(b"50000", b"50002")
+        self.trunk.say(self.callee_request("INVITE", headers=[("Content-Type", "application/sdp")], body=offer))
+        asked = self.alice.request("INVITE")
+        self.new.bind()
+        self.alice.answer(asked, 200, OFFER.replace(b"actpass", b"active"), contact=f"<{self.alice.contact}>")
+        self.trunk.heard(200)
+        self.new.heard("ACK")
+        self.new.silent()
+
     def test_answer_is_repeated_where_the_browser_is(self) -> None:
         """A 200 that waits for its ACK is repeated on the new socket, and not complained about on the old one."""
         alice = self.world.browser("bert")

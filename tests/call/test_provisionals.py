@@ -42,6 +42,24 @@ class ToCaller(EarlyCase):
             self.at_caller(ok).ack(self.invite)
             self.hang_up(ok)
 
+    def test_cancelled_while_the_answer_waits(self) -> None:
+        """The caller gives up while the 200 waits for his PRACK, which comes right behind the CANCEL: the call was not
+        answered, and the callee gets a BYE."""
+        for caller in self.ways(REL):
+            self.callee.answer(self.leg, 183, self.sdp(self.callee))
+            early = caller.response(183)
+            self.callee.answer(self.leg, 200)
+            self.callee.heard("ACK")
+            caller.cancel(self.invite)
+            caller.heard(200)
+            caller.heard(487)
+            self.prack(self.at_caller(early), early)
+            caller.heard(200)
+            self.assertEqual(self.world.calls.up, 0)
+            self.world.turn()
+            self.callee.answer(self.callee.request("BYE"), 200)
+            self.assert_over(caller, self.callee)
+
     def test_all_required(self) -> None:
         """`Require: 100rel` is no reason for a 420; each 1xx waits for the PRACK of the one before (CORNERS 4: 3262
         B2BUA). The callee is not asked for the same."""

@@ -215,6 +215,8 @@ class Branch:
         assert self._transaction is not None
         authentication = self.target.authentication
         request = self._transaction.request
+        if authentication is not None and self._before and self._before[-1].flow.peer != self._transaction.flow.peer:
+            authentication.begin_anew()
         again = None if authentication is None else authentication.answer(request, response)
         if again is None:
             again = self._session_timer.answered(request, response, authentication)

@@ -227,8 +227,10 @@ class Call(Host):
         self._left(leg, Refusal(487 if leg is self._caller else 480))
 
     def gone(self, leg: Leg) -> None:
-        """A peer says that it has no such dialog, or answers nothing (RFC 5057)."""
-        self._left(leg, Refusal(481))
+        """A peer says that it has no such dialog, or answers nothing (RFC 5057). For who was swapped for another, that
+        ends no call."""
+        if leg not in self._parted:
+            self._left(leg, Refusal(481))
 
     def _left(self, leg: Leg, refusal: Refusal, why: str = "") -> None:
         """The peer of `leg` is there no more."""
@@ -253,7 +255,8 @@ class Call(Host):
     def _unacknowledged(self, leg: Leg) -> None:
         log.warn("{call}: no ACK for the 2xx came", call=self.id)
         leg.unacknowledged()
-        self.interrupt(Refusal(408), "unacknowledged")
+        if leg not in self._parted:
+            self.interrupt(Refusal(408), "unacknowledged")
 
     def _media_lost(self) -> None:
         log.warn("{call}: rtpengine has given up its media", call=self.id)

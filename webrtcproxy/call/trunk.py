@@ -296,7 +296,7 @@ class Authentication:
         :returns: the request with credentials and the next CSeq, or None: the response is for the browser.
         """
         if response.status not in (401, 407):
-            self._begin_anew()
+            self.begin_anew()
             return None
         if self._account is None:
             return None
@@ -331,8 +331,8 @@ class Authentication:
         for (name, _), answered in self._answered.items():
             request.headers.add(name, self._credentials(answered, request))
 
-    def _begin_anew(self) -> None:
-        """The credentials are good, or were not asked for."""
+    def begin_anew(self) -> None:
+        """The credentials are good, or were not asked for; or another target asks, which has a nonce of its own."""
         self._rounds = 0
         for answered in self._answered.values():
             answered.tries = 0
