@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.call.case import CallCase
 from tests.call.world import OFFER, Browser
 from tests.support.configs import PBX
+from webrtcproxy.call import setup
 from webrtcproxy.call.binding import Binding, key_of
 from webrtcproxy.call.fork import MAX_BRANCHES
 from webrtcproxy.config import Calls
@@ -102,6 +103,15 @@ class Joins(JoinCase):
             browser.answer(browser.request("CANCEL"), 200)
             browser.answer(invite, 487)
             browser.heard("ACK")
+
+    def test_fault_of_ours(self) -> None:
+        """What goes wrong with one that joins in is logged, and the call ends when the other one refuses."""
+        self.patch(setup, "invite_for", None)
+        self.sofa.bind()
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+        self.desk.answer(self.at_desk, 486)
+        self.trunk.heard(486)
+        self.assertEqual(len(self.world.calls), 0)
 
     def test_all_refuse(self) -> None:
         """The last refusal counts, and the call waits for it."""

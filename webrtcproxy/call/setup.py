@@ -128,6 +128,9 @@ class SetUp:
             self._fork.report(Failed(branch, 480, "", None))
         except CancelledError:
             log.debug("{call}: a browser joins in too late", call=self._record.call)
+        except Exception:
+            log.failure("{call}: a browser could not join in", call=self._record.call)
+            self._fork.report(Failed(branch, 500, "", None))
 
     def close(self, farewell: HeaderList) -> None:
         """The call is over: what rings is cancelled, who has answered gets a BYE.
