@@ -51,10 +51,15 @@ class WatchTests(SynchronousTestCase):
         class Calls(list[int]):
             up = 1
 
+        class Subscriptions(list[int]):
+            calls = (1, 2, 3, 4)
+            legs = (1, 2, 3, 4, 5)
+
         metrics, calls = Metrics(), Calls([1, 2, 3])
         browsers = SimpleNamespace(connections=4)
         transactions = SimpleNamespace(servers=5, clients=6)
-        watch(metrics, calls, [1, 2, 3], browsers, [1, 2], transactions)  # type: ignore[arg-type]
+        subscriptions = Subscriptions([1, 2, 3])
+        watch(metrics, calls, subscriptions, browsers, [1, 2], transactions)  # type: ignore[arg-type]
         for there, connections in ((3, 4), (1, 7)):
             del calls[there:]
             browsers.connections = connections
@@ -64,6 +69,7 @@ class WatchTests(SynchronousTestCase):
                 ('active_calls{state="setup"}', there - 1),
                 ("sockets", connections),
                 ("bindings", 2),
+                ("dialogs", 9),
                 ("subscriptions", 3),
                 ('transactions{kind="server"}', 5),
                 ('transactions{kind="client"}', 6),

@@ -222,6 +222,7 @@ class Metrics:
     :ivar loop_lag: seconds that the reactor is late; see `LoopLag`.
     :ivar active_calls: by `state`; this and what follows is read by functions that the service sets.
     :ivar bindings: of all addresses-of-record.
+    :ivar dialogs: of calls and subscriptions, those included that only wait for their end.
     :ivar subscriptions: of both directions.
     :ivar sockets: open WebSockets.
     :ivar transactions: by `kind`.
@@ -262,6 +263,7 @@ class Metrics:
 
         self.active_calls = gauge("active_calls", "Calls being set up and calls that are up.", "state")
         self.bindings = gauge("bindings", "Registered browsers.")
+        self.dialogs = gauge("dialogs", "SIP dialogs, those included that only wait for their end.")
         self.subscriptions = gauge("subscriptions", "Subscriptions that cross the proxy.")
         self.sockets = gauge("sockets", "Open WebSockets.")
         self.transactions = gauge("transactions", "SIP transactions, those that only absorb repeats included.", "kind")

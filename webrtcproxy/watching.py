@@ -35,6 +35,7 @@ def watch(
     metrics.active_calls.labels("up").set_function(lambda: calls.up)
     metrics.active_calls.labels("setup").set_function(lambda: len(calls) - calls.up)
     metrics.bindings.set_function(lambda: len(location))
+    metrics.dialogs.set_function(lambda: len(subscriptions.calls) + len(subscriptions.legs))
     metrics.subscriptions.set_function(lambda: len(subscriptions))
     metrics.sockets.set_function(lambda: browsers.connections)
     metrics.transactions.labels("server").set_function(lambda: transactions.servers)

@@ -64,13 +64,16 @@ class RealCase(TestCase):
         return len(result.errors) + len(result.failures)
 
     async def _check(self) -> None:
-        """After every other clean-up: nothing is left in rtpengine, and the proxy lives and logged no fault."""
+        """After every other clean-up: no call, subscription or media session is left, and the proxy lives and logged no
+        fault. (What is over and only absorbs repeats is looked at in test_left.py.)"""
         if hasattr(self, "_log_start"):
             if self._count(self._result) > self._failures:
                 print(f"\n--- {self.id()}: the proxy's log\n{self.proxy.log(self._log_start)[-6000:]}")
                 print(f"--- rtpengine's log\n{self.rtpengine.story()}\n---")
             self.proxy.assert_clean(self._log_start)
             await self.rtpengine.assert_empty()
+            if self.proxy.alive and not self.proxy_ends:
+                await self.proxy.assert_idle(("active_calls", "subscriptions"), 5)
             self.proxy.assert_clean(self._log_start)
             self.assertEqual(self.proxy_ends, not self.proxy.alive, f"the proxy's end:\n{self.proxy.log()[-4000:]}")
 

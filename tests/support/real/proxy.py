@@ -7,8 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
+from urllib.request import urlopen
 
-from tests.support.real.part import Part, runs
+from twisted.internet.threads import deferToThread
+
+from tests.support.exposition import samples
+from tests.support.real.part import Part, pause, runs
 from tests.support.real.ports import LOOPBACK, free_port, free_ports, listens_tcp, listens_udp
 
 ROOT = Path(__file__).parents[3]
@@ -67,6 +71,25 @@ class Proxy(Part):
         """The process id of each worker that is up, by its log."""
         pids = {int(number): int(pid) for number, pid in UP.findall(self.log())}
         return {number: pid for number, pid in pids.items() if runs(pid)}
+
+    async def samples(self) -> dict[str, float]:
+        """What ``/metrics`` says now, our own names without their prefix."""
+
+        def fetch() -> bytes:
+            with urlopen(f"http://{LOOPBACK}:{self.web}/metrics", timeout=5) as response:
+                return response.read()
+
+        return samples(await deferToThread(fetch))
+
+    async def assert_idle(self, kinds: tuple[str, ...], seconds: float) -> None:
+        """Fail where anything of these kinds is left after `seconds`: names of gauges, without labels."""
+        for _ in range(int(seconds * 10)):
+            found = await self.samples()
+            left = {name: many for name, many in found.items() if many and name.partition("{")[0] in kinds}
+            if not left:
+                return
+            await pause(0.1)
+        raise AssertionError(f"{left} left after {seconds} s")
 
     def assert_clean(self, since: int = 0) -> None:
         """Fail where it has logged a traceback or an unhandled failure since byte `since` of its log."""
