@@ -61,6 +61,7 @@ class Exposition(RealCase):
             await self.moved(),
             {
                 'active_calls{state="up"}': 1,
+                "dialogs": 2,
                 'calls_total{direction="outbound",result="answered"}': 1,
                 'call_setup_seconds_count{direction="outbound"}': 1,
                 f'ng_seconds_count{{command="offer",{node}}}': 1,
@@ -73,6 +74,7 @@ class Exposition(RealCase):
             await self.moved(),
             {
                 'active_calls{state="up"}': -1,
+                "dialogs": -2,
                 'call_duration_seconds_count{direction="outbound"}': 1,
                 f'ng_seconds_count{{command="delete",{node}}}': 1,
             },

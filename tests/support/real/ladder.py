@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Protocol
 
+from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
 
 
@@ -22,9 +24,17 @@ class Ladder:
 
     def __init__(self) -> None:
         self.rungs: list[str] = []
+        self._calls: set[str] = set()
+
+    def knows(self, request: Request) -> bool:
+        """Whether `request` is of this test: what an earlier one has left unanswered is repeated for a while."""
+        return request.to.tag is None or request.call_id in self._calls
 
     def add(self, endpoint: Named, message: Request | Response, arrow: str) -> None:
         """Note one message; `arrow` is ``>`` or ``<``."""
+        if isinstance(message, Request):
+            with suppress(BadMessage):
+                self._calls.add(message.call_id)
         if isinstance(message, Response):
             if message.status == 100:
                 return

@@ -109,6 +109,10 @@ class Endpoint:
     def heard(self, data: bytes) -> None:
         """Take a message off the wire. Repeats are kept in `received`, answered again, and not handed out again."""
         message = read(data)
+        if isinstance(message, Request) and not self.ladder.knows(message):
+            if message.method != "ACK":
+                self.reply(message, 481)
+            return
         self.received.append(message)
         if any(message.to_bytes() == other.to_bytes() for other in self.received[:-1]):
             self._repeat(message)
