@@ -99,8 +99,8 @@ class Early(EarlyCase):
         self.refused()
 
     def test_no_dialog(self) -> None:
-        """A 180 that leads nowhere, or has no tag, opens no dialog: 500 for the caller, whose call rings on, 481 for the
-        callee."""
+        """A 180 that leads nowhere, or has no tag, opens no dialog: 500 for the caller, whose call rings on; 481 for
+        the callee."""
         for tag, contact in (("callee", "<tel:+4930123>"), ("", "<sip:callee@192.0.2.7>")):
             self.way()
             response = respond(self.leg, 180, to_tag=tag, headers=[("Contact", contact)])
@@ -171,8 +171,8 @@ class Early(EarlyCase):
             self.answered()
 
     def test_reliable_later(self) -> None:
-        """A reliable 183 of the same party is in the same dialog: its PRACK comes behind the INFO, whatever its RSeq, and
-        its answer counts."""
+        """A reliable 183 of the same party is in the same dialog: its PRACK comes behind the INFO, whatever its RSeq,
+        and its answer counts."""
         for caller in self.ways(REL):
             early = self.ringing()
             self.at_caller(early).ask("INFO", b"1", TEXT)
