@@ -213,15 +213,17 @@ class Early(EarlyCase):
             self.answered()
 
     def test_cancelled(self) -> None:
-        """Taken back: nothing crosses any more."""
-        for caller in self.ways():
+        """Taken back: nothing crosses any more, whether something has before or not."""
+        for before in (True, False):
+            self.way()
             asker = self.at_caller(self.ringing())
             callee = self.at_callee(self.rung)
-            callee.ask("INFO", b"1", TEXT)
-            caller.answer(caller.request("INFO"), 200)
-            self.callee.heard(200)
+            if before:
+                callee.ask("INFO", b"1", TEXT)
+                self.caller.answer(self.caller.request("INFO"), 200)
+                self.callee.heard(200)
             asker.cancel(self.invite)
-            caller.forget()
+            self.caller.forget()
             self.world.turn()
             self.callee.answer(self.callee.request("CANCEL"), 200)
             callee.ask("INFO", b"1", TEXT)
@@ -243,12 +245,14 @@ class Early(EarlyCase):
     def test_bound(self) -> None:
         """So many dialogs of one INVITE are remembered, and no more."""
         self.way()
+        parties = []
         for number in range(MAX_DIALOGS + 1):
             self.ringing(f"t{number}")
-            self.at_callee(self.rung).ask("INFO", b"1", TEXT)
-            if number < MAX_DIALOGS:
-                self.caller.answer(self.caller.request("INFO"), 200)
-                self.callee.heard(200)
-            else:
-                self.callee.heard(481)
+            parties.append(self.at_callee(self.rung))
+        parties.pop().ask("INFO", b"1", TEXT)
+        self.callee.heard(481)
+        for party in parties:
+            party.ask("INFO", b"1", TEXT)
+            self.caller.answer(self.caller.request("INFO"), 200)
+            self.callee.heard(200)
         self.refused()
