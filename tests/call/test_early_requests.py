@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.call.early import REL, EarlyCase
+from tests.call.party import party_of
 from tests.call.world import PLAIN
 from webrtcproxy.call.branch import MAX_DIALOGS
 from webrtcproxy.sip.message import Response, respond
@@ -231,6 +232,37 @@ class Early(EarlyCase):
             self.callee.answer(self.leg, 487)
             self.callee.heard("ACK")
             self.assert_over(self.callee)
+
+    def test_browsers(self) -> None:
+        """Several browsers ring: each is heard, the last one hears the caller, and one that has lost is not heard any
+        more."""
+        self.world = self.make_world(multiple=True)
+        first, second = self.world.browser(), self.world.browser()
+        first.bind()
+        second.bind()
+        self.caller = self.world.trunk()
+        self.invite = self.caller.invite("sip:alice@192.0.2.1")
+        parties = []
+        for browser in (first, second):
+            leg = browser.request("INVITE")
+            party = party_of(browser, leg, browser.answer(leg, 180))
+            early = self.caller.response(180)
+            self.at_caller(early).ask("INFO", b"1", TEXT)
+            browser.answer(browser.request("INFO"), 200)
+            self.caller.heard(200)
+            parties.append((party, leg))
+        first.answer(parties[0][1], 200, self.sdp(first))
+        first.heard("ACK")
+        self.at_caller(self.caller.response(200)).ack(self.invite)
+        second.answer(second.request("CANCEL"), 200)
+        parties[1][0].ask("INFO", b"1", TEXT)
+        second.heard(481)
+        second.answer(parties[1][1], 487)
+        second.heard("ACK")
+        parties[0][0].ask("BYE")
+        first.heard(200)
+        self.caller.answer(self.caller.request("BYE"), 200)
+        self.assert_over(first, second, self.caller)
 
     def test_hung_up(self) -> None:
         """The callee ends the early dialog, as he must not (RFC 3261 section 15): the call may be answered yet."""
