@@ -234,7 +234,7 @@ class Early(EarlyCase):
             self.assert_over(self.callee)
 
     def test_browsers(self) -> None:
-        """Several browsers ring: one that has lost is not heard any more, also where no dialog of its was made before."""
+        """Several browsers ring: one that has lost is not heard any more, also where no leg of its was made before."""
         self.world = self.make_world(multiple=True)
         first, second = self.world.browser(), self.world.browser()
         first.bind()
