@@ -178,6 +178,7 @@ class SetUp:
 
     async def _connect(self, answered: Answered) -> Response:
         """Make the first 2xx one for the caller."""
+        self._told = None
         for branch in self._fork.branches:
             if branch is not answered.branch:
                 self._media.drop(branch.id)
