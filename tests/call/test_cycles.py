@@ -192,6 +192,27 @@ class Cycles(CycleCase):
 
         self.assertEqual(self.left(live), [])
 
+    def test_early_requests(self) -> None:
+        """Dialogs that an INFO before the answer has made: answered, answered by another one, refused, cancelled."""
+
+        def live() -> None:
+            for end in ("answered", "other", "refused", "cancelled", "gone"):
+                self.way()
+                response = self.callee.answer(self.leg, 180)
+                self.at_caller(self.caller.response(180)).ask("INFO")
+                self.callee.answer(self.callee.request("INFO"), 481 if end == "gone" else 200)
+                self.at_callee(response).ask("INFO")
+                if end in ("answered", "other"):
+                    self.callee.answer(self.leg, 200, PLAIN, tag="callee" if end == "answered" else "other")
+                elif end == "cancelled":
+                    self.caller.cancel(self.invite)
+                else:
+                    self.callee.answer(self.leg, 486)
+            for world in self.worlds:
+                world.rest()
+
+        self.assertEqual(self.left(live), [])
+
     def test_reliable_offer(self) -> None:
         """The offer was in a 183, and its answer never in a PRACK; or the callee refuses behind it."""
 

@@ -286,8 +286,8 @@ class NotAgreed(EarlyCase):
         self.caller.heard(486)
 
     def test_info(self) -> None:
-        """A request of the callee's within an early dialog crosses with its answer (RFC 6086). For one of the caller's
-        there is nobody as yet: it is not refused with 481, at which JsSIP would end the call (RFC 5057)."""
+        """A request within a reliable early dialog crosses with its answer (RFC 6086). What begins something that
+        outlives it is for later: it is not refused with 481, at which JsSIP would end the call (RFC 5057)."""
         for caller in self.ways(REL):
             response = self.reliable(180, 1)
             self.pracked(response)
@@ -297,7 +297,11 @@ class NotAgreed(EarlyCase):
             self.caller.answer(caller.request("INFO"), 202)
             self.callee.heard(202)
             asker = self.at_caller(ringing)
-            for method in ("INFO", "REFER", "SUBSCRIBE", "MESSAGE"):
+            for method in ("INFO", "MESSAGE"):
+                asker.ask(method)
+                self.callee.answer(self.callee.request(method), 202)
+                caller.heard(202)
+            for method in ("REFER", "SUBSCRIBE"):
                 asker.ask(method)
                 self.assertEqual(caller.response(500).headers.get("Retry-After"), "5")
             self.callee.answer(self.leg, 486)

@@ -210,10 +210,11 @@ class BadBrowser(CallCase):
         alice.heard(400)
 
     def test_info_before_the_answer(self) -> None:
-        """A request in an early dialog has nobody to go to yet: 500, since a 481 would end the call (RFC 5057)."""
+        """A request in an early dialog that the far side did not open has nobody to go to: 500, since a 481 would end
+        the call (RFC 5057)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")
-        trunk.answer(trunk.request("INVITE"), 180)
+        trunk.answer(trunk.request("INVITE"), 180, tag="")
         alice.say(alice.inside("INFO", invite, alice.response(180)))
         alice.heard(500)
 

@@ -3,6 +3,7 @@
 from twisted.internet.defer import Deferred
 
 from tests.support.real.case import RealCase
+from tests.support.real.dialog import Dialog
 from tests.support.real.part import pause
 from tests.support.real.ports import free_port
 from tests.support.real.softphone import Browser
@@ -169,6 +170,31 @@ class Inside(RealCase):
         told = [rung for method in methods for rung in (f"< {method}", f"> 488 {method}")]
         self.assertEqual([*asked, *told, "> BYE", "< 200 BYE"], self.ladder.of("alice")[3:])
         self.assertEqual([*told, *asked, "< BYE", "> 200 BYE"], self.ladder.of("trunk")[3:])
+        await self.no_media()
+
+    async def test_before_the_answer(self) -> None:
+        """So does what is said while it rings, in the early dialog that a plain 180 has opened."""
+        browser, trunk = await self.browser(), await self.peer()
+        calling = browser.invite(f"sip:echo@{self.plain}")
+        invite = await trunk.request("INVITE")
+        far = Dialog.of_callee(trunk, invite, trunk.reply(invite, 180, tag="far"))
+        near = Dialog.of_caller(browser, calling.invite, await calling.response(180))
+        for one, other in ((near, far), (far, near)):
+            sent = one.send("INFO", TEXT, b"hello")
+            heard = await other.phone.request("INFO")
+            self.assertEqual((heard.body, heard.call_id), (b"hello", other.call_id))
+            other.phone.reply(heard, 202, "Mine")
+            answer = await one.phone.response(sent)
+            self.assertEqual((answer.status, answer.reason), (202, "Mine"))
+        trunk.reply(invite, 486, tag="far")
+        self.assertEqual(486, (await calling.final()).status)
+        asked, told = ["> INFO", "< 202 INFO"], ["< INFO", "> 202 INFO"]
+        self.assertEqual(
+            ["> INVITE sdp", "< 180 INVITE", *asked, *told, "< 486 INVITE", "> ACK"], self.ladder.of("alice")
+        )
+        self.assertEqual(
+            ["< INVITE sdp", "> 180 INVITE", *told, *asked, "> 486 INVITE", "< ACK"], self.ladder.of("trunk")
+        )
         await self.no_media()
 
     async def test_options(self) -> None:

@@ -96,6 +96,7 @@ class Branch:
         self._owner = owner
         self._report = report
         self._labels: dict[str, str] = {}
+        self._heard: dict[str, Response] = {}
         self._early: dict[str, Leg] = {}
         self._legs: dict[str, Leg] = {}
         self._transaction: Sent | None = None
@@ -152,13 +153,14 @@ class Branch:
             on_answer=self._answered_again,
             on_stray=self._answered_late,
         )
-        self._index.calling.add(key)
+        self._index.calling[key] = self
         self._transaction.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(
             self._broken
         )
 
     def _called(self, outcome: Response | Failure, key: tuple[str, str]) -> Response | Failure:
-        self._index.calling.discard(key)
+        self._index.calling.pop(key, None)
+        self._heard = {}
         return outcome
 
     def cancel(self, headers: HeaderList = ()) -> None:
@@ -185,7 +187,9 @@ class Branch:
             log.info("{call}: a provisional response is dropped: {why}", why=error.why, call=self._call)
             return
         self._rang = True
-        if number is not None:
+        if number is None:
+            self._remember(response)
+        else:
             if leg is None or (leg.rseq and number != leg.rseq + 1):  # a repeat, or one that has overtaken another
                 return
             leg.rseq = number
@@ -193,8 +197,29 @@ class Branch:
                 prack(leg, response)
         self._report(Progress(self, response, leg))
 
+    def _remember(self, response: Response) -> None:
+        """An unreliable response opens an early dialog, too (RFC 3261 section 12.1): `early` makes it, when somebody
+        has to say something within it."""
+        tag = response.to.tag
+        if tag and (tag in self._heard or len(self._heard) < MAX_DIALOGS):
+            self._heard[tag] = response
+
+    def early(self, tag: str) -> Leg | None:
+        """The leg of the early dialog that a 1xx with this To tag has opened; None where there is none, or none any
+        more."""
+        if self.cancelled or self.ended:
+            return None
+        leg, heard = self._early.get(tag), self._heard.get(tag)
+        if leg is None and heard is not None:
+            try:
+                leg = self._early_leg(heard)
+            except BadMessage as error:
+                del self._heard[tag]
+                log.info("{call}: a provisional response opens no dialog: {why}", why=error.why, call=self._call)
+        return None if leg is None or leg.over else leg
+
     def _early_leg(self, response: Response) -> Leg | None:
-        """The leg of the early dialog that a reliable response is of; None where there are too many.
+        """The leg of the early dialog that a provisional response is of; None where there are too many.
 
         :raises BadMessage: it opens none.
         """

@@ -179,10 +179,7 @@ class Call(Host):
             return
         other = self.other(leg)
         if other is None and not leg.over and request.method != "PRACK":
-            branch = self._opening.shown
-            if branch is None or not dtmf.wanted(request, leg, branch.terms):
-                raise Refusal(500, "Not Answered Yet", [("Retry-After", "5")])  # a 481 would end the call (RFC 5057)
-            dtmf.play(transaction, leg, self._media, branch.id)
+            self._request_before_answer(leg, transaction)
             return
         if request.method in METHODS:
             if self._transfers is None:
@@ -194,7 +191,20 @@ class Call(Host):
         if dtmf.wanted(request, leg, other.terms):
             dtmf.play(transaction, leg, self._media, self._opening.branch)
             return
-        relay(transaction, leg, other, self._context.transactions.schedule, self.gone)
+        # A caller may have nothing to do with early dialogs, and want his call answered all the same.
+        gone = _ignore if self._is_aside(leg) else self.gone
+        relay(transaction, leg, other, self._context.transactions.schedule, gone)
+
+    def _request_before_answer(self, leg: Leg, transaction: ServerTransaction) -> None:
+        """A request of the caller's, to whom nobody is connected: it is for the early dialog that he heard of last."""
+        request, shown = transaction.request, self._opening.shown
+        if shown is not None and dtmf.wanted(request, leg, shown.terms):
+            dtmf.play(transaction, leg, self._media, shown.id)
+            return
+        to = None if request.method in ("REFER", "SUBSCRIBE") else self._set_up.ringing()
+        if to is None or dtmf.wanted(request, leg, to.terms):
+            raise Refusal(500, "Not Answered Yet", [("Retry-After", "5")])  # a 481 would end the call (RFC 5057)
+        relay(transaction, leg, to, self._context.transactions.schedule, self.gone)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE: the session stays as it is."""
@@ -362,3 +372,7 @@ class Call(Host):
         if self._ringing is not None:
             self._ringing.cancel()
             self._ringing = None
+
+
+def _ignore(leg: Leg) -> None:
+    """That his early dialog is gone does not end the call."""

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
+
+_MAKE_NONE = frozenset({"BYE", "INVITE", "PRACK", "REFER", "SUBSCRIBE", "UPDATE"})
+"""Requests that have no place in an early dialog that nobody has made reliable: they end it (RFC 3261 section 15),
+change the session (RFC 3311 section 5.2), or begin something that outlives it."""
+
+
+class Calling(Protocol):
+    """An INVITE of ours that has no final response."""
+
+    def early(self, tag: str) -> Leg | None:
+        """The leg of the early dialog that a provisional response with the To tag `tag` has opened; None for none."""
 
 
 class Legs:
@@ -15,8 +28,8 @@ class Legs:
         self._legs: dict[tuple[str, str, str], Leg] = {}
         self._at: dict[str, list[Leg]] = {}
         self._on: dict[Flow, int] = {}
-        self.calling: set[tuple[str, str]] = set()
-        """Call-ID and From tag of each INVITE of ours that has no final response."""
+        self.calling: dict[tuple[str, str], Calling] = {}
+        """Each INVITE of ours that has no final response, by Call-ID and From tag."""
 
     def add(self, leg: Leg) -> None:
         """Index `leg` until it is finished."""
@@ -52,6 +65,17 @@ class Legs:
         :raises BadMessage: one of its headers can't be read.
         """
         return (request.call_id, request.to.tag or "") in self.calling
+
+    def early(self, request: Request) -> Leg | None:
+        """The leg of the early dialog with somebody whom we call that `request` is within, where :meth:`find` knows
+        none as yet: for most calls, none is ever needed.
+
+        :raises BadMessage: one of its headers can't be read.
+        """
+        if not self.calling or request.method in _MAKE_NONE:
+            return None
+        calling = self.calling.get((request.call_id, request.to.tag or ""))
+        return None if calling is None else calling.early(request.from_.tag or "")
 
     def at(self, contact: str, aor: str) -> list[Leg]:
         """The legs of the browser that calls itself `contact` and is registered as `aor`."""

@@ -60,7 +60,9 @@ async def _relay(
     headers = coming(response, to.terms, leg.terms)
     if response.status < 300 and request.method == "SUBSCRIBE":  # whose 2xx must have one (RFC 6665 section 8.2.1)
         headers.add("Contact", leg.dialog.contact)
-    transaction.reply(status_of(response), response.reason, headers, response.body)
+    # That one early dialog is gone says nothing of the one across, which others of a fork share (RFC 5057).
+    status = 500 if to.early and response.status == 481 else status_of(response)
+    transaction.reply(status, response.reason, headers, response.body)
     if response.status in ENDS_DIALOG:
         gone(to)
 

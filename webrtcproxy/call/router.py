@@ -232,7 +232,7 @@ class Router:
         :raises Refusal: 481 where there is none, 491 for UPDATE where we are calling, 500 for a CSeq out of order.
         """
         request, flow = transaction.request, transaction.flow
-        leg = self._find(request)
+        leg = self._find(request) or self._legs.early(request)
         if leg is None and request.method == "NOTIFY":
             leg = self._subscriptions.notified(transaction)
         if leg is None or leg.browser != flow.browser:

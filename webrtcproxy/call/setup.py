@@ -71,6 +71,7 @@ class SetUp:
         self._pair = context.pairings.take(self._pair_key)
         self._fork = Fork()
         self._redirection: Redirection | None = None
+        self._told: Progress | None = None  # what the caller heard last
 
     # The story
 
@@ -132,6 +133,11 @@ class SetUp:
             log.failure("{call}: a browser could not join in", call=self._record.call)
             self._fork.report(Failed(branch, 500, "", None))
 
+    def ringing(self) -> Leg | None:
+        """The leg of the early dialog that the caller heard of last; None where it has ended, or never began."""
+        told = self._told
+        return None if told is None else told.branch.early(told.response.to.tag or "")
+
     def close(self, farewell: HeaderList) -> None:
         """The call is over: what rings is cancelled, who has answered gets a BYE.
 
@@ -141,6 +147,7 @@ class SetUp:
         if answered is not None and answered.leg.owner is self._owner:
             answered.leg.hang_up(farewell)
         self._fork.close(farewell)
+        self._told = None
         self.opening.close()
         self._owner = None
 
@@ -166,10 +173,12 @@ class SetUp:
         self.opening.check_wanted()
         headers = self._telling(response, event.branch, sdp)
         self.opening.provisionals.give(response.status, response.reason, headers, sdp)
+        self._told = event
         self._record.progress(self._context.clock.seconds())
 
     async def _connect(self, answered: Answered) -> Response:
         """Make the first 2xx one for the caller."""
+        self._told = None
         for branch in self._fork.branches:
             if branch is not answered.branch:
                 self._media.drop(branch.id)
