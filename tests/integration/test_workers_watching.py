@@ -42,6 +42,11 @@ class Spread(_WorkersCase):
             self.assertRegex(contact, rf"<sip:{number}-[0-9a-f]{{16}}@")
             await told(notifier, browser)
             await told(notifier, browser, "terminated")
+        self.assertEqual(
+            ["> SUBSCRIBE", "< 200 SUBSCRIBE", "< NOTIFY", "> 200 NOTIFY", "< NOTIFY", "> 200 NOTIFY", "> SUBSCRIBE",
+             "< 200 SUBSCRIBE", "< NOTIFY", "> 200 NOTIFY", "< NOTIFY", "> 200 NOTIFY"],
+            self.ladder.of("alice"),
+        )  # fmt: skip
 
     async def test_trunk_subscribes(self) -> None:
         """A phone behind Kamailio subscribes at a browser, on each of the workers."""
@@ -73,3 +78,8 @@ class Spread(_WorkersCase):
         box.reply(await box.request("SUBSCRIBE"), 200, headers=[("Expires", "600")])
         self.assertEqual(200, (await again.response(refresh)).status)
         await told(notifier, again, "terminated")
+        self.assertEqual(
+            ["< SUBSCRIBE", "> 200 SUBSCRIBE", "> NOTIFY", "< 200 NOTIFY", "> NOTIFY", "< 200 NOTIFY", "< SUBSCRIBE",
+             "> 200 SUBSCRIBE", "> NOTIFY", "< 200 NOTIFY"],
+            self.ladder.of("trunk"),
+        )  # fmt: skip
