@@ -48,6 +48,8 @@ class Outside(RealCase):
             browser.reply(heard, 299, "Mine")
             answer = await caller.response(sent)
             self.assertEqual((answer.status, answer.reason), (299, "Mine"))
+        heard_and_said = [rung for method in METHODS for rung in (f"< {method}", f"> 299 {method}")]
+        self.assertEqual([*REGISTERED, *heard_and_said], self.ladder.of("alice"))
 
     async def test_waiting_messages(self) -> None:
         """A PBX tells of waiting messages without having been asked."""
