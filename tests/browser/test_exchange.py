@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from tests.browser.case import BrowserCase
+from tests.support.real.ladder import HUNG_UP, TAKEN
 from tests.support.real.speech import PLAIN_SDP
 
 
@@ -83,6 +84,7 @@ class JsSipChanges(Changes, BrowserCase):
         await phone.do("hangup")
         await callee.hung_up()
         await phone.event("ended")
+        self.assertEqual([*TAKEN, *TAKEN, *TAKEN, *HUNG_UP], self.ladder.of(trunk.user))
 
 
 class SipJsChanges(Changes, BrowserCase):

@@ -2,6 +2,7 @@
 
 from tests.browser.case import BrowserCase
 from tests.support.real.dialog import Dialog
+from tests.support.real.ladder import HANGS_UP
 
 
 class Timers(BrowserCase):
@@ -52,3 +53,7 @@ class Timers(BrowserCase):
         self.assertEqual((200, "90;refresher=uac"), (update.status, update.headers.get("Session-Expires")))
         self.assertEqual(200, (await dialog.bye()).status)
         await phone.event("ended")
+        self.assertEqual(
+            ["> INVITE sdp", "< 180 INVITE", "< 200 INVITE sdp", "> ACK", "> UPDATE", "< 200 UPDATE", *HANGS_UP],
+            self.ladder.of(caller.user),
+        )

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from tests.browser.case import BrowserCase, Phone
 from tests.support.real.case import LAB
 from tests.support.real.dialog import Dialog
+from tests.support.real.ladder import HANGS_UP, HUNG_UP, TAKEN
 from tests.support.real.replacing import replaces, tag_of
 from tests.support.real.softphone import Peer
 from webrtcproxy.sip.headers import NameAddr
@@ -63,6 +64,8 @@ class Transfers:
         await phone.do("hangup")
         await dialog.hung_up()
         await phone.event("ended")
+        told = ["> NOTIFY", "< 200 NOTIFY"]
+        self.assertEqual([*TAKEN, "< REFER", "> 202 REFER", *told, *told, *told, *HUNG_UP], self.ladder.of(trunk.user))
 
     async def test_refused(self) -> None:
         """The page hears the trunk's refusal, and the call goes on."""
@@ -74,6 +77,7 @@ class Transfers:
         await phone.do("hangup")
         await dialog.hung_up()
         await phone.event("ended")
+        self.assertEqual([*TAKEN, "< REFER", "> 603 REFER", *HUNG_UP], self.ladder.of(trunk.user))
 
     async def test_is_referred(self) -> None:
         """The page is referred by a caller: it calls the target, as it may call itself, and tells how it went."""
@@ -111,6 +115,10 @@ class Transfers:
         await phone.event("ended")
         await phone.do("hangup")
         await bobs.hung_up()
+        self.assertEqual(
+            [*TAKEN, "< REFER", "> 202 REFER", "> NOTIFY", "< 200 NOTIFY", *HUNG_UP], self.ladder.of("bob")
+        )
+        self.assertEqual([*TAKEN, *HANGS_UP], self.ladder.of("carol"))
 
     async def test_pages_are_brought_together(self) -> None:
         """A caller has calls with two pages, and brings them together: they hear each other (CORNERS 4: 3891)."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.browser.case import BrowserCase, Phone
+from tests.support.real.ladder import HUNG_UP, TAKEN
 from tests.support.real.part import pause, until
 from tests.support.real.rtp import TONE, RtpPhone
 from tests.support.real.speech import PLAIN_SDP
@@ -89,3 +90,4 @@ class NoVideo(BrowserCase):
             await callee.hung_up()
             await phone.event("ended")
             await trunk.close()
+        self.assertEqual([*TAKEN, *HUNG_UP, *TAKEN, *HUNG_UP], self.ladder.of("trunk"))

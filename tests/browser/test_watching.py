@@ -44,6 +44,7 @@ class Chat(BrowserCase):
                 trunk.reply(message, status, reason)
                 heard = await phone.event(event)
                 self.assertEqual((status, reason), (heard["code"], heard["reason"]))
+        self.assertEqual(["< MESSAGE", "> 202 MESSAGE", "< MESSAGE", "> 488 MESSAGE"] * 2, self.ladder.of(trunk.user))
 
 
 class Watching(BrowserCase):
@@ -112,3 +113,4 @@ class Watching(BrowserCase):
             await phone.do("subscribe", f"sip:alice@{self.plain}", "message-summary", 600)
             trunk.reply(await trunk.request("SUBSCRIBE"), 489, headers=[("Allow-Events", "presence")])
             await phone.event("subscriptionEnded")
+        self.assertEqual(["< SUBSCRIBE", "> 489 SUBSCRIBE"] * 2, self.ladder.of(trunk.user))

@@ -3,6 +3,7 @@
 from tests.support.real.baresip import Baresip
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Dialog
+from tests.support.real.ladder import HANGS_UP, HUNG_UP, REGISTERED, TAKEN
 from tests.support.real.part import pause
 from tests.support.real.softphone import Browser
 from tests.support.real.speech import CHROME_ANSWER, CHROME_OFFER
@@ -58,6 +59,10 @@ class Calls(WithBaresip):
         await baresip.do("hangup")
         await caller.hung_up()
         self.assertEqual(["> BYE", "< 200 BYE"], await self.last(baresip, 2))
+        self.assertEqual(
+            ["> INVITE sdp", "< 180 INVITE", "< 200 INVITE sdp", "> ACK", *HUNG_UP],
+            self.ladder.of("alice"),
+        )
 
     async def test_calls(self) -> None:
         """baresip calls a browser that is registered at its own registrar, and hangs up
@@ -67,12 +72,20 @@ class Calls(WithBaresip):
         await callee.hung_up()
         rungs = ["> INVITE sdp", "< 180 INVITE", "< 200 INVITE sdp", "> ACK", "> BYE", "< 200 BYE"]
         self.assertEqual(rungs, await self.last(baresip, 6))
+        self.assertEqual(
+            [*REGISTERED, "< INVITE sdp", "> 180 INVITE", "> 200 INVITE sdp", "< ACK", *HUNG_UP],
+            self.ladder.of("alice"),
+        )
 
     async def test_calls_and_is_hung_up(self) -> None:
         """The same, BYE from the browser."""
         _, callee, baresip = await self.into()
         self.assertEqual(200, (await callee.bye()).status)
         await baresip.event("CALL_CLOSED")
+        self.assertEqual(
+            [*REGISTERED, "< INVITE sdp", "> 180 INVITE", "> 200 INVITE sdp", "< ACK", *HANGS_UP],
+            self.ladder.of("alice"),
+        )
 
     async def test_rejects(self) -> None:
         """baresip rejects the call: its code and words reach the browser."""
@@ -82,6 +95,7 @@ class Calls(WithBaresip):
         await baresip.do("hangup")
         final = await calling.final()
         self.assertEqual((486, "Rejected"), (final.status, final.reason))
+        self.assertEqual(["> INVITE sdp", "< 180 INVITE", "< 486 INVITE", "> ACK"], self.ladder.of("alice"))
 
     async def test_gives_up(self) -> None:
         """baresip hangs up while the browser rings: CANCEL, 487 (ORIGINAL.md: cancel, while ringing)."""
@@ -96,6 +110,10 @@ class Calls(WithBaresip):
         await browser.request("ACK")
         rungs = ["> INVITE sdp", "< 180 INVITE", "> CANCEL", "< 200 CANCEL", "< 487 INVITE", "> ACK"]
         self.assertEqual(rungs, await self.last(baresip, 6))
+        self.assertEqual(
+            [*REGISTERED, "< INVITE sdp", "> 180 INVITE", "< CANCEL", "> 200 CANCEL", "> 487 INVITE", "< ACK"],
+            self.ladder.of("alice"),
+        )
 
     async def last(self, baresip: Baresip, count: int) -> list[str]:
         """The last rungs of baresip's ladder, once there are responses to all that is out."""
@@ -119,6 +137,10 @@ class Changes(WithBaresip):
             await self.settled()
             self.assertIn(b"a=" + answered, self.last_answer(baresip))
         self.assertEqual(200, (await caller.bye()).status)
+        self.assertEqual(
+            ["> INVITE sdp", "< 180 INVITE", "< 200 INVITE sdp", "> ACK", *TAKEN, *TAKEN, *HANGS_UP],
+            self.ladder.of("alice"),
+        )
 
     async def test_held_and_resumed(self) -> None:
         """The browser holds and resumes: baresip answers with the direction that belongs to it."""

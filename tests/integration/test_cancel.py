@@ -1,7 +1,10 @@
 """CANCEL at every moment of a call (issue: "CANCEL at every moment"; RFC 3261 9)."""
 
 from tests.support.real.case import RealCase
+from tests.support.real.ladder import HUNG_UP, SET_UP, TAKEN
 from tests.support.real.part import pause
+
+GIVEN_UP = ["> INVITE sdp", "> CANCEL", "< 200 CANCEL", "< 487 INVITE", "> ACK"]
 
 
 class Cancel(RealCase):
@@ -19,6 +22,7 @@ class Cancel(RealCase):
         self.assertEqual(487, (await calling.final(1.5)).status)
         self.rtpengine.resume()
         await trunk.silence(0.7)
+        self.assertEqual(GIVEN_UP, self.ladder.of("alice"))
 
     async def test_before_the_first_provisional(self) -> None:
         """No CANCEL leaves before a 1xx has come; then it does, with the INVITE's branch (RFC 3261 9.1)."""
@@ -40,6 +44,8 @@ class Cancel(RealCase):
         trunk.reply(theirs, 200)
         trunk.reply(invite, 487)
         await trunk.request("ACK")
+        self.assertEqual(GIVEN_UP, self.ladder.of("alice"))
+        self.assertEqual(["< INVITE sdp", "< CANCEL", "> 200 CANCEL", "> 487 INVITE", "< ACK"], self.ladder.of("trunk"))
 
     async def test_while_ringing(self) -> None:
         """The trunk gets CANCEL and says 487; the caller hears 200 and 487."""
@@ -51,6 +57,10 @@ class Cancel(RealCase):
         self.assertEqual(200, (await browser.response(cancel)).status)
         self.assertEqual(487, (await calling.final()).status)
         await sipp.passed()
+        self.assertEqual(
+            ["> INVITE sdp", "< 180 INVITE", "> CANCEL", "< 200 CANCEL", "< 487 INVITE", "> ACK"],
+            self.ladder.of("alice"),
+        )
 
     async def test_racing_the_200(self) -> None:
         """The trunk answers as CANCEL arrives: its 200 is ACKed and hung up, the caller has 487."""
@@ -66,6 +76,14 @@ class Cancel(RealCase):
         await trunk.request("ACK")
         await callee.hung_up()
         self.assertEqual(487, (await calling.final()).status)
+        self.assertEqual(
+            ["> INVITE sdp", "< 180 INVITE", "> CANCEL", "< 200 CANCEL", "< 487 INVITE", "> ACK"],
+            self.ladder.of("alice"),
+        )
+        self.assertEqual(
+            ["< INVITE sdp", "> 180 INVITE", "< CANCEL", "> 200 INVITE sdp", "> 200 CANCEL", "< ACK", *HUNG_UP],
+            self.ladder.of("trunk"),
+        )
 
     async def test_after_the_answer(self) -> None:
         """CANCEL after the 200 changes nothing: 200 or 481 to it, and the call stays (RFC 3261 9.2)."""
@@ -79,6 +97,7 @@ class Cancel(RealCase):
         await browser.silence(0.3)
         await trunk.silence(0)
         await self.hang_up(caller, callee)
+        self.assertEqual([*TAKEN, *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_two_hundred(self) -> None:
         """Calls that are given up while they ring, and others at once: rtpengine holds none of them
@@ -125,3 +144,5 @@ class Cancel(RealCase):
         await browser.break_off()
         await callee.hung_up(10)
         await self.no_media()
+        self.assertEqual(SET_UP, self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, *HUNG_UP], self.ladder.of("trunk"))

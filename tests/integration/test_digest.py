@@ -5,6 +5,7 @@ from typing import ClassVar
 from tests.support.real import digest
 from tests.support.real.case import LAB, RealCase
 from tests.support.real.dialog import Dialog
+from tests.support.real.ladder import HANGS_UP, HUNG_UP, SET_UP, TAKEN
 from tests.support.real.softphone import Peer
 from tests.support.real.speech import CHALLENGES
 from webrtcproxy.sip.message import Request
@@ -130,6 +131,8 @@ class ByTheProxy(RealCase):
         digest.verify(bye.headers.get("Proxy-Authorization"), "BYE", "secret")
         trunk.reply(bye, 200)
         self.assertEqual(200, (await browser.response(sent)).status)
+        self.assertEqual([*SET_UP, *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, "< BYE", "> 407 BYE", *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_every_request_is_challenged(self) -> None:
         """A trunk may have a new nonce for each request of a call, and hears an answer to every one."""

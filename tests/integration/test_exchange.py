@@ -8,6 +8,7 @@ import re
 from tests.integration.media import identity
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Calling, Dialog
+from tests.support.real.ladder import HANGS_UP, HUNG_UP, SET_UP, TAKEN
 from tests.support.real.part import pause
 from tests.support.real.softphone import Browser, Peer
 from tests.support.real.speech import CHROME_ANSWER, CHROME_OFFER, PLAIN_SDP
@@ -100,6 +101,8 @@ class Hold(ExchangeCase):
         self.assertIn("a=sendrecv", lines(resumed.body))
         self.assertIn("a=sendrecv", lines(answer.body))
         await self.hang_up(caller, callee)
+        self.assertEqual([*SET_UP, *SET_UP, *SET_UP, *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, *TAKEN, *TAKEN, *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_by_the_trunk(self) -> None:
         """The browser is offered sendonly with setup:actpass, and its answer crosses as recvonly."""
@@ -116,6 +119,8 @@ class Hold(ExchangeCase):
         self.assertIn("a=sendrecv", lines(resumed.body))
         self.assertIn("a=sendrecv", lines(answer.body))
         await self.hang_up(caller, callee)
+        self.assertEqual([*SET_UP, *TAKEN, *TAKEN, *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, *SET_UP, *SET_UP, *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_by_the_trunk_in_the_old_way(self) -> None:
         """c=IN IP4 0.0.0.0 (RFC 2543) is a hold, too: the browser is told a direction."""
@@ -125,6 +130,8 @@ class Hold(ExchangeCase):
         self.assert_browsers(held.body)
         await self.crossed(callee, caller, newer(PLAIN_SDP, 3), newer(CHROME_ANSWER, 4))
         await self.hang_up(caller, callee)
+        self.assertEqual([*SET_UP, *TAKEN, *TAKEN, *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, *SET_UP, *SET_UP, *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_by_update(self) -> None:
         """A browser that lists UPDATE gets the trunk's UPDATE as one."""
@@ -138,6 +145,11 @@ class Hold(ExchangeCase):
         self.assertEqual(200, answer.status)
         self.assertIn("a=recvonly", lines(answer.body))
         await self.hang_up(caller, callee)
+        self.assertEqual(
+            [*SET_UP, "> UPDATE", "< 200 UPDATE", "< UPDATE sdp", "> 200 UPDATE sdp", *HANGS_UP],
+            self.ladder.of("alice"),
+        )
+        self.assertEqual([*TAKEN, "> UPDATE sdp", "< 200 UPDATE sdp", *HUNG_UP], self.ladder.of("trunk"))
 
 
 class Unchanged(ExchangeCase):
@@ -157,6 +169,8 @@ class Unchanged(ExchangeCase):
         self.assertEqual({version(self.at_browser)}, seen)
         await self.trunk_phone.silence(0.2)
         await self.hang_up(caller, callee)
+        self.assertEqual([*SET_UP * 6, *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_ice_restart(self) -> None:
         """New ICE credentials of the browser's get new ones of rtpengine's; certificate, DTLS role and ports stay, and
@@ -172,6 +186,8 @@ class Unchanged(ExchangeCase):
             self.assertNotEqual(lines(self.at_browser, other), lines(answer.body, other))
         await self.trunk_phone.silence(0.2)
         await self.hang_up(caller, callee)
+        self.assertEqual([*SET_UP, *SET_UP, *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_trunk_on_another_port(self) -> None:
         """The trunk's media moves: rtpengine sends there, and the browser hears nothing of it."""
@@ -185,6 +201,8 @@ class Unchanged(ExchangeCase):
         await self.browser_phone.silence(0.2)
         self.assertIn(9100, await self.endpoints())
         await self.hang_up(caller, callee)
+        self.assertEqual([*SET_UP, *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, *SET_UP, *HUNG_UP], self.ladder.of("trunk"))
 
     async def endpoints(self) -> set[int]:
         """The ports of the peers, as rtpengine has them."""
@@ -196,110 +214,6 @@ class Unchanged(ExchangeCase):
             for stream in media[b"streams"]
             if stream.get(b"endpoint")
         }
-
-
-class Refused(ExchangeCase):
-    """The old session stands, in rtpengine, too."""
-
-    async def flags(self) -> list[list[bytes]]:
-        """What rtpengine has noted of the media of both sides: directions among it."""
-        known = await self.rtpengine.query(await self.session())
-        return [
-            sorted(media[b"flags"])
-            for tag in known[b"tags"].values()  # type: ignore[attr-defined]
-            for media in tag[b"medias"]
-        ]
-
-    async def stands(self, before: list[list[bytes]]) -> None:
-        """rtpengine is told right behind the refusal."""
-        for _ in range(20):
-            if before == await self.flags():
-                return
-            await pause(0.05)
-        self.assertEqual(before, await self.flags())
-
-    async def test_by_the_trunk(self) -> None:
-        """488 to the browser's hold."""
-        caller, callee = await self.up()
-        before = await self.flags()
-        asked = caller.send("INVITE", body=newer(CHROME_OFFER, 3, "sendonly"))
-        invite = await self.trunk_phone.request("INVITE")
-        self.trunk_phone.reply(invite, 488, "Not Here")
-        await self.trunk_phone.request("ACK")
-        refused = await Calling(self.browser_phone, asked, True).final()
-        self.assertEqual((488, "Not Here"), (refused.status, refused.reason))
-        await self.stands(before)
-        await self.works_on(caller, callee)
-
-    async def test_by_the_browser(self) -> None:
-        """488 to the trunk's hold."""
-        caller, callee = await self.up()
-        before = await self.flags()
-        asked = callee.send("INVITE", body=newer(PLAIN_SDP, 2, "sendonly"))
-        invite = await self.browser_phone.request("INVITE")
-        self.browser_phone.reply(invite, 488)
-        await self.browser_phone.request("ACK")
-        self.assertEqual(488, (await Calling(self.trunk_phone, asked, True).final()).status)
-        await self.stands(before)
-        await self.works_on(caller, callee)
-
-    async def test_with_an_ice_restart(self) -> None:
-        """The browser's hold was an ICE restart, too. rtpengine has made that, and can't go back: the browser is
-        offered the old session with the credentials that rtpengine has now."""
-        caller, callee = await self.up()
-        offer = (
-            newer(CHROME_OFFER, 3, "sendonly").replace(b"ufrag:L+wQ", b"ufrag:N3ww").replace(b"pwd:LMo/", b"pwd:abcd")
-        )
-        asked = caller.send("INVITE", body=offer)
-        self.trunk_phone.reply(await self.trunk_phone.request("INVITE"), 488)
-        await self.trunk_phone.request("ACK")
-        self.assertEqual(488, (await Calling(self.browser_phone, asked, True).final()).status)
-        back = await self.browser_phone.request("INVITE")
-        for same in ("a=fingerprint", "m=audio", "a=sendrecv"):
-            self.assertEqual(lines(self.at_browser, same)[0].split()[:2], lines(back.body, same)[0].split()[:2])
-        for other in ("a=ice-ufrag", "a=ice-pwd"):
-            self.assertNotEqual(lines(self.at_browser, other), lines(back.body, other))
-        self.browser_phone.reply(back, 200, body=newer(CHROME_ANSWER, 4))
-        await self.browser_phone.request("ACK")
-        await pause(0.1)
-        held, answer = await self.crossed(
-            caller, callee, newer(CHROME_ANSWER, 5, "sendonly"), newer(PLAIN_SDP, 5, "recvonly")
-        )
-        self.assert_plain(held.body)
-        self.assertEqual(identity(back.body), identity(answer.body))
-        await self.hang_up(caller, callee)
-
-    async def test_by_rtpengine(self) -> None:
-        """An offer that it can't read: 488, and the trunk hears nothing."""
-        caller, callee = await self.up()
-        asked = caller.send("INVITE", body=b"v=0\r\nnonsense\r\n")
-        self.assertEqual(488, (await Calling(self.browser_phone, asked, True).final()).status)
-        await self.trunk_phone.silence(0.2)
-        await self.works_on(caller, callee)
-
-    async def test_video(self) -> None:
-        """The trunk refuses the whole of an offer that adds video: audio stands, in one m-line."""
-        caller, callee = await self.up()
-        asked = caller.send("INVITE", body=newer(CHROME_OFFER, 3) + VIDEO)
-        invite = await self.trunk_phone.request("INVITE")
-        self.assertEqual(2, len(lines(invite.body, "m=")))
-        self.trunk_phone.reply(invite, 488)
-        await self.trunk_phone.request("ACK")
-        self.assertEqual(488, (await Calling(self.browser_phone, asked, True).final()).status)
-        held, answer = await self.crossed(
-            caller, callee, newer(CHROME_OFFER, 4, "sendonly"), newer(PLAIN_SDP, 2, "recvonly")
-        )
-        self.assertEqual((1, 1), (len(lines(held.body, "m=")), len(lines(answer.body, "m="))))
-        await self.hang_up(caller, callee)
-
-    async def works_on(self, caller: Dialog, callee: Dialog) -> None:
-        """The next change crosses; ports and credentials are those of the set-up."""
-        held, answer = await self.crossed(
-            caller, callee, newer(CHROME_OFFER, 5, "sendonly"), newer(PLAIN_SDP, 5, "recvonly")
-        )
-        self.assert_plain(held.body)
-        self.assert_browsers(answer.body)
-        await self.hang_up(caller, callee)
 
 
 class Media(ExchangeCase):
@@ -325,6 +239,8 @@ class Media(ExchangeCase):
         self.assertEqual("0", lines(removed.body, "m=video")[0].split()[1])
         self.assertEqual("0", lines(answer.body, "m=video")[0].split()[1])
         await self.hang_up(caller, callee)
+        self.assertEqual([*SET_UP, *SET_UP, *SET_UP, *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, *TAKEN, *TAKEN, *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_codec(self) -> None:
         """The trunk changes to PCMA; so does the browser."""
@@ -335,6 +251,8 @@ class Media(ExchangeCase):
         self.assertEqual("8", lines(changed.body, "m=audio")[0].split()[3])
         self.assertEqual("8", lines(back.body, "m=audio")[0].split()[3])
         await self.hang_up(caller, callee)
+        self.assertEqual([*SET_UP, *TAKEN, *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, *SET_UP, *HUNG_UP], self.ladder.of("trunk"))
 
 
 class LateOffer(ExchangeCase):
@@ -353,6 +271,8 @@ class LateOffer(ExchangeCase):
         ack = await self.browser_phone.request("ACK")
         self.assert_browsers(ack.body)
         await self.hang_up(caller, callee)
+        self.assertEqual([*SET_UP, "< INVITE", "> 200 INVITE sdp", "< ACK sdp", *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, "> INVITE", "< 200 INVITE sdp", "> ACK sdp", *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_by_the_browser(self) -> None:
         """The trunk's offer is in the browser's 200, the browser's answer in the trunk's ACK
@@ -367,6 +287,8 @@ class LateOffer(ExchangeCase):
         ack = await self.trunk_phone.request("ACK")
         self.assert_plain(ack.body)
         await self.hang_up(caller, callee)
+        self.assertEqual([*SET_UP, "> INVITE", "< 200 INVITE sdp", "> ACK sdp", *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, "< INVITE", "> 200 INVITE sdp", "< ACK sdp", *HUNG_UP], self.ladder.of("trunk"))
 
 
 class Glare(ExchangeCase):
@@ -384,6 +306,8 @@ class Glare(ExchangeCase):
         self.assertEqual(491, (await Calling(self.trunk_phone, second, True).final()).status)
         await self.crossed(callee, caller, newer(PLAIN_SDP, 3, "sendonly"), newer(CHROME_ANSWER, 4, "recvonly"))
         await self.hang_up(caller, callee)
+        self.assertEqual([*TAKEN, *HANGS_UP], self.ladder.of("alice")[-5:])
+        self.assertEqual([*SET_UP, *HUNG_UP], self.ladder.of("trunk")[-5:])
 
     async def refuse(self, dialog: Dialog) -> None:
         """491 to the re-INVITE, where it is the other side's that has crossed."""

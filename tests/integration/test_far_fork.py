@@ -7,6 +7,7 @@ import re
 from tests.integration.media import identity
 from tests.integration.test_offer import RELIABLE, OfferCase, rack
 from tests.support.real.dialog import Calling, Dialog
+from tests.support.real.ladder import HANGS_UP, HUNG_UP
 from tests.support.real.part import pause
 from tests.support.real.ports import LOOPBACK, free_port
 from tests.support.real.softphone import Peer
@@ -64,6 +65,14 @@ class Forked(OfferCase):
         self.assertIn(9100, await self.endpoints())
         self.assertNotIn(9200, await self.endpoints())
         await self.hang_up(caller, callee)
+        self.assertEqual(
+            ["> INVITE sdp", "< 183 INVITE sdp", "< 182 INVITE sdp", "< 200 INVITE sdp", "> ACK", *HANGS_UP],
+            self.ladder.of("alice"),
+        )
+        self.assertEqual(
+            ["< INVITE sdp", "> 183 INVITE sdp", "> 182 INVITE sdp", "> 200 INVITE sdp", "< ACK", *HUNG_UP],
+            self.ladder.of("trunk"),
+        )
 
     async def test_kamailio_forks(self) -> None:
         """bob has two phones behind Kamailio: one has early media, the other one answers, the first is cancelled."""
@@ -125,6 +134,15 @@ class Forked(OfferCase):
         self.assertEqual(other.to.tag, bye.to.tag)
         trunk.reply(bye, 200)
         await self.hang_up(caller, callee)
+        self.assertEqual(
+            ["> INVITE sdp", "< 183 INVITE sdp", "< 182 INVITE sdp", "< 200 INVITE sdp", "> ACK", *HANGS_UP],
+            self.ladder.of("alice"),
+        )
+        self.assertEqual(
+            ["< INVITE sdp", "> 183 INVITE sdp", "< PRACK", "> 200 PRACK", "> 182 INVITE sdp", "< PRACK", "> 200 PRACK",
+             "> 200 INVITE", "< ACK", "> 200 INVITE", "< ACK", *HUNG_UP, *HUNG_UP],
+            self.ladder.of("trunk"),
+        )  # fmt: skip
 
     async def test_another_codec(self) -> None:
         """183 with PCMU of one, 200 with PCMA of another: the browser hears of each codec in its turn."""
@@ -144,6 +162,14 @@ class Forked(OfferCase):
         await trunk.request("ACK")
         self.assertIn(9200, await self.endpoints())
         await self.hang_up(caller, callee)
+        self.assertEqual(
+            ["> INVITE sdp", "< 183 INVITE sdp", "< 200 INVITE sdp", "> ACK", *HANGS_UP],
+            self.ladder.of("alice"),
+        )
+        self.assertEqual(
+            ["< INVITE sdp", "> 183 INVITE sdp", "> 200 INVITE sdp", "< ACK", *HUNG_UP],
+            self.ladder.of("trunk"),
+        )
 
     async def test_another_answer(self) -> None:
         """The other one only listens: an answer that was given for good can't be taken back, so the 200 is in another
@@ -161,6 +187,15 @@ class Forked(OfferCase):
         self.assertEqual(481, (await self.caller.ask("INFO")).status)
         again.cseq = self.caller.cseq
         await self.hang_up(again, callee)
+        self.assertEqual(
+            ["> INVITE sdp", "< 183 INVITE sdp", "> PRACK", "< 200 PRACK", "< 200 INVITE sdp", "> ACK", "> INFO",
+             "< 481 INFO", *HANGS_UP],
+            self.ladder.of("alice"),
+        )  # fmt: skip
+        self.assertEqual(
+            ["< INVITE sdp", "> 183 INVITE sdp", "< PRACK", "> 200 PRACK", "> 200 INVITE sdp", "< ACK", *HUNG_UP],
+            self.ladder.of("trunk"),
+        )
 
     async def acknowledged(self) -> Peer:
         """The trunk, in a call that has an answer for good on both legs, of the first one of a fork."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from tests.integration.test_transfer import SET_UP, TAKEN, TransferCase
+from tests.integration.test_transfer import TransferCase
 from tests.support.real.case import LAB
 from tests.support.real.dialog import Dialog
+from tests.support.real.ladder import HANGS_UP, HUNG_UP, SET_UP, TAKEN
 from tests.support.real.part import pause
 from tests.support.real.replacing import ORDERS, replaces
 from tests.support.real.softphone import Peer
 from tests.support.real.sound import Sound, talk
 from tests.support.real.speech import CHROME_ANSWER
+
+TOLD = ["< NOTIFY", "> 200 NOTIFY"]
 
 
 class Local(TransferCase):
@@ -75,9 +78,8 @@ class Local(TransferCase):
         await self.one_session()
         await talk(self.bobs_sound, to_bob, self.carols_sound, invite.body)
         await self.hang_up(carols, self.bobs)
-        told = ["< NOTIFY", "> 200 NOTIFY"]
         self.assertEqual(
-            [*SET_UP, "> REFER", "< 202 REFER", *told, *told, *told, "< BYE", "> 200 BYE"], self.ladder.of("alice")
+            [*SET_UP, "> REFER", "< 202 REFER", *TOLD, *TOLD, *TOLD, "< BYE", "> 200 BYE"], self.ladder.of("alice")
         )
         self.assertEqual([*TAKEN, "< REFER", "> 405 REFER", *TAKEN, "< BYE", "> 200 BYE"], self.ladder.of("bob"))
         self.assertEqual(
@@ -104,6 +106,13 @@ class Local(TransferCase):
         await self.one_session()
         await talk(self.bobs_sound, to_bob, self.carols_sound, invite.body)
         await self.hang_up(carols, self.bobs)
+        self.assertEqual([*SET_UP, "> REFER", "< 202 REFER", *TOLD, *TOLD, *TOLD, *HUNG_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, "< REFER", "> 405 REFER", *TAKEN, *HUNG_UP], self.ladder.of("bob"))
+        self.assertEqual(
+            ["< INVITE sdp", "> 302 INVITE", "< ACK", "< INVITE sdp", "> 183 INVITE sdp", "< PRACK", "> 200 PRACK",
+             "> 200 INVITE", "< ACK", *HANGS_UP],
+            self.ladder.of("carol"),
+        )  # fmt: skip
 
     async def test_transferor_leaves(self) -> None:
         """He hangs up behind the 202; the two are brought together all the same."""
@@ -117,6 +126,9 @@ class Local(TransferCase):
         await self.told(self.alice, "200 OK", last=True)
         await talk(self.bobs_sound, to_bob, self.carols_sound, invite.body)
         await self.hang_up(self.bobs, carols)
+        self.assertEqual([*SET_UP, "> REFER", "< 202 REFER", *TOLD, *HANGS_UP, *TOLD], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, "< REFER", "> 603 REFER", *TAKEN, *HANGS_UP], self.ladder.of("bob"))
+        self.assertEqual([*TAKEN, *HUNG_UP], self.ladder.of("carol"))
 
     async def test_failed(self) -> None:
         """Busy: the old call stands, with its session, which may be changed."""
@@ -147,6 +159,8 @@ class Local(TransferCase):
         self.bob.reply(await self.bob.request("REFER"), 405)
         self.assertEqual(403, (await self.alice.response(sent)).status)
         await self.hang_up(self.first, self.bobs)
+        self.assertEqual([*SET_UP, "> REFER", "< 403 REFER", *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, "< REFER", "> 405 REFER", *HUNG_UP], self.ladder.of("bob"))
 
     async def test_two_calls(self) -> None:
         """Attended: the other ends of both calls hear each other; the transferor is hung up on in both."""

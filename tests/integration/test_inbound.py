@@ -2,6 +2,7 @@
 
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Calling, Dialog
+from tests.support.real.ladder import HANGS_UP
 from tests.support.real.part import pause
 from tests.support.real.softphone import Browser, Peer
 from tests.support.real.speech import PLAIN_SDP
@@ -72,6 +73,10 @@ class Inbound(RealCase):
         await second.request("ACK")
         await self.session()
         await self.hang_up(dialog, called)
+        self.assertEqual(
+            ["> INVITE sdp", "< 180 INVITE", "< 200 INVITE sdp", "> ACK", *HANGS_UP],
+            self.ladder.of("trunk"),
+        )
 
     async def test_two_ring_and_both_refuse(self) -> None:
         """One busy, the other rejects: the caller hears one of the two, after both (RFC 3261 16.7)."""
@@ -83,6 +88,7 @@ class Inbound(RealCase):
         self.assertFalse([r for r in caller.received if getattr(r, "status", 0) >= 300])
         second.reply(second.requests("INVITE")[0], 480)
         self.assertIn((await calling.final()).status, (480, 486))
+        self.assertEqual(["> INVITE sdp", "< 180 INVITE", "< 486 INVITE", "> ACK"], self.ladder.of("trunk"))
 
     async def test_two_answer_at_once(self) -> None:
         """Both answer before either hears of the other: one has the call, the other is hung up."""

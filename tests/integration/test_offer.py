@@ -7,6 +7,7 @@ import re
 
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Calling, Dialog
+from tests.support.real.ladder import HANGS_UP, HUNG_UP, SET_UP, TAKEN
 from tests.support.real.part import pause
 from tests.support.real.ports import LOOPBACK, free_port
 from tests.support.real.softphone import Browser, Peer
@@ -135,6 +136,14 @@ class Late(OfferCase):
         self.assertEqual(port(told), port((await Calling(trunk, asked, True).final()).body))
         callee.ack()
         await self.hang_up(caller, callee)
+        self.assertEqual(
+            ["> INVITE", "< 200 INVITE sdp", "> ACK sdp", *SET_UP, *TAKEN, *HANGS_UP],
+            self.ladder.of("alice"),
+        )
+        self.assertEqual(
+            ["< INVITE", "> 200 INVITE sdp", "< ACK sdp", *TAKEN, *SET_UP, *HUNG_UP],
+            self.ladder.of("trunk"),
+        )
 
     async def test_again(self) -> None:
         """re-INVITE without SDP, by the browser and by the trunk (CORNERS 3: empty re-INVITE)."""
@@ -248,6 +257,16 @@ class Reliable(OfferCase):
         browser.send(caller.build("ACK", (await calling.final()).cseq.number))
         self.assertEqual([2, 2], [len(request.headers.all("Via")) for request in (update, ack)])
         await self.hang_up(caller, callee)
+        self.assertEqual(
+            ["> INVITE sdp", "< 183 INVITE sdp", "> PRACK", "< 200 PRACK", "> UPDATE sdp", "< 200 UPDATE sdp",
+             "< 200 INVITE", "> ACK", *HANGS_UP],
+            self.ladder.of("alice"),
+        )  # fmt: skip
+        self.assertEqual(
+            ["< INVITE sdp", "> 183 INVITE sdp", "< PRACK", "> 200 PRACK", "< UPDATE sdp", "> 200 UPDATE sdp",
+             "> 200 INVITE", "< ACK", *HUNG_UP],
+            self.ladder.of("trunk"),
+        )  # fmt: skip
 
     async def test_offer_by_the_trunk(self) -> None:
         """INVITE without SDP: the offer in a reliable 183, the answer in PRACK, on both legs."""

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Dialog
+from tests.support.real.ladder import HANGS_UP, HUNG_UP, SET_UP, TAKEN
 from tests.support.real.part import pause
 from tests.support.real.speech import CHROME_OFFER, PLAIN_SDP
 
@@ -150,6 +151,8 @@ class Answered(RealCase):
         trunk.reply(bye, 200)
         await browser.silence(0.2)
         await self.hang_up(caller, callee)
+        self.assertEqual([*SET_UP, *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, "> 200 INVITE sdp", "< ACK", *HUNG_UP, *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_callee_hangs_up_before_the_ack(self) -> None:
         """The trunk's BYE is answered at once; the browser's comes behind its ACK, since who answers sends none before
@@ -189,6 +192,8 @@ class Answered(RealCase):
             trunk.reply(info, status)
             self.assertEqual(status, (await browser.response(sent)).status)
         await self.hang_up(caller, callee)
+        self.assertEqual([*SET_UP, "> INFO", "< 200 INFO", "> INFO", "< 415 INFO", *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, "< INFO", "> 200 INFO", "< INFO", "> 415 INFO", *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_headers_that_cross_and_that_do_not(self) -> None:
         """Unknown headers cross; the leg's own, and what a browser says of its identity, stay behind (DESIGN)."""

@@ -4,6 +4,7 @@ from twisted.internet.defer import Deferred
 
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Dialog
+from tests.support.real.ladder import HANGS_UP, REGISTERED
 from tests.support.real.part import pause
 from tests.support.real.ports import free_port
 from tests.support.real.softphone import Browser
@@ -48,6 +49,8 @@ class Outside(RealCase):
             browser.reply(heard, 299, "Mine")
             answer = await caller.response(sent)
             self.assertEqual((answer.status, answer.reason), (299, "Mine"))
+        heard_and_said = [rung for method in METHODS for rung in (f"< {method}", f"> 299 {method}")]
+        self.assertEqual([*REGISTERED, *heard_and_said], self.ladder.of("alice"))
 
     async def test_waiting_messages(self) -> None:
         """A PBX tells of waiting messages without having been asked."""
@@ -63,6 +66,8 @@ class Outside(RealCase):
             self.assertEqual(heard.headers.get(name), value)
         browser.reply(heard, 200)
         self.assertEqual(200, (await caller.response(sent)).status)
+        self.assertEqual([*REGISTERED, "< NOTIFY", "> 200 NOTIFY"], self.ladder.of("alice"))
+        self.assertEqual(["> NOTIFY", "< 200 NOTIFY"], self.ladder.of("trunk"))
 
     async def test_chat(self) -> None:
         """Two browsers write to each other by way of Kamailio. (CORNERS 4: 3428 MESSAGE)"""
@@ -110,6 +115,8 @@ class Outside(RealCase):
         browser, end = await self.browser(), await self.peer(free_port())
         browser.send(sent := browser.build("MESSAGE", f"sip:echo-{end.port}@pbx.test", headers=TEXT, body=b"x"))
         self.assertEqual(504, (await browser.response(sent, seconds=15)).status)
+        self.assertEqual(["> MESSAGE", "< 504 MESSAGE"], self.ladder.of("alice"))
+        self.assertEqual(["< MESSAGE"], self.ladder.of("trunk"))
 
     async def test_several_browsers(self) -> None:
         """All browsers of a user are asked; the first success counts, whatever the others say."""
@@ -121,6 +128,11 @@ class Outside(RealCase):
         await pause(0.1)
         second.reply(heard[1], 202)
         self.assertEqual(202, (await caller.response(sent)).status)
+        self.assertEqual(
+            [*REGISTERED, *REGISTERED, "< MESSAGE", "< MESSAGE", "> 415 MESSAGE", "> 202 MESSAGE"],
+            self.ladder.of("alice"),
+        )
+        self.assertEqual(["> MESSAGE", "< 202 MESSAGE"], self.ladder.of("trunk"))
 
     async def test_browser_gone(self) -> None:
         """A browser that has gone: 480 at once."""
@@ -129,6 +141,8 @@ class Outside(RealCase):
         await pause(0.1)
         caller.send(sent := caller.build("MESSAGE", "sip:alice@pbx.test", headers=TEXT, body=b"x"))
         self.assertEqual(480, (await caller.response(sent, seconds=2)).status)
+        self.assertEqual(REGISTERED, self.ladder.of("alice"))
+        self.assertEqual(["> MESSAGE", "< 480 MESSAGE"], self.ladder.of("trunk"))
 
     async def test_ping_of_a_trunk(self) -> None:
         """A trunk that asks whether the proxy is there hears what it can do, without anybody else being asked."""
@@ -216,3 +230,7 @@ class Inside(RealCase):
         self.assertEqual(200, (await caller.ask("INFO", digit, b"Signal=5\r\nDuration=160\r\n")).status)
         self.assertEqual(200, (await caller.bye()).status)
         await sipp.passed()
+        self.assertEqual(
+            ["> INVITE sdp", "< 180 INVITE", "< 200 INVITE sdp", "> ACK", "> INFO", "< 200 INFO", *HANGS_UP],
+            self.ladder.of("alice"),
+        )

@@ -4,6 +4,7 @@ ORIGINAL.md: 486 / 302)."""
 from typing import ClassVar
 
 from tests.support.real.case import LAB, RealCase
+from tests.support.real.ladder import REGISTERED
 
 
 class Followed(RealCase):
@@ -75,3 +76,11 @@ class OfABrowser(RealCase):
             final = await calling.final()
             self.assertEqual(status, final.status)
             self.assertEqual([contact] if status == 302 else [], final.headers.lines("Contact"))
+        self.assertEqual(
+            [*REGISTERED, "< INVITE sdp", "> 302 INVITE", "< ACK", "< INVITE sdp", "> 302 INVITE", "< ACK"],
+            self.ladder.of("alice"),
+        )
+        self.assertEqual(
+            ["> INVITE sdp", "< 302 INVITE", "> ACK", "> INVITE sdp", "< 480 INVITE", "> ACK"],
+            self.ladder.of("trunk"),
+        )

@@ -111,6 +111,8 @@ class Outbound(SubscriptionCase):
         box.reply(await box.request("SUBSCRIBE"), 489, headers=[("Allow-Events", "presence")])
         answer = await browser.response(sent)
         self.assertEqual((answer.status, answer.headers.get("Allow-Events")), (489, "presence"))
+        self.assertEqual(["> SUBSCRIBE", "< 489 SUBSCRIBE"], self.ladder.of("alice"))
+        self.assertEqual(["< SUBSCRIBE", "> 489 SUBSCRIBE"], self.ladder.of("trunk"))
 
     async def test_watcher_that_has_forgotten(self) -> None:
         """481 to a NOTIFY crosses and ends it; the box hears 481 from the proxy from then on. (CORNERS 4: 6665)"""
@@ -120,6 +122,15 @@ class Outbound(SubscriptionCase):
         answer = await box.response(notify(notifier))
         self.assertEqual(481, answer.status)
         await browser.silence(0.2)
+        self.assertEqual(
+            ["> SUBSCRIBE", "< 200 SUBSCRIBE", "< NOTIFY", "> 200 NOTIFY", "< NOTIFY", "> 481 NOTIFY"],
+            self.ladder.of("alice"),
+        )
+        self.assertEqual(
+            ["< SUBSCRIBE", "> 200 SUBSCRIBE", "> NOTIFY", "< 200 NOTIFY", "> NOTIFY", "< 481 NOTIFY", "> NOTIFY",
+             "< 481 NOTIFY"],
+            self.ladder.of("trunk"),
+        )  # fmt: skip
 
     async def test_forked(self) -> None:
         """Two notifiers answer one SUBSCRIBE: two dialogs with the browser, of which it keeps one."""
@@ -135,6 +146,11 @@ class Outbound(SubscriptionCase):
         self.assertNotEqual(granted.to.tag, second.from_.tag)
         await told(one, browser)
         await told(one, browser, "terminated")
+        self.assertEqual(
+            ["> SUBSCRIBE", "< 200 SUBSCRIBE", "< NOTIFY", "> 200 NOTIFY", "< NOTIFY", "> 481 NOTIFY", "< NOTIFY",
+             "> 200 NOTIFY", "< NOTIFY", "> 200 NOTIFY"],
+            self.ladder.of("alice"),
+        )  # fmt: skip
 
 
 class Inbound(SubscriptionCase):
@@ -161,6 +177,7 @@ class Inbound(SubscriptionCase):
         await pause(0.1)
         phone.send(sent := subscribe(phone, "sip:alice@pbx.test"))
         self.assertEqual(480, (await phone.response(sent)).status)
+        self.assertEqual(["> SUBSCRIBE", "< 480 SUBSCRIBE"], self.ladder.of("trunk"))
 
 
 class Sockets(SubscriptionCase):
@@ -188,6 +205,11 @@ class Sockets(SubscriptionCase):
         subscriber.phone = again
         await told(notifier, again)
         await self.finish(subscriber, notifier)
+        self.assertEqual(
+            ["< SUBSCRIBE", "> 200 SUBSCRIBE", "> NOTIFY", "< 200 NOTIFY", "> NOTIFY", "< 200 NOTIFY", "> NOTIFY",
+             "< 200 NOTIFY", "< SUBSCRIBE", "> 200 SUBSCRIBE", "> NOTIFY", "< 200 NOTIFY"],
+            self.ladder.of("trunk"),
+        )  # fmt: skip
 
     async def test_dead_watcher(self) -> None:
         """One that does not come back keeps nobody waiting: others hear at once, and its notifier soon that it need not
@@ -218,6 +240,14 @@ class Sockets(SubscriptionCase):
         self.assertEqual(ended.headers.get("Expires"), "0")
         box.reply(ended, 200)
         await until(lambda: not self.proxy.alive, "the proxy has ended")
+        self.assertEqual(
+            ["> SUBSCRIBE", "< 200 SUBSCRIBE", "< NOTIFY", "> 200 NOTIFY", "< NOTIFY", "> 200 NOTIFY"],
+            self.ladder.of("alice"),
+        )
+        self.assertEqual(
+            ["< SUBSCRIBE", "> 200 SUBSCRIBE", "> NOTIFY", "< 200 NOTIFY", "< SUBSCRIBE", "> 200 SUBSCRIBE"],
+            self.ladder.of("trunk"),
+        )
 
 
 class Referrals(SubscriptionCase):

@@ -7,15 +7,13 @@ from urllib.parse import quote
 from tests.support.real import digest
 from tests.support.real.case import LAB, RealCase
 from tests.support.real.dialog import Dialog
+from tests.support.real.ladder import HANGS_UP, HUNG_UP, REGISTERED, SET_UP, TAKEN
 from tests.support.real.replacing import ORDERS, replaces, tag_of
 from tests.support.real.softphone import Browser, Peer
 from tests.support.real.speech import CHROME_ANSWER
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.replaces import Replaces, replaces_of
-
-SET_UP = ["> INVITE sdp", "< 200 INVITE sdp", "> ACK"]
-TAKEN = ["< INVITE sdp", "> 200 INVITE sdp", "< ACK"]
 
 
 class TransferCase(RealCase):
@@ -121,6 +119,14 @@ class Blind(TransferCase):
         browser.reply(notify, 200)
         self.assertEqual(200, (await trunk.response(told)).status)
         await self.hang_up(caller, callee)
+        self.assertEqual(
+            [*SET_UP, "> REFER", "< 202 REFER", "< NOTIFY", "> 200 NOTIFY", *HANGS_UP],
+            self.ladder.of("alice"),
+        )
+        self.assertEqual(
+            [*TAKEN, "< REFER", "> 401 REFER", "< REFER", "> 202 REFER", "> NOTIFY", "< 200 NOTIFY", *HUNG_UP],
+            self.ladder.of("trunk"),
+        )
 
     async def test_no_subscription(self) -> None:
         """Refer-Sub: false crosses both ways; nothing is kept (RFC 4488)."""
@@ -152,6 +158,11 @@ class Blind(TransferCase):
             if fragment == b"100 Trying":
                 self.assertEqual(200, (await caller.bye()).status)
         await sipp.passed()
+        self.assertEqual(
+            ["> INVITE sdp", "< 180 INVITE", "< 200 INVITE sdp", "> ACK", "> REFER", "< 202 REFER", "< NOTIFY",
+             "> 200 NOTIFY", *HANGS_UP, "< NOTIFY", "> 200 NOTIFY"],
+            self.ladder.of("alice"),
+        )  # fmt: skip
 
     async def test_sipp_refers(self) -> None:
         """A SIPp that calls a browser by way of Kamailio, refers it, and waits for the last NOTIFY."""
@@ -167,6 +178,11 @@ class Blind(TransferCase):
             self.assertEqual(200, (await called.ask("NOTIFY", headers, f"SIP/2.0 {fragment}\r\n".encode())).status)
         await called.hung_up()
         await sipp.passed()
+        said = ["> NOTIFY", "< 200 NOTIFY"]
+        self.assertEqual(
+            [*REGISTERED, *TAKEN[:2], "< REFER", "> 202 REFER", *said, *said, *HUNG_UP],
+            [rung for rung in self.ladder.of("alice") if rung != "< ACK"],  # which Kamailio may send behind the REFER
+        )
 
 
 class Attended(TransferCase):
@@ -239,6 +255,16 @@ class Attended(TransferCase):
         self.assertEqual(481, (await calling.final()).status)
         await trunk.request("ACK")
         await self.hang_up(caller, callee)
+        self.assertEqual(
+            [*SET_UP, "> REFER", "< 202 REFER", "< REFER", "> 202 REFER", "> INVITE sdp", "< 481 INVITE", "> ACK",
+             *HANGS_UP],
+            self.ladder.of("alice"),
+        )  # fmt: skip
+        self.assertEqual(
+            [*TAKEN, "< REFER", "> 202 REFER", "> REFER", "< 202 REFER", "< INVITE sdp", "> 481 INVITE", "< ACK",
+             *HUNG_UP],
+            self.ladder.of("trunk"),
+        )  # fmt: skip
 
     async def test_by_the_other_side(self) -> None:
         """Kamailio's caller has calls with two browsers: the one that is referred calls by way of the proxy, which
@@ -268,6 +294,15 @@ class Attended(TransferCase):
         await self.notify(bobs, first, "200 OK", "terminated;reason=noresource")
         await self.hang_up(first, bobs)
         await self.hang_up(theirs, new)
+        self.assertEqual(
+            [*REGISTERED, *TAKEN, "< REFER", "> 202 REFER", *SET_UP, "> NOTIFY", "< 200 NOTIFY", *HUNG_UP, *HANGS_UP],
+            self.ladder.of("bob"),
+        )
+        self.assertEqual([*REGISTERED, *TAKEN, *TAKEN, *HANGS_UP, *HUNG_UP], self.ladder.of("alice"))
+        self.assertEqual(
+            [*SET_UP, *SET_UP, "> REFER", "< 202 REFER", *HUNG_UP, "< NOTIFY", "> 200 NOTIFY", *HANGS_UP],
+            self.ladder.of("trunk"),
+        )
 
     async def test_who_may_not(self) -> None:
         """481 for no dialog, 486 for one that is confirmed and must not be, 403 for one that is nobody's business
@@ -283,3 +318,5 @@ class Attended(TransferCase):
             calling = phone.invite(theirs.target, headers=[("Replaces", value)])
             self.assertEqual(status, (await calling.final()).status, value)
         await self.hang_up(mine, theirs)
+        self.assertEqual([*SET_UP, *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual(["> INVITE sdp", "< 403 INVITE", "> ACK"], self.ladder.of("eve"))

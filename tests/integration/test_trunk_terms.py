@@ -2,6 +2,7 @@
 
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Dialog
+from tests.support.real.ladder import HANGS_UP, HUNG_UP, SET_UP, TAKEN
 from tests.support.real.speech import PLAIN_SDP, Message
 
 SENT = [
@@ -131,6 +132,8 @@ class Digits(RealCase):
         caller.ack()
         await trunk.request("ACK")
         await self.hang_up(caller, callee)
+        self.assertEqual([*SET_UP, *SET_UP, *HANGS_UP], self.ladder.of("alice"))
+        self.assertEqual([*TAKEN, *TAKEN, *HUNG_UP], self.ladder.of("trunk"))
 
 
 class Encrypted(RealCase):

@@ -203,6 +203,7 @@ ping = 1
         two.reply(await two.request("INVITE"), 486)
         self.assertEqual((await calling.final()).status, 486)
         self.assertEqual(one.requests("INVITE"), [])
+        self.assertEqual(["> INVITE sdp", "< 486 INVITE", "> ACK"], self.ladder.of("alice"))
 
 
 class Pinged(Peer):

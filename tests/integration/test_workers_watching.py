@@ -3,6 +3,7 @@ its subscription, on whichever of them these are."""
 
 from tests.integration.workers import WorkersCase as _WorkersCase
 from tests.support.real.dialog import Dialog
+from tests.support.real.ladder import REGISTERED
 from tests.support.real.part import pause
 from tests.support.real.softphone import Browser, Peer
 from tests.support.real.watching import EVENT, grant, subscribe, subscribed, told
@@ -31,6 +32,9 @@ class Spread(_WorkersCase):
         browsers[1].send(sent := browsers[1].build("MESSAGE", browsers[2].aor, body=b"hi", content_type="text/plain"))
         browsers[2].reply(await browsers[2].request("MESSAGE"), 202)
         self.assertEqual(202, (await browsers[1].response(sent)).status)
+        asked = [rung for method in ("MESSAGE", "NOTIFY", "OPTIONS") for rung in (f"< {method}", f"> 299 {method}")]
+        self.assertEqual([*REGISTERED, *asked, "> MESSAGE", "< 202 MESSAGE"], self.ladder.of("alice"))
+        self.assertEqual([*REGISTERED, *asked, "< MESSAGE", "> 202 MESSAGE"], self.ladder.of("bob"))
 
     async def test_notify_by_the_shared_socket(self) -> None:
         """A notifier that sends to the port of all reaches the worker that has the subscription."""
@@ -42,6 +46,11 @@ class Spread(_WorkersCase):
             self.assertRegex(contact, rf"<sip:{number}-[0-9a-f]{{16}}@")
             await told(notifier, browser)
             await told(notifier, browser, "terminated")
+        self.assertEqual(
+            ["> SUBSCRIBE", "< 200 SUBSCRIBE", "< NOTIFY", "> 200 NOTIFY", "< NOTIFY", "> 200 NOTIFY", "> SUBSCRIBE",
+             "< 200 SUBSCRIBE", "< NOTIFY", "> 200 NOTIFY", "< NOTIFY", "> 200 NOTIFY"],
+            self.ladder.of("alice"),
+        )  # fmt: skip
 
     async def test_trunk_subscribes(self) -> None:
         """A phone behind Kamailio subscribes at a browser, on each of the workers."""
@@ -56,6 +65,8 @@ class Spread(_WorkersCase):
             browser.reply(await browser.request("SUBSCRIBE"), 200, headers=[("Expires", "600")])
             self.assertEqual(200, (await phone.response(refresh)).status)
             await told(notifier, phone, "terminated")
+            granted = ["< SUBSCRIBE", "> 200 SUBSCRIBE", "> NOTIFY", "< 200 NOTIFY"]
+            self.assertEqual([*REGISTERED, *granted, *granted], self.ladder.of(user))
 
     async def test_moves_to_the_other(self) -> None:
         """A browser that comes back on the other worker has its subscription still, both ways."""
@@ -73,3 +84,8 @@ class Spread(_WorkersCase):
         box.reply(await box.request("SUBSCRIBE"), 200, headers=[("Expires", "600")])
         self.assertEqual(200, (await again.response(refresh)).status)
         await told(notifier, again, "terminated")
+        self.assertEqual(
+            ["< SUBSCRIBE", "> 200 SUBSCRIBE", "> NOTIFY", "< 200 NOTIFY", "> NOTIFY", "< 200 NOTIFY", "< SUBSCRIBE",
+             "> 200 SUBSCRIBE", "> NOTIFY", "< 200 NOTIFY"],
+            self.ladder.of("trunk"),
+        )  # fmt: skip

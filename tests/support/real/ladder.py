@@ -8,6 +8,12 @@ from typing import Protocol
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
 
+# What most ladders are made of, as the one who does it sees it, and as the other one does. A re-INVITE that is taken
+# looks as an INVITE does.
+SET_UP, TAKEN = ["> INVITE sdp", "< 200 INVITE sdp", "> ACK"], ["< INVITE sdp", "> 200 INVITE sdp", "< ACK"]
+HANGS_UP, HUNG_UP = ["> BYE", "< 200 BYE"], ["< BYE", "> 200 BYE"]
+REGISTERED = ["> REGISTER", "< 401 REGISTER", "> REGISTER", "< 200 REGISTER"]
+
 
 class Named(Protocol):
     """An endpoint, as far as a ladder is concerned."""
