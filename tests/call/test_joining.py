@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.call.case import CallCase
 from tests.call.world import OFFER, Browser
 from tests.support.configs import PBX
-from webrtcproxy.call import setup
 from webrtcproxy.call.binding import Binding, key_of
 from webrtcproxy.call.fork import MAX_BRANCHES
 from webrtcproxy.config import Calls
@@ -106,7 +105,7 @@ class Joins(JoinCase):
 
     def test_fault_of_ours(self) -> None:
         """What goes wrong with one that joins in is logged, and the call ends when the other one refuses."""
-        self.patch(setup, "invite_for", None)
+        self.patch(self.world.nodes.sessions[0], "offer", None)
         self.sofa.bind()
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
         self.desk.answer(self.at_desk, 486)
