@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from tests.call.party import outbound
 from tests.call.transferring import NEW, HandoverCase, name_of, refer_to
 from tests.call.world import PLAIN
 from tests.support.configs import CARRIER, PBX
+from tests.support.garbage import kinds_left
 from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.exchange import Exchange
@@ -40,18 +40,13 @@ class CycleCase(EarlyCase):
 
     def left(self, live: Callable[[], None]) -> list[str]:
         """The kinds of objects of a call that only the collector can free when `live` is over."""
-        gc.collect()
-        gc.disable()
-        self.addCleanup(gc.enable)
-        live()
-        self.world.rest()
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        try:
-            gc.collect()
-            return sorted({type(found).__name__ for found in gc.garbage if isinstance(found, OBJECTS)})
-        finally:
-            gc.set_debug(0)
-            gc.garbage.clear()
+
+        def rested() -> None:
+            live()
+            self.world.rest()
+
+        kinds = kinds_left(self, rested)
+        return sorted(kind.__name__ for kind in kinds if issubclass(kind, OBJECTS))
 
 
 class Cycles(CycleCase):

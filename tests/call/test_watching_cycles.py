@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 
 from tests.call.watching import BOX, WatchCase, notify
+from tests.support.garbage import kinds_left
 from tests.support.messages import request
 
 
@@ -14,19 +14,13 @@ class Cycles(WatchCase):
 
     def left(self, live: Callable[[], None]) -> list[str]:
         """The kinds of objects of this layer that only the collector can free when `live` is over."""
-        gc.collect()
-        gc.disable()
-        self.addCleanup(gc.enable)
-        live()
-        self.world.rest()
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        try:
-            gc.collect()
-            found = {type(each) for each in gc.garbage}
-            return sorted(kind.__name__ for kind in found if kind.__module__.startswith("webrtcproxy.call"))
-        finally:
-            gc.set_debug(0)
-            gc.garbage.clear()
+
+        def rested() -> None:
+            live()
+            self.world.rest()
+
+        kinds = kinds_left(self, rested)
+        return sorted(kind.__name__ for kind in kinds if kind.__module__.startswith("webrtcproxy.call"))
 
     def test_subscriptions(self) -> None:
         """Refused, never told of, ended by the notifier, by its subscriber, by time, with a browser that is gone."""
