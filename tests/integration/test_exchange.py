@@ -204,17 +204,6 @@ class Unchanged(ExchangeCase):
         self.assertEqual([*SET_UP, *HANGS_UP], self.ladder.of("alice"))
         self.assertEqual([*TAKEN, *SET_UP, *HUNG_UP], self.ladder.of("trunk"))
 
-    async def endpoints(self) -> set[int]:
-        """The ports of the peers, as rtpengine has them."""
-        known = await self.rtpengine.query(await self.session())
-        return {
-            stream[b"endpoint"][b"port"]
-            for tag in known[b"tags"].values()  # type: ignore[attr-defined]
-            for media in tag[b"medias"]
-            for stream in media[b"streams"]
-            if stream.get(b"endpoint")
-        }
-
 
 class Media(ExchangeCase):
     """m-lines come and go."""

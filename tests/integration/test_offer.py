@@ -38,17 +38,6 @@ class OfferCase(RealCase):
 
     leg: Request
 
-    async def endpoints(self) -> set[int]:
-        """The ports of the peers, as rtpengine has them."""
-        known = await self.rtpengine.query(await self.session())
-        return {
-            stream[b"endpoint"][b"port"]
-            for tag in known[b"tags"].values()  # type: ignore[attr-defined]
-            for media in tag[b"medias"]
-            for stream in media[b"streams"]
-            if stream.get(b"endpoint")
-        }
-
 
 class Late(OfferCase):
     """The offer in the 200, the answer in the ACK."""

@@ -163,5 +163,16 @@ class RealCase(TestCase):
         self.assertEqual(1, len(sessions), sessions)
         return sessions[0]
 
+    async def endpoints(self) -> set[int]:
+        """The ports of the peers, as rtpengine has them."""
+        known = await self.rtpengine.query(await self.session())
+        return {
+            stream[b"endpoint"][b"port"]
+            for tag in known[b"tags"].values()  # type: ignore[attr-defined]
+            for media in tag[b"medias"]
+            for stream in media[b"streams"]
+            if stream.get(b"endpoint")
+        }
+
 
 __all__ = ["CHROME_OFFER", "LAB", "RealCase", "until"]
