@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from tests.support.real.part import Part
 from tests.support.real.ports import LOOPBACK, free_port, listens_tcp, listens_udp
-from tests.support.real.proxy import Proxy
+from tests.support.real.proxy import ROOT, Proxy
 from tests.support.real.rtpengine import Rtpengine
 
 HERE = Path(__file__).parent
@@ -145,6 +146,29 @@ class Webrtcproxy(Proxy):
         return environment
 
 
+class Floor(Webrtcproxy):
+    """The least that a gateway on Twisted can cost (floor.py).
+
+    :param engines: host:port of rtpengine's ng socket; there is to be one.
+    """
+
+    def __init__(self, engines: Sequence[str]) -> None:
+        super().__init__(engines, "")
+        self.label = "floor"
+        self._engine = engines[0]
+
+    def command(self) -> Sequence[str]:
+        """With the certificate of the proxy."""
+        super().command()
+        return (sys.executable, "-m", "bench.floor", str(self.wss), str(self.sip), self._engine)
+
+    def environment(self) -> dict[str, str]:
+        """The compiled package, and this one."""
+        environment = super().environment()
+        environment["PYTHONPATH"] = f"{COMPILED}:{ROOT}"
+        return environment
+
+
 class Kamailio(Part):
     """Debian's Kamailio with kamailio/gateway.cfg.
 
@@ -190,15 +214,18 @@ class Kamailio(Part):
         subprocess.run(command.split(), cwd=self.folder, check=True, capture_output=True)
 
 
-LABELS = ("webrtcproxy", "webrtcproxy-pure", "kamailio", "kamailio-1")
+LABELS = ("webrtcproxy", "webrtcproxy-pure", "floor", "kamailio", "kamailio-1")
 
 
 def make(label: str, engines: Sequence[str], trunk: str) -> Gateway:
     """The gateway of that name.
 
-    :param label: `webrtcproxy`, `webrtcproxy-pure`, `webrtcproxy-WORKERS`, `kamailio` or `kamailio-WORKERS`.
+    :param label: `webrtcproxy`, `webrtcproxy-pure`, `webrtcproxy-WORKERS`, `floor`, `kamailio` or
+        `kamailio-WORKERS`.
     """
     kind, _, variant = label.partition("-")
     if kind == "webrtcproxy":
         return Webrtcproxy(engines, trunk, variant)
+    if kind == "floor":
+        return Floor(engines)
     return Kamailio(engines, int(variant or Kamailio.DEFAULT_WORKERS))
