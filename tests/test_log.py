@@ -12,6 +12,7 @@ from zope.interface import implementer
 import webrtcproxy
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.log import Gathered, LogLevelLimit, Printable, _text
+from webrtcproxy.schedule import Gathering
 from webrtcproxy.transport.flow import Address
 
 
@@ -205,7 +206,7 @@ class GatheredTests(SynchronousTestCase):
         for text in "abc":
             self.log(text)
             self.assertEqual(self.heard.pop(), text)
-            self.clock.advance(Gathered.MOMENT)
+            self.clock.advance(Gathering.MOMENT)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_many(self) -> None:
@@ -213,7 +214,7 @@ class GatheredTests(SynchronousTestCase):
         for text in "abc":
             self.log(text)
         self.assertEqual(self.heard, ["a"])
-        self.clock.advance(Gathered.MOMENT)
+        self.clock.advance(Gathering.MOMENT)
         self.assertEqual((self.heard, self.clock.getDelayedCalls()), (["a", "b", "c"], []))
 
     def test_warnings(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from twisted.application.service import Service
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import (
     FilteringLogObserver,
     ILogObserver,
@@ -16,6 +16,8 @@ from twisted.logger import (
     formatEvent,
 )
 from zope.interface import implementer
+
+from webrtcproxy.schedule import Gathering
 
 
 @implementer(ILogObserver)
@@ -48,39 +50,24 @@ def _text(event: LogEvent) -> str:
 
 @implementer(ILogObserver)
 class Gathered:
-    """Hands events on at once while they are few, and in stock while they are many, a moment later: a line that is
-    written behind another costs a third of one that is written alone. Warnings never wait.
+    """Hands events on at once while they are few, and in stock while they are many (`Gathering`). Warnings never wait,
+    nor does what came before them.
 
     :param observer: who gets the events.
-    :param clock: tells the time, and when a moment is over.
+    :param clock: for the moment that an event may wait.
     """
 
-    MOMENT = 0.25
-    """Seconds that an event may wait."""
-
     def __init__(self, observer: ILogObserver, clock: IReactorTime) -> None:
-        self._observer = observer
-        self._clock = clock
-        self._waiting: list[LogEvent] = []
-        self._last = float("-inf")
-        self._timer: IDelayedCall | None = None
+        self._events: Gathering[LogEvent] = Gathering(clock, observer)
 
     def __call__(self, event: LogEvent) -> None:
-        self._waiting.append(event)
-        if event.get("log_level", LogLevel.error) > LogLevel.info or self._clock.seconds() - self._last >= self.MOMENT:
-            self.hand_over()
-        elif self._timer is None:
-            self._timer = self._clock.callLater(self.MOMENT, self.hand_over)
+        self._events.add(event)
+        if event.get("log_level", LogLevel.error) > LogLevel.info:
+            self._events.hand_over()
 
     def hand_over(self) -> None:
         """Hand on what waits, in order."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
-        self._last = self._clock.seconds()
-        waiting, self._waiting = self._waiting, []
-        for event in waiting:
-            self._observer(event)
+        self._events.hand_over()
 
 
 class LogLevelLimit(Service):

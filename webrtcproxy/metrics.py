@@ -239,7 +239,9 @@ class Metrics:
         registrations = Counter(
             "webrtcproxy_registrations", "REGISTERs of browsers, by the answer.", ["result"], registry=registry
         )
-        self._registrations = {result: registrations.labels(result) for result in get_args(RegistrationResult)}
+        self._registrations = {
+            result: self._stocks.counting(registrations.labels(result)) for result in get_args(RegistrationResult)
+        }
         refused = Counter(
             "webrtcproxy_refused", "Requests and connections that the proxy turned away.", ["reason"], registry=registry
         )
@@ -290,7 +292,7 @@ class Metrics:
 
     def registered(self, status: int) -> None:
         """A REGISTER of a browser got this final response."""
-        self._registrations[registration_result(status)].inc()
+        self._registrations[registration_result(status)].add(1)
 
     def refused(self, reason: Reason) -> None:
         """Something was turned away."""

@@ -23,6 +23,7 @@ from webrtcproxy.call.pairing import Pairings
 from webrtcproxy.call.passage import Passages
 from webrtcproxy.call.ping import Pings
 from webrtcproxy.call.policy import Policy
+from webrtcproxy.call.record import Ledger
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.call.router import Router
 from webrtcproxy.call.subscriptions import Subscriptions
@@ -80,6 +81,7 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
         pairings=Pairings(reactor),
         limits=config.calls,
         heirs=Heirs(reactor) if office is None else office.heirs(),
+        ledger=Ledger(reactor),
         metrics=metrics,
         mark=mark,
     )
@@ -247,6 +249,7 @@ class Proxy(MultiService):
 
     async def _stop(self) -> None:
         await self._wind_up()
+        self._context.ledger.hand_over()
         if self._refresh.running:
             self._refresh.stop()
         await maybeDeferred(super().stopService)

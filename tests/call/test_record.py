@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -9,10 +10,11 @@ from tests.call.case import CallCase
 from tests.call.world import OFFER, PLAIN
 from tests.support.configs import PBX
 from tests.support.exposition import Readings, samples
-from webrtcproxy.call.record import Record
+from webrtcproxy.call.record import Ledger, Record
 from webrtcproxy.config import Calls
 from webrtcproxy.errors import NgTimeout
 from webrtcproxy.metrics import Metrics
+from webrtcproxy.schedule import Gathering
 from webrtcproxy.sip.message import Request
 
 
@@ -172,12 +174,17 @@ class TurnedAway(CallCase):
         self.assertEqual(readings.moved(), {'refused_total{reason="overload"}': 1})
 
 
-class Closed(SynchronousTestCase):
-    """`close` writes one line."""
+class Written(SynchronousTestCase):
+    """The ledger writes one line for each call that is over."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.ledger = Ledger(self.clock)
 
     def line(self, record: Record, now: float) -> str:
+        self.clock.advance(now)
         with capturedLogs() as events:
-            record.close(now)
+            self.ledger.close(record)
         (event,) = events
         self.assertIs(event["record"], record)
         self.assertEqual((event["call"], record.ended), (record.call, now))
@@ -207,3 +214,22 @@ class Closed(SynchronousTestCase):
         self.assertEqual(
             line, "{x}: call over, 0 -, sip:{call}@a -> sip:b@b from 192.0.2.7, set-up 0.000 s, talk 0.0 s"
         )
+
+    def test_many(self) -> None:
+        """Of many calls that end together, each has its end from its own time, and its line a moment later, in order;
+        what waits when the log ends is written before."""
+        meter = Metrics().outbound
+        records = [Record(meter, f"c{number}", "sip:a@a", "sip:b@b", "192.0.2.7", 0.0) for number in range(4)]
+        with capturedLogs() as events:
+            for record in records[:3]:
+                self.clock.advance(0.1)
+                self.ledger.close(record)
+            self.assertEqual([event["call"] for event in events], ["c0"])
+            self.clock.advance(Gathering.MOMENT)
+            self.assertEqual([event["call"] for event in events], ["c0", "c1", "c2"])
+            self.ledger.close(records[3])
+            self.assertEqual(len(events), 3)
+            self.ledger.hand_over()
+            self.assertEqual([event["record"] for event in events], records)
+        self.assertEqual([round(record.ended, 1) for record in records[:3]], [0.1, 0.2, 0.3])
+        self.assertEqual(self.clock.getDelayedCalls(), [])

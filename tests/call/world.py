@@ -29,6 +29,7 @@ from webrtcproxy.call.location import Location
 from webrtcproxy.call.pairing import Pairings
 from webrtcproxy.call.passage import Passages
 from webrtcproxy.call.policy import Policy
+from webrtcproxy.call.record import Ledger
 from webrtcproxy.call.registrar import Registrar
 from webrtcproxy.call.router import Router
 from webrtcproxy.call.subscriptions import Subscriptions
@@ -266,6 +267,7 @@ class World:
             pairings=Pairings(self.clock),
             limits=self.config.calls,
             heirs=Heirs(self.clock),
+            ledger=Ledger(self.clock),
             metrics=self.metrics,
         )
         self.context = context

@@ -366,7 +366,7 @@ class Call(Host):
         for leg in self._parted:
             leg.release()
         self._media.delete()
-        self.record.close(self._context.clock.seconds())
+        self._context.ledger.close(self.record)
 
     def _stop_ringing(self) -> None:
         if self._ringing is not None:

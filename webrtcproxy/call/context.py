@@ -13,6 +13,7 @@ from webrtcproxy.call.heirs import Heirs
 from webrtcproxy.call.location import ILocation
 from webrtcproxy.call.pairing import Pairings
 from webrtcproxy.call.policy import OF_BROWSER, Policy, Terms
+from webrtcproxy.call.record import Ledger
 from webrtcproxy.call.trunk import Sources, Upstream
 from webrtcproxy.config import Calls as Limits
 from webrtcproxy.media.profile import Profile
@@ -64,6 +65,7 @@ class Context:
     pairings: Pairings
     limits: Limits
     heirs: Heirs
+    ledger: Ledger
     metrics: Metrics = field(default_factory=Metrics)
     mark: str = ""
     """What the user part of a Contact of ours in a dialog begins with: names the process where there are several."""

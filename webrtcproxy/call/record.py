@@ -1,4 +1,4 @@
-"""Record: the one line that every call attempt leaves in the log, and what is counted of it."""
+"""Record: the one line that every call attempt leaves in the log, and what is counted of it; and who writes them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 
 from webrtcproxy.metrics import CallMeter, call_result
+from webrtcproxy.schedule import Clock, Gathering
 
 log = Logger()
 
@@ -54,13 +55,12 @@ class Record:
         self.meter.results["answered"].add(1)
 
     def close(self, now: float) -> None:
-        """Write the line. Its event has this record, for observers that want more than a text."""
+        """The call is over."""
         self.ended = now
         if self.answered is None:
             self.meter.results[call_result(self.status, self.ended_by)].add(1)
         else:
             self.meter.talk.add(now - self.answered)
-        log.info("{record}", record=self, call=self.call)
 
     def __str__(self) -> str:
         answered = self.ended if self.answered is None else self.answered
@@ -68,3 +68,28 @@ class Record:
             f"{self.call}: call over, {self.status} {self.ended_by or '-'}, {self.caller} -> {self.callee}"
             f" from {self.source}, set-up {answered - self.started:.3f} s, talk {self.ended - answered:.1f} s"
         )
+
+
+class Ledger:
+    """Writes the records of calls that are over, a moment later where many end: nobody waits for the line.
+
+    :param clock: tells when a call is over, and that moment.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._records: Gathering[Record] = Gathering(clock, _write)
+
+    def close(self, record: Record) -> None:
+        """The call of `record` is over now."""
+        record.close(self._clock.seconds())
+        self._records.add(record)
+
+    def hand_over(self) -> None:
+        """Write what waits, since the log ends."""
+        self._records.hand_over()
+
+
+def _write(record: Record) -> None:
+    """Write the line. Its event has the record, for observers that want more than a text."""
+    log.info("{record}", record=record, call=record.call)
