@@ -102,7 +102,15 @@ class ShortWay(BrowsersCase):
             self.assertIn(b" 200 ", answer.payload)
         (answer,) = self.send(wire, b"\r\n\r\n", BINARY)
         self.assertEqual((answer.payload, seen), (b"\r\n", []))
-        for data in (frame(b"", PING), frame(b"x", fin=False), frame(b"x") * 2):
+        wire.deliver(masked(b"", 0x8A))
+        self.assertEqual((wire.value(), seen), (b"", []))
+        for data in (
+            frame(b"", PING),
+            masked(b"x", 0x8A),
+            masked(b"", 0x8A) * 2,
+            frame(b"x", fin=False),
+            frame(b"x") * 2,
+        ):
             wire.deliver(data)
             self.assertEqual(seen.pop(), data)
 
@@ -151,6 +159,25 @@ class ShortWay(BrowsersCase):
             wire.deliver(frame(b"\r\n"), size=3)
         self.assertEqual(wire.take(), b"")
         wire.deliver(frame(b"\r\n"))
+        self.assert_closing(wire, 1008)
+
+    def test_pongs(self) -> None:
+        """A pong takes a token, as every frame does; one that comes between fragments disturbs nothing, and one within
+        a frame is a part of it."""
+        wire = self.open()
+        pong = masked(b"", 0x8A)
+        text = options()
+        wire.deliver(frame(text[:50], TEXT, fin=False))
+        wire.deliver(pong)
+        wire.deliver(frame(text[50:], 0))
+        self.assertEqual((len(frames(wire.take())), len(self.receiver.messages)), (1, 1))
+        wire.deliver(bytes([0x82, 0x80 | len(pong)]) + bytes(4))
+        wire.deliver(pong)
+        self.assertEqual((wire.take(), len(self.receiver.errors)), (b"", 1))
+        for _ in range(16):
+            wire.deliver(pong)
+        self.assertEqual(wire.take(), b"")
+        wire.deliver(pong)
         self.assert_closing(wire, 1008)
 
     def test_between_fragments(self) -> None:

@@ -48,6 +48,9 @@ SEND_BUFFER = 128 * 1024
 PING = b"\r\n\r\n"
 PONG = b"\r\n"
 
+PING_FRAME, PONG_FRAME, PONG_SIZE = b"\x89\0", b"\x8a\x80", 6
+"""A ping without content, and how the masked pong to it begins, which has so many octets (RFC 6455 section 5.5)."""
+
 _OPEN = WebSocketServerProtocol.STATE_OPEN
 
 
@@ -177,10 +180,12 @@ class SipWebSocket(WebSocketServerProtocol):
         return not self._deaf
 
     def _alone(self, data: bytes) -> bytes | None:
-        """The message that `data` is, where it is one whole frame and nothing else is going on: nearly always. All else
-        is for Autobahn, and so is whatever is wrong with a frame."""
+        """The message that `data` is, where it is one whole frame and nothing else is going on: nearly always; an empty
+        one for the pong to a ping of ours. All else is for Autobahn, and so is whatever is wrong with a frame."""
         if self.state != _OPEN or self.data or self.inside_message or self.current_frame is not None:
             return None
+        if len(data) == PONG_SIZE and data.startswith(PONG_FRAME):
+            return b""
         payload = whole_message(data)
         if payload is None or len(payload) > self.owner.options.max_message:
             return None
@@ -249,7 +254,8 @@ class SipWebSocket(WebSocketServerProtocol):
             self._cut("it does not answer pings")
         elif silent >= options.ping and self.pinged <= self.heard:
             self.pinged = now
-            self.sendPing()
+            if self.state == _OPEN:
+                self.transport.write(PING_FRAME)
 
     # The end
 
