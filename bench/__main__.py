@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> int:
         from bench.micro import log_to_nowhere, report
 
         log_to_nowhere()
-        report(arguments.names)
+        report(arguments.names, arguments.gap)
         return 0
     _raise_limits()
     if arguments.what == "instructions":
@@ -120,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     count.add_argument("--turns", type=int, default=100)
     micro = commands.add_parser("micro", help="the parts of the proxy, each for itself")
     micro.add_argument("names", nargs="*", help="only these")
+    micro.add_argument("--gap", type=float, default=0, help="milliseconds of rest before each operation")
     return parser
 
 

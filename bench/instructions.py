@@ -1,5 +1,10 @@
 """What one operation costs in instructions, which no neighbour on the machine disturbs: the proxy under callgrind, and
-peers that do one thing after the other. What the kernel does is not counted."""
+peers that do one thing after the other. What the kernel does is not counted.
+
+And what it touches: how much code and data of 64 octets each has to be fetched from memory for it where nothing is left
+in the caches, as it is with a process that has waited for some milliseconds. For that callgrind imitates a cache that
+holds everything, and forgets it before each operation.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +25,15 @@ OPERATIONS: dict[str, Operation] = {"calls": outbound, "register": register, "in
 WARM_UP = 30
 """Operations before the counting begins."""
 BROWSERS = 5
+COLD = 20
+"""Operations that each begin with empty caches."""
+LINE = 64
+"""Octets that a cache fetches at once."""
+FETCHES = ("ILmr", "DLmr", "DLmw")
+"""Callgrind's names of what the last cache lacks: instructions, data to be read, data to be written."""
 
-_summary = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
+_events = re.compile(r"^events: (.*)", re.MULTILINE)
+_summary = re.compile(r"^(?:summary|totals): ([\d ]+)", re.MULTILINE)
 
 
 class Counted(Webrtcproxy):
@@ -37,6 +49,8 @@ class Counted(Webrtcproxy):
             "--quiet",
             "--tool=callgrind",
             "--instr-atstart=no",
+            "--cache-sim=yes",
+            f"--LL={1 << 26},16,{LINE}",
             out,
             sys.executable,
             *super().command(),
@@ -50,12 +64,19 @@ class Counted(Webrtcproxy):
         """Tell callgrind something."""
         subprocess.run(["callgrind_control", *words, str(self.pid)], check=True, capture_output=True)
 
-    def dump(self) -> tuple[int, Path]:
-        """The instructions since the last time, and the file that has where they went."""
+    def forget(self) -> None:
+        """Empty the caches."""
+        self.control("-i", "off")
+        self.control("-i", "on")
+
+    def dump(self) -> tuple[dict[str, int], Path]:
+        """What was counted since the last time, by callgrind's names, and the file that has where it was."""
         before = set(self.folder.glob("callgrind.out.*"))
         self.control("-d")
         (made,) = set(self.folder.glob("callgrind.out.*")) - before
-        return int(_summary.findall(made.read_text())[-1]), made
+        text = made.read_text()
+        counts = _summary.findall(text)[-1].split()
+        return dict(zip(_events.findall(text)[-1].split(), map(int, counts), strict=False)), made
 
 
 async def instructions(modes: Sequence[str], variants: Sequence[str], turns: int, keep: Path) -> bool:
@@ -67,7 +88,8 @@ async def instructions(modes: Sequence[str], variants: Sequence[str], turns: int
     :param keep: the folder for callgrind's files.
     """
     keep.mkdir(parents=True, exist_ok=True)
-    rows = [["operation", *(variant or "compiled" for variant in variants)], *([mode] for mode in modes)]
+    names = [variant or "compiled" for variant in variants]
+    rows = [["operation", *(word for name in names for word in (name, "cold kB"))], *([mode] for mode in modes)]
     engine, trunk = Engine(BROWSER_SDP % {b"port": 40000, b"version": 1}), Trunk()
     for variant in variants:
         proxy = Counted([engine.address], trunk.address, variant)
@@ -82,12 +104,21 @@ async def instructions(modes: Sequence[str], variants: Sequence[str], turns: int
                 _play(OPERATIONS[mode], browsers, trunk, WARM_UP)
                 proxy.dump()
                 _play(OPERATIONS[mode], browsers, trunk, turns)
-                count, file = proxy.dump()
+                counts, file = proxy.dump()
                 file.rename(keep / f"callgrind-{mode}-{variant or 'compiled'}.out")
-                row.append(f"{count / turns / 1e6:.3f}")
+                for turn in range(COLD):
+                    proxy.forget()
+                    OPERATIONS[mode](browsers[turn % len(browsers)], trunk)
+                cold, file = proxy.dump()
+                file.rename(keep / f"callgrind-{mode}-{variant or 'compiled'}-cold.out")
+                fetched = sum(cold[name] for name in FETCHES) * LINE / COLD
+                row += [f"{counts['Ir'] / turns / 1e6:.3f}", f"{fetched / 1000:.0f}"]
         finally:
             proxy.stop()
-    sys.stdout.write(f"millions of instructions per operation\n\n{layout(rows)}\nWhere they went: {keep}/callgrind-*\n")
+    sys.stdout.write(
+        "millions of instructions per operation, and what it fetches with empty caches\n\n"
+        f"{layout(rows)}\nWhere that is: {keep}/callgrind-*\n"
+    )
     return True
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,12 +30,16 @@ from bench.table import layout
 RUN = 0.1
 """Seconds of CPU that one run takes at least."""
 RUNS = 9
+ALONE = 30
+"""Operations of one run where there is a rest before each."""
 
 
-def report(names: Sequence[str], run: float = RUN, runs: int = RUNS) -> None:
+def report(names: Sequence[str], gap: float = 0, run: float = RUN, runs: int = RUNS) -> None:
     """Measure and print.
 
     :param names: the parts; all where there are none.
+    :param gap: milliseconds that nothing is done before each operation, in which the caches go cold: that is how a
+        process meets a message that does not follow upon another one.
     :param run: seconds of CPU for one run.
     :param runs: how many.
     :raises SystemExit: there is no such part.
@@ -45,8 +50,14 @@ def report(names: Sequence[str], run: float = RUN, runs: int = RUNS) -> None:
     for name in names or PARTS:
         sys.stderr.write(f"{name}\n")
         with ExitStack() as stack:
-            rows.append([name, *_row(PARTS[name](stack), run, runs)])
-    sys.stdout.write(f"CPU per operation, medians of {runs}\n\n{layout(rows)}\n")
+            operation = PARTS[name](stack)
+            if gap:
+                row = _row(_alone(operation, gap / 1000), ALONE, runs)
+            else:
+                row = _row(operation, _turns(operation, run), runs)
+            rows.append([name, *row])
+    each = f", {gap:g} ms apart" if gap else ""
+    sys.stdout.write(f"CPU per operation{each}, medians of {runs}\n\n{layout(rows)}\n")
 
 
 def log_to_nowhere() -> None:
@@ -57,12 +68,24 @@ def log_to_nowhere() -> None:
     globalLogBeginner.beginLoggingTo([observer], discardBuffer=True, redirectStandardIO=False)
 
 
-def _row(operation: Operation, run: float, runs: int) -> list[str]:
-    turns = _turns(operation, run)
+def _row(operation: Operation, turns: int, runs: int) -> list[str]:
     times = sorted(_timed(operation, turns) for _ in range(runs))
     middle = median(times)
     spread = f"{(times[-1] - times[0]) / middle * 100:.0f} %"
     return [*(f"{value * 1e6:.2f}" for value in (middle, times[0], times[-1])), spread, str(turns)]
+
+
+def _alone(operation: Operation, seconds: float) -> Operation:
+    """The operation, each turn some time after the one before."""
+
+    def spaced(turns: int) -> float:
+        spent = 0.0
+        for _ in range(turns):
+            time.sleep(seconds)
+            spent += operation(1)
+        return spent
+
+    return spaced
 
 
 def _turns(operation: Operation, run: float) -> int:

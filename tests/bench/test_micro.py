@@ -29,6 +29,15 @@ class MicroTests(SynchronousTestCase):
         self.assertEqual([line.split()[0] for line in lines[5:7]], ["parse-bye", "ng-decode"])
         self.assertRegex(lines[5], r"^parse-bye +[\d.]+ +[\d.]+ +[\d.]+ +0 % +1$")
 
+    def test_apart(self) -> None:
+        """With a rest before each operation, the number of turns is fixed, and the headline says so."""
+        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()):
+            report(["parse-bye"], gap=1, runs=1)
+        lines = out.getvalue().splitlines()
+        self.assertEqual(lines[0], "CPU per operation, 1 ms apart, medians of 1")
+        name, *_, turns = lines[5].split()
+        self.assertEqual((name, turns), ("parse-bye", "30"))
+
     def test_unknown_part(self) -> None:
         """A part that is not there is named, with those that are."""
         with self.assertRaisesRegex(SystemExit, "no such part: tea; there are parse-invite, "):
