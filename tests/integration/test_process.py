@@ -1,5 +1,6 @@
 """The process as a whole: a local rtpengine as its child, TCP, and what it does with its calls when it is stopped."""
 
+import re
 from os import kill
 from pathlib import Path
 from signal import SIGKILL
@@ -97,6 +98,19 @@ class Stopped(RealCase):
             phone.reply(await phone.request("BYE"), 200)
         await until(lambda: not self.proxy.alive, "the process ended", 10)
         await self.no_media()
+
+    async def test_lines_of_calls(self) -> None:
+        """Calls that end together, and with them the process, leave their lines in the log all the same."""
+        browser, trunk = await self.browser(), await self.peer()
+        calls = [await self.connected(browser, trunk) for _ in range(3)]
+        self.proxy.terminate()
+        self.proxy_ends = True
+        for _ in calls:
+            for phone in (browser, trunk):
+                phone.reply(await phone.request("BYE"), 200)
+        await until(lambda: not self.proxy.alive, "the process ended", 10)
+        ended = re.findall(r"([^ ]+): call over, 200 shutdown", self.proxy.log())
+        self.assertEqual(sorted(ended), sorted(caller.call_id for caller, _ in calls))
 
 
 class Modern(RealCase):
