@@ -11,6 +11,7 @@ COMPILED = [
     "webrtcproxy/sip/*.py",
     "webrtcproxy/entropy.py",
     "webrtcproxy/errors.py",
+    "webrtcproxy/gathering.py",
     "webrtcproxy/schedule.py",
     "webrtcproxy/transaction/*.py",
     "webrtcproxy/call/*.py",

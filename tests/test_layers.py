@@ -11,7 +11,7 @@ from typing import NamedTuple
 from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"config", "entropy", "errors", "metrics", "schedule"}
+LEAVES = {"config", "entropy", "errors", "gathering", "metrics", "schedule"}
 MAY_IMPORT = {
     "sip": set(),
     "config": set(),
@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "metrics": set(),
     "entropy": set(),
     "schedule": set(),
-    "log": set(),
+    "gathering": {"schedule"},
+    "log": {"gathering"},
     "transport": {"sip", *LEAVES},
     "transaction": {"sip", "transport.flow", *LEAVES},
     "media": {*LEAVES},

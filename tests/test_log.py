@@ -11,8 +11,8 @@ from zope.interface import implementer
 
 import webrtcproxy
 from webrtcproxy.errors import FlowLost
+from webrtcproxy.gathering import Gathering
 from webrtcproxy.log import Gathered, LogLevelLimit, Printable, _text
-from webrtcproxy.schedule import Gathering
 from webrtcproxy.transport.flow import Address
 
 
@@ -62,6 +62,39 @@ class LogLevelLimitTests(SynchronousTestCase):
         Logger(namespace="somebody", observer=publisher).info("{call}", call="a\x1b[31m\r\nforged")
         limit.stopService()
         self.assertEqual([formatEvent(event) for event in events], ["a\\x1b[31m\\r\\nforged"])
+
+    def test_last_lines(self) -> None:
+        """What waits when it stops is written before."""
+        limit = LogLevelLimit("info", self.publisher, Clock())
+        limit.startService()
+        for _ in range(3):
+            self.log.info("x")
+        self.assertEqual(self.observers[0].levels, ["info"])
+        limit.stopService()
+        self.assertEqual(self.observers[0].levels, ["info"] * 3)
+
+    def test_observer_fails(self) -> None:
+        """An observer that fails, as on a full disk, is asked once for each line, and the others are told of it once
+        for each stock; what its failure leaves in the log is no reason for another."""
+        asked: list[LogEvent] = []
+
+        def full(event: LogEvent) -> None:
+            asked.append(event)
+            raise OSError(28, "No space left on device")
+
+        publisher, clock, others = LogPublisher(full), Clock(), Observer()  # type: ignore[arg-type]
+        publisher.addObserver(others)
+        limit = LogLevelLimit("info", publisher, clock)
+        limit.startService()
+        log = Logger(observer=publisher)
+        log.info("alone")
+        self.assertEqual(len(asked), 1)
+        for _ in range(3):
+            log.info("together")
+        self.assertRaises(OSError, clock.advance, Gathering.MOMENT)
+        clock.pump([Gathering.MOMENT] * 4)
+        self.assertEqual(len(asked), 4)
+        self.assertEqual(others.levels, ["info", "critical", "info", "info", "info"])
 
     def test_stopped(self) -> None:
         """When it stops, the observers are those of before, so that twistd can take its own away."""

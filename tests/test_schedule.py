@@ -7,7 +7,7 @@ from random import Random
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.schedule import GRAIN, Gathering, Schedule, Timer
+from webrtcproxy.schedule import GRAIN, Schedule, Timer
 
 
 class Scheduled(SynchronousTestCase):
@@ -284,54 +284,3 @@ class Scheduled(SynchronousTestCase):
         self.assertEqual(sorted(fired), sorted(due))
         for number, at in fired.items():
             self.assertTrue(-1e-5 < at - due[number] < 2 * GRAIN, at - due[number])
-
-
-class Gathered(SynchronousTestCase):
-    """What may be done a moment later."""
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.done: list[str] = []
-        self.gathering: Gathering[str] = Gathering(self.clock, self.do)
-
-    def do(self, thing: str) -> None:
-        if thing.isupper():
-            raise ValueError(thing)
-        self.done.append(thing)
-
-    def add(self, things: str) -> None:
-        for thing in things:
-            self.gathering.add(thing)
-
-    def test_alone(self) -> None:
-        """What comes alone is done at once."""
-        for thing in "abc":
-            self.add(thing)
-            self.assertEqual((self.done.pop(), self.clock.getDelayedCalls()), (thing, []))
-            self.clock.advance(Gathering.MOMENT)
-
-    def test_together(self) -> None:
-        """What comes within a moment of another waits until one has passed, with one timer for all of it."""
-        self.add("abc")
-        self.assertEqual((self.done, len(self.clock.getDelayedCalls())), (["a"], 1))
-        self.clock.advance(Gathering.MOMENT)
-        self.assertEqual((self.done, self.clock.getDelayedCalls()), (["a", "b", "c"], []))
-
-    def test_asked_for(self) -> None:
-        """What waits is done when it is asked for, once."""
-        self.add("abc")
-        self.gathering.hand_over()
-        self.assertEqual((self.done, self.clock.getDelayedCalls()), (["a", "b", "c"], []))
-        self.gathering.hand_over()
-        self.assertEqual(self.done, ["a", "b", "c"])
-
-    def test_failures(self) -> None:
-        """One that fails keeps none of the others; the log has one line for all that fail together, since it may be
-        the log that fails."""
-        self.add("aBcDe")
-        self.clock.advance(Gathering.MOMENT)
-        self.assertEqual(self.done, ["a", "c", "e"])
-        self.assertEqual([str(failure.value) for failure in self.flushLoggedErrors(ValueError)], ["B"])
-        self.add("f")
-        self.clock.advance(Gathering.MOMENT)
-        self.assertEqual(self.done[-1], "f")

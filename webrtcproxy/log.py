@@ -17,7 +17,7 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
-from webrtcproxy.schedule import Gathering
+from webrtcproxy.gathering import Gathering
 
 
 @implementer(ILogObserver)
@@ -51,7 +51,7 @@ def _text(event: LogEvent) -> str:
 @implementer(ILogObserver)
 class Gathered:
     """Hands events on at once while they are few, and in stock while they are many (`Gathering`). Warnings never wait,
-    nor does what came before them.
+    nor does what was logged before them.
 
     :param observer: who gets the events.
     :param clock: for the moment that an event may wait.

@@ -1,8 +1,9 @@
 """Metrics: what this process tells Prometheus.
 
-What happens in a call is noted where it happens, and handed to prometheus-client in stock: there a count costs a lock,
-an observation a search and three of them. What is there at the moment (calls, bindings, sockets, transactions, nodes)
-costs nothing until somebody asks: a function that the service hands in tells it then.
+What calls, REGISTERs and commands to rtpengine come to is noted where it happens, and handed to prometheus-client in
+stock: there a count costs a lock, an observation a search and three of them. Refusals and failures are counted at once.
+What is there at the moment (calls, bindings, sockets, transactions, nodes) costs nothing until somebody asks: a
+function that the service hands in tells it then.
 
 The value of a label is a word of this file or a name of the configuration, never what a peer has sent.
 """

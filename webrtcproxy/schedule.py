@@ -1,5 +1,4 @@
-"""Schedule: timers that are nearly always cancelled, as those of a protocol are, at the cost of an append; and what may
-be done a moment later, done in stock.
+"""Schedule: timers that are nearly always cancelled, as those of a protocol are, at the cost of an append.
 
 What a call waits for is a few delays that come again and again: T1, 64*T1, the time for one command to rtpengine. So
 each delay is one queue, first come, first due, with one `callLater` of the reactor's for all of it.
@@ -9,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -20,8 +19,6 @@ GRAIN = 0.01
 """Seconds between two sweeps of one queue, at least: what falls due in between is a little late, all at once."""
 
 _ROUNDING = 1e-6
-
-T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -145,52 +142,6 @@ class Schedule:
         self.running -= 1
         if not self.running:
             self.clear()
-
-
-class Gathering(Generic[T]):
-    """Hands things on at once while they are few, and in stock while they are many, a moment later: what is done behind
-    another of its kind finds code and data in the caches, and costs a fraction of what is done alone.
-
-    :param clock: tells the time, and when a moment is over.
-    :param hand_on: takes one thing; that it raises is logged, once for each stock.
-    """
-
-    __slots__ = ("_clock", "_hand_on", "_last", "_timer", "_waiting")
-
-    MOMENT: ClassVar[float] = 0.25
-    """Seconds that a thing may wait."""
-
-    def __init__(self, clock: Clock, hand_on: Callable[[T], object]) -> None:
-        self._clock = clock
-        self._hand_on = hand_on
-        self._waiting: list[T] = []
-        self._last = float("-inf")
-        self._timer: IDelayedCall | None = None
-
-    def add(self, thing: T) -> None:
-        """Take a thing."""
-        self._waiting.append(thing)
-        if self._timer is None:
-            if self._clock.seconds() - self._last >= self.MOMENT:
-                self.hand_over()
-            else:
-                self._timer = self._clock.callLater(self.MOMENT, self.hand_over)
-
-    def hand_over(self) -> None:
-        """Hand on what waits, in order."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
-        self._last = self._clock.seconds()
-        waiting, self._waiting = self._waiting, []
-        failed = 0
-        for thing in waiting:
-            try:
-                self._hand_on(thing)
-            except Exception:
-                failed += 1
-                if failed == 1:  # once for all: it may be the log that fails
-                    log.failure("What was gathered could not be done")
 
 
 def _safely(call: Callable[[], None]) -> None:

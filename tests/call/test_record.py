@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.call.case import CallCase
@@ -13,8 +13,8 @@ from tests.support.exposition import Readings, samples
 from webrtcproxy.call.record import Ledger, Record
 from webrtcproxy.config import Calls
 from webrtcproxy.errors import NgTimeout
+from webrtcproxy.gathering import Gathering
 from webrtcproxy.metrics import Metrics
-from webrtcproxy.schedule import Gathering
 from webrtcproxy.sip.message import Request
 
 
@@ -232,4 +232,15 @@ class Written(SynchronousTestCase):
             self.ledger.hand_over()
             self.assertEqual([event["record"] for event in events], records)
         self.assertEqual([round(record.ended, 1) for record in records[:3]], [0.1, 0.2, 0.3])
+        self.assertTrue(all(event["log_level"] is LogLevel.info for event in events))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_time(self) -> None:
+        """The line has the time at which the call was over, however long it has waited."""
+        records = [Record(Metrics().outbound, "c", "sip:a@a", "sip:b@b", "192.0.2.7", 0.0) for _ in range(2)]
+        with capturedLogs() as events:
+            for record in records:
+                self.ledger.close(record)
+            self.clock.advance(1000)
+        first, second = (event["log_time"] for event in events)
+        self.assertTrue(900 < first - second < 1100, first - second)

@@ -189,6 +189,16 @@ class Pings(BrowsersCase):
         self.assertEqual(self.browsers.connections, 0)
         self.assertEqual(self.browsers._unchecked, [])
 
+    def test_closing(self) -> None:
+        """Whoever is being said good-bye to is not pinged (RFC 6455 section 5.5.1)."""
+        wire = self.open()
+        self.send(wire, options())
+        socket = next(iter(self.browsers._sockets))
+        self.receiver.flow.close()
+        wire.take()
+        socket.check_alive(self.reactor.seconds() + 31)
+        self.assertEqual(wire.take(), b"")
+
     def test_no_ping(self) -> None:
         """`ping` 0: never."""
         wire = self.open(self.make(Options(ping=0)))

@@ -174,11 +174,26 @@ class ShortWay(BrowsersCase):
         wire.deliver(bytes([0x82, 0x80 | len(pong)]) + bytes(4))
         wire.deliver(pong)
         self.assertEqual((wire.take(), len(self.receiver.errors)), (b"", 1))
-        for _ in range(16):
+        wire.deliver(bytes([0x89, 0x80 | len(pong)]) + bytes(4))
+        wire.deliver(pong)
+        (answer,) = frames(wire.take())
+        self.assertEqual((answer.opcode, answer.payload), (10, pong))
+        for _ in range(15):
             wire.deliver(pong)
         self.assertEqual(wire.take(), b"")
         wire.deliver(pong)
         self.assert_closing(wire, 1008)
+
+    def test_pong_behind_a_part(self) -> None:
+        """What looks like a pong behind the first octet of a head belongs to that."""
+        wire = self.open()
+        message = masked(b"\r\n" * 5, 0x82, key=b"\x80\0\0\0")
+        self.assertEqual(message[1:3], masked(b"", 0x8A, key=b"\0\0\0\0")[:2])
+        for part in (message[:1], message[1:7], message[7:]):
+            wire.deliver(part)
+        self.assertEqual((wire.take(), self.receiver.errors), (b"", []))
+        (answer,) = self.send(wire, options())
+        self.assertIn(b" 200 ", answer.payload)
 
     def test_between_fragments(self) -> None:
         """A whole message in the middle of a fragmented one breaks the rules, however it comes: 1002."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
+from webrtcproxy.gathering import Gathering
 from webrtcproxy.metrics import CallMeter, call_result
-from webrtcproxy.schedule import Clock, Gathering
+from webrtcproxy.schedule import Clock
 
 log = Logger()
 
@@ -55,7 +57,10 @@ class Record:
         self.meter.results["answered"].add(1)
 
     def close(self, now: float) -> None:
-        """The call is over."""
+        """The call is over: count its result or its talk.
+
+        :param now: the time, by the clock that it began by.
+        """
         self.ended = now
         if self.answered is None:
             self.meter.results[call_result(self.status, self.ended_by)].add(1)
@@ -71,14 +76,15 @@ class Record:
 
 
 class Ledger:
-    """Writes the records of calls that are over, a moment later where many end: nobody waits for the line.
+    """Writes the records of calls that are over, a moment later where many end: nobody waits for the line. It has the
+    time at which the call was over, and may stand behind lines of after that.
 
     :param clock: tells when a call is over, and that moment.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._records: Gathering[Record] = Gathering(clock, _write)
+        self._records: Gathering[Record] = Gathering(clock, self._write)
 
     def close(self, record: Record) -> None:
         """The call of `record` is over now."""
@@ -89,7 +95,16 @@ class Ledger:
         """Write what waits, since the log ends."""
         self._records.hand_over()
 
-
-def _write(record: Record) -> None:
-    """Write the line. Its event has the record, for observers that want more than a text."""
-    log.info("{record}", record=record, call=record.call)
+    def _write(self, record: Record) -> None:
+        """Write the line. Its event has the record, for observers that want more than a text. It is made here, since a
+        Logger's own have the time at which they are written."""
+        log.observer({
+            "log_logger": log,
+            "log_level": LogLevel.info,
+            "log_namespace": log.namespace,
+            "log_source": None,
+            "log_format": "{record}",
+            "log_time": time.time() - (self._clock.seconds() - record.ended),
+            "record": record,
+            "call": record.call,
+        })  # fmt: skip

@@ -48,8 +48,14 @@ SEND_BUFFER = 128 * 1024
 PING = b"\r\n\r\n"
 PONG = b"\r\n"
 
-PING_FRAME, PONG_FRAME, PONG_SIZE = b"\x89\0", b"\x8a\x80", 6
-"""A ping without content, and how the masked pong to it begins, which has so many octets (RFC 6455 section 5.5)."""
+PING_FRAME = b"\x89\0"
+"""A ping without content (RFC 6455 section 5.5.2)."""
+
+PONG_HEAD = b"\x8a\x80"
+"""How a masked pong without content begins, which is what answers it."""
+
+PONG_SIZE = 6
+"""Octets of that pong."""
 
 _OPEN = WebSocketServerProtocol.STATE_OPEN
 
@@ -181,10 +187,10 @@ class SipWebSocket(WebSocketServerProtocol):
 
     def _alone(self, data: bytes) -> bytes | None:
         """The message that `data` is, where it is one whole frame and nothing else is going on: nearly always; an empty
-        one for the pong to a ping of ours. All else is for Autobahn, and so is whatever is wrong with a frame."""
+        one for a pong without content. All else is for Autobahn, and so is whatever is wrong with a frame."""
         if self.state != _OPEN or self.data or self.inside_message or self.current_frame is not None:
             return None
-        if len(data) == PONG_SIZE and data.startswith(PONG_FRAME):
+        if len(data) == PONG_SIZE and data.startswith(PONG_HEAD):
             return b""
         payload = whole_message(data)
         if payload is None or len(payload) > self.owner.options.max_message:
