@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -52,7 +52,7 @@ def report(names: Sequence[str], gap: float = 0, run: float = RUN, runs: int = R
         with ExitStack() as stack:
             operation = PARTS[name](stack)
             if gap:
-                row = _row(_alone(operation, gap / 1000), ALONE, runs)
+                row = _row(alone(operation, gap / 1000), ALONE, runs)
             else:
                 row = _row(operation, _turns(operation, run), runs)
             rows.append([name, *row])
@@ -75,13 +75,17 @@ def _row(operation: Operation, turns: int, runs: int) -> list[str]:
     return [*(f"{value * 1e6:.2f}" for value in (middle, times[0], times[-1])), spread, str(turns)]
 
 
-def _alone(operation: Operation, seconds: float) -> Operation:
-    """The operation, each turn some time after the one before."""
+def alone(operation: Operation, seconds: float, rest: Callable[[float], None] = time.sleep) -> Operation:
+    """The operation, each turn some time after the one before; it is warm, as far as Python goes.
+
+    :param rest: waits so many seconds.
+    """
+    operation(ALONE)
 
     def spaced(turns: int) -> float:
         spent = 0.0
         for _ in range(turns):
-            time.sleep(seconds)
+            rest(seconds)
             spent += operation(1)
         return spent
 

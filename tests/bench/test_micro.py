@@ -5,7 +5,7 @@ from contextlib import ExitStack, redirect_stderr, redirect_stdout
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.micro import report
+from bench.micro import alone, report
 from bench.parts import PARTS
 
 
@@ -37,6 +37,19 @@ class MicroTests(SynchronousTestCase):
         self.assertEqual(lines[0], "CPU per operation, 1 ms apart, medians of 1")
         name, *_, turns = lines[5].split()
         self.assertEqual((name, turns), ("parse-bye", "30"))
+
+    def test_rests(self) -> None:
+        """There is a rest before each operation, which is done once behind it."""
+        done: list[float] = []
+
+        def operation(turns: int) -> float:
+            done.append(turns)
+            return 2.0
+
+        spaced = alone(operation, 0.25, done.append)
+        done.clear()
+        self.assertEqual(spaced(3), 6.0)
+        self.assertEqual(done, [0.25, 1, 0.25, 1, 0.25, 1])
 
     def test_unknown_part(self) -> None:
         """A part that is not there is named, with those that are."""
