@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy import memory
-from webrtcproxy.memory import EVERY, MANY, RARELY, TOO_MANY, YOUNG, Memory, give_back
+from webrtcproxy.memory import EVERY, MANY, RARELY, SHARE, TOO_MANY, YOUNG, Memory, give_back
 
 
 class MemoryTests(SynchronousTestCase):
@@ -18,9 +18,11 @@ class MemoryTests(SynchronousTestCase):
         self.addCleanup(gc.set_threshold, *gc.get_threshold())
         self.addCleanup(gc.unfreeze)
         self.clock = Clock()
-        self.calls, self.departed, self.given, self.forgotten = 0, 0, 0, 0
+        self.calls, self.departed, self.present, self.given, self.forgotten = 0, 0, 0, 0, 0
         self.patch(memory, "give_back", self.give_back)
-        self.memory = Memory(self.clock, lambda: self.calls > 0, lambda: self.departed, self.forget)
+        self.memory = Memory(
+            self.clock, lambda: self.calls > 0, lambda: self.departed, lambda: self.present, self.forget
+        )
         self.memory.startService()
         self.addCleanup(self.memory.stopService)
 
@@ -51,6 +53,15 @@ class MemoryTests(SynchronousTestCase):
     def test_never_quiet(self) -> None:
         """Where there are calls all the time, what connections leave behind is bounded all the same."""
         self.assertEqual([self.after(TOO_MANY - 1, calls=1), self.after(1, calls=1), self.after(0, calls=1)], [0, 1, 0])
+
+    def test_few_of_many_have_gone(self) -> None:
+        """Where many are there, a look waits until it is worth going through what they hold; not for ever."""
+        self.present = SHARE * 2 * MANY
+        self.assertEqual([self.after(MANY), self.after(MANY - 1), self.after(1), self.after(0)], [0, 0, 1, 0])
+        self.present = SHARE * TOO_MANY * 10
+        self.assertEqual([self.after(TOO_MANY - 1), self.after(1)], [0, 1])
+        self.present = MANY
+        self.assertEqual([self.after(MANY - 1), self.after(1)], [0, 1])
 
     def test_stopped(self) -> None:
         """No look after the end."""

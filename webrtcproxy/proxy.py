@@ -96,7 +96,9 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
     browsers = _browsers(config, reactor, receiver, metrics, () if office is None else office.seat.wss)
     watch(metrics, calls, subscriptions, browsers, location, transactions)
     lag = LoopLag(reactor, metrics.loop_lag.observe)
-    memory = Memory(reactor, lambda: len(calls) > 0, lambda: browsers.departed, _forget_values)
+    memory = Memory(
+        reactor, lambda: len(calls) > 0, lambda: browsers.departed, lambda: browsers.connections, _forget_values
+    )
     pings = Pings(reactor, transactions, context.upstream, context.policy, config.trunks, metrics)
     for service in (limit, *media, sockets, browsers, lag, memory, Pinging(pings)):
         service.setServiceParent(proxy)
