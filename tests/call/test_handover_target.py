@@ -8,10 +8,21 @@ from tests.call.party import party_of
 from tests.call.transferring import BY, NEW, TARGET, HandoverCase, name_of, refer_to
 from tests.call.world import PLAIN
 from webrtcproxy.config import HostPort
+from webrtcproxy.sip.message import Request, Response
 
 
 class Target(HandoverCase):
     """Answers that are none at once."""
+
+    def assert_taken_over(self, invite: Request, answer: Response) -> None:
+        """The target has answered with NEW: the call goes on with it, the transferor's leg ends, and the target's hangs
+        up."""
+        self.carrier.heard("ACK")
+        self.agrees(self.bob)
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.assertEqual(self.world.nodes.sessions[-1].operations[1].sdp, NEW)
+        self.bye(party_of(self.carrier, invite, answer), self.bob)
 
     def test_reliable_answer(self) -> None:
         """The answer is in the first reliable 183, which gets its PRACK (RFC 3262 section 5); what comes behind it, or
@@ -26,12 +37,7 @@ class Target(HandoverCase):
         self.carrier.answer(invite, 183, fork, tag="fork")
         self.told("183 Session Progress", "active")
         answer = self.carrier.answer(invite, 200, other, tag="dave")
-        self.carrier.heard("ACK")
-        self.agrees(self.bob)
-        self.told("200 OK", "terminated")
-        self.mine.answer(self.alice.request("BYE"), 200)
-        self.assertEqual(self.world.nodes.sessions[-1].operations[1].sdp, NEW)
-        self.bye(party_of(self.carrier, invite, answer), self.bob)
+        self.assert_taken_over(invite, answer)
         self.assert_over(self.alice, self.pbx, self.carrier)
 
     def test_preview(self) -> None:
@@ -44,12 +50,7 @@ class Target(HandoverCase):
         self.carrier.answer(invite, 183, tag="dave", headers=[("Content-Type", "multipart/mixed")])
         self.told("183 Session Progress", "active")
         answer = self.carrier.answer(invite, 200, tag="dave")
-        self.carrier.heard("ACK")
-        self.agrees(self.bob)
-        self.told("200 OK", "terminated")
-        self.mine.answer(self.alice.request("BYE"), 200)
-        self.assertEqual(self.world.nodes.sessions[-1].operations[1].sdp, NEW)
-        self.bye(party_of(self.carrier, invite, answer), self.bob)
+        self.assert_taken_over(invite, answer)
 
     def test_redirected(self) -> None:
         """A redirect is followed where the trunk's section says so, and else is how it ends (RFC 3261 8.1.3.4)."""

@@ -13,6 +13,7 @@ from tests.support.real.replacing import ORDERS, replaces
 from tests.support.real.softphone import Peer
 from tests.support.real.sound import Sound, talk
 from tests.support.real.speech import CHROME_ANSWER
+from webrtcproxy.sip.message import Request
 
 TOLD = ["< NOTIFY", "> 200 NOTIFY"]
 
@@ -62,6 +63,16 @@ class Local(TransferCase):
         await phone.request("ACK")
         return invite.body
 
+    async def taken_over(self, carols: Dialog, invite: Request) -> None:
+        """Carol has answered: she and Bob hear each other, Alice is told and hung up on, and then Carol hangs up."""
+        await self.carol.request("ACK")
+        to_bob = await self.agree(self.bob, self.bobs_sound)
+        await self.told(self.alice, "200 OK", last=True)
+        await self.first.hung_up()
+        await self.one_session()
+        await talk(self.bobs_sound, to_bob, self.carols_sound, invite.body)
+        await self.hang_up(carols, self.bobs)
+
     async def test_done(self) -> None:
         """The target rings and answers; both ends hear each other; the transferor is hung up on."""
         await self.begin()
@@ -71,13 +82,7 @@ class Local(TransferCase):
         self.carol.reply(invite, 180)
         await self.told(self.alice, "180 Ringing")
         carols = self.carol.accept(invite, self.carols_sound.sdp)
-        await self.carol.request("ACK")
-        to_bob = await self.agree(self.bob, self.bobs_sound)
-        await self.told(self.alice, "200 OK", last=True)
-        await self.first.hung_up()
-        await self.one_session()
-        await talk(self.bobs_sound, to_bob, self.carols_sound, invite.body)
-        await self.hang_up(carols, self.bobs)
+        await self.taken_over(carols, invite)
         self.assertEqual(
             [*SET_UP, "> REFER", "< 202 REFER", *TOLD, *TOLD, *TOLD, "< BYE", "> 200 BYE"], self.ladder.of("alice")
         )
@@ -99,13 +104,7 @@ class Local(TransferCase):
         await self.told(self.alice, "183 Session Progress")
         self.carol.reply(await self.carol.request("PRACK"), 200)
         carols = Dialog.of_callee(self.carol, invite, self.carol.reply(invite, 200))
-        await self.carol.request("ACK")
-        to_bob = await self.agree(self.bob, self.bobs_sound)
-        await self.told(self.alice, "200 OK", last=True)
-        await self.first.hung_up()
-        await self.one_session()
-        await talk(self.bobs_sound, to_bob, self.carols_sound, invite.body)
-        await self.hang_up(carols, self.bobs)
+        await self.taken_over(carols, invite)
         self.assertEqual([*SET_UP, "> REFER", "< 202 REFER", *TOLD, *TOLD, *TOLD, *HUNG_UP], self.ladder.of("alice"))
         self.assertEqual([*TAKEN, "< REFER", "> 405 REFER", *TAKEN, *HUNG_UP], self.ladder.of("bob"))
         self.assertEqual(
