@@ -29,7 +29,7 @@ from webrtcproxy.media.ng import Node
 from webrtcproxy.media.profile import TRUNK
 from webrtcproxy.sip.message import Request, Response, check, read, respond
 from webrtcproxy.transaction.layer import Transactions
-from webrtcproxy.transport.browsers import Browsers, Options
+from webrtcproxy.transport.browsers import WebSocketOptions, WebSocketServer
 from webrtcproxy.transport.flow import Flow
 
 Operation = Callable[[int], float]
@@ -276,9 +276,9 @@ class Sink(Wire):
 def _socket() -> tuple[Sink, Recorder]:
     """An open WebSocket, without TLS, and who gets its messages."""
     receiver = Recorder(answer=False)
-    options = Options(rate=1e9, burst=10**9)
+    options = WebSocketOptions(rate=1e9, burst=10**9)
     reactor: Any = MemoryReactorClock()
-    browsers = Browsers(reactor, receiver, ["tcp:443"], options, page=None, advertise="203.0.113.7")
+    browsers = WebSocketServer(reactor, receiver, ["tcp:443"], options, page=None, advertise="203.0.113.7")
     browsers.startService()
     wire = Sink()
     wire.attach(browsers.site.buildProtocol(IPv4Address("TCP", "192.0.2.7", 40000)))

@@ -15,7 +15,7 @@ from tests.call.world import PLAIN
 from tests.support.messages import read_request, read_response, request
 from tests.support.real.ports import LOOPBACK
 from tests.support.wire import frame, frames, upgrade
-from webrtcproxy.call.binding import token_for
+from webrtcproxy.call.binding import contact_user_of
 from webrtcproxy.media.bencode import NgValue, from_bencode, to_bencode
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request, Response, respond
@@ -200,7 +200,7 @@ def inbound(browser: Browser, trunk: Trunk) -> None:
             )
         )
 
-    target = f"sip:{token_for(browser.aor)}@{LOOPBACK}:{trunk.gateway}"
+    target = f"sip:{contact_user_of(browser.aor)}@{LOOPBACK}:{trunk.gateway}"
     send("INVITE", target, f"<{target}>", 1, PLAIN)
     leg = browser.request("INVITE")
     contact = ("Contact", browser.contact)

@@ -7,17 +7,17 @@ from string import hexdigits
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.entropy import _STOCK, _Stock, token
+from webrtcproxy.entropy import _POOL_SIZE, _RandomPool, random_token
 
 
 class TokenTests(SynchronousTestCase):
-    """`token` draws from the operating system, in stock."""
+    """`random_token` draws from the operating system, in stock."""
 
     def test_length(self) -> None:
         """Two hexadecimal digits for each octet, at every place in the stock, and for more than the stock has."""
-        for octets in (1, 6, 8, 12, 16, _STOCK - 1, _STOCK, _STOCK + 1, 3 * _STOCK, 1):
+        for octets in (1, 6, 8, 12, 16, _POOL_SIZE - 1, _POOL_SIZE, _POOL_SIZE + 1, 3 * _POOL_SIZE, 1):
             for _ in range(3):
-                word = token(octets)
+                word = random_token(octets)
                 self.assertEqual(len(word), 2 * octets)
                 self.assertLessEqual(set(word), set(hexdigits))
 
@@ -26,9 +26,9 @@ class TokenTests(SynchronousTestCase):
         count = 100_000
         words = set()
         for number in range(count):
-            words.add(token(8))
+            words.add(random_token(8))
             if not number % 7:
-                token(5)
+                random_token(5)
         self.assertEqual(len(words), count)
 
     def test_source(self) -> None:
@@ -40,11 +40,11 @@ class TokenTests(SynchronousTestCase):
             return drawn[-1]
 
         self.patch(os, "urandom", urandom)
-        stock = _Stock()
-        words = [stock.token(_STOCK // 2 - 1) for _ in range(3)]
+        stock = _RandomPool()
+        words = [stock.random_token(_POOL_SIZE // 2 - 1) for _ in range(3)]
         self.assertEqual([set(word) for word in words], [set("01"), set("01"), set("02")])
         self.assertEqual(len(drawn), 2)
-        self.assertEqual(stock.token(2 * _STOCK), "03" * (2 * _STOCK))
+        self.assertEqual(stock.random_token(2 * _POOL_SIZE), "03" * (2 * _POOL_SIZE))
 
 
 class ForkTests(SynchronousTestCase):
@@ -56,7 +56,7 @@ class ForkTests(SynchronousTestCase):
         child = os.fork()
         if not child:
             try:
-                os.write(write, token(16).encode())
+                os.write(write, random_token(16).encode())
             finally:
                 os._exit(0)
         os.close(write)
@@ -67,6 +67,6 @@ class ForkTests(SynchronousTestCase):
 
     def test_others(self) -> None:
         """Two children and their parent draw three words."""
-        token(1)  # there is something in stock
-        words = {self.in_a_child(), self.in_a_child(), token(16)}
+        random_token(1)  # there is something in stock
+        words = {self.in_a_child(), self.in_a_child(), random_token(16)}
         self.assertEqual(sorted(map(len, words)), [32, 32, 32])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.gathering import Gathering
+from webrtcproxy.gathering import Batcher
 
 
 class GatheringTests(SynchronousTestCase):
@@ -14,7 +14,7 @@ class GatheringTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.done: list[str] = []
-        self.gathering: Gathering[str] = Gathering(self.clock, self.do)
+        self.gathering: Batcher[str] = Batcher(self.clock, self.do)
 
     def do(self, thing: str) -> None:
         if thing.isupper():
@@ -30,13 +30,13 @@ class GatheringTests(SynchronousTestCase):
         for thing in "abc":
             self.add(thing)
             self.assertEqual((self.done.pop(), self.clock.getDelayedCalls()), (thing, []))
-            self.clock.advance(Gathering.MOMENT)
+            self.clock.advance(Batcher.MOMENT)
 
     def test_together(self) -> None:
         """What comes within a moment of another waits until one has passed, with one timer for all of it."""
         self.add("abc")
         self.assertEqual((self.done, len(self.clock.getDelayedCalls())), (["a"], 1))
-        self.clock.advance(Gathering.MOMENT)
+        self.clock.advance(Batcher.MOMENT)
         self.assertEqual((self.done, self.clock.getDelayedCalls()), (["a", "b", "c"], []))
 
     def test_asked_for(self) -> None:
@@ -50,16 +50,16 @@ class GatheringTests(SynchronousTestCase):
     def test_within_a_turn(self) -> None:
         """A moment is a moment, whether or not the reactor has had a turn meanwhile."""
         self.add("ab")
-        self.clock.rightNow += Gathering.MOMENT
+        self.clock.rightNow += Batcher.MOMENT
         self.add("c")
         self.assertEqual((self.done, self.clock.getDelayedCalls()), (["a", "b", "c"], []))
 
     def test_most(self) -> None:
         """There is a bound to what waits."""
-        self.add("a" * Gathering.MOST)
+        self.add("a" * Batcher.MOST)
         self.assertEqual(len(self.done), 1)
         self.add("b")
-        self.assertEqual((len(self.done), self.clock.getDelayedCalls()), (Gathering.MOST + 1, []))
+        self.assertEqual((len(self.done), self.clock.getDelayedCalls()), (Batcher.MOST + 1, []))
 
     def test_failures(self) -> None:
         """Those that fail keep none of the others, and the first is told to who hands over; nothing of it is left."""
@@ -68,6 +68,6 @@ class GatheringTests(SynchronousTestCase):
         with self.assertRaisesRegex(ValueError, "C"):
             self.gathering.hand_over()
         self.assertEqual(self.done, ["a", "d", "f"])
-        self.clock.advance(Gathering.MOMENT)
+        self.clock.advance(Batcher.MOMENT)
         self.add("g")
         self.assertEqual((self.done[-1], self.clock.getDelayedCalls()), ("g", []))

@@ -11,8 +11,8 @@ from zope.interface import implementer
 
 import webrtcproxy
 from webrtcproxy.errors import FlowLost
-from webrtcproxy.gathering import Gathering
-from webrtcproxy.log import Gathered, LogLevelLimit, Printable, _text
+from webrtcproxy.gathering import Batcher
+from webrtcproxy.log import BatchingObserver, EscapingObserver, LogFilter, _text
 from webrtcproxy.transport.flow import Address
 
 
@@ -28,7 +28,7 @@ class Observer:
 
 
 class LogLevelLimitTests(SynchronousTestCase):
-    """`LogLevelLimit` stands between the log and the observers that twistd has set up."""
+    """`LogFilter` stands between the log and the observers that twistd has set up."""
 
     def setUp(self) -> None:
         self.observers = (Observer(), Observer())
@@ -48,7 +48,7 @@ class LogLevelLimitTests(SynchronousTestCase):
     def test_levels(self) -> None:
         """From the level of the configuration upward events pass, whoever logs them."""
         for level, passed in (("debug", 5), ("info", 4), ("warn", 3), ("error", 2), ("critical", 1)):
-            limit = LogLevelLimit(level, self.publisher, Clock())
+            limit = LogFilter(level, self.publisher, Clock())
             limit.startService()
             self.assertEqual(self.logged(), ["debug", "info", "warn", "error", "critical"][-passed:])
             limit.stopService()
@@ -57,7 +57,7 @@ class LogLevelLimitTests(SynchronousTestCase):
         """What passes is printable."""
         events: list[LogEvent] = []
         publisher = LogPublisher(events.append)  # type: ignore[arg-type]
-        limit = LogLevelLimit("info", publisher, Clock())
+        limit = LogFilter("info", publisher, Clock())
         limit.startService()
         Logger(namespace="somebody", observer=publisher).info("{call}", call="a\x1b[31m\r\nforged")
         limit.stopService()
@@ -65,7 +65,7 @@ class LogLevelLimitTests(SynchronousTestCase):
 
     def test_last_lines(self) -> None:
         """What waits when it stops is written before."""
-        limit = LogLevelLimit("info", self.publisher, Clock())
+        limit = LogFilter("info", self.publisher, Clock())
         limit.startService()
         for _ in range(3):
             self.log.info("x")
@@ -84,21 +84,21 @@ class LogLevelLimitTests(SynchronousTestCase):
 
         publisher, clock, others = LogPublisher(full), Clock(), Observer()  # type: ignore[arg-type]
         publisher.addObserver(others)
-        limit = LogLevelLimit("info", publisher, clock)
+        limit = LogFilter("info", publisher, clock)
         limit.startService()
         log = Logger(observer=publisher)
         log.info("alone")
         self.assertEqual(len(asked), 1)
         for _ in range(3):
             log.info("together")
-        self.assertRaises(OSError, clock.advance, Gathering.MOMENT)
-        clock.pump([Gathering.MOMENT] * 4)
+        self.assertRaises(OSError, clock.advance, Batcher.MOMENT)
+        clock.pump([Batcher.MOMENT] * 4)
         self.assertEqual(len(asked), 4)
         self.assertEqual(others.levels, ["info", "critical", "info", "info", "info"])
 
     def test_stopped(self) -> None:
         """When it stops, the observers are those of before, so that twistd can take its own away."""
-        limit = LogLevelLimit("error", self.publisher, Clock())
+        limit = LogFilter("error", self.publisher, Clock())
         limit.startService()
         limit.stopService()
         self.assertEqual(len(self.logged()), 5)
@@ -112,7 +112,7 @@ class PrintableTests(SynchronousTestCase):
 
     def logged(self, **fields: object) -> str:
         events: list[LogEvent] = []
-        log = Logger(namespace="somebody", observer=Printable(events.append))  # type: ignore[arg-type]
+        log = Logger(namespace="somebody", observer=EscapingObserver(events.append))  # type: ignore[arg-type]
         log.info("{call}: over, {why}", **fields)
         return formatEvent(events[0])
 
@@ -123,7 +123,7 @@ class PrintableTests(SynchronousTestCase):
     def test_formatted_once(self) -> None:
         """The event that observers get has the text in its format, whatever braces are in it, and all its fields."""
         events: list[LogEvent] = []
-        log = Logger(namespace="somebody", observer=Printable(events.append))  # type: ignore[arg-type]
+        log = Logger(namespace="somebody", observer=EscapingObserver(events.append))  # type: ignore[arg-type]
         log.info("{call}: {why}", call="c1", why="{x} {{y}} }{")
         self.assertEqual(events[0]["log_format"], "c1: {{x}} {{{{y}}}} }}{{")
         self.assertEqual(formatEvent(events[0]), "c1: {x} {{y}} }{")
@@ -132,7 +132,7 @@ class PrintableTests(SynchronousTestCase):
     def test_event_is_the_loggers(self) -> None:
         """The event itself is not changed: other observers get it, too."""
         event: LogEvent = {"log_format": "{why}", "why": "x\n", "log_level": LogLevel.info}
-        Printable(lambda event: None)(event)  # type: ignore[arg-type]
+        EscapingObserver(lambda event: None)(event)  # type: ignore[arg-type]
         self.assertEqual(event["log_format"], "{why}")
 
     def test_escaped(self) -> None:
@@ -229,7 +229,7 @@ class GatheredTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(1)
         self.heard: list[str] = []
-        self.gathered = Gathered(lambda event: self.heard.append(event["text"]), self.clock)  # type: ignore[arg-type]
+        self.gathered = BatchingObserver(lambda event: self.heard.append(event["text"]), self.clock)  # type: ignore[arg-type]
 
     def log(self, text: str, level: str = "info") -> None:
         self.gathered({"text": text, "log_level": LogLevel.levelWithName(level)})
@@ -239,7 +239,7 @@ class GatheredTests(SynchronousTestCase):
         for text in "abc":
             self.log(text)
             self.assertEqual(self.heard.pop(), text)
-            self.clock.advance(Gathering.MOMENT)
+            self.clock.advance(Batcher.MOMENT)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_many(self) -> None:
@@ -247,7 +247,7 @@ class GatheredTests(SynchronousTestCase):
         for text in "abc":
             self.log(text)
         self.assertEqual(self.heard, ["a"])
-        self.clock.advance(Gathering.MOMENT)
+        self.clock.advance(Batcher.MOMENT)
         self.assertEqual((self.heard, self.clock.getDelayedCalls()), (["a", "b", "c"], []))
 
     def test_warnings(self) -> None:

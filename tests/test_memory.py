@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy import memory
-from webrtcproxy.memory import EVERY, MANY, RARELY, SHARE, TOO_MANY, YOUNG, Memory, give_back
+from webrtcproxy.memory import EVERY, MANY, RARELY, SHARE, TOO_MANY, YOUNG, GcPolicy, give_back
 
 
 class MemoryTests(SynchronousTestCase):
@@ -20,7 +20,7 @@ class MemoryTests(SynchronousTestCase):
         self.clock = Clock()
         self.calls, self.departed, self.present, self.given, self.forgotten = 0, 0, 0, 0, 0
         self.patch(memory, "give_back", self.give_back)
-        self.memory = Memory(
+        self.memory = GcPolicy(
             self.clock, lambda: self.calls > 0, lambda: self.departed, lambda: self.present, self.forget
         )
         self.memory.startService()

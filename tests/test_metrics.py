@@ -12,10 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.exposition import Readings, samples
 from webrtcproxy.metrics import (
+    BatchedCounter,
     CallResult,
     LoopLag,
     Metrics,
-    Stock,
     call_result,
     merged,
     reason_of,
@@ -125,7 +125,7 @@ class StockTests(SynchronousTestCase):
     def test_handed_over(self) -> None:
         """All of it, in order, and once."""
         told: list[float] = []
-        stock = Stock(told.append)
+        stock = BatchedCounter(told.append)
         for value in (3.0, 1.0, 2.0):
             stock.add(value)
         self.assertEqual(told, [])
@@ -139,12 +139,12 @@ class StockTests(SynchronousTestCase):
     def test_bounded(self) -> None:
         """Where nobody asks, it is handed over as soon as it is `MOST`; nothing is lost."""
         told: list[float] = []
-        stock = Stock(told.append)
-        for value in range(2 * Stock.MOST + 1):
+        stock = BatchedCounter(told.append)
+        for value in range(2 * BatchedCounter.MOST + 1):
             stock.add(value)
-            self.assertLess(value - len(told), Stock.MOST)
+            self.assertLess(value - len(told), BatchedCounter.MOST)
         stock.hand_over()
-        self.assertEqual(told, list(range(2 * Stock.MOST + 1)))
+        self.assertEqual(told, list(range(2 * BatchedCounter.MOST + 1)))
 
     def test_in_the_text(self) -> None:
         """The text has what came before it: of calls in both directions, and of commands to every rtpengine."""

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.exposition import samples
 from webrtcproxy.metrics import Metrics
-from webrtcproxy.watching import health, watch
+from webrtcproxy.watching import bind_gauges, health
 
 
 class SomeCalls:
@@ -59,7 +59,7 @@ class WatchTests(SynchronousTestCase):
         browsers = SimpleNamespace(connections=4)
         transactions = SimpleNamespace(servers=5, clients=6)
         subscriptions = Subscriptions([1, 2, 3])
-        watch(metrics, calls, subscriptions, browsers, [1, 2], transactions)  # type: ignore[arg-type]
+        bind_gauges(metrics, calls, subscriptions, browsers, [1, 2], transactions)  # type: ignore[arg-type]
         for there, connections in ((3, 4), (1, 7)):
             del calls[there:]
             browsers.connections = connections

@@ -12,7 +12,7 @@ from webrtcproxy.schedule import Clock
 T = TypeVar("T")
 
 
-class Gathering(Generic[T]):
+class Batcher(Generic[T]):
     """Hands things on at once while they are few, and together while they are many, a moment later: what is done behind
     another of its kind finds code and data in the caches, and costs a fraction of what is done alone.
 

@@ -17,11 +17,11 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
-from webrtcproxy.gathering import Gathering
+from webrtcproxy.gathering import Batcher
 
 
 @implementer(ILogObserver)
-class Printable:
+class EscapingObserver:
     """Hands events on with what peers wrote made harmless: control characters, line ends and octets that are no text,
     in a Call-ID or a reason phrase, are written as escapes. Else they would act on a terminal, or cost the line.
 
@@ -49,8 +49,8 @@ def _text(event: LogEvent) -> str:
 
 
 @implementer(ILogObserver)
-class Gathered:
-    """Hands events on at once while they are few, and in stock while they are many (`Gathering`). Warnings never wait,
+class BatchingObserver:
+    """Hands events on at once while they are few, and in stock while they are many (`Batcher`). Warnings never wait,
     nor does what was logged before them.
 
     :param observer: who gets the events.
@@ -58,7 +58,7 @@ class Gathered:
     """
 
     def __init__(self, observer: ILogObserver, clock: IReactorTime) -> None:
-        self._events: Gathering[LogEvent] = Gathering(clock, observer)
+        self._events: Batcher[LogEvent] = Batcher(clock, observer)
 
     def __call__(self, event: LogEvent) -> None:
         self._events.add(event)
@@ -70,19 +70,19 @@ class Gathered:
         self._events.hand_over()
 
 
-class LogLevelLimit(Service):
+class LogFilter(Service):
     """Hides log events below a level from the observers that twistd has set up, for as long as it runs.
 
     Where the log goes to is twistd's own affair (``--logfile``, ``--syslog``, ``--logger``).
 
     :param level: the lowest level that passes, by name.
     :param publisher: the one whose observers are meant.
-    :param clock: for `Gathered`.
+    :param clock: for `BatchingObserver`.
     """
 
     def __init__(self, level: str, publisher: LogPublisher, clock: IReactorTime) -> None:
         self._clock = clock
-        self._gathered: list[Gathered] = []
+        self._gathered: list[BatchingObserver] = []
         self._passes = LogLevelFilterPredicate(LogLevel.levelWithName(level))
         self._publisher = publisher
         self._replaced: list[tuple[ILogObserver, ILogObserver]] = []
@@ -91,7 +91,7 @@ class LogLevelLimit(Service):
         super().startService()  # type: ignore[no-untyped-call]
         # A publisher tells its observers to nobody, and twistd gives no other hold on the one that it has made.
         for observer in tuple(self._publisher._observers):
-            gathered = Gathered(Printable(observer), self._clock)
+            gathered = BatchingObserver(EscapingObserver(observer), self._clock)
             limited = FilteringLogObserver(gathered, [self._passes])
             self._replace(observer, limited)
             self._gathered.append(gathered)

@@ -37,7 +37,7 @@ YOUNG, RARELY = 5_000, 400
 million objects more than before, be they calls or something that leaks."""
 
 
-class Memory(Service):
+class GcPolicy(Service):
     """Looks after the memory of the process while it runs.
 
     :param clock: runs the looks.

@@ -107,7 +107,7 @@ def reason_of(status: int) -> Reason:
     return _REASONS.get(status, "other")
 
 
-class Stock:
+class BatchedCounter:
     """Values that a metric is told of later, all at once: each costs an append.
 
     :param tell: takes one value.
@@ -135,17 +135,17 @@ class Stock:
             self._tell(value)
 
 
-class Stocks:
+class BatchedCounters:
     """All stocks of one registry."""
 
     def __init__(self) -> None:
-        self._all: list[Stock] = []
+        self._all: list[BatchedCounter] = []
 
-    def observing(self, histogram: Histogram) -> Stock:
+    def observing(self, histogram: Histogram) -> BatchedCounter:
         """A stock of observations."""
         return self._keep(histogram.observe)
 
-    def counting(self, counter: Counter) -> Stock:
+    def counting(self, counter: Counter) -> BatchedCounter:
         """A stock of counts."""
         return self._keep(counter.inc)
 
@@ -154,8 +154,8 @@ class Stocks:
         for stock in self._all:
             stock.hand_over()
 
-    def _keep(self, tell: Callable[[float], None]) -> Stock:
-        stock = Stock(tell)
+    def _keep(self, tell: Callable[[float], None]) -> BatchedCounter:
+        stock = BatchedCounter(tell)
         self._all.append(stock)
         return stock
 
@@ -178,7 +178,7 @@ class CallMeter:
         set_up: Histogram,
         talk: Histogram,
         results: Counter,
-        stocks: Stocks,
+        stocks: BatchedCounters,
     ) -> None:
         self.progress = stocks.observing(progress.labels(direction))
         self.set_up = stocks.observing(set_up.labels(direction))
@@ -194,11 +194,11 @@ class NodeMeter:
 
     __slots__ = ("_by_command", "_failures", "_node", "_seconds", "_stocks")
 
-    def __init__(self, node: str, seconds: Histogram, failures: Counter, stocks: Stocks) -> None:
+    def __init__(self, node: str, seconds: Histogram, failures: Counter, stocks: BatchedCounters) -> None:
         self._stocks = stocks
         self._node = node
         self._seconds = seconds
-        self._by_command: dict[str, Stock] = {}
+        self._by_command: dict[str, BatchedCounter] = {}
         self._failures = {failure: failures.labels(node, failure) for failure in get_args(NgFailure)}
 
     def replied(self, command: str, seconds: float) -> None:
@@ -231,7 +231,7 @@ class Metrics:
 
     def __init__(self, *, process: bool = False) -> None:
         self._registry = registry = CollectorRegistry()
-        self._stocks = Stocks()
+        self._stocks = BatchedCounters()
         if process:
             ProcessCollector(registry=registry)
             PlatformCollector(registry=registry)
@@ -275,7 +275,7 @@ class Metrics:
         self._ng_pending = gauge("ng_pending", "Commands that wait for rtpengine's reply.", "node")
 
     @staticmethod
-    def _call_meters(registry: CollectorRegistry, stocks: Stocks) -> tuple[CallMeter, CallMeter]:
+    def _call_meters(registry: CollectorRegistry, stocks: BatchedCounters) -> tuple[CallMeter, CallMeter]:
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(
                 f"webrtcproxy_call_{name}_seconds", text, ["direction"], registry=registry, buckets=buckets

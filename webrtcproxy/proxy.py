@@ -12,43 +12,43 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger, globalLogPublisher
 
 from webrtcproxy.admin.page import phone_resource
-from webrtcproxy.call.binding import token_for
+from webrtcproxy.call.binding import contact_user_of
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.failover import Standing
-from webrtcproxy.call.heirs import Heirs
-from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.failover import TargetHealth
+from webrtcproxy.call.heirs import ReplacesGrants
+from webrtcproxy.call.legs import DialogTable
 from webrtcproxy.call.location import Location
-from webrtcproxy.call.pairing import Pairings
-from webrtcproxy.call.passage import Passages
-from webrtcproxy.call.ping import Pings
+from webrtcproxy.call.pairing import RequestSequences
+from webrtcproxy.call.passage import OutOfDialogRelay
+from webrtcproxy.call.ping import OptionsPings
 from webrtcproxy.call.policy import Policy
-from webrtcproxy.call.record import Ledger
-from webrtcproxy.call.registrar import Registrar
+from webrtcproxy.call.record import CdrWriter
+from webrtcproxy.call.registrar import RegistrationRelay
 from webrtcproxy.call.router import Router
 from webrtcproxy.call.subscriptions import Subscriptions
 from webrtcproxy.call.trunk import Sources, Upstream
-from webrtcproxy.cluster.worker import Answers, Office
+from webrtcproxy.cluster.worker import Queries, WorkerRuntime
 from webrtcproxy.config import SPAWN, Config, HostPort
-from webrtcproxy.log import LogLevelLimit
+from webrtcproxy.log import LogFilter
 from webrtcproxy.media.nodes import Nodes
-from webrtcproxy.media.process import Rtpengine
-from webrtcproxy.memory import Memory
+from webrtcproxy.media.process import RtpengineProcess
+from webrtcproxy.memory import GcPolicy
 from webrtcproxy.metrics import LoopLag, Metrics
 from webrtcproxy.sip.headers import forget_read
 from webrtcproxy.transaction.layer import Transactions
-from webrtcproxy.transport.browsers import Browsers
-from webrtcproxy.transport.browsers import Options as BrowserOptions
+from webrtcproxy.transport.browsers import WebSocketOptions as BrowserOptions
+from webrtcproxy.transport.browsers import WebSocketServer
 from webrtcproxy.transport.flow import Receiver
 from webrtcproxy.transport.locate import locator_for
-from webrtcproxy.transport.sockets import Sockets
-from webrtcproxy.transport.trust import Trust
-from webrtcproxy.watching import health, watch
+from webrtcproxy.transport.sockets import SipSockets
+from webrtcproxy.transport.trust import TrunkTls
+from webrtcproxy.watching import bind_gauges, health
 
 log = Logger()
 
 
-def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> tuple[Proxy, Answers]:
+def build_proxy(config: Config, reactor: Any, office: WorkerRuntime | None = None) -> tuple[Proxy, Queries]:
     """Build what carries calls.
 
     :param office: what a worker has in place of what is a process's own that is alone; None for that.
@@ -57,11 +57,11 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
     mark = "" if office is None else office.mark
     metrics = Metrics(process=True)
     transactions = Transactions(reactor, last_resort=config.calls.ring + 120, metrics=metrics, mark=mark)
-    trust = Trust(config.trunks)
+    trust = TrunkTls(config.trunks)
     receiver: Receiver
     if office is None:
         receiver = transactions
-        sockets = Sockets(reactor, receiver, config.sip.listen, advertise=config.sip.advertise, trust=trust)
+        sockets = SipSockets(reactor, receiver, config.sip.listen, advertise=config.sip.advertise, trust=trust)
         location = Location(reactor, config.registrations.multiple)
     else:
         receiver = office.entrance(transactions)
@@ -69,37 +69,39 @@ def build_proxy(config: Config, reactor: Any, office: Office | None = None) -> t
         location = office.location(config.registrations.multiple)
     locator = locator_for(config.sip, reactor)
     media = _media(config, reactor, metrics, "" if office is None else office.seat.instance)
-    legs = Legs()
+    legs = DialogTable()
     context = Context(
         clock=reactor,
         transactions=transactions,
         nodes=media[-1],
-        upstream=Upstream(locator, sockets, Standing(reactor)),
+        upstream=Upstream(locator, sockets, TargetHealth(reactor)),
         sources=Sources(config.trunks, locator),
         policy=Policy(config),
         location=location,
-        pairings=Pairings(reactor),
+        pairings=RequestSequences(reactor),
         limits=config.calls,
-        heirs=Heirs(reactor) if office is None else office.heirs(),
-        ledger=Ledger(reactor),
+        heirs=ReplacesGrants(reactor) if office is None else office.heirs(),
+        ledger=CdrWriter(reactor),
         metrics=metrics,
         mark=mark,
     )
     calls = Calls(context, legs)
     multiple = config.registrations.multiple
     place = (lambda flow: flow.sent_by) if office is None else office.sip_place
-    registrar = Registrar(transactions, location, context.upstream, context.pairings, reactor, multiple, metrics, place)
+    registrar = RegistrationRelay(
+        transactions, location, context.upstream, context.pairings, reactor, multiple, metrics, place
+    )
     subscriptions = Subscriptions(context, config.subscriptions, legs)
-    transactions.user = Router(context, calls, legs, registrar, Passages(context), subscriptions)
-    limit = LogLevelLimit(config.logging.level, globalLogPublisher, reactor)
+    transactions.user = Router(context, calls, legs, registrar, OutOfDialogRelay(context), subscriptions)
+    limit = LogFilter(config.logging.level, globalLogPublisher, reactor)
     proxy = Proxy(reactor, context, calls, legs, subscriptions, location, config.proxy.drain)
     browsers = _browsers(config, reactor, receiver, metrics, () if office is None else office.seat.wss)
-    watch(metrics, calls, subscriptions, browsers, location, transactions)
+    bind_gauges(metrics, calls, subscriptions, browsers, location, transactions)
     lag = LoopLag(reactor, metrics.loop_lag.observe)
-    memory = Memory(
+    memory = GcPolicy(
         reactor, lambda: len(calls) > 0, lambda: browsers.departed, lambda: browsers.connections, _forget_values
     )
-    pings = Pings(reactor, transactions, context.upstream, context.policy, config.trunks, metrics)
+    pings = OptionsPings(reactor, transactions, context.upstream, context.policy, config.trunks, metrics)
     for service in (limit, *media, sockets, browsers, lag, memory, Pinging(pings)):
         service.setServiceParent(proxy)
     return proxy, {
@@ -118,12 +120,14 @@ def _media(config: Config, reactor: Any, metrics: Metrics, instance: str) -> tup
     return engine, Nodes(reactor, [engine.address], timeout=timeout, metrics=metrics)
 
 
-def spawned(config: Config, reactor: Any) -> Rtpengine:
+def spawned(config: Config, reactor: Any) -> RtpengineProcess:
     """The rtpengine that is a child of ours."""
-    return Rtpengine(reactor, binary=config.rtpengine.binary, interface=config.rtpengine.interface)
+    return RtpengineProcess(reactor, binary=config.rtpengine.binary, interface=config.rtpengine.interface)
 
 
-def _browsers(config: Config, reactor: Any, receiver: Receiver, metrics: Metrics, inherited: Sequence[int]) -> Browsers:
+def _browsers(
+    config: Config, reactor: Any, receiver: Receiver, metrics: Metrics, inherited: Sequence[int]
+) -> WebSocketServer:
     """The port of the browsers, and the page on it."""
     wss = config.wss
     options = BrowserOptions(
@@ -139,7 +143,7 @@ def _browsers(config: Config, reactor: Any, receiver: Receiver, metrics: Metrics
     page = None
     if wss.page is not None:
         page = phone_resource(wss.page, websocket=wss.path, **_page_settings(config))
-    return Browsers(
+    return WebSocketServer(
         reactor,
         receiver,
         wss.listen,
@@ -166,7 +170,7 @@ def _page_settings(config: Config) -> dict[str, str]:
 def _forget_values() -> None:
     """What was read of messages, and what follows from a name, may be made anew."""
     forget_read()
-    token_for.cache_clear()
+    contact_user_of.cache_clear()
 
 
 class Pinging(Service):
@@ -175,7 +179,7 @@ class Pinging(Service):
     :param pings: what does it.
     """
 
-    def __init__(self, pings: Pings) -> None:
+    def __init__(self, pings: OptionsPings) -> None:
         self._pings = pings
 
     def startService(self) -> None:
@@ -211,7 +215,7 @@ class Proxy(MultiService):
         reactor: IReactorTime,
         context: Context,
         calls: Calls,
-        legs: Legs,
+        legs: DialogTable,
         subscriptions: Subscriptions,
         location: Location,
         drain: float,

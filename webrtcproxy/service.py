@@ -20,13 +20,13 @@ from webrtcproxy import __version__
 from webrtcproxy.admin.web import web_service
 from webrtcproxy.cluster.cluster import Cluster
 from webrtcproxy.cluster.link import LinkFactory
-from webrtcproxy.cluster.logs import Forwarder
+from webrtcproxy.cluster.logs import LogForwarder
 from webrtcproxy.cluster.seat import LINK
 from webrtcproxy.cluster.worker import Worker
 from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, load
-from webrtcproxy.config.places import try_places
+from webrtcproxy.config.places import check_listen
 from webrtcproxy.demo.service import demo_service
-from webrtcproxy.log import LogLevelLimit
+from webrtcproxy.log import LogFilter
 from webrtcproxy.proxy import Proxy, build_proxy, spawned
 from webrtcproxy.transport.sockets import Listen
 
@@ -52,7 +52,7 @@ def build_hub(config: Config, reactor: Any) -> MultiService:
     engine = spawned(config, reactor) if config.rtpengine.nodes == SPAWN else None
     node = None if engine is None else HostPort(*engine.address)
     cluster = Cluster(config, reactor, node, globalLogPublisher)
-    limit = LogLevelLimit(config.logging.level, globalLogPublisher, reactor)
+    limit = LogFilter(config.logging.level, globalLogPublisher, reactor)
     web = web_service(reactor, config.web.listen, cluster.health, cluster.metrics)
     for service in (limit, *([engine] if engine else []), web, *_demo(config, reactor)):
         service.setServiceParent(cluster)
@@ -86,7 +86,7 @@ def run_worker() -> None:
         reactor.stop()
 
     worker = Worker(reactor, build_proxy, lambda: logs.flush(), over)
-    logs = Forwarder(reactor, worker.send_log)
+    logs = LogForwarder(reactor, worker.send_log)
     globalLogBeginner.beginLoggingTo([logs], redirectStandardIO=False)
     reactor.adoptStreamConnection(LINK, AF_UNIX, LinkFactory(lambda: worker.link))
     os.close(LINK)
@@ -147,7 +147,7 @@ class Options(usage.Options):
             raise usage.UsageError("which configuration file? Name it, as in: twistd webrtcproxy -c etc/proxy.ini")
         try:
             self.loaded = load(Path(file))
-            try_places(self.loaded, only_addresses=bool(self["check"]))
+            check_listen(self.loaded, only_addresses=bool(self["check"]))
         except ConfigError as error:
             raise SystemExit(f"webrtcproxy: {error}") from None
         if self["check"]:

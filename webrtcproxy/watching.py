@@ -8,10 +8,10 @@ from webrtcproxy.call.subscriptions import Subscriptions
 from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.metrics import Metrics
 from webrtcproxy.transaction.layer import Transactions
-from webrtcproxy.transport.browsers import Browsers
+from webrtcproxy.transport.browsers import WebSocketServer
 
 
-def health(nodes: Nodes, calls: Calls, browsers: Browsers, location: Location) -> dict[str, object]:
+def health(nodes: Nodes, calls: Calls, browsers: WebSocketServer, location: Location) -> dict[str, object]:
     """What ``/health`` tells: calls can be taken while an rtpengine answers, and has answered at all."""
     alive = sum(node.alive and node.answered > 0 for node in nodes.nodes)
     return {
@@ -23,11 +23,11 @@ def health(nodes: Nodes, calls: Calls, browsers: Browsers, location: Location) -
     }
 
 
-def watch(
+def bind_gauges(
     metrics: Metrics,
     calls: Calls,
     subscriptions: Subscriptions,
-    browsers: Browsers,
+    browsers: WebSocketServer,
     location: Location,
     transactions: Transactions,
 ) -> None:

@@ -8,12 +8,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import PBX, config
 from tests.support.fakes import FakeFlow
-from webrtcproxy.call.binding import Binding, token_for
-from webrtcproxy.call.failover import Standing
+from webrtcproxy.call.binding import Binding, contact_user_of
+from webrtcproxy.call.failover import TargetHealth
 from webrtcproxy.call.location import Location
-from webrtcproxy.call.pairing import Pairings
+from webrtcproxy.call.pairing import RequestSequences
 from webrtcproxy.call.policy import Policy
-from webrtcproxy.call.registrar import Registrar
+from webrtcproxy.call.registrar import RegistrationRelay
 from webrtcproxy.call.trunk import Upstream
 from webrtcproxy.config import Destinations, Trunk
 from webrtcproxy.errors import FlowLost
@@ -25,7 +25,7 @@ from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Address, Flow, Hop
 
 ALICE = "alice@pbx.example.com"
-TOKEN = token_for(ALICE)
+TOKEN = contact_user_of(ALICE)
 OURS = f"sip:{TOKEN}@203.0.113.7:5060"
 REGISTRAR = "192.0.2.1"
 
@@ -116,12 +116,12 @@ class RegistrarCase(SynchronousTestCase):
         self.network = Network()
         self.transactions = Transactions(self.clock, self)
         self.location = Location(self.clock, self.multiple)
-        self.pairings = Pairings(self.clock)
+        self.pairings = RequestSequences(self.clock)
         self.policy = Policy(config(*self.trunks, destinations=Destinations(anywhere=True), anyone=self.anyone))
-        upstream = Upstream(self.network, self.network, Standing(self.clock))
+        upstream = Upstream(self.network, self.network, TargetHealth(self.clock))
         self.metrics = Metrics()
         self.place = "203.0.113.7:5060"
-        self.registrar = Registrar(
+        self.registrar = RegistrationRelay(
             self.transactions,
             self.location,
             upstream,

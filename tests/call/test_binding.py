@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fakes import FakeFlow
-from webrtcproxy.call.binding import Binding, key_of, token_for
+from webrtcproxy.call.binding import Binding, contact_user_of, key_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 
@@ -55,9 +55,9 @@ class TokenTests(SynchronousTestCase):
 
     def test_same_always(self) -> None:
         """It follows from the AOR alone, so a restarted proxy has the same Contact; it needs no escape in a URI."""
-        self.assertEqual(token_for(ALICE), token_for(ALICE))
-        self.assertRegex(token_for(ALICE), r"\A[a-z2-7]{16}\Z")
-        self.assertEqual(len({token_for(f"{user}@pbx.example.com") for user in range(1000)}), 1000)
+        self.assertEqual(contact_user_of(ALICE), contact_user_of(ALICE))
+        self.assertRegex(contact_user_of(ALICE), r"\A[a-z2-7]{16}\Z")
+        self.assertEqual(len({contact_user_of(f"{user}@pbx.example.com") for user in range(1000)}), 1000)
 
 
 class BindingTests(SynchronousTestCase):

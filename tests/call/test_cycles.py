@@ -13,25 +13,25 @@ from tests.support.configs import CARRIER, PBX
 from tests.support.garbage import kinds_left
 from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
-from webrtcproxy.call.exchange import Exchange
-from webrtcproxy.call.exchanges import Exchanges
-from webrtcproxy.call.failover import Hunt, Way
+from webrtcproxy.call.exchange import OfferAnswer
+from webrtcproxy.call.exchanges import SessionModifier
+from webrtcproxy.call.failover import FailoverRequest, NextHops
 from webrtcproxy.call.fork import Fork
-from webrtcproxy.call.handover import Handover
+from webrtcproxy.call.handover import LocalTransfer
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.opening import Opening
-from webrtcproxy.call.referral import Referral
+from webrtcproxy.call.opening import InitialOfferAnswer
+from webrtcproxy.call.referral import ReferSubscription
 from webrtcproxy.call.refresh import Refresh
-from webrtcproxy.call.refresher import Refresher
-from webrtcproxy.call.reliable import Provisionals
+from webrtcproxy.call.refresher import SessionRefresher
+from webrtcproxy.call.reliable import ReliableProvisionals
 from webrtcproxy.call.restore import Restore
-from webrtcproxy.call.setup import SetUp
+from webrtcproxy.call.setup import CallSetup
 from webrtcproxy.config import HostPort, TrunkMedia
 from webrtcproxy.errors import NgRefused
 
 OBJECTS = (
-    *(Call, Leg, Fork, Branch, SetUp, Opening, Provisionals, Handover, Referral),
-    *(Exchanges, Exchange, Restore, Refresher, Refresh, Hunt, Way),
+    *(Call, Leg, Fork, Branch, CallSetup, InitialOfferAnswer, ReliableProvisionals, LocalTransfer, ReferSubscription),
+    *(SessionModifier, OfferAnswer, Restore, SessionRefresher, Refresh, FailoverRequest, NextHops),
 )
 
 

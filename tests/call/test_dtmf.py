@@ -11,7 +11,7 @@ from tests.call.exchanging import ExchangeCase
 from tests.call.party import Party, inbound, outbound, party_of
 from tests.call.world import PLAIN as TRUNK
 from tests.support.configs import PBX
-from webrtcproxy.call.dtmf import LARGEST, LONGEST, SHORTEST, USUAL, read, wanted
+from webrtcproxy.call.dtmf import DEFAULT_DURATION, LONGEST, MAX_BODY, SHORTEST, read, wanted
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.errors import NgRefused, NgTimeout, Refusal
 from webrtcproxy.sip.message import Headers, Request, Response
@@ -61,7 +61,7 @@ class Events(ExchangeCase):
                 browser.peer.heard(200)
                 trunk.peer.silent()
                 (played,) = self.world.nodes.sessions[-1].operations
-                duration = 160 if kind is RELAY else USUAL
+                duration = 160 if kind is RELAY else DEFAULT_DURATION
                 self.assertEqual((played.command, played.digit, played.duration), ("play", "5", duration))
                 offer = self.names(callers)
                 self.assertEqual((played.branch, played.from_tag), offer)
@@ -186,7 +186,7 @@ class Bodies(SynchronousTestCase):
             (b"Signal=5\r\nDuration=160", ("5", 160)),
             (b"Signal= *\nDuration= 200\n", ("*", 200)),
             (b"signal = a \r\nduration = 300 \r\n", ("A", 300)),
-            (b"Signal=#", ("#", USUAL)),
+            (b"Signal=#", ("#", DEFAULT_DURATION)),
             (b"Signal=0\r\nDuration=0", ("0", SHORTEST)),
             (b"Signal=0\r\nDuration=70", ("0", SHORTEST)),
             (b"Signal=0\r\nDuration=999999", ("0", LONGEST)),
@@ -196,7 +196,7 @@ class Bodies(SynchronousTestCase):
     def test_plain(self) -> None:
         """One character."""
         for body, expected in ((b"5", "5"), (b"d\r\n", "D"), (b" * ", "*")):
-            self.assertEqual(self.digit(body, "application/dtmf"), (expected, USUAL))
+            self.assertEqual(self.digit(body, "application/dtmf"), (expected, DEFAULT_DURATION))
 
     def test_refused(self) -> None:
         """Anything else is 415, however long."""
@@ -204,7 +204,7 @@ class Bodies(SynchronousTestCase):
             b"", b"Signal=", b"Signal=55", b"Signal=E", b"Signal=5\r\nDuration=", b"Signal=5\r\nDuration=-1",
             b"Signal=5\r\nDuration=1e3", b"Signal=5\r\nDuration=1000000", b"Signal=5 Duration=160", b"Duration=160",
             b"Signal=5\r\nDuration=160\r\nX=1", b"\xff", b"Signal=\xb2", b"Signal=" + b" " * 60000, b"5",
-            b"Signal=5" + b" " * LARGEST,
+            b"Signal=5" + b" " * MAX_BODY,
         ):  # fmt: skip
             self.assertEqual(self.assertRaises(Refusal, self.digit, body).status, 415, body[:40])
         for body in (b"", b"55", b"x", b"Signal=5", b" " * 60000 + b"x"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.call.expiry import FEW, HORIZON, SWEEP, Expiry, Lasting
+from webrtcproxy.call.expiry import HORIZON, MAX_PER_TURN, SWEEP_INTERVAL, Expirable, ExpiryWheel
 
 
 class ExpiryTests(SynchronousTestCase):
@@ -13,17 +13,17 @@ class ExpiryTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.looks: list[tuple[float, Lasting]] = []
-        self.ends: dict[Lasting, float] = {}
-        self.expiry = Expiry(self.clock, self.look)
+        self.looks: list[tuple[float, Expirable]] = []
+        self.ends: dict[Expirable, float] = {}
+        self.expiry = ExpiryWheel(self.clock, self.look)
 
-    def look(self, what: Lasting, now: float) -> float | None:
+    def look(self, what: Expirable, now: float) -> float | None:
         self.looks.append((now, what))
         return self.ends[what] if self.ends[what] > now else None
 
-    def thing(self, end: float) -> Lasting:
+    def thing(self, end: float) -> Expirable:
         """Something with an end, in seconds of the clock."""
-        made = Lasting()
+        made = Expirable()
         self.ends[made] = end
         self.expiry.watch(made, end)
         return made
@@ -37,15 +37,15 @@ class ExpiryTests(SynchronousTestCase):
         self.assertEqual((self.expiry._count, self.expiry._due, self.expiry._pieces), (0, {}, {}))
 
     def test_in_time(self) -> None:
-        """A thing is looked at once, within `SWEEP` of its end, and then there is no timer any more."""
+        """A thing is looked at once, within `SWEEP_INTERVAL` of its end, and then there is no timer any more."""
         for end in (1, 9.5, 10, 10.5, 33, 3599):
             self.looks.clear()
             since = self.clock.seconds()
             made = self.thing(since + end)
-            self.pass_by(end + SWEEP)
+            self.pass_by(end + SWEEP_INTERVAL)
             ((when, what),) = self.looks
             self.assertIs(what, made)
-            self.assertTrue(end <= when - since <= end + SWEEP, (end, when - since))
+            self.assertTrue(end <= when - since <= end + SWEEP_INTERVAL, (end, when - since))
             self.assert_nothing_left()
 
     def test_few_in_one_turn(self) -> None:
@@ -62,11 +62,11 @@ class ExpiryTests(SynchronousTestCase):
                 return super().callLater(delay, turn)
 
         self.clock = Turning()
-        self.expiry = Expiry(self.clock, self.look)
-        for _ in range(5 * FEW):
+        self.expiry = ExpiryWheel(self.clock, self.look)
+        for _ in range(5 * MAX_PER_TURN):
             self.thing(5)
-        self.pass_by(SWEEP)
-        self.assertEqual(turns, [FEW] * 5)
+        self.pass_by(SWEEP_INTERVAL)
+        self.assertEqual(turns, [MAX_PER_TURN] * 5)
         self.assert_nothing_left()
 
     def test_later_after_all(self) -> None:
@@ -95,30 +95,30 @@ class ExpiryTests(SynchronousTestCase):
             self.expiry.forget(each)
             self.expiry.forget(each)
         self.assert_nothing_left()
-        self.pass_by(SWEEP)
+        self.pass_by(SWEEP_INTERVAL)
         self.assertEqual(self.looks, [])
 
     def test_forgotten_while_due(self) -> None:
         """What is gone before its turn has come is not looked at."""
-        made = [self.thing(5) for _ in range(2 * FEW)]
+        made = [self.thing(5) for _ in range(2 * MAX_PER_TURN)]
 
-        def look(what: Lasting, now: float) -> float | None:
+        def look(what: Expirable, now: float) -> float | None:
             self.looks.append((now, what))
             for other in made:
                 self.expiry.forget(other)
             return None
 
         self.expiry._look = look
-        self.pass_by(SWEEP)
+        self.pass_by(SWEEP_INTERVAL)
         self.assertEqual(len(self.looks), 1)
         self.assert_nothing_left()
 
     def test_far_away(self) -> None:
         """An end that is further away than pieces are kept is found all the same; the pieces stay few."""
-        far = SWEEP * HORIZON * 3
+        far = SWEEP_INTERVAL * HORIZON * 3
         self.thing(far)
         self.thing(float("inf"))
-        self.clock.pump([SWEEP] * (HORIZON * 3 + 1))
+        self.clock.pump([SWEEP_INTERVAL] * (HORIZON * 3 + 1))
         self.assertEqual([when for when, what in self.looks if self.ends[what] == far], [far / 3, far * 2 / 3, far])
         self.expiry.clear()
         self.assert_nothing_left()
@@ -137,5 +137,5 @@ class ExpiryTests(SynchronousTestCase):
         self.thing(5)
         self.expiry._look = lambda what, now: 1 / 0
         for _ in range(2):
-            self.assertRaises(ZeroDivisionError, self.clock.advance, SWEEP)
+            self.assertRaises(ZeroDivisionError, self.clock.advance, SWEEP_INTERVAL)
         self.assert_nothing_left()

@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fakes import FakeFlow
-from webrtcproxy.call.heirs import Heir, Heirs
+from webrtcproxy.call.heirs import ReplacesGrant, ReplacesGrants
 
 KEY = ("call", "ours", "theirs")
 
@@ -16,14 +16,14 @@ class HeirsTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.heirs = Heirs(self.clock)
+        self.heirs = ReplacesGrants(self.clock)
 
-    def heir(self, host: str) -> Heir:
-        return Heir(None, host, "192.0.2.50")
+    def heir(self, host: str) -> ReplacesGrant:
+        return ReplacesGrant(None, host, "192.0.2.50")
 
     def test_for_a_while(self) -> None:
         """Each has 64*T1; then it makes room, too."""
-        first, second = Heir(FakeFlow.wss(), "a", "t"), self.heir("b")
+        first, second = ReplacesGrant(FakeFlow.wss(), "a", "t"), self.heir("b")
         self.heirs.add(KEY, first)
         self.clock.advance(20)
         self.heirs.add(KEY, second)
@@ -40,7 +40,7 @@ class HeirsTests(SynchronousTestCase):
         for number in range(10):
             self.heirs.add(KEY, self.heir(str(number)))
         self.assertEqual([heir.host for heir in self.heirs.of(KEY)], list("23456789"))
-        for number in range(Heirs.LIMIT):
+        for number in range(ReplacesGrants.LIMIT):
             self.heirs.add((str(number), "1", "2"), self.heir("x"))
-        self.assertEqual(len(self.heirs), Heirs.LIMIT)
+        self.assertEqual(len(self.heirs), ReplacesGrants.LIMIT)
         self.assertEqual(self.heirs.of(KEY), [])

@@ -7,7 +7,7 @@ from tests.call.world import OFFER, Browser
 from tests.support.configs import PBX
 from webrtcproxy.call.binding import Binding, key_of
 from webrtcproxy.call.fork import MAX_BRANCHES
-from webrtcproxy.config import Calls
+from webrtcproxy.config import CallLimits
 from webrtcproxy.errors import NgRefused
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
@@ -236,7 +236,7 @@ class ComesBack(JoinCase):
 
     def test_no_grace(self) -> None:
         """`grace = 0`: at once."""
-        self.world = self.make_world(calls=Calls(grace=0))
+        self.world = self.make_world(calls=CallLimits(grace=0))
         self.ring()
         self.desk.flow.lose()
         self.world.turn()
@@ -244,7 +244,7 @@ class ComesBack(JoinCase):
 
     def test_caller_gives_up_meanwhile(self) -> None:
         """487, and no timer of it is left."""
-        self.world = self.make_world(calls=Calls(grace=3000))
+        self.world = self.make_world(calls=CallLimits(grace=3000))
         self.ring()
         self.desk.flow.lose()
         self.trunk.cancel(self.invite)

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.call.case import CallCase
 from tests.support.configs import PBX
 from tests.support.messages import request
-from webrtcproxy.call.answer import Answer
+from webrtcproxy.call.answer import OkRetransmission
 from webrtcproxy.schedule import Schedule
 
 
@@ -47,7 +47,7 @@ class Repeated(SynchronousTestCase):
         self.clock = Clock()
         self.repeats: list[float] = []
         self.ends: list[float] = []
-        self.answer = Answer(
+        self.answer = OkRetransmission(
             Schedule(self.clock),
             lambda: self.repeats.append(self.clock.seconds()),
             lambda: self.ends.append(self.clock.seconds()),

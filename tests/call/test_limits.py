@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.call.case import CallCase
 from tests.call.world import OFFER, PLAIN, Browser
 from tests.support.configs import PBX
-from webrtcproxy.config import Calls
+from webrtcproxy.config import CallLimits
 
-CALLS = Calls(limit_per_connection=3, limit_unregistered=1)
+CALLS = CallLimits(limit_per_connection=3, limit_unregistered=1)
 
 
 class PerConnection(CallCase):

@@ -7,9 +7,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fakes import FakeFlow
-from webrtcproxy.call.binding import Binding, token_for
-from webrtcproxy.call.expiry import SWEEP
-from webrtcproxy.call.location import AFTERGLOW, ILocation, Location
+from webrtcproxy.call.binding import Binding, contact_user_of
+from webrtcproxy.call.expiry import SWEEP_INTERVAL
+from webrtcproxy.call.location import REGISTRAR_LINGER, ILocation, Location
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.transport.flow import Flow
 
@@ -60,14 +60,14 @@ class TokenTests(LocationCase):
 
     def test_back(self) -> None:
         """It leads back to its AOR for as long as that is known, and nowhere else."""
-        token = token_for(ALICE)
+        token = contact_user_of(ALICE)
         self.assertIsNone(self.location.aor_of(token))
         self.bind(self.binding())
         self.assertEqual(self.location.aor_of(token), ALICE)
         self.assertIsNone(self.location.aor_of("alice"))
         self.location.unbind(ALICE)
         self.location.registered(ALICE, REGISTRAR, 0)
-        self.clock.pump([SWEEP] * 5)
+        self.clock.pump([SWEEP_INTERVAL] * 5)
         self.assertIsNone(self.location.aor_of(token))
 
 
@@ -161,10 +161,10 @@ class GoneTests(LocationCase):
         """The AOR stays known, without a browser, until the registrar's own time is over: its calls hear 480."""
         self.bind(self.binding(seconds=60))
         self.flow.lose()
-        self.clock.pump([SWEEP] * 59)
+        self.clock.pump([SWEEP_INTERVAL] * 59)
         self.assertEqual((self.location.knows(ALICE), self.lookup()), (True, []))
         self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
-        self.clock.pump([SWEEP] * 2)
+        self.clock.pump([SWEEP_INTERVAL] * 2)
         self.assertFalse(self.location.knows(ALICE))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -173,7 +173,7 @@ class GoneTests(LocationCase):
         self.bind(self.binding())
         self.location.unbind(ALICE)
         self.location.registered(ALICE, REGISTRAR, 0)
-        self.clock.advance(AFTERGLOW - 1)
+        self.clock.advance(REGISTRAR_LINGER - 1)
         self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
         self.clock.advance(1)
         self.assertFalse(self.location.registered_at(ALICE, REGISTRAR))
@@ -212,12 +212,12 @@ class RegistrarTests(LocationCase):
         self.bind(self.binding(aor="bob@pbx.example.com"))
         self.location.unbind(ALICE)
         self.location.registered(ALICE, REGISTRAR, 0)
-        self.clock.pump([SWEEP] * 5)
+        self.clock.pump([SWEEP_INTERVAL] * 5)
         self.assertTrue(self.location.is_registrar(REGISTRAR))
         self.assertFalse(self.location.knows(ALICE))
         self.location.unbind("bob@pbx.example.com")
         self.location.registered("bob@pbx.example.com", REGISTRAR, 0)
-        self.clock.pump([SWEEP] * 5)
+        self.clock.pump([SWEEP_INTERVAL] * 5)
         self.assertFalse(self.location.is_registrar(REGISTRAR))
 
     def test_several_addresses(self) -> None:
@@ -227,7 +227,7 @@ class RegistrarTests(LocationCase):
             self.location.registered(ALICE, f"192.0.2.{number + 10}", 1000 + number)
         known = [number for number in range(256) if self.location.is_registrar(f"192.0.2.{number}")]
         self.assertEqual(known, list(range(22, 30)))
-        self.clock.pump([SWEEP] * 102)
+        self.clock.pump([SWEEP_INTERVAL] * 102)
         self.assertFalse(self.location.is_registrar("192.0.2.22"))
         self.assertTrue(self.location.registered_at(ALICE, "192.0.2.29") is False)
         self.assertEqual(len(self.lookup()), 1)
@@ -238,13 +238,13 @@ class ProofTests(LocationCase):
 
     def test_until_it_expires(self) -> None:
         """A proof holds for the granted time on its own socket, to the second."""
-        self.location.prove(ALICE, self.flow, 3 * SWEEP + 3)
+        self.location.prove(ALICE, self.flow, 3 * SWEEP_INTERVAL + 3)
         self.assertTrue(self.location.proven(self.flow))
         self.assertEqual(self.location.proven_aors(self.flow), [ALICE])
         self.assertFalse(self.location.proven(FakeFlow.wss()))
-        self.clock.pump([SWEEP] * 3 + [3])
+        self.clock.pump([SWEEP_INTERVAL] * 3 + [3])
         self.assertFalse(self.location.proven(self.flow))
-        self.clock.advance(SWEEP)
+        self.clock.advance(SWEEP_INTERVAL)
         self.assertEqual((self.flow.watched, self.clock.getDelayedCalls()), (False, []))
 
     def test_ends_with_the_socket(self) -> None:

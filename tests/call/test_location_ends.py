@@ -7,8 +7,8 @@ from twisted.logger import LogLevel, capturedLogs
 from tests.call.test_location import ALICE, REGISTRAR, LocationCase
 from tests.support.fakes import FakeFlow
 from webrtcproxy.call import location as module
-from webrtcproxy.call.expiry import SWEEP
-from webrtcproxy.call.location import AORS_PER_FLOW, BINDINGS_PER_AOR, Location
+from webrtcproxy.call.expiry import SWEEP_INTERVAL
+from webrtcproxy.call.location import MAX_AORS_PER_FLOW, MAX_BINDINGS_PER_AOR, Location
 from webrtcproxy.errors import Refusal
 
 
@@ -29,7 +29,7 @@ class EndTests(LocationCase):
         """When all has expired nothing is left: no binding, no subscription, no timer."""
         self.bind(self.binding(seconds=60))
         self.location.prove(ALICE, self.flow, 60)
-        self.clock.pump([SWEEP] * 62)
+        self.clock.pump([SWEEP_INTERVAL] * 62)
         self.assertEqual(len(self.location), 0)
         self.assertFalse(self.location.knows(ALICE))
         self.assertFalse(self.location.is_registrar(REGISTRAR))
@@ -132,25 +132,25 @@ class BoundsTests(LocationCase):
 
     def test_bindings_of_an_aor(self) -> None:
         """A user has so many browsers and no more; one that is bound already is no further one."""
-        for number in range(BINDINGS_PER_AOR):
+        for number in range(MAX_BINDINGS_PER_AOR):
             self.bind(self.binding(FakeFlow.wss(), str(number)))
         self.bind(self.binding(instance="0"))
         with self.assertRaises(Refusal) as caught:
             self.location.bind([self.binding(instance="more")])
         self.assertEqual(caught.exception.status, 403)
-        self.assertEqual(len(self.all()), BINDINGS_PER_AOR)
+        self.assertEqual(len(self.all()), MAX_BINDINGS_PER_AOR)
 
     def test_newest_wins_is_never_full(self) -> None:
         """With `multiple = no` the others make room, so only one REGISTER alone can be too much."""
         location = Location(self.clock, multiple=False)
-        many = [self.binding(instance=str(number)) for number in range(BINDINGS_PER_AOR + 1)]
+        many = [self.binding(instance=str(number)) for number in range(MAX_BINDINGS_PER_AOR + 1)]
         location.bind(many[1:])
         location.bind(many[:1])
         self.assertRaises(Refusal, location.bind, many)
 
     def test_aors_of_a_flow(self) -> None:
         """One socket can't take every name there is."""
-        for number in range(AORS_PER_FLOW):
+        for number in range(MAX_AORS_PER_FLOW):
             self.bind(self.binding(aor=f"user{number}@pbx.example.com"))
         with self.assertRaises(Refusal) as caught:
             self.location.bind([self.binding()])
@@ -159,7 +159,7 @@ class BoundsTests(LocationCase):
 
     def test_total(self) -> None:
         """Where the proxy is full, users without a browser make room; without any it is 503 with Retry-After."""
-        self.patch(module, "AORS", 3)
+        self.patch(module, "MAX_AORS", 3)
         flows = [FakeFlow.wss() for _ in range(5)]
         for number in range(3):
             self.bind(self.binding(flows[number], aor=f"user{number}@pbx.example.com"))

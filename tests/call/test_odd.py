@@ -13,7 +13,7 @@ from tests.call.world import OFFER, PLAIN
 from tests.support.configs import PBX
 from tests.support.fakes import FakeFlow, FakeUser
 from tests.support.messages import request
-from webrtcproxy.call.background import answer, background
+from webrtcproxy.call.background import background, run_and_respond
 from webrtcproxy.call.trunk import Sources
 from webrtcproxy.config import HostPort, Trunk
 from webrtcproxy.errors import Refusal
@@ -258,7 +258,7 @@ class Wall(SynchronousTestCase):
 
 
 class Answering(SynchronousTestCase):
-    """`answer`: whatever happens, a final response."""
+    """`run_and_respond`: whatever happens, a final response."""
 
     def outcome(self, error: Exception | None) -> list[int | str]:
         """What the sender of a request hears whose work ends like that."""
@@ -269,7 +269,7 @@ class Answering(SynchronousTestCase):
             if error is not None:
                 raise error
 
-        self.successResultOf(answer(work(), user.transaction))
+        self.successResultOf(run_and_respond(work(), user.transaction))
         return flow.summary
 
     def test_refusal(self) -> None:

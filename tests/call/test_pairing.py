@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.call import pairing
-from webrtcproxy.call.pairing import Pairings
+from webrtcproxy.call.pairing import RequestSequences
 
 KEY = ("INVITE", "c1", "t1")
 
@@ -16,7 +16,7 @@ class Kept(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.pairings = Pairings(self.clock)
+        self.pairings = RequestSequences(self.clock)
 
     def test_goes_on(self) -> None:
         """The second request has the first one's Call-ID and From tag; CSeq counts on."""

@@ -221,7 +221,7 @@ class Out(CallCase):
     def test_too_many(self) -> None:
         """So many may wait for an answer, few for a browser that has not registered; then 503. An answer makes room."""
         trunk = self.world.trunk()
-        for proven, most in ((False, 3), (True, passage.MOST_PER_CONNECTION)):
+        for proven, most in ((False, 3), (True, passage.MAX_PER_CONNECTION)):
             alice = self.world.browser()
             if proven:
                 alice.bind()

@@ -6,7 +6,7 @@ from tests.call.case import CallCase
 from tests.call.test_passage import METHODS
 from tests.support.configs import PBX
 from tests.support.messages import request
-from webrtcproxy.call.binding import token_for
+from webrtcproxy.call.binding import contact_user_of
 from webrtcproxy.sip.message import Request
 
 
@@ -31,7 +31,11 @@ class In(CallCase):
         alice = self.world.browser()
         alice.bind()
         for method in METHODS:
-            for uri in (f"sip:{token_for(alice.aor)}@192.0.2.1", "sip:alice@192.0.2.1", "sip:alice@pbx.example.com"):
+            for uri in (
+                f"sip:{contact_user_of(alice.aor)}@192.0.2.1",
+                "sip:alice@192.0.2.1",
+                "sip:alice@pbx.example.com",
+            ):
                 headers = [("Authorization", "Digest secret"), ("P-Asserted-Identity", "<sip:c@x>")]
                 sent = self.send(method, uri, headers=headers, body=b"hi", content_type="text/plain")
                 leg = alice.request(method)
@@ -71,7 +75,7 @@ class In(CallCase):
         other = self.world.trunk("192.0.2.98")
         dave = self.world.browser("dave")
         dave.bind(registrar="192.0.2.98")
-        other.say(request("MESSAGE", f"sip:{token_for(bob.aor)}@192.0.2.1"))
+        other.say(request("MESSAGE", f"sip:{contact_user_of(bob.aor)}@192.0.2.1"))
         other.heard(403)
 
     def test_gone_meanwhile(self) -> None:

@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.call.patience import PATIENCE, Patience
+from webrtcproxy.call.patience import NON_INVITE_DEADLINE, Deadline
 from webrtcproxy.errors import TimedOut
 from webrtcproxy.schedule import Schedule
 
@@ -16,11 +16,11 @@ class Waiting(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.patience = Patience(Schedule(self.clock))
+        self.patience = Deadline(Schedule(self.clock))
 
     def test_below_timer_f(self) -> None:
         """It ends while the peer still listens (RFC 4320 section 4.2)."""
-        self.assertLess(PATIENCE, 32)
+        self.assertLess(NON_INVITE_DEADLINE, 32)
 
     def test_in_time(self) -> None:
         """What comes in time is handed on, a failure too."""
@@ -39,7 +39,7 @@ class Waiting(SynchronousTestCase):
         """All waits together have the time; what comes behind it is nobody's, a failure too."""
         first: Deferred[None] = Deferred()
         waiting = self.patience.wait(first)
-        self.clock.advance(PATIENCE - 1)
+        self.clock.advance(NON_INVITE_DEADLINE - 1)
         first.callback(None)
         self.successResultOf(waiting)
         second: Deferred[None] = Deferred()

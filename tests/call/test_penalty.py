@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.call.failing import FIRST, THIRD, Case, pbx
-from webrtcproxy.call.failover import Standing
+from webrtcproxy.call.failover import TargetHealth
 from webrtcproxy.transport.flow import Address, Hop
 
 
@@ -94,18 +94,18 @@ class Penalised(Case):
 
 
 class StandingTests(SynchronousTestCase):
-    """`Standing`"""
+    """`TargetHealth`"""
 
     def test_bounded(self) -> None:
         """Whoever makes us try targets does not fill the memory."""
-        standing = Standing(Clock())
-        for number in range(3 * Standing.REMEMBERED):
+        standing = TargetHealth(Clock())
+        for number in range(3 * TargetHealth.REMEMBERED):
             standing.failed(Hop("udp", Address("192.0.2.1", number)))
-        self.assertEqual(len(standing._dead), Standing.REMEMBERED)
+        self.assertEqual(len(standing._dead), TargetHealth.REMEMBERED)
 
     def test_transports_are_apart(self) -> None:
         """TCP that is refused says nothing of UDP at the same address."""
-        standing = Standing(Clock())
+        standing = TargetHealth(Clock())
         udp, tcp = (Hop(transport, Address("192.0.2.1", 5060)) for transport in ("udp", "tcp"))
         standing.failed(udp)
         self.assertEqual(standing.in_order([udp, tcp]), [tcp, udp])

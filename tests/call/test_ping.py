@@ -9,7 +9,7 @@ from twisted.logger import capturedLogs, formatEvent
 from tests.call.case import CallCase
 from tests.call.world import World
 from tests.support.configs import CARRIER, PBX
-from webrtcproxy.call.ping import Pings
+from webrtcproxy.call.ping import OptionsPings
 from webrtcproxy.config import HostPort, Trunk
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.transport.flow import Address, Flow
@@ -40,8 +40,8 @@ class Pinged(CallCase):
         self.first.silent()
         world.turn(0.5)
 
-    def make(self, world: World) -> Pings:
-        return Pings(
+    def make(self, world: World) -> OptionsPings:
+        return OptionsPings(
             world.clock, world.transactions, world.context.upstream, world.context.policy, self.trunks, world.metrics,
             lambda: 0.5,
         )  # fmt: skip
@@ -247,7 +247,7 @@ class Pinged(CallCase):
         world = self.world
         times = []
         for chance in (0.0, 1.0):
-            pings = Pings(
+            pings = OptionsPings(
                 world.clock, world.transactions, world.context.upstream, world.context.policy, (PINGED,), world.metrics,
                 lambda chance=chance: chance,  # type: ignore[misc]
             )  # fmt: skip

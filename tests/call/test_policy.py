@@ -8,20 +8,20 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import CARRIER, PBX, config
 from webrtcproxy.call.policy import (
-    OF_BROWSER,
-    OF_STRANGER,
-    PLAIN,
+    BROWSER_PEER,
+    DEFAULT_HEADER_POLICY,
     TO_BROWSER,
     TO_TRUNK,
+    UNKNOWN_PEER,
     HeaderPolicy,
+    PeerProfile,
     Policy,
     Route,
-    Terms,
-    across,
-    hops_left,
+    filter_headers,
     order_challenges,
+    remaining_hops,
 )
-from webrtcproxy.config import Destinations, Sip
+from webrtcproxy.config import Destinations, SipConfig
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Headers, Request, Response
 from webrtcproxy.sip.names import COMPACT
@@ -36,14 +36,14 @@ def crossing(
     headers: Headers,
     *,
     to_browser: bool,
-    source: HeaderPolicy = PLAIN,
-    target: HeaderPolicy = PLAIN,
+    source: HeaderPolicy = DEFAULT_HEADER_POLICY,
+    target: HeaderPolicy = DEFAULT_HEADER_POLICY,
     request: bool = False,
 ) -> Headers:
     """What crosses of the headers of a request or a response; the other end of it is a trunk with these policies."""
     message = Request("INFO", "sip:a@b", headers) if request else Response(200, "OK", headers)
-    ends = replace(OF_STRANGER, headers=source), replace(OF_STRANGER, headers=target)
-    return across(message, ends[0], OF_BROWSER if to_browser else ends[1])
+    ends = replace(UNKNOWN_PEER, headers=source), replace(UNKNOWN_PEER, headers=target)
+    return filter_headers(message, ends[0], BROWSER_PEER if to_browser else ends[1])
 
 
 class Routes(SynchronousTestCase):
@@ -58,7 +58,7 @@ class Routes(SynchronousTestCase):
     def test_trunk_by_host(self) -> None:
         """The Request-URI's host, in any case, names the trunk; without a proxy the host itself is the way."""
         self.assertEqual(
-            self.policy.route(invite("sip:bob@PBX.example.com")), Route(Terms.of(PBX), "pbx.example.com", None)
+            self.policy.route(invite("sip:bob@PBX.example.com")), Route(PeerProfile.of(PBX), "pbx.example.com", None)
         )
         self.assertEqual(self.policy.route(invite("sip:bob@pbx.example.com:5060")).trunk, PBX)
 
@@ -77,7 +77,7 @@ class Routes(SynchronousTestCase):
     def test_trunk_with_proxy(self) -> None:
         """A trunk's `proxy` takes the place of its host, port included."""
         route = self.policy.route(invite("sip:1@carrier.example.net:5080"))
-        self.assertEqual(route, Route(Terms.of(CARRIER), "192.0.2.7", 5090))
+        self.assertEqual(route, Route(PeerProfile.of(CARRIER), "192.0.2.7", 5090))
 
     def test_other_port_is_another_place(self) -> None:
         """A trunk serves its own port only."""
@@ -91,13 +91,13 @@ class Routes(SynchronousTestCase):
     def test_route_and_maddr_choose_nothing(self) -> None:
         """Route, maddr and transport of a browser's request do not choose where packets go."""
         request = invite("sip:bob@pbx.example.com;maddr=192.0.2.66;transport=tcp", Route="<sip:192.0.2.66;lr>")
-        self.assertEqual(self.policy.route(request), Route(Terms.of(PBX), "pbx.example.com", None))
+        self.assertEqual(self.policy.route(request), Route(PeerProfile.of(PBX), "pbx.example.com", None))
         self.assertEqual(self.refused("sip:bob@192.0.2.66;maddr=pbx.example.com"), 403)
 
     def test_destinations_beyond_trunks(self) -> None:
         """A host that `destinations` names is reached by itself, without a trunk's credentials."""
         policy = Policy(config(PBX, destinations=Destinations(domains=(".example.org",))))
-        self.assertEqual(policy.route(invite("sip:x@a.example.org:5070")), Route(OF_STRANGER, "a.example.org", 5070))
+        self.assertEqual(policy.route(invite("sip:x@a.example.org:5070")), Route(UNKNOWN_PEER, "a.example.org", 5070))
         self.assertEqual(self.refused("sip:x@pbx.example.com", policy), 403)
 
     def test_sips(self) -> None:
@@ -111,7 +111,7 @@ class Routes(SynchronousTestCase):
         anywhere = config(secure, destinations=Destinations(anywhere=True))
         self.policy = Policy(anywhere)
         self.assertEqual(self.refused("sips:bob@else.example"), 416)
-        self.policy = Policy(replace(anywhere, sip=Sip(("udp:5060", "tls:5061:privateKey=k:certKey=c"))))
+        self.policy = Policy(replace(anywhere, sip=SipConfig(("udp:5060", "tls:5061:privateKey=k:certKey=c"))))
         self.assertEqual(self.policy.route(invite("sips:bob@else.example")).transport, "tls")
         self.assertIsNone(self.policy.route(invite("sip:bob@else.example")).transport)
 
@@ -140,7 +140,7 @@ class Routes(SynchronousTestCase):
 class Crossing(SynchronousTestCase):
     """A deny-list on names that belong to a leg; all else crosses."""
 
-    def relayed(self, *, to_browser: bool, policy: HeaderPolicy = PLAIN, **headers: str) -> list[str]:
+    def relayed(self, *, to_browser: bool, policy: HeaderPolicy = DEFAULT_HEADER_POLICY, **headers: str) -> list[str]:
         source = Headers((name.replace("_", "-"), value) for name, value in headers.items())
         return [name for name, _ in crossing(source, to_browser=to_browser, source=policy, target=policy)]
 
@@ -210,8 +210,8 @@ class Crossing(SynchronousTestCase):
         """What comes from a trunk has its section, what goes to another one has that one's."""
         policy = HeaderPolicy.of(replace(PBX, strip=("x-*",)))
         source = Headers([("X-Tenant", "7")])
-        self.assertEqual(len(crossing(source, to_browser=True, source=PLAIN, target=policy)), 1)
-        self.assertEqual(len(crossing(source, to_browser=False, source=policy, target=PLAIN)), 1)
+        self.assertEqual(len(crossing(source, to_browser=True, source=DEFAULT_HEADER_POLICY, target=policy)), 1)
+        self.assertEqual(len(crossing(source, to_browser=False, source=policy, target=DEFAULT_HEADER_POLICY)), 1)
 
     def test_set(self) -> None:
         """`set` stands in each request to the trunk in place of what the browser wrote; in no response, and not on the
@@ -231,7 +231,7 @@ class Crossing(SynchronousTestCase):
 
     def test_nothing_to_compute(self) -> None:
         """A trunk without overrides shares the sets that everybody has."""
-        self.assertEqual(HeaderPolicy.of(PBX), PLAIN)
+        self.assertEqual(HeaderPolicy.of(PBX), DEFAULT_HEADER_POLICY)
         self.assertIs(HeaderPolicy.of(PBX).to_trunk, TO_TRUNK)
 
     def test_credentials(self) -> None:
@@ -265,9 +265,9 @@ class Hops(SynchronousTestCase):
 
     def test_missing_is_seventy(self) -> None:
         """An absent header counts as 70."""
-        self.assertEqual(hops_left(invite("sip:a@b")), 70)
+        self.assertEqual(remaining_hops(invite("sip:a@b")), 70)
 
     def test_zero(self) -> None:
         """Nothing left: 483."""
-        error = self.assertRaises(Refusal, hops_left, invite("sip:a@b", Max_Forwards="0"))
+        error = self.assertRaises(Refusal, remaining_hops, invite("sip:a@b", Max_Forwards="0"))
         self.assertEqual(error.status, 483)

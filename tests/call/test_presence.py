@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.call.case import CallCase
 from tests.call.world import OFFER, PLAIN
 from tests.support.configs import PBX
-from webrtcproxy.config import Calls
+from webrtcproxy.config import CallLimits
 
-GRACE = Calls().grace
+GRACE = CallLimits().grace
 
 
 class Lost(CallCase):

@@ -10,10 +10,10 @@ from tests.call.case import CallCase
 from tests.call.world import OFFER, PLAIN
 from tests.support.configs import PBX
 from tests.support.exposition import Readings, samples
-from webrtcproxy.call.record import Ledger, Record
-from webrtcproxy.config import Calls
+from webrtcproxy.call.record import CallRecord, CdrWriter
+from webrtcproxy.config import CallLimits
 from webrtcproxy.errors import NgTimeout
-from webrtcproxy.gathering import Gathering
+from webrtcproxy.gathering import Batcher
 from webrtcproxy.metrics import Metrics
 from webrtcproxy.sip.message import Request
 
@@ -166,7 +166,7 @@ class TurnedAway(CallCase):
 
     def test_limit(self) -> None:
         """One call too many."""
-        self.world = self.make_world(calls=Calls(limit=1))
+        self.world = self.make_world(calls=CallLimits(limit=1))
         alice = self.world.browser()
         alice.invite("sip:bob@pbx.example.com")
         readings = Readings(self.world.metrics)
@@ -179,9 +179,9 @@ class Written(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.ledger = Ledger(self.clock)
+        self.ledger = CdrWriter(self.clock)
 
-    def line(self, record: Record, now: float) -> str:
+    def line(self, record: CallRecord, now: float) -> str:
         self.clock.advance(now)
         with capturedLogs() as events:
             self.ledger.close(record)
@@ -192,7 +192,7 @@ class Written(SynchronousTestCase):
 
     def test_answered(self) -> None:
         """Who called whom from where, how it ended, how long it took to answer and how long they talked."""
-        record = Record(Metrics().outbound, "c1", "sip:alice@a.example", "sip:bob@b.example", "192.0.2.7", 100.0)
+        record = CallRecord(Metrics().outbound, "c1", "sip:alice@a.example", "sip:bob@b.example", "192.0.2.7", 100.0)
         record.status, record.answered, record.ended_by = 200, 101.5, "caller"
         self.assertEqual(
             self.line(record, 161.75),
@@ -202,7 +202,7 @@ class Written(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """A call that was never answered has talked for no time; set-up is until its end."""
-        record = Record(
+        record = CallRecord(
             Metrics().outbound, "c1", "sip:a@a", "sip:b@b", "192.0.2.7", 100.0, status=486, ended_by="refused"
         )
         line = "c1: call over, 486 refused, sip:a@a -> sip:b@b from 192.0.2.7, set-up 2.250 s, talk 0.0 s"
@@ -210,7 +210,7 @@ class Written(SynchronousTestCase):
 
     def test_unknown_end(self) -> None:
         """A dash stands for what nobody has said; braces of a peer stay braces."""
-        line = self.line(Record(Metrics().outbound, "{x}", "sip:{call}@a", "sip:b@b", "192.0.2.7", 0.0), 0.0)
+        line = self.line(CallRecord(Metrics().outbound, "{x}", "sip:{call}@a", "sip:b@b", "192.0.2.7", 0.0), 0.0)
         self.assertEqual(
             line, "{x}: call over, 0 -, sip:{call}@a -> sip:b@b from 192.0.2.7, set-up 0.000 s, talk 0.0 s"
         )
@@ -219,13 +219,13 @@ class Written(SynchronousTestCase):
         """Of many calls that end together, each has its end from its own time, and its line a moment later, in order;
         what waits when the log ends is written before."""
         meter = Metrics().outbound
-        records = [Record(meter, f"c{number}", "sip:a@a", "sip:b@b", "192.0.2.7", 0.0) for number in range(4)]
+        records = [CallRecord(meter, f"c{number}", "sip:a@a", "sip:b@b", "192.0.2.7", 0.0) for number in range(4)]
         with capturedLogs() as events:
             for record in records[:3]:
                 self.clock.advance(0.1)
                 self.ledger.close(record)
             self.assertEqual([event["call"] for event in events], ["c0"])
-            self.clock.advance(Gathering.MOMENT)
+            self.clock.advance(Batcher.MOMENT)
             self.assertEqual([event["call"] for event in events], ["c0", "c1", "c2"])
             self.ledger.close(records[3])
             self.assertEqual(len(events), 3)
@@ -237,7 +237,7 @@ class Written(SynchronousTestCase):
 
     def test_time(self) -> None:
         """The line has the time at which the call was over, however long it has waited."""
-        records = [Record(Metrics().outbound, "c", "sip:a@a", "sip:b@b", "192.0.2.7", 0.0) for _ in range(2)]
+        records = [CallRecord(Metrics().outbound, "c", "sip:a@a", "sip:b@b", "192.0.2.7", 0.0) for _ in range(2)]
         with capturedLogs() as events:
             for record in records:
                 self.ledger.close(record)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from tests.call.case import CallCase
 from tests.call.world import PLAIN, TrunkPeer
 from tests.support.configs import CARRIER, PBX
-from webrtcproxy.call.binding import token_for
+from webrtcproxy.call.binding import contact_user_of
 from webrtcproxy.config import Destinations
 from webrtcproxy.sip.message import Request, Response
 
@@ -205,7 +205,7 @@ class Following(CallCase):
         """A Contact of ours leads to nobody's browser, not to where its user is registered either."""
         bert = self.world.browser("bert")
         bert.bind()
-        ours = f"<sip:{token_for(bert.aor)}@192.0.2.1>", f"<{bert.contact}>"
+        ours = f"<sip:{contact_user_of(bert.aor)}@192.0.2.1>", f"<{bert.contact}>"
         self.not_followed(*ours)
         self.call(destinations=Destinations(anywhere=True))
         self.not_followed(*ours)

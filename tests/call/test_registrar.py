@@ -19,7 +19,7 @@ from tests.support.configs import CARRIER
 from tests.support.exposition import Readings
 from tests.support.fakes import FakeFlow
 from webrtcproxy.call.binding import Binding
-from webrtcproxy.call.location import AFTERGLOW
+from webrtcproxy.call.location import REGISTRAR_LINGER
 from webrtcproxy.sip.message import respond
 
 
@@ -144,7 +144,7 @@ class AcceptedTests(RegistrarCase):
         self.browser.lose()
         (flow,) = self.network.flows.values()
         self.transactions.message_received(respond(self.upstream(), 200), flow)
-        self.clock.advance(AFTERGLOW + 1)
+        self.clock.advance(REGISTRAR_LINGER + 1)
         self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
 
     def test_registrar_is_known(self) -> None:

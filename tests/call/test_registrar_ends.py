@@ -16,8 +16,8 @@ from tests.call.registering import (
     sipjs_expires,
 )
 from tests.support.fakes import FakeFlow
-from webrtcproxy.call.location import AFTERGLOW
-from webrtcproxy.call.patience import PATIENCE
+from webrtcproxy.call.location import REGISTRAR_LINGER
+from webrtcproxy.call.patience import NON_INVITE_DEADLINE
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Response
 from webrtcproxy.transport.flow import Hop
@@ -56,7 +56,7 @@ class UnregisterTests(RegistrarCase):
         self.assertEqual([binding.flow for binding in self.bound()], [other])
         self.assertFalse(self.location.proven(self.browser))
         self.assertTrue(self.location.proven(other))
-        self.clock.advance(AFTERGLOW + 1)
+        self.clock.advance(REGISTRAR_LINGER + 1)
         self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
 
     def test_another_on_its_way(self) -> None:
@@ -93,7 +93,7 @@ class UnregisterTests(RegistrarCase):
         response = self.answer(200)
         self.assertEqual((response.status, self.contacts(response), self.bound()), (200, [], []))
         self.assertFalse(self.location.proven(other))
-        self.clock.advance(AFTERGLOW)
+        self.clock.advance(REGISTRAR_LINGER)
         self.assertFalse(self.location.registered_at(ALICE, REGISTRAR))
 
     def test_star_without_expires_0(self) -> None:
@@ -241,12 +241,12 @@ class FailureTests(RegistrarCase):
         (ORIGINAL.md: register, the registrar is silent)."""
         with capturedLogs() as events:
             self.register(f"{JSSIP};expires=600")
-            self.clock.pump([0.5] * int(2 * PATIENCE - 1))
+            self.clock.pump([0.5] * int(2 * NON_INVITE_DEADLINE - 1))
             self.assertEqual(self.replies(), [100])
             self.clock.advance(0.5)
             self.assertEqual(self.replies(), [100, 504])
         self.assertEqual([event["call"] for event in events], ["cid1"])
-        self.assertLess(PATIENCE, 32)
+        self.assertLess(NON_INVITE_DEADLINE, 32)
 
     def test_late_answer(self) -> None:
         """A 200 behind the 504 binds nothing, and the next REGISTER counts on upstream."""
@@ -273,7 +273,7 @@ class FailureTests(RegistrarCase):
         """A name server that is silent is a 504, too, and its late failure harms nobody."""
         self.network.resolved = Deferred()
         self.register(f"{JSSIP};expires=600")
-        self.clock.advance(PATIENCE)
+        self.clock.advance(NON_INVITE_DEADLINE)
         self.assertEqual(self.replies(), [100, 504])
         self.network.resolved.errback(Refusal(502))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from tests.call.exchanging import ExchangeCase
 from tests.call.party import Party
 from tests.support.ngnode import Operation
-from webrtcproxy.call.exchange import PAUSE
+from webrtcproxy.call.exchange import RESTORE_DELAY
 from webrtcproxy.errors import NgRefused, NgTimeout
 from webrtcproxy.sip.message import Request
 
@@ -28,7 +28,7 @@ class Restarted(ExchangeCase):
         asker.peer.heard(status)
         asker.ack_refusal(invite)
         asker.peer.silent()
-        world.turn(PAUSE)
+        world.turn(RESTORE_DELAY)
         return asker.peer.request("INVITE")
 
     def other_credentials(self, operation: Operation) -> bytes:
@@ -101,7 +101,7 @@ class Restarted(ExchangeCase):
             asker.peer.heard(488)
             asker.ack_refusal(invite)
             asker.peer.flow.lose()
-            world.turn(PAUSE)
+            world.turn(RESTORE_DELAY)
             asker.peer.silent()
             world.turn(40)
             self.assertEqual(other.peer.pending(), ["ACK", "BYE"])

@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.messages import request, response
-from webrtcproxy.call.session_timer import LONGEST, ROUNDS, SessionExpires, SessionTimer
+from webrtcproxy.call.session_timer import MAX_INTERVAL, MAX_ROUNDS, SessionExpires, SessionTimer
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
@@ -93,7 +93,7 @@ class Answering(TimerCase):
         for headers, seconds in (
             ([("Session-Expires", "7200")], 1800),
             ([("Session-Expires", "7200"), ("Min-SE", "3600")], 3600),
-            ([("Session-Expires", "4294967295"), ("Min-SE", "4294967295")], LONGEST),
+            ([("Session-Expires", "4294967295"), ("Min-SE", "4294967295")], MAX_INTERVAL),
             ([("Min-SE", "3600;x")], 3600),
             ([("Min-SE", "60")], 1800),
         ):
@@ -171,7 +171,7 @@ class Asking(TimerCase):
 
     def test_odd_intervals(self) -> None:
         """A 2xx makes us neither refresh every second nor wait for ever."""
-        for said, seconds in ((1, 90), (4294967295, LONGEST)):
+        for said, seconds in ((1, 90), (4294967295, MAX_INTERVAL)):
             self.timer.answered(self.sent, answer(self.sent, 200, headers=[("Session-Expires", str(said))]))
             self.assertEqual(self.timer.seconds, seconds)
 
@@ -190,14 +190,14 @@ class Asking(TimerCase):
 
     def test_unreasonable(self) -> None:
         """Not again for a 422 that names no longer interval, one beyond a day, or none."""
-        for headers in ([], [("Min-SE", "x")], [("Min-SE", "1800")], [("Min-SE", str(LONGEST + 1))]):
+        for headers in ([], [("Min-SE", "x")], [("Min-SE", "1800")], [("Min-SE", str(MAX_INTERVAL + 1))]):
             timer = SessionTimer(self.clock, 1800)
             self.assertIsNone(timer.answered(self.sent, answer(self.sent, 422, headers=headers)))
 
     def test_endless(self) -> None:
         """A far side that wants a little more each time is obeyed a few times."""
         sent: Request | None = self.sent
-        for number in range(ROUNDS + 1):
+        for number in range(MAX_ROUNDS + 1):
             assert sent is not None
             sent = self.timer.answered(sent, answer(sent, 422, headers=[("Min-SE", str(1801 + number))]))
         self.assertIsNone(sent)

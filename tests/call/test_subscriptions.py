@@ -6,7 +6,7 @@ from tests.call.party import Party
 from tests.call.watching import BOX, EVENT, WatchCase, contact_of, early_notifier_of, notifier_of, notify, subscriber_of
 from tests.support.configs import PBX, config
 from tests.support.messages import request
-from webrtcproxy.config import Subscriptions
+from webrtcproxy.config import SubscriptionLimits
 
 CHALLENGE = ("Proxy-Authenticate", 'Digest realm="carrier", nonce="n1", qop="auth"')
 
@@ -351,7 +351,7 @@ class Room(WatchCase):
     def test_per_connection(self) -> None:
         """Of one browser, few where it has not registered: 503. One that ends makes room."""
         for proven, most in ((False, 3), (True, 5)):
-            self.world = self.make_world(subscriptions=Subscriptions(limit_per_connection=5))
+            self.world = self.make_world(subscriptions=SubscriptionLimits(limit_per_connection=5))
             self.people()
             if proven:
                 self.alice.bind()
@@ -364,7 +364,7 @@ class Room(WatchCase):
 
     def test_in_all(self) -> None:
         """Of all, trunks' too."""
-        self.world = self.make_world(subscriptions=Subscriptions(limit=1))
+        self.world = self.make_world(subscriptions=SubscriptionLimits(limit=1))
         self.people()
         self.watching()
         self.alice.bind()

@@ -14,8 +14,8 @@ from tests.call.case import CallCase
 from tests.call.world import PLAIN, Names
 from tests.support.configs import CARRIER, PBX
 from tests.support.fakes import FakeFlow
-from webrtcproxy.call.failover import Standing
-from webrtcproxy.call.policy import OF_STRANGER, Route
+from webrtcproxy.call.failover import TargetHealth
+from webrtcproxy.call.policy import UNKNOWN_PEER, Route
 from webrtcproxy.call.trunk import Sources, Upstream
 from webrtcproxy.config import HostPort, Trunk
 from webrtcproxy.errors import FlowLost, Refusal
@@ -32,7 +32,7 @@ class Ways(SynchronousTestCase):
         self.domains: list[str] = []
         self.no_way = False
         self.found: Deferred[list[Hop]] = succeed([Hop.to("192.0.2.50", None, None), Hop.to("192.0.2.51", None, None)])
-        self.upstream = Upstream(self, self, Standing(Clock()))
+        self.upstream = Upstream(self, self, TargetHealth(Clock()))
         self.last = FakeFlow.udp("192.0.2.99")
 
     def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
@@ -132,7 +132,7 @@ class Ways(SynchronousTestCase):
     def test_route(self) -> None:
         """The same for a route of the configuration: address or name, port, transport."""
         for host, port, looked_up in (("192.0.2.7", None, []), ("pbx.example.com", 5070, [("pbx.example.com", 5070)])):
-            route = Route(OF_STRANGER, host, port, "tcp")
+            route = Route(UNKNOWN_PEER, host, port, "tcp")
             self.successResultOf(Deferred.fromCoroutine(self.upstream.way(route)))
             self.assertEqual(self.looked_up, looked_up)
         self.assertEqual(self.asked[0], ("tcp", Address("192.0.2.7", 5060)))

@@ -19,18 +19,18 @@ from twisted.internet.task import Clock
 from tests.support.configs import config as make_config
 from tests.support.fakes import FakeFlow
 from tests.support.ngnode import BROWSER_SDP, TRUNK_SDP, FakeNodes
-from webrtcproxy.call.binding import Binding, key_of, token_for
+from webrtcproxy.call.binding import Binding, contact_user_of, key_of
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.failover import Standing
-from webrtcproxy.call.heirs import Heirs
-from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.failover import TargetHealth
+from webrtcproxy.call.heirs import ReplacesGrants
+from webrtcproxy.call.legs import DialogTable
 from webrtcproxy.call.location import Location
-from webrtcproxy.call.pairing import Pairings
-from webrtcproxy.call.passage import Passages
+from webrtcproxy.call.pairing import RequestSequences
+from webrtcproxy.call.passage import OutOfDialogRelay
 from webrtcproxy.call.policy import Policy
-from webrtcproxy.call.record import Ledger
-from webrtcproxy.call.registrar import Registrar
+from webrtcproxy.call.record import CdrWriter
+from webrtcproxy.call.registrar import RegistrationRelay
 from webrtcproxy.call.router import Router
 from webrtcproxy.call.subscriptions import Subscriptions
 from webrtcproxy.call.trunk import Sources, Upstream
@@ -234,7 +234,7 @@ class TrunkPeer(Caller):
 
     def call(self, browser: Browser, *headers: tuple[str, str]) -> Request:
         """Call the proxy's Contact of a browser's address-of-record, as its registrar does."""
-        return self.invite(f"sip:{token_for(browser.aor)}@192.0.2.1", *headers)
+        return self.invite(f"sip:{contact_user_of(browser.aor)}@192.0.2.1", *headers)
 
 
 class World:
@@ -255,25 +255,25 @@ class World:
         self.location = Location(self.clock, self.config.registrations.multiple)
         names = Names()
         self.names = names
-        self.legs = Legs()
+        self.legs = DialogTable()
         context = Context(
             clock=self.clock,
             transactions=self.transactions,
             nodes=self.nodes,
-            upstream=Upstream(names, self, Standing(self.clock)),
+            upstream=Upstream(names, self, TargetHealth(self.clock)),
             sources=Sources(self.config.trunks, names),
             policy=Policy(self.config),
             location=self.location,
-            pairings=Pairings(self.clock),
+            pairings=RequestSequences(self.clock),
             limits=self.config.calls,
-            heirs=Heirs(self.clock),
-            ledger=Ledger(self.clock),
+            heirs=ReplacesGrants(self.clock),
+            ledger=CdrWriter(self.clock),
             metrics=self.metrics,
         )
         self.context = context
         context.sources.refresh()
         self.calls = Calls(context, self.legs)
-        registrar = Registrar(
+        registrar = RegistrationRelay(
             self.transactions,
             self.location,
             context.upstream,
@@ -281,7 +281,7 @@ class World:
             self.clock,
             self.config.registrations.multiple,
         )
-        self.passages = Passages(context)
+        self.passages = OutOfDialogRelay(context)
         self.subscriptions = Subscriptions(context, self.config.subscriptions, self.legs)
         self.transactions.user = Router(context, self.calls, self.legs, registrar, self.passages, self.subscriptions)
 

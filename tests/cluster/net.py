@@ -9,7 +9,7 @@ from tests.support.messages import request, response
 from webrtcproxy.call.binding import Binding
 from webrtcproxy.cluster.location import SharedLocation
 from webrtcproxy.cluster.marks import ALL, HUB
-from webrtcproxy.cluster.remote import Flows
+from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Response
 
@@ -31,7 +31,7 @@ class Member:
     def __init__(self, net: Net, number: int, multiple: bool, run: int = 1) -> None:
         self.net = net
         self.number = number
-        self.flows = Flows(net.clock, number, run, self.send)
+        self.flows = RemoteFlows(net.clock, number, run, self.send)
         self.location = SharedLocation(net.clock, multiple, number, self.flows, self.send)
         self.messages: list[tuple[object, bytes]] = []
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cluster.net import ALICE, Net, answer
 from tests.support.fakes import FakeFlow
 from tests.support.messages import request
-from webrtcproxy.call.binding import token_for
+from webrtcproxy.call.binding import contact_user_of
 from webrtcproxy.cluster import dispatch
 from webrtcproxy.cluster.dispatch import REMEMBERED, Dispatcher
 from webrtcproxy.cluster.marks import HUB
@@ -40,7 +40,7 @@ class RequestTests(DispatcherCase):
 
     def test_browsers_worker(self) -> None:
         """A call for our Contact of an AOR goes where the browser is, the newest of several."""
-        uri = f"sip:{token_for(ALICE)}@192.0.2.1"
+        uri = f"sip:{contact_user_of(ALICE)}@192.0.2.1"
         self.net.one.bind(FakeFlow.wss(port=40001))
         for _ in range(5):
             self.assertEqual(self.choose(request("INVITE", uri)), 1)
@@ -60,7 +60,7 @@ class RequestTests(DispatcherCase):
         flow = FakeFlow.wss()
         self.net.one.bind(flow)
         flow.lose()
-        uri = f"sip:{token_for(ALICE)}@192.0.2.1"
+        uri = f"sip:{contact_user_of(ALICE)}@192.0.2.1"
         self.assertEqual({self.choose(request("INVITE", uri)) for _ in range(30)}, {1, 2})
 
     def test_dialog(self) -> None:
@@ -72,7 +72,7 @@ class RequestTests(DispatcherCase):
 
     def test_repeats(self) -> None:
         """Repeats, the CANCEL and the ACK of a refusal go where the INVITE went, though the browser has moved."""
-        uri = f"sip:{token_for(ALICE)}@192.0.2.1"
+        uri = f"sip:{contact_user_of(ALICE)}@192.0.2.1"
         self.net.one.bind(FakeFlow.wss(port=40001))
         invite = request("INVITE", uri, branch="z9hG4bKsame")
         self.assertEqual(self.choose(invite), 1)
@@ -85,7 +85,7 @@ class RequestTests(DispatcherCase):
 
     def test_rfc2543(self) -> None:
         """A peer without branches is told apart by Call-ID and CSeq number (RFC 3261 section 17.2.3)."""
-        uri = f"sip:{token_for(ALICE)}@192.0.2.1"
+        uri = f"sip:{contact_user_of(ALICE)}@192.0.2.1"
         self.net.one.bind(FakeFlow.wss(port=40001))
         via = "SIP/2.0/UDP 198.51.100.1"
         self.assertEqual(self.choose(request("INVITE", uri, via=via, call_id="old")), 1)
@@ -98,12 +98,12 @@ class RequestTests(DispatcherCase):
         self.net.one.bind(FakeFlow.wss(port=40001))
         vias = [("Via", "SIP/2.0/UDP 192.0.2.1:5062;branch=z9hG4bKwp-2-abc;rport")]
         self.assertEqual({self.choose(request("INVITE", f"sip:{ALICE}", headers=vias)) for _ in range(5)}, {2})
-        self.assertEqual(self.choose(request("INVITE", f"sip:{token_for(ALICE)}@192.0.2.1", headers=vias)), 1)
+        self.assertEqual(self.choose(request("INVITE", f"sip:{contact_user_of(ALICE)}@192.0.2.1", headers=vias)), 1)
 
     def test_worker_down(self) -> None:
         """What would be a dead worker's goes to another, also a repeat."""
         self.net.one.bind(FakeFlow.wss())
-        invite = request("INVITE", f"sip:{token_for(ALICE)}@192.0.2.1", branch="z9hG4bKsame")
+        invite = request("INVITE", f"sip:{contact_user_of(ALICE)}@192.0.2.1", branch="z9hG4bKsame")
         self.assertEqual(self.choose(invite), 1)
         self.assertEqual(self.choose(invite, (2,)), 2)
         self.assertEqual(self.choose(request("BYE", f"sip:1-{TOKEN}@192.0.2.1", to_tag="x"), (2,)), 2)

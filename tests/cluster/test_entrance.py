@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cluster.net import Net, answer
 from tests.support.fakes import FakeFlow
 from tests.support.messages import request
-from webrtcproxy.cluster.entrance import Entrance
+from webrtcproxy.cluster.entrance import OwnerRouter
 from webrtcproxy.cluster.marks import HUB, mark_of, owner_of, sender_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
@@ -37,7 +37,7 @@ class EntranceTests(SynchronousTestCase):
         self.own = Transactions()
         self.up = {1, 2}
         one = self.net.one
-        self.entrance = Entrance(1, self.own, one.flows, one.send, self.up.__contains__)
+        self.entrance = OwnerRouter(1, self.own, one.flows, one.send, self.up.__contains__)
 
     def test_own(self) -> None:
         """Most is its own: new requests, responses to its branches, requests within its dialogs."""

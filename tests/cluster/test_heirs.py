@@ -6,9 +6,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fakes import FakeFlow
-from webrtcproxy.call.heirs import Heir
-from webrtcproxy.cluster.heirs import SharedHeirs
-from webrtcproxy.cluster.remote import Flows
+from webrtcproxy.call.heirs import ReplacesGrant
+from webrtcproxy.cluster.heirs import SharedReplacesGrants
+from webrtcproxy.cluster.remote import RemoteFlows
 
 KEY = ("call", "ours", "theirs")
 
@@ -24,10 +24,10 @@ class SharedHeirsTests(SynchronousTestCase):
             told.append(header)
             return True
 
-        one, two = Flows(clock, 1, 1, send), Flows(clock, 2, 1, send)
-        here, there = SharedHeirs(clock, one, send), SharedHeirs(clock, two, send)
+        one, two = RemoteFlows(clock, 1, 1, send), RemoteFlows(clock, 2, 1, send)
+        here, there = SharedReplacesGrants(clock, one, send), SharedReplacesGrants(clock, two, send)
         flow = FakeFlow.wss()
-        for heir in (Heir(flow, "203.0.113.5", "192.0.2.50"), Heir(None, "192.0.2.7", "192.0.2.50")):
+        for heir in (ReplacesGrant(flow, "203.0.113.5", "192.0.2.50"), ReplacesGrant(None, "192.0.2.7", "192.0.2.50")):
             here.add(KEY, heir)
             there.heard(told[-1])
         self.assertEqual([header["do"] for header in told], ["heir", "heir"])

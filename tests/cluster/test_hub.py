@@ -11,7 +11,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cluster.net import ALICE, Net
 from tests.support.fakes import FakeFlow
 from webrtcproxy.cluster.cluster import joint_health
-from webrtcproxy.cluster.hub import ANSWER, CLOSING, FAREWELL, LONGEST_BREAK, PATIENCE, PULSE, STABLE, Child, Hub
+from webrtcproxy.cluster.hub import (
+    CLOSING,
+    LONGEST_BREAK,
+    PING_INTERVAL,
+    QUERY_TIMEOUT,
+    STABLE,
+    STOP_TIMEOUT,
+    WATCHDOG,
+    Hub,
+    WorkerProcess,
+)
 from webrtcproxy.cluster.link import Header
 from webrtcproxy.cluster.marks import ALL
 
@@ -19,7 +29,7 @@ from webrtcproxy.cluster.marks import ALL
 class Process:
     """A worker that runs, in memory."""
 
-    def __init__(self, number: int, run: int, user: Child, ended: Callable[[str], None]) -> None:
+    def __init__(self, number: int, run: int, user: WorkerProcess, ended: Callable[[str], None]) -> None:
         self.number, self.run, self.user, self.ended = number, run, user, ended
         self.pid = 1000 * number + run
         self.heard: list[tuple[Header, bytes]] = []
@@ -67,7 +77,7 @@ class HubCase(SynchronousTestCase):
         self.one, self.two = self.started
         self.clear()
 
-    def launch(self, number: int, run: int, user: Child, ended: Callable[[str], None]) -> Process:
+    def launch(self, number: int, run: int, user: WorkerProcess, ended: Callable[[str], None]) -> Process:
         if self.fails:
             raise OSError("too many open files")
         self.started.append(Process(number, run, user, ended))
@@ -154,11 +164,11 @@ class LifeTests(HubCase):
 
     def test_stuck(self) -> None:
         """One that says nothing for a minute is killed; one that answers is not."""
-        self.seconds(PULSE)
+        self.seconds(PING_INTERVAL)
         self.assertEqual(self.one.take(), ["ask"])
-        for _ in range(int(PATIENCE / PULSE) + 1):
+        for _ in range(int(WATCHDOG / PING_INTERVAL) + 1):
             self.two.say({"do": "answer", "number": 0, "answer": None})
-            self.seconds(PULSE)
+            self.seconds(PING_INTERVAL)
         self.assertTrue(self.one.killed)
         self.assertFalse(self.two.killed)
 
@@ -216,7 +226,7 @@ class FrameTests(HubCase):
         asked = self.hub.ask("health")
         number = self.one.heard[0][0]["number"]
         self.two.say({"do": "answer", "number": number, "answer": "yes"})
-        self.seconds(ANSWER)
+        self.seconds(QUERY_TIMEOUT)
         self.assertEqual(self.successResultOf(asked), {2: "yes"})
         self.one.say({"do": "answer", "number": number, "answer": "late"})
         for process in (self.one, self.two):
@@ -268,7 +278,7 @@ class StopTests(HubCase):
         """One that does not end is killed."""
         stopped = self.hub.stopService()
         self.one.say({"do": "done", "what": "drain"})
-        self.seconds(self.drain + FAREWELL)
+        self.seconds(self.drain + STOP_TIMEOUT)
         self.assertEqual(self.one.take(), ["drain", "stop"])
         self.one.ended("done")
         self.seconds(CLOSING)

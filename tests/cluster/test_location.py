@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cluster.net import ALICE, REGISTRAR, Member, Net
 from tests.support.fakes import FakeFlow
-from webrtcproxy.call.binding import Binding, token_for
-from webrtcproxy.call.expiry import SWEEP
+from webrtcproxy.call.binding import Binding, contact_user_of
+from webrtcproxy.call.expiry import SWEEP_INTERVAL
 from webrtcproxy.cluster.marks import HUB
 
 
@@ -51,7 +51,7 @@ class SharedTests(SharedLocationCase):
         for member in self.net.members:
             self.assertTrue(member.location.is_registrar(REGISTRAR))
             self.assertTrue(member.location.registered_at(ALICE, REGISTRAR))
-            self.assertEqual(member.location.aor_of(token_for(ALICE)), ALICE)
+            self.assertEqual(member.location.aor_of(contact_user_of(ALICE)), ALICE)
 
     def test_counted_once(self) -> None:
         """Each worker counts the bindings of its own sockets, so that the sum is right."""
@@ -88,7 +88,7 @@ class SharedTests(SharedLocationCase):
         """Each replica sees the end of a binding's time by itself."""
         self.net.one.bind(self.first, seconds=60)
         self.net.held = True
-        self.net.clock.pump([SWEEP] * 7)
+        self.net.clock.pump([SWEEP_INTERVAL] * 7)
         self.everywhere()
 
     def test_taken_back_by_another_worker(self) -> None:

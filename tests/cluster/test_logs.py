@@ -7,8 +7,8 @@ from twisted.logger import LogEvent, Logger, LogLevel, eventAsText, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.cluster.logs import DELAY, MOST, Forwarder, events_of
-from webrtcproxy.log import Printable
+from webrtcproxy.cluster.logs import DELAY, MAX_EVENTS, LogForwarder, events_of
+from webrtcproxy.log import EscapingObserver
 
 
 class ForwarderTests(SynchronousTestCase):
@@ -17,7 +17,7 @@ class ForwarderTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.sent: list[bytes] = []
-        self.forwarder = Forwarder(self.clock, self.sent.append)
+        self.forwarder = LogForwarder(self.clock, self.sent.append)
         self.log = Logger(namespace="a.b", observer=self.forwarder)
 
     def events(self) -> list[LogEvent]:
@@ -55,7 +55,7 @@ class ForwarderTests(SynchronousTestCase):
         self.log.info("{call}", call="x\r\n\udcff\x1b")
         (event,) = self.events()
         shown: list[LogEvent] = []
-        Printable(shown.append)(event)  # type: ignore[arg-type]
+        EscapingObserver(shown.append)(event)  # type: ignore[arg-type]
         self.assertEqual(formatEvent(shown[0]), "x\\r\\n\\udcff\\x1b")
 
     def test_old_kind(self) -> None:
@@ -71,8 +71,8 @@ class ForwarderTests(SynchronousTestCase):
         self.assertEqual(self.sent, [])
         self.clock.advance(DELAY)
         self.assertEqual(len(self.sent), 1)
-        for _ in range(MOST):
+        for _ in range(MAX_EVENTS):
             self.log.info("x")
         self.assertEqual(len(self.sent), 2)
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertEqual(len(self.events()), 3 + MOST)
+        self.assertEqual(len(self.events()), 3 + MAX_EVENTS)

@@ -8,7 +8,7 @@ from contextlib import closing
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.real.ports import free_ports
-from webrtcproxy.cluster.places import Places
+from webrtcproxy.cluster.places import ListeningSockets
 from webrtcproxy.config import ConfigError
 
 AT = "interface=127.0.0.1"
@@ -17,8 +17,8 @@ AT = "interface=127.0.0.1"
 class PlacesTests(SynchronousTestCase):
     """Real sockets of loopback."""
 
-    def places(self, wss: tuple[str, ...] = (), sip: tuple[str, ...] = (), workers: int = 2) -> Places:
-        places = Places(wss, sip, workers)
+    def places(self, wss: tuple[str, ...] = (), sip: tuple[str, ...] = (), workers: int = 2) -> ListeningSockets:
+        places = ListeningSockets(wss, sip, workers)
         self.addCleanup(places.close)
         return places
 

@@ -10,7 +10,7 @@ from twisted.trial.unittest import TestCase
 from tests.support.fakes import FakeFlow
 from tests.support.messages import request
 from tests.support.wire import Recorder
-from webrtcproxy.cluster.places import Places
+from webrtcproxy.cluster.places import ListeningSockets
 from webrtcproxy.cluster.sockets import WorkerSockets
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.transport.flow import Address
@@ -25,7 +25,7 @@ class WorkerSocketsTests(TestCase):
     timeout = 10
 
     def setUp(self) -> None:
-        self.places = Places((), (f"udp:0:{AT}", f"tcp:0:{AT}"), 2)
+        self.places = ListeningSockets((), (f"udp:0:{AT}", f"tcp:0:{AT}"), 2)
         self.places.open()
         self.addCleanup(self.places.close)
         own = self.places.own[1].sip

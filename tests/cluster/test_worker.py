@@ -15,9 +15,9 @@ from tests.support.configs import config
 from tests.support.fakes import FakeFlow
 from tests.support.messages import request
 from webrtcproxy.cluster.cluster import of_worker
-from webrtcproxy.cluster.seat import Orders, Seat
-from webrtcproxy.cluster.worker import LINGER, Answers, Office, Worker
-from webrtcproxy.config import Config, HostPort, Proxy, Trunk
+from webrtcproxy.cluster.seat import StartOrder, WorkerSlot
+from webrtcproxy.cluster.worker import LINGER, Queries, Worker, WorkerRuntime
+from webrtcproxy.config import Config, HostPort, ProxyConfig, Trunk
 from webrtcproxy.config.ini import Secret
 from webrtcproxy.sip.grammar import BadMessage
 
@@ -60,7 +60,7 @@ class WorkerCase(SynchronousTestCase):
         self.sent: list[tuple[dict[str, Any], bytes]] = []
         self.patch(self.worker.link, "send", self.send)
         self.patch(self.worker.link, "finish", lambda: self.services.notes.append("finish"))
-        self.config = replace(config(TRUNK), proxy=Proxy(2))
+        self.config = replace(config(TRUNK), proxy=ProxyConfig(2))
         self.messages: list[Any] = []
         self.bad: list[BadMessage] = []
 
@@ -68,7 +68,7 @@ class WorkerCase(SynchronousTestCase):
         self.sent.append((header, body))
         return True
 
-    def build(self, given: Config, reactor: Any, office: Office) -> tuple[Services, Answers]:
+    def build(self, given: Config, reactor: Any, office: WorkerRuntime) -> tuple[Services, Queries]:
         self.given, self.office = given, office
         self.location = office.location(True)
         self.addCleanup(self.location.stop)
@@ -85,7 +85,7 @@ class WorkerCase(SynchronousTestCase):
         self.worker.frame(header, body, b"")
 
     def begin(self) -> None:
-        self.hear({"do": "begin"}, pickle.dumps(Orders(self.config, Seat(1, 3, "abcw1"))))
+        self.hear({"do": "begin"}, pickle.dumps(StartOrder(self.config, WorkerSlot(1, 3, "abcw1"))))
 
     def said(self) -> list[str]:
         """What it sent since the last time."""
@@ -214,7 +214,7 @@ class ShareTests(SynchronousTestCase):
 
     def test_share(self) -> None:
         """Limits in all are shared out, rounded up; the web port and the spawned rtpengine are the hub's."""
-        whole = replace(config(TRUNK), proxy=Proxy(3))
+        whole = replace(config(TRUNK), proxy=ProxyConfig(3))
         part = of_worker(whole, HostPort("127.0.0.1", 4711))
         self.assertEqual((part.calls.limit, part.subscriptions.limit), (334, 3334))
         self.assertEqual(part.wss.connections, 6667)

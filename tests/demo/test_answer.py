@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.demo.answer import Answer, answer, offer
+from webrtcproxy.demo.answer import EchoAnswer, answer, offer
 
 OFFER = b"""v=0\r
 o=- 1 1 IN IP4 127.0.0.1\r
@@ -78,7 +78,7 @@ class AnswerTest(SynchronousTestCase):
                 OFFER.replace(b"a=sendrecv\r\n", b"").replace(b"t=0 0\r\n", f"t=0 0\r\na={offered}\r\n".encode()),
             ):
                 found = answer(text, "127.0.0.1", 24000, 7, 1)
-                assert isinstance(found, Answer)
+                assert isinstance(found, EchoAnswer)
                 self.assertIn(f"a={expected}\r\n".encode(), found.body)
                 self.assertEqual(found.sends, expected in ("sendrecv", "sendonly"))
 

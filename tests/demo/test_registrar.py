@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.demo.world import DOMAIN, DemoCase, answered, registration
 from tests.support.fakes import FakeFlow
-from webrtcproxy.demo.bindings import Bindings, Wish
+from webrtcproxy.demo.bindings import DemoBindings, Wish
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.headers import Credentials, NameAddr, parse_challenges
 
@@ -165,7 +165,7 @@ class RegisterTest(DemoCase):
         many = ", ".join(f"<sip:{number}@198.51.100.1>" for number in range(11))
         self.assertEqual(self.prove(registration("alice", contact=many)), [403])
         self.assertEqual(self.listed(), [])
-        few = Bindings(self.clock, limit=2)
+        few = DemoBindings(self.clock, limit=2)
         address = NameAddr.parse(AT)
         wishes = [Wish(address, address.address, 60)]
         for name in ("alice", "bob"):

@@ -27,7 +27,7 @@ class SpawnTests(TestCase):
     timeout = 30
 
     async def start(self, *extra: str) -> Nodes:
-        self.process = process.Rtpengine(reactor, extra=extra)  # type: ignore[arg-type]
+        self.process = process.RtpengineProcess(reactor, extra=extra)  # type: ignore[arg-type]
         self.process.startService()
         self.addCleanup(self.process.stopService)
         await until(lambda: self.process.answers, "rtpengine answers", 10)

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.ngwire import FIRST, PORT, FakeDaemon, FakeReactor
 from webrtcproxy.errors import NgError
-from webrtcproxy.media.nodes import FIRST_PING, MOMENT, Nodes
+from webrtcproxy.media.nodes import BATCH_DELAY, FIRST_PING, Nodes
 from webrtcproxy.media.profile import BROWSER, Profile
 
 SDP = b"v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n"
@@ -59,7 +59,7 @@ class SessionCase(SynchronousTestCase):
 
     def delete(self) -> None:
         done = self.session.delete()
-        self.reactor.advance(MOMENT)
+        self.reactor.advance(BATCH_DELAY)
         self.reactor.settle()
         self.assertIsNone(self.successResultOf(done))
 

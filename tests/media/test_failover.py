@@ -8,7 +8,7 @@ from twisted.logger import capturedLogs
 from tests.media.cases import SessionCase
 from tests.support.ngwire import FIRST, SECOND, THIRD, FakeDaemon, FakeReactor
 from webrtcproxy.errors import NgOverload, NgRefused, NgTimeout
-from webrtcproxy.media.nodes import PATIENCE, Nodes
+from webrtcproxy.media.nodes import DELETE_RETRY, Nodes
 
 
 class SilenceTests(SessionCase):
@@ -82,7 +82,7 @@ class SilenceTests(SessionCase):
         self.daemon.silent = True
         with capturedLogs() as logs:
             gone = self.session.delete()
-            self.reactor.pump([1.0] * int(PATIENCE + 1))
+            self.reactor.pump([1.0] * int(DELETE_RETRY + 1))
         self.assertIsNone(self.successResultOf(gone))
         self.assertEqual([line["call"] for line in logs if "call" in line], ["call-1"])
         self.daemon.sessions.clear()

@@ -73,7 +73,7 @@ class Counted(SynchronousTestCase):
         """What does not fit a datagram, and what is too much, has failed without being sent."""
         self.ask(sdp=b"x" * 70_000)
         self.assertEqual(self.readings.moved(), {f'ng_failures_total{{{NODE},reason="refused"}}': 1})
-        self.patch(ng, "MOST_IN_WORK", 0)
+        self.patch(ng, "MAX_PENDING", 0)
         self.ask()
         self.assertEqual(self.readings.moved(), {f'ng_failures_total{{{NODE},reason="overload"}}': 1})
 

@@ -7,7 +7,7 @@ from twisted.logger import capturedLogs
 from tests.media.test_nodes import INTERVAL, NodesCase
 from tests.support.ngwire import FIRST
 from webrtcproxy.media import missing
-from webrtcproxy.media.nodes import LOOK
+from webrtcproxy.media.nodes import AUDIT_INTERVAL
 from webrtcproxy.media.profile import BROWSER
 from webrtcproxy.media.session import MediaSession
 
@@ -41,7 +41,7 @@ class MissingCase(NodesCase):
 
     def look(self) -> None:
         """So long until the node is looked at."""
-        self.run_for(LOOK * INTERVAL)
+        self.run_for(AUDIT_INTERVAL * INTERVAL)
 
 
 class MissingTests(MissingCase):
@@ -82,7 +82,7 @@ class MissingTests(MissingCase):
     def test_more_than_a_list(self) -> None:
         """Of more sessions than a list holds, one look asks for some by name, the next for others: each has its turn,
         and a node that has lost all of them is not asked less."""
-        self.patch(missing, "ASKED", 3)
+        self.patch(missing, "PROBE_LIMIT", 3)
         sessions = [self.up(str(number)) for number in range(8)]
         self.daemon.sessions |= {b"%d" % n for n in range(1200)}
         self.look()

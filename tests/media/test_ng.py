@@ -206,7 +206,7 @@ class AskTests(NodeCase):
     def test_too_many_in_work(self) -> None:
         """A node that answers nothing does not fill our memory: beyond a bound, NgOverload at once."""
         self.daemon.silent = True
-        done = [self.node.ask("ping", {}, 2) for _ in range(ng.MOST_IN_WORK)]
+        done = [self.node.ask("ping", {}, 2) for _ in range(ng.MAX_PENDING)]
         self.error_of(self.node.ask("ping", {}, 2), NgOverload)
         self.node.give_up()
         for one in done:

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.ngwire import FIRST, PORT, SECOND, THIRD, FakeDaemon, FakeReactor
 from webrtcproxy.errors import NgTimeout
 from webrtcproxy.media import ng
-from webrtcproxy.media.nodes import LATE, PATIENCE, PING_TIMEOUT, Nodes
+from webrtcproxy.media.nodes import DELETE_RETRY, LATE, PING_TIMEOUT, Nodes
 from webrtcproxy.media.profile import BROWSER
 
 INTERVAL = 5.0
@@ -77,10 +77,10 @@ class PingTests(NodesCase):
 
     def test_too_much_in_work(self) -> None:
         """A ping that finds too much in work is left to the next one."""
-        self.patch(ng, "MOST_IN_WORK", 0)
+        self.patch(ng, "MAX_PENDING", 0)
         self.start()
         self.assertEqual(self.daemons[0].asked(), [])
-        self.patch(ng, "MOST_IN_WORK", 10)
+        self.patch(ng, "MAX_PENDING", 10)
         self.run_for(INTERVAL)
         self.assertEqual(self.daemons[0].asked(), [b"ping"])
 
@@ -237,7 +237,7 @@ class SweepTests(NodesCase):
         self.daemons[0].sessions |= foreign
         self.silence()
         gone = ended.delete()
-        self.run_for(PATIENCE + 1)
+        self.run_for(DELETE_RETRY + 1)
         self.successResultOf(gone)
         with capturedLogs() as logs:
             self.back()

@@ -17,8 +17,8 @@ from webrtcproxy.media.process import (
     SHORTEST_BREAK,
     SLOW_START,
     STABLE,
-    Rtpengine,
     RtpengineMissing,
+    RtpengineProcess,
     free_ports,
     is_free,
 )
@@ -39,8 +39,8 @@ class ProcessCase(SynchronousTestCase):
         self.probed.append((host, count))
         return range(20000, 20000 + count)
 
-    def make(self, **options: Any) -> Rtpengine:
-        return Rtpengine(self.reactor, **{"find": find, "ports": self.ports, **options})
+    def make(self, **options: Any) -> RtpengineProcess:
+        return RtpengineProcess(self.reactor, **{"find": find, "ports": self.ports, **options})
 
     def start(self) -> None:
         self.rtpengine.startService()

@@ -6,7 +6,7 @@ import random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.sip.sdp import MAX_LINES, MAX_MEDIA, Media, Sdp
+from webrtcproxy.sip.sdp import MAX_LINES, MAX_MEDIA, Sdp, SdpMedia
 
 BROWSER = b"""\
 v=0
@@ -67,7 +67,7 @@ class Questions(SynchronousTestCase):
         self.assertEqual([media.held for media in Sdp.read(BROWSER).media], [False, False])
         self.assertEqual([media.held for media in Sdp.read(BROWSER.replace(b"UDP/TLS/", b"")).media], [False, False])
         self.assertEqual([media.held for media in Sdp.read(PHONE).media], [True, True, False])
-        self.assertTrue(Media("audio", 1, direction="inactive").held)
+        self.assertTrue(SdpMedia("audio", 1, direction="inactive").held)
         old = PHONE.replace(b"192.0.2.9/127", b"0.0.0.0").replace(b"sendonly", b"sendrecv")
         self.assertEqual([media.held for media in Sdp.read(old).media], [True, True, False])
 
@@ -84,7 +84,7 @@ class Questions(SynchronousTestCase):
             [("111", "opus/48000/2"), ("0", "PCMU/8000"), ("8", "PCMA/8000"), ("101", "telephone-event/8000")],
         )
         self.assertEqual(Sdp.read(PHONE).media[0].codecs, {"0": "PCMU/8000", "18": "G729/8000", "97": ""})
-        remapped = Media("audio", 1, formats=("0",), attributes=(("rtpmap", "0 L16/8000"),))
+        remapped = SdpMedia("audio", 1, formats=("0",), attributes=(("rtpmap", "0 L16/8000"),))
         self.assertEqual(remapped.codecs, {"0": "L16/8000"})
 
     def test_attributes(self) -> None:

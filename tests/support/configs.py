@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from webrtcproxy.config import (
-    Access,
-    Calls,
+    AccessConfig,
+    CallLimits,
     Config,
     Destinations,
     HostPort,
-    Logging,
-    Registrations,
-    Rtpengine,
-    Sip,
-    Subscriptions,
+    LoggingConfig,
+    RegistrationsConfig,
+    RtpengineConfig,
+    SipConfig,
+    SubscriptionLimits,
     Trunk,
-    Web,
-    Wss,
+    WebConfig,
+    WssConfig,
 )
 
 PBX = Trunk("pbx", "pbx.example.com")
@@ -39,8 +39,8 @@ def config(
     destinations: Destinations | None = None,
     anyone: bool = False,
     multiple: bool = False,
-    calls: Calls | None = None,
-    subscriptions: Subscriptions | None = None,
+    calls: CallLimits | None = None,
+    subscriptions: SubscriptionLimits | None = None,
 ) -> Config:
     """A whole configuration with these trunks.
 
@@ -49,15 +49,15 @@ def config(
     """
     return Config(
         path=Path("/proxy.ini"),
-        wss=Wss(("tcp:0",)),
-        sip=Sip(("udp:0",)),
-        rtpengine=Rtpengine((HostPort("127.0.0.1", 2223),)),
-        registrations=Registrations(multiple),
-        calls=calls or Calls(),
+        wss=WssConfig(("tcp:0",)),
+        sip=SipConfig(("udp:0",)),
+        rtpengine=RtpengineConfig((HostPort("127.0.0.1", 2223),)),
+        registrations=RegistrationsConfig(multiple),
+        calls=calls or CallLimits(),
         trunks=trunks,
-        access=Access(destinations or Destinations(trunks=True), "anyone" if anyone else "registered"),
-        web=Web(),
-        logging=Logging(),
+        access=AccessConfig(destinations or Destinations(trunks=True), "anyone" if anyone else "registered"),
+        web=WebConfig(),
+        logging=LoggingConfig(),
         demo=None,
-        subscriptions=subscriptions or Subscriptions(),
+        subscriptions=subscriptions or SubscriptionLimits(),
     )

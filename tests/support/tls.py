@@ -16,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.wire import Wire
 from webrtcproxy.demo.certificate import write_certificate
-from webrtcproxy.transport.certificate import FollowingCertificate, KeyFiles
-from webrtcproxy.transport.tls import PromptTLS
+from webrtcproxy.transport.certificate import KeyFiles, ReloadingCertificate
+from webrtcproxy.transport.tls import ImmediateWriteTLS
 
 
 class App(Protocol):
@@ -60,7 +60,7 @@ class Producer:
         self._told.append("stop")
 
 
-class CountingTLS(PromptTLS):
+class CountingTLS(ImmediateWriteTLS):
     """Counts how often reading takes Twisted's way."""
 
     long_ways = 0
@@ -96,7 +96,7 @@ class Sparing:
         return getattr(self._connection, name)
 
 
-class SparingCertificate(FollowingCertificate):
+class SparingCertificate(ReloadingCertificate):
     """Makes such connections."""
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> Any:
@@ -123,7 +123,7 @@ class TlsCase(SynchronousTestCase):
         self.files = KeyFiles(key, certificate)
         self.start()
 
-    def start(self, *first: bytes, kind: type[FollowingCertificate] = FollowingCertificate) -> None:
+    def start(self, *first: bytes, kind: type[ReloadingCertificate] = ReloadingCertificate) -> None:
         """Connect, as far as TCP."""
         clock = Clock()
         self.app = App()

@@ -12,7 +12,7 @@ from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.client import ClientTransaction
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transaction.server import ServerTransaction
-from webrtcproxy.transaction.table import Limits
+from webrtcproxy.transaction.table import TransactionLimits
 
 
 class TransactionCase(SynchronousTestCase):
@@ -42,9 +42,9 @@ class TransactionCase(SynchronousTestCase):
         self.flows.append(flow)
         return flow
 
-    def renew(self, limits: Limits | None = None, last_resort: float = 300.0) -> None:
+    def renew(self, limits: TransactionLimits | None = None, last_resort: float = 300.0) -> None:
         """Another layer, in place of the one of `setUp`."""
-        limits = limits or Limits()
+        limits = limits or TransactionLimits()
         self.layer = Transactions(self.clock, self.user, limits=limits, last_resort=last_resort, metrics=self.metrics)
 
     def receive(self, message: Request | Response, flow: FakeFlow | None = None) -> None:

@@ -9,7 +9,7 @@ from tests.support.fakes import FakeFlow
 from tests.support.messages import ours, request, response
 from tests.transaction.case import TransactionCase
 from webrtcproxy.sip.message import Response
-from webrtcproxy.transaction.table import Limits
+from webrtcproxy.transaction.table import TransactionLimits
 
 
 class Bounds(TransactionCase):
@@ -33,7 +33,7 @@ class Bounds(TransactionCase):
     def test_browser(self) -> None:
         """What one browser may leave unanswered; answers make room, also where the transaction absorbs for long."""
         readings = Readings(self.metrics)
-        self.renew(Limits(browser=2))
+        self.renew(TransactionLimits(browser=2))
         for method in ("INFO", "INVITE"):
             self.assertFalse(self.refused(self.wss, method))
         self.assertTrue(self.refused(self.wss))
@@ -48,7 +48,7 @@ class Bounds(TransactionCase):
 
     def test_browser_without_end(self) -> None:
         """However many came and went, the count is right: nobody is locked out."""
-        self.renew(Limits(browser=2))
+        self.renew(TransactionLimits(browser=2))
         for number in range(20):
             self.assertFalse(self.refused(self.wss, "INVITE" if number % 2 else "INFO"))
             self.user.transaction.reply(200 if number % 3 else 486)
@@ -61,7 +61,7 @@ class Bounds(TransactionCase):
 
     def test_browser_given_up(self) -> None:
         """A request that nobody answered makes room when it is given up; a late answer makes no more of it."""
-        self.renew(Limits(browser=2))
+        self.renew(TransactionLimits(browser=2))
         self.assertFalse(self.refused(self.wss))
         given_up = self.user.transaction
         self.clock.pump([3.5, 20.0])
@@ -75,7 +75,7 @@ class Bounds(TransactionCase):
 
     def test_other_flow(self) -> None:
         """What one address may have, absorbing ones included."""
-        self.renew(Limits(flow=2))
+        self.renew(TransactionLimits(flow=2))
         self.assertFalse(self.refused(self.udp))
         self.assertFalse(self.refused(self.udp))
         self.finish()
@@ -87,7 +87,7 @@ class Bounds(TransactionCase):
 
     def test_total(self) -> None:
         """What all of them may have."""
-        self.renew(Limits(total=2))
+        self.renew(TransactionLimits(total=2))
         self.assertFalse(self.refused(self.udp))
         self.assertFalse(self.refused(self.wss))
         self.assertTrue(self.refused(self.flow(port=9)))
@@ -95,7 +95,7 @@ class Bounds(TransactionCase):
 
     def test_repeats_and_what_ends_calls_pass(self) -> None:
         """A full table takes repeats, ACKs and CANCELs: they make nothing new."""
-        self.renew(Limits(total=1))
+        self.renew(TransactionLimits(total=1))
         asked, transaction = self.arrive("INVITE", self.udp)
         self.receive(asked)
         self.receive(request("ACK", to_tag="x"))

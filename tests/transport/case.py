@@ -4,13 +4,13 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.wire import Frame, Recorder, Wire, frame, frames, upgrade
-from webrtcproxy.transport.browsers import Browsers, Options
+from webrtcproxy.transport.browsers import WebSocketOptions, WebSocketServer
 
 
 class BrowsersCase(SynchronousTestCase):
     """`self.browsers` listens on plain TCP in memory."""
 
-    options = Options()
+    options = WebSocketOptions()
     page = None
 
     def setUp(self) -> None:
@@ -19,27 +19,29 @@ class BrowsersCase(SynchronousTestCase):
         self.receiver = Recorder()
         self.browsers = self.make(self.options)
 
-    def make(self, options: Options) -> Browsers:
+    def make(self, options: WebSocketOptions) -> WebSocketServer:
         """A service with these options."""
-        browsers = Browsers(self.reactor, self.receiver, ["tcp:8443"], options, page=self.page, advertise="203.0.113.7")
+        browsers = WebSocketServer(
+            self.reactor, self.receiver, ["tcp:8443"], options, page=self.page, advertise="203.0.113.7"
+        )
         browsers.startService()
         return browsers
 
-    def connect(self, peer: str = "192.0.2.7", browsers: Browsers | None = None) -> Wire:
+    def connect(self, peer: str = "192.0.2.7", browsers: WebSocketServer | None = None) -> Wire:
         """A connection, before HTTP."""
         wire = Wire(peer)
         protocol = (browsers or self.browsers).site.buildProtocol(wire.getPeer())
         self.assertIsNotNone(protocol)
         return wire.attach(protocol)
 
-    def ask(self, *args: str, browsers: Browsers | None = None, **headers: str | None) -> tuple[Wire, bytes]:
+    def ask(self, *args: str, browsers: WebSocketServer | None = None, **headers: str | None) -> tuple[Wire, bytes]:
         """An upgrade request and the head of its response."""
         peer = headers.pop("peer", "192.0.2.7")
         wire = self.connect(peer, browsers)
         wire.deliver(upgrade(*args, **headers))
         return wire, wire.take()
 
-    def open(self, browsers: Browsers | None = None, **headers: str | None) -> Wire:
+    def open(self, browsers: WebSocketServer | None = None, **headers: str | None) -> Wire:
         """An open WebSocket."""
         wire, response = self.ask(browsers=browsers, **headers)
         self.assertIn(b"HTTP/1.1 101", response)

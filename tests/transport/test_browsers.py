@@ -18,7 +18,7 @@ from tests.support.wire import Recorder, options
 from webrtcproxy.demo.certificate import write_certificate
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.transport import site
-from webrtcproxy.transport.browsers import Browsers, Options
+from webrtcproxy.transport.browsers import WebSocketOptions, WebSocketServer
 from webrtcproxy.transport.flow import Flow
 
 
@@ -47,14 +47,14 @@ class RealCase(TestCase):
     """`self.url` is a WebSocket over TLS."""
 
     timeout = 20
-    options = Options()
+    options = WebSocketOptions()
     scheme = "wss"
 
     def setUp(self) -> None:
         self.key, self.certificate = write_certificate(Path(self.mktemp()).absolute(), ["localhost"])
         self.receiver = Recorder()
         lines = [self.line(), self.line("127.0.0.2")]
-        self.browsers = Browsers(reactor, self.receiver, lines, self.options, page=_Page())
+        self.browsers = WebSocketServer(reactor, self.receiver, lines, self.options, page=_Page())
         self.browsers.startService()
         self.addCleanup(self.stop)
         self.port = self.browsers.addresses[0].port
@@ -221,7 +221,7 @@ class Plain(RealCase):
     """WebSockets without TLS, for a listener behind something that ends TLS."""
 
     scheme = "ws"
-    options = Options(ping=0.3, ping_timeout=0.3)
+    options = WebSocketOptions(ping=0.3, ping_timeout=0.3)
 
     def line(self, interface: str = "127.0.0.1") -> str:
         return f"tcp:0:interface={interface}"

@@ -13,8 +13,8 @@ from webrtcproxy.demo.certificate import write_certificate
 from webrtcproxy.transport.certificate import (
     RETRY,
     BadCertificate,
-    FollowingCertificate,
     KeyFiles,
+    ReloadingCertificate,
     server_endpoint,
 )
 
@@ -56,14 +56,14 @@ class CertificateCase(SynchronousTestCase):
         fresh.write_bytes(source.read_bytes())
         fresh.replace(target)
 
-    def name(self, follower: FollowingCertificate) -> str:
+    def name(self, follower: ReloadingCertificate) -> str:
         """Whose certificate a client sees now."""
         seen = handshake(follower.serverConnectionForTLS(None))[0]
         return seen.subject.rfc4514_string().removeprefix("CN=")
 
-    def follow(self, **files) -> FollowingCertificate:
+    def follow(self, **files) -> ReloadingCertificate:
         """Follow the live pair."""
-        return FollowingCertificate(self.clock, KeyFiles(self.key, self.certificate, **files))
+        return ReloadingCertificate(self.clock, KeyFiles(self.key, self.certificate, **files))
 
 
 class Following(CertificateCase):

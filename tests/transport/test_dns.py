@@ -15,7 +15,18 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.support.names import DnsServer
 from webrtcproxy.errors import Refusal
-from webrtcproxy.transport.dns import AT_ONCE, FAILED, LONGEST, MOST, NONE, QUESTIONS, SHORTEST, Naptr, Records, Srv
+from webrtcproxy.transport.dns import (
+    FAILURE_TTL,
+    LONGEST,
+    MAX_LOOKUPS,
+    MAX_QUESTIONS,
+    MAX_RECORDS,
+    NEGATIVE_TTL,
+    SHORTEST,
+    Naptr,
+    Records,
+    Srv,
+)
 
 
 def srv(port: int, *, ttl: int = 60, target: str = "a.example") -> dns.RRHeader:
@@ -86,7 +97,7 @@ class Asking(SynchronousTestCase):
             found = self.records.naptr("x")
             say()
             self.assertEqual(self.successResultOf(found), ())
-            self.clock.advance(NONE - 1)
+            self.clock.advance(NEGATIVE_TTL - 1)
             self.assertEqual(self.successResultOf(self.records.naptr("x")), ())
             self.clock.advance(2)
             self.assertNoResult(self.records.naptr("x"))
@@ -102,7 +113,7 @@ class Asking(SynchronousTestCase):
             self.fail_with(error)
             self.assertEqual(self.successResultOf(found)[0].port, 5070)
             asked = len(self.questions)
-            self.clock.advance(FAILED - 1)
+            self.clock.advance(FAILURE_TTL - 1)
             self.successResultOf(self.records.srv("x"))
             self.assertEqual(len(self.questions), asked)
             other = self.records.srv("y")
@@ -114,7 +125,7 @@ class Asking(SynchronousTestCase):
         no DNS at all, calls do not stand still every half minute."""
         self.records.srv("x")
         self.fail_with(TimeoutError())
-        self.clock.advance(FAILED + 1)
+        self.clock.advance(FAILURE_TTL + 1)
         self.assertEqual(self.successResultOf(self.records.srv("x")), ())
         self.assertEqual(self.successResultOf(self.records.srv("x")), ())
         self.assertEqual(len(self.questions), 2)
@@ -123,21 +134,21 @@ class Asking(SynchronousTestCase):
 
     def test_too_many(self) -> None:
         """Browsers may choose names: what is asked at once, and what is kept, is bounded."""
-        for number in range(AT_ONCE):
+        for number in range(MAX_LOOKUPS):
             self.records.srv(f"x{number}")
         self.assertEqual(self.failureResultOf(self.records.srv("y"), Refusal).value.status, 500)
         for _, _, answer in self.questions:
             answer.callback(([], [], []))
-        for number in range(QUESTIONS + 10):
+        for number in range(MAX_QUESTIONS + 10):
             self.records.srv(f"z{number}")
             self.answer()
-        self.assertLessEqual(len(self.records._kept), QUESTIONS)
+        self.assertLessEqual(len(self.records._kept), MAX_QUESTIONS)
 
     def test_huge_answer(self) -> None:
         """Of an answer without end, the beginning is read."""
         found = self.records.srv("x")
         self.answer(*(srv(number) for number in range(1000)))
-        self.assertEqual(len(self.successResultOf(found)), MOST)
+        self.assertEqual(len(self.successResultOf(found)), MAX_RECORDS)
 
     def test_unreadable(self) -> None:
         """What breaks the reading of an answer is a log line, and no record."""

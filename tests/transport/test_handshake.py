@@ -7,7 +7,7 @@ from twisted.web.http_headers import Headers
 
 from tests.support.wire import frames, options, upgrade
 from tests.transport.case import BrowsersCase
-from webrtcproxy.transport.browsers import Options
+from webrtcproxy.transport.browsers import WebSocketOptions
 from webrtcproxy.transport.handshake import Origins, forwarded_for
 
 
@@ -35,7 +35,7 @@ class Handshake(BrowsersCase):
 
     def test_path(self) -> None:
         """The WebSocket is at its path only; query parameters do not matter (row "Path, query, Host, Origin")."""
-        browsers = self.make(Options(path="/sip"))
+        browsers = self.make(WebSocketOptions(path="/sip"))
         for path, status in (("/sip", b"101"), ("/sip?token=x", b"101"), ("/", b"404"), ("/sip/", b"404")):
             _, response = self.ask(path, browsers=browsers)
             self.assertTrue(response.startswith(b"HTTP/1.1 " + status), path)
@@ -58,12 +58,12 @@ class Handshake(BrowsersCase):
         """`null` (a local file, a sandbox) is refused unless allowed, and then Autobahn must not refuse it."""
         self.assertIn(b" 403 ", self.ask(origin="null")[1])
         for allowed in ("null", "*"):
-            _, response = self.ask(origin="null", browsers=self.make(Options(origins=(allowed,))))
+            _, response = self.ask(origin="null", browsers=self.make(WebSocketOptions(origins=(allowed,))))
             self.assertIn(b" 101 ", response)
 
     def test_odd_origin(self) -> None:
         """An application's own scheme can be allowed; what is no origin is refused."""
-        browsers = self.make(Options(origins=("capacitor://localhost",)))
+        browsers = self.make(WebSocketOptions(origins=("capacitor://localhost",)))
         self.assertIn(b" 101 ", self.ask(origin="capacitor://localhost", browsers=browsers)[1])
         for odd in ("", "https://", "phone.example.com", "https://phone.example.com/", "https://a:b", "https://[x"):
             self.assertIn(b" 403 ", self.ask(origin=odd)[1], odd)
@@ -104,7 +104,7 @@ class Handshake(BrowsersCase):
 
     def test_odd_host(self) -> None:
         """A Host of any form is no reason to refuse where the origin does not hang on it."""
-        browsers = self.make(Options(origins=("*",)))
+        browsers = self.make(WebSocketOptions(origins=("*",)))
         for host in ("x:y", "[::1]:8443", "a b", "x:99999"):
             self.assertIn(b" 101 ", self.ask(host=host, browsers=browsers)[1], host)
 
@@ -209,7 +209,7 @@ class Proxies(SynchronousTestCase):
 class BehindProxy(BrowsersCase):
     """A WebSocket that comes by a reverse proxy."""
 
-    options = Options(trusted_proxies=(ip_network("192.0.2.7/32"),), connections_per_address=1)
+    options = WebSocketOptions(trusted_proxies=(ip_network("192.0.2.7/32"),), connections_per_address=1)
 
     def test_peer(self) -> None:
         """The peer is who the proxy says, and the limit per address is his."""
@@ -227,7 +227,7 @@ class BehindProxy(BrowsersCase):
 class Full(BrowsersCase):
     """Limits of connections (row "Limits")."""
 
-    options = Options(connections=4, connections_per_address=2)
+    options = WebSocketOptions(connections=4, connections_per_address=2)
 
     def close_of(self, **headers) -> tuple:
         """The close frame that a connection gets at once."""
@@ -309,4 +309,4 @@ class Service(BrowsersCase):
     def test_port_taken(self) -> None:
         """A port that can't be had fails the start."""
         self.reactor.listenTCP = lambda *args, **kwargs: 1 / 0
-        self.assertRaises(ZeroDivisionError, self.make, Options())
+        self.assertRaises(ZeroDivisionError, self.make, WebSocketOptions())

@@ -13,9 +13,9 @@ from twisted.names.error import DNSNameError
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.errors import Refusal
-from webrtcproxy.transport.dns import AT_ONCE, Records
+from webrtcproxy.transport.dns import MAX_LOOKUPS, Records
 from webrtcproxy.transport.flow import Address, Hop
-from webrtcproxy.transport.locate import PLANS, TARGETS, TOGETHER, DnsAddresses, Locator, _Plan
+from webrtcproxy.transport.locate import MAX_HOPS, PLANS, TOGETHER, DnsAddresses, Locator, _Plan
 
 
 class Case(SynchronousTestCase):
@@ -166,7 +166,7 @@ class Steps(Case):
     def test_too_much(self) -> None:
         """Where too much is being looked up: 500, and no fault."""
         self.query = lambda *_: Deferred()  # type: ignore[method-assign]
-        waiting = [self.locator.resolve(f"x{number}.test", None, "udp") for number in range(AT_ONCE)]
+        waiting = [self.locator.resolve(f"x{number}.test", None, "udp") for number in range(MAX_LOOKUPS)]
         self.assertEqual(self.refused("y.test", None, "udp"), 500)
         self.assertEqual(self.refused("y.test", 5060), 500)
         self.assertNoResult(waiting[0])
@@ -247,4 +247,4 @@ class Order(Case):
         for number in range(30):
             self.srv("_sip._udp.pbx.test", (number, 0, 5060, f"a{number}.test"))
             self.a(f"a{number}.test", f"192.0.2.{number}")
-        self.assertEqual(len(self.found("pbx.test")), TARGETS)
+        self.assertEqual(len(self.found("pbx.test")), MAX_HOPS)

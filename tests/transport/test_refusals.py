@@ -2,7 +2,7 @@
 
 from tests.support.exposition import Readings
 from tests.transport.case import BrowsersCase
-from webrtcproxy.transport.browsers import Options
+from webrtcproxy.transport.browsers import WebSocketOptions
 
 
 class Refusals(BrowsersCase):
@@ -14,7 +14,7 @@ class Refusals(BrowsersCase):
 
     def limit(self, **options: int) -> None:
         """The same port with other limits."""
-        self.browsers = self.make(Options(**options))
+        self.browsers = self.make(WebSocketOptions(**options))
         self.readings = Readings(self.browsers.metrics)
 
     def assert_refused(self, reason: str, times: int = 1) -> None:

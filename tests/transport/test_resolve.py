@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from webrtcproxy.errors import Refusal
 from webrtcproxy.transport import resolve
 from webrtcproxy.transport.flow import Address
-from webrtcproxy.transport.resolve import Resolver
+from webrtcproxy.transport.resolve import AddressResolver
 
 
 class FakeReactor(Clock):
@@ -32,11 +32,11 @@ class FakeReactor(Clock):
 
 
 class Resolving(SynchronousTestCase):
-    """`Resolver.resolve`."""
+    """`AddressResolver.resolve`."""
 
     def setUp(self) -> None:
         self.reactor = FakeReactor()
-        self.resolver = Resolver(self.reactor)
+        self.resolver = AddressResolver(self.reactor)
 
     def refused(self, deferred, status: int) -> None:
         """It has failed with this status."""
@@ -62,7 +62,7 @@ class Resolving(SynchronousTestCase):
         """What was heard is kept for half a minute, for every port."""
         self.resolver.resolve("a.example", 1)
         self.reactor.answer("192.0.2.1")
-        self.reactor.advance(resolve.GOOD - 1)
+        self.reactor.advance(resolve.POSITIVE_TTL - 1)
         self.assertEqual(self.successResultOf(self.resolver.resolve("A.example", 2)), [Address("192.0.2.1", 2)])
         self.reactor.advance(1)
         self.assertNoResult(self.resolver.resolve("a.example", 1))
@@ -75,7 +75,7 @@ class Resolving(SynchronousTestCase):
         self.refused(first, 502)
         self.refused(self.resolver.resolve("nope.example", None), 502)
         self.assertEqual(len(self.reactor.questions), 1)
-        self.reactor.advance(resolve.BAD)
+        self.reactor.advance(resolve.NEGATIVE_TTL)
         self.assertNoResult(self.resolver.resolve("nope.example", None))
 
     def test_reason(self) -> None:
@@ -101,7 +101,7 @@ class Resolving(SynchronousTestCase):
     def test_slow(self) -> None:
         """Nobody waits longer than five seconds; an answer that comes later is kept all the same."""
         first = self.resolver.resolve("slow.example", None)
-        self.reactor.advance(resolve.PATIENCE)
+        self.reactor.advance(resolve.LOOKUP_TIMEOUT)
         self.refused(first, 502)
         self.refused(self.resolver.resolve("slow.example", None), 502)
         self.assertEqual(len(self.reactor.questions), 1)
@@ -118,15 +118,15 @@ class Resolving(SynchronousTestCase):
 
     def test_bounds(self) -> None:
         """Lookups at once, and names that are kept, are bounded: browsers may choose them."""
-        for place in range(resolve.AT_ONCE):
+        for place in range(resolve.MAX_LOOKUPS):
             self.resolver.resolve(f"h{place}.example", None)
         self.refused(self.resolver.resolve("one.more.example", None), 500)
-        for place in range(resolve.AT_ONCE):
+        for place in range(resolve.MAX_LOOKUPS):
             self.reactor.answer("192.0.2.1", question=place)
-        for place in range(resolve.NAMES + 5):
+        for place in range(resolve.MAX_NAMES + 5):
             self.resolver.resolve(f"n{place}.example", None)
             self.reactor.answer("192.0.2.1")
-        self.assertEqual(len(self.resolver._kept), resolve.NAMES)
+        self.assertEqual(len(self.resolver._kept), resolve.MAX_NAMES)
         self.assertEqual(self.resolver._lookups, {})
 
     def test_resolver_fails(self) -> None:

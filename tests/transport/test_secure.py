@@ -22,9 +22,9 @@ from webrtcproxy.config import ClientTls, HostPort, Trunk
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.transport import secure, trust
 from webrtcproxy.transport.flow import Address, Flow
-from webrtcproxy.transport.sockets import Sockets
+from webrtcproxy.transport.sockets import SipSockets
 from webrtcproxy.transport.tcp import TcpFlow
-from webrtcproxy.transport.trust import Trust
+from webrtcproxy.transport.trust import TrunkTls
 
 
 class Case(TestCase):
@@ -37,21 +37,21 @@ class Case(TestCase):
         self.authority = Authority(self.folder)
 
     def start(
-        self, receiver: Recorder, names: tuple[str, ...], trust: Trust | None = None, expired: bool = False
-    ) -> Sockets:
+        self, receiver: Recorder, names: tuple[str, ...], trust: TrunkTls | None = None, expired: bool = False
+    ) -> SipSockets:
         """One who listens with a certificate for these names."""
         key, certificate = self.authority.issue(*names, expired=expired)
         line = f"tls:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
-        found = Sockets(reactor, receiver, [line], trust=trust)
+        found = SipSockets(reactor, receiver, [line], trust=trust)
         found.startService()
         self.addCleanup(found.stopService)
         return found
 
-    def trusting(self, domain: str, **tls: Any) -> Trust:
+    def trusting(self, domain: str, **tls: Any) -> TrunkTls:
         """What a trunk section for `domain` says; the authority is the tests' own where nothing else is said."""
-        return Trust([Trunk("x", domain, tls=ClientTls(**{"ca": self.authority.file, **tls}))])
+        return TrunkTls([Trunk("x", domain, tls=ClientTls(**{"ca": self.authority.file, **tls}))])
 
-    def both(self, *names: str, trust: Trust | None = None, expired: bool = False) -> None:
+    def both(self, *names: str, trust: TrunkTls | None = None, expired: bool = False) -> None:
         """Start both; the trunk has a certificate for `names`."""
         self.here, self.there = Waiting(), Waiting()
         self.trunk = self.start(self.there, names, expired=expired)
@@ -102,7 +102,7 @@ class Calling(Case):
         self.both("pbx.test", trust=self.trusting("pbx.test", ca=other.file))
         told = await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
         self.assertTrue(any("No TLS with pbx.test" in line and "verify failed" in line for line in told), told)
-        self.both("pbx.test", trust=Trust())  # whom the system believes
+        self.both("pbx.test", trust=TrunkTls())  # whom the system believes
         await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
 
     async def test_beside_another_trunk(self) -> None:
@@ -110,7 +110,7 @@ class Calling(Case):
         tls = ClientTls(ca=self.authority.file)
         sections = [Trunk("x", "pbx.test", 5080, transport="udp"), Trunk("y", "pbx.test", transport="tls", tls=tls)]
         for trunks in (sections, sections[::-1]):
-            self.both("pbx.test", trust=Trust(trunks))
+            self.both("pbx.test", trust=TrunkTls(trunks))
             answers = self.here.next()
             self.ours.flow_to("tls", self.place, "pbx.test").send(options("TLS"))
             await answers
@@ -146,7 +146,7 @@ class Calling(Case):
         trunk's dialogs; another trunk's name has to be proven anew."""
         proxies = (HostPort("one.test", None), HostPort("two.test", None))
         trunks = [Trunk("x", "x.test", proxy=proxies, transport="tls", tls=ClientTls(ca=self.authority.file))]
-        self.both("two.test", trust=Trust([*trunks, Trunk("y", "y.test", transport="tls")]))
+        self.both("two.test", trust=TrunkTls([*trunks, Trunk("y", "y.test", transport="tls")]))
         flow = self.ours.flow_to("tls", self.place, "two.test")
         answers = self.here.next()
         flow.send(options("TLS"))
@@ -189,7 +189,7 @@ class Calling(Case):
         for number in range(9):
             transport.proven(TcpFlow(reactor, Address(f"192.0.2.{number}", 5061), "x", domain="x.test"))
         self.assertLessEqual(len(transport._domains), 4)
-        believes = Trust()
+        believes = TrunkTls()
         for number in range(9):
             believes.creator(f"x{number}.test")
         self.assertLessEqual(len(believes._kept), 4)
@@ -291,7 +291,7 @@ class Calling(Case):
 
     def test_no_socket(self) -> None:
         """Without a ``tls:`` line there is no way out."""
-        found = Sockets(reactor, Waiting(), ["udp:0:interface=127.0.0.1"])
+        found = SipSockets(reactor, Waiting(), ["udp:0:interface=127.0.0.1"])
         found.startService()
         self.addCleanup(found.stopService)
         self.assertRaises(FlowLost, found.flow_to, "tls", Address("127.0.0.1", 5061), "pbx.test")

@@ -5,7 +5,7 @@ from twisted.web.resource import Resource
 from tests.support.wire import options, upgrade
 from tests.transport.case import BrowsersCase
 from webrtcproxy.transport import site
-from webrtcproxy.transport.browsers import Options
+from webrtcproxy.transport.browsers import WebSocketOptions
 
 
 class _Page(Resource):
@@ -42,7 +42,7 @@ class Http(BrowsersCase):
     def test_no_page(self) -> None:
         """Without a page: 404."""
         self.page = None
-        wire = self.connect(browsers=self.make(Options()))
+        wire = self.connect(browsers=self.make(WebSocketOptions()))
         wire.deliver(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         self.assertIn(b" 404 ", wire.take())
 

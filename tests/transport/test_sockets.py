@@ -12,7 +12,7 @@ from webrtcproxy.errors import FlowLost
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transport import sockets
 from webrtcproxy.transport.flow import Address
-from webrtcproxy.transport.sockets import Listen, Sockets
+from webrtcproxy.transport.sockets import Listen, SipSockets
 
 
 class Lines(SynchronousTestCase):
@@ -68,10 +68,10 @@ class Loopback(TestCase):
 
     timeout = 10
 
-    def start(self, *lines: str, **kwargs) -> Sockets:
+    def start(self, *lines: str, **kwargs) -> SipSockets:
         """Sockets on these lines."""
         self.receiver = Waiting()
-        found = Sockets(reactor, self.receiver, lines, **kwargs)
+        found = SipSockets(reactor, self.receiver, lines, **kwargs)
         found.startService()
         self.addCleanup(found.stopService)
         return found
@@ -147,7 +147,7 @@ class Loopback(TestCase):
     async def test_tcp_refused(self) -> None:
         """Nobody listens: `on_lost`, and FlowLost."""
         found = self.start("tcp:0:interface=127.0.0.1")
-        other = Sockets(reactor, Recorder(), ["tcp:0:interface=127.0.0.1"])
+        other = SipSockets(reactor, Recorder(), ["tcp:0:interface=127.0.0.1"])
         other.startService()
         nobody = other.addresses[0][1]
         await other.stopService()
@@ -247,5 +247,5 @@ class Loopback(TestCase):
         """A port that is taken fails the start."""
         found = self.start("udp:0:interface=127.0.0.1")
         port = found.addresses[0][1].port
-        other = Sockets(reactor, Recorder(), [f"udp:{port}:interface=127.0.0.1"])
+        other = SipSockets(reactor, Recorder(), [f"udp:{port}:interface=127.0.0.1"])
         self.assertRaises(CannotListenError, other.privilegedStartService)

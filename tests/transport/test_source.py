@@ -6,7 +6,7 @@ from tests.support.wire import options
 from webrtcproxy.sip.message import read
 from webrtcproxy.transport.flow import Address
 from webrtcproxy.transport.local import LocalAddresses
-from webrtcproxy.transport.source import host_port, mark, plain, same_host
+from webrtcproxy.transport.source import host_port, plain, same_host, stamp_received
 
 PEER = Address("192.0.2.7", 40000)
 
@@ -17,7 +17,7 @@ class Mark(SynchronousTestCase):
     def marked(self, sent_by: str, peer: Address = PEER):
         """The top Via as it is after, the port for responses, and that both can be read from the bytes."""
         request = read(options("UDP", sent_by))
-        port = mark(request, peer)
+        port = stamp_received(request, peer)
         self.assertEqual(read(request.to_bytes()).via, request.via)
         return request.via, port
 
@@ -60,7 +60,7 @@ class Mark(SynchronousTestCase):
             request = read(
                 options("UDP", "a.example.com;rport").replace(b"abc\r\n", b"abc" + second.encode() + b"\r\n")
             )
-            mark(request, PEER)
+            stamp_received(request, PEER)
             top, other = request.headers.all("Via")
             self.assertIn("rport=40000", top)
             self.assertEqual(other, "SIP/2.0/UDP b.example.com;rport")
@@ -68,7 +68,7 @@ class Mark(SynchronousTestCase):
     def test_unreadable(self) -> None:
         """A Via that can't be read stays as it is: the layer above answers 400."""
         request = read(options("UDP", "a..b c"))
-        self.assertIsNone(mark(request, PEER))
+        self.assertIsNone(stamp_received(request, PEER))
 
 
 class Names(SynchronousTestCase):

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.wire import Recorder, Wire, options
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.transport import tcp
-from webrtcproxy.transport.connection import Census, Pressure
+from webrtcproxy.transport.connection import Backpressure, ConnectionLimits
 from webrtcproxy.transport.flow import Address
 from webrtcproxy.transport.local import LocalAddresses
 
@@ -21,9 +21,9 @@ class TcpCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
         self.receiver = Recorder()
-        self.transport = self.make(Census(10, 3))
+        self.transport = self.make(ConnectionLimits(10, 3))
 
-    def make(self, census: Census | None = None) -> tcp.TcpTransport:
+    def make(self, census: ConnectionLimits | None = None) -> tcp.TcpTransport:
         """A listener."""
         transport = tcp.TcpTransport(self.reactor, self.receiver, LocalAddresses(), census)
         transport.bound(Address("192.0.2.1", 5060))
@@ -214,7 +214,7 @@ class Accepted(TcpCase):
         wire.stop_reading()
         flow.send(b"x")
         self.assertFalse(wire.reading)
-        flow.send(b"x" * Pressure.MOST)
+        flow.send(b"x" * Backpressure.MOST)
         self.assertRaises(FlowLost, flow.send, b"x")
         self.assertEqual((wire.aborted, lost), (True, []))
         wire.settle()

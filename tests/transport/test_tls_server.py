@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from tests.support.tls import App, Producer
 from webrtcproxy.demo.certificate import write_certificate
 from webrtcproxy.transport.certificate import server_endpoint
-from webrtcproxy.transport.tls import PromptServer, PromptTLS
+from webrtcproxy.transport.tls import ImmediateWriteServer, ImmediateWriteTLS
 
 
 class FakeKernel:
@@ -60,16 +60,16 @@ class FakeKernel:
 class Prompt(SynchronousTestCase):
     """The TCP connection under TLS."""
 
-    def connection(self, *takes: int | OSError) -> PromptServer:
+    def connection(self, *takes: int | OSError) -> ImmediateWriteServer:
         """A connection whose kernel takes so much at a time."""
         self.kernel = FakeKernel(*takes)
         self.reactor = MemoryReactor()
         self.app = App()
-        made = PromptServer(self.kernel, self.app, ("192.0.2.7", 40000), None, 0, self.reactor)
+        made = ImmediateWriteServer(self.kernel, self.app, ("192.0.2.7", 40000), None, 0, self.reactor)
         self.app.makeConnection(made)
         return made
 
-    def waits(self, connection: PromptServer) -> bool:
+    def waits(self, connection: ImmediateWriteServer) -> bool:
         """Whether the reactor is to tell when the socket takes more."""
         return connection in self.reactor.getWriters()
 
@@ -172,7 +172,7 @@ class Endpoint(SynchronousTestCase):
         endpoint = server_endpoint(reactor, f"ssl:8443:privateKey={key}:certKey={certificate}")
         self.successResultOf(endpoint.listen(Factory.forProtocol(App)))
         factory = reactor.tcpServers[0][1]
-        self.assertIsInstance(factory.buildProtocol(None), PromptTLS)
+        self.assertIsInstance(factory.buildProtocol(None), ImmediateWriteTLS)
 
 
 class OpensslClient(ProcessProtocol):
@@ -262,8 +262,8 @@ class Loopback(TestCase):
         client.say(b"hello\n")
         await client.hears(b"re: hello\n")
         tls = self.app.transport
-        self.assertIsInstance(tls, PromptTLS)
-        self.assertIsInstance(tls.transport, PromptServer)
+        self.assertIsInstance(tls, ImmediateWriteTLS)
+        self.assertIsInstance(tls.transport, ImmediateWriteServer)
         self.assertTrue(tls.transport.getTcpNoDelay())
 
     async def test_key_update(self) -> None:

@@ -6,8 +6,8 @@ from tests.support.wire import frame, frames, options
 from tests.transport.case import BrowsersCase
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.transport import websocket
-from webrtcproxy.transport.browsers import Options
-from webrtcproxy.transport.connection import Pressure
+from webrtcproxy.transport.browsers import WebSocketOptions
+from webrtcproxy.transport.connection import Backpressure
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 
@@ -121,7 +121,7 @@ class Ends(BrowsersCase):
 class Pings(BrowsersCase):
     """Peers that are gone without a word (row "Keep-alive payloads")."""
 
-    options = Options(ping=30, ping_timeout=10)
+    options = WebSocketOptions(ping=30, ping_timeout=10)
 
     def advance(self, seconds: float) -> None:
         """Time passes, in steps as a reactor has them."""
@@ -201,7 +201,7 @@ class Pings(BrowsersCase):
 
     def test_no_ping(self) -> None:
         """`ping` 0: never."""
-        wire = self.open(self.make(Options(ping=0)))
+        wire = self.open(self.make(WebSocketOptions(ping=0)))
         self.advance(100)
         self.assertEqual((wire.take(), wire.aborted), (b"", False))
 
@@ -227,7 +227,7 @@ class SlowReaders(BrowsersCase):
         """A bounded number of octets waits; then the connection is cut, FlowLost is raised, `on_lost` comes later."""
         lost = []
         self.flow.on_lost(lambda: lost.append(True))
-        for _ in range(Pressure.MOST // 1000):
+        for _ in range(Backpressure.MOST // 1000):
             self.flow.send(b"x" * 1000)
         self.assertRaises(FlowLost, self.flow.send, b"x" * 1000)
         self.assertTrue(self.wire.aborted)
@@ -238,7 +238,7 @@ class SlowReaders(BrowsersCase):
 
     def test_too_long(self) -> None:
         """A peer that does not read for a while is cut, though little waits."""
-        self.reactor.advance(Pressure.PATIENCE - 1)
+        self.reactor.advance(Backpressure.PATIENCE - 1)
         self.assertFalse(self.wire.aborted)
         self.reactor.advance(1)
         self.assertTrue(self.wire.aborted)
@@ -251,10 +251,10 @@ class SlowReaders(BrowsersCase):
 
     def test_forgiven(self) -> None:
         """A peer that catches up starts anew."""
-        self.flow.send(b"x" * (Pressure.MOST - 10))
+        self.flow.send(b"x" * (Backpressure.MOST - 10))
         self.wire.read_all()
         self.wire.stop_reading()
         self.flow.send(b"x")
-        self.flow.send(b"x" * (Pressure.MOST - 10))
-        self.reactor.advance(Pressure.PATIENCE - 1)
+        self.flow.send(b"x" * (Backpressure.MOST - 10))
+        self.reactor.advance(Backpressure.PATIENCE - 1)
         self.assertFalse(self.wire.aborted)

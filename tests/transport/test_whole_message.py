@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.wire import Frame, frame, frames, options
 from tests.transport.case import BrowsersCase
 from webrtcproxy.sip.message import Request
-from webrtcproxy.transport.browsers import Options
+from webrtcproxy.transport.browsers import WebSocketOptions
 from webrtcproxy.transport.frame import whole_message
 from webrtcproxy.transport.websocket import SipWebSocket
 
@@ -88,7 +88,7 @@ class WholeMessage(SynchronousTestCase):
 class ShortWay(BrowsersCase):
     """A connection of which most messages never see Autobahn."""
 
-    options = Options(max_message=1000, rate=10, burst=20, ping=0)
+    options = WebSocketOptions(max_message=1000, rate=10, burst=20, ping=0)
 
     def test_taken(self) -> None:
         """A message of its own never comes near Autobahn; anything else does."""

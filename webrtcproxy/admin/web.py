@@ -18,7 +18,7 @@ from webrtcproxy.metrics import CONTENT_TYPE
 
 T = TypeVar("T")
 
-Told = Callable[[], T | Deferred[T]]
+Report = Callable[[], T | Deferred[T]]
 """Tells something, at once or, where other processes have to be asked, when they have answered."""
 
 
@@ -30,7 +30,7 @@ class Health(Resource):
 
     isLeaf = True
 
-    def __init__(self, state: Told[dict[str, object]]) -> None:
+    def __init__(self, state: Report[dict[str, object]]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._state = state
 
@@ -53,7 +53,7 @@ class Exposition(Resource):
 
     isLeaf = True
 
-    def __init__(self, text: Told[bytes]) -> None:
+    def __init__(self, text: Report[bytes]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._told = text
 
@@ -92,7 +92,7 @@ class _Site(Site):
 
 
 def web_service(
-    reactor: object, listen: Iterable[str], state: Told[dict[str, object]], metrics: Told[bytes]
+    reactor: object, listen: Iterable[str], state: Report[dict[str, object]], metrics: Report[bytes]
 ) -> MultiService:
     """Listens for HTTP while it runs; a port that is taken ends the start with CannotListenError.
 

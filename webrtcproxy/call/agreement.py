@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from webrtcproxy.call.context import Context, Media
+from webrtcproxy.call.context import CallMedia, Context
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.body import sdp_of
@@ -17,7 +17,7 @@ _CREDENTIALS = (b"a=ice-ufrag:", b"a=ice-pwd:")
 
 
 @dataclass(slots=True)
-class Session:
+class NegotiationContext:
     """What the exchanges of a call work on.
 
     :ivar context: what calls work with.
@@ -29,14 +29,14 @@ class Session:
     """
 
     context: Context
-    media: Media
+    media: CallMedia
     gone: Callable[[Leg], None]
     unacknowledged: Callable[[Leg], None]
     branch: str = ""
     closed: bool = False
 
 
-def alike(one: bytes, other: bytes) -> bool:
+def same_session(one: bytes, other: bytes) -> bool:
     """Whether two descriptions say the same to the same peer: but for the version; the DTLS roles, which an offer
     leaves open and an answer does not; and a ptime that rtpengine has taken from the other side since."""
     passing = [b"o=", b"a=setup:"]
@@ -49,7 +49,7 @@ def _but(sdp: bytes, passing: list[bytes]) -> list[bytes]:
     return [line for line in sdp.splitlines() if not line.startswith(tuple(passing))]
 
 
-def restarts(sdp: bytes, last: bytes) -> bool:
+def is_ice_restart(sdp: bytes, last: bytes) -> bool:
     """Whether a description is an ICE restart, seen from the last one of the same sender (RFC 8839 section 4.4.3.1.1):
     credentials that were there are gone."""
     return bool(_credentials(last) - _credentials(sdp))
@@ -80,7 +80,7 @@ def as_offer(sdp: bytes) -> bytes:
     return sdp.replace(b"a=setup:active", b"a=setup:actpass").replace(b"a=setup:passive", b"a=setup:actpass")
 
 
-def sdp_in(message: Request | Response) -> bytes:
+def required_sdp(message: Request | Response) -> bytes:
     """The description that has to be in `message`.
 
     :raises Refusal: 502 where it is not.

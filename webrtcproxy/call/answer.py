@@ -8,7 +8,7 @@ from webrtcproxy.schedule import Schedule, Timer
 from webrtcproxy.transaction.timers import RFC3261, Timers
 
 
-class Answer:
+class OkRetransmission:
     """The wait for the ACK of a 2xx, which is repeated meanwhile on every transport (RFC 3261 section 13.3.1.4).
 
     :param schedule: runs the timers.

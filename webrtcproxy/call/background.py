@@ -16,7 +16,7 @@ from webrtcproxy.transaction.server import ServerTransaction
 log = Logger()
 
 
-def answer(work: Coroutine[Deferred[Any], Any, None], transaction: ServerTransaction) -> Deferred[None]:
+def run_and_respond(work: Coroutine[Deferred[Any], Any, None], transaction: ServerTransaction) -> Deferred[None]:
     """Run `work`, which answers the request of `transaction`; a :class:`Refusal` becomes that response, any other
     exception a log line and a 500.
 

@@ -18,7 +18,7 @@ Key = tuple[str, int]
 
 
 @lru_cache(maxsize=8192)
-def token_for(aor: str) -> str:
+def contact_user_of(aor: str) -> str:
     """The user part of the proxy's Contact for an AOR.
 
     It follows from the AOR alone: a proxy that is started anew, and every process of several, has the same Contact, and

@@ -12,15 +12,15 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog, tag_of
-from webrtcproxy.call.failover import Sent
+from webrtcproxy.call.failover import ClientRequest
 from webrtcproxy.call.leg import HeaderList, Leg
-from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.listeners import Owner
-from webrtcproxy.call.policy import Terms
+from webrtcproxy.call.legs import DialogTable
+from webrtcproxy.call.listeners import DialogUser
+from webrtcproxy.call.policy import PeerProfile
 from webrtcproxy.call.reliable import prack, rseq_of
 from webrtcproxy.call.session_timer import SessionTimer
 from webrtcproxy.call.target import Target
-from webrtcproxy.entropy import token
+from webrtcproxy.entropy import random_token
 from webrtcproxy.errors import FlowLost, TimedOut
 from webrtcproxy.schedule import Timer
 from webrtcproxy.sip.body import sdp_of
@@ -34,7 +34,7 @@ MAX_DIALOGS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BranchProgress:
     """A provisional response, 101 to 199; where it was a reliable one, `leg` is the early dialog that it is of."""
 
     branch: Branch
@@ -43,7 +43,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class BranchAnswered:
     """The first 2xx; `leg` is the callee. Its ACK is on the way, unless it owes an answer."""
 
     branch: Branch
@@ -52,7 +52,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class BranchFailed:
     """No branch answered. `response` is the best of the finals; None when nothing was heard: then `status` says why."""
 
     branch: Branch
@@ -61,7 +61,7 @@ class Failed:
     response: Response | None
 
 
-Event = Progress | Answered | Failed
+BranchEvent = BranchProgress | BranchAnswered | BranchFailed
 
 
 class Branch:
@@ -81,12 +81,12 @@ class Branch:
     def __init__(
         self,
         context: Context,
-        legs: Legs,
-        owner: Owner,
+        legs: DialogTable,
+        owner: DialogUser,
         target: Target,
-        report: Callable[[Event], None],
+        report: Callable[[BranchEvent], None],
     ) -> None:
-        self.id = token(8)
+        self.id = random_token(8)
         self.cancelled = False
         self.ended = False
         self.refused = False
@@ -99,14 +99,14 @@ class Branch:
         self._heard: dict[str, Response] = {}
         self._early: dict[str, Leg] = {}
         self._legs: dict[str, Leg] = {}
-        self._transaction: Sent | None = None
-        self._before: list[Sent] = []
+        self._transaction: ClientRequest | None = None
+        self._before: list[ClientRequest] = []
         self._rang = False
         self._parked: Timer | None = None
         self._session_timer = SessionTimer(context.clock, context.limits.session_expires)
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> PeerProfile:
         """What holds where the INVITE goes."""
         return self.target.terms
 
@@ -195,7 +195,7 @@ class Branch:
             leg.rseq = number
             if leg.told or not _sdp(response):  # or else the answer to its offer is awaited
                 prack(leg, response)
-        self._report(Progress(self, response, leg))
+        self._report(BranchProgress(self, response, leg))
 
     def _remember(self, response: Response) -> None:
         """An unreliable response opens an early dialog, too (RFC 3261 section 12.1): `early` makes it, when somebody
@@ -258,19 +258,19 @@ class Branch:
             self._forget_early()
             if self.cancelled:
                 leg.hang_up()
-                self._report(Failed(self, 487, "", None))
+                self._report(BranchFailed(self, 487, "", None))
             else:
-                self._report(Answered(self, response, leg))
+                self._report(BranchAnswered(self, response, leg))
             return
         self._forget_early()
         self.refused = True
         if response.status in (401, 407) and self.target.flow.browser:
             # Credentials do not cross to browsers, so the caller has no way to answer: to him the browser is not there.
-            self._report(Failed(self, 480, "Callee Asks For Credentials", None))
+            self._report(BranchFailed(self, 480, "Callee Asks For Credentials", None))
             return
-        self._report(Failed(self, response.status, response.reason, response))
+        self._report(BranchFailed(self, response.status, response.reason, response))
 
-    def _open(self, sent: Sent, response: Response) -> Leg:
+    def _open(self, sent: ClientRequest, response: Response) -> Leg:
         """The leg of the dialog that a 2xx opens.
 
         :param sent: what it is the answer to.
@@ -302,13 +302,13 @@ class Branch:
             leg.hang_up()
             raise
 
-    def _leg(self, sent: Sent, dialog: Dialog, label: str, owner: Owner | None) -> Leg:
+    def _leg(self, sent: ClientRequest, dialog: Dialog, label: str, owner: DialogUser | None) -> Leg:
         target = self.target
         leg = Leg(self._context, dialog, sent.flow, label, owner, target.terms, target.authentication, target.aor)
         self._index.add(leg)
         return leg
 
-    def _confirmed(self, sent: Sent, response: Response) -> Leg | None:
+    def _confirmed(self, sent: ClientRequest, response: Response) -> Leg | None:
         """The leg of the early dialog that a 2xx confirms; None where there was none.
 
         :raises BadMessage: its new Contact or Record-Route leads nowhere.
@@ -343,14 +343,14 @@ class Branch:
         else:
             leg.acknowledge(sent.request)
 
-    def _answered_by(self, response: Response) -> Sent | None:
+    def _answered_by(self, response: Response) -> ClientRequest | None:
         """What `response` is to: the INVITE that was sent last; or, from a target that was given up, one before."""
         for sent in (self._transaction, *self._before):
             if sent is not None and sent.request.cseq.number == response.cseq.number:
                 return sent
         return None
 
-    def _answered_late(self, sent: Sent, response: Response) -> None:
+    def _answered_late(self, sent: ClientRequest, response: Response) -> None:
         """A 2xx that nobody wants: ACK, then BYE."""
         with suppress(BadMessage):
             leg = self._open(sent, response)
@@ -362,9 +362,9 @@ class Branch:
         self.ended = True
         self._forget_early()
         if failure.check(TimedOut):
-            self._report(Failed(self, 408, "", None))
+            self._report(BranchFailed(self, 408, "", None))
         elif not self.target.flow.browser:
-            self._report(Failed(self, 502, "Trunk Unreachable", None))
+            self._report(BranchFailed(self, 502, "Trunk Unreachable", None))
         elif self._rang and not self.cancelled:
             # A page that is loaded anew, a phone on another network: it may register again, and then it rings again.
             self._parked = self._context.transactions.schedule.after(self._context.limits.grace, self._gone)
@@ -374,7 +374,7 @@ class Branch:
     def _gone(self) -> None:
         """The browser that rang is not there any more."""
         self._parked = None
-        self._report(Failed(self, 480, "", None))
+        self._report(BranchFailed(self, 480, "", None))
 
     def _broken(self, failure: Failure) -> None:
         self.ended = True
@@ -382,10 +382,10 @@ class Branch:
         for leg in self._legs.values():
             leg.hang_up()
         if isinstance(failure.value, BadMessage):
-            self._report(Failed(self, 502, f"Upstream Sent {failure.value.why}", None))
+            self._report(BranchFailed(self, 502, f"Upstream Sent {failure.value.why}", None))
             return
         log.failure("{call}: a branch broke", failure, call=self._call)
-        self._report(Failed(self, 500, "", None))
+        self._report(BranchFailed(self, 500, "", None))
 
 
 def _sdp(response: Response) -> bytes:

@@ -11,23 +11,23 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.call import dtmf
-from webrtcproxy.call.context import Context, Media
+from webrtcproxy.call.context import CallMedia, Context
 from webrtcproxy.call.dialog import Dialog
-from webrtcproxy.call.exchanges import Exchanges
-from webrtcproxy.call.host import Host
+from webrtcproxy.call.exchanges import SessionModifier
+from webrtcproxy.call.host import TransferableCall
 from webrtcproxy.call.invite import contact_on
 from webrtcproxy.call.leg import HeaderList, Leg
-from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.policy import across
-from webrtcproxy.call.presence import Presence
-from webrtcproxy.call.record import Record
-from webrtcproxy.call.refresher import Refresher
+from webrtcproxy.call.legs import DialogTable
+from webrtcproxy.call.policy import filter_headers
+from webrtcproxy.call.presence import FlowMonitor
+from webrtcproxy.call.record import CallRecord
+from webrtcproxy.call.refresher import SessionRefresher
 from webrtcproxy.call.relay import relay
-from webrtcproxy.call.setup import SetUp
+from webrtcproxy.call.setup import CallSetup
 from webrtcproxy.call.target import Target
-from webrtcproxy.call.targets import FindTargets
+from webrtcproxy.call.targets import TargetResolver
 from webrtcproxy.call.transfer import METHODS, Transfers
-from webrtcproxy.entropy import token
+from webrtcproxy.entropy import random_token
 from webrtcproxy.errors import NgError, Refusal
 from webrtcproxy.schedule import Timer
 from webrtcproxy.sip.grammar import BadMessage
@@ -39,7 +39,7 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 
-class Call(Host):
+class Call(TransferableCall):
     """One call, from its INVITE on.
 
     :param context: what calls work with.
@@ -50,9 +50,11 @@ class Call(Host):
     :ivar aor: the address-of-record whose browsers are called; empty where it is nobody's.
     """
 
-    def __init__(self, context: Context, legs: Legs, transaction: ServerTransaction, find_targets: FindTargets) -> None:
+    def __init__(
+        self, context: Context, legs: DialogTable, transaction: ServerTransaction, find_targets: TargetResolver
+    ) -> None:
         request = transaction.request
-        user = context.mark + token(8)
+        user = context.mark + random_token(8)
         contact = contact_on(transaction.flow, user, is_secure(request.uri))
         dialog = Dialog.of_invited(request, transaction.to_tag, contact)  # or there is no call
         self._context = context
@@ -68,22 +70,22 @@ class Call(Host):
         self.aor = ""
         self.guest = None
         meter = context.metrics.outbound if transaction.flow.browser else context.metrics.inbound
-        self.record = Record(
+        self.record = CallRecord(
             meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
         )
         aor, terms = request.from_.address.aor, context.terms_of(transaction)
         self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, terms, aor=aor)
         self._caller.learn(request)
         legs.add(self._caller)
-        self._set_up = SetUp(context, legs, transaction, self._caller, self._media, self.record, user, self)
+        self._set_up = CallSetup(context, legs, transaction, self._caller, self._media, self.record, user, self)
         self._opening = self._set_up.opening
-        self._exchanges = Exchanges(
+        self._exchanges = SessionModifier(
             context, self._media, self._caller, bool(request.body), self.gone, self._unacknowledged
         )
-        self._refresher = Refresher(context, self._refresh, self.gone, self._expired)
+        self._refresher = SessionRefresher(context, self._refresh, self.gone, self._expired)
         self._transfers: Transfers | None = None
         self._parted: list[Leg] = []
-        self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
+        self._presence = FlowMonitor(context.clock, context.limits.grace, self._abandoned)
         self._presence.watch(self._caller)
         schedule = context.transactions.schedule
         self._ringing: Timer | None = schedule.after(context.limits.ring, self._rang_too_long)
@@ -233,7 +235,7 @@ class Call(Host):
     def _hung_up(self, leg: Leg, bye: Request) -> None:
         other = self.other(leg)
         if other is not None:
-            self._farewell = list(across(bye, leg.terms, other.terms))
+            self._farewell = list(filter_headers(bye, leg.terms, other.terms))
         self._left(leg, Refusal(487 if leg is self._caller else 480))
 
     def gone(self, leg: Leg) -> None:
@@ -301,7 +303,7 @@ class Call(Host):
         """Whether its session is being changed, or not agreed upon as yet: the callee's offer waits for an answer."""
         return self._exchanges.busy or not self._caller.agreed
 
-    def swap(self, old: Leg, new: Leg, media: Media, branch: str) -> None:
+    def swap(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
         """Put `new` in the place of `old`, which belongs to the call no longer.
 
         :param media: the media session between `new` and the leg that stays; that of the call is deleted.
@@ -319,10 +321,10 @@ class Call(Host):
         self._media = media
         media.watch(self._media_lost)
         self._exchanges.close(())
-        self._exchanges = Exchanges(self._context, media, self._caller, True, self.gone, self._unacknowledged)
+        self._exchanges = SessionModifier(self._context, media, self._caller, True, self.gone, self._unacknowledged)
         self._exchanges.open(branch)
         self._refresher.stop()
-        self._refresher = Refresher(self._context, self._refresh, self.gone, self._expired)
+        self._refresher = SessionRefresher(self._context, self._refresh, self.gone, self._expired)
         callee = self._opening.callee
         assert callee is not None
         self._refresher.start(self._caller, callee)

@@ -11,9 +11,15 @@ from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.call import Call
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.legs import DialogTable
 from webrtcproxy.call.policy import Route
-from webrtcproxy.call.targets import FindTargets, beside, bound, target_at, upstream
+from webrtcproxy.call.targets import (
+    TargetResolver,
+    registered_targets,
+    replaces_target,
+    target_of_binding,
+    trunk_targets,
+)
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.replaces import Replaces
@@ -30,7 +36,7 @@ class Calls:
     :ivar draining: no new calls are taken any more.
     """
 
-    def __init__(self, context: Context, legs: Legs) -> None:
+    def __init__(self, context: Context, legs: DialogTable) -> None:
         self._context = context
         self._legs = legs
         self.draining = False
@@ -54,14 +60,16 @@ class Calls:
         context = self._context
         request = transaction.request
         self._limit(transaction)
-        self._begin(transaction, upstream(context, request, route, transaction.flow))
+        self._begin(transaction, trunk_targets(context, request, route, transaction.flow))
 
     def inbound(self, transaction: ServerTransaction, callees: Sequence[str]) -> None:
         """A trunk or registrar calls in.
 
         :param callees: the addresses-of-record that the Request-URI may mean, the likeliest first.
         """
-        self._begin(transaction, bound(self._context, callees, lambda aor: self._note_called(transaction, aor)))
+        self._begin(
+            transaction, registered_targets(self._context, callees, lambda aor: self._note_called(transaction, aor))
+        )
 
     def replacing(self, transaction: ServerTransaction, leg: Leg, named: Replaces) -> None:
         """A call that is to take the place of another one goes where that one's other end is, by its dialog.
@@ -72,7 +80,7 @@ class Calls:
         """
         if transaction.flow.browser:
             self._limit(transaction)
-        self._begin(transaction, beside(self._context, transaction.request, leg, named, transaction.flow))
+        self._begin(transaction, replaces_target(self._context, transaction.request, leg, named, transaction.flow))
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL for an INVITE that has no final response yet."""
@@ -124,7 +132,7 @@ class Calls:
             log.info("{call}: refused, its connection has {limit} calls", limit=limit, call=call)
             raise Refusal(503, "Too Many Calls Of Yours", [("Retry-After", "10")])
 
-    def _begin(self, transaction: ServerTransaction, targets: FindTargets) -> None:
+    def _begin(self, transaction: ServerTransaction, targets: TargetResolver) -> None:
         if len(self._alive) >= self._context.limits.limit:
             log.warn("{call}: refused, {limit} calls are up", limit=len(self._alive), call=transaction.request.call_id)
             raise Refusal(503, "Too Many Calls", [("Retry-After", "10")])
@@ -152,7 +160,7 @@ class Calls:
         """A browser registered, or did so on another socket: it joins in where its user is called, and the legs that
         belong to it follow."""
         for call in tuple(self._called.get(binding.aor, ())):
-            call.join(target_at(binding))
+            call.join(target_of_binding(binding))
         for leg in self._legs.at(binding.contact, binding.aor):
             if leg.owner is not None and leg.flow is not binding.flow:
                 leg.owner.moved(leg, binding.flow)

@@ -9,20 +9,20 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from webrtcproxy.call.heirs import Heirs
+from webrtcproxy.call.heirs import ReplacesGrants
 from webrtcproxy.call.location import ILocation
-from webrtcproxy.call.pairing import Pairings
-from webrtcproxy.call.policy import OF_BROWSER, Policy, Terms
-from webrtcproxy.call.record import Ledger
+from webrtcproxy.call.pairing import RequestSequences
+from webrtcproxy.call.policy import BROWSER_PEER, PeerProfile, Policy
+from webrtcproxy.call.record import CdrWriter
 from webrtcproxy.call.trunk import Sources, Upstream
-from webrtcproxy.config import Calls as Limits
+from webrtcproxy.config import CallLimits as Limits
 from webrtcproxy.media.profile import Profile
 from webrtcproxy.metrics import Metrics
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transaction.server import ServerTransaction
 
 
-class Media(Protocol):
+class CallMedia(Protocol):
     """The media session of one call, as :class:`webrtcproxy.media.session.MediaSession` gives it."""
 
     def offer(self, sdp: bytes, *, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
@@ -44,10 +44,10 @@ class Media(Protocol):
         """Free everything; never fails."""
 
 
-class MediaNodes(Protocol):
+class MediaPool(Protocol):
     """Gives each call its media session."""
 
-    def session(self, call_id: str) -> Media:
+    def session(self, call_id: str) -> CallMedia:
         """A new session, nothing allocated yet."""
 
 
@@ -57,24 +57,24 @@ class Context:
 
     clock: IReactorTime
     transactions: Transactions
-    nodes: MediaNodes
+    nodes: MediaPool
     upstream: Upstream
     sources: Sources
     policy: Policy
     location: ILocation
-    pairings: Pairings
+    pairings: RequestSequences
     limits: Limits
-    heirs: Heirs
-    ledger: Ledger
+    heirs: ReplacesGrants
+    ledger: CdrWriter
     metrics: Metrics = field(default_factory=Metrics)
     mark: str = ""
     """What the user part of a Contact of ours in a dialog begins with: names the process where there are several."""
 
-    def terms_of(self, transaction: ServerTransaction) -> Terms:
+    def terms_of(self, transaction: ServerTransaction) -> PeerProfile:
         """What holds for who has sent a request outside of a dialog."""
         flow = transaction.flow
         return (
-            OF_BROWSER
+            BROWSER_PEER
             if flow.browser
             else self.policy.terms(self.sources.trunk_of(transaction.request, flow.peer.host))
         )

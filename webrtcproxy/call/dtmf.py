@@ -8,23 +8,23 @@ import re
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.context import Media
+from webrtcproxy.call.context import CallMedia
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.policy import Terms
+from webrtcproxy.call.policy import PeerProfile
 from webrtcproxy.errors import NgError, Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
 
-ACCEPTED = (("Accept", "application/dtmf-relay, application/dtmf"),)
+DTMF_TYPES = (("Accept", "application/dtmf-relay, application/dtmf"),)
 """What the 415 to a body that can't be read says (RFC 3261 section 21.4.13)."""
 SHORTEST, LONGEST = 100, 5000
 """Milliseconds that rtpengine plays an event."""
-USUAL = 250
+DEFAULT_DURATION = 250
 """Milliseconds of a digit that has no duration."""
 
-LARGEST = 200
+MAX_BODY = 200
 """Bytes of a body that is looked at; no digit needs as many."""
 
 _RELAY = re.compile(
@@ -35,7 +35,7 @@ _PLAIN = re.compile(rb"\s*([0-9A-D*#])\s*", re.IGNORECASE)
 _BODIES = {"application/dtmf-relay": _RELAY, "application/dtmf": _PLAIN}
 
 
-def wanted(request: Request, leg: Leg, terms: Terms) -> bool:
+def wanted(request: Request, leg: Leg, terms: PeerProfile) -> bool:
     """Whether a request within a call is a digit of a browser for a trunk that wants events.
 
     :param leg: that it came by.
@@ -47,7 +47,7 @@ def wanted(request: Request, leg: Leg, terms: Terms) -> bool:
     return trunk is not None and trunk.media.dtmf == "rfc4733" and request.content_type in _BODIES
 
 
-def play(transaction: ServerTransaction, leg: Leg, media: Media, branch: str) -> None:
+def play(transaction: ServerTransaction, leg: Leg, media: CallMedia, branch: str) -> None:
     """Have the digit of the INFO of `transaction` played, and answer it: 200 where rtpengine does that, else with what
     its refusal is.
 
@@ -77,9 +77,9 @@ def read(request: Request) -> tuple[str, int]:
     :raises Refusal: 415 where there is none.
     """
     body = request.body
-    found = _BODIES[request.content_type].fullmatch(body) if len(body) <= LARGEST else None
+    found = _BODIES[request.content_type].fullmatch(body) if len(body) <= MAX_BODY else None
     if found is None:
-        raise Refusal(415, "", ACCEPTED)
+        raise Refusal(415, "", DTMF_TYPES)
     digit, *duration = found.groups()
-    milliseconds = int(duration[0]) if duration and duration[0] else USUAL
+    milliseconds = int(duration[0]) if duration and duration[0] else DEFAULT_DURATION
     return digit.decode().upper(), min(max(milliseconds, SHORTEST), LONGEST)

@@ -17,11 +17,18 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.agreement import Session, alike, as_answer, is_answer, restarts, sdp_in
-from webrtcproxy.call.failover import Sent
+from webrtcproxy.call.agreement import (
+    NegotiationContext,
+    as_answer,
+    is_answer,
+    is_ice_restart,
+    required_sdp,
+    same_session,
+)
+from webrtcproxy.call.failover import ClientRequest
 from webrtcproxy.call.leg import HeaderList, Leg
-from webrtcproxy.call.policy import ALLOW, SUPPORTED, across, order_challenges
-from webrtcproxy.call.relay import ENDS_DIALOG, NOT_OURS, PATIENCE
+from webrtcproxy.call.policy import ALLOW, SUPPORTED, filter_headers, order_challenges
+from webrtcproxy.call.relay import ENDS_DIALOG, NON_INVITE_DEADLINE, NOT_OURS
 from webrtcproxy.call.reliable import requires
 from webrtcproxy.call.restore import Restore
 from webrtcproxy.errors import FlowLost, NgError, Refusal, TimedOut
@@ -30,12 +37,12 @@ from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
 
-PAUSE = 0.5
+RESTORE_DELAY = 0.5
 """Seconds that a peer has to go back from an offer that was refused, before it gets one of ours: a browser does so at
 its leisure, and may take what comes before for an answer."""
 
 
-class Exchange:
+class OfferAnswer:
     """One exchange.
 
     :param session: of the call.
@@ -44,7 +51,7 @@ class Exchange:
     :param transaction: the request.
     """
 
-    def __init__(self, session: Session, asker: Leg, other: Leg, transaction: ServerTransaction) -> None:
+    def __init__(self, session: NegotiationContext, asker: Leg, other: Leg, transaction: ServerTransaction) -> None:
         self.asker = asker
         self.other = other
         self.transaction = transaction
@@ -52,7 +59,7 @@ class Exchange:
         self._media = session.media
         self._to_other = other.terms.profile_from(asker.terms)
         self._to_asker = asker.terms.profile_from(other.terms)
-        self._sent: Sent | None = None
+        self._sent: ClientRequest | None = None
         self._withdrawn: HeaderList | None = None
         self._invite: Request | None = None  # ours, behind its 2xx
         self._acknowledged = False
@@ -99,11 +106,11 @@ class Exchange:
         self._offered = True
         self._check_wanted()
         response: Response | None = None
-        if unchanged or alike(sdp, other.told):
+        if unchanged or same_session(sdp, other.told):
             answer = as_answer(other.sdp)
         else:
             response = await self._ask(sdp)
-            answer = sdp_in(response)
+            answer = required_sdp(response)
         told = await self._media.answer(
             answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=self._to_asker
         )
@@ -118,7 +125,7 @@ class Exchange:
         """The offer is in the other side's 2xx, the answer in the asker's ACK (RFC 3261 section 14.1)."""
         asker, other, branch = self.asker, self.other, self._session.branch
         response = await self._ask(b"")
-        offer = sdp_in(response)
+        offer = required_sdp(response)
         sdp = await self._media.offer(offer, from_tag=other.label, branch=branch, to=self._to_asker)
         self._offered = True
         self._check_wanted()
@@ -126,7 +133,7 @@ class Exchange:
         ack = await self._ack
         if ack is None:
             return
-        answer = sdp_in(ack)
+        answer = required_sdp(ack)
         told = await self._media.answer(
             answer, from_tag=other.label, to_tag=asker.label, branch=branch, to=self._to_other
         )
@@ -145,10 +152,10 @@ class Exchange:
         if other.early and not (other.agreed and other.takes_update):
             raise Refusal(504)  # nobody can be asked (RFC 3311 section 5.2)
         headers = Headers.of([ALLOW[0]], [ALLOW[1]])
-        headers.extend(across(request, self.asker.terms, other.terms))
+        headers.extend(filter_headers(request, self.asker.terms, other.terms))
         method = "UPDATE" if update and other.takes_update else "INVITE"
         asked = other.ask(method, headers, sdp, "application/sdp", self)
-        response = await self._await(asked, PATIENCE if update else self._session.context.limits.ring)
+        response = await self._await(asked, NON_INVITE_DEADLINE if update else self._session.context.limits.ring)
         self._agreed(bool(sdp))
         self._check_wanted()
         return response
@@ -196,7 +203,7 @@ class Exchange:
         status, reason = (200, "") if response is None else (response.status, response.reason)
         headers = Headers.of(["Allow", "Contact"], [ALLOW[1], asker.dialog.contact])
         if response is not None:
-            headers.extend(across(response, self.other.terms, self.asker.terms))
+            headers.extend(filter_headers(response, self.other.terms, self.asker.terms))
         if transaction.request.method != "PRACK":  # which refreshes nothing (RFC 4028 section 7.4)
             for name, value in (SUPPORTED, *asker.session_timer.accept(transaction.request)):
                 headers.add(name, value)
@@ -209,7 +216,7 @@ class Exchange:
 
     # What comes from outside
 
-    def sent(self, transaction: Sent) -> None:
+    def sent(self, transaction: ClientRequest) -> None:
         """Our request is out."""
         self._sent = transaction
         if self._withdrawn is not None:
@@ -222,7 +229,7 @@ class Exchange:
         request = transaction.request
         if request.method == "INVITE" and not transaction.answered and not requires(request):
             headers = Headers.of(["Contact"], [self.asker.dialog.contact])
-            headers.extend(across(response, self.other.terms, self.asker.terms))
+            headers.extend(filter_headers(response, self.other.terms, self.asker.terms))
             transaction.reply(response.status, response.reason, headers)
 
     def answered_again(self, response: Response) -> None:
@@ -280,7 +287,7 @@ class Exchange:
     def _refusal(self, response: Response) -> Refusal:
         """What the other side's refusal is for the asker."""
         self._ended = response.status in ENDS_DIALOG and self._withdrawn is None
-        headers = across(response, self.other.terms, self.asker.terms)
+        headers = filter_headers(response, self.other.terms, self.asker.terms)
         if response.status in (401, 407):
             order_challenges(headers)
         return Refusal(500 if response.status in NOT_OURS else response.status, response.reason, headers)
@@ -301,11 +308,11 @@ class Exchange:
             told = await self._restore(self.other, asker)
         else:
             forgotten = self._forget()
-            if restarts(offer, asker.sdp):
+            if is_ice_restart(offer, asker.sdp):
                 told = await forgotten
-        if told and restarts(told, asker.told):
+        if told and is_ice_restart(told, asker.told):
             # His ICE restart came to nothing, but rtpengine has made it: it has other credentials than he knows.
-            await self._restore(asker, self.other, PAUSE)
+            await self._restore(asker, self.other, RESTORE_DELAY)
 
     def _forget(self) -> Deferred[bytes]:
         """Have rtpengine forget the offer. Both commands are in its queue before those of the next exchange.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from webrtcproxy.call.agreement import Session
-from webrtcproxy.call.background import answer
-from webrtcproxy.call.context import Context, Media
-from webrtcproxy.call.exchange import Exchange
+from webrtcproxy.call.agreement import NegotiationContext
+from webrtcproxy.call.background import run_and_respond
+from webrtcproxy.call.context import CallMedia, Context
+from webrtcproxy.call.exchange import OfferAnswer
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.policy import ALLOW, SUPPORTED
 from webrtcproxy.call.refresh import Refresh
@@ -18,11 +18,11 @@ from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
-RETRY_WITHIN = 10
+MAX_RETRY_AFTER = 10
 """Seconds of Retry-After at most, for who asks again before he has his answer (RFC 3261 section 14.2)."""
 
 
-class Exchanges:
+class SessionModifier:
     """The exchanges of one call: one at a time.
 
     :param context: what calls work with.
@@ -36,16 +36,16 @@ class Exchanges:
     def __init__(
         self,
         context: Context,
-        media: Media,
+        media: CallMedia,
         caller: Leg,
         caller_offers: bool,
         gone: Callable[[Leg], None],
         unacknowledged: Callable[[Leg], None],
     ) -> None:
-        self._session = Session(context, media, gone, unacknowledged)
+        self._session = NegotiationContext(context, media, gone, unacknowledged)
         self._caller = caller
         self._caller_offers = caller_offers
-        self._current: Exchange | None = None
+        self._current: OfferAnswer | None = None
         self._refresh: Refresh | None = None
 
     @property
@@ -86,8 +86,8 @@ class Exchanges:
             raise _in_a_while() if leg is self._current.asker else Refusal(491)
         if self._refresh is not None:
             raise Refusal(491)
-        exchange = self._current = Exchange(self._session, leg, other, transaction)
-        answer(exchange.run(offer), transaction).addCallback(self._finished)
+        exchange = self._current = OfferAnswer(self._session, leg, other, transaction)
+        run_and_respond(exchange.run(offer), transaction).addCallback(self._finished)
 
     async def refresh(self, leg: Leg, other: Leg) -> Response | None:
         """Refresh the session of `leg` with a re-INVITE that changes nothing (RFC 4028 section 7.4).
@@ -135,7 +135,7 @@ class Exchanges:
 
 
 def _in_a_while() -> Refusal:
-    return Refusal(500, "", [("Retry-After", str(secrets.randbelow(RETRY_WITHIN + 1)))])
+    return Refusal(500, "", [("Retry-After", str(secrets.randbelow(MAX_RETRY_AFTER + 1)))])
 
 
 def _ignore(leg: Leg) -> None:

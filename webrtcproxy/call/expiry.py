@@ -11,10 +11,10 @@ from math import ceil
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-SWEEP = 10.0
+SWEEP_INTERVAL = 10.0
 """Seconds between two looks for what has expired, and so long it may be kept beyond its end."""
 
-FEW = 50
+MAX_PER_TURN = 50
 """Things that are looked at in one turn: some milliseconds, where all of them have ended and are logged."""
 
 HORIZON = 360
@@ -23,10 +23,10 @@ HORIZON = 360
 _ROUNDING = 1e-6
 
 
-class Lasting:
+class Expirable:
     """Something that ends when its time has come.
 
-    :ivar piece: the look at which it is due; 0 where it is not watched. For `Expiry`.
+    :ivar piece: the look at which it is due; 0 where it is not watched. For `ExpiryWheel`.
     """
 
     __slots__ = ("piece",)
@@ -35,7 +35,7 @@ class Lasting:
         self.piece = 0
 
 
-class Expiry:
+class ExpiryWheel:
     """Watches over what ends.
 
     :param clock: runs the looks; it is left alone where nothing is watched.
@@ -43,23 +43,23 @@ class Expiry:
         to be watched no more.
     """
 
-    def __init__(self, clock: IReactorTime, look: Callable[[Lasting, float], float | None]) -> None:
+    def __init__(self, clock: IReactorTime, look: Callable[[Expirable, float], float | None]) -> None:
         self._clock = clock
         self._look = look
-        self._pieces: dict[int, dict[Lasting, None]] = {}
-        self._due: dict[Lasting, None] = {}
+        self._pieces: dict[int, dict[Expirable, None]] = {}
+        self._due: dict[Expirable, None] = {}
         self._count = 0
         self._began = 0.0
         self._looks = 0
         self._timer: IDelayedCall | None = None
 
-    def watch(self, what: Lasting, until: float) -> None:
+    def watch(self, what: Expirable, until: float) -> None:
         """Have `what` looked at once `until` is over, in seconds of the clock; or before, where it is watched already
         and due before."""
         if not self._count:
             self._began = self._clock.seconds()
             self._looks = 0
-        ahead = min((until - self._began - _ROUNDING) / SWEEP, float(self._looks + HORIZON))
+        ahead = min((until - self._began - _ROUNDING) / SWEEP_INTERVAL, float(self._looks + HORIZON))
         piece = max(ceil(ahead), self._looks + 1)
         if what.piece:
             if what.piece <= piece:
@@ -70,7 +70,7 @@ class Expiry:
         self._count += 1
         self._wake()
 
-    def forget(self, what: Lasting) -> None:
+    def forget(self, what: Expirable) -> None:
         """Watch `what` no more; no error where it is not watched."""
         if what.piece:
             among = self._due if what.piece <= self._looks else self._pieces[what.piece]
@@ -88,7 +88,7 @@ class Expiry:
             for what in tuple(among):
                 self.forget(what)
 
-    def _left(self, what: Lasting) -> None:
+    def _left(self, what: Expirable) -> None:
         what.piece = 0
         self._count -= 1
 
@@ -96,19 +96,19 @@ class Expiry:
         if self._timer is None and self._count:
             wait = 0.0
             if not self._due:
-                wait = self._began + (self._looks + 1) * SWEEP - self._clock.seconds()
-            self._timer = self._clock.callLater(min(max(wait, 0.0), SWEEP), self._turn)
+                wait = self._began + (self._looks + 1) * SWEEP_INTERVAL - self._clock.seconds()
+            self._timer = self._clock.callLater(min(max(wait, 0.0), SWEEP_INTERVAL), self._turn)
 
     def _turn(self) -> None:
         self._timer = None
         now = self._clock.seconds()
         if not self._due:
-            self._looks = max(self._looks, int((now - self._began + _ROUNDING) / SWEEP))
+            self._looks = max(self._looks, int((now - self._began + _ROUNDING) / SWEEP_INTERVAL))
             for piece in sorted(self._pieces):
                 if piece <= self._looks:
                     self._due.update(self._pieces.pop(piece))
         try:
-            for _ in range(FEW):
+            for _ in range(MAX_PER_TURN):
                 if not self._due:
                     break
                 self._next(now)

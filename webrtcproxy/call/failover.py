@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.patience import PATIENCE
+from webrtcproxy.call.patience import NON_INVITE_DEADLINE
 from webrtcproxy.config import Trunk
 from webrtcproxy.errors import FlowLost, TimedOut
 from webrtcproxy.schedule import Timer
@@ -29,32 +29,32 @@ from webrtcproxy.transport.flow import Address, Flow, Hop, Outbound
 
 log = Logger()
 
-OnStray = Callable[[ClientTransaction, Response], None]
+OnLateAnswer = Callable[[ClientTransaction, Response], None]
 
-TARGETS: Final = 8
+MAX_TARGETS: Final = 8
 """Targets that one request is sent to at most."""
 
-SILENCE: Final = 4.0
+FIRST_RESPONSE_TIMEOUT: Final = 4.0
 """Seconds that a target has for its first response, where no trunk says otherwise and there is another target."""
 
-IN_TROUBLE: Final = frozenset({408, 500, 502, 503, 504})
+FAILOVER_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
 """Final responses that say nothing of the callee: behind them the next target is tried, unless the trunk says
 otherwise. RFC 3263 section 4.3 has 503 alone; but what a server can't do, another may well do."""
 
-MOST: Final = 1300
+MAX_DATAGRAM_REQUEST: Final = 1300
 """Octets of a request above which UDP is left for TCP, where the MTU is not known (RFC 3261 section 18.1.1)."""
 
-VIA: Final = 90
+MAX_VIA: Final = 90
 """Octets that our Via has at most, beside our address."""
 
 PENALTY: Final = 30.0
 """Seconds for which a target that failed is tried last."""
 
-LONGEST: Final = 300
+MAX_RETRY_AFTER: Final = 300
 """Seconds of a Retry-After that are believed."""
 
 
-class Standing:
+class TargetHealth:
     """What is known of targets: the time until which one counts as dead.
 
     :param clock: tells the time.
@@ -87,7 +87,7 @@ class Standing:
         self._dead.pop((hop.transport, hop.address), None)
 
 
-class Way:
+class NextHops:
     """The targets of one request that leaves on the SIP side; a challenge is answered where it came from.
 
     :param outbound: the SIP sockets.
@@ -98,9 +98,9 @@ class Way:
     :ivar flow: to the target that is tried, or has answered.
     """
 
-    def __init__(self, outbound: Outbound, standing: Standing, hops: Sequence[Hop], trunk: Trunk | None) -> None:
+    def __init__(self, outbound: Outbound, standing: TargetHealth, hops: Sequence[Hop], trunk: Trunk | None) -> None:
         self._outbound = outbound
-        self._left = standing.in_order(hops)[:TARGETS]
+        self._left = standing.in_order(hops)[:MAX_TARGETS]
         self._trunk = trunk
         self.standing = standing
         self.hop = self._left[0]
@@ -114,7 +114,7 @@ class Way:
     @property
     def silence(self) -> float:
         """Seconds that a target has for its first response where there is another."""
-        return SILENCE if self._trunk is None else self._trunk.failover
+        return FIRST_RESPONSE_TIMEOUT if self._trunk is None else self._trunk.failover
 
     def goes_on(self, status: int) -> bool:
         """Whether the next target is tried behind this final response. A challenge, a redirection and a session that is
@@ -122,7 +122,7 @@ class Way:
         if status in (401, 407, 422) or status < 400:
             return False
         stop = None if self._trunk is None else self._trunk.stop_codes
-        return status in IN_TROUBLE if stop is None else status not in stop
+        return status in FAILOVER_STATUSES if stop is None else status not in stop
 
     def advance(self, *, elsewhere: bool) -> bool:
         """Go to the next target; False where there is none that a socket of ours can send to.
@@ -144,9 +144,9 @@ class Way:
         *,
         on_provisional: OnResponse | None = None,
         on_answer: OnResponse | None = None,
-        on_stray: OnStray | None = None,
+        on_stray: OnLateAnswer | None = None,
         place: Callable[[Flow], str] | None = None,
-    ) -> Sent:
+    ) -> ClientRequest:
         """Send a request; to one target after the other, where there are several.
 
         :param request: made for `flow`; its Contact follows where another flow is taken.
@@ -157,10 +157,10 @@ class Way:
         if self._trunk is not None and self._trunk.large and not self.flow.reliable and _is_large(request, self.flow):
             self._by_tcp(request, place)
         if is_secure(request.uri):
-            lead_to(request, self.flow, self.flow, place)
+            move_contact(request, self.flow, self.flow, place)
         if not self._left:
             return transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
-        return Hunt(self, transactions, request, on_provisional, on_answer, on_stray, place)
+        return FailoverRequest(self, transactions, request, on_provisional, on_answer, on_stray, place)
 
     def _first(self) -> Flow:
         """The flow to the first target that is left and can be sent to."""
@@ -179,10 +179,10 @@ class Way:
         before, hop = self.flow, self.hop
         self._left[:0] = self.standing.in_order([hop._replace(transport="tcp"), hop])
         self.flow = self._first()
-        lead_to(request, before, self.flow, place)
+        move_contact(request, before, self.flow, place)
 
 
-class Hunt:
+class FailoverRequest:
     """One request on its way to several targets, with the face of a `ClientTransaction`.
 
     :param way: the targets, one of them tried.
@@ -194,12 +194,12 @@ class Hunt:
 
     def __init__(
         self,
-        way: Way,
+        way: NextHops,
         transactions: Transactions,
         request: Request,
         on_provisional: OnResponse | None,
         on_answer: OnResponse | None,
-        on_stray: OnStray | None,
+        on_stray: OnLateAnswer | None,
         place: Callable[[Flow], str] | None,
     ) -> None:
         self._way = way
@@ -212,7 +212,7 @@ class Hunt:
         self._settled = False  # it has rung, is taken back, or has taken too long: no other target is tried
         self._limit: Timer | None = None
         if request.method != "INVITE":
-            self._limit = transactions.schedule.after(PATIENCE, self._too_late)
+            self._limit = transactions.schedule.after(NON_INVITE_DEADLINE, self._too_late)
         self._refused: Response | None = None
         self.request = request
         self.flow = way.flow
@@ -249,7 +249,7 @@ class Hunt:
         self,
         response: Response,
         transaction: ClientTransaction,
-        on_stray: OnStray | None,
+        on_stray: OnLateAnswer | None,
     ) -> None:
         if transaction is not self._transaction:
             if response.status < 300 and on_stray is not None:
@@ -316,7 +316,7 @@ class Hunt:
         )
         request = Request(self.request.method, self.request.uri, self.request.headers.copy(), self.request.body)
         request.headers.remove("Via")
-        lead_to(request, before, self._way.flow, self._place)
+        move_contact(request, before, self._way.flow, self._place)
         self._begin(request)
         return True
 
@@ -340,15 +340,15 @@ class Hunt:
         return self.final
 
 
-Sent = ClientTransaction | Hunt
+ClientRequest = ClientTransaction | FailoverRequest
 """A request that is on its way, to one target or to several."""
 
 
-def lead_to(request: Request, before: Flow, now: Flow, place: Callable[[Flow], str] | None = None) -> None:
+def move_contact(request: Request, before: Flow, now: Flow, place: Callable[[Flow], str] | None = None) -> None:
     """Have our Contact lead to the socket of `now`, where it leads to that of `before`; as a ``sips:`` URI, where the
     Request-URI is one (RFC 3261 section 8.1.1.8).
 
-    :param place: as :meth:`Way.request` has it.
+    :param place: as :meth:`NextHops.request` has it.
     """
     if "Contact" not in request.headers:
         return
@@ -371,10 +371,10 @@ def lead_to(request: Request, before: Flow, now: Flow, place: Callable[[Flow], s
 
 
 def _is_large(request: Request, flow: Flow) -> bool:
-    return len(request.to_bytes()) + VIA + len(flow.sent_by) > MOST
+    return len(request.to_bytes()) + MAX_VIA + len(flow.sent_by) > MAX_DATAGRAM_REQUEST
 
 
 def _retry_after(response: Response) -> float:
     """For how long a target that answers 503 is left alone (RFC 3261 section 21.5.4)."""
     seconds = number((response.headers.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip(), 2**32)
-    return PENALTY if seconds is None else min(seconds, LONGEST)
+    return PENALTY if seconds is None else min(seconds, MAX_RETRY_AFTER)

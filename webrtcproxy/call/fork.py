@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredQueue
 
-from webrtcproxy.call.branch import Answered, Branch, Event, Failed, Progress
+from webrtcproxy.call.branch import Branch, BranchAnswered, BranchEvent, BranchFailed, BranchProgress
 from webrtcproxy.call.leg import HeaderList
 from webrtcproxy.sip.message import Response
 
@@ -26,12 +26,12 @@ class Fork:
     def __init__(self) -> None:
         self.branches: list[Branch] = []
         self.settled = False
-        self.answered: Answered | None = None
+        self.answered: BranchAnswered | None = None
         self._complete = False
         self._closed = False
         self._elsewhere = 0
-        self._failures: list[Failed] = []
-        self._events: DeferredQueue[Event] = DeferredQueue()
+        self._failures: list[BranchFailed] = []
+        self._events: DeferredQueue[BranchEvent] = DeferredQueue()
 
     @property
     def open(self) -> bool:
@@ -42,7 +42,7 @@ class Fork:
         """Count `branch` in."""
         self.branches.append(branch)
 
-    def reopen(self, failed: Failed) -> None:
+    def reopen(self, failed: BranchFailed) -> None:
         """There is more to try behind `failed`, the failure of all: it counts no more where it is a redirect, which is
         followed (section 16.7 step 4)."""
         if failed.status < 400:
@@ -55,14 +55,14 @@ class Fork:
         self._complete = True
         self._conclude()
 
-    def report(self, event: Event) -> None:
+    def report(self, event: BranchEvent) -> None:
         """What the branches call."""
         if self.settled:
             return
-        if isinstance(event, Progress):
+        if isinstance(event, BranchProgress):
             if len(self._events.pending) < MAX_PENDING:
                 self._events.put(event)
-        elif isinstance(event, Answered):
+        elif isinstance(event, BranchAnswered):
             self.settled = True
             self.answered = event
             self.cancel(ELSEWHERE, but=event.branch)
@@ -83,7 +83,7 @@ class Fork:
         self._failures = []
         self.answered = None
 
-    def next(self) -> Deferred[Event]:
+    def next(self) -> Deferred[BranchEvent]:
         """Fires with the next event; in order, none is lost."""
         return self._events.get()
 
@@ -93,7 +93,7 @@ class Fork:
             if branch is not but:
                 branch.cancel(headers)
 
-    def heard(self, chosen: Failed) -> Response | None:
+    def heard(self, chosen: BranchFailed) -> Response | None:
         """The response of the best failure, with what the caller needs of the others: every challenge, where it is one
         (section 16.7 step 7), every Contact, where it is a redirect."""
         response = chosen.response

@@ -15,19 +15,19 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.branch import Answered, Branch, Failed, Progress
+from webrtcproxy.call.branch import Branch, BranchAnswered, BranchFailed, BranchProgress
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.fork import Fork
-from webrtcproxy.call.host import Host
+from webrtcproxy.call.host import TransferableCall
 from webrtcproxy.call.invite import contact_on, invite_for
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.pairing import Pair
+from webrtcproxy.call.legs import DialogTable
+from webrtcproxy.call.pairing import RequestSequence
 from webrtcproxy.call.redirection import Redirection
 from webrtcproxy.call.reoffer import Reoffer
 from webrtcproxy.call.target import Target
-from webrtcproxy.call.triggered import FindTarget
-from webrtcproxy.entropy import token
+from webrtcproxy.call.triggered import ReferTargetResolver
+from webrtcproxy.entropy import random_token
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.schedule import Timer
 from webrtcproxy.sip.body import sdp_of
@@ -38,11 +38,11 @@ from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
-FRAGMENT = "message/sipfrag;version=2.0"
+SIPFRAG = "message/sipfrag;version=2.0"
 
 
 @dataclass(frozen=True, slots=True)
-class Consulted:
+class ConsultationCall:
     """The target of an attended transfer.
 
     :ivar call: that the transferor has with it.
@@ -50,12 +50,12 @@ class Consulted:
     :ivar leg: the target's.
     """
 
-    call: Host
+    call: TransferableCall
     own: Leg
     leg: Leg
 
 
-class Handover:
+class LocalTransfer:
     """One transfer.
 
     :param context: what calls work with.
@@ -67,7 +67,13 @@ class Handover:
     """
 
     def __init__(
-        self, context: Context, legs: Legs, call: Host, transferor: Leg, stays: Leg, number: int | None
+        self,
+        context: Context,
+        legs: DialogTable,
+        call: TransferableCall,
+        transferor: Leg,
+        stays: Leg,
+        number: int | None,
     ) -> None:
         self._context = context
         self._legs = legs
@@ -78,7 +84,7 @@ class Handover:
         self._media = context.nodes.session(call.id)
         self._fork = Fork()
         self._early: dict[str, bytes] = {}
-        self._consulted: Consulted | None = None
+        self._consulted: ConsultationCall | None = None
         self._reoffer: Reoffer | None = None
         self._ringing: Timer | None = None
         self._done = False
@@ -87,7 +93,7 @@ class Handover:
 
     # The story
 
-    def call(self, find: FindTarget, source: Request, redirection: Redirection) -> None:
+    def call(self, find: ReferTargetResolver, source: Request, redirection: Redirection) -> None:
         """Blind: call the target.
 
         :param find: finds the way to it, or raises Refusal.
@@ -96,20 +102,20 @@ class Handover:
         """
         Deferred.fromCoroutine(self._blind(find, source, redirection)).addErrback(self._failed)
 
-    def join(self, consulted: Consulted) -> None:
+    def join(self, consulted: ConsultationCall) -> None:
         """Attended: bring both ends together."""
         self._consulted = consulted
         consulted.call.guest = self
         Deferred.fromCoroutine(self._attended(consulted)).addErrback(self._failed)
 
-    async def _blind(self, find: FindTarget, source: Request, redirection: Redirection) -> None:
+    async def _blind(self, find: ReferTargetResolver, source: Request, redirection: Redirection) -> None:
         self._tell(100)
         target: Target | None = await find()
         self._ringing = self._context.transactions.schedule.after(self._context.limits.ring, self._rang_too_long)
         while target is not None:
             await self._try(target, source)
             event = await self._outcome()
-            if isinstance(event, Answered):
+            if isinstance(event, BranchAnswered):
                 leg, branch = event.leg, event.branch
                 leg.sdp = leg.sdp or _sdp_of(event.response) or self._early.get(branch.label(event.response), b"")
                 await self._bring_together(leg, branch.id)
@@ -131,20 +137,20 @@ class Handover:
             stays.sdp, from_tag=stays.label, branch=branch.id, to=target.terms.profile_from(stays.terms)
         )
         self._check_wanted()
-        contact = contact_on(target.flow, self._context.mark + token(8))
-        branch.invite(invite_for(source, self._transferor.terms, target, Pair(), contact, sdp, True))
+        contact = contact_on(target.flow, self._context.mark + random_token(8))
+        branch.invite(invite_for(source, self._transferor.terms, target, RequestSequence(), contact, sdp, True))
 
-    async def _outcome(self) -> Answered | Failed:
+    async def _outcome(self) -> BranchAnswered | BranchFailed:
         """What becomes of the INVITE; the transferor hears of what comes before."""
         while True:
             event = await self._fork.next()
             self._check_wanted()
-            if not isinstance(event, Progress):
+            if not isinstance(event, BranchProgress):
                 return event
             self._note(event)
             self._tell(event.response.status, event.response.reason)
 
-    def _note(self, event: Progress) -> None:
+    def _note(self, event: BranchProgress) -> None:
         """The SDP of a 1xx is the answer where it is a reliable one (RFC 3262 section 5), else a preview, which counts
         where the 2xx of the same dialog has none."""
         try:
@@ -156,9 +162,9 @@ class Handover:
         elif sdp:
             self._early[event.branch.label(event.response)] = sdp
 
-    async def _attended(self, consulted: Consulted) -> None:
+    async def _attended(self, consulted: ConsultationCall) -> None:
         self._tell(100)
-        leg, stays, branch = consulted.leg, self._stays, token(8)
+        leg, stays, branch = consulted.leg, self._stays, random_token(8)
         sdp = await self._media.offer(
             stays.sdp, from_tag=stays.label, branch=branch, to=leg.terms.profile_from(stays.terms)
         )
@@ -263,7 +269,7 @@ class Handover:
         if answered is not None and answered.leg.owner is self:
             answered.leg.hang_up()
         for branch in self._fork.branches:
-            self._fork.report(Failed(branch, 487, "", None))  # who waits for news has them now
+            self._fork.report(BranchFailed(branch, 487, "", None))  # who waits for news has them now
         self._fork.close()
         if self._reoffer is not None:
             self._reoffer.withdraw()
@@ -284,7 +290,7 @@ class Handover:
         state = "terminated;reason=noresource" if last else f"active;expires={int(self._context.limits.ring)}"
         headers = ("Event", f"refer;id={self._number}"), ("Subscription-State", state)
         fragment = f"SIP/2.0 {status} {reason or PHRASES.get(status, '')}\r\n".encode("utf-8", "surrogateescape")
-        told = maybeDeferred(self._transferor.ask, "NOTIFY", headers, fragment, FRAGMENT)
+        told = maybeDeferred(self._transferor.ask, "NOTIFY", headers, fragment, SIPFRAG)
         return told.addCallbacks(self._heard, self._unheard)
 
     def _heard(self, response: Response) -> None:

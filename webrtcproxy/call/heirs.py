@@ -15,7 +15,7 @@ DialogKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Heir:
+class ReplacesGrant:
     """One of them.
 
     :ivar flow: the browser's; None where it is no browser.
@@ -28,7 +28,7 @@ class Heir:
     teller: str
 
 
-class Heirs:
+class ReplacesGrants:
     """All of them, each for a while.
 
     :param clock: tells the time.
@@ -43,9 +43,9 @@ class Heirs:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._known: OrderedDict[DialogKey, list[tuple[float, Heir]]] = OrderedDict()
+        self._known: OrderedDict[DialogKey, list[tuple[float, ReplacesGrant]]] = OrderedDict()
 
-    def add(self, dialog: DialogKey, heir: Heir) -> None:
+    def add(self, dialog: DialogKey, heir: ReplacesGrant) -> None:
         """Remember one."""
         now, known = self._clock.seconds(), self._known
         heirs = [*known.pop(dialog, [])[1 - self.EACH :], (now + self.SECONDS, heir)]
@@ -53,7 +53,7 @@ class Heirs:
             known.popitem(last=False)
         known[dialog] = heirs
 
-    def of(self, dialog: DialogKey) -> list[Heir]:
+    def of(self, dialog: DialogKey) -> list[ReplacesGrant]:
         """Those of one dialog whose time is not over."""
         now = self._clock.seconds()
         return [heir for until, heir in self._known.get(dialog, ()) if until > now]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from webrtcproxy.call.context import Media
+from webrtcproxy.call.context import CallMedia
 from webrtcproxy.call.leg import Leg
 
 
-class Guest(Protocol):
+class TransferController(Protocol):
     """Who is about to move legs of a call."""
 
     def outlives(self, leg: Leg) -> bool:
@@ -18,7 +18,7 @@ class Guest(Protocol):
         """The call is over."""
 
 
-class Host:
+class TransferableCall:
     """A call whose legs may be moved.
 
     :ivar id: its name in logs.
@@ -26,7 +26,7 @@ class Host:
     """
 
     id: str
-    guest: Guest | None
+    guest: TransferController | None
 
     def other(self, leg: Leg) -> Leg | None:
         """The leg across from `leg`; None while nobody has answered."""
@@ -40,7 +40,7 @@ class Host:
         """Whether its session is being changed, or not agreed upon as yet."""
         raise NotImplementedError
 
-    def swap(self, old: Leg, new: Leg, media: Media, branch: str) -> None:
+    def swap(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
         """Put `new` in the place of `old`, which belongs to the call no longer.
 
         :param media: the media session between `new` and the leg that stays; that of the call is deleted.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from webrtcproxy.call.pairing import Pair, beginning
-from webrtcproxy.call.policy import ALLOW, SUPPORTED, SUPPORTED_WITHIN, Terms, across
+from webrtcproxy.call.pairing import RequestSequence, initial_headers
+from webrtcproxy.call.policy import ALLOW, SUPPORTED, SUPPORTED_WITHIN, PeerProfile, filter_headers
 from webrtcproxy.call.target import Target
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
@@ -21,7 +21,7 @@ def contact_on(flow: Flow, user: str, secure: bool = False) -> str:
 
 
 def invite_for(
-    source: Request, terms: Terms, target: Target, pair: Pair, contact: str, sdp: bytes, reliable: bool
+    source: Request, terms: PeerProfile, target: Target, pair: RequestSequence, contact: str, sdp: bytes, reliable: bool
 ) -> Request:
     """The INVITE to `target`.
 
@@ -34,11 +34,11 @@ def invite_for(
         caller who does the same.
     :raises Refusal: 483 where `source` has gone far enough.
     """
-    headers = beginning(source, pair, to_browser=target.flow.browser)
+    headers = initial_headers(source, pair, to_browser=target.flow.browser)
     headers.add("Contact", contact)
     headers.add("Allow", ALLOW[1])
     headers.add(*(SUPPORTED if reliable else SUPPORTED_WITHIN))
-    headers.extend(across(source, terms, target.terms))
+    headers.extend(filter_headers(source, terms, target.terms))
     for name, value in target.headers:
         headers.add(name, value)
     if sdp:

@@ -9,12 +9,12 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.answer import Answer
+from webrtcproxy.call.answer import OkRetransmission
 from webrtcproxy.call.background import background
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
-from webrtcproxy.call.listeners import Asker, Owner
-from webrtcproxy.call.policy import Terms
+from webrtcproxy.call.listeners import DialogUser, RequestObserver
+from webrtcproxy.call.policy import PeerProfile
 from webrtcproxy.call.session_timer import REFRESHING, SessionTimer
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
@@ -56,8 +56,8 @@ class Leg:
         dialog: Dialog,
         flow: Flow,
         label: str,
-        owner: Owner | None,
-        terms: Terms,
+        owner: DialogUser | None,
+        terms: PeerProfile,
         authentication: Authentication | None = None,
         aor: str | None = None,
     ) -> None:
@@ -81,7 +81,7 @@ class Leg:
         self.session_timer = SessionTimer(context.clock, context.limits.session_expires)
         self._allow: list[str] = []
         self._authentication = authentication
-        self._answer: Answer | None = None
+        self._answer: OkRetransmission | None = None
         self._answered_number = 0
         self._on_ack: Callable[[Request], None] | None = None
         self._confirmed: list[Deferred[None]] = []
@@ -165,7 +165,7 @@ class Leg:
         transaction.respond(response)
         if self._answer is not None:
             self._answer.acknowledge()
-        self._answer = Answer(self._context.transactions.schedule, repeat, unacknowledged)
+        self._answer = OkRetransmission(self._context.transactions.schedule, repeat, unacknowledged)
         self._answered_number = transaction.request.cseq.number
         self._on_ack = on_ack
 
@@ -246,7 +246,7 @@ class Leg:
         headers: HeaderList = (),
         body: bytes = b"",
         content_type: str = "",
-        asker: Asker | None = None,
+        asker: RequestObserver | None = None,
     ) -> Deferred[Response]:
         """Send a request within the dialog.
 
@@ -271,7 +271,7 @@ class Leg:
             return Deferred.fromCoroutine(self.towards()).addCallback(self._ask, request, asker)
         return self._ask(flow, request, asker)
 
-    def _ask(self, flow: Flow, request: Request, asker: Asker | None) -> Deferred[Response]:
+    def _ask(self, flow: Flow, request: Request, asker: RequestObserver | None) -> Deferred[Response]:
         if asker is not None and self.over:  # while its host was looked up
             return fail(Refusal(481))
         authentication = self._authentication if self._is_trunk(flow) else None
@@ -280,7 +280,7 @@ class Leg:
         return self._asked(request, flow, authentication, asker)
 
     def _asked(
-        self, request: Request, flow: Flow, authentication: Authentication | None, asker: Asker | None
+        self, request: Request, flow: Flow, authentication: Authentication | None, asker: RequestObserver | None
     ) -> Deferred[Response]:
         context = self._context
         progress, again = (None, None) if asker is None else (asker.progress, asker.answered_again)
@@ -297,7 +297,7 @@ class Leg:
         request: Request,
         flow: Flow,
         authentication: Authentication | None,
-        asker: Asker | None,
+        asker: RequestObserver | None,
     ) -> Response | Deferred[Response]:
         again = None if authentication is None else authentication.answer(request, response)
         if again is None and request.method in REFRESHING:

@@ -14,21 +14,21 @@ _MAKE_NONE = frozenset({"BYE", "INVITE", "PRACK", "REFER", "SUBSCRIBE", "UPDATE"
 change the session (RFC 3311 section 5.2), or begin something that outlives it."""
 
 
-class Calling(Protocol):
+class PendingInvite(Protocol):
     """An INVITE of ours that has no final response."""
 
     def early(self, tag: str) -> Leg | None:
         """The leg of the early dialog that a provisional response with the To tag `tag` has opened; None for none."""
 
 
-class Legs:
+class DialogTable:
     """Finds the leg that a request belongs to. A leg leaves by itself when its dialog is over."""
 
     def __init__(self) -> None:
         self._legs: dict[tuple[str, str, str], Leg] = {}
         self._at: dict[str, list[Leg]] = {}
         self._on: dict[Flow, int] = {}
-        self.calling: dict[tuple[str, str], Calling] = {}
+        self.calling: dict[tuple[str, str], PendingInvite] = {}
         """Each INVITE of ours that has no final response, by Call-ID and From tag."""
 
     def add(self, leg: Leg) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from webrtcproxy.call.failover import Sent
+from webrtcproxy.call.failover import ClientRequest
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from webrtcproxy.call.leg import Leg
 
 
-class Owner(Protocol):
+class DialogUser(Protocol):
     """The call that a leg belongs to."""
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
@@ -26,10 +26,10 @@ class Owner(Protocol):
         """The peer of `leg` was heard on another flow: it is reached there from now on."""
 
 
-class Asker(Protocol):
+class RequestObserver(Protocol):
     """Who wants to hear more of a request within a dialog than its final response: the one who changes the session."""
 
-    def sent(self, transaction: Sent) -> None:
+    def sent(self, transaction: ClientRequest) -> None:
         """The request is out; again with each challenge that is answered."""
 
     def progress(self, response: Response) -> None:

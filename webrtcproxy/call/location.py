@@ -17,20 +17,20 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from webrtcproxy.call.binding import Binding, Key, token_for
-from webrtcproxy.call.expiry import Expiry, Lasting
+from webrtcproxy.call.binding import Binding, Key, contact_user_of
+from webrtcproxy.call.expiry import Expirable, ExpiryWheel
 from webrtcproxy.errors import Refusal
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
-BINDINGS_PER_AOR = 10
-AORS_PER_FLOW = 10
-AORS = 100_000
+MAX_BINDINGS_PER_AOR = 10
+MAX_AORS_PER_FLOW = 10
+MAX_AORS = 100_000
 """Addresses-of-record known at once; those without a browser make room, the longest gone first."""
-REGISTRARS_PER_AOR = 8
+MAX_REGISTRARS_PER_AOR = 8
 
-AFTERGLOW = 32.0
+REGISTRAR_LINGER = 32.0
 """Seconds (64*T1) for which a registrar is still heard when the last binding was taken back, so that an INVITE that
 crossed the un-REGISTER hears 480 and not silence."""
 
@@ -48,7 +48,7 @@ class ILocation(Protocol):
         """True where the AOR has a live binding, or its registrar still believes so."""
 
     def aor_of(self, token: str) -> str | None:
-        """The known AOR whose `token_for` this is."""
+        """The known AOR whose `contact_user_of` this is."""
 
     def is_registrar(self, host: str) -> bool:
         """True where `host`, an IP address, is the registrar of any AOR that is known; one dictionary look-up."""
@@ -91,7 +91,7 @@ class ILocation(Protocol):
         """The browser on `flow` has shown for so many seconds that `aor` is its own; with 0, no more."""
 
 
-class _User(Lasting):
+class _User(Expirable):
     """An AOR that is known; the newest binding is the last."""
 
     __slots__ = ("aor", "bindings", "registrars", "token")
@@ -99,12 +99,12 @@ class _User(Lasting):
     def __init__(self, aor: str) -> None:
         super().__init__()
         self.aor = aor
-        self.token = token_for(aor)
+        self.token = contact_user_of(aor)
         self.bindings: dict[Key, Binding] = {}
         self.registrars: dict[str, float] = {}
 
 
-class _Socket(Lasting):
+class _Socket(Expirable):
     """What depends on one flow; `forget` ends the subscription to its loss."""
 
     __slots__ = ("bindings", "flow", "forget", "proofs")
@@ -133,7 +133,7 @@ class Location:
         self._sockets: dict[Flow, _Socket] = {}
         self._registrars: dict[str, int] = {}
         self._observers: list[Callable[[Binding], None]] = []
-        self._expiry = Expiry(clock, self._look)
+        self._expiry = ExpiryWheel(clock, self._look)
 
     def __len__(self) -> int:
         return sum(len(socket.bindings) for socket in self._sockets.values())
@@ -191,16 +191,16 @@ class Location:
         wanted = len(keys)
         if self._multiple:
             wanted = len({binding.key for binding in self._live(aor)}.union(keys))
-        if wanted > BINDINGS_PER_AOR:
+        if wanted > MAX_BINDINGS_PER_AOR:
             raise Refusal(403, "Too Many Contacts")
         socket = self._sockets.get(flow)
-        if socket is not None and len(socket.proofs) + len(socket.bindings) >= AORS_PER_FLOW:
+        if socket is not None and len(socket.proofs) + len(socket.bindings) >= MAX_AORS_PER_FLOW:
             self._check_aors(aor, socket)
         if self._full(aor):
             raise Refusal(503, "Too Many Registrations", [("Retry-After", "60")])
 
     def _check_aors(self, aor: str, socket: _Socket) -> None:
-        if len({aor, *socket.proofs, *(other for other, _ in socket.bindings)}) > AORS_PER_FLOW:
+        if len({aor, *socket.proofs, *(other for other, _ in socket.bindings)}) > MAX_AORS_PER_FLOW:
             raise Refusal(403, "Too Many Addresses Of Record")
 
     def bind(self, bindings: Sequence[Binding]) -> None:
@@ -233,7 +233,7 @@ class Location:
         if seconds > 0 and not self._full(aor):
             registrars = self._user(aor).registrars
             if host not in registrars:
-                if len(registrars) >= REGISTRARS_PER_AOR:
+                if len(registrars) >= MAX_REGISTRARS_PER_AOR:
                     self._unregister(self._users[aor], min(registrars, key=registrars.__getitem__))
                 self._registrars[host] = self._registrars.get(host, 0) + 1
             registrars[host] = now + seconds
@@ -241,8 +241,8 @@ class Location:
         elif seconds <= 0 and aor in self._users:
             registrars = self._users[aor].registrars
             for host in registrars:
-                registrars[host] = min(registrars[host], now + AFTERGLOW)
-            self._expiry.watch(self._users[aor], now + AFTERGLOW)
+                registrars[host] = min(registrars[host], now + REGISTRAR_LINGER)
+            self._expiry.watch(self._users[aor], now + REGISTRAR_LINGER)
             self._tidy(aor)
 
     def prove(self, aor: str, flow: Flow, seconds: float) -> None:
@@ -267,7 +267,7 @@ class Location:
     def _user(self, aor: str) -> _User:
         user = self._users.get(aor)
         if user is None:
-            if len(self._users) >= AORS and self._gone:
+            if len(self._users) >= MAX_AORS and self._gone:
                 self._drop(self._users[next(iter(self._gone))])
             user = self._users[aor] = _User(aor)
             self._tokens[user.token] = aor
@@ -275,7 +275,7 @@ class Location:
         return user
 
     def _full(self, aor: str) -> bool:
-        return aor not in self._users and len(self._users) >= AORS and not self._gone
+        return aor not in self._users and len(self._users) >= MAX_AORS and not self._gone
 
     def _put(self, user: _User, binding: Binding) -> bool:
         """Store one binding; True where it is new, or its flow or Contact is."""
@@ -361,7 +361,7 @@ class Location:
 
     # Time
 
-    def _look(self, what: Lasting, now: float) -> float | None:
+    def _look(self, what: Expirable, now: float) -> float | None:
         """End what has expired of a user or a socket; when the next of it does, None where nothing is left."""
         if isinstance(what, _User):
             return self._look_at_user(what, now)

@@ -15,16 +15,16 @@ from typing import Protocol
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from webrtcproxy.call.agreement import alike
-from webrtcproxy.call.background import answer as answering
-from webrtcproxy.call.branch import Answered, Branch, Progress
-from webrtcproxy.call.context import Context, Media
+from webrtcproxy.call.agreement import same_session
+from webrtcproxy.call.background import run_and_respond as answering
+from webrtcproxy.call.branch import Branch, BranchAnswered, BranchProgress
+from webrtcproxy.call.context import CallMedia, Context
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.listeners import Owner
-from webrtcproxy.call.policy import Terms
-from webrtcproxy.call.reliable import Aftermath, Provisionals, prack
-from webrtcproxy.entropy import token
+from webrtcproxy.call.legs import DialogTable
+from webrtcproxy.call.listeners import DialogUser
+from webrtcproxy.call.policy import PeerProfile
+from webrtcproxy.call.reliable import LatePrackHandler, ReliableProvisionals, prack
+from webrtcproxy.entropy import random_token
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
@@ -35,7 +35,7 @@ from webrtcproxy.transaction.timers import RFC3261
 log = Logger()
 
 
-class CallInSetUp(Owner, Protocol):
+class CallDuringSetup(DialogUser, Protocol):
     """The call, as its set-up sees it."""
 
     def agreed(self, branch: str) -> None:
@@ -51,7 +51,7 @@ class CallInSetUp(Owner, Protocol):
         """The set-up is over, the caller gets `refusal`."""
 
 
-class Opening:
+class InitialOfferAnswer:
     """The first offer and answer of one call.
 
     :param context: what calls work with.
@@ -68,21 +68,21 @@ class Opening:
     def __init__(
         self,
         context: Context,
-        legs: Legs,
+        legs: DialogTable,
         transaction: ServerTransaction,
         caller: Leg,
-        media: Media,
-        owner: CallInSetUp,
+        media: CallMedia,
+        owner: CallDuringSetup,
     ) -> None:
         self.callee: Leg | None = None
         self.branch = ""
-        self.provisionals = Provisionals(context.transactions.schedule, transaction, self._unacknowledged)
+        self.provisionals = ReliableProvisionals(context.transactions.schedule, transaction, self._unacknowledged)
         self._schedule = context.transactions.schedule
         self._legs = legs
         self._transaction = transaction
         self._caller = caller
         self._media = media
-        self._owner: CallInSetUp | None = owner
+        self._owner: CallDuringSetup | None = owner
         self._offer = b""
         self._answers: dict[str, tuple[bytes, bytes]] = {}
         self._heard = ""  # whose answer rtpengine has had last
@@ -109,7 +109,7 @@ class Opening:
         """
         self._offer = sdp_of(self._transaction.request)
 
-    async def offer_for(self, branch: Branch, terms: Terms) -> bytes:
+    async def offer_for(self, branch: Branch, terms: PeerProfile) -> bytes:
         """The offer for `branch`; empty where the callee is to make one.
 
         :param terms: what holds there.
@@ -122,7 +122,7 @@ class Opening:
         self.check_wanted()
         return sdp
 
-    async def early(self, event: Progress) -> bytes:
+    async def early(self, event: BranchProgress) -> bytes:
         """What a 1xx has for the caller; empty where that is nothing, or nothing new.
 
         Where an answer can't be made, he gets none as yet: the one that counts is that of the 2xx.
@@ -140,7 +140,7 @@ class Opening:
             return b""
         return await self._early_offer(event.branch, event.leg, event.response, sdp)
 
-    async def connect(self, answered: Answered) -> bytes:
+    async def connect(self, answered: BranchAnswered) -> bytes:
         """What the first 2xx has for the caller, when it may go out.
 
         :raises Refusal: it has nothing that he could use.
@@ -157,7 +157,7 @@ class Opening:
         self.check_wanted()
         self.provisionals.stop()
         if news:  # for a caller who has something else for good, this is another fork (RFC 3261 section 13.2.2.4)
-            self._transaction.to_tag = token(8)
+            self._transaction.to_tag = random_token(8)
             self._legs.rename(self._caller, self._transaction.to_tag)
         return sdp
 
@@ -199,7 +199,7 @@ class Opening:
         """The caller was refused. Where a PRACK of his may be on its way, his dialog stays until it comes, or 64*T1."""
         caller, schedule = self._caller, self._schedule
         if self.provisionals.pending and not caller.over:
-            caller.owner = Aftermath(self.provisionals)
+            caller.owner = LatePrackHandler(self.provisionals)
             schedule.after(RFC3261.patience, caller.hung_up)
         else:
             caller.hung_up()
@@ -252,7 +252,7 @@ class Opening:
 
     # The caller's offer
 
-    async def _early_answer(self, event: Progress, sdp: bytes) -> bytes:
+    async def _early_answer(self, event: BranchProgress, sdp: bytes) -> bytes:
         leg, branch, shown = event.leg, event.branch, self._shown
         label = branch.label(event.response)
         if leg is not None:
@@ -270,7 +270,7 @@ class Opening:
             self._agree(leg, branch.id)
         return told if shown is None or not reliable else b""
 
-    async def _answer_for_caller(self, answered: Answered, again: bool) -> tuple[bytes, bool]:
+    async def _answer_for_caller(self, answered: BranchAnswered, again: bool) -> tuple[bytes, bool]:
         """The answer in the 2xx, and whether it is another one than the caller has for good.
 
         :param again: the answer of this dialog is in force since a reliable 1xx.
@@ -283,7 +283,7 @@ class Opening:
             leg.sdp = self._answers[leg.label][0]
         for_good = self._shown if self._shown is not None and self.provisionals.reliable else None
         if for_good is not None:
-            if again or alike(told, caller.told):
+            if again or same_session(told, caller.told):
                 return for_good[2] if caller.told is for_good[2] else b"", False
             caller.agreed = False
         caller.sdp, caller.told = self._offer, told
@@ -340,7 +340,7 @@ class Opening:
             self._agree(leg, branch.id)
         self.provisionals.acknowledge(ours)
 
-    async def _offer_for_caller(self, answered: Answered) -> bytes:
+    async def _offer_for_caller(self, answered: BranchAnswered) -> bytes:
         """The offer in the 2xx."""
         leg = answered.leg
         offer = self._sdp(answered.response)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from twisted.internet.interfaces import IReactorTime
 
-from webrtcproxy.call.policy import hops_left
-from webrtcproxy.entropy import token
+from webrtcproxy.call.policy import remaining_hops
+from webrtcproxy.entropy import random_token
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
 from webrtcproxy.sip.uri import is_secure
@@ -26,7 +26,7 @@ CHALLENGE_KEPT = 300.0
 
 
 @dataclass(slots=True)
-class Pair:
+class RequestSequence:
     """One request sequence of the second leg.
 
     :ivar call_id: its Call-ID, random.
@@ -35,8 +35,8 @@ class Pair:
     :ivar expires_at: when it may be forgotten, seconds of the clock.
     """
 
-    call_id: str = field(default_factory=lambda: token(16))
-    from_tag: str = field(default_factory=lambda: token(8))
+    call_id: str = field(default_factory=lambda: random_token(16))
+    from_tag: str = field(default_factory=lambda: random_token(8))
     cseq: int = 0
     expires_at: float = 0.0
 
@@ -46,7 +46,7 @@ class Pair:
         return self.cseq
 
 
-class Pairings:
+class RequestSequences:
     """The pairs that are alive, bounded in number and in time.
 
     :param clock: tells the time, in seconds.
@@ -54,19 +54,19 @@ class Pairings:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._pairs: OrderedDict[tuple[str, ...], Pair] = OrderedDict()
+        self._pairs: OrderedDict[tuple[str, ...], RequestSequence] = OrderedDict()
 
-    def take(self, key: tuple[str, ...]) -> Pair:
+    def take(self, key: tuple[str, ...]) -> RequestSequence:
         """The pair kept for `key`, or a new one that nobody remembers yet.
 
         :param key: what identifies the browser's request sequence: method, Call-ID and From tag.
         """
         pair = self._pairs.get(key)
         if pair is None or pair.expires_at <= self._clock.seconds():
-            return Pair()
+            return RequestSequence()
         return pair
 
-    def keep(self, key: tuple[str, ...], pair: Pair, seconds: float) -> None:
+    def keep(self, key: tuple[str, ...], pair: RequestSequence, seconds: float) -> None:
         """Remember `pair` under `key` for `seconds` from now."""
         now = self._clock.seconds()
         pair.expires_at = now + seconds
@@ -83,7 +83,7 @@ class Pairings:
         return len(self._pairs)
 
 
-def beginning(source: Request, pair: Pair, *, to_browser: bool) -> Headers:
+def initial_headers(source: Request, pair: RequestSequence, *, to_browser: bool) -> Headers:
     """The headers that the request of the second leg begins with, in place of those of `source`; it counts on.
 
     :raises Refusal: 483 where the request may go no further.
@@ -92,7 +92,7 @@ def beginning(source: Request, pair: Pair, *, to_browser: bool) -> Headers:
     if to_browser:
         caller, callee = _escaped(caller), _insecure(_escaped(callee))
     fields = {
-        "Max-Forwards": str(hops_left(source) - 1),
+        "Max-Forwards": str(remaining_hops(source) - 1),
         "From": str(caller),
         "To": str(callee),
         "Call-ID": pair.call_id,

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from webrtcproxy.call.background import answer
+from webrtcproxy.call.background import run_and_respond
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.fork import best
-from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair, beginning
-from webrtcproxy.call.patience import Patience
-from webrtcproxy.call.policy import Terms
-from webrtcproxy.call.relay import check_size, coming, going, status_of
+from webrtcproxy.call.pairing import CHALLENGE_KEPT, RequestSequence, initial_headers
+from webrtcproxy.call.patience import Deadline
+from webrtcproxy.call.policy import PeerProfile
+from webrtcproxy.call.relay import check_size, request_headers, response_headers, status_of
 from webrtcproxy.call.target import Target
-from webrtcproxy.call.targets import FindTargets
+from webrtcproxy.call.targets import TargetResolver
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
@@ -31,12 +31,12 @@ from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
-MOST_PER_CONNECTION = 50
+MAX_PER_CONNECTION = 50
 """Requests of one registered browser that may wait for an answer at once; of others, as many as they may have calls."""
 
 
 @dataclass(frozen=True, slots=True)
-class Final:
+class BranchResult:
     """How one branch ended.
 
     :ivar target: where it went.
@@ -52,7 +52,7 @@ class Final:
     response: Response | None
 
 
-class Race:
+class ResponseContext:
     """The branches of one request; the first 2xx wins, else the best of all finals.
 
     :param branches: how many there are.
@@ -60,11 +60,11 @@ class Race:
     """
 
     def __init__(self, branches: int) -> None:
-        self.winner: Deferred[Final] = Deferred()
+        self.winner: Deferred[BranchResult] = Deferred()
         self._branches = branches
-        self._failures: list[Final] = []
+        self._failures: list[BranchResult] = []
 
-    def report(self, final: Final) -> None:
+    def report(self, final: BranchResult) -> None:
         """One branch has ended."""
         if self.winner.called:
             return
@@ -75,7 +75,7 @@ class Race:
         if len(self._failures) == self._branches:
             self.winner.callback(best(self._failures))
 
-    def give_up(self, silent: Final) -> Final:
+    def give_up(self, silent: BranchResult) -> BranchResult:
         """The time is over: the best of what there is.
 
         :param silent: what the silence of the others means.
@@ -83,19 +83,19 @@ class Race:
         return best([*self._failures, silent])
 
 
-Sending = Callable[[Target, Request, Pair], None]
-"""Told of each branch that is about to be sent, so that it may add to the request; `Pair` counts its tries."""
+BeforeSend = Callable[[Target, Request, RequestSequence], None]
+"""Told of each branch before it is sent, so that it may add to the request; `RequestSequence` counts its tries."""
 
 
-async def ask(
-    context: Context, transaction: ServerTransaction, find_targets: FindTargets, sending: Sending | None = None
-) -> Final:
+async def send_to_targets(
+    context: Context, transaction: ServerTransaction, find_targets: TargetResolver, sending: BeforeSend | None = None
+) -> BranchResult:
     """Send a request like that of `transaction`, which is outside of any dialog, to all targets.
 
     :returns: the winner.
     :raises Refusal: it can't be sent anywhere, or may go no further.
     """
-    patience = Patience(context.transactions.schedule)
+    patience = Deadline(context.transactions.schedule)
     try:
         return await _ask(context, transaction, find_targets, sending, patience)
     finally:
@@ -105,10 +105,10 @@ async def ask(
 async def _ask(
     context: Context,
     transaction: ServerTransaction,
-    find_targets: FindTargets,
-    sending: Sending | None,
-    patience: Patience,
-) -> Final:
+    find_targets: TargetResolver,
+    sending: BeforeSend | None,
+    patience: Deadline,
+) -> BranchResult:
     try:
         targets = await patience.wait(Deferred.fromCoroutine(_found(find_targets)))
     except TimedOut as late:
@@ -116,17 +116,17 @@ async def _ask(
     source, terms = transaction.request, context.terms_of(transaction)
     key = source.method, source.call_id, source.from_.tag or ""
     kept = context.pairings.take(key)
-    race = Race(len(targets))
+    race = ResponseContext(len(targets))
     for target in targets:
-        pair = Pair() if target.flow.browser else kept
+        pair = RequestSequence() if target.flow.browser else kept
         request = _request(source, terms, target, pair)
         if sending is not None:
             sending(target, request, pair)
-        Deferred.fromCoroutine(Attempt(context, target, request, pair).run()).addCallback(race.report)
+        Deferred.fromCoroutine(OutOfDialogRequest(context, target, request, pair).run()).addCallback(race.report)
     try:
         winner = await patience.wait(race.winner)
     except TimedOut:
-        winner = race.give_up(Final(target, request, 504, "", None))
+        winner = race.give_up(BranchResult(target, request, 504, "", None))
     if winner.status in (401, 407):
         context.pairings.keep(key, kept, CHALLENGE_KEPT)
     else:
@@ -134,18 +134,18 @@ async def _ask(
     return winner
 
 
-async def _found(find_targets: FindTargets) -> Sequence[Target]:
+async def _found(find_targets: TargetResolver) -> Sequence[Target]:
     return await find_targets()
 
 
-def _request(source: Request, terms: Terms, target: Target, pair: Pair) -> Request:
+def _request(source: Request, terms: PeerProfile, target: Target, pair: RequestSequence) -> Request:
     """The request of the second leg: all that crosses."""
-    headers = beginning(source, pair, to_browser=target.flow.browser)
-    headers.extend(going(source, terms, target.terms))
+    headers = initial_headers(source, pair, to_browser=target.flow.browser)
+    headers.extend(request_headers(source, terms, target.terms))
     return Request(source.method, target.uri, headers, source.body)
 
 
-class Attempt:
+class OutOfDialogRequest:
     """One request of ours outside of dialogs, challenges answered.
 
     :param target: where it goes.
@@ -153,13 +153,13 @@ class Attempt:
     :param pair: counts on with each try.
     """
 
-    def __init__(self, context: Context, target: Target, request: Request, pair: Pair) -> None:
+    def __init__(self, context: Context, target: Target, request: Request, pair: RequestSequence) -> None:
         self._context = context
         self._target = target
         self._request = request
         self._pair = pair
 
-    async def run(self) -> Final:
+    async def run(self) -> BranchResult:
         """Send it.
 
         :returns: how it ended; nothing is raised.
@@ -192,7 +192,7 @@ class Attempt:
             again.headers.set("CSeq", f"{self._pair.next_cseq()} {again.method}")
             self._request = again
 
-    def _final(self, response: Response) -> Final:
+    def _final(self, response: Response) -> BranchResult:
         target, status = self._target, response.status
         if status in (401, 407):
             if target.flow.browser:
@@ -202,11 +202,11 @@ class Attempt:
                 return self._ended(502, "Trunk Refuses Our Credentials")
         return self._ended(status, response.reason, response)
 
-    def _ended(self, status: int, reason: str = "", response: Response | None = None) -> Final:
-        return Final(self._target, self._request, status, reason, response)
+    def _ended(self, status: int, reason: str = "", response: Response | None = None) -> BranchResult:
+        return BranchResult(self._target, self._request, status, reason, response)
 
 
-def pass_on(winner: Final, transaction: ServerTransaction, terms: Terms) -> None:
+def relay_response(winner: BranchResult, transaction: ServerTransaction, terms: PeerProfile) -> None:
     """Answer the request of `transaction` with how its passage ended.
 
     :param terms: what holds for its sender.
@@ -215,11 +215,11 @@ def pass_on(winner: Final, transaction: ServerTransaction, terms: Terms) -> None
     response = winner.response
     if response is None:
         raise Refusal(winner.status, winner.reason)
-    headers = coming(response, winner.target.terms, terms)
+    headers = response_headers(response, winner.target.terms, terms)
     transaction.reply(status_of(response), response.reason, headers, response.body)
 
 
-class Passages:
+class OutOfDialogRelay:
     """All passages of this process.
 
     :param context: what calls work with.
@@ -233,7 +233,7 @@ class Passages:
         """How many requests of browsers wait for an answer."""
         return sum(self._waiting.values())
 
-    def begin(self, transaction: ServerTransaction, find_targets: FindTargets) -> None:
+    def begin(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
         """Carry the request of `transaction` to where `find_targets` says, and answer it.
 
         :raises Refusal: 503 where its browser waits for too many answers.
@@ -241,18 +241,20 @@ class Passages:
         flow = transaction.flow
         if flow.browser:
             self._enter(flow, transaction.request)
-        passed = answer(self._pass(transaction, find_targets), transaction)
+        passed = run_and_respond(self._pass(transaction, find_targets), transaction)
         if flow.browser:
             passed.addCallback(self._leave, flow)
 
-    async def _pass(self, transaction: ServerTransaction, find_targets: FindTargets) -> None:
+    async def _pass(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
         context = self._context
-        pass_on(await ask(context, transaction, find_targets), transaction, context.terms_of(transaction))
+        relay_response(
+            await send_to_targets(context, transaction, find_targets), transaction, context.terms_of(transaction)
+        )
 
     def _enter(self, flow: Flow, request: Request) -> None:
         context = self._context
         proven = context.location.proven(flow)
-        limit = MOST_PER_CONNECTION if proven else min(MOST_PER_CONNECTION, context.limits.limit_unregistered)
+        limit = MAX_PER_CONNECTION if proven else min(MAX_PER_CONNECTION, context.limits.limit_unregistered)
         waiting = self._waiting.get(flow, 0)
         if waiting >= limit:
             log.info(

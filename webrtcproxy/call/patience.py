@@ -12,7 +12,7 @@ from webrtcproxy.schedule import Schedule
 
 T = TypeVar("T")
 
-PATIENCE = 30.0
+NON_INVITE_DEADLINE = 30.0
 """Seconds until a peer hears 504 where the far side is silent.
 
 A 408 is forbidden for anything but INVITE (RFC 4320 section 4.2): it would arrive when the timer F of the peer (64*T1,
@@ -21,7 +21,7 @@ seconds before timer F it still arrives.
 """
 
 
-class Patience:
+class Deadline:
     """The time that one request may take; what it waits for is not cancelled when that is over.
 
     :param schedule: runs the time.
@@ -32,7 +32,7 @@ class Patience:
     def __init__(self, schedule: Schedule) -> None:
         self._over = False
         self._waiting: Deferred[Any] | None = None
-        self._timer = schedule.after(PATIENCE, self._time_up)
+        self._timer = schedule.after(NON_INVITE_DEADLINE, self._time_up)
 
     def wait(self, work: Deferred[T]) -> Deferred[T]:
         """Fires with what `work` fires with. Fails with TimedOut where the time is over before."""

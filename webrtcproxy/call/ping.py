@@ -13,11 +13,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.failover import TARGETS
+from webrtcproxy.call.failover import MAX_TARGETS
 from webrtcproxy.call.policy import Policy, Route
 from webrtcproxy.call.trunk import Upstream
 from webrtcproxy.config import HostPort, Trunk
-from webrtcproxy.entropy import token
+from webrtcproxy.entropy import random_token
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.metrics import Metrics
 from webrtcproxy.sip.message import Headers, Request, Response
@@ -31,7 +31,7 @@ _random = SystemRandom().random
 
 
 @dataclass(slots=True)
-class _Target:
+class _PingedHop:
     """A target that is pinged.
 
     :ivar alive: what the last ping has shown; None before the first answer.
@@ -45,7 +45,7 @@ class _Target:
     patience: IDelayedCall | None = None
 
 
-class Pings:
+class OptionsPings:
     """Pings the targets of all trunks whose section says so. Of several processes each does so by itself: what one
     reaches from its socket says little of the others.
 
@@ -79,7 +79,7 @@ class Pings:
         self._policy = policy
         self._metrics = metrics
         self._spread = spread
-        self._targets: dict[str, dict[Hop, _Target]] = {trunk.name: {} for trunk in trunks if trunk.ping}
+        self._targets: dict[str, dict[Hop, _PingedHop]] = {trunk.name: {} for trunk in trunks if trunk.ping}
         self._trunks = [trunk for trunk in trunks if trunk.ping]
         self._timers: dict[str, IDelayedCall] = {}
         self._running = False
@@ -121,12 +121,12 @@ class Pings:
         if not self._running:
             return
         targets, found = self._targets[trunk.name], list(dict.fromkeys(hops))
-        wanted = (list(filter(self._can_be_sent_to, found)) or found)[:TARGETS]
+        wanted = (list(filter(self._can_be_sent_to, found)) or found)[:MAX_TARGETS]
         for hop in [hop for hop in targets if hop not in wanted]:
             self._give_up(targets.pop(hop))
             self._metrics.trunk_forgotten(trunk.name, str(hop))
         for hop in wanted:
-            target = targets.setdefault(hop, _Target(hop))
+            target = targets.setdefault(hop, _PingedHop(hop))
             if target.transaction is None:
                 self._ping(trunk, target)
 
@@ -138,7 +138,7 @@ class Pings:
             return False
         return True
 
-    def _ping(self, trunk: Trunk, target: _Target) -> None:
+    def _ping(self, trunk: Trunk, target: _PingedHop) -> None:
         try:
             flow = self._upstream.flow_to(target.hop)
         except FlowLost as why:
@@ -151,21 +151,21 @@ class Pings:
             partial(self._answered, trunk, target, transaction), partial(self._failed, trunk, target, transaction)
         ).addErrback(lambda failure: log.failure("The ping of trunk {trunk} broke", failure, trunk=trunk.name))
 
-    def _answered(self, trunk: Trunk, target: _Target, transaction: ClientTransaction, response: Response) -> None:
+    def _answered(self, trunk: Trunk, target: _PingedHop, transaction: ClientTransaction, response: Response) -> None:
         """Any answer is one, but that the target is out of service (RFC 3261 section 21.5.4)."""
         if self._is_over(target, transaction):
             self._learn(trunk, target, "" if response.status != 503 else f"503 {response.reason}")
 
-    def _failed(self, trunk: Trunk, target: _Target, transaction: ClientTransaction, failure: Failure) -> None:
+    def _failed(self, trunk: Trunk, target: _PingedHop, transaction: ClientTransaction, failure: Failure) -> None:
         failure.trap(FlowLost, TimedOut)
         if self._is_over(target, transaction):
             self._learn(trunk, target, str(failure.value))
 
-    def _silent(self, trunk: Trunk, target: _Target) -> None:
+    def _silent(self, trunk: Trunk, target: _PingedHop) -> None:
         self._give_up(target)
         self._learn(trunk, target, "no answer")
 
-    def _is_over(self, target: _Target, transaction: ClientTransaction) -> bool:
+    def _is_over(self, target: _PingedHop, transaction: ClientTransaction) -> bool:
         """Whether `transaction` is the ping that is out; it is over then."""
         if target.transaction is not transaction:
             return False
@@ -175,7 +175,7 @@ class Pings:
             target.patience = None
         return True
 
-    def _give_up(self, target: _Target) -> None:
+    def _give_up(self, target: _PingedHop) -> None:
         transaction, target.transaction = target.transaction, None
         if transaction is not None:
             transaction.abandon()
@@ -183,7 +183,7 @@ class Pings:
             target.patience.cancel()
         target.patience = None
 
-    def _learn(self, trunk: Trunk, target: _Target, wrong: str) -> None:
+    def _learn(self, trunk: Trunk, target: _PingedHop, wrong: str) -> None:
         """What a ping has shown. A good one takes back what bad ones have said, and nothing that calls have found.
 
         :param wrong: what is wrong; empty for nothing.
@@ -207,9 +207,9 @@ def options_for(trunk: Trunk, flow: Flow) -> Request:
     transport = "" if flow.via_transport == "UDP" else f";transport={flow.via_transport.lower()}"
     fields = {
         "Max-Forwards": "70",
-        "From": f"<sip:{flow.sent_by}>;tag={token(8)}",
+        "From": f"<sip:{flow.sent_by}>;tag={random_token(8)}",
         "To": f"<{uri}>",
-        "Call-ID": token(16),
+        "Call-ID": random_token(16),
         "CSeq": "1 OPTIONS",
         "Contact": f"<sip:{flow.sent_by}{transport}>",
         "Accept": "application/sdp",

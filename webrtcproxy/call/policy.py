@@ -29,13 +29,13 @@ ALLOW_BROWSER = ("Allow", ", ".join((*METHODS, "REGISTER")))
 KNOWN_METHODS = frozenset((*METHODS, "REGISTER"))
 """Methods that exist: refused with 405 where they can't be carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
 
-RELIABLE = "100rel"
+OPTION_100REL = "100rel"
 """Reliable provisional responses (RFC 3262)."""
-EXTENSIONS = ("replaces", "timer", RELIABLE)
+EXTENSIONS = ("replaces", "timer", OPTION_100REL)
 """Option tags of the extensions that the proxy supports on each of its legs (RFC 3261 section 19.2)."""
 SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
 """What tells them to a peer (RFC 3261 section 20.37)."""
-SUPPORTED_WITHIN = ("Supported", ", ".join(name for name in EXTENSIONS if name != RELIABLE))
+SUPPORTED_WITHIN = ("Supported", ", ".join(name for name in EXTENSIONS if name != OPTION_100REL))
 """The same for who is to send no reliable provisional response: within a call there is no need of any."""
 _IDENTITY = frozenset({"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Diversion"})
 
@@ -48,7 +48,7 @@ TO_BROWSER = OF_THE_LEG | CREDENTIALS
 """What stays behind when a message of a trunk goes to a browser."""
 
 
-class _Kept:
+class _DeniedNames:
     """Header names that stay behind, with those that a trunk's section names.
 
     :param names: canonical names.
@@ -86,15 +86,15 @@ class HeaderPolicy:
         to_trunk = OF_THE_LEG if trunk.pass_identity else TO_TRUNK
         if not trunk.strip:
             return HeaderPolicy(to_trunk, TO_BROWSER, trunk.set)
-        return HeaderPolicy(_Kept(to_trunk, trunk.strip), _Kept(TO_BROWSER, trunk.strip), trunk.set)
+        return HeaderPolicy(_DeniedNames(to_trunk, trunk.strip), _DeniedNames(TO_BROWSER, trunk.strip), trunk.set)
 
 
-PLAIN = HeaderPolicy()
+DEFAULT_HEADER_POLICY = HeaderPolicy()
 """Of a browser, and of a peer without a section."""
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class PeerProfile:
     """What holds for the messages and the media of one peer, whoever calls whom.
 
     :ivar browser: whether it is a browser.
@@ -111,22 +111,22 @@ class Terms:
     for_browsers: Profile
 
     @staticmethod
-    def of(trunk: Trunk) -> Terms:
+    def of(trunk: Trunk) -> PeerProfile:
         """What the trunk's section says."""
-        return Terms(False, trunk, HeaderPolicy.of(trunk), *profiles_of(trunk.media))
+        return PeerProfile(False, trunk, HeaderPolicy.of(trunk), *profiles_of(trunk.media))
 
-    def profile_from(self, source: Terms) -> Profile:
+    def profile_from(self, source: PeerProfile) -> Profile:
         """How SDP of another peer is made for this one."""
         return source.for_browsers if self.browser else self.own_profile
 
 
-OF_BROWSER = Terms(True, None, PLAIN, BROWSER, BROWSER)
+BROWSER_PEER = PeerProfile(True, None, DEFAULT_HEADER_POLICY, BROWSER, BROWSER)
 """Of a WebSocket peer."""
-OF_STRANGER = Terms(False, None, PLAIN, TRUNK, BROWSER_OF_TRUNK)
+UNKNOWN_PEER = PeerProfile(False, None, DEFAULT_HEADER_POLICY, TRUNK, BROWSER_OF_TRUNK)
 """Of a peer on the SIP side that has no section."""
 
 
-def across(message: Message, source: Terms, target: Terms) -> Headers:
+def filter_headers(message: Message, source: PeerProfile, target: PeerProfile) -> Headers:
     """The headers of `message` that cross from one peer to another, order and spelling kept.
 
     The policy is a deny-list: what is not known to belong to a leg crosses.
@@ -179,7 +179,7 @@ class Route:
     :ivar transport: ``udp``, ``tcp`` or ``tls``; None for what the DNS says, else UDP.
     """
 
-    terms: Terms
+    terms: PeerProfile
     host: str
     port: int | None
     transport: str | None = None
@@ -206,7 +206,7 @@ class Policy:
 
     def __init__(self, config: Config) -> None:
         self._trunks = config.trunks
-        self._terms = {trunk.name: Terms.of(trunk) for trunk in config.trunks}
+        self._terms = {trunk.name: PeerProfile.of(trunk) for trunk in config.trunks}
         self._destinations = config.access.destinations
         self._routes: dict[tuple[str, str, int | None], Route] = {}
         self._has_tls = any(line.startswith("tls:") for line in config.sip.listen)
@@ -250,7 +250,7 @@ class Policy:
                 return self._trunk_route(trunk)
         if secure and not self._has_tls:
             raise Refusal(416, "No TLS Here")
-        return Route(OF_STRANGER, host, port, "tls" if secure else None)
+        return Route(UNKNOWN_PEER, host, port, "tls" if secure else None)
 
     def request_uri(self, request: Request, route: Route) -> str:
         """The Request-URI that upstream sees: what the browser wrote, so that its digest stays valid.
@@ -273,16 +273,16 @@ class Policy:
                 return trunk
         return self._trunks[0]
 
-    def terms(self, trunk: Trunk | None) -> Terms:
+    def terms(self, trunk: Trunk | None) -> PeerProfile:
         """What holds for a peer on the SIP side that is of `trunk`, or has no section."""
-        return OF_STRANGER if trunk is None else self._terms[trunk.name]
+        return UNKNOWN_PEER if trunk is None else self._terms[trunk.name]
 
     def _trunk_route(self, trunk: Trunk) -> Route:
         host, port = trunk.places[0]
         return Route(self._terms[trunk.name], host, port, trunk.transport)
 
 
-def hops_left(request: Request) -> int:
+def remaining_hops(request: Request) -> int:
     """How many hops a request may still make, where the proxy counts as one (RFC 3261 section 16.6 step 3).
 
     :raises Refusal: 483 where there is none left.

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from webrtcproxy.call.leg import Leg
 
 
-class Presence:
+class FlowMonitor:
     """Watches the sockets under the legs of one call.
 
     :param clock: runs the grace time.

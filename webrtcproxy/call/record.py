@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger, LogLevel
 
-from webrtcproxy.gathering import Gathering
+from webrtcproxy.gathering import Batcher
 from webrtcproxy.metrics import CallMeter, call_result
 from webrtcproxy.schedule import Clock
 
@@ -15,7 +15,7 @@ log = Logger()
 
 
 @dataclass(slots=True)
-class Record:
+class CallRecord:
     """What is told of a call when it is over. Times are seconds of the clock.
 
     :ivar meter: counts the calls of this direction.
@@ -75,7 +75,7 @@ class Record:
         )
 
 
-class Ledger:
+class CdrWriter:
     """Writes the records of calls that are over, a moment later where many end: nobody waits for the line. It has the
     time at which the call was over, and may stand behind lines of after that.
 
@@ -84,9 +84,9 @@ class Ledger:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._records: Gathering[Record] = Gathering(clock, self._write)
+        self._records: Batcher[CallRecord] = Batcher(clock, self._write)
 
-    def close(self, record: Record) -> None:
+    def close(self, record: CallRecord) -> None:
         """The call of `record` is over now."""
         record.close(self._clock.seconds())
         self._records.add(record)
@@ -95,7 +95,7 @@ class Ledger:
         """Write what waits, since the log ends."""
         self._records.hand_over()
 
-    def _write(self, record: Record) -> None:
+    def _write(self, record: CallRecord) -> None:
         """Write the line. Its event has the record, for observers that want more than a text. It is made here, since a
         Logger's own have the time at which they are written."""
         log.observer({

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from twisted.logger import Logger
 
-from webrtcproxy.call.branch import Failed
+from webrtcproxy.call.branch import BranchFailed
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.policy import Route
 from webrtcproxy.call.registration import preference
@@ -34,7 +34,7 @@ _FOLLOWED = frozenset({300, 301, 302})
 """Not 305, whose Contact is the next hop for the same target, and not 380, whose body says what else there is."""
 
 
-async def target_along(context: Context, request: Request, route: Route, allowed: bool) -> Target:
+async def target_of_route(context: Context, request: Request, route: Route, allowed: bool) -> Target:
     """The target that `request` is for.
 
     :param route: where the policy sends it.
@@ -67,7 +67,7 @@ class Redirection:
         self._left = MAX_TARGETS - 1
         self._waiting: list[Uri] = []
 
-    async def next(self, failed: Failed) -> Target | None:
+    async def next(self, failed: BranchFailed) -> Target | None:
         """Where to try next: the Contacts of a redirect by their q, those of a later redirect before what is left of an
         earlier one, and none twice. What is to be replaced there is what was to be replaced before.
 
@@ -89,7 +89,7 @@ class Redirection:
             try:
                 route = self._context.policy.route(request)
                 self._left -= 1
-                target = await target_along(self._context, request, route, self._allowed)
+                target = await target_of_route(self._context, request, route, self._allowed)
                 if _is_ourselves(target.flow):
                     raise Refusal(482)
                 log.info("{call}: redirected to {uri}", uri=str(uri), call=self._request.call_id)
@@ -99,7 +99,7 @@ class Redirection:
         return None
 
 
-def follows(failed: Failed) -> bool:
+def follows(failed: BranchFailed) -> bool:
     """Whether a failure is a redirect by a trunk whose section has it followed."""
     trunk = failed.branch.target.terms.trunk
     return trunk is not None and trunk.redirects == "follow" and failed.status in _FOLLOWED

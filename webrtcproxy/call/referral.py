@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from webrtcproxy.call.failover import Sent
+from webrtcproxy.call.failover import ClientRequest
 from webrtcproxy.call.leg import Leg
 from webrtcproxy.schedule import Schedule, Timer
 from webrtcproxy.sip.grammar import BadMessage, find_param, format_params, number, parse_params, set_param
@@ -17,7 +17,7 @@ from webrtcproxy.sip.headers import MAX_CSEQ
 from webrtcproxy.sip.message import Message, Response
 
 
-class Referral:
+class ReferSubscription:
     """The subscription of one REFER; it keeps both dialogs until it is closed.
 
     :param subscriber: the leg that the REFER came by.
@@ -35,7 +35,7 @@ class Referral:
         number: int,
         schedule: Schedule,
         patience: float,
-        closed: Callable[[Referral], None],
+        closed: Callable[[ReferSubscription], None],
     ) -> None:
         self.subscriber = subscriber
         self.notifier = notifier
@@ -43,7 +43,7 @@ class Referral:
         self._sent: list[int] = []  # its CSeq numbers on the notifier's leg: more than one where it was challenged
         self._schedule = schedule
         self._patience = patience
-        self._closed: Callable[[Referral], None] | None = closed
+        self._closed: Callable[[ReferSubscription], None] | None = closed
         self._timer: Timer | None = schedule.after(patience, self.close)
         subscriber.keep()
         notifier.keep()
@@ -78,7 +78,7 @@ class Referral:
 
     # As the asker of the REFER
 
-    def sent(self, transaction: Sent) -> None:
+    def sent(self, transaction: ClientRequest) -> None:
         """The REFER is out."""
         self._sent.append(transaction.request.cseq.number)
 

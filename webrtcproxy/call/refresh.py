@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from webrtcproxy.call.agreement import Session, alike, as_offer
-from webrtcproxy.call.failover import Sent
+from webrtcproxy.call.agreement import NegotiationContext, as_offer, same_session
+from webrtcproxy.call.failover import ClientRequest
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.policy import ALLOW
-from webrtcproxy.call.relay import PATIENCE
+from webrtcproxy.call.relay import NON_INVITE_DEADLINE
 from webrtcproxy.errors import NgError
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.grammar import BadMessage
@@ -25,11 +25,11 @@ class Refresh:
     :param other: the other one, which hears nothing of it.
     """
 
-    def __init__(self, session: Session, leg: Leg, other: Leg) -> None:
+    def __init__(self, session: NegotiationContext, leg: Leg, other: Leg) -> None:
         self._session = session
         self._leg = leg
         self._other = other
-        self._sent: Sent | None = None
+        self._sent: ClientRequest | None = None
         self._invite: Request | None = None  # behind its 2xx
         self._farewell: HeaderList | None = None
 
@@ -41,7 +41,7 @@ class Refresh:
         """
         leg = self._leg
         await leg.confirmed()
-        limit = self._session.context.transactions.schedule.after(PATIENCE, self._time_up)
+        limit = self._session.context.transactions.schedule.after(NON_INVITE_DEADLINE, self._time_up)
         try:
             response = await leg.ask("INVITE", (ALLOW,), as_offer(leg.told), "application/sdp", self)
         finally:
@@ -57,7 +57,7 @@ class Refresh:
         leg.acknowledge(self._invite)
         try:
             answer = sdp_of(response)
-            if answer and not alike(answer, leg.sdp) and not self._session.closed:
+            if answer and not same_session(answer, leg.sdp) and not self._session.closed:
                 await self._move_media(answer)
         except (BadMessage, NgError) as why:
             log.warn("{call}: a session refresh has an odd answer: {why!r}", why=why, call=leg.dialog.call_id)
@@ -83,7 +83,7 @@ class Refresh:
 
     # From the leg
 
-    def sent(self, transaction: Sent) -> None:
+    def sent(self, transaction: ClientRequest) -> None:
         """Our request is out."""
         self._sent = transaction
         if self._farewell is not None:

@@ -21,11 +21,11 @@ from webrtcproxy.sip.message import Response
 
 log = Logger()
 
-NAPS = (32.0, 16.0, 8.0, 4.0, 2.0, 1.0)
+WAKE_STEPS = (32.0, 16.0, 8.0, 4.0, 2.0, 1.0)
 """Seconds that the timer sleeps at a time; few delays, since the schedule keeps a queue for each."""
 
 
-class Refresher:
+class SessionRefresher:
     """Watches the session timers of a call.
 
     :param context: what calls work with.
@@ -53,7 +53,7 @@ class Refresher:
     def start(self, caller: Leg, callee: Leg) -> None:
         """The call is up."""
         self._legs = caller, callee
-        self._timer = self._context.transactions.schedule.after(NAPS[0], self._wake)  # nothing is due earlier
+        self._timer = self._context.transactions.schedule.after(WAKE_STEPS[0], self._wake)  # nothing is due earlier
 
     def stop(self) -> None:
         """The call is over."""
@@ -67,7 +67,7 @@ class Refresher:
     def _sleep(self) -> None:
         now = self._context.clock.seconds()
         wait = min(leg.session_timer.due for leg in self._legs) - now
-        nap = next((nap for nap in NAPS if nap <= wait), NAPS[-1])
+        nap = next((nap for nap in WAKE_STEPS if nap <= wait), WAKE_STEPS[-1])
         self._timer = self._context.transactions.schedule.after(nap, self._wake)
 
     def _wake(self) -> None:

@@ -19,18 +19,18 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.call.binding import Binding
-from webrtcproxy.call.failover import Sent, Way
+from webrtcproxy.call.failover import ClientRequest, NextHops
 from webrtcproxy.call.location import ILocation
-from webrtcproxy.call.pairing import Pair, Pairings
-from webrtcproxy.call.patience import PATIENCE
+from webrtcproxy.call.pairing import RequestSequence, RequestSequences
+from webrtcproxy.call.patience import NON_INVITE_DEADLINE
 from webrtcproxy.call.policy import Route
 from webrtcproxy.call.registration import (
-    DEFAULT,
-    Registration,
+    DEFAULT_EXPIRES,
+    RegisterRequest,
     check_domain,
-    granted,
+    granted_expires,
     own_contact,
-    told,
+    response_headers,
     upstream_request,
 )
 from webrtcproxy.call.trunk import Authentication, Upstream
@@ -46,11 +46,11 @@ log = Logger()
 
 T = TypeVar("T")
 
-REMEMBERED = 64.0
+SEQUENCE_LINGER = 64.0
 """Seconds for which the upstream side of a REGISTER is remembered beyond its end: a challenge is answered by then."""
 
 
-class Registrar:
+class RegistrationRelay:
     """Carries REGISTERs.
 
     :param transactions: sends.
@@ -69,7 +69,7 @@ class Registrar:
         transactions: Transactions,
         location: ILocation,
         upstream: Upstream,
-        pairings: Pairings,
+        pairings: RequestSequences,
         clock: IReactorTime,
         multiple: bool,
         metrics: Metrics | None = None,
@@ -91,10 +91,10 @@ class Registrar:
         :param route: where to.
         :param credentials_allowed: whether the trunk's credentials may be used for this browser.
         """
-        _Errand(self, transaction, route, credentials_allowed).begin()
+        RegisterTransaction(self, transaction, route, credentials_allowed).begin()
 
 
-class _Errand:
+class RegisterTransaction:
     """One REGISTER on its way to the registrar and back. Whatever a step raises becomes the answer, and ends it.
 
     :param registrar: sends it.
@@ -103,14 +103,16 @@ class _Errand:
     :param allowed: whether the trunk's credentials may be used.
     """
 
-    _asked: Registration
+    _asked: RegisterRequest
 
     __slots__ = (
         "_adding", "_asked", "_authentication", "_over", "_own", "_pair", "_registrar", "_response", "_route",
         "_seconds", "_sent", "_timer", "_transaction", "_upstream", "_way",
     )  # fmt: skip
 
-    def __init__(self, registrar: Registrar, transaction: ServerTransaction, route: Route, allowed: bool) -> None:
+    def __init__(
+        self, registrar: RegistrationRelay, transaction: ServerTransaction, route: Route, allowed: bool
+    ) -> None:
         self._registrar = registrar
         self._transaction = transaction
         self._route = route
@@ -118,15 +120,15 @@ class _Errand:
         # could register under any name that they are good for.
         trunk = None if registrar.location.proven(transaction.flow) else route.trunk
         self._authentication = Authentication(trunk, allowed)
-        self._timer = registrar.transactions.schedule.after(PATIENCE, self._time_up)
+        self._timer = registrar.transactions.schedule.after(NON_INVITE_DEADLINE, self._time_up)
         self._over = False
         self._own = ""
         self._seconds: int | None = 0
         self._adding = 0
-        self._pair: Pair | None = None
-        self._way: Way | None = None
+        self._pair: RequestSequence | None = None
+        self._way: NextHops | None = None
         self._upstream: Flow | None = None
-        self._sent: Sent | None = None
+        self._sent: ClientRequest | None = None
         self._response: Response | None = None
 
     def begin(self) -> None:
@@ -138,7 +140,7 @@ class _Errand:
     def _read(self, request: Request) -> None:
         registrar = self._registrar
         check_domain(request)
-        asked = self._asked = Registration.of(request)
+        asked = self._asked = RegisterRequest.of(request)
         if asked.adds:
             registrar.location.check(asked.aor, asked.keys, self._transaction.flow)
         way = registrar.upstream.ready(self._route)
@@ -147,7 +149,7 @@ class _Errand:
         else:
             self._wait(Deferred.fromCoroutine(registrar.upstream.way(self._route)), self._way_known)
 
-    def _way_known(self, way: Way) -> None:
+    def _way_known(self, way: NextHops) -> None:
         registrar, asked = self._registrar, self._asked
         self._way = way
         self._reach(way.flow)
@@ -166,11 +168,11 @@ class _Errand:
         others = [self._remaining(binding) for binding in bindings if binding.key not in asked.keys]
         contact = self._contact(others + registrar.on_the_way.get(asked.aor, []))
         pair = self._pair = registrar.pairings.take(self._key)
-        registrar.pairings.keep(self._key, pair, REMEMBERED)
+        registrar.pairings.keep(self._key, pair, SEQUENCE_LINGER)
         sent = upstream_request(request, self._route, pair.from_tag, pair.call_id, pair.next_cseq(), contact)
         if asked.adds:
             # For as long as the registrar thinks about it, our Contact may not get shorter for another browser's sake.
-            self._adding = DEFAULT if self._seconds is None else self._seconds
+            self._adding = DEFAULT_EXPIRES if self._seconds is None else self._seconds
             registrar.on_the_way.setdefault(asked.aor, []).append(self._adding)
         self._ask(sent)
 
@@ -195,8 +197,8 @@ class _Errand:
             raise Refusal(403, "Registrar Refuses The Proxy")
         if sent.flow is not self._upstream:
             self._reach(sent.flow)
-        seconds = granted(response, self._own, self._seconds) if response.status < 300 else 0
-        registrar.pairings.keep(self._key, pair, seconds + REMEMBERED)
+        seconds = granted_expires(response, self._own, self._seconds) if response.status < 300 else 0
+        registrar.pairings.keep(self._key, pair, seconds + SEQUENCE_LINGER)
         if response.status >= 300:
             self._refused(response)
             return
@@ -223,7 +225,7 @@ class _Errand:
         self._answer(self._response, ordered)
 
     def _answer(self, response: Response, bindings: Sequence[Binding]) -> None:
-        headers = told(response, self._route)
+        headers = response_headers(response, self._route)
         for binding in bindings:
             headers.add("Contact", str(binding.value.with_param("expires", str(self._remaining(binding)))))
         self._over = True

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from webrtcproxy.call.binding import Key, key_of, token_for
-from webrtcproxy.call.policy import OF_BROWSER, Route, across, hops_left, order_challenges
+from webrtcproxy.call.binding import Key, contact_user_of, key_of
+from webrtcproxy.call.policy import BROWSER_PEER, Route, filter_headers, order_challenges, remaining_hops
 from webrtcproxy.config.addresses import plain_host
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.fields import Headers
@@ -16,7 +16,7 @@ from webrtcproxy.sip.message import Message, Request, Response
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
 
-DEFAULT = 3600
+DEFAULT_EXPIRES = 3600
 """Seconds of a registration whose length nobody names, or not in a way that can be read (RFC 3261 section 10.2.1.1)."""
 
 _NOT_OURS = frozenset({"outbound", "path", "gruu"})
@@ -26,7 +26,7 @@ _OF_THIS_ADDRESS = ("Service-Route", "Path", "Authentication-Info", "Proxy-Authe
 """Headers of a registrar's response that the browser gets though they are of the leg in any other response."""
 
 
-class Wanted:
+class RequestedBinding:
     """One Contact that is to be bound.
 
     :ivar value: as the browser wrote it.
@@ -43,7 +43,7 @@ class Wanted:
         self.q = q
 
 
-class Registration:
+class RegisterRequest:
     """What one REGISTER asks for; nothing of it where it only asks what is bound.
 
     :ivar aor: the address-of-record: To, not From (RFC 3261 section 10.2).
@@ -56,7 +56,7 @@ class Registration:
     __slots__ = ("adds", "aor", "everything", "keys", "removes")
 
     def __init__(
-        self, aor: str, adds: Mapping[Key, Wanted], removes: Collection[Key] = (), everything: bool = False
+        self, aor: str, adds: Mapping[Key, RequestedBinding], removes: Collection[Key] = (), everything: bool = False
     ) -> None:
         self.aor = aor
         self.adds = list(adds.values())
@@ -65,7 +65,7 @@ class Registration:
         self.keys = self.removes.union(adds)
 
     @classmethod
-    def of(cls, request: Request) -> Registration:
+    def of(cls, request: Request) -> RegisterRequest:
         """Read a REGISTER.
 
         :raises BadMessage: a header of it can't be read, or a Contact can't be called.
@@ -77,7 +77,7 @@ class Registration:
             if request.expires != 0:
                 raise Refusal(400, "Contact: * Needs Expires: 0")
             return cls(aor, {}, everything=True)
-        adds: dict[Key, Wanted] = {}
+        adds: dict[Key, RequestedBinding] = {}
         removes: set[Key] = set()
         for contact in contacts:
             key = key_of(contact)
@@ -85,7 +85,7 @@ class Registration:
             if seconds == 0:
                 removes.add(key)
             else:
-                adds[key] = Wanted(contact, key, seconds, preference(contact))
+                adds[key] = RequestedBinding(contact, key, seconds, preference(contact))
         return cls(aor, adds, removes.difference(adds))
 
     @property
@@ -101,9 +101,9 @@ class Registration:
         :returns: None where the registrar may choose.
         """
         longest = max(others, default=0)
-        if all(wanted.seconds is None for wanted in self.adds) and longest <= DEFAULT:
+        if all(wanted.seconds is None for wanted in self.adds) and longest <= DEFAULT_EXPIRES:
             return None
-        return max(longest, *(DEFAULT if wanted.seconds is None else wanted.seconds for wanted in self.adds))
+        return max(longest, *(DEFAULT_EXPIRES if wanted.seconds is None else wanted.seconds for wanted in self.adds))
 
 
 def check_domain(request: Request) -> None:
@@ -125,7 +125,7 @@ def own_contact(aor: str, flow: Flow, place: str = "") -> str:
     :param place: host:port; empty for the socket of `flow`.
     """
     transport = "" if flow.via_transport == "UDP" else f";transport={flow.via_transport.lower()}"
-    return f"sip:{token_for(aor)}@{place or flow.sent_by}{transport}"
+    return f"sip:{contact_user_of(aor)}@{place or flow.sent_by}{transport}"
 
 
 def upstream_request(
@@ -137,10 +137,14 @@ def upstream_request(
     :param contact: the Contact and Expires headers.
     :raises Refusal: 483 where the request may go no further.
     """
-    hops, caller, callee = str(hops_left(request) - 1), str(request.from_.with_tag(from_tag)), request.headers.get("To")
+    hops, caller, callee = (
+        str(remaining_hops(request) - 1),
+        str(request.from_.with_tag(from_tag)),
+        request.headers.get("To"),
+    )
     names = ["Max-Forwards", "From", "To", "Call-ID", "CSeq"]
     headers = Headers.of(names, [hops, caller, callee or "", call_id, f"{cseq} REGISTER"])
-    headers.extend(across(request, OF_BROWSER, route.terms))
+    headers.extend(filter_headers(request, BROWSER_PEER, route.terms))
     headers.remove("Expires")
     for name, value in contact:
         headers.add(name, value)
@@ -153,13 +157,13 @@ def upstream_request(
     return Request("REGISTER", request.uri, headers, request.body)
 
 
-def told(response: Response, route: Route) -> Headers:
+def response_headers(response: Response, route: Route) -> Headers:
     """The headers of a registrar's response that the browser hears: never a Contact, nor an Expires that may be that of
     another browser's.
 
     :param route: where it comes from.
     """
-    headers = across(response, route.terms, OF_BROWSER)
+    headers = filter_headers(response, route.terms, BROWSER_PEER)
     order_challenges(headers)
     headers.remove("Expires")
     headers.extend(response.headers.only(_OF_THIS_ADDRESS))
@@ -167,7 +171,7 @@ def told(response: Response, route: Route) -> Headers:
     return headers
 
 
-def granted(response: Response, own: str, asked: int | None) -> int:
+def granted_expires(response: Response, own: str, asked: int | None) -> int:
     """For how many seconds the registrar has bound our Contact.
 
     That is the ``expires`` of this Contact in the 200. Some registrars do not list it as we wrote it, or list nothing:
@@ -177,12 +181,12 @@ def granted(response: Response, own: str, asked: int | None) -> int:
     :param asked: seconds, None where the registrar might choose.
     """
     contact = _find(response, Uri.parse(own))
-    told = None if contact is None else contact.param("expires")
-    seconds = None if told is None else number(told, MAX_SECONDS)
+    response_headers = None if contact is None else contact.param("expires")
+    seconds = None if response_headers is None else number(response_headers, MAX_SECONDS)
     if seconds is None:
         seconds = number((response.headers.get("Expires") or "").strip(), MAX_SECONDS)
     if seconds is None:
-        seconds = DEFAULT if asked is None else asked
+        seconds = DEFAULT_EXPIRES if asked is None else asked
     return seconds
 
 
@@ -217,11 +221,11 @@ def _contacts(response: Response) -> list[NameAddr]:
 
 
 def _seconds(contact: NameAddr, expires: int | None) -> int | None:
-    told = contact.param("expires")
-    if told is None:
+    response_headers = contact.param("expires")
+    if response_headers is None:
         return expires
-    seconds = number(told.strip(), MAX_SECONDS)
-    return DEFAULT if seconds is None else seconds
+    seconds = number(response_headers.strip(), MAX_SECONDS)
+    return DEFAULT_EXPIRES if seconds is None else seconds
 
 
 def preference(contact: NameAddr) -> float:

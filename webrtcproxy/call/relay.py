@@ -7,18 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from webrtcproxy.call.background import answer
+from webrtcproxy.call.background import run_and_respond
 from webrtcproxy.call.extensions import carry_extensions
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.patience import PATIENCE, Patience
-from webrtcproxy.call.policy import Terms, across, order_challenges
+from webrtcproxy.call.patience import NON_INVITE_DEADLINE, Deadline
+from webrtcproxy.call.policy import PeerProfile, filter_headers, order_challenges
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.schedule import Schedule
 from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
-__all__ = ["ENDS_DIALOG", "NOT_OURS", "PATIENCE", "ask", "check_size", "coming", "going", "relay", "status_of"]
+__all__ = [
+    "ENDS_DIALOG",
+    "NON_INVITE_DEADLINE",
+    "NOT_OURS",
+    "ask",
+    "check_size",
+    "relay",
+    "request_headers",
+    "response_headers",
+    "status_of",
+]
 
 ENDS_DIALOG = frozenset({408, 481})
 """Responses to a request within a dialog that end it whatever its method (RFC 3261 section 12.2.1.2, RFC 5057)."""
@@ -27,7 +37,7 @@ NOT_OURS = frozenset({422, 503})
 """Responses that would say something of the leg that they cross to: that the proxy is out of service (RFC 3261 section
 16.7 step 6), that the session interval there is too small. They become 500."""
 
-MOST_IN_DATAGRAM = 1300
+MAX_DATAGRAM_REQUEST = 1300
 """Octets of a MESSAGE over UDP."""
 
 
@@ -38,7 +48,7 @@ def relay(transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule,
     :param schedule: limits the wait.
     :param gone: called with `to` when its peer has no such dialog any more (RFC 5057) or does not answer.
     """
-    answer(_relay(transaction, leg, to, schedule, gone), transaction)
+    run_and_respond(_relay(transaction, leg, to, schedule, gone), transaction)
 
 
 async def _relay(
@@ -46,9 +56,9 @@ async def _relay(
 ) -> None:
     request = transaction.request
     check_size(request, to.flow, to.terms)
-    patience = Patience(schedule)
+    patience = Deadline(schedule)
     try:
-        response = await ask(to, request, going(request, leg.terms, to.terms), patience)
+        response = await ask(to, request, request_headers(request, leg.terms, to.terms), patience)
     except FlowLost as why:
         raise Refusal(480 if to.browser else 502) from why
     except TimedOut:
@@ -57,7 +67,7 @@ async def _relay(
         return
     finally:
         patience.end()
-    headers = coming(response, to.terms, leg.terms)
+    headers = response_headers(response, to.terms, leg.terms)
     if response.status < 300 and request.method == "SUBSCRIBE":  # whose 2xx must have one (RFC 6665 section 8.2.1)
         headers.add("Contact", leg.dialog.contact)
     # That one early dialog is gone says nothing of the one across, which others of a fork share (RFC 5057).
@@ -67,7 +77,7 @@ async def _relay(
         gone(to)
 
 
-async def ask(to: Leg, request: Request, headers: Headers, patience: Patience) -> Response:
+async def ask(to: Leg, request: Request, headers: Headers, patience: Deadline) -> Response:
     """Send a request like `request` along the leg `to`: the final response.
 
     :param headers: what crosses of it.
@@ -78,7 +88,7 @@ async def ask(to: Leg, request: Request, headers: Headers, patience: Patience) -
     return await patience.wait(to.ask(request.method, headers, request.body))
 
 
-def check_size(request: Request, flow: Flow, terms: Terms) -> None:
+def check_size(request: Request, flow: Flow, terms: PeerProfile) -> None:
     """Whether a MESSAGE can be sent: over UDP, longer ones are lost in fragments, and congest (RFC 3428 section 8).
 
     :param request: as it is sent, or nearly.
@@ -88,25 +98,25 @@ def check_size(request: Request, flow: Flow, terms: Terms) -> None:
     """
     if request.method == "MESSAGE" and not flow.reliable and not (terms.trunk is not None and terms.trunk.large):
         via = 100  # octets that it gets yet
-        if len(request.to_bytes()) + via > MOST_IN_DATAGRAM:
+        if len(request.to_bytes()) + via > MAX_DATAGRAM_REQUEST:
             raise Refusal(513)
 
 
-def going(request: Request, source: Terms, target: Terms) -> Headers:
+def request_headers(request: Request, source: PeerProfile, target: PeerProfile) -> Headers:
     """The headers of a request that cross, those of its body too.
 
     :param source: what holds for its sender.
     :param target: what holds where it goes.
     """
-    headers = across(request, source, target)
+    headers = filter_headers(request, source, target)
     _carry(request, headers)
     return headers
 
 
-def coming(response: Response, source: Terms, target: Terms) -> Headers:
+def response_headers(response: Response, source: PeerProfile, target: PeerProfile) -> Headers:
     """The headers of a final response that cross, those of its body too: with Allow, since it is what the far side
-    takes that counts; and with the Contacts of a redirection. Parameters as of `going`."""
-    headers = across(response, source, target)
+    takes that counts; and with the Contacts of a redirection. Parameters as of `request_headers`."""
+    headers = filter_headers(response, source, target)
     if response.status in (401, 407):
         order_challenges(headers)
     for value in response.headers.lines("Allow"):

@@ -10,8 +10,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.policy import RELIABLE
-from webrtcproxy.entropy import token
+from webrtcproxy.call.policy import OPTION_100REL
+from webrtcproxy.entropy import random_token
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.schedule import Schedule, Timer
 from webrtcproxy.sip.grammar import number
@@ -27,7 +27,7 @@ MAX_WAITING = 16
 MAX_RSEQ = 2**32 - 1
 
 
-class Provisionals:
+class ReliableProvisionals:
     """Our provisional responses to one INVITE.
 
     They are sent reliably where the peer wants all of them so (``Require``), or supports it and they carry SDP: that is
@@ -69,7 +69,7 @@ class Provisionals:
         if not self._known:
             request = self._transaction.request
             self._known, self._required = True, requires(request)
-            self._supported = self._required or RELIABLE in request.headers.all("Supported")
+            self._supported = self._required or OPTION_100REL in request.headers.all("Supported")
         return self._supported
 
     def give(self, status: int, reason: str, headers: Iterable[tuple[str, str]], sdp: bytes) -> None:
@@ -81,7 +81,7 @@ class Provisionals:
             return
         request, tag = self._transaction.request, self._transaction.to_tag
         response = respond(request, status, reason, to_tag=tag, headers=headers, body=sdp)
-        response.headers.add("Require", RELIABLE)
+        response.headers.add("Require", OPTION_100REL)
         self._waiting.append(response)
         self._next()
 
@@ -131,7 +131,9 @@ class Provisionals:
     def _next(self) -> None:
         if self._out is not None or not self._waiting:
             return
-        self._number = self._number + 1 if self._number else int(token(4), 16) >> 1 or 1  # section 3: below 2**31
+        self._number = (
+            self._number + 1 if self._number else int(random_token(4), 16) >> 1 or 1
+        )  # section 3: below 2**31
         self._out = self._waiting.popleft()
         self._out.headers.add("RSeq", str(self._number))
         self._interval = self._elapsed = self._timers.t1
@@ -158,13 +160,13 @@ class Provisionals:
             self._timer = None
 
 
-class Aftermath:
+class LatePrackHandler:
     """The owner of a caller's leg behind a refusal that has overtaken a PRACK, still to be answered (section 3).
 
     :param provisionals: of the INVITE.
     """
 
-    def __init__(self, provisionals: Provisionals) -> None:
+    def __init__(self, provisionals: ReliableProvisionals) -> None:
         self._provisionals = provisionals
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
@@ -185,7 +187,7 @@ class Aftermath:
 
 def requires(message: Message) -> bool:
     """Whether `message` requires the extension: a request of all responses to it, a response of us who gets it."""
-    return "Require" in message.headers and RELIABLE in message.headers.all("Require")
+    return "Require" in message.headers and OPTION_100REL in message.headers.all("Require")
 
 
 def rseq_of(response: Response) -> int | None:

@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.failover import Sent
+from webrtcproxy.call.failover import ClientRequest
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.patience import PATIENCE
+from webrtcproxy.call.patience import NON_INVITE_DEADLINE
 from webrtcproxy.call.policy import ALLOW
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.body import sdp_of
@@ -33,7 +33,7 @@ class Reoffer:
     def __init__(self, context: Context, leg: Leg) -> None:
         self._context = context
         self._leg = leg
-        self._sent: Sent | None = None
+        self._sent: ClientRequest | None = None
         self._withdrawn = False
         self._agreed = False
 
@@ -75,7 +75,7 @@ class Reoffer:
 
     async def _ask(self, sdp: bytes) -> Response:
         leg = self._leg
-        limit = self._context.transactions.schedule.after(PATIENCE, self.withdraw)
+        limit = self._context.transactions.schedule.after(NON_INVITE_DEADLINE, self.withdraw)
         try:
             return await leg.ask("INVITE", (ALLOW,), sdp, "application/sdp", self)
         except FlowLost as why:
@@ -93,7 +93,7 @@ class Reoffer:
 
     # As the asker
 
-    def sent(self, transaction: Sent) -> None:
+    def sent(self, transaction: ClientRequest) -> None:
         """The re-INVITE is out."""
         self._sent = transaction
         if self._withdrawn:

@@ -21,10 +21,10 @@ from dataclasses import replace
 from twisted.logger import Logger
 
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.heirs import Heir, Heirs
-from webrtcproxy.call.host import Host
+from webrtcproxy.call.heirs import ReplacesGrant, ReplacesGrants
+from webrtcproxy.call.host import TransferableCall
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.legs import Legs
+from webrtcproxy.call.legs import DialogTable
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import NameAddr
@@ -36,7 +36,7 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 
-def replaced(request: Request, flow: Flow, legs: Legs, context: Context) -> tuple[Leg, Replaces] | None:
+def replaced(request: Request, flow: Flow, legs: DialogTable, context: Context) -> tuple[Leg, Replaces] | None:
     """The leg that an INVITE goes on to, and what it is to replace there.
 
     :param flow: that it came by.
@@ -53,7 +53,7 @@ def replaced(request: Request, flow: Flow, legs: Legs, context: Context) -> tupl
     named = Replaces.parse(values[0])
     leg = legs.of(named.key)
     call = None if leg is None else leg.owner
-    if leg is None or not isinstance(call, Host):
+    if leg is None or not isinstance(call, TransferableCall):
         if flow.browser:
             return None
         raise Refusal(481)
@@ -70,7 +70,7 @@ def replaced(request: Request, flow: Flow, legs: Legs, context: Context) -> tupl
     return other, _names(named, other)
 
 
-def referred_to(refer: Request, transferor: Flow, transferee: Flow, legs: Legs, context: Context) -> str:
+def referred_to(refer: Request, transferor: Flow, transferee: Flow, legs: DialogTable, context: Context) -> str:
     """The Refer-To of a REFER as it crosses.
 
     :param transferor: the flow that it came by.
@@ -104,12 +104,14 @@ def referred_to(refer: Request, transferor: Flow, transferee: Flow, legs: Legs, 
     return str(replace(address, uri=str(with_replaces(uri, named))))
 
 
-def ends_of(named: Replaces, transferor: Flow, legs: Legs, context: Context) -> tuple[Host, Leg, Leg] | None:
+def ends_of(
+    named: Replaces, transferor: Flow, legs: DialogTable, context: Context
+) -> tuple[TransferableCall, Leg, Leg] | None:
     """The call of which who is on the flow `transferor` has the dialog that is so named, his leg there, and the other
     one; None where there is none, or it is somebody else's."""
     leg = legs.of(named.key)
     call = None if leg is None else leg.owner
-    if leg is None or not isinstance(call, Host) or not speaks_for(transferor, leg, context):
+    if leg is None or not isinstance(call, TransferableCall) or not speaks_for(transferor, leg, context):
         return None
     other = call.other(leg)
     return None if other is None else (call, leg, other)
@@ -161,15 +163,15 @@ def _names(named: Replaces, leg: Leg) -> Replaces:
     return named.names(dialog.call_id, dialog.remote_tag, dialog.local_tag)
 
 
-def _tell(named: Replaces, transferee: Flow, teller: str, legs: Legs, context: Context) -> None:
+def _tell(named: Replaces, transferee: Flow, teller: str, legs: DialogTable, context: Context) -> None:
     """Remember that who is on the flow `transferee` is told to take a place in the dialog that is so named; for a while
     also where that ends meanwhile, so that who comes too late hears so.
 
     :param teller: the address of the SIP peer whose place it is.
     """
-    heir = Heir(transferee if transferee.browser else None, transferee.peer.host, teller)
+    heir = ReplacesGrant(transferee if transferee.browser else None, transferee.peer.host, teller)
     context.heirs.add(named.key, heir)
     leg = legs.of(named.key)
     if leg is not None:
         leg.keep()
-        context.transactions.schedule.after(Heirs.SECONDS, leg.release)
+        context.transactions.schedule.after(ReplacesGrants.SECONDS, leg.release)

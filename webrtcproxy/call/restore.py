@@ -5,11 +5,11 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from webrtcproxy.call.agreement import Session, sdp_in
-from webrtcproxy.call.failover import Sent
+from webrtcproxy.call.agreement import NegotiationContext, required_sdp
+from webrtcproxy.call.failover import ClientRequest
 from webrtcproxy.call.leg import HeaderList, Leg
 from webrtcproxy.call.policy import ALLOW
-from webrtcproxy.call.relay import ENDS_DIALOG, PATIENCE
+from webrtcproxy.call.relay import ENDS_DIALOG, NON_INVITE_DEADLINE
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.message import Response
 
@@ -24,11 +24,11 @@ class Restore:
     :param of: the leg whose session is offered.
     """
 
-    def __init__(self, session: Session, to: Leg, of: Leg) -> None:
+    def __init__(self, session: NegotiationContext, to: Leg, of: Leg) -> None:
         self._session = session
         self._to = to
         self._of = of
-        self._sent: Sent | None = None
+        self._sent: ClientRequest | None = None
         self._withdrawn: HeaderList | None = None
 
     async def run(self, pause: float = 0.0) -> bytes:
@@ -66,7 +66,7 @@ class Restore:
         asked = to.ask("UPDATE" if to.early else "INVITE", (ALLOW,), sdp, "application/sdp", self)
         response = await self._await(asked)
         self.answered_again(response)
-        return sdp_in(response)
+        return required_sdp(response)
 
     async def _await(self, asked: Deferred[Response]) -> Response:
         """The 2xx; where the peer has no such dialog, or says nothing, the call hears of it.
@@ -74,7 +74,7 @@ class Restore:
         :raises Refusal: it is none, or none came.
         """
         session, to = self._session, self._to
-        patience = PATIENCE if to.early else session.context.limits.ring
+        patience = NON_INVITE_DEADLINE if to.early else session.context.limits.ring
         limit = session.context.transactions.schedule.after(patience, self._time_up)
         try:
             response = await asked
@@ -108,7 +108,7 @@ class Restore:
 
     # What comes from outside
 
-    def sent(self, transaction: Sent) -> None:
+    def sent(self, transaction: ClientRequest) -> None:
         """Our request is out."""
         self._sent = transaction
         if self._withdrawn is not None:

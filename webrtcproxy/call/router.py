@@ -8,13 +8,13 @@ from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.extensions import refuse_required
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.passage import Passages
-from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED, hops_left
-from webrtcproxy.call.registrar import Registrar
+from webrtcproxy.call.legs import DialogTable
+from webrtcproxy.call.passage import OutOfDialogRelay
+from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED, remaining_hops
+from webrtcproxy.call.registrar import RegistrationRelay
 from webrtcproxy.call.replacing import replaced
 from webrtcproxy.call.subscriptions import Subscriptions
-from webrtcproxy.call.targets import FindTargets, bound, upstream
+from webrtcproxy.call.targets import TargetResolver, registered_targets, trunk_targets
 from webrtcproxy.config.addresses import plain_host, same_place
 from webrtcproxy.errors import Refusal
 from webrtcproxy.metrics import reason_of
@@ -50,9 +50,9 @@ class Router:
         self,
         context: Context,
         calls: Calls,
-        legs: Legs,
-        registrar: Registrar,
-        passages: Passages,
+        legs: DialogTable,
+        registrar: RegistrationRelay,
+        passages: OutOfDialogRelay,
         subscriptions: Subscriptions,
     ) -> None:
         self._context = context
@@ -146,15 +146,15 @@ class Router:
         """What needs no more than to get there, and its answer back."""
         self._passages.begin(transaction, self._targets(transaction))
 
-    def _targets(self, transaction: ServerTransaction) -> FindTargets:
+    def _targets(self, transaction: ServerTransaction) -> TargetResolver:
         """Where a request outside of dialogs goes: as an INVITE would."""
         request, flow = transaction.request, transaction.flow
         self._refuse_loop(request)
         if flow.browser:
-            return upstream(self._context, request, self._context.policy.route(request), flow)
+            return trunk_targets(self._context, request, self._context.policy.route(request), flow)
         if not request.target.user:  # it is for the proxy itself
             raise _unsupported(transaction)
-        return bound(self._context, self._callees(request, flow.peer.host))
+        return registered_targets(self._context, self._callees(request, flow.peer.host))
 
     def _callees(self, request: Request, host: str) -> list[str]:
         """The addresses-of-record that an INVITE from the SIP side may be for: the one that our Contact stands for, or
@@ -177,7 +177,7 @@ class Router:
         request = transaction.request
         if not transaction.flow.browser:
             raise _unsupported(transaction)
-        hops_left(request)
+        remaining_hops(request)
         context = self._context
         route = context.policy.route(request)
         allowed = context.policy.credentials_for_anyone or context.location.proven(transaction.flow)
@@ -255,7 +255,7 @@ class Router:
     def _refuse_loop(self, request: Request) -> None:
         """483 where the request has gone far enough; 482 where it is one that we sent, come back unchanged. Coming back
         for another Request-URI is a spiral, and fine (RFC 3261 section 16.3)."""
-        hops_left(request)
+        remaining_hops(request)
         if self._context.transactions.sent(request):
             raise Refusal(482)
 

@@ -22,13 +22,13 @@ TIMER = "timer"
 """The option tag."""
 REFRESHING = ("INVITE", "UPDATE")
 """The methods of a request that refreshes a session."""
-MINIMUM = 90
+MIN_SE = 90
 """Seconds of the shortest session interval that there may be (section 4)."""
-LONGEST = 86400
+MAX_INTERVAL = 86400
 """Seconds of the longest one that a peer may ask for."""
-ROUNDS = 4
+MAX_ROUNDS = 4
 """How often in a row one request is sent again for a longer interval: once for each hop that wants one."""
-SOONEST = 4.0
+MIN_REFRESH = 4.0
 """Seconds until a refresh that came to nothing is tried again, at least."""
 
 
@@ -81,7 +81,7 @@ class SessionTimer:
     def __init__(self, clock: IReactorTime, wanted: int) -> None:
         self._clock = clock
         self._wanted = wanted
-        self._minimum = MINIMUM
+        self._minimum = MIN_SE
         self._rounds = 0
         self.agreed = False
         self.ours = True
@@ -95,7 +95,7 @@ class SessionTimer:
         """The headers of an INVITE or UPDATE of ours (sections 7.1 and 7.4)."""
         refresher = ("uac" if self.ours else "uas") if self.agreed else ""
         proposal = [("Session-Expires", str(SessionExpires(max(self.seconds, self._minimum), refresher)))]
-        if self._minimum > MINIMUM:
+        if self._minimum > MIN_SE:
             proposal.append(("Min-SE", str(self._minimum)))
         return proposal
 
@@ -129,7 +129,7 @@ class SessionTimer:
     def _longer(self, request: Request, response: Response) -> Request | None:
         minimum = _seconds(response, "Min-SE")
         self._rounds += 1
-        if self._rounds > ROUNDS or not _seconds(request, "Session-Expires") < minimum <= LONGEST:
+        if self._rounds > MAX_ROUNDS or not _seconds(request, "Session-Expires") < minimum <= MAX_INTERVAL:
             return None
         self._minimum = minimum
         again = Request(request.method, request.uri, request.headers.copy(), request.body)
@@ -151,8 +151,8 @@ class SessionTimer:
         minimum = request.headers.get("Min-SE")
         if minimum is not None:
             parse_seconds(minimum.partition(";")[0], "Min-SE")
-        if asked is not None and asked.seconds < MINIMUM and _knows_timers(request, asked):
-            raise Refusal(422, "", [("Min-SE", str(MINIMUM))])
+        if asked is not None and asked.seconds < MIN_SE and _knows_timers(request, asked):
+            raise Refusal(422, "", [("Min-SE", str(MIN_SE))])
 
     def accept(self, request: Request) -> Pairs:
         """The headers of our 2xx to an INVITE or UPDATE of the peer's, which has passed `check`; from now on they hold
@@ -161,7 +161,7 @@ class SessionTimer:
         Who asks for a timer and leaves it open who refreshes does it himself; where it is us who want one, we do.
         """
         asked = SessionExpires.of(request)
-        minimum = max(MINIMUM, _seconds(request, "Min-SE"))
+        minimum = max(MIN_SE, _seconds(request, "Min-SE"))
         knows = _knows_timers(request, asked)
         refresher = "" if asked is None else asked.refresher
         if not knows:
@@ -192,11 +192,11 @@ class SessionTimer:
         :returns: whether anything is left of it.
         """
         left = self._ends - self._clock.seconds()
-        self.due = self._clock.seconds() + max(left / 2, SOONEST)
+        self.due = self._clock.seconds() + max(left / 2, MIN_REFRESH)
         return left > 0
 
     def _begin(self, seconds: int, ours: bool, agreed: bool) -> None:
-        self.seconds = min(max(seconds, MINIMUM), LONGEST)
+        self.seconds = min(max(seconds, MIN_SE), MAX_INTERVAL)
         self.ours, self.agreed = ours, agreed
         now = self._clock.seconds()
         self._ends = now + self.seconds - min(32.0, self.seconds / 3)  # section 10

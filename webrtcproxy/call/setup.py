@@ -1,7 +1,7 @@
 """SetUp: how a call comes to be, from the caller's INVITE to the 2xx that is for him.
 
 Every target gets an INVITE; what the branches report comes back one after the other: provisional responses cross, the
-first 2xx wins, the best of the refusals is the caller's. What of it is about SDP, `Opening` says.
+first 2xx wins, the best of the refusals is the caller's. What of it is about SDP, `InitialOfferAnswer` says.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from twisted.logger import Logger
 
 from webrtcproxy.call.background import background
 from webrtcproxy.call.binding import Binding
-from webrtcproxy.call.branch import Answered, Branch, Failed, Progress
-from webrtcproxy.call.context import Context, Media
+from webrtcproxy.call.branch import Branch, BranchAnswered, BranchFailed, BranchProgress
+from webrtcproxy.call.context import CallMedia, Context
 from webrtcproxy.call.fork import Fork
 from webrtcproxy.call.invite import contact_on, invite_for
 from webrtcproxy.call.leg import HeaderList, Leg
-from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.opening import CallInSetUp, Opening
-from webrtcproxy.call.pairing import CHALLENGE_KEPT, Pair
-from webrtcproxy.call.policy import ALLOW, SUPPORTED, across, order_challenges
-from webrtcproxy.call.record import Record
+from webrtcproxy.call.legs import DialogTable
+from webrtcproxy.call.opening import CallDuringSetup, InitialOfferAnswer
+from webrtcproxy.call.pairing import CHALLENGE_KEPT, RequestSequence
+from webrtcproxy.call.policy import ALLOW, SUPPORTED, filter_headers, order_challenges
+from webrtcproxy.call.record import CallRecord
 from webrtcproxy.call.redirection import Redirection, contacts_across, follows
 from webrtcproxy.call.relay import NOT_OURS
 from webrtcproxy.call.target import Target
-from webrtcproxy.call.targets import FindTargets
+from webrtcproxy.call.targets import TargetResolver
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.message import Headers, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction
@@ -32,7 +32,7 @@ from webrtcproxy.transaction.server import ServerTransaction
 log = Logger()
 
 
-class SetUp:
+class CallSetup:
     """The set-up of one call.
 
     :param context: what calls work with.
@@ -49,16 +49,16 @@ class SetUp:
     def __init__(
         self,
         context: Context,
-        legs: Legs,
+        legs: DialogTable,
         transaction: ServerTransaction,
         caller: Leg,
-        media: Media,
-        record: Record,
+        media: CallMedia,
+        record: CallRecord,
         user: str,
-        owner: CallInSetUp,
+        owner: CallDuringSetup,
     ) -> None:
         request = transaction.request
-        self.opening = Opening(context, legs, transaction, caller, media, owner)
+        self.opening = InitialOfferAnswer(context, legs, transaction, caller, media, owner)
         self._context = context
         self._legs = legs
         self._transaction = transaction
@@ -66,16 +66,16 @@ class SetUp:
         self._media = media
         self._record = record
         self._user = user
-        self._owner: CallInSetUp | None = owner
+        self._owner: CallDuringSetup | None = owner
         self._pair_key = ("INVITE", request.call_id, request.from_.tag or "")
         self._pair = context.pairings.take(self._pair_key)
         self._fork = Fork()
         self._redirection: Redirection | None = None
-        self._told: Progress | None = None  # what the caller heard last
+        self._told: BranchProgress | None = None  # what the caller heard last
 
     # The story
 
-    async def run(self, find_targets: FindTargets) -> Response:
+    async def run(self, find_targets: TargetResolver) -> Response:
         """Bring the offer to every target, and wait for the first 2xx; provisional responses cross meanwhile.
 
         :returns: the 2xx for the caller; it is not sent yet.
@@ -92,9 +92,9 @@ class SetUp:
         while True:
             event = await self._fork.next()
             self.opening.check_wanted()
-            if isinstance(event, Progress):
+            if isinstance(event, BranchProgress):
                 await self._progress(event)
-            elif isinstance(event, Answered):
+            elif isinstance(event, BranchAnswered):
                 return await self._connect(event)
             else:
                 await self._go_on(event)
@@ -126,12 +126,12 @@ class SetUp:
             await self._try(branch)
         except Refusal as why:
             log.warn("{call}: a browser can't join in: {why}", why=getattr(why, "why", why), call=self._record.call)
-            self._fork.report(Failed(branch, 480, "", None))
+            self._fork.report(BranchFailed(branch, 480, "", None))
         except CancelledError:
             log.debug("{call}: a browser joins in too late", call=self._record.call)
         except Exception:
             log.failure("{call}: a browser could not join in", call=self._record.call)
-            self._fork.report(Failed(branch, 500, "", None))
+            self._fork.report(BranchFailed(branch, 500, "", None))
 
     def ringing(self) -> Leg | None:
         """The leg of the early dialog that the caller heard of last; None where it has ended, or never began."""
@@ -161,12 +161,12 @@ class SetUp:
         """Bring the offer to a target."""
         target = branch.target
         sdp = await self.opening.offer_for(branch, target.terms)
-        pair = Pair() if target.flow.browser else self._pair
+        pair = RequestSequence() if target.flow.browser else self._pair
         source, contact = self._transaction.request, contact_on(target.flow, self._user)
         reliable = bool(sdp) or self.opening.provisionals.reliable
         branch.invite(invite_for(source, self._caller.terms, target, pair, contact, sdp, reliable))
 
-    async def _progress(self, event: Progress) -> None:
+    async def _progress(self, event: BranchProgress) -> None:
         """Pass a 1xx on."""
         response = event.response
         sdp = await self.opening.early(event)
@@ -176,7 +176,7 @@ class SetUp:
         self._told = event
         self._record.progress(self._context.clock.seconds())
 
-    async def _connect(self, answered: Answered) -> Response:
+    async def _connect(self, answered: BranchAnswered) -> Response:
         """Make the first 2xx one for the caller."""
         self._told = None
         for branch in self._fork.branches:
@@ -191,7 +191,7 @@ class SetUp:
         request, tag = self._transaction.request, self._transaction.to_tag
         return respond(request, response.status, response.reason, to_tag=tag, headers=headers, body=sdp)
 
-    async def _go_on(self, failed: Failed) -> None:
+    async def _go_on(self, failed: BranchFailed) -> None:
         """Every branch was refused: try where a redirect leads, if it is followed; else that is it."""
         if self._redirection is None and follows(failed):
             context = self._context
@@ -207,7 +207,7 @@ class SetUp:
             self.opening.begin_anew()
             await self._try(self._branch(target))
 
-    def _fail(self, failed: Failed) -> None:
+    def _fail(self, failed: BranchFailed) -> None:
         """The caller hears the best final response, with what the far side said."""
         response = self._fork.heard(failed)
         if response is None:
@@ -227,7 +227,7 @@ class SetUp:
         raise Refusal(response.status, response.reason, headers)
 
     def _crossing(self, response: Response, branch: Branch) -> Headers:
-        headers = across(response, branch.terms, self._caller.terms)
+        headers = filter_headers(response, branch.terms, self._caller.terms)
         if response.status in (401, 407):
             order_challenges(headers)
         return headers

@@ -15,15 +15,15 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.background import answer
+from webrtcproxy.call.background import run_and_respond
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.patience import Patience
-from webrtcproxy.call.policy import Terms
-from webrtcproxy.call.presence import Presence
+from webrtcproxy.call.legs import DialogTable
+from webrtcproxy.call.patience import Deadline
+from webrtcproxy.call.policy import PeerProfile
+from webrtcproxy.call.presence import FlowMonitor
 from webrtcproxy.call.referral import is_refer, refer_id, with_id
-from webrtcproxy.call.relay import ask, coming, going, status_of
+from webrtcproxy.call.relay import ask, request_headers, response_headers, status_of
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.grammar import BadMessage, find_param, number, parse_params
 from webrtcproxy.sip.headers import MAX_SECONDS
@@ -33,13 +33,13 @@ from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
-LONGEST = 86_400
+MAX_EXPIRES = 86_400
 """Seconds that a subscription lasts at most: who asks for longer is granted less (RFC 6665 section 4.2.1.1)."""
 
-DEFAULT = 3600
+DEFAULT_EXPIRES = 3600
 """Seconds of a subscription whose length nobody names."""
 
-AFTERGLOW = 32.0
+LINGER = 32.0
 """Seconds (64*T1) for which the last NOTIFY of a subscription that is over is waited for."""
 
 ENDS_SUBSCRIPTION = frozenset({404, 405, 408, 410, 416, *range(480, 486), 489, 501, 604})
@@ -51,7 +51,7 @@ _DEACTIVATED = "terminated;reason=deactivated"
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SubscriptionState:
     """What Subscription-State says.
 
     :ivar terminated: this NOTIFY is the last one.
@@ -62,7 +62,7 @@ class State:
     seconds: int | None
 
     @classmethod
-    def of(cls, notify: Request) -> State:
+    def of(cls, notify: Request) -> SubscriptionState:
         """Read it.
 
         :raises BadMessage: 400 where there is none.
@@ -90,7 +90,7 @@ class Subscription:
     """
 
     def __init__(
-        self, context: Context, legs: Legs, near: Leg, event: str, ended: Callable[[Subscription], None]
+        self, context: Context, legs: DialogTable, near: Leg, event: str, ended: Callable[[Subscription], None]
     ) -> None:
         self.near = near
         self.far: Leg | None = None
@@ -104,7 +104,7 @@ class Subscription:
         self._numbers = {near: near.dialog.remote_cseq}  # of the REFER, where it was one
         self.asking: ServerTransaction | None = None
         self._waiting: list[Deferred[None]] = []
-        self._presence = Presence(context.clock, context.limits.grace, self._abandoned)
+        self._presence = FlowMonitor(context.clock, context.limits.grace, self._abandoned)
         near.owner = self
         self._presence.watch(near)
 
@@ -120,7 +120,7 @@ class Subscription:
         far.owner = self
         self._numbers[far] = far.dialog.local_cseq
         self._presence.watch(far)
-        self._last(DEFAULT)
+        self._last(DEFAULT_EXPIRES)
 
     # What comes from outside
 
@@ -128,9 +128,9 @@ class Subscription:
         """A request within one of the dialogs."""
         method = transaction.request.method
         if method == "SUBSCRIBE" and leg is self.near:
-            answer(self._refresh(transaction), transaction)
+            run_and_respond(self._refresh(transaction), transaction)
         elif method == "NOTIFY" and leg is self.far:
-            answer(self._notify(leg, transaction), transaction)
+            run_and_respond(self._notify(leg, transaction), transaction)
         else:
             raise Refusal(405, "", [("Allow", "SUBSCRIBE, OPTIONS" if leg is self.near else "NOTIFY, OPTIONS")])
 
@@ -172,14 +172,14 @@ class Subscription:
             self.asking = None
         if response.status < 300:
             _refresh_target(far, response)
-        self.answer(transaction, response, far.terms)
+        self.respond(transaction, response, far.terms)
 
-    def answer(self, transaction: ServerTransaction, response: Response, source: Terms) -> None:
+    def respond(self, transaction: ServerTransaction, response: Response, source: PeerProfile) -> None:
         """Give the subscriber the notifier's answer to his SUBSCRIBE or REFER.
 
         :param source: what holds for the notifier.
         """
-        headers = coming(response, source, self.near.terms)
+        headers = response_headers(response, source, self.near.terms)
         if response.status < 300:
             seconds = _granted(response, transaction.request)
             if transaction.request.method == "SUBSCRIBE":  # of a REFER, the NOTIFYs say it (RFC 3515 section 2.4.4)
@@ -194,7 +194,7 @@ class Subscription:
 
     async def _notify(self, far: Leg, transaction: ServerTransaction) -> None:
         request, near = transaction.request, self.near
-        state = State.of(request)
+        state = SubscriptionState.of(request)
         far.dialog.refresh(request)
         self.notified = True
         if state.seconds is not None:
@@ -203,7 +203,7 @@ class Subscription:
             response = await self._ask(near, request, self._going(request, far, near))
             if response.status < 300:
                 _refresh_target(near, response)
-            headers = coming(response, near.terms, far.terms)
+            headers = response_headers(response, near.terms, far.terms)
             transaction.reply(status_of(response), response.reason, headers, response.body)
             if response.status in ENDS_SUBSCRIPTION:
                 self.end()
@@ -219,7 +219,7 @@ class Subscription:
     def _going(self, request: Request, source: Leg, to: Leg) -> Headers:
         """The headers that cross. The subscription of a REFER may have an id, which is the CSeq number of that, and so
         another one on each leg (RFC 3515 section 2.4.6)."""
-        headers = going(request, source.terms, to.terms)
+        headers = request_headers(request, source.terms, to.terms)
         if is_refer(request) and refer_id(request) is not None:
             headers.set("Event", with_id(request.headers.get("Event") or "", str(self._numbers[to])))
         return headers
@@ -230,7 +230,7 @@ class Subscription:
         :raises Refusal: 481 where it does not, 502 where the SIP side can't be reached.
         :raises TimedOut: it does not answer.
         """
-        patience = Patience(self._context.transactions.schedule)
+        patience = Deadline(self._context.transactions.schedule)
         try:
             for last in (False, True):
                 if to.browser and to.flow.closed and not self.over:
@@ -246,7 +246,7 @@ class Subscription:
             patience.end()
         raise AssertionError
 
-    async def _back(self, patience: Patience) -> None:
+    async def _back(self, patience: Deadline) -> None:
         """Wait until a browser that has lost its socket is there again.
 
         :raises Refusal: it takes too long.
@@ -271,7 +271,7 @@ class Subscription:
             return
         if self._limit is not None:
             self._limit.cancel()
-        self._limit = self._context.clock.callLater(min(seconds, LONGEST) + AFTERGLOW, self._expired)
+        self._limit = self._context.clock.callLater(min(seconds, MAX_EXPIRES) + LINGER, self._expired)
 
     def _expired(self) -> None:
         self._limit = None
@@ -313,8 +313,8 @@ def bound_expires(headers: Headers, request: Request) -> None:
 
     :raises BadMessage: Expires can't be read.
     """
-    if request.expires is not None and request.expires > LONGEST:
-        headers.set("Expires", str(LONGEST))
+    if request.expires is not None and request.expires > MAX_EXPIRES:
+        headers.set("Expires", str(MAX_EXPIRES))
 
 
 def _ignore(subscription: Subscription) -> None:
@@ -326,8 +326,8 @@ def _granted(response: Response, request: Request) -> int:
     for message in (response, request):
         seconds = _expires(message)
         if seconds is not None:
-            return min(seconds, LONGEST)
-    return DEFAULT
+            return min(seconds, MAX_EXPIRES)
+    return DEFAULT_EXPIRES
 
 
 def _expires(message: Message) -> int | None:

@@ -13,23 +13,23 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
-from webrtcproxy.call.background import answer
+from webrtcproxy.call.background import run_and_respond
 from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.branch import MAX_DIALOGS
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.dialog import Dialog
 from webrtcproxy.call.invite import contact_on
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.pairing import Pair
-from webrtcproxy.call.passage import Final, ask, pass_on
+from webrtcproxy.call.legs import DialogTable
+from webrtcproxy.call.pairing import RequestSequence
+from webrtcproxy.call.passage import BranchResult, relay_response, send_to_targets
 from webrtcproxy.call.referral import has_no_subscription
 from webrtcproxy.call.replacing import referred_to
 from webrtcproxy.call.subscription import Subscription, bound_expires
 from webrtcproxy.call.target import Target
-from webrtcproxy.call.targets import FindTargets
-from webrtcproxy.config import Subscriptions as Limits
-from webrtcproxy.entropy import token
+from webrtcproxy.call.targets import TargetResolver
+from webrtcproxy.config import SubscriptionLimits as Limits
+from webrtcproxy.entropy import random_token
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
@@ -43,13 +43,13 @@ TIMER_N = 32.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentSubscribe:
     """A SUBSCRIBE or REFER of ours that may open dialogs."""
 
-    opening: Opening
+    opening: PendingSubscribe
     target: Target
     request: Request
-    pair: Pair
+    pair: RequestSequence
 
 
 class Subscriptions:
@@ -61,19 +61,19 @@ class Subscriptions:
     :ivar legs: the index of their dialogs.
     """
 
-    def __init__(self, context: Context, limits: Limits, calls: Legs) -> None:
-        self.legs = Legs()
+    def __init__(self, context: Context, limits: Limits, calls: DialogTable) -> None:
+        self.legs = DialogTable()
         self.calls = calls
         self._context = context
         self._limits = limits
         self._alive: set[Subscription] = set()
-        self._sent: dict[tuple[str, str], Sent] = {}
+        self._sent: dict[tuple[str, str], SentSubscribe] = {}
         context.location.on_bound(self._bound)
 
     def __len__(self) -> int:
         return len(self._alive)
 
-    def begin(self, transaction: ServerTransaction, find_targets: FindTargets) -> None:
+    def begin(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
         """Carry the SUBSCRIBE or REFER of `transaction`, which is outside of any dialog, to where `find_targets` says.
 
         :raises Refusal: 489 for a SUBSCRIBE without an Event, 503 where there are as many subscriptions as there may
@@ -84,7 +84,7 @@ class Subscriptions:
         if request.method == "SUBSCRIBE" and not request.headers.get("Event"):
             raise Refusal(489)
         self._check_room(transaction)
-        answer(Opening(self, self._context, transaction).run(find_targets), transaction)
+        run_and_respond(PendingSubscribe(self, self._context, transaction).run(find_targets), transaction)
 
     def expects(self, request: Request) -> bool:
         """Whether `request` may be a NOTIFY that opens the dialog of a subscription.
@@ -134,11 +134,11 @@ class Subscriptions:
         """One is over."""
         self._alive.discard(subscription)
 
-    def remember(self, sent: Sent) -> None:
+    def remember(self, sent: SentSubscribe) -> None:
         """NOTIFYs may come for it."""
         self._sent[_key(sent.request)] = sent
 
-    def forget(self, sent: Sent) -> None:
+    def forget(self, sent: SentSubscribe) -> None:
         """No more."""
         if self._sent.get(_key(sent.request)) is sent:
             del self._sent[_key(sent.request)]
@@ -150,7 +150,7 @@ class Subscriptions:
                 leg.owner.moved(leg, binding.flow)
 
 
-class Opening:
+class PendingSubscribe:
     """A SUBSCRIBE or REFER from its arrival to Timer N, or until nothing is left of it.
 
     :param subscriptions: all of them.
@@ -166,31 +166,31 @@ class Opening:
         self._request = transaction.request
         self._is_subscribe = transaction.request.method == "SUBSCRIBE"
         self._terms = context.terms_of(transaction)
-        self._user = context.mark + token(8)
-        self._sent: list[Sent] = []
+        self._user = context.mark + random_token(8)
+        self._sent: list[SentSubscribe] = []
         self._had: set[tuple[str, str]] = set()  # Call-ID and tag of each notifier that has had a dialog
         self._first = self._subscription(transaction.to_tag, transaction.flow)
         self._first.asking = transaction
         self._opened = [self._first]
         self._timer = context.transactions.schedule.after(TIMER_N, self._time_up)
 
-    async def run(self, find_targets: FindTargets) -> None:
+    async def run(self, find_targets: TargetResolver) -> None:
         """Send it on, and give its subscriber the final response."""
         accepted = False
         try:
-            winner = await ask(self._context, self._transaction, find_targets, self._sending)
+            winner = await send_to_targets(self._context, self._transaction, find_targets, self._sending)
             if winner.response is not None and winner.status < 300:
                 self._answered(winner, winner.response)
                 accepted = self._is_subscribe or not has_no_subscription(winner.response)
             else:
-                pass_on(winner, self._transaction, self._terms)
+                relay_response(winner, self._transaction, self._terms)
         finally:
             self._first.asking = None
             if not accepted:
                 for subscription in tuple(self._opened):
                     subscription.end()
 
-    def notified(self, notify: Request, sent: Sent) -> Leg | None:
+    def notified(self, notify: Request, sent: SentSubscribe) -> Leg | None:
         """A NOTIFY opens a dialog: the leg of it. None where it is one too many.
 
         :raises BadMessage: it can't.
@@ -203,12 +203,12 @@ class Opening:
         dialog = Dialog.of_notified(sent.request, notify, sent.request.headers.get("Contact") or "")
         dialog.local_cseq = sent.pair.cseq
         if self._first.notified:
-            self._opened.append(self._subscription(token(8), self._first.near.flow))
+            self._opened.append(self._subscription(random_token(8), self._first.near.flow))
         else:
             self._had.clear()  # that of a 2xx: it is the NOTIFY that counts
         return self._open(self._opened[-1], dialog, sent.target)
 
-    def _answered(self, winner: Final, response: Response) -> None:
+    def _answered(self, winner: BranchResult, response: Response) -> None:
         if not self._first.notified:
             contact = winner.request.headers.get("Contact") or ""
             try:
@@ -216,15 +216,15 @@ class Opening:
             except BadMessage as error:
                 raise Refusal(502, f"Upstream Sent {error.why}") from error
             self._open(self._first, dialog, winner.target)
-        self._first.answer(self._transaction, response, winner.target.terms)
+        self._first.respond(self._transaction, response, winner.target.terms)
 
-    def _sending(self, target: Target, request: Request, pair: Pair) -> None:
+    def _sending(self, target: Target, request: Request, pair: RequestSequence) -> None:
         request.headers.add("Contact", contact_on(target.flow, self._user))
         if not self._is_subscribe:
             transferor, legs = self._first.near.flow, self._subscriptions.calls
             request.headers.set("Refer-To", referred_to(self._request, transferor, target.flow, legs, self._context))
         bound_expires(request.headers, self._request)
-        self._sent.append(Sent(self, target, request, pair))
+        self._sent.append(SentSubscribe(self, target, request, pair))
         self._subscriptions.remember(self._sent[-1])
 
     def _subscription(self, tag: str, flow: Flow) -> Subscription:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from webrtcproxy.call.binding import Binding
-from webrtcproxy.call.failover import OnStray, Sent, Way
-from webrtcproxy.call.policy import Terms
+from webrtcproxy.call.failover import ClientRequest, NextHops, OnLateAnswer
+from webrtcproxy.call.policy import PeerProfile
 from webrtcproxy.call.trunk import Authentication
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.client import OnResponse
@@ -30,12 +30,12 @@ class Target:
 
     flow: Flow
     uri: str
-    terms: Terms
+    terms: PeerProfile
     aor: str | None = None
     authentication: Authentication | None = None
     binding: Binding | None = None
     headers: tuple[tuple[str, str], ...] = ()
-    way: Way | None = None
+    way: NextHops | None = None
 
     @property
     def reached(self) -> Flow:
@@ -49,9 +49,9 @@ class Target:
         *,
         on_provisional: OnResponse | None = None,
         on_answer: OnResponse | None = None,
-        on_stray: OnStray | None = None,
-    ) -> Sent:
-        """Send a request there; see :meth:`Way.request`."""
+        on_stray: OnLateAnswer | None = None,
+    ) -> ClientRequest:
+        """Send a request there; see :meth:`NextHops.request`."""
         if self.way is None:
             return transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
         return self.way.request(

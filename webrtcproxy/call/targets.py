@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.policy import OF_BROWSER, Route
-from webrtcproxy.call.redirection import target_along
+from webrtcproxy.call.policy import BROWSER_PEER, Route
+from webrtcproxy.call.redirection import target_of_route
 from webrtcproxy.call.replacing import replacing
 from webrtcproxy.call.target import Target
 from webrtcproxy.call.trunk import Authentication
@@ -17,21 +17,23 @@ from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.replaces import Replaces
 from webrtcproxy.transport.flow import Flow
 
-FindTargets = Callable[[], Awaitable[Sequence[Target]]]
+TargetResolver = Callable[[], Awaitable[Sequence[Target]]]
 """Finds where to try a request, or raises :class:`Refusal`."""
 
 
-def upstream(context: Context, request: Request, route: Route, flow: Flow) -> FindTargets:
+def trunk_targets(context: Context, request: Request, route: Route, flow: Flow) -> TargetResolver:
     """What finds the way along `route`, with the trunk's credentials where the browser on `flow` may use them."""
     allowed = context.policy.credentials_for_anyone or context.location.proven(flow)
 
     async def targets() -> Sequence[Target]:
-        return [await target_along(context, request, route, allowed)]
+        return [await target_of_route(context, request, route, allowed)]
 
     return targets
 
 
-def bound(context: Context, callees: Sequence[str], found: Callable[[str], None] | None = None) -> FindTargets:
+def registered_targets(
+    context: Context, callees: Sequence[str], found: Callable[[str], None] | None = None
+) -> TargetResolver:
     """What finds the browsers of the first of `callees` that has any.
 
     It raises Refusal 480 where one of them is known, and its browsers are gone, and else 404.
@@ -47,14 +49,14 @@ def bound(context: Context, callees: Sequence[str], found: Callable[[str], None]
             if bindings:
                 if found is not None:
                     found(aor)
-                return [target_at(binding) for binding in bindings]
+                return [target_of_binding(binding) for binding in bindings]
         known = any(location.knows(aor) for aor in callees)
         raise Refusal(480 if known else 404)
 
     return targets
 
 
-def beside(context: Context, request: Request, leg: Leg, named: Replaces, source: Flow) -> FindTargets:
+def replaces_target(context: Context, request: Request, leg: Leg, named: Replaces, source: Flow) -> TargetResolver:
     """What finds the peer of `leg`, for an INVITE that is to take the place of that dialog.
 
     It raises Refusal where the peer can't be reached.
@@ -78,6 +80,6 @@ def beside(context: Context, request: Request, leg: Leg, named: Replaces, source
     return targets
 
 
-def target_at(binding: Binding) -> Target:
+def target_of_binding(binding: Binding) -> Target:
     """The target that a registered browser is."""
-    return Target(binding.flow, binding.contact, OF_BROWSER, binding.aor, None, binding)
+    return Target(binding.flow, binding.contact, BROWSER_PEER, binding.aor, None, binding)

@@ -10,17 +10,17 @@ from collections import deque
 
 from twisted.logger import Logger
 
-from webrtcproxy.call.background import answer
+from webrtcproxy.call.background import run_and_respond
 from webrtcproxy.call.context import Context
-from webrtcproxy.call.handover import Consulted, Handover
-from webrtcproxy.call.host import Host
+from webrtcproxy.call.handover import ConsultationCall, LocalTransfer
+from webrtcproxy.call.host import TransferableCall
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.legs import Legs
-from webrtcproxy.call.patience import Patience
-from webrtcproxy.call.referral import Referral, has_no_subscription, is_refer, is_terminated, refer_id, with_id
-from webrtcproxy.call.relay import ENDS_DIALOG, coming, going, relay, status_of
+from webrtcproxy.call.legs import DialogTable
+from webrtcproxy.call.patience import Deadline
+from webrtcproxy.call.referral import ReferSubscription, has_no_subscription, is_refer, is_terminated, refer_id, with_id
+from webrtcproxy.call.relay import ENDS_DIALOG, relay, request_headers, response_headers, status_of
 from webrtcproxy.call.replacing import ends_of, referred_to
-from webrtcproxy.call.triggered import invite_for_refer, ways_of
+from webrtcproxy.call.triggered import invite_for_refer, refer_next_hops
 from webrtcproxy.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Response
@@ -50,13 +50,13 @@ class Transfers:
     :param legs: the index of dialogs.
     """
 
-    def __init__(self, context: Context, legs: Legs) -> None:
+    def __init__(self, context: Context, legs: DialogTable) -> None:
         self._context = context
         self._legs = legs
-        self._referrals: list[Referral] = []
+        self._referrals: list[ReferSubscription] = []
         self._times: deque[float] = deque(maxlen=RATE)
 
-    def arrived(self, call: Host, leg: Leg, transaction: ServerTransaction) -> None:
+    def arrived(self, call: TransferableCall, leg: Leg, transaction: ServerTransaction) -> None:
         """A REFER, NOTIFY or SUBSCRIBE within the dialog of `leg`; also behind the end of the call.
 
         :raises Refusal: 481: there is no such dialog or subscription; 500 with Retry-After: too many REFERs.
@@ -69,12 +69,12 @@ class Transfers:
         if request.method == "REFER":
             self._admit(leg, other)
             leg.dialog.refresh(request)
-            answer(self._refer(call, leg, other, transaction), transaction)
+            run_and_respond(self._refer(call, leg, other, transaction), transaction)
             return
         referral = self._find(leg, refer_id(request)) if is_refer(request) else None
         if referral is not None:
             leg.dialog.refresh(request)
-            answer(self._tell(referral, leg, transaction), transaction)
+            run_and_respond(self._tell(referral, leg, transaction), transaction)
         elif leg.over or other.over:
             raise Refusal(481)
         else:
@@ -90,9 +90,9 @@ class Transfers:
             raise Refusal(500, "Too Many Transfers", [("Retry-After", "10")])
         times.append(now)
 
-    async def _refer(self, call: Host, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
+    async def _refer(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
         request = transaction.request
-        headers = going(request, leg.terms, other.terms)
+        headers = request_headers(request, leg.terms, other.terms)
         headers.set("Refer-To", referred_to(request, leg.flow, other.flow, self._legs, self._context))
         local = is_local(leg, other)
         if local and other.refuses("REFER"):
@@ -116,15 +116,15 @@ class Transfers:
         if response.status in ENDS_DIALOG:
             call.gone(other)
 
-    def _open(self, leg: Leg, other: Leg, number: int) -> Referral:
+    def _open(self, leg: Leg, other: Leg, number: int) -> ReferSubscription:
         context = self._context
-        referral = Referral(
+        referral = ReferSubscription(
             leg, other, number, context.transactions.schedule, context.limits.ring, self._referrals.remove
         )
         self._referrals.append(referral)
         return referral
 
-    def _carry_out(self, call: Host, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
+    def _carry_out(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
         """Do what the transferee will not.
 
         :raises Refusal: 491 while the session is being changed; 403, 404, 416 for a target that the transferor may not
@@ -138,38 +138,38 @@ class Transfers:
         ends = None if named is None else ends_of(named, leg.flow, self._legs, self._context)
         if ends is None:
             invite = invite_for_refer(request, uri, other, named)
-            find, redirection = ways_of(self._context, invite, leg)
+            find, redirection = refer_next_hops(self._context, invite, leg)
             self._accept(call, leg, other, transaction).call(find, invite, redirection)
             return
-        consulted = Consulted(*ends)
+        consulted = ConsultationCall(*ends)
         if consulted.call is call or consulted.leg.over or consulted.own.over:
             raise Refusal(603)
         if consulted.call.guest is not None or consulted.call.busy() or consulted.leg.early:
             raise Refusal(491)
         self._accept(call, leg, other, transaction).join(consulted)
 
-    def _accept(self, call: Host, leg: Leg, other: Leg, transaction: ServerTransaction) -> Handover:
+    def _accept(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> LocalTransfer:
         """Give the transferor his 202."""
         request, headers = transaction.request, [("Contact", leg.dialog.contact)]
         number: int | None = request.cseq.number
         if has_no_subscription(request):
             number = None
             headers.append(("Refer-Sub", "false"))
-        handover = Handover(self._context, self._legs, call, leg, other, number)
+        handover = LocalTransfer(self._context, self._legs, call, leg, other, number)
         transaction.reply(202, "", headers)
         return handover
 
     # NOTIFY, and SUBSCRIBE that refreshes
 
-    def _find(self, leg: Leg, id: str | None) -> Referral | None:
+    def _find(self, leg: Leg, id: str | None) -> ReferSubscription | None:
         return next((referral for referral in self._referrals if referral.is_of(leg, id)), None)
 
-    async def _tell(self, referral: Referral, leg: Leg, transaction: ServerTransaction) -> None:
+    async def _tell(self, referral: ReferSubscription, leg: Leg, transaction: ServerTransaction) -> None:
         """A message about a subscription crosses, with the name that it has over there."""
         request = transaction.request
         other = referral.notifier if leg is referral.subscriber else referral.subscriber
         referral.alive()
-        headers = going(request, leg.terms, other.terms)
+        headers = request_headers(request, leg.terms, other.terms)
         if refer_id(request) is not None or len(self._referrals) > 1:
             headers.set("Event", with_id(request.headers.get("Event") or "", referral.id_for(other)))
         try:
@@ -184,13 +184,13 @@ class Transfers:
     # Both
 
     async def _ask(
-        self, other: Leg, transaction: ServerTransaction, headers: Headers, referral: Referral | None = None
+        self, other: Leg, transaction: ServerTransaction, headers: Headers, referral: ReferSubscription | None = None
     ) -> Response:
         """The final response of the far side.
 
         :raises Refusal: there is none.
         """
-        request, patience = transaction.request, Patience(self._context.transactions.schedule)
+        request, patience = transaction.request, Deadline(self._context.transactions.schedule)
         try:
             return await patience.wait(other.ask(request.method, headers, request.body, "", referral))
         except FlowLost as why:
@@ -201,7 +201,7 @@ class Transfers:
             patience.end()
 
     def _reply(self, transaction: ServerTransaction, response: Response, other: Leg, leg: Leg) -> None:
-        headers = coming(response, other.terms, leg.terms)
+        headers = response_headers(response, other.terms, leg.terms)
         if response.status < 300 and transaction.request.method != "NOTIFY":
             headers.add("Contact", leg.dialog.contact)
         transaction.reply(status_of(response), response.reason, headers, response.body)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from webrtcproxy.call.context import Context
 from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.redirection import Redirection, target_along
+from webrtcproxy.call.redirection import Redirection, target_of_route
 from webrtcproxy.call.target import Target
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.headers import NameAddr
@@ -15,7 +15,7 @@ from webrtcproxy.sip.message import Headers, Request
 from webrtcproxy.sip.replaces import Replaces
 from webrtcproxy.sip.uri import Uri
 
-FindTarget = Callable[[], Awaitable[Target]]
+ReferTargetResolver = Callable[[], Awaitable[Target]]
 
 
 def invite_for_refer(refer: Request, uri: Uri, transferee: Leg, named: Replaces | None) -> Request:
@@ -44,7 +44,7 @@ def invite_for_refer(refer: Request, uri: Uri, transferee: Leg, named: Replaces 
     return Request("INVITE", target, headers)
 
 
-def ways_of(context: Context, invite: Request, transferor: Leg) -> tuple[FindTarget, Redirection]:
+def refer_next_hops(context: Context, invite: Request, transferor: Leg) -> tuple[ReferTargetResolver, Redirection]:
     """What finds the way of `invite`, where the transferor may call, with the credentials that he may use; and where it
     goes on to, where a trunk's redirects are followed.
 
@@ -56,6 +56,6 @@ def ways_of(context: Context, invite: Request, transferor: Leg) -> tuple[FindTar
     allowed = context.policy.credentials_for_anyone or context.location.proven(transferor.flow)
 
     async def find() -> Target:
-        return await target_along(context, invite, route, allowed)
+        return await target_of_route(context, invite, route, allowed)
 
     return find, Redirection(context, invite, allowed)

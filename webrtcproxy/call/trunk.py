@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.failover import Sent, Standing, Way
+from webrtcproxy.call.failover import ClientRequest, NextHops, TargetHealth
 from webrtcproxy.call.policy import Route
 from webrtcproxy.config import HostPort, Trunk
 from webrtcproxy.config.addresses import literal
@@ -28,10 +28,10 @@ from webrtcproxy.transport.flow import Flow, Hop, Outbound
 log = Logger()
 
 _Question = tuple[str, int | None, str | None]
-"""What a `Resolver` is asked: host, port, transport."""
+"""What a `HopResolver` is asked: host, port, transport."""
 
 
-class Resolver(Protocol):
+class HopResolver(Protocol):
     """Turns host names into targets (:class:`webrtcproxy.transport.locate.Locator`)."""
 
     def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
@@ -46,12 +46,12 @@ class Upstream:
     :param standing: what is known of targets.
     """
 
-    def __init__(self, resolver: Resolver, outbound: Outbound, standing: Standing) -> None:
+    def __init__(self, resolver: HopResolver, outbound: Outbound, standing: TargetHealth) -> None:
         self._resolver = resolver
         self._outbound = outbound
         self.standing = standing
 
-    async def way(self, route: Route) -> Way:
+    async def way(self, route: Route) -> NextHops:
         """The way along `route`.
 
         :raises Refusal: no name of it can be resolved.
@@ -59,7 +59,7 @@ class Upstream:
         """
         return self.ready(route) or self._way(route, await self.hops(route))
 
-    def ready(self, route: Route) -> Way | None:
+    def ready(self, route: Route) -> NextHops | None:
         """The way along `route`, where nothing needs a look-up; else None.
 
         :raises FlowLost: no socket of ours can send there.
@@ -104,14 +104,14 @@ class Upstream:
         trunk: Trunk | None,
         on_provisional: OnResponse | None = None,
         on_answer: OnResponse | None = None,
-    ) -> Sent:
+    ) -> ClientRequest:
         """Send a request within a dialog along `flow`; by TCP where it is too large for that, and `trunk` has it."""
         way = self.along(flow, trunk)
         if way is None:
             return transactions.request(request, flow, on_provisional=on_provisional, on_answer=on_answer)
         return way.request(transactions, request, on_provisional=on_provisional, on_answer=on_answer)
 
-    def along(self, flow: Flow, trunk: Trunk | None) -> Way | None:
+    def along(self, flow: Flow, trunk: Trunk | None) -> NextHops | None:
         """The way that `flow` leads, and TCP to the same place for what is too large; None where it is this flow or
         nothing.
 
@@ -119,7 +119,7 @@ class Upstream:
         """
         if trunk is None or not trunk.large or flow.reliable:
             return None
-        return Way(self._outbound, self.standing, [Hop("udp", flow.peer)], trunk)
+        return NextHops(self._outbound, self.standing, [Hop("udp", flow.peer)], trunk)
 
     def flow_to(self, hop: Hop) -> Flow:
         """The flow to one target.
@@ -128,8 +128,8 @@ class Upstream:
         """
         return self._outbound.flow_to(*hop)
 
-    def _way(self, route: Route, hops: list[Hop]) -> Way:
-        return Way(self._outbound, self.standing, hops, route.trunk)
+    def _way(self, route: Route, hops: list[Hop]) -> NextHops:
+        return NextHops(self._outbound, self.standing, hops, route.trunk)
 
     def at_once(self, uri: str, last: Flow, trunk: Trunk | None = None) -> Flow | None:
         """The flow as `toward` gives it, where its host needs no look-up and all is well; else None."""
@@ -189,7 +189,7 @@ class Sources:
     REMEMBERED: ClassVar[int] = 4096
     """Addresses whose trunks are remembered; past that the memory starts anew."""
 
-    def __init__(self, trunks: Sequence[Trunk], resolver: Resolver) -> None:
+    def __init__(self, trunks: Sequence[Trunk], resolver: HopResolver) -> None:
         self._trunks = trunks
         self._resolver = resolver
         self._found: dict[_Question, frozenset[str]] = {}
@@ -283,7 +283,7 @@ class Authentication:
         self.trunk = trunk
         self._account = trunk if trunk is not None and trunk.username and trunk.password else None
         self._allowed = allowed
-        self._answered: dict[tuple[str, str], _Answered] = {}
+        self._answered: dict[tuple[str, str], _AnsweredChallenge] = {}
         self._rounds = 0
         self.used = False
         self.spent = False
@@ -353,10 +353,10 @@ class Authentication:
                 realm=challenge.params["realm"],
             )
             return False
-        self._answered[key] = _Answered(challenge, tries)
+        self._answered[key] = _AnsweredChallenge(challenge, tries)
         return True
 
-    def _credentials(self, answered: _Answered, request: Request) -> str:
+    def _credentials(self, answered: _AnsweredChallenge, request: Request) -> str:
         assert self._account is not None and self._account.username is not None and self._account.password is not None
         answered.count += 1
         return str(
@@ -373,7 +373,7 @@ class Authentication:
 
 
 @dataclass(slots=True)
-class _Answered:
+class _AnsweredChallenge:
     """A challenge that was answered.
 
     :ivar tries: answers to its realm in a row.

@@ -10,15 +10,15 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
 
-from webrtcproxy.cluster.datagrams import Datagrams
+from webrtcproxy.cluster.datagrams import SharedUdpReader
 from webrtcproxy.cluster.dispatch import Dispatcher
 from webrtcproxy.cluster.hub import Hub
 from webrtcproxy.cluster.launcher import Launcher
 from webrtcproxy.cluster.location import SharedLocation
 from webrtcproxy.cluster.marks import HUB
-from webrtcproxy.cluster.places import Places
-from webrtcproxy.cluster.remote import Flows
-from webrtcproxy.config import Config, HostPort, Web
+from webrtcproxy.cluster.places import ListeningSockets
+from webrtcproxy.cluster.remote import RemoteFlows
+from webrtcproxy.config import Config, HostPort, WebConfig
 from webrtcproxy.metrics import LoopLag, Metrics, merged
 from webrtcproxy.transport.certificate import server_endpoint
 
@@ -37,13 +37,13 @@ class Cluster(MultiService):
         for line in config.wss.listen:
             server_endpoint(reactor, line)  # so that a bad certificate is told at the start, as with one process
         workers = config.proxy.workers
-        places = Places(config.wss.listen, config.sip.listen, workers)
-        flows = Flows(reactor, HUB, 0, _no_way)
+        places = ListeningSockets(config.wss.listen, config.sip.listen, workers)
+        flows = RemoteFlows(reactor, HUB, 0, _no_way)
         location = SharedLocation(reactor, config.registrations.multiple, HUB, flows, _no_way)
         launch = Launcher(reactor, places, of_worker(config, node), instance=secrets.token_hex(4))
         self.hub = Hub(reactor, workers, launch, flows, location, config.proxy.drain, publish)
         trunks = [str(HostPort(trunk.host, trunk.port)) for trunk in config.trunks]
-        self._datagrams = Datagrams(reactor, places, Dispatcher(reactor, location, trunks), self.hub)
+        self._datagrams = SharedUdpReader(reactor, places, Dispatcher(reactor, location, trunks), self.hub)
         self._metrics = Metrics(process=True)
         LoopLag(reactor, self._metrics.loop_lag.observe).setServiceParent(self)  # type: ignore[no-untyped-call]
         self._datagrams.setServiceParent(self)  # type: ignore[no-untyped-call]
@@ -86,7 +86,7 @@ def of_worker(config: Config, node: HostPort | None = None) -> Config:
         subscriptions=replace(config.subscriptions, limit=-(-config.subscriptions.limit // workers)),
         wss=replace(config.wss, connections=-(-config.wss.connections // workers)),
         rtpengine=rtpengine,
-        web=Web(),
+        web=WebConfig(),
     )
 
 

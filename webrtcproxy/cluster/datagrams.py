@@ -14,14 +14,14 @@ from twisted.logger import Logger
 from webrtcproxy.cluster.dispatch import Dispatcher
 from webrtcproxy.cluster.hub import Hub
 from webrtcproxy.cluster.marks import HUB
-from webrtcproxy.cluster.places import Places
+from webrtcproxy.cluster.places import ListeningSockets
 from webrtcproxy.transport.sockets import RELISTEN
 from webrtcproxy.transport.udp import KEEP_ALIVES, MAX_DATAGRAM
 
 log = Logger()
 
 
-class Datagrams(Service):
+class SharedUdpReader(Service):
     """Reads them while it runs.
 
     :param reactor: adopts sockets, and runs a timer.
@@ -32,7 +32,7 @@ class Datagrams(Service):
 
     name = "datagrams"
 
-    def __init__(self, reactor: Any, places: Places, dispatcher: Dispatcher, hub: Hub) -> None:
+    def __init__(self, reactor: Any, places: ListeningSockets, dispatcher: Dispatcher, hub: Hub) -> None:
         self._reactor = reactor
         self._places = places
         self._dispatcher = dispatcher
@@ -92,7 +92,7 @@ class _Reader(DatagramProtocol):
 
     noisy = False
 
-    def __init__(self, owner: Datagrams, place: int) -> None:
+    def __init__(self, owner: SharedUdpReader, place: int) -> None:
         self._owner = owner
         self._place = place
 

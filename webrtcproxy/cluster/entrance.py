@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from webrtcproxy.cluster.marks import HUB, owner_of
-from webrtcproxy.cluster.remote import Flows, Send
+from webrtcproxy.cluster.remote import RemoteFlows, Send
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transport.flow import Flow, Receiver
@@ -15,7 +15,7 @@ from webrtcproxy.transport.flow import Flow, Receiver
 log = Logger()
 
 
-class Entrance:
+class OwnerRouter:
     """The `Receiver` of a worker's sockets.
 
     A response goes to the worker whose branch it answers, a request within a dialog to the worker whose Contact its
@@ -28,7 +28,9 @@ class Entrance:
     :param is_up: whether a worker can take messages.
     """
 
-    def __init__(self, number: int, receiver: Receiver, flows: Flows, send: Send, is_up: Callable[[int], bool]) -> None:
+    def __init__(
+        self, number: int, receiver: Receiver, flows: RemoteFlows, send: Send, is_up: Callable[[int], bool]
+    ) -> None:
         self._number = number
         self._receiver = receiver
         self._flows = flows

@@ -6,24 +6,24 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
-from webrtcproxy.call.heirs import DialogKey, Heir, Heirs
+from webrtcproxy.call.heirs import DialogKey, ReplacesGrant, ReplacesGrants
 from webrtcproxy.cluster.marks import ALL
-from webrtcproxy.cluster.remote import Flows, Send
+from webrtcproxy.cluster.remote import RemoteFlows, Send
 
 
-class SharedHeirs(Heirs):
+class SharedReplacesGrants(ReplacesGrants):
     """One replica.
 
     :param flows: names sockets towards others.
     :param send: sends a frame.
     """
 
-    def __init__(self, clock: IReactorTime, flows: Flows, send: Send) -> None:
+    def __init__(self, clock: IReactorTime, flows: RemoteFlows, send: Send) -> None:
         super().__init__(clock)
         self._flows = flows
         self._send = send
 
-    def add(self, dialog: DialogKey, heir: Heir) -> None:
+    def add(self, dialog: DialogKey, heir: ReplacesGrant) -> None:
         """Remember one, and tell the others."""
         super().add(dialog, heir)
         facts = None if heir.flow is None else self._flows.facts(heir.flow)
@@ -34,4 +34,4 @@ class SharedHeirs(Heirs):
         """Another worker tells of one."""
         call_id, local, remote = told["dialog"]
         flow = None if told["flow"] is None else self._flows.known(told["flow"])
-        super().add((call_id, local, remote), Heir(flow, told["host"], told["teller"]))
+        super().add((call_id, local, remote), ReplacesGrant(flow, told["host"], told["teller"]))

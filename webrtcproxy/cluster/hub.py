@@ -12,12 +12,12 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from webrtcproxy.cluster.launcher import Launch, Running
+from webrtcproxy.cluster.launcher import Launch, ProcessHandle
 from webrtcproxy.cluster.link import Header
 from webrtcproxy.cluster.location import SharedLocation
 from webrtcproxy.cluster.logs import events_of
 from webrtcproxy.cluster.marks import ALL, HUB
-from webrtcproxy.cluster.remote import Flows
+from webrtcproxy.cluster.remote import RemoteFlows
 
 log = Logger()
 
@@ -27,23 +27,23 @@ SHORTEST_BREAK, LONGEST_BREAK = 1.0, 30.0
 STABLE = 60.0
 """Seconds of life after which the break is the shortest one again."""
 
-PATIENCE = 60.0
+WATCHDOG = 60.0
 """Seconds without a word after which a worker counts as stuck, and is killed."""
 
-PULSE = 5.0
+PING_INTERVAL = 5.0
 """Seconds between two questions to a worker whether it lives."""
 
-ANSWER = 2.0
+QUERY_TIMEOUT = 2.0
 """Seconds that the workers have to answer a question."""
 
-FAREWELL = 5.0
+STOP_TIMEOUT = 5.0
 """Seconds beyond the time to drain in which a worker has to end its calls."""
 
 CLOSING = 12.0
 """Seconds that it then has to close its sockets and end."""
 
 
-class Child:
+class WorkerProcess:
     """One worker as the hub has it: the process of now, or the time until the next one.
 
     :param number: from 1 on.
@@ -54,7 +54,7 @@ class Child:
     def __init__(self, number: int, hub: Hub, clock: IReactorTime, launch: Launch) -> None:
         self.number = number
         self.up = False
-        self.running: Running | None = None
+        self.running: ProcessHandle | None = None
         self.heard = 0.0
         self._hub = hub
         self._clock = clock
@@ -172,7 +172,7 @@ class Hub(Service):
         clock: IReactorTime,
         workers: int,
         launch: Launch,
-        flows: Flows,
+        flows: RemoteFlows,
         location: SharedLocation,
         drain: float,
         publish: Callable[[Any], None],
@@ -186,7 +186,7 @@ class Hub(Service):
         self._asked = 0
         self._pulse: IDelayedCall | None = None
         self.stopping = False
-        self.workers = [Child(number, self, clock, launch) for number in range(1, workers + 1)]
+        self.workers = [WorkerProcess(number, self, clock, launch) for number in range(1, workers + 1)]
 
     @property
     def up(self) -> list[int]:
@@ -200,7 +200,7 @@ class Hub(Service):
         super().startService()  # type: ignore[no-untyped-call]
         for worker in self.workers:
             worker.start()
-        self._pulse = self._clock.callLater(PULSE, self._feel_pulse)
+        self._pulse = self._clock.callLater(PING_INTERVAL, self._feel_pulse)
 
     def stopService(self) -> Deferred[None]:
         """Drain the workers, all of them before the sockets of any close: a call may be in one, and its browser in
@@ -218,7 +218,7 @@ class Hub(Service):
     async def _stop(self) -> None:
         for worker in self.workers:
             worker.rest()
-        await self._within(self._drain + FAREWELL, [worker.told("drain") for worker in self.workers])
+        await self._within(self._drain + STOP_TIMEOUT, [worker.told("drain") for worker in self.workers])
         await self._within(CLOSING, [worker.told("stop") for worker in self.workers])
         left = [worker for worker in self.workers if worker.running is not None]
         for worker in left:
@@ -241,30 +241,30 @@ class Hub(Service):
         await done
 
     def _feel_pulse(self) -> None:
-        self._pulse = self._clock.callLater(PULSE, self._feel_pulse)
+        self._pulse = self._clock.callLater(PING_INTERVAL, self._feel_pulse)
         now = self._clock.seconds()
         for worker in self.workers:
             if worker.running is None:
                 continue
-            if now - worker.heard >= PATIENCE:
+            if now - worker.heard >= WATCHDOG:
                 log.error("Worker {number} is stuck; it is killed", number=worker.number)
                 worker.kill()
             worker.running.send({"do": "ask", "what": "alive", "number": 0}, lossy=True)
 
     # From the workers
 
-    def started(self, worker: Child) -> None:
+    def started(self, worker: WorkerProcess) -> None:
         """A process has begun: it is told what there is."""
         assert worker.running is not None
         for change in self._location.changes():
             worker.running.send(change)
 
-    def gone(self, worker: Child) -> None:
+    def gone(self, worker: WorkerProcess) -> None:
         """A process is gone, and its sockets; the others hear it."""
         self._flows.gone(worker.number)
         self._tell({"do": "gone", "worker": worker.number}, self.workers)
 
-    def frame(self, worker: Child, header: Header, body: bytes, raw: bytes) -> None:
+    def frame(self, worker: WorkerProcess, header: Header, body: bytes, raw: bytes) -> None:
         """A worker sends something, to us or to others."""
         to = header.get("to", HUB)
         if to > HUB:
@@ -278,7 +278,7 @@ class Hub(Service):
                     other.running.send_raw(raw)
         self._handle(worker, header, body)
 
-    def _handle(self, worker: Child, header: Header, body: bytes) -> None:
+    def _handle(self, worker: WorkerProcess, header: Header, body: bytes) -> None:
         what = header["do"]
         if what in ("bind", "unbind", "registered"):
             self._location.heard(header)
@@ -294,13 +294,13 @@ class Hub(Service):
         elif what == "done":
             worker.done(header["what"])
 
-    def _ready(self, worker: Child) -> None:
+    def _ready(self, worker: WorkerProcess) -> None:
         assert worker.running is not None
         worker.up = True
         log.info("Worker {number} is up, process {pid}", number=worker.number, pid=worker.running.pid)
         self._tell({"do": "up", "workers": self.up}, self.workers)
 
-    def _tell(self, header: dict[str, object], workers: Iterable[Child]) -> None:
+    def _tell(self, header: dict[str, object], workers: Iterable[WorkerProcess]) -> None:
         for worker in workers:
             if worker.running is not None:
                 worker.running.send(header)
@@ -316,19 +316,19 @@ class Hub(Service):
     def ask(self, what: str) -> Deferred[dict[int, Any]]:
         """Ask all workers something, by its name (see `webrtcproxy.cluster.worker`).
 
-        :returns: fires with the answers of those who gave one within `ANSWER` seconds, by their numbers. Never fails.
+        :returns: fires with the answers that came within `QUERY_TIMEOUT` seconds, by worker number. Never fails.
         """
         self._asked += 1
         number = self._asked
         asked = [worker for worker in self.workers if worker.up]
         if not asked:
             return succeed({})
-        limit = self._clock.callLater(ANSWER, self._conclude, number)
+        limit = self._clock.callLater(QUERY_TIMEOUT, self._conclude, number)
         question = self._questions[number] = _Question(len(asked), limit)
         self._tell({"do": "ask", "what": what, "number": number}, asked)
         return question.done
 
-    def _answered(self, worker: Child, header: Header) -> None:
+    def _answered(self, worker: WorkerProcess, header: Header) -> None:
         question = self._questions.get(header["number"])
         if question is not None:
             question.answers[worker.number] = header["answer"]

@@ -17,8 +17,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.cluster.link import Link, LinkFactory, LinkUser
-from webrtcproxy.cluster.places import Places
-from webrtcproxy.cluster.seat import LINK, Orders, Seat
+from webrtcproxy.cluster.places import ListeningSockets
+from webrtcproxy.cluster.seat import LINK, StartOrder, WorkerSlot
 from webrtcproxy.config import Config
 
 log = Logger()
@@ -27,7 +27,7 @@ LONGEST_LINE = 8192
 """Octets of a line that a worker prints; what is longer is cut."""
 
 
-class Running(Protocol):
+class ProcessHandle(Protocol):
     """A worker that runs, as the hub needs it."""
 
     def send(self, header: Mapping[str, object], body: bytes = b"", *, lossy: bool = False) -> bool:
@@ -47,7 +47,7 @@ class Running(Protocol):
 class Launch(Protocol):
     """Starts workers."""
 
-    def __call__(self, number: int, run: int, user: LinkUser, ended: Callable[[str], None]) -> Running:
+    def __call__(self, number: int, run: int, user: LinkUser, ended: Callable[[str], None]) -> ProcessHandle:
         """Start one.
 
         :param run: how many there were of this number before.
@@ -70,7 +70,7 @@ class Launcher:
     def __init__(
         self,
         reactor: Any,
-        places: Places,
+        places: ListeningSockets,
         config: Config,
         instance: str,
         find: Callable[[str], str | None] = shutil.which,
@@ -81,7 +81,7 @@ class Launcher:
         self._instance = instance
         self._find = find
 
-    def __call__(self, number: int, run: int, user: LinkUser, ended: Callable[[str], None]) -> Running:
+    def __call__(self, number: int, run: int, user: LinkUser, ended: Callable[[str], None]) -> ProcessHandle:
         """See `Launch`."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
@@ -94,7 +94,7 @@ class Launcher:
                 command = self.command()
                 environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
                 self._reactor.spawnProcess(process, command[0], command, env=environment, childFDs=files)
-        link.send({"do": "begin"}, pickle.dumps(Orders(self._config, seat)))
+        link.send({"do": "begin"}, pickle.dumps(StartOrder(self._config, seat)))
         return process
 
     def command(self) -> Sequence[str]:
@@ -107,13 +107,13 @@ class Launcher:
         bound = () if setpriv is None else (setpriv, "--pdeathsig", "USR2", "--")
         return (*bound, sys.executable, "-P", "-c", start, reactor)
 
-    def _seat(self, number: int, run: int) -> tuple[Seat, dict[int, int]]:
+    def _seat(self, number: int, run: int) -> tuple[WorkerSlot, dict[int, int]]:
         """The seat, with descriptors as they are in the worker, and which of ours these are."""
         own = self._places.own[number - 1]
         here = [*own.wss, *own.sip, *self._places.shared.values()]
         there = list(range(LINK + 1, LINK + 1 + len(here)))
         wss, sip = len(own.wss), len(own.sip)
-        seat = Seat(
+        seat = WorkerSlot(
             number,
             run,
             f"{self._instance}w{number}",
@@ -138,21 +138,21 @@ class Process(ProcessProtocol):
         self._rest = b""
 
     def send(self, header: Mapping[str, object], body: bytes = b"", *, lossy: bool = False) -> bool:
-        """See `Running`."""
+        """See `ProcessHandle`."""
         return self._link.send(header, body, lossy=lossy)
 
     def send_raw(self, raw: bytes) -> bool:
-        """See `Running`."""
+        """See `ProcessHandle`."""
         return self._link.send_raw(raw)
 
     def kill(self) -> None:
-        """See `Running`."""
+        """See `ProcessHandle`."""
         with suppress(ProcessExitedAlready):  # its end is about to be told
             self.transport.signalProcess("KILL")  # type: ignore[union-attr]
 
     @property
     def pid(self) -> int:
-        """See `Running`."""
+        """See `ProcessHandle`."""
         pid: int = self.transport.pid  # type: ignore[union-attr]
         return pid
 

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from webrtcproxy.call.binding import Binding, Key
 from webrtcproxy.call.location import Location
 from webrtcproxy.cluster.marks import ALL, HUB
-from webrtcproxy.cluster.remote import Flows, RemoteFlow, Send
+from webrtcproxy.cluster.remote import RemoteFlow, RemoteFlows, Send
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.headers import NameAddr
 
@@ -41,7 +41,7 @@ class SharedLocation(Location):
     :param send: sends a frame.
     """
 
-    def __init__(self, clock: IReactorTime, multiple: bool, number: int, flows: Flows, send: Send) -> None:
+    def __init__(self, clock: IReactorTime, multiple: bool, number: int, flows: RemoteFlows, send: Send) -> None:
         super().__init__(clock, multiple)
         self._number = number
         self._flows = flows

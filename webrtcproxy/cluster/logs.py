@@ -13,15 +13,15 @@ from zope.interface import implementer
 DELAY = 0.05
 """Seconds for which events are collected."""
 
-MOST = 100
+MAX_EVENTS = 100
 """Events that are sent at once at the latest."""
 
-LONGEST = 8000
+MAX_EVENT = 8000
 """Characters of the text, and of the traceback, of an event; of what is longer the end is shown."""
 
 
 @implementer(ILogObserver)
-class Forwarder:
+class LogForwarder:
     """The observer of a worker: sends events, several at once.
 
     :param clock: runs the delay.
@@ -36,7 +36,7 @@ class Forwarder:
 
     def __call__(self, event: LogEvent) -> None:
         self._events.append(_plain(event))
-        if len(self._events) >= MOST:
+        if len(self._events) >= MAX_EVENTS:
             self.flush()
         elif self._timer is None:
             self._timer = self._clock.callLater(DELAY, self.flush)
@@ -62,12 +62,12 @@ def _plain(event: LogEvent) -> dict[str, object]:
         "level": level,
         "namespace": namespace,
         "system": f"{namespace}#{level}" if "log_namespace" in event else "-",
-        "text": formatEvent(event)[-LONGEST:],
-        "traceback": "" if failure is None else failure.getTraceback()[-LONGEST:],
+        "text": formatEvent(event)[-MAX_EVENT:],
+        "traceback": "" if failure is None else failure.getTraceback()[-MAX_EVENT:],
     }
 
 
-class Told:
+class RemoteFailure:
     """Stands for a Failure of another process in a log event."""
 
     def __init__(self, traceback: str) -> None:
@@ -79,7 +79,7 @@ class Told:
 
 
 def events_of(worker: int, data: bytes) -> Iterator[LogEvent]:
-    """The events that a `Forwarder` has sent, as the hub's log takes them; `worker` says whose they are."""
+    """The events that a `LogForwarder` has sent, as the hub's log takes them; `worker` says whose they are."""
     for told in json.loads(data):
         event: dict[str, Any] = {
             "log_time": told["time"],
@@ -91,5 +91,5 @@ def events_of(worker: int, data: bytes) -> Iterator[LogEvent]:
             "worker": worker,
         }
         if told["traceback"]:
-            event["log_failure"] = Told(told["traceback"])
+            event["log_failure"] = RemoteFailure(told["traceback"])
         yield event

@@ -20,7 +20,7 @@ BACKLOG = 1024
 
 
 @dataclass(slots=True)
-class Sockets:
+class WorkerDescriptors:
     """Those of one worker.
 
     :ivar wss: for each line of ``[wss] listen`` one that listens.
@@ -31,7 +31,7 @@ class Sockets:
     sip: list[socket.socket] = field(default_factory=list)
 
 
-class Places:
+class ListeningSockets:
     """The sockets.
 
     :param wss: the lines of ``[wss] listen``.
@@ -46,7 +46,7 @@ class Places:
         self._sip = tuple(sip)
         self._workers = workers
         self.shared: dict[int, socket.socket] = {}
-        self.own: list[Sockets] = []
+        self.own: list[WorkerDescriptors] = []
 
     def open(self) -> None:
         """Open all; nothing where they are open.
@@ -55,7 +55,7 @@ class Places:
         """
         if self.own:
             return
-        self.own = [Sockets() for _ in range(self._workers)]
+        self.own = [WorkerDescriptors() for _ in range(self._workers)]
         section, line = "", ""
         try:
             for line in self._wss:

@@ -20,7 +20,7 @@ from webrtcproxy.transport.flow import Address, Flow
 
 log = Logger()
 
-Facts = list[Any]
+FlowDescriptor = list[Any]
 """What is told of a flow: worker, number, reliable, browser, via_transport, host and port of the peer, sent_by."""
 
 DATAGRAM_FLOWS = 4096
@@ -47,7 +47,7 @@ class RemoteFlow(Connection):
 
     __slots__ = ("_closed", "_send", "browser", "facts", "reliable", "worker")
 
-    def __init__(self, clock: IReactorTime, facts: Facts, send: Send) -> None:
+    def __init__(self, clock: IReactorTime, facts: FlowDescriptor, send: Send) -> None:
         worker, _, reliable, browser, via_transport, host, port, sent_by = facts
         super().__init__(clock, Address(host, port), sent_by, via_transport)
         self._send = send
@@ -102,7 +102,7 @@ class RemoteFlow(Connection):
         return f"<RemoteFlow of worker {self.worker} to {self.peer.host} port {self.peer.port}>"
 
 
-class Flows:
+class RemoteFlows:
     """The flows of others that this process knows, and its own that others know.
 
     :param number: of this process.
@@ -126,7 +126,7 @@ class Flows:
 
     # Our own
 
-    def facts(self, flow: Flow) -> Facts:
+    def facts(self, flow: Flow) -> FlowDescriptor:
         """What others are to be told of a flow."""
         if isinstance(flow, RemoteFlow):
             return flow.facts
@@ -176,7 +176,7 @@ class Flows:
 
     # Those of others
 
-    def known(self, facts: Facts) -> RemoteFlow:
+    def known(self, facts: FlowDescriptor) -> RemoteFlow:
         """The flow that another worker tells of: the same object for the same connection."""
         flow = self._theirs.get((facts[0], facts[1]))
         if flow is None:

@@ -11,7 +11,7 @@ LINK = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class WorkerSlot:
     """The place of one worker.
 
     :ivar number: from 1 on.
@@ -31,8 +31,8 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class StartOrder:
     """The first thing that a worker hears."""
 
     config: Config
-    seat: Seat
+    seat: WorkerSlot

@@ -11,12 +11,12 @@ from twisted.internet.protocol import ServerFactory
 
 from webrtcproxy.transport.flow import Address, Flow, Receiver
 from webrtcproxy.transport.local import LocalAddresses
-from webrtcproxy.transport.sockets import IReactor, Listen, Sockets
-from webrtcproxy.transport.trust import Trust
+from webrtcproxy.transport.sockets import Listen, SipSockets, SocketReactor
+from webrtcproxy.transport.trust import TrunkTls
 from webrtcproxy.transport.udp import MAX_DATAGRAM, UdpTransport
 
 
-class IWorkerReactor(IReactor, IReactorSocket):
+class IWorkerReactor(SocketReactor, IReactorSocket):
     """What the sockets of a worker need of a reactor."""
 
 
@@ -42,7 +42,7 @@ class SharedUdp(UdpTransport):
             kernel.close()
 
 
-class WorkerSockets(Sockets):
+class WorkerSockets(SipSockets):
     """All SIP sockets of one worker; an `Outbound`, by way of its own ones.
 
     :param own: for each line the descriptor of the worker's own socket.
@@ -58,7 +58,7 @@ class WorkerSockets(Sockets):
         own: list[int],
         shared: Mapping[int, int],
         advertise: str | None = None,
-        trust: Trust | None = None,
+        trust: TrunkTls | None = None,
     ) -> None:
         super().__init__(reactor, receiver, listen, advertise=advertise, trust=trust)
         self._adopt: IReactorSocket = reactor

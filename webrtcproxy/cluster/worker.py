@@ -10,30 +10,30 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from webrtcproxy.cluster.entrance import Entrance
-from webrtcproxy.cluster.heirs import SharedHeirs
+from webrtcproxy.cluster.entrance import OwnerRouter
+from webrtcproxy.cluster.heirs import SharedReplacesGrants
 from webrtcproxy.cluster.link import Header, Link
 from webrtcproxy.cluster.location import SharedLocation
 from webrtcproxy.cluster.marks import HUB, mark_of
-from webrtcproxy.cluster.remote import Flows
-from webrtcproxy.cluster.seat import Orders, Seat
+from webrtcproxy.cluster.remote import RemoteFlows
+from webrtcproxy.cluster.seat import StartOrder, WorkerSlot
 from webrtcproxy.cluster.sockets import WorkerSockets
-from webrtcproxy.config import Config, Sip
+from webrtcproxy.config import Config, SipConfig
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import read
 from webrtcproxy.transport.flow import Flow, Receiver
-from webrtcproxy.transport.trust import Trust
+from webrtcproxy.transport.trust import TrunkTls
 
 log = Logger()
 
 LINGER = 5.0
 """Seconds that what was last said has until the process ends."""
 
-Answers = Mapping[str, Callable[[], Any]]
+Queries = Mapping[str, Callable[[], Any]]
 """What a worker can be asked by the hub: the name of a question, and what gives the answer, which becomes JSON."""
 
 
-class Proxy(Protocol):
+class WorkerService(Protocol):
     """The services of a worker, built."""
 
     def privilegedStartService(self) -> None: ...
@@ -49,10 +49,10 @@ class Proxy(Protocol):
 class Build(Protocol):
     """Builds the services of a worker."""
 
-    def __call__(self, config: Config, reactor: Any, office: Office) -> tuple[Proxy, Answers]: ...
+    def __call__(self, config: Config, reactor: Any, office: WorkerRuntime) -> tuple[WorkerService, Queries]: ...
 
 
-class Office:
+class WorkerRuntime:
     """What the layers of a worker have in place of what a process has that is alone.
 
     :param reactor: the only one.
@@ -62,34 +62,34 @@ class Office:
     :ivar up: the workers that take messages.
     """
 
-    def __init__(self, reactor: Any, seat: Seat, link: Link) -> None:
+    def __init__(self, reactor: Any, seat: WorkerSlot, link: Link) -> None:
         self._reactor = reactor
         self._link = link
         self.seat = seat
         self.mark = mark_of(seat.number)
         self.up: set[int] = set()
-        self.flows = Flows(reactor, seat.number, seat.run, link.send)
+        self.flows = RemoteFlows(reactor, seat.number, seat.run, link.send)
         self.receiver: Receiver | None = None
         self.sockets: WorkerSockets | None = None
         self._location: SharedLocation | None = None
-        self._heirs: SharedHeirs | None = None
+        self._heirs: SharedReplacesGrants | None = None
 
     def location(self, multiple: bool) -> SharedLocation:
         """The bindings."""
         self._location = SharedLocation(self._reactor, multiple, self.seat.number, self.flows, self._link.send)
         return self._location
 
-    def heirs(self) -> SharedHeirs:
+    def heirs(self) -> SharedReplacesGrants:
         """Who may take somebody's place."""
-        self._heirs = SharedHeirs(self._reactor, self.flows, self._link.send)
+        self._heirs = SharedReplacesGrants(self._reactor, self.flows, self._link.send)
         return self._heirs
 
     def entrance(self, receiver: Receiver) -> Receiver:
         """Who takes what our sockets read, in front of `receiver`."""
         self.receiver = receiver
-        return Entrance(self.seat.number, receiver, self.flows, self._link.send, self.up.__contains__)
+        return OwnerRouter(self.seat.number, receiver, self.flows, self._link.send, self.up.__contains__)
 
-    def sip(self, receiver: Receiver, sip: Sip, trust: Trust) -> WorkerSockets:
+    def sip(self, receiver: Receiver, sip: SipConfig, trust: TrunkTls) -> WorkerSockets:
         """The SIP sockets."""
         self.sockets = WorkerSockets(
             self._reactor,
@@ -163,8 +163,8 @@ class Worker:
         self._over = over
         self._linked = True
         self._code: int | None = None
-        self._proxy: Proxy | None = None
-        self._answers: Answers = {}
+        self._proxy: WorkerService | None = None
+        self._answers: Queries = {}
         self._ending = False
         self._last: IDelayedCall | None = None
         self._doing: dict[str, Callable[[Header, bytes], object]] = {
@@ -192,9 +192,9 @@ class Worker:
         self.link.send({"do": "log"}, events)
 
     def _begin(self, header: Header, body: bytes) -> None:
-        orders: Orders = pickle.loads(body)  # noqa: S301  # our own words, by a socket that nobody else has
+        orders: StartOrder = pickle.loads(body)  # noqa: S301  # our own words, by a socket that nobody else has
         self.number = orders.seat.number
-        office = Office(self._reactor, orders.seat, self.link)
+        office = WorkerRuntime(self._reactor, orders.seat, self.link)
         try:
             self._proxy, self._answers = self._build(orders.config, self._reactor, office)
             self._proxy.privilegedStartService()

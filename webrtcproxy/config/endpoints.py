@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.internet.endpoints import serverFromString
 
 from webrtcproxy.config.addresses import ip, port_number
-from webrtcproxy.config.ini import Wrong
+from webrtcproxy.config.ini import InvalidValue
 
 FILE_KEYS = frozenset({"privateKey", "certKey", "extraCertChain", "dhParameters"})
 _PATH_FIRST = frozenset({"unix", "tls"})
@@ -104,4 +104,4 @@ def _readable(key: str, path: Path) -> None:
         path.read_bytes()
     except OSError as error:
         remedy = f"put the PEM file there, or let {key} name it; a relative path starts at the configuration file"
-        raise Wrong(f"{key}: {error.strerror} ({path})", remedy) from error
+        raise InvalidValue(f"{key}: {error.strerror} ({path})", remedy) from error

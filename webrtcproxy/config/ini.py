@@ -49,7 +49,7 @@ class ConfigError(Exception):
         return " ".join(told.split())
 
 
-class Wrong(ValueError):
+class InvalidValue(ValueError):
     """What a parser of one value raises where it knows the remedy better than who called it."""
 
     def __init__(self, problem: str, remedy: str) -> None:
@@ -144,7 +144,7 @@ class Section:
     def _parsed(self, key: str, remedy: str, text: str, parse: Callable[[str], T]) -> T:
         try:
             return parse(text)
-        except Wrong as wrong:
+        except InvalidValue as wrong:
             raise self.error(key, str(wrong), wrong.remedy, text) from wrong
         except ValueError as error:
             raise self.error(key, str(error), remedy, text) from error

@@ -19,7 +19,7 @@ _TELLING = {
 }
 
 
-def try_places(config: Config, *, only_addresses: bool = False) -> None:
+def check_listen(config: Config, *, only_addresses: bool = False) -> None:
     """Bind each place of the configuration for a moment.
 
     :param only_addresses: a taken port is no mistake: the proxy itself may be running.

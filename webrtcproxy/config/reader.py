@@ -26,19 +26,19 @@ from webrtcproxy.config.ini import ConfigError, Secret, Section
 from webrtcproxy.config.media import trunk_media
 from webrtcproxy.config.values import (
     SPAWN,
-    Access,
-    Calls,
+    AccessConfig,
+    CallLimits,
     Config,
-    Demo,
-    Logging,
-    Proxy,
-    Registrations,
-    Rtpengine,
-    Sip,
-    Subscriptions,
+    DemoConfig,
+    LoggingConfig,
+    ProxyConfig,
+    RegistrationsConfig,
+    RtpengineConfig,
+    SipConfig,
+    SubscriptionLimits,
     Trunk,
-    Web,
-    Wss,
+    WebConfig,
+    WssConfig,
 )
 from webrtcproxy.config.ways import client_tls, ping_of, stop_codes, transport_of
 
@@ -116,20 +116,20 @@ def _config(path: Path) -> Config:
         wss=_wss(sections["wss"], folder, proxy.workers),
         sip=sip,
         rtpengine=_rtpengine(sections["rtpengine"]),
-        registrations=Registrations(sections["registrations"].flag("multiple", False)),
+        registrations=RegistrationsConfig(sections["registrations"].flag("multiple", False)),
         calls=_calls(sections["calls"]),
         trunks=trunks,
         access=_access(sections["access"], trunks),
-        web=Web(_listen(sections["web"], _WEB_EXAMPLE, folder)),
-        logging=Logging(sections["logging"].choice("level", "info", _LEVELS)),
+        web=WebConfig(_listen(sections["web"], _WEB_EXAMPLE, folder)),
+        logging=LoggingConfig(sections["logging"].choice("level", "info", _LEVELS)),
         demo=_demo(sections["demo"], folder) if "demo" in raw else None,
         proxy=proxy,
         subscriptions=_subscriptions(sections["subscriptions"]),
     )
 
 
-def _proxy(section: Section) -> Proxy:
-    return Proxy(_workers(section), section.number("drain", 0, 0, 86400))
+def _proxy(section: Section) -> ProxyConfig:
+    return ProxyConfig(_workers(section), section.number("drain", 0, 0, 86400))
 
 
 def _workers(section: Section) -> int:
@@ -138,14 +138,14 @@ def _workers(section: Section) -> int:
     return section.whole("workers", 1, 1, WORKERS)
 
 
-def _wss(section: Section, folder: Path, workers: int) -> Wss:
+def _wss(section: Section, folder: Path, workers: int) -> WssConfig:
     listen = _listen(section, _WSS_EXAMPLE, folder)
     if not listen:
         raise section.error("listen", "it is missing", _WSS_EXAMPLE)
     for line in listen:
         if workers > 1 and split(line)[0] not in ("ssl", "tcp"):
             raise section.error("listen", "several workers can't share it", "write ssl: or tcp:, or workers = 1", line)
-    return Wss(
+    return WssConfig(
         listen=listen,
         origins=section.each("origins", "write origins such as https://phone.example.com, or *", origin) or None,
         path=section.one("path", "write a path such as /sip", _path) or "/",
@@ -176,7 +176,7 @@ def _page(section: Section, folder: Path) -> Path | None:
     return page
 
 
-def _sip(section: Section, folder: Path, workers: int) -> Sip:
+def _sip(section: Section, folder: Path, workers: int) -> SipConfig:
     listen = section.each_line("listen", _SIP_EXAMPLE, partial(check_sip, folder=folder)) or ("udp:5060",)
     taken: dict[int, str] = {}
     for line in listen:
@@ -188,10 +188,12 @@ def _sip(section: Section, folder: Path, workers: int) -> Sip:
     resolver = section.one("resolver", "write the address[:port] of a DNS server", HostPort.parse)
     if resolver is not None and ip(resolver.host) is None:
         raise section.error("resolver", "this is no IP address", "write the address[:port] of a DNS server")
-    return Sip(listen, section.one("advertise", "write an address or name that trunks reach", host_name), resolver)
+    return SipConfig(
+        listen, section.one("advertise", "write an address or name that trunks reach", host_name), resolver
+    )
 
 
-def _rtpengine(section: Section) -> Rtpengine:
+def _rtpengine(section: Section) -> RtpengineConfig:
     remedy = "write host:port of rtpengine's --listen-ng, several if there are, or spawn"
     words = section.words("nodes", remedy)
     if not words:
@@ -206,7 +208,7 @@ def _rtpengine(section: Section) -> Rtpengine:
     elif shutil.which(binary) is None:
         remedy = "install it (Debian: apt-get install rtpengine-daemon) or set binary"
         raise section.error("nodes", f"there is no program '{binary}'", remedy)
-    return Rtpengine(
+    return RtpengineConfig(
         nodes=nodes,
         timeout=section.number("timeout", 2, 0.1, 60),
         interface=section.text("interface", "write the address for media") or "127.0.0.1",
@@ -214,8 +216,8 @@ def _rtpengine(section: Section) -> Rtpengine:
     )
 
 
-def _calls(section: Section) -> Calls:
-    return Calls(
+def _calls(section: Section) -> CallLimits:
+    return CallLimits(
         ring=section.number("ring", 180, 1, 3600),
         grace=section.number("grace", 5, 0, 3600),
         limit=section.whole("limit", 1000, 1, 1_000_000),
@@ -225,8 +227,8 @@ def _calls(section: Section) -> Calls:
     )
 
 
-def _subscriptions(section: Section) -> Subscriptions:
-    return Subscriptions(
+def _subscriptions(section: Section) -> SubscriptionLimits:
+    return SubscriptionLimits(
         limit=section.whole("limit", 10_000, 1, 1_000_000),
         limit_per_connection=section.whole("limit-per-connection", 100, 1, 1_000_000),
     )
@@ -312,22 +314,22 @@ def _account(section: Section) -> tuple[str, Secret] | tuple[None, None]:
     return username, Secret(password)
 
 
-def _access(section: Section, trunks: tuple[Trunk, ...]) -> Access:
+def _access(section: Section, trunks: tuple[Trunk, ...]) -> AccessConfig:
     tokens = section.each("destinations", "write trunks, hosts, *.domains, networks or *", destination)
     destinations = reduce(or_, tokens) if tokens else Destinations(trunks=True)
     if destinations == Destinations(trunks=True) and not trunks:
         remedy = "add a [trunk NAME] with its host, or name hosts here"
         raise section.error("destinations", "there is no trunk, so nobody could call anywhere", remedy, "trunks")
     credentials = section.choice("trunk-credentials", "registered", ("registered", "anyone"))
-    return Access(destinations, "anyone" if credentials == "anyone" else "registered")
+    return AccessConfig(destinations, "anyone" if credentials == "anyone" else "registered")
 
 
-def _demo(section: Section, folder: Path) -> Demo:
+def _demo(section: Section, folder: Path) -> DemoConfig:
     remedy = "write udp:PORT:interface=127.0.0.1"
     listen = section.one("listen", remedy, partial(check_sip, folder=folder, kinds=("udp",)))
     if listen is None:
         raise section.error("listen", "it is missing", remedy)
-    return Demo(listen, Secret(section.text("password", "write a password") or "demo"))
+    return DemoConfig(listen, Secret(section.text("password", "write a password") or "demo"))
 
 
 def _listen(section: Section, remedy: str, folder: Path) -> tuple[str, ...]:

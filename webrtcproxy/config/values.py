@@ -10,11 +10,11 @@ from webrtcproxy.config.addresses import SIP_PORT, SIPS_PORT, Destinations, Host
 from webrtcproxy.config.media import TrunkMedia
 
 SPAWN: Final = "spawn"
-"""`Rtpengine.nodes` where the proxy runs a local rtpengine by itself."""
+"""`RtpengineConfig.nodes` where the proxy runs a local rtpengine by itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wss:
+class WssConfig:
     """Where browsers connect.
 
     :param listen: Twisted server endpoint strings, the paths in them absolute.
@@ -42,7 +42,7 @@ class Wss:
 
 
 @dataclass(frozen=True, slots=True)
-class Sip:
+class SipConfig:
     """The side of the trunks.
 
     :param listen: ``udp:``, ``tcp:`` and ``tls:`` with a port and perhaps ``interface=``; for ``tls:`` also
@@ -57,7 +57,7 @@ class Sip:
 
 
 @dataclass(frozen=True, slots=True)
-class Rtpengine:
+class RtpengineConfig:
     """The media servers.
 
     :param nodes: their ng addresses, each with a port, or `SPAWN`.
@@ -73,7 +73,7 @@ class Rtpengine:
 
 
 @dataclass(frozen=True, slots=True)
-class Registrations:
+class RegistrationsConfig:
     """Bindings of browsers.
 
     :param multiple: keep every binding of a user and fork to them; else the newest wins.
@@ -83,7 +83,7 @@ class Registrations:
 
 
 @dataclass(frozen=True, slots=True)
-class Calls:
+class CallLimits:
     """Limits of calls.
 
     :param ring: seconds that a call may ring.
@@ -104,7 +104,7 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class Subscriptions:
+class SubscriptionLimits:
     """Limits of subscriptions (RFC 6665).
 
     :param limit: subscriptions at once.
@@ -194,7 +194,7 @@ class Trunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessConfig:
     """Who may do what.
 
     :param destinations: where browsers may call and register.
@@ -206,7 +206,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Web:
+class WebConfig:
     """Beside the calls.
 
     :param listen: server endpoint strings for health and metrics; empty for none.
@@ -216,7 +216,7 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
-class Logging:
+class LoggingConfig:
     """The log.
 
     :param level: the lowest level that is logged, by the name it has in `twisted.logger`.
@@ -226,7 +226,7 @@ class Logging:
 
 
 @dataclass(frozen=True, slots=True)
-class Demo:
+class DemoConfig:
     """A small registrar and echo endpoint within this process.
 
     :param listen: ``udp:PORT:interface=ADDRESS``.
@@ -238,7 +238,7 @@ class Demo:
 
 
 @dataclass(frozen=True, slots=True)
-class Proxy:
+class ProxyConfig:
     """The processes.
 
     :param workers: how many carry calls; with 1 it is the one that twistd starts, and there is no other.
@@ -258,15 +258,15 @@ class Config:
     """
 
     path: Path
-    wss: Wss
-    sip: Sip
-    rtpengine: Rtpengine
-    registrations: Registrations
-    calls: Calls
+    wss: WssConfig
+    sip: SipConfig
+    rtpengine: RtpengineConfig
+    registrations: RegistrationsConfig
+    calls: CallLimits
     trunks: tuple[Trunk, ...]
-    access: Access
-    web: Web
-    logging: Logging
-    demo: Demo | None
-    proxy: Proxy = Proxy()
-    subscriptions: Subscriptions = Subscriptions()
+    access: AccessConfig
+    web: WebConfig
+    logging: LoggingConfig
+    demo: DemoConfig | None
+    proxy: ProxyConfig = ProxyConfig()
+    subscriptions: SubscriptionLimits = SubscriptionLimits()

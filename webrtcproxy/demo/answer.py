@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from webrtcproxy.sip.sdp import Media, Sdp
+from webrtcproxy.sip.sdp import Sdp, SdpMedia
 
 CODECS = frozenset(("pcmu", "pcma", "g722", "opus", "telephone-event"))
 DIRECTIONS = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
@@ -12,7 +12,7 @@ DIRECTIONS = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendo
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EchoAnswer:
     """An SDP body, and whether it lets us send.
 
     :ivar body: the SDP.
@@ -23,7 +23,7 @@ class Answer:
     sends: bool
 
 
-def answer(offer: bytes, host: str, port: int, session: int, version: int) -> Answer | None:
+def answer(offer: bytes, host: str, port: int, session: int, version: int) -> EchoAnswer | None:
     """Answer an offer: its first usable audio with the codecs that we know, all else refused.
 
     :param host: our IP address, without brackets.
@@ -40,7 +40,7 @@ def answer(offer: bytes, host: str, port: int, session: int, version: int) -> An
     lines = _session(host, session, version)
     for each in media:
         lines += _audio(each, port, direction) if each is chosen else [_refused(each)]
-    return Answer("\r\n".join([*lines, ""]).encode("utf-8", "surrogateescape"), direction.startswith("send"))
+    return EchoAnswer("\r\n".join([*lines, ""]).encode("utf-8", "surrogateescape"), direction.startswith("send"))
 
 
 def offer(host: str, port: int, session: int, version: int) -> bytes:
@@ -61,17 +61,17 @@ def _session(host: str, session: int, version: int) -> list[str]:
     return ["v=0", f"o=echo {session} {version} {address}", "s=echo", f"c={address}", "t=0 0"]
 
 
-def _is_usable(media: Media) -> bool:
+def _is_usable(media: SdpMedia) -> bool:
     """Plain RTP audio that is not switched off."""
     return media.kind == "audio" and media.port != 0 and media.protocol == "RTP/AVP"
 
 
-def _formats(media: Media) -> dict[str, str]:
+def _formats(media: SdpMedia) -> dict[str, str]:
     """The payload types that we take, in the offer's order, each with its ``name/rate``."""
     return {payload: name for payload, name in media.codecs.items() if name.partition("/")[0].lower() in CODECS}
 
 
-def _audio(media: Media, port: int, direction: str) -> list[str]:
+def _audio(media: SdpMedia, port: int, direction: str) -> list[str]:
     formats = _formats(media)
     lines = [f"m=audio {port} RTP/AVP {' '.join(formats)}"]
     for payload, name in formats.items():
@@ -80,6 +80,6 @@ def _audio(media: Media, port: int, direction: str) -> list[str]:
     return [*lines, f"a={direction}"]
 
 
-def _refused(media: Media) -> str:
+def _refused(media: SdpMedia) -> str:
     formats = " ".join(media.formats) or "0"
     return f"m={media.kind or 'audio'} 0 {media.protocol or 'RTP/AVP'} {formats}"

@@ -23,7 +23,7 @@ NAMES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Binding:
+class DemoBinding:
     """One contact of a name.
 
     :ivar contact: as it was registered, without ``expires``.
@@ -51,7 +51,7 @@ class Wish:
     expires: int
 
 
-class Bindings:
+class DemoBindings:
     """All bindings by name; what has expired is not seen any more.
 
     :param clock: tells the time, in seconds.
@@ -61,13 +61,13 @@ class Bindings:
     def __init__(self, clock: IReactorTime, limit: int = NAMES) -> None:
         self._clock = clock
         self._limit = limit
-        self._names: dict[str, tuple[Binding, ...]] = {}
+        self._names: dict[str, tuple[DemoBinding, ...]] = {}
 
     def known(self, name: str) -> bool:
         """True for a name that has registered at some time."""
         return name in self._names
 
-    def of(self, name: str) -> tuple[Binding, ...]:
+    def of(self, name: str) -> tuple[DemoBinding, ...]:
         """The bindings of `name` that have not expired."""
         now = self._clock.seconds()
         kept = tuple(binding for binding in self._names.get(name, ()) if binding.expires_at > now)
@@ -75,7 +75,7 @@ class Bindings:
             self._names[name] = kept
         return kept
 
-    def seconds_left(self, binding: Binding) -> int:
+    def seconds_left(self, binding: DemoBinding) -> int:
         """Whole seconds until `binding` expires, at least 1."""
         return max(1, int(binding.expires_at - self._clock.seconds()))
 
@@ -92,7 +92,7 @@ class Bindings:
                 _in_order(old, call_id, cseq)
                 kept.remove(old)
             if wish.expires:
-                kept.append(Binding(wish.contact, wish.uri, flow, call_id, cseq, now + wish.expires))
+                kept.append(DemoBinding(wish.contact, wish.uri, flow, call_id, cseq, now + wish.expires))
         if len(kept) > CONTACTS:
             raise Refusal(403, "Too Many Contacts")
         self._keep(name, tuple(kept))
@@ -107,7 +107,7 @@ class Bindings:
         if name in self._names:
             self._names[name] = ()
 
-    def _keep(self, name: str, bindings: tuple[Binding, ...]) -> None:
+    def _keep(self, name: str, bindings: tuple[DemoBinding, ...]) -> None:
         if not bindings and name not in self._names:
             return
         if name not in self._names and len(self._names) >= self._limit:
@@ -122,6 +122,6 @@ class Bindings:
         del self._names[gone]
 
 
-def _in_order(binding: Binding, call_id: str, cseq: int) -> None:
+def _in_order(binding: DemoBinding, call_id: str, cseq: int) -> None:
     if binding.call_id == call_id and cseq <= binding.cseq:
         raise Refusal(500, "Older Than The Last REGISTER")

@@ -8,11 +8,11 @@ from contextlib import suppress
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from webrtcproxy.demo.bindings import Bindings
+from webrtcproxy.demo.bindings import DemoBindings
 from webrtcproxy.demo.echo import Echo
-from webrtcproxy.demo.forking import Fork
+from webrtcproxy.demo.forking import DemoFork
 from webrtcproxy.demo.guard import Guard
-from webrtcproxy.demo.registrar import Registrar
+from webrtcproxy.demo.registrar import DemoRegistrar
 from webrtcproxy.demo.rtp import RtpPorts
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.grammar import BadMessage
@@ -54,9 +54,9 @@ class Demo:
         self._transactions = transactions
         self._guard = guard
         self._domains = frozenset(_place(domain) for domain in domains)
-        self._bindings = Bindings(clock)
-        self._registrar = Registrar(self._bindings, guard, frozenset((ECHO,)))
-        self._forks: dict[ServerTransaction, Fork] = {}
+        self._bindings = DemoBindings(clock)
+        self._registrar = DemoRegistrar(self._bindings, guard, frozenset((ECHO,)))
+        self._forks: dict[ServerTransaction, DemoFork] = {}
         self.echo = Echo(clock, transactions, ports)
 
     def admits(self, request: Request, flow: Flow) -> bool:
@@ -115,7 +115,7 @@ class Demo:
             raise Refusal(480 if self._bindings.known(name) else 404)
         if len(self._forks) >= FORKS:
             raise Refusal(503, headers=[("Retry-After", "10")])
-        fork = Fork(self._transactions, self._clock, transaction, lambda: self._over(transaction))
+        fork = DemoFork(self._transactions, self._clock, transaction, lambda: self._over(transaction))
         self._forks[transaction] = fork
         fork.start(bindings)
 

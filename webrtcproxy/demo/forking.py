@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.demo.bindings import Binding
+from webrtcproxy.demo.bindings import DemoBinding
 from webrtcproxy.errors import FlowLost, TimedOut
 from webrtcproxy.sip.message import Request, Response, respond
 from webrtcproxy.transaction.client import ClientTransaction
@@ -26,7 +26,7 @@ _TELLING = (401, 407, 415, 420, 484)
 """The 4xx that help the caller to try again, better than the other ones (section 16.7 step 6)."""
 
 
-class Fork:
+class DemoFork:
     """One INVITE on its way to the contacts of a name.
 
     :param transactions: sends the branches.
@@ -48,7 +48,7 @@ class Fork:
         self._starting = True
         self._timer: IDelayedCall | None = None
 
-    def start(self, bindings: Iterable[Binding]) -> None:
+    def start(self, bindings: Iterable[DemoBinding]) -> None:
         """Ask every contact at once."""
         self._timer = self._clock.callLater(TIMER_C, self._give_up, 408)
         for binding in bindings:
@@ -73,7 +73,7 @@ class Fork:
         for client in list(self._open):
             client.cancel()
 
-    def _branch(self, binding: Binding) -> Request:
+    def _branch(self, binding: DemoBinding) -> Request:
         """The caller's request, as `binding` gets it."""
         request = self._server.request
         hops = request.max_forwards

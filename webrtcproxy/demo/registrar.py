@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from webrtcproxy.demo.bindings import DEFAULT_EXPIRES, MAX_EXPIRES, MIN_EXPIRES, Bindings, Wish
+from webrtcproxy.demo.bindings import DEFAULT_EXPIRES, MAX_EXPIRES, MIN_EXPIRES, DemoBindings, Wish
 from webrtcproxy.demo.guard import Guard
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.grammar import number
@@ -16,7 +16,7 @@ from webrtcproxy.transport.flow import Flow
 Headers = list[tuple[str, str]]
 
 
-class Registrar:
+class DemoRegistrar:
     """Answers REGISTER.
 
     :param bindings: the memory.
@@ -24,7 +24,7 @@ class Registrar:
     :param reserved: names that nobody may register, spelled as `webrtcproxy.sip.uri.normal` does.
     """
 
-    def __init__(self, bindings: Bindings, guard: Guard, reserved: frozenset[str] = frozenset()) -> None:
+    def __init__(self, bindings: DemoBindings, guard: Guard, reserved: frozenset[str] = frozenset()) -> None:
         self._bindings = bindings
         self._guard = guard
         self._reserved = reserved

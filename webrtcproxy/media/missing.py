@@ -16,13 +16,13 @@ from webrtcproxy.media.ng import Node
 
 log = Logger()
 
-ASKED = 250
+PROBE_LIMIT = 250
 """Sessions that one look asks for by name in vain, since they are there."""
 
 _Lost = Callable[[], None]
 
 
-class Missing:
+class SessionAudit:
     """The sessions that are missed when they are gone.
 
     :param sessions: gives the call-ids of the sessions that a node holds, not necessarily all.
@@ -72,7 +72,7 @@ class Missing:
             if call_id in self._watched:
                 self._watched[call_id] = self._watched.pop(call_id)
             in_vain += 1
-            if in_vain == ASKED:
+            if in_vain == PROBE_LIMIT:
                 return
 
     async def _has(self, node: Node, call_id: str) -> bool:

@@ -36,13 +36,13 @@ log = Logger()
 
 FIRST_RESEND = 0.25
 """Seconds after which a command without a reply is sent again; doubled each time."""
-LONGEST_GAP = 4.0
+MAX_RESEND_GAP = 4.0
 """Seconds between two sends at most."""
 DEAD_AFTER = 2
 """So many commands in a row without a reply, and the node is dead."""
-MOST_IN_WORK = 4096
+MAX_PENDING = 4096
 """More commands than this without a reply: the node is overloaded."""
-LARGEST = 65507
+MAX_DATAGRAM = 65507
 """Bytes of the largest UDP datagram."""
 RECEIVE_BUFFER = 1 << 21
 """Bytes of kernel buffer wanted for replies: while we are busy they must not be lost (some 1,000 SDPs)."""
@@ -248,12 +248,12 @@ class Node:
             a command too large for a datagram), `NgOverload` (``load limit``, or too much in work) or `NgTimeout`.
             Cancelling it ends the sending; whether rtpengine has seen the command is not known then.
         """
-        if len(self._waiting) >= MOST_IN_WORK:
+        if len(self._waiting) >= MAX_PENDING:
             self._meter.failed("overload")
             return fail(NgOverload(f"{len(self._waiting)} commands in work at {self}"))
         cookie = self._cookies.next()
         data = b"%b d%b%b%be" % (cookie, to_items({"command": command}), made, to_items(fields))
-        if len(data) > LARGEST:
+        if len(data) > MAX_DATAGRAM:
             self._meter.failed("refused")
             return fail(NgRefused(f"{command} of {len(data)} bytes does not fit a datagram"))
         done: Deferred[Reply] = Deferred(lambda _: self._forget(cookie))
@@ -279,7 +279,7 @@ class Node:
         command = self._waiting[cookie]
         command.timer = None
         if command.due - self._reactor.seconds() > 0.001:
-            command.gap = min(command.gap * 2, LONGEST_GAP)
+            command.gap = min(command.gap * 2, MAX_RESEND_GAP)
             self._send(command)
             self._wait(cookie, command)
             return

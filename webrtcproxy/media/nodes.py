@@ -28,10 +28,10 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.entropy import token
+from webrtcproxy.entropy import random_token
 from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.bencode import Reply, to_items
-from webrtcproxy.media.missing import Missing
+from webrtcproxy.media.missing import SessionAudit
 from webrtcproxy.media.ng import MediaReactor, Node
 from webrtcproxy.media.session import MediaSession
 from webrtcproxy.metrics import Metrics
@@ -44,16 +44,16 @@ PING_TIMEOUT = 2.0
 """Seconds to wait for a pong."""
 REOPEN = 6
 """Each so many pings the socket towards a dead node is opened anew, in case an address has changed."""
-LOOK = 6
+AUDIT_INTERVAL = 6
 """Each so many pings a living node is asked for the sessions that it should have."""
-PATIENCE = 30.0
+DELETE_RETRY = 30.0
 """Seconds during which a delete is sent again and again."""
 
-MOMENT = 0.1
+BATCH_DELAY = 0.1
 """Seconds that a delete may wait for others."""
 LATE = 1.0
 """Seconds after which a session that was not there is deleted once more: its offer may have been in work."""
-MOST_LISTED = 1000
+MAX_LISTED = 1000
 """Sessions to list at once; so many of ours fit a datagram."""
 
 
@@ -105,9 +105,9 @@ class Nodes(Service):
         self._pings = 0
         name = re.sub(r"[^A-Za-z0-9]", "_", instance)
         self._ours = f"wrp-{name}-" if name else ""
-        self._prefix = f"{self._ours or 'wrp-'}{token(6)}-"
+        self._prefix = f"{self._ours or 'wrp-'}{random_token(6)}-"
         self._live: set[str] = set()
-        self._missing = Missing(self.sessions, timeout)
+        self._missing = SessionAudit(self.sessions, timeout)
         self._unswept = set(self.nodes) if name else set()
         self._background: set[Deferred[Any]] = set()
 
@@ -128,7 +128,7 @@ class Nodes(Service):
 
     def new_call_id(self) -> str:
         """An unguessable name of a session; it counts as in use until it is released or discarded."""
-        call_id = self._prefix + token(12)
+        call_id = self._prefix + random_token(12)
         self._live.add(call_id)
         return call_id
 
@@ -172,7 +172,7 @@ class Nodes(Service):
     def _unhurried(self) -> bool:
         """Whether nothing was deleted for a moment."""
         before, now = self._last, self._reactor.seconds()
-        if not self.running or now - before >= MOMENT:
+        if not self.running or now - before >= BATCH_DELAY:
             self._last = now
             return True
         return False
@@ -183,7 +183,7 @@ class Nodes(Service):
         turn: Deferred[None] = Deferred()
         self._unwanted.append(turn)
         if self._turn is None:
-            self._turn = self._reactor.callLater(MOMENT, self._next_turn)
+            self._turn = self._reactor.callLater(BATCH_DELAY, self._next_turn)
         return turn
 
     def _next_turn(self) -> None:
@@ -210,7 +210,7 @@ class Nodes(Service):
 
     def _delete(self, node: Node, call_id: str) -> Deferred[bool]:
         """Delete a whole session at once; False where there is none of that name."""
-        asked = node.ask("delete", {"call-id": call_id}, PATIENCE, _AT_ONCE)
+        asked = node.ask("delete", {"call-id": call_id}, DELETE_RETRY, _AT_ONCE)
         return asked.addCallback(lambda reply: b"warning" not in reply)
 
     # -- health
@@ -256,7 +256,7 @@ class Nodes(Service):
             if not node.is_open or not (node.alive or self._pings % REOPEN):
                 self._open(node)
             self._ping_one(node)
-            if node.alive and not self._pings % LOOK:
+            if node.alive and not self._pings % AUDIT_INTERVAL:
                 self._look(node)
 
     def _ping_one(self, node: Node) -> None:
@@ -311,10 +311,10 @@ class Nodes(Service):
             return
         if left:
             log.info("{count} left over media sessions deleted at rtpengine {node}", count=len(left), node=node)
-        if len(left) >= MOST_LISTED:
+        if len(left) >= MAX_LISTED:
             await self._sweep(node, prefix)
 
-    async def sessions(self, node: Node, limit: int = MOST_LISTED) -> list[str]:
+    async def sessions(self, node: Node, limit: int = MAX_LISTED) -> list[str]:
         """The call-ids of the sessions that a node holds, ours or not.
 
         :param limit: of rtpengine, which lists 32 where none is given; the reply must fit a datagram.

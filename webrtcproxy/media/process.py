@@ -129,7 +129,7 @@ def forward(line: bytes) -> None:
     log.emit(level, "rtpengine: {line}", line=text)
 
 
-class Rtpengine(Service):
+class RtpengineProcess(Service):
     """A local rtpengine, for as long as the service runs.
 
     :param reactor: clock, sockets, processes.

@@ -32,7 +32,7 @@ Attributes = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
+class SdpMedia:
     """One m= line and what stands below it; what the session says for all media is counted in.
 
     :ivar kind: ``audio``, ``video``, ``application`` ...
@@ -95,7 +95,7 @@ class Sdp:
     """
 
     attributes: Attributes = ()
-    media: tuple[Media, ...] = ()
+    media: tuple[SdpMedia, ...] = ()
 
     @staticmethod
     def read(data: bytes) -> Sdp:
@@ -119,10 +119,10 @@ class Sdp:
         return tuple(media.kind for media in self.media if not media.refused)
 
 
-def _media(lines: list[str], address: str, direction: str) -> Media:
+def _media(lines: list[str], address: str, direction: str) -> SdpMedia:
     kind, port, protocol, *formats = lines[0][2:].split() + [""] * 3
     attributes = _attributes(lines)
-    return Media(
+    return SdpMedia(
         kind,
         number(port.partition("/")[0], 65535) or 0,
         protocol,

@@ -22,7 +22,7 @@ from webrtcproxy.transport.flow import Flow
 OnResponse = Callable[[Response], object]
 
 
-class State(Enum):
+class ClientState(Enum):
     """The states of both machines, by their names in the figures."""
 
     CALLING = "Calling"
@@ -33,10 +33,10 @@ class State(Enum):
     TERMINATED = "Terminated"
 
 
-_OPEN = (State.CALLING, State.TRYING, State.PROCEEDING)
+_OPEN = (ClientState.CALLING, ClientState.TRYING, ClientState.PROCEEDING)
 
 
-class Keeper(Protocol):
+class ClientHooks(Protocol):
     """What the machines need of the layer."""
 
     @property
@@ -119,7 +119,7 @@ class ClientMachine:
         "transaction",
     )
 
-    def __init__(self, keeper: Keeper, request: Request, flow: Flow, key: tuple[str, str]) -> None:
+    def __init__(self, keeper: ClientHooks, request: Request, flow: Flow, key: tuple[str, str]) -> None:
         self._keeper = keeper
         self._data = request.to_bytes()
         self._interval = keeper.timers.t1
@@ -129,7 +129,7 @@ class ClientMachine:
         self.key = key
         self.sent_by = flow.sent_by
         self.target = request.uri
-        self.state = State.TRYING
+        self.state = ClientState.TRYING
         self.transaction: ClientTransaction | None = ClientTransaction(request, flow, self)
 
     def start(self) -> None:
@@ -183,7 +183,7 @@ class ClientMachine:
         if transaction is not None:
             transaction.final.errback(why)
 
-    def _settle(self, state: State, delay: float) -> ClientTransaction:
+    def _settle(self, state: ClientState, delay: float) -> ClientTransaction:
         """The final response is here: the user's part is over. Absorb what still comes for `delay` seconds."""
         transaction = self.transaction
         assert transaction is not None
@@ -200,7 +200,7 @@ class ClientMachine:
     def _end(self) -> None:
         self._stop()
         self._data = b""
-        self.state = State.TERMINATED
+        self.state = ClientState.TERMINATED
         self.transaction = None
         self._keeper.client_ended(self)
 
@@ -216,7 +216,7 @@ class ClientMachine:
             self._resend = None
 
 
-class PlainClient(ClientMachine):
+class NonInviteClient(ClientMachine):
     """A non-INVITE request (figure 6)."""
 
     __slots__ = ()
@@ -226,17 +226,19 @@ class PlainClient(ClientMachine):
         if self.state not in _OPEN:
             return
         if response.status < 200:
-            self.state = State.PROCEEDING
+            self.state = ClientState.PROCEEDING
             if self.transaction is not None:
                 self.transaction.heard = True
             return
-        transaction = self._settle(State.COMPLETED, 0 if self.flow.reliable else self._keeper.timers.t4)  # Timer K
+        transaction = self._settle(
+            ClientState.COMPLETED, 0 if self.flow.reliable else self._keeper.timers.t4
+        )  # Timer K
         transaction.final.callback(response)
 
     def _repeat(self) -> None:
         """Timer E: doubles up to T2; T2 in Proceeding."""
         t2 = self._keeper.timers.t2
-        self._again(t2 if self.state is State.PROCEEDING else min(2 * self._interval, t2))
+        self._again(t2 if self.state is ClientState.PROCEEDING else min(2 * self._interval, t2))
 
 
 class InviteClient(ClientMachine):
@@ -250,7 +252,7 @@ class InviteClient(ClientMachine):
 
     def __init__(
         self,
-        keeper: Keeper,
+        keeper: ClientHooks,
         request: Request,
         flow: Flow,
         key: tuple[str, str],
@@ -263,22 +265,22 @@ class InviteClient(ClientMachine):
         self._ack = b""
         self._cancel: Request | None = None
         self._cancelled = False
-        self.state = State.CALLING
+        self.state = ClientState.CALLING
 
     def receive(self, response: Response) -> None:
         """Section 17.1.1.2, RFC 6026 section 7.2."""
         status, state = response.status, self.state
-        if state is State.CALLING or state is State.PROCEEDING:
+        if state is ClientState.CALLING or state is ClientState.PROCEEDING:
             if status < 200:
                 self._provisional(response)
             elif status < 300:
                 self._accepted(response)
             else:
                 self._refused(response)
-        elif state is State.ACCEPTED:
+        elif state is ClientState.ACCEPTED:
             if 200 <= status < 300 and self._on_answer is not None:
                 self._keeper.tell(self._on_answer, response)
-        elif state is State.COMPLETED and status >= 300:
+        elif state is ClientState.COMPLETED and status >= 300:
             self._send_ack()
 
     def cancel(self, headers: Iterable[tuple[str, str]]) -> None:
@@ -288,7 +290,7 @@ class InviteClient(ClientMachine):
             return
         self._cancel = cancel_for(transaction.request, headers)
         self._cancelled = True
-        if self.state is State.PROCEEDING:
+        if self.state is ClientState.PROCEEDING:
             self._send_cancel()
 
     def _end(self) -> None:
@@ -300,8 +302,8 @@ class InviteClient(ClientMachine):
 
         Behind his CANCEL the user hears of none.
         """
-        if self.state is State.CALLING:
-            self.state = State.PROCEEDING
+        if self.state is ClientState.CALLING:
+            self.state = ClientState.PROCEEDING
             if self.transaction is not None:
                 self.transaction.heard = True
             self._stop()
@@ -311,7 +313,7 @@ class InviteClient(ClientMachine):
             self._keeper.tell(self._on_provisional, response)
 
     def _accepted(self, response: Response) -> None:
-        transaction = self._settle(State.ACCEPTED, self._keeper.timers.patience)  # Timer M, on every transport
+        transaction = self._settle(ClientState.ACCEPTED, self._keeper.timers.patience)  # Timer M, on every transport
         self._on_provisional = self._cancel = None
         transaction.final.callback(response)
 
@@ -320,7 +322,7 @@ class InviteClient(ClientMachine):
         assert transaction is not None
         self._ack = ack_for(transaction.request, response).to_bytes()
         self._on_provisional = self._on_answer = self._cancel = None
-        self._settle(State.COMPLETED, 0 if self.flow.reliable else self._keeper.timers.patience)  # Timer D
+        self._settle(ClientState.COMPLETED, 0 if self.flow.reliable else self._keeper.timers.patience)  # Timer D
         self._send_ack()
         transaction.final.callback(response)
 

@@ -14,17 +14,17 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from webrtcproxy.entropy import token
+from webrtcproxy.entropy import random_token
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.metrics import Metrics, reason_of
 from webrtcproxy.schedule import Schedule
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond
-from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, OnResponse, PlainClient
-from webrtcproxy.transaction.match import OURS, Key, alias_of, has_cookie, invite_key, key_of, old_key
-from webrtcproxy.transaction.server import InviteServer, PlainServer, ServerMachine, ServerTransaction, call_of
-from webrtcproxy.transaction.table import Limits, Table
+from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, NonInviteClient, OnResponse
+from webrtcproxy.transaction.match import OURS, Key, has_cookie, invite_key, key_of, merge_key, old_key
+from webrtcproxy.transaction.server import InviteServer, NonInviteServer, ServerMachine, ServerTransaction, call_of
+from webrtcproxy.transaction.table import Table, TransactionLimits
 from webrtcproxy.transaction.timers import RFC3261, Timers
 from webrtcproxy.transport.flow import Flow
 
@@ -81,7 +81,7 @@ class Transactions:
         user: TransactionUser | None = None,
         timers: Timers = RFC3261,
         *,
-        limits: Limits = Limits(),  # noqa: B008  # a value
+        limits: TransactionLimits = TransactionLimits(),  # noqa: B008  # a value
         last_resort: float = 300.0,
         metrics: Metrics | None = None,
         mark: str = "",
@@ -171,7 +171,7 @@ class Transactions:
         if request.method == "INVITE":
             machine = InviteClient(self, request, flow, key, on_provisional, on_answer)
         else:
-            machine = PlainClient(self, request, flow, key)
+            machine = NonInviteClient(self, request, flow, key)
         return self._start(machine)
 
     def send_ack(self, ack: Request, flow: Flow) -> None:
@@ -217,7 +217,7 @@ class Transactions:
 
     def send_cancel(self, cancel: Request, flow: Flow) -> None:
         """Send a CANCEL, whose Via is the INVITE's. What becomes of it, the INVITE tells."""
-        machine = PlainClient(self, cancel, flow, (cancel.via.branch or "", "CANCEL"))
+        machine = NonInviteClient(self, cancel, flow, (cancel.via.branch or "", "CANCEL"))
         self._start(machine).final.addErrback(lambda _: None)
 
     def tell(self, user: OnResponse, response: Response) -> None:
@@ -243,7 +243,7 @@ class Transactions:
 
     def _new(self, request: Request, flow: Flow, key: Key) -> None:
         table = self._table
-        alias = alias_of(request)
+        alias = merge_key(request)
         if alias in table.aliases and request.to.tag is None:
             self._refuse(request, flow, 482)  # section 8.2.2.2
             return
@@ -251,7 +251,7 @@ class Transactions:
             self._metrics.refused("transactions_limit")
             self._refuse(request, flow, 503, retry_after=RETRY_AFTER)
             return
-        kind = InviteServer if request.method == "INVITE" else PlainServer
+        kind = InviteServer if request.method == "INVITE" else NonInviteServer
         machine = kind(self, request, flow, key, alias)
         transaction = machine.transaction
         assert transaction is not None
@@ -282,7 +282,7 @@ class Transactions:
         """
         machine = self._table.servers.get(invite_key(key))
         if machine is None:
-            machine = self._table.aliases.get(alias_of(cancel))
+            machine = self._table.aliases.get(merge_key(cancel))
             if machine is not None and machine.home != flow:
                 machine = None
         if not isinstance(machine, InviteServer):
@@ -323,7 +323,7 @@ class Transactions:
 
     def _stamp(self, request: Request, flow: Flow) -> str:
         """Write our Via; its branch."""
-        branch = self._ours + token(12)
+        branch = self._ours + random_token(12)
         rport = "" if flow.reliable else ";rport"
         request.headers.prepend("Via", f"SIP/2.0/{flow.via_transport} {flow.sent_by};branch={branch}{rport}")
         return branch

@@ -12,7 +12,7 @@ COOKIE = "z9hG4bK"
 OURS = COOKIE + "wp-"
 """What a branch of ours begins with; the rest is random, behind the mark of the process where there are several."""
 
-Alias = tuple[object, ...]
+MergeKey = tuple[object, ...]
 
 
 Key = tuple[object, str, int | None, str, Flow | None]
@@ -54,7 +54,7 @@ def invite_key(key: Key) -> Key:
     return branch, host, port, "INVITE", flow
 
 
-def alias_of(request: Request) -> Alias:
+def merge_key(request: Request) -> MergeKey:
     """What a request has in common with itself when it comes by another way (section 8.2.2.2), and with its CANCEL.
 
     The same for another Request-URI is a spiral.

@@ -13,11 +13,11 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
-from webrtcproxy.entropy import token
+from webrtcproxy.entropy import random_token
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.schedule import Schedule, Timer
 from webrtcproxy.sip.message import Message, Request, Response, respond
-from webrtcproxy.transaction.match import Alias, Key
+from webrtcproxy.transaction.match import Key, MergeKey
 from webrtcproxy.transaction.timers import Timers
 from webrtcproxy.transport.flow import Flow
 
@@ -27,7 +27,7 @@ TRYING = 0.15
 """Seconds until an INVITE that has had no response gets a 100; 200 ms at most (RFC 3261 section 17.2.1)."""
 
 
-class State(Enum):
+class ServerState(Enum):
     """The states of both machines, by their names in the figures."""
 
     TRYING = "Trying"
@@ -38,7 +38,7 @@ class State(Enum):
     TERMINATED = "Terminated"
 
 
-class Keeper(Protocol):
+class ServerHooks(Protocol):
     """What the machines need of the layer."""
 
     @property
@@ -164,7 +164,7 @@ class ServerMachine:
         "transaction",
     )
 
-    def __init__(self, keeper: Keeper, request: Request, flow: Flow, key: Key, alias: Alias) -> None:
+    def __init__(self, keeper: ServerHooks, request: Request, flow: Flow, key: Key, alias: MergeKey) -> None:
         self._keeper = keeper
         self._last = b""
         self._lost = False
@@ -174,8 +174,8 @@ class ServerMachine:
         self.flow = flow
         self.home = flow
         self.key = key
-        self.state = State.PROCEEDING
-        self.to_tag = request.to.tag or token(8)
+        self.state = ServerState.PROCEEDING
+        self.to_tag = request.to.tag or random_token(8)
         self.transaction: ServerTransaction | None = ServerTransaction(request, self)
 
     def start(self) -> None:
@@ -199,9 +199,9 @@ class ServerMachine:
         self._stop()
         self._lost = True
         if self.final:
-            self.state = State.TERMINATED
+            self.state = ServerState.TERMINATED
 
-    def _settle(self, status: int, state: State, data: bytes) -> None:
+    def _settle(self, status: int, state: ServerState, data: bytes) -> None:
         """The final response is here: from now on the user's part is over, and the machine is light."""
         self.final = status
         self.state = state
@@ -219,7 +219,7 @@ class ServerMachine:
 
     def _end(self) -> None:
         self._stop()
-        self.state = State.TERMINATED
+        self.state = ServerState.TERMINATED
         self._last = b""
         if not self._lost:
             self._keeper.server_ended(self)
@@ -238,14 +238,14 @@ class ServerMachine:
                 log.debug("A response has no way: {why}", why=why)
 
 
-class PlainServer(ServerMachine):
+class NonInviteServer(ServerMachine):
     """A non-INVITE request (figure 8), with what RFC 4320 has changed."""
 
     __slots__ = ()
 
     def start(self) -> None:
         """No 100 as yet; there will be one when the client's Timer E has reached T2 (RFC 4320 section 4.1)."""
-        self.state = State.TRYING
+        self.state = ServerState.TRYING
         self._timer = self._keeper.schedule.after(self._keeper.timers.hesitation, self._hesitate)
 
     def again(self) -> None:
@@ -258,12 +258,12 @@ class PlainServer(ServerMachine):
             return False
         if status < 200:
             return True
-        if status == 408 or self.state is State.TERMINATED:
+        if status == 408 or self.state is ServerState.TERMINATED:
             # The client gives up by itself at that time, and what comes later hits nobody (RFC 4320 sections 4.2, 4.3).
-            self._settle(status, State.COMPLETED, b"")
+            self._settle(status, ServerState.COMPLETED, b"")
             self._end()
         else:
-            self._settle(status, State.COMPLETED, data)
+            self._settle(status, ServerState.COMPLETED, data)
             self._send()
             self._linger(0 if self.flow.reliable else self._keeper.timers.patience)  # Timer J
         return True
@@ -271,7 +271,7 @@ class PlainServer(ServerMachine):
     def _hesitate(self) -> None:
         transaction = self.transaction
         assert transaction is not None
-        self.state = State.PROCEEDING
+        self.state = ServerState.PROCEEDING
         self._last = respond(transaction.request, 100).to_bytes()
         timers = self._keeper.timers
         self._timer = self._keeper.schedule.after(timers.patience - timers.hesitation, self._give_up)
@@ -291,7 +291,7 @@ class PlainServer(ServerMachine):
         assert transaction is not None
         request = transaction.request
         log.error("{call}: {method} was never answered", method=request.method, call=call_of(request))
-        self._settle(408, State.TERMINATED, b"")
+        self._settle(408, ServerState.TERMINATED, b"")
 
 
 class InviteServer(ServerMachine):
@@ -302,7 +302,7 @@ class InviteServer(ServerMachine):
 
     __slots__ = ("_interval", "_timer_g", "cancelled")
 
-    def __init__(self, keeper: Keeper, request: Request, flow: Flow, key: Key, alias: Alias) -> None:
+    def __init__(self, keeper: ServerHooks, request: Request, flow: Flow, key: Key, alias: MergeKey) -> None:
         super().__init__(keeper, request, flow, key, alias)
         self._interval = keeper.timers.t1
         self._timer_g: Timer | None = None
@@ -316,14 +316,14 @@ class InviteServer(ServerMachine):
     def again(self) -> None:
         """Proceeding and Completed: the last response is repeated, 100 where there was none. Accepted and Confirmed:
         there is nothing to repeat (section 17.2.1, RFC 6026 section 7.1)."""
-        if self.state is State.PROCEEDING and not self._last:
+        if self.state is ServerState.PROCEEDING and not self._last:
             self._send_100()
         else:
             self._send()
 
     def respond(self, status: int, data: bytes) -> bool:
         """A provisional response, the final one, or the 2xx of Accepted once more."""
-        if self.state is State.ACCEPTED and status == self.final:
+        if self.state is ServerState.ACCEPTED and status == self.final:
             self._last = data
             self._send()
             self._last = b""
@@ -333,13 +333,13 @@ class InviteServer(ServerMachine):
             self._last = data
             self._send()
         elif status < 300:
-            self._settle(status, State.ACCEPTED, data)
+            self._settle(status, ServerState.ACCEPTED, data)
             self._send()
             self._last = b""
             if not self._lost:
                 self._linger(self._keeper.timers.patience)  # Timer L, on every transport
         else:
-            self._settle(status, State.COMPLETED, data)
+            self._settle(status, ServerState.COMPLETED, data)
             self._send()
             if not self.flow.reliable:
                 self._timer_g = self._keeper.schedule.after(self._interval, self._repeat)
@@ -351,12 +351,12 @@ class InviteServer(ServerMachine):
 
         :returns: whether it was the transaction's; the ACK of a 2xx is the user's.
         """
-        if self.state is State.COMPLETED:
+        if self.state is ServerState.COMPLETED:
             self._stop()
-            self.state = State.CONFIRMED
+            self.state = ServerState.CONFIRMED
             self._last = b""
             self._linger(0 if self.flow.reliable else self._keeper.timers.t4)  # Timer I
-        return self.state is not State.ACCEPTED
+        return self.state is not ServerState.ACCEPTED
 
     def _trying(self) -> None:
         self._timer = self._keeper.schedule.after(self._keeper.last_resort, self._blame)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 
 from webrtcproxy.transaction.client import ClientMachine
-from webrtcproxy.transaction.match import Alias, Key
+from webrtcproxy.transaction.match import Key, MergeKey
 from webrtcproxy.transaction.server import ServerMachine
 from webrtcproxy.transport.flow import Flow
 
@@ -16,7 +16,7 @@ log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TransactionLimits:
     """How many server transactions there may be at once.
 
     :ivar browser: unanswered requests of one WebSocket.
@@ -29,7 +29,7 @@ class Limits:
     total: int = 50_000
 
 
-class Members:
+class FlowTransactions:
     """The machines of one flow.
 
     :ivar unanswered: how many requests of its peer wait for the user.
@@ -50,12 +50,12 @@ class Table:
     :param limits: of server transactions.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: TransactionLimits) -> None:
         self._limits = limits
         self.servers: dict[Key, ServerMachine] = {}
-        self.aliases: dict[Alias, ServerMachine] = {}
+        self.aliases: dict[MergeKey, ServerMachine] = {}
         self.clients: dict[tuple[str, str], ClientMachine] = {}
-        self._flows: dict[Flow, Members] = {}
+        self._flows: dict[Flow, FlowTransactions] = {}
 
     def __len__(self) -> int:
         return len(self.servers) + len(self.clients)
@@ -116,15 +116,15 @@ class Table:
         for client in list(self.clients.values()):
             _end(client.lost)
 
-    def _members(self, flow: Flow) -> Members:
+    def _members(self, flow: Flow) -> FlowTransactions:
         members = self._flows.get(flow)
         if members is None:
-            members = self._flows[flow] = Members()
+            members = self._flows[flow] = FlowTransactions()
             if flow.reliable:
                 members.forget = flow.on_lost(lambda: self._lost(flow))
         return members
 
-    def _leave(self, flow: Flow, members: Members) -> None:
+    def _leave(self, flow: Flow, members: FlowTransactions) -> None:
         """Nothing is kept for a flow without machines: there are thousands of idle browsers."""
         if not members.servers and not members.clients:
             del self._flows[flow]

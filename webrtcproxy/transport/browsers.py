@@ -25,13 +25,21 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from webrtcproxy.metrics import Metrics
 from webrtcproxy.transport.certificate import server_endpoint
-from webrtcproxy.transport.connection import Census
+from webrtcproxy.transport.connection import ConnectionLimits
 from webrtcproxy.transport.flow import Address, Receiver
-from webrtcproxy.transport.handshake import Network, Origins, Refused, check, for_autobahn, forwarded_for, is_upgrade
+from webrtcproxy.transport.handshake import (
+    HandshakeRejected,
+    Network,
+    Origins,
+    check,
+    for_autobahn,
+    forwarded_for,
+    is_upgrade,
+)
 from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.site import BoundedSite, Channel, answer
 from webrtcproxy.transport.source import address_of
-from webrtcproxy.transport.tcp import IReactor
+from webrtcproxy.transport.tcp import TcpReactor
 from webrtcproxy.transport.websocket import POLICY, RESTART, TRY_LATER, SipWebSocket, SipWebSocketFactory
 
 log = Logger()
@@ -42,7 +50,7 @@ evenly, also where thousands of browsers came at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class WebSocketOptions:
     """What may be set.
 
     :param origins: whose pages may connect; see `handshake.Origins`.
@@ -69,7 +77,7 @@ class Options:
     trusted_proxies: tuple[Network, ...] = ()
 
 
-class Browsers(Service):
+class WebSocketServer(Service):
     """All connections from browsers.
 
     :param receiver: who takes the messages.
@@ -84,10 +92,10 @@ class Browsers(Service):
 
     def __init__(
         self,
-        reactor: IReactor,
+        reactor: TcpReactor,
         receiver: Receiver,
         listen: Iterable[str],
-        options: Options | None = None,
+        options: WebSocketOptions | None = None,
         *,
         page: IResource | None = None,
         advertise: str | None = None,
@@ -97,13 +105,13 @@ class Browsers(Service):
         self.reactor = reactor
         self.receiver = receiver
         self.metrics = metrics or Metrics()
-        self.options = options = options or Options()
+        self.options = options = options or WebSocketOptions()
         self.local = LocalAddresses(advertise)
         self._endpoints = [server_endpoint(reactor, *place) for place in zip_longest(listen, inherited)]
-        self._census = Census(options.connections, options.connections_per_address)
+        self._census = ConnectionLimits(options.connections, options.connections_per_address)
         self._origins = Origins(options.origins)
         self._factory = SipWebSocketFactory(self)
-        underway = Census(max(options.connections // 4, 256), max(options.connections_per_address, 16))
+        underway = ConnectionLimits(max(options.connections // 4, 256), max(options.connections_per_address, 16))
         self.site = _Site(reactor, page or notFound(), underway, self.metrics, _Upgrade(self))
         self._ports: list[IListeningPort] = []
         self._sockets: set[SipWebSocket] = set()
@@ -163,13 +171,13 @@ class Browsers(Service):
         :raises Refused: it is not let in.
         """
         if request.path != self.options.path.encode():
-            raise Refused(404, "There is no WebSocket at this path")
+            raise HandshakeRejected(404, "There is no WebSocket at this path")
         if request.method != b"GET":
-            raise Refused(405, "A WebSocket begins with GET")
+            raise HandshakeRejected(405, "A WebSocket begins with GET")
         if request.clientproto != b"HTTP/1.1":
-            raise Refused(400, "A WebSocket begins with HTTP/1.1")
+            raise HandshakeRejected(400, "A WebSocket begins with HTTP/1.1")
         if not self._listening:
-            raise Refused(503, "The service is ending")
+            raise HandshakeRejected(503, "The service is ending")
         key = check(request.requestHeaders, self._origins)
         seen = address_of(request.getClientAddress())
         host = forwarded_for(request.requestHeaders, seen.host, self.options.trusted_proxies)
@@ -245,7 +253,7 @@ class _Site(BoundedSite):
     """Requests for a WebSocket go one way, all others to the page."""
 
     def __init__(
-        self, reactor: IReactor, page: IResource, census: Census, metrics: Metrics, upgrade: IResource
+        self, reactor: TcpReactor, page: IResource, census: ConnectionLimits, metrics: Metrics, upgrade: IResource
     ) -> None:
         super().__init__(reactor, page, census, metrics)
         self._upgrade = upgrade
@@ -263,7 +271,7 @@ class _Upgrade(Resource):
 
     isLeaf = True
 
-    def __init__(self, owner: Browsers) -> None:
+    def __init__(self, owner: WebSocketServer) -> None:
         super().__init__()
         self._owner = owner
 
@@ -271,7 +279,7 @@ class _Upgrade(Resource):
         """Let in or refuse."""
         try:
             return self._owner.upgrade(request)
-        except Refused as refused:
+        except HandshakeRejected as refused:
             peer = address_of(request.getClientAddress()).host
             log.info("Refused {peer}: {status} {why}", peer=peer, status=refused.status, why=refused.why)
             self._owner.metrics.refused("origin" if refused.status == 403 else "handshake")

@@ -28,7 +28,7 @@ from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from webrtcproxy.config.endpoints import split, unescape
-from webrtcproxy.transport.tcp import IReactor
+from webrtcproxy.transport.tcp import TcpReactor
 from webrtcproxy.transport.tls import TlsEndpoint
 
 log = Logger()
@@ -46,7 +46,7 @@ class BadCertificate(ValueError):
     """A certificate and key that can't be used; the text names the files and says why."""
 
 
-def server_endpoint(reactor: IReactor, text: str, descriptor: int | None = None) -> IStreamServerEndpoint:
+def server_endpoint(reactor: TcpReactor, text: str, descriptor: int | None = None) -> IStreamServerEndpoint:
     """The endpoint that a Twisted endpoint string means.
 
     ``ssl:`` is read here: its certificate follows its files, the chain may stand in the file of the certificate (as
@@ -69,10 +69,10 @@ def server_endpoint(reactor: IReactor, text: str, descriptor: int | None = None)
         plain = _adopted(reactor, text, descriptor)
     else:
         plain = (TCP6ServerEndpoint if ":" in interface else TCP4ServerEndpoint)(reactor, port, backlog, interface)
-    return TlsEndpoint(FollowingCertificate(reactor, files), plain, reactor)
+    return TlsEndpoint(ReloadingCertificate(reactor, files), plain, reactor)
 
 
-def _adopted(reactor: IReactor, text: str, descriptor: int) -> IStreamServerEndpoint:
+def _adopted(reactor: TcpReactor, text: str, descriptor: int) -> IStreamServerEndpoint:
     """An endpoint on a socket that listens already."""
     interface = next((unescape(part) for part in split(text) if part.startswith("interface=")), "")
     family = AF_INET6 if ":" in interface else AF_INET
@@ -147,7 +147,7 @@ class KeyFiles:
 
 
 @implementer(IOpenSSLServerConnectionCreator)
-class FollowingCertificate:
+class ReloadingCertificate:
     """Begins each handshake with the newest pair of files that fit together.
 
     :param clock: for looking again at files that did not fit.

@@ -81,7 +81,7 @@ class IStream(ITCPTransport, IConsumer, IPushProducer):
 
 
 @implementer(IPushProducer)
-class Pressure:
+class Backpressure:
     """Bounds what waits in a transport because its peer doesn't read.
 
     The transport says when its buffer is full (64 KiB) and when it is empty again. In between nothing is read from
@@ -144,7 +144,7 @@ class Pressure:
             cut(why)
 
 
-class Census:
+class ConnectionLimits:
     """Counts connections, in all and per address; the addresses of one IPv6 /64 network count as one.
 
     :param most: connections in all.

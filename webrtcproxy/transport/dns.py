@@ -20,23 +20,23 @@ log = Logger()
 SHORTEST, LONGEST = 5, 3600
 """Seconds that an answer is kept, whatever its time to live says."""
 
-NONE = 60.0
+NEGATIVE_TTL = 60.0
 """Seconds that it is kept that there is no such record: most names have neither NAPTR nor SRV."""
 
-FAILED = 30.0
+FAILURE_TTL = 30.0
 """Seconds until a question is asked again that got no answer; what was known before counts until there is one (RFC
 8767), and nobody waits for it."""
 
-PATIENCE = (1, 2)
+DNS_TIMEOUTS = (1, 2)
 """Seconds for each try of a question."""
 
-QUESTIONS = 2048
+MAX_QUESTIONS = 2048
 """Questions whose answers are kept."""
 
-AT_ONCE = 64
+MAX_LOOKUPS = 64
 """Questions that are asked at the same time; browsers may choose the names."""
 
-MOST = 32
+MAX_RECORDS = 32
 """Records of one answer that are looked at."""
 
 
@@ -114,11 +114,11 @@ class Records:
         if kept is not None and kept.until > self._clock.seconds():
             return succeed(kept.values)
         if kept is not None and kept.failed:
-            if key not in self._waiting and len(self._waiting) < AT_ONCE:
+            if key not in self._waiting and len(self._waiting) < MAX_LOOKUPS:
                 self._begin_asking(key)
             return succeed(kept.values)
         if key not in self._waiting:
-            if len(self._waiting) >= AT_ONCE:
+            if len(self._waiting) >= MAX_LOOKUPS:
                 return fail(Refusal(500, "Too Many Lookups"))
             waiting: Deferred[tuple[Any, ...]] = Deferred()
             self._begin_asking(key, waiting)
@@ -131,30 +131,30 @@ class Records:
         name, kind = key
         if self._asked is None:
             self._asked = self._begin()
-        answer = maybeDeferred(self._asked.query, dns.Query(name.encode(), kind, dns.IN), PATIENCE)
+        answer = maybeDeferred(self._asked.query, dns.Query(name.encode(), kind, dns.IN), DNS_TIMEOUTS)
         answer.addCallbacks(self._heard, self._unheard, (key,), errbackArgs=(key,))
         answer.addErrback(self._broken, key)
 
     def _heard(self, answer: Sequence[Sequence[Any]], key: tuple[str, int]) -> None:
-        found = [record for record in answer[0][:MOST] if record.type == key[1]]
-        seconds = min(max(SHORTEST, min(record.ttl for record in found)), LONGEST) if found else NONE
+        found = [record for record in answer[0][:MAX_RECORDS] if record.type == key[1]]
+        seconds = min(max(SHORTEST, min(record.ttl for record in found)), LONGEST) if found else NEGATIVE_TTL
         self._keep(key, tuple(_READ[key[1]](record.payload) for record in found), seconds)
 
     def _unheard(self, failure: Failure, key: tuple[str, int]) -> None:
         """There is no such name; or nobody has said anything, and what was known counts on."""
         if failure.check(DNSNameError):
-            self._keep(key, (), NONE)
+            self._keep(key, (), NEGATIVE_TTL)
             return
         before = self._kept.get(key)
         log.info("No answer from the DNS for {name}: {why!r}", name=key[0], why=failure.value)
-        self._keep(key, () if before is None else before.values, FAILED, failed=True)
+        self._keep(key, () if before is None else before.values, FAILURE_TTL, failed=True)
 
     def _broken(self, failure: Failure, key: tuple[str, int]) -> None:
         log.failure("The answer for {name} can't be read", failure, name=key[0])
-        self._keep(key, (), FAILED)
+        self._keep(key, (), FAILURE_TTL)
 
     def _keep(self, key: tuple[str, int], values: tuple[Any, ...], seconds: float, *, failed: bool = False) -> None:
-        if len(self._kept) >= QUESTIONS:
+        if len(self._kept) >= MAX_QUESTIONS:
             del self._kept[next(iter(self._kept))]
         self._kept.pop(key, None)
         self._kept[key] = _Kept(values, self._clock.seconds() + seconds, failed)

@@ -19,7 +19,7 @@ Network = IPv4Network | IPv6Network
 _DEFAULT_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 
 
-class Refused(Exception):
+class HandshakeRejected(Exception):
     """The request is refused.
 
     :param status: of HTTP.
@@ -84,19 +84,19 @@ def check(headers: Headers, origins: Origins) -> str:
     """
     host = _one(headers, "host")
     if not host:
-        raise Refused(400, "Host is missing")
+        raise HandshakeRejected(400, "Host is missing")
     if "upgrade" not in _tokens(headers, "connection"):
-        raise Refused(400, "Connection does not say Upgrade")
+        raise HandshakeRejected(400, "Connection does not say Upgrade")
     if _one(headers, "sec-websocket-version") != "13":
-        raise Refused(426, "The version of WebSocket is not 13")
+        raise HandshakeRejected(426, "The version of WebSocket is not 13")
     key = _one(headers, "sec-websocket-key") or ""
     if not _is_key(key):
-        raise Refused(400, "Sec-WebSocket-Key is missing or broken")
+        raise HandshakeRejected(400, "Sec-WebSocket-Key is missing or broken")
     origin = _one(headers, "origin")
     if origin is not None and not origins.admit(origin, host):
-        raise Refused(403, "Pages of this origin may not connect")
+        raise HandshakeRejected(403, "Pages of this origin may not connect")
     if SUBPROTOCOL not in _list(headers, "sec-websocket-protocol"):
-        raise Refused(400, "The subprotocol sip is not offered")
+        raise HandshakeRejected(400, "The subprotocol sip is not offered")
     return key
 
 
@@ -149,7 +149,7 @@ def _one(headers: Headers, name: str) -> str | None:
     """
     values = _values(headers, name)
     if len(values) > 1:
-        raise Refused(400, f"{name.title()} is there more than once")
+        raise HandshakeRejected(400, f"{name.title()} is there more than once")
     return values[0].strip() if values else None
 
 

@@ -13,20 +13,20 @@ from twisted.names.dns import PORT as DNS_PORT
 from twisted.names.dns import DNSDatagramProtocol
 from twisted.python.failure import Failure
 
-from webrtcproxy.config import Sip
+from webrtcproxy.config import SipConfig
 from webrtcproxy.config.addresses import literal
 from webrtcproxy.config.endpoints import split
 from webrtcproxy.errors import Refusal
 from webrtcproxy.sip.uri import SIP_PORT
 from webrtcproxy.transport.dns import Naptr, Records, Srv
 from webrtcproxy.transport.flow import Address, Hop, default_port
-from webrtcproxy.transport.resolve import Resolver, can_be_found
+from webrtcproxy.transport.resolve import AddressResolver, can_be_found
 
 T = TypeVar("T")
 
 DNSDatagramProtocol.noisy = False  # each question has a socket of its own: two lines in the log are enough
 
-TARGETS = 8
+MAX_HOPS = 8
 """Servers of a name that are looked at."""
 
 TOGETHER = 5.0
@@ -47,7 +47,7 @@ _NO_DNS: Final = frozenset({"localhost", "local", "onion"})
 
 
 class Addresses(Protocol):
-    """Gives the addresses of a name: :class:`webrtcproxy.transport.resolve.Resolver` or `DnsAddresses`."""
+    """Gives the addresses of a name: :class:`webrtcproxy.transport.resolve.AddressResolver` or `DnsAddresses`."""
 
     def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
         """Fires with at least one address, in the order in which to try them; fails with a Refusal."""
@@ -177,7 +177,7 @@ class Locator:
 
         :raises Refusal: 502 where no server has any.
         """
-        wanted = [(place, kind, srv) for place, (kind, group) in enumerate(groups) for srv in group][:TARGETS]
+        wanted = [(place, kind, srv) for place, (kind, group) in enumerate(groups) for srv in group][:MAX_HOPS]
         found = await gatherResults(
             [
                 self._by_address(srv.target.removesuffix("."), name, srv.port, kind).addErrback(_none)
@@ -214,13 +214,13 @@ class Locator:
         )
 
 
-def locator_for(sip: Sip, reactor: Any) -> Locator:
+def locator_for(sip: SipConfig, reactor: Any) -> Locator:
     """What finds trunks by their names, as the configuration has it: by its DNS server, or in the system's way."""
     server = sip.resolver
     servers = None if server is None else [(server.host, server.port or DNS_PORT)]
     file = "/etc/resolv.conf" if server is None else None
     records = Records(reactor, lambda: DnsClient(file, servers, reactor=reactor))
-    addresses = Resolver(reactor) if server is None else DnsAddresses(records)
+    addresses = AddressResolver(reactor) if server is None else DnsAddresses(records)
     return Locator(reactor, records, addresses, {split(line)[0] for line in sip.listen})
 
 

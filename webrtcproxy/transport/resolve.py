@@ -29,25 +29,25 @@ from webrtcproxy.transport.flow import Address
 
 log = Logger()
 
-GOOD = 30.0
+POSITIVE_TTL = 30.0
 """Seconds that addresses are kept."""
 
-BAD = 5.0
+NEGATIVE_TTL = 5.0
 """Seconds that a failure is kept."""
 
-PATIENCE = 5.0
+LOOKUP_TIMEOUT = 5.0
 """Seconds that a caller waits for an answer."""
 
-NAMES = 1024
+MAX_NAMES = 1024
 """Names that are kept."""
 
-AT_ONCE = 32
+MAX_LOOKUPS = 32
 """Names looked up at the same time; browsers may choose them, and each takes a thread."""
 
 _is_name = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?").fullmatch
 
 
-class IReactor(IReactorPluggableNameResolver, IReactorTime):
+class ResolverReactor(IReactorPluggableNameResolver, IReactorTime):
     """What a Resolver needs of a reactor."""
 
 
@@ -58,10 +58,10 @@ class _Kept(NamedTuple):
     until: float
 
 
-class Resolver:
+class AddressResolver:
     """Looks names up, one lookup a name at a time, and keeps what it heard."""
 
-    def __init__(self, reactor: IReactor) -> None:
+    def __init__(self, reactor: ResolverReactor) -> None:
         self._reactor = reactor
         self._kept: dict[str, _Kept] = {}
         self._lookups: dict[str, _Lookup] = {}
@@ -96,7 +96,7 @@ class Resolver:
                 return fail(_unresolved(name))
             lookup.waiting.append((waiting, port))
             return waiting
-        if len(self._lookups) >= AT_ONCE:
+        if len(self._lookups) >= MAX_LOOKUPS:
             return fail(Refusal(500, "Too Many Lookups"))
         lookup = self._lookups[name] = _Lookup(self, name)
         lookup.waiting.append((waiting, port))
@@ -106,10 +106,10 @@ class Resolver:
     def found(self, name: str, hosts: Sequence[str]) -> None:
         """A lookup has ended. For the lookup."""
         del self._lookups[name]
-        if len(self._kept) >= NAMES:
+        if len(self._kept) >= MAX_NAMES:
             del self._kept[next(iter(self._kept))]
         self._kept.pop(name, None)
-        self._kept[name] = _Kept(tuple(hosts), self._reactor.seconds() + (GOOD if hosts else BAD))
+        self._kept[name] = _Kept(tuple(hosts), self._reactor.seconds() + (POSITIVE_TTL if hosts else NEGATIVE_TTL))
         if not hosts:
             log.info("There is no address for {name}", name=name)
 
@@ -118,11 +118,11 @@ class Resolver:
 class _Lookup:
     """One question to the system, and who waits for its answer.
 
-    The system can't be told to give up: a lookup that takes longer than `PATIENCE` ends for those who wait, and counts
+    The system can't be told to give up: a lookup longer than `LOOKUP_TIMEOUT` ends for those who wait, and counts
     among those under way until the system is done.
     """
 
-    def __init__(self, owner: Resolver, name: str) -> None:
+    def __init__(self, owner: AddressResolver, name: str) -> None:
         self._owner = owner
         self._name = name
         self._hosts: list[str] = []
@@ -130,9 +130,9 @@ class _Lookup:
         self.overdue = False
         self.waiting: list[tuple[Deferred[list[Address]], int]] = []
 
-    def begin(self, reactor: IReactor) -> None:
+    def begin(self, reactor: ResolverReactor) -> None:
         """Ask."""
-        self._timer = reactor.callLater(PATIENCE, self._too_late)
+        self._timer = reactor.callLater(LOOKUP_TIMEOUT, self._too_late)
         try:
             reactor.nameResolver.resolveHostName(self, self._name, 0, [IPv4Address, IPv6Address])
         except Exception:

@@ -19,9 +19,9 @@ from zope.interface import implementer
 from webrtcproxy.config.addresses import literal
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses
-from webrtcproxy.transport.tcp import CONNECT, IReactor, TcpConnection, TcpFlow, TcpTransport
-from webrtcproxy.transport.tls import PromptTLS
-from webrtcproxy.transport.trust import Trust, why_not
+from webrtcproxy.transport.tcp import CONNECT, TcpConnection, TcpFlow, TcpReactor, TcpTransport
+from webrtcproxy.transport.tls import ImmediateWriteTLS
+from webrtcproxy.transport.trust import TrunkTls, describe_failure
 
 log = Logger()
 
@@ -53,10 +53,10 @@ class TlsConnection(TcpConnection):
         """The connection is gone; where the handshake failed, the log says why."""
         flow = self._flow
         if flow.domain and (not self._shaken or reason.check(SSL.Error, VerificationError)):
-            why = why_not(reason, flow.domain)
+            why = describe_failure(reason, flow.domain)
             log.warn("No TLS with {domain} ({flow}): {why}", domain=flow.domain, flow=flow, why=why)
         elif not self._shaken:
-            log.info("No TLS with {flow}: {why}", flow=flow, why=why_not(reason, "us"))
+            log.info("No TLS with {flow}: {why}", flow=flow, why=describe_failure(reason, "us"))
         super().connectionLost(reason)
 
     def _no_handshake(self) -> None:
@@ -72,7 +72,7 @@ class TlsTransport(TcpTransport):
 
     via_transport: ClassVar[str] = "TLS"
 
-    def __init__(self, reactor: IReactor, receiver: Receiver, local: LocalAddresses, trust: Trust) -> None:
+    def __init__(self, reactor: TcpReactor, receiver: Receiver, local: LocalAddresses, trust: TrunkTls) -> None:
         super().__init__(reactor, receiver, local)
         self._trust = trust
         self._domains: dict[str, str] = {}
@@ -119,5 +119,5 @@ class TlsTransport(TcpTransport):
 
     @staticmethod
     def _wrapped(factory: TLSMemoryBIOFactory) -> IProtocolFactory:
-        factory.protocol = PromptTLS
+        factory.protocol = ImmediateWriteTLS
         return factory

@@ -18,7 +18,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from webrtcproxy.metrics import Metrics
-from webrtcproxy.transport.connection import Census, IStream
+from webrtcproxy.transport.connection import ConnectionLimits, IStream
 from webrtcproxy.transport.source import address_of
 
 log = Logger()
@@ -115,7 +115,7 @@ class Channel(HTTPChannel):
         return transport
 
 
-class TurnedAway(Protocol):
+class RejectAll(Protocol):
     """Ends a connection before any TLS. (Returning None from `buildProtocol` is not for what stands behind TLS.)"""
 
     def connectionMade(self) -> None:
@@ -135,19 +135,19 @@ class BoundedSite(Site):
     displayTracebacks = False
     noisy = False
 
-    def __init__(self, reactor: IReactorTime, resource: IResource, census: Census, metrics: Metrics) -> None:
+    def __init__(self, reactor: IReactorTime, resource: IResource, census: ConnectionLimits, metrics: Metrics) -> None:
         super().__init__(resource, PageRequest, timeout=HEAD, reactor=reactor)
         self._census = census
         self._metrics = metrics
         self._open: dict[Channel, Deferred[None]] = {}
 
-    def buildProtocol(self, addr: IAddress | None) -> Channel | TurnedAway:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress | None) -> Channel | RejectAll:  # type: ignore[override]
         """A peer has connected."""
         host = address_of(addr).host
         if self._census.full or self._census.crowded(host):
             log.info("Refused {host}: too many connections", host=host)
             self._metrics.refused("connections_limit")
-            return TurnedAway()
+            return RejectAll()
         return cast(Channel, super().buildProtocol(addr))
 
     def acceptableProtocols(self) -> list[bytes]:

@@ -13,15 +13,15 @@ from twisted.logger import Logger
 
 from webrtcproxy.config.endpoints import FILE_KEYS, split, unescape
 from webrtcproxy.errors import FlowLost
-from webrtcproxy.transport.certificate import FollowingCertificate, KeyFiles
+from webrtcproxy.transport.certificate import KeyFiles, ReloadingCertificate
 from webrtcproxy.transport.flow import Address, Flow, Receiver
 from webrtcproxy.transport.local import LocalAddresses, is_wildcard
 from webrtcproxy.transport.secure import TlsTransport
 from webrtcproxy.transport.source import address_of, host_port, plain
-from webrtcproxy.transport.tcp import IReactor as TcpReactor
+from webrtcproxy.transport.tcp import TcpReactor as TcpReactor
 from webrtcproxy.transport.tcp import TcpTransport
-from webrtcproxy.transport.tls import prompt
-from webrtcproxy.transport.trust import Trust
+from webrtcproxy.transport.tls import immediate_write
+from webrtcproxy.transport.trust import TrunkTls
 from webrtcproxy.transport.udp import MAX_DATAGRAM, UdpTransport
 
 log = Logger()
@@ -30,7 +30,7 @@ RELISTEN = 1.0
 """Seconds until a UDP socket that the kernel took away is opened again."""
 
 
-class IReactor(TcpReactor, IReactorUDP):
+class SocketReactor(TcpReactor, IReactorUDP):
     """What the sockets need of a reactor."""
 
 
@@ -65,7 +65,7 @@ class Listen(NamedTuple):
         return cls(kind, int(port), interface, tuple(files))
 
 
-class Sockets(Service):
+class SipSockets(Service):
     """All SIP sockets but those of the browsers; an `Outbound`.
 
     :param receiver: who takes the messages.
@@ -78,18 +78,18 @@ class Sockets(Service):
 
     def __init__(
         self,
-        reactor: IReactor,
+        reactor: SocketReactor,
         receiver: Receiver,
         listen: Iterable[str],
         *,
         advertise: str | None = None,
-        trust: Trust | None = None,
+        trust: TrunkTls | None = None,
     ) -> None:
         self._reactor = reactor
         self._lines = [Listen.parse(line) for line in listen]
         self._receiver = receiver
         self._local = LocalAddresses(advertise)
-        self._trust = trust or Trust()
+        self._trust = trust or TrunkTls()
         self._ports: list[IListeningPort] = []
         self._sockets: list[tuple[str, UdpTransport | TcpTransport]] = []
         self._fitting: dict[tuple[str, bool, bool], UdpTransport | TcpTransport] = {}
@@ -200,8 +200,8 @@ class Sockets(Service):
 
     def _listen_tls(self, place: int, line: Listen) -> None:
         transport = TlsTransport(self._reactor, self._receiver, self._local, self._trust)
-        certificate = FollowingCertificate(self._reactor, KeyFiles.named(dict(line.files)))
-        self._listens("tls", transport, prompt(self._bind_tcp(place, line, transport.listening(certificate))))
+        certificate = ReloadingCertificate(self._reactor, KeyFiles.named(dict(line.files)))
+        self._listens("tls", transport, immediate_write(self._bind_tcp(place, line, transport.listening(certificate))))
 
     def _listens(self, kind: str, transport: TcpTransport, port: IListeningPort) -> None:
         transport.bound(address_of(port.getHost()))

@@ -12,7 +12,7 @@ from webrtcproxy.sip.uri import SIP_PORT
 from webrtcproxy.transport.flow import Address
 
 
-def mark(request: Request, source: Address) -> int | None:
+def stamp_received(request: Request, source: Address) -> int | None:
     """Fill in `received` and `rport`, whatever the sender wrote there.
 
     A sent-by that is a name is never looked up: it counts as different from the source, as `.invalid` has to.

@@ -16,10 +16,10 @@ from webrtcproxy.errors import FlowLost
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, read
 from webrtcproxy.sip.stream import PING, StreamReader
-from webrtcproxy.transport.connection import Census, Connection, IStream, Pressure, watch_for_death
+from webrtcproxy.transport.connection import Backpressure, Connection, ConnectionLimits, IStream, watch_for_death
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses, is_wildcard
-from webrtcproxy.transport.source import address_of, mark
+from webrtcproxy.transport.source import address_of, stamp_received
 
 log = Logger()
 
@@ -44,7 +44,7 @@ CONNECTIONS = 2000
 PER_ADDRESS = 100
 
 
-class IReactor(IReactorTCP, IReactorTime):
+class TcpReactor(IReactorTCP, IReactorTime):
     """What TCP needs of a reactor."""
 
 
@@ -144,13 +144,13 @@ class TcpConnection(Protocol):
         self._heard = False
         self._leaving = False
         self._timer: IDelayedCall | None = None
-        self._pressure: Pressure | None = None
+        self._pressure: Backpressure | None = None
 
     def connectionMade(self) -> None:
         """The connection is there."""
         self.transport.setTcpNoDelay(True)
         watch_for_death(self.transport)
-        self._pressure = Pressure(self._owner.reactor, self.transport, self._cut)
+        self._pressure = Backpressure(self._owner.reactor, self.transport, self._cut)
         self._timer = self._owner.reactor.callLater(self._first, self._silent)
         self._owner.arrived(self, self._flow)
         self.ready()
@@ -225,18 +225,18 @@ class TcpConnection(Protocol):
             message = read(item, stream=True)
         except BadMessage as error:
             if error.request is not None:
-                mark(error.request, self._flow.peer)
+                stamp_received(error.request, self._flow.peer)
             receiver.bad_message(error, self._flow)
             return
         if isinstance(message, Request):
-            mark(message, self._flow.peer)
+            stamp_received(message, self._flow.peer)
         receiver.message_received(message, self._flow)
 
     def _lost_framing(self, error: BadMessage) -> None:
         """Nobody knows where the next message begins: say so (RFC 3261 section 18.3)."""
         log.info("Closing {flow}: {why}", flow=self._flow, why=error.why)
         if error.request is not None:
-            mark(error.request, self._flow.peer)
+            stamp_received(error.request, self._flow.peer)
         self._owner.receiver.bad_message(error, self._flow)
 
     def _silent(self) -> None:
@@ -275,13 +275,13 @@ class TcpTransport(ServerFactory[Any]):
     via_transport: ClassVar[str] = "TCP"
 
     def __init__(
-        self, reactor: IReactor, receiver: Receiver, local: LocalAddresses, census: Census | None = None
+        self, reactor: TcpReactor, receiver: Receiver, local: LocalAddresses, census: ConnectionLimits | None = None
     ) -> None:
         self.reactor = reactor
         self.receiver = receiver
         self.address = Address("", 0)
         self._local = local
-        self._census = Census(CONNECTIONS, PER_ADDRESS) if census is None else census
+        self._census = ConnectionLimits(CONNECTIONS, PER_ADDRESS) if census is None else census
         self._ours: dict[tuple[Address, str], TcpFlow] = {}
         self._dialling: dict[TcpFlow, Deferred[Any]] = {}
         self._open: dict[TcpConnection, Deferred[None]] = {}

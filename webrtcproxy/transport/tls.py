@@ -39,7 +39,7 @@ _HEAD = 5
 _APPLICATION_DATA = 23
 
 
-class PromptServer(tcp.Server):
+class ImmediateWriteServer(tcp.Server):
     """The server's side of a TCP connection; it writes at once where nothing waits to be written."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -58,7 +58,7 @@ class PromptServer(tcp.Server):
             super().write(data)
 
 
-class PromptTLS(TLSMemoryBIOProtocol):
+class ImmediateWriteTLS(TLSMemoryBIOProtocol):
     """TLS over one connection."""
 
     _missing = 0
@@ -150,13 +150,13 @@ class TlsEndpoint:
     def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
         """Listen; fires with the port."""
         tls = TLSMemoryBIOFactory(self._creator, False, factory, self._clock)
-        tls.protocol = PromptTLS
+        tls.protocol = ImmediateWriteTLS
         listening: Deferred[IListeningPort] = self._plain.listen(tls)
-        return listening.addCallback(prompt)
+        return listening.addCallback(immediate_write)
 
 
-def prompt(port: IListeningPort) -> IListeningPort:
+def immediate_write(port: IListeningPort) -> IListeningPort:
     """Have the connections of a port write at once."""
     if isinstance(port, tcp.Port) and isinstance(port.socket, socket.socket):
-        port.transport = PromptServer  # type: ignore[assignment]
+        port.transport = ImmediateWriteServer  # type: ignore[assignment]
     return port

@@ -27,7 +27,7 @@ KEPT = 256
 _PLAIN = ClientTls()
 
 
-class Trust:
+class TrunkTls:
     """Makes the client's side of TLS.
 
     :param trunks: the configured trunks: each speaks for the names that it is reached by over TLS; two that share one
@@ -85,7 +85,7 @@ def _certificates(path: Path) -> list[bytes]:
     return CERTIFICATE.findall(path.read_bytes())
 
 
-def why_not(failure: Failure, domain: str) -> str:
+def describe_failure(failure: Failure, domain: str) -> str:
     """Why a handshake failed, for the log."""
     error = failure.value
     if isinstance(error, VerificationError):

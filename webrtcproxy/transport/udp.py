@@ -15,7 +15,7 @@ from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, read
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses
-from webrtcproxy.transport.source import mark, plain
+from webrtcproxy.transport.source import plain, stamp_received
 
 log = Logger()
 
@@ -169,7 +169,7 @@ class UdpTransport(DatagramProtocol):
 
     def _reply_flow(self, request: Request | None, host: str, port: int) -> UdpFlow:
         """The flow for the responses to `request`, after its top Via is filled in; else the one to the source."""
-        reply_port = None if request is None else mark(request, Address(plain(host), port))
+        reply_port = None if request is None else stamp_received(request, Address(plain(host), port))
         return self._flow(host, port, reply_port or port)
 
     def _flow(self, host: str, port: int, reply_port: int) -> UdpFlow:

@@ -18,15 +18,15 @@ from twisted.python.failure import Failure
 from webrtcproxy.errors import FlowLost
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request
-from webrtcproxy.transport.connection import Connection, IStream, Pressure
+from webrtcproxy.transport.connection import Backpressure, Connection, IStream
 from webrtcproxy.transport.flow import Address
 from webrtcproxy.transport.frame import TwoMessages, frame, read_one, whole_message
-from webrtcproxy.transport.source import address_of, mark
+from webrtcproxy.transport.source import address_of, stamp_received
 
 if TYPE_CHECKING:
     from autobahn.websocket.types import ConnectionRequest
 
-    from webrtcproxy.transport.browsers import Browsers
+    from webrtcproxy.transport.browsers import WebSocketServer
 
 log = Logger()
 
@@ -113,12 +113,12 @@ class SipWebSocket(WebSocketServerProtocol):
     CONFIG_ATTRS: list[str] = []
     transport: IStream
 
-    def __init__(self, owner: Browsers, peer: Address) -> None:
+    def __init__(self, owner: WebSocketServer, peer: Address) -> None:
         super().__init__()
         self.owner = owner
         self.peer_address = peer
         self.flow: WssFlow | None = None
-        self.pressure: Pressure | None = None
+        self.pressure: Backpressure | None = None
         self.heard = self.pinged = owner.reactor.seconds()
         self._tokens = float(owner.options.burst)
         self._filled = self.heard
@@ -144,7 +144,7 @@ class SipWebSocket(WebSocketServerProtocol):
         kernel = getattr(self.transport, "socket", None)
         if kernel is not None:
             kernel.setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER)
-        self.pressure = Pressure(self.owner.reactor, self.transport, self._cut)
+        self.pressure = Backpressure(self.owner.reactor, self.transport, self._cut)
         sent_by = self.owner.local.sent_by(address_of(self.transport.getHost()), self.peer_address.host)
         secure = ISSLTransport.providedBy(self.transport)
         self.flow = WssFlow(self, self.peer_address, sent_by, "WSS" if secure else "WS")
@@ -226,13 +226,13 @@ class SipWebSocket(WebSocketServerProtocol):
             message = read_one(payload)
         except BadMessage as error:
             if error.request is not None:
-                mark(error.request, flow.peer)
+                stamp_received(error.request, flow.peer)
             receiver.bad_message(error, flow)
             if isinstance(error, TwoMessages):
                 self._fail_connection(PROTOCOL_ERROR, "more than one SIP message in one WebSocket message")
             return
         if isinstance(message, Request):
-            mark(message, flow.peer)
+            stamp_received(message, flow.peer)
         receiver.message_received(message, flow)
 
     # What leaves
@@ -308,7 +308,7 @@ class SipWebSocketFactory(WebSocketServerFactory):
 
     noisy = False
 
-    def __init__(self, owner: Browsers) -> None:
+    def __init__(self, owner: WebSocketServer) -> None:
         super().__init__(protocols=["sip"], server="", reactor=owner.reactor)
         self._owner = owner
         self._batched_timer = _Timers(owner.reactor)
