@@ -9,19 +9,26 @@ from setuptools import setup
 
 COMPILED = [
     "webrtcproxy/sip/*.py",
-    "webrtcproxy/entropy.py",
-    "webrtcproxy/errors.py",
-    "webrtcproxy/gathering.py",
-    "webrtcproxy/schedule.py",
+    "webrtcproxy/runtime/batching.py",
+    "webrtcproxy/runtime/errors.py",
+    "webrtcproxy/runtime/ids.py",
+    "webrtcproxy/runtime/schedule.py",
     "webrtcproxy/transaction/*.py",
+    "webrtcproxy/routing/*.py",
+    "webrtcproxy/registration/*.py",
+    "webrtcproxy/dialog/*.py",
+    "webrtcproxy/session/*.py",
+    "webrtcproxy/invite/*.py",
+    "webrtcproxy/transfer/*.py",
+    "webrtcproxy/subscription/*.py",
     "webrtcproxy/call/*.py",
-    "webrtcproxy/cluster/heirs.py",
     "webrtcproxy/cluster/location.py",
+    "webrtcproxy/cluster/referred.py",
     "webrtcproxy/media/bencode.py",
     "webrtcproxy/media/profile.py",
     "webrtcproxy/media/session.py",
-    "webrtcproxy/transport/frame.py",
     "webrtcproxy/transport/source.py",
+    "webrtcproxy/transport/wss/frame.py",
 ]
 
 wanted = os.environ.get("WEBRTCPROXY_COMPILE", "") not in ("", "0")

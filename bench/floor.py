@@ -27,7 +27,7 @@ from zope.interface import implementer
 from webrtcproxy.media.bencode import NgValue, from_bencode, to_items
 from webrtcproxy.media.profile import BROWSER, TRUNK, Profile
 from webrtcproxy.transport.certificate import server_endpoint
-from webrtcproxy.transport.frame import frame, whole_message
+from webrtcproxy.transport.wss.frame import frame, whole_message
 
 HOST = "127.0.0.1"
 Send = Callable[[bytes], object]

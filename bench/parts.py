@@ -16,8 +16,8 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 
-from tests.call.registering import JSSIP, register_request
-from tests.call.world import PLAIN, World
+from tests.support.calls.registering import JSSIP, register_request
+from tests.support.calls.world import PLAIN, World
 from tests.support.configs import PBX
 from tests.support.fakes import FakeFlow, FakeUser
 from tests.support.messages import ours, request, response
@@ -29,8 +29,8 @@ from webrtcproxy.media.ng import Node
 from webrtcproxy.media.profile import TRUNK
 from webrtcproxy.sip.message import Request, Response, check, read, respond
 from webrtcproxy.transaction.layer import Transactions
-from webrtcproxy.transport.browsers import WebSocketOptions, WebSocketServer
 from webrtcproxy.transport.flow import Flow
+from webrtcproxy.transport.wss.server import WebSocketOptions, WebSocketServer
 
 Operation = Callable[[int], float]
 """Does it so many times, and gives the seconds of CPU that the proxy took for it. What plays its peers is left out."""

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.parts import JSSIP_HEADERS, SDP
-from tests.call.world import PLAIN
+from tests.support.calls.world import PLAIN
 from tests.support.messages import read_request, read_response, request
 from tests.support.real.ports import LOOPBACK
 from tests.support.wire import frame, frames, upgrade
-from webrtcproxy.call.binding import contact_user_of
 from webrtcproxy.media.bencode import NgValue, from_bencode, to_bencode
+from webrtcproxy.registration.binding import contact_user_of
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request, Response, respond
 

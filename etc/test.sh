@@ -60,7 +60,7 @@ trial() {
 }
 
 unit=
-for test in tests/*/test_*.py tests/test_*.py; do
+for test in tests/*/test_*.py tests/*/*/test_*.py tests/test_*.py; do
     case $test in
         tests/integration/* | tests/browser/*) ;;
         *) unit="$unit $(echo "${test%.py}" | tr / .)" ;;

@@ -11,39 +11,50 @@ from typing import NamedTuple
 from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"config", "entropy", "errors", "gathering", "metrics", "schedule"}
+LEAVES = {"config", "runtime"}
+BELOW_ROUTING = {"sip", "transaction", "media", "transport.flow", *LEAVES}
 MAY_IMPORT = {
     "sip": set(),
     "config": set(),
-    "errors": set(),
-    "memory": set(),
-    "metrics": set(),
-    "entropy": set(),
-    "schedule": set(),
-    "gathering": {"schedule"},
-    "log": {"gathering"},
+    "runtime": set(),
     "transport": {"sip", *LEAVES},
     "transaction": {"sip", "transport.flow", *LEAVES},
-    "media": {*LEAVES},
-    "call": {"sip", "transaction", "media", "transport.flow", *LEAVES},
-    "admin": {"call", "media", *LEAVES},
+    "media": {"sip", *LEAVES},
+    "routing": BELOW_ROUTING,
+    "registration": {"routing", *BELOW_ROUTING},
+    "dialog": {"registration", "routing", *BELOW_ROUTING},
+    "session": {"dialog", "registration", "routing", *BELOW_ROUTING},
+    "invite": {"session", "dialog", "registration", "routing", *BELOW_ROUTING},
+    "transfer": {"invite", "session", "dialog", "registration", "routing", *BELOW_ROUTING},
+    "subscription": {"invite", "session", "dialog", "registration", "routing", *BELOW_ROUTING},
+    "call": {
+        "transfer",
+        "subscription",
+        "invite",
+        "session",
+        "dialog",
+        "registration",
+        "routing",
+        *BELOW_ROUTING,
+    },
+    "admin": {"call", "subscription", "registration", "media", "transaction", "transport.wss", *LEAVES},
     "demo": {"sip", "transport", "transaction", *LEAVES},
-    "cluster": {"sip", "transport", "transaction.match", "call.binding", "call.heirs", "call.location", *LEAVES},
-    "watching": {"transport", "transaction", "media", "call", *LEAVES},
+    "cluster": {"sip", "transport", "transaction.match", "registration", "dialog.referred", *LEAVES},
     "proxy": {
         "sip",
         "transport",
         "transaction",
         "media",
+        "routing",
+        "registration",
+        "dialog",
+        "subscription",
         "call",
-        "memory",
         "admin",
         "cluster",
-        "log",
-        "watching",
         *LEAVES,
     },
-    "service": {"proxy", "transport", "admin", "demo", "cluster", "log", *LEAVES},
+    "service": {"proxy", "transport", "admin", "demo", "cluster", *LEAVES},
 }
 """Each part of the package and the parts of the package that it may import, beside itself."""
 
@@ -59,7 +70,10 @@ SOCKETS = {
     "twisted.web",
 }
 CLOCK_AND_LOG = {"asyncio", "logging", "sched", "select", "socket", "threading", "time"}
-MAY_NOT_IMPORT = {"transaction": SOCKETS, "call": SOCKETS, "sip": CLOCK_AND_LOG}
+ABOVE_THE_FLOW = (
+    "transaction", "routing", "registration", "dialog", "session", "invite", "transfer", "subscription", "call",
+)  # fmt: skip
+MAY_NOT_IMPORT = {**dict.fromkeys(ABOVE_THE_FLOW, SOCKETS), "sip": CLOCK_AND_LOG}
 """Modules of others that a part must do without."""
 
 DISTRIBUTIONS = {
@@ -193,8 +207,8 @@ class RefereeTests(SynchronousTestCase):
             self.assertEqual(self.complaints(module, "from webrtcproxy.transport.flow import Flow"), [])
             self.assertEqual(self.complaints(module, "from ..transport.flow import Flow"), [])
             for source in (
-                "from webrtcproxy.transport.udp import Udp",
-                "from webrtcproxy.transport import udp",
+                "from webrtcproxy.transport.sip.udp import Udp",
+                "from webrtcproxy.transport.sip import udp",
                 "from twisted.internet.protocol import DatagramProtocol",
                 "import socket",
                 "from autobahn.twisted.websocket import WebSocketServerProtocol",
@@ -207,7 +221,7 @@ class RefereeTests(SynchronousTestCase):
             "from twisted.logger import Logger",
             "import time",
             "import logging",
-            "from webrtcproxy.errors import Refusal",
+            "from webrtcproxy.runtime.errors import Refusal",
         ):
             self.assertEqual(len(self.complaints("webrtcproxy.sip.message", source)), 1, source)
         self.assertEqual(self.complaints("webrtcproxy.sip.message", "import re\nfrom .uri import Uri"), [])
@@ -216,7 +230,7 @@ class RefereeTests(SynchronousTestCase):
         """The reactor is imported in service.py only, in whatever spelling."""
         for source in ("from twisted.internet import reactor", "import twisted.internet.reactor"):
             self.assertEqual(self.complaints("webrtcproxy.service", source), [])
-            self.assertEqual(len(self.complaints("webrtcproxy.transport.udp", source)), 1, source)
+            self.assertEqual(len(self.complaints("webrtcproxy.transport.sip.udp", source)), 1, source)
 
     def test_nobody_imports_the_service(self) -> None:
         """The service knows all and is known by none."""

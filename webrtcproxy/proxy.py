@@ -11,39 +11,39 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger, globalLogPublisher
 
+from webrtcproxy.admin.monitoring import bind_gauges, health
 from webrtcproxy.admin.page import phone_resource
-from webrtcproxy.call.binding import contact_user_of
 from webrtcproxy.call.calls import Calls
-from webrtcproxy.call.context import Context
-from webrtcproxy.call.failover import TargetHealth
-from webrtcproxy.call.heirs import ReplacesGrants
-from webrtcproxy.call.legs import DialogTable
-from webrtcproxy.call.location import Location
-from webrtcproxy.call.pairing import RequestSequences
-from webrtcproxy.call.passage import OutOfDialogRelay
-from webrtcproxy.call.ping import OptionsPings
-from webrtcproxy.call.policy import Policy
-from webrtcproxy.call.record import CdrWriter
-from webrtcproxy.call.registrar import RegistrationRelay
 from webrtcproxy.call.router import Router
-from webrtcproxy.call.subscriptions import Subscriptions
-from webrtcproxy.call.trunk import Sources, Upstream
 from webrtcproxy.cluster.worker import Queries, WorkerRuntime
 from webrtcproxy.config import SPAWN, Config, HostPort
-from webrtcproxy.log import LogFilter
+from webrtcproxy.dialog.call_record import CdrWriter
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.referred import ReplacesGrants
+from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.media.process import RtpengineProcess
-from webrtcproxy.memory import GcPolicy
-from webrtcproxy.metrics import LoopLag, Metrics
+from webrtcproxy.registration.binding import contact_user_of
+from webrtcproxy.registration.location import Location
+from webrtcproxy.registration.relay import RegistrationRelay
+from webrtcproxy.routing.failover import TargetHealth
+from webrtcproxy.routing.options_ping import OptionsPings
+from webrtcproxy.routing.policy import Policy
+from webrtcproxy.routing.sequence import RequestSequences
+from webrtcproxy.routing.upstream import Sources, Upstream
+from webrtcproxy.runtime.gc_policy import GcPolicy
+from webrtcproxy.runtime.log import LogFilter
+from webrtcproxy.runtime.metrics import LoopLag, Metrics
 from webrtcproxy.sip.headers import forget_read
+from webrtcproxy.subscription.out_of_dialog import OutOfDialogRelay
+from webrtcproxy.subscription.subscribe import Subscriptions
 from webrtcproxy.transaction.layer import Transactions
-from webrtcproxy.transport.browsers import WebSocketOptions as BrowserOptions
-from webrtcproxy.transport.browsers import WebSocketServer
+from webrtcproxy.transport.dns.locate import locator_for
 from webrtcproxy.transport.flow import Receiver
-from webrtcproxy.transport.locate import locator_for
-from webrtcproxy.transport.sockets import SipSockets
-from webrtcproxy.transport.trust import TrunkTls
-from webrtcproxy.watching import bind_gauges, health
+from webrtcproxy.transport.sip.sockets import SipSockets
+from webrtcproxy.transport.sip.trust import TrunkTls
+from webrtcproxy.transport.wss.server import WebSocketOptions as BrowserOptions
+from webrtcproxy.transport.wss.server import WebSocketServer
 
 log = Logger()
 

@@ -21,14 +21,14 @@ from webrtcproxy.admin.web import web_service
 from webrtcproxy.cluster.cluster import Cluster
 from webrtcproxy.cluster.link import LinkFactory
 from webrtcproxy.cluster.logs import LogForwarder
-from webrtcproxy.cluster.seat import LINK
+from webrtcproxy.cluster.slot import LINK
 from webrtcproxy.cluster.worker import Worker
 from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, load
-from webrtcproxy.config.places import check_listen
+from webrtcproxy.config.listen_check import check_listen
 from webrtcproxy.demo.service import demo_service
-from webrtcproxy.log import LogFilter
 from webrtcproxy.proxy import Proxy, build_proxy, spawned
-from webrtcproxy.transport.sockets import Listen
+from webrtcproxy.runtime.log import LogFilter
+from webrtcproxy.transport.sip.sockets import Listen
 
 
 def build(config: Config, reactor: Any) -> MultiService:

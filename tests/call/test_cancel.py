@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.call.case import CallCase
-from tests.call.world import PLAIN
+from tests.support.calls.case import CallCase
+from tests.support.calls.world import PLAIN
 from tests.support.configs import PBX
 
 

@@ -1,33 +1,33 @@
-"""What a call leaves behind is freed at once: the garbage collector looks seldom (webrtcproxy/memory.py)."""
+"""What a call leaves behind is freed at once: the garbage collector looks seldom (webrtcproxy/runtime/gc_policy.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from tests.call.early import REL, EarlyCase
-from tests.call.party import outbound
-from tests.call.transferring import NEW, HandoverCase, name_of, refer_to
-from tests.call.world import PLAIN
+from tests.support.calls.early import REL, EarlyCase
+from tests.support.calls.party import outbound
+from tests.support.calls.transferring import NEW, HandoverCase, name_of, refer_to
+from tests.support.calls.world import PLAIN
 from tests.support.configs import CARRIER, PBX
 from tests.support.garbage import kinds_left
-from webrtcproxy.call.branch import Branch
 from webrtcproxy.call.call import Call
-from webrtcproxy.call.exchange import OfferAnswer
-from webrtcproxy.call.exchanges import SessionModifier
-from webrtcproxy.call.failover import FailoverRequest, NextHops
-from webrtcproxy.call.fork import Fork
-from webrtcproxy.call.handover import LocalTransfer
-from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.opening import InitialOfferAnswer
-from webrtcproxy.call.referral import ReferSubscription
-from webrtcproxy.call.refresh import Refresh
-from webrtcproxy.call.refresher import SessionRefresher
-from webrtcproxy.call.reliable import ReliableProvisionals
-from webrtcproxy.call.restore import Restore
-from webrtcproxy.call.setup import CallSetup
 from webrtcproxy.config import HostPort, TrunkMedia
-from webrtcproxy.errors import NgRefused
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.refer import ReferSubscription
+from webrtcproxy.dialog.reliable import ReliableProvisionals
+from webrtcproxy.invite.branch import Branch
+from webrtcproxy.invite.fork import Fork
+from webrtcproxy.invite.initial_offer_answer import InitialOfferAnswer
+from webrtcproxy.invite.setup import CallSetup
+from webrtcproxy.routing.failover import FailoverRequest, NextHops
+from webrtcproxy.runtime.errors import NgRefused
+from webrtcproxy.session.modifier import SessionModifier
+from webrtcproxy.session.offer_answer import OfferAnswer
+from webrtcproxy.session.refresh import Refresh
+from webrtcproxy.session.refresher import SessionRefresher
+from webrtcproxy.session.restore import Restore
+from webrtcproxy.transfer.local import LocalTransfer
 
 OBJECTS = (
     *(Call, Leg, Fork, Branch, CallSetup, InitialOfferAnswer, ReliableProvisionals, LocalTransfer, ReferSubscription),

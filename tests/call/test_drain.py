@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.call.case import CallCase
+from tests.support.calls.case import CallCase
 from tests.support.configs import PBX
 from tests.support.messages import request
 

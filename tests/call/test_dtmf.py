@@ -7,13 +7,13 @@ from dataclasses import replace
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.call.exchanging import ExchangeCase
-from tests.call.party import Party, inbound, outbound, party_of
-from tests.call.world import PLAIN as TRUNK
+from tests.support.calls.modifying import ExchangeCase
+from tests.support.calls.party import Party, inbound, outbound, party_of
+from tests.support.calls.world import PLAIN as TRUNK
 from tests.support.configs import PBX
 from webrtcproxy.call.dtmf import DEFAULT_DURATION, LONGEST, MAX_BODY, SHORTEST, read, wanted
 from webrtcproxy.config import TrunkMedia
-from webrtcproxy.errors import NgRefused, NgTimeout, Refusal
+from webrtcproxy.runtime.errors import NgRefused, NgTimeout, Refusal
 from webrtcproxy.sip.message import Headers, Request, Response
 
 RELAY = ("Content-Type", "application/dtmf-relay")

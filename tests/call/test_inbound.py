@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.call.case import CallCase
-from tests.call.world import OFFER, PLAIN
+from tests.support.calls.case import CallCase
+from tests.support.calls.world import OFFER, PLAIN
 from tests.support.configs import CARRIER, PBX
 from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK
 from webrtcproxy.sip.headers import NameAddr

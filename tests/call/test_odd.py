@@ -8,15 +8,15 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.call.case import CallCase
-from tests.call.world import OFFER, PLAIN
+from tests.support.calls.case import CallCase
+from tests.support.calls.world import OFFER, PLAIN
 from tests.support.configs import PBX
 from tests.support.fakes import FakeFlow, FakeUser
 from tests.support.messages import request
-from webrtcproxy.call.background import background, run_and_respond
-from webrtcproxy.call.trunk import Sources
 from webrtcproxy.config import HostPort, Trunk
-from webrtcproxy.errors import Refusal
+from webrtcproxy.dialog.background import background, run_and_respond
+from webrtcproxy.routing.upstream import Sources
+from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request, Response, respond
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.flow import Address, Flow, Hop

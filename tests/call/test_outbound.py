@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.call.case import CallCase
-from tests.call.world import OFFER, PLAIN
+from tests.support.calls.case import CallCase
+from tests.support.calls.world import OFFER, PLAIN
 from tests.support.configs import PBX
 from webrtcproxy.config import CallLimits
-from webrtcproxy.errors import NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK
+from webrtcproxy.runtime.errors import NgOverload, NgRefused, NgTimeout
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.transaction.server import TRYING
 

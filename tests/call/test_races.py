@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.call.case import CallCase
-from tests.call.world import OFFER, PLAIN, Caller, Peer
+from tests.support.calls.case import CallCase
+from tests.support.calls.world import OFFER, PLAIN, Caller, Peer
 from tests.support.configs import PBX
 from webrtcproxy.sip.message import respond
 

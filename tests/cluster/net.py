@@ -6,10 +6,10 @@ from twisted.internet.task import Clock
 
 from tests.support.fakes import FakeFlow
 from tests.support.messages import request, response
-from webrtcproxy.call.binding import Binding
 from webrtcproxy.cluster.location import SharedLocation
-from webrtcproxy.cluster.marks import ALL, HUB
+from webrtcproxy.cluster.ownership import ALL, HUB
 from webrtcproxy.cluster.remote import RemoteFlows
+from webrtcproxy.registration.binding import Binding
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Response
 

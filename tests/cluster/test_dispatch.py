@@ -7,10 +7,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cluster.net import ALICE, Net, answer
 from tests.support.fakes import FakeFlow
 from tests.support.messages import request
-from webrtcproxy.call.binding import contact_user_of
 from webrtcproxy.cluster import dispatch
 from webrtcproxy.cluster.dispatch import REMEMBERED, Dispatcher
-from webrtcproxy.cluster.marks import HUB
+from webrtcproxy.cluster.ownership import HUB
+from webrtcproxy.registration.binding import contact_user_of
 
 UP = (1, 2)
 TOKEN = "0123456789abcdef"

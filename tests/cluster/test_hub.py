@@ -23,7 +23,7 @@ from webrtcproxy.cluster.hub import (
     WorkerProcess,
 )
 from webrtcproxy.cluster.link import Header
-from webrtcproxy.cluster.marks import ALL
+from webrtcproxy.cluster.ownership import ALL
 
 
 class Process:

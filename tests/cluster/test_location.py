@@ -7,9 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cluster.net import ALICE, REGISTRAR, Member, Net
 from tests.support.fakes import FakeFlow
-from webrtcproxy.call.binding import Binding, contact_user_of
-from webrtcproxy.call.expiry import SWEEP_INTERVAL
-from webrtcproxy.cluster.marks import HUB
+from webrtcproxy.cluster.ownership import HUB
+from webrtcproxy.registration.binding import Binding, contact_user_of
+from webrtcproxy.registration.expiry import SWEEP_INTERVAL
 
 
 class SharedLocationCase(SynchronousTestCase):

@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.cluster.logs import DELAY, MAX_EVENTS, LogForwarder, events_of
-from webrtcproxy.log import EscapingObserver
+from webrtcproxy.runtime.log import EscapingObserver
 
 
 class ForwarderTests(SynchronousTestCase):

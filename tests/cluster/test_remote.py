@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cluster.net import Net
 from tests.support.fakes import FakeFlow
 from webrtcproxy.cluster.remote import DATAGRAM_FLOWS
-from webrtcproxy.errors import FlowLost
+from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.transport.flow import Address
 
 

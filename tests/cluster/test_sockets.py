@@ -10,9 +10,9 @@ from twisted.trial.unittest import TestCase
 from tests.support.fakes import FakeFlow
 from tests.support.messages import request
 from tests.support.wire import Recorder
-from webrtcproxy.cluster.places import ListeningSockets
+from webrtcproxy.cluster.listening_sockets import ListeningSockets
 from webrtcproxy.cluster.sockets import WorkerSockets
-from webrtcproxy.errors import FlowLost
+from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.transport.flow import Address
 
 OPTIONS = request("OPTIONS", via="SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKx;rport").to_bytes()

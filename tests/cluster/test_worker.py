@@ -15,7 +15,7 @@ from tests.support.configs import config
 from tests.support.fakes import FakeFlow
 from tests.support.messages import request
 from webrtcproxy.cluster.cluster import of_worker
-from webrtcproxy.cluster.seat import StartOrder, WorkerSlot
+from webrtcproxy.cluster.slot import StartOrder, WorkerSlot
 from webrtcproxy.cluster.worker import LINGER, Queries, Worker, WorkerRuntime
 from webrtcproxy.config import Config, HostPort, ProxyConfig, Trunk
 from webrtcproxy.config.ini import Secret

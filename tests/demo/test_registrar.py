@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.demo.world import DOMAIN, DemoCase, answered, registration
 from tests.support.fakes import FakeFlow
 from webrtcproxy.demo.bindings import DemoBindings, Wish
-from webrtcproxy.errors import Refusal
+from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.headers import Credentials, NameAddr, parse_challenges
 
 AT = "<sip:alice@198.51.100.1:5060>"

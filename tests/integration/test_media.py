@@ -12,8 +12,8 @@ from tests.support.real.rtp import OPUS, SOUND, RtpPhone
 from tests.support.real.rtpengine import Rtpengine, TwoFamilies, TwoInterfaces
 from tests.support.sdp import lines, port, sample
 from webrtcproxy.config import TrunkMedia
-from webrtcproxy.errors import NgRefused
 from webrtcproxy.media.profile import BROWSER, TRUNK, Profile, profiles_of
+from webrtcproxy.runtime.errors import NgRefused
 
 NAMES = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000", 96: "opus/48000/2", 100: "telephone-event/48000",
          101: "telephone-event/8000"}  # fmt: skip

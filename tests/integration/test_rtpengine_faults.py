@@ -10,9 +10,9 @@ from twisted.internet.defer import CancelledError, gatherResults
 from tests.integration.media import CHROME, MediaCase
 from tests.support.real.part import pause, until
 from tests.support.sdp import lines, port
-from webrtcproxy.errors import NgRefused, NgTimeout
 from webrtcproxy.media.profile import TRUNK
 from webrtcproxy.media.session import MediaSession
+from webrtcproxy.runtime.errors import NgRefused, NgTimeout
 
 
 class FaultTests(MediaCase):

@@ -15,10 +15,10 @@ from tests.integration.media import CHROME
 from tests.support.real.lab import LAB
 from tests.support.real.part import until
 from tests.support.real.ports import free_ports
-from webrtcproxy.errors import NgOverload, NgRefused
 from webrtcproxy.media import process
 from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.media.profile import BROWSER, TRUNK
+from webrtcproxy.runtime.errors import NgOverload, NgRefused
 
 
 class SpawnTests(TestCase):

@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.ngwire import FIRST, PORT, FakeDaemon, FakeReactor
-from webrtcproxy.errors import NgError
 from webrtcproxy.media.nodes import BATCH_DELAY, FIRST_PING, Nodes
 from webrtcproxy.media.profile import BROWSER, Profile
+from webrtcproxy.runtime.errors import NgError
 
 SDP = b"v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n"
 

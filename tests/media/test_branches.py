@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.logger import capturedLogs
 
 from tests.media.cases import SessionCase
-from webrtcproxy.errors import NgRefused
+from webrtcproxy.runtime.errors import NgRefused
 
 
 class NameTests(SessionCase):

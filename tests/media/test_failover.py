@@ -7,8 +7,8 @@ from twisted.logger import capturedLogs
 
 from tests.media.cases import SessionCase
 from tests.support.ngwire import FIRST, SECOND, THIRD, FakeDaemon, FakeReactor
-from webrtcproxy.errors import NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.nodes import DELETE_RETRY, Nodes
+from webrtcproxy.runtime.errors import NgOverload, NgRefused, NgTimeout
 
 
 class SilenceTests(SessionCase):

@@ -6,11 +6,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.exposition import Readings, samples
 from tests.support.ngwire import FIRST, PORT, SECOND, FakeDaemon, FakeReactor
-from webrtcproxy.errors import NgError
 from webrtcproxy.media import ng
 from webrtcproxy.media.ng import Node
 from webrtcproxy.media.nodes import FIRST_PING, Nodes
-from webrtcproxy.metrics import Metrics
+from webrtcproxy.runtime.errors import NgError
+from webrtcproxy.runtime.metrics import Metrics
 
 NODE = f'node="{FIRST}:{PORT}"'
 

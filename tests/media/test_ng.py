@@ -13,10 +13,10 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.ngwire import FIRST, PORT, SECOND, FakeDaemon, FakeReactor
-from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media import ng
 from webrtcproxy.media.bencode import Reply, to_items
 from webrtcproxy.media.ng import Cookies, Node
+from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
 
 
 class CookieTests(SynchronousTestCase):

@@ -10,10 +10,10 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.ngwire import FIRST, PORT, SECOND, THIRD, FakeDaemon, FakeReactor
-from webrtcproxy.errors import NgTimeout
 from webrtcproxy.media import ng
 from webrtcproxy.media.nodes import DELETE_RETRY, LATE, PING_TIMEOUT, Nodes
 from webrtcproxy.media.profile import BROWSER
+from webrtcproxy.runtime.errors import NgTimeout
 
 INTERVAL = 5.0
 

@@ -7,9 +7,9 @@ from twisted.logger import capturedLogs
 
 from tests.media.cases import SDP, SessionCase
 from webrtcproxy.config import TrunkMedia
-from webrtcproxy.errors import NgRefused
 from webrtcproxy.media.bencode import Reply
 from webrtcproxy.media.profile import TRUNK, profiles_of
+from webrtcproxy.runtime.errors import NgRefused
 
 
 class OperationTests(SessionCase):

@@ -7,7 +7,7 @@ readings.moved()        # {'refused_total{reason="loop"}': 1.0}: what is not as 
 
 from __future__ import annotations
 
-from webrtcproxy.metrics import Metrics
+from webrtcproxy.runtime.metrics import Metrics
 
 PREFIX = "webrtcproxy_"
 

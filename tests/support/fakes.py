@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from webrtcproxy.errors import FlowLost
+from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.sip.message import Request, Response, read
 from webrtcproxy.transport.flow import Address
 

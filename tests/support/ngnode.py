@@ -22,8 +22,8 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from webrtcproxy.errors import NgRefused
 from webrtcproxy.media.profile import Profile
+from webrtcproxy.runtime.errors import NgRefused
 
 BROWSER_SDP = (
     b"v=0\r\no=- 1 %(version)d IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fakes import FakeFlow, FakeUser
 from tests.support.messages import ours, request, response
-from webrtcproxy.metrics import Metrics
+from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.client import ClientTransaction
 from webrtcproxy.transaction.layer import Transactions

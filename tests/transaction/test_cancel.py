@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.transaction.case import ClientCase, state
-from webrtcproxy.errors import TimedOut
+from webrtcproxy.runtime.errors import TimedOut
 
 
 class Cancel(ClientCase):

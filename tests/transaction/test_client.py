@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.messages import ours, request
 from tests.transaction.case import ClientCase, TransactionCase, state
-from webrtcproxy.errors import FlowLost, TimedOut
+from webrtcproxy.runtime.errors import FlowLost, TimedOut
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.layer import Transactions
 

@@ -7,7 +7,7 @@ from twisted.logger import LogLevel, capturedLogs
 from tests.support.fakes import FakeFlow
 from tests.support.messages import ack, cancel, request
 from tests.transaction.case import TransactionCase, state
-from webrtcproxy.schedule import GRAIN
+from webrtcproxy.runtime.schedule import GRAIN
 from webrtcproxy.sip.message import Request, Response, respond
 from webrtcproxy.transaction.server import TRYING, ServerTransaction
 

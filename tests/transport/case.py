@@ -4,7 +4,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.wire import Frame, Recorder, Wire, frame, frames, upgrade
-from webrtcproxy.transport.browsers import WebSocketOptions, WebSocketServer
+from webrtcproxy.transport.wss.server import WebSocketOptions, WebSocketServer
 
 
 class BrowsersCase(SynchronousTestCase):

@@ -2,7 +2,7 @@
 
 from tests.support.exposition import Readings
 from tests.transport.case import BrowsersCase
-from webrtcproxy.transport.browsers import WebSocketOptions
+from webrtcproxy.transport.wss.server import WebSocketOptions
 
 
 class Refusals(BrowsersCase):

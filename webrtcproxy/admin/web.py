@@ -14,7 +14,7 @@ from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from webrtcproxy.metrics import CONTENT_TYPE
+from webrtcproxy.runtime.metrics import CONTENT_TYPE
 
 T = TypeVar("T")
 

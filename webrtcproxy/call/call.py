@@ -11,29 +11,29 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.call import dtmf
-from webrtcproxy.call.context import CallMedia, Context
-from webrtcproxy.call.dialog import Dialog
-from webrtcproxy.call.exchanges import SessionModifier
-from webrtcproxy.call.host import TransferableCall
-from webrtcproxy.call.invite import contact_on
-from webrtcproxy.call.leg import HeaderList, Leg
-from webrtcproxy.call.legs import DialogTable
-from webrtcproxy.call.policy import filter_headers
-from webrtcproxy.call.presence import FlowMonitor
-from webrtcproxy.call.record import CallRecord
-from webrtcproxy.call.refresher import SessionRefresher
-from webrtcproxy.call.relay import relay
-from webrtcproxy.call.setup import CallSetup
-from webrtcproxy.call.target import Target
-from webrtcproxy.call.targets import TargetResolver
-from webrtcproxy.call.transfer import METHODS, Transfers
-from webrtcproxy.entropy import random_token
-from webrtcproxy.errors import NgError, Refusal
-from webrtcproxy.schedule import Timer
+from webrtcproxy.dialog.call_record import CallRecord
+from webrtcproxy.dialog.context import CallMedia, Context
+from webrtcproxy.dialog.dialog import Dialog
+from webrtcproxy.dialog.flow_watch import FlowMonitor
+from webrtcproxy.dialog.leg import HeaderList, Leg
+from webrtcproxy.dialog.relay import relay
+from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.dialog.transferable import TransferableCall
+from webrtcproxy.invite.request import contact_on
+from webrtcproxy.invite.setup import CallSetup
+from webrtcproxy.invite.target import Target
+from webrtcproxy.invite.target_set import TargetResolver
+from webrtcproxy.routing.policy import filter_headers
+from webrtcproxy.runtime.errors import NgError, Refusal
+from webrtcproxy.runtime.ids import random_token
+from webrtcproxy.runtime.schedule import Timer
+from webrtcproxy.session.modifier import SessionModifier
+from webrtcproxy.session.refresher import SessionRefresher
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.uri import is_secure
 from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transfer.transfer import METHODS, Transfers
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 
-from webrtcproxy.call.binding import Binding
 from webrtcproxy.call.call import Call
-from webrtcproxy.call.context import Context
-from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.legs import DialogTable
-from webrtcproxy.call.policy import Route
-from webrtcproxy.call.targets import (
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.invite.target_set import (
     TargetResolver,
     registered_targets,
     replaces_target,
     target_of_binding,
     trunk_targets,
 )
-from webrtcproxy.errors import Refusal
+from webrtcproxy.registration.binding import Binding
+from webrtcproxy.routing.policy import Route
+from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.replaces import Replaces
 from webrtcproxy.transaction.server import ServerTransaction

@@ -8,10 +8,10 @@ import re
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.call.context import CallMedia
-from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.policy import PeerProfile
-from webrtcproxy.errors import NgError, Refusal
+from webrtcproxy.dialog.context import CallMedia
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.routing.policy import PeerProfile
+from webrtcproxy.runtime.errors import NgError, Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.server import ServerTransaction
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from twisted.logger import Logger
 
 from webrtcproxy.call.calls import Calls
-from webrtcproxy.call.context import Context
-from webrtcproxy.call.extensions import refuse_required
-from webrtcproxy.call.leg import Leg
-from webrtcproxy.call.legs import DialogTable
-from webrtcproxy.call.passage import OutOfDialogRelay
-from webrtcproxy.call.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED, remaining_hops
-from webrtcproxy.call.registrar import RegistrationRelay
-from webrtcproxy.call.replacing import replaced
-from webrtcproxy.call.subscriptions import Subscriptions
-from webrtcproxy.call.targets import TargetResolver, registered_targets, trunk_targets
 from webrtcproxy.config.addresses import plain_host, same_place
-from webrtcproxy.errors import Refusal
-from webrtcproxy.metrics import reason_of
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.extensions import refuse_required
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.replaces import replaced
+from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.invite.target_set import TargetResolver, registered_targets, trunk_targets
+from webrtcproxy.registration.relay import RegistrationRelay
+from webrtcproxy.routing.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED, remaining_hops
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.runtime.metrics import reason_of
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
+from webrtcproxy.subscription.out_of_dialog import OutOfDialogRelay
+from webrtcproxy.subscription.subscribe import Subscriptions
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 

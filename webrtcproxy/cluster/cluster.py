@@ -10,16 +10,16 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
 
-from webrtcproxy.cluster.datagrams import SharedUdpReader
 from webrtcproxy.cluster.dispatch import Dispatcher
 from webrtcproxy.cluster.hub import Hub
 from webrtcproxy.cluster.launcher import Launcher
+from webrtcproxy.cluster.listening_sockets import ListeningSockets
 from webrtcproxy.cluster.location import SharedLocation
-from webrtcproxy.cluster.marks import HUB
-from webrtcproxy.cluster.places import ListeningSockets
+from webrtcproxy.cluster.ownership import HUB
 from webrtcproxy.cluster.remote import RemoteFlows
+from webrtcproxy.cluster.udp_reader import SharedUdpReader
 from webrtcproxy.config import Config, HostPort, WebConfig
-from webrtcproxy.metrics import LoopLag, Metrics, merged
+from webrtcproxy.runtime.metrics import LoopLag, Metrics, merged
 from webrtcproxy.transport.certificate import server_endpoint
 
 

@@ -16,7 +16,7 @@ from webrtcproxy.cluster.launcher import Launch, ProcessHandle
 from webrtcproxy.cluster.link import Header
 from webrtcproxy.cluster.location import SharedLocation
 from webrtcproxy.cluster.logs import events_of
-from webrtcproxy.cluster.marks import ALL, HUB
+from webrtcproxy.cluster.ownership import ALL, HUB
 from webrtcproxy.cluster.remote import RemoteFlows
 
 log = Logger()

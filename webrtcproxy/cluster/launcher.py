@@ -17,8 +17,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.cluster.link import Link, LinkFactory, LinkUser
-from webrtcproxy.cluster.places import ListeningSockets
-from webrtcproxy.cluster.seat import LINK, StartOrder, WorkerSlot
+from webrtcproxy.cluster.listening_sockets import ListeningSockets
+from webrtcproxy.cluster.slot import LINK, StartOrder, WorkerSlot
 from webrtcproxy.config import Config
 
 log = Logger()

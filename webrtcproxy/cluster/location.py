@@ -18,11 +18,11 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from webrtcproxy.call.binding import Binding, Key
-from webrtcproxy.call.location import Location
-from webrtcproxy.cluster.marks import ALL, HUB
+from webrtcproxy.cluster.ownership import ALL, HUB
 from webrtcproxy.cluster.remote import RemoteFlow, RemoteFlows, Send
-from webrtcproxy.errors import Refusal
+from webrtcproxy.registration.binding import Binding, Key
+from webrtcproxy.registration.location import Location
+from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.headers import NameAddr
 
 log = Logger()

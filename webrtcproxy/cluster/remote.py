@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from webrtcproxy.cluster.marks import ALL
-from webrtcproxy.errors import FlowLost
+from webrtcproxy.cluster.ownership import ALL
+from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.transport.connection import Connection
 from webrtcproxy.transport.flow import Address, Flow
 

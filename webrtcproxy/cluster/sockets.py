@@ -11,9 +11,9 @@ from twisted.internet.protocol import ServerFactory
 
 from webrtcproxy.transport.flow import Address, Flow, Receiver
 from webrtcproxy.transport.local import LocalAddresses
-from webrtcproxy.transport.sockets import Listen, SipSockets, SocketReactor
-from webrtcproxy.transport.trust import TrunkTls
-from webrtcproxy.transport.udp import MAX_DATAGRAM, UdpTransport
+from webrtcproxy.transport.sip.sockets import Listen, SipSockets, SocketReactor
+from webrtcproxy.transport.sip.trust import TrunkTls
+from webrtcproxy.transport.sip.udp import MAX_DATAGRAM, UdpTransport
 
 
 class IWorkerReactor(SocketReactor, IReactorSocket):

@@ -10,19 +10,19 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from webrtcproxy.cluster.entrance import OwnerRouter
-from webrtcproxy.cluster.heirs import SharedReplacesGrants
 from webrtcproxy.cluster.link import Header, Link
 from webrtcproxy.cluster.location import SharedLocation
-from webrtcproxy.cluster.marks import HUB, mark_of
+from webrtcproxy.cluster.owner_router import OwnerRouter
+from webrtcproxy.cluster.ownership import HUB, mark_of
+from webrtcproxy.cluster.referred import SharedReplacesGrants
 from webrtcproxy.cluster.remote import RemoteFlows
-from webrtcproxy.cluster.seat import StartOrder, WorkerSlot
+from webrtcproxy.cluster.slot import StartOrder, WorkerSlot
 from webrtcproxy.cluster.sockets import WorkerSockets
 from webrtcproxy.config import Config, SipConfig
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import read
 from webrtcproxy.transport.flow import Flow, Receiver
-from webrtcproxy.transport.trust import TrunkTls
+from webrtcproxy.transport.sip.trust import TrunkTls
 
 log = Logger()
 

@@ -24,6 +24,7 @@ from webrtcproxy.config.endpoints import check_server, check_sip, split, worker_
 from webrtcproxy.config.headers import header_line, header_pattern
 from webrtcproxy.config.ini import ConfigError, Secret, Section
 from webrtcproxy.config.media import trunk_media
+from webrtcproxy.config.trunk_transport import client_tls, ping_of, stop_codes, transport_of
 from webrtcproxy.config.values import (
     SPAWN,
     AccessConfig,
@@ -40,7 +41,6 @@ from webrtcproxy.config.values import (
     WebConfig,
     WssConfig,
 )
-from webrtcproxy.config.ways import client_tls, ping_of, stop_codes, transport_of
 
 PAGE: Final = Path(__file__).parents[1] / "phone" / "dist"
 """The phone page of the package; the folder exists once the page is built."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
-from webrtcproxy.errors import Refusal
+from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.demo import answer
 from webrtcproxy.demo.rtp import EchoSocket
-from webrtcproxy.errors import FlowLost, TimedOut
+from webrtcproxy.runtime.errors import FlowLost, TimedOut
 from webrtcproxy.sip.headers import CSeq
 from webrtcproxy.sip.message import Headers, Request, Response, respond
 from webrtcproxy.transaction.layer import Transactions

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.demo.bindings import DemoBinding
-from webrtcproxy.errors import FlowLost, TimedOut
+from webrtcproxy.runtime.errors import FlowLost, TimedOut
 from webrtcproxy.sip.message import Request, Response, respond
 from webrtcproxy.transaction.client import ClientTransaction
 from webrtcproxy.transaction.layer import Transactions

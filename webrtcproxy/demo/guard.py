@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
-from webrtcproxy.errors import Refusal
+from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.digest import Nonces, Verdict, verify
 from webrtcproxy.sip.headers import Credentials
 from webrtcproxy.sip.message import BadMessage, Request

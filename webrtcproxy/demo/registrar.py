@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from webrtcproxy.demo.bindings import DEFAULT_EXPIRES, MAX_EXPIRES, MIN_EXPIRES, DemoBindings, Wish
 from webrtcproxy.demo.guard import Guard
-from webrtcproxy.errors import Refusal
+from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.grammar import number
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import STAR, BadMessage, Request

@@ -13,7 +13,7 @@ from webrtcproxy.demo.guard import Guard
 from webrtcproxy.demo.rtp import RtpPorts
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.local import LocalAddresses, is_wildcard
-from webrtcproxy.transport.udp import MAX_DATAGRAM, UdpTransport
+from webrtcproxy.transport.sip.udp import MAX_DATAGRAM, UdpTransport
 
 REALM = "demo"
 RTP_PORTS = (24000, 24998)

@@ -27,10 +27,10 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
-from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.bencode import MalformedReply, NgValue, Reply, from_bencode, to_items
-from webrtcproxy.metrics import Metrics
-from webrtcproxy.schedule import Schedule, Timer
+from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
+from webrtcproxy.runtime.metrics import Metrics
+from webrtcproxy.runtime.schedule import Schedule, Timer
 
 log = Logger()
 

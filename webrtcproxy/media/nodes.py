@@ -28,13 +28,13 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.entropy import random_token
-from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
+from webrtcproxy.media.audit import SessionAudit
 from webrtcproxy.media.bencode import Reply, to_items
-from webrtcproxy.media.missing import SessionAudit
 from webrtcproxy.media.ng import MediaReactor, Node
 from webrtcproxy.media.session import MediaSession
-from webrtcproxy.metrics import Metrics
+from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
+from webrtcproxy.runtime.ids import random_token
+from webrtcproxy.runtime.metrics import Metrics
 
 log = Logger()
 

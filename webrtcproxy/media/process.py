@@ -24,9 +24,9 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from webrtcproxy.errors import NgError
 from webrtcproxy.media.bencode import Reply
 from webrtcproxy.media.ng import MediaReactor, Node
+from webrtcproxy.runtime.errors import NgError
 
 log = Logger()
 

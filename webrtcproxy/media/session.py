@@ -29,11 +29,11 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.media.bencode import NgValue, Reply, to_items
 from webrtcproxy.media.lines import complete, lines_of
 from webrtcproxy.media.ng import Node, text
 from webrtcproxy.media.profile import Profile
+from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
 
 log = Logger()
 

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from webrtcproxy.errors import FlowLost, TimedOut
-from webrtcproxy.schedule import Schedule, Timer
+from webrtcproxy.runtime.errors import FlowLost, TimedOut
+from webrtcproxy.runtime.schedule import Schedule, Timer
 from webrtcproxy.sip.message import Headers, Request, Response
 from webrtcproxy.transaction.timers import Timers
 from webrtcproxy.transport.flow import Flow

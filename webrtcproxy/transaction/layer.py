@@ -14,10 +14,10 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from webrtcproxy.entropy import random_token
-from webrtcproxy.errors import FlowLost
-from webrtcproxy.metrics import Metrics, reason_of
-from webrtcproxy.schedule import Schedule
+from webrtcproxy.runtime.errors import FlowLost
+from webrtcproxy.runtime.ids import random_token
+from webrtcproxy.runtime.metrics import Metrics, reason_of
+from webrtcproxy.runtime.schedule import Schedule
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond

@@ -13,9 +13,9 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
-from webrtcproxy.entropy import random_token
-from webrtcproxy.errors import FlowLost
-from webrtcproxy.schedule import Schedule, Timer
+from webrtcproxy.runtime.errors import FlowLost
+from webrtcproxy.runtime.ids import random_token
+from webrtcproxy.runtime.schedule import Schedule, Timer
 from webrtcproxy.sip.message import Message, Request, Response, respond
 from webrtcproxy.transaction.match import Key, MergeKey
 from webrtcproxy.transaction.timers import Timers

@@ -28,7 +28,7 @@ from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from webrtcproxy.config.endpoints import split, unescape
-from webrtcproxy.transport.tcp import TcpReactor
+from webrtcproxy.transport.connection import TcpReactor
 from webrtcproxy.transport.tls import TlsEndpoint
 
 log = Logger()

@@ -6,13 +6,17 @@ import socket
 from collections.abc import Callable
 from ipaddress import IPv6Address
 
-from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, IReactorTCP, IReactorTime, ITCPTransport
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from webrtcproxy.transport.flow import Address
 
 log = Logger()
+
+
+class TcpReactor(IReactorTCP, IReactorTime):
+    """What TCP needs of a reactor."""
 
 
 class Connection:

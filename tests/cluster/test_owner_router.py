@@ -1,0 +1,110 @@
+"""Entrance: what a worker's sockets read goes to its own transactions, or to the worker that it belongs to."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.cluster.net import Net, answer
+from tests.support.fakes import FakeFlow
+from tests.support.messages import request
+from webrtcproxy.cluster.owner_router import OwnerRouter
+from webrtcproxy.cluster.ownership import HUB, mark_of, owner_of, sender_of
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, Response
+
+TOKEN = "0123456789abcdef"
+
+
+class Transactions:
+    """Keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[object, object]] = []
+        self.bad: list[BadMessage] = []
+
+    def message_received(self, message: Request | Response, flow: object) -> None:
+        self.messages.append((message, flow))
+
+    def bad_message(self, error: BadMessage, flow: object) -> None:
+        self.bad.append(error)
+
+
+class EntranceTests(SynchronousTestCase):
+    """That of worker 1, beside worker 2."""
+
+    def setUp(self) -> None:
+        self.net = Net()
+        self.own = Transactions()
+        self.up = {1, 2}
+        one = self.net.one
+        self.entrance = OwnerRouter(1, self.own, one.flows, one.send, self.up.__contains__)
+
+    def test_own(self) -> None:
+        """Most is its own: new requests, responses to its branches, requests within its dialogs."""
+        flow = FakeFlow.wss()
+        messages = [
+            request("INVITE"),
+            answer(200, via="SIP/2.0/WSS 192.0.2.1;branch=z9hG4bKwp-1-abc"),
+            answer(200, via="SIP/2.0/WSS 192.0.2.1;branch=z9hG4bKwhatever"),
+            request("BYE", f"sip:1-{TOKEN}@192.0.2.1;transport=ws", to_tag="x"),
+            request("INVITE", f"sip:2-{TOKEN}@192.0.2.1"),
+        ]
+        for message in messages:
+            self.entrance.message_received(message, flow)
+        self.assertEqual(self.own.messages, [(message, flow) for message in messages])
+        self.assertEqual(self.net.two.messages, [])
+
+    def test_passed_on(self) -> None:
+        """A response to another's branch, a request within another's dialog, and one that is to take the place of one
+        arrive there to the octet, with a flow that leads back."""
+        flow = FakeFlow.wss()
+        for message in (
+            answer(180, via="SIP/2.0/WSS 192.0.2.1;branch=z9hG4bKwp-2-abc"),
+            request("BYE", f"sip:2-{TOKEN}@192.0.2.1;transport=ws", to_tag="x", body=b"\xff"),
+            request("INVITE", f"sip:2-{TOKEN}@192.0.2.1", headers=[("Replaces", "a;to-tag=1;from-tag=2")]),
+            request("CANCEL", f"sip:2-{TOKEN}@192.0.2.1"),
+        ):
+            self.entrance.message_received(message, flow)
+            there, data = self.net.two.messages.pop()
+            self.assertEqual(data, message.to_bytes())
+            there.send(b"answer")  # type: ignore[attr-defined]
+            self.assertEqual(flow.sent.pop(), b"answer")
+        self.assertEqual(self.own.messages, [])
+
+    def test_owner_is_down(self) -> None:
+        """Calls of a dead worker are gone: who is here says so."""
+        self.up.discard(2)
+        bye = request("BYE", f"sip:2-{TOKEN}@192.0.2.1", to_tag="x")
+        self.entrance.message_received(bye, flow := FakeFlow.udp())
+        self.assertEqual(self.own.messages, [(bye, flow)])
+
+    def test_unreadable(self) -> None:
+        """A message whose owner can't be read is refused here."""
+        broken = answer(200, via="SIP?")
+        self.entrance.message_received(broken, flow := FakeFlow.udp())
+        self.assertEqual(self.own.messages, [(broken, flow)])
+        self.entrance.bad_message(BadMessage("Bad"), flow)
+        self.assertEqual(len(self.own.bad), 1)
+
+
+class MarkTests(SynchronousTestCase):
+    """The numbers within branches and Contacts."""
+
+    def test_owner(self) -> None:
+        """A number of one or two digits and a dash; what a single process writes has none."""
+        for branch, owner in (
+            (f"z9hG4bKwp-{mark_of(7)}abcdef", 7),
+            ("z9hG4bKwp-64-abcdef", 64),
+            ("z9hG4bKwp-0123456789abcdef01234567", HUB),
+            ("z9hG4bKwp-123-abc", HUB),
+            ("", HUB),
+        ):
+            self.assertEqual(owner_of(answer(200, via=f"SIP/2.0/UDP h;branch={branch or 'x'}")), owner, branch)
+        for user, owner in ((f"7-{TOKEN}", 7), (TOKEN, HUB), (f"7-{TOKEN}0", HUB), ("7-alice", HUB)):
+            self.assertEqual(owner_of(request("BYE", f"sip:{user}@192.0.2.1", to_tag="x")), owner, user)
+
+    def test_sender(self) -> None:
+        """Whichever Via has it, also where one line has several."""
+        self.assertEqual(sender_of(request("INVITE")), HUB)
+        vias = "SIP/2.0/UDP a;branch=z9hG4bKx, SIP/2.0/UDP b;branch=z9hG4bKwp-5-abc"
+        self.assertEqual(sender_of(request("INVITE", headers=[("Via", vias)])), 5)

@@ -1,0 +1,112 @@
+"""Relay: requests within the dialogs of a call, and their true answers, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.support.calls.case import CallCase
+from tests.support.calls.party import Party, inbound, outbound
+from tests.support.configs import PBX
+
+METHODS = ("INFO", "MESSAGE", "NOTIFY", "PUBLISH", "SUBSCRIBE", "FROBNICATE")
+
+
+class Every(CallCase):
+    """Every method that is not the proxy's own crosses.
+    (ORIGINAL.md: UPDATE with SDP, OPTIONS, MESSAGE, NOTIFY, PUBLISH)"""
+
+    trunks = (PBX,)
+
+    def ways(self) -> Iterator[tuple[Party, Party]]:
+        """Who asks, and the other end: each side of calls both ways."""
+        for call in (outbound, inbound):
+            one, other = call(self.world)
+            yield one, other
+            yield other, one
+            self.world = self.make_world()
+
+    def test_crosses(self) -> None:
+        """Body, what describes it, and what is of no leg cross; the answer with all of that, too."""
+        for asker, other in self.ways():
+            for method in METHODS:
+                sent = asker.ask(
+                    method, b"hello", ("Content-Type", "text/plain"), ("Content-Encoding", "gzip"), ("X-A", "b"),
+                    ("Event", "talk"), ("Subscription-State", "active"), ("Supported", "timer, nice"),
+                )  # fmt: skip
+                heard = other.peer.request(method)
+                self.assertEqual(
+                    (heard.body, heard.content_type, heard.headers.get("X-A")), (b"hello", "text/plain", "b")
+                )
+                self.assertEqual(heard.headers.lines("Content-Type"), ["text/plain"])
+                self.assertEqual((heard.headers.get("Event"), heard.headers.get("Content-Encoding")), ("talk", "gzip"))
+                self.assertEqual(heard.headers.get("Subscription-State"), "active")
+                self.assertEqual(heard.headers.all("Supported"), ["replaces", "timer", "nice"])
+                self.assertEqual((heard.call_id, heard.to.tag), (other.call_id, other.local.rpartition("tag=")[2]))
+                self.assertEqual("Contact" in heard.headers, method != "MESSAGE")  # RFC 3428 section 4
+                other.answer(heard, 299, b"ok", ("X-C", "d"))
+                answer = asker.peer.response(299)
+                self.assertEqual((answer.cseq, answer.body, answer.headers.get("X-C")), (sent.cseq, b"ok", "d"))
+
+    def test_refused(self) -> None:
+        """A refusal crosses with what explains it, and the call goes on."""
+        for asker, other in self.ways():
+            for method, status, header in (
+                ("INFO", 469, ("Recv-Info", "x")),
+                ("MESSAGE", 415, ("Accept", "text/plain")),
+                ("FROBNICATE", 501, ("Allow", "INVITE, FOO")),
+                ("PUBLISH", 405, ("Allow", "INVITE")),
+                ("NOTIFY", 489, ("Allow-Events", "talk")),
+                ("MESSAGE", 420, ("Unsupported", "nice")),
+                ("MESSAGE", 302, ("Contact", "<sip:b@elsewhere.example>")),
+            ):
+                asker.ask(method, b"", ("Require", "nice"))
+                heard = other.peer.request(method)
+                self.assertEqual(heard.headers.get("Require"), "nice")
+                other.answer(heard, status, b"", header)
+                self.assertEqual(asker.peer.response(status).headers.lines(header[0]), [header[1]])
+            other.peer.silent()
+
+    def test_size(self) -> None:
+        """A MESSAGE that UDP would have to fragment is not sent, within a call either: 513 (RFC 3428 section 8)."""
+        for asker, other in self.ways():
+            asker.ask("MESSAGE", b"x" * 1300, ("Content-Type", "text/plain"))
+            if other.browser:
+                other.answer(other.peer.request("MESSAGE"), 200)
+            asker.peer.heard(200 if other.browser else 513)
+
+    def test_required_of_the_proxy(self) -> None:
+        """What is an extension of a leg does not cross: 420. (CORNERS 1: Extensions)"""
+        for asker, other in self.ways():
+            asker.ask("MESSAGE", b"", ("Require", "precondition, nice"))
+            self.assertEqual(asker.peer.response(420).headers.get("Unsupported"), "precondition")
+            other.peer.silent()
+
+    def test_out_of_service(self) -> None:
+        """503 of the far side is not the proxy's: 500, with its Retry-After. (CORNERS 1: 503 from upstream)"""
+        for asker, other in self.ways():
+            asker.ask("INFO")
+            other.answer(other.peer.request("INFO"), 503, b"", ("Retry-After", "3"))
+            self.assertEqual(asker.peer.response(500).headers.get("Retry-After"), "3")
+
+    def test_408(self) -> None:
+        """408 ends the dialog that it is from, and is no answer to a request other than INVITE (RFC 4320): 504."""
+        for asker, other in self.ways():
+            asker.ask("INFO")
+            other.answer(other.peer.request("INFO"), 408)
+            asker.peer.heard(504)
+            asker.answer(asker.peer.request("BYE"), 200)
+            self.assertEqual(len(self.world.calls), 0)
+            if asker.browser:
+                self.world = self.make_world()
+                return
+
+    def test_options(self) -> None:
+        """OPTIONS is answered by the proxy, which is the end of each dialog, with what it can do; in an unknown dialog
+        481. (CORNERS 1: OPTIONS)"""
+        for asker, other in self.ways():
+            asker.ask("OPTIONS")
+            self.assertIn("MESSAGE", asker.peer.response(200).headers.get("Allow") or "")
+            other.peer.silent()
+            asker.remote += "x"
+            asker.ask("OPTIONS")
+            asker.peer.heard(481)

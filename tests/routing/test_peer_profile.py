@@ -1,0 +1,68 @@
+"""The section of a trunk decides what SDP to it and from it is made of, whoever calls and whatever changes later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.support.calls.modifying import ExchangeCase
+from tests.support.calls.party import inbound, outbound
+from tests.support.configs import PBX
+from webrtcproxy.config import TrunkMedia
+from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK, profiles_of
+
+MEDIA = TrunkMedia(("PCMU", "telephone-event"), dtmf="rfc4733")
+
+
+class Profiles(ExchangeCase):
+    """Each offer and answer has the profile of its leg and of the leg that it comes from."""
+
+    trunks = (replace(PBX, media=MEDIA),)
+
+    def test_set_up(self) -> None:
+        """Called or calling."""
+        trunk, browser = profiles_of(MEDIA)
+        for connect, wanted in ((outbound, [trunk, browser]), (inbound, [browser, trunk])):
+            self.world = self.make_world()
+            connect(self.world)
+            self.assertEqual([operation.to for operation in self.media(2)], wanted)
+
+    def test_later(self) -> None:
+        """A re-INVITE by either side; one that is refused, and taken back."""
+        trunk, browser = profiles_of(MEDIA)
+        for asker, other in self.all_ways():
+            self.media(0)
+            self.exchange(asker, other)
+            wanted = [trunk, browser] if asker.browser else [browser, trunk]
+            self.assertEqual([operation.to for operation in self.media(2)], wanted)
+        for asker, other in self.all_ways():
+            self.media(0)
+            invite = asker.ask("INVITE", asker.sdp("sendonly"))
+            other.answer(other.peer.request("INVITE"), 488)
+            other.peer.heard("ACK")
+            asker.peer.heard(488)
+            asker.ack_refusal(invite)
+            operations = self.media(3)
+            wanted = [trunk, trunk, browser] if asker.browser else [browser, browser, trunk]
+            self.assertEqual([operation.to for operation in operations], wanted)
+
+    def test_late_offer(self) -> None:
+        """The far side's offer in the 200 to a re-INVITE without one, the answer in the ACK."""
+        trunk, browser = profiles_of(MEDIA)
+        for asker, other in self.all_ways():
+            self.media(0)
+            invite = asker.ask("INVITE")
+            crossed = other.peer.request("INVITE")
+            other.answer(crossed, 200, other.sdp("sendrecv"))
+            asker.peer.heard(200)
+            asker.ack(invite, asker.sdp("sendrecv"))
+            other.peer.heard("ACK")
+            wanted = [browser, trunk] if asker.browser else [trunk, browser]
+            self.assertEqual([operation.to for operation in self.media(2)], wanted)
+
+    def test_other_peers(self) -> None:
+        """A trunk without a word of media has what strangers have."""
+        self.world = self.make_world()
+        policy = self.world.context.policy
+        for terms in (policy.terms(None), policy.route(self.world.browser().invite("sip:bob@pbx.example.com")).terms):
+            self.assertEqual(terms.browser, False)
+        self.assertEqual((policy.terms(None).own_profile, policy.terms(None).for_browsers), (TRUNK, BROWSER_OF_TRUNK))

@@ -1,0 +1,212 @@
+"""The way to the SIP side: at once where it takes no look-up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_network
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.calls.case import CallCase
+from tests.support.calls.world import PLAIN, Names
+from tests.support.configs import CARRIER, PBX
+from tests.support.fakes import FakeFlow
+from webrtcproxy.config import HostPort, Trunk
+from webrtcproxy.routing.failover import TargetHealth
+from webrtcproxy.routing.policy import UNKNOWN_PEER, Route
+from webrtcproxy.routing.upstream import Sources, Upstream
+from webrtcproxy.runtime.errors import FlowLost, Refusal
+from webrtcproxy.sip.message import Headers, Request
+from webrtcproxy.transport.flow import Address, Hop
+
+
+class Ways(SynchronousTestCase):
+    """`Upstream`, with look-ups that are counted and sockets that are noted."""
+
+    def setUp(self) -> None:
+        self.looked_up: list[tuple[str, int | None]] = []
+        self.asked: list[tuple[str, Address]] = []
+        self.domains: list[str] = []
+        self.no_way = False
+        self.found: Deferred[list[Hop]] = succeed([Hop.to("192.0.2.50", None, None), Hop.to("192.0.2.51", None, None)])
+        self.upstream = Upstream(self, self, TargetHealth(Clock()))
+        self.last = FakeFlow.udp("192.0.2.99")
+
+    def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
+        self.looked_up.append((host, port))
+        return self.found
+
+    def flow_to(self, transport: str, address: Address, domain: str = "") -> FakeFlow:
+        if self.no_way:
+            raise FlowLost("no socket")
+        self.asked.append((transport, address))
+        self.domains.append(domain)
+        return FakeFlow.udp(*address)
+
+    def toward(self, uri: str) -> Deferred[object]:
+        return Deferred.fromCoroutine(self.upstream.toward(uri, self.last))
+
+    def test_address(self) -> None:
+        """An IP address needs no look-up, in whatever form; the port is 5060 where none is given, a port of 0 is a
+        port. `at_once` and `toward` agree."""
+        for uri, address in (
+            ("sip:bob@192.0.2.7:5090", Address("192.0.2.7", 5090)),
+            ("sip:192.0.2.7", Address("192.0.2.7", 5060)),
+            ("sip:192.0.2.7;lr", Address("192.0.2.7", 5060)),
+            ("sip:bob@[2001:DB8:0::1];transport=tcp", Address("2001:db8::1", 5060)),
+            ("sip:bob@[::ffff:192.0.2.7]:5080", Address("192.0.2.7", 5080)),
+            ("sip:bob@192.0.2.7;maddr=192.0.2.66", Address("192.0.2.7", 5060)),
+        ):
+            flow = self.upstream.at_once(uri, self.last)
+            assert flow is not None
+            self.assertEqual((flow.peer, self.asked.pop()), (address, ("udp", address)))
+            self.successResultOf(self.toward(uri))
+            self.assertEqual(self.asked.pop(), ("udp", address))
+        self.assertEqual(self.looked_up, [])
+
+    def test_transport(self) -> None:
+        """The transport is that of the flow that the dialog began on."""
+        self.last = FakeFlow.tcp("192.0.2.99")
+        self.upstream.at_once("sip:192.0.2.7;transport=udp", self.last)
+        self.assertEqual(self.asked, [("tcp", Address("192.0.2.7", 5060))])
+
+    def test_name(self) -> None:
+        """A name is looked up, by `toward` alone; the first address is taken."""
+        uri = "sip:bob@pbx.example.com:5090"
+        self.assertIsNone(self.upstream.at_once(uri, self.last))
+        self.assertEqual((self.looked_up, self.asked), ([], []))
+        self.successResultOf(self.toward(uri))
+        self.assertEqual(self.looked_up, [("pbx.example.com", 5090)])
+        self.assertEqual(self.asked, [("udp", Address("192.0.2.50", 5060))])
+
+    def test_same_server(self) -> None:
+        """Of several servers of a name, a dialog stays with the one that it has reached; who has failed comes last."""
+        self.last = FakeFlow.udp("192.0.2.51")
+        self.successResultOf(self.toward("sip:bob@pbx.example.com"))
+        self.assertEqual(self.asked.pop(), ("udp", Address("192.0.2.51", 5060)))
+        self.last = FakeFlow.udp("192.0.2.99")
+        self.upstream.standing.failed(Hop.to("192.0.2.50", None, None))
+        self.successResultOf(self.toward("sip:bob@pbx.example.com"))
+        self.assertEqual(self.asked.pop(), ("udp", Address("192.0.2.51", 5060)))
+
+    def test_who_has_to_be_there(self) -> None:
+        """Over TLS, the server that a trunk's dialog began with has to be the trunk, whatever its Contact and Route
+        call it: by its address, or by a name that the configuration does not have. Another name has to be what it says
+        (RFC 5922 section 4). Without a trunk it is always what is written."""
+        self.found = succeed([Hop("tls", Address("192.0.2.50", 5061), "edge1.example.net")])
+        trunk = replace(PBX, transport="tls", proxy=(HostPort("sbc.example.com", None), HostPort("b.example", None)))
+        for peer, of, uri, domain in (
+            ("192.0.2.50", trunk, "sip:bob@edge1.example.net:5061", "sbc.example.com"),
+            ("192.0.2.99", trunk, "sip:bob@edge1.example.net:5061", "edge1.example.net"),
+            ("192.0.2.50", None, "sip:bob@edge1.example.net:5061", "edge1.example.net"),
+            ("192.0.2.99", trunk, "sip:bob@192.0.2.50:5061", "sbc.example.com"),
+            ("192.0.2.50", None, "sip:bob@192.0.2.50:5061", "192.0.2.50"),
+        ):
+            self.last = FakeFlow.tcp(peer, 40000)
+            self.successResultOf(Deferred.fromCoroutine(self.upstream.toward(uri, self.last, of)))
+            self.assertEqual(self.domains.pop(), domain, uri)
+            if self.upstream.at_once(uri, self.last, of):
+                self.assertEqual(self.domains.pop(), domain, uri)
+
+    def test_unknown_name(self) -> None:
+        """What the look-up says is said."""
+        self.found = fail(Refusal(502, "Cannot Resolve"))
+        self.failureResultOf(self.toward("sip:pbx.example.com"), Refusal)
+
+    def test_unreadable(self) -> None:
+        """A URI that can't be read: None, and a Refusal with 502."""
+        for uri in ("nonsense", "sip:", "sip:bob@[::1", "tel:+49"):
+            self.assertIsNone(self.upstream.at_once(uri, self.last), uri)
+        self.assertEqual(self.failureResultOf(self.toward("nonsense"), Refusal).value.status, 502)
+
+    def test_no_way(self) -> None:
+        """No socket can send there: None, and FlowLost; by name as by address."""
+        self.no_way = True
+        self.assertIsNone(self.upstream.at_once("sip:192.0.2.7", self.last))
+        for uri in ("sip:192.0.2.7", "sip:pbx.example.com"):
+            self.failureResultOf(self.toward(uri), FlowLost)
+
+    def test_route(self) -> None:
+        """The same for a route of the configuration: address or name, port, transport."""
+        for host, port, looked_up in (("192.0.2.7", None, []), ("pbx.example.com", 5070, [("pbx.example.com", 5070)])):
+            route = Route(UNKNOWN_PEER, host, port, "tcp")
+            self.successResultOf(Deferred.fromCoroutine(self.upstream.way(route)))
+            self.assertEqual(self.looked_up, looked_up)
+        self.assertEqual(self.asked[0], ("tcp", Address("192.0.2.7", 5060)))
+
+
+class Acknowledged(CallCase):
+    """The ACK of a 2xx goes where the Contact leads (RFC 3261 section 13.2.2.4)."""
+
+    trunks = (PBX,)
+
+    def answered(self, contact: str) -> None:
+        """The trunk has answered with this Contact."""
+        self.alice, self.trunk = self.world.browser(), self.world.trunk()
+        self.alice.invite("sip:bob@pbx.example.com")
+        self.leg = self.trunk.request("INVITE")
+        self.trunk.answer(self.leg, 200, PLAIN, contact=contact)
+
+    def test_at_once(self) -> None:
+        """To an address: before anything else happens; again for each repeat of the 2xx, the same octets."""
+        self.answered("<sip:bob@192.0.2.77:5070>")
+        far = self.world.trunk("192.0.2.77", 5070)
+        ack = far.request("ACK")
+        self.assertEqual((ack.uri, ack.cseq.number), ("sip:bob@192.0.2.77:5070", self.leg.cseq.number))
+        self.trunk.answer(self.leg, 200, PLAIN, contact="<sip:bob@192.0.2.77:5070>")
+        far.heard("ACK")
+        self.assertEqual(far.flow.sent[0], far.flow.sent[1])
+        self.trunk.silent()
+
+    def test_behind_a_look_up(self) -> None:
+        """To a name: as soon as it is known."""
+        found: Deferred[list[Hop]] = Deferred()
+        names = self.world.names
+        resolve = names.resolve
+        self.patch(names, "resolve", lambda host, *more: found if host == "far.example" else resolve(host, *more))
+        self.answered("<sip:bob@far.example>")
+        far = self.world.trunk("192.0.2.77")
+        far.silent()
+        found.callback([Hop.to("192.0.2.77", None, None)])
+        far.heard("ACK")
+
+    def test_no_way(self) -> None:
+        """Where no way leads there, or nobody knows the name, the log says so, with the call; nothing breaks."""
+        for contact, unreachable in (("<sip:bob@192.0.2.77>", True), ("<sip:bob@nowhere.example>", False)):
+            with capturedLogs() as events:
+                self.alice, self.trunk = self.world.browser(), self.world.trunk()
+                self.alice.invite("sip:bob@pbx.example.com")
+                self.leg = self.trunk.request("INVITE")
+                self.world.unreachable = unreachable
+                self.trunk.answer(self.leg, 200, PLAIN, contact=contact)
+            self.world.unreachable = False
+            said = [event for event in events if "no way" in (event.get("log_format") or "")]
+            self.assertEqual([event["call"] for event in said], [self.leg.call_id])
+            self.alice.heard(200)
+
+
+class WhoseCall(SynchronousTestCase):
+    """`Sources.trunk_of` says of which trunk a call from the SIP side is."""
+
+    def of(self, caller: str, uri: str, *trunks: Trunk, host: str = "192.0.2.7") -> str | None:
+        sources = Sources([replace(trunk, sources=(ip_network("192.0.2.0/24"),)) for trunk in trunks], Names())
+        trunk = sources.trunk_of(Request("INVITE", uri, Headers([("From", f"<{caller}>;tag=1")])), host)
+        return trunk and trunk.name
+
+    def test_one(self) -> None:
+        """One trunk at the address: it is that one, whatever the message says."""
+        self.assertEqual(self.of("sip:x@y.invalid", "sip:a@b.invalid", PBX), "pbx")
+
+    def test_none(self) -> None:
+        """An address of no trunk."""
+        self.assertIsNone(self.of("sip:x@pbx.example.com", "sip:a@b.invalid", PBX, host="198.51.100.1"))
+
+    def test_several(self) -> None:
+        """Of several at one address: the one that serves From's host, else the Request-URI's, else the first."""
+        both = PBX, CARRIER
+        self.assertEqual(self.of("sip:x@carrier.example.net:5080", "sip:a@pbx.example.com", *both), "carrier")
+        self.assertEqual(self.of("sip:x@y.invalid", "sip:a@carrier.example.net:5080", *both), "carrier")
+        self.assertEqual(self.of("tel:+49", "sip:a@b.invalid", *both), "pbx")

@@ -1,0 +1,261 @@
+"""Metrics beside what moves them: names and labels, the text, several processes in one, the lag of the loop."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.exposition import Readings, samples
+from webrtcproxy.runtime.metrics import (
+    BatchedCounter,
+    CallResult,
+    LoopLag,
+    Metrics,
+    call_result,
+    merged,
+    reason_of,
+    registration_result,
+)
+
+
+class WordTests(SynchronousTestCase):
+    """Statuses become a few words, whatever a peer has made up."""
+
+    def test_call_results(self) -> None:
+        """What the caller heard says how the set-up ended, unless who ended it says more."""
+        for status, ended_by, result in (
+            (486, "refused", "busy"), (600, "refused", "busy"), (401, "refused", "challenged"),
+            (407, "refused", "challenged"), (404, "refused", "not_found"), (604, "refused", "not_found"),
+            (480, "refused", "no_answer"), (408, "no answer", "no_answer"), (480, "callee", "no_answer"),
+            (487, "cancel", "cancelled"), (487, "caller", "cancelled"), (480, "lost", "lost"), (0, "lost", "lost"),
+            (403, "refused", "rejected"), (603, "refused", "rejected"), (302, "refused", "rejected"),
+            (499, "refused", "rejected"), (699, "refused", "rejected"), (503, "media", "media"),
+            (488, "media", "media"), (488, "refused", "rejected"), (503, "shutdown", "shutdown"),
+            (500, "refused", "failed"), (502, "refused", "failed"), (0, "", "failed"),
+        ):  # fmt: skip
+            self.assertEqual(call_result(status, ended_by), result, (status, ended_by))
+
+    def test_registration_results(self) -> None:
+        """The class of the answer, and challenges apart."""
+        for status, result in (
+            (200, "accepted"), (202, "accepted"), (401, "challenged"), (407, "challenged"), (403, "rejected"),
+            (301, "rejected"), (600, "rejected"), (500, "failed"), (504, "failed"),
+        ):  # fmt: skip
+            self.assertEqual(registration_result(status), result, status)
+
+    def test_reasons(self) -> None:
+        """What the proxy refuses with a status has one reason; a status that it has not listed is `other`."""
+        for status, reason in (
+            (400, "malformed"), (513, "malformed"), (403, "forbidden"), (405, "method"), (501, "method"),
+            (416, "scheme"), (420, "extension"), (481, "no_dialog"), (482, "loop"), (483, "loop"),
+            (503, "overload"), (500, "other"),
+        ):  # fmt: skip
+            self.assertEqual(reason_of(status), reason, status)
+
+
+class TextTests(SynchronousTestCase):
+    """What Prometheus reads."""
+
+    def test_from_the_start(self) -> None:
+        """Every series whose labels are known is there before anything happens, so that a rate sees the first one."""
+        found = samples(Metrics().text())
+        for name in (
+            'calls_total{direction="outbound",result="answered"}',
+            'calls_total{direction="inbound",result="media"}',
+            'call_setup_seconds_count{direction="inbound"}',
+            'call_progress_seconds_bucket{direction="outbound",le="0.01"}',
+            'call_duration_seconds_sum{direction="outbound"}',
+            'registrations_total{result="accepted"}',
+            'refused_total{reason="unknown_source"}',
+            "loop_lag_seconds_count",
+            "bindings",
+            "sockets",
+        ):
+            self.assertEqual(found[name], 0, name)
+
+    def test_names(self) -> None:
+        """All of it is in the README's table, has help, and is understood by a reader of the format."""
+        metrics = Metrics()
+        metrics.node("192.0.2.1:2223", up=lambda: True, pending=lambda: 0).replied("offer", 0.1)
+        metrics.active_calls.labels("up").set_function(lambda: 0)
+        metrics.trunk_is("pbx", "udp:192.0.2.1:5060", up=True)
+        metrics.transactions.labels("server").set_function(lambda: 0)
+        families = list(text_string_to_metric_families(metrics.text().decode()))
+        readme = (Path(__file__).parents[2] / "README.rst").read_text()
+        told = re.findall(r"(?m)^``(webrtcproxy_\w+?)(?:_total)?``", readme)
+        self.assertEqual(sorted(told), sorted(family.name for family in families))
+        for family in families:
+            self.assertTrue(family.documentation)
+            self.assertNotEqual(family.type, "unknown")
+            self.assertTrue(family.samples, family.name)
+            self.assertNotIn("_created", "".join(sample.name for sample in family.samples))
+
+    def test_read_when_asked(self) -> None:
+        """What there is is asked for each time, and not before."""
+        asked: list[None] = []
+        metrics = Metrics()
+        metrics.bindings.set_function(lambda: asked.append(None) or len(asked))
+        self.assertEqual(asked, [])
+        for number in (1, 2):
+            self.assertEqual(samples(metrics.text())["bindings"], number)
+
+    def test_apart(self) -> None:
+        """Two of them share nothing."""
+        one, other = Metrics(), Metrics()
+        readings = Readings(other)
+        one.refused("loop")
+        self.assertEqual(readings.moved(), {})
+
+    def test_process(self) -> None:
+        """CPU, memory and descriptors of the process are told where they are wanted."""
+        for process in (True, False):
+            found = samples(Metrics(process=process).text())
+            self.assertEqual("process_cpu_seconds_total" in found, process)
+            self.assertEqual("process_open_fds" in found, process)
+
+
+class StockTests(SynchronousTestCase):
+    """What is counted in stock is told in time."""
+
+    def test_handed_over(self) -> None:
+        """All of it, in order, and once."""
+        told: list[float] = []
+        stock = BatchedCounter(told.append)
+        for value in (3.0, 1.0, 2.0):
+            stock.add(value)
+        self.assertEqual(told, [])
+        for _ in range(2):
+            stock.hand_over()
+            self.assertEqual(told, [3.0, 1.0, 2.0])
+        stock.add(4.0)
+        stock.hand_over()
+        self.assertEqual(told, [3.0, 1.0, 2.0, 4.0])
+
+    def test_bounded(self) -> None:
+        """Where nobody asks, it is handed over as soon as it is `MOST`; nothing is lost."""
+        told: list[float] = []
+        stock = BatchedCounter(told.append)
+        for value in range(2 * BatchedCounter.MOST + 1):
+            stock.add(value)
+            self.assertLess(value - len(told), BatchedCounter.MOST)
+        stock.hand_over()
+        self.assertEqual(told, list(range(2 * BatchedCounter.MOST + 1)))
+
+    def test_in_the_text(self) -> None:
+        """The text has what came before it: of calls in both directions, and of commands to every rtpengine."""
+        metrics = Metrics()
+        readings = Readings(metrics)
+        node = metrics.node("192.0.2.1:2223", up=lambda: True, pending=lambda: 0)
+        readings.moved()
+        expected: dict[str, float] = {}
+        for direction, meter in (("outbound", metrics.outbound), ("inbound", metrics.inbound)):
+            for name, stock in (("progress", meter.progress), ("setup", meter.set_up), ("duration", meter.talk)):
+                stock.add(0.5)
+                stock.add(0.7)
+                expected[f'call_{name}_seconds_count{{direction="{direction}"}}'] = 2
+            for result in get_args(CallResult):
+                meter.results[result].add(1)
+                expected[f'calls_total{{direction="{direction}",result="{result}"}}'] = 1
+        for command in ("offer", "answer", "delete"):
+            node.replied(command, 0.001)
+            expected[f'ng_seconds_count{{command="{command}",node="192.0.2.1:2223"}}'] = 1
+        self.assertEqual(readings.moved(), expected)
+        self.assertEqual(readings.moved(), {})
+        self.assertAlmostEqual(samples(metrics.text())['call_setup_seconds_sum{direction="inbound"}'], 1.2)
+
+
+class NodeMeterTests(SynchronousTestCase):
+    """What is counted of one rtpengine."""
+
+    def test_moves(self) -> None:
+        """Replies by command, failures by reason, each under the node's name alone."""
+        metrics = Metrics()
+        meter = metrics.node("192.0.2.1:2223", up=lambda: True, pending=lambda: 3)
+        metrics.node("[2001:db8::1]:2223", up=lambda: False, pending=lambda: 0)
+        readings = Readings(metrics)
+        meter.replied("offer", 0.002)
+        meter.replied("offer", 9)
+        meter.failed("timeout")
+        self.assertEqual(
+            readings.moved(),
+            {
+                'ng_seconds_count{command="offer",node="192.0.2.1:2223"}': 2,
+                'ng_failures_total{node="192.0.2.1:2223",reason="timeout"}': 1,
+            },
+        )
+        found = samples(metrics.text())
+        self.assertEqual(found['ng_seconds_bucket{command="offer",le="0.0025",node="192.0.2.1:2223"}'], 1)
+        self.assertEqual(found['ng_up{node="192.0.2.1:2223"}'], 1)
+        self.assertEqual(found['ng_pending{node="192.0.2.1:2223"}'], 3)
+        self.assertEqual(found['ng_up{node="[2001:db8::1]:2223"}'], 0)
+
+
+class MergedTests(SynchronousTestCase):
+    """Several processes in one text."""
+
+    def test_labelled(self) -> None:
+        """Each sample is there once for each process, under its family's one head, labels and values kept."""
+        one, other = Metrics(process=True), Metrics()
+        one.refused("loop")
+        one.loop_lag.observe(0.003)
+        other.node('odd"{} \\node', up=lambda: True, pending=lambda: 0).failed("timeout")
+        texts = {"1": one.text(), "2": other.text()}
+        text = merged(texts).decode()
+        heads = [line for line in text.splitlines() if line.startswith("#")]
+        self.assertEqual(len(heads), len(set(heads)))
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+        self.assertEqual(len(families) * 2, len(heads))
+        for worker, before in texts.items():
+            for family in text_string_to_metric_families(before.decode()):
+                merged_family = families[family.name]
+                self.assertEqual((merged_family.type, merged_family.documentation), (family.type, family.documentation))
+                found = [(sample.name, sample.labels, sample.value) for sample in merged_family.samples]
+                for sample in family.samples:
+                    self.assertIn((sample.name, {**sample.labels, "worker": worker}, sample.value), found)
+        self.assertEqual(len(samples(text.encode())), sum(len(samples(each)) for each in texts.values()))
+
+    def test_none(self) -> None:
+        """No process, no text; one that tells nothing changes nothing."""
+        self.assertEqual(merged({}), b"")
+        text = Metrics().text()
+        self.assertEqual(merged({"1": text, "2": b""}), merged({"1": text}))
+
+
+class LoopLagTests(SynchronousTestCase):
+    """How late the reactor is."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.late: list[float] = []
+        self.lag = LoopLag(self.clock, self.late.append)
+        self.lag.startService()
+
+    def test_in_time(self) -> None:
+        """Once a second, and nothing is late."""
+        self.clock.pump([0.5] * 6)
+        self.assertEqual(self.late, [0, 0, 0])
+
+    def test_late(self) -> None:
+        """What kept the reactor busy when the second was over shows, and the next second begins behind it."""
+        self.clock.advance(1.25)
+        self.clock.advance(1)
+        self.assertEqual(self.late, [0.25, 0])
+
+    def test_clock_set_back(self) -> None:
+        """A clock that is set back is no lag below nothing."""
+        self.clock.advance(0.5)
+        (call,) = self.clock.getDelayedCalls()
+        self.clock.rightNow = 0.0
+        call.func()
+        self.assertEqual(self.late, [0])
+        call.cancel()
+
+    def test_stopped(self) -> None:
+        """It leaves no timer behind."""
+        self.lag.stopService()
+        self.assertEqual(self.clock.getDelayedCalls(), [])

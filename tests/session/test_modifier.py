@@ -1,0 +1,119 @@
+"""Who may change the session of a call, and when."""
+
+from __future__ import annotations
+
+from tests.support.calls.case import CallCase
+from tests.support.calls.modifying import ExchangeCase
+from tests.support.calls.party import Party
+from tests.support.configs import PBX
+
+
+class Glare(ExchangeCase):
+    """Two offers at once (RFC 3261 section 14, RFC 3311 section 5.2)."""
+
+    def test_ours_is_out(self) -> None:
+        """491 to who offers while our offer is out on his leg, and while rtpengine makes it."""
+        for method in ("INVITE", "UPDATE"):
+            for held in (False, True):
+                for asker, other in self.all_ways():
+                    if held:
+                        self.world.nodes.hold()
+                    invite = asker.ask("INVITE", asker.sdp())
+                    crossed = None if held else other.peer.request("INVITE")
+                    again = other.ask(method, other.sdp())
+                    other.peer.heard(491)
+                    if method == "INVITE":
+                        other.ack_refusal(again)
+                    self.world.nodes.release()
+                    other.answer(crossed or other.peer.request("INVITE"), 200, other.sdp())
+                    other.peer.heard("ACK")
+                    asker.peer.heard(200)
+                    asker.ack(invite)
+                    self.check_alive(asker, other)
+
+    def test_both_refuse(self) -> None:
+        """The far side's 491 is the asker's: both ask again, each after its own time (section 14.1)."""
+        for asker, other in self.all_ways():
+            invite, cross = asker.ask("INVITE", asker.sdp()), other.ask("INVITE", other.sdp())
+            crossed = other.peer.request("INVITE")
+            other.peer.heard(491)
+            other.ack_refusal(cross)
+            other.answer(crossed, 491)
+            other.peer.heard("ACK")
+            asker.peer.heard(491)
+            asker.ack_refusal(invite)
+            self.check_alive(other, asker)
+
+    def test_earlier_one_is_open(self) -> None:
+        """500 with Retry-After of 0 to 10 s to who offers again before he has his answer."""
+        for method in ("INVITE", "UPDATE"):
+            for asker, other in self.all_ways():
+                invite = asker.ask("INVITE", asker.sdp())
+                crossed = other.peer.request("INVITE")
+                again = asker.ask(method, asker.sdp())
+                refused = asker.peer.response(500)
+                self.assertIn(int(refused.headers.get("Retry-After") or "99"), range(11))
+                if method == "INVITE":
+                    asker.ack_refusal(again)
+                other.answer(crossed, 200, other.sdp())
+                other.peer.heard("ACK")
+                asker.peer.heard(200)
+                asker.ack(invite)
+                self.check_alive(asker, other)
+
+
+class Early(CallCase):
+    """Before the call is up, the session is not there to be changed."""
+
+    trunks = (PBX,)
+
+    def test_by_the_caller(self) -> None:
+        """500 with Retry-After: his offer is not answered yet. Without SDP, UPDATE is answered."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        invite = alice.invite("sip:bob@pbx.example.com")
+        leg = trunk.request("INVITE")
+        trunk.answer(leg, 180)
+        ringing = alice.response(180)
+        caller = Party(
+            alice, invite.call_id, invite.headers.get("From") or "", ringing.headers.get("To") or "", alice.contact, 1
+        )
+        for method in ("INVITE", "UPDATE"):
+            asked = caller.ask(method, caller.sdp())
+            self.assertIn("Retry-After", alice.response(500).headers)
+            if method == "INVITE":
+                caller.ack_refusal(asked)
+        caller.ask("UPDATE")
+        alice.heard(200)
+        trunk.silent()
+        trunk.answer(leg, 486)
+        trunk.heard("ACK")
+        alice.heard(486)
+
+    def test_by_the_callee(self) -> None:
+        """491: a 481 would end the call that he has not answered yet."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        alice.invite("sip:bob@pbx.example.com")
+        leg = trunk.request("INVITE")
+        ringing = trunk.answer(leg, 180)
+        callee = Party(trunk, leg.call_id, ringing.headers.get("To") or "", leg.headers.get("From") or "", leg.uri, 0)
+        callee.ask("UPDATE", callee.sdp())
+        trunk.heard(491)
+        trunk.answer(leg, 486)
+        trunk.heard("ACK")
+        callee.ask("UPDATE", callee.sdp())
+        trunk.heard(481)
+
+    def test_before_the_caller_has_his_200(self) -> None:
+        """The callee's re-INVITE while rtpengine makes the answer for the caller: 491."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        invite = alice.invite("sip:bob@pbx.example.com")
+        leg = trunk.request("INVITE")
+        self.world.nodes.hold()
+        answer = trunk.answer(leg, 200, trunk.sdp)
+        trunk.heard("ACK")
+        callee = Party(trunk, leg.call_id, answer.headers.get("To") or "", leg.headers.get("From") or "", leg.uri, 0)
+        asked = callee.ask("INVITE", callee.sdp())
+        trunk.heard(491)
+        callee.ack_refusal(asked)
+        self.world.nodes.release()
+        alice.ack(invite, alice.response(200))

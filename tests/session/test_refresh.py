@@ -1,0 +1,274 @@
+"""Refreshes of ours: of whom they are asked, with what, and what becomes of each answer (RFC 4028 sections 7.4 and 10,
+CORNERS 4: 4028)."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+
+from tests.support.calls.party import Pair, Party
+from tests.support.calls.timing import JSSIP, TIMER, UPDATES, TimerCase
+from tests.support.calls.world import OFFER, PLAIN
+from webrtcproxy.routing.policy import SUPPORTED_WITHIN
+from webrtcproxy.runtime.errors import NgRefused
+from webrtcproxy.sip.message import respond
+from webrtcproxy.transport.flow import Hop
+
+
+class OfOurs(TimerCase):
+    """We refresh."""
+
+    def connect_ours(self, *more: Pair) -> tuple[Party, Party]:
+        return self.connect(JSSIP, (TIMER, *more, ("Session-Expires", "300;refresher=uac")))
+
+    def test_by_update(self) -> None:
+        """UPDATE without SDP at half of the interval where the peer lists it, again and again; alice hears nothing."""
+        caller, callee = self.connect_ours(UPDATES)
+        for number in range(2, 5):
+            self.keep_alice(149, caller)
+            self.trunk.silent()
+            self.keep_alice(1, caller)
+            update = self.trunk.request("UPDATE")
+            self.assertEqual((update.body, update.cseq.number), (b"", number))
+            self.assertEqual(update.headers.lines("Session-Expires"), ["300;refresher=uac"])
+            self.assertEqual(update.headers.lines("Supported"), [SUPPORTED_WITHIN[1]])
+            callee.answer(update, 200, b"", ("Session-Expires", "300;refresher=uac"))
+        self.alice.silent()
+        self.assertEqual(len(self.world.calls), 1)
+
+    def test_by_reinvite(self) -> None:
+        """Else a re-INVITE with the session as it was told last, o= and its version too (section 7.4); rtpengine has no
+        part in it where the answer is the old one."""
+        caller, callee = self.connect_ours()
+        commands = len(self.world.nodes.sessions[0].operations)
+        for _ in range(3):
+            self.keep_alice(150, caller)
+            invite = self.trunk.request("INVITE")
+            self.assertEqual(invite.body, self.leg.body)
+            self.assertEqual(invite.headers.lines("Content-Type"), ["application/sdp"])
+            answer = callee.answer(invite, 200, PLAIN, ("Session-Expires", "300;refresher=uac"))
+            self.assertEqual(self.trunk.request("ACK").cseq.number, invite.cseq.number)
+            self.trunk.say(answer)
+            self.trunk.heard("ACK")
+        self.alice.silent()
+        self.assertEqual(len(self.world.nodes.sessions[0].operations), commands)
+
+    def test_new_ports_in_the_answer(self) -> None:
+        """A peer that answers the re-INVITE from elsewhere: rtpengine is told, the other leg is not."""
+        caller, callee = self.connect_ours()
+        self.keep_alice(150, caller)
+        self.world.nodes.sessions[0].operations.clear()
+        moved = PLAIN.replace(b"50000", b"50002")
+        callee.answer(self.trunk.request("INVITE"), 200, moved, ("Session-Expires", "300;refresher=uac"))
+        self.trunk.heard("ACK")
+        offer, answer = self.world.nodes.sessions[0].operations
+        self.assertEqual((offer.command, offer.sdp, offer.to and offer.to.name), ("offer", OFFER, "trunk"))
+        self.assertEqual((answer.command, answer.sdp, answer.to and answer.to.name), ("answer", moved, "browser"))
+        self.alice.silent()
+
+    def test_towards_a_browser(self) -> None:
+        """What was an answer to the browser is offered with the DTLS role open (RFC 8842 section 5.2)."""
+        caller, _ = self.connect((TIMER, ("Session-Expires", "90;refresher=uas")))
+        self.assertNotIn(b"actpass", self.ok.body)
+        self.wait(45)
+        invite = self.alice.request("INVITE")
+        self.assertIn(b"a=setup:actpass", invite.body)
+        self.assertEqual(invite.body.replace(b"actpass", b"passive"), self.ok.body.replace(b"active", b"passive"))
+        caller.answer(invite, 200, OFFER, ("Session-Expires", "90;refresher=uac"))
+        self.alice.heard("ACK")
+
+    def test_only_what_was_told(self) -> None:
+        """What a refresh of the other side made rtpengine say, and nobody was told, is not offered here."""
+        caller, callee = self.connect((TIMER, ("Session-Expires", "90;refresher=uas")))
+        invite = callee.ask("INVITE", PLAIN)
+        self.trunk.heard(200)
+        callee.ack(invite)
+        self.alice.silent()
+        self.wait(45)
+        offered = self.alice.request("INVITE")
+        self.assertEqual(offered.body.replace(b"actpass", b"passive"), self.ok.body.replace(b"active", b"passive"))
+        caller.answer(offered, 200, OFFER, ("Session-Expires", "90;refresher=uac"))
+        self.alice.heard("ACK")
+
+    def test_odd_answers(self) -> None:
+        """A 2xx without SDP, with another body, or with a Contact that leads nowhere, is a sign of life: ACK, and the
+        session stays as it is."""
+        for body, headers in (
+            (b"", []),
+            (b"hello", [("Content-Type", "text/plain")]),
+            (PLAIN, [("Content-Type", "application/sdp"), ("Contact", "<tel:+4930>")]),
+        ):
+            self.world = self.make_world()
+            caller, _ = self.connect_ours()
+            self.keep_alice(150, caller)
+            invite = self.trunk.request("INVITE")
+            answer = respond(invite, 200, headers=[*headers, ("Session-Expires", "300;refresher=uac")], body=body)
+            self.world.nodes.sessions[0].operations.clear()
+            self.trunk.say(answer)
+            self.assertEqual(self.trunk.request("ACK").uri, "sip:callee@192.0.2.50:5060")
+            self.assertEqual(self.world.nodes.sessions[0].operations, [])
+            self.keep_alice(149, caller)
+            self.trunk.silent()
+
+    def test_rtpengine_refuses_new_ports(self) -> None:
+        """The call goes on with the old ones."""
+        caller, callee = self.connect_ours()
+        self.keep_alice(150, caller)
+        self.world.nodes.fail("offer", NgRefused("no"))
+        moved = PLAIN.replace(b"50000", b"50002")
+        callee.answer(self.trunk.request("INVITE"), 200, moved, ("Session-Expires", "300;refresher=uac"))
+        self.trunk.heard("ACK")
+        self.keep_alice(149, caller)
+        self.trunk.silent()
+        self.assertEqual(len(self.world.calls), 1)
+
+    def test_name_takes_long(self) -> None:
+        """A trunk whose name is looked up for longer than a refresh may take: it is taken back as soon as it is out."""
+        found: Deferred[list[Hop]] = Deferred()
+        caller, callee = self.connect_ours()
+        self.keep_alice(149, caller)
+        ((call, _),) = self.world.calls._alive.values()
+        assert call._opening.callee is not None
+        call._opening.callee.dialog.remote_target = "sip:callee@slow.example"
+        self.patch(self.world.names, "resolve", lambda host, *_: found)
+        self.keep_alice(32, caller)
+        self.trunk.silent()
+        found.callback([Hop("udp", self.trunk.flow.peer)])
+        invite = self.trunk.request("INVITE")
+        callee.answer(invite, 180)
+        callee.answer(self.trunk.request("CANCEL"), 200)
+        callee.answer(invite, 487)
+        self.trunk.heard("ACK")
+        self.assertEqual(len(self.world.calls), 1)
+
+    def test_both_are_due(self) -> None:
+        """Where the browser's time is over, the trunk is not asked in the same moment."""
+        caller, callee = self.connect(JSSIP, (TIMER, UPDATES, ("Session-Expires", "120;refresher=uac")))
+        self.wait(60)
+        self.assert_ended(caller, callee)
+
+    def test_glare(self) -> None:
+        """While our re-INVITE is out, an offer of either side gets 491, and is taken behind it."""
+        caller, callee = self.connect_ours()
+        self.keep_alice(150, caller)
+        ours = self.trunk.request("INVITE")
+        for party in (caller, callee):
+            invite = party.ask("INVITE", party.sdp("sendonly"))
+            party.peer.heard(491)
+            party.ack_refusal(invite)
+        callee.answer(ours, 200, PLAIN, ("Session-Expires", "300;refresher=uac"))
+        self.trunk.heard("ACK")
+        caller.ask("INVITE", caller.sdp("sendonly"))
+        self.trunk.heard("INVITE")
+
+    def test_waits_for_an_exchange(self) -> None:
+        """While the session is changed, our re-INVITE waits."""
+        caller, callee = self.connect_ours()
+        self.keep_alice(148, caller)
+        invite = caller.ask("INVITE", caller.sdp("sendonly"), TIMER, ("Session-Expires", "90;refresher=uac"))
+        crossed = self.trunk.request("INVITE")
+        callee.answer(crossed, 100)
+        self.wait(10)
+        self.alice.heard(100)
+        self.trunk.silent()
+        callee.answer(crossed, 200, callee.sdp("recvonly"), ("Session-Expires", "300;refresher=uac"))
+        self.trunk.heard("ACK")
+        self.alice.heard(200)
+        caller.ack(invite)
+        self.keep_alice(140, caller)
+        self.trunk.silent()
+
+    def test_refused(self) -> None:
+        """A refusal is a sign of life: it is tried again at half of what is left, and the call lives."""
+        for status in (491, 500, 488, 405):
+            self.world = self.make_world()
+            caller, callee = self.connect_ours(UPDATES)
+            self.keep_alice(150, caller)
+            callee.answer(self.trunk.request("UPDATE"), status)
+            self.keep_alice(58, caller)
+            self.trunk.silent()
+            self.keep_alice(1, caller)
+            callee.answer(self.trunk.request("UPDATE"), 200, b"", ("Session-Expires", "300;refresher=uac"))
+            self.keep_alice(140, caller)
+            self.trunk.silent()
+            self.assertEqual(len(self.world.calls), 1)
+
+    def test_refused_for_ever(self) -> None:
+        """Who refuses each refresh is not asked without end in one interval (section 10)."""
+        caller, callee = self.connect_ours(UPDATES)
+        asked = 0
+        for second in range(1, 600):
+            self.wait(1)
+            if second % 45 == 0:
+                caller.ask("UPDATE", b"", TIMER, ("Session-Expires", "90;refresher=uac"))
+                self.alice.heard(200)
+            if self.trunk.pending():
+                asked += 1
+                callee.answer(self.trunk.request("UPDATE"), 500)
+        self.assertEqual(len(self.world.calls), 1)
+        self.assertLess(asked, 20)
+
+    def test_too_short_for_the_peer(self) -> None:
+        """422 to a refresh: again at once with the longer interval."""
+        caller, callee = self.connect_ours(UPDATES)
+        self.keep_alice(150, caller)
+        callee.answer(self.trunk.request("UPDATE"), 422, b"", ("Min-SE", "600"))
+        update = self.trunk.request("UPDATE")
+        self.assertEqual(update.headers.lines("Session-Expires"), ["600;refresher=uac"])
+        callee.answer(update, 200, b"", ("Session-Expires", "600;refresher=uac"))
+
+    def test_dialog_is_gone(self) -> None:
+        """481: the peer has no such call; the other leg gets its BYE."""
+        for more in ((), (UPDATES,)):
+            self.world = self.make_world()
+            caller, callee = self.connect_ours(*more)
+            self.keep_alice(150, caller)
+            callee.answer(self.trunk.request("UPDATE" if more else "INVITE"), 481)
+            if not more:
+                self.trunk.heard("ACK")
+            self.assert_ended(caller)
+
+    def test_timed_out_beyond(self) -> None:
+        """408 of a proxy in between, or no answer: BYE to both (section 10)."""
+        caller, callee = self.connect_ours(UPDATES)
+        self.keep_alice(150, caller)
+        callee.answer(self.trunk.request("UPDATE"), 408)
+        self.assert_ended(caller, callee)
+
+    def test_no_answer(self) -> None:
+        """A trunk that is silent, asked by UPDATE or by re-INVITE."""
+        for more in ((), (UPDATES,)):
+            self.world = self.make_world()
+            caller, callee = self.connect_ours(*more)
+            self.keep_alice(150, caller)
+            self.keep_alice(31, caller)
+            self.take_repeats()
+            self.world.turn(1)
+            self.take_repeats()
+            self.assert_ended(caller, callee)
+
+    def test_rings_for_ever(self) -> None:
+        """A re-INVITE that gets a 1xx and nothing behind it is taken back; silence behind that is the end."""
+        caller, callee = self.connect_ours()
+        self.keep_alice(150, caller)
+        invite = self.trunk.request("INVITE")
+        callee.answer(invite, 180)
+        self.keep_alice(31, caller)
+        cancel = self.trunk.request("CANCEL")
+        callee.answer(cancel, 200)
+        callee.answer(invite, 487)
+        self.trunk.heard("CANCEL")
+        self.trunk.heard("ACK")
+        self.assertEqual(len(self.world.calls), 1)
+
+    def test_call_ends_meanwhile(self) -> None:
+        """The caller hangs up while the refresh is out: CANCEL for a re-INVITE, and all is freed."""
+        caller, callee = self.connect_ours()
+        self.keep_alice(150, caller)
+        invite = self.trunk.request("INVITE")
+        callee.answer(invite, 180)
+        caller.ask("BYE")
+        self.alice.heard(200)
+        self.world.turn()
+        self.assertEqual(sorted(self.trunk.pending()), ["BYE", "CANCEL"])
+        callee.answer(invite, 200, PLAIN)
+        self.assertEqual(sorted(self.trunk.pending()), ["ACK", "BYE", "CANCEL"])

@@ -1,0 +1,153 @@
+"""Transfers that the proxy carries out by itself: what the target answers, and when one may begin."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.support.calls.party import party_of
+from tests.support.calls.transferring import BY, NEW, TARGET, HandoverCase, name_of, refer_to
+from tests.support.calls.world import PLAIN
+from webrtcproxy.config import HostPort
+from webrtcproxy.sip.message import Request, Response
+
+
+class Target(HandoverCase):
+    """Answers that are none at once."""
+
+    def assert_taken_over(self, invite: Request, answer: Response) -> None:
+        """The target has answered with NEW: the call goes on with it, the transferor's leg ends, and the target's hangs
+        up."""
+        self.carrier.heard("ACK")
+        self.agrees(self.bob)
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.assertEqual(self.world.nodes.sessions[-1].operations[1].sdp, NEW)
+        self.bye(party_of(self.carrier, invite, answer), self.bob)
+
+    def test_reliable_answer(self) -> None:
+        """The answer is in the first reliable 183, which gets its PRACK (RFC 3262 section 5); what comes behind it, or
+        has been said by another fork, counts for nothing."""
+        invite = self.refer()
+        fork, other = NEW.replace(b"60000", b"60002"), NEW.replace(b"60000", b"60004")
+        for number, sdp in (("7", NEW), ("8", other)):
+            reliable = [("Require", "100rel"), ("RSeq", number)]
+            self.carrier.answer(invite, 183, sdp, tag="dave", headers=reliable)
+            self.told("183 Session Progress", "active")
+            self.carrier.answer(self.carrier.request("PRACK"), 200)
+        self.carrier.answer(invite, 183, fork, tag="fork")
+        self.told("183 Session Progress", "active")
+        answer = self.carrier.answer(invite, 200, other, tag="dave")
+        self.assert_taken_over(invite, answer)
+        self.assert_over(self.alice, self.pbx, self.carrier)
+
+    def test_preview(self) -> None:
+        """A 2xx without SDP stands by the preview of its own dialog, and by that of no other one; a 1xx that can't be
+        read says nothing."""
+        invite = self.refer()
+        for tag, sdp in (("dave", NEW), ("fork", NEW.replace(b"60000", b"60002"))):
+            self.carrier.answer(invite, 183, sdp, tag=tag)
+            self.told("183 Session Progress", "active")
+        self.carrier.answer(invite, 183, tag="dave", headers=[("Content-Type", "multipart/mixed")])
+        self.told("183 Session Progress", "active")
+        answer = self.carrier.answer(invite, 200, tag="dave")
+        self.assert_taken_over(invite, answer)
+
+    def test_redirected(self) -> None:
+        """A redirect is followed where the trunk's section says so, and else is how it ends (RFC 3261 8.1.3.4)."""
+        moved = [("Contact", "<sip:erin@carrier.example.net:5080>")]
+        invite = self.refer()
+        self.carrier.answer(invite, 302, headers=moved)
+        self.carrier.heard("ACK")
+        self.told("302 Moved Temporarily", "terminated")
+        self.old_call()
+        self.trunks = (self.trunks[0], replace(self.trunks[1], redirects="follow"))  # type: ignore[misc]
+        self.world = self.make_world()
+        self.people()
+        invite = self.refer()
+        self.carrier.answer(invite, 302, headers=moved)
+        self.carrier.heard("ACK")
+        again = self.carrier.request("INVITE")
+        self.assertEqual(again.uri, "sip:erin@carrier.example.net:5080")
+        self.assertEqual(again.headers.lines("Referred-By"), [BY[1]])
+        self.carrier.answer(again, 302, headers=moved)
+        self.carrier.heard("ACK")
+        self.told("302 Moved Temporarily", "terminated")
+        invite = self.refer()
+        self.carrier.answer(invite, 302, headers=moved)
+        self.carrier.heard("ACK")
+        dave = self.answered(self.carrier.request("INVITE"))
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.bye(dave, self.bob)
+        self.assert_over(self.alice, self.pbx, self.carrier)
+
+    def test_stray(self) -> None:
+        """A late 2xx of a target that was given up is ended with BYE (RFC 3261 section 13.2.2.4)."""
+        proxies = HostPort("192.0.2.7", 5090), HostPort("192.0.2.8", 5090)
+        self.trunks = (self.trunks[0], replace(self.trunks[1], proxy=proxies))  # type: ignore[misc]
+        self.world = self.make_world()
+        self.people()
+        invite = self.refer()
+        self.world.turn(4.1)
+        other = self.world.trunk("192.0.2.8", 5090)
+        again = other.request("INVITE")
+        self.carrier.forget()
+        first = self.carrier.answer(invite, 200, NEW, tag="late")
+        self.carrier.heard("ACK")
+        party_of(self.carrier, invite, first).answer(self.carrier.request("BYE"), 200)
+        answer = other.answer(again, 200, NEW, tag="dave")
+        other.heard("ACK")
+        self.agrees(self.bob)
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.bye(party_of(other, again, answer), self.bob)
+
+
+class When(HandoverCase):
+    """What is under way meanwhile."""
+
+    def test_too_early(self) -> None:
+        """491 before the call is answered: nobody can be offered anything by INVITE then (RFC 3261 section 14)."""
+        invite = self.alice.invite("sip:bob@pbx.example.com", ("Supported", "100rel"))
+        leg = self.pbx.request("INVITE")
+        reliable = [("Require", "100rel"), ("RSeq", "1")]
+        early = party_of(self.pbx, leg, self.pbx.answer(leg, 183, PLAIN, headers=reliable))
+        early.answer(self.pbx.request("PRACK"), 200)
+        progress = self.alice.response(183)
+        asker = party_of(self.alice, invite, progress)
+        asker.ask("PRACK", b"", ("RAck", f"{progress.headers.get('RSeq')} 1 INVITE"))
+        self.alice.heard(200)
+        asker.ask("REFER", b"", ("Refer-To", f"<{TARGET}>"))
+        early.answer(self.pbx.request("REFER"), 405)
+        self.alice.heard(491)
+        self.mine.ask("REFER", b"", refer_to(asker.target, name_of(asker)))
+        self.bob.answer(self.pbx.request("REFER"), 405)
+        self.alice.heard(491)
+        self.pbx.answer(leg, 486)
+        self.pbx.heard("ACK")
+        self.alice.heard(486)
+        self.old_call()
+
+    def test_refresh_meanwhile(self) -> None:
+        """A session refresh of ours waits until the transfer is over: it would meet our offer (RFC 3261 14.1)."""
+        self.bye(self.mine, self.bob)
+        timer = ("Supported", "timer"), ("Require", "timer"), ("Session-Expires", "90;refresher=uac")
+        invite = self.alice.invite("sip:bob@pbx.example.com")
+        leg = self.pbx.request("INVITE")
+        answer = self.pbx.answer(leg, 200, PLAIN, tag="bob", headers=timer)
+        self.pbx.heard("ACK")
+        ok = self.alice.response(200)
+        self.alice.ack(invite, ok)
+        self.mine, self.bob = party_of(self.alice, invite, ok), party_of(self.pbx, leg, answer)
+        self.world.turn(20)
+        target = self.refer()
+        self.carrier.answer(target, 180, tag="dave")
+        self.told("180 Ringing", "active")
+        self.world.turn(25)
+        self.world.turn(5)
+        self.pbx.silent()
+        dave = self.answered(target)
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        self.bye(dave, self.bob)
+        self.assert_over(self.alice, self.pbx, self.carrier)

@@ -1,0 +1,42 @@
+"""Watching: what of a running proxy ``/health`` and ``/metrics`` tell."""
+
+from __future__ import annotations
+
+from webrtcproxy.call.calls import Calls
+from webrtcproxy.media.nodes import Nodes
+from webrtcproxy.registration.location import Location
+from webrtcproxy.runtime.metrics import Metrics
+from webrtcproxy.subscription.subscribe import Subscriptions
+from webrtcproxy.transaction.layer import Transactions
+from webrtcproxy.transport.wss.server import WebSocketServer
+
+
+def health(nodes: Nodes, calls: Calls, browsers: WebSocketServer, location: Location) -> dict[str, object]:
+    """What ``/health`` tells: calls can be taken while an rtpengine answers, and has answered at all."""
+    alive = sum(node.alive and node.answered > 0 for node in nodes.nodes)
+    return {
+        "healthy": alive > 0 and not calls.draining,
+        "rtpengine": f"{alive} of {len(nodes.nodes)}",
+        "calls": len(calls),
+        "sockets": browsers.connections,
+        "bindings": len(location),
+    }
+
+
+def bind_gauges(
+    metrics: Metrics,
+    calls: Calls,
+    subscriptions: Subscriptions,
+    browsers: WebSocketServer,
+    location: Location,
+    transactions: Transactions,
+) -> None:
+    """Let `metrics` read what there is, whenever it is asked."""
+    metrics.active_calls.labels("up").set_function(lambda: calls.up)
+    metrics.active_calls.labels("setup").set_function(lambda: len(calls) - calls.up)
+    metrics.bindings.set_function(lambda: len(location))
+    metrics.dialogs.set_function(lambda: len(subscriptions.calls) + len(subscriptions.legs))
+    metrics.subscriptions.set_function(lambda: len(subscriptions))
+    metrics.sockets.set_function(lambda: browsers.connections)
+    metrics.transactions.labels("server").set_function(lambda: transactions.servers)
+    metrics.transactions.labels("client").set_function(lambda: transactions.clients)

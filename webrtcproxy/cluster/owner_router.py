@@ -1,0 +1,61 @@
+"""Entrance: stands between the sockets of a worker and its transactions, and passes on what is another worker's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from webrtcproxy.cluster.ownership import HUB, owner_of
+from webrtcproxy.cluster.remote import RemoteFlows, Send
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.transport.flow import Flow, Receiver
+
+log = Logger()
+
+
+class OwnerRouter:
+    """The `Receiver` of a worker's sockets.
+
+    A response goes to the worker whose branch it answers, a request within a dialog to the worker whose Contact its
+    Request-URI is. Where that worker is down, its calls are gone, and who is here says so (481).
+
+    :param number: of this worker.
+    :param receiver: the transactions of this worker.
+    :param flows: what others know of our sockets.
+    :param send: sends a frame.
+    :param is_up: whether a worker can take messages.
+    """
+
+    def __init__(
+        self, number: int, receiver: Receiver, flows: RemoteFlows, send: Send, is_up: Callable[[int], bool]
+    ) -> None:
+        self._number = number
+        self._receiver = receiver
+        self._flows = flows
+        self._send = send
+        self._is_up = is_up
+
+    def message_received(self, message: Request | Response, flow: Flow) -> None:
+        """One message, from one of our sockets."""
+        try:
+            owner = owner_of(message)
+        except BadMessage:
+            owner = HUB
+        if owner in (HUB, self._number) or not self._is_up(owner):
+            self._receiver.message_received(message, flow)
+        else:
+            self._pass_on(owner, message, flow)
+
+    def bad_message(self, error: BadMessage, flow: Flow) -> None:
+        """What can't be read is refused where it came."""
+        self._receiver.bad_message(error, flow)
+
+    def _pass_on(self, owner: int, message: Request | Response, flow: Flow) -> None:
+        try:
+            data = message.to_bytes()
+        except ValueError as why:
+            log.info("A message for worker {owner} can't be passed on: {why}", owner=owner, why=why)
+            return
+        self._send({"to": owner, "do": "message", "flow": self._flows.facts(flow)}, data)

@@ -1,0 +1,80 @@
+"""Context: the objects that every call works with, built once by the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from webrtcproxy.config import CallLimits as Limits
+from webrtcproxy.dialog.call_record import CdrWriter
+from webrtcproxy.dialog.referred import ReplacesGrants
+from webrtcproxy.media.profile import Profile
+from webrtcproxy.registration.location import ILocation
+from webrtcproxy.routing.policy import BROWSER_PEER, PeerProfile, Policy
+from webrtcproxy.routing.sequence import RequestSequences
+from webrtcproxy.routing.upstream import Sources, Upstream
+from webrtcproxy.runtime.metrics import Metrics
+from webrtcproxy.transaction.layer import Transactions
+from webrtcproxy.transaction.server import ServerTransaction
+
+
+class CallMedia(Protocol):
+    """The media session of one call, as :class:`webrtcproxy.media.session.MediaSession` gives it."""
+
+    def offer(self, sdp: bytes, *, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
+        """Fires with the offer for the other leg; fails with an NgError."""
+
+    def answer(self, sdp: bytes, *, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
+        """Fires with the answer for the offerer; fails with an NgError."""
+
+    def play(self, digit: str, duration: int, *, from_tag: str, branch: str) -> Deferred[None]:
+        """Fires with None when a digit of that party is being played; fails with an NgError."""
+
+    def drop(self, branch: str) -> None:
+        """Give up one losing branch."""
+
+    def watch(self, lost: Callable[[], None]) -> None:
+        """Call `lost` once when rtpengine has given the session up by itself."""
+
+    def delete(self) -> Deferred[None]:
+        """Free everything; never fails."""
+
+
+class MediaPool(Protocol):
+    """Gives each call its media session."""
+
+    def session(self, call_id: str) -> CallMedia:
+        """A new session, nothing allocated yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a call needs beside itself."""
+
+    clock: IReactorTime
+    transactions: Transactions
+    nodes: MediaPool
+    upstream: Upstream
+    sources: Sources
+    policy: Policy
+    location: ILocation
+    pairings: RequestSequences
+    limits: Limits
+    heirs: ReplacesGrants
+    ledger: CdrWriter
+    metrics: Metrics = field(default_factory=Metrics)
+    mark: str = ""
+    """What the user part of a Contact of ours in a dialog begins with: names the process where there are several."""
+
+    def terms_of(self, transaction: ServerTransaction) -> PeerProfile:
+        """What holds for who has sent a request outside of a dialog."""
+        flow = transaction.flow
+        return (
+            BROWSER_PEER
+            if flow.browser
+            else self.policy.terms(self.sources.trunk_of(transaction.request, flow.peer.host))
+        )

@@ -1,0 +1,238 @@
+"""Dialog: what both ends of one leg remember of each other (RFC 3261 section 12). A record without a life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webrtcproxy.routing.policy import SUPPORTED_WITHIN
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import STAR, Headers, Message, Request, Response
+from webrtcproxy.sip.uri import Uri
+
+_WITHOUT_CONTACT = frozenset({"ACK", "BYE", "MESSAGE", "PRACK"})
+"""Requests that refresh no target; a MESSAGE must not even have a Contact (RFC 3428 section 4)."""
+
+
+@dataclass(slots=True)
+class Dialog:
+    """One dialog of the proxy's, seen from the proxy.
+
+    :ivar call_id: Call-ID of the leg.
+    :ivar local: From value of our requests, tag included.
+    :ivar remote: To value of our requests, tag included where the peer gave one.
+    :ivar local_tag: our tag: random, and so the key of the dialog.
+    :ivar remote_tag: the peer's tag; empty for a peer of RFC 2543.
+    :ivar remote_target: the URI that the peer's Contact named.
+    :ivar route_set: Route values towards the peer, next hop first; fixed for the life of the dialog.
+    :ivar local_cseq: CSeq number of our last request.
+    :ivar remote_cseq: CSeq number of the peer's last request, None before the first.
+    :ivar contact: our Contact value in this dialog.
+    """
+
+    call_id: str
+    local: str
+    remote: str
+    local_tag: str
+    remote_tag: str
+    remote_target: str
+    route_set: tuple[str, ...]
+    local_cseq: int
+    remote_cseq: int | None
+    contact: str
+
+    @classmethod
+    def of_invited(cls, request: Request, local_tag: str, contact: str) -> Dialog:
+        """The dialog that answering `request` opens (RFC 3261 section 12.1.1): route set as it stands.
+
+        :raises BadMessage: a header of the request can't be read, or leads nowhere.
+        """
+        dialog = cls(
+            call_id=request.call_id,
+            local=str(request.to.with_tag(local_tag)),
+            remote=request.headers.get("From") or "",
+            local_tag=local_tag,
+            remote_tag=request.from_.tag or "",
+            remote_target=_target(request) or request.from_.uri,
+            route_set=tuple(request.headers.all("Record-Route")),
+            local_cseq=0,
+            remote_cseq=request.cseq.number,
+            contact=contact,
+        )
+        dialog._check_ways()
+        return dialog
+
+    @classmethod
+    def of_answer(cls, request: Request, response: Response, contact: str) -> Dialog:
+        """The dialog that `response` to our INVITE opens (RFC 3261 section 12.1.2): route set reversed.
+
+        :raises BadMessage: a header of the response can't be read, or leads nowhere.
+        """
+        dialog = cls(
+            call_id=request.call_id,
+            local=request.headers.get("From") or "",
+            remote=response.headers.get("To") or "",
+            local_tag=request.from_.tag or "",
+            remote_tag=response.to.tag or "",
+            remote_target=_target(response) or request.uri,
+            route_set=tuple(reversed(response.headers.all("Record-Route"))),
+            local_cseq=request.cseq.number,
+            remote_cseq=None,
+            contact=contact,
+        )
+        dialog._check_ways()
+        return dialog
+
+    @classmethod
+    def of_notified(cls, request: Request, notify: Request, contact: str) -> Dialog:
+        """The dialog that `notify` opens, a NOTIFY for our SUBSCRIBE `request` that no response has told of (RFC 6665
+        section 4.4.1): route set as it stands.
+
+        :raises BadMessage: a header of the NOTIFY can't be read, or leads nowhere.
+        """
+        dialog = cls(
+            call_id=request.call_id,
+            local=request.headers.get("From") or "",
+            remote=notify.headers.get("From") or "",
+            local_tag=request.from_.tag or "",
+            remote_tag=notify.from_.tag or "",
+            remote_target=_target(notify) or notify.from_.uri,
+            route_set=tuple(notify.headers.all("Record-Route")),
+            local_cseq=request.cseq.number,
+            remote_cseq=None,
+            contact=contact,
+        )
+        dialog._check_ways()
+        return dialog
+
+    @classmethod
+    def of_bad_answer(cls, request: Request, response: Response, contact: str, hop: str) -> Dialog:
+        """What is left of a dialog whose 2xx can't be read: enough for an ACK and a BYE, the way that the INVITE went.
+
+        :param hop: Route value of who the INVITE was sent to; empty where no Route is needed.
+        """
+        return cls(
+            call_id=request.call_id,
+            local=request.headers.get("From") or "",
+            remote=response.headers.get("To") or "",
+            local_tag=request.from_.tag or "",
+            remote_tag=tag_of(response),
+            remote_target=request.uri,
+            route_set=(hop,) if hop else (),
+            local_cseq=request.cseq.number,
+            remote_cseq=None,
+            contact=contact,
+        )
+
+    def _check_ways(self) -> None:
+        """Whether requests can be formed and sent: a dialog wants SIP URIs (RFC 3261 section 12.1).
+
+        :raises BadMessage: 400 that names the header which leads nowhere.
+        """
+        if not _is_sip(self.remote_target):
+            raise BadMessage("Bad Contact")
+        if not all(map(_is_sip_address, self.route_set)):
+            raise BadMessage("Bad Record-Route")
+
+    def receive(self, request: Request) -> None:
+        """Check the order of the peer's requests (RFC 3261 section 12.2.2); gaps are fine.
+
+        :raises Refusal: 500 for a CSeq below the last one.
+        """
+        number = request.cseq.number
+        if self.remote_cseq is not None and number < self.remote_cseq:
+            raise Refusal(500, "CSeq Out Of Order")
+        self.remote_cseq = number
+
+    def refresh(self, message: Message) -> None:
+        """Take the Contact of a target refresh, a request of the peer's or his 2xx to ours, as the remote target; the
+        route set stays (RFC 3261 section 12.2).
+
+        :raises BadMessage: 400: it leads nowhere.
+        """
+        target = _target(message)
+        if target is not None:
+            if not _is_sip(target):
+                raise BadMessage("Bad Contact")
+            self.remote_target = target
+
+    def confirm(self, response: Response) -> None:
+        """A 2xx makes an early dialog a confirmed one: from now on, its Contact and its Record-Route count (RFC 3261
+        section 13.2.2.4).
+
+        :raises BadMessage: 400: one of them leads nowhere.
+        """
+        self.remote_target = _target(response) or self.remote_target
+        self.route_set = tuple(reversed(response.headers.all("Record-Route")))
+        self._check_ways()
+
+    def rename(self, tag: str) -> None:
+        """Our tag is another one from now on."""
+        self.local_tag = tag
+        self.local = str(NameAddr.parse(self.local).with_tag(tag))
+
+    def request(self, method: str) -> Request:
+        """The next request within the dialog, with all of its headers but Via (RFC 3261 section 12.2.1.1)."""
+        self.local_cseq += 1
+        return self._request(method, self.local_cseq)
+
+    def ack(self, number: int) -> Request:
+        """The ACK for a 2xx.
+
+        :param number: CSeq number of the INVITE.
+        """
+        return self._request("ACK", number)
+
+    @property
+    def next_hop(self) -> str:
+        """The URI that our next request is sent to: the first route, or the remote target."""
+        return NameAddr.parse(self.route_set[0]).uri if self.route_set else self.remote_target
+
+    def _request(self, method: str, number: int) -> Request:
+        uri, routes = self.remote_target, self.route_set
+        if routes and not _is_loose(routes[0]):
+            # A strict router wants itself as Request-URI and the target as last Route (RFC 3261 section 12.2.1.1).
+            uri, routes = NameAddr.parse(routes[0]).uri, (*routes[1:], f"<{self.remote_target}>")
+        names = [*["Route"] * len(routes), "Max-Forwards", "From", "To", "Call-ID", "CSeq"]
+        values = [*routes, "70", self.local, self.remote, self.call_id, f"{number} {method}"]
+        if method != "ACK":  # which has no answer that could depend on it
+            names.append("Supported")
+            values.append(SUPPORTED_WITHIN[1])
+            if method not in _WITHOUT_CONTACT:
+                names.append("Contact")
+                values.append(self.contact)
+        return Request(method, uri, Headers.of(names, values))
+
+
+def tag_of(response: Response) -> str:
+    """The To tag of a response; empty where there is none, or where To can't be read."""
+    try:
+        return response.to.tag or ""
+    except BadMessage:
+        return ""
+
+
+def _target(message: Message) -> str | None:
+    contacts = message.contacts
+    if contacts is STAR or not contacts:
+        return None
+    return contacts[0].uri
+
+
+def _is_sip(uri: str) -> bool:
+    try:
+        return Uri.parse(uri).scheme in ("sip", "sips")
+    except BadMessage:
+        return False
+
+
+def _is_sip_address(value: str) -> bool:
+    try:
+        return _is_sip(NameAddr.parse(value).uri)
+    except BadMessage:
+        return False
+
+
+def _is_loose(route: str) -> bool:
+    return Uri.parse(NameAddr.parse(route).uri).param("lr") is not None

@@ -1,0 +1,417 @@
+"""Leg: one side of a call. Its dialog, the flow that leads to the peer, and what ends it properly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.dialog.background import background
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.dialog import Dialog
+from webrtcproxy.dialog.retransmission import OkRetransmission
+from webrtcproxy.dialog.session_timer import REFRESHING, SessionTimer
+from webrtcproxy.routing.failover import ClientRequest
+from webrtcproxy.routing.policy import PeerProfile
+from webrtcproxy.routing.upstream import Authentication
+from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.sip.body import refusal_of
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Message, Request, Response
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+HeaderList = Iterable[tuple[str, str]]
+
+_CREDENTIALS = ("Authorization", "Proxy-Authorization")
+
+
+class DialogUser(Protocol):
+    """The call that a leg belongs to."""
+
+    def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
+        """A request arrived within the dialog of `leg`."""
+
+    def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """A CANCEL for an INVITE within a dialog of the call, which has no final response yet."""
+
+    def moved(self, leg: Leg, flow: Flow) -> None:
+        """The peer of `leg` was heard on another flow: it is reached there from now on."""
+
+
+class RequestObserver(Protocol):
+    """Who wants to hear more of a request within a dialog than its final response: the one who changes the session."""
+
+    def sent(self, transaction: ClientRequest) -> None:
+        """The request is out; again with each challenge that is answered."""
+
+    def progress(self, response: Response) -> None:
+        """A 101 to 199 to an INVITE."""
+
+    def answered_again(self, response: Response) -> None:
+        """A repeat of the 2xx to an INVITE."""
+
+
+class Leg:
+    """One established side of a call.
+
+    :param context: what calls work with.
+    :param dialog: the leg's dialog.
+    :param flow: where the peer was reached last. A browser is reached nowhere else; a trunk by its dialog's next hop.
+    :param label: the name of this party towards rtpengine.
+    :param owner: the call, or None for a dialog that only waits for its end.
+    :param terms: what holds for the peer.
+    :param authentication: answers challenges with the trunk's credentials, where the leg may use them.
+    :param aor: the peer's address-of-record, where it is a browser.
+    :ivar sdp: the peer's session description that counts: the last one that became part of an agreement.
+    :ivar told: what the peer was told in that agreement.
+    :ivar early: the dialog is not confirmed: no INVITE may go out in it.
+    :ivar agreed: the peer has an agreement for good. In an early dialog, that takes a reliable response.
+    :ivar rseq: RSeq of the last reliable response to our INVITE, 0 before the first (RFC 3262 section 4).
+    :ivar session_timer: how long the session lives without a refresh.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        dialog: Dialog,
+        flow: Flow,
+        label: str,
+        owner: DialogUser | None,
+        terms: PeerProfile,
+        authentication: Authentication | None = None,
+        aor: str | None = None,
+    ) -> None:
+        self._context = context
+        self.dialog = dialog
+        self.flow = flow
+        self.label = label
+        self.owner = owner
+        self.aor = aor
+        self.contact = dialog.remote_target
+        self.terms = terms
+        self.browser = flow.browser
+        self.over = False
+        self.sdp = b""
+        self.told = b""
+        self.early = False
+        self.agreed = True
+        self.rseq = 0
+        self._usages = 0
+        self._ended = False
+        self.session_timer = SessionTimer(context.clock, context.limits.session_expires)
+        self._allow: list[str] = []
+        self._authentication = authentication
+        self._answer: OkRetransmission | None = None
+        self._answered_number = 0
+        self._on_ack: Callable[[Request], None] | None = None
+        self._confirmed: list[Deferred[None]] = []
+        self._ack: Request | None = None
+        self._owed: tuple[Request, bytes] | None = None
+        self._farewell: HeaderList | None = None
+        self._finished: list[Callable[[Leg], None]] = []
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The dialog's identity: Call-ID, our tag, the peer's tag."""
+        return self.dialog.call_id, self.dialog.local_tag, self.dialog.remote_tag
+
+    def when_finished(self, call: Callable[[Leg], None]) -> None:
+        """Have `call` called with this leg once its dialog is gone for good."""
+        self._finished.append(call)
+
+    def learn(self, message: Message) -> None:
+        """Note which methods the peer takes, where `message` says so (RFC 3261 section 20.5)."""
+        allow = message.headers.lines("Allow")
+        if allow:
+            self._allow = allow
+
+    def keep(self) -> None:
+        """Something else than the call shares the dialog, which lasts until `release` then (RFC 5057 section 4)."""
+        self._usages += 1
+
+    def release(self) -> None:
+        """The counterpart of `keep`."""
+        self._usages -= 1
+        if self._ended:
+            self._finish()
+
+    @property
+    def takes_update(self) -> bool:
+        """Whether the peer lists UPDATE among the methods that it takes (RFC 3311 section 4)."""
+        return self._takes("UPDATE")
+
+    def refuses(self, method: str) -> bool:
+        """Whether the peer has said which methods it takes, and left this one out."""
+        return bool(self._allow) and not self._takes(method)
+
+    def _takes(self, method: str) -> bool:
+        return any(name.strip() == method for line in self._allow for name in line.split(","))
+
+    # As the answering side
+
+    def confirmed(self) -> Deferred[None]:
+        """Fires with None once no 2xx of ours waits for its ACK, or none will come: before that, no INVITE may go out
+        (RFC 3261 section 14.1)."""
+        if self._answer is None:
+            return succeed(None)
+        self._confirmed.append(Deferred())
+        return self._confirmed[-1]
+
+    def answer(
+        self,
+        transaction: ServerTransaction,
+        response: Response,
+        unacknowledged: Callable[[], None],
+        on_ack: Callable[[Request], None] | None = None,
+    ) -> None:
+        """Answer the INVITE of `transaction` with a 2xx, and repeat it until the ACK, wherever the peer is by then.
+
+        Behind another final response it is logged, and neither sent nor repeated.
+
+        A peer that has come to a further INVITE has seen the 2xx of the one before: that is repeated no more.
+
+        :param unacknowledged: called when none came within 64*T1; hanging up is then the caller's part.
+        :param on_ack: called with the ACK.
+        """
+        if transaction.answered:
+            transaction.respond(response)
+            return
+        data, home = response.to_bytes(), transaction.flow
+
+        def repeat() -> None:
+            with suppress(FlowLost):
+                (self.flow if self.browser else home).send(data)
+
+        transaction.respond(response)
+        if self._answer is not None:
+            self._answer.acknowledge()
+        self._answer = OkRetransmission(self._context.transactions.schedule, repeat, unacknowledged)
+        self._answered_number = transaction.request.cseq.number
+        self._on_ack = on_ack
+
+    def acknowledged(self, ack: Request) -> None:
+        """The peer's ACK for a 2xx of ours arrived; a repeat of an earlier one says nothing of the last 2xx."""
+        if self._answer is not None and ack.cseq.number == self._answered_number:
+            on_ack = self._on_ack
+            self._confirm()
+            if on_ack is not None:
+                on_ack(ack)
+            if self._farewell is not None:
+                self._say_farewell(self._farewell)
+
+    def _confirm(self) -> None:
+        """No 2xx waits for its ACK any more."""
+        if self._answer is not None:
+            self._answer.acknowledge()
+        self._answer = self._on_ack = None
+        waiting, self._confirmed = self._confirmed, []
+        for confirmed in waiting:
+            confirmed.callback(None)
+
+    # As the asking side
+
+    def acknowledge(self, invite: Request, answer: bytes = b"") -> None:
+        """Send the ACK for a 2xx to `invite`; again for each repeat of the 2xx (RFC 3261 section 13.2.2.4).
+
+        :param answer: the SDP for the first ACK, where the 2xx had the offer; the repeats have it, too. While it is
+            owed, nothing else is sent.
+        """
+        if self._owed is not None:
+            if not answer:
+                return
+            self._owed = None
+        if self._ack is None or self._ack.cseq.number != invite.cseq.number:
+            self._ack = self.dialog.ack(invite.cseq.number)
+            if answer:
+                self._ack.body = answer
+                self._ack.headers.set("Content-Type", "application/sdp")
+        flow = self._at_once()
+        if flow is None:
+            background(self._acknowledge(invite), "The ACK", self.dialog.call_id)
+        else:
+            self._send_ack(invite, flow)
+
+    def owe(self, invite: Request, offer: bytes) -> None:
+        """The 2xx to `invite` has an offer: its ACK waits for the answer. Where the dialog ends before there is one,
+        the answer is that there is to be no medium (RFC 3261 section 13.2.2.4)."""
+        self._owed = invite, offer
+
+    def pay(self, answer: bytes = b"") -> None:
+        """Send the ACK that is owed, if there is one: with `answer`, or with one that refuses everything."""
+        if self._owed is not None:
+            invite, offer = self._owed
+            self.acknowledge(invite, answer or refusal_of(offer))
+
+    async def _acknowledge(self, invite: Request) -> None:
+        try:
+            self._send_ack(invite, await self.towards())
+        except (FlowLost, Refusal) as why:
+            log.info("{call}: the ACK has no way: {why}", why=why, call=self.dialog.call_id)
+
+    def _send_ack(self, invite: Request, flow: Flow) -> None:
+        ack = self._ack
+        if ack is None or ack.cseq.number != invite.cseq.number:
+            return
+        if "Via" not in ack.headers:  # it is the first time
+            for name in _CREDENTIALS if self._is_trunk(flow) else ():
+                for value in invite.headers.lines(name):
+                    ack.headers.add(name, value)
+        self._context.transactions.send_ack(ack, flow)
+
+    # Both
+
+    def ask(
+        self,
+        method: str,
+        headers: HeaderList = (),
+        body: bytes = b"",
+        content_type: str = "",
+        asker: RequestObserver | None = None,
+    ) -> Deferred[Response]:
+        """Send a request within the dialog.
+
+        :param content_type: of the body, where it is not among `headers`.
+        :param asker: hears of all else that becomes of it. To an INVITE's 2xx, the ACK is his to send.
+        :returns: fires with the final response; challenges are answered where the leg may use its trunk's credentials.
+            Fails with FlowLost (the peer can't be reached), TimedOut (no answer within 64*T1) or Refusal (its host name
+            can't be resolved).
+        """
+        request = self.dialog.request(method)
+        for name, value in headers:
+            request.headers.add(name, value)
+        if method in REFRESHING:
+            for name, value in self.session_timer.proposal():
+                request.headers.add(name, value)
+        if body:
+            request.body = body
+            if content_type:
+                request.headers.set("Content-Type", content_type)
+        flow = self._at_once()
+        if flow is None:
+            return Deferred.fromCoroutine(self.towards()).addCallback(self._ask, request, asker)
+        return self._ask(flow, request, asker)
+
+    def _ask(self, flow: Flow, request: Request, asker: RequestObserver | None) -> Deferred[Response]:
+        if asker is not None and self.over:  # while its host was looked up
+            return fail(Refusal(481))
+        authentication = self._authentication if self._is_trunk(flow) else None
+        if authentication is not None:
+            authentication.prepare(request)
+        return self._asked(request, flow, authentication, asker)
+
+    def _asked(
+        self, request: Request, flow: Flow, authentication: Authentication | None, asker: RequestObserver | None
+    ) -> Deferred[Response]:
+        context = self._context
+        progress, again = (None, None) if asker is None else (asker.progress, asker.answered_again)
+        sent = context.upstream.send(context.transactions, request, flow, self.terms.trunk, progress, again)
+        if asker is not None:
+            asker.sent(sent)
+        if authentication is None and request.method not in REFRESHING:
+            return sent.final
+        return sent.final.addCallback(self._answered, request, flow, authentication, asker)
+
+    def _answered(
+        self,
+        response: Response,
+        request: Request,
+        flow: Flow,
+        authentication: Authentication | None,
+        asker: RequestObserver | None,
+    ) -> Response | Deferred[Response]:
+        again = None if authentication is None else authentication.answer(request, response)
+        if again is None and request.method in REFRESHING:
+            again = self.session_timer.answered(request, response, authentication)
+            if response.status < 300:
+                self._refreshed(response)
+        if again is None or (asker is not None and self.over):
+            return response
+        self.dialog.local_cseq = again.cseq.number
+        return self._asked(again, flow, authentication, asker)
+
+    def _refreshed(self, response: Response) -> None:
+        """A 2xx to our INVITE or UPDATE: its Contact is the remote target from now on (RFC 3261 section 12.2.1.2)."""
+        self.learn(response)
+        try:
+            self.dialog.refresh(response)
+        except BadMessage as error:
+            log.info("{call}: the remote target stays: {why}", why=error.why, call=self.dialog.call_id)
+
+    def _at_once(self) -> Flow | None:
+        """The way to the peer where it takes no look-up; None where it does, or where there is none."""
+        if self.browser or (self.flow.reliable and not self.flow.closed):
+            return self.flow
+        return self._context.upstream.at_once(self.dialog.next_hop, self.flow, self.terms.trunk)
+
+    async def towards(self) -> Flow:
+        """The way to the peer.
+
+        :raises Refusal: its host name can't be resolved.
+        :raises FlowLost: no socket of ours can send there.
+        """
+        return self._at_once() or await self._context.upstream.toward(self.dialog.next_hop, self.flow, self.terms.trunk)
+
+    def _is_trunk(self, flow: Flow) -> bool:
+        """Whether `flow` leads to who the INVITE was sent to, or to another address of the same trunk.
+
+        The Contact of an answer may lead anywhere; credentials do not follow it there.
+        """
+        host = flow.peer.host
+        if host == self.flow.peer.host:
+            return True
+        trunk = None if self._authentication is None else self._authentication.trunk
+        return trunk is not None and trunk in self._context.sources.trunks_of(host)
+
+    def hang_up(self, headers: HeaderList = ()) -> None:
+        """End the dialog with a BYE; when our 2xx still waits for its ACK, behind that (RFC 3261 section 15)."""
+        if self.over:
+            return
+        self.over = True
+        self.pay()
+        if self._answer is not None:
+            self._farewell = headers
+            return
+        self._say_farewell(headers)
+
+    def unacknowledged(self) -> None:
+        """No ACK came within 64*T1: the BYE may go out all the same (RFC 3261 section 13.3.1.4)."""
+        self._confirm()
+        if self._farewell is not None:
+            self._say_farewell(self._farewell)
+
+    def hung_up(self) -> None:
+        """The peer ended the dialog, or says that it has none: nothing more is sent."""
+        self._confirm()
+        self.pay()
+        if not self.over or self._farewell is not None:
+            self.over = True
+            self._farewell = None
+            self._finish()
+
+    def _say_farewell(self, headers: HeaderList) -> None:
+        self._farewell = None
+        said = maybeDeferred(self.ask, "BYE", headers)
+        said.addErrback(self._unheard).addBoth(lambda _: self._finish())
+
+    def _unheard(self, failure: Failure) -> None:
+        if failure.check(FlowLost, TimedOut, Refusal):
+            why = failure.value
+            log.info("{call}: the BYE was not answered: {why!r}", why=why, call=self.dialog.call_id)
+        else:
+            log.failure("{call}: the BYE failed", failure, call=self.dialog.call_id)
+
+    def _finish(self) -> None:
+        self._ended = True
+        if self._usages:
+            return
+        self.owner = None  # the call has this leg: nothing is to wait for the garbage collector
+        waiting, self._finished = self._finished, []
+        for call in waiting:
+            call(self)

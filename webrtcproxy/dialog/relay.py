@@ -1,0 +1,144 @@
+"""Relay: a request within one dialog crosses to the other, and the far side's true answer comes back.
+
+What crosses of a request and of its answer is the same outside of dialogs (passage.py, subscription.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from webrtcproxy.dialog.background import run_and_respond
+from webrtcproxy.dialog.extensions import carry_extensions
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.routing.policy import PeerProfile, filter_headers, order_challenges
+from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.runtime.schedule import Schedule
+from webrtcproxy.sip.message import Headers, Message, Request, Response
+from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE, Deadline
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
+
+__all__ = [
+    "ENDS_DIALOG",
+    "NON_INVITE_DEADLINE",
+    "NOT_OURS",
+    "ask",
+    "check_size",
+    "relay",
+    "request_headers",
+    "response_headers",
+    "status_of",
+]
+
+ENDS_DIALOG = frozenset({408, 481})
+"""Responses to a request within a dialog that end it whatever its method (RFC 3261 section 12.2.1.2, RFC 5057)."""
+
+NOT_OURS = frozenset({422, 503})
+"""Responses that would say something of the leg that they cross to: that the proxy is out of service (RFC 3261 section
+16.7 step 6), that the session interval there is too small. They become 500."""
+
+MAX_DATAGRAM_REQUEST = 1300
+"""Octets of a MESSAGE over UDP."""
+
+
+def relay(transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, gone: Callable[[Leg], None]) -> None:
+    """Send the request of `transaction` along the leg `to`, and answer it with what comes back.
+
+    :param leg: that it came by.
+    :param schedule: limits the wait.
+    :param gone: called with `to` when its peer has no such dialog any more (RFC 5057) or does not answer.
+    """
+    run_and_respond(_relay(transaction, leg, to, schedule, gone), transaction)
+
+
+async def _relay(
+    transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, gone: Callable[[Leg], None]
+) -> None:
+    request = transaction.request
+    check_size(request, to.flow, to.terms)
+    patience = Deadline(schedule)
+    try:
+        response = await ask(to, request, request_headers(request, leg.terms, to.terms), patience)
+    except FlowLost as why:
+        raise Refusal(480 if to.browser else 502) from why
+    except TimedOut:
+        transaction.reply(504)
+        gone(to)
+        return
+    finally:
+        patience.end()
+    headers = response_headers(response, to.terms, leg.terms)
+    if response.status < 300 and request.method == "SUBSCRIBE":  # whose 2xx must have one (RFC 6665 section 8.2.1)
+        headers.add("Contact", leg.dialog.contact)
+    # That one early dialog is gone says nothing of the one across, which others of a fork share (RFC 5057).
+    status = 500 if to.early and response.status == 481 else status_of(response)
+    transaction.reply(status, response.reason, headers, response.body)
+    if response.status in ENDS_DIALOG:
+        gone(to)
+
+
+async def ask(to: Leg, request: Request, headers: Headers, patience: Deadline) -> Response:
+    """Send a request like `request` along the leg `to`: the final response.
+
+    :param headers: what crosses of it.
+    :raises FlowLost: its peer can't be reached.
+    :raises TimedOut: it does not answer.
+    :raises Refusal: its host name can't be resolved.
+    """
+    return await patience.wait(to.ask(request.method, headers, request.body))
+
+
+def check_size(request: Request, flow: Flow, terms: PeerProfile) -> None:
+    """Whether a MESSAGE can be sent: over UDP, longer ones are lost in fragments, and congest (RFC 3428 section 8).
+
+    :param request: as it is sent, or nearly.
+    :param flow: where it goes.
+    :param terms: what holds there.
+    :raises Refusal: 513.
+    """
+    if request.method == "MESSAGE" and not flow.reliable and not (terms.trunk is not None and terms.trunk.large):
+        via = 100  # octets that it gets yet
+        if len(request.to_bytes()) + via > MAX_DATAGRAM_REQUEST:
+            raise Refusal(513)
+
+
+def request_headers(request: Request, source: PeerProfile, target: PeerProfile) -> Headers:
+    """The headers of a request that cross, those of its body too.
+
+    :param source: what holds for its sender.
+    :param target: what holds where it goes.
+    """
+    headers = filter_headers(request, source, target)
+    _carry(request, headers)
+    return headers
+
+
+def response_headers(response: Response, source: PeerProfile, target: PeerProfile) -> Headers:
+    """The headers of a final response that cross, those of its body too: with Allow, since it is what the far side
+    takes that counts; and with the Contacts of a redirection. Parameters as of `request_headers`."""
+    headers = filter_headers(response, source, target)
+    if response.status in (401, 407):
+        order_challenges(headers)
+    for value in response.headers.lines("Allow"):
+        headers.add("Allow", value)
+    if 300 <= response.status < 400:
+        headers.extend(response.headers.only({"Contact"}))
+    _carry(response, headers)
+    return headers
+
+
+def status_of(response: Response) -> int:
+    """The status that a request other than INVITE is answered with, where the far side said `response`: no such request
+    may be answered 408 (RFC 4320 section 4.2)."""
+    if response.status in NOT_OURS:
+        return 500
+    return 504 if response.status == 408 else response.status
+
+
+def _carry(message: Message, headers: Headers) -> None:
+    """Extensions, and what says how to read the body (RFC 3261 section 20.15: octets, where nothing says it)."""
+    carry_extensions(message.headers, headers)
+    if message.body:
+        headers.add("Content-Type", message.headers.get("Content-Type") or "application/octet-stream")
+        for value in message.headers.lines("Content-Encoding"):
+            headers.add("Content-Encoding", value)

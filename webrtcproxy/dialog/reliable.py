@@ -1,0 +1,224 @@
+"""Reliable provisional responses (RFC 3262). Each leg has its own: ``Require: 100rel``, RSeq and RAck never cross."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.routing.policy import OPTION_100REL
+from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.runtime.ids import random_token
+from webrtcproxy.runtime.schedule import Schedule, Timer
+from webrtcproxy.sip.grammar import number
+from webrtcproxy.sip.message import Message, Request, Response, respond
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transaction.timers import RFC3261, Timers
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+MAX_WAITING = 16
+"""Reliable responses that may wait for the PRACK of the one before; what comes beyond is dropped."""
+MAX_RSEQ = 2**32 - 1
+
+
+class ReliableProvisionals:
+    """Our provisional responses to one INVITE.
+
+    They are sent reliably where the peer wants all of them so (``Require``), or supports it and they carry SDP: that is
+    then an answer (or offer) for good, not the preview that it is in others.
+
+    :param schedule: runs the timers.
+    :param transaction: the INVITE.
+    :param unacknowledged: called when no PRACK came within 64*T1.
+    """
+
+    __slots__ = (
+        "_elapsed", "_interval", "_known", "_number", "_out", "_required", "_schedule", "_settled", "_stopped",
+        "_supported", "_timer", "_timers", "_transaction", "_unacknowledged", "_waiting",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        transaction: ServerTransaction,
+        unacknowledged: Callable[[], None],
+        timers: Timers = RFC3261,
+    ) -> None:
+        self._schedule = schedule
+        self._transaction = transaction
+        self._unacknowledged = unacknowledged
+        self._timers = timers
+        self._known = self._required = self._supported = False
+        self._stopped = False
+        self._number = 0
+        self._out: Response | None = None
+        self._waiting: deque[Response] = deque()
+        self._settled: Deferred[None] | None = None
+        self._timer: Timer | None = None
+        self._interval = self._elapsed = 0.0
+
+    @property
+    def reliable(self) -> bool:
+        """Whether SDP goes out in reliable responses."""
+        if not self._known:
+            request = self._transaction.request
+            self._known, self._required = True, requires(request)
+            self._supported = self._required or OPTION_100REL in request.headers.all("Supported")
+        return self._supported
+
+    def give(self, status: int, reason: str, headers: Iterable[tuple[str, str]], sdp: bytes) -> None:
+        """Send a provisional response, 101 to 199; a reliable one behind the PRACK of the one before."""
+        if not self.reliable or not (sdp or self._required):
+            self._transaction.reply(status, reason, headers, sdp)
+            return
+        if self._stopped or len(self._waiting) >= MAX_WAITING:
+            return
+        request, tag = self._transaction.request, self._transaction.to_tag
+        response = respond(request, status, reason, to_tag=tag, headers=headers, body=sdp)
+        response.headers.add("Require", OPTION_100REL)
+        self._waiting.append(response)
+        self._next()
+
+    def match(self, prack: Request) -> Response | None:
+        """The response that `prack` acknowledges; None where there is none that waits for it (section 3)."""
+        out = self._out
+        if out is None:
+            return None
+        rack = (prack.headers.get("RAck") or "").split()
+        return out if rack == [out.headers.get("RSeq"), str(out.cseq.number), out.cseq.method] else None
+
+    def acknowledge(self, response: Response) -> None:
+        """`response`, which :meth:`match` has found, has its PRACK."""
+        if response is not self._out:
+            return
+        self._stop_timer()
+        self._out = None
+        self._next()
+        settled = self._settled
+        if settled is not None and not self._has_sdp():
+            self._settled = None
+            settled.callback(None)
+
+    def settled(self) -> Deferred[None]:
+        """Fires with None when no SDP waits for its PRACK: before that, no 2xx may go out (section 3)."""
+        if not self._has_sdp():
+            return succeed(None)
+        self._settled = Deferred()
+        return self._settled
+
+    @property
+    def pending(self) -> bool:
+        """Whether a response waits for its PRACK."""
+        return self._out is not None
+
+    def stop(self) -> None:
+        """The final response goes out: nothing is sent any more, but a PRACK that comes is still taken."""
+        self._stopped = True
+        self._stop_timer()
+        self._waiting.clear()
+        self._settled = None
+        self._unacknowledged = _ignore
+
+    def _has_sdp(self) -> bool:
+        return bool(self._out is not None and self._out.body) or any(response.body for response in self._waiting)
+
+    def _next(self) -> None:
+        if self._out is not None or not self._waiting:
+            return
+        self._number = (
+            self._number + 1 if self._number else int(random_token(4), 16) >> 1 or 1
+        )  # section 3: below 2**31
+        self._out = self._waiting.popleft()
+        self._out.headers.add("RSeq", str(self._number))
+        self._interval = self._elapsed = self._timers.t1
+        self._timer = self._schedule.after(self._interval, self._time_up)
+        self._transaction.respond(self._out)
+
+    def _time_up(self) -> None:
+        """T1, doubling, until 64*T1 (section 3); on every transport."""
+        self._timer = None
+        left = self._timers.patience - self._elapsed
+        if left <= 0:
+            self._unacknowledged()
+            return
+        assert self._out is not None
+        self._interval *= 2
+        wait = min(self._interval, left)
+        self._elapsed += wait
+        self._timer = self._schedule.after(wait, self._time_up)
+        self._transaction.respond(self._out)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class LatePrackHandler:
+    """The owner of a caller's leg behind a refusal that has overtaken a PRACK, still to be answered (section 3).
+
+    :param provisionals: of the INVITE.
+    """
+
+    def __init__(self, provisionals: ReliableProvisionals) -> None:
+        self._provisionals = provisionals
+
+    def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
+        """The PRACK, which is the last of it; or what comes too late."""
+        request = transaction.request
+        if request.method == "PRACK" and self._provisionals.match(request) is not None:
+            transaction.reply(200)
+            leg.hung_up()
+        else:
+            transaction.reply(481)
+
+    def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """There is no INVITE any more that could be cancelled."""
+
+    def moved(self, leg: Leg, flow: Flow) -> None:
+        """Nothing is sent there."""
+
+
+def requires(message: Message) -> bool:
+    """Whether `message` requires the extension: a request of all responses to it, a response of us who gets it."""
+    return "Require" in message.headers and OPTION_100REL in message.headers.all("Require")
+
+
+def rseq_of(response: Response) -> int | None:
+    """The RSeq of a reliable provisional response; None for one that is none, and needs no PRACK (section 4)."""
+    value = response.headers.get("RSeq")
+    if value is None or not requires(response):
+        return None
+    return number(value.strip(), MAX_RSEQ)
+
+
+def prack(leg: Leg, response: Response, sdp: bytes = b"") -> None:
+    """Acknowledge a reliable response within its early dialog; never raises.
+
+    :param sdp: the answer, where the response had an offer (section 5).
+    """
+    rack = f"{(response.headers.get('RSeq') or '').strip()} {response.cseq}"
+    asked = leg.ask("PRACK", (("RAck", rack),), sdp, "application/sdp")
+    asked.addCallbacks(_answered, _failed, callbackArgs=(leg,), errbackArgs=(leg,))
+
+
+def _answered(response: Response, leg: Leg) -> None:
+    if response.status >= 300:
+        log.warn("{call}: PRACK was refused: {status}", status=response.status, call=leg.dialog.call_id)
+
+
+def _failed(failure: Failure, leg: Leg) -> None:
+    if failure.check(FlowLost, TimedOut, Refusal):
+        log.info("{call}: PRACK was not answered: {why!r}", why=failure.value, call=leg.dialog.call_id)
+    else:
+        log.failure("{call}: PRACK failed", failure, call=leg.dialog.call_id)
+
+
+def _ignore() -> None:
+    """Nobody is to be told any more."""

@@ -1,0 +1,177 @@
+"""Replacing: which leg an INVITE with Replaces takes the place of, and what that dialog is called on the other leg of
+its call (RFC 3891, RFC 5589 section 7).
+
+A call has two dialogs, and each side knows its own only. Who transfers a call to another one, and has both through this
+proxy, names the dialog that he has himself:
+
+- Where a browser is to carry the transfer out, that stays so: its INVITE comes here, whatever its Request-URI is, and
+  goes on to the other end of the call that the name is of, with the name that the dialog has there.
+- Where a peer on the SIP side is to, its INVITE goes its own ways. So its REFER names the dialog with the other end.
+
+A dialog that is none of ours crosses as it is named.
+
+Who may: the peer of the dialog itself (of a browser, also another one that has proven the same address-of-record; of a
+trunk, any address of it), and whom a REFER that crossed here has told its name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from twisted.logger import Logger
+
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.referred import ReplacesGrant, ReplacesGrants
+from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.dialog.transferable import TransferableCall
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.replaces import Replaces, replaces_of, with_replaces
+from webrtcproxy.sip.uri import Uri
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+
+def replaced(request: Request, flow: Flow, legs: DialogTable, context: Context) -> tuple[Leg, Replaces] | None:
+    """The leg that an INVITE goes on to, and what it is to replace there.
+
+    :param flow: that it came by.
+    :returns: None where the INVITE has no Replaces, or names a dialog that is none of ours and may be a browser's.
+    :raises Refusal: 481 for a trunk's that names no dialog of ours, or one that is not answered; 603 for one that has
+        ended, 486 for one that is confirmed and must not be, 403 for who has no business with it (RFC 3891 section 3).
+    :raises BadMessage: 400: several, or one that can't be read, or one beside Join.
+    """
+    values = request.headers.lines("Replaces")
+    if not values:
+        return None
+    if len(values) > 1 or "Join" in request.headers:
+        raise BadMessage("Bad Replaces")
+    named = Replaces.parse(values[0])
+    leg = legs.of(named.key)
+    call = None if leg is None else leg.owner
+    if leg is None or not isinstance(call, TransferableCall):
+        if flow.browser:
+            return None
+        raise Refusal(481)
+    if not speaks_for(flow, leg, context) and not _is_heir(flow, leg, context):
+        log.info("{call}: {host} may not replace this dialog", host=flow.peer.host, call=leg.dialog.call_id)
+        raise Refusal(403)
+    other = call.other(leg)
+    if leg.over or (other is not None and other.over):
+        raise Refusal(603)
+    if other is None:
+        raise Refusal(481)
+    if named.early_only:
+        raise Refusal(486)
+    return other, _names(named, other)
+
+
+def referred_to(refer: Request, transferor: Flow, transferee: Flow, legs: DialogTable, context: Context) -> str:
+    """The Refer-To of a REFER as it crosses.
+
+    :param transferor: the flow that it came by.
+    :param transferee: the flow that it crosses to.
+    :raises BadMessage: 400: there is not one (RFC 3515 section 2.4.2), or it can't be read.
+    """
+    values = refer.headers.lines("Refer-To")
+    if len(values) != 1:
+        raise BadMessage("Bad Refer-To")
+    value = values[0]
+    address = NameAddr.parse(value)
+    uri = address.address
+    named = replaces_of(uri)
+    if named is None:
+        return value
+    ends = ends_of(named, transferor, legs, context)
+    if transferee.browser:
+        if not transferor.browser:
+            _tell(named, transferee, transferor.peer.host, legs, context)
+        return value
+    if ends is None:
+        return value
+    _, leg, other = ends
+    if other.browser:
+        return value
+    named = _names(named, other)
+    # Where the dialog goes back to us by way of a registrar, its INVITE comes here all the same.
+    _tell(named, transferee, other.flow.peer.host, legs, context)
+    if is_contact_of(uri, leg):
+        uri = replace(Uri.parse(other.dialog.remote_target), headers=uri.headers)
+    return str(replace(address, uri=str(with_replaces(uri, named))))
+
+
+def ends_of(
+    named: Replaces, transferor: Flow, legs: DialogTable, context: Context
+) -> tuple[TransferableCall, Leg, Leg] | None:
+    """The call of which who is on the flow `transferor` has the dialog that is so named, his leg there, and the other
+    one; None where there is none, or it is somebody else's."""
+    leg = legs.of(named.key)
+    call = None if leg is None else leg.owner
+    if leg is None or not isinstance(call, TransferableCall) or not speaks_for(transferor, leg, context):
+        return None
+    other = call.other(leg)
+    return None if other is None else (call, leg, other)
+
+
+def speaks_for(flow: Flow, leg: Leg, context: Context) -> bool:
+    """Whether who is on `flow` is the peer of `leg`."""
+    if leg.browser != flow.browser:
+        return False
+    if flow.browser:
+        return flow is leg.flow or leg.aor in context.location.proven_aors(flow)
+    return _is_same(flow.peer.host, leg.flow.peer.host, context)
+
+
+def _is_same(host: str, other: str, context: Context) -> bool:
+    """Whether two addresses are one, or of the same trunk."""
+    return host == other or bool({*context.sources.trunks_of(host)} & {*context.sources.trunks_of(other)})
+
+
+def _is_heir(flow: Flow, leg: Leg, context: Context) -> bool:
+    """Whether the peer of `leg` has told who is on `flow` to take his place."""
+    for heir in () if leg.browser else context.heirs.of(leg.key):
+        told = heir.flow == flow if flow.browser else heir.flow is None and _is_same(heir.host, flow.peer.host, context)
+        if told and _is_same(heir.teller, leg.flow.peer.host, context):
+            return True
+    return False
+
+
+def is_contact_of(uri: Uri, leg: Leg) -> bool:
+    """Whether `uri` is what the peer of `leg` has as remote target: our Contact."""
+    return uri.user == NameAddr.parse(leg.dialog.contact).address.user
+
+
+def replacing(request: Request, named: str | None) -> tuple[tuple[str, str], ...]:
+    """The headers of an INVITE that is to take the place of a dialog.
+
+    :param request: the one that it is made of.
+    :param named: the dialog as its target has it; None where there is none.
+    """
+    if named is None:
+        return ()
+    required = any(tag.lower() == "replaces" for tag in request.headers.all("Require"))
+    return (("Replaces", named), *([("Require", "replaces")] if required else []))
+
+
+def _names(named: Replaces, leg: Leg) -> Replaces:
+    """The dialog of `leg`, as its peer has it."""
+    dialog = leg.dialog
+    return named.names(dialog.call_id, dialog.remote_tag, dialog.local_tag)
+
+
+def _tell(named: Replaces, transferee: Flow, teller: str, legs: DialogTable, context: Context) -> None:
+    """Remember that who is on the flow `transferee` is told to take a place in the dialog that is so named; for a while
+    also where that ends meanwhile, so that who comes too late hears so.
+
+    :param teller: the address of the SIP peer whose place it is.
+    """
+    heir = ReplacesGrant(transferee if transferee.browser else None, transferee.peer.host, teller)
+    context.heirs.add(named.key, heir)
+    leg = legs.of(named.key)
+    if leg is not None:
+        leg.keep()
+        context.transactions.schedule.after(ReplacesGrants.SECONDS, leg.release)

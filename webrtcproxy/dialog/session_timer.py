@@ -1,0 +1,226 @@
+"""Session timer: how long the session of one leg lives without a refresh, and who refreshes it (RFC 4028).
+
+Each leg has a negotiation of its own: Session-Expires and Min-SE never cross. A peer that knows no session timer is
+asked for a sign of life by us all the same, so that a call whose peer vanished ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+
+from webrtcproxy.routing.upstream import Authentication
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.grammar import BadMessage, parse_params
+from webrtcproxy.sip.headers import parse_seconds
+from webrtcproxy.sip.message import Message, Request, Response
+
+Pairs = list[tuple[str, str]]
+
+TIMER = "timer"
+"""The option tag."""
+REFRESHING = ("INVITE", "UPDATE")
+"""The methods of a request that refreshes a session."""
+MIN_SE = 90
+"""Seconds of the shortest session interval that there may be (section 4)."""
+MAX_INTERVAL = 86400
+"""Seconds of the longest one that a peer may ask for."""
+MAX_ROUNDS = 4
+"""How often in a row one request is sent again for a longer interval: once for each hop that wants one."""
+MIN_REFRESH = 4.0
+"""Seconds until a refresh that came to nothing is tried again, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionExpires:
+    """A Session-Expires header.
+
+    :ivar seconds: the session interval.
+    :ivar refresher: ``uac``, ``uas``, or empty where the sender leaves it open.
+    """
+
+    seconds: int
+    refresher: str = ""
+
+    @classmethod
+    def of(cls, message: Message) -> SessionExpires | None:
+        """What `message` says; None where it has no such header.
+
+        :raises BadMessage: 400: the header can't be read.
+        """
+        text = message.headers.get("Session-Expires")
+        if text is None:
+            return None
+        seconds, _, tail = text.partition(";")
+        refresher = ""
+        if tail:
+            params = {name.lower(): value or "" for name, value in parse_params(tail)}
+            refresher = params.get("refresher", "").lower()
+        if refresher not in ("", "uac", "uas"):
+            raise BadMessage("Bad Session-Expires")
+        return cls(parse_seconds(seconds, "Session-Expires"), refresher)
+
+    def __str__(self) -> str:
+        return f"{self.seconds};refresher={self.refresher}" if self.refresher else str(self.seconds)
+
+
+class SessionTimer:
+    """What has been agreed with the peer of one leg, and when something is to be done about it.
+
+    :param clock: tells the time.
+    :param wanted: seconds of the interval that we propose, and the longest that we agree to unless the peer insists.
+    :ivar agreed: the peer knows session timers, and one is running.
+    :ivar ours: refreshing is our part.
+    :ivar seconds: the session interval.
+    :ivar due: the time of the next refresh where that is our part, of the end of the call where it is not.
+    """
+
+    __slots__ = ("_clock", "_ends", "_minimum", "_rounds", "_wanted", "agreed", "due", "ours", "seconds")
+
+    def __init__(self, clock: IReactorTime, wanted: int) -> None:
+        self._clock = clock
+        self._wanted = wanted
+        self._minimum = MIN_SE
+        self._rounds = 0
+        self.agreed = False
+        self.ours = True
+        self.seconds = wanted
+        self.due = 0.0
+        self._ends = 0.0
+
+    # As the asking side
+
+    def proposal(self) -> Pairs:
+        """The headers of an INVITE or UPDATE of ours (sections 7.1 and 7.4)."""
+        refresher = ("uac" if self.ours else "uas") if self.agreed else ""
+        proposal = [("Session-Expires", str(SessionExpires(max(self.seconds, self._minimum), refresher)))]
+        if self._minimum > MIN_SE:
+            proposal.append(("Min-SE", str(self._minimum)))
+        return proposal
+
+    def answered(
+        self, request: Request, response: Response, authentication: Authentication | None = None
+    ) -> Request | None:
+        """The final response to an INVITE or UPDATE of ours is here (section 7.2 and 7.3).
+
+        :param request: as it was sent.
+        :param authentication: has answered the challenges so far.
+        :returns: the request to send next where the peer wants a longer interval: same Call-ID, the next CSeq.
+        """
+        if response.status == 422:
+            again = self._longer(request, response)
+            if again is not None and authentication is not None:
+                authentication.prepare(again)
+            return again
+        self._rounds = 0
+        if response.status >= 300:
+            return None
+        try:
+            said = SessionExpires.of(response)
+        except BadMessage:
+            said = None
+        if said is None:
+            self._begin(self._wanted, ours=True, agreed=False)
+        else:
+            self._begin(said.seconds, ours=said.refresher != "uas", agreed=True)
+        return None
+
+    def _longer(self, request: Request, response: Response) -> Request | None:
+        minimum = _seconds(response, "Min-SE")
+        self._rounds += 1
+        if self._rounds > MAX_ROUNDS or not _seconds(request, "Session-Expires") < minimum <= MAX_INTERVAL:
+            return None
+        self._minimum = minimum
+        again = Request(request.method, request.uri, request.headers.copy(), request.body)
+        again.headers.remove("Via")
+        again.headers.set("CSeq", f"{request.cseq.number + 1} {request.method}")
+        for name, value in self.proposal():
+            again.headers.set(name, value)
+        return again
+
+    # As the answering side
+
+    def check(self, request: Request) -> None:
+        """Whether the interval that an INVITE or UPDATE of the peer's proposes is one (section 9).
+
+        :raises Refusal: 422 with Min-SE for one that is too short, where the peer knows what that means.
+        :raises BadMessage: 400: Session-Expires or Min-SE can't be read.
+        """
+        asked = SessionExpires.of(request)
+        minimum = request.headers.get("Min-SE")
+        if minimum is not None:
+            parse_seconds(minimum.partition(";")[0], "Min-SE")
+        if asked is not None and asked.seconds < MIN_SE and _knows_timers(request, asked):
+            raise Refusal(422, "", [("Min-SE", str(MIN_SE))])
+
+    def accept(self, request: Request) -> Pairs:
+        """The headers of our 2xx to an INVITE or UPDATE of the peer's, which has passed `check`; from now on they hold
+        (section 9, table 2).
+
+        Who asks for a timer and leaves it open who refreshes does it himself; where it is us who want one, we do.
+        """
+        asked = SessionExpires.of(request)
+        minimum = max(MIN_SE, _seconds(request, "Min-SE"))
+        knows = _knows_timers(request, asked)
+        refresher = "" if asked is None else asked.refresher
+        if not knows:
+            ours = True
+        elif refresher:
+            ours = refresher == "uas"
+        else:
+            ours = self.ours if self.agreed else asked is None
+        if asked is not None:
+            seconds = min(asked.seconds, max(self._wanted, minimum))
+        else:
+            seconds = max(self.seconds if self.agreed else self._wanted, minimum)
+        self._begin(seconds, ours=ours, agreed=knows)
+        if asked is None and not knows:
+            return []
+        headers = [("Session-Expires", str(SessionExpires(self.seconds, "uas" if ours else "uac")))]
+        return [("Require", TIMER), *headers] if knows else headers
+
+    # The time
+
+    def alive(self) -> None:
+        """The peer has given a sign of life: the interval begins anew."""
+        self._begin(self.seconds, self.ours, self.agreed)
+
+    def postpone(self) -> bool:
+        """A refresh of ours came to nothing: it is due again when half of what is left of the interval is over.
+
+        :returns: whether anything is left of it.
+        """
+        left = self._ends - self._clock.seconds()
+        self.due = self._clock.seconds() + max(left / 2, MIN_REFRESH)
+        return left > 0
+
+    def _begin(self, seconds: int, ours: bool, agreed: bool) -> None:
+        self.seconds = min(max(seconds, MIN_SE), MAX_INTERVAL)
+        self.ours, self.agreed = ours, agreed
+        now = self._clock.seconds()
+        self._ends = now + self.seconds - min(32.0, self.seconds / 3)  # section 10
+        self.due = now + self.seconds / 2 if ours else self._ends
+
+
+def _knows_timers(request: Request, asked: SessionExpires | None) -> bool:
+    """Whether the sender of `request` knows session timers; a refresher is named by nobody else (section 8.1)."""
+    if asked is not None and asked.refresher:
+        return True
+    return any(
+        name.strip() == TIMER
+        for header in ("Supported", "Require")
+        for line in request.headers.lines(header)
+        for name in line.split(",")
+    )
+
+
+def _seconds(message: Message, name: str) -> int:
+    """The seconds in Session-Expires or Min-SE; 0 where there are none that can be read."""
+    text = message.headers.get(name)
+    if text is None:
+        return 0
+    try:
+        return parse_seconds(text.partition(";")[0], name)
+    except BadMessage:
+        return 0

@@ -1,0 +1,116 @@
+"""Legs: the index of all dialogs, by their three-part identity (RFC 3261 section 12)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import Uri
+from webrtcproxy.transport.flow import Flow
+
+_MAKE_NONE = frozenset({"BYE", "INVITE", "PRACK", "REFER", "SUBSCRIBE", "UPDATE"})
+"""Requests that have no place in an early dialog that nobody has made reliable: they end it (RFC 3261 section 15),
+change the session (RFC 3311 section 5.2), or begin something that outlives it."""
+
+
+class PendingInvite(Protocol):
+    """An INVITE of ours that has no final response."""
+
+    def early(self, tag: str) -> Leg | None:
+        """The leg of the early dialog that a provisional response with the To tag `tag` has opened; None for none."""
+
+
+class DialogTable:
+    """Finds the leg that a request belongs to. A leg leaves by itself when its dialog is over."""
+
+    def __init__(self) -> None:
+        self._legs: dict[tuple[str, str, str], Leg] = {}
+        self._at: dict[str, list[Leg]] = {}
+        self._on: dict[Flow, int] = {}
+        self.calling: dict[tuple[str, str], PendingInvite] = {}
+        """Each INVITE of ours that has no final response, by Call-ID and From tag."""
+
+    def add(self, leg: Leg) -> None:
+        """Index `leg` until it is finished."""
+        self._legs[leg.key] = leg
+        if leg.browser:
+            self._at.setdefault(_name(leg.contact), []).append(leg)
+            self._count(leg.flow, 1)
+        leg.when_finished(self._remove)
+
+    def rename(self, leg: Leg, tag: str) -> None:
+        """In the dialog of `leg`, our tag is `tag` from now on: to its peer, somebody else of a fork has answered."""
+        del self._legs[leg.key]
+        leg.dialog.rename(tag)
+        self._legs[leg.key] = leg
+
+    def find(self, request: Request) -> Leg | None:
+        """The leg whose dialog `request` names with Call-ID, To tag and From tag; a made-up tag finds nothing.
+
+        :raises BadMessage: one of these headers can't be read.
+        """
+        tag = request.to.tag
+        if not tag:
+            return None
+        return self.of((request.call_id, tag, request.from_.tag or ""))
+
+    def of(self, key: tuple[str, str, str]) -> Leg | None:
+        """The leg with this :attr:`Leg.key`."""
+        return self._legs.get(key)
+
+    def is_early(self, request: Request) -> bool:
+        """Whether `request` is within an early dialog with somebody whom we call.
+
+        :raises BadMessage: one of its headers can't be read.
+        """
+        return (request.call_id, request.to.tag or "") in self.calling
+
+    def early(self, request: Request) -> Leg | None:
+        """The leg of the early dialog with somebody whom we call that `request` is within, where :meth:`find` knows
+        none as yet: for most calls, none is ever needed.
+
+        :raises BadMessage: one of its headers can't be read.
+        """
+        if not self.calling or request.method in _MAKE_NONE:
+            return None
+        calling = self.calling.get((request.call_id, request.to.tag or ""))
+        return None if calling is None else calling.early(request.from_.tag or "")
+
+    def at(self, contact: str, aor: str) -> list[Leg]:
+        """The legs of the browser that calls itself `contact` and is registered as `aor`."""
+        return [leg for leg in self._at.get(_name(contact), ()) if leg.aor == aor]
+
+    def on(self, flow: Flow) -> int:
+        """How many dialogs the browser on `flow` has, those included that wait for their end."""
+        return self._on.get(flow, 0)
+
+    def move(self, leg: Leg, flow: Flow) -> None:
+        """The browser of `leg` is on another connection now."""
+        self._count(leg.flow, -1)
+        leg.flow = flow
+        self._count(flow, 1)
+
+    def _count(self, flow: Flow, more: int) -> None:
+        count = self._on.pop(flow, 0) + more
+        if count:
+            self._on[flow] = count
+
+    def _remove(self, leg: Leg) -> None:
+        if self._legs.get(leg.key) is leg:
+            del self._legs[leg.key]
+        name = _name(leg.contact)
+        there = self._at.get(name, [])
+        if leg in there:
+            there.remove(leg)
+            self._count(leg.flow, -1)
+            if not there:
+                del self._at[name]
+
+    def __len__(self) -> int:
+        return len(self._legs)
+
+
+def _name(contact: str) -> str:
+    """User and host of a Contact: its parameters differ, as JsSIP has ``;ob`` in INVITE and not in REGISTER."""
+    return Uri.parse(contact).aor

@@ -1,0 +1,395 @@
+"""Branch: one INVITE of ours towards the callee, from the first send to its final response, and the dialogs that its
+responses open (RFC 3261 section 13.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.dialog import Dialog, tag_of
+from webrtcproxy.dialog.leg import DialogUser, HeaderList, Leg
+from webrtcproxy.dialog.reliable import prack, rseq_of
+from webrtcproxy.dialog.session_timer import SessionTimer
+from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.invite.target import Target
+from webrtcproxy.routing.failover import ClientRequest
+from webrtcproxy.routing.policy import PeerProfile
+from webrtcproxy.runtime.errors import FlowLost, TimedOut
+from webrtcproxy.runtime.ids import random_token
+from webrtcproxy.runtime.schedule import Timer
+from webrtcproxy.sip.body import sdp_of
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, Response
+
+log = Logger()
+
+MAX_DIALOGS = 16
+"""Dialogs of one branch that are told apart: early ones beyond share a label, 2xx beyond are not answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class BranchProgress:
+    """A provisional response, 101 to 199; where it was a reliable one, `leg` is the early dialog that it is of."""
+
+    branch: Branch
+    response: Response
+    leg: Leg | None
+
+
+@dataclass(frozen=True, slots=True)
+class BranchAnswered:
+    """The first 2xx; `leg` is the callee. Its ACK is on the way, unless it owes an answer."""
+
+    branch: Branch
+    response: Response
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class BranchFailed:
+    """No branch answered. `response` is the best of the finals; None when nothing was heard: then `status` says why."""
+
+    branch: Branch
+    status: int
+    reason: str
+    response: Response | None
+
+
+BranchEvent = BranchProgress | BranchAnswered | BranchFailed
+
+
+class Branch:
+    """One INVITE of ours, from the first send to its final response, challenges answered in between.
+
+    :param context: what calls work with.
+    :param legs: where the dialogs that it opens are indexed.
+    :param owner: the call.
+    :param target: where the INVITE goes.
+    :param report: told what happens.
+    :ivar target: as given.
+    :ivar cancelled: it was taken back.
+    :ivar ended: nothing more is to come of it.
+    :ivar refused: because its target has refused.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        legs: DialogTable,
+        owner: DialogUser,
+        target: Target,
+        report: Callable[[BranchEvent], None],
+    ) -> None:
+        self.id = random_token(8)
+        self.cancelled = False
+        self.ended = False
+        self.refused = False
+        self.target = target
+        self._context = context
+        self._index = legs
+        self._owner = owner
+        self._report = report
+        self._labels: dict[str, str] = {}
+        self._heard: dict[str, Response] = {}
+        self._early: dict[str, Leg] = {}
+        self._legs: dict[str, Leg] = {}
+        self._transaction: ClientRequest | None = None
+        self._before: list[ClientRequest] = []
+        self._rang = False
+        self._parked: Timer | None = None
+        self._session_timer = SessionTimer(context.clock, context.limits.session_expires)
+
+    @property
+    def terms(self) -> PeerProfile:
+        """What holds where the INVITE goes."""
+        return self.target.terms
+
+    @property
+    def credentials_refused(self) -> bool:
+        """Whether the trunk refused the credentials that the proxy has for it."""
+        return self.target.authentication is not None and self.target.authentication.spent
+
+    @property
+    def cseq(self) -> int:
+        """CSeq number of the INVITE that was sent last; 0 before the first."""
+        return 0 if self._transaction is None else self._transaction.request.cseq.number
+
+    @property
+    def _call(self) -> str:
+        return "" if self._transaction is None else self._transaction.request.call_id
+
+    def label(self, response: Response) -> str:
+        """The name towards rtpengine of the party that sent `response`: one for each To tag, since the far side may
+        have forked."""
+        tag = response.to.tag or ""
+        label = self._labels.get(tag)
+        if label is None:
+            label = f"{self.id}-{len(self._labels)}"
+            if len(self._labels) < MAX_DIALOGS:
+                self._labels[tag] = label
+        return label
+
+    def invite(self, invite: Request) -> None:
+        """Send the INVITE, with our proposal for the session timer."""
+        for name, value in self._session_timer.proposal():
+            invite.headers.add(name, value)
+        self._send(invite)
+
+    def _send(self, invite: Request) -> None:
+        if self.cancelled:
+            self.ended = True
+            return
+        key = invite.call_id, invite.from_.tag or ""
+        self._transaction = self.target.request(
+            self._context.transactions,
+            invite,
+            on_provisional=self._progress,
+            on_answer=self._answered_again,
+            on_stray=self._answered_late,
+        )
+        self._index.calling[key] = self
+        self._transaction.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(
+            self._broken
+        )
+
+    def _called(self, outcome: Response | Failure, key: tuple[str, str]) -> Response | Failure:
+        self._index.calling.pop(key, None)
+        self._heard = {}
+        return outcome
+
+    def cancel(self, headers: HeaderList = ()) -> None:
+        """Take the INVITE back, whatever its state; a 2xx that comes all the same is ACKed and ended with BYE."""
+        if self._parked is not None:
+            self._parked.cancel()
+            self._gone()
+        if self.cancelled or self.ended:
+            return
+        self.cancelled = True
+        for leg in self._early.values():
+            leg.owner = None
+        if self._transaction is not None:
+            self._transaction.cancel(headers)
+
+    def _progress(self, response: Response) -> None:
+        if self.cancelled:
+            return
+        try:
+            self.label(response)
+            number = rseq_of(response)
+            leg = None if number is None else self._early_leg(response)
+        except BadMessage as error:
+            log.info("{call}: a provisional response is dropped: {why}", why=error.why, call=self._call)
+            return
+        self._rang = True
+        if number is None:
+            self._remember(response)
+        else:
+            if leg is None or (leg.rseq and number != leg.rseq + 1):  # a repeat, or one that has overtaken another
+                return
+            leg.rseq = number
+            if leg.told or not _sdp(response):  # or else the answer to its offer is awaited
+                prack(leg, response)
+        self._report(BranchProgress(self, response, leg))
+
+    def _remember(self, response: Response) -> None:
+        """An unreliable response opens an early dialog, too (RFC 3261 section 12.1): `early` makes it, when somebody
+        has to say something within it."""
+        tag = response.to.tag
+        if tag and (tag in self._heard or len(self._heard) < MAX_DIALOGS):
+            self._heard[tag] = response
+
+    def early(self, tag: str) -> Leg | None:
+        """The leg of the early dialog that a 1xx with this To tag has opened; None where there is none, or none any
+        more."""
+        if self.cancelled or self.ended:
+            return None
+        leg, heard = self._early.get(tag), self._heard.get(tag)
+        if leg is None and heard is not None:
+            try:
+                leg = self._early_leg(heard)
+            except BadMessage as error:
+                del self._heard[tag]
+                log.info("{call}: a provisional response opens no dialog: {why}", why=error.why, call=self._call)
+        return None if leg is None or leg.over else leg
+
+    def _early_leg(self, response: Response) -> Leg | None:
+        """The leg of the early dialog that a provisional response is of; None where there are too many.
+
+        :raises BadMessage: it opens none.
+        """
+        assert self._transaction is not None
+        tag = response.to.tag or ""
+        leg = self._early.get(tag)
+        if leg is None and len(self._early) < MAX_DIALOGS:
+            invite = self._transaction.request
+            dialog = Dialog.of_answer(invite, response, invite.headers.get("Contact") or "")
+            leg = self._early[tag] = self._leg(self._transaction, dialog, self.label(response), self._owner)
+            leg.told = invite.body
+            leg.early, leg.agreed = True, False
+        if leg is not None:
+            leg.learn(response)
+        return leg
+
+    def _final(self, response: Response) -> None:
+        assert self._transaction is not None
+        authentication = self.target.authentication
+        request = self._transaction.request
+        if authentication is not None and self._before and self._before[-1].flow.peer != self._transaction.flow.peer:
+            authentication.begin_anew()
+        again = None if authentication is None else authentication.answer(request, response)
+        if again is None:
+            again = self._session_timer.answered(request, response, authentication)
+        if again is not None and not self.cancelled:
+            self._forget_early()
+            self._early = {}
+            self._before.append(self._transaction)
+            self._send(again)
+            return
+        self.ended = True
+        if response.status < 300:
+            leg = self._open(self._transaction, response)
+            leg.session_timer = self._session_timer
+            self._forget_early()
+            if self.cancelled:
+                leg.hang_up()
+                self._report(BranchFailed(self, 487, "", None))
+            else:
+                self._report(BranchAnswered(self, response, leg))
+            return
+        self._forget_early()
+        self.refused = True
+        if response.status in (401, 407) and self.target.flow.browser:
+            # Credentials do not cross to browsers, so the caller has no way to answer: to him the browser is not there.
+            self._report(BranchFailed(self, 480, "Callee Asks For Credentials", None))
+            return
+        self._report(BranchFailed(self, response.status, response.reason, response))
+
+    def _open(self, sent: ClientRequest, response: Response) -> Leg:
+        """The leg of the dialog that a 2xx opens.
+
+        :param sent: what it is the answer to.
+        :raises BadMessage: it can't be read, and opens none; that is ended with BYE.
+        """
+        invite = sent.request
+        contact = invite.headers.get("Contact") or ""
+        try:
+            leg = self._confirmed(sent, response) or self._leg(
+                sent, Dialog.of_answer(invite, response, contact), self.label(response), self._owner
+            )
+            leg.told = leg.told or invite.body
+            self._legs[leg.dialog.remote_tag] = leg
+            leg.learn(response)
+            offer = b"" if leg.told else _sdp(response)
+            if offer:
+                leg.agreed = False
+                leg.owe(invite, offer)
+            else:
+                leg.acknowledge(invite)
+            return leg
+        except BadMessage:
+            # Its sender takes it for the answer all the same, and has to hear that there is no call.
+            peer, browser = sent.flow.peer, sent.flow.browser
+            hop = "" if browser else f"<sip:{f'[{peer.host}]' if ':' in peer.host else peer.host}:{peer.port};lr>"
+            leg = self._leg(sent, Dialog.of_bad_answer(invite, response, contact, hop), "", None)
+            self._legs[leg.dialog.remote_tag] = leg
+            leg.acknowledge(invite)
+            leg.hang_up()
+            raise
+
+    def _leg(self, sent: ClientRequest, dialog: Dialog, label: str, owner: DialogUser | None) -> Leg:
+        target = self.target
+        leg = Leg(self._context, dialog, sent.flow, label, owner, target.terms, target.authentication, target.aor)
+        self._index.add(leg)
+        return leg
+
+    def _confirmed(self, sent: ClientRequest, response: Response) -> Leg | None:
+        """The leg of the early dialog that a 2xx confirms; None where there was none.
+
+        :raises BadMessage: its new Contact or Record-Route leads nowhere.
+        """
+        tag = response.to.tag or ""
+        leg = self._early.get(tag)
+        if leg is None:
+            return None
+        leg.dialog.confirm(response)
+        del self._early[tag]
+        if leg.over:  # another one was answered first
+            return self._leg(sent, leg.dialog, leg.label, self._owner)
+        leg.early = False
+        return leg
+
+    def _forget_early(self) -> None:
+        """The INVITE has its final response: dialogs that are early still are over. What is remembered of them counts
+        where a further 2xx is of one."""
+        for leg in self._early.values():
+            leg.hung_up()
+
+    def _answered_again(self, response: Response) -> None:
+        """A repeat of the 2xx is ACKed again; one with a new To tag is a further fork: ACK, then BYE."""
+        sent = self._answered_by(response)
+        if sent is None:
+            return
+        leg = self._legs.get(tag_of(response))
+        if leg is None and len(self._legs) >= MAX_DIALOGS:
+            log.warn("{call}: too many answers to one INVITE", call=self._call)
+        elif leg is None:
+            self._answered_late(sent, response)
+        else:
+            leg.acknowledge(sent.request)
+
+    def _answered_by(self, response: Response) -> ClientRequest | None:
+        """What `response` is to: the INVITE that was sent last; or, from a target that was given up, one before."""
+        for sent in (self._transaction, *self._before):
+            if sent is not None and sent.request.cseq.number == response.cseq.number:
+                return sent
+        return None
+
+    def _answered_late(self, sent: ClientRequest, response: Response) -> None:
+        """A 2xx that nobody wants: ACK, then BYE."""
+        with suppress(BadMessage):
+            leg = self._open(sent, response)
+            leg.owner = None
+            leg.hang_up()
+
+    def _failed(self, failure: Failure) -> None:
+        failure.trap(FlowLost, TimedOut)
+        self.ended = True
+        self._forget_early()
+        if failure.check(TimedOut):
+            self._report(BranchFailed(self, 408, "", None))
+        elif not self.target.flow.browser:
+            self._report(BranchFailed(self, 502, "Trunk Unreachable", None))
+        elif self._rang and not self.cancelled:
+            # A page that is loaded anew, a phone on another network: it may register again, and then it rings again.
+            self._parked = self._context.transactions.schedule.after(self._context.limits.grace, self._gone)
+        else:
+            self._gone()
+
+    def _gone(self) -> None:
+        """The browser that rang is not there any more."""
+        self._parked = None
+        self._report(BranchFailed(self, 480, "", None))
+
+    def _broken(self, failure: Failure) -> None:
+        self.ended = True
+        self._forget_early()
+        for leg in self._legs.values():
+            leg.hang_up()
+        if isinstance(failure.value, BadMessage):
+            self._report(BranchFailed(self, 502, f"Upstream Sent {failure.value.why}", None))
+            return
+        log.failure("{call}: a branch broke", failure, call=self._call)
+        self._report(BranchFailed(self, 500, "", None))
+
+
+def _sdp(response: Response) -> bytes:
+    """The description in a response; empty where there is none, or where it can't be found."""
+    try:
+        return sdp_of(response)
+    except BadMessage:
+        return b""

@@ -1,0 +1,146 @@
+"""Fork: the branches of one call towards the callee, and what becomes of them (RFC 3261 section 16.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredQueue
+
+from webrtcproxy.dialog.leg import HeaderList
+from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchEvent, BranchFailed, BranchProgress
+from webrtcproxy.sip.message import Response
+
+ELSEWHERE = (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),)
+"""Why a losing branch is cancelled (RFC 3326)."""
+
+MAX_BRANCHES = 20
+"""Branches of a call; a browser that comes beyond does not ring."""
+MAX_PENDING = 64
+"""Provisional responses of a call that may wait for rtpengine; what comes beyond is dropped."""
+
+
+class Fork:
+    """All branches of a call; the first 2xx wins and cancels the others."""
+
+    def __init__(self) -> None:
+        self.branches: list[Branch] = []
+        self.settled = False
+        self.answered: BranchAnswered | None = None
+        self._complete = False
+        self._closed = False
+        self._elsewhere = 0
+        self._failures: list[BranchFailed] = []
+        self._events: DeferredQueue[BranchEvent] = DeferredQueue()
+
+    @property
+    def open(self) -> bool:
+        """Whether another branch may still win."""
+        return not (self.settled or self._closed) and len(self.branches) < MAX_BRANCHES
+
+    def add(self, branch: Branch) -> None:
+        """Count `branch` in."""
+        self.branches.append(branch)
+
+    def reopen(self, failed: BranchFailed) -> None:
+        """There is more to try behind `failed`, the failure of all: it counts no more where it is a redirect, which is
+        followed (section 16.7 step 4)."""
+        if failed.status < 400:
+            self._failures.remove(failed)
+            self._elsewhere += 1
+        self.settled = False
+
+    def complete(self) -> None:
+        """All branches have been added: from now on the last failure is the failure of all."""
+        self._complete = True
+        self._conclude()
+
+    def report(self, event: BranchEvent) -> None:
+        """What the branches call."""
+        if self.settled:
+            return
+        if isinstance(event, BranchProgress):
+            if len(self._events.pending) < MAX_PENDING:
+                self._events.put(event)
+        elif isinstance(event, BranchAnswered):
+            self.settled = True
+            self.answered = event
+            self.cancel(ELSEWHERE, but=event.branch)
+            self._events.put(event)
+        else:
+            self._failures.append(event)
+            if event.status >= 600:
+                self._closed = True
+                self.cancel()
+            self._conclude()
+
+    def close(self, headers: HeaderList = ()) -> None:
+        """The call is over: cancel what has no final response, and let go of all branches, so that nothing has to wait
+        for the garbage collector."""
+        self.settled = True
+        self.cancel(headers)
+        self.branches = []
+        self._failures = []
+        self.answered = None
+
+    def next(self) -> Deferred[BranchEvent]:
+        """Fires with the next event; in order, none is lost."""
+        return self._events.get()
+
+    def cancel(self, headers: HeaderList = (), *, but: Branch | None = None) -> None:
+        """Cancel every branch that has no final response, except `but`."""
+        for branch in self.branches:
+            if branch is not but:
+                branch.cancel(headers)
+
+    def heard(self, chosen: BranchFailed) -> Response | None:
+        """The response of the best failure, with what the caller needs of the others: every challenge, where it is one
+        (section 16.7 step 7), every Contact, where it is a redirect."""
+        response = chosen.response
+        if response is None or len(self._failures) < 2:
+            return response
+        whole = Response(response.status, response.reason, response.headers.copy(), response.body)
+        for names, statuses in _GATHERED:
+            if response.status not in statuses:
+                continue
+            for other in self._failures:
+                if other is not chosen and other.status in statuses and other.response is not None:
+                    whole.headers.extend(other.response.headers.only(names))
+        return whole
+
+    def _conclude(self) -> None:
+        if self._complete and not self.settled and len(self._failures) + self._elsewhere == len(self.branches):
+            self.settled = True
+            self._events.put(best(self._failures))
+
+
+_GATHERED = (
+    (frozenset({"WWW-Authenticate", "Proxy-Authenticate"}), frozenset({401, 407})),
+    (frozenset({"Contact"}), range(300, 400)),
+)
+"""Which headers of the other failures the best one gets, for which statuses of both."""
+
+# Within 4xx, what the caller can act upon comes first (RFC 3261 section 16.7 step 6); a browser that is gone or that
+# nobody answers says less than one that refuses. A 503 is not passed on as such where there is anything else.
+_PREFERRED = {401: 0, 407: 0, 415: 1, 420: 1, 484: 1, 408: 8, 480: 7, 487: 9, 503: 9}
+
+
+class Outcome(Protocol):
+    """How one branch ended."""
+
+    @property
+    def status(self) -> int:
+        """The status code, of a response or in place of one."""
+
+
+AnyOutcome = TypeVar("AnyOutcome", bound=Outcome)
+
+
+def best(failures: Iterable[AnyOutcome]) -> AnyOutcome:
+    """The final response to pass on (RFC 3261 section 16.7 step 6)."""
+
+    def rank(failed: AnyOutcome) -> tuple[int, int]:
+        family = failed.status // 100
+        return (0 if family == 6 else family, _PREFERRED.get(failed.status, 5))
+
+    return min(failures, key=rank)

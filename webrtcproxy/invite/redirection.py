@@ -1,0 +1,155 @@
+"""Redirection: where the 3xx of a trunk lead, for a trunk whose section has them followed (RFC 3261 section 8.1.3.4).
+
+A redirect is somebody else's wish to have a call made at our trunks' expense: it is followed to where the caller may
+call by himself, never to a browser, and not far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from twisted.logger import Logger
+
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.replaces import replacing
+from webrtcproxy.invite.branch import BranchFailed
+from webrtcproxy.invite.target import Target
+from webrtcproxy.registration.request import preference
+from webrtcproxy.routing.policy import Route
+from webrtcproxy.routing.upstream import Authentication
+from webrtcproxy.runtime.errors import FlowLost, Refusal
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.headers import STAR, NameAddr
+from webrtcproxy.sip.message import Headers, Message, Request, Response
+from webrtcproxy.sip.uri import SIP_PORT, Uri
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+MAX_TARGETS = 5
+"""Targets of one call, the first one included."""
+
+_FOLLOWED = frozenset({300, 301, 302})
+"""Not 305, whose Contact is the next hop for the same target, and not 380, whose body says what else there is."""
+
+
+async def target_of_route(context: Context, request: Request, route: Route, allowed: bool) -> Target:
+    """The target that `request` is for.
+
+    :param route: where the policy sends it.
+    :param allowed: whether the caller may use the trunk's credentials.
+    :raises Refusal: there is no way there.
+    """
+    try:
+        way = await context.upstream.way(route)
+    except FlowLost as why:
+        raise Refusal(502, "Trunk Unreachable") from why
+    uri = context.policy.request_uri(request, route)
+    headers = replacing(request, request.headers.get("Replaces"))
+    authentication = Authentication(route.trunk, allowed)
+    return Target(way.flow, uri, route.terms, None, authentication, headers=headers, way=way)
+
+
+class Redirection:
+    """The redirects of one call.
+
+    :param context: what calls work with.
+    :param request: the caller's INVITE.
+    :param allowed: whether the caller may use the credentials of trunks.
+    """
+
+    def __init__(self, context: Context, request: Request, allowed: bool) -> None:
+        self._context = context
+        self._request = request
+        self._allowed = allowed
+        self._tried = {_place(request.target)}
+        self._left = MAX_TARGETS - 1
+        self._waiting: list[Uri] = []
+
+    async def next(self, failed: BranchFailed) -> Target | None:
+        """Where to try next: the Contacts of a redirect by their q, those of a later redirect before what is left of an
+        earlier one, and none twice. What is to be replaced there is what was to be replaced before.
+
+        :param failed: the failure of all that was tried.
+        :returns: None where that is it.
+        """
+        if failed.status >= 600:
+            return None
+        if failed.response is not None and follows(failed):
+            self._waiting = [*_uris(failed.response), *self._waiting]
+        headers = tuple(pair for pair in failed.branch.target.headers if pair[0] != "Route")
+        while self._waiting and self._left:
+            uri = self._waiting.pop(0)
+            place = _place(uri)
+            if place in self._tried:
+                continue
+            self._tried.add(place)
+            request = Request("INVITE", str(uri), self._request.headers)
+            try:
+                route = self._context.policy.route(request)
+                self._left -= 1
+                target = await target_of_route(self._context, request, route, self._allowed)
+                if _is_ourselves(target.flow):
+                    raise Refusal(482)
+                log.info("{call}: redirected to {uri}", uri=str(uri), call=self._request.call_id)
+                return replace(target, headers=headers)
+            except (Refusal, BadMessage) as why:
+                log.info("{call}: not redirected to {uri}: {why}", uri=str(uri), why=why, call=self._request.call_id)
+        return None
+
+
+def follows(failed: BranchFailed) -> bool:
+    """Whether a failure is a redirect by a trunk whose section has it followed."""
+    trunk = failed.branch.target.terms.trunk
+    return trunk is not None and trunk.redirects == "follow" and failed.status in _FOLLOWED
+
+
+def contacts_across(response: Response, of_browser: bool) -> Headers | None:
+    """The Contact headers of a redirect that crosses. Of a browser's, those that mean something to anybody else: what
+    is under ``.invalid`` is reached by nobody but us (RFC 7118 section 5.1).
+
+    :returns: None where a browser has named places of that kind only.
+    :raises Refusal: 502: one can't be read.
+    """
+    try:
+        contacts = response.contacts
+        if contacts is STAR or not contacts:
+            return Headers()
+        if not of_browser:
+            return response.headers.only({"Contact"})
+        usable = [value for value in response.headers.all("Contact") if not _is_invalid(NameAddr.parse(value))]
+        return Headers([("Contact", value) for value in usable]) if usable else None
+    except BadMessage as error:
+        raise Refusal(502, f"Upstream Sent {error.why}") from error
+
+
+def _is_invalid(contact: NameAddr) -> bool:
+    return contact.address.host.rstrip(".").lower().endswith(".invalid")
+
+
+def _is_ourselves(flow: Flow) -> bool:
+    """Whether a flow leads back to us: what came back might ring at a browser."""
+    host, port = Uri.parse(f"sip:{flow.sent_by}").hostport
+    return flow.peer == (host, port or SIP_PORT)
+
+
+def _uris(message: Message) -> Iterable[Uri]:
+    """The Contacts of a redirect, the most wanted first. Of a URI, neither headers nor a method are obeyed."""
+    try:
+        contacts = message.contacts
+        if contacts is STAR:
+            return []
+        return [_bare(contact.address) for contact in sorted(contacts, key=preference, reverse=True)]
+    except BadMessage:
+        return []
+
+
+def _bare(uri: Uri) -> Uri:
+    params = tuple((name, value) for name, value in uri.params if name.lower() != "method")
+    return replace(uri, headers="", params=params)
+
+
+def _place(uri: Uri) -> tuple[str, str | None]:
+    """What two spellings of a target have in common."""
+    return f"{uri.scheme}:{uri.aor}", uri.param("user")

@@ -1,0 +1,46 @@
+"""The INVITE of a second leg: a dialog of its own, and all of the caller's INVITE that crosses."""
+
+from __future__ import annotations
+
+from webrtcproxy.invite.target import Target
+from webrtcproxy.routing.policy import ALLOW, SUPPORTED, SUPPORTED_WITHIN, PeerProfile, filter_headers
+from webrtcproxy.routing.sequence import RequestSequence, initial_headers
+from webrtcproxy.sip.message import Request
+from webrtcproxy.transport.flow import Flow
+
+
+def contact_on(flow: Flow, user: str, secure: bool = False) -> str:
+    """Our Contact value in a dialog whose peer is reached by `flow`.
+
+    :param user: names the call.
+    :param secure: the dialog began with a ``sips:`` Request-URI (RFC 3261 section 12.1.1).
+    """
+    scheme = "sips" if secure else "sip"
+    parameter = f";transport={'ws' if flow.browser else flow.via_transport.lower()}" if flow.reliable else ""
+    return f"<{scheme}:{user}@{flow.sent_by}{parameter}>"
+
+
+def invite_for(
+    source: Request, terms: PeerProfile, target: Target, pair: RequestSequence, contact: str, sdp: bytes, reliable: bool
+) -> Request:
+    """The INVITE to `target`.
+
+    :param source: the caller's INVITE.
+    :param terms: what holds for the caller.
+    :param pair: the request sequence that it is the next one of.
+    :param contact: our Contact value.
+    :param sdp: the offer; empty where the callee is to make one.
+    :param reliable: whether reliable responses are welcome. An offer in one has to be answered in PRACK, which takes a
+        caller who does the same.
+    :raises Refusal: 483 where `source` has gone far enough.
+    """
+    headers = initial_headers(source, pair, to_browser=target.flow.browser)
+    headers.add("Contact", contact)
+    headers.add("Allow", ALLOW[1])
+    headers.add(*(SUPPORTED if reliable else SUPPORTED_WITHIN))
+    headers.extend(filter_headers(source, terms, target.terms))
+    for name, value in target.headers:
+        headers.add(name, value)
+    if sdp:
+        headers.add("Content-Type", "application/sdp")
+    return Request("INVITE", target.uri, headers, sdp)

@@ -1,0 +1,247 @@
+"""SetUp: how a call comes to be, from the caller's INVITE to the 2xx that is for him.
+
+Every target gets an INVITE; what the branches report comes back one after the other: provisional responses cross, the
+first 2xx wins, the best of the refusals is the caller's. What of it is about SDP, `InitialOfferAnswer` says.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+
+from webrtcproxy.dialog.background import background
+from webrtcproxy.dialog.call_record import CallRecord
+from webrtcproxy.dialog.context import CallMedia, Context
+from webrtcproxy.dialog.leg import HeaderList, Leg
+from webrtcproxy.dialog.relay import NOT_OURS
+from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchFailed, BranchProgress
+from webrtcproxy.invite.fork import Fork
+from webrtcproxy.invite.initial_offer_answer import CallDuringSetup, InitialOfferAnswer
+from webrtcproxy.invite.redirection import Redirection, contacts_across, follows
+from webrtcproxy.invite.request import contact_on, invite_for
+from webrtcproxy.invite.target import Target
+from webrtcproxy.invite.target_set import TargetResolver
+from webrtcproxy.registration.binding import Binding
+from webrtcproxy.routing.policy import ALLOW, SUPPORTED, filter_headers, order_challenges
+from webrtcproxy.routing.sequence import CHALLENGE_KEPT, RequestSequence
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.message import Headers, Response, respond
+from webrtcproxy.transaction.server import ServerTransaction
+
+log = Logger()
+
+
+class CallSetup:
+    """The set-up of one call.
+
+    :param context: what calls work with.
+    :param legs: the index of dialogs.
+    :param transaction: the caller's INVITE.
+    :param caller: the leg that it came by.
+    :param media: the media session of the call.
+    :param record: told of the first 18x.
+    :param user: user part of our Contacts in this call.
+    :param owner: the call.
+    :ivar opening: the first offer and answer.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        legs: DialogTable,
+        transaction: ServerTransaction,
+        caller: Leg,
+        media: CallMedia,
+        record: CallRecord,
+        user: str,
+        owner: CallDuringSetup,
+    ) -> None:
+        request = transaction.request
+        self.opening = InitialOfferAnswer(context, legs, transaction, caller, media, owner)
+        self._context = context
+        self._legs = legs
+        self._transaction = transaction
+        self._caller = caller
+        self._media = media
+        self._record = record
+        self._user = user
+        self._owner: CallDuringSetup | None = owner
+        self._pair_key = ("INVITE", request.call_id, request.from_.tag or "")
+        self._pair = context.pairings.take(self._pair_key)
+        self._fork = Fork()
+        self._redirection: Redirection | None = None
+        self._told: BranchProgress | None = None  # what the caller heard last
+
+    # The story
+
+    async def run(self, find_targets: TargetResolver) -> Response:
+        """Bring the offer to every target, and wait for the first 2xx; provisional responses cross meanwhile.
+
+        :returns: the 2xx for the caller; it is not sent yet.
+        :raises Refusal: there is none; what the caller is to hear instead.
+        :raises CancelledError: the caller has his final response.
+        """
+        self._caller.session_timer.check(self._transaction.request)
+        self.opening.begin()
+        for target in await find_targets():
+            if self._fork.settled:
+                break
+            await self._try(self._branch(target))
+        self._fork.complete()
+        while True:
+            event = await self._fork.next()
+            self.opening.check_wanted()
+            if isinstance(event, BranchProgress):
+                await self._progress(event)
+            elif isinstance(event, BranchAnswered):
+                return await self._connect(event)
+            else:
+                await self._go_on(event)
+
+    def join(self, target: Target) -> None:
+        """A browser of the callee's has registered while it rings elsewhere: it rings, too.
+
+        The same browser on another socket takes the place of what rang there before, and so does the newest where only
+        that counts; who rings or has refused already is left alone.
+        """
+        if not self._fork.open or target.binding is None:
+            return
+        before = []
+        for branch in self._fork.branches:
+            there = branch.target.binding
+            if there is not None and there.instance == target.binding.instance:
+                if branch.refused or (not branch.ended and _leads_there(there, target.binding)):
+                    return
+                before.append(branch)
+            elif not self._context.policy.multiple:
+                before.append(branch)
+        branch = self._branch(target)
+        for old in before:
+            old.cancel()
+        background(self._join(branch), "An INVITE to a browser that joins in", self._record.call)
+
+    async def _join(self, branch: Branch) -> None:
+        try:
+            await self._try(branch)
+        except Refusal as why:
+            log.warn("{call}: a browser can't join in: {why}", why=getattr(why, "why", why), call=self._record.call)
+            self._fork.report(BranchFailed(branch, 480, "", None))
+        except CancelledError:
+            log.debug("{call}: a browser joins in too late", call=self._record.call)
+        except Exception:
+            log.failure("{call}: a browser could not join in", call=self._record.call)
+            self._fork.report(BranchFailed(branch, 500, "", None))
+
+    def ringing(self) -> Leg | None:
+        """The leg of the early dialog that the caller heard of last; None where it has ended, or never began."""
+        told = self._told
+        return None if told is None else told.branch.early(told.response.to.tag or "")
+
+    def close(self, farewell: HeaderList) -> None:
+        """The call is over: what rings is cancelled, who has answered gets a BYE.
+
+        :param farewell: for CANCEL and BYE.
+        """
+        answered = self._fork.answered
+        if answered is not None and answered.leg.owner is self._owner:
+            answered.leg.hang_up(farewell)
+        self._fork.close(farewell)
+        self._told = None
+        self.opening.close()
+        self._owner = None
+
+    def _branch(self, target: Target) -> Branch:
+        assert self._owner is not None
+        branch = Branch(self._context, self._legs, self._owner, target, self._fork.report)
+        self._fork.add(branch)
+        return branch
+
+    async def _try(self, branch: Branch) -> None:
+        """Bring the offer to a target."""
+        target = branch.target
+        sdp = await self.opening.offer_for(branch, target.terms)
+        pair = RequestSequence() if target.flow.browser else self._pair
+        source, contact = self._transaction.request, contact_on(target.flow, self._user)
+        reliable = bool(sdp) or self.opening.provisionals.reliable
+        branch.invite(invite_for(source, self._caller.terms, target, pair, contact, sdp, reliable))
+
+    async def _progress(self, event: BranchProgress) -> None:
+        """Pass a 1xx on."""
+        response = event.response
+        sdp = await self.opening.early(event)
+        self.opening.check_wanted()
+        headers = self._telling(response, event.branch, sdp)
+        self.opening.provisionals.give(response.status, response.reason, headers, sdp)
+        self._told = event
+        self._record.progress(self._context.clock.seconds())
+
+    async def _connect(self, answered: BranchAnswered) -> Response:
+        """Make the first 2xx one for the caller."""
+        self._told = None
+        for branch in self._fork.branches:
+            if branch is not answered.branch:
+                self._media.drop(branch.id)
+        sdp = await self.opening.connect(answered)
+        self._context.pairings.forget(self._pair_key)
+        response = answered.response
+        headers = self._telling(response, answered.branch, sdp)
+        for name, value in (SUPPORTED, *self._caller.session_timer.accept(self._transaction.request)):
+            headers.add(name, value)
+        request, tag = self._transaction.request, self._transaction.to_tag
+        return respond(request, response.status, response.reason, to_tag=tag, headers=headers, body=sdp)
+
+    async def _go_on(self, failed: BranchFailed) -> None:
+        """Every branch was refused: try where a redirect leads, if it is followed; else that is it."""
+        if self._redirection is None and follows(failed):
+            context = self._context
+            allowed = context.policy.credentials_for_anyone or context.location.proven(self._transaction.flow)
+            self._redirection = Redirection(context, self._transaction.request, allowed)
+        self._pair.cseq = max(self._pair.cseq, *(branch.cseq for branch in self._fork.branches))
+        target = None if self._redirection is None else await self._redirection.next(failed)
+        self.opening.check_wanted()
+        if target is None:
+            self._fail(failed)
+        else:
+            self._fork.reopen(failed)
+            self.opening.begin_anew()
+            await self._try(self._branch(target))
+
+    def _fail(self, failed: BranchFailed) -> None:
+        """The caller hears the best final response, with what the far side said."""
+        response = self._fork.heard(failed)
+        if response is None:
+            raise Refusal(failed.status, failed.reason)
+        if failed.branch.credentials_refused:
+            raise Refusal(502, "Trunk Refuses Our Credentials")
+        headers = self._crossing(response, failed.branch)
+        if 300 <= response.status < 400:
+            contacts = contacts_across(response, failed.branch.terms.browser)
+            if contacts is None:
+                raise Refusal(480, "Redirected To Nowhere", headers)
+            headers.extend(contacts)
+        if response.status in (401, 407):
+            self._context.pairings.keep(self._pair_key, self._pair, CHALLENGE_KEPT)
+        if response.status in NOT_OURS:
+            raise Refusal(500, response.reason, headers)
+        raise Refusal(response.status, response.reason, headers)
+
+    def _crossing(self, response: Response, branch: Branch) -> Headers:
+        headers = filter_headers(response, branch.terms, self._caller.terms)
+        if response.status in (401, 407):
+            order_challenges(headers)
+        return headers
+
+    def _telling(self, response: Response, branch: Branch, sdp: bytes) -> Headers:
+        """The headers of a response that is about the dialog with the caller."""
+        headers = Headers.of(["Allow", "Contact"], [ALLOW[1], self._caller.dialog.contact])
+        headers.extend(self._crossing(response, branch))
+        if sdp:
+            headers.add("Content-Type", "application/sdp")
+        return headers
+
+
+def _leads_there(one: Binding, other: Binding) -> bool:
+    """Whether a browser that rings at `one` has no reason to ring at `other`: that is the same socket, or a further one
+    besides the first (RFC 5626)."""
+    return one.flow is other.flow or one.reg_id != other.reg_id

@@ -1,0 +1,59 @@
+"""Target: one place where a request outside of dialogs is tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webrtcproxy.registration.binding import Binding
+from webrtcproxy.routing.failover import ClientRequest, NextHops, OnLateAnswer
+from webrtcproxy.routing.policy import PeerProfile
+from webrtcproxy.routing.upstream import Authentication
+from webrtcproxy.sip.message import Request
+from webrtcproxy.transaction.client import OnResponse
+from webrtcproxy.transaction.layer import Transactions
+from webrtcproxy.transport.flow import Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place where the callee is tried.
+
+    :ivar flow: the way there.
+    :ivar uri: the Request-URI of the second leg.
+    :ivar terms: what holds there.
+    :ivar aor: the address-of-record registered there, or None.
+    :ivar authentication: answers challenges with the trunk's credentials, or None.
+    :ivar binding: of the browser there, or None.
+    :ivar headers: what the INVITE has besides what crosses.
+    :ivar way: `flow` and where else the callee may be reached, on the SIP side; None for a browser.
+    """
+
+    flow: Flow
+    uri: str
+    terms: PeerProfile
+    aor: str | None = None
+    authentication: Authentication | None = None
+    binding: Binding | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    way: NextHops | None = None
+
+    @property
+    def reached(self) -> Flow:
+        """The way to where it was tried last."""
+        return self.flow if self.way is None else self.way.flow
+
+    def request(
+        self,
+        transactions: Transactions,
+        request: Request,
+        *,
+        on_provisional: OnResponse | None = None,
+        on_answer: OnResponse | None = None,
+        on_stray: OnLateAnswer | None = None,
+    ) -> ClientRequest:
+        """Send a request there; see :meth:`NextHops.request`."""
+        if self.way is None:
+            return transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
+        return self.way.request(
+            transactions, request, on_provisional=on_provisional, on_answer=on_answer, on_stray=on_stray
+        )

@@ -1,0 +1,350 @@
+"""Registrar: forwards the REGISTERs of browsers, and stores what the registrar upstream has accepted.
+
+The registrar upstream decides: it authenticates the browser and says how long. It sees one Contact of the proxy's for
+each address-of-record, so this Contact lives as long as the longest of the browsers behind it (RFC 3261 section 10).
+
+REGISTERs are most of what an idle proxy does. So each is an object with a few steps, one for each thing that is waited
+for, and not a coroutine: those cost more than all the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.registration.binding import Binding
+from webrtcproxy.registration.location import ILocation
+from webrtcproxy.registration.request import (
+    DEFAULT_EXPIRES,
+    RegisterRequest,
+    check_domain,
+    granted_expires,
+    own_contact,
+    response_headers,
+    upstream_request,
+)
+from webrtcproxy.routing.failover import ClientRequest, NextHops
+from webrtcproxy.routing.policy import Route
+from webrtcproxy.routing.sequence import RequestSequence, RequestSequences
+from webrtcproxy.routing.upstream import Authentication, Upstream
+from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.runtime.metrics import Metrics
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE
+from webrtcproxy.transaction.layer import Transactions
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+T = TypeVar("T")
+
+SEQUENCE_LINGER = 64.0
+"""Seconds for which the upstream side of a REGISTER is remembered beyond its end: a challenge is answered by then."""
+
+
+class RegistrationRelay:
+    """Carries REGISTERs.
+
+    :param transactions: sends.
+    :param location: keeps the bindings.
+    :param upstream: makes the flow towards a registrar.
+    :param pairings: keep Call-ID and CSeq upstream over challenges and refreshes.
+    :param clock: tells the time.
+    :param multiple: all browsers of a user are kept; the same as `location` has it.
+    :param metrics: counts the answers.
+    :param place: host:port under which the registrar on a flow shall reach us. It does not depend on the process, where
+        there are several: a registrar that saw one Contact of each would fork to all of them.
+    """
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        location: ILocation,
+        upstream: Upstream,
+        pairings: RequestSequences,
+        clock: IReactorTime,
+        multiple: bool,
+        metrics: Metrics | None = None,
+        place: Callable[[Flow], str] = lambda flow: flow.sent_by,
+    ) -> None:
+        self.transactions = transactions
+        self.location = location
+        self.upstream = upstream
+        self.pairings = pairings
+        self.clock = clock
+        self.multiple = multiple
+        self.metrics = metrics or Metrics()
+        self.place = place
+        self.on_the_way: dict[str, list[int]] = {}
+
+    def register(self, transaction: ServerTransaction, route: Route, credentials_allowed: bool) -> None:
+        """Forward the REGISTER of `transaction`, and answer it whatever happens.
+
+        :param route: where to.
+        :param credentials_allowed: whether the trunk's credentials may be used for this browser.
+        """
+        RegisterTransaction(self, transaction, route, credentials_allowed).begin()
+
+
+class RegisterTransaction:
+    """One REGISTER on its way to the registrar and back. Whatever a step raises becomes the answer, and ends it.
+
+    :param registrar: sends it.
+    :param transaction: to be answered.
+    :param route: where it goes.
+    :param allowed: whether the trunk's credentials may be used.
+    """
+
+    _asked: RegisterRequest
+
+    __slots__ = (
+        "_adding", "_asked", "_authentication", "_over", "_own", "_pair", "_registrar", "_response", "_route",
+        "_seconds", "_sent", "_timer", "_transaction", "_upstream", "_way",
+    )  # fmt: skip
+
+    def __init__(
+        self, registrar: RegistrationRelay, transaction: ServerTransaction, route: Route, allowed: bool
+    ) -> None:
+        self._registrar = registrar
+        self._transaction = transaction
+        self._route = route
+        # A browser that has registered with a password of its own answers for itself: with the trunk's credentials it
+        # could register under any name that they are good for.
+        trunk = None if registrar.location.proven(transaction.flow) else route.trunk
+        self._authentication = Authentication(trunk, allowed)
+        self._timer = registrar.transactions.schedule.after(NON_INVITE_DEADLINE, self._time_up)
+        self._over = False
+        self._own = ""
+        self._seconds: int | None = 0
+        self._adding = 0
+        self._pair: RequestSequence | None = None
+        self._way: NextHops | None = None
+        self._upstream: Flow | None = None
+        self._sent: ClientRequest | None = None
+        self._response: Response | None = None
+
+    def begin(self) -> None:
+        """The browser asks."""
+        self._do(self._transaction.request, self._read)
+
+    # The steps
+
+    def _read(self, request: Request) -> None:
+        registrar = self._registrar
+        check_domain(request)
+        asked = self._asked = RegisterRequest.of(request)
+        if asked.adds:
+            registrar.location.check(asked.aor, asked.keys, self._transaction.flow)
+        way = registrar.upstream.ready(self._route)
+        if way is not None:
+            self._way_known(way)
+        else:
+            self._wait(Deferred.fromCoroutine(registrar.upstream.way(self._route)), self._way_known)
+
+    def _way_known(self, way: NextHops) -> None:
+        registrar, asked = self._registrar, self._asked
+        self._way = way
+        self._reach(way.flow)
+        if asked.everything or (asked.adds and not registrar.multiple):
+            self._send([])  # the other browsers of the AOR don't matter
+        else:
+            self._wait(registrar.location.bindings(asked.aor), self._send)
+
+    def _reach(self, flow: Flow) -> None:
+        """The registrar is reached over `flow`, and reaches us by the Contact that leads there."""
+        self._upstream = flow
+        self._own = own_contact(self._asked.aor, flow, self._registrar.place(flow))
+
+    def _send(self, bindings: Sequence[Binding]) -> None:
+        registrar, asked, request = self._registrar, self._asked, self._transaction.request
+        others = [self._remaining(binding) for binding in bindings if binding.key not in asked.keys]
+        contact = self._contact(others + registrar.on_the_way.get(asked.aor, []))
+        pair = self._pair = registrar.pairings.take(self._key)
+        registrar.pairings.keep(self._key, pair, SEQUENCE_LINGER)
+        sent = upstream_request(request, self._route, pair.from_tag, pair.call_id, pair.next_cseq(), contact)
+        if asked.adds:
+            # For as long as the registrar thinks about it, our Contact may not get shorter for another browser's sake.
+            self._adding = DEFAULT_EXPIRES if self._seconds is None else self._seconds
+            registrar.on_the_way.setdefault(asked.aor, []).append(self._adding)
+        self._ask(sent)
+
+    def _ask(self, request: Request) -> None:
+        registrar = self._registrar
+        assert self._way is not None
+        self._sent = self._way.request(registrar.transactions, request, place=registrar.place)
+        self._wait(self._sent.final, self._heard)
+
+    def _heard(self, response: Response) -> None:
+        registrar, authentication, pair, sent = self._registrar, self._authentication, self._pair, self._sent
+        assert sent is not None and pair is not None
+        again = authentication.answer(sent.request, response)
+        if again is not None:
+            again.headers.set("CSeq", f"{pair.next_cseq()} REGISTER")
+            self._ask(again)
+            return
+        self._rest()
+        if response.status == 408:
+            raise Refusal(504, "Registrar Not Responding")
+        if response.status in (401, 407) and authentication.spent:
+            raise Refusal(403, "Registrar Refuses The Proxy")
+        if sent.flow is not self._upstream:
+            self._reach(sent.flow)
+        seconds = granted_expires(response, self._own, self._seconds) if response.status < 300 else 0
+        registrar.pairings.keep(self._key, pair, seconds + SEQUENCE_LINGER)
+        if response.status >= 300:
+            self._refused(response)
+            return
+        self._response = response
+        self._store(seconds, sent.flow.peer.host)
+        self._wait(registrar.location.bindings(self._asked.aor), self._accepted)
+
+    def _refused(self, response: Response) -> None:
+        if response.status not in (401, 407):
+            call_id = self._transaction.request.call_id
+            log.info("{call}: the registrar refuses: {response}", response=response, call=call_id)
+        self._answer(response, [])
+
+    def _accepted(self, bindings: Sequence[Binding]) -> None:
+        """The 200 lists the live bindings of the AOR as the browsers wrote them, this browser's first."""
+        asked, location, flow = self._asked, self._registrar.location, self._transaction.flow
+        if asked.leaves and not bindings:
+            assert self._upstream is not None
+            location.registered(asked.aor, self._upstream.peer.host, 0)
+        if (asked.removes or asked.everything) and all(binding.flow is not flow for binding in bindings):
+            location.prove(asked.aor, flow, 0)
+        assert self._response is not None
+        ordered = sorted(bindings, key=lambda binding: binding.key not in asked.keys)
+        self._answer(self._response, ordered)
+
+    def _answer(self, response: Response, bindings: Sequence[Binding]) -> None:
+        headers = response_headers(response, self._route)
+        for binding in bindings:
+            headers.add("Contact", str(binding.value.with_param("expires", str(self._remaining(binding)))))
+        self._over = True
+        self._registrar.metrics.registered(response.status)
+        self._transaction.reply(response.status, response.reason, headers, response.body)
+
+    # Between the steps
+
+    def _wait(self, work: Deferred[T], step: Callable[[T], None]) -> None:
+        """Go on with `step` when `work` has fired."""
+        work.addCallbacks(self._do, self._failed, (step,))
+
+    def _do(self, result: T, step: Callable[[T], None]) -> None:
+        if not self._over:
+            try:
+                step(result)
+            except Exception:
+                self._failed(Failure())
+
+    def _time_up(self) -> None:
+        self._failed(Failure(TimedOut("the registrar takes too long")))
+
+    def _failed(self, failure: Failure) -> None:
+        """There is another answer than the registrar's; what is waited for is not cancelled, but of no interest now."""
+        if self._over:
+            return
+        self._over = True
+        self._rest()
+        transaction, why = self._transaction, failure.value
+        call_id = transaction.request.headers.get("Call-ID") or "-"
+        if isinstance(why, FlowLost):
+            why = Refusal(502, "Registrar Unreachable")
+        elif isinstance(why, TimedOut):
+            why = Refusal(504, "Registrar Not Responding")
+        if isinstance(why, Refusal):
+            status, reason, headers = why.status, why.reason, why.headers
+        elif isinstance(why, BadMessage):
+            status, reason, headers = why.status, why.why, ()
+        else:
+            log.failure("{call}: REGISTER could not be carried", failure, call=call_id)
+            transaction.reply(500)
+            return
+        log.info("{call}: REGISTER is refused: {why}", why=why, call=call_id)
+        self._registrar.metrics.registered(status)
+        transaction.reply(status, reason, headers)
+
+    def _rest(self) -> None:
+        """The registrar is not waited for any more."""
+        self._timer.cancel()
+        if self._adding:
+            on_the_way = self._registrar.on_the_way
+            others = on_the_way[self._asked.aor]
+            others.remove(self._adding)
+            self._adding = 0
+            if not others:
+                del on_the_way[self._asked.aor]
+
+    # What is sent, and what is stored
+
+    @property
+    def _key(self) -> tuple[str, ...]:
+        """JsSIP has a new From tag in every REGISTER, so it is no part of this."""
+        request = self._transaction.request
+        return "REGISTER", request.uri, self._asked.aor, request.call_id
+
+    def _contact(self, others: Sequence[int]) -> list[tuple[str, str]]:
+        """The Contact and Expires headers upstream.
+
+        While other browsers need our Contact, one that leaves only asks: a query has to be authenticated all the same,
+        and takes nothing away.
+
+        :param others: the seconds that the other bindings of the AOR still have, or will have if the registrar agrees.
+        """
+        asked = self._asked
+        if asked.everything:
+            return [("Contact", "*"), ("Expires", "0")]
+        if asked.adds:
+            self._seconds = asked.seconds(others if self._registrar.multiple else ())
+        elif others or not asked.leaves:
+            return []
+        if self._seconds is None:
+            return [("Contact", f"<{self._own}>")]
+        return [("Contact", f"<{self._own}>;expires={self._seconds}"), ("Expires", str(self._seconds))]
+
+    def _store(self, seconds: int, host: str) -> None:
+        """Store what a 2xx means. A browser that is lost meanwhile is not bound, but its registrar is remembered.
+
+        :param seconds: for which our Contact is bound.
+        :param host: the registrar's IP address.
+        """
+        location, flow, asked, route = self._registrar.location, self._transaction.flow, self._asked, self._route
+        if asked.adds:
+            if seconds:
+                location.bind(self._bindings(seconds))
+                location.registered(asked.aor, host, seconds)
+            else:
+                location.unbind(asked.aor, asked.keys)
+            if route.trunk is not None and not self._authentication.used:
+                location.prove(asked.aor, flow, seconds)
+        if asked.everything or asked.removes:
+            location.unbind(asked.aor, None if asked.everything else asked.removes)
+
+    def _bindings(self, seconds: int) -> list[Binding]:
+        """The bindings that were asked for, each as long as it asked for but no longer than `seconds`."""
+        now = self._registrar.clock.seconds()
+        flow, call_id = self._transaction.flow, self._transaction.request.call_id
+        return [
+            Binding(
+                self._asked.aor,
+                *wanted.key,
+                contact=wanted.value.uri,
+                value=wanted.value,
+                flow=flow,
+                expires_at=now + (seconds if wanted.seconds is None else min(seconds, wanted.seconds)),
+                q=wanted.q,
+                call_id=call_id,
+            )
+            for wanted in self._asked.adds
+        ]
+
+    def _remaining(self, binding: Binding) -> int:
+        return math.ceil(binding.expires_at - self._registrar.clock.seconds())

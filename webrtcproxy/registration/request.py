@@ -1,0 +1,244 @@
+"""Registration: what a browser's REGISTER asks for, what the registrar sees of it, and what its 200 grants (RFC 3261
+section 10). Values and functions without memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from webrtcproxy.config.addresses import plain_host
+from webrtcproxy.registration.binding import Key, contact_user_of, key_of
+from webrtcproxy.routing.policy import BROWSER_PEER, Route, filter_headers, order_challenges, remaining_hops
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.fields import Headers
+from webrtcproxy.sip.grammar import BadMessage, items, number
+from webrtcproxy.sip.headers import MAX_SECONDS, STAR, NameAddr
+from webrtcproxy.sip.message import Message, Request, Response
+from webrtcproxy.sip.uri import Uri
+from webrtcproxy.transport.flow import Flow
+
+DEFAULT_EXPIRES = 3600
+"""Seconds of a registration whose length nobody names, or not in a way that can be read (RFC 3261 section 10.2.1.1)."""
+
+_NOT_OURS = frozenset({"outbound", "path", "gruu"})
+"""Extensions that a browser may support and the proxy, which answers for it upstream, does not."""
+
+_OF_THIS_ADDRESS = ("Service-Route", "Path", "Authentication-Info", "Proxy-Authentication-Info")
+"""Headers of a registrar's response that the browser gets though they are of the leg in any other response."""
+
+
+class RequestedBinding:
+    """One Contact that is to be bound.
+
+    :ivar value: as the browser wrote it.
+    :ivar seconds: how long, None where the registrar may choose.
+    :ivar q: its preference, 0 to 1.
+    """
+
+    __slots__ = ("key", "q", "seconds", "value")
+
+    def __init__(self, value: NameAddr, key: Key, seconds: int | None, q: float) -> None:
+        self.value = value
+        self.key = key
+        self.seconds = seconds
+        self.q = q
+
+
+class RegisterRequest:
+    """What one REGISTER asks for; nothing of it where it only asks what is bound.
+
+    :ivar aor: the address-of-record: To, not From (RFC 3261 section 10.2).
+    :ivar adds: the Contacts to bind.
+    :ivar removes: the bindings to take back.
+    :ivar everything: ``Contact: *``, all bindings of the AOR are to be taken back.
+    :ivar keys: the bindings that it is about.
+    """
+
+    __slots__ = ("adds", "aor", "everything", "keys", "removes")
+
+    def __init__(
+        self, aor: str, adds: Mapping[Key, RequestedBinding], removes: Collection[Key] = (), everything: bool = False
+    ) -> None:
+        self.aor = aor
+        self.adds = list(adds.values())
+        self.removes = frozenset(removes)
+        self.everything = everything
+        self.keys = self.removes.union(adds)
+
+    @classmethod
+    def of(cls, request: Request) -> RegisterRequest:
+        """Read a REGISTER.
+
+        :raises BadMessage: a header of it can't be read, or a Contact can't be called.
+        :raises Refusal: 400 for ``Contact: *`` without ``Expires: 0``.
+        """
+        aor = request.to.address.aor
+        contacts = request.contacts
+        if contacts is STAR:
+            if request.expires != 0:
+                raise Refusal(400, "Contact: * Needs Expires: 0")
+            return cls(aor, {}, everything=True)
+        adds: dict[Key, RequestedBinding] = {}
+        removes: set[Key] = set()
+        for contact in contacts:
+            key = key_of(contact)
+            seconds = _seconds(contact, request.expires)
+            if seconds == 0:
+                removes.add(key)
+            else:
+                adds[key] = RequestedBinding(contact, key, seconds, preference(contact))
+        return cls(aor, adds, removes.difference(adds))
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it takes back only."""
+        return self.everything or bool(self.removes and not self.adds)
+
+    def seconds(self, others: Sequence[int]) -> int | None:
+        """How long our Contact is to be bound for `adds`: as long as the longest of them, and no shorter than the
+        others of the AOR need, since all of them share it.
+
+        :param others: the seconds that the other bindings still have.
+        :returns: None where the registrar may choose.
+        """
+        longest = max(others, default=0)
+        if all(wanted.seconds is None for wanted in self.adds) and longest <= DEFAULT_EXPIRES:
+            return None
+        return max(longest, *(DEFAULT_EXPIRES if wanted.seconds is None else wanted.seconds for wanted in self.adds))
+
+
+def check_domain(request: Request) -> None:
+    """A registrar is asked only about users of its own domain. Else anybody could have a registrar of his own accept
+    somebody else's address-of-record, and be called in his place.
+
+    :raises Refusal: 403 where To is of another domain than the Request-URI, 416 where one of them names no domain.
+    """
+    to, target = request.to.address, request.target
+    if not to.host or not target.host:
+        raise Refusal(416, "Only sip URIs Can Be Registered")
+    if plain_host(to.host) != plain_host(target.host):
+        raise Refusal(403, "Address Of Another Domain")
+
+
+def own_contact(aor: str, flow: Flow, place: str = "") -> str:
+    """The URI under which the registrar on `flow` reaches the browsers of an AOR.
+
+    :param place: host:port; empty for the socket of `flow`.
+    """
+    transport = "" if flow.via_transport == "UDP" else f";transport={flow.via_transport.lower()}"
+    return f"sip:{contact_user_of(aor)}@{place or flow.sent_by}{transport}"
+
+
+def upstream_request(
+    request: Request, route: Route, from_tag: str, call_id: str, cseq: int, contact: Iterable[tuple[str, str]]
+) -> Request:
+    """The REGISTER that the registrar sees, all but Via. The Request-URI is the browser's, so that its digest holds.
+
+    :param route: where it goes.
+    :param contact: the Contact and Expires headers.
+    :raises Refusal: 483 where the request may go no further.
+    """
+    hops, caller, callee = (
+        str(remaining_hops(request) - 1),
+        str(request.from_.with_tag(from_tag)),
+        request.headers.get("To"),
+    )
+    names = ["Max-Forwards", "From", "To", "Call-ID", "CSeq"]
+    headers = Headers.of(names, [hops, caller, callee or "", call_id, f"{cseq} REGISTER"])
+    headers.extend(filter_headers(request, BROWSER_PEER, route.terms))
+    headers.remove("Expires")
+    for name, value in contact:
+        headers.add(name, value)
+    supported = [tag for tag in request.headers.all("Supported") if tag.lower() not in _NOT_OURS]
+    if supported:
+        headers.add("Supported", ", ".join(supported))
+    for allow in request.headers.lines("Allow"):
+        headers.add("Allow", allow)
+    _carry_body_headers(request, headers)
+    return Request("REGISTER", request.uri, headers, request.body)
+
+
+def response_headers(response: Response, route: Route) -> Headers:
+    """The headers of a registrar's response that the browser hears: never a Contact, nor an Expires that may be that of
+    another browser's.
+
+    :param route: where it comes from.
+    """
+    headers = filter_headers(response, route.terms, BROWSER_PEER)
+    order_challenges(headers)
+    headers.remove("Expires")
+    headers.extend(response.headers.only(_OF_THIS_ADDRESS))
+    _carry_body_headers(response, headers)
+    return headers
+
+
+def granted_expires(response: Response, own: str, asked: int | None) -> int:
+    """For how many seconds the registrar has bound our Contact.
+
+    That is the ``expires`` of this Contact in the 200. Some registrars do not list it as we wrote it, or list nothing:
+    then Expires counts, then what was asked, since a 200 says yes.
+
+    :param own: `own_contact`.
+    :param asked: seconds, None where the registrar might choose.
+    """
+    contact = _find(response, Uri.parse(own))
+    response_headers = None if contact is None else contact.param("expires")
+    seconds = None if response_headers is None else number(response_headers, MAX_SECONDS)
+    if seconds is None:
+        seconds = number((response.headers.get("Expires") or "").strip(), MAX_SECONDS)
+    if seconds is None:
+        seconds = DEFAULT_EXPIRES if asked is None else asked
+    return seconds
+
+
+def _find(response: Response, own: Uri) -> NameAddr | None:
+    """Our Contact in a 200: at our address, or moved to another by something in between."""
+    moved = None
+    for contact in _contacts(response):
+        address = contact.address
+        if address.user == own.user:
+            if address.hostport == own.hostport:
+                return contact
+            moved = moved or contact
+    return moved
+
+
+def _contacts(response: Response) -> list[NameAddr]:
+    """The Contacts that can be read; a registrar may list those of foreign phones, whatever they wrote."""
+    contacts = []
+    for line in response.headers.lines("Contact"):
+        try:
+            texts = items(line)
+        except BadMessage:
+            continue
+        for text in texts:
+            try:
+                contact = NameAddr.parse(text)
+                _ = contact.address
+            except BadMessage:
+                continue
+            contacts.append(contact)
+    return contacts
+
+
+def _seconds(contact: NameAddr, expires: int | None) -> int | None:
+    response_headers = contact.param("expires")
+    if response_headers is None:
+        return expires
+    seconds = number(response_headers.strip(), MAX_SECONDS)
+    return DEFAULT_EXPIRES if seconds is None else seconds
+
+
+def preference(contact: NameAddr) -> float:
+    """The q of a Contact, 0 to 1; 1 where there is none, or none that can be read."""
+    whole, _, fraction = (contact.param("q") or "1").partition(".")
+    thousandths = number((fraction + "000")[:3], 999)
+    if whole not in ("", "0") or thousandths is None:
+        return 1.0
+    return thousandths / 1000
+
+
+def _carry_body_headers(source: Message, target: Headers) -> None:
+    if source.body:
+        for name in ("Content-Type", "Content-Encoding"):
+            for value in source.headers.lines(name):
+                target.add(name, value)

@@ -1,0 +1,380 @@
+"""Failover: a request goes to one target after the other until one of them answers (RFC 3263 section 4.3).
+
+A target is one address over one transport. What is known of it is kept here, and it is known of the target, not of the
+name that led there: the other addresses of a trunk are as good as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import ClassVar, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.config import Trunk
+from webrtcproxy.runtime.errors import FlowLost, TimedOut
+from webrtcproxy.runtime.schedule import Timer
+from webrtcproxy.sip.grammar import number, set_param
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import STAR, Request, Response
+from webrtcproxy.sip.uri import Uri, is_secure
+from webrtcproxy.transaction.client import ClientTransaction, OnResponse
+from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE
+from webrtcproxy.transaction.layer import Transactions
+from webrtcproxy.transport.flow import Address, Flow, Hop, Outbound
+
+log = Logger()
+
+OnLateAnswer = Callable[[ClientTransaction, Response], None]
+
+MAX_TARGETS: Final = 8
+"""Targets that one request is sent to at most."""
+
+FIRST_RESPONSE_TIMEOUT: Final = 4.0
+"""Seconds that a target has for its first response, where no trunk says otherwise and there is another target."""
+
+FAILOVER_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
+"""Final responses that say nothing of the callee: behind them the next target is tried, unless the trunk says
+otherwise. RFC 3263 section 4.3 has 503 alone; but what a server can't do, another may well do."""
+
+MAX_DATAGRAM_REQUEST: Final = 1300
+"""Octets of a request above which UDP is left for TCP, where the MTU is not known (RFC 3261 section 18.1.1)."""
+
+MAX_VIA: Final = 90
+"""Octets that our Via has at most, beside our address."""
+
+PENALTY: Final = 30.0
+"""Seconds for which a target that failed is tried last."""
+
+MAX_RETRY_AFTER: Final = 300
+"""Seconds of a Retry-After that are believed."""
+
+
+class TargetHealth:
+    """What is known of targets: the time until which one counts as dead.
+
+    :param clock: tells the time.
+    """
+
+    REMEMBERED: ClassVar[int] = 4096
+    """Targets that are remembered."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._dead: dict[tuple[str, Address], float] = {}
+
+    def in_order(self, hops: Sequence[Hop]) -> list[Hop]:
+        """The same targets, those behind that count as dead. Where all do, nothing changes: that may be wrong."""
+        if not self._dead or len(hops) < 2:
+            return list(hops)
+        now = self._clock.seconds()
+        return sorted(hops, key=lambda hop: self._dead.get((hop.transport, hop.address), 0.0) > now)
+
+    def failed(self, hop: Hop, seconds: float = PENALTY) -> None:
+        """Nothing came from a target, or it said that it is out of service."""
+        key = hop.transport, hop.address
+        self._dead.pop(key, None)
+        if len(self._dead) >= self.REMEMBERED:
+            del self._dead[next(iter(self._dead))]
+        self._dead[key] = self._clock.seconds() + seconds
+
+    def answered(self, hop: Hop) -> None:
+        """A target is there."""
+        self._dead.pop((hop.transport, hop.address), None)
+
+
+class NextHops:
+    """The targets of one request that leaves on the SIP side; a challenge is answered where it came from.
+
+    :param outbound: the SIP sockets.
+    :param standing: what is known of targets.
+    :param hops: where to, the first first; at least one.
+    :param trunk: says how to try; None where there is no section for the host.
+    :raises FlowLost: no socket of ours can send to any of them.
+    :ivar flow: to the target that is tried, or has answered.
+    """
+
+    def __init__(self, outbound: Outbound, standing: TargetHealth, hops: Sequence[Hop], trunk: Trunk | None) -> None:
+        self._outbound = outbound
+        self._left = standing.in_order(hops)[:MAX_TARGETS]
+        self._trunk = trunk
+        self.standing = standing
+        self.hop = self._left[0]
+        self.flow: Flow = self._first()
+
+    @property
+    def more(self) -> bool:
+        """Whether there is another target."""
+        return bool(self._left)
+
+    @property
+    def silence(self) -> float:
+        """Seconds that a target has for its first response where there is another."""
+        return FIRST_RESPONSE_TIMEOUT if self._trunk is None else self._trunk.failover
+
+    def goes_on(self, status: int) -> bool:
+        """Whether the next target is tried behind this final response. A challenge, a redirection and a session that is
+        too short are answered."""
+        if status in (401, 407, 422) or status < 400:
+            return False
+        stop = None if self._trunk is None else self._trunk.stop_codes
+        return status in FAILOVER_STATUSES if stop is None else status not in stop
+
+    def advance(self, *, elsewhere: bool) -> bool:
+        """Go to the next target; False where there is none that a socket of ours can send to.
+
+        :param elsewhere: not to the same address over another transport: who answers there has answered.
+        """
+        if elsewhere:
+            self._left = [hop for hop in self._left if hop.address != self.hop.address]
+        try:
+            self.flow = self._first()
+        except FlowLost:
+            return False
+        return True
+
+    def request(
+        self,
+        transactions: Transactions,
+        request: Request,
+        *,
+        on_provisional: OnResponse | None = None,
+        on_answer: OnResponse | None = None,
+        on_stray: OnLateAnswer | None = None,
+        place: Callable[[Flow], str] | None = None,
+    ) -> ClientRequest:
+        """Send a request; to one target after the other, where there are several.
+
+        :param request: made for `flow`; its Contact follows where another flow is taken.
+        :param on_provisional: as :meth:`Transactions.request` has it, and so is `on_answer`.
+        :param on_stray: told of a 2xx to INVITE of a target that was given up, with its transaction.
+        :param place: host:port of our Contact for a flow; None for that of its socket.
+        """
+        if self._trunk is not None and self._trunk.large and not self.flow.reliable and _is_large(request, self.flow):
+            self._by_tcp(request, place)
+        if is_secure(request.uri):
+            move_contact(request, self.flow, self.flow, place)
+        if not self._left:
+            return transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
+        return FailoverRequest(self, transactions, request, on_provisional, on_answer, on_stray, place)
+
+    def _first(self) -> Flow:
+        """The flow to the first target that is left and can be sent to."""
+        lost: FlowLost | None = None
+        while self._left:
+            self.hop = self._left.pop(0)
+            try:
+                return self._outbound.flow_to(*self.hop)
+            except FlowLost as why:
+                lost = why
+        raise lost or FlowLost("there is no other target")
+
+    def _by_tcp(self, request: Request, place: Callable[[Flow], str] | None) -> None:
+        """Take TCP to the same target; UDP remains for the case that TCP is refused (RFC 3261 section 18.1.1), and
+        comes first for a while where it was."""
+        before, hop = self.flow, self.hop
+        self._left[:0] = self.standing.in_order([hop._replace(transport="tcp"), hop])
+        self.flow = self._first()
+        move_contact(request, before, self.flow, place)
+
+
+class FailoverRequest:
+    """One request on its way to several targets, with the face of a `ClientTransaction`.
+
+    :param way: the targets, one of them tried.
+    :ivar request: as it was sent last.
+    :ivar flow: where it was sent last.
+    :ivar final: fires once: with the final response that ends the search; or, where nothing is left to try, with the
+        last response, else as that of the last transaction.
+    """
+
+    def __init__(
+        self,
+        way: NextHops,
+        transactions: Transactions,
+        request: Request,
+        on_provisional: OnResponse | None,
+        on_answer: OnResponse | None,
+        on_stray: OnLateAnswer | None,
+        place: Callable[[Flow], str] | None,
+    ) -> None:
+        self._way = way
+        self._transactions = transactions
+        self._on_provisional = on_provisional
+        self._on_answer = on_answer
+        self._on_stray = on_stray
+        self._place = place
+        self._timer: Timer | None = None
+        self._settled = False  # it has rung, is taken back, or has taken too long: no other target is tried
+        self._limit: Timer | None = None
+        if request.method != "INVITE":
+            self._limit = transactions.schedule.after(NON_INVITE_DEADLINE, self._too_late)
+        self._refused: Response | None = None
+        self.request = request
+        self.flow = way.flow
+        self.final: Deferred[Response] = Deferred()
+        self._begin(request)
+
+    def cancel(self, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Take an INVITE back, and try no other target; see :meth:`ClientTransaction.cancel`."""
+        self._settled = True
+        self._stop()
+        self._transaction.cancel(headers)
+
+    def _begin(self, request: Request) -> None:
+        way = self._way
+        on_provisional = None if self._on_provisional is None else self._progress
+        transaction = self._transaction = self._transactions.request(
+            request, way.flow, on_provisional=on_provisional, on_answer=self._on_answer
+        )
+        self.request, self.flow = transaction.request, transaction.flow
+        if way.more and not self._settled:
+            self._timer = self._transactions.schedule.after(way.silence, self._silent)
+        transaction.final.addCallbacks(
+            self._answered, self._failed, (transaction, self._on_stray), errbackArgs=(transaction,)
+        ).addErrback(self._broken)
+
+    def _progress(self, response: Response) -> None:
+        """It rings: whatever comes now, nobody else's phone is to ring for the same call."""
+        self._settled = True
+        self._stop()
+        if self._on_provisional is not None:
+            self._on_provisional(response)
+
+    def _answered(
+        self,
+        response: Response,
+        transaction: ClientTransaction,
+        on_stray: OnLateAnswer | None,
+    ) -> None:
+        if transaction is not self._transaction:
+            if response.status < 300 and on_stray is not None:
+                self._transactions.tell(partial(on_stray, transaction), response)
+            return
+        self._stop()
+        way = self._way
+        if response.status == 503:
+            way.standing.failed(way.hop, _retry_after(response))
+        else:
+            way.standing.answered(way.hop)
+        if way.goes_on(response.status) and not self._settled:
+            self._refused = response
+            if self._next(f"{response.status} {response.reason}", elsewhere=True):
+                return
+        self._end().callback(response)
+
+    def _failed(self, failure: Failure, transaction: ClientTransaction) -> None:
+        """The target is not there, or says nothing. That it works on it, and no more, is no failure of the target's
+        (RFC 3263 section 4.3)."""
+        if transaction is not self._transaction:
+            return
+        self._stop()
+        if failure.check(FlowLost, TimedOut) and not (transaction.heard and failure.check(TimedOut)):
+            self._way.standing.failed(self._way.hop)
+            if not self._settled and self._next(str(failure.value)):
+                return
+        refused = self._refused
+        if refused is not None and not self._settled:
+            self._end().callback(refused)
+        else:
+            self._end().errback(failure)
+
+    def _silent(self) -> None:
+        """The target has not said a word, and there is another: its own transaction waits on, and is taken back."""
+        self._timer = None
+        transaction = self._transaction
+        if transaction.heard or self._settled or not self._way.more:
+            return
+        self._way.standing.failed(self._way.hop)
+        if self._next("no response"):
+            transaction.abandon()
+
+    def _too_late(self) -> None:
+        """Who asked has heard by now that nobody answers: no other target is to do what nobody waits for."""
+        self._limit = None
+        self._settled = True
+        self._stop()
+
+    def _next(self, why: str, *, elsewhere: bool = False) -> bool:
+        """Try the next target with the same request in a transaction of its own, which has a branch of its own."""
+        before = self.flow
+        hop = self._way.hop
+        if not self._way.advance(elsewhere=elsewhere):
+            return False
+        now = self._way.hop
+        log.info(
+            "{call}: {method} failed at {target} ({why}), trying {now}",
+            call=self.request.call_id,
+            method=self.request.method,
+            target=str(hop),
+            why=why,
+            now=str(now),
+        )
+        request = Request(self.request.method, self.request.uri, self.request.headers.copy(), self.request.body)
+        request.headers.remove("Via")
+        move_contact(request, before, self._way.flow, self._place)
+        self._begin(request)
+        return True
+
+    def _broken(self, failure: Failure) -> None:
+        """A fault of ours."""
+        if not self.final.called:
+            self._end().errback(failure)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _end(self) -> Deferred[Response]:
+        """Nobody waits for the garbage collector."""
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+        self._on_provisional = self._on_answer = self._on_stray = None
+        self._settled = True
+        return self.final
+
+
+ClientRequest = ClientTransaction | FailoverRequest
+"""A request that is on its way, to one target or to several."""
+
+
+def move_contact(request: Request, before: Flow, now: Flow, place: Callable[[Flow], str] | None = None) -> None:
+    """Have our Contact lead to the socket of `now`, where it leads to that of `before`; as a ``sips:`` URI, where the
+    Request-URI is one (RFC 3261 section 8.1.1.8).
+
+    :param place: as :meth:`NextHops.request` has it.
+    """
+    if "Contact" not in request.headers:
+        return
+    contacts = request.contacts
+    if contacts is STAR or len(contacts) != 1:
+        return
+    contact = contacts[0]
+    uri = contact.address
+    led = before.sent_by if place is None else place(before)
+    if f"{uri.host}:{uri.port}" != led:
+        return
+    here = now.sent_by if place is None else place(now)
+    scheme = "sips" if is_secure(request.uri) else "sip"
+    params = tuple(pair for pair in uri.params if pair[0] != "transport")
+    if now.via_transport != "UDP":
+        params = set_param(params, "transport", now.via_transport.lower())
+    host, _, port = here.rpartition(":")
+    moved = Uri(scheme, uri.user, uri.password, host, int(port), params, uri.headers)
+    request.headers.set("Contact", str(NameAddr(contact.display, str(moved), contact.params)))
+
+
+def _is_large(request: Request, flow: Flow) -> bool:
+    return len(request.to_bytes()) + MAX_VIA + len(flow.sent_by) > MAX_DATAGRAM_REQUEST
+
+
+def _retry_after(response: Response) -> float:
+    """For how long a target that answers 503 is left alone (RFC 3261 section 21.5.4)."""
+    seconds = number((response.headers.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip(), 2**32)
+    return PENALTY if seconds is None else min(seconds, MAX_RETRY_AFTER)

@@ -1,0 +1,111 @@
+"""Pairings: which Call-ID, From tag and CSeq the second leg goes on with when a browser sends a request again.
+
+A challenge that the proxy can't answer crosses to the browser, which sends its request anew with credentials. Upstream
+must see one request sequence in this: the same Call-ID and From tag, CSeq counting on (RFC 3261 section 22.2). The same
+holds for the refreshes of a registration (section 10.2.4).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+from twisted.internet.interfaces import IReactorTime
+
+from webrtcproxy.routing.policy import remaining_hops
+from webrtcproxy.runtime.ids import random_token
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import Headers, Request
+from webrtcproxy.sip.uri import is_secure
+
+LIMIT = 20_000
+"""Pairings remembered at once; the oldest makes room."""
+
+CHALLENGE_KEPT = 300.0
+"""Seconds that a browser has to answer a challenge that was passed on to it."""
+
+
+@dataclass(slots=True)
+class RequestSequence:
+    """One request sequence of the second leg.
+
+    :ivar call_id: its Call-ID, random.
+    :ivar from_tag: its From tag, random.
+    :ivar cseq: the number used last.
+    :ivar expires_at: when it may be forgotten, seconds of the clock.
+    """
+
+    call_id: str = field(default_factory=lambda: random_token(16))
+    from_tag: str = field(default_factory=lambda: random_token(8))
+    cseq: int = 0
+    expires_at: float = 0.0
+
+    def next_cseq(self) -> int:
+        """Count on, and return the number for the next request."""
+        self.cseq += 1
+        return self.cseq
+
+
+class RequestSequences:
+    """The pairs that are alive, bounded in number and in time.
+
+    :param clock: tells the time, in seconds.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._pairs: OrderedDict[tuple[str, ...], RequestSequence] = OrderedDict()
+
+    def take(self, key: tuple[str, ...]) -> RequestSequence:
+        """The pair kept for `key`, or a new one that nobody remembers yet.
+
+        :param key: what identifies the browser's request sequence: method, Call-ID and From tag.
+        """
+        pair = self._pairs.get(key)
+        if pair is None or pair.expires_at <= self._clock.seconds():
+            return RequestSequence()
+        return pair
+
+    def keep(self, key: tuple[str, ...], pair: RequestSequence, seconds: float) -> None:
+        """Remember `pair` under `key` for `seconds` from now."""
+        now = self._clock.seconds()
+        pair.expires_at = now + seconds
+        self._pairs[key] = pair
+        self._pairs.move_to_end(key)
+        while self._pairs and (len(self._pairs) > LIMIT or next(iter(self._pairs.values())).expires_at <= now):
+            self._pairs.popitem(last=False)
+
+    def forget(self, key: tuple[str, ...]) -> None:
+        """Drop the pair of `key`, if there is one."""
+        self._pairs.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+
+def initial_headers(source: Request, pair: RequestSequence, *, to_browser: bool) -> Headers:
+    """The headers that the request of the second leg begins with, in place of those of `source`; it counts on.
+
+    :raises Refusal: 483 where the request may go no further.
+    """
+    caller, callee = source.from_.with_tag(pair.from_tag), source.to
+    if to_browser:
+        caller, callee = _escaped(caller), _insecure(_escaped(callee))
+    fields = {
+        "Max-Forwards": str(remaining_hops(source) - 1),
+        "From": str(caller),
+        "To": str(callee),
+        "Call-ID": pair.call_id,
+        "CSeq": f"{pair.next_cseq()} {source.method}",
+    }
+    return Headers.of(list(fields), list(fields.values()))
+
+
+def _escaped(address: NameAddr) -> NameAddr:
+    """PBXs write ``#`` into user parts as it is; JsSIP and SIP.js take it escaped only."""
+    return replace(address, uri=address.uri.replace("#", "%23")) if "#" in address.uri else address
+
+
+def _insecure(address: NameAddr) -> NameAddr:
+    """JsSIP refuses with 416 what is for a ``sips:`` address, though it has one hop only, and that one is secure."""
+    return replace(address, uri=f"sip{address.uri[4:]}") if is_secure(address.uri) else address

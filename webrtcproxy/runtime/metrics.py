@@ -1,0 +1,395 @@
+"""Metrics: what this process tells Prometheus.
+
+What calls, REGISTERs and commands to rtpengine come to is noted where it happens, and handed to prometheus-client in
+stock: there a count costs a lock, an observation a search and three of them. Refusals and failures are counted at once.
+What is there at the moment (calls, bindings, sockets, transactions, nodes) costs nothing until somebody asks: a
+function that the service hands in tells it then.
+
+The value of a label is a word of this file or a name of the configuration, never what a peer has sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Literal, get_args
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from twisted.application.service import Service
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+# The time at which each series began: a second line for every one that nothing here needs.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+"""Of `Metrics.text` and `merged`."""
+
+Direction = Literal["outbound", "inbound"]
+"""Who calls: a browser, or the SIP side."""
+
+CallResult = Literal[
+    "answered", "busy", "cancelled", "challenged", "failed", "lost", "media", "no_answer", "not_found", "rejected",
+    "shutdown",
+]  # fmt: skip
+"""How the set-up of a call ended."""
+
+RegistrationResult = Literal["accepted", "challenged", "rejected", "failed"]
+"""How a REGISTER was answered."""
+
+Reason = Literal[
+    # Requests
+    "extension", "forbidden", "loop", "malformed", "method", "no_dialog", "not_acceptable", "not_found", "other",
+    "overload", "scheme", "transactions_limit", "unknown_source",
+    # Connections
+    "connections_limit", "handshake", "origin", "websocket",
+]  # fmt: skip
+"""Why the proxy turned something away by itself: a request before it became a call or reached anybody, a browser's
+connection before it was open, or (`websocket`) because it broke a rule."""
+
+NgFailure = Literal["overload", "refused", "timeout"]
+"""What became of a command to rtpengine instead of what was asked for."""
+
+SET_UP = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 180)
+"""Buckets, in seconds, of what a caller waits for: machines at the lower end, people at the upper."""
+TALK = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
+"""Buckets, in seconds, of the time from the 2xx to the end."""
+QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+"""Buckets, in seconds, of what machines do."""
+
+_BY_STATUS: dict[int, CallResult] = {
+    401: "challenged", 403: "rejected", 404: "not_found", 407: "challenged", 408: "no_answer", 410: "not_found",
+    480: "no_answer", 484: "not_found", 485: "not_found", 486: "busy", 487: "no_answer", 600: "busy", 604: "not_found",
+}  # fmt: skip
+_BY_END: dict[str, CallResult] = {
+    "cancel": "cancelled", "caller": "cancelled", "lost": "lost", "media": "media", "shutdown": "shutdown",
+}  # fmt: skip
+_REASONS: dict[int, Reason] = {
+    400: "malformed", 403: "forbidden", 404: "not_found", 405: "method", 416: "scheme", 420: "extension",
+    481: "no_dialog", 482: "loop", 483: "loop", 488: "not_acceptable", 501: "method", 503: "overload",
+    505: "malformed", 513: "malformed",
+}  # fmt: skip
+
+
+def call_result(status: int, ended_by: str) -> CallResult:
+    """How the set-up of a call ended that had no 2xx.
+
+    :param status: the final response that the caller got; 0 for none.
+    :param ended_by: as :class:`webrtcproxy.dialog.call_record.Record` has it.
+    """
+    found = _BY_END.get(ended_by) or _BY_STATUS.get(status)
+    if found is None:
+        found = "rejected" if 300 <= status < 500 or status >= 600 else "failed"
+    return found
+
+
+def registration_result(status: int) -> RegistrationResult:
+    """What a final response to a REGISTER means."""
+    if status < 300:
+        return "accepted"
+    if status in (401, 407):
+        return "challenged"
+    return "failed" if 500 <= status < 600 else "rejected"
+
+
+def reason_of(status: int) -> Reason:
+    """Why a request was refused with `status`, where the proxy did it by itself."""
+    return _REASONS.get(status, "other")
+
+
+class BatchedCounter:
+    """Values that a metric is told of later, all at once: each costs an append.
+
+    :param tell: takes one value.
+    """
+
+    __slots__ = ("_tell", "_values")
+
+    MOST = 500
+    """Values that are kept."""
+
+    def __init__(self, tell: Callable[[float], None]) -> None:
+        self._tell = tell
+        self._values: list[float] = []
+
+    def add(self, value: float) -> None:
+        """Take a value."""
+        self._values.append(value)
+        if len(self._values) >= self.MOST:
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        """Tell of all that came since the last time."""
+        values, self._values = self._values, []
+        for value in values:
+            self._tell(value)
+
+
+class BatchedCounters:
+    """All stocks of one registry."""
+
+    def __init__(self) -> None:
+        self._all: list[BatchedCounter] = []
+
+    def observing(self, histogram: Histogram) -> BatchedCounter:
+        """A stock of observations."""
+        return self._keep(histogram.observe)
+
+    def counting(self, counter: Counter) -> BatchedCounter:
+        """A stock of counts."""
+        return self._keep(counter.inc)
+
+    def hand_over(self) -> None:
+        """Tell all metrics."""
+        for stock in self._all:
+            stock.hand_over()
+
+    def _keep(self, tell: Callable[[float], None]) -> BatchedCounter:
+        stock = BatchedCounter(tell)
+        self._all.append(stock)
+        return stock
+
+
+class CallMeter:
+    """Counts the calls of one direction.
+
+    :ivar progress: seconds from the INVITE to the first 101 to 199 that is passed on.
+    :ivar set_up: seconds from the INVITE to the 2xx that is passed on.
+    :ivar talk: seconds from there to the end.
+    :ivar results: by how the set-up ended.
+    """
+
+    __slots__ = ("progress", "results", "set_up", "talk")
+
+    def __init__(
+        self,
+        direction: Direction,
+        progress: Histogram,
+        set_up: Histogram,
+        talk: Histogram,
+        results: Counter,
+        stocks: BatchedCounters,
+    ) -> None:
+        self.progress = stocks.observing(progress.labels(direction))
+        self.set_up = stocks.observing(set_up.labels(direction))
+        self.talk = stocks.observing(talk.labels(direction))
+        self.results = {result: stocks.counting(results.labels(direction, result)) for result in get_args(CallResult)}
+
+
+class NodeMeter:
+    """Counts the commands to one rtpengine.
+
+    :param node: its address, as the configuration has it.
+    """
+
+    __slots__ = ("_by_command", "_failures", "_node", "_seconds", "_stocks")
+
+    def __init__(self, node: str, seconds: Histogram, failures: Counter, stocks: BatchedCounters) -> None:
+        self._stocks = stocks
+        self._node = node
+        self._seconds = seconds
+        self._by_command: dict[str, BatchedCounter] = {}
+        self._failures = {failure: failures.labels(node, failure) for failure in get_args(NgFailure)}
+
+    def replied(self, command: str, seconds: float) -> None:
+        """A reply came, a refusal too, so many seconds after the command was sent first."""
+        child = self._by_command.get(command)
+        if child is None:
+            child = self._stocks.observing(self._seconds.labels(self._node, command))
+            self._by_command[command] = child
+        child.add(seconds)
+
+    def failed(self, failure: NgFailure) -> None:
+        """A command failed."""
+        self._failures[failure].inc()
+
+
+class Metrics:
+    """All metrics of this process, in a registry of their own.
+
+    :param process: tell of the process and its Python too: CPU, memory, descriptors, garbage collections.
+    :ivar outbound: counts the calls of browsers.
+    :ivar inbound: counts the calls of the SIP side.
+    :ivar loop_lag: seconds that the reactor is late; see `LoopLag`.
+    :ivar active_calls: by `state`; this and what follows is read by functions that the service sets.
+    :ivar bindings: of all addresses-of-record.
+    :ivar dialogs: of calls and subscriptions, those included that only wait for their end.
+    :ivar subscriptions: of both directions.
+    :ivar sockets: open WebSockets.
+    :ivar transactions: by `kind`.
+    """
+
+    def __init__(self, *, process: bool = False) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._stocks = BatchedCounters()
+        if process:
+            ProcessCollector(registry=registry)
+            PlatformCollector(registry=registry)
+            GCCollector(registry=registry)
+        self.outbound, self.inbound = self._call_meters(registry, self._stocks)
+        registrations = Counter(
+            "webrtcproxy_registrations", "REGISTERs of browsers, by the answer.", ["result"], registry=registry
+        )
+        self._registrations = {
+            result: self._stocks.counting(registrations.labels(result)) for result in get_args(RegistrationResult)
+        }
+        refused = Counter(
+            "webrtcproxy_refused", "Requests and connections that the proxy turned away.", ["reason"], registry=registry
+        )
+        self._refused = {reason: refused.labels(reason) for reason in get_args(Reason)}
+        self._ng_seconds = Histogram(
+            "webrtcproxy_ng_seconds",
+            "Time until rtpengine replied to a command.",
+            ["node", "command"],
+            registry=registry,
+            buckets=QUICK,
+        )
+        self._ng_failures = Counter(
+            "webrtcproxy_ng_failures", "Commands that rtpengine did not do.", ["node", "reason"], registry=registry
+        )
+        self.loop_lag = Histogram(
+            "webrtcproxy_loop_lag_seconds", "How late the reactor was, each second.", registry=registry, buckets=QUICK
+        )
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"webrtcproxy_{name}", text, labels, registry=registry)
+
+        self.active_calls = gauge("active_calls", "Calls being set up and calls that are up.", "state")
+        self.bindings = gauge("bindings", "Registered browsers.")
+        self.dialogs = gauge("dialogs", "SIP dialogs, those included that only wait for their end.")
+        self.subscriptions = gauge("subscriptions", "Subscriptions that cross the proxy.")
+        self.sockets = gauge("sockets", "Open WebSockets.")
+        self.transactions = gauge("transactions", "SIP transactions, those that only absorb repeats included.", "kind")
+        self._ng_up = gauge("ng_up", "1 while an rtpengine answers.", "node")
+        self._trunk_up = gauge("trunk_up", "1 while a server of a trunk answers its pings.", "trunk", "target")
+        self._ng_pending = gauge("ng_pending", "Commands that wait for rtpengine's reply.", "node")
+
+    @staticmethod
+    def _call_meters(registry: CollectorRegistry, stocks: BatchedCounters) -> tuple[CallMeter, CallMeter]:
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(
+                f"webrtcproxy_call_{name}_seconds", text, ["direction"], registry=registry, buckets=buckets
+            )
+
+        counts = (
+            histogram("progress", "From INVITE to the first 18x.", SET_UP),
+            histogram("setup", "From INVITE to 2xx, of the calls that were answered.", SET_UP),
+            histogram("duration", "From 2xx to the end.", TALK),
+            Counter(
+                "webrtcproxy_calls", "Calls, by how their set-up ended.", ["direction", "result"], registry=registry
+            ),
+        )
+        return CallMeter("outbound", *counts, stocks), CallMeter("inbound", *counts, stocks)
+
+    def registered(self, status: int) -> None:
+        """A REGISTER of a browser got this final response."""
+        self._registrations[registration_result(status)].add(1)
+
+    def refused(self, reason: Reason) -> None:
+        """Something was turned away."""
+        self._refused[reason].inc()
+
+    def node(self, node: str, *, up: Callable[[], bool], pending: Callable[[], int]) -> NodeMeter:
+        """What counts the commands to an rtpengine.
+
+        :param node: its address, as the configuration has it.
+        :param up: tells whether it answers.
+        :param pending: tells how many commands have no reply yet.
+        """
+        self._ng_up.labels(node).set_function(up)
+        self._ng_pending.labels(node).set_function(pending)
+        return NodeMeter(node, self._ng_seconds, self._ng_failures, self._stocks)
+
+    def trunk_is(self, trunk: str, target: str, *, up: bool) -> None:
+        """A ping has shown whether a server of a trunk is there.
+
+        :param target: one of the places that its name stands for, which are few.
+        """
+        self._trunk_up.labels(trunk, target).set(up)
+
+    def trunk_forgotten(self, trunk: str, target: str) -> None:
+        """A server is none of the trunk's any more."""
+        with suppress(KeyError):
+            self._trunk_up.remove(trunk, target)
+
+    def text(self) -> bytes:
+        """All of it, as Prometheus reads it (its text format 0.0.4)."""
+        self._stocks.hand_over()
+        return generate_latest(self._registry)
+
+
+def merged(texts: Mapping[str, bytes]) -> bytes:
+    """What several processes tell, as one text: each sample gets the label ``worker``.
+
+    :param texts: name of the process (no name that has to be escaped) -> its `Metrics.text`.
+    """
+    families: dict[str, list[str]] = {}
+    for worker, text in texts.items():
+        family: list[str] = []
+        known = False
+        for line in text.decode().splitlines():
+            if line.startswith("# HELP "):
+                name = line.split(" ", 3)[2]
+                known = name in families
+                family = families.setdefault(name, [])
+            if not line.startswith("#"):
+                family.append(_with_worker(line, worker))
+            elif not known:
+                family.append(line)
+    return "".join(f"{line}\n" for family in families.values() for line in family).encode()
+
+
+def _with_worker(sample: str, worker: str) -> str:
+    """The line of a sample with one more label; a metric's name has neither brace nor blank in it."""
+    name, brace, rest = sample.partition("{")
+    if brace:
+        return f'{name}{{worker="{worker}",{rest}'
+    name, _, value = sample.partition(" ")
+    return f'{name}{{worker="{worker}"}} {value}'
+
+
+class LoopLag(Service):
+    """Looks once a second how late the reactor comes: so long everything else waits too.
+
+    :param clock: the reactor.
+    :param late: told the seconds.
+    """
+
+    EVERY = 1.0
+    """Seconds between two looks."""
+
+    def __init__(self, clock: IReactorTime, late: Callable[[float], None]) -> None:
+        self._clock = clock
+        self._late = late
+        self._due = 0.0
+        self._timer: IDelayedCall | None = None
+
+    def startService(self) -> None:
+        """Begin."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._wait()
+
+    def stopService(self) -> None:
+        """End."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wait(self) -> None:
+        self._due = self._clock.seconds() + self.EVERY
+        self._timer = self._clock.callLater(self.EVERY, self._look)
+
+    def _look(self) -> None:
+        self._late(max(0.0, self._clock.seconds() - self._due))
+        self._wait()

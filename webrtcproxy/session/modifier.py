@@ -1,0 +1,142 @@
+"""Exchanges: who may change the session of a call, and when (RFC 3261 section 14.2, RFC 3311 section 5.2)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from webrtcproxy.dialog.background import run_and_respond
+from webrtcproxy.dialog.context import CallMedia, Context
+from webrtcproxy.dialog.leg import HeaderList, Leg
+from webrtcproxy.routing.policy import ALLOW, SUPPORTED
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.session.description import NegotiationContext
+from webrtcproxy.session.offer_answer import OfferAnswer
+from webrtcproxy.session.refresh import Refresh
+from webrtcproxy.sip.body import sdp_of
+from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
+
+MAX_RETRY_AFTER = 10
+"""Seconds of Retry-After at most, for who asks again before he has his answer (RFC 3261 section 14.2)."""
+
+
+class SessionModifier:
+    """The exchanges of one call: one at a time.
+
+    :param context: what calls work with.
+    :param media: the media session of the call.
+    :param caller: the leg whose INVITE began the call.
+    :param caller_offers: whether it had an offer; or else the callee makes the first one.
+    :param gone: called with a leg whose peer has no such dialog any more, or does not answer.
+    :param unacknowledged: called with a leg whose peer sends no ACK for a 2xx.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        media: CallMedia,
+        caller: Leg,
+        caller_offers: bool,
+        gone: Callable[[Leg], None],
+        unacknowledged: Callable[[Leg], None],
+    ) -> None:
+        self._session = NegotiationContext(context, media, gone, unacknowledged)
+        self._caller = caller
+        self._caller_offers = caller_offers
+        self._current: OfferAnswer | None = None
+        self._refresh: Refresh | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether one is at work, or a refresh."""
+        return self._current is not None or self._refresh is not None
+
+    def open(self, branch: str) -> None:
+        """The call is up: both sides may change its session from now on.
+
+        :param branch: the one that was answered.
+        """
+        self._session.branch = branch
+
+    def arrived(self, leg: Leg, other: Leg | None, transaction: ServerTransaction) -> None:
+        """INVITE or UPDATE within the dialog of `leg`: a target refresh, and an exchange where there is SDP.
+
+        :param other: where it crosses to; None while nobody has answered.
+        :raises Refusal: 481 where the call is ending; 491 where we have an offer of our own out on this leg; 500 with
+            Retry-After where an earlier one of the peer's is unanswered (RFC 3261 section 14.2, RFC 3311 section 5.2).
+        :raises BadMessage: the Contact or the body is no use.
+        """
+        request = transaction.request
+        if leg.over or (other is not None and other.over):
+            raise Refusal(481)
+        leg.dialog.refresh(request)
+        leg.learn(request)
+        leg.session_timer.check(request)
+        offer = sdp_of(request)
+        if request.method == "UPDATE" and not offer:
+            own = (ALLOW, SUPPORTED, ("Contact", leg.dialog.contact))
+            transaction.reply(200, "", (*own, *leg.session_timer.accept(request)))
+            return
+        if other is None or not self._session.branch or not leg.agreed:
+            offers = leg is self._caller if self._caller_offers else leg is not self._caller
+            raise _in_a_while() if offers else Refusal(491)
+        if self._current is not None:
+            raise _in_a_while() if leg is self._current.asker else Refusal(491)
+        if self._refresh is not None:
+            raise Refusal(491)
+        exchange = self._current = OfferAnswer(self._session, leg, other, transaction)
+        run_and_respond(exchange.run(offer), transaction).addCallback(self._finished)
+
+    async def refresh(self, leg: Leg, other: Leg) -> Response | None:
+        """Refresh the session of `leg` with a re-INVITE that changes nothing (RFC 4028 section 7.4).
+
+        :returns: the final response; None where it is not the time: somebody changes the session.
+        :raises FlowLost, TimedOut, Refusal: as `Leg.ask`.
+        """
+        if self._current is not None or self._refresh is not None or not leg.told:
+            return None
+        self._refresh = Refresh(self._session, leg, other)
+        try:
+            return await self._refresh.run()
+        finally:
+            self._refresh = None
+
+    def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """CANCEL of a re-INVITE (RFC 3261 section 9.2)."""
+        current = self._current
+        if current is None or current.transaction is not transaction:
+            transaction.reply(487)
+        else:
+            current.withdraw(Refusal(487), list(cancel.headers.only({"Reason"})))
+
+    def moved(self, leg: Leg, flow: Flow) -> None:
+        """The peer of `leg` is on another socket now: that is where he waits for his response."""
+        current = self._current
+        if current is not None and current.asker is leg and not current.transaction.answered:
+            current.transaction.flow = flow
+
+    def close(self, farewell: HeaderList) -> None:
+        """The call is over: who waits for a response gets 487 (RFC 3261 section 15.1.2), what is out is cancelled.
+
+        :param farewell: for the CANCEL.
+        """
+        session = self._session
+        session.closed = True
+        if self._current is not None:
+            self._current.close(farewell)
+        if self._refresh is not None:
+            self._refresh.close(farewell)
+        session.gone = session.unacknowledged = _ignore
+
+    def _finished(self, _: object) -> None:
+        self._current = None
+
+
+def _in_a_while() -> Refusal:
+    return Refusal(500, "", [("Retry-After", str(secrets.randbelow(MAX_RETRY_AFTER + 1)))])
+
+
+def _ignore(leg: Leg) -> None:
+    """Nobody is to be told any more."""

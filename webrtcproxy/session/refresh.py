@@ -1,0 +1,98 @@
+"""Refresh: a re-INVITE of ours that changes nothing, for a peer that takes no UPDATE (RFC 4028 section 7.4)."""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from webrtcproxy.dialog.leg import HeaderList, Leg
+from webrtcproxy.dialog.relay import NON_INVITE_DEADLINE
+from webrtcproxy.routing.failover import ClientRequest
+from webrtcproxy.routing.policy import ALLOW
+from webrtcproxy.runtime.errors import NgError
+from webrtcproxy.session.description import NegotiationContext, as_offer, same_session
+from webrtcproxy.sip.body import sdp_of
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, Response
+
+log = Logger()
+
+
+class Refresh:
+    """One refresh. It offers what the peer was told last, with the version that it had.
+
+    :param session: of the call.
+    :param leg: whose session is refreshed.
+    :param other: the other one, which hears nothing of it.
+    """
+
+    def __init__(self, session: NegotiationContext, leg: Leg, other: Leg) -> None:
+        self._session = session
+        self._leg = leg
+        self._other = other
+        self._sent: ClientRequest | None = None
+        self._invite: Request | None = None  # behind its 2xx
+        self._farewell: HeaderList | None = None
+
+    async def run(self) -> Response:
+        """Ask, and take the answer; new ports in it are rtpengine's affair alone.
+
+        :returns: the final response.
+        :raises FlowLost, TimedOut, Refusal: as `Leg.ask`.
+        """
+        leg = self._leg
+        await leg.confirmed()
+        limit = self._session.context.transactions.schedule.after(NON_INVITE_DEADLINE, self._time_up)
+        try:
+            response = await leg.ask("INVITE", (ALLOW,), as_offer(leg.told), "application/sdp", self)
+        finally:
+            limit.cancel()
+        if response.status < 300:
+            await self._agreed(response)
+        return response
+
+    async def _agreed(self, response: Response) -> None:
+        assert self._sent is not None
+        self._invite = self._sent.request
+        leg = self._leg
+        leg.acknowledge(self._invite)
+        try:
+            answer = sdp_of(response)
+            if answer and not same_session(answer, leg.sdp) and not self._session.closed:
+                await self._move_media(answer)
+        except (BadMessage, NgError) as why:
+            log.warn("{call}: a session refresh has an odd answer: {why!r}", why=why, call=leg.dialog.call_id)
+
+    async def _move_media(self, answer: bytes) -> None:
+        leg, other, branch, media = self._leg, self._other, self._session.branch, self._session.media
+        to_leg, to_other = leg.terms.profile_from(other.terms), other.terms.profile_from(leg.terms)
+        await media.offer(other.sdp, from_tag=other.label, branch=branch, to=to_leg)
+        await media.answer(answer, from_tag=other.label, to_tag=leg.label, branch=branch, to=to_other)
+        leg.sdp = answer
+
+    def close(self, farewell: HeaderList) -> None:
+        """The call is over.
+
+        :param farewell: for the CANCEL.
+        """
+        self._farewell = farewell
+        if self._sent is not None:
+            self._sent.cancel(farewell)
+
+    def _time_up(self) -> None:
+        self.close(())
+
+    # From the leg
+
+    def sent(self, transaction: ClientRequest) -> None:
+        """Our request is out."""
+        self._sent = transaction
+        if self._farewell is not None:
+            transaction.cancel(self._farewell)
+
+    def progress(self, response: Response) -> None:
+        """Nobody waits for it."""
+
+    def answered_again(self, response: Response) -> None:
+        """The ACK was lost."""
+        if self._invite is not None and self._invite.cseq.number == response.cseq.number:
+            self._leg.acknowledge(self._invite)

@@ -1,0 +1,137 @@
+"""Refresher: keeps the sessions of one call alive, and ends the call of a peer that has vanished (RFC 4028 section 10).
+
+The one timer of a call sleeps until something may be due, at most half a minute: a refresh costs no timer, and a call
+that is short costs the start of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from twisted.logger import Logger
+
+from webrtcproxy.dialog.background import background
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.relay import ENDS_DIALOG
+from webrtcproxy.routing.policy import ALLOW
+from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.runtime.schedule import Timer
+from webrtcproxy.sip.message import Response
+
+log = Logger()
+
+WAKE_STEPS = (32.0, 16.0, 8.0, 4.0, 2.0, 1.0)
+"""Seconds that the timer sleeps at a time; few delays, since the schedule keeps a queue for each."""
+
+
+class SessionRefresher:
+    """Watches the session timers of a call.
+
+    :param context: what calls work with.
+    :param refresh: refreshes the session of a leg by re-INVITE, and returns the final response; None where that would
+        meet a change of the session. It raises as `Leg.ask`.
+    :param gone: called with a leg whose peer has no such dialog.
+    :param expired: called with a leg whose peer did not refresh, or answers nothing.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        refresh: Callable[[Leg], Awaitable[Response | None]],
+        gone: Callable[[Leg], None],
+        expired: Callable[[Leg], None],
+    ) -> None:
+        self._context = context
+        self._refresh = refresh
+        self._gone = gone
+        self._expired = expired
+        self._legs: tuple[Leg, ...] = ()
+        self._out: set[Leg] = set()
+        self._timer: Timer | None = None
+
+    def start(self, caller: Leg, callee: Leg) -> None:
+        """The call is up."""
+        self._legs = caller, callee
+        self._timer = self._context.transactions.schedule.after(WAKE_STEPS[0], self._wake)  # nothing is due earlier
+
+    def stop(self) -> None:
+        """The call is over."""
+        self._legs = ()
+        self._refresh = _not_now
+        self._gone = self._expired = _ignore
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _sleep(self) -> None:
+        now = self._context.clock.seconds()
+        wait = min(leg.session_timer.due for leg in self._legs) - now
+        nap = next((nap for nap in WAKE_STEPS if nap <= wait), WAKE_STEPS[-1])
+        self._timer = self._context.transactions.schedule.after(nap, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        for leg in self._legs:
+            due = leg.session_timer.due <= self._context.clock.seconds()
+            # The other one may have ended the call; and who is transferring it may have left before that is done.
+            if due and leg in self._legs and leg not in self._out and not leg.over:
+                self._act(leg)
+        if self._legs:
+            self._sleep()
+
+    def _act(self, leg: Leg) -> None:
+        if leg.session_timer.ours:
+            self._out.add(leg)
+            background(self._keep_alive(leg), "A session refresh", leg.dialog.call_id)
+        else:
+            log.info("{call}: the session was not refreshed", call=leg.dialog.call_id)
+            self._expired(leg)
+
+    async def _keep_alive(self, leg: Leg) -> None:
+        """Refresh the session of `leg`, and see what its peer says.
+
+        Every response but 408 and 481 is a sign of life: who insists on a refresh, and refuses each, ends the call by
+        himself.
+        """
+        timer, call = leg.session_timer, leg.dialog.call_id
+        try:
+            status = await self._ask(leg)
+            if status == 481:
+                self._gone(leg)
+            elif status == 408:
+                self._expired(leg)
+            elif not 200 <= status < 300:
+                log.info("{call}: no session refresh now: {status}", status=status or "it is changed", call=call)
+                if not timer.postpone():
+                    timer.alive()
+        except (FlowLost, Refusal) as why:
+            log.info("{call}: the session can't be refreshed: {why!r}", why=why, call=call)
+            if not timer.postpone():
+                self._expired(leg)
+        except TimedOut:
+            log.info("{call}: the session refresh was not answered", call=call)
+            self._expired(leg)
+        finally:
+            self._out.discard(leg)
+
+    async def _ask(self, leg: Leg) -> int:
+        """The status of the final response to a refresh; 0 where it has to wait."""
+        if leg.takes_update:
+            return (await leg.ask("UPDATE", (ALLOW,))).status
+        if leg.session_timer.agreed:
+            response = await self._refresh(leg)
+            return 0 if response is None else response.status
+        status = (await leg.ask("OPTIONS")).status
+        if status in ENDS_DIALOG:
+            return status
+        leg.session_timer.alive()
+        return 200
+
+
+async def _not_now(leg: Leg) -> None:
+    """The call is over."""
+
+
+def _ignore(leg: Leg) -> None:
+    """Nobody is to be told any more."""

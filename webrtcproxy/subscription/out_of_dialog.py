@@ -1,0 +1,276 @@
+"""Passage: a request outside of any dialog crosses, and the far side's true answer comes back. MESSAGE, PUBLISH,
+NOTIFY, INFO, OPTIONS, and methods that nobody here has heard of: all that have no handler of their own (router.py).
+
+A browser's request goes where its INVITE would go, and is challenged, answered and counted as that is. What comes from
+the SIP side goes to every browser of the user at once; the first 2xx wins, else the best of the finals (RFC 3261
+section 16.7). Nobody waits longer than :data:`patience.PATIENCE`, since no request but INVITE may be answered late
+(RFC 4320).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from webrtcproxy.dialog.background import run_and_respond
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.relay import check_size, request_headers, response_headers, status_of
+from webrtcproxy.invite.fork import best
+from webrtcproxy.invite.target import Target
+from webrtcproxy.invite.target_set import TargetResolver
+from webrtcproxy.routing.policy import PeerProfile
+from webrtcproxy.routing.sequence import CHALLENGE_KEPT, RequestSequence, initial_headers
+from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.transaction.deadline import Deadline
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+MAX_PER_CONNECTION = 50
+"""Requests of one registered browser that may wait for an answer at once; of others, as many as they may have calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class BranchResult:
+    """How one branch ended.
+
+    :ivar target: where it went.
+    :ivar request: as it was sent last.
+    :ivar status: of the response, or what its absence means.
+    :ivar response: None where there was none.
+    """
+
+    target: Target
+    request: Request
+    status: int
+    reason: str
+    response: Response | None
+
+
+class ResponseContext:
+    """The branches of one request; the first 2xx wins, else the best of all finals.
+
+    :param branches: how many there are.
+    :ivar winner: fires with it.
+    """
+
+    def __init__(self, branches: int) -> None:
+        self.winner: Deferred[BranchResult] = Deferred()
+        self._branches = branches
+        self._failures: list[BranchResult] = []
+
+    def report(self, final: BranchResult) -> None:
+        """One branch has ended."""
+        if self.winner.called:
+            return
+        if final.status < 300:
+            self.winner.callback(final)
+            return
+        self._failures.append(final)
+        if len(self._failures) == self._branches:
+            self.winner.callback(best(self._failures))
+
+    def give_up(self, silent: BranchResult) -> BranchResult:
+        """The time is over: the best of what there is.
+
+        :param silent: what the silence of the others means.
+        """
+        return best([*self._failures, silent])
+
+
+BeforeSend = Callable[[Target, Request, RequestSequence], None]
+"""Told of each branch before it is sent, so that it may add to the request; `RequestSequence` counts its tries."""
+
+
+async def send_to_targets(
+    context: Context, transaction: ServerTransaction, find_targets: TargetResolver, sending: BeforeSend | None = None
+) -> BranchResult:
+    """Send a request like that of `transaction`, which is outside of any dialog, to all targets.
+
+    :returns: the winner.
+    :raises Refusal: it can't be sent anywhere, or may go no further.
+    """
+    patience = Deadline(context.transactions.schedule)
+    try:
+        return await _ask(context, transaction, find_targets, sending, patience)
+    finally:
+        patience.end()
+
+
+async def _ask(
+    context: Context,
+    transaction: ServerTransaction,
+    find_targets: TargetResolver,
+    sending: BeforeSend | None,
+    patience: Deadline,
+) -> BranchResult:
+    try:
+        targets = await patience.wait(Deferred.fromCoroutine(_found(find_targets)))
+    except TimedOut as late:
+        raise Refusal(504) from late
+    source, terms = transaction.request, context.terms_of(transaction)
+    key = source.method, source.call_id, source.from_.tag or ""
+    kept = context.pairings.take(key)
+    race = ResponseContext(len(targets))
+    for target in targets:
+        pair = RequestSequence() if target.flow.browser else kept
+        request = _request(source, terms, target, pair)
+        if sending is not None:
+            sending(target, request, pair)
+        Deferred.fromCoroutine(OutOfDialogRequest(context, target, request, pair).run()).addCallback(race.report)
+    try:
+        winner = await patience.wait(race.winner)
+    except TimedOut:
+        winner = race.give_up(BranchResult(target, request, 504, "", None))
+    if winner.status in (401, 407):
+        context.pairings.keep(key, kept, CHALLENGE_KEPT)
+    else:
+        context.pairings.forget(key)
+    return winner
+
+
+async def _found(find_targets: TargetResolver) -> Sequence[Target]:
+    return await find_targets()
+
+
+def _request(source: Request, terms: PeerProfile, target: Target, pair: RequestSequence) -> Request:
+    """The request of the second leg: all that crosses."""
+    headers = initial_headers(source, pair, to_browser=target.flow.browser)
+    headers.extend(request_headers(source, terms, target.terms))
+    return Request(source.method, target.uri, headers, source.body)
+
+
+class OutOfDialogRequest:
+    """One request of ours outside of dialogs, challenges answered.
+
+    :param target: where it goes.
+    :param request: all but its Via.
+    :param pair: counts on with each try.
+    """
+
+    def __init__(self, context: Context, target: Target, request: Request, pair: RequestSequence) -> None:
+        self._context = context
+        self._target = target
+        self._request = request
+        self._pair = pair
+
+    async def run(self) -> BranchResult:
+        """Send it.
+
+        :returns: how it ended; nothing is raised.
+        """
+        request = self._request
+        try:
+            return self._final(await self._answered())
+        except Refusal as refusal:
+            return self._ended(refusal.status, refusal.reason)
+        except TimedOut:
+            return self._ended(504)
+        except FlowLost:
+            return self._ended(480) if self._target.flow.browser else self._ended(502, "Trunk Unreachable")
+        except Exception:
+            log.failure("{call}: {method} could not be sent", method=request.method, call=_call(request))
+            return self._ended(500)
+
+    async def _answered(self) -> Response:
+        """The final response."""
+        target = self._target
+        check_size(self._request, target.flow, target.terms)
+        while True:
+            sent = target.request(self._context.transactions, self._request)
+            response = await sent.final
+            self._request = sent.request
+            authentication = target.authentication
+            again = None if authentication is None else authentication.answer(self._request, response)
+            if again is None:
+                return response
+            again.headers.set("CSeq", f"{self._pair.next_cseq()} {again.method}")
+            self._request = again
+
+    def _final(self, response: Response) -> BranchResult:
+        target, status = self._target, response.status
+        if status in (401, 407):
+            if target.flow.browser:
+                # Credentials do not cross to browsers, so the sender has no way to answer.
+                return self._ended(480, "Callee Asks For Credentials")
+            if target.authentication is not None and target.authentication.spent:
+                return self._ended(502, "Trunk Refuses Our Credentials")
+        return self._ended(status, response.reason, response)
+
+    def _ended(self, status: int, reason: str = "", response: Response | None = None) -> BranchResult:
+        return BranchResult(self._target, self._request, status, reason, response)
+
+
+def relay_response(winner: BranchResult, transaction: ServerTransaction, terms: PeerProfile) -> None:
+    """Answer the request of `transaction` with how its passage ended.
+
+    :param terms: what holds for its sender.
+    :raises Refusal: there was no response.
+    """
+    response = winner.response
+    if response is None:
+        raise Refusal(winner.status, winner.reason)
+    headers = response_headers(response, winner.target.terms, terms)
+    transaction.reply(status_of(response), response.reason, headers, response.body)
+
+
+class OutOfDialogRelay:
+    """All passages of this process.
+
+    :param context: what calls work with.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._waiting: dict[Flow, int] = {}
+
+    def __len__(self) -> int:
+        """How many requests of browsers wait for an answer."""
+        return sum(self._waiting.values())
+
+    def begin(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
+        """Carry the request of `transaction` to where `find_targets` says, and answer it.
+
+        :raises Refusal: 503 where its browser waits for too many answers.
+        """
+        flow = transaction.flow
+        if flow.browser:
+            self._enter(flow, transaction.request)
+        passed = run_and_respond(self._pass(transaction, find_targets), transaction)
+        if flow.browser:
+            passed.addCallback(self._leave, flow)
+
+    async def _pass(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
+        context = self._context
+        relay_response(
+            await send_to_targets(context, transaction, find_targets), transaction, context.terms_of(transaction)
+        )
+
+    def _enter(self, flow: Flow, request: Request) -> None:
+        context = self._context
+        proven = context.location.proven(flow)
+        limit = MAX_PER_CONNECTION if proven else min(MAX_PER_CONNECTION, context.limits.limit_unregistered)
+        waiting = self._waiting.get(flow, 0)
+        if waiting >= limit:
+            log.info(
+                "{call}: {method} is refused, {limit} requests of its connection wait for an answer",
+                method=request.method,
+                limit=limit,
+                call=_call(request),
+            )
+            raise Refusal(503, "Too Many Requests Of Yours", [("Retry-After", "10")])
+        self._waiting[flow] = waiting + 1
+
+    def _leave(self, _: object, flow: Flow) -> None:
+        waiting = self._waiting.pop(flow) - 1
+        if waiting:
+            self._waiting[flow] = waiting
+
+
+def _call(request: Request) -> str:
+    return request.headers.get("Call-ID") or "-"

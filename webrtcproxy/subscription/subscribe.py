@@ -1,0 +1,272 @@
+"""Subscriptions: all that are alive; how a SUBSCRIBE outside of any dialog becomes one, or several (RFC 6665). So does
+a REFER there, which is a SUBSCRIBE to what comes of it, forks and all (RFC 3515 section 2.4.7).
+
+A subscription is a dialog that a NOTIFY opens, be it in front of the 2xx to the SUBSCRIBE or behind it; where the
+SUBSCRIBE has forked on its way, each notifier opens one of its own (section 4.4.1). So what was sent is remembered
+until Timer N (section 4.1.2.4), and each dialog with a notifier is joined to a dialog of its own with the subscriber,
+who decides which of them he wants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twisted.logger import Logger
+
+from webrtcproxy.config import SubscriptionLimits as Limits
+from webrtcproxy.dialog.background import run_and_respond
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.dialog import Dialog
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.refer import has_no_subscription
+from webrtcproxy.dialog.replaces import referred_to
+from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.invite.branch import MAX_DIALOGS
+from webrtcproxy.invite.request import contact_on
+from webrtcproxy.invite.target import Target
+from webrtcproxy.invite.target_set import TargetResolver
+from webrtcproxy.registration.binding import Binding
+from webrtcproxy.routing.sequence import RequestSequence
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.runtime.ids import random_token
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.subscription.out_of_dialog import BranchResult, relay_response, send_to_targets
+from webrtcproxy.subscription.subscription import Subscription, bound_expires
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+TIMER_N = 32.0
+"""Seconds (64*T1) from a SUBSCRIBE, in which its NOTIFYs must come (RFC 6665 section 4.1.2.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentSubscribe:
+    """A SUBSCRIBE or REFER of ours that may open dialogs."""
+
+    opening: PendingSubscribe
+    target: Target
+    request: Request
+    pair: RequestSequence
+
+
+class Subscriptions:
+    """The subscriptions of this process.
+
+    :param context: what calls work with.
+    :param limits: how many there may be.
+    :param calls: the index of the dialogs of calls, which a REFER may name.
+    :ivar legs: the index of their dialogs.
+    """
+
+    def __init__(self, context: Context, limits: Limits, calls: DialogTable) -> None:
+        self.legs = DialogTable()
+        self.calls = calls
+        self._context = context
+        self._limits = limits
+        self._alive: set[Subscription] = set()
+        self._sent: dict[tuple[str, str], SentSubscribe] = {}
+        context.location.on_bound(self._bound)
+
+    def __len__(self) -> int:
+        return len(self._alive)
+
+    def begin(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
+        """Carry the SUBSCRIBE or REFER of `transaction`, which is outside of any dialog, to where `find_targets` says.
+
+        :raises Refusal: 489 for a SUBSCRIBE without an Event, 503 where there are as many subscriptions as there may
+            be.
+        :raises BadMessage: it can't open a dialog.
+        """
+        request = transaction.request
+        if request.method == "SUBSCRIBE" and not request.headers.get("Event"):
+            raise Refusal(489)
+        self._check_room(transaction)
+        run_and_respond(PendingSubscribe(self, self._context, transaction).run(find_targets), transaction)
+
+    def expects(self, request: Request) -> bool:
+        """Whether `request` may be a NOTIFY that opens the dialog of a subscription.
+
+        :raises BadMessage: one of its headers can't be read.
+        """
+        return request.method == "NOTIFY" and (request.call_id, request.to.tag or "") in self._sent
+
+    def notified(self, transaction: ServerTransaction) -> Leg | None:
+        """The leg of the dialog that a NOTIFY opens; None where nobody has subscribed.
+
+        :raises BadMessage: it can't open a dialog.
+        """
+        request = transaction.request
+        sent = self._sent.get((request.call_id, request.to.tag or ""))
+        if sent is None or sent.target.flow.browser != transaction.flow.browser:
+            return None
+        return sent.opening.notified(request, sent)
+
+    def stop(self) -> None:
+        """End all of them, as the proxy stops: subscribers hear that they may try again, notifiers that they need not
+        go on."""
+        for subscription in tuple(self._alive):
+            subscription.end([leg for leg in (subscription.near, subscription.far) if leg is not None])
+
+    def _check_room(self, transaction: ServerTransaction) -> None:
+        context, limits, flow = self._context, self._limits, transaction.flow
+        limit = limits.limit_per_connection
+        if not context.location.proven(flow):
+            limit = min(limit, context.limits.limit_unregistered)
+        if flow.browser and self.legs.on(flow) >= limit:
+            why = "Too Many Subscriptions Of Yours"
+        elif len(self._alive) >= limits.limit:
+            why = "Too Many Subscriptions"
+        else:
+            return
+        log.info("{call}: a subscription is refused: {why}", why=why, call=transaction.request.call_id)
+        raise Refusal(503, why, [("Retry-After", "60")])
+
+    # From the openings
+
+    def add(self, subscription: Subscription) -> None:
+        """A new one."""
+        self._alive.add(subscription)
+
+    def discard(self, subscription: Subscription) -> None:
+        """One is over."""
+        self._alive.discard(subscription)
+
+    def remember(self, sent: SentSubscribe) -> None:
+        """NOTIFYs may come for it."""
+        self._sent[_key(sent.request)] = sent
+
+    def forget(self, sent: SentSubscribe) -> None:
+        """No more."""
+        if self._sent.get(_key(sent.request)) is sent:
+            del self._sent[_key(sent.request)]
+
+    def _bound(self, binding: Binding) -> None:
+        """A browser registered on another socket: its subscriptions follow."""
+        for leg in self.legs.at(binding.contact, binding.aor):
+            if leg.owner is not None and leg.flow is not binding.flow:
+                leg.owner.moved(leg, binding.flow)
+
+
+class PendingSubscribe:
+    """A SUBSCRIBE or REFER from its arrival to Timer N, or until nothing is left of it.
+
+    :param subscriptions: all of them.
+    :param context: what calls work with.
+    :param transaction: that request.
+    :raises BadMessage: it can't open a dialog.
+    """
+
+    def __init__(self, subscriptions: Subscriptions, context: Context, transaction: ServerTransaction) -> None:
+        self._subscriptions = subscriptions
+        self._context = context
+        self._transaction = transaction
+        self._request = transaction.request
+        self._is_subscribe = transaction.request.method == "SUBSCRIBE"
+        self._terms = context.terms_of(transaction)
+        self._user = context.mark + random_token(8)
+        self._sent: list[SentSubscribe] = []
+        self._had: set[tuple[str, str]] = set()  # Call-ID and tag of each notifier that has had a dialog
+        self._first = self._subscription(transaction.to_tag, transaction.flow)
+        self._first.asking = transaction
+        self._opened = [self._first]
+        self._timer = context.transactions.schedule.after(TIMER_N, self._time_up)
+
+    async def run(self, find_targets: TargetResolver) -> None:
+        """Send it on, and give its subscriber the final response."""
+        accepted = False
+        try:
+            winner = await send_to_targets(self._context, self._transaction, find_targets, self._sending)
+            if winner.response is not None and winner.status < 300:
+                self._answered(winner, winner.response)
+                accepted = self._is_subscribe or not has_no_subscription(winner.response)
+            else:
+                relay_response(winner, self._transaction, self._terms)
+        finally:
+            self._first.asking = None
+            if not accepted:
+                for subscription in tuple(self._opened):
+                    subscription.end()
+
+    def notified(self, notify: Request, sent: SentSubscribe) -> Leg | None:
+        """A NOTIFY opens a dialog: the leg of it. None where it is one too many.
+
+        :raises BadMessage: it can't.
+        """
+        if (notify.call_id, notify.from_.tag or "") in self._had:  # its subscription is over
+            return None
+        if len(self._had) >= MAX_DIALOGS:
+            log.warn("{call}: too many notifiers for one SUBSCRIBE", call=self._request.call_id)
+            return None
+        dialog = Dialog.of_notified(sent.request, notify, sent.request.headers.get("Contact") or "")
+        dialog.local_cseq = sent.pair.cseq
+        if self._first.notified:
+            self._opened.append(self._subscription(random_token(8), self._first.near.flow))
+        else:
+            self._had.clear()  # that of a 2xx: it is the NOTIFY that counts
+        return self._open(self._opened[-1], dialog, sent.target)
+
+    def _answered(self, winner: BranchResult, response: Response) -> None:
+        if not self._first.notified:
+            contact = winner.request.headers.get("Contact") or ""
+            try:
+                dialog = Dialog.of_answer(winner.request, response, contact)
+            except BadMessage as error:
+                raise Refusal(502, f"Upstream Sent {error.why}") from error
+            self._open(self._first, dialog, winner.target)
+        self._first.respond(self._transaction, response, winner.target.terms)
+
+    def _sending(self, target: Target, request: Request, pair: RequestSequence) -> None:
+        request.headers.add("Contact", contact_on(target.flow, self._user))
+        if not self._is_subscribe:
+            transferor, legs = self._first.near.flow, self._subscriptions.calls
+            request.headers.set("Refer-To", referred_to(self._request, transferor, target.flow, legs, self._context))
+        bound_expires(request.headers, self._request)
+        self._sent.append(SentSubscribe(self, target, request, pair))
+        self._subscriptions.remember(self._sent[-1])
+
+    def _subscription(self, tag: str, flow: Flow) -> Subscription:
+        """A subscription with the dialog that the subscriber, who is on `flow`, knows by our tag `tag`."""
+        request, context = self._request, self._context
+        dialog = Dialog.of_invited(request, tag, contact_on(flow, self._user))
+        near = Leg(context, dialog, flow, tag, None, self._terms, aor=request.from_.address.aor)
+        legs = self._subscriptions.legs
+        legs.add(near)
+        event = request.headers.get("Event") or "" if self._is_subscribe else "refer"
+        subscription = Subscription(context, legs, near, event, self._ended)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def _ended(self, subscription: Subscription) -> None:
+        """One is over; with the last one nobody joins any more."""
+        self._subscriptions.discard(subscription)
+        if all(each.over for each in self._opened):
+            self._timer.cancel()
+            self._forget()
+
+    def _open(self, subscription: Subscription, dialog: Dialog, target: Target) -> Leg:
+        """Join the notifier of `dialog` to a subscription: his leg."""
+        far = Leg(self._context, dialog, target.reached, "", None, target.terms, target.authentication, target.aor)
+        self._had.add((dialog.call_id, dialog.remote_tag))
+        self._subscriptions.legs.add(far)
+        subscription.open(far)
+        return far
+
+    def _time_up(self) -> None:
+        """Timer N: who has sent no NOTIFY by now has nothing to tell."""
+        self._forget()
+        if not self._first.notified and not self._first.over:
+            log.info("{call}: a subscription ends without a NOTIFY", call=self._request.call_id)
+            self._first.end()
+
+    def _forget(self) -> None:
+        sent, self._sent = self._sent, []
+        for each in sent:
+            self._subscriptions.forget(each)
+
+
+def _key(request: Request) -> tuple[str, str]:
+    """What a NOTIFY has in common with its SUBSCRIBE: Call-ID and our tag."""
+    return request.call_id, request.from_.tag or ""

@@ -1,0 +1,352 @@
+"""Subscription: a dialog with a subscriber, one with a notifier, and what crosses between them (RFC 6665), whichever of
+the two is the browser.
+
+Both ends decide, the proxy carries: SUBSCRIBE and NOTIFY get the other end's true answer. What the proxy knows of it is
+how long it lasts at most, so that nothing of it stays when both ends have forgotten it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.dialog.background import run_and_respond
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.flow_watch import FlowMonitor
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.refer import is_refer, refer_id, with_id
+from webrtcproxy.dialog.relay import ask, request_headers, response_headers, status_of
+from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.routing.policy import PeerProfile
+from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.sip.grammar import BadMessage, find_param, number, parse_params
+from webrtcproxy.sip.headers import MAX_SECONDS
+from webrtcproxy.sip.message import Headers, Message, Request, Response
+from webrtcproxy.transaction.deadline import Deadline
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+MAX_EXPIRES = 86_400
+"""Seconds that a subscription lasts at most: who asks for longer is granted less (RFC 6665 section 4.2.1.1)."""
+
+DEFAULT_EXPIRES = 3600
+"""Seconds of a subscription whose length nobody names."""
+
+LINGER = 32.0
+"""Seconds (64*T1) for which the last NOTIFY of a subscription that is over is waited for."""
+
+ENDS_SUBSCRIPTION = frozenset({404, 405, 408, 410, 416, *range(480, 486), 489, 501, 604})
+"""Responses to a SUBSCRIBE or NOTIFY within a dialog after which there is no subscription (RFC 6665 sections 4.1.2.2
+and 4.2.2, RFC 5057)."""
+
+_DEACTIVATED = "terminated;reason=deactivated"
+"""Why a subscription ends that its ends want to keep: the subscriber may try again at once (RFC 6665 section 4.1.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionState:
+    """What Subscription-State says.
+
+    :ivar terminated: this NOTIFY is the last one.
+    :ivar seconds: how long the subscription lasts yet, where it says so.
+    """
+
+    terminated: bool
+    seconds: int | None
+
+    @classmethod
+    def of(cls, notify: Request) -> SubscriptionState:
+        """Read it.
+
+        :raises BadMessage: 400 where there is none.
+        """
+        value = notify.headers.get("Subscription-State")
+        if value is None:
+            raise BadMessage("Missing Subscription-State")
+        state, _, params = value.partition(";")
+        expires = find_param(parse_params(params), "expires") if params else None
+        return cls(state.strip().lower() == "terminated", None if expires is None else number(expires, MAX_SECONDS))
+
+
+class Subscription:
+    """One subscription.
+
+    :param context: what calls work with.
+    :param legs: the index of the dialogs.
+    :param near: the subscriber's side.
+    :param event: the Event that is subscribed to.
+    :param ended: called with the subscription, once, when it is over.
+    :ivar far: the notifier's side; None before anything was heard of it.
+    :ivar notified: a NOTIFY has come.
+    :ivar over: nothing crosses any more.
+    :ivar asking: the SUBSCRIBE or REFER whose answer the subscriber waits for.
+    """
+
+    def __init__(
+        self, context: Context, legs: DialogTable, near: Leg, event: str, ended: Callable[[Subscription], None]
+    ) -> None:
+        self.near = near
+        self.far: Leg | None = None
+        self.notified = False
+        self.over = False
+        self._context = context
+        self._legs = legs
+        self._event = event
+        self._ended = ended
+        self._limit: IDelayedCall | None = None
+        self._numbers = {near: near.dialog.remote_cseq}  # of the REFER, where it was one
+        self.asking: ServerTransaction | None = None
+        self._waiting: list[Deferred[None]] = []
+        self._presence = FlowMonitor(context.clock, context.limits.grace, self._abandoned)
+        near.owner = self
+        self._presence.watch(near)
+
+    def open(self, far: Leg) -> None:
+        """The notifier's side is there, in place of one that has not sent a NOTIFY: that is what counts (RFC 6665
+        section 4.4.1). Where the subscriber has gone meanwhile, the notifier hears so."""
+        if self.over:
+            self._say_farewell(far)
+            return
+        if self.far is not None:
+            self.far.hung_up()
+        self.far = far
+        far.owner = self
+        self._numbers[far] = far.dialog.local_cseq
+        self._presence.watch(far)
+        self._last(DEFAULT_EXPIRES)
+
+    # What comes from outside
+
+    def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
+        """A request within one of the dialogs."""
+        method = transaction.request.method
+        if method == "SUBSCRIBE" and leg is self.near:
+            run_and_respond(self._refresh(transaction), transaction)
+        elif method == "NOTIFY" and leg is self.far:
+            run_and_respond(self._notify(leg, transaction), transaction)
+        else:
+            raise Refusal(405, "", [("Allow", "SUBSCRIBE, OPTIONS" if leg is self.near else "NOTIFY, OPTIONS")])
+
+    def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """There is no INVITE in these dialogs that could be cancelled."""
+
+    def moved(self, leg: Leg, flow: Flow) -> None:
+        """The peer of `leg` is on another socket now: that is where he is told what he waits for."""
+        self._legs.move(leg, flow)
+        if leg is self.near and self.asking is not None and not self.asking.answered:
+            self.asking.flow = flow
+        self._presence.watch(leg)
+        self._wake()
+
+    def _abandoned(self, leg: Leg) -> None:
+        if leg not in (self.near, self.far):
+            return
+        log.info("{call}: the browser of a subscription did not come back", call=self.near.dialog.call_id)
+        self.end([other for other in (self.near, self.far) if other is not None and other is not leg])
+
+    # SUBSCRIBE
+
+    async def _refresh(self, transaction: ServerTransaction) -> None:
+        far = self.far
+        if far is None:
+            raise Refusal(500, "", [("Retry-After", "1")])  # the first SUBSCRIBE has no answer yet
+        request = transaction.request
+        self.near.dialog.refresh(request)
+        self.asking = transaction
+        headers = self._going(request, self.near, far)
+        bound_expires(headers, request)
+        try:
+            response = await self._ask(far, request, headers)
+        except TimedOut:
+            transaction.reply(504)
+            self.end([self.near])
+            return
+        finally:
+            self.asking = None
+        if response.status < 300:
+            _refresh_target(far, response)
+        self.respond(transaction, response, far.terms)
+
+    def respond(self, transaction: ServerTransaction, response: Response, source: PeerProfile) -> None:
+        """Give the subscriber the notifier's answer to his SUBSCRIBE or REFER.
+
+        :param source: what holds for the notifier.
+        """
+        headers = response_headers(response, source, self.near.terms)
+        if response.status < 300:
+            seconds = _granted(response, transaction.request)
+            if transaction.request.method == "SUBSCRIBE":  # of a REFER, the NOTIFYs say it (RFC 3515 section 2.4.4)
+                headers.set("Expires", str(seconds))
+            headers.add("Contact", self.near.dialog.contact)
+            self._last(seconds)
+        transaction.reply(status_of(response), response.reason, headers, response.body)
+        if response.status in ENDS_SUBSCRIPTION:
+            self.end([self.near] if response.status == 408 else ())  # which he does not hear
+
+    # NOTIFY
+
+    async def _notify(self, far: Leg, transaction: ServerTransaction) -> None:
+        request, near = transaction.request, self.near
+        state = SubscriptionState.of(request)
+        far.dialog.refresh(request)
+        self.notified = True
+        if state.seconds is not None:
+            self._last(state.seconds)
+        try:
+            response = await self._ask(near, request, self._going(request, far, near))
+            if response.status < 300:
+                _refresh_target(near, response)
+            headers = response_headers(response, near.terms, far.terms)
+            transaction.reply(status_of(response), response.reason, headers, response.body)
+            if response.status in ENDS_SUBSCRIPTION:
+                self.end()
+        except TimedOut:
+            transaction.reply(504)
+            self.end()
+        finally:
+            if state.terminated:
+                self.end()
+
+    # Both
+
+    def _going(self, request: Request, source: Leg, to: Leg) -> Headers:
+        """The headers that cross. The subscription of a REFER may have an id, which is the CSeq number of that, and so
+        another one on each leg (RFC 3515 section 2.4.6)."""
+        headers = request_headers(request, source.terms, to.terms)
+        if is_refer(request) and refer_id(request) is not None:
+            headers.set("Event", with_id(request.headers.get("Event") or "", str(self._numbers[to])))
+        return headers
+
+    async def _ask(self, to: Leg, request: Request, headers: Headers) -> Response:
+        """The answer of `to`: a browser that has lost its socket has the grace time to come back.
+
+        :raises Refusal: 481 where it does not, 502 where the SIP side can't be reached.
+        :raises TimedOut: it does not answer.
+        """
+        patience = Deadline(self._context.transactions.schedule)
+        try:
+            for last in (False, True):
+                if to.browser and to.flow.closed and not self.over:
+                    await self._back(patience)
+                if self.over:
+                    raise Refusal(481)
+                try:
+                    return await ask(to, request, headers, patience)
+                except FlowLost as why:
+                    if last or not to.flow.closed:
+                        raise Refusal(480 if to.browser else 502) from why
+        finally:
+            patience.end()
+        raise AssertionError
+
+    async def _back(self, patience: Deadline) -> None:
+        """Wait until a browser that has lost its socket is there again.
+
+        :raises Refusal: it takes too long.
+        """
+        back: Deferred[None] = Deferred()
+        self._waiting.append(back)
+        try:
+            await patience.wait(back)
+        except TimedOut as why:
+            raise Refusal(480) from why
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for back in waiting:
+            back.callback(None)
+
+    # The end
+
+    def _last(self, seconds: int) -> None:
+        """So long the subscription lasts, and a little longer, since its notifier has the last word."""
+        if self.over:
+            return
+        if self._limit is not None:
+            self._limit.cancel()
+        self._limit = self._context.clock.callLater(min(seconds, MAX_EXPIRES) + LINGER, self._expired)
+
+    def _expired(self) -> None:
+        self._limit = None
+        self.end()
+
+    def end(self, tell: Container[Leg] = ()) -> None:
+        """It is over; twice is once.
+
+        :param tell: the sides that do not know it yet, and get a last NOTIFY or SUBSCRIBE.
+        """
+        if self.over:
+            return
+        self.over = True
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+        self._presence.stop()
+        for leg in (self.near, self.far):
+            if leg is not None and leg in tell:
+                self._say_farewell(leg)
+            elif leg is not None:
+                leg.hung_up()
+        self._wake()
+        ended, self._ended = self._ended, _ignore  # who is told may have this subscription
+        ended(self)
+
+    def _say_farewell(self, leg: Leg) -> None:
+        """The last request within a dialog; what still comes in it meets 481."""
+        leg.owner = None
+        if leg is self.near:
+            said = maybeDeferred(leg.ask, "NOTIFY", (("Event", self._event), ("Subscription-State", _DEACTIVATED)))
+        else:
+            said = maybeDeferred(leg.ask, "SUBSCRIBE", (("Event", self._event), ("Expires", "0")))
+        said.addErrback(_unheard, leg.dialog.call_id).addBoth(lambda _: leg.hung_up())
+
+
+def bound_expires(headers: Headers, request: Request) -> None:
+    """Ask for no longer than a subscription may last.
+
+    :raises BadMessage: Expires can't be read.
+    """
+    if request.expires is not None and request.expires > MAX_EXPIRES:
+        headers.set("Expires", str(MAX_EXPIRES))
+
+
+def _ignore(subscription: Subscription) -> None:
+    """Nobody is to be told any more."""
+
+
+def _granted(response: Response, request: Request) -> int:
+    """The seconds that a 2xx grants; it must say so, and not all do."""
+    for message in (response, request):
+        seconds = _expires(message)
+        if seconds is not None:
+            return min(seconds, MAX_EXPIRES)
+    return DEFAULT_EXPIRES
+
+
+def _expires(message: Message) -> int | None:
+    try:
+        return message.expires
+    except BadMessage:
+        return None
+
+
+def _refresh_target(leg: Leg, response: Response) -> None:
+    """A 2xx refreshes the target, too, unless it leads nowhere."""
+    try:
+        leg.dialog.refresh(response)
+    except BadMessage as error:
+        log.info("{call}: the remote target stays: {why}", why=error.why, call=leg.dialog.call_id)
+
+
+def _unheard(failure: Failure, call_id: str) -> None:
+    if failure.check(FlowLost, TimedOut, Refusal):
+        log.info("{call}: the end of a subscription was not heard: {why!r}", why=failure.value, call=call_id)
+    else:
+        log.failure("{call}: the end of a subscription could not be told", failure, call=call_id)

@@ -1,0 +1,59 @@
+"""Patience: how long anybody waits for the answer to a request that is no INVITE."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from webrtcproxy.runtime.errors import TimedOut
+from webrtcproxy.runtime.schedule import Schedule
+
+T = TypeVar("T")
+
+NON_INVITE_DEADLINE = 30.0
+"""Seconds until a peer hears 504 where the far side is silent.
+
+A 408 is forbidden for anything but INVITE (RFC 4320 section 4.2): it would arrive when the timer F of the peer (64*T1,
+32 s) has fired. 504 says what is true, that a server behind this one did not answer (RFC 3261 section 21.5.5), and two
+seconds before timer F it still arrives.
+"""
+
+
+class Deadline:
+    """The time that one request may take; what it waits for is not cancelled when that is over.
+
+    :param schedule: runs the time.
+    """
+
+    __slots__ = ("_over", "_timer", "_waiting")
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._over = False
+        self._waiting: Deferred[Any] | None = None
+        self._timer = schedule.after(NON_INVITE_DEADLINE, self._time_up)
+
+    def wait(self, work: Deferred[T]) -> Deferred[T]:
+        """Fires with what `work` fires with. Fails with TimedOut where the time is over before."""
+        waiting: Deferred[T] = Deferred()
+        self._waiting = waiting
+        work.addBoth(self._fire, waiting)
+        if self._over:
+            self._time_up()
+        return waiting
+
+    def end(self) -> None:
+        """It is no longer needed."""
+        self._timer.cancel()
+
+    def _fire(self, result: T | Failure, waiting: Deferred[T]) -> None:
+        if self._waiting is waiting:
+            self._waiting = None
+            waiting.callback(result)
+
+    def _time_up(self) -> None:
+        self._over = True
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.errback(TimedOut("it takes too long"))

@@ -1,0 +1,342 @@
+"""Handover: a transfer that the proxy carries out by itself, where the trunk will not (RFC 3515, RFC 5589).
+
+The transferee stays where he is. Blind: the target of the REFER is called on his behalf. Attended: the target is the
+other end of a call that the transferor has here, too. Either way the two ends get a media session of their own. Where
+both have agreed to it, the target's leg takes the place of the transferor's in the call, who is told so and gets a BYE.
+Before that nothing of the old session is touched: whatever fails leaves it as it was. The transferor may hang up
+meanwhile; then there is nobody to come back to, and the call ends where the transfer fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.dialog.transferable import TransferableCall
+from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchFailed, BranchProgress
+from webrtcproxy.invite.fork import Fork
+from webrtcproxy.invite.redirection import Redirection
+from webrtcproxy.invite.request import contact_on, invite_for
+from webrtcproxy.invite.target import Target
+from webrtcproxy.routing.sequence import RequestSequence
+from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.runtime.ids import random_token
+from webrtcproxy.runtime.schedule import Timer
+from webrtcproxy.session.reoffer import Reoffer
+from webrtcproxy.sip.body import sdp_of
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import PHRASES, Request, Response
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transfer.triggered_invite import ReferTargetResolver
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+SIPFRAG = "message/sipfrag;version=2.0"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultationCall:
+    """The target of an attended transfer.
+
+    :ivar call: that the transferor has with it.
+    :ivar own: the transferor's leg there.
+    :ivar leg: the target's.
+    """
+
+    call: TransferableCall
+    own: Leg
+    leg: Leg
+
+
+class LocalTransfer:
+    """One transfer.
+
+    :param context: what calls work with.
+    :param legs: the index of dialogs.
+    :param call: whose leg is to be replaced.
+    :param transferor: that leg.
+    :param stays: the transferee's.
+    :param number: CSeq number of the REFER; None where he wants to hear nothing of it (RFC 4488).
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        legs: DialogTable,
+        call: TransferableCall,
+        transferor: Leg,
+        stays: Leg,
+        number: int | None,
+    ) -> None:
+        self._context = context
+        self._legs = legs
+        self._call = call
+        self._transferor = transferor
+        self._stays = stays
+        self._number = number
+        self._media = context.nodes.session(call.id)
+        self._fork = Fork()
+        self._early: dict[str, bytes] = {}
+        self._consulted: ConsultationCall | None = None
+        self._reoffer: Reoffer | None = None
+        self._ringing: Timer | None = None
+        self._done = False
+        call.guest = self
+        transferor.keep()
+
+    # The story
+
+    def call(self, find: ReferTargetResolver, source: Request, redirection: Redirection) -> None:
+        """Blind: call the target.
+
+        :param find: finds the way to it, or raises Refusal.
+        :param source: the INVITE that the transferee would send.
+        :param redirection: where it goes on to, where a trunk's redirects are followed.
+        """
+        Deferred.fromCoroutine(self._blind(find, source, redirection)).addErrback(self._failed)
+
+    def join(self, consulted: ConsultationCall) -> None:
+        """Attended: bring both ends together."""
+        self._consulted = consulted
+        consulted.call.guest = self
+        Deferred.fromCoroutine(self._attended(consulted)).addErrback(self._failed)
+
+    async def _blind(self, find: ReferTargetResolver, source: Request, redirection: Redirection) -> None:
+        self._tell(100)
+        target: Target | None = await find()
+        self._ringing = self._context.transactions.schedule.after(self._context.limits.ring, self._rang_too_long)
+        while target is not None:
+            await self._try(target, source)
+            event = await self._outcome()
+            if isinstance(event, BranchAnswered):
+                leg, branch = event.leg, event.branch
+                leg.sdp = leg.sdp or _sdp_of(event.response) or self._early.get(branch.label(event.response), b"")
+                await self._bring_together(leg, branch.id)
+                return
+            target = await redirection.next(event)
+            self._check_wanted()
+            if target is None:
+                raise Refusal(event.status, event.reason)
+            self._fork.reopen(event)
+
+    async def _try(self, target: Target, source: Request) -> None:
+        """Send the INVITE."""
+        self._check_wanted()
+        branch = Branch(self._context, self._legs, self, target, self._fork.report)
+        self._fork.add(branch)
+        self._fork.complete()
+        stays = self._stays
+        sdp = await self._media.offer(
+            stays.sdp, from_tag=stays.label, branch=branch.id, to=target.terms.profile_from(stays.terms)
+        )
+        self._check_wanted()
+        contact = contact_on(target.flow, self._context.mark + random_token(8))
+        branch.invite(invite_for(source, self._transferor.terms, target, RequestSequence(), contact, sdp, True))
+
+    async def _outcome(self) -> BranchAnswered | BranchFailed:
+        """What becomes of the INVITE; the transferor hears of what comes before."""
+        while True:
+            event = await self._fork.next()
+            self._check_wanted()
+            if not isinstance(event, BranchProgress):
+                return event
+            self._note(event)
+            self._tell(event.response.status, event.response.reason)
+
+    def _note(self, event: BranchProgress) -> None:
+        """The SDP of a 1xx is the answer where it is a reliable one (RFC 3262 section 5), else a preview, which counts
+        where the 2xx of the same dialog has none."""
+        try:
+            sdp = sdp_of(event.response)
+        except BadMessage:
+            return
+        if sdp and event.leg is not None:
+            event.leg.sdp = event.leg.sdp or sdp
+        elif sdp:
+            self._early[event.branch.label(event.response)] = sdp
+
+    async def _attended(self, consulted: ConsultationCall) -> None:
+        self._tell(100)
+        leg, stays, branch = consulted.leg, self._stays, random_token(8)
+        sdp = await self._media.offer(
+            stays.sdp, from_tag=stays.label, branch=branch, to=leg.terms.profile_from(stays.terms)
+        )
+        self._check_wanted()
+        old = leg.sdp, leg.told
+        await self._agree(leg, sdp)
+        try:
+            await self._bring_together(leg, branch)
+        except Refusal:
+            await self._take_back(leg, *old)
+            raise
+
+    async def _bring_together(self, leg: Leg, branch: str) -> None:
+        """The target has agreed: have the transferee agree, too."""
+        stays, media = self._stays, self._media
+        to_stays, to_leg = stays.terms.profile_from(leg.terms), leg.terms.profile_from(stays.terms)
+        self._check_wanted()
+        await media.answer(leg.sdp, from_tag=stays.label, to_tag=leg.label, branch=branch, to=to_stays)
+        sdp = await media.offer(leg.sdp, from_tag=leg.label, branch=branch, to=to_stays)
+        self._check_wanted()
+        old = stays.sdp, stays.told
+        answer = await self._agree(stays, sdp)
+        try:
+            self._check_wanted()
+            await media.answer(answer, from_tag=leg.label, to_tag=stays.label, branch=branch, to=to_leg)
+            self._check_wanted()
+        except Refusal:
+            await self._take_back(stays, *old)
+            raise
+        self._succeed(leg, branch)
+
+    async def _agree(self, leg: Leg, sdp: bytes) -> bytes:
+        self._reoffer = Reoffer(self._context, leg)
+        try:
+            return await self._reoffer.run(sdp)
+        finally:
+            self._reoffer = None
+
+    async def _take_back(self, leg: Leg, sdp: bytes, told: bytes) -> None:
+        """Offer a party that has agreed what it had before."""
+        if leg.over:
+            return
+        try:
+            await Reoffer(self._context, leg).run(told)
+            leg.sdp = sdp
+        except Refusal as why:
+            log.warn("{call}: the old session is not restored: {why}", why=why, call=leg.dialog.call_id)
+
+    def _check_wanted(self) -> None:
+        """To be called behind every wait.
+
+        :raises Refusal: it is all over meanwhile.
+        """
+        if self._done:
+            raise Refusal(487)
+
+    # The end
+
+    def _succeed(self, leg: Leg, branch: str) -> None:
+        call, consulted = self._call, self._consulted
+        log.info("{call}: transferred to {to}", to=leg.dialog.remote_target, call=call.id)
+        leg.agreed = True
+        call.swap(self._transferor, leg, self._media, branch)
+        self._part()
+        if consulted is not None:
+            consulted.call.end("transferred")
+        self._tell(200, last=True).addBoth(self._leave)
+
+    def _leave(self, _: object) -> None:
+        self._transferor.hang_up()
+        self._transferor.release()
+
+    def _failed(self, failure: Failure) -> None:
+        why = failure.value
+        if isinstance(why, Refusal):
+            self._fail(why)
+        elif isinstance(why, BadMessage):
+            self._fail(Refusal(502, f"Far Side Sent {why.why}"))
+        else:
+            log.failure("{call}: a transfer broke", failure, call=self._call.id)
+            self._fail(Refusal(500))
+
+    def _fail(self, refusal: Refusal) -> None:
+        """Tell the transferor why. The calls are as they were; those that he has left end."""
+        if self._done:
+            return
+        log.info("{call}: the transfer failed: {why}", why=refusal, call=self._call.id)
+        self._part()
+        self._media.delete()
+        self._tell(refusal.status, refusal.reason, last=True).addBoth(lambda _: self._transferor.release())
+        if self._transferor.over:
+            self._call.end("transfer failed")
+        if self._consulted is not None and self._consulted.own.over:
+            self._consulted.call.end("transfer failed")
+
+    def _part(self) -> None:
+        """Nothing more is wanted, of nobody."""
+        self._done = True
+        if self._ringing is not None:
+            self._ringing.cancel()
+        answered = self._fork.answered
+        if answered is not None and answered.leg.owner is self:
+            answered.leg.hang_up()
+        for branch in self._fork.branches:
+            self._fork.report(BranchFailed(branch, 487, "", None))  # who waits for news has them now
+        self._fork.close()
+        if self._reoffer is not None:
+            self._reoffer.withdraw()
+        self._call.guest = None
+        if self._consulted is not None:
+            self._consulted.call.guest = None
+
+    def _rang_too_long(self) -> None:
+        self._fail(Refusal(408))
+
+    def _tell(self, status: int, reason: str = "", *, last: bool = False) -> Deferred[None]:
+        """NOTIFY the transferor (RFC 3515 section 2.4.5).
+
+        :returns: a Deferred that fires with None when he has heard it, or won't; never fails.
+        """
+        if self._number is None:
+            return succeed(None)
+        state = "terminated;reason=noresource" if last else f"active;expires={int(self._context.limits.ring)}"
+        headers = ("Event", f"refer;id={self._number}"), ("Subscription-State", state)
+        fragment = f"SIP/2.0 {status} {reason or PHRASES.get(status, '')}\r\n".encode("utf-8", "surrogateescape")
+        told = maybeDeferred(self._transferor.ask, "NOTIFY", headers, fragment, SIPFRAG)
+        return told.addCallbacks(self._heard, self._unheard)
+
+    def _heard(self, response: Response) -> None:
+        if response.status == 481:  # he has forgotten what he has asked for
+            self._number = None
+
+    def _unheard(self, failure: Failure) -> None:
+        if not failure.check(FlowLost, TimedOut, Refusal):
+            log.failure("{call}: the NOTIFY failed", failure, call=self._call.id)
+
+    # As the guest of the calls
+
+    def outlives(self, leg: Leg) -> bool:
+        """Whether the call goes on though the peer of `leg` has hung up."""
+        return leg is self._transferor or (self._consulted is not None and leg is self._consulted.own)
+
+    def close(self) -> None:
+        """One of the calls is over."""
+        self._fail(Refusal(487))
+
+    # As the owner of the target's leg, until it is the call's
+
+    def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
+        """The target may hang up; all else is for later."""
+        if transaction.request.method == "BYE":
+            transaction.reply(200)
+            leg.hung_up()
+            self._fail(Refusal(480))
+        else:
+            transaction.reply(491)
+
+    def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """There is nothing to cancel."""
+        transaction.reply(487)
+
+    def moved(self, leg: Leg, flow: Flow) -> None:
+        """The target is on another socket now."""
+        self._legs.move(leg, flow)
+
+
+def _sdp_of(response: Response) -> bytes:
+    """The SDP of a response; empty where it has none.
+
+    :raises Refusal: 502: it can't be read.
+    """
+    try:
+        return sdp_of(response)
+    except BadMessage as error:
+        raise Refusal(502, f"Far Side Sent {error.why}") from error

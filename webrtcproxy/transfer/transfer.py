@@ -1,0 +1,217 @@
+"""Transfers: the REFERs of one call, and what comes of them (RFC 3515, RFC 5589).
+
+A REFER crosses, is answered as the far side answers it, and the NOTIFYs that tell how it goes cross the other way.
+Where the trunk's section says `refer = local`, the proxy carries out by itself what the trunk refuses (`handover`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from twisted.logger import Logger
+
+from webrtcproxy.dialog.background import run_and_respond
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.refer import ReferSubscription, has_no_subscription, is_refer, is_terminated, refer_id, with_id
+from webrtcproxy.dialog.relay import ENDS_DIALOG, relay, request_headers, response_headers, status_of
+from webrtcproxy.dialog.replaces import ends_of, referred_to
+from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.dialog.transferable import TransferableCall
+from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import Headers, Response
+from webrtcproxy.sip.replaces import replaces_of
+from webrtcproxy.transaction.deadline import Deadline
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transfer.local import ConsultationCall, LocalTransfer
+from webrtcproxy.transfer.triggered_invite import invite_for_refer, refer_next_hops
+
+log = Logger()
+
+METHODS = ("REFER", "NOTIFY", "SUBSCRIBE")
+"""What :meth:`Transfers.arrived` takes."""
+
+WILL_NOT = frozenset({405, 501, 603})
+"""Answers to REFER that say no to it as such."""
+
+MAX_REFERRALS = 8
+"""Subscriptions of one call at once."""
+RATE = 10
+"""REFERs of one call within `WINDOW` at most."""
+WINDOW = 60.0
+"""Seconds."""
+
+
+class Transfers:
+    """The transfers of one call.
+
+    :param context: what calls work with.
+    :param legs: the index of dialogs.
+    """
+
+    def __init__(self, context: Context, legs: DialogTable) -> None:
+        self._context = context
+        self._legs = legs
+        self._referrals: list[ReferSubscription] = []
+        self._times: deque[float] = deque(maxlen=RATE)
+
+    def arrived(self, call: TransferableCall, leg: Leg, transaction: ServerTransaction) -> None:
+        """A REFER, NOTIFY or SUBSCRIBE within the dialog of `leg`; also behind the end of the call.
+
+        :raises Refusal: 481: there is no such dialog or subscription; 500 with Retry-After: too many REFERs.
+        :raises BadMessage: it is no use.
+        """
+        request = transaction.request
+        other = call.other(leg)
+        if other is None:
+            raise Refusal(481)
+        if request.method == "REFER":
+            self._admit(leg, other)
+            leg.dialog.refresh(request)
+            run_and_respond(self._refer(call, leg, other, transaction), transaction)
+            return
+        referral = self._find(leg, refer_id(request)) if is_refer(request) else None
+        if referral is not None:
+            leg.dialog.refresh(request)
+            run_and_respond(self._tell(referral, leg, transaction), transaction)
+        elif leg.over or other.over:
+            raise Refusal(481)
+        else:
+            relay(transaction, leg, other, self._context.transactions.schedule, _ignore)
+
+    # REFER
+
+    def _admit(self, leg: Leg, other: Leg) -> None:
+        if leg.over or other.over:
+            raise Refusal(481)
+        now, times = self._context.clock.seconds(), self._times
+        if len(self._referrals) >= MAX_REFERRALS or (len(times) == RATE and now - times[0] < WINDOW):
+            raise Refusal(500, "Too Many Transfers", [("Retry-After", "10")])
+        times.append(now)
+
+    async def _refer(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
+        request = transaction.request
+        headers = request_headers(request, leg.terms, other.terms)
+        headers.set("Refer-To", referred_to(request, leg.flow, other.flow, self._legs, self._context))
+        local = is_local(leg, other)
+        if local and other.refuses("REFER"):
+            self._carry_out(call, leg, other, transaction)
+            return
+        referral = self._open(leg, other, request.cseq.number)
+        try:
+            response = await self._ask(other, transaction, headers, referral)
+        except Refusal as refusal:
+            referral.close()
+            if refusal.status == 504:
+                transaction.reply(504)
+                call.gone(other)
+            raise
+        if response.status >= 300 or has_no_subscription(response):
+            referral.close()
+        if local and response.status in WILL_NOT:
+            self._carry_out(call, leg, other, transaction)
+            return
+        self._reply(transaction, response, other, leg)
+        if response.status in ENDS_DIALOG:
+            call.gone(other)
+
+    def _open(self, leg: Leg, other: Leg, number: int) -> ReferSubscription:
+        context = self._context
+        referral = ReferSubscription(
+            leg, other, number, context.transactions.schedule, context.limits.ring, self._referrals.remove
+        )
+        self._referrals.append(referral)
+        return referral
+
+    def _carry_out(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
+        """Do what the transferee will not.
+
+        :raises Refusal: 491 while the session is being changed; 403, 404, 416 for a target that the transferor may not
+            call; 603 for one that can't be brought together with anybody.
+        """
+        request = transaction.request
+        uri = NameAddr.parse(request.headers.get("Refer-To") or "").address
+        named = replaces_of(uri)
+        if call.guest is not None or call.busy() or leg.over or other.over or other.early:
+            raise Refusal(491)
+        ends = None if named is None else ends_of(named, leg.flow, self._legs, self._context)
+        if ends is None:
+            invite = invite_for_refer(request, uri, other, named)
+            find, redirection = refer_next_hops(self._context, invite, leg)
+            self._accept(call, leg, other, transaction).call(find, invite, redirection)
+            return
+        consulted = ConsultationCall(*ends)
+        if consulted.call is call or consulted.leg.over or consulted.own.over:
+            raise Refusal(603)
+        if consulted.call.guest is not None or consulted.call.busy() or consulted.leg.early:
+            raise Refusal(491)
+        self._accept(call, leg, other, transaction).join(consulted)
+
+    def _accept(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> LocalTransfer:
+        """Give the transferor his 202."""
+        request, headers = transaction.request, [("Contact", leg.dialog.contact)]
+        number: int | None = request.cseq.number
+        if has_no_subscription(request):
+            number = None
+            headers.append(("Refer-Sub", "false"))
+        handover = LocalTransfer(self._context, self._legs, call, leg, other, number)
+        transaction.reply(202, "", headers)
+        return handover
+
+    # NOTIFY, and SUBSCRIBE that refreshes
+
+    def _find(self, leg: Leg, id: str | None) -> ReferSubscription | None:
+        return next((referral for referral in self._referrals if referral.is_of(leg, id)), None)
+
+    async def _tell(self, referral: ReferSubscription, leg: Leg, transaction: ServerTransaction) -> None:
+        """A message about a subscription crosses, with the name that it has over there."""
+        request = transaction.request
+        other = referral.notifier if leg is referral.subscriber else referral.subscriber
+        referral.alive()
+        headers = request_headers(request, leg.terms, other.terms)
+        if refer_id(request) is not None or len(self._referrals) > 1:
+            headers.set("Event", with_id(request.headers.get("Event") or "", referral.id_for(other)))
+        try:
+            response = await self._ask(other, transaction, headers)
+        finally:
+            if request.method == "NOTIFY" and is_terminated(request):
+                referral.close()
+        if response.status == 481:
+            referral.close()
+        self._reply(transaction, response, other, leg)
+
+    # Both
+
+    async def _ask(
+        self, other: Leg, transaction: ServerTransaction, headers: Headers, referral: ReferSubscription | None = None
+    ) -> Response:
+        """The final response of the far side.
+
+        :raises Refusal: there is none.
+        """
+        request, patience = transaction.request, Deadline(self._context.transactions.schedule)
+        try:
+            return await patience.wait(other.ask(request.method, headers, request.body, "", referral))
+        except FlowLost as why:
+            raise Refusal(480 if other.browser else 502) from why
+        except TimedOut as silence:
+            raise Refusal(504) from silence
+        finally:
+            patience.end()
+
+    def _reply(self, transaction: ServerTransaction, response: Response, other: Leg, leg: Leg) -> None:
+        headers = response_headers(response, other.terms, leg.terms)
+        if response.status < 300 and transaction.request.method != "NOTIFY":
+            headers.add("Contact", leg.dialog.contact)
+        transaction.reply(status_of(response), response.reason, headers, response.body)
+
+
+def is_local(leg: Leg, other: Leg) -> bool:
+    """Whether the proxy does what the peer of `other` will not: where his trunk's section says so, for browsers."""
+    trunk = other.terms.trunk
+    return leg.browser and trunk is not None and trunk.refer == "local"
+
+
+def _ignore(leg: Leg) -> None:
+    """Silence about a subscription does not end the call (RFC 5057 section 5.1)."""

@@ -1,0 +1,61 @@
+"""Triggered: the INVITE that a REFER asks for, where the proxy sends it in the place of the transferee (RFC 3515)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.invite.redirection import Redirection, target_of_route
+from webrtcproxy.invite.target import Target
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import Headers, Request
+from webrtcproxy.sip.replaces import Replaces
+from webrtcproxy.sip.uri import Uri
+
+ReferTargetResolver = Callable[[], Awaitable[Target]]
+
+
+def invite_for_refer(refer: Request, uri: Uri, transferee: Leg, named: Replaces | None) -> Request:
+    """The INVITE of `transferee`'s peer, as far as it crosses: with the Referred-By of this REFER (RFC 3892).
+
+    Other headers that the URI asks for are not obeyed (RFC 3261 section 19.1.5).
+
+    :param named: the dialog that it is to take the place of, which is none of ours.
+    :raises Refusal: 603 where another method is asked for.
+    """
+    if (uri.param("method") or "INVITE").upper() != "INVITE":
+        raise Refusal(603, "Only INVITE")
+    params = tuple(param for param in uri.params if param[0].lower() != "method")
+    target = str(replace(uri, params=params, headers=""))
+    fields = {
+        "From": transferee.dialog.remote,
+        "To": str(NameAddr("", target)),
+        "Call-ID": refer.call_id,  # for the log: what is sent has its own
+        "Max-Forwards": "70",
+    }
+    headers = Headers(list(fields.items()))
+    for value in refer.headers.lines("Referred-By"):
+        headers.add("Referred-By", value)
+    if named is not None:
+        headers.add("Replaces", str(named))
+    return Request("INVITE", target, headers)
+
+
+def refer_next_hops(context: Context, invite: Request, transferor: Leg) -> tuple[ReferTargetResolver, Redirection]:
+    """What finds the way of `invite`, where the transferor may call, with the credentials that he may use; and where it
+    goes on to, where a trunk's redirects are followed.
+
+    What the first one returns raises Refusal 502 where the target can't be reached.
+
+    :raises Refusal: 403, 404, 416: he may not call there.
+    """
+    route = context.policy.route(invite)
+    allowed = context.policy.credentials_for_anyone or context.location.proven(transferor.flow)
+
+    async def find() -> Target:
+        return await target_of_route(context, invite, route, allowed)
+
+    return find, Redirection(context, invite, allowed)

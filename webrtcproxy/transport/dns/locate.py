@@ -1,0 +1,245 @@
+"""Locating SIP servers: which transport, address and port a host name stands for (RFC 3263 section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from random import SystemRandom
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, FirstError, fail, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.names.client import Resolver as DnsClient
+from twisted.names.dns import PORT as DNS_PORT
+from twisted.names.dns import DNSDatagramProtocol
+from twisted.python.failure import Failure
+
+from webrtcproxy.config import SipConfig
+from webrtcproxy.config.addresses import literal
+from webrtcproxy.config.endpoints import split
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.uri import SIP_PORT
+from webrtcproxy.transport.dns.records import Naptr, Records, Srv
+from webrtcproxy.transport.dns.resolve import AddressResolver, can_be_found
+from webrtcproxy.transport.flow import Address, Hop, default_port
+
+T = TypeVar("T")
+
+DNSDatagramProtocol.noisy = False  # each question has a socket of its own: two lines in the log are enough
+
+MAX_HOPS = 8
+"""Servers of a name that are looked at."""
+
+TOGETHER = 5.0
+"""Seconds for which the servers of a name and their addresses are kept together; each record is kept by itself for as
+long as it says."""
+
+PLANS = 1024
+"""Names for which they are."""
+
+PREFIXES: Final = {"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}
+"""What stands in front of a name in the SRV records of a transport (RFC 3263 section 4.1)."""
+
+SERVICES: Final = {"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls"}
+"""The services of NAPTR records, and the transports that they mean."""
+
+_NO_DNS: Final = frozenset({"localhost", "local", "onion"})
+"""Top-level names that the DNS has nothing to say about (RFC 6761, RFC 6762, RFC 7686)."""
+
+
+class Addresses(Protocol):
+    """Gives the addresses of a name: :class:`webrtcproxy.transport.dns.resolve.AddressResolver` or `DnsAddresses`."""
+
+    def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
+        """Fires with at least one address, in the order in which to try them; fails with a Refusal."""
+
+
+class DnsAddresses:
+    """Addresses by the DNS alone, where the configuration names a server of its own.
+
+    :param records: the DNS.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
+        """See `Addresses`; IPv6 comes first (RFC 6724)."""
+        return Deferred.fromCoroutine(self._resolve(host, SIP_PORT if port is None else port))
+
+    async def _resolve(self, host: str, port: int) -> list[Address]:
+        found = await _all(self._records.aaaa(host), self._records.a(host))
+        addresses = [Address(address, port) for family in found for address in family]
+        if not addresses:
+            raise Refusal(502, f"Cannot Resolve {host}")
+        return addresses
+
+
+class _Server(NamedTuple):
+    """A server of an SRV record, with its addresses."""
+
+    weight: int
+    hops: tuple[Hop, ...]
+
+
+class _Plan(NamedTuple):
+    """What a name stands for: servers, those of one priority together."""
+
+    servers: list[list[_Server]]
+    until: float
+
+
+class Locator:
+    """Finds the targets of a host.
+
+    :param clock: tells how long what was found is kept together.
+    :param records: NAPTR and SRV.
+    :param addresses: A and AAAA.
+    :param transports: those that we have sockets for.
+    :param draw: a random number from 0 to the one that is given.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        records: Records,
+        addresses: Addresses,
+        transports: Collection[str],
+        draw: Callable[[int], int] = lambda most: SystemRandom().randint(0, most),
+    ) -> None:
+        self._clock = clock
+        self._records = records
+        self._addresses = addresses
+        self._transports = [kind for kind in ("udp", "tcp", "tls") if kind in transports]
+        self._draw = draw
+        self._plans: dict[tuple[str, str | None], _Plan] = {}
+
+    def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
+        """Find where a host is.
+
+        :param host: a name or an IP address, IPv6 with or without brackets.
+        :param port: None: what SRV says, else that of the transport.
+        :param transport: None: what NAPTR and SRV say, else UDP.
+        :returns: fires with at least one Hop, in the order in which to try them; at once for an IP address and for what
+            is still known. Fails with a Refusal: 502 where there is no such host (a 503, which RFC 3261 section 16.7
+            would have here, says that we are out of service), 500 where too much is being looked up.
+        """
+        address = literal(host)
+        if address is not None:
+            return succeed([Hop.to(address, port, transport)])
+        name = host.lower().removesuffix(".")
+        top = name.rpartition(".")[2]
+        if not can_be_found(name):
+            return fail(Refusal(502, "Cannot Resolve Host"))
+        if port is not None or top == name or top in _NO_DNS:
+            return self._by_address(name, name, port, transport or "udp")
+        plan = self._plans.get((name, transport))
+        if plan is not None and plan.until > self._clock.seconds():
+            return succeed(self._drawn(plan))
+        return Deferred.fromCoroutine(self._by_service(name, transport))
+
+    async def _by_service(self, name: str, transport: str | None) -> list[Hop]:
+        """NAPTR where the transport is open, SRV where there is some, else A and AAAA (sections 4.1, 4.2)."""
+        if transport is not None:
+            services = [(transport, PREFIXES[transport] + name)]
+        else:
+            services = self._chosen(await self._records.naptr(name))
+        kind = services[0][0] if services else "udp"
+        if not services:
+            services = [(kind, PREFIXES[kind] + name) for kind in self._transports if kind != "tls"]
+        found = await _all(*(self._records.srv(place) for _, place in services))
+        if any(found):
+            groups = [
+                (kind, group)
+                for (kind, _), records in zip(services, found, strict=True)
+                for group in _by_priority(records)
+            ]
+            servers = await self._servers(name, groups)
+        else:
+            servers = [[_Server(0, tuple(await self._by_address(name, name, None, kind)))]]
+        plan = _Plan(servers, self._clock.seconds() + TOGETHER)
+        if len(self._plans) >= PLANS:
+            self._plans.clear()
+        self._plans[name, transport] = plan
+        return self._drawn(plan)
+
+    def _chosen(self, records: Iterable[Naptr]) -> list[tuple[str, str]]:
+        """The transports and the names of their SRV records, by preference."""
+        return [
+            (SERVICES[record.service], record.replacement.removesuffix("."))
+            for record in sorted(records, key=lambda record: (record.order, record.preference))
+            if record.flags == "s"
+            and SERVICES.get(record.service) in self._transports
+            and can_be_found(record.replacement.removesuffix("."))
+        ]
+
+    async def _servers(self, name: str, groups: Sequence[tuple[str, Sequence[Srv]]]) -> list[list[_Server]]:
+        """The addresses of servers, by priority; one that has none is left out.
+
+        :raises Refusal: 502 where no server has any.
+        """
+        wanted = [(place, kind, srv) for place, (kind, group) in enumerate(groups) for srv in group][:MAX_HOPS]
+        found = await gatherResults(
+            [
+                self._by_address(srv.target.removesuffix("."), name, srv.port, kind).addErrback(_none)
+                for _, kind, srv in wanted
+            ]
+        )
+        servers: list[list[_Server]] = [[] for _ in groups]
+        for (place, _, srv), hops in zip(wanted, found, strict=True):
+            if hops:
+                servers[place].append(_Server(srv.weight, tuple(hops)))
+        if not any(servers):
+            raise Refusal(502, f"Cannot Resolve {name}")
+        return servers
+
+    def _drawn(self, plan: _Plan) -> list[Hop]:
+        """The targets for one request: of each priority the servers as they are drawn by weight (RFC 2782)."""
+        hops: dict[Hop, None] = {}
+        for group in plan.servers:
+            left = list(group)
+            while left:
+                place, drawn = 0, self._draw(sum(one.weight for one in left)) if len(left) > 1 else 0
+                while drawn > left[place].weight:
+                    drawn -= left[place].weight
+                    place += 1
+                hops.update(dict.fromkeys(left.pop(place).hops))
+        return list(hops)
+
+    def _by_address(self, host: str, name: str, port: int | None, transport: str) -> Deferred[list[Hop]]:
+        if not can_be_found(host):
+            return fail(Refusal(502, "Cannot Resolve Host"))
+        port = default_port(transport) if port is None else port
+        return self._addresses.resolve(host, port).addCallback(
+            lambda addresses: [Hop(transport, address, name) for address in addresses]
+        )
+
+
+def locator_for(sip: SipConfig, reactor: Any) -> Locator:
+    """What finds trunks by their names, as the configuration has it: by its DNS server, or in the system's way."""
+    server = sip.resolver
+    servers = None if server is None else [(server.host, server.port or DNS_PORT)]
+    file = "/etc/resolv.conf" if server is None else None
+    records = Records(reactor, lambda: DnsClient(file, servers, reactor=reactor))
+    addresses = AddressResolver(reactor) if server is None else DnsAddresses(records)
+    return Locator(reactor, records, addresses, {split(line)[0] for line in sip.listen})
+
+
+def _by_priority(records: Sequence[Srv]) -> Iterator[list[Srv]]:
+    """The servers of each priority; those without weight come first, so that they are drawn now and then (RFC 2782)."""
+    for priority in sorted({record.priority for record in records}):
+        group = [one for one in records if one.priority == priority and one.target not in ("", ".")]
+        yield sorted(group, key=lambda one: one.weight > 0)
+
+
+def _all(*wanted: Deferred[T]) -> Deferred[list[T]]:
+    """Fires with all results; fails as the first that fails."""
+    return gatherResults(wanted, consumeErrors=True).addErrback(_unwrapped)
+
+
+def _unwrapped(failure: Failure) -> Failure:
+    error = failure.value
+    return error.subFailure if isinstance(error, FirstError) else failure
+
+
+def _none(failure: object) -> list[Hop]:
+    return []

@@ -1,0 +1,225 @@
+"""The SIP side as one thing: every line of ``[sip] listen``, and the way out through them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IListeningPort, IReactorUDP
+from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
+
+from webrtcproxy.config.endpoints import FILE_KEYS, split, unescape
+from webrtcproxy.runtime.errors import FlowLost
+from webrtcproxy.transport.certificate import KeyFiles, ReloadingCertificate
+from webrtcproxy.transport.connection import TcpReactor
+from webrtcproxy.transport.flow import Address, Flow, Receiver
+from webrtcproxy.transport.local import LocalAddresses, is_wildcard
+from webrtcproxy.transport.sip.tcp import TcpTransport
+from webrtcproxy.transport.sip.tls import TlsTransport
+from webrtcproxy.transport.sip.trust import TrunkTls
+from webrtcproxy.transport.sip.udp import MAX_DATAGRAM, UdpTransport
+from webrtcproxy.transport.source import address_of, host_port, plain
+from webrtcproxy.transport.tls import immediate_write
+
+log = Logger()
+
+RELISTEN = 1.0
+"""Seconds until a UDP socket that the kernel took away is opened again."""
+
+
+class SocketReactor(TcpReactor, IReactorUDP):
+    """What the sockets need of a reactor."""
+
+
+class Listen(NamedTuple):
+    """One line of ``[sip] listen``."""
+
+    kind: str
+    port: int
+    interface: str
+    files: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, line: str) -> Listen:
+        """Read ``udp:PORT``, ``tcp:PORT`` or ``tls:PORT``, perhaps with ``:interface=ADDRESS``, in which ``\\:`` is a
+        colon; for ``tls:`` with the files of its certificate, which are called as those of an ``ssl:`` endpoint.
+
+        :raises ValueError: it is none of these.
+        """
+        kind, port, *options = [*split(line), ""][: line.count(":") + 2]
+        interface = ""
+        files: list[tuple[str, str]] = []
+        for option in filter(None, options):
+            key, equals, value = option.partition("=")
+            if key == "interface" and equals:
+                interface = unescape(value)
+            elif kind == "tls" and key in FILE_KEYS:
+                files.append((key, unescape(value)))
+            else:
+                raise ValueError(f"'{option}' is not known here")
+        if kind not in ("udp", "tcp", "tls") or not port.isdecimal():
+            raise ValueError(f"'{line}' is none of udp:PORT, tcp:PORT and tls:PORT")
+        return cls(kind, int(port), interface, tuple(files))
+
+
+class SipSockets(Service):
+    """All SIP sockets but those of the browsers; an `Outbound`.
+
+    :param receiver: who takes the messages.
+    :param listen: lines such as ``udp:5060:interface=192.0.2.10``.
+    :param advertise: the host for Via and Contact where it is not the socket's address.
+    :param trust: whom we believe over TLS; None: whom the system believes.
+    """
+
+    name = "sip"
+
+    def __init__(
+        self,
+        reactor: SocketReactor,
+        receiver: Receiver,
+        listen: Iterable[str],
+        *,
+        advertise: str | None = None,
+        trust: TrunkTls | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._lines = [Listen.parse(line) for line in listen]
+        self._receiver = receiver
+        self._local = LocalAddresses(advertise)
+        self._trust = trust or TrunkTls()
+        self._ports: list[IListeningPort] = []
+        self._sockets: list[tuple[str, UdpTransport | TcpTransport]] = []
+        self._fitting: dict[tuple[str, bool, bool], UdpTransport | TcpTransport] = {}
+        self._listening = False
+
+    @property
+    def addresses(self) -> list[tuple[str, Address]]:
+        """Where it listens: ``udp``, ``tcp`` or ``tls``, and the address as it is bound."""
+        return [(kind, transport.address) for kind, transport in self._sockets]
+
+    def privilegedStartService(self) -> None:
+        """Listen, while the process may still use low ports.
+
+        :raises CannotListenError: a port is taken, or the address is none of this machine's.
+        """
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        self._listen()
+
+    def startService(self) -> None:
+        """Listen where that has not happened yet.
+
+        :raises CannotListenError: a port is taken, or the address is none of this machine's.
+        """
+        self._listen()
+        super().startService()  # type: ignore[no-untyped-call]
+
+    def stopService(self) -> Deferred[None]:
+        """Close everything; fires when all is closed."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._listening = False
+        sockets, self._sockets = self._sockets, []
+        self._fitting.clear()
+        ports, self._ports = self._ports, []
+        ending: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in ports]
+        ending += [transport.stop() for _, transport in sockets if isinstance(transport, TcpTransport)]
+        return gatherResults(ending).addCallback(lambda _: None)
+
+    def flow_to(self, transport: str, address: Address, domain: str = "") -> Flow:
+        """A flow to `address`; see `Outbound`.
+
+        :raises FlowLost: there is no local socket of that transport and address family.
+        """
+        key = transport, ":" in address.host, _is_loopback(address.host)
+        socket = self._fitting.get(key)
+        if socket is None:
+            fits = [(_fit(socket, address), socket) for kind, socket in self._sockets if kind == transport]
+            best, socket = max(fits, key=lambda pair: pair[0], default=(0, None))
+            if socket is None or not best:
+                raise FlowLost(f"no {transport} socket of ours can send to {address.host}")
+            self._fitting[key] = socket
+        return socket.flow_to(address) if isinstance(socket, UdpTransport) else socket.flow_to(address, domain)
+
+    def _listen(self) -> None:
+        if self._listening:
+            return
+        self._listening = True
+        for place, line in enumerate(self._lines):
+            if line.kind == "udp":
+                self._listen_udp(place, line)
+            elif line.kind == "tcp":
+                self._listen_tcp(place, line)
+            else:
+                self._listen_tls(place, line)
+
+    def _bind_udp(self, place: int, line: Listen, transport: UdpTransport) -> IListeningPort:
+        """Open the socket of a line; of several processes each has sockets that were opened before.
+
+        :param place: which of the lines it is.
+        """
+        return self._reactor.listenUDP(line.port, transport, line.interface, MAX_DATAGRAM)
+
+    def _bind_tcp(self, place: int, line: Listen, factory: ServerFactory[Any]) -> IListeningPort:
+        """The same for TCP, with or without TLS."""
+        return self._reactor.listenTCP(line.port, factory, 128, line.interface)
+
+    def _listen_udp(self, place: int, line: Listen) -> None:
+        transport = UdpTransport(self._receiver, self._local)
+        port = self._bind_udp(place, line, transport)
+        self._ports.append(port)
+        self._sockets.append(("udp", transport))
+        self._fitting.clear()
+        line = line._replace(port=transport.address.port)
+        transport.stopped = lambda: self._closed(place, line, transport, port)
+        log.info("SIP over UDP on {where}", where=host_port(*transport.address))
+
+    def _closed(self, place: int, line: Listen, transport: UdpTransport, port: IListeningPort) -> None:
+        """A UDP socket is closed; where that was not our will, it is opened again."""
+        if not self._listening:
+            return
+        log.error("The UDP socket on port {port} broke; opening it again", port=line.port)
+        self._sockets.remove(("udp", transport))
+        self._fitting.clear()
+        self._ports.remove(port)
+        self._reactor.callLater(RELISTEN, self._reopen, place, line)
+
+    def _reopen(self, place: int, line: Listen) -> None:
+        if not self._listening:
+            return
+        try:
+            self._listen_udp(place, line)
+        except Exception:
+            log.failure("The UDP socket on port {port} stays closed; next try in a second", port=line.port)
+            self._reactor.callLater(RELISTEN, self._reopen, place, line)
+
+    def _listen_tcp(self, place: int, line: Listen) -> None:
+        transport = TcpTransport(self._reactor, self._receiver, self._local)
+        self._listens("tcp", transport, self._bind_tcp(place, line, transport))
+
+    def _listen_tls(self, place: int, line: Listen) -> None:
+        transport = TlsTransport(self._reactor, self._receiver, self._local, self._trust)
+        certificate = ReloadingCertificate(self._reactor, KeyFiles.named(dict(line.files)))
+        self._listens("tls", transport, immediate_write(self._bind_tcp(place, line, transport.listening(certificate))))
+
+    def _listens(self, kind: str, transport: TcpTransport, port: IListeningPort) -> None:
+        transport.bound(address_of(port.getHost()))
+        self._ports.append(port)
+        self._sockets.append((kind, transport))
+        self._fitting.clear()
+        log.info("SIP over {kind} on {where}", kind=transport.via_transport, where=host_port(*transport.address))
+
+
+def _fit(transport: UdpTransport | TcpTransport, address: Address) -> int:
+    """How well a socket suits for sending to `address`: 0 not at all, 1 perhaps, 2 well."""
+    bound = plain(transport.address.host)
+    if (":" in bound) != (":" in address.host):
+        return 0
+    if is_wildcard(bound):
+        return 2
+    return 2 if _is_loopback(bound) == _is_loopback(address.host) else 1
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "::1" or host.startswith("127.")

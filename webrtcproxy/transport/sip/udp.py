@@ -1,0 +1,189 @@
+"""SIP over UDP: one socket, and the flows that go through it (RFC 3261 section 18, RFC 3581)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from twisted.internet.error import MessageLengthError
+from twisted.internet.interfaces import IUDPTransport
+from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
+
+from webrtcproxy.runtime.errors import FlowLost
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.message import Request, read
+from webrtcproxy.transport.flow import Address, Receiver
+from webrtcproxy.transport.local import LocalAddresses
+from webrtcproxy.transport.source import plain, stamp_received
+
+log = Logger()
+
+MAX_DATAGRAM = 65536
+"""What `listenUDP` must be told: it cuts datagrams at 8192 octets by itself."""
+
+RECEIVE_BUFFER = 4 * 1024 * 1024
+"""Octets of kernel buffer that are asked for; the kernel gives what `net.core.rmem_max` allows."""
+
+FLOWS = 4096
+"""Flows that one socket remembers; they are values, a forgotten one is made anew."""
+
+KEEP_ALIVES = frozenset((b"", b"\0", b"\r\n", b"\r\n\r\n", b"\0\0\0\0"))
+
+
+def _nothing() -> None:
+    """What taking back a wish does where nothing was wished for."""
+
+
+class UdpFlow:
+    """A UDP socket, where the peer is, and where what is sent goes.
+
+    The two differ for a request without `rport`: its response goes to the source address but to the port of its
+    sent-by, 5060 if that has none (RFC 3261 section 18.2.2). So the flow that a request arrives with is the flow of its
+    responses, and who sent it is `peer`. `maddr` plays no part: it would let anybody point us at a third party.
+
+    :param transport: the socket.
+    :param peer: who is there, as the socket sees it; who may do what is decided by this.
+    :param destination: where what is sent goes to: the peer's address, and its port or that of its sent-by.
+    """
+
+    __slots__ = ("_destination", "_hash", "_transport", "peer", "sent_by")
+
+    reliable = False
+    browser = False
+    via_transport = "UDP"
+
+    def __init__(self, transport: UdpTransport, peer: Address, destination: tuple[str, int], sent_by: str) -> None:
+        self._transport = transport
+        self._destination = destination
+        self._hash = hash((id(transport), peer, destination))
+        self.peer = peer
+        self.sent_by = sent_by
+
+    @property
+    def closed(self) -> bool:
+        """True once the socket is closed."""
+        return self._transport.closed
+
+    def send(self, data: bytes) -> None:
+        """Send one message.
+
+        :raises FlowLost: the kernel refused, or the socket is closed.
+        """
+        self._transport.send(data, self._destination)
+
+    def on_lost(self, call: Callable[[], None]) -> Callable[[], None]:
+        """UDP has nothing to lose: `call` is never called."""
+        return _nothing
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Does nothing."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, UdpFlow):
+            return NotImplemented
+        if self is other:
+            return True
+        return (self._transport, self.peer, self._destination) == (other._transport, other.peer, other._destination)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"<UdpFlow to {self._destination[0]} port {self._destination[1]}>"
+
+
+class UdpTransport(DatagramProtocol):
+    """One UDP socket.
+
+    :param receiver: who takes the messages.
+    :param local: knows what we are called.
+    """
+
+    noisy = False
+
+    def __init__(self, receiver: Receiver, local: LocalAddresses) -> None:
+        self._receiver = receiver
+        self._local = local
+        self._flows: dict[tuple[str, int, int], UdpFlow] = {}
+        self._kernel: socket.socket | None = None
+        self.closed = True
+        self.address = Address("", 0)
+        self.stopped: Callable[[], None] = _nothing
+
+    def startProtocol(self) -> None:
+        """The socket is bound."""
+        transport = self._socket()
+        host = transport.getHost()
+        self.address = Address(host.host, host.port)
+        self._flows.clear()
+        self.closed = False
+        self._kernel = kernel = getattr(transport, "socket", None)
+        if kernel is not None:
+            kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BUFFER)
+
+    def stopProtocol(self) -> None:
+        """The socket is closed."""
+        self.closed = True
+        self._kernel = None
+        self.stopped()
+
+    def flow_to(self, address: Address) -> UdpFlow:
+        """The flow to `address`; the same value for the same address."""
+        return self._flow(address.host, address.port, address.port)
+
+    def send(self, data: bytes, destination: tuple[str, int]) -> None:
+        """Write one datagram.
+
+        :raises FlowLost: whatever keeps it from leaving: a full buffer, a firewall, no route, too many octets.
+        """
+        if self.closed:
+            raise FlowLost("the socket is closed")
+        try:
+            if self._kernel is not None:  # Twisted would look thrice whether this is an IP address
+                self._kernel.sendto(data, destination)
+            else:
+                self._socket().write(data, destination)
+        except (OSError, MessageLengthError, ValueError, OverflowError) as error:
+            raise FlowLost(f"{destination[0]} port {destination[1]}: {error}") from error
+
+    def datagramReceived(self, data: bytes, addr: tuple[str, int]) -> None:
+        """One datagram from `addr`."""
+        if data in KEEP_ALIVES:
+            return
+        try:
+            self._received(data, addr[0], addr[1])
+        except Exception:
+            log.failure("A datagram from {host} port {port} was too much", host=addr[0], port=addr[1])
+
+    def _received(self, data: bytes, host: str, port: int) -> None:
+        try:
+            message = read(data)
+        except BadMessage as error:
+            request = error.request
+            self._receiver.bad_message(error, self._reply_flow(request, host, port))
+            return
+        flow = self._reply_flow(message if isinstance(message, Request) else None, host, port)
+        self._receiver.message_received(message, flow)
+
+    def _reply_flow(self, request: Request | None, host: str, port: int) -> UdpFlow:
+        """The flow for the responses to `request`, after its top Via is filled in; else the one to the source."""
+        reply_port = None if request is None else stamp_received(request, Address(plain(host), port))
+        return self._flow(host, port, reply_port or port)
+
+    def _flow(self, host: str, port: int, reply_port: int) -> UdpFlow:
+        key = host, port, reply_port
+        flow = self._flows.get(key)
+        if flow is None:
+            if len(self._flows) >= FLOWS:
+                del self._flows[next(iter(self._flows))]
+            sent_by = self._local.sent_by(self.address, host)
+            flow = self._flows[key] = UdpFlow(self, Address(plain(host), port), (host, reply_port), sent_by)
+        return flow
+
+    def _socket(self) -> IUDPTransport:
+        transport: IUDPTransport | None = self.transport
+        if transport is None:
+            raise FlowLost("the socket is closed")
+        return transport

@@ -1,0 +1,288 @@
+"""The port that browsers connect to: TLS, HTTP for the page, and the WebSockets, with their limits and pings."""
+
+# mypy: disable-error-code="no-untyped-call"
+# (twisted.web is half typed)
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from math import ceil
+from typing import Any, cast
+
+from autobahn.websocket import USES_NVX
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.python.failure import Failure
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from webrtcproxy.runtime.metrics import Metrics
+from webrtcproxy.transport.certificate import server_endpoint
+from webrtcproxy.transport.connection import ConnectionLimits, TcpReactor
+from webrtcproxy.transport.flow import Address, Receiver
+from webrtcproxy.transport.local import LocalAddresses
+from webrtcproxy.transport.source import address_of
+from webrtcproxy.transport.wss.handshake import (
+    HandshakeRejected,
+    Network,
+    Origins,
+    check,
+    for_autobahn,
+    forwarded_for,
+    is_upgrade,
+)
+from webrtcproxy.transport.wss.site import BoundedSite, Channel, answer
+from webrtcproxy.transport.wss.websocket import POLICY, RESTART, TRY_LATER, SipWebSocket, SipWebSocketFactory
+
+log = Logger()
+
+PARTS = 10
+"""Browsers are looked at in so many parts, one after the other, so that what the pings and their answers cost is spread
+evenly, also where thousands of browsers came at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketOptions:
+    """What may be set.
+
+    :param origins: whose pages may connect; see `handshake.Origins`.
+    :param path: where the WebSocket is.
+    :param max_message: octets of a message.
+    :param ping: seconds of silence until a browser is pinged; 0 for never.
+    :param ping_timeout: seconds that it then has to say anything.
+    :param connections_per_address: WebSockets of one address; as many may be on their way there.
+    :param connections: WebSockets in all.
+    :param rate: frames a second that one WebSocket may go on sending.
+    :param burst: frames that it may send at once.
+    :param trusted_proxies: whose X-Forwarded-For counts.
+    """
+
+    origins: tuple[str, ...] | None = None
+    path: str = "/"
+    max_message: int = 65536
+    ping: float = 30.0
+    ping_timeout: float = 10.0
+    connections_per_address: int = 250
+    connections: int = 20_000
+    rate: float = 100.0
+    burst: int = 500
+    trusted_proxies: tuple[Network, ...] = ()
+
+
+class WebSocketServer(Service):
+    """All connections from browsers.
+
+    :param receiver: who takes the messages.
+    :param listen: Twisted endpoint strings; on ``ssl:`` the Via says WSS, on ``tcp:`` (behind what ends TLS) WS.
+    :param page: what HTTP requests for anything but the WebSocket get; None for 404.
+    :param advertise: the host for Via and Contact where it is not the socket's address.
+    :param metrics: counts what is refused.
+    :param inherited: descriptors of sockets that listen there already, one for each of `listen`.
+    """
+
+    name = "wss"
+
+    def __init__(
+        self,
+        reactor: TcpReactor,
+        receiver: Receiver,
+        listen: Iterable[str],
+        options: WebSocketOptions | None = None,
+        *,
+        page: IResource | None = None,
+        advertise: str | None = None,
+        metrics: Metrics | None = None,
+        inherited: Sequence[int] = (),
+    ) -> None:
+        self.reactor = reactor
+        self.receiver = receiver
+        self.metrics = metrics or Metrics()
+        self.options = options = options or WebSocketOptions()
+        self.local = LocalAddresses(advertise)
+        self._endpoints = [server_endpoint(reactor, *place) for place in zip_longest(listen, inherited)]
+        self._census = ConnectionLimits(options.connections, options.connections_per_address)
+        self._origins = Origins(options.origins)
+        self._factory = SipWebSocketFactory(self)
+        underway = ConnectionLimits(max(options.connections // 4, 256), max(options.connections_per_address, 16))
+        self.site = _Site(reactor, page or notFound(), underway, self.metrics, _Upgrade(self))
+        self._ports: list[IListeningPort] = []
+        self._sockets: set[SipWebSocket] = set()
+        self._unchecked: list[SipWebSocket] = []
+        self._part = 1
+        self.departed = 0
+        self._heartbeat = LoopingCall(self._check_alive)
+        self._heartbeat.clock = reactor
+        self._listening = False
+        self._emptied: Deferred[None] | None = None
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it listens."""
+        return [address_of(port.getHost()) for port in self._ports]
+
+    def privilegedStartService(self) -> None:
+        """Listen, while the process may still use low ports.
+
+        :raises CannotListenError: a port is taken, or the address is none of this machine's.
+        """
+        super().privilegedStartService()
+        self._listen()
+
+    def startService(self) -> None:
+        """Listen where that has not happened yet, and begin to ping.
+
+        :raises CannotListenError: a port is taken, or the address is none of this machine's.
+        """
+        self._listen()
+        super().startService()
+        if not USES_NVX:
+            log.warn("Autobahn runs without NVX: each message costs several times as much CPU")
+        if self.options.ping:
+            every = max(min(self.options.ping, self.options.ping_timeout) / 4, 0.25)
+            self._heartbeat.start(every / PARTS, now=False)
+
+    def stopService(self) -> Deferred[None]:
+        """Close everything, WebSockets with 1012 (service restart); fires when all is closed, within seconds."""
+        super().stopService()
+        self._listening = False
+        if self._heartbeat.running:
+            self._heartbeat.stop()
+        ports, self._ports = self._ports, []
+        closing: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in ports]
+        for socket in list(self._sockets):
+            socket.shut(RESTART, "service restart")
+        emptied: Deferred[None] = succeed(None)
+        if self._sockets:
+            emptied = self._emptied = Deferred()
+        return gatherResults([*closing, self.site.close_all(), emptied]).addCallback(lambda _: None)
+
+    def upgrade(self, request: Request) -> int:
+        """Make a WebSocket of a request for one.
+
+        :returns: NOT_DONE_YET.
+        :raises Refused: it is not let in.
+        """
+        if request.path != self.options.path.encode():
+            raise HandshakeRejected(404, "There is no WebSocket at this path")
+        if request.method != b"GET":
+            raise HandshakeRejected(405, "A WebSocket begins with GET")
+        if request.clientproto != b"HTTP/1.1":
+            raise HandshakeRejected(400, "A WebSocket begins with HTTP/1.1")
+        if not self._listening:
+            raise HandshakeRejected(503, "The service is ending")
+        key = check(request.requestHeaders, self._origins)
+        seen = address_of(request.getClientAddress())
+        host = forwarded_for(request.requestHeaders, seen.host, self.options.trusted_proxies)
+        socket = self._factory.connection(Address(host, seen.port))
+        transport = cast(Channel, request.channel).hand_over()
+        if isinstance(transport, ProtocolWrapper):  # TLS
+            transport.wrappedProtocol = socket
+        else:
+            transport.protocol = socket  # type: ignore[attr-defined]  # every transport of Twisted's has it
+        socket.makeConnection(transport)
+        transport.resumeProducing()
+        socket.dataReceived(for_autobahn(key))
+        return NOT_DONE_YET
+
+    def opened(self, socket: SipWebSocket) -> tuple[int, str] | None:
+        """A WebSocket is open. For the WebSocket.
+
+        :returns: the close code and the reason where there is no room for it.
+        """
+        host = socket.peer_address.host
+        refusal = None
+        if self._census.full:
+            refusal = TRY_LATER, "too many connections"
+        elif self._census.crowded(host):
+            refusal = POLICY, "too many connections from this address"
+        if refusal is not None:
+            self.metrics.refused("connections_limit")
+        self._sockets.add(socket)
+        self._census.enter(host)
+        return refusal
+
+    def closed(self, socket: SipWebSocket) -> None:
+        """A WebSocket is gone. For the WebSocket."""
+        if socket not in self._sockets:
+            return
+        self._sockets.remove(socket)
+        self.departed += 1
+        self._census.leave(socket.peer_address.host)
+        emptied = self._emptied
+        if emptied is not None and not self._sockets:
+            self._emptied = None
+            emptied.callback(None)
+
+    @property
+    def connections(self) -> int:
+        """Open WebSockets."""
+        return len(self._sockets)
+
+    def _listen(self) -> None:
+        if self._listening:
+            return
+        self._listening = True
+        for endpoint in self._endpoints:
+            results: list[object] = []
+            endpoint.listen(self.site).addCallback(self._bound).addErrback(results.append)
+            if results and isinstance(results[0], Failure):
+                results[0].raiseException()
+
+    def _bound(self, port: IListeningPort) -> None:
+        self._ports.append(port)
+        log.info("WebSockets on {where}", where=port.getHost())
+
+    def _check_alive(self) -> None:
+        if not self._unchecked:
+            self._unchecked = list(self._sockets)
+            self._part = ceil(len(self._unchecked) / PARTS)
+        now = self.reactor.seconds()
+        for _ in range(min(self._part, len(self._unchecked))):
+            self._unchecked.pop().check_alive(now)
+
+
+class _Site(BoundedSite):
+    """Requests for a WebSocket go one way, all others to the page."""
+
+    def __init__(
+        self, reactor: TcpReactor, page: IResource, census: ConnectionLimits, metrics: Metrics, upgrade: IResource
+    ) -> None:
+        super().__init__(reactor, page, census, metrics)
+        self._upgrade = upgrade
+
+    def getResourceFor(self, request: Request) -> IResource:
+        """Who answers."""
+        if is_upgrade(request.requestHeaders):
+            return self._upgrade
+        found: IResource = super().getResourceFor(request)
+        return found
+
+
+class _Upgrade(Resource):
+    """Answers a request for a WebSocket with one, or with the reason why not."""
+
+    isLeaf = True
+
+    def __init__(self, owner: WebSocketServer) -> None:
+        super().__init__()
+        self._owner = owner
+
+    def render(self, request: Request) -> bytes | int:
+        """Let in or refuse."""
+        try:
+            return self._owner.upgrade(request)
+        except HandshakeRejected as refused:
+            peer = address_of(request.getClientAddress()).host
+            log.info("Refused {peer}: {status} {why}", peer=peer, status=refused.status, why=refused.why)
+            self._owner.metrics.refused("origin" if refused.status == 403 else "handshake")
+            if refused.status == 426:
+                request.setHeader(b"Upgrade", b"websocket")
+                request.setHeader(b"Sec-WebSocket-Version", b"13")
+            return answer(request, refused.status, f"{refused.why}.\n")
