@@ -30,7 +30,8 @@ from webrtcproxy.routing.failover import TargetHealth
 from webrtcproxy.routing.options_ping import OptionsPings
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.routing.sequence import RequestSequences
-from webrtcproxy.routing.upstream import Sources, Upstream
+from webrtcproxy.routing.sources import Sources
+from webrtcproxy.routing.upstream import Upstream
 from webrtcproxy.runtime.gc_policy import GcPolicy
 from webrtcproxy.runtime.log import LogFilter
 from webrtcproxy.runtime.metrics import LoopLag, Metrics

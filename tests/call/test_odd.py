@@ -15,7 +15,7 @@ from tests.support.fakes import FakeFlow, FakeUser
 from tests.support.messages import request
 from webrtcproxy.config import HostPort, Trunk
 from webrtcproxy.dialog.background import background, run_and_respond
-from webrtcproxy.routing.upstream import Sources
+from webrtcproxy.routing.sources import Sources
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request, Response, respond
 from webrtcproxy.transaction.layer import Transactions

@@ -9,7 +9,7 @@ from twisted.logger import LogEvent, capturedLogs, formatEvent
 from tests.support.calls.case import CallCase
 from tests.support.calls.world import PLAIN, Browser, TrunkPeer
 from tests.support.configs import CARRIER, PBX
-from webrtcproxy.routing.upstream import Authentication
+from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.sip.digest import authorize
 from webrtcproxy.sip.headers import Challenge, Credentials
 from webrtcproxy.sip.message import Request

@@ -8,20 +8,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import CARRIER, PBX, config
 from webrtcproxy.config import Destinations, SipConfig
-from webrtcproxy.routing.policy import (
-    BROWSER_PEER,
+from webrtcproxy.routing.header_policy import (
     DEFAULT_HEADER_POLICY,
     TO_BROWSER,
     TO_TRUNK,
-    UNKNOWN_PEER,
     HeaderPolicy,
-    PeerProfile,
-    Policy,
-    Route,
-    filter_headers,
     order_challenges,
-    remaining_hops,
 )
+from webrtcproxy.routing.peer_profile import BROWSER_PEER, UNKNOWN_PEER, PeerProfile, filter_headers
+from webrtcproxy.routing.policy import Policy, Route, remaining_hops
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Headers, Request, Response
 from webrtcproxy.sip.names import COMPACT

@@ -16,8 +16,10 @@ from tests.support.configs import CARRIER, PBX
 from tests.support.fakes import FakeFlow
 from webrtcproxy.config import HostPort, Trunk
 from webrtcproxy.routing.failover import TargetHealth
-from webrtcproxy.routing.policy import UNKNOWN_PEER, Route
-from webrtcproxy.routing.upstream import Sources, Upstream
+from webrtcproxy.routing.peer_profile import UNKNOWN_PEER
+from webrtcproxy.routing.policy import Route
+from webrtcproxy.routing.sources import Sources
+from webrtcproxy.routing.upstream import Upstream
 from webrtcproxy.runtime.errors import FlowLost, Refusal
 from webrtcproxy.sip.message import Headers, Request
 from webrtcproxy.transport.flow import Address, Hop

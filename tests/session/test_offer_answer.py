@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.support.calls.modifying import UPDATES, ExchangeCase
 from tests.support.calls.party import Party
 from tests.support.ngnode import Operation
-from webrtcproxy.routing.policy import ALLOW
+from webrtcproxy.sip.capabilities import ALLOW
 from webrtcproxy.sip.message import Request
 
 

@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred
 from tests.support.calls.party import Pair, Party
 from tests.support.calls.timing import JSSIP, TIMER, UPDATES, TimerCase
 from tests.support.calls.world import OFFER, PLAIN
-from webrtcproxy.routing.policy import SUPPORTED_WITHIN
 from webrtcproxy.runtime.errors import NgRefused
+from webrtcproxy.sip.capabilities import SUPPORTED_WITHIN
 from webrtcproxy.sip.message import respond
 from webrtcproxy.transport.flow import Hop
 

@@ -23,7 +23,7 @@ from webrtcproxy.invite.request import contact_on
 from webrtcproxy.invite.setup import CallSetup
 from webrtcproxy.invite.target import Target
 from webrtcproxy.invite.target_set import TargetResolver
-from webrtcproxy.routing.policy import filter_headers
+from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.runtime.errors import NgError, Refusal
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.schedule import Timer

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.dialog.context import CallMedia
 from webrtcproxy.dialog.leg import Leg
-from webrtcproxy.routing.policy import PeerProfile
+from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import NgError, Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.server import ServerTransaction

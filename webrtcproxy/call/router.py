@@ -13,9 +13,10 @@ from webrtcproxy.dialog.replaces import replaced
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target_set import TargetResolver, registered_targets, trunk_targets
 from webrtcproxy.registration.relay import RegistrationRelay
-from webrtcproxy.routing.policy import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED, remaining_hops
+from webrtcproxy.routing.policy import remaining_hops
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import reason_of
+from webrtcproxy.sip.capabilities import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri

@@ -14,9 +14,11 @@ from webrtcproxy.dialog.call_record import CdrWriter
 from webrtcproxy.dialog.referred import ReplacesGrants
 from webrtcproxy.media.profile import Profile
 from webrtcproxy.registration.location import ILocation
-from webrtcproxy.routing.policy import BROWSER_PEER, PeerProfile, Policy
+from webrtcproxy.routing.peer_profile import BROWSER_PEER, PeerProfile
+from webrtcproxy.routing.policy import Policy
 from webrtcproxy.routing.sequence import RequestSequences
-from webrtcproxy.routing.upstream import Sources, Upstream
+from webrtcproxy.routing.sources import Sources
+from webrtcproxy.routing.upstream import Upstream
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transaction.server import ServerTransaction

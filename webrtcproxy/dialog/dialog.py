@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from webrtcproxy.routing.policy import SUPPORTED_WITHIN
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.capabilities import SUPPORTED_WITHIN
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import STAR, Headers, Message, Request, Response

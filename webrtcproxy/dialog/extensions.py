@@ -7,8 +7,8 @@ where a request only crosses, they cross with it, and the far side says whether 
 
 from __future__ import annotations
 
-from webrtcproxy.routing.policy import EXTENSIONS
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.capabilities import EXTENSIONS
 from webrtcproxy.sip.message import Headers, Request
 
 OF_THE_LEG = frozenset({

@@ -15,9 +15,9 @@ from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.dialog import Dialog
 from webrtcproxy.dialog.retransmission import OkRetransmission
 from webrtcproxy.dialog.session_timer import REFRESHING, SessionTimer
+from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.failover import ClientRequest
-from webrtcproxy.routing.policy import PeerProfile
-from webrtcproxy.routing.upstream import Authentication
+from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.body import refusal_of
 from webrtcproxy.sip.grammar import BadMessage

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.extensions import carry_extensions
 from webrtcproxy.dialog.leg import Leg
-from webrtcproxy.routing.policy import PeerProfile, filter_headers, order_challenges
+from webrtcproxy.routing.header_policy import order_challenges
+from webrtcproxy.routing.peer_profile import PeerProfile, filter_headers
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.schedule import Schedule
 from webrtcproxy.sip.message import Headers, Message, Request, Response

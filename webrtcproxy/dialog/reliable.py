@@ -10,10 +10,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.dialog.leg import Leg
-from webrtcproxy.routing.policy import OPTION_100REL
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.schedule import Schedule, Timer
+from webrtcproxy.sip.capabilities import OPTION_100REL
 from webrtcproxy.sip.grammar import number
 from webrtcproxy.sip.message import Message, Request, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
-from webrtcproxy.routing.upstream import Authentication
+from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.grammar import BadMessage, parse_params
 from webrtcproxy.sip.headers import parse_seconds

@@ -18,7 +18,7 @@ from webrtcproxy.dialog.session_timer import SessionTimer
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target import Target
 from webrtcproxy.routing.failover import ClientRequest
-from webrtcproxy.routing.policy import PeerProfile
+from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import FlowLost, TimedOut
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.schedule import Timer

@@ -21,7 +21,7 @@ from webrtcproxy.dialog.leg import DialogUser, Leg
 from webrtcproxy.dialog.reliable import LatePrackHandler, ReliableProvisionals, prack
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchProgress
-from webrtcproxy.routing.policy import PeerProfile
+from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.session.description import same_session

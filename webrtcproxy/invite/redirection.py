@@ -16,8 +16,8 @@ from webrtcproxy.dialog.replaces import replacing
 from webrtcproxy.invite.branch import BranchFailed
 from webrtcproxy.invite.target import Target
 from webrtcproxy.registration.request import preference
+from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.policy import Route
-from webrtcproxy.routing.upstream import Authentication
 from webrtcproxy.runtime.errors import FlowLost, Refusal
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import STAR, NameAddr

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from webrtcproxy.invite.target import Target
-from webrtcproxy.routing.policy import ALLOW, SUPPORTED, SUPPORTED_WITHIN, PeerProfile, filter_headers
+from webrtcproxy.routing.peer_profile import PeerProfile, filter_headers
 from webrtcproxy.routing.sequence import RequestSequence, initial_headers
+from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED, SUPPORTED_WITHIN
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
 

@@ -23,9 +23,11 @@ from webrtcproxy.invite.request import contact_on, invite_for
 from webrtcproxy.invite.target import Target
 from webrtcproxy.invite.target_set import TargetResolver
 from webrtcproxy.registration.binding import Binding
-from webrtcproxy.routing.policy import ALLOW, SUPPORTED, filter_headers, order_challenges
+from webrtcproxy.routing.header_policy import order_challenges
+from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.routing.sequence import CHALLENGE_KEPT, RequestSequence
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
 from webrtcproxy.sip.message import Headers, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction
 

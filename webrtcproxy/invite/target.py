@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from webrtcproxy.registration.binding import Binding
+from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.failover import ClientRequest, NextHops, OnLateAnswer
-from webrtcproxy.routing.policy import PeerProfile
-from webrtcproxy.routing.upstream import Authentication
+from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.client import OnResponse
 from webrtcproxy.transaction.layer import Transactions

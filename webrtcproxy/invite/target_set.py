@@ -10,8 +10,9 @@ from webrtcproxy.dialog.replaces import replacing
 from webrtcproxy.invite.redirection import target_of_route
 from webrtcproxy.invite.target import Target
 from webrtcproxy.registration.binding import Binding
-from webrtcproxy.routing.policy import BROWSER_PEER, Route
-from webrtcproxy.routing.upstream import Authentication
+from webrtcproxy.routing.authentication import Authentication
+from webrtcproxy.routing.peer_profile import BROWSER_PEER
+from webrtcproxy.routing.policy import Route
 from webrtcproxy.runtime.errors import FlowLost, Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.replaces import Replaces

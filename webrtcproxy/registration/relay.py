@@ -29,10 +29,11 @@ from webrtcproxy.registration.request import (
     response_headers,
     upstream_request,
 )
+from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.failover import ClientRequest, NextHops
 from webrtcproxy.routing.policy import Route
 from webrtcproxy.routing.sequence import RequestSequence, RequestSequences
-from webrtcproxy.routing.upstream import Authentication, Upstream
+from webrtcproxy.routing.upstream import Upstream
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.grammar import BadMessage

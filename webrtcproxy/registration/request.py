@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from webrtcproxy.config.addresses import plain_host
 from webrtcproxy.registration.binding import Key, contact_user_of, key_of
-from webrtcproxy.routing.policy import BROWSER_PEER, Route, filter_headers, order_challenges, remaining_hops
+from webrtcproxy.routing.header_policy import order_challenges
+from webrtcproxy.routing.peer_profile import BROWSER_PEER, filter_headers
+from webrtcproxy.routing.policy import Route, remaining_hops
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.fields import Headers
 from webrtcproxy.sip.grammar import BadMessage, items, number

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.leg import HeaderList, Leg
-from webrtcproxy.routing.policy import ALLOW, SUPPORTED
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.session.description import NegotiationContext
 from webrtcproxy.session.offer_answer import OfferAnswer
 from webrtcproxy.session.refresh import Refresh
 from webrtcproxy.sip.body import sdp_of
+from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow

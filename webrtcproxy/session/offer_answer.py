@@ -21,7 +21,8 @@ from webrtcproxy.dialog.leg import HeaderList, Leg
 from webrtcproxy.dialog.relay import ENDS_DIALOG, NON_INVITE_DEADLINE, NOT_OURS
 from webrtcproxy.dialog.reliable import requires
 from webrtcproxy.routing.failover import ClientRequest
-from webrtcproxy.routing.policy import ALLOW, SUPPORTED, filter_headers, order_challenges
+from webrtcproxy.routing.header_policy import order_challenges
+from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.runtime.errors import FlowLost, NgError, Refusal, TimedOut
 from webrtcproxy.session.description import (
     NegotiationContext,
@@ -32,6 +33,7 @@ from webrtcproxy.session.description import (
     same_session,
 )
 from webrtcproxy.session.restore import Restore
+from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
 from webrtcproxy.sip.message import Headers, Request, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction
 

@@ -7,10 +7,10 @@ from twisted.logger import Logger
 from webrtcproxy.dialog.leg import HeaderList, Leg
 from webrtcproxy.dialog.relay import NON_INVITE_DEADLINE
 from webrtcproxy.routing.failover import ClientRequest
-from webrtcproxy.routing.policy import ALLOW
 from webrtcproxy.runtime.errors import NgError
 from webrtcproxy.session.description import NegotiationContext, as_offer, same_session
 from webrtcproxy.sip.body import sdp_of
+from webrtcproxy.sip.capabilities import ALLOW
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Request, Response
 

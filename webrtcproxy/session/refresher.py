@@ -14,9 +14,9 @@ from webrtcproxy.dialog.background import background
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.relay import ENDS_DIALOG
-from webrtcproxy.routing.policy import ALLOW
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.schedule import Timer
+from webrtcproxy.sip.capabilities import ALLOW
 from webrtcproxy.sip.message import Response
 
 log = Logger()

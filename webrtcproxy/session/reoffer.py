@@ -10,9 +10,9 @@ from twisted.logger import Logger
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.routing.failover import ClientRequest
-from webrtcproxy.routing.policy import ALLOW
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.body import sdp_of
+from webrtcproxy.sip.capabilities import ALLOW
 from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.message import Response
 from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE

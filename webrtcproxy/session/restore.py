@@ -8,9 +8,9 @@ from twisted.logger import Logger
 from webrtcproxy.dialog.leg import HeaderList, Leg
 from webrtcproxy.dialog.relay import ENDS_DIALOG, NON_INVITE_DEADLINE
 from webrtcproxy.routing.failover import ClientRequest
-from webrtcproxy.routing.policy import ALLOW
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.session.description import NegotiationContext, required_sdp
+from webrtcproxy.sip.capabilities import ALLOW
 from webrtcproxy.sip.message import Response
 
 log = Logger()

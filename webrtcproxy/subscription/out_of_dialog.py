@@ -21,7 +21,7 @@ from webrtcproxy.dialog.relay import check_size, request_headers, response_heade
 from webrtcproxy.invite.fork import best
 from webrtcproxy.invite.target import Target
 from webrtcproxy.invite.target_set import TargetResolver
-from webrtcproxy.routing.policy import PeerProfile
+from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.routing.sequence import CHALLENGE_KEPT, RequestSequence, initial_headers
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.message import Request, Response

@@ -22,7 +22,7 @@ from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.refer import is_refer, refer_id, with_id
 from webrtcproxy.dialog.relay import ask, request_headers, response_headers, status_of
 from webrtcproxy.dialog.table import DialogTable
-from webrtcproxy.routing.policy import PeerProfile
+from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.grammar import BadMessage, find_param, number, parse_params
 from webrtcproxy.sip.headers import MAX_SECONDS

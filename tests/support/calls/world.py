@@ -32,7 +32,8 @@ from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.failover import TargetHealth
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.routing.sequence import RequestSequences
-from webrtcproxy.routing.upstream import Sources, Upstream
+from webrtcproxy.routing.sources import Sources
+from webrtcproxy.routing.upstream import Upstream
 from webrtcproxy.runtime.errors import FlowLost, Refusal
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.headers import NameAddr

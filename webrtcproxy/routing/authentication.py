@@ -1,0 +1,150 @@
+"""Authentication: the trunk's credentials at work, digest challenges answered (RFC 3261 section 22, RFC 7616)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from twisted.logger import Logger
+
+from webrtcproxy.config import Trunk
+from webrtcproxy.sip.digest import authorize, choose
+from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.headers import Challenge, parse_challenges
+from webrtcproxy.sip.message import Request, Response
+
+log = Logger()
+
+
+class Authentication:
+    """The trunk's credentials at work in one dialog or REGISTER (RFC 3261 section 22, RFC 7616).
+
+    What is counted begins anew with each request that gets another answer than a challenge: a trunk may well have a
+    nonce of its own for every request of a long call.
+
+    :param trunk: the trunk that the requests go to, or None: then every challenge is the browser's.
+    :param allowed: whether the browser may use the trunk's credentials.
+    :ivar trunk: as given.
+    :ivar used: a challenge was answered.
+    :ivar spent: the trunk refused the credentials.
+    """
+
+    TRIES: ClassVar[int] = 2
+    """Answers to one realm in a row at most; a nonce that is called stale does not count (RFC 7616 section 3.3)."""
+    ROUNDS: ClassVar[int] = 6
+    """Answers in a row at most, whatever the far side says."""
+
+    def __init__(self, trunk: Trunk | None, allowed: bool) -> None:
+        self.trunk = trunk
+        self._account = trunk if trunk is not None and trunk.username and trunk.password else None
+        self._allowed = allowed
+        self._answered: dict[tuple[str, str], _AnsweredChallenge] = {}
+        self._rounds = 0
+        self.used = False
+        self.spent = False
+
+    def answer(self, request: Request, response: Response) -> Request | None:
+        """The request to send next, when the proxy answers a challenge by itself.
+
+        :param request: the request that was challenged, as it was sent.
+        :param response: any final response.
+        :returns: the request with credentials and the next CSeq, or None: the response is for the browser.
+        """
+        if response.status not in (401, 407):
+            self.begin_anew()
+            return None
+        if self._account is None:
+            return None
+        answers = [
+            (name, challenge)
+            for asking, name in _CREDENTIALS.items()
+            for challenge in _challenges(response, asking, self._account.realm)
+        ]
+        if answers and not self._allowed:
+            log.info(
+                "A challenge of trunk {trunk} to {method} is left to the browser, which has not registered on this"
+                " connection with a password of its own ([access] trunk-credentials = registered)",
+                trunk=self._account.name,
+                method=request.method,
+            )
+            return None
+        if not answers or not all(self._may_answer(name, challenge) for name, challenge in answers):
+            return None
+        self._rounds += 1
+        self.used = True
+        again = Request(request.method, request.uri, request.headers.copy(), request.body)
+        again.headers.remove("Via")
+        again.headers.set("CSeq", f"{request.cseq.number + 1} {request.method}")
+        self.prepare(again)
+        return again
+
+    def prepare(self, request: Request) -> None:
+        """Put the credentials for all challenges so far into a request, each with its next nonce count."""
+        for name in _CREDENTIALS.values():
+            if any(header == name for header, _ in self._answered):
+                request.headers.remove(name)
+        for (name, _), answered in self._answered.items():
+            request.headers.add(name, self._credentials(answered, request))
+
+    def begin_anew(self) -> None:
+        """The credentials are good, or were not asked for; or another target asks, which has a nonce of its own."""
+        self._rounds = 0
+        for answered in self._answered.values():
+            answered.tries = 0
+
+    def _may_answer(self, name: str, challenge: Challenge) -> bool:
+        """Whether to answer: not the same nonce twice, no third time what was refused twice, and not for ever."""
+        key = name, challenge.params["realm"]
+        before = self._answered.get(key)
+        stale = challenge.params.get("stale", "").lower() == "true"
+        tries = 1 if before is None else before.tries + (not stale)
+        same = before is not None and challenge.params["nonce"] == before.challenge.params["nonce"]
+        if same or tries > self.TRIES or self._rounds >= self.ROUNDS:
+            self.spent = True
+            assert self._account is not None
+            log.error(
+                "Trunk {trunk} refuses its username and password in realm {realm!r}",
+                trunk=self._account.name,
+                realm=challenge.params["realm"],
+            )
+            return False
+        self._answered[key] = _AnsweredChallenge(challenge, tries)
+        return True
+
+    def _credentials(self, answered: _AnsweredChallenge, request: Request) -> str:
+        assert self._account is not None and self._account.username is not None and self._account.password is not None
+        answered.count += 1
+        return str(
+            authorize(
+                answered.challenge,
+                request.method,
+                request.uri,
+                self._account.username,
+                self._account.password,
+                body=request.body,
+                count=answered.count,
+            )
+        )
+
+
+@dataclass(slots=True)
+class _AnsweredChallenge:
+    """A challenge that was answered.
+
+    :ivar tries: answers to its realm in a row.
+    :ivar count: requests with its nonce.
+    """
+
+    challenge: Challenge
+    tries: int
+    count: int = 0
+
+
+_CREDENTIALS = {"WWW-Authenticate": "Authorization", "Proxy-Authenticate": "Proxy-Authorization"}
+
+
+def _challenges(response: Response, name: str, realm: str | None) -> list[Challenge]:
+    try:
+        return choose(parse_challenges(response.headers.lines(name)), realm)
+    except BadMessage:
+        return []

@@ -1,0 +1,64 @@
+"""Peer profile: what holds for the messages and the media of a browser, a trunk, or an unknown SIP peer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webrtcproxy.config import Trunk
+from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, TRUNK, Profile, profiles_of
+from webrtcproxy.routing.header_policy import _ASSERTED, DEFAULT_HEADER_POLICY, HeaderPolicy, _keeps_identity
+from webrtcproxy.sip.message import Headers, Message, Request
+
+
+@dataclass(frozen=True, slots=True)
+class PeerProfile:
+    """What holds for the messages and the media of one peer, whoever calls whom.
+
+    :ivar browser: whether it is a browser.
+    :ivar trunk: the trunk that it is of, where it has a section.
+    :ivar headers: which headers cross to it and from it.
+    :ivar own_profile: how SDP towards it is made, where it is no browser; `profile_from` has the whole answer.
+    :ivar for_browsers: how SDP of its own is made for a browser.
+    """
+
+    browser: bool
+    trunk: Trunk | None
+    headers: HeaderPolicy
+    own_profile: Profile
+    for_browsers: Profile
+
+    @staticmethod
+    def of(trunk: Trunk) -> PeerProfile:
+        """What the trunk's section says."""
+        return PeerProfile(False, trunk, HeaderPolicy.of(trunk), *profiles_of(trunk.media))
+
+    def profile_from(self, source: PeerProfile) -> Profile:
+        """How SDP of another peer is made for this one."""
+        return source.for_browsers if self.browser else self.own_profile
+
+
+BROWSER_PEER = PeerProfile(True, None, DEFAULT_HEADER_POLICY, BROWSER, BROWSER)
+"""Of a WebSocket peer."""
+
+
+UNKNOWN_PEER = PeerProfile(False, None, DEFAULT_HEADER_POLICY, TRUNK, BROWSER_OF_TRUNK)
+"""Of a peer on the SIP side that has no section."""
+
+
+def filter_headers(message: Message, source: PeerProfile, target: PeerProfile) -> Headers:
+    """The headers of `message` that cross from one peer to another, order and spelling kept.
+
+    The policy is a deny-list: what is not known to belong to a leg crosses.
+    """
+    if target.browser:
+        crossed = message.headers.without(source.headers.to_browser)
+        if "Privacy" in crossed and _keeps_identity(crossed):
+            for name in _ASSERTED:
+                crossed.remove(name)
+        return crossed
+    policy = target.headers
+    crossed = message.headers.without(policy.to_trunk)
+    if policy.sets and isinstance(message, Request):
+        for name, value in policy.sets:
+            crossed.set(name, value)
+    return crossed

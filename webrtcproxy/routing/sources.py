@@ -1,0 +1,103 @@
+"""Sources: which addresses belong to which trunk, and so who may call in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import ClassVar
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+
+from webrtcproxy.config import HostPort, Trunk
+from webrtcproxy.routing.upstream import HopResolver
+from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import SIP_PORT
+
+log = Logger()
+
+
+_Question = tuple[str, int | None, str | None]
+"""What a `HopResolver` is asked: host, port, transport."""
+
+
+class Sources:
+    """Which addresses belong to which trunk: its `sources`, or what its host and proxy resolve to.
+
+    :param trunks: the configured trunks.
+    :param resolver: for their names.
+    """
+
+    REMEMBERED: ClassVar[int] = 4096
+    """Addresses whose trunks are remembered; past that the memory starts anew."""
+
+    def __init__(self, trunks: Sequence[Trunk], resolver: HopResolver) -> None:
+        self._trunks = trunks
+        self._resolver = resolver
+        self._found: dict[_Question, frozenset[str]] = {}
+        self._resolved: dict[str, frozenset[str]] = {}
+        self._lost: set[str] = set()
+        self._known: dict[str, tuple[Trunk, ...]] = {}
+
+    def trunks_of(self, host: str) -> tuple[Trunk, ...]:
+        """The trunks that may call in from the address `host`; one dictionary look-up when it is known."""
+        trunks = self._known.get(host)
+        if trunks is None:
+            if len(self._known) >= self.REMEMBERED:
+                self._known.clear()
+            trunks = self._known[host] = tuple(trunk for trunk in self._trunks if self._belongs(host, trunk))
+        return trunks
+
+    def trunk_of(self, request: Request, host: str) -> Trunk | None:
+        """The trunk that a request from outside a dialog comes from; None where none is at the address `host`.
+
+        Of several trunks at one address, it is the one that serves the host in From or in the Request-URI, else the
+        first.
+        """
+        trunks = self.trunks_of(host)
+        if len(trunks) > 1:
+            places = request.from_.address.hostport, request.target.hostport
+            return next((trunk for place in places for trunk in trunks if trunk.serves(place)), trunks[0])
+        return trunks[0] if trunks else None
+
+    def refresh(self) -> Deferred[None]:
+        """Resolve the names of the trunks that have no `sources`. To be called at start and every minute.
+
+        :returns: a Deferred that fires with None; a name that can't be resolved keeps the addresses that it had.
+        """
+        wanted = [self._resolve(trunk) for trunk in self._trunks if trunk.sources is None]
+        return gatherResults(wanted).addCallback(lambda _: self._known.clear())
+
+    def _belongs(self, host: str, trunk: Trunk) -> bool:
+        if trunk.sources is None:
+            return host in self._resolved.get(trunk.name, ())
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return False
+        return any(address in network for network in trunk.sources)
+
+    def _resolve(self, trunk: Trunk) -> Deferred[None]:
+        """Its own addresses, and those that SRV has in their place."""
+        places = dict.fromkeys((HostPort(trunk.host, trunk.port), *trunk.proxy))
+        questions: list[_Question] = [(place.host, SIP_PORT, None) for place in places]
+        questions += [(*place, trunk.transport) for place in places if place.port is None]
+        looked_up = [self._addresses(*question) for question in questions]
+        return gatherResults(looked_up).addCallback(self._learn, trunk, questions)
+
+    def _addresses(self, host: str, port: int | None, transport: str | None) -> Deferred[frozenset[str]]:
+        found = self._resolver.resolve(host, port, transport)
+        return found.addCallbacks(lambda hops: frozenset(hop.address.host for hop in hops), lambda _: frozenset())
+
+    def _learn(self, found: list[frozenset[str]], trunk: Trunk, questions: list[_Question]) -> None:
+        """What a question had for an answer before counts on where it has none now; where all have none, that is told
+        once."""
+        self._found.update(
+            (question, addresses) for question, addresses in zip(questions, found, strict=True) if addresses
+        )
+        self._resolved[trunk.name] = frozenset().union(*(self._found.get(question, ()) for question in questions))
+        if any(found):
+            self._lost.discard(trunk.name)
+        elif trunk.name not in self._lost:
+            self._lost.add(trunk.name)
+            log.warn("Trunk {trunk}: its names can't be resolved, and it has no `sources`", trunk=trunk.name)
