@@ -32,7 +32,7 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(asked.contacts, [NameAddr("", "sip:e@f"), NameAddr("", "sip:g@h")])
         self.assertEqual((asked.max_forwards, asked.expires), (69, 60))
         self.assertEqual(asked.content_type, "application/sdp")
-        self.assertEqual(asked.target, Uri("sip", "bob", None, "example.com"))
+        self.assertEqual(asked.request_uri, Uri("sip", "bob", None, "example.com"))
 
     def test_absent(self) -> None:
         """What must be there raises and names the header; what may be absent is None or empty."""
@@ -63,12 +63,12 @@ class ReadingTests(SynchronousTestCase):
             self.refuses(asked, reading, status, f"Bad {name}")
             self.refuses(asked, reading, status, f"Bad {name}")
 
-    def test_target(self) -> None:
+    def test_request_uri(self) -> None:
         """The error names the Request-URI; a new URI is read anew."""
         asked = Request("INVITE", "sip:a b")
-        self.refuses(asked, "target", 400, "Bad Request-URI")
+        self.refuses(asked, "request_uri", 400, "Bad Request-URI")
         asked.uri = "tel:112"
-        self.assertEqual(asked.target.scheme, "tel")
+        self.assertEqual(asked.request_uri.scheme, "tel")
 
     def test_kept(self) -> None:
         """What was read is kept until its header changes, by whatever way and name."""

@@ -113,16 +113,20 @@ class DetailTests(SynchronousTestCase):
         self.assertEqual(
             [contacts[0].param(name) for name in ("newparam", "secondparam", "q")], ["newvalue", "", "0.33"]
         )
-        self.assertEqual(message.target.param("unknownparam"), "")
+        self.assertEqual(message.request_uri.param("unknownparam"), "")
         self.assertEqual(len(message.body), 150)
 
     def test_users(self) -> None:
         """User parts with everything in them (RFC 4475 3.1.1.2, 3.1.1.3, 3.1.1.4, 3.1.1.9)."""
-        self.assertEqual(request("rfc4475/intmeth.dat").target.user, "1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*")
-        self.assertEqual(request("rfc4475/intmeth.dat").target.password, "&it+has=1,weird!*pas$wo~d_too.(doesn't-it)")
-        self.assertEqual(request("rfc4475/esc01.dat").target.user, "sips%3Auser%40example.com")
-        self.assertEqual(request("rfc4475/esc01.dat").target.host, "example.net")
-        self.assertEqual(request("rfc4475/semiuri.dat").target.user, "user;par=u%40example.net")
+        self.assertEqual(
+            request("rfc4475/intmeth.dat").request_uri.user, "1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*"
+        )
+        self.assertEqual(
+            request("rfc4475/intmeth.dat").request_uri.password, "&it+has=1,weird!*pas$wo~d_too.(doesn't-it)"
+        )
+        self.assertEqual(request("rfc4475/esc01.dat").request_uri.user, "sips%3Auser%40example.com")
+        self.assertEqual(request("rfc4475/esc01.dat").request_uri.host, "example.net")
+        self.assertEqual(request("rfc4475/semiuri.dat").request_uri.user, "user;par=u%40example.net")
         self.assertEqual(request("rfc4475/escnull.dat").to.address.user, "null-%00-null")
 
     def test_methods(self) -> None:
@@ -156,6 +160,6 @@ class DetailTests(SynchronousTestCase):
             *(("ipv6-good", ("2001:db8::10", None)), ("port-ambiguous", ("2001:db8::10:5070", None))),
             ("port-unambiguous", ("2001:db8::10", 5070)),
         ):
-            self.assertEqual(request(f"rfc5118/{file}.dat").target.hostport, hostport)
+            self.assertEqual(request(f"rfc5118/{file}.dat").request_uri.hostport, hostport)
         for file in ("via-received-param-with-delim", "via-received-param-no-delim"):
             self.assertEqual(request(f"rfc5118/{file}.dat").via.received, "2001:db8::9:255")

@@ -153,14 +153,14 @@ class Router:
         self._refuse_loop(request)
         if flow.browser:
             return trunk_targets(self._context, request, self._context.policy.route(request), flow)
-        if not request.target.user:  # it is for the proxy itself
+        if not request.request_uri.user:  # it is for the proxy itself
             raise _unsupported(transaction)
         return registered_targets(self._context, self._callees(request, flow.peer.host))
 
     def _callees(self, request: Request, host: str) -> list[str]:
         """The addresses-of-record that an INVITE from the SIP side may be for: the one that our Contact stands for, or
         a user at the trunk that it comes from."""
-        target = request.target
+        target = request.request_uri
         location = self._context.location
         trunks = self._context.sources.trunks_of(host)
         aor = location.aor_of(target.user or "")
@@ -195,7 +195,7 @@ class Router:
 
     def _is_for_us(self, transaction: ServerTransaction) -> bool:
         request, flow = transaction.request, transaction.flow
-        target = request.target
+        target = request.request_uri
         if not target.user:
             return True
         own = Uri.parse(f"sip:{flow.sent_by}").hostport

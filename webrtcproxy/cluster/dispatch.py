@@ -81,7 +81,7 @@ class Dispatcher:
         if owner != HUB:
             return owner
         location = self._location
-        target = request.target
+        target = request.request_uri
         aor = location.aor_of(target.user or "")
         if aor is not None:
             return location.holder(aor)

@@ -88,7 +88,7 @@ class Demo:
 
     def _answer(self, transaction: ServerTransaction) -> None:
         request = transaction.request
-        target = request.target
+        target = request.request_uri
         if _place(target.hostport) not in self._domains:
             raise Refusal(404, "Not A Domain Of The Demo")
         name = normal(target.user or "")

@@ -63,7 +63,7 @@ class Redirection:
         self._context = context
         self._request = request
         self._allowed = allowed
-        self._tried = {_place(request.target)}
+        self._tried = {_place(request.request_uri)}
         self._left = MAX_TARGETS - 1
         self._waiting: list[Uri] = []
 

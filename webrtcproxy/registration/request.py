@@ -114,7 +114,7 @@ def check_domain(request: Request) -> None:
 
     :raises Refusal: 403 where To is of another domain than the Request-URI, 416 where one of them names no domain.
     """
-    to, target = request.to.address, request.target
+    to, target = request.to.address, request.request_uri
     if not to.host or not target.host:
         raise Refusal(416, "Only sip URIs Can Be Registered")
     if plain_host(to.host) != plain_host(target.host):

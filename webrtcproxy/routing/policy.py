@@ -69,7 +69,7 @@ class Policy:
             416 for another scheme, and for ``sips:`` where the next hop is not reached over TLS (RFC 3261 section
             26.2.2).
         """
-        target = request.target
+        target = request.request_uri
         if target.scheme == "tel":
             if not self._trunks:
                 raise Refusal(404, "No Trunk For Telephone Numbers")
@@ -103,7 +103,7 @@ class Policy:
 
         A ``tel:`` number becomes a user at the trunk's host (RFC 3261 section 19.1.6).
         """
-        target = request.target
+        target = request.request_uri
         if target.scheme != "tel" or route.trunk is None:
             return request.uri
         trunk = route.trunk

@@ -56,7 +56,7 @@ class Sources:
         """
         trunks = self.trunks_of(host)
         if len(trunks) > 1:
-            places = request.from_.address.hostport, request.target.hostport
+            places = request.from_.address.hostport, request.request_uri.hostport
             return next((trunk for place in places for trunk in trunks if trunk.serves(place)), trunks[0])
         return trunks[0] if trunks else None
 

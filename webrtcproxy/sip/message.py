@@ -221,7 +221,7 @@ def check(message: Message) -> None:
         if isinstance(message, Request):
             if cseq.method != message.method:
                 raise BadMessage("Bad CSeq")
-            _check_target(message)
+            _check_request_uri(message)
     except BadMessage as error:
         if isinstance(message, Request) and message.method != "ACK":
             error.request = message
@@ -239,11 +239,11 @@ def _check_contacts(message: Message) -> None:
         raise BadMessage("Bad Contact", error.status) from error
 
 
-def _check_target(request: Request) -> None:
-    target = request.target
-    if target.scheme not in ("sip", "sips", "tel"):
+def _check_request_uri(request: Request) -> None:
+    uri = request.request_uri
+    if uri.scheme not in ("sip", "sips", "tel"):
         raise BadMessage("Unsupported URI Scheme", 416)
-    if target.headers:
+    if uri.headers:
         raise BadMessage("Bad Request-URI")
 
 

@@ -151,7 +151,7 @@ class Request(Message):
         self.body = body
 
     @property
-    def target(self) -> Uri:
+    def request_uri(self) -> Uri:
         """The Request-URI, read.
 
         :raises BadMessage: 400 where it is none, 513 where it is too long.

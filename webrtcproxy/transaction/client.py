@@ -101,7 +101,7 @@ class ClientMachine:
     :param request: with our Via.
     :param key: branch and method, which its responses have in common (section 17.1.3).
     :ivar sent_by: of our Via, which its responses must have on top.
-    :ivar target: the Request-URI.
+    :ivar request_uri: as written.
     :ivar transaction: what the user holds; None behind the final response.
     """
 
@@ -113,9 +113,9 @@ class ClientMachine:
         "_resend",
         "flow",
         "key",
+        "request_uri",
         "sent_by",
         "state",
-        "target",
         "transaction",
     )
 
@@ -128,7 +128,7 @@ class ClientMachine:
         self.flow = flow
         self.key = key
         self.sent_by = flow.sent_by
-        self.target = request.uri
+        self.request_uri = request.uri
         self.state = ClientState.TRYING
         self.transaction: ClientTransaction | None = ClientTransaction(request, flow, self)
 

@@ -197,7 +197,7 @@ class Transactions:
         for value in request.headers.all("Via"):
             if OURS in value:
                 machine = self._table.clients.get((Via.parse(value).branch or "", request.method))
-                if machine is not None and machine.target == request.uri:
+                if machine is not None and machine.request_uri == request.uri:
                     return True
         return False
 
