@@ -147,8 +147,42 @@ def modules(folder: str) -> Iterator[tuple[Path, str]]:
             yield path, ".".join(parts).removesuffix(".__init__")
 
 
+def circles(imported: dict[str, set[str]]) -> list[str]:
+    """The modules that import themselves by way of others.
+
+    :param imported: each module and those that it imports.
+    """
+
+    def reachable(module: str) -> set[str]:
+        found: set[str] = set()
+        left = [module]
+        while left:
+            new = imported[left.pop()] - found
+            found |= new
+            left += new
+        return found
+
+    return sorted(module for module in imported if module in reachable(module))
+
+
+def imported_modules(folder: str) -> dict[str, set[str]]:
+    """The modules of a folder, and those of them that each imports, if only for its types."""
+    sources = {module: path for path, module in modules(folder)}
+    found: dict[str, set[str]] = {}
+    for module, path in sources.items():
+        targets = {target for _line, target in imports(path.read_text(), module, path.name == "__init__.py")}
+        found[module] = {
+            name for target in targets for name in (target, target.rpartition(".")[0]) if name in sources
+        } - {module, "webrtcproxy"}
+    return found
+
+
 class LayersTests(SynchronousTestCase):
     """The package as it is."""
+
+    def test_no_circle(self) -> None:
+        """No module of sip/ imports itself by way of others, if only for its types."""
+        self.assertEqual(circles(imported_modules("webrtcproxy/sip")), [])
 
     def test_every_import_points_down(self) -> None:
         """No module imports from a layer above it, nor what its layer does without."""
@@ -187,6 +221,12 @@ class RefereeTests(SynchronousTestCase):
     def complaints(self, module: str, source: str) -> list[str]:
         found = [(target, complaint(module, target)) for _line, target in imports(source, module)]
         return [target for target, why in found if why]
+
+    def test_circles(self) -> None:
+        """A circle of two or of three modules is found; what only leads to one is not in it."""
+        self.assertEqual(circles({"a": {"b"}, "b": {"c"}, "c": set()}), [])
+        self.assertEqual(circles({"a": {"b"}, "b": {"a"}, "c": {"a"}}), ["a", "b"])
+        self.assertEqual(circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": set()}), ["a", "b", "c"])
 
     def test_upward(self) -> None:
         """An arrow upward is found, absolute or relative, at the top or within a function."""

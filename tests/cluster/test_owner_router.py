@@ -9,7 +9,7 @@ from tests.support.fakes import FakeFlow
 from tests.support.messages import request
 from webrtcproxy.cluster.owner_router import OwnerRouter
 from webrtcproxy.cluster.ownership import HUB, mark_of, owner_of, sender_of
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 
 TOKEN = "0123456789abcdef"

@@ -19,7 +19,7 @@ from webrtcproxy.cluster.slot import StartOrder, WorkerSlot
 from webrtcproxy.cluster.worker import LINGER, Queries, Worker, WorkerRuntime
 from webrtcproxy.config import Config, HostPort, ProxyConfig, Trunk
 from webrtcproxy.config.ini import Secret
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 
 TRUNK = Trunk("t", "t.example", username="u", password=Secret("hunter2"))
 

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.messages import request, response
 from webrtcproxy.dialog.session_timer import MAX_INTERVAL, MAX_ROUNDS, SessionExpires, SessionTimer
 from webrtcproxy.runtime.errors import Refusal
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 
 Pair = tuple[str, str]

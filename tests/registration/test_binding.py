@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fakes import FakeFlow
 from webrtcproxy.registration.binding import Binding, contact_user_of, key_of
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 
 ALICE = "alice@pbx.example.com"

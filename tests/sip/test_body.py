@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.sip.body import refusal_of, sdp_of
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Headers, Request, Response
 from webrtcproxy.sip.sdp import Sdp
 

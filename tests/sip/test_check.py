@@ -2,8 +2,9 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers
-from webrtcproxy.sip.message import BadMessage, Request, Response, check, respond
+from webrtcproxy.sip.message import Request, Response, check, respond
 
 
 def request(method: str = "OPTIONS", uri: str = "sip:c@d", **changes: str | None) -> Request:

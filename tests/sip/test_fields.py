@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers, canonical
-from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.names import COMPACT, LISTS, SPELLINGS
 
 

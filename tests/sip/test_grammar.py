@@ -6,7 +6,7 @@ from time import process_time
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.sip import grammar
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 
 
 class WordTests(SynchronousTestCase):

@@ -5,7 +5,8 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.sip.message import MAX_HEADERS, MAX_MESSAGE, MAX_VALUE, BadMessage, Request, Response, read
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.message import MAX_HEADERS, MAX_MESSAGE, MAX_VALUE, Request, Response, read
 from webrtcproxy.sip.uri import MAX_URI
 
 BASE = (

@@ -2,8 +2,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers
-from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import STAR, CSeq, NameAddr, Via
 from webrtcproxy.sip.names import PHRASES
 from webrtcproxy.sip.request import Message, Request, Response

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.sip.message import MAX_MESSAGE, BadMessage, read
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.message import MAX_MESSAGE, read
 from webrtcproxy.sip.stream import PING, StreamReader
 
 HEAD = b"Via: SIP/2.0/TCP h\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n"

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import STAR
-from webrtcproxy.sip.message import BadMessage, Request, Response, check, read, respond
+from webrtcproxy.sip.message import Request, Response, check, read, respond
 
 FOLDER = Path(__file__).parents[1] / "data" / "torture"
 

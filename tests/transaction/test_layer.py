@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.support.fakes import FakeFlow
 from tests.support.messages import ack, cancel, ours, request, response, twin
 from tests.transaction.case import TransactionCase, state
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 
 

@@ -8,7 +8,7 @@ from tests.support.exposition import Readings
 from tests.support.messages import cancel, ours, request, twin, wire
 from tests.transaction.case import TransactionCase
 from webrtcproxy.runtime.errors import FlowLost
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, read
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transaction.server import ServerTransaction

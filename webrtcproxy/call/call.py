@@ -29,7 +29,7 @@ from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.schedule import Timer
 from webrtcproxy.session.modifier import SessionModifier
 from webrtcproxy.session.refresher import SessionRefresher
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.uri import is_secure
 from webrtcproxy.transaction.server import ServerTransaction

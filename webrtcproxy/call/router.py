@@ -17,7 +17,7 @@ from webrtcproxy.routing.policy import remaining_hops
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import reason_of
 from webrtcproxy.sip.capabilities import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.subscription.out_of_dialog import OutOfDialogRelay

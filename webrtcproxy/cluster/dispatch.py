@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.cluster.location import SharedLocation
 from webrtcproxy.cluster.ownership import HUB, owner_of, sender_of
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response, read
 from webrtcproxy.transaction.match import has_cookie
 

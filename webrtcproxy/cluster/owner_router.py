@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.cluster.ownership import HUB, owner_of
 from webrtcproxy.cluster.remote import RemoteFlows, Send
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transport.flow import Flow, Receiver
 

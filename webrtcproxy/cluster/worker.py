@@ -19,7 +19,7 @@ from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.cluster.slot import StartOrder, WorkerSlot
 from webrtcproxy.cluster.sockets import WorkerSockets
 from webrtcproxy.config import Config, SipConfig
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import read
 from webrtcproxy.transport.flow import Flow, Receiver
 from webrtcproxy.transport.sip.trust import TrunkTls

@@ -15,7 +15,7 @@ from webrtcproxy.demo.guard import Guard
 from webrtcproxy.demo.registrar import DemoRegistrar
 from webrtcproxy.demo.rtp import RtpPorts
 from webrtcproxy.runtime.errors import Refusal
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, check
 from webrtcproxy.sip.uri import normal
 from webrtcproxy.transaction.layer import Transactions

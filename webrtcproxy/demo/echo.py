@@ -6,7 +6,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.demo.echocall import METHODS, EchoCall
 from webrtcproxy.demo.rtp import RtpPorts
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transaction.server import ServerTransaction

@@ -6,8 +6,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.digest import Nonces, Verdict, verify
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import Credentials
-from webrtcproxy.sip.message import BadMessage, Request
+from webrtcproxy.sip.message import Request
 
 ALGORITHMS = ("SHA-256", "MD5")
 """MD5 last: JsSIP and SIP.js know nothing else, and of several challenges both see the last one only."""

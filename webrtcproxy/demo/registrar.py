@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from webrtcproxy.demo.bindings import DEFAULT_EXPIRES, MAX_EXPIRES, MIN_EXPIRES, DemoBindings, Wish
 from webrtcproxy.demo.guard import Guard
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.grammar import number
 from webrtcproxy.sip.headers import NameAddr
-from webrtcproxy.sip.message import STAR, BadMessage, Request
+from webrtcproxy.sip.message import STAR, Request
 from webrtcproxy.sip.uri import normal
 from webrtcproxy.transport.flow import Flow
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.capabilities import SUPPORTED_WITHIN
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import STAR, Headers, Message, Request, Response
 from webrtcproxy.sip.uri import Uri

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.routing.failover import ClientRequest
 from webrtcproxy.runtime.schedule import Schedule, Timer
-from webrtcproxy.sip.grammar import BadMessage, find_param, format_params, number, parse_params, set_param
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.grammar import find_param, format_params, number, parse_params, set_param
 from webrtcproxy.sip.headers import MAX_CSEQ
 from webrtcproxy.sip.message import Message, Response
 

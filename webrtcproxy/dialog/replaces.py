@@ -26,7 +26,7 @@ from webrtcproxy.dialog.referred import ReplacesGrant, ReplacesGrants
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.dialog.transferable import TransferableCall
 from webrtcproxy.runtime.errors import Refusal
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.replaces import Replaces, replaces_of, with_replaces

@@ -12,7 +12,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.runtime.errors import Refusal
-from webrtcproxy.sip.grammar import BadMessage, parse_params
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.grammar import parse_params
 from webrtcproxy.sip.headers import parse_seconds
 from webrtcproxy.sip.message import Message, Request, Response
 

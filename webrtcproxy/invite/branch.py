@@ -23,7 +23,7 @@ from webrtcproxy.runtime.errors import FlowLost, TimedOut
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.schedule import Timer
 from webrtcproxy.sip.body import sdp_of
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 
 log = Logger()

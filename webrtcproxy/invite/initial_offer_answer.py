@@ -26,7 +26,7 @@ from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.session.description import same_session
 from webrtcproxy.sip.body import sdp_of
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transaction.timers import RFC3261

@@ -19,7 +19,7 @@ from webrtcproxy.registration.request import preference
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.policy import Route
 from webrtcproxy.runtime.errors import FlowLost, Refusal
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import STAR, NameAddr
 from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.sip.uri import SIP_PORT, Uri

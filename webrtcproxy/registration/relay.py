@@ -36,7 +36,7 @@ from webrtcproxy.routing.sequence import RequestSequence, RequestSequences
 from webrtcproxy.routing.upstream import Upstream
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.metrics import Metrics
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE
 from webrtcproxy.transaction.layer import Transactions

@@ -11,8 +11,9 @@ from webrtcproxy.routing.header_policy import order_challenges
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, filter_headers
 from webrtcproxy.routing.policy import Route, remaining_hops
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers
-from webrtcproxy.sip.grammar import BadMessage, items, number
+from webrtcproxy.sip.grammar import items, number
 from webrtcproxy.sip.headers import MAX_SECONDS, STAR, NameAddr
 from webrtcproxy.sip.message import Message, Request, Response
 from webrtcproxy.sip.uri import Uri

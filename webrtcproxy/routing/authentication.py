@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.config import Trunk
 from webrtcproxy.sip.digest import authorize, choose
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import Challenge, parse_challenges
 from webrtcproxy.sip.message import Request, Response
 

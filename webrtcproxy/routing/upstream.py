@@ -13,7 +13,7 @@ from webrtcproxy.config.addresses import literal
 from webrtcproxy.routing.failover import ClientRequest, NextHops, TargetHealth
 from webrtcproxy.routing.policy import Route
 from webrtcproxy.runtime.errors import FlowLost, Refusal
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transaction.client import OnResponse

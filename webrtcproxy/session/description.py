@@ -9,7 +9,7 @@ from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.body import sdp_of
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 
 _PTIME = b"a=ptime:"

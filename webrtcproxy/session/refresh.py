@@ -11,7 +11,7 @@ from webrtcproxy.runtime.errors import NgError
 from webrtcproxy.session.description import NegotiationContext, as_offer, same_session
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.capabilities import ALLOW
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 
 log = Logger()

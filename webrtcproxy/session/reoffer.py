@@ -13,7 +13,7 @@ from webrtcproxy.routing.failover import ClientRequest
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.capabilities import ALLOW
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Response
 from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Message, Request
 from webrtcproxy.sip.sdp import MAX_LINES
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
 
-from webrtcproxy.sip.grammar import BadMessage, is_token, items
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.grammar import is_token, items
 from webrtcproxy.sip.names import LISTS, SPELLINGS
 
 

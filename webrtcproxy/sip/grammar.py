@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.errors import BadMessage
 
 Params = tuple[tuple[str, str | None], ...]
 """Parameters as written: name and value, None where there is no ``=``; a quoted value keeps its quotes."""
@@ -21,25 +19,6 @@ _needs_escape = re.compile(r'["\\]')
 _blank_or_quote = re.compile(r'[ \t"]').search
 _quote_or_semicolon = re.compile('[;"]')
 _stops = {",": re.compile('[,"<]'), ";": re.compile('[;"<]')}
-
-
-class BadMessage(Exception):
-    """Bytes that are no SIP message, or a header that is not what its name promises.
-
-    :param why: the reason phrase for the answer; ASCII, names the header: ``Bad CSeq``, ``Missing Call-ID``.
-    :param status: the status code for the answer: 400, 416, 505 or 513.
-    :param request: what could be read of a request, enough for `message.respond`; None where nothing can be
-        answered: no Via, an ACK, a response, no SIP at all.
-    """
-
-    def __init__(self, why: str, status: int = 400, request: Request | None = None) -> None:
-        super().__init__(why, status)
-        self.why = why
-        self.status = status
-        self.request = request
-
-    def __str__(self) -> str:
-        return f"{self.status} {self.why}"
 
 
 def is_token(text: str) -> bool:

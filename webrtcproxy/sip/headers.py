@@ -13,8 +13,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final
 
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.grammar import (
-    BadMessage,
     Params,
     find_param,
     format_params,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers, canonical
-from webrtcproxy.sip.grammar import BadMessage, is_token, number
+from webrtcproxy.sip.grammar import is_token, number
 from webrtcproxy.sip.headers import STAR, Star
 from webrtcproxy.sip.names import PHRASES, SPELLINGS
 from webrtcproxy.sip.request import Message, Request, Response
@@ -22,7 +23,6 @@ __all__ = [
     "MAX_VALUE",
     "PHRASES",
     "STAR",
-    "BadMessage",
     "Headers",
     "Message",
     "Request",

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from webrtcproxy.sip.grammar import BadMessage, Params, find_param, format_params, is_token, parse_params
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.grammar import Params, find_param, format_params, is_token, parse_params
 from webrtcproxy.sip.uri import Uri
 
 _is_call_id = re.compile(r"[^\x00-\x20\x7f,;]+").fullmatch

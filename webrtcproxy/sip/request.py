@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers
-from webrtcproxy.sip.grammar import BadMessage
 from webrtcproxy.sip.headers import (
     STAR,
     CSeq,

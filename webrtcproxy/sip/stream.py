@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from webrtcproxy.sip.grammar import BadMessage, number
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.grammar import number
 from webrtcproxy.sip.message import MAX_MESSAGE, find_end, salvage
 
 PING: Final = b"\r\n\r\n"

@@ -8,7 +8,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Final
 
-from webrtcproxy.sip.grammar import BadMessage, Params, find_param, format_params, parse_host, parse_params
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.grammar import Params, find_param, format_params, parse_host, parse_params
 
 SIP_PORT = 5060
 """Where SIP is spoken over UDP and TCP if nothing else is said (RFC 3261 section 19.1.2)."""

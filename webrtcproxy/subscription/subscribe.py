@@ -29,7 +29,7 @@ from webrtcproxy.registration.binding import Binding
 from webrtcproxy.routing.sequence import RequestSequence
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.ids import random_token
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.subscription.out_of_dialog import BranchResult, relay_response, send_to_targets
 from webrtcproxy.subscription.subscription import Subscription, bound_expires

@@ -24,7 +24,8 @@ from webrtcproxy.dialog.relay import ask, request_headers, response_headers, sta
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
-from webrtcproxy.sip.grammar import BadMessage, find_param, number, parse_params
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.grammar import find_param, number, parse_params
 from webrtcproxy.sip.headers import MAX_SECONDS
 from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.transaction.deadline import Deadline

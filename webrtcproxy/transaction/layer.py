@@ -18,7 +18,7 @@ from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.metrics import Metrics, reason_of
 from webrtcproxy.runtime.schedule import Schedule
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond
 from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, NonInviteClient, OnResponse
@@ -137,7 +137,7 @@ class Transactions:
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
         """Refuse what can't be read, where enough of it can to answer; no transaction is made (section 8.2.7)."""
         request = error.request
-        if request is None or request.method == "ACK" or "Via" not in request.headers:
+        if not isinstance(request, Request) or request.method == "ACK" or "Via" not in request.headers:
             return
         try:
             if self.user.admits(request, flow):

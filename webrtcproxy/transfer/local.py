@@ -30,7 +30,7 @@ from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.schedule import Timer
 from webrtcproxy.session.reoffer import Reoffer
 from webrtcproxy.sip.body import sdp_of
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import PHRASES, Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transfer.triggered_invite import ReferTargetResolver

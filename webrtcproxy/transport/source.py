@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, ip_address
 
 from twisted.internet.interfaces import IAddress
 
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import SIP_PORT
 from webrtcproxy.transport.flow import Address

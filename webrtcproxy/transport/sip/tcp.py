@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.runtime.errors import FlowLost
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, read
 from webrtcproxy.sip.stream import PING, StreamReader
 from webrtcproxy.transport.connection import (
@@ -227,7 +227,7 @@ class TcpConnection(Protocol):
         try:
             message = read(item, stream=True)
         except BadMessage as error:
-            if error.request is not None:
+            if isinstance(error.request, Request):
                 stamp_received(error.request, self._flow.peer)
             receiver.bad_message(error, self._flow)
             return
@@ -238,7 +238,7 @@ class TcpConnection(Protocol):
     def _lost_framing(self, error: BadMessage) -> None:
         """Nobody knows where the next message begins: say so (RFC 3261 section 18.3)."""
         log.info("Closing {flow}: {why}", flow=self._flow, why=error.why)
-        if error.request is not None:
+        if isinstance(error.request, Request):
             stamp_received(error.request, self._flow.peer)
         self._owner.receiver.bad_message(error, self._flow)
 

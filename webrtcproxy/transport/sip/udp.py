@@ -11,7 +11,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
 from webrtcproxy.runtime.errors import FlowLost
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, read
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses
@@ -161,15 +161,15 @@ class UdpTransport(DatagramProtocol):
         try:
             message = read(data)
         except BadMessage as error:
-            request = error.request
-            self._receiver.bad_message(error, self._reply_flow(request, host, port))
+            self._receiver.bad_message(error, self._reply_flow(error.request, host, port))
             return
-        flow = self._reply_flow(message if isinstance(message, Request) else None, host, port)
-        self._receiver.message_received(message, flow)
+        self._receiver.message_received(message, self._reply_flow(message, host, port))
 
-    def _reply_flow(self, request: Request | None, host: str, port: int) -> UdpFlow:
-        """The flow for the responses to `request`, after its top Via is filled in; else the one to the source."""
-        reply_port = None if request is None else stamp_received(request, Address(plain(host), port))
+    def _reply_flow(self, message: object, host: str, port: int) -> UdpFlow:
+        """The flow for the responses to a request, after its top Via is filled in; else the one to the source."""
+        reply_port = None
+        if isinstance(message, Request):
+            reply_port = stamp_received(message, Address(plain(host), port))
         return self._flow(host, port, reply_port or port)
 
     def _flow(self, host: str, port: int, reply_port: int) -> UdpFlow:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from struct import pack
 
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response, find_end, read
 
 

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.runtime.errors import FlowLost
-from webrtcproxy.sip.grammar import BadMessage
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.connection import Backpressure, Connection, IStream
 from webrtcproxy.transport.flow import Address
@@ -225,7 +225,7 @@ class SipWebSocket(WebSocketServerProtocol):
         try:
             message = read_one(payload)
         except BadMessage as error:
-            if error.request is not None:
+            if isinstance(error.request, Request):
                 stamp_received(error.request, flow.peer)
             receiver.bad_message(error, flow)
             if isinstance(error, TwoMessages):
