@@ -65,11 +65,11 @@ class RowsTests(SynchronousTestCase):
         self.assertEqual([], sorted(wrong))
 
     def test_the_original_is_named(self) -> None:
-        """Whoever reads a test that proves a row about the original system finds that in its docstring."""
+        """A test that proves a row about the original system cites docs/original.rst in its docstring."""
         unnamed = []
         for section, row, tests, why in rows():
             if section.startswith("The original") and not why:
                 texts = [getattr(*found(name)).__doc__ or "" for name in tests]
-                if not any("ORIGINAL.md" in re.sub(r"\s+", " ", text) for text in texts):
+                if not any("original.rst" in re.sub(r"\s+", " ", text) for text in texts):
                     unnamed.append(f"{section}: {row}")
         self.assertEqual([], unnamed)

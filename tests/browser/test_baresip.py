@@ -26,7 +26,7 @@ class WithBaresip(BrowserCase):
 
     async def test_page_calls(self) -> None:
         """The page hears baresip's tone, baresip the page's beeps; the page hangs up
-        (ORIGINAL.md: call out, WSS to UDP)."""
+        (original.rst: call out, WSS to UDP)."""
         phone, baresip = await self._call()
         await self._both_hear(phone, baresip)
         await phone.do("hangup")
@@ -64,7 +64,7 @@ class WithBaresip(BrowserCase):
 
     async def test_digits(self) -> None:
         """RFC 4733 passes both ways: baresip hears the page's digit as an event; the page's decoder makes the tone of
-        baresip's (CORNERS 3: telephone-event)."""
+        baresip's (corners.rst 3: telephone-event)."""
         phone, baresip = await self._call()
         await self._both_hear(phone, baresip)
         await phone.do("events4733", "5")

@@ -1,4 +1,5 @@
-"""The session is changed in the middle of a call by a page in Chromium, and under it (issue: re-INVITE and UPDATE)."""
+"""The session is changed in the middle of a call by a page in Chromium, and under it (RFC 3261 14, RFC 3311;
+original.rst: re-INVITE)."""
 
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ class Changes:
 
     async def test_hold_by_the_browser(self) -> None:
         """The trunk sees sendonly and then sendrecv; audio is back on the same DTLS association
-        (ORIGINAL.md: re-INVITE, hold / resume by either side; CORNERS 3: Direction)."""
+        (original.rst: re-INVITE, hold / resume by either side; corners.rst 3: Direction)."""
         sipp = await self.sipp("uas_held")
         phone = await self.phone(self.library)
         await phone.do("call", f"sip:echo@{sipp.host}")
@@ -32,7 +33,7 @@ class Changes:
 
     async def test_hold_by_the_trunk(self) -> None:
         """The page is told of hold and unhold, and has audio again
-        (ORIGINAL.md: re-INVITE, hold / resume by either side)."""
+        (original.rst: re-INVITE, hold / resume by either side)."""
         sipp = await self.sipp("uas_holds", hold=1500)
         phone = await self.phone(self.library)
         await phone.do("call", f"sip:echo@{sipp.host}")
@@ -46,7 +47,7 @@ class Changes:
 
     async def test_ice_restart(self) -> None:
         """A browser on a new network, in the same call (RFC 8839 section 4.4.1.1): the trunk hears nothing of it; audio
-        flows both ways behind it (CORNERS 3: ICE restart)."""
+        flows both ways behind it (corners.rst 3: ICE restart)."""
         sipp = await self.sipp("uas")
         phone = await self.phone(self.library)
         await phone.do("call", f"sip:echo@{sipp.host}")

@@ -1,4 +1,4 @@
-"""Calls that reach a browser, in Chromium with JsSIP and with SIP.js (issue: "REGISTER", "Inbound calls")."""
+"""Calls that reach a browser, in Chromium with JsSIP and with SIP.js (original.rst: register, call in)."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""JsSIP pages that register while their user is called (issue: "a browser that registers while it rings joins in")."""
+"""JsSIP pages that register while their user is called (design.rst: a fork that grows)."""
 
 from tests.browser.case import BrowserCase
 

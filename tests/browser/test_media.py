@@ -1,4 +1,4 @@
-"""Media by trunk with a real browser: opus is transcoded, digits become events (issue: "Media by trunk", "DTMF")."""
+"""Media by trunk with a real browser: opus is transcoded, digits become events (corners.rst 5: codec, DTMF)."""
 
 import re
 from typing import ClassVar
@@ -72,7 +72,7 @@ class Transcoded(Calls):
         await self.end(phone)
 
     async def test_ice_restart(self) -> None:
-        """A browser on a new network is no matter of a trunk's, transcoding or not (CORNERS 3: ICE restart)."""
+        """A browser on a new network is no matter of a trunk's, transcoding or not (corners.rst 3: ICE restart)."""
         phone = await self.connect(3, GSM)
         await phone.do("change", "renegotiate", self.restart)
         await phone.event("changed")
@@ -88,7 +88,7 @@ class Passed(Calls):
     """A trunk whose section says nothing."""
 
     async def test_audio_and_digits(self) -> None:
-        """PCMU as both have it; digits by RFC 4733 are events at the trunk, too (issue: "RFC 4733 passes")."""
+        """PCMU as both have it; digits by RFC 4733 are events at the trunk, too."""
         phone = await self.connect(0, TONE)
         await phone.assert_audio()
         await phone.do("events4733", "8")
@@ -113,7 +113,7 @@ class Encrypted(BrowserCase):
         await baresip.hears()
 
     async def end(self, phone: Phone, baresip: Baresip) -> None:
-        """All descriptions at baresip have keys (CORNERS 3: SDES); the page hangs up."""
+        """All descriptions at baresip have keys (corners.rst 3: SDES); the page hangs up."""
         bodies = [message.body for _, message in baresip.trace() if message.body]
         self.assertGreaterEqual(len(bodies), 2)
         for body in bodies:

@@ -1,4 +1,5 @@
-"""Who offers, and who has it reliably, with JsSIP and SIP.js in Chromium (issue: "Late offer", "PRACK/100rel")."""
+"""Who offers, and who has it reliably, with JsSIP and SIP.js in Chromium (RFC 3264, RFC 3262; original.rst: INVITE
+without SDP)."""
 
 from typing import ClassVar
 

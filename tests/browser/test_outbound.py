@@ -1,4 +1,4 @@
-"""Calls that a browser makes, in Chromium with JsSIP and with SIP.js (issue: "Outbound calls", "Digest")."""
+"""Calls that a browser makes, in Chromium with JsSIP and with SIP.js (original.rst: call out, digest)."""
 
 from typing import ClassVar
 

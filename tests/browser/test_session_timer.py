@@ -1,4 +1,4 @@
-"""The session timers of JsSIP in Chromium, and of SIP.js, which has none (RFC 4028, CORNERS 4: 4028)."""
+"""The session timers of JsSIP in Chromium, and of SIP.js, which has none (RFC 4028, corners.rst 4: 4028)."""
 
 from tests.browser.case import BrowserCase
 from tests.support.real.dialog import Dialog

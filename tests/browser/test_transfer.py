@@ -1,4 +1,4 @@
-"""Transfers by pages in Chromium, with JsSIP and with SIP.js (issue: "Transfer")."""
+"""Transfers by pages in Chromium, with JsSIP and with SIP.js (RFC 3515, RFC 5589; original.rst: REFER)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Transfers:
                 break
 
     async def test_blind(self) -> None:
-        """The page refers its trunk, hears how it goes, and hangs up (ORIGINAL.md: REFER, blind)."""
+        """The page refers its trunk, hears how it goes, and hangs up (original.rst: REFER, blind)."""
         trunk, phone = await self.peer(), await self.phone(self.library)
         dialog = await self.out(phone, trunk)
         await phone.do("refer", "sip:dave@far.test")
@@ -96,7 +96,7 @@ class Transfers:
 
     async def test_attended(self) -> None:
         """The page brings the other ends of its two calls together: the REFER has the name of the target's own dialog
-        (ORIGINAL.md: attended)."""
+        (original.rst: attended)."""
         bob, carol = await self.peer(), await self.peer(LAB.paid)
         bob.user, carol.user = "bob", "carol"
         phone = await self.phone(self.library)
@@ -121,7 +121,7 @@ class Transfers:
         self.assertEqual([*TAKEN, *HANGS_UP], self.ladder.of("carol"))
 
     async def test_pages_are_brought_together(self) -> None:
-        """A caller has calls with two pages, and brings them together: they hear each other (CORNERS 4: 3891)."""
+        """A caller has calls with two pages, and brings them together: they hear each other (corners.rst 4: 3891)."""
         bob, carol = await self.registered_phone(self.library, "bob"), await self.registered_phone(self.library)
         caller = await self.kamailio_peer()
         first, second = await self.into(caller, bob), await self.into(caller, carol)

@@ -1,4 +1,4 @@
-"""Video between two pages, by way of the proxy, Kamailio and the proxy again (issue: "video (VP8, H.264)")."""
+"""Video between two pages, by way of the proxy, Kamailio and the proxy again (corners.rst 3: m-lines)."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ class NoVideo(BrowserCase):
     changes = (("host = 127.0.0.1:@plain@", "host = 127.0.0.1:@plain@\ncodecs = PCMU telephone-event"),)
 
     async def test_audio_only(self) -> None:
-        """Video is refused in the trunk's offer and in the page's answer: both have audio (CORNERS 3: m-lines)."""
+        """Video is refused in the trunk's offer and in the page's answer: both have audio (corners.rst 3: m-lines)."""
         for library in ("jssip", "sipjs"):
             trunk, rtp = await self.peer(), RtpPhone()
             self.addCleanup(rtp.close)

@@ -12,7 +12,7 @@ BODY = b"Messages-Waiting: yes\r\n"
 
 
 class Chat(BrowserCase):
-    """Two pages write to each other. (CORNERS 4: 3428 MESSAGE)"""
+    """Two pages write to each other. (corners.rst 4: 3428 MESSAGE)"""
 
     async def test_both_ways(self) -> None:
         """What one page sends the other shows, and each hears that it has arrived."""
@@ -33,7 +33,7 @@ class Chat(BrowserCase):
 
     async def test_to_a_trunk(self) -> None:
         """With either library the text reaches the trunk octet for octet, with its type, and what the trunk says to it
-        the page: no 200 is made up (ORIGINAL.md: out of dialog, MESSAGE)."""
+        the page: no 200 is made up (original.rst: out of dialog, MESSAGE)."""
         trunk, text = await self.peer(), "Grüße, \u4f60\u597d \U0001f44b"
         for library in ("jssip", "sipjs"):
             phone = await self.phone(library)
@@ -48,7 +48,7 @@ class Chat(BrowserCase):
 
 
 class Watching(BrowserCase):
-    """A page subscribes at a voice mail box behind Kamailio, which challenges it. (CORNERS 4: 6665)"""
+    """A page subscribes at a voice mail box behind Kamailio, which challenges it. (corners.rst 4: 6665)"""
 
     async def told(self, phone: Phone, notifier: Dialog) -> None:
         """A NOTIFY that the page shows, and answers."""

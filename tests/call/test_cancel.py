@@ -44,7 +44,7 @@ class Cancelled(CallCase):
 
     def test_before_the_first_1xx(self) -> None:
         """CANCEL never goes out before a 1xx (section 9.1): it waits for the trunk's 100
-        (ORIGINAL.md: cancel, right behind the INVITE)."""
+        (original.rst: cancel, right behind the INVITE)."""
         self.ring()
         self.give_up()
         self.trunk.silent()
@@ -53,7 +53,7 @@ class Cancelled(CallCase):
 
     def test_before_the_second_leg_exists(self) -> None:
         """While rtpengine is asked: no INVITE goes out at all, and the media is deleted behind the reply
-        (ORIGINAL.md: rtpengine stalled while the caller gives up)."""
+        (original.rst: rtpengine stalled while the caller gives up)."""
         self.world.nodes.hold()
         self.alice = self.world.browser()
         self.invite = self.alice.invite("sip:bob@pbx.example.com")

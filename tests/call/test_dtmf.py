@@ -22,7 +22,7 @@ KINDS = ((RELAY, b"Signal=5\r\nDuration=160\r\n"), (PLAIN, b"5"))
 
 
 class Pass(ExchangeCase):
-    """Without a word in the section, INFO is INFO (ORIGINAL.md: INFO, dtmf-relay, any other)."""
+    """Without a word in the section, INFO is INFO (original.rst: INFO, dtmf-relay, any other)."""
 
     def test_crosses(self) -> None:
         """Both ways, whoever called; the far side's answer comes back, whatever it is."""
@@ -162,7 +162,7 @@ class Events(ExchangeCase):
         self.assertEqual(sorted(message.status for message in heard if message.cseq.method == "INFO"), [200, 488])
 
     def test_digits_are_secret(self) -> None:
-        """No log event has the digit, played, refused or unreadable (CORNERS 5: Privacy)."""
+        """No log event has the digit, played, refused or unreadable (corners.rst 5: Privacy)."""
         with capturedLogs() as events:
             browser, _ = self.ends(True)
             self.world.nodes.fail("play", NgRefused("no media"))

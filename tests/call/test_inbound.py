@@ -97,7 +97,7 @@ class One(CallCase):
             self.assert_over(self.alice)
 
     def test_no_answer(self) -> None:
-        """The ringing limit: CANCEL for the browser, 408 for the caller (CORNERS 1: Timer C analogue)."""
+        """The ringing limit: CANCEL for the browser, 408 for the caller (corners.rst 1: Timer C analogue)."""
         self.trunk.call(self.alice)
         self.alice.answer(self.alice.request("INVITE"), 180)
         self.trunk.heard(180)
@@ -123,7 +123,7 @@ class One(CallCase):
 
     def test_socket_is_gone(self) -> None:
         """The registrar still believes in the binding: 480 at once, without ringing anywhere
-        (ORIGINAL.md: call in, the WebSocket is gone)."""
+        (original.rst: call in, the WebSocket is gone)."""
         self.alice.flow.lose()
         self.trunk.call(self.alice)
         self.trunk.heard(480)
@@ -152,13 +152,13 @@ class One(CallCase):
         self.alice.heard("INVITE")
 
     def test_unknown(self) -> None:
-        """Nobody of that name: 404 (ORIGINAL.md: call in, nobody is registered)."""
+        """Nobody of that name: 404 (original.rst: call in, nobody is registered)."""
         self.trunk.invite("sip:nobody@192.0.2.1")
         self.trunk.heard(404)
 
     def test_other_domain(self) -> None:
         """A user of another domain is somebody else (the original: matched by user part only)
-        (ORIGINAL.md: call in, whom a binding takes calls for)."""
+        (original.rst: call in, whom a binding takes calls for)."""
         world = self.make_world(more=(CARRIER,))
         alice = world.browser()
         alice.bind()
@@ -184,7 +184,7 @@ class Several(CallCase):
 
     def test_first_to_answer_wins(self) -> None:
         """The others get CANCEL with the reason that it was answered elsewhere
-        (ORIGINAL.md: call in, two browsers of one user)."""
+        (original.rst: call in, two browsers of one user)."""
         self.desk.answer(self.at_desk, 180)
         self.sofa.answer(self.at_sofa, 180)
         self.sofa.answer(self.at_sofa, 200, OFFER)

@@ -15,7 +15,7 @@ class Out(CallCase):
 
     def test_repeated(self) -> None:
         """An INVITE that comes three times is one: rtpengine is asked once, the trunk is called once
-        (CORNERS 1: Retransmitted INVITE; RFC 3261 section 17.2.1)."""
+        (corners.rst 1: Retransmitted INVITE; RFC 3261 section 17.2.1)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")
         leg = trunk.request("INVITE")
@@ -28,7 +28,7 @@ class Out(CallCase):
 
     def test_body_of_several_parts(self) -> None:
         """The SDP within multipart/mixed is the offer, and goes on alone; parts that only the browser's side
-        understands stay there (CORNERS 1: Body types; RFC 5621)."""
+        understands stay there (corners.rst 1: Body types; RFC 5621)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         place = b"--x\r\nContent-Type: application/pidf+xml\r\n\r\n<presence/>\r\n"
         body = place + b"--x\r\nContent-Type: application/sdp\r\n\r\n" + OFFER + b"\r\n--x--\r\n"
@@ -42,7 +42,7 @@ class Out(CallCase):
 
     def test_strict_router(self) -> None:
         """Two hops in the route set, the nearer one without `lr`: it is the Request-URI of the ACK, the target the last
-        Route (CORNERS 1: Loose routing; RFC 3261 section 12.2.1.1)."""
+        Route (corners.rst 1: Loose routing; RFC 3261 section 12.2.1.1)."""
         alice, trunk, hop = self.world.browser(), self.world.trunk(), self.world.trunk("192.0.2.60")
         invite = alice.invite("sip:bob@pbx.example.com")
         routes = [("Record-Route", "<sip:192.0.2.61;lr>"), ("Record-Route", "<sip:192.0.2.60>")]
@@ -54,7 +54,7 @@ class Out(CallCase):
 
     def test_200_with_another_answer(self) -> None:
         """SDP in an unreliable 18x is a preview: other SDP in the 200 of the same dialog is the answer
-        (CORNERS 3: Answer in 18x and 200; RFC 3261 section 13.2.1)."""
+        (corners.rst 3: Answer in 18x and 200; RFC 3261 section 13.2.1)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         alice.invite("sip:bob@pbx.example.com")
         leg = trunk.request("INVITE")
@@ -69,7 +69,7 @@ class Out(CallCase):
 
     def test_cancel_may_require(self) -> None:
         """Require of a CANCEL or an ACK is not looked at: there is nothing that could be refused by it
-        (CORNERS 1: Extensions; RFC 3261 section 8.2.2.3)."""
+        (corners.rst 1: Extensions; RFC 3261 section 8.2.2.3)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")
         leg = trunk.request("INVITE")
@@ -104,7 +104,7 @@ class In(CallCase):
 
     def test_tel(self) -> None:
         """An INVITE to a telephone number is for the browser of that number at the trunk, however it is grouped, and
-        harms nobody where there is none (ORIGINAL.md: INVITE to `tel:` URI; RFC 3966)."""
+        harms nobody where there is none (original.rst: INVITE to `tel:` URI; RFC 3966)."""
         alice, trunk = self.world.browser("+493012345"), self.world.trunk()
         alice.bind()
         trunk.invite("tel:+49-30-12345")
@@ -117,7 +117,7 @@ class In(CallCase):
 
     def test_transport_of_our_contact(self) -> None:
         """Towards a browser our Contact says `ws`, whatever the browser's own says; never `wss`, which is no transport
-        (CORNERS 2: URI param; RFC 7118 section 5.2.3)."""
+        (corners.rst 2: URI param; RFC 7118 section 5.2.3)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         self.patch(alice, "contact", "sip:alice@browser.invalid;transport=wss")
         alice.bind()
@@ -136,7 +136,7 @@ class Written(CallCase):
 
     def test_no_odd_parameters(self) -> None:
         """No quotes, and no `=` within a value, in the parameters of a URI of ours: SIP.js drops such a response
-        (CORNERS 1: Output grammar; SIP.js#419, SIP.js#593)."""
+        (corners.rst 1: Output grammar; SIP.js#419, SIP.js#593)."""
         bob, alice, trunk = self.world.browser("bob"), self.world.browser(), self.world.trunk()
         bob.bind()
         trunk.call(bob)

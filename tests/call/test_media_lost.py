@@ -12,7 +12,7 @@ class Lost(CallCase):
     trunks = (PBX,)
 
     def test_both_hear_it(self) -> None:
-        """BYE for both sides, which says why, and the session's name is freed (CORNERS 5: timeouts)."""
+        """BYE for both sides, which says why, and the session's name is freed (corners.rst 5: timeouts)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         self.up(alice, trunk)
         self.world.nodes.lose(self.world.nodes.sessions[0])

@@ -74,7 +74,7 @@ class Answered(CallCase):
 
     def test_both_hang_up(self) -> None:
         """BYEs that cross are both answered 200 (the original exits on this)
-        (ORIGINAL.md: both sides hang up at once)."""
+        (original.rst: both sides hang up at once)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite, ok = self.up(alice, trunk)
         alice.say(alice.inside("BYE", invite, ok))
@@ -121,7 +121,7 @@ class Answered(CallCase):
 
     def test_other_early_dialog_answers(self) -> None:
         """183 of one fork downstream, 200 of another: the right answer reaches the browser, under one To tag
-        (ORIGINAL.md: call out, several early dialogs from one trunk). rtpengine is told the offer again before: it
+        (original.rst: call out, several early dialogs from one trunk). rtpengine is told the offer again before: it
         would else answer with the codecs of the first one."""
         alice, trunk = self.world.browser(), self.world.trunk()
         alice.invite("sip:bob@pbx.example.com")
@@ -146,7 +146,7 @@ class Answered(CallCase):
         alice.silent()
 
     def test_second_fork_answers(self) -> None:
-        """A further 2xx with a new To tag is ACKed and ended with BYE; the first wins (CORNERS 1: Forked 2xx from
+        """A further 2xx with a new To tag is ACKed and ended with BYE; the first wins (corners.rst 1: Forked 2xx from
         T)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         self.up(alice, trunk)
@@ -159,7 +159,7 @@ class Answered(CallCase):
 
     def test_ack_is_missing(self) -> None:
         """The 200 is repeated T1 to T2; after 32 s without an ACK, and not before, both sides get BYE (section
-        13.3.1.4; CORNERS 1: BYE before ACK)."""
+        13.3.1.4; corners.rst 1: BYE before ACK)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         alice.invite("sip:bob@pbx.example.com")
         leg = trunk.request("INVITE")
@@ -175,7 +175,7 @@ class Answered(CallCase):
         self.assert_over(alice, trunk)
 
     def test_callee_hangs_up_before_the_ack(self) -> None:
-        """The answering side never sends BYE before the ACK (section 15): it waits for it (CORNERS 1: BYE before
+        """The answering side never sends BYE before the ACK (section 15): it waits for it (corners.rst 1: BYE before
         ACK)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")
@@ -229,13 +229,13 @@ class Refused(CallCase):
 
     def test_302_has_its_contact(self) -> None:
         """The Contact of a redirect is for the browser to see (the original drops it)
-        (ORIGINAL.md: call out, 486 and 302)."""
+        (original.rst: call out, 486 and 302)."""
         self.ring()
         self.refuse(302, ("Contact", "<sip:mobile@elsewhere.example>"))
         self.assertEqual(self.alice.response(302).headers.get("Contact"), "<sip:mobile@elsewhere.example>")
 
     def test_503_is_not_ours(self) -> None:
-        """503 would say that the proxy is out of service (RFC 3261 section 16.7 step 6; CORNERS 1: 503 from
+        """503 would say that the proxy is out of service (RFC 3261 section 16.7 step 6; corners.rst 1: 503 from
         upstream)."""
         self.ring()
         self.refuse(503, reason="Full")
@@ -274,7 +274,7 @@ class Refused(CallCase):
         self.alice.heard(408)
 
     def test_rings_for_ever(self) -> None:
-        """The ringing limit: CANCEL, and 408 for the browser, however often it is said to ring (CORNERS 1: Timer C
+        """The ringing limit: CANCEL, and 408 for the browser, however often it is said to ring (corners.rst 1: Timer C
         analogue)."""
         self.ring()
         for _ in range(6):
@@ -320,7 +320,7 @@ class Media(CallCase):
 
     def test_silent(self) -> None:
         """rtpengine does not answer: 503 with Retry-After (the original hangs)
-        (ORIGINAL.md: rtpengine stopped, or silent)."""
+        (original.rst: rtpengine stopped, or silent)."""
         self.world.nodes.fail("offer", NgTimeout("silent"))
         alice = self.world.browser()
         alice.invite("sip:bob@pbx.example.com")

@@ -125,7 +125,7 @@ class FurtherAnswer(CallCase):
 
 
 class BeforeTheAck(CallCase):
-    """The caller has his 200, and his ACK is still to come (RFC 3261 section 15; CORNERS 1: BYE before ACK)."""
+    """The caller has his 200, and his ACK is still to come (RFC 3261 section 15; corners.rst 1: BYE before ACK)."""
 
     trunks = (PBX,)
 

@@ -23,7 +23,8 @@ class Outside(CallCase):
     def test_options(self) -> None:
         """OPTIONS for the proxy is answered with what it can do, browser or trunk: without a user, or at its own
         address for a user that nobody has heard of, as trunks ping
-        (ORIGINAL.md: other methods, OPTIONS, MESSAGE, PUBLISH, NOTIFY, INFO, REFER and unknown ones outside of one)."""
+        (original.rst: other methods, OPTIONS, MESSAGE, PUBLISH, NOTIFY, INFO, REFER and unknown ones outside of
+        one)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         for uri in ("sip:pbx.example.com", "sip:alice@192.0.2.1:443"):
             alice.say(request("OPTIONS", uri))
@@ -46,7 +47,7 @@ class Outside(CallCase):
 
     def test_nowhere_to_carry(self) -> None:
         """What a trunk sends to the proxy itself has nowhere to go: 501 with Allow for what is no method, 405 with
-        Allow for one that is carried to others. (CORNERS 1: Extensions)"""
+        Allow for one that is carried to others. (corners.rst 1: Extensions)"""
         trunk = self.world.trunk()
         trunk.say(request("FROBNICATE", "sip:192.0.2.1"))
         self.assertIn("Allow", trunk.response(501).headers)
@@ -68,7 +69,7 @@ class Outside(CallCase):
         self.assertEqual(unsupported, "nothingSupportsThis, noProxy")
 
     def test_max_forwards(self) -> None:
-        """Nothing left: 483 instead of a second leg (CORNERS 1: Max-Forwards)."""
+        """Nothing left: 483 instead of a second leg (corners.rst 1: Max-Forwards)."""
         self.ask("INVITE", max_forwards=0)
         self.alice.heard(483)
 
@@ -111,7 +112,7 @@ class Outside(CallCase):
 
     def test_loop(self) -> None:
         """A request of ours that comes back unchanged: 482; for another Request-URI it is a spiral, and welcome
-        (CORNERS 1: Loop / merge)."""
+        (corners.rst 1: Loop / merge)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         bob = self.world.browser("bob")
         bob.bind()
@@ -137,7 +138,7 @@ class Inside(CallCase):
 
     def test_info(self) -> None:
         """INFO crosses, body and type, with the far side's true answer (the original throws it away with a 200)
-        (ORIGINAL.md: INFO, media control)."""
+        (original.rst: INFO, media control)."""
         self.alice.say(self.alice.inside("INFO", self.invite, self.ok, body=b"Signal=5\r\n"))
         info = self.trunk.request("INFO")
         self.assertEqual((info.body, info.content_type), (b"Signal=5\r\n", "application/dtmf-relay"))
@@ -148,7 +149,7 @@ class Inside(CallCase):
 
     def test_trickle(self) -> None:
         """Candidates in INFO get what the far side says to such a package, as any INFO; nothing of ours fails on them
-        (CORNERS 3: Trickle; RFC 8840)."""
+        (corners.rst 3: Trickle; RFC 8840)."""
         info = self.alice.inside("INFO", self.invite, self.ok, body=b"a=candidate:1 1 UDP 1 192.0.2.3 9 typ host\r\n")
         info.headers.set("Content-Type", "application/trickle-ice-sdpfrag")
         info.headers.set("Info-Package", "trickle-ice")
@@ -199,7 +200,7 @@ class Inside(CallCase):
         self.trunk.heard(200)
 
     def test_unknown_dialog(self) -> None:
-        """481 for a tag of one's own making (CORNERS 1: BYE before ACK)."""
+        """481 for a tag of one's own making (corners.rst 1: BYE before ACK)."""
         for method in ("BYE", "INFO", "OPTIONS", "INVITE"):
             self.alice.say(request(method, "sip:x@192.0.2.1", to="<sip:x@y>;tag=made-up"))
         self.assertEqual(self.alice.pending(), ["481"] * 4)

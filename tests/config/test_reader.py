@@ -18,7 +18,7 @@ class DefaultsTests(Case):
     """What is taken where nothing is written."""
 
     def test_defaults(self) -> None:
-        """DESIGN's defaults: same host only, one binding a user, trunks only, credentials for the registered."""
+        """The defaults: same host only, one binding a user, trunks only, credentials for the registered."""
         config = self.load()
         self.assertEqual(config.path, self.folder / "proxy.ini")
         self.assertEqual((config.wss.origins, config.wss.path, config.wss.page), (None, "/", PAGE))
@@ -50,7 +50,7 @@ class ExampleFilesTests(Case):
         return load(self.folder / name)
 
     def test_proxy_ini(self) -> None:
-        """etc/proxy.ini loads, and says what DESIGN's example says."""
+        """etc/proxy.ini loads, and says what the example of README.rst says."""
         config = self.example("proxy.ini", "tls")
         self.assertEqual(
             config.wss.listen,

@@ -11,7 +11,7 @@ from webrtcproxy.sip.message import Headers
 
 
 class Required(SynchronousTestCase):
-    """What Require and Proxy-Require may ask for. (CORNERS 1: Extensions)"""
+    """What Require and Proxy-Require may ask for. (corners.rst 1: Extensions)"""
 
     def missing(self, method: str, *headers: tuple[str, str]) -> str:
         """The Unsupported of the 420."""

@@ -22,7 +22,7 @@ class Lost(CallCase):
 
     def test_caller_in_the_call(self) -> None:
         """The far side gets its BYE when the grace time is over, and the media is freed (the original: never)
-        (ORIGINAL.md: socket loss, in the call)."""
+        (original.rst: socket loss, in the call)."""
         self.up(self.alice, self.trunk)
         self.alice.flow.lose()
         self.world.turn(GRACE - 0.1)
@@ -61,7 +61,7 @@ class Lost(CallCase):
         self.assert_over(self.trunk)
 
     def test_caller_while_ringing(self) -> None:
-        """Nobody is left to talk to: the callee stops ringing (ORIGINAL.md: socket loss, while it rings)."""
+        """Nobody is left to talk to: the callee stops ringing (original.rst: socket loss, while it rings)."""
         self.alice.invite("sip:bob@pbx.example.com")
         leg = self.trunk.request("INVITE")
         self.trunk.answer(leg, 180)
@@ -74,7 +74,7 @@ class Lost(CallCase):
         self.assert_over(self.trunk)
 
     def test_trunk_hangs_up_meanwhile(self) -> None:
-        """A BYE in the grace time ends the call at once (ORIGINAL.md: socket loss, the SIP side hangs up after it)."""
+        """A BYE in the grace time ends the call at once (original.rst: socket loss, the SIP side hangs up after it)."""
         self.up(self.alice, self.trunk)
         self.alice.flow.lose()
         self.trunk.say(self.callee_request("BYE"))
@@ -97,7 +97,7 @@ class Back(CallCase):
 
     def test_by_registering(self) -> None:
         """REGISTER with the same Contact: the call goes on, and BYE reaches the new socket
-        (ORIGINAL.md: socket loss, the browser comes back on a new one)."""
+        (original.rst: socket loss, the browser comes back on a new one)."""
         self.alice.flow.lose()
         self.world.turn(1)
         self.new.bind()

@@ -15,7 +15,8 @@ class ToCaller(EarlyCase):
     """A caller who supports 100rel gets SDP reliably, one who requires it gets all reliably."""
 
     def test_with_sdp(self) -> None:
-        """180 is plain, 183 with SDP has Require and RSeq, and is repeated until its PRACK (CORNERS 4: 3262 RSeq)."""
+        """180 is plain, 183 with SDP has Require and RSeq, and is repeated until its PRACK (corners.rst 4: 3262
+        RSeq)."""
         for caller in self.ways(REL):
             self.callee.answer(self.leg, 180)
             self.assertNotIn("RSeq", caller.response(180).headers)
@@ -61,7 +62,7 @@ class ToCaller(EarlyCase):
             self.assert_over(caller, self.callee)
 
     def test_all_required(self) -> None:
-        """`Require: 100rel` is no reason for a 420; each 1xx waits for the PRACK of the one before (CORNERS 4: 3262
+        """`Require: 100rel` is no reason for a 420; each 1xx waits for the PRACK of the one before (corners.rst 4: 3262
         B2BUA). The callee is not asked for the same."""
         for caller in self.ways(REQUIRED):
             self.assertNotIn("Require", self.leg.headers)
@@ -111,7 +112,7 @@ class ToCaller(EarlyCase):
         caller.peer.heard(200)
 
     def test_2xx_waits(self) -> None:
-        """As long as SDP has no PRACK, the 2xx is held; the callee has his ACK at once (CORNERS 4: 3262 B2BUA)."""
+        """As long as SDP has no PRACK, the 2xx is held; the callee has his ACK at once (corners.rst 4: 3262 B2BUA)."""
         for caller in self.ways(REL):
             self.callee.answer(self.leg, 183, self.sdp(self.callee))
             early = caller.response(183)
@@ -194,7 +195,8 @@ class ToCaller(EarlyCase):
                 caller.silent()
 
     def test_wrong_rack(self) -> None:
-        """Anything but the three values of a response that waits: 481; a second PRACK, too (CORNERS 4: 3262 RAck)."""
+        """Anything but the three values of a response that waits: 481; a second PRACK, too (corners.rst 4: 3262
+        RAck)."""
         for caller in self.ways(REL):
             self.callee.answer(self.leg, 183, self.sdp(self.callee))
             early = caller.response(183)

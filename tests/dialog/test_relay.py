@@ -13,7 +13,7 @@ METHODS = ("INFO", "MESSAGE", "NOTIFY", "PUBLISH", "SUBSCRIBE", "FROBNICATE")
 
 class Every(CallCase):
     """Every method that is not the proxy's own crosses.
-    (ORIGINAL.md: UPDATE with SDP, OPTIONS, MESSAGE, NOTIFY, PUBLISH)"""
+    (original.rst: UPDATE with SDP, OPTIONS, MESSAGE, NOTIFY, PUBLISH)"""
 
     trunks = (PBX,)
 
@@ -75,14 +75,14 @@ class Every(CallCase):
             asker.peer.heard(200 if other.browser else 513)
 
     def test_required_of_the_proxy(self) -> None:
-        """What is an extension of a leg does not cross: 420. (CORNERS 1: Extensions)"""
+        """What is an extension of a leg does not cross: 420. (corners.rst 1: Extensions)"""
         for asker, other in self.ways():
             asker.ask("MESSAGE", b"", ("Require", "precondition, nice"))
             self.assertEqual(asker.peer.response(420).headers.get("Unsupported"), "precondition")
             other.peer.silent()
 
     def test_out_of_service(self) -> None:
-        """503 of the far side is not the proxy's: 500, with its Retry-After. (CORNERS 1: 503 from upstream)"""
+        """503 of the far side is not the proxy's: 500, with its Retry-After. (corners.rst 1: 503 from upstream)"""
         for asker, other in self.ways():
             asker.ask("INFO")
             other.answer(other.peer.request("INFO"), 503, b"", ("Retry-After", "3"))
@@ -102,7 +102,7 @@ class Every(CallCase):
 
     def test_options(self) -> None:
         """OPTIONS is answered by the proxy, which is the end of each dialog, with what it can do; in an unknown dialog
-        481. (CORNERS 1: OPTIONS)"""
+        481. (corners.rst 1: OPTIONS)"""
         for asker, other in self.ways():
             asker.ask("OPTIONS")
             self.assertIn("MESSAGE", asker.peer.response(200).headers.get("Allow") or "")

@@ -17,7 +17,7 @@ class FromCallee(EarlyCase):
 
     def test_acknowledged(self) -> None:
         """183 with an answer: PRACK within its dialog, and a plain 183 for the caller, RSeq and Require left behind
-        (CORNERS 4: 3262 B2BUA; ORIGINAL.md: call out, a reliable 183)."""
+        (corners.rst 4: 3262 B2BUA; original.rst: call out, a reliable 183)."""
         for caller in self.ways():
             self.assertIn("100rel", self.leg.headers.all("Supported"))
             response = self.reliable(183, 17, self.sdp(self.callee))
@@ -71,7 +71,7 @@ class FromCallee(EarlyCase):
 
     def test_repeats_and_order(self) -> None:
         """A repeat is absorbed; one that has overtaken another is neither acknowledged nor passed on, until it is its
-        turn (CORNERS 4: 3262 RSeq)."""
+        turn (corners.rst 4: 3262 RSeq)."""
         for caller in self.ways():
             first = self.reliable(180, 5)
             self.pracked(first)
@@ -89,7 +89,8 @@ class FromCallee(EarlyCase):
             caller.heard(486)
 
     def test_no_rseq(self) -> None:
-        """No PRACK for a 100, for a 1xx without RSeq, or for one that does not require it (CORNERS 4: 3262 RAck)."""
+        """No PRACK for a 100, for a 1xx without RSeq, or for one that does not require it (corners.rst 4: 3262
+        RAck)."""
         self.way()
         for status, headers in ((100, [REQUIRED, ("RSeq", "1")]), (180, [REQUIRED]), (183, [("RSeq", "1")]),
                                 (181, [REQUIRED, ("RSeq", "x")])):  # fmt: skip
@@ -100,7 +101,7 @@ class FromCallee(EarlyCase):
         self.assertEqual(len(self.world.legs), 1)
 
     def test_several_dialogs(self) -> None:
-        """Each early dialog has its RSeq and its PRACK; the one that answers goes on, the other is over (CORNERS 1:
+        """Each early dialog has its RSeq and its PRACK; the one that answers goes on, the other is over (corners.rst 1:
         several early dialogs)."""
         for caller in self.ways():
             one = self.reliable(183, 1, self.sdp(self.callee), tag="one")

@@ -19,8 +19,8 @@ class ByBrowser(ReplacingCase):
     """A browser has two calls, and refers one end to the other."""
 
     def test_translated(self) -> None:
-        """The REFER names the dialog that the target has, whatever the order of the parts (ORIGINAL.md: attended)
-        (CORNERS 4: 3891)."""
+        """The REFER names the dialog that the target has, whatever the order of the parts (original.rst: attended)
+        (corners.rst 4: 3891)."""
         for order in (
             "{call};to-tag={to};from-tag={from_}", "{call};from-tag={from_};to-tag={to}",
             "{call};early-only;from-tag={from_};to-tag={to}",
@@ -165,7 +165,7 @@ class ByTrunk(ReplacingCase):
 
     def test_carried_out(self) -> None:
         """It goes on to the target's browser, in the name that its dialog has there; that browser ends the old call
-        (ORIGINAL.md: attended) (CORNERS 4: 3891, 3892)."""
+        (original.rst: attended) (corners.rst 4: 3891, 3892)."""
         self.transfer()
         invite = self.bob.invite(
             self.second.target, ("Replaces", str(self.named)), ("Referred-By", "<sip:pbx@pbx.example.com>")
@@ -295,7 +295,7 @@ class ByTrunk(ReplacingCase):
         self.end()
 
     def test_foreign(self) -> None:
-        """What a browser is told to replace somewhere else crosses as it is, with its Require (CORNERS 4: 3891)."""
+        """What a browser is told to replace somewhere else crosses as it is, with its Require (corners.rst 4: 3891)."""
         self.transfer(told=False)
         value = "foreign@192.0.2.77;from-tag=1;to-tag=2"
         invite = self.bob.invite("sip:dave@pbx.example.com", ("Replaces", value), ("Require", "replaces"))

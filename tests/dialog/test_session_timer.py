@@ -1,4 +1,4 @@
-"""The negotiation of one leg's session timer (RFC 4028), and when something is due (CORNERS 4: 4028)."""
+"""The negotiation of one leg's session timer (RFC 4028), and when something is due (corners.rst 4: 4028)."""
 
 from __future__ import annotations
 

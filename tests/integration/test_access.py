@@ -1,4 +1,4 @@
-"""Who may do what (issue: "Only who may"; DESIGN: origins, destinations, sources; RFC 7118, RFC 6455)."""
+"""Who may do what (design.rst: origins, destinations, sources; RFC 7118, RFC 6455)."""
 
 from pathlib import Path
 from typing import ClassVar

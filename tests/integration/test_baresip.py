@@ -44,7 +44,7 @@ class Calls(WithBaresip):
 
     async def test_called(self) -> None:
         """A browser calls baresip by way of Kamailio: ringing, answered, BYE from the browser
-        (ORIGINAL.md: call out, WSS to UDP)."""
+        (original.rst: call out, WSS to UDP)."""
         _, caller, baresip = await self.out()
         self.assertEqual(200, (await caller.bye()).status)
         await baresip.event("CALL_CLOSED")
@@ -66,7 +66,7 @@ class Calls(WithBaresip):
 
     async def test_calls(self) -> None:
         """baresip calls a browser that is registered at its own registrar, and hangs up
-        (ORIGINAL.md: call in, SIP to registered WSS client)."""
+        (original.rst: call in, SIP to registered WSS client)."""
         _, callee, baresip = await self.into()
         await baresip.do("hangup")
         await callee.hung_up()
@@ -98,7 +98,7 @@ class Calls(WithBaresip):
         self.assertEqual(["> INVITE sdp", "< 180 INVITE", "< 486 INVITE", "> ACK"], self.ladder.of("alice"))
 
     async def test_gives_up(self) -> None:
-        """baresip hangs up while the browser rings: CANCEL, 487 (ORIGINAL.md: cancel, while ringing)."""
+        """baresip hangs up while the browser rings: CANCEL, 487 (original.rst: cancel, while ringing)."""
         baresip, browser = await self.baresip(), await self.registered()
         await baresip.do("dial", "sip:alice@pbx.test")
         invite = await browser.request("INVITE")
@@ -126,7 +126,7 @@ class Changes(WithBaresip):
 
     async def test_hold_and_resume(self) -> None:
         """baresip holds by sendonly, and resumes: the browser is asked, and its answers are taken
-        (ORIGINAL.md: re-INVITE, hold / resume by either side)."""
+        (original.rst: re-INVITE, hold / resume by either side)."""
         browser, caller, baresip = await self.out()
         for order, offered, answered in (("hold", b"sendonly", b"recvonly"), ("resume", b"sendrecv", b"sendrecv")):
             await baresip.do(order)

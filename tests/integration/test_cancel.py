@@ -1,4 +1,4 @@
-"""CANCEL at every moment of a call (issue: "CANCEL at every moment"; RFC 3261 9)."""
+"""CANCEL at every moment of a call (RFC 3261 9)."""
 
 from tests.support.real.case import RealCase
 from tests.support.real.ladder import HUNG_UP, SET_UP, TAKEN
@@ -101,7 +101,7 @@ class Cancel(RealCase):
 
     async def test_two_hundred(self) -> None:
         """Calls that are given up while they ring, and others at once: rtpengine holds none of them
-        (CORNERS 5: Orphans)."""
+        (corners.rst 5: Orphans)."""
         browser, trunk = await self.browser(), await self.peer()
         for _ in range(100):
             calling = browser.invite(f"sip:echo@{self.plain}")

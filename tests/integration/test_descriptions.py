@@ -1,4 +1,4 @@
-"""Corners of SDP with the real rtpengine, as a scripted browser and trunk see them (CORNERS 3)."""
+"""Corners of SDP with the real rtpengine, as a scripted browser and trunk see them (corners.rst 3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Offers(RealCase):
 
     async def test_refused_by_rtpengine(self) -> None:
         """An offer that rtpengine can't read: 488, nobody is called, and the next call works
-        (ORIGINAL.md: INVITE with SDP rtpengine refuses)."""
+        (original.rst: INVITE with SDP rtpengine refuses)."""
         browser, trunk = await self.browser(), await self.peer()
         final = await browser.invite(f"sip:echo@{self.plain}", body=b"v=0\r\nthis is none\r\n").final()
         self.assertEqual(488, final.status)
@@ -28,7 +28,7 @@ class Offers(RealCase):
 
     async def test_mdns_candidates(self) -> None:
         """Candidates with names of multicast DNS, as browsers have them by default: the call comes about, and the name
-        is nobody's to look up (CORNERS 3: mDNS candidates)."""
+        is nobody's to look up (corners.rst 3: mDNS candidates)."""
         browser, trunk = await self.browser(), await self.peer()
         offer = sample("firefox-audio")
         self.assertIn(b".local ", offer)
@@ -43,7 +43,7 @@ class Offers(RealCase):
 
     async def test_without_candidates(self) -> None:
         """An offer without any candidate, since they are to trickle: taken, and answered whole
-        (CORNERS 3: Trickle; RFC 8838)."""
+        (corners.rst 3: Trickle; RFC 8838)."""
         browser, trunk = await self.browser(), await self.peer()
         bare = b"".join(line for line in CHROME_OFFER.splitlines(True) if not line.startswith(b"a=candidate"))
         calling = browser.invite(f"sip:echo@{self.plain}", body=bare)
@@ -57,7 +57,7 @@ class Offers(RealCase):
 
     async def test_telephone_events_of_both_rates(self) -> None:
         """A browser's telephone-event for 48000 Hz, beside opus, and for 8000 Hz both reach the trunk: one for each
-        clock rate (CORNERS 3: telephone-event; RFC 4733 section 2.1)."""
+        clock rate (corners.rst 3: telephone-event; RFC 4733 section 2.1)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         invite = await trunk.request("INVITE")
@@ -69,7 +69,7 @@ class Offers(RealCase):
     async def test_payload_numbers(self) -> None:
         """A trunk that calls telephone-event otherwise in its answer than it was offered (RFC 3264 section 6.1 has it
         as a SHOULD): rtpengine 10.5 leaves that codec out of what the browser is told, so that nobody sends what the
-        other side would take for something else; the audio stands (CORNERS 3: Payload numbers)."""
+        other side would take for something else; the audio stands (corners.rst 3: Payload numbers)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         invite = await trunk.request("INVITE")
@@ -85,7 +85,7 @@ class Offers(RealCase):
 
     async def test_another_fingerprint(self) -> None:
         """A browser that comes with another certificate has another DTLS association: its offer is taken and answered,
-        the trunk need not know (CORNERS 3: tls-id / fingerprint; RFC 8842 section 5.5)."""
+        the trunk need not know (corners.rst 3: tls-id / fingerprint; RFC 8842 section 5.5)."""
         browser, trunk = await self.browser(), await self.peer()
         caller, callee = await self.connected(browser, trunk)
         offer = CHROME_OFFER.replace(FINGERPRINT, OTHER_FINGERPRINT).replace(b" 2 IN", b" 3 IN")
@@ -100,7 +100,7 @@ class Offers(RealCase):
 
     async def test_attributes_of_the_session(self) -> None:
         """Fingerprint and ICE credentials for the whole session instead of for the medium (as Firefox has the former)
-        serve as well, in an offer and in an answer (CORNERS 3: Session-level vs media-level)."""
+        serve as well, in an offer and in an answer (corners.rst 3: Session-level vs media-level)."""
         browser, caller = await self.registered(), await self.kamailio_peer()
         moved = (b"a=fingerprint", b"a=ice-ufrag", b"a=ice-pwd", b"a=setup")
         all_lines = CHROME_ANSWER.splitlines(True)

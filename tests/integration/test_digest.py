@@ -1,4 +1,4 @@
-"""Digest towards trunks: answered by the proxy, or passed back to the browser (issue: "Digest"; RFC 7616, RFC 8760)."""
+"""Digest towards trunks: answered by the proxy, or passed back to the browser (RFC 7616, RFC 8760)."""
 
 from typing import ClassVar
 
@@ -170,7 +170,8 @@ class ByTheBrowser(RealCase):
     """The trunk has none: the challenge crosses, and the browser's answer to it is accepted upstream."""
 
     async def test_challenge_and_answer_cross(self) -> None:
-        """Call-ID and CSeq of the second leg go on, and upstream's Request-URI is the `uri` of the digest (DESIGN)."""
+        """Call-ID and CSeq of the second leg go on, and upstream's Request-URI is the `uri` of the digest (design.rst:
+        Rules)."""
         browser, trunk = await self.browser(), await self.peer()
         for status, asks, answers in CHALLENGES:
             calling = browser.invite(f"sip:echo@{self.plain}")

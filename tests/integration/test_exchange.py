@@ -1,5 +1,5 @@
-"""The session is changed in the middle of a call: scripted browser and trunk, real rtpengine (issue: "re-INVITE and
-UPDATE, both ways")."""
+"""The session is changed in the middle of a call: scripted browser and trunk, real rtpengine (RFC 3261 14, RFC 3311;
+original.rst: re-INVITE)."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ class LateOffer(ExchangeCase):
 
     async def test_by_the_browser(self) -> None:
         """The trunk's offer is in the browser's 200, the browser's answer in the trunk's ACK
-        (ORIGINAL.md: re-INVITE, without an offer, from the browser)."""
+        (original.rst: re-INVITE, without an offer, from the browser)."""
         caller, callee = await self.up()
         asked = caller.send("INVITE")
         invite = await self.trunk_phone.request("INVITE")

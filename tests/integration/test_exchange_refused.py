@@ -1,5 +1,5 @@
-"""A change of the session is refused in the middle of a call: scripted browser and trunk, real rtpengine (issue:
-"re-INVITE and UPDATE, both ways")."""
+"""A change of the session is refused in the middle of a call: scripted browser and trunk, real rtpengine (RFC 3261
+14.1; original.rst: re-INVITE, other side refuses)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forking on the far side: several early dialogs and answers to one INVITE (issue: "Forking from the far side")."""
+"""Forking on the far side: several early dialogs and answers to one INVITE."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ class Glare(OfferCase):
     """Both sides change the session at once."""
 
     async def test_491(self) -> None:
-        """SIPp's re-INVITE crosses with the browser's: 491 both ways, and the later try is carried (CORNERS 1:
+        """SIPp's re-INVITE crosses with the browser's: 491 both ways, and the later try is carried (corners.rst 1:
         re-INVITE glare)."""
         sipp = await self.sipp("uas_glare")
         browser = await self.browser()

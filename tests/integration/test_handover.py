@@ -1,4 +1,5 @@
-"""Transfers that the proxy carries out by itself: scripted endpoints, real rtpengine (issue: "Transfer")."""
+"""Transfers that the proxy carries out by itself: scripted endpoints, real rtpengine (RFC 3515, RFC 3725; original.rst:
+REFER)."""
 
 from __future__ import annotations
 

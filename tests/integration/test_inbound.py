@@ -139,7 +139,7 @@ class Inbound(RealCase):
 
     async def test_browser_to_browser(self) -> None:
         """Through the registrar and back: the caller is answered with DTLS, the callee offered it
-        (ORIGINAL.md: call in, browser to browser)."""
+        (original.rst: call in, browser to browser)."""
         alice, bob = await self.registered("alice"), await self.registered("bob")
         calling = alice.invite("sip:bob@pbx.test")
         invite = await bob.request("INVITE")
@@ -167,7 +167,8 @@ class Inbound(RealCase):
         self.assertEqual(486, (await Calling(trunk, invite, already_sent=True).final()).status)
 
     async def test_browser_comes_back(self) -> None:
-        """A browser that speaks within the call on a new socket, before `grace` is over, keeps it (DESIGN: Rules)."""
+        """A browser that speaks within the call on a new socket, before `grace` is over, keeps it (design.rst:
+        Rules)."""
         browser, trunk = await self.registered(), await self.peer()
         caller, callee = await self.connected(browser, trunk)
         await pause(0.1)

@@ -1,4 +1,4 @@
-"""Browsers that register while their user is called (issue: "a browser that registers while it rings joins in")."""
+"""Browsers that register while their user is called (design.rst: a fork that grows)."""
 
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Calling, Dialog

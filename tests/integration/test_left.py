@@ -1,5 +1,4 @@
-"""What is left of scenarios when their last timers have run out: nothing (issue: "No ng session, transaction, timer or
-dialog is left")."""
+"""What is left of scenarios when their last timers have run out: nothing."""
 
 from __future__ import annotations
 

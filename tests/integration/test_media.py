@@ -49,7 +49,7 @@ class CodecTests(MediaCase):
         self.assertEqual(codecs(offered), ["G729/8000", "G722/8000", "telephone-event/8000"])
 
     async def test_events_of_both_rates(self) -> None:
-        """A trunk with codecs of two clock rates is offered events in each (CORNERS 3: telephone-event)."""
+        """A trunk with codecs of two clock rates is offered events in each (corners.rst 3: telephone-event)."""
         to, back = profiles_of(TrunkMedia(("opus", "PCMU", "telephone-event")))
         offered = codecs(await self.offer(CHROME, to))
         self.assertEqual(offered[:2], ["opus/48000/2", "PCMU/8000"])
@@ -59,7 +59,7 @@ class CodecTests(MediaCase):
 
     async def test_everything(self) -> None:
         """Without `codecs` all that a browser offers passes, one telephone-event for each clock rate
-        (CORNERS 3: telephone-event)."""
+        (corners.rst 3: telephone-event)."""
         offered = codecs(await self.offer(CHROME, TRUNK))
         self.assertEqual(offered, codecs(CHROME))
         self.assertTrue({"opus/48000/2", "telephone-event/48000", "telephone-event/8000"} < set(offered))
@@ -225,7 +225,7 @@ class RtpTests(RtpCase):
 
     async def test_digits_are_played(self) -> None:
         """Digits that are played arrive as events at the other side only, in order, as long as they are to be
-        (CORNERS 5: DTMF)."""
+        (corners.rst 5: DTMF)."""
         await self.connect(TrunkMedia(dtmf="rfc4733"), (0, 101), (0, 101))
         await until(lambda: bool(self.trunk.heard and self.web.heard), "both hear", 3)
         await self.session.play("1", 200, from_tag="A", branch="b1")
@@ -275,7 +275,7 @@ class RtpTests(RtpCase):
 
 
 class FamilyTests(RtpCase):
-    """`address-family`, with an rtpengine that has an interface of either (CORNERS 5: address family)."""
+    """`address-family`, with an rtpengine that has an interface of either (corners.rst 5: address family)."""
 
     far = "::1"
 
@@ -308,7 +308,7 @@ class FamilyTests(RtpCase):
 
 
 class InterfaceTests(RtpCase):
-    """`interfaces`, with an rtpengine that has two (CORNERS 5: direction / interfaces)."""
+    """`interfaces`, with an rtpengine that has two (corners.rst 5: direction / interfaces)."""
 
     far = "127.0.0.2"
     media = TrunkMedia(interfaces=("default", "far"))

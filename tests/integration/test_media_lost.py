@@ -1,4 +1,5 @@
-"""The media layer with a real rtpengine that gives sessions up by itself, and tells nobody (CORNERS 5: timeouts)."""
+"""The media layer with a real rtpengine that gives sessions up by itself, and tells nobody (corners.rst 5:
+timeouts)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/metrics`` of a running proxy (issue: "Metrics")."""
+"""``/metrics`` of a running proxy."""
 
 from __future__ import annotations
 

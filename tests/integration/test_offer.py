@@ -1,5 +1,5 @@
 """INVITE without SDP, reliable provisional responses and early UPDATE with SIPp, scripted phones and a real rtpengine
-(issue: "Late offer", "PRACK/100rel")."""
+(RFC 3264, RFC 3262; original.rst: INVITE without SDP)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Late(OfferCase):
     """The offer in the 200, the answer in the ACK."""
 
     async def test_out_of_a_browser(self) -> None:
-        """The trunk offers, the browser answers (ORIGINAL.md: call out, INVITE without SDP)."""
+        """The trunk offers, the browser answers (original.rst: call out, INVITE without SDP)."""
         sipp = await self.sipp("uas_late")
         browser = await self.browser()
         calling = browser.invite(f"sip:echo@{sipp.host}", body=b"")
@@ -135,7 +135,7 @@ class Late(OfferCase):
         )
 
     async def test_again(self) -> None:
-        """re-INVITE without SDP, by the browser and by the trunk (CORNERS 3: empty re-INVITE)."""
+        """re-INVITE without SDP, by the browser and by the trunk (corners.rst 3: empty re-INVITE)."""
         sipp = await self.sipp("uas_late_again")
         browser = await self.browser()
         caller = await browser.invite(f"sip:echo@{sipp.host}").answered()
@@ -160,7 +160,7 @@ class Reliable(OfferCase):
 
     async def test_trunk_alone(self) -> None:
         """The trunk's 183 and 180 get a PRACK each, the browser sees them plain
-        (ORIGINAL.md: call out, a reliable 183)."""
+        (original.rst: call out, a reliable 183)."""
         sipp = await self.sipp("uas_100rel")
         browser = await self.browser()
         calling = browser.invite(f"sip:echo@{sipp.host}")
@@ -180,7 +180,7 @@ class Reliable(OfferCase):
         )
 
     async def test_caller_requires_it(self) -> None:
-        """A caller who requires 100rel calls a browser that has not heard of it (CORNERS 4: 3262 B2BUA)."""
+        """A caller who requires 100rel calls a browser that has not heard of it (corners.rst 4: 3262 B2BUA)."""
         browser = await self.registered()
         sipp = await self.caller("uac_100rel", hold=200)
         invite = await browser.request("INVITE")

@@ -1,4 +1,4 @@
-"""Calls out of a browser to a SIP endpoint over UDP: scripted browser, real rtpengine (issue: "Outbound calls")."""
+"""Calls out of a browser to a SIP endpoint over UDP: scripted browser, real rtpengine (original.rst: call out)."""
 
 import re
 from typing import ClassVar
@@ -20,7 +20,7 @@ class Answered(RealCase):
 
     async def test_profiles_of_both_legs(self) -> None:
         """The trunk is offered plain RTP without a line of WebRTC's, the browser answered with all
-        (ORIGINAL.md: call out, SDP to the plain side)."""
+        (original.rst: call out, SDP to the plain side)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         invite = await trunk.request("INVITE")
@@ -64,7 +64,7 @@ class Answered(RealCase):
 
     async def test_one_to_tag(self) -> None:
         """100 comes within 200 ms; 180 and 200 carry one To tag, which is none of the trunk's (RFC 3261 8.2.6.2;
-        CORNERS 1: To-tag constancy)."""
+        corners.rst 1: To-tag constancy)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         await calling.response(100, seconds=0.2)
@@ -80,7 +80,7 @@ class Answered(RealCase):
 
     async def test_no_from_tag(self) -> None:
         """A caller of RFC 2543 has no tag in From, and has his call all the same
-        (ORIGINAL.md: INVITE without From tag)."""
+        (original.rst: INVITE without From tag)."""
         browser, trunk = await self.browser(), await self.peer()
         invite = browser.build("INVITE", f"sip:echo@{self.plain}", body=CHROME_OFFER)
         invite.headers.set("From", f"<{browser.aor}>")
@@ -136,7 +136,7 @@ class Answered(RealCase):
 
     async def test_second_2xx_of_a_fork(self) -> None:
         """Another 200 with another To tag is ACKed and hung up; the first one's call goes on (RFC 3261 13.2.2.4;
-        CORNERS 1: Forked 2xx from T)."""
+        corners.rst 1: Forked 2xx from T)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         invite = await trunk.request("INVITE")
@@ -156,7 +156,7 @@ class Answered(RealCase):
 
     async def test_callee_hangs_up_before_the_ack(self) -> None:
         """The trunk's BYE is answered at once; the browser's comes behind its ACK, since who answers sends none before
-        (RFC 3261 15; CORNERS 1: BYE before ACK)."""
+        (RFC 3261 15; corners.rst 1: BYE before ACK)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         callee = trunk.accept(await trunk.request("INVITE"))
@@ -196,7 +196,8 @@ class Answered(RealCase):
         self.assertEqual([*TAKEN, "< INFO", "> 200 INFO", "< INFO", "> 415 INFO", *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_headers_that_cross_and_that_do_not(self) -> None:
-        """Unknown headers cross; the leg's own, and what a browser says of its identity, stay behind (DESIGN)."""
+        """Unknown headers cross; the leg's own, and what a browser says of its identity, stay behind (design.rst:
+        Rules)."""
         browser, trunk = await self.browser(), await self.peer()
         crosses = [("X-Customer", "4711, a;b"), ("Subject", "Tea \u2615"), ("Alert-Info", "<http://x.test/ring>")]
         stays = [("Session-Expires", "90"), ("Supported", "x-mine"), ("P-Asserted-Identity", "<sip:boss@pbx.test>"),
@@ -235,7 +236,7 @@ class NotAnswered(RealCase):
             await trunk.request("ACK")
 
     async def test_503_of_the_trunk_is_not_ours(self) -> None:
-        """503 upstream is no 503 of the proxy, which is not out of service (RFC 3261 16.7; CORNERS 1: 503 from
+        """503 upstream is no 503 of the proxy, which is not out of service (RFC 3261 16.7; corners.rst 1: 503 from
         upstream)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
@@ -244,8 +245,8 @@ class NotAnswered(RealCase):
         self.assertIn(final.status, (480, 500, 502))
 
     async def test_redirection_is_not_followed(self) -> None:
-        """302 does not make the proxy call a number that nobody asked for; the browser gets a final answer (CORNERS 1:
-        3xx)."""
+        """302 does not make the proxy call a number that nobody asked for; the browser gets a final answer (corners.rst
+        1: 3xx)."""
         elsewhere = await self.peer(address="127.0.0.9", port=5060)
         sipp = await self.sipp("uas_redirect")
         browser = await self.browser()
@@ -283,8 +284,8 @@ class Ringing(RealCase):
     changes: ClassVar = (("[calls]\n", "[calls]\nring = 1\n"),)
 
     async def test_no_answer(self) -> None:
-        """A trunk that rings for ever is cancelled after `ring` seconds, and the browser hears 408 or 480 (CORNERS 1:
-        Timer C analogue)."""
+        """A trunk that rings for ever is cancelled after `ring` seconds, and the browser hears 408 or 480 (corners.rst
+        1: Timer C analogue)."""
         sipp = await self.sipp("uas_ring")
         browser = await self.browser()
         calling = browser.invite(f"sip:echo@{sipp.host}")

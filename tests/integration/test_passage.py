@@ -14,7 +14,7 @@ TEXT = [("Content-Type", "text/plain")]
 
 
 class Outside(RealCase):
-    """Without a dialog. (ORIGINAL.md: OPTIONS, MESSAGE, PUBLISH, NOTIFY, INFO)"""
+    """Without a dialog. (original.rst: OPTIONS, MESSAGE, PUBLISH, NOTIFY, INFO)"""
 
     async def test_to_a_trunk(self) -> None:
         """What a browser sends reaches the trunk, and the browser hears the trunk's own answer."""
@@ -70,7 +70,7 @@ class Outside(RealCase):
         self.assertEqual(["> NOTIFY", "< 200 NOTIFY"], self.ladder.of("trunk"))
 
     async def test_chat(self) -> None:
-        """Two browsers write to each other by way of Kamailio. (CORNERS 4: 3428 MESSAGE)"""
+        """Two browsers write to each other by way of Kamailio. (corners.rst 4: 3428 MESSAGE)"""
         alice, bob = await self.registered("alice"), await self.registered("bob")
         await self.write(alice, bob, b"hello")
         await self.write(bob, alice, "grüß dich".encode())
@@ -111,7 +111,7 @@ class Outside(RealCase):
         self.assertEqual(["> MESSAGE", "< 202 MESSAGE"], self.ladder.of("alice"))
 
     async def test_silent_end(self) -> None:
-        """Kamailio gives up with 408, as a proxy must not: the browser hears 504. (CORNERS 1: Non-INVITE 408)"""
+        """Kamailio gives up with 408, as a proxy must not: the browser hears 504. (corners.rst 1: Non-INVITE 408)"""
         browser, end = await self.browser(), await self.peer(free_port())
         browser.send(sent := browser.build("MESSAGE", f"sip:echo-{end.port}@pbx.test", headers=TEXT, body=b"x"))
         self.assertEqual(504, (await browser.response(sent, seconds=15)).status)
@@ -155,7 +155,7 @@ class Outside(RealCase):
             self.assertIn("SUBSCRIBE", answer.headers.get("Allow") or "")
 
     async def test_too_long(self) -> None:
-        """A MESSAGE that does not fit into a datagram: 513. (CORNERS 4: 3428 MESSAGE)"""
+        """A MESSAGE that does not fit into a datagram: 513. (corners.rst 4: 3428 MESSAGE)"""
         browser, trunk = await self.browser(), await self.peer()
         browser.send(sent := browser.build("MESSAGE", f"sip:bob@{self.plain}", headers=TEXT, body=b"x" * 1400))
         self.assertEqual(513, (await browser.response(sent)).status)
@@ -163,7 +163,7 @@ class Outside(RealCase):
 
 
 class Inside(RealCase):
-    """Within a call. (ORIGINAL.md: UPDATE with SDP, OPTIONS, MESSAGE, NOTIFY, PUBLISH; INFO dtmf-relay, any other)"""
+    """Within a call. (original.rst: UPDATE with SDP, OPTIONS, MESSAGE, NOTIFY, PUBLISH; INFO dtmf-relay, any other)"""
 
     async def test_both_ways(self) -> None:
         """Each method crosses, both ways, and is answered by the other end."""
@@ -212,7 +212,7 @@ class Inside(RealCase):
         await self.no_media()
 
     async def test_options(self) -> None:
-        """OPTIONS shows each end that its dialog is there, and bothers nobody else. (CORNERS 1: OPTIONS)"""
+        """OPTIONS shows each end that its dialog is there, and bothers nobody else. (corners.rst 1: OPTIONS)"""
         browser, trunk = await self.browser(), await self.peer()
         caller, callee = await self.connected(browser, trunk)
         for one in (caller, callee):

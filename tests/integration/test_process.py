@@ -55,7 +55,7 @@ class Spawned(RealCase):
 
     async def test_call_behind_a_restart(self) -> None:
         """A call whose rtpengine has been started anew has no media: both sides get their BYE within the half minute
-        that it takes to be found (CORNERS 5: Restart of rtpengine)."""
+        that it takes to be found (corners.rst 5: Restart of rtpengine)."""
         browser, trunk = await self.browser(), await self.peer()
         caller, callee = await self.connected(browser, trunk)
         (child,) = self._children()

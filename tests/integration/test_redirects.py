@@ -1,5 +1,5 @@
-"""A trunk redirects a call out of a browser, and its section says to follow (RFC 3261 8.1.3.4; CORNERS 1: 3xx;
-ORIGINAL.md: 486 / 302)."""
+"""A trunk redirects a call out of a browser, and its section says to follow (RFC 3261 8.1.3.4; corners.rst 1: 3xx;
+original.rst: 486 / 302)."""
 
 from typing import ClassVar
 

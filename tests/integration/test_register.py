@@ -1,4 +1,4 @@
-"""REGISTER through the proxy, to Kamailio and to a scripted registrar (issue: "REGISTER"; RFC 3261 10)."""
+"""REGISTER through the proxy, to Kamailio and to a scripted registrar (RFC 3261 10)."""
 
 from tests.support.real import digest
 from tests.support.real.case import LAB, RealCase
@@ -151,7 +151,7 @@ class AtARegistrar(RealCase):
         return request
 
     async def test_what_upstream_sees(self) -> None:
-        """The same Request-URI, To and From; a Contact of the proxy's (DESIGN: Rules)."""
+        """The same Request-URI, To and From; a Contact of the proxy's (design.rst: Rules)."""
         browser, registrar = await self._pair()
         register = browser.registration()
         browser.send(register)

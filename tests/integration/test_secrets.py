@@ -1,4 +1,4 @@
-"""What must not be in the log of a proxy that tells all that it can (CORNERS 5: Privacy; CONTRIBUTING)."""
+"""What must not be in the log of a proxy that tells all that it can (corners.rst 5: Privacy; CONTRIBUTING)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Session timers between scripted browsers and SIP endpoints, and real rtpengine (RFC 4028, CORNERS 4: 4028)."""
+"""Session timers between scripted browsers and SIP endpoints, and real rtpengine (RFC 4028, corners.rst 4: 4028)."""
 
 from typing import ClassVar
 

@@ -38,7 +38,7 @@ class SubscriptionCase(RealCase):
 
 
 class Outbound(SubscriptionCase):
-    """A browser subscribes. (ORIGINAL.md: SUBSCRIBE, 401 retry; NOTIFY; refresh)"""
+    """A browser subscribes. (original.rst: SUBSCRIBE, 401 retry; NOTIFY; refresh)"""
 
     async def test_whole_life(self) -> None:
         """SUBSCRIBE, NOTIFY, refresh, un-SUBSCRIBE, the last NOTIFY."""
@@ -53,7 +53,7 @@ class Outbound(SubscriptionCase):
         self.assertEqual(answers * 3, self.ladder.of("trunk"))
 
     async def test_sipp(self) -> None:
-        """The same with SIPp as the box, which notifies before it answers. (CORNERS 4: 6665)"""
+        """The same with SIPp as the box, which notifies before it answers. (corners.rst 4: 6665)"""
         sipp = await self.sipp("uas_notifier")
         browser = await self.browser()
         browser.send(sent := subscribe(browser, f"sip:box@{self.plain}"))
@@ -105,7 +105,7 @@ class Outbound(SubscriptionCase):
         self.assertEqual(rungs, self.ladder.of("alice"))
 
     async def test_refused(self) -> None:
-        """489 crosses with what could be subscribed to. (CORNERS 4: 6665)"""
+        """489 crosses with what could be subscribed to. (corners.rst 4: 6665)"""
         browser, box = await self.browser(), await self.peer()
         browser.send(sent := subscribe(browser, f"sip:box@{self.plain}"))
         box.reply(await box.request("SUBSCRIBE"), 489, headers=[("Allow-Events", "presence")])
@@ -115,7 +115,7 @@ class Outbound(SubscriptionCase):
         self.assertEqual(["< SUBSCRIBE", "> 489 SUBSCRIBE"], self.ladder.of("trunk"))
 
     async def test_watcher_that_has_forgotten(self) -> None:
-        """481 to a NOTIFY crosses and ends it; the box hears 481 from the proxy from then on. (CORNERS 4: 6665)"""
+        """481 to a NOTIFY crosses and ends it; the box hears 481 from the proxy from then on. (corners.rst 4: 6665)"""
         browser, box = await self.browser(), await self.peer()
         _, notifier = await self.watching(browser, box)
         await told(notifier, browser, status=481)
@@ -181,7 +181,7 @@ class Inbound(SubscriptionCase):
 
 
 class Sockets(SubscriptionCase):
-    """A browser that comes and goes. (CORNERS 4: 6665 to browsers)"""
+    """A browser that comes and goes. (corners.rst 4: 6665 to browsers)"""
 
     async def back(self, old: Browser) -> Browser:
         """The same browser, registered on a new connection."""
@@ -274,7 +274,7 @@ class Referrals(SubscriptionCase):
 
     async def test_ladder(self) -> None:
         """Out of a browser to a trunk, and from a trunk to a browser through Kamailio.
-        (ORIGINAL.md: REFER and unknown ones outside of a dialog)"""
+        (original.rst: REFER and unknown ones outside of a dialog)"""
         browser, trunk = await self.registered(), await self.peer()
         self.ladder.rungs.clear()
         over = await self.refer(browser, trunk, f"sip:dave@{self.plain}")

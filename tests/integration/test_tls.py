@@ -65,7 +65,7 @@ tls-ca = @authority@
         self.assertEqual(self.ladder.of("trunk"), CALLED * 2)
 
     async def test_sips(self) -> None:
-        """A sips URI crosses as it is, and has a sips Contact (CORNERS 1: URI schemes); without TLS it is 416."""
+        """A sips URI crosses as it is, and has a sips Contact (corners.rst 1: URI schemes); without TLS it is 416."""
         browser, trunk = await self.browser(), await self.trunk()
         invite = await self.called(browser, trunk, f"sips:bob@{DOMAIN}")
         self.assertEqual(invite.uri, f"sips:bob@{DOMAIN}")

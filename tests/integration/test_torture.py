@@ -62,7 +62,7 @@ class OverUdp(RealCase):
 
     async def test_all(self) -> None:
         """Each message is treated as the table says, and OPTIONS behind it is answered 200
-        (ORIGINAL.md: garbage of all sorts)."""
+        (original.rst: garbage of all sorts)."""
         sender = await self.peer(5060, SENDER)
         wire = Wire(sender, [], f"sip:127.0.0.1:{self.proxy.sip}")
         for port in self._other_ports():

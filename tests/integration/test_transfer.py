@@ -1,4 +1,4 @@
-"""Transfers: scripted endpoints and SIPp, real rtpengine and Kamailio (issue: "Transfer")."""
+"""Transfers: scripted endpoints and SIPp, real rtpengine and Kamailio (RFC 3515, RFC 5589; original.rst: REFER)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Blind(TransferCase):
             await trunk.close()
 
     async def test_refused(self) -> None:
-        """Every refusal is the transferor's to hear, and the call goes on (ORIGINAL.md: REFER)."""
+        """Every refusal is the transferor's to hear, and the call goes on (original.rst: REFER)."""
         browser, trunk = await self.registered(), await self.peer()
         caller, callee = await self.connected(browser, trunk)
         phone = await self.kamailio_peer()
@@ -98,7 +98,7 @@ class Blind(TransferCase):
 
     async def test_challenged(self) -> None:
         """A trunk's challenge to REFER is answered with its password; the NOTIFYs name the REFER that was taken
-        (CORNERS 4: challenge to in-dialog)."""
+        (corners.rst 4: challenge to in-dialog)."""
         browser, trunk = await self.browser(), await self.peer(LAB.paid)
         calling = browser.invite(f"sip:echo@{self.paid}")
         callee = trunk.accept(await trunk.request("INVITE"))
@@ -190,7 +190,7 @@ class Attended(TransferCase):
 
     async def test_two_calls_of_a_browser(self) -> None:
         """The one who is referred calls the target straight, in the name of the target's own dialog, whatever the order
-        of its parts was (ORIGINAL.md: attended) (CORNERS 4: 3891)."""
+        of its parts was (original.rst: attended) (corners.rst 4: 3891)."""
         for order in ORDERS[:2]:
             alice = await self.browser()
             bob, carol = await self.named("bob"), await self.named("carol", LAB.paid)
@@ -236,7 +236,7 @@ class Attended(TransferCase):
 
     async def test_foreign(self) -> None:
         """A dialog that is none of ours: Refer-To crosses letter by letter, and so does Replaces in the INVITE of a
-        browser (CORNERS 4: 3891)."""
+        browser (corners.rst 4: 3891)."""
         browser, trunk = await self.browser(), await self.peer()
         caller, callee = await self.connected(browser, trunk)
         foreign = "<sip:c@far.test?Replaces=a%40b%3bfrom-tag%3d1%3bto-tag%3d2&Subject=x>"
@@ -268,7 +268,7 @@ class Attended(TransferCase):
 
     async def test_by_the_other_side(self) -> None:
         """Kamailio's caller has calls with two browsers: the one that is referred calls by way of the proxy, which
-        knows where the other one is, and what it calls its dialog (CORNERS 4: 3891, 3892)."""
+        knows where the other one is, and what it calls its dialog (corners.rst 4: 3891, 3892)."""
         bob, carol = await self.registered("bob"), await self.registered("alice")
         phone = await self.kamailio_peer()
         first, bobs = await self.into(phone, bob)

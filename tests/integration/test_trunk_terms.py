@@ -15,7 +15,7 @@ NAMES = {name for name, _ in SENT}
 
 
 class Headers(RealCase):
-    """`strip`, `set`, `pass-identity` (ORIGINAL.md: headers to the trunk, headers back)."""
+    """`strip`, `set`, `pass-identity` (original.rst: headers to the trunk, headers back)."""
 
     changes = (
         (
@@ -70,7 +70,7 @@ class Digits(RealCase):
 
     async def test_digits(self) -> None:
         """The browser's digits never reach the trunk as INFO: before any audio was heard rtpengine can't play them
-        (CORNERS 5: DTMF), and says so; what can't be read is 415. A trunk's INFO crosses."""
+        (corners.rst 5: DTMF), and says so; what can't be read is 415. A trunk's INFO crosses."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         callee = trunk.accept(await trunk.request("INVITE"), PCMA)

@@ -70,7 +70,8 @@ ping = 1
         return one, two
 
     async def test_kamailio_with_a_dead_neighbour(self) -> None:
-        """The first address is dead: a browser registers and calls by way of the second, Kamailio (CORNERS 4: 3263)."""
+        """The first address is dead: a browser registers and calls by way of the second, Kamailio (corners.rst 4:
+        3263)."""
         browser = Browser("alice", self.proxy.wss, domain="pair.test", password=PASSWORDS["alice"])
         self.addCleanup(browser.close)
         browser.ladder = self.ladder
@@ -86,8 +87,8 @@ ping = 1
         self.assertEqual(self.ladder.of("alice"), [*registered, *BY_SIPP])
 
     async def test_out_of_service(self) -> None:
-        """503, then silence, then the next: the ladder of each; the penalty spares the second call the wait (CORNERS 4:
-        3263 penalty)."""
+        """503, then silence, then the next: the ladder of each; the penalty spares the second call the wait
+        (corners.rst 4: 3263 penalty)."""
         browser = await self.browser()
         one, two = await self.two("one", "two")
         calling = browser.invite("sip:bob@scripted.test")
@@ -143,7 +144,7 @@ ping = 1
 
     async def test_second_wants_more(self) -> None:
         """The second wants a longer session, rings reliably and answers; the first wakes up meanwhile. Each dialog goes
-        where it was opened, with the CSeq of its own INVITE (CORNERS 4: 3263, 4028, 3262 RAck)."""
+        where it was opened, with the CSeq of its own INVITE (corners.rst 4: 3263, 4028, 3262 RAck)."""
         browser = await self.browser()
         one, two = await self.two("nine", "ten")
         calling = browser.invite("sip:bob@strict.test")
@@ -175,8 +176,8 @@ ping = 1
         self.assertEqual(self.ladder.of("alice"), talk)
 
     async def test_naptr(self) -> None:
-        """NAPTR says TCP: SIPp is called over TCP at the port that SRV has (CORNERS 4: 3263). The log says of questions
-        what Twisted insists on, and no more."""
+        """NAPTR says TCP: SIPp is called over TCP at the port that SRV has (corners.rst 4: 3263). The log says of
+        questions what Twisted insists on, and no more."""
         browser = await self.browser()
         sipp = await self.sipp("uas", port=self.port("stream"), tcp=True)
         caller = await browser.invite("sip:bob@streamed.test").answered()

@@ -97,7 +97,7 @@ class Ended(WorkersCase):
 
     async def test_hub_killed(self) -> None:
         """SIGKILL for the hub: no worker stays, and calls are ended with BYE all the same
-        (ORIGINAL.md: a second process that owns the calls dies)."""
+        (original.rst: a second process that owns the calls dies)."""
         alice, trunk = await self.at(1), await self.peer()
         await self.connected(alice, trunk)
         pids = self._pids()

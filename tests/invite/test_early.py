@@ -39,8 +39,8 @@ class Agreed(EarlyCase):
         self.assert_over(self.caller, self.callee)
 
     def test_crosses(self) -> None:
-        """UPDATE with an offer, by either side, is one for the other, and its answer comes back (CORNERS 4: 3311); the
-        200 to the INVITE has no SDP then: what was told is not true any more."""
+        """UPDATE with an offer, by either side, is one for the other, and its answer comes back (corners.rst 4: 3311);
+        the 200 to the INVITE has no SDP then: what was told is not true any more."""
         for _ in self.ways(REL, UPDATES):
             caller, callee = self.agreed(UPDATES)
             for asker, other in ((caller, callee), (callee, caller)):

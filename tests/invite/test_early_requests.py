@@ -44,7 +44,7 @@ class Early(EarlyCase):
 
     def test_both_ways(self) -> None:
         """Each crosses with its body, into the dialog of the other leg, and the true answer comes back; the 2xx
-        confirms the dialog (ORIGINAL.md: INFO dtmf-relay, any other)."""
+        confirms the dialog (original.rst: INFO dtmf-relay, any other)."""
         for caller in self.ways():
             asker = self.at_caller(self.ringing())
             callee = self.at_callee(self.rung)

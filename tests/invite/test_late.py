@@ -31,7 +31,7 @@ class Late(LateCase):
     """Out of a browser and into one."""
 
     def test_call(self) -> None:
-        """The offer is in the 200, and the callee's ACK waits for the answer in the caller's (ORIGINAL.md: call
+        """The offer is in the 200, and the callee's ACK waits for the answer in the caller's (original.rst: call
         out, INVITE without SDP). rtpengine takes the callee for the offerer."""
         for _ in self.ways(offer=False):
             self.assertEqual((self.leg.body, self.leg.headers.get("Content-Type")), (b"", None))

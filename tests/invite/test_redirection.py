@@ -1,5 +1,5 @@
 """A trunk redirects a call: what crosses, and what is followed where its section says so (RFC 3261 sections 8.1.3.4 and
-16.5; CORNERS 1: 3xx; ORIGINAL.md: 486 / 302)."""
+16.5; corners.rst 1: 3xx; original.rst: 486 / 302)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""m-lines that are refused, and those that an answer has left out (RFC 3264 section 6; CORNERS 3: m-lines)."""
+"""m-lines that are refused, and those that an answer has left out (RFC 3264 section 6; corners.rst 3: m-lines)."""
 
 from __future__ import annotations
 

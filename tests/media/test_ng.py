@@ -132,7 +132,7 @@ class AskTests(NodeCase):
 
     def test_foreign_replies(self) -> None:
         """Only the node's own address and port count, and only a cookie that is waited for
-        (ORIGINAL.md: a stray datagram to the port that talks to rtpengine)."""
+        (original.rst: a stray datagram to the port that talks to rtpengine)."""
         self.daemon.silent = True
         done = self.node.ask("ping", {}, 1)
         port, cookie = self.reactor.ports[0], self.daemon.datagrams[0].partition(b" ")[0]

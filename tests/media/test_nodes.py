@@ -279,7 +279,7 @@ class SweepTests(NodesCase):
 
     def test_earlier_run(self) -> None:
         """With an instance name, what an earlier run of that name left is deleted at the start, and nothing else
-        (ORIGINAL.md: killed in a call)."""
+        (original.rst: killed in a call)."""
         earlier = self.make(instance="edge 1").session("x").call_id
         other = self.make(instance="edge 2").session("x").call_id
         nameless = self.make().session("x").call_id

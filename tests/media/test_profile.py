@@ -122,7 +122,7 @@ class TrunkTests(SynchronousTestCase):
 
     def test_codecs(self) -> None:
         """All codecs are masked, so that they can be transcoded from, and those that are named stand in their place; a
-        browser may have opus instead of them. An answer has what the offer gave (CORNERS 5: codec)."""
+        browser may have opus instead of them. An answer has what the offer gave (corners.rst 5: codec)."""
         self.assertEqual(
             self.changed(TrunkMedia(("PCMU", "telephone-event", "VP8"))),
             [
@@ -134,7 +134,7 @@ class TrunkTests(SynchronousTestCase):
         )
 
     def test_srtp(self) -> None:
-        """SDES towards the trunk, in suites that encrypt; never to a browser (CORNERS 3: SDES)."""
+        """SDES towards the trunk, in suites that encrypt; never to a browser (corners.rst 3: SDES)."""
         to_trunk, answer, *to_browser = self.changed(TrunkMedia(srtp=True))
         self.assertEqual(to_trunk.pop("transport protocol"), "RTP/SAVP")
         (suites,) = to_trunk.values()
@@ -145,18 +145,18 @@ class TrunkTests(SynchronousTestCase):
         self.assertEqual(BROWSER.offer["SDES"], ["off"])
 
     def test_family(self) -> None:
-        """A key of the dictionary, towards the trunk only (CORNERS 5: address family)."""
+        """A key of the dictionary, towards the trunk only (corners.rst 5: address family)."""
         for family, name in (("ipv4", "IP4"), ("ipv6", "IP6")):
             there = {"address family": name}
             self.assertEqual(self.changed(TrunkMedia(family=family)), [there, there, {}, {}])  # type: ignore[arg-type]
 
     def test_interfaces(self) -> None:
-        """Offers name two: that of their sender, and that of who gets them (CORNERS 5: direction / interfaces)."""
+        """Offers name two: that of their sender, and that of who gets them (corners.rst 5: direction / interfaces)."""
         changed = self.changed(TrunkMedia(interfaces=("web", "far")))
         self.assertEqual(changed, [{"direction": ["web", "far"]}, {}, {"direction": ["far", "web"]}, {}])
 
     def test_dtmf(self) -> None:
-        """The flag stands in offers and answers, whichever side began (CORNERS 5: DTMF)."""
+        """The flag stands in offers and answers, whichever side began (corners.rst 5: DTMF)."""
         self.assertEqual(self.changed(TrunkMedia(dtmf="rfc4733")), [{"flags": ["inject DTMF"]}] * 4)
 
     def test_encryption_is_kept(self) -> None:
@@ -177,7 +177,7 @@ def _difference(fields: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]
 
 
 class RefusedTests(SynchronousTestCase):
-    """Media that a leg does not take keep their place (CORNERS 3: m-lines)."""
+    """Media that a leg does not take keep their place (corners.rst 3: m-lines)."""
 
     def test_video(self) -> None:
         """A trunk without a video codec is offered none: port 0, nothing left that would be about it but its mid."""

@@ -82,7 +82,7 @@ class LookupTests(LocationCase):
         self.assertEqual(self.lookup("bob@pbx.example.com"), [])
 
     def test_all_newest_first(self) -> None:
-        """With `multiple` every browser of a user rings, the newest first (DESIGN, [registrations])."""
+        """With `multiple` every browser of a user rings, the newest first (etc/proxy.ini: multiple)."""
         for instance in ("one", "two", "three"):
             self.bind(self.binding(FakeFlow.wss(), instance))
         self.assertEqual([binding.instance for binding in self.lookup()], ["three", "two", "one"])
@@ -123,7 +123,7 @@ class NewestWinsTests(LocationCase):
     multiple = False
 
     def test_newest_wins(self) -> None:
-        """The newest REGISTER replaces what others bound (DESIGN, [registrations])."""
+        """The newest REGISTER replaces what others bound (etc/proxy.ini: multiple)."""
         newer = FakeFlow.wss()
         self.bind(self.binding())
         self.bind(self.binding(newer, "two"))

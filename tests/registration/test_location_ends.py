@@ -17,7 +17,7 @@ class EndTests(LocationCase):
 
     def test_expiry(self) -> None:
         """A binding ends to the second when it expires, also between two sweeps
-        (ORIGINAL.md: register, a binding whose time is over)."""
+        (original.rst: register, a binding whose time is over)."""
         self.bind(self.binding(seconds=33))
         self.clock.advance(32.9)
         self.assertEqual(len(self.lookup()), 1)

@@ -28,7 +28,7 @@ class AcceptedTests(RegistrarCase):
 
     def test_jssip(self) -> None:
         """JsSIP gets its own Contact to the letter, with the registrar's seconds
-        (ORIGINAL.md: register, forwarded with our Contact, refreshed, taken back)."""
+        (original.rst: register, forwarded with our Contact, refreshed, taken back)."""
         self.register(f"{JSSIP};expires=600", expires=600)
         self.assertEqual(self.bound(), [])
         response = self.accept(300)
@@ -56,7 +56,7 @@ class AcceptedTests(RegistrarCase):
 
     def test_plain_contact(self) -> None:
         """A Contact without transport=, and a sips: one, are bound as well (the original: stored nothing, silently)
-        (ORIGINAL.md: register, a Contact without transport, and a sips)."""
+        (original.rst: register, a Contact without transport, and a sips)."""
         for contact in ("<sip:alice@192.0.2.99>", "<sips:alice@x.invalid>", "sip:alice@y.invalid"):
             self.register(contact, expires=60)
             self.accept(60)
@@ -65,7 +65,7 @@ class AcceptedTests(RegistrarCase):
 
     def test_headers_cross_back(self) -> None:
         """Service-Route, Path, P-Associated-URI and Date cross, in their order (RFC 3608 section 5)
-        (ORIGINAL.md: register, the headers of the 200)."""
+        (original.rst: register, the headers of the 200)."""
         crossing = [
             ("Service-Route", "<sip:a.example;lr>, <sip:b.example;lr>"),
             ("Service-Route", "<sip:c.example;lr>"),
@@ -221,7 +221,7 @@ class ChallengeTests(RegistrarCase):
 
     def test_crosses(self) -> None:
         """401 and 407 cross with their challenge; the answer crosses too, in the same sequence upstream (before: the
-        407's header was lost) (ORIGINAL.md: register, 401)."""
+        407's header was lost) (original.rst: register, 401)."""
         for status, asks, answers in (
             (401, "WWW-Authenticate", "Authorization"),
             (407, "Proxy-Authenticate", "Proxy-Authorization"),
@@ -245,7 +245,7 @@ class ChallengeTests(RegistrarCase):
 
     def test_bearer(self) -> None:
         """A challenge for a token crosses as it is, and so does the token: it is for the registrar to judge
-        (CORNERS 4: 8898 Bearer)."""
+        (corners.rst 4: 8898 Bearer)."""
         self.register(f"{JSSIP};expires=600")
         challenge = 'Bearer realm="pbx", authz_server="https://auth.example.com"'
         self.assertEqual(

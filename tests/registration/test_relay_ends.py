@@ -108,7 +108,7 @@ class QueryTests(RegistrarCase):
 
     def test_query(self) -> None:
         """It crosses as a query; the answer lists the browsers of this user as they wrote themselves
-        (ORIGINAL.md: register, a query, without Contact)."""
+        (original.rst: register, a query, without Contact)."""
         self.register(f"{SIPJS};expires=600")
         self.accept()
         self.clock.advance(100.5)
@@ -238,7 +238,7 @@ class FailureTests(RegistrarCase):
 
     def test_silence(self) -> None:
         """A silent registrar is a 100 after 3.5 s and a 504 before timer F of the browser; never a 408 (RFC 4320)
-        (ORIGINAL.md: register, the registrar is silent)."""
+        (original.rst: register, the registrar is silent)."""
         with capturedLogs() as events:
             self.register(f"{JSSIP};expires=600")
             self.clock.pump([0.5] * int(2 * NON_INVITE_DEADLINE - 1))

@@ -10,7 +10,7 @@ from webrtcproxy.transport.flow import Address
 
 
 class Registering(RegistrarCase):
-    """REGISTER goes from target to target, too (CORNERS 4: 3263)."""
+    """REGISTER goes from target to target, too (corners.rst 4: 3263)."""
 
     trunks = (pbx(FIRST, SECOND, THIRD, username="us", password="secret"),)
     anyone = True

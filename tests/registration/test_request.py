@@ -49,7 +49,7 @@ class ForwardTests(RegistrarCase):
 
     def test_push_parameters_stay_here(self) -> None:
         """What a Contact says for push notifications is the browser's and ours: upstream sees nothing of it, the 200
-        has it as it was (CORNERS 4: 8599)."""
+        has it as it was (corners.rst 4: 8599)."""
         contact = JSSIP.replace(";transport=ws", ";transport=ws;pn-provider=acme;pn-prid=00fc13adff78512")
         self.register(f"{contact};expires=600")
         self.assertNotIn(b"pn-", self.upstream().to_bytes())
@@ -105,7 +105,7 @@ class LengthTests(RegistrarCase):
 
     def test_nobody_says(self) -> None:
         """Neither is there: the registrar chooses (the original: 400)
-        (ORIGINAL.md: register, nobody says for how long)."""
+        (original.rst: register, nobody says for how long)."""
         self.register(SIPJS)
         self.assertEqual(self.upstream().headers.get("Contact"), f"<{OURS}>")
         self.assertNotIn("Expires", self.upstream().headers)
@@ -118,7 +118,7 @@ class LengthTests(RegistrarCase):
 
     def test_several_contacts(self) -> None:
         """Upstream sees one Contact with the longest time; each browser Contact gets what it asked for, or what was
-        granted if that is less (the original: 503) (ORIGINAL.md: register, two Contacts)."""
+        granted if that is less (the original: 503) (original.rst: register, two Contacts)."""
         self.register("<sip:a@x.invalid>;expires=60", "<sip:b@x.invalid>;expires=600;q=0.3, <sip:c@x.invalid>")
         self.assertEqual(self.contacts(self.upstream()), [f"<{OURS}>;expires=3600"])
         response = self.accept(300)

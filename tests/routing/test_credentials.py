@@ -59,7 +59,7 @@ class Answered(CredentialCase):
 
     def test_407(self) -> None:
         """Same Call-ID and From tag, CSeq + 1, no To tag, another branch; the digest is for the Request-URI
-        (ORIGINAL.md: digest, credentials in the configuration, 401 and 407)."""
+        (original.rst: digest, credentials in the configuration, 401 and 407)."""
         alice, trunk, leg = self.begin()
         again = self.challenged(leg)
         self.check(again, "Proxy-Authorization", "n1")
@@ -104,7 +104,7 @@ class Answered(CredentialCase):
 
     def test_wrong_password(self) -> None:
         """Two tries, not a thousand; the browser, who can't help it, hears 502 and not the challenge
-        (ORIGINAL.md: digest, the same with a wrong password)."""
+        (original.rst: digest, the same with a wrong password)."""
         alice, _, leg = self.begin()
         again = self.challenged(leg, 407, challenge("n1"))
         third = self.challenged(again, 407, challenge("n2"))
@@ -307,7 +307,7 @@ class PassedOn(CredentialCase):
 
     def test_not_registered(self) -> None:
         """`trunk-credentials = registered`: nobody else uses them (the original: the toll fraud hole)
-        (ORIGINAL.md: digest, whose calls the trunk's credentials are for)."""
+        (original.rst: digest, whose calls the trunk's credentials are for)."""
         *_, leg = self.begin(proven=False)
         with capturedLogs() as logs:
             self.passed(leg)
@@ -358,7 +358,7 @@ class PassedOn(CredentialCase):
 
     def test_retry_goes_on(self) -> None:
         """The browser's answer is accepted upstream: Call-ID and From tag stay, CSeq counts on, its header crosses
-        (ORIGINAL.md: digest, none in the configuration)."""
+        (original.rst: digest, none in the configuration)."""
         self.trunks  # noqa: B018
         self.world = self.make_world((), anyone=False)
         alice, trunk = self.world.browser(), self.world.trunk()

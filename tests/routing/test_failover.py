@@ -18,7 +18,7 @@ class Hunting(Case):
 
     def test_out_of_service(self) -> None:
         """503: the same request goes to the next one, in a transaction of its own: another branch, the same Call-ID,
-        From tag and CSeq (CORNERS 4: 3263)."""
+        From tag and CSeq (corners.rst 4: 3263)."""
         leg = self.call()
         self.first.answer(leg, 503)
         self.first.heard("ACK")
@@ -173,8 +173,8 @@ class Hunting(Case):
         self.assert_over(self.alice, self.first, self.second)
 
     def test_nobody_is_well(self) -> None:
-        """The last response is the caller's, and a response says more than silence; a 503 is not ours (CORNERS 1: 503
-        from upstream)."""
+        """The last response is the caller's, and a response says more than silence; a 503 is not ours (corners.rst 1:
+        503 from upstream)."""
         self.first.answer(self.call(), 500)
         self.second.answer(self.second.request("INVITE"), 503)
         self.alice.heard(500)
@@ -226,7 +226,7 @@ class Hunting(Case):
         self.answered_by(third, last)
 
     def test_by_name(self) -> None:
-        """The addresses of a name are targets as well (CORNERS 4: 3263)."""
+        """The addresses of a name are targets as well (corners.rst 4: 3263)."""
         self.begin(PBX)
         self.world.names.known["pbx.example.com"] = f"{FIRST} {SECOND}"
         self.first.answer(self.call(), 503)
@@ -255,7 +255,7 @@ class Hunting(Case):
 
 
 class NoInvite(Case):
-    """Any other request outside of a dialog goes the same way (CORNERS 4: 3263)."""
+    """Any other request outside of a dialog goes the same way (corners.rst 4: 3263)."""
 
     def test_passages(self) -> None:
         """What browsers send to a trunk: one is out of service, the other one's answer is theirs."""

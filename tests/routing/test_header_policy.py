@@ -29,7 +29,7 @@ IDENTITY: tuple[Pair, ...] = (
 
 
 class Cross(ExchangeCase):
-    """What is not known to belong to a leg crosses (ORIGINAL.md: headers to the trunk, headers back)."""
+    """What is not known to belong to a leg crosses (original.rst: headers to the trunk, headers back)."""
 
     def expect(self, message: Message, *headers: Pair) -> None:
         """All of `headers` and nothing else of them."""
@@ -74,7 +74,7 @@ class Cross(ExchangeCase):
 
     def test_set_up(self) -> None:
         """The INVITE, each response, and the reason phrase of a refusal
-        (ORIGINAL.md: call out, headers to the trunk)."""
+        (original.rst: call out, headers to the trunk)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com", *ALL, *IDENTITY)
         leg = trunk.request("INVITE")
@@ -167,7 +167,7 @@ class Registrations(RegistrarCase):
         self.assertEqual(heard.headers.get("P-Associated-URI"), "<tel:+49>")
 
     def test_too_brief(self) -> None:
-        """Min-Expires and Retry-After cross (ORIGINAL.md: register, 423 / 503)."""
+        """Min-Expires and Retry-After cross (original.rst: register, 423 / 503)."""
         self.register(f"{JSSIP};expires=6")
         heard = self.answer(423, ("Min-Expires", "60"), ("Retry-After", "5"), reason="Too Brief")
         self.assertEqual((heard.status, heard.reason), (423, "Too Brief"))

@@ -9,7 +9,7 @@ from webrtcproxy.sip.message import Response
 
 
 class ToTags(CallCase):
-    """Every response above 100 to one INVITE has one To tag of ours (RFC 3261 section 8.2.6.2; CORNERS 1: To-tag
+    """Every response above 100 to one INVITE has one To tag of ours (RFC 3261 section 8.2.6.2; corners.rst 1: To-tag
     constancy)."""
 
     trunks = (PBX,)
@@ -63,7 +63,7 @@ class ToTags(CallCase):
 
 
 class CallIds(CallCase):
-    """The second leg is a dialog of its own (CORNERS 1: Call-ID of the B leg)."""
+    """The second leg is a dialog of its own (corners.rst 1: Call-ID of the B leg)."""
 
     trunks = (PBX,)
 

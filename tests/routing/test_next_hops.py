@@ -113,7 +113,7 @@ class Large(Case):
 
 
 class Secure(CallCase):
-    """``sips:`` (RFC 3261 section 26.2.2; CORNERS 1: URI schemes)."""
+    """``sips:`` (RFC 3261 section 26.2.2; corners.rst 1: URI schemes)."""
 
     trunks = (replace(PBX, transport="tls"),)
 
@@ -177,7 +177,7 @@ class Secure(CallCase):
         trunk.ack(invite, ok)
 
     def test_without_tls(self) -> None:
-        """Where the next hop has no TLS, 416; so it is with a scheme that nobody knows (CORNERS 1: URI schemes)."""
+        """Where the next hop has no TLS, 416; so it is with a scheme that nobody knows (corners.rst 1: URI schemes)."""
         self.trunks = (PBX,)  # type: ignore[misc]
         self.world = self.make_world()
         for uri in ("sips:bob@pbx.example.com", "urn:service:sos"):

@@ -14,7 +14,7 @@ from webrtcproxy.transport.flow import Address, Hop
 
 
 class Penalised(Case):
-    """What fails is tried last for a while (CORNERS 4: 3263 penalty)."""
+    """What fails is tried last for a while (corners.rst 4: 3263 penalty)."""
 
     def calls(self, first: Iterable[int], second: Iterable[int] = ()) -> None:
         """One call; what each of the two answers."""

@@ -96,7 +96,7 @@ class Routes(SynchronousTestCase):
         self.assertEqual(self.refused("sip:x@pbx.example.com", policy), 403)
 
     def test_sips(self) -> None:
-        """`sips:` where the next hop is reached over TLS, and nowhere else (RFC 3261 section 26.2.2; CORNERS 1: URI
+        """`sips:` where the next hop is reached over TLS, and nowhere else (RFC 3261 section 26.2.2; corners.rst 1: URI
         schemes): the trunk says so, or there is a ``tls:`` line of ours and no trunk."""
         self.assertEqual(self.refused("sips:bob@pbx.example.com"), 416)
         self.assertEqual(self.refused("urn:service:sos"), 416)
@@ -181,7 +181,7 @@ class Crossing(SynchronousTestCase):
 
     def test_privacy(self) -> None:
         """A caller who wants his identity kept from whom the trunk does not trust: no browser is told it, be it among
-        other wishes; who wants none keeps nothing back (CORNERS 4: 3325/3323; RFC 3325 section 7)."""
+        other wishes; who wants none keeps nothing back (corners.rst 4: 3325/3323; RFC 3325 section 7)."""
         headers = {"P_Asserted_Identity": "<sip:a@b>", "Remote_Party_ID": "<sip:a@b>", "Diversion": "<sip:c@d>"}
         for wish in ("id", "ID", "user; id;critical"):
             names = self.relayed(to_browser=True, Privacy=wish, **headers)

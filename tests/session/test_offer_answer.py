@@ -214,7 +214,7 @@ class Update(ExchangeCase):
 
     def test_crosses(self) -> None:
         """To a far side that lists it, UPDATE is UPDATE; it has no ACK
-        (ORIGINAL.md: other methods, UPDATE, OPTIONS, MESSAGE, NOTIFY, PUBLISH and unknown ones within a call)."""
+        (original.rst: other methods, UPDATE, OPTIONS, MESSAGE, NOTIFY, PUBLISH and unknown ones within a call)."""
         for asker, other in self.all_ways(UPDATES):
             update = asker.ask("UPDATE", asker.sdp("sendonly"))
             crossed = other.peer.request("UPDATE")

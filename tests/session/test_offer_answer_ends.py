@@ -127,7 +127,7 @@ class Ends(ExchangeCase):
 
     def test_browser_is_away(self) -> None:
         """A browser that can't be reached just now: 480, and the call goes on for its grace time
-        (ORIGINAL.md: socket loss, the SIP side changes the session after it)."""
+        (original.rst: socket loss, the SIP side changes the session after it)."""
         for asker, other in self.all_ways():
             if other.browser:
                 other.peer.flow.lose()

@@ -26,7 +26,7 @@ class LateOffer(ExchangeCase):
 
     def test_crosses(self) -> None:
         """The other side is the offerer towards rtpengine; its 200 is ACKed when the asker's ACK is here, and its
-        repeats meanwhile are not (ORIGINAL.md: re-INVITE, without an offer, from the SIP side)."""
+        repeats meanwhile are not (original.rst: re-INVITE, without an offer, from the SIP side)."""
         for asker, other in self.all_ways():
             invite, crossed, ok = self.ask(asker, other)
             other.peer.say(self.ok)

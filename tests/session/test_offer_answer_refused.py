@@ -20,7 +20,7 @@ class Refused(ExchangeCase):
 
     def test_by_the_far_side(self) -> None:
         """Its response crosses, rtpengine is told the old session, and the call goes on
-        (ORIGINAL.md: re-INVITE, the other side refuses)."""
+        (original.rst: re-INVITE, the other side refuses)."""
         for status, crosses in ((488, 488), (491, 491), (603, 603), (404, 404), (302, 302), (503, 500)):
             for asker, other in self.all_ways():
                 invite, _ = self.refuse(asker, other, status, ("Warning", '304 x "No"'))

@@ -1,5 +1,5 @@
 """Refreshes of ours: of whom they are asked, with what, and what becomes of each answer (RFC 4028 sections 7.4 and 10,
-CORNERS 4: 4028)."""
+corners.rst 4: 4028)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """The session timers of a call at work: negotiated on each leg, refreshed by the peer, and the end of who vanished (RFC
-4028, CORNERS 4: 4028)."""
+4028, corners.rst 4: 4028)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ class Header(SynchronousTestCase):
     """As a header (RFC 3891 section 6.1)."""
 
     def test_any_order(self) -> None:
-        """The parts are found wherever they stand (ORIGINAL.md: attended, fragile)."""
+        """The parts are found wherever they stand (original.rst: attended, fragile)."""
         expected = Replaces("98732@sip.example.com", "ff87ff", "r33th4x0r")
         for text in (
             "98732@sip.example.com;from-tag=r33th4x0r;to-tag=ff87ff",

@@ -17,7 +17,7 @@ CHALLENGE = ("WWW-Authenticate", 'Digest realm="carrier", nonce="n1", qop="auth"
 
 
 class Out(CallCase):
-    """From a browser to a trunk. (ORIGINAL.md: OPTIONS, MESSAGE, PUBLISH, NOTIFY, INFO)"""
+    """From a browser to a trunk. (original.rst: OPTIONS, MESSAGE, PUBLISH, NOTIFY, INFO)"""
 
     trunks = (PBX, CARRIER)
 
@@ -57,7 +57,7 @@ class Out(CallCase):
 
     def test_refused(self) -> None:
         """Whatever the far side says is what the browser hears, the headers that explain it too; a redirection with its
-        Contacts. (CORNERS 4: 3428 MESSAGE)"""
+        Contacts. (corners.rst 4: 3428 MESSAGE)"""
         trunk = self.world.trunk()
         for status, header in (
             (415, ("Accept", "text/plain")),
@@ -73,7 +73,7 @@ class Out(CallCase):
             self.assertEqual((heard.reason, heard.headers.get(header[0])), ("My Words", header[1]))
 
     def test_publish(self) -> None:
-        """A PUBLISH keeps its entity tag, the 412 of a lost one crosses. (CORNERS 4: 3856/3903)"""
+        """A PUBLISH keeps its entity tag, the 412 of a lost one crosses. (corners.rst 4: 3856/3903)"""
         trunk = self.world.trunk()
         self.send("PUBLISH", headers=[("Event", "presence"), ("Expires", "600")], body=b"<presence/>")
         leg = trunk.request("PUBLISH")
@@ -89,7 +89,7 @@ class Out(CallCase):
 
     def test_unable(self) -> None:
         """503 of the far side is no 503 of the proxy's (RFC 3261 section 16.7); its 408 becomes 504, since there must
-        be no 408 to a request other than INVITE (RFC 4320). (CORNERS 1: 503 from upstream, Non-INVITE 408)"""
+        be no 408 to a request other than INVITE (RFC 4320). (corners.rst 1: 503 from upstream, Non-INVITE 408)"""
         for status, heard in ((503, 500), (408, 504)):
             self.send("MESSAGE")
             self.world.trunk().answer(self.world.trunk().request("MESSAGE"), status)
@@ -119,7 +119,7 @@ class Out(CallCase):
         self.alice.heard(483)
 
     def test_loop(self) -> None:
-        """A request of ours that comes back unchanged: 482. (CORNERS 1: Loop / merge)"""
+        """A request of ours that comes back unchanged: 482. (corners.rst 1: Loop / merge)"""
         self.send("MESSAGE")
         trunk = self.world.trunk()
         leg = trunk.request("MESSAGE")
@@ -144,7 +144,7 @@ class Out(CallCase):
 
     def test_size(self) -> None:
         """A MESSAGE that UDP would have to fragment is not sent: 513 (RFC 3428 section 8). Others are not limited, and
-        what fits is sent. (CORNERS 4: 3428 MESSAGE)"""
+        what fits is sent. (corners.rst 4: 3428 MESSAGE)"""
         self.send("MESSAGE", body=b"x" * 900)
         self.world.trunk().answer(self.world.trunk().request("MESSAGE"), 200)
         self.alice.heard(200)

@@ -71,7 +71,7 @@ class Both(OutsideCase):
 
     def test_crosses(self) -> None:
         """The REFER and its answer cross, each end has a dialog with us, and the NOTIFYs go the other way until the
-        last one. (ORIGINAL.md: other methods, OPTIONS, MESSAGE, PUBLISH, NOTIFY, INFO, REFER and unknown ones
+        last one. (original.rst: other methods, OPTIONS, MESSAGE, PUBLISH, NOTIFY, INFO, REFER and unknown ones
         outside)"""
         for by, to in ((self.alice, self.trunk), (self.trunk, self.alice)):
             subscriber, notifier, crossed = self.referred(by, to)

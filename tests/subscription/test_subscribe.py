@@ -21,7 +21,7 @@ CHALLENGE = ("Proxy-Authenticate", 'Digest realm="carrier", nonce="n1", qop="aut
 
 
 class First(WatchCase):
-    """The first SUBSCRIBE. (ORIGINAL.md: SUBSCRIBE, 401 retry)"""
+    """The first SUBSCRIBE. (original.rst: SUBSCRIBE, 401 retry)"""
 
     def test_crosses(self) -> None:
         """Users of Request-URI, From and To cross, and what the far side says; Contact, Call-ID and tags are the
@@ -49,7 +49,7 @@ class First(WatchCase):
         self.assertEqual(self.alice.request("NOTIFY").headers.get("Require"), "eventlist")
 
     def test_refused(self) -> None:
-        """A refusal crosses: 489 with what there is, 423 with the shortest time. (CORNERS 4: 6665)"""
+        """A refusal crosses: 489 with what there is, 423 with the shortest time. (corners.rst 4: 6665)"""
         for status, header in ((489, ("Allow-Events", "presence")), (423, ("Min-Expires", "60")), (403, ("X-A", "b"))):
             self.subscribe()
             self.trunk.answer(self.trunk.request("SUBSCRIBE"), status, headers=[header])
@@ -78,7 +78,7 @@ class First(WatchCase):
         self.assert_gone()
 
     def test_silent(self) -> None:
-        """A trunk that says nothing: 504 in time, no 408. (CORNERS 1: Non-INVITE 408)"""
+        """A trunk that says nothing: 504 in time, no 408. (corners.rst 1: Non-INVITE 408)"""
         self.subscribe()
         self.world.turn(31)
         self.assertEqual(self.alice.pending(), ["100", "504"])
@@ -96,7 +96,7 @@ class First(WatchCase):
 
     def test_challenge_crosses(self) -> None:
         """A challenge for the browser crosses; its retry is one sequence with the first try
-        (ORIGINAL.md: SUBSCRIBE, 401 retry)."""
+        (original.rst: SUBSCRIBE, 401 retry)."""
         sent = self.subscribe()
         leg = self.trunk.request("SUBSCRIBE")
         self.trunk.answer(leg, 407, headers=[CHALLENGE])
@@ -134,7 +134,7 @@ class First(WatchCase):
 
 
 class Order(WatchCase):
-    """What comes in which order. (CORNERS 4: 6665)"""
+    """What comes in which order. (corners.rst 4: 6665)"""
 
     def test_notify_before_the_answer(self) -> None:
         """The NOTIFY is in front of the 200: it crosses at once, into the dialog that the 200 tells of."""
@@ -344,7 +344,7 @@ class Nobody(WatchCase):
 
     def test_not_registered(self) -> None:
         """404 where nobody is known by that name, 480 where his browser has gone
-        (ORIGINAL.md: subscribe, user not registered)."""
+        (original.rst: subscribe, user not registered)."""
         self.subscribe_in("sip:nobody@192.0.2.1")
         self.trunk.heard(404)
         self.alice.bind()

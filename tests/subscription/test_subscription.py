@@ -20,7 +20,7 @@ class Both(WatchCase):
 
     def test_notify(self) -> None:
         """NOTIFY crosses into the other dialog, with event, state, body; its true answer comes back.
-        (ORIGINAL.md: NOTIFY)"""
+        (original.rst: NOTIFY)"""
         for subscriber, notifier in self.both():
             sent = notify(notifier, "active;expires=500", ("X-Box", "1"))
             heard = subscriber.peer.request("NOTIFY")
@@ -37,7 +37,7 @@ class Both(WatchCase):
             self.tell(notifier, subscriber)  # it still stands
 
     def test_refresh(self) -> None:
-        """A refresh crosses, and is granted what the notifier grants. (ORIGINAL.md: refresh)"""
+        """A refresh crosses, and is granted what the notifier grants. (original.rst: refresh)"""
         for subscriber, notifier in self.both():
             sent = subscriber.ask("SUBSCRIBE", b"", EVENT, ("Expires", "900"), ("Contact", f"<{subscriber.contact}>"))
             heard = notifier.peer.request("SUBSCRIBE")
@@ -50,7 +50,7 @@ class Both(WatchCase):
             self.tell(notifier, subscriber)
 
     def test_unsubscribe(self) -> None:
-        """``Expires: 0`` crosses, the last NOTIFY too, and nothing is left. (ORIGINAL.md: refresh, un-SUBSCRIBE)"""
+        """``Expires: 0`` crosses, the last NOTIFY too, and nothing is left. (original.rst: refresh, un-SUBSCRIBE)"""
         for subscriber, notifier in self.both():
             subscriber.ask("SUBSCRIBE", b"", EVENT, ("Expires", "0"))
             heard = notifier.peer.request("SUBSCRIBE")
@@ -72,7 +72,7 @@ class Both(WatchCase):
             self.assert_gone(subscriber, notifier)
 
     def test_terminated(self) -> None:
-        """The notifier ends it: its NOTIFY crosses, and whatever comes behind it meets 481. (CORNERS 4: 6665)"""
+        """The notifier ends it: its NOTIFY crosses, and whatever comes behind it meets 481. (corners.rst 4: 6665)"""
         for subscriber, notifier in self.both():
             heard = self.tell(notifier, subscriber, "terminated;reason=noresource", status=403)
             self.assertEqual(heard.headers.get("Subscription-State"), "terminated;reason=noresource")
@@ -83,7 +83,7 @@ class Both(WatchCase):
             subscriber.peer.heard(481)
 
     def test_no_such_subscription(self) -> None:
-        """481 and its like from either side end it (RFC 6665 sections 4.1.2.2 and 4.2.2). (CORNERS 4: 6665)"""
+        """481 and its like from either side end it (RFC 6665 sections 4.1.2.2 and 4.2.2). (corners.rst 4: 6665)"""
         for status in (481, 489, 404, 480, 604):
             for subscriber, notifier in self.both():
                 self.tell(notifier, subscriber, status=status)

@@ -35,7 +35,7 @@ class Silence(WatchCase):
 
     def test_subscriber(self) -> None:
         """A dead watcher keeps nobody waiting: 504 in time, others are told meanwhile, and it is told no more.
-        (CORNERS 4: 6665 to browsers)"""
+        (corners.rst 4: 6665 to browsers)"""
         _, notifier = self.watching()
         first = self.alice
         self.alice = self.world.browser("bob")
@@ -72,7 +72,7 @@ class Silence(WatchCase):
 
 
 class Sockets(WatchCase):
-    """A browser that loses its socket, and comes back. (CORNERS 4: 6665 to browsers)"""
+    """A browser that loses its socket, and comes back. (corners.rst 4: 6665 to browsers)"""
 
     def back(self, old: Party) -> Party:
         """The browser registers on a new socket; its end of the subscription is there now."""

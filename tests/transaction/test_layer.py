@@ -100,7 +100,7 @@ class Requests(TransactionCase):
 
     def test_merged(self) -> None:
         """The same request by two ways: the second gets 482, while the first is there (section 8.2.2.2;
-        CORNERS 1: Loop / merge)."""
+        corners.rst 1: Loop / merge)."""
         for method in ("INVITE", "MESSAGE"):
             asked, transaction = self.arrive(method, self.udp)
             self.receive(twin(asked, via="SIP/2.0/UDP h;branch=z9hG4bKother"))

@@ -14,7 +14,8 @@ class Blind(HandoverCase):
 
     def test_done(self) -> None:
         """202, NOTIFYs, a new leg in the transferee's name with the transferor's Referred-By; both ends get a media
-        session of their own; the transferor gets a BYE, and the call goes on without him (CORNERS 4: 3515, 3892)."""
+        session of their own; the transferor gets a BYE, and the call goes on without him (corners.rst 4: 3515,
+        3892)."""
         for status in (405, 501, 603):
             invite = self.refer(("Refer-To", f"<{TARGET}?Subject=x>"), BY, status=status)
             self.assertEqual(invite.uri, TARGET)

@@ -187,7 +187,7 @@ class Attended(HandoverCase):
 
     def test_done(self) -> None:
         """Both ends are offered a session with each other; the transferor gets a BYE in both of his calls
-        (CORNERS 4: 3891)."""
+        (corners.rst 4: 3891)."""
         self.consult()
         self.agrees(self.carol)
         self.agrees(self.bob)

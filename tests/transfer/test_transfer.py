@@ -60,7 +60,7 @@ class Refer(TransferCase):
 
     def test_crosses(self) -> None:
         """Refer-To and Referred-By are as they were written, the 202 comes back
-        (ORIGINAL.md: REFER, blind, either way, 202 and 401)."""
+        (original.rst: REFER, blind, either way, 202 and 401)."""
         for asker, other in self.all_ways():
             _, crossed = self.refer(asker, other)
             self.assertEqual(crossed.headers.get("Refer-To"), REFER_TO[1])
@@ -72,7 +72,7 @@ class Refer(TransferCase):
             self.end(asker, other)
 
     def test_refused(self) -> None:
-        """What the far side says is what the transferor hears, and the call goes on (ORIGINAL.md: REFER, refused)."""
+        """What the far side says is what the transferor hears, and the call goes on (original.rst: REFER, refused)."""
         for asker, other in self.all_ways():
             for status in (401, 403, 405, 501, 603):
                 _, crossed = self.refer(asker, other)
@@ -177,7 +177,7 @@ class Challenged(TransferCase):
 
     def test_answered(self) -> None:
         """The trunk's challenge is answered by the proxy, and the subscription is known by either number
-        (CORNERS 4: challenge to in-dialog)."""
+        (corners.rst 4: challenge to in-dialog)."""
         world = self.world
         alice, trunk = world.browser(), world.trunk("192.0.2.7", 5090)
         alice.bind()
@@ -204,8 +204,8 @@ class Notify(TransferCase):
     """What is told of the transfer."""
 
     def test_crosses(self) -> None:
-        """Each NOTIFY crosses with its fragment and its state, and gets the transferor's answer (ORIGINAL.md: NOTIFY of
-        progress) (CORNERS 4: 3515)."""
+        """Each NOTIFY crosses with its fragment and its state, and gets the transferor's answer (original.rst: NOTIFY
+        of progress) (corners.rst 4: 3515)."""
         for asker, other, _, _ in self.referred():
             crossed = self.notify(other, asker, "100 Trying", "active;expires=60")
             self.assertEqual(crossed.body, b"SIP/2.0 100 Trying\r\n")
@@ -330,7 +330,7 @@ class Moves(TransferCase):
     """The browser of a call that is over."""
 
     def test_on_another_socket(self) -> None:
-        """It hears the NOTIFY on its new socket (CORNERS 4: 6665 to browsers)."""
+        """It hears the NOTIFY on its new socket (corners.rst 4: 6665 to browsers)."""
         for asker, other, _, _ in self.referred():
             if not asker.browser:
                 self.end(asker, other)

@@ -1,4 +1,4 @@
-"""Locating SIP servers (RFC 3263 section 4; CORNERS 4: 3263)."""
+"""Locating SIP servers (RFC 3263 section 4; corners.rst 4: 3263)."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class Steps(Case):
 
     def test_never_looked_up(self) -> None:
         """``.invalid`` and what is no name are not looked up at all; ``localhost``, ``.local`` and names without a dot
-        have no SRV (CORNERS 2: Via, host `.invalid`)."""
+        have no SRV (corners.rst 2: Via, host `.invalid`)."""
         for host in ("x.invalid", "invalid", "a b.test", "", "x" * 300, "ä.test", "a..", "-"):
             self.assertEqual(self.refused(host), 502, host)
         self.assertEqual(self.asked, [])

@@ -71,8 +71,8 @@ class Requests(UdpCase):
     """Requests, and where their responses go."""
 
     def test_rport(self) -> None:
-        """With `rport` the response goes back to where the request came from (RFC 3581 section 4; CORNERS 1: Response
-        routing)."""
+        """With `rport` the response goes back to where the request came from (RFC 3581 section 4; corners.rst 1:
+        Response routing)."""
         ((data, where),) = self.deliver(options("UDP", "10.0.0.1:5070;rport"))
         self.assertEqual(where, ("198.51.100.9", 40000))
         self.assertIn(b";rport=40000;", data)
@@ -95,7 +95,7 @@ class Requests(UdpCase):
         self.assertEqual(repr(flow), "<UdpFlow to 198.51.100.9 port 5070>")
 
     def test_maddr(self) -> None:
-        """`maddr` and `ttl` are not followed: they would point us at anybody (CORNERS 1: maddr/ttl)."""
+        """`maddr` and `ttl` are not followed: they would point us at anybody (corners.rst 1: maddr/ttl)."""
         ((_, where),) = self.deliver(options("UDP", "10.0.0.1;maddr=127.0.0.1;ttl=3"))
         self.assertEqual(where, ("198.51.100.9", 5060))
 

@@ -42,7 +42,7 @@ class Handshake(BrowsersCase):
 
     def test_origin(self) -> None:
         """A page of another site is refused with 403, before 101 (row "Path, query, Host, Origin")
-        (ORIGINAL.md: WebSocket, Origin, path, subprotocol)."""
+        (original.rst: WebSocket, Origin, path, subprotocol)."""
         wire, response = self.ask(origin="https://evil.example")
         self.assertTrue(response.startswith(b"HTTP/1.1 403 "))
         self.assertNotIn(b"evil", response)

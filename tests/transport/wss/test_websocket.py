@@ -56,7 +56,7 @@ class Messages(BrowsersCase):
 
     def test_fragments(self) -> None:
         """Fragments are joined, a ping between them is answered at once (RFC 6455 section 5.4; row "Keep-alive")
-        (ORIGINAL.md: WebSocket, a fragmented message)."""
+        (original.rst: WebSocket, a fragmented message)."""
         wire, message = self.open(), options()
         self.assertEqual(self.send(wire, message[:50], TEXT, fin=False), [])
         (pong,) = self.send(wire, b"hello", PING)
@@ -125,7 +125,7 @@ class Messages(BrowsersCase):
 
     def test_crlf(self) -> None:
         """CRLFCRLF is answered with CRLF, a lone CRLF and an empty message with nothing (row "Keep-alive payloads")
-        (ORIGINAL.md: WebSocket, ping and CRLF)."""
+        (original.rst: WebSocket, ping and CRLF)."""
         wire = self.open()
         (answer,) = self.send(wire, b"\r\n\r\n")
         self.assertEqual((answer.opcode, answer.payload), (TEXT, b"\r\n"))
@@ -205,7 +205,7 @@ class Violations(BrowsersCase):
 
     def test_too_large(self) -> None:
         """A message that is too large is refused by its announced length, before it is here: 1009 (row "Limits")
-        (ORIGINAL.md: a WebSocket message of more than 64 KiB)."""
+        (original.rst: a WebSocket message of more than 64 KiB)."""
         wire = self.open()
         wire.deliver(frame(b"", TEXT, length=1001))
         self.assert_closing(wire, 1009)
