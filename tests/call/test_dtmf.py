@@ -143,9 +143,9 @@ class Events(ExchangeCase):
         browser, trunk = call._caller, call._opening.callee
         assert trunk is not None
         info = Request("INFO", "sip:a@b", Headers([RELAY]), b"Signal=5")
-        self.assertTrue(wanted(info, browser, trunk.terms))
-        self.assertFalse(wanted(info, trunk, trunk.terms))
-        self.assertFalse(wanted(info, trunk, browser.terms))
+        self.assertTrue(wanted(info, browser, trunk.profile))
+        self.assertFalse(wanted(info, trunk, trunk.profile))
+        self.assertFalse(wanted(info, trunk, browser.profile))
 
     def test_call_ends_meanwhile(self) -> None:
         """A digit that is still waiting when the call ends gets its answer."""

@@ -9,6 +9,7 @@ from tests.support.calls.party import inbound, outbound
 from tests.support.configs import PBX
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK, profiles_of
+from webrtcproxy.routing.peer_profile import BROWSER_PEER, UNKNOWN_PEER
 
 MEDIA = TrunkMedia(("PCMU", "telephone-event"), dtmf="rfc4733")
 
@@ -63,6 +64,19 @@ class Profiles(ExchangeCase):
         """A trunk without a word of media has what strangers have."""
         self.world = self.make_world()
         policy = self.world.context.policy
-        for terms in (policy.terms(None), policy.route(self.world.browser().invite("sip:bob@pbx.example.com")).terms):
-            self.assertEqual(terms.browser, False)
-        self.assertEqual((policy.terms(None).own_profile, policy.terms(None).for_browsers), (TRUNK, BROWSER_OF_TRUNK))
+        for profile in (
+            policy.profile(None),
+            policy.route(self.world.browser().invite("sip:bob@pbx.example.com")).profile,
+        ):
+            self.assertEqual(profile.browser, False)
+        self.assertEqual(
+            (policy.profile(None).own_profile, policy.profile(None).for_browsers), (TRUNK, BROWSER_OF_TRUNK)
+        )
+
+    def test_unreachable(self) -> None:
+        """A browser that is not reached is a user who is not there; on the SIP side it is the gateway's failure."""
+        self.world = self.make_world()
+        trunk = self.world.context.policy.profile(self.world.config.trunks[0])
+        self.assertEqual(str(BROWSER_PEER.unreachable()), "480")
+        for profile in (trunk, UNKNOWN_PEER):
+            self.assertEqual(str(profile.unreachable()), "502 Trunk Unreachable")

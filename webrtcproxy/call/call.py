@@ -73,8 +73,8 @@ class Call(TransferableCall):
         self.record = CallRecord(
             meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
         )
-        aor, terms = request.from_.address.aor, context.terms_of(transaction)
-        self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, terms, aor=aor)
+        aor, profile = request.from_.address.aor, context.profile_of(transaction)
+        self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, profile, aor=aor)
         self._caller.learn(request)
         legs.add(self._caller)
         self._set_up = CallSetup(context, legs, transaction, self._caller, self._media, self.record, user, self)
@@ -190,7 +190,7 @@ class Call(TransferableCall):
             return
         if other is None or other.over or leg.over or request.method == "PRACK":
             raise Refusal(481)
-        if dtmf.wanted(request, leg, other.terms):
+        if dtmf.wanted(request, leg, other.profile):
             dtmf.play(transaction, leg, self._media, self._opening.branch)
             return
         # A caller may have nothing to do with early dialogs, and want his call answered all the same.
@@ -200,11 +200,11 @@ class Call(TransferableCall):
     def _request_before_answer(self, leg: Leg, transaction: ServerTransaction) -> None:
         """A request of the caller's, to whom nobody is connected: it is for the early dialog that he heard of last."""
         request, shown = transaction.request, self._opening.shown
-        if shown is not None and dtmf.wanted(request, leg, shown.terms):
+        if shown is not None and dtmf.wanted(request, leg, shown.profile):
             dtmf.play(transaction, leg, self._media, shown.id)
             return
         to = None if request.method in ("REFER", "SUBSCRIBE") else self._set_up.ringing()
-        if to is None or dtmf.wanted(request, leg, to.terms):
+        if to is None or dtmf.wanted(request, leg, to.profile):
             raise Refusal(500, "Not Answered Yet", [("Retry-After", "5")])  # a 481 would end the call (RFC 5057)
         relay(transaction, leg, to, self._context.transactions.schedule, self.gone)
 
@@ -235,7 +235,7 @@ class Call(TransferableCall):
     def _hung_up(self, leg: Leg, bye: Request) -> None:
         other = self.other(leg)
         if other is not None:
-            self._farewell = list(filter_headers(bye, leg.terms, other.terms))
+            self._farewell = list(filter_headers(bye, leg.profile, other.profile))
         self._left(leg, Refusal(487 if leg is self._caller else 480))
 
     def gone(self, leg: Leg) -> None:

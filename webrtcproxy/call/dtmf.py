@@ -35,15 +35,15 @@ _PLAIN = re.compile(rb"\s*([0-9A-D*#])\s*", re.IGNORECASE)
 _BODIES = {"application/dtmf-relay": _RELAY, "application/dtmf": _PLAIN}
 
 
-def wanted(request: Request, leg: Leg, terms: PeerProfile) -> bool:
+def wanted(request: Request, leg: Leg, profile: PeerProfile) -> bool:
     """Whether a request within a call is a digit of a browser for a trunk that wants events.
 
     :param leg: that it came by.
-    :param terms: what holds where it would cross to.
+    :param profile: what holds where it would cross to.
     """
     if request.method != "INFO" or not leg.browser:
         return False
-    trunk = terms.trunk
+    trunk = profile.trunk
     return trunk is not None and trunk.media.dtmf == "rfc4733" and request.content_type in _BODIES
 
 

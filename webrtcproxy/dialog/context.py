@@ -72,11 +72,11 @@ class Context:
     mark: str = ""
     """What the user part of a Contact of ours in a dialog begins with: names the process where there are several."""
 
-    def terms_of(self, transaction: ServerTransaction) -> PeerProfile:
+    def profile_of(self, transaction: ServerTransaction) -> PeerProfile:
         """What holds for who has sent a request outside of a dialog."""
         flow = transaction.flow
         return (
             BROWSER_PEER
             if flow.browser
-            else self.policy.terms(self.sources.trunk_of(transaction.request, flow.peer.host))
+            else self.policy.profile(self.sources.trunk_of(transaction.request, flow.peer.host))
         )

@@ -66,7 +66,7 @@ class Leg:
     :param flow: where the peer was reached last. A browser is reached nowhere else; a trunk by its dialog's next hop.
     :param label: the name of this party towards rtpengine.
     :param owner: the call, or None for a dialog that only waits for its end.
-    :param terms: what holds for the peer.
+    :param profile: what holds for the peer.
     :param authentication: answers challenges with the trunk's credentials, where the leg may use them.
     :param aor: the peer's address-of-record, where it is a browser.
     :ivar sdp: the peer's session description that counts: the last one that became part of an agreement.
@@ -84,7 +84,7 @@ class Leg:
         flow: Flow,
         label: str,
         owner: DialogUser | None,
-        terms: PeerProfile,
+        profile: PeerProfile,
         authentication: Authentication | None = None,
         aor: str | None = None,
     ) -> None:
@@ -95,7 +95,7 @@ class Leg:
         self.owner = owner
         self.aor = aor
         self.contact = dialog.remote_target
-        self.terms = terms
+        self.profile = profile
         self.browser = flow.browser
         self.over = False
         self.sdp = b""
@@ -311,7 +311,7 @@ class Leg:
     ) -> Deferred[Response]:
         context = self._context
         progress, again = (None, None) if asker is None else (asker.progress, asker.answered_again)
-        sent = context.upstream.send(context.transactions, request, flow, self.terms.trunk, progress, again)
+        sent = context.upstream.send(context.transactions, request, flow, self.profile.trunk, progress, again)
         if asker is not None:
             asker.sent(sent)
         if authentication is None and request.method not in REFRESHING:
@@ -348,7 +348,7 @@ class Leg:
         """The way to the peer where it takes no look-up; None where it does, or where there is none."""
         if self.browser or (self.flow.reliable and not self.flow.closed):
             return self.flow
-        return self._context.upstream.at_once(self.dialog.next_hop, self.flow, self.terms.trunk)
+        return self._context.upstream.at_once(self.dialog.next_hop, self.flow, self.profile.trunk)
 
     async def towards(self) -> Flow:
         """The way to the peer.
@@ -356,7 +356,9 @@ class Leg:
         :raises Refusal: its host name can't be resolved.
         :raises FlowLost: no socket of ours can send there.
         """
-        return self._at_once() or await self._context.upstream.toward(self.dialog.next_hop, self.flow, self.terms.trunk)
+        return self._at_once() or await self._context.upstream.toward(
+            self.dialog.next_hop, self.flow, self.profile.trunk
+        )
 
     def _is_trunk(self, flow: Flow) -> bool:
         """Whether `flow` leads to who the INVITE was sent to, or to another address of the same trunk.

@@ -56,19 +56,19 @@ async def _relay(
     transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, gone: Callable[[Leg], None]
 ) -> None:
     request = transaction.request
-    check_size(request, to.flow, to.terms)
+    check_size(request, to.flow, to.profile)
     patience = Deadline(schedule)
     try:
-        response = await ask(to, request, request_headers(request, leg.terms, to.terms), patience)
+        response = await ask(to, request, request_headers(request, leg.profile, to.profile), patience)
     except FlowLost as why:
-        raise Refusal(480 if to.browser else 502) from why
+        raise to.profile.unreachable() from why
     except TimedOut:
         transaction.reply(504)
         gone(to)
         return
     finally:
         patience.end()
-    headers = response_headers(response, to.terms, leg.terms)
+    headers = response_headers(response, to.profile, leg.profile)
     if response.status < 300 and request.method == "SUBSCRIBE":  # whose 2xx must have one (RFC 6665 section 8.2.1)
         headers.add("Contact", leg.dialog.contact)
     # That one early dialog is gone says nothing of the one across, which others of a fork share (RFC 5057).
@@ -89,15 +89,15 @@ async def ask(to: Leg, request: Request, headers: Headers, patience: Deadline) -
     return await patience.wait(to.ask(request.method, headers, request.body))
 
 
-def check_size(request: Request, flow: Flow, terms: PeerProfile) -> None:
+def check_size(request: Request, flow: Flow, profile: PeerProfile) -> None:
     """Whether a MESSAGE can be sent: over UDP, longer ones are lost in fragments, and congest (RFC 3428 section 8).
 
     :param request: as it is sent, or nearly.
     :param flow: where it goes.
-    :param terms: what holds there.
+    :param profile: what holds there.
     :raises Refusal: 513.
     """
-    if request.method == "MESSAGE" and not flow.reliable and not (terms.trunk is not None and terms.trunk.large):
+    if request.method == "MESSAGE" and not flow.reliable and not (profile.trunk is not None and profile.trunk.large):
         via = 100  # octets that it gets yet
         if len(request.to_bytes()) + via > MAX_DATAGRAM_REQUEST:
             raise Refusal(513)

@@ -19,7 +19,7 @@ from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target import Target
 from webrtcproxy.routing.failover import ClientRequest
 from webrtcproxy.routing.peer_profile import PeerProfile
-from webrtcproxy.runtime.errors import FlowLost, TimedOut
+from webrtcproxy.runtime.errors import BadResponse, FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.schedule import Timer
 from webrtcproxy.sip.body import sdp_of
@@ -58,6 +58,11 @@ class BranchFailed:
     status: int
     reason: str
     response: Response | None
+
+    @staticmethod
+    def of(branch: Branch, refusal: Refusal) -> BranchFailed:
+        """The failure of a branch that has no final response to pass on."""
+        return BranchFailed(branch, refusal.status, refusal.reason, None)
 
 
 BranchEvent = BranchProgress | BranchAnswered | BranchFailed
@@ -105,9 +110,9 @@ class Branch:
         self._session_timer = SessionTimer(context.clock, context.limits.session_expires)
 
     @property
-    def terms(self) -> PeerProfile:
+    def profile(self) -> PeerProfile:
         """What holds where the INVITE goes."""
-        return self.target.terms
+        return self.target.profile
 
     @property
     def credentials_refused(self) -> bool:
@@ -303,7 +308,7 @@ class Branch:
 
     def _leg(self, sent: ClientRequest, dialog: Dialog, label: str, owner: DialogUser | None) -> Leg:
         target = self.target
-        leg = Leg(self._context, dialog, sent.flow, label, owner, target.terms, target.authentication, target.aor)
+        leg = Leg(self._context, dialog, sent.flow, label, owner, target.profile, target.authentication, target.aor)
         self._index.add(leg)
         return leg
 
@@ -363,7 +368,7 @@ class Branch:
         if failure.check(TimedOut):
             self._report(BranchFailed(self, 408, "", None))
         elif not self.target.flow.browser:
-            self._report(BranchFailed(self, 502, "Trunk Unreachable", None))
+            self._report(BranchFailed.of(self, self.profile.unreachable()))
         elif self._rang and not self.cancelled:
             # A page that is loaded anew, a phone on another network: it may register again, and then it rings again.
             self._parked = self._context.transactions.schedule.after(self._context.limits.grace, self._gone)
@@ -381,7 +386,7 @@ class Branch:
         for leg in self._legs.values():
             leg.hang_up()
         if isinstance(failure.value, BadMessage):
-            self._report(BranchFailed(self, 502, f"Upstream Sent {failure.value.why}", None))
+            self._report(BranchFailed.of(self, BadResponse(failure.value.why)))
             return
         log.failure("{call}: a branch broke", failure, call=self._call)
         self._report(BranchFailed(self, 500, "", None))

@@ -22,7 +22,7 @@ from webrtcproxy.dialog.reliable import LatePrackHandler, ReliableProvisionals, 
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchProgress
 from webrtcproxy.routing.peer_profile import PeerProfile
-from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.runtime.errors import BadResponse, Refusal
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.session.description import same_session
 from webrtcproxy.sip.body import sdp_of
@@ -108,15 +108,15 @@ class InitialOfferAnswer:
         """
         self._offer = sdp_of(self._transaction.request)
 
-    async def offer_for(self, branch: Branch, terms: PeerProfile) -> bytes:
+    async def offer_for(self, branch: Branch, profile: PeerProfile) -> bytes:
         """The offer for `branch`; empty where the callee is to make one.
 
-        :param terms: what holds there.
+        :param profile: what holds there.
         :raises NgError: rtpengine can't make it.
         """
         if self.late:
             return b""
-        to = terms.profile_from(self._caller.terms)
+        to = profile.media_from(self._caller.profile)
         sdp = await self._media.offer(self._offer, from_tag=self._caller.label, branch=branch.id, to=to)
         self.check_wanted()
         return sdp
@@ -175,7 +175,7 @@ class InitialOfferAnswer:
             answer = sdp_of(ack)
             if not answer:
                 raise Refusal(488, "No Answer In The ACK")
-            to = callee.terms.profile_from(caller.terms)
+            to = callee.profile.media_from(caller.profile)
             told = await self._media.answer(answer, from_tag=callee.label, to_tag=caller.label, branch=branch, to=to)
             callee.pay(told)
             caller.sdp, callee.told = answer, told
@@ -296,11 +296,11 @@ class InitialOfferAnswer:
                 return known[1]
             answer = known[0]
         if not answer:
-            raise Refusal(502, "Upstream Sent No Answer")
+            raise BadResponse("No Answer")
         caller = self._caller
         if self._heard not in ("", label):  # rtpengine is to forget the codecs of the other one's answer
-            await self.offer_for(branch, branch.terms)
-        to = caller.terms.profile_from(branch.terms)
+            await self.offer_for(branch, branch.profile)
+        to = caller.profile.media_from(branch.profile)
         told = await self._media.answer(answer, from_tag=caller.label, to_tag=label, branch=branch.id, to=to)
         self._answers[label] = answer, told
         self._heard = label
@@ -313,7 +313,7 @@ class InitialOfferAnswer:
         if self._shown is not None or not self.provisionals.reliable:
             log.warn("{call}: an offer of another fork can't be answered", call=self._call)
             return b""
-        to = self._caller.terms.profile_from(leg.terms)
+        to = self._caller.profile.media_from(leg.profile)
         sdp = await self._media.offer(offer, from_tag=leg.label, branch=branch.id, to=to)
         self._shown = branch, leg.label, sdp
         self._offered = branch, leg, response
@@ -326,7 +326,7 @@ class InitialOfferAnswer:
         """The answer is in the caller's PRACK for `ours`, and goes into ours for `theirs`."""
         caller = self._caller
         try:
-            to = leg.terms.profile_from(caller.terms)
+            to = leg.profile.media_from(caller.profile)
             told = await self._media.answer(sdp, from_tag=leg.label, to_tag=caller.label, branch=branch.id, to=to)
         except Refusal as refusal:
             if self._owner is not None:
@@ -344,8 +344,8 @@ class InitialOfferAnswer:
         leg = answered.leg
         offer = self._sdp(answered.response)
         if not offer:
-            raise Refusal(502, "Upstream Sent No Offer")
-        to = self._caller.terms.profile_from(leg.terms)
+            raise BadResponse("No Offer")
+        to = self._caller.profile.media_from(leg.profile)
         sdp = await self._media.offer(offer, from_tag=leg.label, branch=answered.branch.id, to=to)
         self._acked = Deferred()
         leg.sdp, self._caller.told = offer, sdp
@@ -364,7 +364,7 @@ class InitialOfferAnswer:
         try:
             return sdp_of(response)
         except BadMessage as error:
-            raise Refusal(502, f"Upstream Sent {error.why}") from error
+            raise BadResponse(error.why) from error
 
     @property
     def _call(self) -> str:

@@ -18,7 +18,7 @@ from webrtcproxy.invite.target import Target
 from webrtcproxy.registration.request import preference
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.policy import Route
-from webrtcproxy.runtime.errors import FlowLost, Refusal
+from webrtcproxy.runtime.errors import BadResponse, FlowLost, Refusal
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import STAR, NameAddr
 from webrtcproxy.sip.message import Headers, Message, Request, Response
@@ -44,11 +44,11 @@ async def target_of_route(context: Context, request: Request, route: Route, allo
     try:
         way = await context.upstream.way(route)
     except FlowLost as why:
-        raise Refusal(502, "Trunk Unreachable") from why
+        raise route.profile.unreachable() from why
     uri = context.policy.request_uri(request, route)
     headers = replacing(request, request.headers.get("Replaces"))
     authentication = Authentication(route.trunk, allowed)
-    return Target(way.flow, uri, route.terms, None, authentication, headers=headers, way=way)
+    return Target(way.flow, uri, route.profile, None, authentication, headers=headers, way=way)
 
 
 class Redirection:
@@ -101,7 +101,7 @@ class Redirection:
 
 def follows(failed: BranchFailed) -> bool:
     """Whether a failure is a redirect by a trunk whose section has it followed."""
-    trunk = failed.branch.target.terms.trunk
+    trunk = failed.branch.target.profile.trunk
     return trunk is not None and trunk.redirects == "follow" and failed.status in _FOLLOWED
 
 
@@ -121,7 +121,7 @@ def contacts_across(response: Response, of_browser: bool) -> Headers | None:
         usable = [value for value in response.headers.all("Contact") if not _is_invalid(NameAddr.parse(value))]
         return Headers([("Contact", value) for value in usable]) if usable else None
     except BadMessage as error:
-        raise Refusal(502, f"Upstream Sent {error.why}") from error
+        raise BadResponse(error.why) from error
 
 
 def _is_invalid(contact: NameAddr) -> bool:

@@ -22,12 +22,18 @@ def contact_on(flow: Flow, user: str, secure: bool = False) -> str:
 
 
 def invite_for(
-    source: Request, terms: PeerProfile, target: Target, pair: RequestSequence, contact: str, sdp: bytes, reliable: bool
+    source: Request,
+    profile: PeerProfile,
+    target: Target,
+    pair: RequestSequence,
+    contact: str,
+    sdp: bytes,
+    reliable: bool,
 ) -> Request:
     """The INVITE to `target`.
 
     :param source: the caller's INVITE.
-    :param terms: what holds for the caller.
+    :param profile: what holds for the caller.
     :param pair: the request sequence that it is the next one of.
     :param contact: our Contact value.
     :param sdp: the offer; empty where the callee is to make one.
@@ -39,7 +45,7 @@ def invite_for(
     headers.add("Contact", contact)
     headers.add("Allow", ALLOW[1])
     headers.add(*(SUPPORTED if reliable else SUPPORTED_WITHIN))
-    headers.extend(filter_headers(source, terms, target.terms))
+    headers.extend(filter_headers(source, profile, target.profile))
     for name, value in target.headers:
         headers.add(name, value)
     if sdp:

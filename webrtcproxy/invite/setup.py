@@ -162,11 +162,11 @@ class CallSetup:
     async def _try(self, branch: Branch) -> None:
         """Bring the offer to a target."""
         target = branch.target
-        sdp = await self.opening.offer_for(branch, target.terms)
+        sdp = await self.opening.offer_for(branch, target.profile)
         pair = RequestSequence() if target.flow.browser else self._pair
         source, contact = self._transaction.request, contact_on(target.flow, self._user)
         reliable = bool(sdp) or self.opening.provisionals.reliable
-        branch.invite(invite_for(source, self._caller.terms, target, pair, contact, sdp, reliable))
+        branch.invite(invite_for(source, self._caller.profile, target, pair, contact, sdp, reliable))
 
     async def _progress(self, event: BranchProgress) -> None:
         """Pass a 1xx on."""
@@ -218,7 +218,7 @@ class CallSetup:
             raise Refusal(502, "Trunk Refuses Our Credentials")
         headers = self._crossing(response, failed.branch)
         if 300 <= response.status < 400:
-            contacts = contacts_across(response, failed.branch.terms.browser)
+            contacts = contacts_across(response, failed.branch.profile.browser)
             if contacts is None:
                 raise Refusal(480, "Redirected To Nowhere", headers)
             headers.extend(contacts)
@@ -229,7 +229,7 @@ class CallSetup:
         raise Refusal(response.status, response.reason, headers)
 
     def _crossing(self, response: Response, branch: Branch) -> Headers:
-        headers = filter_headers(response, branch.terms, self._caller.terms)
+        headers = filter_headers(response, branch.profile, self._caller.profile)
         if response.status in (401, 407):
             order_challenges(headers)
         return headers

@@ -20,7 +20,7 @@ class Target:
 
     :ivar flow: the way there.
     :ivar uri: the Request-URI of the second leg.
-    :ivar terms: what holds there.
+    :ivar profile: what holds there.
     :ivar aor: the address-of-record registered there, or None.
     :ivar authentication: answers challenges with the trunk's credentials, or None.
     :ivar binding: of the browser there, or None.
@@ -30,7 +30,7 @@ class Target:
 
     flow: Flow
     uri: str
-    terms: PeerProfile
+    profile: PeerProfile
     aor: str | None = None
     authentication: Authentication | None = None
     binding: Binding | None = None

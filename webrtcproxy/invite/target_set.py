@@ -71,12 +71,12 @@ def replaces_target(context: Context, request: Request, leg: Leg, named: Replace
         dialog = leg.dialog
         try:
             flow = await leg.towards()
-            way = context.upstream.along(flow, leg.terms.trunk)
+            way = context.upstream.along(flow, leg.profile.trunk)
         except FlowLost as why:
-            raise Refusal(480 if leg.browser else 502) from why
+            raise leg.profile.unreachable() from why
         headers = (*(("Route", route) for route in dialog.route_set), *replacing(request, str(named)))
-        authentication = Authentication(leg.terms.trunk, allowed)
-        return [Target(flow, dialog.remote_target, leg.terms, leg.aor, authentication, headers=headers, way=way)]
+        authentication = Authentication(leg.profile.trunk, allowed)
+        return [Target(flow, dialog.remote_target, leg.profile, leg.aor, authentication, headers=headers, way=way)]
 
     return targets
 

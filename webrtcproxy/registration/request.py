@@ -147,7 +147,7 @@ def upstream_request(
     )
     names = ["Max-Forwards", "From", "To", "Call-ID", "CSeq"]
     headers = Headers.of(names, [hops, caller, callee or "", call_id, f"{cseq} REGISTER"])
-    headers.extend(filter_headers(request, BROWSER_PEER, route.terms))
+    headers.extend(filter_headers(request, BROWSER_PEER, route.profile))
     headers.remove("Expires")
     for name, value in contact:
         headers.add(name, value)
@@ -166,7 +166,7 @@ def response_headers(response: Response, route: Route) -> Headers:
 
     :param route: where it comes from.
     """
-    headers = filter_headers(response, route.terms, BROWSER_PEER)
+    headers = filter_headers(response, route.profile, BROWSER_PEER)
     order_challenges(headers)
     headers.remove("Expires")
     headers.extend(response.headers.only(_OF_THIS_ADDRESS))

@@ -52,7 +52,7 @@ class OptionsPings:
     :param clock: tells when.
     :param transactions: send.
     :param upstream: finds the targets, and is told what becomes of them.
-    :param policy: knows the trunks' terms.
+    :param policy: knows the profiles of trunks.
     :param trunks: all of them.
     :param metrics: shows who is up.
     :param spread: gives a number from 0 to 1, so that pings do not all fall together.
@@ -106,7 +106,7 @@ class OptionsPings:
     def _round(self, trunk: Trunk) -> None:
         """Time to ping a trunk."""
         self._wait(trunk, trunk.ping * (1 + self.SPREAD * (self._spread() - 0.5)))
-        route = Route(self._policy.terms(trunk), *trunk.places[0], trunk.transport)
+        route = Route(self._policy.profile(trunk), *trunk.places[0], trunk.transport)
         looked_up = Deferred.fromCoroutine(self._upstream.hops(route))
         looked_up.addCallbacks(partial(self._ping_all, trunk), partial(self._unknown, trunk)).addErrback(
             lambda failure: log.failure("Trunk {trunk} can't be pinged", failure, trunk=trunk.name)

@@ -1,4 +1,8 @@
-"""Peer profile: what holds for the messages and the media of a browser, a trunk, or an unknown SIP peer."""
+"""Peer profile: what holds for the messages and the media of a browser, a trunk, or an unknown SIP peer.
+
+What treats a browser otherwise than a peer on the SIP side asks the profile for what differs; only this file says which
+peer has what.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from dataclasses import dataclass
 from webrtcproxy.config import Trunk
 from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, TRUNK, Profile, profiles_of
 from webrtcproxy.routing.header_policy import _ASSERTED, DEFAULT_HEADER_POLICY, HeaderPolicy, _keeps_identity
+from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Headers, Message, Request
 
 
@@ -17,7 +22,7 @@ class PeerProfile:
     :ivar browser: whether it is a browser.
     :ivar trunk: the trunk that it is of, where it has a section.
     :ivar headers: which headers cross to it and from it.
-    :ivar own_profile: how SDP towards it is made, where it is no browser; `profile_from` has the whole answer.
+    :ivar own_profile: how SDP towards it is made, where it is no browser; `media_from` has the whole answer.
     :ivar for_browsers: how SDP of its own is made for a browser.
     """
 
@@ -32,9 +37,14 @@ class PeerProfile:
         """What the trunk's section says."""
         return PeerProfile(False, trunk, HeaderPolicy.of(trunk), *profiles_of(trunk.media))
 
-    def profile_from(self, source: PeerProfile) -> Profile:
+    def media_from(self, source: PeerProfile) -> Profile:
         """How SDP of another peer is made for this one."""
         return source.for_browsers if self.browser else self.own_profile
+
+    def unreachable(self) -> Refusal:
+        """What the other side hears where no request gets to this peer: a browser without a socket is a user who is not
+        there (480), a server that has no answer is a gateway's failure (RFC 3261 section 21.5.3)."""
+        return Refusal(480) if self.browser else Refusal(502, "Trunk Unreachable")
 
 
 BROWSER_PEER = PeerProfile(True, None, DEFAULT_HEADER_POLICY, BROWSER, BROWSER)

@@ -18,14 +18,14 @@ from webrtcproxy.sip.message import Request
 class Route:
     """Where a request of a browser goes.
 
-    :ivar terms: what holds there: those of the trunk whose section says so, or of a stranger where
+    :ivar profile: what holds there: those of the trunk whose section says so, or of a stranger where
         `[access] destinations` names the host.
     :ivar host: a name or an IP address (IPv6 without brackets).
     :ivar port: None for the default of the transport.
     :ivar transport: ``udp``, ``tcp`` or ``tls``; None for what the DNS says, else UDP.
     """
 
-    terms: PeerProfile
+    profile: PeerProfile
     host: str
     port: int | None
     transport: str | None = None
@@ -38,7 +38,7 @@ class Route:
     @property
     def trunk(self) -> Trunk | None:
         """The trunk that it leads to."""
-        return self.terms.trunk
+        return self.profile.trunk
 
 
 class Policy:
@@ -52,7 +52,7 @@ class Policy:
 
     def __init__(self, config: Config) -> None:
         self._trunks = config.trunks
-        self._terms = {trunk.name: PeerProfile.of(trunk) for trunk in config.trunks}
+        self._profiles = {trunk.name: PeerProfile.of(trunk) for trunk in config.trunks}
         self._destinations = config.access.destinations
         self._routes: dict[tuple[str, str, int | None], Route] = {}
         self._has_tls = any(line.startswith("tls:") for line in config.sip.listen)
@@ -119,13 +119,13 @@ class Policy:
                 return trunk
         return self._trunks[0]
 
-    def terms(self, trunk: Trunk | None) -> PeerProfile:
+    def profile(self, trunk: Trunk | None) -> PeerProfile:
         """What holds for a peer on the SIP side that is of `trunk`, or has no section."""
-        return UNKNOWN_PEER if trunk is None else self._terms[trunk.name]
+        return UNKNOWN_PEER if trunk is None else self._profiles[trunk.name]
 
     def _trunk_route(self, trunk: Trunk) -> Route:
         host, port = trunk.places[0]
-        return Route(self._terms[trunk.name], host, port, trunk.transport)
+        return Route(self._profiles[trunk.name], host, port, trunk.transport)
 
 
 def remaining_hops(request: Request) -> int:

@@ -23,6 +23,16 @@ class Refusal(Exception):
         return f"{self.status} {self.reason}".rstrip()
 
 
+class BadResponse(Refusal):
+    """The far side has answered what can't be passed on.
+
+    :param why: what is wrong with it; completes "Upstream Sent".
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(502, f"Upstream Sent {why}")
+
+
 class FlowLost(Exception):
     """The socket towards a peer is gone, or the kernel refused the datagram; nothing more can be sent there."""
 

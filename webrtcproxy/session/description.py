@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.leg import Leg
-from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.runtime.errors import BadResponse
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
@@ -88,7 +88,7 @@ def required_sdp(message: Request | Response) -> bytes:
     try:
         sdp = sdp_of(message)
     except BadMessage as error:
-        raise Refusal(502, f"Far Side Sent {error.why}") from error
+        raise BadResponse(error.why) from error
     if not sdp:
-        raise Refusal(502, "Far Side Sent No SDP")
+        raise BadResponse("No SDP")
     return sdp

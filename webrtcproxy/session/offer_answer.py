@@ -59,8 +59,8 @@ class OfferAnswer:
         self.transaction = transaction
         self._session = session
         self._media = session.media
-        self._to_other = other.terms.profile_from(asker.terms)
-        self._to_asker = asker.terms.profile_from(other.terms)
+        self._to_other = other.profile.media_from(asker.profile)
+        self._to_asker = asker.profile.media_from(other.profile)
         self._sent: ClientRequest | None = None
         self._withdrawn: HeaderList | None = None
         self._invite: Request | None = None  # ours, behind its 2xx
@@ -154,7 +154,7 @@ class OfferAnswer:
         if other.early and not (other.agreed and other.takes_update):
             raise Refusal(504)  # nobody can be asked (RFC 3311 section 5.2)
         headers = Headers.of([ALLOW[0]], [ALLOW[1]])
-        headers.extend(filter_headers(request, self.asker.terms, other.terms))
+        headers.extend(filter_headers(request, self.asker.profile, other.profile))
         method = "UPDATE" if update and other.takes_update else "INVITE"
         asked = other.ask(method, headers, sdp, "application/sdp", self)
         response = await self._await(asked, NON_INVITE_DEADLINE if update else self._session.context.limits.ring)
@@ -172,7 +172,7 @@ class OfferAnswer:
         try:
             response = await asked
         except FlowLost as why:
-            raise Refusal(480 if self.other.browser else 502) from why
+            raise self.other.profile.unreachable() from why
         except TimedOut as silence:
             self._ended = self._withdrawn is None
             raise Refusal(408 if self.transaction.request.method == "INVITE" else 504) from silence
@@ -205,7 +205,7 @@ class OfferAnswer:
         status, reason = (200, "") if response is None else (response.status, response.reason)
         headers = Headers.of(["Allow", "Contact"], [ALLOW[1], asker.dialog.contact])
         if response is not None:
-            headers.extend(filter_headers(response, self.other.terms, self.asker.terms))
+            headers.extend(filter_headers(response, self.other.profile, self.asker.profile))
         if transaction.request.method != "PRACK":  # which refreshes nothing (RFC 4028 section 7.4)
             for name, value in (SUPPORTED, *asker.session_timer.accept(transaction.request)):
                 headers.add(name, value)
@@ -231,7 +231,7 @@ class OfferAnswer:
         request = transaction.request
         if request.method == "INVITE" and not transaction.answered and not requires(request):
             headers = Headers.of(["Contact"], [self.asker.dialog.contact])
-            headers.extend(filter_headers(response, self.other.terms, self.asker.terms))
+            headers.extend(filter_headers(response, self.other.profile, self.asker.profile))
             transaction.reply(response.status, response.reason, headers)
 
     def answered_again(self, response: Response) -> None:
@@ -289,7 +289,7 @@ class OfferAnswer:
     def _refusal(self, response: Response) -> Refusal:
         """What the other side's refusal is for the asker."""
         self._ended = response.status in ENDS_DIALOG and self._withdrawn is None
-        headers = filter_headers(response, self.other.terms, self.asker.terms)
+        headers = filter_headers(response, self.other.profile, self.asker.profile)
         if response.status in (401, 407):
             order_challenges(headers)
         return Refusal(500 if response.status in NOT_OURS else response.status, response.reason, headers)

@@ -64,7 +64,7 @@ class Refresh:
 
     async def _move_media(self, answer: bytes) -> None:
         leg, other, branch, media = self._leg, self._other, self._session.branch, self._session.media
-        to_leg, to_other = leg.terms.profile_from(other.terms), other.terms.profile_from(leg.terms)
+        to_leg, to_other = leg.profile.media_from(other.profile), other.profile.media_from(leg.profile)
         await media.offer(other.sdp, from_tag=other.label, branch=branch, to=to_leg)
         await media.answer(answer, from_tag=other.label, to_tag=leg.label, branch=branch, to=to_other)
         leg.sdp = answer

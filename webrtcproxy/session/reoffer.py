@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.routing.failover import ClientRequest
-from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.runtime.errors import BadResponse, FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.capabilities import ALLOW
 from webrtcproxy.sip.errors import BadMessage
@@ -61,9 +61,9 @@ class Reoffer:
             leg.dialog.refresh(response)
             answer = sdp_of(response)
         except BadMessage as error:
-            raise Refusal(502, f"Far Side Sent {error.why}") from error
+            raise BadResponse(error.why) from error
         if not answer:
-            raise Refusal(502, "Far Side Sent No SDP")
+            raise BadResponse("No SDP")
         leg.sdp, leg.told = answer, sdp
         return answer
 
@@ -79,7 +79,7 @@ class Reoffer:
         try:
             return await leg.ask("INVITE", (ALLOW,), sdp, "application/sdp", self)
         except FlowLost as why:
-            raise Refusal(480 if leg.browser else 502) from why
+            raise leg.profile.unreachable() from why
         except TimedOut as silence:
             raise Refusal(408) from silence
         finally:

@@ -44,12 +44,12 @@ class Restore:
                 paused: Deferred[None] = Deferred()
                 session.context.transactions.schedule.after(pause, lambda: paused.callback(None))
                 await paused
-            sdp = await media.offer(of.sdp, from_tag=of.label, branch=branch, to=to.terms.profile_from(of.terms))
+            sdp = await media.offer(of.sdp, from_tag=of.label, branch=branch, to=to.profile.media_from(of.profile))
             if session.closed:
                 return b""
             answer = await self._ask(sdp)
             told = await media.answer(
-                answer, from_tag=of.label, to_tag=to.label, branch=branch, to=of.terms.profile_from(to.terms)
+                answer, from_tag=of.label, to_tag=to.label, branch=branch, to=of.profile.media_from(to.profile)
             )
             to.sdp, to.told = answer, sdp
             return told
@@ -79,7 +79,7 @@ class Restore:
         try:
             response = await asked
         except FlowLost as why:
-            raise Refusal(480 if to.browser else 502) from why
+            raise to.profile.unreachable() from why
         except TimedOut as silence:
             if self._withdrawn is None:
                 session.gone(to)

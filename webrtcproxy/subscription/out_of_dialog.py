@@ -113,13 +113,13 @@ async def _ask(
         targets = await patience.wait(Deferred.fromCoroutine(_found(find_targets)))
     except TimedOut as late:
         raise Refusal(504) from late
-    source, terms = transaction.request, context.terms_of(transaction)
+    source, profile = transaction.request, context.profile_of(transaction)
     key = source.method, source.call_id, source.from_.tag or ""
     kept = context.pairings.take(key)
     race = ResponseContext(len(targets))
     for target in targets:
         pair = RequestSequence() if target.flow.browser else kept
-        request = _request(source, terms, target, pair)
+        request = _request(source, profile, target, pair)
         if sending is not None:
             sending(target, request, pair)
         Deferred.fromCoroutine(OutOfDialogRequest(context, target, request, pair).run()).addCallback(race.report)
@@ -138,10 +138,10 @@ async def _found(find_targets: TargetResolver) -> Sequence[Target]:
     return await find_targets()
 
 
-def _request(source: Request, terms: PeerProfile, target: Target, pair: RequestSequence) -> Request:
+def _request(source: Request, profile: PeerProfile, target: Target, pair: RequestSequence) -> Request:
     """The request of the second leg: all that crosses."""
     headers = initial_headers(source, pair, to_browser=target.flow.browser)
-    headers.extend(request_headers(source, terms, target.terms))
+    headers.extend(request_headers(source, profile, target.profile))
     return Request(source.method, target.uri, headers, source.body)
 
 
@@ -168,11 +168,11 @@ class OutOfDialogRequest:
         try:
             return self._final(await self._answered())
         except Refusal as refusal:
-            return self._ended(refusal.status, refusal.reason)
+            return self._refused(refusal)
         except TimedOut:
             return self._ended(504)
         except FlowLost:
-            return self._ended(480) if self._target.flow.browser else self._ended(502, "Trunk Unreachable")
+            return self._refused(self._target.profile.unreachable())
         except Exception:
             log.failure("{call}: {method} could not be sent", method=request.method, call=_call(request))
             return self._ended(500)
@@ -180,7 +180,7 @@ class OutOfDialogRequest:
     async def _answered(self) -> Response:
         """The final response."""
         target = self._target
-        check_size(self._request, target.flow, target.terms)
+        check_size(self._request, target.flow, target.profile)
         while True:
             sent = target.request(self._context.transactions, self._request)
             response = await sent.final
@@ -202,20 +202,23 @@ class OutOfDialogRequest:
                 return self._ended(502, "Trunk Refuses Our Credentials")
         return self._ended(status, response.reason, response)
 
+    def _refused(self, refusal: Refusal) -> BranchResult:
+        return self._ended(refusal.status, refusal.reason)
+
     def _ended(self, status: int, reason: str = "", response: Response | None = None) -> BranchResult:
         return BranchResult(self._target, self._request, status, reason, response)
 
 
-def relay_response(winner: BranchResult, transaction: ServerTransaction, terms: PeerProfile) -> None:
+def relay_response(winner: BranchResult, transaction: ServerTransaction, profile: PeerProfile) -> None:
     """Answer the request of `transaction` with how its passage ended.
 
-    :param terms: what holds for its sender.
+    :param profile: what holds for its sender.
     :raises Refusal: there was no response.
     """
     response = winner.response
     if response is None:
         raise Refusal(winner.status, winner.reason)
-    headers = response_headers(response, winner.target.terms, terms)
+    headers = response_headers(response, winner.target.profile, profile)
     transaction.reply(status_of(response), response.reason, headers, response.body)
 
 
@@ -248,7 +251,7 @@ class OutOfDialogRelay:
     async def _pass(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
         context = self._context
         relay_response(
-            await send_to_targets(context, transaction, find_targets), transaction, context.terms_of(transaction)
+            await send_to_targets(context, transaction, find_targets), transaction, context.profile_of(transaction)
         )
 
     def _enter(self, flow: Flow, request: Request) -> None:

@@ -27,7 +27,7 @@ from webrtcproxy.invite.target import Target
 from webrtcproxy.invite.target_set import TargetResolver
 from webrtcproxy.registration.binding import Binding
 from webrtcproxy.routing.sequence import RequestSequence
-from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.runtime.errors import BadResponse, Refusal
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
@@ -165,7 +165,7 @@ class PendingSubscribe:
         self._transaction = transaction
         self._request = transaction.request
         self._is_subscribe = transaction.request.method == "SUBSCRIBE"
-        self._terms = context.terms_of(transaction)
+        self._profile = context.profile_of(transaction)
         self._user = context.mark + random_token(8)
         self._sent: list[SentSubscribe] = []
         self._had: set[tuple[str, str]] = set()  # Call-ID and tag of each notifier that has had a dialog
@@ -183,7 +183,7 @@ class PendingSubscribe:
                 self._answered(winner, winner.response)
                 accepted = self._is_subscribe or not has_no_subscription(winner.response)
             else:
-                relay_response(winner, self._transaction, self._terms)
+                relay_response(winner, self._transaction, self._profile)
         finally:
             self._first.asking = None
             if not accepted:
@@ -214,9 +214,9 @@ class PendingSubscribe:
             try:
                 dialog = Dialog.of_answer(winner.request, response, contact)
             except BadMessage as error:
-                raise Refusal(502, f"Upstream Sent {error.why}") from error
+                raise BadResponse(error.why) from error
             self._open(self._first, dialog, winner.target)
-        self._first.respond(self._transaction, response, winner.target.terms)
+        self._first.respond(self._transaction, response, winner.target.profile)
 
     def _sending(self, target: Target, request: Request, pair: RequestSequence) -> None:
         request.headers.add("Contact", contact_on(target.flow, self._user))
@@ -231,7 +231,7 @@ class PendingSubscribe:
         """A subscription with the dialog that the subscriber, who is on `flow`, knows by our tag `tag`."""
         request, context = self._request, self._context
         dialog = Dialog.of_invited(request, tag, contact_on(flow, self._user))
-        near = Leg(context, dialog, flow, tag, None, self._terms, aor=request.from_.address.aor)
+        near = Leg(context, dialog, flow, tag, None, self._profile, aor=request.from_.address.aor)
         legs = self._subscriptions.legs
         legs.add(near)
         event = request.headers.get("Event") or "" if self._is_subscribe else "refer"
@@ -248,7 +248,7 @@ class PendingSubscribe:
 
     def _open(self, subscription: Subscription, dialog: Dialog, target: Target) -> Leg:
         """Join the notifier of `dialog` to a subscription: his leg."""
-        far = Leg(self._context, dialog, target.reached, "", None, target.terms, target.authentication, target.aor)
+        far = Leg(self._context, dialog, target.reached, "", None, target.profile, target.authentication, target.aor)
         self._had.add((dialog.call_id, dialog.remote_tag))
         self._subscriptions.legs.add(far)
         subscription.open(far)

@@ -173,14 +173,14 @@ class Subscription:
             self.asking = None
         if response.status < 300:
             _refresh_target(far, response)
-        self.respond(transaction, response, far.terms)
+        self.respond(transaction, response, far.profile)
 
     def respond(self, transaction: ServerTransaction, response: Response, source: PeerProfile) -> None:
         """Give the subscriber the notifier's answer to his SUBSCRIBE or REFER.
 
         :param source: what holds for the notifier.
         """
-        headers = response_headers(response, source, self.near.terms)
+        headers = response_headers(response, source, self.near.profile)
         if response.status < 300:
             seconds = _granted(response, transaction.request)
             if transaction.request.method == "SUBSCRIBE":  # of a REFER, the NOTIFYs say it (RFC 3515 section 2.4.4)
@@ -204,7 +204,7 @@ class Subscription:
             response = await self._ask(near, request, self._going(request, far, near))
             if response.status < 300:
                 _refresh_target(near, response)
-            headers = response_headers(response, near.terms, far.terms)
+            headers = response_headers(response, near.profile, far.profile)
             transaction.reply(status_of(response), response.reason, headers, response.body)
             if response.status in ENDS_SUBSCRIPTION:
                 self.end()
@@ -220,7 +220,7 @@ class Subscription:
     def _going(self, request: Request, source: Leg, to: Leg) -> Headers:
         """The headers that cross. The subscription of a REFER may have an id, which is the CSeq number of that, and so
         another one on each leg (RFC 3515 section 2.4.6)."""
-        headers = request_headers(request, source.terms, to.terms)
+        headers = request_headers(request, source.profile, to.profile)
         if is_refer(request) and refer_id(request) is not None:
             headers.set("Event", with_id(request.headers.get("Event") or "", str(self._numbers[to])))
         return headers
@@ -242,7 +242,7 @@ class Subscription:
                     return await ask(to, request, headers, patience)
                 except FlowLost as why:
                     if last or not to.flow.closed:
-                        raise Refusal(480 if to.browser else 502) from why
+                        raise to.profile.unreachable() from why
         finally:
             patience.end()
         raise AssertionError

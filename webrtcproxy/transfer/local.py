@@ -25,7 +25,7 @@ from webrtcproxy.invite.redirection import Redirection
 from webrtcproxy.invite.request import contact_on, invite_for
 from webrtcproxy.invite.target import Target
 from webrtcproxy.routing.sequence import RequestSequence
-from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.runtime.errors import BadResponse, FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.schedule import Timer
 from webrtcproxy.session.reoffer import Reoffer
@@ -134,11 +134,11 @@ class LocalTransfer:
         self._fork.complete()
         stays = self._stays
         sdp = await self._media.offer(
-            stays.sdp, from_tag=stays.label, branch=branch.id, to=target.terms.profile_from(stays.terms)
+            stays.sdp, from_tag=stays.label, branch=branch.id, to=target.profile.media_from(stays.profile)
         )
         self._check_wanted()
         contact = contact_on(target.flow, self._context.mark + random_token(8))
-        branch.invite(invite_for(source, self._transferor.terms, target, RequestSequence(), contact, sdp, True))
+        branch.invite(invite_for(source, self._transferor.profile, target, RequestSequence(), contact, sdp, True))
 
     async def _outcome(self) -> BranchAnswered | BranchFailed:
         """What becomes of the INVITE; the transferor hears of what comes before."""
@@ -166,7 +166,7 @@ class LocalTransfer:
         self._tell(100)
         leg, stays, branch = consulted.leg, self._stays, random_token(8)
         sdp = await self._media.offer(
-            stays.sdp, from_tag=stays.label, branch=branch, to=leg.terms.profile_from(stays.terms)
+            stays.sdp, from_tag=stays.label, branch=branch, to=leg.profile.media_from(stays.profile)
         )
         self._check_wanted()
         old = leg.sdp, leg.told
@@ -180,7 +180,7 @@ class LocalTransfer:
     async def _bring_together(self, leg: Leg, branch: str) -> None:
         """The target has agreed: have the transferee agree, too."""
         stays, media = self._stays, self._media
-        to_stays, to_leg = stays.terms.profile_from(leg.terms), leg.terms.profile_from(stays.terms)
+        to_stays, to_leg = stays.profile.media_from(leg.profile), leg.profile.media_from(stays.profile)
         self._check_wanted()
         await media.answer(leg.sdp, from_tag=stays.label, to_tag=leg.label, branch=branch, to=to_stays)
         sdp = await media.offer(leg.sdp, from_tag=leg.label, branch=branch, to=to_stays)
@@ -242,7 +242,7 @@ class LocalTransfer:
         if isinstance(why, Refusal):
             self._fail(why)
         elif isinstance(why, BadMessage):
-            self._fail(Refusal(502, f"Far Side Sent {why.why}"))
+            self._fail(BadResponse(why.why))
         else:
             log.failure("{call}: a transfer broke", failure, call=self._call.id)
             self._fail(Refusal(500))
@@ -339,4 +339,4 @@ def _sdp_of(response: Response) -> bytes:
     try:
         return sdp_of(response)
     except BadMessage as error:
-        raise Refusal(502, f"Far Side Sent {error.why}") from error
+        raise BadResponse(error.why) from error

@@ -92,7 +92,7 @@ class Transfers:
 
     async def _refer(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
         request = transaction.request
-        headers = request_headers(request, leg.terms, other.terms)
+        headers = request_headers(request, leg.profile, other.profile)
         headers.set("Refer-To", referred_to(request, leg.flow, other.flow, self._legs, self._context))
         local = is_local(leg, other)
         if local and other.refuses("REFER"):
@@ -169,7 +169,7 @@ class Transfers:
         request = transaction.request
         other = referral.notifier if leg is referral.subscriber else referral.subscriber
         referral.alive()
-        headers = request_headers(request, leg.terms, other.terms)
+        headers = request_headers(request, leg.profile, other.profile)
         if refer_id(request) is not None or len(self._referrals) > 1:
             headers.set("Event", with_id(request.headers.get("Event") or "", referral.id_for(other)))
         try:
@@ -194,14 +194,14 @@ class Transfers:
         try:
             return await patience.wait(other.ask(request.method, headers, request.body, "", referral))
         except FlowLost as why:
-            raise Refusal(480 if other.browser else 502) from why
+            raise other.profile.unreachable() from why
         except TimedOut as silence:
             raise Refusal(504) from silence
         finally:
             patience.end()
 
     def _reply(self, transaction: ServerTransaction, response: Response, other: Leg, leg: Leg) -> None:
-        headers = response_headers(response, other.terms, leg.terms)
+        headers = response_headers(response, other.profile, leg.profile)
         if response.status < 300 and transaction.request.method != "NOTIFY":
             headers.add("Contact", leg.dialog.contact)
         transaction.reply(status_of(response), response.reason, headers, response.body)
@@ -209,7 +209,7 @@ class Transfers:
 
 def is_local(leg: Leg, other: Leg) -> bool:
     """Whether the proxy does what the peer of `other` will not: where his trunk's section says so, for browsers."""
-    trunk = other.terms.trunk
+    trunk = other.profile.trunk
     return leg.browser and trunk is not None and trunk.refer == "local"
 
 
