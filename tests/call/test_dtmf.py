@@ -76,7 +76,7 @@ class Events(ExchangeCase):
         self.branch = call._opening.branch
         leg = call._caller if callers else call._opening.callee
         assert leg is not None
-        return leg.label
+        return leg.party_tag
 
     def test_early_media(self) -> None:
         """A digit for who has not answered yet, but speaks: it is played."""

@@ -95,4 +95,4 @@ class PerConnection(CallCase):
         self.call(self.alice)
         self.alice.cancel(self.invite)
         self.world.turn()
-        self.assertEqual(self.world.legs._on, {})
+        self.assertEqual(self.world.legs._counts, {})

@@ -50,7 +50,7 @@ class Opened(SynchronousTestCase):
 
     def test_as_answering_side(self) -> None:
         """Our tag in To, their tag in From; Record-Route as it stands (section 12.1.1)."""
-        dialog = Dialog.of_invited(request(), "ours", "<sip:t@192.0.2.9>")
+        dialog = Dialog.from_request(request(), "ours", "<sip:t@192.0.2.9>")
         self.assertEqual((dialog.call_id, dialog.local_tag, dialog.remote_tag), ("c1", "ours", "hers"))
         self.assertEqual(dialog.route_set, ("<sip:near.example.com;lr>", "<sip:far.example.com;lr>"))
         self.assertEqual(dialog.remote_target, "sip:alice@192.0.2.1:5070")
@@ -63,7 +63,7 @@ class Opened(SynchronousTestCase):
 
     def test_as_asking_side(self) -> None:
         """Record-Route reversed, CSeq goes on from the INVITE (section 12.1.2)."""
-        dialog = Dialog.of_answer(request(), response(b"<sip:p1;lr>", b"<sip:p2;lr>"), "<sip:t@192.0.2.9>")
+        dialog = Dialog.from_response(request(), response(b"<sip:p1;lr>", b"<sip:p2;lr>"), "<sip:t@192.0.2.9>")
         self.assertEqual(dialog.route_set, ("<sip:p2;lr>", "<sip:p1;lr>"))
         bye = dialog.request("BYE")
         self.assertEqual(str(bye.cseq), "8 BYE")
@@ -72,7 +72,7 @@ class Opened(SynchronousTestCase):
 
     def test_rfc_2543_peer(self) -> None:
         """A caller without a From tag counts as one with an empty tag (section 12.1.1)."""
-        dialog = Dialog.of_invited(request(INVITE.replace(b";tag=hers", b"")), "ours", "<sip:t@h>")
+        dialog = Dialog.from_request(request(INVITE.replace(b";tag=hers", b"")), "ours", "<sip:t@h>")
         self.assertEqual(dialog.remote_tag, "")
 
 
@@ -80,7 +80,7 @@ class Going(SynchronousTestCase):
     """Requests within the dialog."""
 
     def setUp(self) -> None:
-        self.dialog = Dialog.of_answer(request(), response(), "<sip:t@192.0.2.9>")
+        self.dialog = Dialog.from_response(request(), response(), "<sip:t@192.0.2.9>")
 
     def test_ack_has_the_number_of_the_invite(self) -> None:
         """ACK for a 2xx: same CSeq number, method ACK, and it does not count (section 13.2.2.4)."""
@@ -94,7 +94,7 @@ class Going(SynchronousTestCase):
 
     def test_strict_router(self) -> None:
         """A first route without `lr` becomes the Request-URI, the target the last Route (section 12.2.1.1)."""
-        dialog = Dialog.of_answer(request(), response(b"<sip:loose;lr>", b"<sip:strict>"), "<sip:t@h>")
+        dialog = Dialog.from_response(request(), response(b"<sip:loose;lr>", b"<sip:strict>"), "<sip:t@h>")
         bye = dialog.request("BYE")
         self.assertEqual(bye.uri, "sip:strict")
         self.assertEqual(bye.headers.lines("Route"), ["<sip:loose;lr>", "<sip:bob@192.0.2.2:5080>"])
@@ -102,7 +102,7 @@ class Going(SynchronousTestCase):
 
     def test_cseq_order(self) -> None:
         """Gaps are accepted, a lower number gets 500 (section 12.2.2)."""
-        dialog = Dialog.of_invited(request(), "ours", "<sip:t@h>")
+        dialog = Dialog.from_request(request(), "ours", "<sip:t@h>")
         later = request(INVITE.replace(b"7 INVITE", b"20 INVITE"))
         dialog.receive(later)
         error = self.assertRaises(Refusal, dialog.receive, request(INVITE.replace(b"7 INVITE", b"19 INVITE")))

@@ -184,5 +184,5 @@ class AtRandom(CallCase):
                 assert (leg.cseq.number, answer.to.tag) in target.acked, "a 2xx has no ACK"
                 assert answer.to.tag in target.ended, "a dialog has no BYE"
         left = self.world.rest()
-        assert not left and not self.world.legs.calling, left
+        assert not left and not self.world.legs.pending_invites, left
         self.worlds.remove(self.world)

@@ -52,7 +52,7 @@ class Blind(HandoverCase):
 
     def test_not_asked(self) -> None:
         """A trunk that says that it takes no REFER is not asked."""
-        leg = self.world.legs.of((self.bob.call_id, tag_of(self.bob.remote), tag_of(self.bob.local)))
+        leg = self.world.legs.get((self.bob.call_id, tag_of(self.bob.remote), tag_of(self.bob.local)))
         assert leg is not None
         allow = Request("INVITE", "sip:x@y")
         allow.headers.add("Allow", "INVITE, ACK, BYE")

@@ -332,10 +332,10 @@ class Limits(HandoverCase):
 
     def test_counted(self) -> None:
         """He can't have more of them than calls."""
-        before = self.world.legs.on(self.alice.flow)
+        before = self.world.legs.count_on(self.alice.flow)
         dave = self.answered(self.refer())
         self.told("200 OK", "terminated")
         self.mine.answer(self.alice.request("BYE"), 200)
-        self.assertEqual(self.world.legs.on(self.alice.flow), before)
+        self.assertEqual(self.world.legs.count_on(self.alice.flow), before)
         self.bye(dave, self.bob)
-        self.assertEqual(self.world.legs.on(self.alice.flow), 0)
+        self.assertEqual(self.world.legs.count_on(self.alice.flow), 0)

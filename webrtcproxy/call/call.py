@@ -56,7 +56,7 @@ class Call(TransferableCall):
         request = transaction.request
         user = context.mark + random_token(8)
         contact = contact_on(transaction.flow, user, is_secure(request.uri))
-        dialog = Dialog.of_invited(request, transaction.to_tag, contact)  # or there is no call
+        dialog = Dialog.from_request(request, transaction.to_tag, contact)  # or there is no call
         self._context = context
         self._legs = legs
         self._transaction = transaction
@@ -64,7 +64,7 @@ class Call(TransferableCall):
         self._media = context.nodes.session(request.call_id)
         self._over: Deferred[str] = Deferred()
         self._work: Deferred[None] | None = None
-        self._farewell: HeaderList = ()
+        self._bye_headers: HeaderList = ()
         self._interrupted = False
         self.id = request.call_id
         self.aor = ""
@@ -84,7 +84,7 @@ class Call(TransferableCall):
         )
         self._refresher = SessionRefresher(context, self._refresh, self.gone, self._expired)
         self._transfers: Transfers | None = None
-        self._parted: list[Leg] = []
+        self._replaced_legs: list[Leg] = []
         self._presence = FlowMonitor(context.clock, context.limits.grace, self._abandoned)
         self._presence.watch(self._caller)
         schedule = context.transactions.schedule
@@ -161,7 +161,7 @@ class Call(TransferableCall):
 
     def cancelled(self, cancel: Request) -> None:
         """The caller's CANCEL (RFC 3261 section 9.2)."""
-        self._farewell = list(cancel.headers.only({"Reason"}))
+        self._bye_headers = list(cancel.headers.only({"Reason"}))
         self.interrupt(Refusal(487), "cancel")
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
@@ -235,13 +235,13 @@ class Call(TransferableCall):
     def _hung_up(self, leg: Leg, bye: Request) -> None:
         other = self.other(leg)
         if other is not None:
-            self._farewell = list(filter_headers(bye, leg.profile, other.profile))
+            self._bye_headers = list(filter_headers(bye, leg.profile, other.profile))
         self._left(leg, Refusal(487 if leg is self._caller else 480))
 
     def gone(self, leg: Leg) -> None:
         """A peer says that it has no such dialog, or answers nothing (RFC 5057). For who was swapped for another, that
         ends no call."""
-        if leg not in self._parted:
+        if leg not in self._replaced_legs:
             self._left(leg, Refusal(481))
 
     def _left(self, leg: Leg, refusal: Refusal, why: str = "") -> None:
@@ -256,23 +256,23 @@ class Call(TransferableCall):
 
     def _expired(self, leg: Leg) -> None:
         """The session of `leg` was not refreshed in time (RFC 4028 section 10)."""
-        self._farewell = [("Reason", 'SIP;cause=408;text="Session expired"')]
+        self._bye_headers = [("Reason", 'SIP;cause=408;text="Session expired"')]
         self.interrupt(Refusal(408), "expired")
 
     def _abandoned(self, leg: Leg) -> None:
         log.info("{call}: the browser did not come back", call=self.id)
-        self._farewell = [("Reason", 'SIP;cause=480;text="Connection lost"')]
+        self._bye_headers = [("Reason", 'SIP;cause=480;text="Connection lost"')]
         self._left(leg, Refusal(480), "lost")
 
     def _unacknowledged(self, leg: Leg) -> None:
         log.warn("{call}: no ACK for the 2xx came", call=self.id)
         leg.unacknowledged()
-        if leg not in self._parted:
+        if leg not in self._replaced_legs:
             self.interrupt(Refusal(408), "unacknowledged")
 
     def _media_lost(self) -> None:
         log.warn("{call}: rtpengine has given up its media", call=self.id)
-        self._farewell = [("Reason", 'SIP;cause=503;text="Media lost"')]
+        self._bye_headers = [("Reason", 'SIP;cause=503;text="Media lost"')]
         self.interrupt(Refusal(503), "media")
 
     def _rang_too_long(self) -> None:
@@ -303,7 +303,7 @@ class Call(TransferableCall):
         """Whether its session is being changed, or not agreed upon as yet: the callee's offer waits for an answer."""
         return self._exchanges.busy or not self._caller.agreed
 
-    def swap(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
+    def replace_leg(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
         """Put `new` in the place of `old`, which belongs to the call no longer.
 
         :param media: the media session between `new` and the leg that stays; that of the call is deleted.
@@ -315,8 +315,8 @@ class Call(TransferableCall):
             self._opening.callee = new
         self._opening.branch = branch
         old.owner, new.owner = None, self
-        old.keep()  # it counts as a call of his
-        self._parted.append(old)
+        old.add_usage()  # it counts as a call of his
+        self._replaced_legs.append(old)
         self._media.delete()
         self._media = media
         media.watch(self._media_lost)
@@ -330,7 +330,7 @@ class Call(TransferableCall):
         self._refresher.start(self._caller, callee)
         self._presence.unwatch(old)
         self._presence.watch(new)
-        self._farewell = ()  # what the peer of `old` said, who may have left before
+        self._bye_headers = ()  # what the peer of `old` said, who may have left before
 
     # The end
 
@@ -346,7 +346,7 @@ class Call(TransferableCall):
         self.record.ended_by = self.record.ended_by or why
         if up:  # the ACK has no answer, or none that is any use
             log.warn("{call}: the call ends: {refusal}", refusal=refusal, call=self.id)
-            self._farewell = [("Reason", f'SIP;cause={refusal.status};text="{refusal.reason}"')]
+            self._bye_headers = [("Reason", f'SIP;cause={refusal.status};text="{refusal.reason}"')]
             return
         self.record.status = refusal.status
         self._transaction.reply(refusal.status, refusal.reason, refusal.headers)
@@ -357,16 +357,16 @@ class Call(TransferableCall):
             self.guest.close()
         self._presence.stop()
         self._refresher.stop()
-        self._exchanges.close(self._farewell)
-        self._set_up.close(self._farewell)
+        self._exchanges.close(self._bye_headers)
+        self._set_up.close(self._bye_headers)
         if self.record.answered is None:
             self._opening.leave()
         else:
             for leg in (self._caller, self._opening.callee):
                 if leg is not None and leg.owner is self:
-                    leg.hang_up(self._farewell)
-        for leg in self._parted:
-            leg.release()
+                    leg.hang_up(self._bye_headers)
+        for leg in self._replaced_legs:
+            leg.drop_usage()
         self._media.delete()
         self._context.ledger.close(self.record)
 

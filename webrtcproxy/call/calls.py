@@ -127,7 +127,7 @@ class Calls:
         limits, flow = self._context.limits, transaction.flow
         proven = self._context.location.proven(flow)
         limit = limits.limit_per_connection if proven else limits.limit_unregistered
-        if self._legs.on(flow) >= limit:
+        if self._legs.count_on(flow) >= limit:
             call = transaction.request.call_id
             log.info("{call}: refused, its connection has {limit} calls", limit=limit, call=call)
             raise Refusal(503, "Too Many Calls Of Yours", [("Retry-After", "10")])
@@ -161,6 +161,6 @@ class Calls:
         belong to it follow."""
         for call in tuple(self._called.get(binding.aor, ())):
             call.join(target_of_binding(binding))
-        for leg in self._legs.at(binding.contact, binding.aor):
+        for leg in self._legs.by_contact(binding.contact, binding.aor):
             if leg.owner is not None and leg.flow is not binding.flow:
                 leg.owner.moved(leg, binding.flow)

@@ -56,7 +56,7 @@ def play(transaction: ServerTransaction, leg: Leg, media: CallMedia, branch: str
     :raises Refusal: 415 where the body can't be read.
     """
     digit, duration = read(transaction.request)
-    played = media.play(digit, duration, from_tag=leg.label, branch=branch)
+    played = media.play(digit, duration, from_tag=leg.party_tag, branch=branch)
     played.addCallback(lambda _: transaction.reply(200))
     played.addErrback(_not_played, transaction)  # no `await`: its traceback would hold the call
 

@@ -43,7 +43,7 @@ class Dialog:
     contact: str
 
     @classmethod
-    def of_invited(cls, request: Request, local_tag: str, contact: str) -> Dialog:
+    def from_request(cls, request: Request, local_tag: str, contact: str) -> Dialog:
         """The dialog that answering `request` opens (RFC 3261 section 12.1.1): route set as it stands.
 
         :raises BadMessage: a header of the request can't be read, or leads nowhere.
@@ -64,7 +64,7 @@ class Dialog:
         return dialog
 
     @classmethod
-    def of_answer(cls, request: Request, response: Response, contact: str) -> Dialog:
+    def from_response(cls, request: Request, response: Response, contact: str) -> Dialog:
         """The dialog that `response` to our INVITE opens (RFC 3261 section 12.1.2): route set reversed.
 
         :raises BadMessage: a header of the response can't be read, or leads nowhere.
@@ -85,7 +85,7 @@ class Dialog:
         return dialog
 
     @classmethod
-    def of_notified(cls, request: Request, notify: Request, contact: str) -> Dialog:
+    def from_notify(cls, request: Request, notify: Request, contact: str) -> Dialog:
         """The dialog that `notify` opens, a NOTIFY for our SUBSCRIBE `request` that no response has told of (RFC 6665
         section 4.4.1): route set as it stands.
 
@@ -107,7 +107,7 @@ class Dialog:
         return dialog
 
     @classmethod
-    def of_bad_answer(cls, request: Request, response: Response, contact: str, hop: str) -> Dialog:
+    def from_unreadable(cls, request: Request, response: Response, contact: str, hop: str) -> Dialog:
         """What is left of a dialog whose 2xx can't be read: enough for an ACK and a BYE, the way that the INVITE went.
 
         :param hop: Route value of who the INVITE was sent to; empty where no Route is needed.

@@ -64,7 +64,7 @@ class Leg:
     :param context: what calls work with.
     :param dialog: the leg's dialog.
     :param flow: where the peer was reached last. A browser is reached nowhere else; a trunk by its dialog's next hop.
-    :param label: the name of this party towards rtpengine.
+    :param party_tag: the ng from-tag of this party towards rtpengine.
     :param owner: the call, or None for a dialog that only waits for its end.
     :param profile: what holds for the peer.
     :param authentication: answers challenges with the trunk's credentials, where the leg may use them.
@@ -82,7 +82,7 @@ class Leg:
         context: Context,
         dialog: Dialog,
         flow: Flow,
-        label: str,
+        party_tag: str,
         owner: DialogUser | None,
         profile: PeerProfile,
         authentication: Authentication | None = None,
@@ -91,7 +91,7 @@ class Leg:
         self._context = context
         self.dialog = dialog
         self.flow = flow
-        self.label = label
+        self.party_tag = party_tag
         self.owner = owner
         self.aor = aor
         self.contact = dialog.remote_target
@@ -113,8 +113,8 @@ class Leg:
         self._on_ack: Callable[[Request], None] | None = None
         self._confirmed: list[Deferred[None]] = []
         self._ack: Request | None = None
-        self._owed: tuple[Request, bytes] | None = None
-        self._farewell: HeaderList | None = None
+        self._held_ack: tuple[Request, bytes] | None = None
+        self._bye_headers: HeaderList | None = None
         self._finished: list[Callable[[Leg], None]] = []
 
     @property
@@ -132,12 +132,12 @@ class Leg:
         if allow:
             self._allow = allow
 
-    def keep(self) -> None:
-        """Something else than the call shares the dialog, which lasts until `release` then (RFC 5057 section 4)."""
+    def add_usage(self) -> None:
+        """Something else than the call shares the dialog, which lasts until `drop_usage` then (RFC 5057 section 4)."""
         self._usages += 1
 
-    def release(self) -> None:
-        """The counterpart of `keep`."""
+    def drop_usage(self) -> None:
+        """The counterpart of `add_usage`."""
         self._usages -= 1
         if self._ended:
             self._finish()
@@ -203,8 +203,8 @@ class Leg:
             self._confirm()
             if on_ack is not None:
                 on_ack(ack)
-            if self._farewell is not None:
-                self._say_farewell(self._farewell)
+            if self._bye_headers is not None:
+                self._send_bye(self._bye_headers)
 
     def _confirm(self) -> None:
         """No 2xx waits for its ACK any more."""
@@ -223,10 +223,10 @@ class Leg:
         :param answer: the SDP for the first ACK, where the 2xx had the offer; the repeats have it, too. While it is
             owed, nothing else is sent.
         """
-        if self._owed is not None:
+        if self._held_ack is not None:
             if not answer:
                 return
-            self._owed = None
+            self._held_ack = None
         if self._ack is None or self._ack.cseq.number != invite.cseq.number:
             self._ack = self.dialog.ack(invite.cseq.number)
             if answer:
@@ -238,15 +238,15 @@ class Leg:
         else:
             self._send_ack(invite, flow)
 
-    def owe(self, invite: Request, offer: bytes) -> None:
+    def hold_ack(self, invite: Request, offer: bytes) -> None:
         """The 2xx to `invite` has an offer: its ACK waits for the answer. Where the dialog ends before there is one,
         the answer is that there is to be no medium (RFC 3261 section 13.2.2.4)."""
-        self._owed = invite, offer
+        self._held_ack = invite, offer
 
-    def pay(self, answer: bytes = b"") -> None:
+    def send_held_ack(self, answer: bytes = b"") -> None:
         """Send the ACK that is owed, if there is one: with `answer`, or with one that refuses everything."""
-        if self._owed is not None:
-            invite, offer = self._owed
+        if self._held_ack is not None:
+            invite, offer = self._held_ack
             self.acknowledge(invite, answer or refusal_of(offer))
 
     async def _acknowledge(self, invite: Request) -> None:
@@ -267,18 +267,18 @@ class Leg:
 
     # Both
 
-    def ask(
+    def send_request(
         self,
         method: str,
         headers: HeaderList = (),
         body: bytes = b"",
         content_type: str = "",
-        asker: RequestObserver | None = None,
+        observer: RequestObserver | None = None,
     ) -> Deferred[Response]:
         """Send a request within the dialog.
 
         :param content_type: of the body, where it is not among `headers`.
-        :param asker: hears of all else that becomes of it. To an INVITE's 2xx, the ACK is his to send.
+        :param observer: hears of all else that becomes of it. To an INVITE's 2xx, the ACK is his to send.
         :returns: fires with the final response; challenges are answered where the leg may use its trunk's credentials.
             Fails with FlowLost (the peer can't be reached), TimedOut (no answer within 64*T1) or Refusal (its host name
             can't be resolved).
@@ -295,28 +295,28 @@ class Leg:
                 request.headers.set("Content-Type", content_type)
         flow = self._at_once()
         if flow is None:
-            return Deferred.fromCoroutine(self.towards()).addCallback(self._ask, request, asker)
-        return self._ask(flow, request, asker)
+            return Deferred.fromCoroutine(self.towards()).addCallback(self._send_towards, request, observer)
+        return self._send_towards(flow, request, observer)
 
-    def _ask(self, flow: Flow, request: Request, asker: RequestObserver | None) -> Deferred[Response]:
-        if asker is not None and self.over:  # while its host was looked up
+    def _send_towards(self, flow: Flow, request: Request, observer: RequestObserver | None) -> Deferred[Response]:
+        if observer is not None and self.over:  # while its host was looked up
             return fail(Refusal(481))
         authentication = self._authentication if self._is_trunk(flow) else None
         if authentication is not None:
             authentication.prepare(request)
-        return self._asked(request, flow, authentication, asker)
+        return self._transmit(request, flow, authentication, observer)
 
-    def _asked(
-        self, request: Request, flow: Flow, authentication: Authentication | None, asker: RequestObserver | None
+    def _transmit(
+        self, request: Request, flow: Flow, authentication: Authentication | None, observer: RequestObserver | None
     ) -> Deferred[Response]:
         context = self._context
-        progress, again = (None, None) if asker is None else (asker.progress, asker.answered_again)
+        progress, again = (None, None) if observer is None else (observer.progress, observer.answered_again)
         sent = context.upstream.send(context.transactions, request, flow, self.profile.trunk, progress, again)
-        if asker is not None:
-            asker.sent(sent)
+        if observer is not None:
+            observer.sent(sent)
         if authentication is None and request.method not in REFRESHING:
             return sent.final
-        return sent.final.addCallback(self._answered, request, flow, authentication, asker)
+        return sent.final.addCallback(self._answered, request, flow, authentication, observer)
 
     def _answered(
         self,
@@ -324,17 +324,17 @@ class Leg:
         request: Request,
         flow: Flow,
         authentication: Authentication | None,
-        asker: RequestObserver | None,
+        observer: RequestObserver | None,
     ) -> Response | Deferred[Response]:
         again = None if authentication is None else authentication.answer(request, response)
         if again is None and request.method in REFRESHING:
             again = self.session_timer.answered(request, response, authentication)
             if response.status < 300:
                 self._refreshed(response)
-        if again is None or (asker is not None and self.over):
+        if again is None or (observer is not None and self.over):
             return response
         self.dialog.local_cseq = again.cseq.number
-        return self._asked(again, flow, authentication, asker)
+        return self._transmit(again, flow, authentication, observer)
 
     def _refreshed(self, response: Response) -> None:
         """A 2xx to our INVITE or UPDATE: its Contact is the remote target from now on (RFC 3261 section 12.2.1.2)."""
@@ -376,30 +376,30 @@ class Leg:
         if self.over:
             return
         self.over = True
-        self.pay()
+        self.send_held_ack()
         if self._answer is not None:
-            self._farewell = headers
+            self._bye_headers = headers
             return
-        self._say_farewell(headers)
+        self._send_bye(headers)
 
     def unacknowledged(self) -> None:
         """No ACK came within 64*T1: the BYE may go out all the same (RFC 3261 section 13.3.1.4)."""
         self._confirm()
-        if self._farewell is not None:
-            self._say_farewell(self._farewell)
+        if self._bye_headers is not None:
+            self._send_bye(self._bye_headers)
 
     def hung_up(self) -> None:
         """The peer ended the dialog, or says that it has none: nothing more is sent."""
         self._confirm()
-        self.pay()
-        if not self.over or self._farewell is not None:
+        self.send_held_ack()
+        if not self.over or self._bye_headers is not None:
             self.over = True
-            self._farewell = None
+            self._bye_headers = None
             self._finish()
 
-    def _say_farewell(self, headers: HeaderList) -> None:
-        self._farewell = None
-        said = maybeDeferred(self.ask, "BYE", headers)
+    def _send_bye(self, headers: HeaderList) -> None:
+        self._bye_headers = None
+        said = maybeDeferred(self.send_request, "BYE", headers)
         said.addErrback(self._unheard).addBoth(lambda _: self._finish())
 
     def _unheard(self, failure: Failure) -> None:

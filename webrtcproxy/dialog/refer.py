@@ -46,8 +46,8 @@ class ReferSubscription:
         self._patience = patience
         self._closed: Callable[[ReferSubscription], None] | None = closed
         self._timer: Timer | None = schedule.after(patience, self.close)
-        subscriber.keep()
-        notifier.keep()
+        subscriber.add_usage()
+        notifier.add_usage()
 
     def is_of(self, leg: Leg, id: str | None) -> bool:
         """Whether a message about the subscription `id` that comes by `leg` is about this one; the id may be absent."""
@@ -74,8 +74,8 @@ class ReferSubscription:
                 self._timer.cancel()
                 self._timer = None
             closed(self)
-            self.subscriber.release()
-            self.notifier.release()
+            self.subscriber.drop_usage()
+            self.notifier.drop_usage()
 
     # As the asker of the REFER
 

@@ -86,7 +86,7 @@ async def ask(to: Leg, request: Request, headers: Headers, patience: Deadline) -
     :raises TimedOut: it does not answer.
     :raises Refusal: its host name can't be resolved.
     """
-    return await patience.wait(to.ask(request.method, headers, request.body))
+    return await patience.wait(to.send_request(request.method, headers, request.body))
 
 
 def check_size(request: Request, flow: Flow, profile: PeerProfile) -> None:

@@ -51,7 +51,7 @@ def replaced(request: Request, flow: Flow, legs: DialogTable, context: Context) 
     if len(values) > 1 or "Join" in request.headers:
         raise BadMessage("Bad Replaces")
     named = Replaces.parse(values[0])
-    leg = legs.of(named.key)
+    leg = legs.get(named.key)
     call = None if leg is None else leg.owner
     if leg is None or not isinstance(call, TransferableCall):
         if flow.browser:
@@ -109,7 +109,7 @@ def ends_of(
 ) -> tuple[TransferableCall, Leg, Leg] | None:
     """The call of which who is on the flow `transferor` has the dialog that is so named, his leg there, and the other
     one; None where there is none, or it is somebody else's."""
-    leg = legs.of(named.key)
+    leg = legs.get(named.key)
     call = None if leg is None else leg.owner
     if leg is None or not isinstance(call, TransferableCall) or not speaks_for(transferor, leg, context):
         return None
@@ -171,7 +171,7 @@ def _tell(named: Replaces, transferee: Flow, teller: str, legs: DialogTable, con
     """
     heir = ReplacesGrant(transferee if transferee.browser else None, transferee.peer.host, teller)
     context.heirs.add(named.key, heir)
-    leg = legs.of(named.key)
+    leg = legs.get(named.key)
     if leg is not None:
-        leg.keep()
-        context.transactions.schedule.after(ReplacesGrants.SECONDS, leg.release)
+        leg.add_usage()
+        context.transactions.schedule.after(ReplacesGrants.SECONDS, leg.drop_usage)

@@ -26,16 +26,16 @@ class DialogTable:
 
     def __init__(self) -> None:
         self._legs: dict[tuple[str, str, str], Leg] = {}
-        self._at: dict[str, list[Leg]] = {}
-        self._on: dict[Flow, int] = {}
-        self.calling: dict[tuple[str, str], PendingInvite] = {}
+        self._by_contact: dict[str, list[Leg]] = {}
+        self._counts: dict[Flow, int] = {}
+        self.pending_invites: dict[tuple[str, str], PendingInvite] = {}
         """Each INVITE of ours that has no final response, by Call-ID and From tag."""
 
     def add(self, leg: Leg) -> None:
         """Index `leg` until it is finished."""
         self._legs[leg.key] = leg
         if leg.browser:
-            self._at.setdefault(_name(leg.contact), []).append(leg)
+            self._by_contact.setdefault(_name(leg.contact), []).append(leg)
             self._count(leg.flow, 1)
         leg.when_finished(self._remove)
 
@@ -53,9 +53,9 @@ class DialogTable:
         tag = request.to.tag
         if not tag:
             return None
-        return self.of((request.call_id, tag, request.from_.tag or ""))
+        return self.get((request.call_id, tag, request.from_.tag or ""))
 
-    def of(self, key: tuple[str, str, str]) -> Leg | None:
+    def get(self, key: tuple[str, str, str]) -> Leg | None:
         """The leg with this :attr:`Leg.key`."""
         return self._legs.get(key)
 
@@ -64,7 +64,7 @@ class DialogTable:
 
         :raises BadMessage: one of its headers can't be read.
         """
-        return (request.call_id, request.to.tag or "") in self.calling
+        return (request.call_id, request.to.tag or "") in self.pending_invites
 
     def early(self, request: Request) -> Leg | None:
         """The leg of the early dialog with somebody whom we call that `request` is within, where :meth:`find` knows
@@ -72,18 +72,18 @@ class DialogTable:
 
         :raises BadMessage: one of its headers can't be read.
         """
-        if not self.calling or request.method in _MAKE_NONE:
+        if not self.pending_invites or request.method in _MAKE_NONE:
             return None
-        calling = self.calling.get((request.call_id, request.to.tag or ""))
-        return None if calling is None else calling.early(request.from_.tag or "")
+        pending = self.pending_invites.get((request.call_id, request.to.tag or ""))
+        return None if pending is None else pending.early(request.from_.tag or "")
 
-    def at(self, contact: str, aor: str) -> list[Leg]:
+    def by_contact(self, contact: str, aor: str) -> list[Leg]:
         """The legs of the browser that calls itself `contact` and is registered as `aor`."""
-        return [leg for leg in self._at.get(_name(contact), ()) if leg.aor == aor]
+        return [leg for leg in self._by_contact.get(_name(contact), ()) if leg.aor == aor]
 
-    def on(self, flow: Flow) -> int:
+    def count_on(self, flow: Flow) -> int:
         """How many dialogs the browser on `flow` has, those included that wait for their end."""
-        return self._on.get(flow, 0)
+        return self._counts.get(flow, 0)
 
     def move(self, leg: Leg, flow: Flow) -> None:
         """The browser of `leg` is on another connection now."""
@@ -92,20 +92,20 @@ class DialogTable:
         self._count(flow, 1)
 
     def _count(self, flow: Flow, more: int) -> None:
-        count = self._on.pop(flow, 0) + more
+        count = self._counts.pop(flow, 0) + more
         if count:
-            self._on[flow] = count
+            self._counts[flow] = count
 
     def _remove(self, leg: Leg) -> None:
         if self._legs.get(leg.key) is leg:
             del self._legs[leg.key]
         name = _name(leg.contact)
-        there = self._at.get(name, [])
+        there = self._by_contact.get(name, [])
         if leg in there:
             there.remove(leg)
             self._count(leg.flow, -1)
             if not there:
-                del self._at[name]
+                del self._by_contact[name]
 
     def __len__(self) -> int:
         return len(self._legs)

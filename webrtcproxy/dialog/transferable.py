@@ -40,7 +40,7 @@ class TransferableCall:
         """Whether its session is being changed, or not agreed upon as yet."""
         raise NotImplementedError
 
-    def swap(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
+    def replace_leg(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
         """Put `new` in the place of `old`, which belongs to the call no longer.
 
         :param media: the media session between `new` and the leg that stays; that of the call is deleted.

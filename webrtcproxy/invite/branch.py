@@ -29,7 +29,7 @@ from webrtcproxy.sip.message import Request, Response
 log = Logger()
 
 MAX_DIALOGS = 16
-"""Dialogs of one branch that are told apart: early ones beyond share a label, 2xx beyond are not answered."""
+"""Dialogs of one branch that are told apart: early ones beyond share a party tag, 2xx beyond are not answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Branch:
         self._index = legs
         self._owner = owner
         self._report = report
-        self._labels: dict[str, str] = {}
+        self._party_tags: dict[str, str] = {}
         self._heard: dict[str, Response] = {}
         self._early: dict[str, Leg] = {}
         self._legs: dict[str, Leg] = {}
@@ -128,16 +128,16 @@ class Branch:
     def _call(self) -> str:
         return "" if self._transaction is None else self._transaction.request.call_id
 
-    def label(self, response: Response) -> str:
+    def party_tag(self, response: Response) -> str:
         """The name towards rtpengine of the party that sent `response`: one for each To tag, since the far side may
         have forked."""
         tag = response.to.tag or ""
-        label = self._labels.get(tag)
-        if label is None:
-            label = f"{self.id}-{len(self._labels)}"
-            if len(self._labels) < MAX_DIALOGS:
-                self._labels[tag] = label
-        return label
+        party_tag = self._party_tags.get(tag)
+        if party_tag is None:
+            party_tag = f"{self.id}-{len(self._party_tags)}"
+            if len(self._party_tags) < MAX_DIALOGS:
+                self._party_tags[tag] = party_tag
+        return party_tag
 
     def invite(self, invite: Request) -> None:
         """Send the INVITE, with our proposal for the session timer."""
@@ -157,13 +157,13 @@ class Branch:
             on_answer=self._answered_again,
             on_stray=self._answered_late,
         )
-        self._index.calling[key] = self
+        self._index.pending_invites[key] = self
         self._transaction.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(
             self._broken
         )
 
     def _called(self, outcome: Response | Failure, key: tuple[str, str]) -> Response | Failure:
-        self._index.calling.pop(key, None)
+        self._index.pending_invites.pop(key, None)
         self._heard = {}
         return outcome
 
@@ -184,7 +184,7 @@ class Branch:
         if self.cancelled:
             return
         try:
-            self.label(response)
+            self.party_tag(response)
             number = rseq_of(response)
             leg = None if number is None else self._early_leg(response)
         except BadMessage as error:
@@ -232,8 +232,8 @@ class Branch:
         leg = self._early.get(tag)
         if leg is None and len(self._early) < MAX_DIALOGS:
             invite = self._transaction.request
-            dialog = Dialog.of_answer(invite, response, invite.headers.get("Contact") or "")
-            leg = self._early[tag] = self._leg(self._transaction, dialog, self.label(response), self._owner)
+            dialog = Dialog.from_response(invite, response, invite.headers.get("Contact") or "")
+            leg = self._early[tag] = self._leg(self._transaction, dialog, self.party_tag(response), self._owner)
             leg.told = invite.body
             leg.early, leg.agreed = True, False
         if leg is not None:
@@ -284,7 +284,7 @@ class Branch:
         contact = invite.headers.get("Contact") or ""
         try:
             leg = self._confirmed(sent, response) or self._leg(
-                sent, Dialog.of_answer(invite, response, contact), self.label(response), self._owner
+                sent, Dialog.from_response(invite, response, contact), self.party_tag(response), self._owner
             )
             leg.told = leg.told or invite.body
             self._legs[leg.dialog.remote_tag] = leg
@@ -292,7 +292,7 @@ class Branch:
             offer = b"" if leg.told else _sdp(response)
             if offer:
                 leg.agreed = False
-                leg.owe(invite, offer)
+                leg.hold_ack(invite, offer)
             else:
                 leg.acknowledge(invite)
             return leg
@@ -300,15 +300,15 @@ class Branch:
             # Its sender takes it for the answer all the same, and has to hear that there is no call.
             peer, browser = sent.flow.peer, sent.flow.browser
             hop = "" if browser else f"<sip:{f'[{peer.host}]' if ':' in peer.host else peer.host}:{peer.port};lr>"
-            leg = self._leg(sent, Dialog.of_bad_answer(invite, response, contact, hop), "", None)
+            leg = self._leg(sent, Dialog.from_unreadable(invite, response, contact, hop), "", None)
             self._legs[leg.dialog.remote_tag] = leg
             leg.acknowledge(invite)
             leg.hang_up()
             raise
 
-    def _leg(self, sent: ClientRequest, dialog: Dialog, label: str, owner: DialogUser | None) -> Leg:
+    def _leg(self, sent: ClientRequest, dialog: Dialog, party_tag: str, owner: DialogUser | None) -> Leg:
         target = self.target
-        leg = Leg(self._context, dialog, sent.flow, label, owner, target.profile, target.authentication, target.aor)
+        leg = Leg(self._context, dialog, sent.flow, party_tag, owner, target.profile, target.authentication, target.aor)
         self._index.add(leg)
         return leg
 
@@ -324,7 +324,7 @@ class Branch:
         leg.dialog.confirm(response)
         del self._early[tag]
         if leg.over:  # another one was answered first
-            return self._leg(sent, leg.dialog, leg.label, self._owner)
+            return self._leg(sent, leg.dialog, leg.party_tag, self._owner)
         leg.early = False
         return leg
 

@@ -117,7 +117,7 @@ class InitialOfferAnswer:
         if self.late:
             return b""
         to = profile.media_from(self._caller.profile)
-        sdp = await self._media.offer(self._offer, from_tag=self._caller.label, branch=branch.id, to=to)
+        sdp = await self._media.offer(self._offer, from_tag=self._caller.party_tag, branch=branch.id, to=to)
         self.check_wanted()
         return sdp
 
@@ -176,8 +176,10 @@ class InitialOfferAnswer:
             if not answer:
                 raise Refusal(488, "No Answer In The ACK")
             to = callee.profile.media_from(caller.profile)
-            told = await self._media.answer(answer, from_tag=callee.label, to_tag=caller.label, branch=branch, to=to)
-            callee.pay(told)
+            told = await self._media.answer(
+                answer, from_tag=callee.party_tag, to_tag=caller.party_tag, branch=branch, to=to
+            )
+            callee.send_held_ack(told)
             caller.sdp, callee.told = answer, told
         self._agree(callee, branch)
         caller.agreed = True
@@ -253,17 +255,17 @@ class InitialOfferAnswer:
 
     async def _early_answer(self, event: BranchProgress, sdp: bytes) -> bytes:
         leg, branch, shown = event.leg, event.branch, self._shown
-        label = branch.label(event.response)
+        tag = branch.party_tag(event.response)
         if leg is not None:
             leg.sdp = sdp = leg.sdp or sdp  # the first one is the answer for good
         reliable = self.provisionals.reliable
-        if leg is not None and leg is self.callee and self._heard == label:
-            return b"" if reliable else self._answers[label][1]
-        if shown is not None and (shown[1] != label if reliable else shown[0] is not branch):
+        if leg is not None and leg is self.callee and self._heard == tag:
+            return b"" if reliable else self._answers[tag][1]
+        if shown is not None and (shown[1] != tag if reliable else shown[0] is not branch):
             return b""
-        told = await self._answer(branch, label, sdp)
+        told = await self._answer(branch, tag, sdp)
         if shown is None or not reliable:
-            self._shown = branch, label, told
+            self._shown = branch, tag, told
             self._caller.sdp, self._caller.told = self._offer, told
         if leg is not None:
             self._agree(leg, branch.id)
@@ -275,11 +277,11 @@ class InitialOfferAnswer:
         :param again: the answer of this dialog is in force since a reliable 1xx.
         """
         caller, leg, branch = self._caller, answered.leg, answered.branch
-        if again and self._heard == leg.label:
-            told = self._answers[leg.label][1]
+        if again and self._heard == leg.party_tag:
+            told = self._answers[leg.party_tag][1]
         else:
-            told = await self._answer(branch, leg.label, leg.sdp or self._sdp(answered.response))
-            leg.sdp = self._answers[leg.label][0]
+            told = await self._answer(branch, leg.party_tag, leg.sdp or self._sdp(answered.response))
+            leg.sdp = self._answers[leg.party_tag][0]
         for_good = self._shown if self._shown is not None and self.provisionals.reliable else None
         if for_good is not None:
             if again or same_session(told, caller.told):
@@ -288,22 +290,22 @@ class InitialOfferAnswer:
         caller.sdp, caller.told = self._offer, told
         return told, for_good is not None
 
-    async def _answer(self, branch: Branch, label: str, answer: bytes) -> bytes:
+    async def _answer(self, branch: Branch, tag: str, answer: bytes) -> bytes:
         """An answer as the caller gets it; a 2xx without SDP stands by what the 18x said."""
-        known = self._answers.get(label)
+        known = self._answers.get(tag)
         if known is not None and answer in (b"", known[0]):
-            if self._heard == label:
+            if self._heard == tag:
                 return known[1]
             answer = known[0]
         if not answer:
             raise BadResponse("No Answer")
         caller = self._caller
-        if self._heard not in ("", label):  # rtpengine is to forget the codecs of the other one's answer
+        if self._heard not in ("", tag):  # rtpengine is to forget the codecs of the other one's answer
             await self.offer_for(branch, branch.profile)
         to = caller.profile.media_from(branch.profile)
-        told = await self._media.answer(answer, from_tag=caller.label, to_tag=label, branch=branch.id, to=to)
-        self._answers[label] = answer, told
-        self._heard = label
+        told = await self._media.answer(answer, from_tag=caller.party_tag, to_tag=tag, branch=branch.id, to=to)
+        self._answers[tag] = answer, told
+        self._heard = tag
         return told
 
     # The callee's offer
@@ -314,8 +316,8 @@ class InitialOfferAnswer:
             log.warn("{call}: an offer of another fork can't be answered", call=self._call)
             return b""
         to = self._caller.profile.media_from(leg.profile)
-        sdp = await self._media.offer(offer, from_tag=leg.label, branch=branch.id, to=to)
-        self._shown = branch, leg.label, sdp
+        sdp = await self._media.offer(offer, from_tag=leg.party_tag, branch=branch.id, to=to)
+        self._shown = branch, leg.party_tag, sdp
         self._offered = branch, leg, response
         leg.sdp, self._caller.told = offer, sdp
         return sdp
@@ -327,7 +329,9 @@ class InitialOfferAnswer:
         caller = self._caller
         try:
             to = leg.profile.media_from(caller.profile)
-            told = await self._media.answer(sdp, from_tag=leg.label, to_tag=caller.label, branch=branch.id, to=to)
+            told = await self._media.answer(
+                sdp, from_tag=leg.party_tag, to_tag=caller.party_tag, branch=branch.id, to=to
+            )
         except Refusal as refusal:
             if self._owner is not None:
                 self._owner.interrupt(refusal, "media")
@@ -346,7 +350,7 @@ class InitialOfferAnswer:
         if not offer:
             raise BadResponse("No Offer")
         to = self._caller.profile.media_from(leg.profile)
-        sdp = await self._media.offer(offer, from_tag=leg.label, branch=answered.branch.id, to=to)
+        sdp = await self._media.offer(offer, from_tag=leg.party_tag, branch=answered.branch.id, to=to)
         self._acked = Deferred()
         leg.sdp, self._caller.told = offer, sdp
         return sdp

@@ -140,15 +140,15 @@ class CallSetup:
         told = self._told
         return None if told is None else told.branch.early(told.response.to.tag or "")
 
-    def close(self, farewell: HeaderList) -> None:
+    def close(self, headers: HeaderList) -> None:
         """The call is over: what rings is cancelled, who has answered gets a BYE.
 
-        :param farewell: for CANCEL and BYE.
+        :param headers: for CANCEL and BYE.
         """
         answered = self._fork.answered
         if answered is not None and answered.leg.owner is self._owner:
-            answered.leg.hang_up(farewell)
-        self._fork.close(farewell)
+            answered.leg.hang_up(headers)
+        self._fork.close(headers)
         self._told = None
         self.opening.close()
         self._owner = None

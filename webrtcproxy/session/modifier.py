@@ -93,7 +93,7 @@ class SessionModifier:
         """Refresh the session of `leg` with a re-INVITE that changes nothing (RFC 4028 section 7.4).
 
         :returns: the final response; None where it is not the time: somebody changes the session.
-        :raises FlowLost, TimedOut, Refusal: as `Leg.ask`.
+        :raises FlowLost, TimedOut, Refusal: as `Leg.send_request`.
         """
         if self._current is not None or self._refresh is not None or not leg.told:
             return None
@@ -117,17 +117,17 @@ class SessionModifier:
         if current is not None and current.asker is leg and not current.transaction.answered:
             current.transaction.flow = flow
 
-    def close(self, farewell: HeaderList) -> None:
+    def close(self, headers: HeaderList) -> None:
         """The call is over: who waits for a response gets 487 (RFC 3261 section 15.1.2), what is out is cancelled.
 
-        :param farewell: for the CANCEL.
+        :param headers: for the CANCEL.
         """
         session = self._session
         session.closed = True
         if self._current is not None:
-            self._current.close(farewell)
+            self._current.close(headers)
         if self._refresh is not None:
-            self._refresh.close(farewell)
+            self._refresh.close(headers)
         session.gone = session.unacknowledged = _ignore
 
     def _finished(self, _: object) -> None:

@@ -104,7 +104,7 @@ class OfferAnswer:
         if unchanged and is_answer(asker.told, offer):
             self._accept(None, asker.told)
             return
-        sdp = await self._media.offer(offer, from_tag=asker.label, branch=branch, to=self._to_other)
+        sdp = await self._media.offer(offer, from_tag=asker.party_tag, branch=branch, to=self._to_other)
         self._offered = True
         self._check_wanted()
         response: Response | None = None
@@ -114,7 +114,7 @@ class OfferAnswer:
             response = await self._ask(sdp)
             answer = required_sdp(response)
         told = await self._media.answer(
-            answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=self._to_asker
+            answer, from_tag=asker.party_tag, to_tag=other.party_tag, branch=branch, to=self._to_asker
         )
         self._check_wanted()
         self._offered = self._switched = False
@@ -128,7 +128,7 @@ class OfferAnswer:
         asker, other, branch = self.asker, self.other, self._session.branch
         response = await self._ask(b"")
         offer = required_sdp(response)
-        sdp = await self._media.offer(offer, from_tag=other.label, branch=branch, to=self._to_asker)
+        sdp = await self._media.offer(offer, from_tag=other.party_tag, branch=branch, to=self._to_asker)
         self._offered = True
         self._check_wanted()
         self._accept(response, sdp)
@@ -137,7 +137,7 @@ class OfferAnswer:
             return
         answer = required_sdp(ack)
         told = await self._media.answer(
-            answer, from_tag=other.label, to_tag=asker.label, branch=branch, to=self._to_other
+            answer, from_tag=other.party_tag, to_tag=asker.party_tag, branch=branch, to=self._to_other
         )
         self._offered = False
         asker.sdp, asker.told, other.sdp, other.told = answer, sdp, offer, told
@@ -156,7 +156,7 @@ class OfferAnswer:
         headers = Headers.of([ALLOW[0]], [ALLOW[1]])
         headers.extend(filter_headers(request, self.asker.profile, other.profile))
         method = "UPDATE" if update and other.takes_update else "INVITE"
-        asked = other.ask(method, headers, sdp, "application/sdp", self)
+        asked = other.send_request(method, headers, sdp, "application/sdp", self)
         response = await self._await(asked, NON_INVITE_DEADLINE if update else self._session.context.limits.ring)
         self._agreed(bool(sdp))
         self._check_wanted()
@@ -323,8 +323,10 @@ class OfferAnswer:
         """
         asker, other, branch = self.asker, self.other, self._session.branch
         media, answer = self._media, as_answer(other.sdp)
-        offered = media.offer(asker.sdp, from_tag=asker.label, branch=branch, to=self._to_other)
-        answered = media.answer(answer, from_tag=asker.label, to_tag=other.label, branch=branch, to=self._to_asker)
+        offered = media.offer(asker.sdp, from_tag=asker.party_tag, branch=branch, to=self._to_other)
+        answered = media.answer(
+            answer, from_tag=asker.party_tag, to_tag=other.party_tag, branch=branch, to=self._to_asker
+        )
         offered.addErrback(self._not_restored)
         return answered.addErrback(self._not_restored)
 

@@ -31,19 +31,19 @@ class Refresh:
         self._other = other
         self._sent: ClientRequest | None = None
         self._invite: Request | None = None  # behind its 2xx
-        self._farewell: HeaderList | None = None
+        self._withdrawn: HeaderList | None = None
 
     async def run(self) -> Response:
         """Ask, and take the answer; new ports in it are rtpengine's affair alone.
 
         :returns: the final response.
-        :raises FlowLost, TimedOut, Refusal: as `Leg.ask`.
+        :raises FlowLost, TimedOut, Refusal: as `Leg.send_request`.
         """
         leg = self._leg
         await leg.confirmed()
         limit = self._session.context.transactions.schedule.after(NON_INVITE_DEADLINE, self._time_up)
         try:
-            response = await leg.ask("INVITE", (ALLOW,), as_offer(leg.told), "application/sdp", self)
+            response = await leg.send_request("INVITE", (ALLOW,), as_offer(leg.told), "application/sdp", self)
         finally:
             limit.cancel()
         if response.status < 300:
@@ -65,18 +65,18 @@ class Refresh:
     async def _move_media(self, answer: bytes) -> None:
         leg, other, branch, media = self._leg, self._other, self._session.branch, self._session.media
         to_leg, to_other = leg.profile.media_from(other.profile), other.profile.media_from(leg.profile)
-        await media.offer(other.sdp, from_tag=other.label, branch=branch, to=to_leg)
-        await media.answer(answer, from_tag=other.label, to_tag=leg.label, branch=branch, to=to_other)
+        await media.offer(other.sdp, from_tag=other.party_tag, branch=branch, to=to_leg)
+        await media.answer(answer, from_tag=other.party_tag, to_tag=leg.party_tag, branch=branch, to=to_other)
         leg.sdp = answer
 
-    def close(self, farewell: HeaderList) -> None:
+    def close(self, headers: HeaderList) -> None:
         """The call is over.
 
-        :param farewell: for the CANCEL.
+        :param headers: for the CANCEL.
         """
-        self._farewell = farewell
+        self._withdrawn = headers
         if self._sent is not None:
-            self._sent.cancel(farewell)
+            self._sent.cancel(headers)
 
     def _time_up(self) -> None:
         self.close(())
@@ -86,8 +86,8 @@ class Refresh:
     def sent(self, transaction: ClientRequest) -> None:
         """Our request is out."""
         self._sent = transaction
-        if self._farewell is not None:
-            transaction.cancel(self._farewell)
+        if self._withdrawn is not None:
+            transaction.cancel(self._withdrawn)
 
     def progress(self, response: Response) -> None:
         """Nobody waits for it."""

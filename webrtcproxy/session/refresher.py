@@ -30,7 +30,7 @@ class SessionRefresher:
 
     :param context: what calls work with.
     :param refresh: refreshes the session of a leg by re-INVITE, and returns the final response; None where that would
-        meet a change of the session. It raises as `Leg.ask`.
+        meet a change of the session. It raises as `Leg.send_request`.
     :param gone: called with a leg whose peer has no such dialog.
     :param expired: called with a leg whose peer did not refresh, or answers nothing.
     """
@@ -118,11 +118,11 @@ class SessionRefresher:
     async def _ask(self, leg: Leg) -> int:
         """The status of the final response to a refresh; 0 where it has to wait."""
         if leg.takes_update:
-            return (await leg.ask("UPDATE", (ALLOW,))).status
+            return (await leg.send_request("UPDATE", (ALLOW,))).status
         if leg.session_timer.agreed:
             response = await self._refresh(leg)
             return 0 if response is None else response.status
-        status = (await leg.ask("OPTIONS")).status
+        status = (await leg.send_request("OPTIONS")).status
         if status in ENDS_DIALOG:
             return status
         leg.session_timer.alive()

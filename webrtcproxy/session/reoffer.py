@@ -77,7 +77,7 @@ class Reoffer:
         leg = self._leg
         limit = self._context.transactions.schedule.after(NON_INVITE_DEADLINE, self.withdraw)
         try:
-            return await leg.ask("INVITE", (ALLOW,), sdp, "application/sdp", self)
+            return await leg.send_request("INVITE", (ALLOW,), sdp, "application/sdp", self)
         except FlowLost as why:
             raise leg.profile.unreachable() from why
         except TimedOut as silence:

@@ -44,12 +44,12 @@ class Restore:
                 paused: Deferred[None] = Deferred()
                 session.context.transactions.schedule.after(pause, lambda: paused.callback(None))
                 await paused
-            sdp = await media.offer(of.sdp, from_tag=of.label, branch=branch, to=to.profile.media_from(of.profile))
+            sdp = await media.offer(of.sdp, from_tag=of.party_tag, branch=branch, to=to.profile.media_from(of.profile))
             if session.closed:
                 return b""
             answer = await self._ask(sdp)
             told = await media.answer(
-                answer, from_tag=of.label, to_tag=to.label, branch=branch, to=of.profile.media_from(to.profile)
+                answer, from_tag=of.party_tag, to_tag=to.party_tag, branch=branch, to=of.profile.media_from(to.profile)
             )
             to.sdp, to.told = answer, sdp
             return told
@@ -63,7 +63,7 @@ class Restore:
         :raises Refusal: there is none.
         """
         to = self._to
-        asked = to.ask("UPDATE" if to.early else "INVITE", (ALLOW,), sdp, "application/sdp", self)
+        asked = to.send_request("UPDATE" if to.early else "INVITE", (ALLOW,), sdp, "application/sdp", self)
         response = await self._await(asked)
         self.answered_again(response)
         return required_sdp(response)

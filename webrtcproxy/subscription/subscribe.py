@@ -115,7 +115,7 @@ class Subscriptions:
         limit = limits.limit_per_connection
         if not context.location.proven(flow):
             limit = min(limit, context.limits.limit_unregistered)
-        if flow.browser and self.legs.on(flow) >= limit:
+        if flow.browser and self.legs.count_on(flow) >= limit:
             why = "Too Many Subscriptions Of Yours"
         elif len(self._alive) >= limits.limit:
             why = "Too Many Subscriptions"
@@ -145,7 +145,7 @@ class Subscriptions:
 
     def _bound(self, binding: Binding) -> None:
         """A browser registered on another socket: its subscriptions follow."""
-        for leg in self.legs.at(binding.contact, binding.aor):
+        for leg in self.legs.by_contact(binding.contact, binding.aor):
             if leg.owner is not None and leg.flow is not binding.flow:
                 leg.owner.moved(leg, binding.flow)
 
@@ -200,7 +200,7 @@ class PendingSubscribe:
         if len(self._had) >= MAX_DIALOGS:
             log.warn("{call}: too many notifiers for one SUBSCRIBE", call=self._request.call_id)
             return None
-        dialog = Dialog.of_notified(sent.request, notify, sent.request.headers.get("Contact") or "")
+        dialog = Dialog.from_notify(sent.request, notify, sent.request.headers.get("Contact") or "")
         dialog.local_cseq = sent.pair.cseq
         if self._first.notified:
             self._opened.append(self._subscription(random_token(8), self._first.near.flow))
@@ -212,7 +212,7 @@ class PendingSubscribe:
         if not self._first.notified:
             contact = winner.request.headers.get("Contact") or ""
             try:
-                dialog = Dialog.of_answer(winner.request, response, contact)
+                dialog = Dialog.from_response(winner.request, response, contact)
             except BadMessage as error:
                 raise BadResponse(error.why) from error
             self._open(self._first, dialog, winner.target)
@@ -230,7 +230,7 @@ class PendingSubscribe:
     def _subscription(self, tag: str, flow: Flow) -> Subscription:
         """A subscription with the dialog that the subscriber, who is on `flow`, knows by our tag `tag`."""
         request, context = self._request, self._context
-        dialog = Dialog.of_invited(request, tag, contact_on(flow, self._user))
+        dialog = Dialog.from_request(request, tag, contact_on(flow, self._user))
         near = Leg(context, dialog, flow, tag, None, self._profile, aor=request.from_.address.aor)
         legs = self._subscriptions.legs
         legs.add(near)

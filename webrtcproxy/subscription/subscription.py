@@ -303,9 +303,11 @@ class Subscription:
         """The last request within a dialog; what still comes in it meets 481."""
         leg.owner = None
         if leg is self.near:
-            said = maybeDeferred(leg.ask, "NOTIFY", (("Event", self._event), ("Subscription-State", _DEACTIVATED)))
+            said = maybeDeferred(
+                leg.send_request, "NOTIFY", (("Event", self._event), ("Subscription-State", _DEACTIVATED))
+            )
         else:
-            said = maybeDeferred(leg.ask, "SUBSCRIBE", (("Event", self._event), ("Expires", "0")))
+            said = maybeDeferred(leg.send_request, "SUBSCRIBE", (("Event", self._event), ("Expires", "0")))
         said.addErrback(_unheard, leg.dialog.call_id).addBoth(lambda _: leg.hung_up())
 
 

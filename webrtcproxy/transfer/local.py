@@ -89,7 +89,7 @@ class LocalTransfer:
         self._ringing: Timer | None = None
         self._done = False
         call.guest = self
-        transferor.keep()
+        transferor.add_usage()
 
     # The story
 
@@ -117,7 +117,7 @@ class LocalTransfer:
             event = await self._outcome()
             if isinstance(event, BranchAnswered):
                 leg, branch = event.leg, event.branch
-                leg.sdp = leg.sdp or _sdp_of(event.response) or self._early.get(branch.label(event.response), b"")
+                leg.sdp = leg.sdp or _sdp_of(event.response) or self._early.get(branch.party_tag(event.response), b"")
                 await self._bring_together(leg, branch.id)
                 return
             target = await redirection.next(event)
@@ -134,7 +134,7 @@ class LocalTransfer:
         self._fork.complete()
         stays = self._stays
         sdp = await self._media.offer(
-            stays.sdp, from_tag=stays.label, branch=branch.id, to=target.profile.media_from(stays.profile)
+            stays.sdp, from_tag=stays.party_tag, branch=branch.id, to=target.profile.media_from(stays.profile)
         )
         self._check_wanted()
         contact = contact_on(target.flow, self._context.mark + random_token(8))
@@ -160,13 +160,13 @@ class LocalTransfer:
         if sdp and event.leg is not None:
             event.leg.sdp = event.leg.sdp or sdp
         elif sdp:
-            self._early[event.branch.label(event.response)] = sdp
+            self._early[event.branch.party_tag(event.response)] = sdp
 
     async def _attended(self, consulted: ConsultationCall) -> None:
         self._tell(100)
         leg, stays, branch = consulted.leg, self._stays, random_token(8)
         sdp = await self._media.offer(
-            stays.sdp, from_tag=stays.label, branch=branch, to=leg.profile.media_from(stays.profile)
+            stays.sdp, from_tag=stays.party_tag, branch=branch, to=leg.profile.media_from(stays.profile)
         )
         self._check_wanted()
         old = leg.sdp, leg.told
@@ -182,14 +182,14 @@ class LocalTransfer:
         stays, media = self._stays, self._media
         to_stays, to_leg = stays.profile.media_from(leg.profile), leg.profile.media_from(stays.profile)
         self._check_wanted()
-        await media.answer(leg.sdp, from_tag=stays.label, to_tag=leg.label, branch=branch, to=to_stays)
-        sdp = await media.offer(leg.sdp, from_tag=leg.label, branch=branch, to=to_stays)
+        await media.answer(leg.sdp, from_tag=stays.party_tag, to_tag=leg.party_tag, branch=branch, to=to_stays)
+        sdp = await media.offer(leg.sdp, from_tag=leg.party_tag, branch=branch, to=to_stays)
         self._check_wanted()
         old = stays.sdp, stays.told
         answer = await self._agree(stays, sdp)
         try:
             self._check_wanted()
-            await media.answer(answer, from_tag=leg.label, to_tag=stays.label, branch=branch, to=to_leg)
+            await media.answer(answer, from_tag=leg.party_tag, to_tag=stays.party_tag, branch=branch, to=to_leg)
             self._check_wanted()
         except Refusal:
             await self._take_back(stays, *old)
@@ -227,7 +227,7 @@ class LocalTransfer:
         call, consulted = self._call, self._consulted
         log.info("{call}: transferred to {to}", to=leg.dialog.remote_target, call=call.id)
         leg.agreed = True
-        call.swap(self._transferor, leg, self._media, branch)
+        call.replace_leg(self._transferor, leg, self._media, branch)
         self._part()
         if consulted is not None:
             consulted.call.end("transferred")
@@ -235,7 +235,7 @@ class LocalTransfer:
 
     def _leave(self, _: object) -> None:
         self._transferor.hang_up()
-        self._transferor.release()
+        self._transferor.drop_usage()
 
     def _failed(self, failure: Failure) -> None:
         why = failure.value
@@ -254,7 +254,7 @@ class LocalTransfer:
         log.info("{call}: the transfer failed: {why}", why=refusal, call=self._call.id)
         self._part()
         self._media.delete()
-        self._tell(refusal.status, refusal.reason, last=True).addBoth(lambda _: self._transferor.release())
+        self._tell(refusal.status, refusal.reason, last=True).addBoth(lambda _: self._transferor.drop_usage())
         if self._transferor.over:
             self._call.end("transfer failed")
         if self._consulted is not None and self._consulted.own.over:
@@ -290,7 +290,7 @@ class LocalTransfer:
         state = "terminated;reason=noresource" if last else f"active;expires={int(self._context.limits.ring)}"
         headers = ("Event", f"refer;id={self._number}"), ("Subscription-State", state)
         fragment = f"SIP/2.0 {status} {reason or PHRASES.get(status, '')}\r\n".encode("utf-8", "surrogateescape")
-        told = maybeDeferred(self._transferor.ask, "NOTIFY", headers, fragment, SIPFRAG)
+        told = maybeDeferred(self._transferor.send_request, "NOTIFY", headers, fragment, SIPFRAG)
         return told.addCallbacks(self._heard, self._unheard)
 
     def _heard(self, response: Response) -> None:

@@ -192,7 +192,7 @@ class Transfers:
         """
         request, patience = transaction.request, Deadline(self._context.transactions.schedule)
         try:
-            return await patience.wait(other.ask(request.method, headers, request.body, "", referral))
+            return await patience.wait(other.send_request(request.method, headers, request.body, "", referral))
         except FlowLost as why:
             raise other.profile.unreachable() from why
         except TimedOut as silence:
