@@ -11,6 +11,7 @@ from textwrap import dedent
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from webrtcproxy import __version__
 from webrtcproxy.config.reader import KEYS, load
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +55,22 @@ class DemoTests(SynchronousTestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn(f"Port {port} is taken", result.stderr)
         self.assertEqual((folder / "run" / "demo.log").read_text(), "the other demo")
+
+
+class NewsTests(SynchronousTestCase):
+    """NEWS.rst and the fragments of the next release."""
+
+    def test_fragments(self) -> None:
+        """Each fragment has a name that towncrier takes, without the number of an issue, and a text."""
+        for path in (ROOT / "changes").iterdir():
+            if path.name != "README.rst":
+                self.assertRegex(path.name, r"^\+[a-z0-9_]+\.(feature|bugfix|doc|removal|misc)\.rst$")
+                self.assertTrue(path.read_text().strip(), path.name)
+
+    def test_this_release(self) -> None:
+        """The newest entry of NEWS.rst is that of the package's version."""
+        titles = re.findall(r"(?m)^webrtcproxy (\S+) \(\d{4}-\d\d-\d\d\)\n=+$", (ROOT / "NEWS.rst").read_text())
+        self.assertEqual(titles[0], __version__)
 
 
 class CoverageGateTests(SynchronousTestCase):
