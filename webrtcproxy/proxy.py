@@ -79,7 +79,7 @@ def build_proxy(config: Config, reactor: Any, office: WorkerRuntime | None = Non
         sources=Sources(config.trunks, locator),
         policy=Policy(config),
         location=location,
-        pairings=RequestSequences(reactor),
+        sequences=RequestSequences(reactor),
         limits=config.calls,
         heirs=ReplacesGrants(reactor) if office is None else office.heirs(),
         ledger=CdrWriter(reactor),
@@ -90,7 +90,7 @@ def build_proxy(config: Config, reactor: Any, office: WorkerRuntime | None = Non
     multiple = config.registrations.multiple
     place = (lambda flow: flow.sent_by) if office is None else office.sip_place
     registrar = RegistrationRelay(
-        transactions, location, context.upstream, context.pairings, reactor, multiple, metrics, place
+        transactions, location, context.upstream, context.sequences, reactor, multiple, metrics, place
     )
     subscriptions = Subscriptions(context, config.subscriptions, legs)
     transactions.user = Router(context, calls, legs, registrar, OutOfDialogRelay(context), subscriptions)

@@ -93,7 +93,7 @@ class One(CallCase):
             self.alice.answer(self.alice.request("INVITE"), status, headers=[(header, 'Digest realm="x", nonce="n"')])
             self.alice.heard("ACK")
             self.assertNotIn(header, self.trunk.response(480).headers)
-            self.assertEqual(len(self.world.context.pairings), 0)
+            self.assertEqual(len(self.world.context.sequences), 0)
             self.assert_over(self.alice)
 
     def test_no_answer(self) -> None:

@@ -43,7 +43,7 @@ class TrunkTests(Case):
         (trunk,) = self.load().trunks
         self.assertEqual(trunk.places, (HostPort("voip.example", None),))
         self.assertEqual((trunk.failover, trunk.ping, trunk.stop_codes), (4, 0, None))
-        self.assertEqual((trunk.transport, trunk.large), (None, False))
+        self.assertEqual((trunk.transport, trunk.tcp_over_mtu), (None, False))
 
     def test_transports(self) -> None:
         """UDP, TCP, TLS, or UDP with TCP for what is too large (RFC 3261 section 18.1.1): each with a listen line."""
@@ -53,7 +53,7 @@ class TrunkTests(Case):
             ("udp", ("udp", False)), ("TLS", ("tls", False)), ("udp tcp", ("udp", True)), ("tcp udp", ("udp", True)),
         ):  # fmt: skip
             (trunk,) = self.load(sip=sip, trunk_a=f"host = a\ntransport = {text}").trunks
-            self.assertEqual((trunk.transport, trunk.large), found)
+            self.assertEqual((trunk.transport, trunk.tcp_over_mtu), found)
         for text, missing in (("tcp", "tcp:"), ("tls", "tls:"), ("udp tcp", "tcp:")):
             self.refused("trunk a", "transport", f"no {missing} line", trunk_a=f"host = a\ntransport = {text}")
 

@@ -360,7 +360,7 @@ class Redirected(ReplacingCase):
 class Large(ReplacingCase):
     """The trunk takes by TCP what is too large for a datagram."""
 
-    trunks = (replace(PBX, transport="udp", large=True), CARRIER)
+    trunks = (replace(PBX, transport="udp", tcp_over_mtu=True), CARRIER)
 
     def test_by_tcp(self) -> None:
         """So it does with an INVITE that is to take the place of a dialog on UDP (RFC 3261 section 18.1.1)."""

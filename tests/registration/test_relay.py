@@ -42,7 +42,7 @@ class AcceptedTests(RegistrarCase):
 
     def test_place(self) -> None:
         """The Contact upstream names the place that is the same for all processes, and what is granted counts by it."""
-        self.place = "203.0.113.7:5059"
+        self.contact_hostport = "203.0.113.7:5059"
         self.register(f"{JSSIP};expires=600", expires=600)
         contact = self.upstream().headers.get("Contact") or ""
         self.assertIn(f"<sip:{TOKEN}@203.0.113.7:5059>", contact)

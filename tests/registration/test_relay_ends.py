@@ -328,4 +328,4 @@ class FailureTests(RegistrarCase):
         self.clock.pump([0.5] * 61)
         self.clock.pump([10] * 20)
         self.assertEqual((self.clock.getDelayedCalls(), len(self.location)), ([], 0))
-        self.assertEqual(self.registrar.on_the_way, {})
+        self.assertEqual(self.registrar.pending_expires, {})

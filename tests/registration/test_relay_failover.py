@@ -70,7 +70,7 @@ class Registering(RegistrarCase):
     def test_place(self) -> None:
         """Each registrar reaches us by the way that it is reached; of several processes, where all of them are."""
         places = {FIRST: "203.0.113.7:5060", SECOND: "203.0.113.8:5060"}
-        self.registrar.place = lambda flow: places[flow.peer.host]
+        self.registrar.contact_hostport = lambda flow: places[flow.peer.host]
         self.register(JSSIP)
         self.say(FIRST, 503)
         told = self.flow(SECOND).last_request.contacts

@@ -303,7 +303,7 @@ class NoInvite(Case):
         """Send a MESSAGE along the trunk's way; what comes of it."""
         policy = self.world.context.policy
         route = Route(policy.profile(self.trunks[0]), *self.trunks[0].places[0])
-        way = self.successResultOf(Deferred.fromCoroutine(self.world.context.upstream.way(route)))
+        way = self.successResultOf(Deferred.fromCoroutine(self.world.context.upstream.next_hops(route)))
         fields = [("From", "<sip:a@b>;tag=1"), ("To", "<sip:c@d>"), ("Call-ID", "x"), ("CSeq", "7 MESSAGE")]
         outcomes: list[object] = []
         sent = way.request(self.world.transactions, Request("MESSAGE", "sip:c@d", Headers(fields)))

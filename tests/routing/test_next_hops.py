@@ -15,7 +15,7 @@ from webrtcproxy.transport.flow import Address, Flow
 class Large(Case):
     """What is too large for a datagram goes by TCP where the trunk has it (RFC 3261 section 18.1.1)."""
 
-    trunks = (pbx(FIRST, transport="udp", large=True),)
+    trunks = (pbx(FIRST, transport="udp", tcp_over_mtu=True),)
     LONG = ("X-Long", "x" * 1000)
 
     def setUp(self) -> None:

@@ -93,19 +93,19 @@ class Penalised(Case):
         self.calls([], [486])
 
 
-class StandingTests(SynchronousTestCase):
+class TargetHealthTests(SynchronousTestCase):
     """`TargetHealth`"""
 
     def test_bounded(self) -> None:
         """Whoever makes us try targets does not fill the memory."""
-        standing = TargetHealth(Clock())
+        health = TargetHealth(Clock())
         for number in range(3 * TargetHealth.REMEMBERED):
-            standing.failed(Hop("udp", Address("192.0.2.1", number)))
-        self.assertEqual(len(standing._dead), TargetHealth.REMEMBERED)
+            health.mark_down(Hop("udp", Address("192.0.2.1", number)))
+        self.assertEqual(len(health._dead), TargetHealth.REMEMBERED)
 
     def test_transports_are_apart(self) -> None:
         """TCP that is refused says nothing of UDP at the same address."""
-        standing = TargetHealth(Clock())
+        health = TargetHealth(Clock())
         udp, tcp = (Hop(transport, Address("192.0.2.1", 5060)) for transport in ("udp", "tcp"))
-        standing.failed(udp)
-        self.assertEqual(standing.in_order([udp, tcp]), [tcp, udp])
+        health.mark_down(udp)
+        self.assertEqual(health.in_order([udp, tcp]), [tcp, udp])

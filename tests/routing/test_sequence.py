@@ -16,41 +16,41 @@ class Kept(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.pairings = RequestSequences(self.clock)
+        self.sequences = RequestSequences(self.clock)
 
     def test_goes_on(self) -> None:
         """The second request has the first one's Call-ID and From tag; CSeq counts on."""
-        pair = self.pairings.take(KEY)
-        self.assertEqual(pair.next_cseq(), 1)
-        self.pairings.keep(KEY, pair, 60)
-        again = self.pairings.take(KEY)
-        self.assertEqual((again.call_id, again.from_tag, again.next_cseq()), (pair.call_id, pair.from_tag, 2))
+        sequence = self.sequences.get(KEY)
+        self.assertEqual(sequence.next_cseq(), 1)
+        self.sequences.remember(KEY, sequence, 60)
+        again = self.sequences.get(KEY)
+        self.assertEqual((again.call_id, again.from_tag, again.next_cseq()), (sequence.call_id, sequence.from_tag, 2))
 
     def test_not_kept(self) -> None:
         """A sequence that nobody kept begins anew, with names that can't be guessed."""
-        one, other = self.pairings.take(KEY), self.pairings.take(KEY)
+        one, other = self.sequences.get(KEY), self.sequences.get(KEY)
         self.assertNotEqual(one.call_id, other.call_id)
         self.assertGreaterEqual(len(one.from_tag), 16)
 
     def test_expires(self) -> None:
-        """After its time a pair is forgotten; keeping another one clears the table."""
-        pair = self.pairings.take(KEY)
-        self.pairings.keep(KEY, pair, 60)
+        """After its time a sequence is forgotten; keeping another one clears the table."""
+        sequence = self.sequences.get(KEY)
+        self.sequences.remember(KEY, sequence, 60)
         self.clock.advance(60)
-        self.assertNotEqual(self.pairings.take(KEY).call_id, pair.call_id)
-        self.pairings.keep(("INVITE", "c2", "t2"), self.pairings.take(("x",)), 60)
-        self.assertEqual(len(self.pairings), 1)
+        self.assertNotEqual(self.sequences.get(KEY).call_id, sequence.call_id)
+        self.sequences.remember(("INVITE", "c2", "t2"), self.sequences.get(("x",)), 60)
+        self.assertEqual(len(self.sequences), 1)
 
     def test_forget(self) -> None:
-        """A pair may be dropped early, and twice."""
-        self.pairings.keep(KEY, self.pairings.take(KEY), 60)
-        self.pairings.forget(KEY)
-        self.pairings.forget(KEY)
-        self.assertEqual(len(self.pairings), 0)
+        """A sequence may be dropped early, and twice."""
+        self.sequences.remember(KEY, self.sequences.get(KEY), 60)
+        self.sequences.forget(KEY)
+        self.sequences.forget(KEY)
+        self.assertEqual(len(self.sequences), 0)
 
     def test_bounded(self) -> None:
         """The oldest makes room: nothing grows without a bound."""
         self.patch(sequence, "LIMIT", 3)
         for number in range(5):
-            self.pairings.keep(("INVITE", str(number), "t"), self.pairings.take(KEY), 60)
-        self.assertEqual(len(self.pairings), 3)
+            self.sequences.remember(("INVITE", str(number), "t"), self.sequences.get(KEY), 60)
+        self.assertEqual(len(self.sequences), 3)

@@ -49,7 +49,7 @@ class Ways(SynchronousTestCase):
         return FakeFlow.udp(*address)
 
     def toward(self, uri: str) -> Deferred[object]:
-        return Deferred.fromCoroutine(self.upstream.toward(uri, self.last))
+        return Deferred.fromCoroutine(self.upstream.flow_to_uri(uri, self.last))
 
     def test_address(self) -> None:
         """An IP address needs no look-up, in whatever form; the port is 5060 where none is given, a port of 0 is a
@@ -62,7 +62,7 @@ class Ways(SynchronousTestCase):
             ("sip:bob@[::ffff:192.0.2.7]:5080", Address("192.0.2.7", 5080)),
             ("sip:bob@192.0.2.7;maddr=192.0.2.66", Address("192.0.2.7", 5060)),
         ):
-            flow = self.upstream.at_once(uri, self.last)
+            flow = self.upstream.flow_without_lookup(uri, self.last)
             assert flow is not None
             self.assertEqual((flow.peer, self.asked.pop()), (address, ("udp", address)))
             self.successResultOf(self.toward(uri))
@@ -72,13 +72,13 @@ class Ways(SynchronousTestCase):
     def test_transport(self) -> None:
         """The transport is that of the flow that the dialog began on."""
         self.last = FakeFlow.tcp("192.0.2.99")
-        self.upstream.at_once("sip:192.0.2.7;transport=udp", self.last)
+        self.upstream.flow_without_lookup("sip:192.0.2.7;transport=udp", self.last)
         self.assertEqual(self.asked, [("tcp", Address("192.0.2.7", 5060))])
 
     def test_name(self) -> None:
         """A name is looked up, by `toward` alone; the first address is taken."""
         uri = "sip:bob@pbx.example.com:5090"
-        self.assertIsNone(self.upstream.at_once(uri, self.last))
+        self.assertIsNone(self.upstream.flow_without_lookup(uri, self.last))
         self.assertEqual((self.looked_up, self.asked), ([], []))
         self.successResultOf(self.toward(uri))
         self.assertEqual(self.looked_up, [("pbx.example.com", 5090)])
@@ -90,7 +90,7 @@ class Ways(SynchronousTestCase):
         self.successResultOf(self.toward("sip:bob@pbx.example.com"))
         self.assertEqual(self.asked.pop(), ("udp", Address("192.0.2.51", 5060)))
         self.last = FakeFlow.udp("192.0.2.99")
-        self.upstream.standing.failed(Hop.to("192.0.2.50", None, None))
+        self.upstream.health.mark_down(Hop.to("192.0.2.50", None, None))
         self.successResultOf(self.toward("sip:bob@pbx.example.com"))
         self.assertEqual(self.asked.pop(), ("udp", Address("192.0.2.51", 5060)))
 
@@ -108,9 +108,9 @@ class Ways(SynchronousTestCase):
             ("192.0.2.50", None, "sip:bob@192.0.2.50:5061", "192.0.2.50"),
         ):
             self.last = FakeFlow.tcp(peer, 40000)
-            self.successResultOf(Deferred.fromCoroutine(self.upstream.toward(uri, self.last, of)))
+            self.successResultOf(Deferred.fromCoroutine(self.upstream.flow_to_uri(uri, self.last, of)))
             self.assertEqual(self.domains.pop(), domain, uri)
-            if self.upstream.at_once(uri, self.last, of):
+            if self.upstream.flow_without_lookup(uri, self.last, of):
                 self.assertEqual(self.domains.pop(), domain, uri)
 
     def test_unknown_name(self) -> None:
@@ -121,13 +121,13 @@ class Ways(SynchronousTestCase):
     def test_unreadable(self) -> None:
         """A URI that can't be read: None, and a Refusal with 502."""
         for uri in ("nonsense", "sip:", "sip:bob@[::1", "tel:+49"):
-            self.assertIsNone(self.upstream.at_once(uri, self.last), uri)
+            self.assertIsNone(self.upstream.flow_without_lookup(uri, self.last), uri)
         self.assertEqual(self.failureResultOf(self.toward("nonsense"), Refusal).value.status, 502)
 
     def test_no_way(self) -> None:
         """No socket can send there: None, and FlowLost; by name as by address."""
         self.no_way = True
-        self.assertIsNone(self.upstream.at_once("sip:192.0.2.7", self.last))
+        self.assertIsNone(self.upstream.flow_without_lookup("sip:192.0.2.7", self.last))
         for uri in ("sip:192.0.2.7", "sip:pbx.example.com"):
             self.failureResultOf(self.toward(uri), FlowLost)
 
@@ -135,7 +135,7 @@ class Ways(SynchronousTestCase):
         """The same for a route of the configuration: address or name, port, transport."""
         for host, port, looked_up in (("192.0.2.7", None, []), ("pbx.example.com", 5070, [("pbx.example.com", 5070)])):
             route = Route(UNKNOWN_PEER, host, port, "tcp")
-            self.successResultOf(Deferred.fromCoroutine(self.upstream.way(route)))
+            self.successResultOf(Deferred.fromCoroutine(self.upstream.next_hops(route)))
             self.assertEqual(self.looked_up, looked_up)
         self.assertEqual(self.asked[0], ("tcp", Address("192.0.2.7", 5060)))
 

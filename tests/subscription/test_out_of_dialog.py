@@ -174,10 +174,10 @@ class Out(CallCase):
             self.assertEqual(again.headers.get("Authorization"), "Digest username=me")
             self.assertEqual((again.call_id, again.from_.tag), (leg.call_id, leg.from_.tag))
             self.assertEqual((again.cseq.number, again.uri), (leg.cseq.number + 1, BOB))
-            self.assertEqual(len(self.world.context.pairings), 1)
+            self.assertEqual(len(self.world.context.sequences), 1)
             trunk.answer(again, 200)
             self.alice.heard(200)
-            self.assertEqual(len(self.world.context.pairings), 0)
+            self.assertEqual(len(self.world.context.sequences), 0)
 
     def test_several_challenges(self) -> None:
         """Of several challenges the one that browsers know comes last: it is what they look at."""

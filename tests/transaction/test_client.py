@@ -220,9 +220,9 @@ class Abandoned(ClientCase):
         """`heard` tells whether it has said that it works on it: any 1xx does."""
         for self.method in ("INVITE", "OPTIONS"):
             transaction = self.send()
-            self.assertFalse(transaction.heard)
+            self.assertFalse(transaction.provisional_seen)
             self.answer(100)
-            self.assertTrue(transaction.heard)
+            self.assertTrue(transaction.provisional_seen)
             self.answer(404)
 
 

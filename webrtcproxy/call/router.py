@@ -181,7 +181,7 @@ class Router:
         remaining_hops(request)
         context = self._context
         route = context.policy.route(request)
-        allowed = context.policy.credentials_for_anyone or context.location.proven(transaction.flow)
+        allowed = context.may_use_trunk_credentials(transaction.flow)
         self._registrar.register(transaction, route, allowed)
 
     def _options(self, transaction: ServerTransaction) -> None:

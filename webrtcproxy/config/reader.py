@@ -256,14 +256,14 @@ def _trunk(section: Section, folder: Path, kinds: Collection[str]) -> Trunk:
     if place is None:
         raise section.error("host", "it is missing", _HOST_EXAMPLE)
     username, password = _account(section)
-    transport, large = transport_of(section, kinds)
+    transport, tcp_over_mtu = transport_of(section, kinds)
     return Trunk(
         name=name,
         host=place.host,
         port=place.port,
         proxy=section.each("proxy", _HOST_EXAMPLE, HostPort.parse),
         transport=transport,
-        large=large,
+        tcp_over_mtu=tcp_over_mtu,
         tls=client_tls(section, folder),
         failover=section.number("failover", 4, 0.5, 32),
         stop_codes=stop_codes(section),

@@ -137,7 +137,7 @@ class Trunk:
     :param host: with `port`, the host of the Request-URIs that it serves; lower case.
     :param proxy: where to send instead of to `host`, in the order in which to try.
     :param transport: None: what the DNS says, else UDP.
-    :param large: what is too large for a datagram goes by TCP.
+    :param tcp_over_mtu: what is too large for a datagram goes by TCP.
     :param tls: where `transport` is ``tls``, or the DNS says so.
     :param failover: seconds without any response after which the next target is tried, where there is one.
     :param stop_codes: final responses behind which no further target is tried; None: all but those of a server in
@@ -168,7 +168,7 @@ class Trunk:
     strip: tuple[str, ...] = ()
     set: tuple[tuple[str, str], ...] = ()
     media: TrunkMedia = field(default_factory=TrunkMedia)
-    large: bool = False
+    tcp_over_mtu: bool = False
     tls: ClientTls = ClientTls()
     failover: float = 4.0
     stop_codes: frozenset[int] | None = None

@@ -22,6 +22,7 @@ from webrtcproxy.routing.upstream import Upstream
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
 
 
 class CallMedia(Protocol):
@@ -64,13 +65,18 @@ class Context:
     sources: Sources
     policy: Policy
     location: ILocation
-    pairings: RequestSequences
+    sequences: RequestSequences
     limits: Limits
     heirs: ReplacesGrants
     ledger: CdrWriter
     metrics: Metrics = field(default_factory=Metrics)
     mark: str = ""
     """What the user part of a Contact of ours in a dialog begins with: names the process where there are several."""
+
+    def may_use_trunk_credentials(self, flow: Flow) -> bool:
+        """Whether challenges of a trunk are answered with its section's credentials for the browser on `flow`: for one
+        that has registered with a password of its own, or for any (`[access] trunk-credentials`)."""
+        return self.policy.credentials_for_anyone or self.location.proven(flow)
 
     def profile_of(self, transaction: ServerTransaction) -> PeerProfile:
         """What holds for who has sent a request outside of a dialog."""

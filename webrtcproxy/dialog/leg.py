@@ -232,7 +232,7 @@ class Leg:
             if answer:
                 self._ack.body = answer
                 self._ack.headers.set("Content-Type", "application/sdp")
-        flow = self._at_once()
+        flow = self._flow_without_lookup()
         if flow is None:
             background(self._acknowledge(invite), "The ACK", self.dialog.call_id)
         else:
@@ -251,7 +251,7 @@ class Leg:
 
     async def _acknowledge(self, invite: Request) -> None:
         try:
-            self._send_ack(invite, await self.towards())
+            self._send_ack(invite, await self.flow_to_peer())
         except (FlowLost, Refusal) as why:
             log.info("{call}: the ACK has no way: {why}", why=why, call=self.dialog.call_id)
 
@@ -293,9 +293,9 @@ class Leg:
             request.body = body
             if content_type:
                 request.headers.set("Content-Type", content_type)
-        flow = self._at_once()
+        flow = self._flow_without_lookup()
         if flow is None:
-            return Deferred.fromCoroutine(self.towards()).addCallback(self._send_towards, request, observer)
+            return Deferred.fromCoroutine(self.flow_to_peer()).addCallback(self._send_towards, request, observer)
         return self._send_towards(flow, request, observer)
 
     def _send_towards(self, flow: Flow, request: Request, observer: RequestObserver | None) -> Deferred[Response]:
@@ -344,19 +344,19 @@ class Leg:
         except BadMessage as error:
             log.info("{call}: the remote target stays: {why}", why=error.why, call=self.dialog.call_id)
 
-    def _at_once(self) -> Flow | None:
+    def _flow_without_lookup(self) -> Flow | None:
         """The way to the peer where it takes no look-up; None where it does, or where there is none."""
         if self.browser or (self.flow.reliable and not self.flow.closed):
             return self.flow
-        return self._context.upstream.at_once(self.dialog.next_hop, self.flow, self.profile.trunk)
+        return self._context.upstream.flow_without_lookup(self.dialog.next_hop, self.flow, self.profile.trunk)
 
-    async def towards(self) -> Flow:
+    async def flow_to_peer(self) -> Flow:
         """The way to the peer.
 
         :raises Refusal: its host name can't be resolved.
         :raises FlowLost: no socket of ours can send there.
         """
-        return self._at_once() or await self._context.upstream.toward(
+        return self._flow_without_lookup() or await self._context.upstream.flow_to_uri(
             self.dialog.next_hop, self.flow, self.profile.trunk
         )
 

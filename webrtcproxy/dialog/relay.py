@@ -97,7 +97,11 @@ def check_size(request: Request, flow: Flow, profile: PeerProfile) -> None:
     :param profile: what holds there.
     :raises Refusal: 513.
     """
-    if request.method == "MESSAGE" and not flow.reliable and not (profile.trunk is not None and profile.trunk.large):
+    if (
+        request.method == "MESSAGE"
+        and not flow.reliable
+        and not (profile.trunk is not None and profile.trunk.tcp_over_mtu)
+    ):
         via = 100  # octets that it gets yet
         if len(request.to_bytes()) + via > MAX_DATAGRAM_REQUEST:
             raise Refusal(513)

@@ -117,7 +117,7 @@ class Branch:
     @property
     def credentials_refused(self) -> bool:
         """Whether the trunk refused the credentials that the proxy has for it."""
-        return self.target.authentication is not None and self.target.authentication.spent
+        return self.target.authentication is not None and self.target.authentication.refused
 
     @property
     def cseq(self) -> int:
@@ -155,7 +155,7 @@ class Branch:
             invite,
             on_provisional=self._progress,
             on_answer=self._answered_again,
-            on_stray=self._answered_late,
+            on_late_answer=self._answered_late,
         )
         self._index.pending_invites[key] = self
         self._transaction.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(
@@ -245,7 +245,7 @@ class Branch:
         authentication = self.target.authentication
         request = self._transaction.request
         if authentication is not None and self._before and self._before[-1].flow.peer != self._transaction.flow.peer:
-            authentication.begin_anew()
+            authentication.reset()
         again = None if authentication is None else authentication.answer(request, response)
         if again is None:
             again = self._session_timer.answered(request, response, authentication)

@@ -42,13 +42,13 @@ async def target_of_route(context: Context, request: Request, route: Route, allo
     :raises Refusal: there is no way there.
     """
     try:
-        way = await context.upstream.way(route)
+        next_hops = await context.upstream.next_hops(route)
     except FlowLost as why:
         raise route.profile.unreachable() from why
     uri = context.policy.request_uri(request, route)
     headers = replacing(request, request.headers.get("Replaces"))
     authentication = Authentication(route.trunk, allowed)
-    return Target(way.flow, uri, route.profile, None, authentication, headers=headers, way=way)
+    return Target(next_hops.flow, uri, route.profile, None, authentication, headers=headers, next_hops=next_hops)
 
 
 class Redirection:

@@ -25,7 +25,7 @@ def invite_for(
     source: Request,
     profile: PeerProfile,
     target: Target,
-    pair: RequestSequence,
+    sequence: RequestSequence,
     contact: str,
     sdp: bytes,
     reliable: bool,
@@ -34,14 +34,14 @@ def invite_for(
 
     :param source: the caller's INVITE.
     :param profile: what holds for the caller.
-    :param pair: the request sequence that it is the next one of.
+    :param sequence: the request sequence that it is the next one of.
     :param contact: our Contact value.
     :param sdp: the offer; empty where the callee is to make one.
     :param reliable: whether reliable responses are welcome. An offer in one has to be answered in PRACK, which takes a
         caller who does the same.
     :raises Refusal: 483 where `source` has gone far enough.
     """
-    headers = initial_headers(source, pair, to_browser=target.flow.browser)
+    headers = initial_headers(source, sequence, to_browser=target.flow.browser)
     headers.add("Contact", contact)
     headers.add("Allow", ALLOW[1])
     headers.add(*(SUPPORTED if reliable else SUPPORTED_WITHIN))

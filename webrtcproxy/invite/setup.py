@@ -69,8 +69,8 @@ class CallSetup:
         self._record = record
         self._user = user
         self._owner: CallDuringSetup | None = owner
-        self._pair_key = ("INVITE", request.call_id, request.from_.tag or "")
-        self._pair = context.pairings.take(self._pair_key)
+        self._sequence_key = ("INVITE", request.call_id, request.from_.tag or "")
+        self._sequence = context.sequences.get(self._sequence_key)
         self._fork = Fork()
         self._redirection: Redirection | None = None
         self._told: BranchProgress | None = None  # what the caller heard last
@@ -163,10 +163,10 @@ class CallSetup:
         """Bring the offer to a target."""
         target = branch.target
         sdp = await self.opening.offer_for(branch, target.profile)
-        pair = RequestSequence() if target.flow.browser else self._pair
+        sequence = RequestSequence() if target.flow.browser else self._sequence
         source, contact = self._transaction.request, contact_on(target.flow, self._user)
         reliable = bool(sdp) or self.opening.provisionals.reliable
-        branch.invite(invite_for(source, self._caller.profile, target, pair, contact, sdp, reliable))
+        branch.invite(invite_for(source, self._caller.profile, target, sequence, contact, sdp, reliable))
 
     async def _progress(self, event: BranchProgress) -> None:
         """Pass a 1xx on."""
@@ -185,7 +185,7 @@ class CallSetup:
             if branch is not answered.branch:
                 self._media.drop(branch.id)
         sdp = await self.opening.connect(answered)
-        self._context.pairings.forget(self._pair_key)
+        self._context.sequences.forget(self._sequence_key)
         response = answered.response
         headers = self._telling(response, answered.branch, sdp)
         for name, value in (SUPPORTED, *self._caller.session_timer.accept(self._transaction.request)):
@@ -197,9 +197,9 @@ class CallSetup:
         """Every branch was refused: try where a redirect leads, if it is followed; else that is it."""
         if self._redirection is None and follows(failed):
             context = self._context
-            allowed = context.policy.credentials_for_anyone or context.location.proven(self._transaction.flow)
+            allowed = context.may_use_trunk_credentials(self._transaction.flow)
             self._redirection = Redirection(context, self._transaction.request, allowed)
-        self._pair.cseq = max(self._pair.cseq, *(branch.cseq for branch in self._fork.branches))
+        self._sequence.cseq = max(self._sequence.cseq, *(branch.cseq for branch in self._fork.branches))
         target = None if self._redirection is None else await self._redirection.next(failed)
         self.opening.check_wanted()
         if target is None:
@@ -223,7 +223,7 @@ class CallSetup:
                 raise Refusal(480, "Redirected To Nowhere", headers)
             headers.extend(contacts)
         if response.status in (401, 407):
-            self._context.pairings.keep(self._pair_key, self._pair, CHALLENGE_KEPT)
+            self._context.sequences.remember(self._sequence_key, self._sequence, CHALLENGE_KEPT)
         if response.status in NOT_OURS:
             raise Refusal(500, response.reason, headers)
         raise Refusal(response.status, response.reason, headers)

@@ -25,7 +25,7 @@ class Target:
     :ivar authentication: answers challenges with the trunk's credentials, or None.
     :ivar binding: of the browser there, or None.
     :ivar headers: what the INVITE has besides what crosses.
-    :ivar way: `flow` and where else the callee may be reached, on the SIP side; None for a browser.
+    :ivar next_hops: `flow` and where else the callee may be reached, on the SIP side; None for a browser.
     """
 
     flow: Flow
@@ -35,12 +35,12 @@ class Target:
     authentication: Authentication | None = None
     binding: Binding | None = None
     headers: tuple[tuple[str, str], ...] = ()
-    way: NextHops | None = None
+    next_hops: NextHops | None = None
 
     @property
     def reached(self) -> Flow:
         """The way to where it was tried last."""
-        return self.flow if self.way is None else self.way.flow
+        return self.flow if self.next_hops is None else self.next_hops.flow
 
     def request(
         self,
@@ -49,11 +49,11 @@ class Target:
         *,
         on_provisional: OnResponse | None = None,
         on_answer: OnResponse | None = None,
-        on_stray: OnLateAnswer | None = None,
+        on_late_answer: OnLateAnswer | None = None,
     ) -> ClientRequest:
         """Send a request there; see :meth:`NextHops.request`."""
-        if self.way is None:
+        if self.next_hops is None:
             return transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
-        return self.way.request(
-            transactions, request, on_provisional=on_provisional, on_answer=on_answer, on_stray=on_stray
+        return self.next_hops.request(
+            transactions, request, on_provisional=on_provisional, on_answer=on_answer, on_late_answer=on_late_answer
         )

@@ -24,7 +24,7 @@ TargetResolver = Callable[[], Awaitable[Sequence[Target]]]
 
 def trunk_targets(context: Context, request: Request, route: Route, flow: Flow) -> TargetResolver:
     """What finds the way along `route`, with the trunk's credentials where the browser on `flow` may use them."""
-    allowed = context.policy.credentials_for_anyone or context.location.proven(flow)
+    allowed = context.may_use_trunk_credentials(flow)
 
     async def targets() -> Sequence[Target]:
         return [await target_of_route(context, request, route, allowed)]
@@ -65,18 +65,22 @@ def replaces_target(context: Context, request: Request, leg: Leg, named: Replace
     :param named: the dialog, as that peer has it.
     :param source: the flow that the INVITE came by.
     """
-    allowed = context.policy.credentials_for_anyone or context.location.proven(source)
+    allowed = context.may_use_trunk_credentials(source)
 
     async def targets() -> Sequence[Target]:
         dialog = leg.dialog
         try:
-            flow = await leg.towards()
-            way = context.upstream.along(flow, leg.profile.trunk)
+            flow = await leg.flow_to_peer()
+            next_hops = context.upstream.hops_of_flow(flow, leg.profile.trunk)
         except FlowLost as why:
             raise leg.profile.unreachable() from why
         headers = (*(("Route", route) for route in dialog.route_set), *replacing(request, str(named)))
         authentication = Authentication(leg.profile.trunk, allowed)
-        return [Target(flow, dialog.remote_target, leg.profile, leg.aor, authentication, headers=headers, way=way)]
+        return [
+            Target(
+                flow, dialog.remote_target, leg.profile, leg.aor, authentication, headers=headers, next_hops=next_hops
+            )
+        ]
 
     return targets
 

@@ -57,12 +57,12 @@ class RegistrationRelay:
     :param transactions: sends.
     :param location: keeps the bindings.
     :param upstream: makes the flow towards a registrar.
-    :param pairings: keep Call-ID and CSeq upstream over challenges and refreshes.
+    :param sequences: keep Call-ID and CSeq upstream over challenges and refreshes.
     :param clock: tells the time.
     :param multiple: all browsers of a user are kept; the same as `location` has it.
     :param metrics: counts the answers.
-    :param place: host:port under which the registrar on a flow shall reach us. It does not depend on the process, where
-        there are several: a registrar that saw one Contact of each would fork to all of them.
+    :param contact_hostport: of a flow, the host:port under which the registrar there reaches us. All processes of the
+        proxy have the same: a registrar that saw one Contact of each would fork to all of them.
     """
 
     def __init__(
@@ -70,21 +70,21 @@ class RegistrationRelay:
         transactions: Transactions,
         location: ILocation,
         upstream: Upstream,
-        pairings: RequestSequences,
+        sequences: RequestSequences,
         clock: IReactorTime,
         multiple: bool,
         metrics: Metrics | None = None,
-        place: Callable[[Flow], str] = lambda flow: flow.sent_by,
+        contact_hostport: Callable[[Flow], str] = lambda flow: flow.sent_by,
     ) -> None:
         self.transactions = transactions
         self.location = location
         self.upstream = upstream
-        self.pairings = pairings
+        self.sequences = sequences
         self.clock = clock
         self.multiple = multiple
         self.metrics = metrics or Metrics()
-        self.place = place
-        self.on_the_way: dict[str, list[int]] = {}
+        self.contact_hostport = contact_hostport
+        self.pending_expires: dict[str, list[int]] = {}
 
     def register(self, transaction: ServerTransaction, route: Route, credentials_allowed: bool) -> None:
         """Forward the REGISTER of `transaction`, and answer it whatever happens.
@@ -107,8 +107,21 @@ class RegisterTransaction:
     _asked: RegisterRequest
 
     __slots__ = (
-        "_adding", "_asked", "_authentication", "_over", "_own", "_pair", "_registrar", "_response", "_route",
-        "_seconds", "_sent", "_timer", "_transaction", "_upstream", "_way",
+        "_adding",
+        "_asked",
+        "_authentication",
+        "_next_hops",
+        "_over",
+        "_own",
+        "_registrar",
+        "_response",
+        "_route",
+        "_seconds",
+        "_sent",
+        "_sequence",
+        "_timer",
+        "_transaction",
+        "_upstream",
     )  # fmt: skip
 
     def __init__(
@@ -126,8 +139,8 @@ class RegisterTransaction:
         self._own = ""
         self._seconds: int | None = 0
         self._adding = 0
-        self._pair: RequestSequence | None = None
-        self._way: NextHops | None = None
+        self._sequence: RequestSequence | None = None
+        self._next_hops: NextHops | None = None
         self._upstream: Flow | None = None
         self._sent: ClientRequest | None = None
         self._response: Response | None = None
@@ -144,16 +157,16 @@ class RegisterTransaction:
         asked = self._asked = RegisterRequest.of(request)
         if asked.adds:
             registrar.location.check(asked.aor, asked.keys, self._transaction.flow)
-        way = registrar.upstream.ready(self._route)
-        if way is not None:
-            self._way_known(way)
+        next_hops = registrar.upstream.next_hops_without_lookup(self._route)
+        if next_hops is not None:
+            self._next_hops_known(next_hops)
         else:
-            self._wait(Deferred.fromCoroutine(registrar.upstream.way(self._route)), self._way_known)
+            self._wait(Deferred.fromCoroutine(registrar.upstream.next_hops(self._route)), self._next_hops_known)
 
-    def _way_known(self, way: NextHops) -> None:
+    def _next_hops_known(self, next_hops: NextHops) -> None:
         registrar, asked = self._registrar, self._asked
-        self._way = way
-        self._reach(way.flow)
+        self._next_hops = next_hops
+        self._reach(next_hops.flow)
         if asked.everything or (asked.adds and not registrar.multiple):
             self._send([])  # the other browsers of the AOR don't matter
         else:
@@ -162,44 +175,48 @@ class RegisterTransaction:
     def _reach(self, flow: Flow) -> None:
         """The registrar is reached over `flow`, and reaches us by the Contact that leads there."""
         self._upstream = flow
-        self._own = own_contact(self._asked.aor, flow, self._registrar.place(flow))
+        self._own = own_contact(self._asked.aor, flow, self._registrar.contact_hostport(flow))
 
     def _send(self, bindings: Sequence[Binding]) -> None:
         registrar, asked, request = self._registrar, self._asked, self._transaction.request
         others = [self._remaining(binding) for binding in bindings if binding.key not in asked.keys]
-        contact = self._contact(others + registrar.on_the_way.get(asked.aor, []))
-        pair = self._pair = registrar.pairings.take(self._key)
-        registrar.pairings.keep(self._key, pair, SEQUENCE_LINGER)
-        sent = upstream_request(request, self._route, pair.from_tag, pair.call_id, pair.next_cseq(), contact)
+        contact = self._contact(others + registrar.pending_expires.get(asked.aor, []))
+        sequence = self._sequence = registrar.sequences.get(self._key)
+        registrar.sequences.remember(self._key, sequence, SEQUENCE_LINGER)
+        sent = upstream_request(
+            request, self._route, sequence.from_tag, sequence.call_id, sequence.next_cseq(), contact
+        )
         if asked.adds:
             # For as long as the registrar thinks about it, our Contact may not get shorter for another browser's sake.
             self._adding = DEFAULT_EXPIRES if self._seconds is None else self._seconds
-            registrar.on_the_way.setdefault(asked.aor, []).append(self._adding)
+            registrar.pending_expires.setdefault(asked.aor, []).append(self._adding)
         self._ask(sent)
 
     def _ask(self, request: Request) -> None:
         registrar = self._registrar
-        assert self._way is not None
-        self._sent = self._way.request(registrar.transactions, request, place=registrar.place)
+        assert self._next_hops is not None
+        self._sent = self._next_hops.request(
+            registrar.transactions, request, contact_hostport=registrar.contact_hostport
+        )
         self._wait(self._sent.final, self._heard)
 
     def _heard(self, response: Response) -> None:
-        registrar, authentication, pair, sent = self._registrar, self._authentication, self._pair, self._sent
-        assert sent is not None and pair is not None
+        registrar, authentication, sequence, sent = self._registrar, self._authentication, self._sequence, self._sent
+        assert sent is not None and sequence is not None
         again = authentication.answer(sent.request, response)
         if again is not None:
-            again.headers.set("CSeq", f"{pair.next_cseq()} REGISTER")
+            again.headers.set("CSeq", f"{sequence.next_cseq()} REGISTER")
             self._ask(again)
             return
         self._rest()
         if response.status == 408:
             raise Refusal(504, "Registrar Not Responding")
-        if response.status in (401, 407) and authentication.spent:
+        if response.status in (401, 407) and authentication.refused:
             raise Refusal(403, "Registrar Refuses The Proxy")
         if sent.flow is not self._upstream:
             self._reach(sent.flow)
         seconds = granted_expires(response, self._own, self._seconds) if response.status < 300 else 0
-        registrar.pairings.keep(self._key, pair, seconds + SEQUENCE_LINGER)
+        registrar.sequences.remember(self._key, sequence, seconds + SEQUENCE_LINGER)
         if response.status >= 300:
             self._refused(response)
             return
@@ -277,12 +294,12 @@ class RegisterTransaction:
         """The registrar is not waited for any more."""
         self._timer.cancel()
         if self._adding:
-            on_the_way = self._registrar.on_the_way
-            others = on_the_way[self._asked.aor]
+            pending_expires = self._registrar.pending_expires
+            others = pending_expires[self._asked.aor]
             others.remove(self._adding)
             self._adding = 0
             if not others:
-                del on_the_way[self._asked.aor]
+                del pending_expires[self._asked.aor]
 
     # What is sent, and what is stored
 

@@ -122,13 +122,13 @@ def check_domain(request: Request) -> None:
         raise Refusal(403, "Address Of Another Domain")
 
 
-def own_contact(aor: str, flow: Flow, place: str = "") -> str:
+def own_contact(aor: str, flow: Flow, contact_hostport: str = "") -> str:
     """The URI under which the registrar on `flow` reaches the browsers of an AOR.
 
-    :param place: host:port; empty for the socket of `flow`.
+    :param contact_hostport: host:port; empty for the socket of `flow`.
     """
     transport = "" if flow.via_transport == "UDP" else f";transport={flow.via_transport.lower()}"
-    return f"sip:{contact_user_of(aor)}@{place or flow.sent_by}{transport}"
+    return f"sip:{contact_user_of(aor)}@{contact_hostport or flow.sent_by}{transport}"
 
 
 def upstream_request(

@@ -26,7 +26,7 @@ class Authentication:
     :param allowed: whether the browser may use the trunk's credentials.
     :ivar trunk: as given.
     :ivar used: a challenge was answered.
-    :ivar spent: the trunk refused the credentials.
+    :ivar refused: the trunk refused the credentials.
     """
 
     TRIES: ClassVar[int] = 2
@@ -41,7 +41,7 @@ class Authentication:
         self._answered: dict[tuple[str, str], _AnsweredChallenge] = {}
         self._rounds = 0
         self.used = False
-        self.spent = False
+        self.refused = False
 
     def answer(self, request: Request, response: Response) -> Request | None:
         """The request to send next, when the proxy answers a challenge by itself.
@@ -51,7 +51,7 @@ class Authentication:
         :returns: the request with credentials and the next CSeq, or None: the response is for the browser.
         """
         if response.status not in (401, 407):
-            self.begin_anew()
+            self.reset()
             return None
         if self._account is None:
             return None
@@ -86,7 +86,7 @@ class Authentication:
         for (name, _), answered in self._answered.items():
             request.headers.add(name, self._credentials(answered, request))
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """The credentials are good, or were not asked for; or another target asks, which has a nonce of its own."""
         self._rounds = 0
         for answered in self._answered.values():
@@ -100,7 +100,7 @@ class Authentication:
         tries = 1 if before is None else before.tries + (not stale)
         same = before is not None and challenge.params["nonce"] == before.challenge.params["nonce"]
         if same or tries > self.TRIES or self._rounds >= self.ROUNDS:
-            self.spent = True
+            self.refused = True
             assert self._account is not None
             log.error(
                 "Trunk {trunk} refuses its username and password in realm {realm!r}",

@@ -74,7 +74,7 @@ class TargetHealth:
         now = self._clock.seconds()
         return sorted(hops, key=lambda hop: self._dead.get((hop.transport, hop.address), 0.0) > now)
 
-    def failed(self, hop: Hop, seconds: float = PENALTY) -> None:
+    def mark_down(self, hop: Hop, seconds: float = PENALTY) -> None:
         """Nothing came from a target, or it said that it is out of service."""
         key = hop.transport, hop.address
         self._dead.pop(key, None)
@@ -82,7 +82,7 @@ class TargetHealth:
             del self._dead[next(iter(self._dead))]
         self._dead[key] = self._clock.seconds() + seconds
 
-    def answered(self, hop: Hop) -> None:
+    def mark_up(self, hop: Hop) -> None:
         """A target is there."""
         self._dead.pop((hop.transport, hop.address), None)
 
@@ -91,32 +91,32 @@ class NextHops:
     """The targets of one request that leaves on the SIP side; a challenge is answered where it came from.
 
     :param outbound: the SIP sockets.
-    :param standing: what is known of targets.
+    :param health: what is known of targets.
     :param hops: where to, the first first; at least one.
     :param trunk: says how to try; None where there is no section for the host.
     :raises FlowLost: no socket of ours can send to any of them.
     :ivar flow: to the target that is tried, or has answered.
     """
 
-    def __init__(self, outbound: Outbound, standing: TargetHealth, hops: Sequence[Hop], trunk: Trunk | None) -> None:
+    def __init__(self, outbound: Outbound, health: TargetHealth, hops: Sequence[Hop], trunk: Trunk | None) -> None:
         self._outbound = outbound
-        self._left = standing.in_order(hops)[:MAX_TARGETS]
+        self._left = health.in_order(hops)[:MAX_TARGETS]
         self._trunk = trunk
-        self.standing = standing
+        self.health = health
         self.hop = self._left[0]
         self.flow: Flow = self._first()
 
     @property
-    def more(self) -> bool:
+    def has_more(self) -> bool:
         """Whether there is another target."""
         return bool(self._left)
 
     @property
-    def silence(self) -> float:
+    def first_response_timeout(self) -> float:
         """Seconds that a target has for its first response where there is another."""
         return FIRST_RESPONSE_TIMEOUT if self._trunk is None else self._trunk.failover
 
-    def goes_on(self, status: int) -> bool:
+    def tries_next(self, status: int) -> bool:
         """Whether the next target is tried behind this final response. A challenge, a redirection and a session that is
         too short are answered."""
         if status in (401, 407, 422) or status < 400:
@@ -144,23 +144,28 @@ class NextHops:
         *,
         on_provisional: OnResponse | None = None,
         on_answer: OnResponse | None = None,
-        on_stray: OnLateAnswer | None = None,
-        place: Callable[[Flow], str] | None = None,
+        on_late_answer: OnLateAnswer | None = None,
+        contact_hostport: Callable[[Flow], str] | None = None,
     ) -> ClientRequest:
         """Send a request; to one target after the other, where there are several.
 
         :param request: made for `flow`; its Contact follows where another flow is taken.
         :param on_provisional: as :meth:`Transactions.request` has it, and so is `on_answer`.
-        :param on_stray: told of a 2xx to INVITE of a target that was given up, with its transaction.
-        :param place: host:port of our Contact for a flow; None for that of its socket.
+        :param on_late_answer: told of a 2xx to INVITE of a target that was given up, with its transaction.
+        :param contact_hostport: host:port of our Contact for a flow; None for that of its socket.
         """
-        if self._trunk is not None and self._trunk.large and not self.flow.reliable and _is_large(request, self.flow):
-            self._by_tcp(request, place)
+        if (
+            self._trunk is not None
+            and self._trunk.tcp_over_mtu
+            and not self.flow.reliable
+            and _is_large(request, self.flow)
+        ):
+            self._by_tcp(request, contact_hostport)
         if is_secure(request.uri):
-            move_contact(request, self.flow, self.flow, place)
+            move_contact(request, self.flow, self.flow, contact_hostport)
         if not self._left:
             return transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
-        return FailoverRequest(self, transactions, request, on_provisional, on_answer, on_stray, place)
+        return FailoverRequest(self, transactions, request, on_provisional, on_answer, on_late_answer, contact_hostport)
 
     def _first(self) -> Flow:
         """The flow to the first target that is left and can be sent to."""
@@ -173,19 +178,19 @@ class NextHops:
                 lost = why
         raise lost or FlowLost("there is no other target")
 
-    def _by_tcp(self, request: Request, place: Callable[[Flow], str] | None) -> None:
+    def _by_tcp(self, request: Request, contact_hostport: Callable[[Flow], str] | None) -> None:
         """Take TCP to the same target; UDP remains for the case that TCP is refused (RFC 3261 section 18.1.1), and
         comes first for a while where it was."""
         before, hop = self.flow, self.hop
-        self._left[:0] = self.standing.in_order([hop._replace(transport="tcp"), hop])
+        self._left[:0] = self.health.in_order([hop._replace(transport="tcp"), hop])
         self.flow = self._first()
-        move_contact(request, before, self.flow, place)
+        move_contact(request, before, self.flow, contact_hostport)
 
 
 class FailoverRequest:
     """One request on its way to several targets, with the face of a `ClientTransaction`.
 
-    :param way: the targets, one of them tried.
+    :param next_hops: the targets, one of them tried.
     :ivar request: as it was sent last.
     :ivar flow: where it was sent last.
     :ivar final: fires once: with the final response that ends the search; or, where nothing is left to try, with the
@@ -194,20 +199,20 @@ class FailoverRequest:
 
     def __init__(
         self,
-        way: NextHops,
+        next_hops: NextHops,
         transactions: Transactions,
         request: Request,
         on_provisional: OnResponse | None,
         on_answer: OnResponse | None,
-        on_stray: OnLateAnswer | None,
-        place: Callable[[Flow], str] | None,
+        on_late_answer: OnLateAnswer | None,
+        contact_hostport: Callable[[Flow], str] | None,
     ) -> None:
-        self._way = way
+        self._next_hops = next_hops
         self._transactions = transactions
         self._on_provisional = on_provisional
         self._on_answer = on_answer
-        self._on_stray = on_stray
-        self._place = place
+        self._on_late_answer = on_late_answer
+        self._contact_hostport = contact_hostport
         self._timer: Timer | None = None
         self._settled = False  # it has rung, is taken back, or has taken too long: no other target is tried
         self._limit: Timer | None = None
@@ -215,7 +220,7 @@ class FailoverRequest:
             self._limit = transactions.schedule.after(NON_INVITE_DEADLINE, self._too_late)
         self._refused: Response | None = None
         self.request = request
-        self.flow = way.flow
+        self.flow = next_hops.flow
         self.final: Deferred[Response] = Deferred()
         self._begin(request)
 
@@ -226,16 +231,16 @@ class FailoverRequest:
         self._transaction.cancel(headers)
 
     def _begin(self, request: Request) -> None:
-        way = self._way
+        next_hops = self._next_hops
         on_provisional = None if self._on_provisional is None else self._progress
         transaction = self._transaction = self._transactions.request(
-            request, way.flow, on_provisional=on_provisional, on_answer=self._on_answer
+            request, next_hops.flow, on_provisional=on_provisional, on_answer=self._on_answer
         )
         self.request, self.flow = transaction.request, transaction.flow
-        if way.more and not self._settled:
-            self._timer = self._transactions.schedule.after(way.silence, self._silent)
+        if next_hops.has_more and not self._settled:
+            self._timer = self._transactions.schedule.after(next_hops.first_response_timeout, self._silent)
         transaction.final.addCallbacks(
-            self._answered, self._failed, (transaction, self._on_stray), errbackArgs=(transaction,)
+            self._answered, self._failed, (transaction, self._on_late_answer), errbackArgs=(transaction,)
         ).addErrback(self._broken)
 
     def _progress(self, response: Response) -> None:
@@ -249,19 +254,19 @@ class FailoverRequest:
         self,
         response: Response,
         transaction: ClientTransaction,
-        on_stray: OnLateAnswer | None,
+        on_late_answer: OnLateAnswer | None,
     ) -> None:
         if transaction is not self._transaction:
-            if response.status < 300 and on_stray is not None:
-                self._transactions.tell(partial(on_stray, transaction), response)
+            if response.status < 300 and on_late_answer is not None:
+                self._transactions.tell(partial(on_late_answer, transaction), response)
             return
         self._stop()
-        way = self._way
+        next_hops = self._next_hops
         if response.status == 503:
-            way.standing.failed(way.hop, _retry_after(response))
+            next_hops.health.mark_down(next_hops.hop, _retry_after(response))
         else:
-            way.standing.answered(way.hop)
-        if way.goes_on(response.status) and not self._settled:
+            next_hops.health.mark_up(next_hops.hop)
+        if next_hops.tries_next(response.status) and not self._settled:
             self._refused = response
             if self._next(f"{response.status} {response.reason}", elsewhere=True):
                 return
@@ -273,8 +278,8 @@ class FailoverRequest:
         if transaction is not self._transaction:
             return
         self._stop()
-        if failure.check(FlowLost, TimedOut) and not (transaction.heard and failure.check(TimedOut)):
-            self._way.standing.failed(self._way.hop)
+        if failure.check(FlowLost, TimedOut) and not (transaction.provisional_seen and failure.check(TimedOut)):
+            self._next_hops.health.mark_down(self._next_hops.hop)
             if not self._settled and self._next(str(failure.value)):
                 return
         refused = self._refused
@@ -287,9 +292,9 @@ class FailoverRequest:
         """The target has not said a word, and there is another: its own transaction waits on, and is taken back."""
         self._timer = None
         transaction = self._transaction
-        if transaction.heard or self._settled or not self._way.more:
+        if transaction.provisional_seen or self._settled or not self._next_hops.has_more:
             return
-        self._way.standing.failed(self._way.hop)
+        self._next_hops.health.mark_down(self._next_hops.hop)
         if self._next("no response"):
             transaction.abandon()
 
@@ -302,10 +307,10 @@ class FailoverRequest:
     def _next(self, why: str, *, elsewhere: bool = False) -> bool:
         """Try the next target with the same request in a transaction of its own, which has a branch of its own."""
         before = self.flow
-        hop = self._way.hop
-        if not self._way.advance(elsewhere=elsewhere):
+        hop = self._next_hops.hop
+        if not self._next_hops.advance(elsewhere=elsewhere):
             return False
-        now = self._way.hop
+        now = self._next_hops.hop
         log.info(
             "{call}: {method} failed at {target} ({why}), trying {now}",
             call=self.request.call_id,
@@ -316,7 +321,7 @@ class FailoverRequest:
         )
         request = Request(self.request.method, self.request.uri, self.request.headers.copy(), self.request.body)
         request.headers.remove("Via")
-        move_contact(request, before, self._way.flow, self._place)
+        move_contact(request, before, self._next_hops.flow, self._contact_hostport)
         self._begin(request)
         return True
 
@@ -335,7 +340,7 @@ class FailoverRequest:
         if self._limit is not None:
             self._limit.cancel()
             self._limit = None
-        self._on_provisional = self._on_answer = self._on_stray = None
+        self._on_provisional = self._on_answer = self._on_late_answer = None
         self._settled = True
         return self.final
 
@@ -344,11 +349,13 @@ ClientRequest = ClientTransaction | FailoverRequest
 """A request that is on its way, to one target or to several."""
 
 
-def move_contact(request: Request, before: Flow, now: Flow, place: Callable[[Flow], str] | None = None) -> None:
+def move_contact(
+    request: Request, before: Flow, now: Flow, contact_hostport: Callable[[Flow], str] | None = None
+) -> None:
     """Have our Contact lead to the socket of `now`, where it leads to that of `before`; as a ``sips:`` URI, where the
     Request-URI is one (RFC 3261 section 8.1.1.8).
 
-    :param place: as :meth:`NextHops.request` has it.
+    :param contact_hostport: as :meth:`NextHops.request` has it.
     """
     if "Contact" not in request.headers:
         return
@@ -357,10 +364,10 @@ def move_contact(request: Request, before: Flow, now: Flow, place: Callable[[Flo
         return
     contact = contacts[0]
     uri = contact.address
-    led = before.sent_by if place is None else place(before)
+    led = before.sent_by if contact_hostport is None else contact_hostport(before)
     if f"{uri.host}:{uri.port}" != led:
         return
-    here = now.sent_by if place is None else place(now)
+    here = now.sent_by if contact_hostport is None else contact_hostport(now)
     scheme = "sips" if is_secure(request.uri) else "sip"
     params = tuple(pair for pair in uri.params if pair[0] != "transport")
     if now.via_transport != "UDP":

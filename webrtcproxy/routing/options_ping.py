@@ -107,7 +107,7 @@ class OptionsPings:
         """Time to ping a trunk."""
         self._wait(trunk, trunk.ping * (1 + self.SPREAD * (self._spread() - 0.5)))
         route = Route(self._policy.profile(trunk), *trunk.places[0], trunk.transport)
-        looked_up = Deferred.fromCoroutine(self._upstream.hops(route))
+        looked_up = Deferred.fromCoroutine(self._upstream.resolve(route))
         looked_up.addCallbacks(partial(self._ping_all, trunk), partial(self._unknown, trunk)).addErrback(
             lambda failure: log.failure("Trunk {trunk} can't be pinged", failure, trunk=trunk.name)
         )
@@ -189,12 +189,12 @@ class OptionsPings:
         :param wrong: what is wrong; empty for nothing.
         """
         before, target.alive = target.alive, not wrong
-        standing, name = self._upstream.standing, str(target.hop)
+        health, name = self._upstream.health, str(target.hop)
         self._metrics.trunk_is(trunk.name, name, up=not wrong)
         if wrong:
-            standing.failed(target.hop, 3 * trunk.ping)  # the next pings say so again, or the opposite
+            health.mark_down(target.hop, 3 * trunk.ping)  # the next pings say so again, or the opposite
         elif before is False:
-            standing.answered(target.hop)
+            health.mark_up(target.hop)
         if wrong and before is not False:
             log.warn("Trunk {trunk}: {target} is out of order: {why}", trunk=trunk.name, target=name, why=wrong)
         elif not wrong and before is not True:

@@ -54,49 +54,51 @@ class RequestSequences:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._pairs: OrderedDict[tuple[str, ...], RequestSequence] = OrderedDict()
+        self._sequences: OrderedDict[tuple[str, ...], RequestSequence] = OrderedDict()
 
-    def take(self, key: tuple[str, ...]) -> RequestSequence:
-        """The pair kept for `key`, or a new one that nobody remembers yet.
+    def get(self, key: tuple[str, ...]) -> RequestSequence:
+        """The sequence kept for `key`, or a new one that nobody remembers yet.
 
         :param key: what identifies the browser's request sequence: method, Call-ID and From tag.
         """
-        pair = self._pairs.get(key)
-        if pair is None or pair.expires_at <= self._clock.seconds():
+        sequence = self._sequences.get(key)
+        if sequence is None or sequence.expires_at <= self._clock.seconds():
             return RequestSequence()
-        return pair
+        return sequence
 
-    def keep(self, key: tuple[str, ...], pair: RequestSequence, seconds: float) -> None:
-        """Remember `pair` under `key` for `seconds` from now."""
+    def remember(self, key: tuple[str, ...], sequence: RequestSequence, seconds: float) -> None:
+        """Remember `sequence` under `key` for `seconds` from now."""
         now = self._clock.seconds()
-        pair.expires_at = now + seconds
-        self._pairs[key] = pair
-        self._pairs.move_to_end(key)
-        while self._pairs and (len(self._pairs) > LIMIT or next(iter(self._pairs.values())).expires_at <= now):
-            self._pairs.popitem(last=False)
+        sequence.expires_at = now + seconds
+        self._sequences[key] = sequence
+        self._sequences.move_to_end(key)
+        while self._sequences and (
+            len(self._sequences) > LIMIT or next(iter(self._sequences.values())).expires_at <= now
+        ):
+            self._sequences.popitem(last=False)
 
     def forget(self, key: tuple[str, ...]) -> None:
-        """Drop the pair of `key`, if there is one."""
-        self._pairs.pop(key, None)
+        """Drop the sequence of `key`, if there is one."""
+        self._sequences.pop(key, None)
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self._sequences)
 
 
-def initial_headers(source: Request, pair: RequestSequence, *, to_browser: bool) -> Headers:
+def initial_headers(source: Request, sequence: RequestSequence, *, to_browser: bool) -> Headers:
     """The headers that the request of the second leg begins with, in place of those of `source`; it counts on.
 
     :raises Refusal: 483 where the request may go no further.
     """
-    caller, callee = source.from_.with_tag(pair.from_tag), source.to
+    caller, callee = source.from_.with_tag(sequence.from_tag), source.to
     if to_browser:
         caller, callee = _escaped(caller), _insecure(_escaped(callee))
     fields = {
         "Max-Forwards": str(remaining_hops(source) - 1),
         "From": str(caller),
         "To": str(callee),
-        "Call-ID": pair.call_id,
-        "CSeq": f"{pair.next_cseq()} {source.method}",
+        "Call-ID": sequence.call_id,
+        "CSeq": f"{sequence.next_cseq()} {source.method}",
     }
     return Headers.of(list(fields), list(fields.values()))
 

@@ -35,23 +35,23 @@ class Upstream:
 
     :param resolver: for names.
     :param outbound: the SIP sockets.
-    :param standing: what is known of targets.
+    :param health: what is known of targets.
     """
 
-    def __init__(self, resolver: HopResolver, outbound: Outbound, standing: TargetHealth) -> None:
+    def __init__(self, resolver: HopResolver, outbound: Outbound, health: TargetHealth) -> None:
         self._resolver = resolver
         self._outbound = outbound
-        self.standing = standing
+        self.health = health
 
-    async def way(self, route: Route) -> NextHops:
+    async def next_hops(self, route: Route) -> NextHops:
         """The way along `route`.
 
         :raises Refusal: no name of it can be resolved.
         :raises FlowLost: no socket of ours can send there.
         """
-        return self.ready(route) or self._way(route, await self.hops(route))
+        return self.next_hops_without_lookup(route) or self._made(route, await self.resolve(route))
 
-    def ready(self, route: Route) -> NextHops | None:
+    def next_hops_without_lookup(self, route: Route) -> NextHops | None:
         """The way along `route`, where nothing needs a look-up; else None.
 
         :raises FlowLost: no socket of ours can send there.
@@ -62,9 +62,9 @@ class Upstream:
             if address is None:
                 return None
             hops.append(Hop.to(address, port, route.transport))
-        return self._way(route, hops)
+        return self._made(route, hops)
 
-    async def hops(self, route: Route) -> list[Hop]:
+    async def resolve(self, route: Route) -> list[Hop]:
         """The targets along `route`, whatever is known of them.
 
         :raises Refusal: no name of it can be resolved.
@@ -98,20 +98,20 @@ class Upstream:
         on_answer: OnResponse | None = None,
     ) -> ClientRequest:
         """Send a request within a dialog along `flow`; by TCP where it is too large for that, and `trunk` has it."""
-        way = self.along(flow, trunk)
-        if way is None:
+        next_hops = self.hops_of_flow(flow, trunk)
+        if next_hops is None:
             return transactions.request(request, flow, on_provisional=on_provisional, on_answer=on_answer)
-        return way.request(transactions, request, on_provisional=on_provisional, on_answer=on_answer)
+        return next_hops.request(transactions, request, on_provisional=on_provisional, on_answer=on_answer)
 
-    def along(self, flow: Flow, trunk: Trunk | None) -> NextHops | None:
+    def hops_of_flow(self, flow: Flow, trunk: Trunk | None) -> NextHops | None:
         """The way that `flow` leads, and TCP to the same place for what is too large; None where it is this flow or
         nothing.
 
         :raises FlowLost: no socket of ours can send there.
         """
-        if trunk is None or not trunk.large or flow.reliable:
+        if trunk is None or not trunk.tcp_over_mtu or flow.reliable:
             return None
-        return NextHops(self._outbound, self.standing, [Hop("udp", flow.peer)], trunk)
+        return NextHops(self._outbound, self.health, [Hop("udp", flow.peer)], trunk)
 
     def flow_to(self, hop: Hop) -> Flow:
         """The flow to one target.
@@ -120,18 +120,18 @@ class Upstream:
         """
         return self._outbound.flow_to(*hop)
 
-    def _way(self, route: Route, hops: list[Hop]) -> NextHops:
-        return NextHops(self._outbound, self.standing, hops, route.trunk)
+    def _made(self, route: Route, hops: list[Hop]) -> NextHops:
+        return NextHops(self._outbound, self.health, hops, route.trunk)
 
-    def at_once(self, uri: str, last: Flow, trunk: Trunk | None = None) -> Flow | None:
-        """The flow as `toward` gives it, where its host needs no look-up and all is well; else None."""
+    def flow_without_lookup(self, uri: str, last: Flow, trunk: Trunk | None = None) -> Flow | None:
+        """The flow as `flow_to_uri` gives it, where its host needs no look-up and all is well; else None."""
         try:
             host, port = Uri.parse(uri).hostport
-            return self._at_once(host, port, last.via_transport.lower(), trunk)
+            return self._flow_to_address(host, port, last.via_transport.lower(), trunk)
         except (BadMessage, FlowLost):
             return None
 
-    async def toward(self, uri: str, last: Flow, trunk: Trunk | None = None) -> Flow:
+    async def flow_to_uri(self, uri: str, last: Flow, trunk: Trunk | None = None) -> Flow:
         """The flow to the next hop of a dialog on the SIP side. ``maddr`` is not followed.
 
         :param uri: the route or remote target.
@@ -148,14 +148,14 @@ class Upstream:
             raise Refusal(502, "Bad Contact") from error
         host, port = target.hostport
         transport = last.via_transport.lower()
-        flow = self._at_once(host, port, transport, trunk)
+        flow = self._flow_to_address(host, port, transport, trunk)
         if flow is not None:
             return flow
-        hops = self.standing.in_order(await self._resolver.resolve(host, port, transport))
+        hops = self.health.in_order(await self._resolver.resolve(host, port, transport))
         hop = next((hop for hop in hops if hop.address.host == last.peer.host), hops[0])
         return self.flow_to(_of(trunk, hop) if hop.address.host == last.peer.host else hop)
 
-    def _at_once(self, host: str, port: int | None, transport: str, trunk: Trunk | None) -> Flow | None:
+    def _flow_to_address(self, host: str, port: int | None, transport: str, trunk: Trunk | None) -> Flow | None:
         """The flow to an IP address; None for a name.
 
         :raises FlowLost: no socket of ours can send there.

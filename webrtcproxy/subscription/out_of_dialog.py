@@ -115,22 +115,22 @@ async def _ask(
         raise Refusal(504) from late
     source, profile = transaction.request, context.profile_of(transaction)
     key = source.method, source.call_id, source.from_.tag or ""
-    kept = context.pairings.take(key)
+    kept = context.sequences.get(key)
     race = ResponseContext(len(targets))
     for target in targets:
-        pair = RequestSequence() if target.flow.browser else kept
-        request = _request(source, profile, target, pair)
+        sequence = RequestSequence() if target.flow.browser else kept
+        request = _request(source, profile, target, sequence)
         if sending is not None:
-            sending(target, request, pair)
-        Deferred.fromCoroutine(OutOfDialogRequest(context, target, request, pair).run()).addCallback(race.report)
+            sending(target, request, sequence)
+        Deferred.fromCoroutine(OutOfDialogRequest(context, target, request, sequence).run()).addCallback(race.report)
     try:
         winner = await patience.wait(race.winner)
     except TimedOut:
         winner = race.give_up(BranchResult(target, request, 504, "", None))
     if winner.status in (401, 407):
-        context.pairings.keep(key, kept, CHALLENGE_KEPT)
+        context.sequences.remember(key, kept, CHALLENGE_KEPT)
     else:
-        context.pairings.forget(key)
+        context.sequences.forget(key)
     return winner
 
 
@@ -138,9 +138,9 @@ async def _found(find_targets: TargetResolver) -> Sequence[Target]:
     return await find_targets()
 
 
-def _request(source: Request, profile: PeerProfile, target: Target, pair: RequestSequence) -> Request:
+def _request(source: Request, profile: PeerProfile, target: Target, sequence: RequestSequence) -> Request:
     """The request of the second leg: all that crosses."""
-    headers = initial_headers(source, pair, to_browser=target.flow.browser)
+    headers = initial_headers(source, sequence, to_browser=target.flow.browser)
     headers.extend(request_headers(source, profile, target.profile))
     return Request(source.method, target.uri, headers, source.body)
 
@@ -150,14 +150,14 @@ class OutOfDialogRequest:
 
     :param target: where it goes.
     :param request: all but its Via.
-    :param pair: counts on with each try.
+    :param sequence: counts on with each try.
     """
 
-    def __init__(self, context: Context, target: Target, request: Request, pair: RequestSequence) -> None:
+    def __init__(self, context: Context, target: Target, request: Request, sequence: RequestSequence) -> None:
         self._context = context
         self._target = target
         self._request = request
-        self._pair = pair
+        self._sequence = sequence
 
     async def run(self) -> BranchResult:
         """Send it.
@@ -189,7 +189,7 @@ class OutOfDialogRequest:
             again = None if authentication is None else authentication.answer(self._request, response)
             if again is None:
                 return response
-            again.headers.set("CSeq", f"{self._pair.next_cseq()} {again.method}")
+            again.headers.set("CSeq", f"{self._sequence.next_cseq()} {again.method}")
             self._request = again
 
     def _final(self, response: Response) -> BranchResult:
@@ -198,7 +198,7 @@ class OutOfDialogRequest:
             if target.flow.browser:
                 # Credentials do not cross to browsers, so the sender has no way to answer.
                 return self._ended(480, "Callee Asks For Credentials")
-            if target.authentication is not None and target.authentication.spent:
+            if target.authentication is not None and target.authentication.refused:
                 return self._ended(502, "Trunk Refuses Our Credentials")
         return self._ended(status, response.reason, response)
 

@@ -49,7 +49,7 @@ class SentSubscribe:
     opening: PendingSubscribe
     target: Target
     request: Request
-    pair: RequestSequence
+    sequence: RequestSequence
 
 
 class Subscriptions:
@@ -201,7 +201,7 @@ class PendingSubscribe:
             log.warn("{call}: too many notifiers for one SUBSCRIBE", call=self._request.call_id)
             return None
         dialog = Dialog.from_notify(sent.request, notify, sent.request.headers.get("Contact") or "")
-        dialog.local_cseq = sent.pair.cseq
+        dialog.local_cseq = sent.sequence.cseq
         if self._first.notified:
             self._opened.append(self._subscription(random_token(8), self._first.near.flow))
         else:
@@ -218,13 +218,13 @@ class PendingSubscribe:
             self._open(self._first, dialog, winner.target)
         self._first.respond(self._transaction, response, winner.target.profile)
 
-    def _sending(self, target: Target, request: Request, pair: RequestSequence) -> None:
+    def _sending(self, target: Target, request: Request, sequence: RequestSequence) -> None:
         request.headers.add("Contact", contact_on(target.flow, self._user))
         if not self._is_subscribe:
             transferor, legs = self._first.near.flow, self._subscriptions.calls
             request.headers.set("Refer-To", referred_to(self._request, transferor, target.flow, legs, self._context))
         bound_expires(request.headers, self._request)
-        self._sent.append(SentSubscribe(self, target, request, pair))
+        self._sent.append(SentSubscribe(self, target, request, sequence))
         self._subscriptions.remember(self._sent[-1])
 
     def _subscription(self, tag: str, flow: Flow) -> Subscription:

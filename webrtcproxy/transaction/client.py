@@ -62,17 +62,17 @@ class ClientTransaction:
 
     :ivar request: as it was sent, with our Via.
     :ivar flow: where it was sent.
-    :ivar heard: a provisional response has come.
+    :ivar provisional_seen: a provisional response has come.
     :ivar final: fires once, with the first final response; or fails with TimedOut (no final response within 64*T1, in
         the end or behind a CANCEL) or FlowLost.
     """
 
-    __slots__ = ("_machine", "final", "flow", "heard", "request")
+    __slots__ = ("_machine", "final", "flow", "provisional_seen", "request")
 
     def __init__(self, request: Request, flow: Flow, machine: ClientMachine) -> None:
         self.request = request
         self.flow = flow
-        self.heard = False
+        self.provisional_seen = False
         self.final: Deferred[Response] = Deferred()
         self._machine = machine
 
@@ -228,7 +228,7 @@ class NonInviteClient(ClientMachine):
         if response.status < 200:
             self.state = ClientState.PROCEEDING
             if self.transaction is not None:
-                self.transaction.heard = True
+                self.transaction.provisional_seen = True
             return
         transaction = self._settle(
             ClientState.COMPLETED, 0 if self.flow.reliable else self._keeper.timers.t4
@@ -305,7 +305,7 @@ class InviteClient(ClientMachine):
         if self.state is ClientState.CALLING:
             self.state = ClientState.PROCEEDING
             if self.transaction is not None:
-                self.transaction.heard = True
+                self.transaction.provisional_seen = True
             self._stop()
             if self._cancel is not None:
                 self._send_cancel()

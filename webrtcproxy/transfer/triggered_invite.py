@@ -53,7 +53,7 @@ def refer_next_hops(context: Context, invite: Request, transferor: Leg) -> tuple
     :raises Refusal: 403, 404, 416: he may not call there.
     """
     route = context.policy.route(invite)
-    allowed = context.policy.credentials_for_anyone or context.location.proven(transferor.flow)
+    allowed = context.may_use_trunk_credentials(transferor.flow)
 
     async def find() -> Target:
         return await target_of_route(context, invite, route, allowed)

@@ -116,20 +116,20 @@ class RegistrarCase(SynchronousTestCase):
         self.network = Network()
         self.transactions = Transactions(self.clock, self)
         self.location = Location(self.clock, self.multiple)
-        self.pairings = RequestSequences(self.clock)
+        self.sequences = RequestSequences(self.clock)
         self.policy = Policy(config(*self.trunks, destinations=Destinations(anywhere=True), anyone=self.anyone))
         upstream = Upstream(self.network, self.network, TargetHealth(self.clock))
         self.metrics = Metrics()
-        self.place = "203.0.113.7:5060"
+        self.contact_hostport = "203.0.113.7:5060"
         self.registrar = RegistrationRelay(
             self.transactions,
             self.location,
             upstream,
-            self.pairings,
+            self.sequences,
             self.clock,
             self.multiple,
             self.metrics,
-            lambda flow: self.place,
+            lambda flow: self.contact_hostport,
         )
         self.browser = FakeFlow.wss()
         self.cseq = 0

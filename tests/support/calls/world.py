@@ -265,7 +265,7 @@ class World:
             sources=Sources(self.config.trunks, names),
             policy=Policy(self.config),
             location=self.location,
-            pairings=RequestSequences(self.clock),
+            sequences=RequestSequences(self.clock),
             limits=self.config.calls,
             heirs=ReplacesGrants(self.clock),
             ledger=CdrWriter(self.clock),
@@ -278,7 +278,7 @@ class World:
             self.transactions,
             self.location,
             context.upstream,
-            context.pairings,
+            context.sequences,
             self.clock,
             self.config.registrations.multiple,
         )
