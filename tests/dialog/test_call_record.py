@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,7 +14,7 @@ from tests.support.calls.world import OFFER, PLAIN
 from tests.support.configs import PBX
 from tests.support.exposition import Readings, samples
 from webrtcproxy.config import CallLimits
-from webrtcproxy.dialog.call_record import CallRecord, CdrWriter
+from webrtcproxy.dialog.call_record import _RESULTS, CallRecord, CdrWriter, EndedBy, call_result
 from webrtcproxy.runtime.batching import Batcher
 from webrtcproxy.runtime.errors import NgTimeout
 from webrtcproxy.runtime.metrics import Metrics
@@ -193,7 +196,7 @@ class Written(SynchronousTestCase):
     def test_answered(self) -> None:
         """Who called whom from where, how it ended, how long it took to answer and how long they talked."""
         record = CallRecord(Metrics().outbound, "c1", "sip:alice@a.example", "sip:bob@b.example", "192.0.2.7", 100.0)
-        record.status, record.answered, record.ended_by = 200, 101.5, "caller"
+        record.status, record.answered, record.ended_by = 200, 101.5, EndedBy.CALLER
         self.assertEqual(
             self.line(record, 161.75),
             "c1: call over, 200 caller, sip:alice@a.example -> sip:bob@b.example from 192.0.2.7, set-up 1.500 s,"
@@ -203,7 +206,7 @@ class Written(SynchronousTestCase):
     def test_refused(self) -> None:
         """A call that was never answered has talked for no time; set-up is until its end."""
         record = CallRecord(
-            Metrics().outbound, "c1", "sip:a@a", "sip:b@b", "192.0.2.7", 100.0, status=486, ended_by="refused"
+            Metrics().outbound, "c1", "sip:a@a", "sip:b@b", "192.0.2.7", 100.0, status=486, ended_by=EndedBy.REFUSED
         )
         line = "c1: call over, 486 refused, sip:a@a -> sip:b@b from 192.0.2.7, set-up 2.250 s, talk 0.0 s"
         self.assertEqual(self.line(record, 102.25), line)
@@ -244,3 +247,32 @@ class Written(SynchronousTestCase):
             self.clock.advance(1000)
         first, second = (event["log_time"] for event in events)
         self.assertTrue(900 < first - second < 1100, first - second)
+
+
+class EndedByTests(SynchronousTestCase):
+    """How a call ended is one of a closed list."""
+
+    def test_readme(self) -> None:
+        """The README's table has each of them, and no other."""
+        readme = (Path(__file__).parents[2] / "README.rst").read_text()
+        table = readme[readme.index("\nCall records\n") : readme.index("\nComing from ")]
+        self.assertEqual(re.findall(r"(?m)^``([a-z ]+)``", table), list(EndedBy))
+
+    def test_results(self) -> None:
+        """Each of them has a result for the metrics, or leaves that to the status."""
+        self.assertEqual(list(_RESULTS), list(EndedBy))
+
+    def test_call_results(self) -> None:
+        """What the caller heard says how the set-up ended, unless who ended it says more."""
+        by = EndedBy
+        for status, ended_by, result in (
+            (486, by.REFUSED, "busy"), (600, by.REFUSED, "busy"), (401, by.REFUSED, "challenged"),
+            (407, by.REFUSED, "challenged"), (404, by.REFUSED, "not_found"), (604, by.REFUSED, "not_found"),
+            (480, by.REFUSED, "no_answer"), (408, by.NO_ANSWER, "no_answer"), (480, by.CALLEE, "no_answer"),
+            (487, by.CANCEL, "cancelled"), (487, by.CALLER, "cancelled"), (480, by.LOST, "lost"), (0, by.LOST, "lost"),
+            (403, by.REFUSED, "rejected"), (603, by.REFUSED, "rejected"), (302, by.REFUSED, "rejected"),
+            (499, by.REFUSED, "rejected"), (699, by.REFUSED, "rejected"), (503, by.MEDIA, "media"),
+            (488, by.MEDIA, "media"), (488, by.REFUSED, "rejected"), (503, by.SHUTDOWN, "shutdown"),
+            (500, by.REFUSED, "failed"), (502, by.REFUSED, "failed"), (0, None, "failed"),
+        ):  # fmt: skip
+            self.assertEqual(call_result(status, ended_by), result, (status, ended_by))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from tests.support.calls.registering import (
     ALICE,
     JSSIP,
@@ -13,6 +15,7 @@ from tests.support.calls.registering import (
 )
 from tests.support.configs import config
 from webrtcproxy.config import Trunk
+from webrtcproxy.registration.request import registration_result
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.sip.headers import NameAddr
 
@@ -181,3 +184,15 @@ class DomainTests(RegistrarCase):
         request.headers.set("To", "<tel:+4930>")
         self.send(request)
         self.assertEqual((self.replies(), self.sent_upstream()), ([416, 416], 0))
+
+
+class ResultTests(SynchronousTestCase):
+    """What the metrics call the answer to a REGISTER."""
+
+    def test_registration_results(self) -> None:
+        """The class of the answer, and challenges apart."""
+        for status, result in (
+            (200, "accepted"), (202, "accepted"), (401, "challenged"), (407, "challenged"), (403, "rejected"),
+            (301, "rejected"), (600, "rejected"), (500, "failed"), (504, "failed"),
+        ):  # fmt: skip
+            self.assertEqual(registration_result(status), result, status)

@@ -16,46 +16,8 @@ from webrtcproxy.runtime.metrics import (
     CallResult,
     LoopLag,
     Metrics,
-    call_result,
     merged,
-    reason_of,
-    registration_result,
 )
-
-
-class WordTests(SynchronousTestCase):
-    """Statuses become a few words, whatever a peer has made up."""
-
-    def test_call_results(self) -> None:
-        """What the caller heard says how the set-up ended, unless who ended it says more."""
-        for status, ended_by, result in (
-            (486, "refused", "busy"), (600, "refused", "busy"), (401, "refused", "challenged"),
-            (407, "refused", "challenged"), (404, "refused", "not_found"), (604, "refused", "not_found"),
-            (480, "refused", "no_answer"), (408, "no answer", "no_answer"), (480, "callee", "no_answer"),
-            (487, "cancel", "cancelled"), (487, "caller", "cancelled"), (480, "lost", "lost"), (0, "lost", "lost"),
-            (403, "refused", "rejected"), (603, "refused", "rejected"), (302, "refused", "rejected"),
-            (499, "refused", "rejected"), (699, "refused", "rejected"), (503, "media", "media"),
-            (488, "media", "media"), (488, "refused", "rejected"), (503, "shutdown", "shutdown"),
-            (500, "refused", "failed"), (502, "refused", "failed"), (0, "", "failed"),
-        ):  # fmt: skip
-            self.assertEqual(call_result(status, ended_by), result, (status, ended_by))
-
-    def test_registration_results(self) -> None:
-        """The class of the answer, and challenges apart."""
-        for status, result in (
-            (200, "accepted"), (202, "accepted"), (401, "challenged"), (407, "challenged"), (403, "rejected"),
-            (301, "rejected"), (600, "rejected"), (500, "failed"), (504, "failed"),
-        ):  # fmt: skip
-            self.assertEqual(registration_result(status), result, status)
-
-    def test_reasons(self) -> None:
-        """What the proxy refuses with a status has one reason; a status that it has not listed is `other`."""
-        for status, reason in (
-            (400, "malformed"), (513, "malformed"), (403, "forbidden"), (405, "method"), (501, "method"),
-            (416, "scheme"), (420, "extension"), (481, "no_dialog"), (482, "loop"), (483, "loop"),
-            (503, "overload"), (500, "other"),
-        ):  # fmt: skip
-            self.assertEqual(reason_of(status), reason, status)
 
 
 class TextTests(SynchronousTestCase):

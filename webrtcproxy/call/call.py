@@ -11,7 +11,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.call import dtmf
-from webrtcproxy.dialog.call_record import CallRecord
+from webrtcproxy.call.states import TRANSITIONS, CallEvent, CallState
+from webrtcproxy.dialog.call_record import CallRecord, EndedBy
 from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.dialog import Dialog
 from webrtcproxy.dialog.flow_watch import FlowMonitor
@@ -61,11 +62,10 @@ class Call(TransferableCall):
         self._legs = legs
         self._transaction = transaction
         self._find_targets = find_targets
-        self._media = context.nodes.session(request.call_id)
-        self._over: Deferred[str] = Deferred()
+        self._state = CallState.SET_UP
+        self._over: Deferred[None] = Deferred()
         self._work: Deferred[None] | None = None
         self._bye_headers: HeaderList = ()
-        self._interrupted = False
         self.id = request.call_id
         self.aor = ""
         self.guest = None
@@ -77,12 +77,9 @@ class Call(TransferableCall):
         self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, profile, aor=aor)
         self._caller.learn(request)
         legs.add(self._caller)
+        self._begin_session(context.nodes.session(request.call_id), bool(request.body))
         self._set_up = CallSetup(context, legs, transaction, self._caller, self._media, self.record, user, self)
         self._opening = self._set_up.opening
-        self._exchanges = SessionModifier(
-            context, self._media, self._caller, bool(request.body), self.gone, self._unacknowledged
-        )
-        self._refresher = SessionRefresher(context, self._refresh, self.gone, self._expired)
         self._transfers: Transfers | None = None
         self._replaced_legs: list[Leg] = []
         self._presence = FlowMonitor(context.clock, context.limits.grace, self._abandoned)
@@ -105,21 +102,22 @@ class Call(TransferableCall):
         try:
             self._connect(await self._set_up.run(self._find_targets))
             await self._opening.settle()
-            self.record.ended_by = await self._over
+            self._enter(CallEvent.AGREE)
+            await self._over
         except CancelledError:
             pass
         except Refusal as refusal:
-            self._refuse(refusal)
+            self._fail(refusal)
         except BadMessage as error:
-            self._refuse(Refusal(error.status, error.why))
+            self._fail(Refusal(error.status, error.why))
         except Exception:
             log.failure("{call}: the call broke", call=self.id)
-            self._refuse(Refusal(500))
+            self._fail(Refusal(500))
         finally:
             self._clean_up()
 
     def _connect(self, response: Response) -> None:
-        """Give the caller his 2xx. From here on the call is up."""
+        """Give the caller its 2xx."""
         caller, callee = self._caller, self._opening.callee
         assert callee is not None
         self._stop_ringing()
@@ -127,9 +125,15 @@ class Call(TransferableCall):
         on_ack = self._opening.acknowledged if self._opening.late else None
         caller.answer(self._transaction, response, lambda: self._unacknowledged(caller), on_ack)
         self._refresher.start(caller, callee)
+        self._enter(CallEvent.ANSWER)
         self.record.answer(response.status, self._context.clock.seconds())
         self._presence.watch(callee)
         self._media.watch(self._media_lost)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the caller got a 2xx."""
+        return self._state not in (CallState.SET_UP, CallState.REFUSED)
 
     def other(self, leg: Leg) -> Leg | None:
         """The leg across from `leg`; None while there is none."""
@@ -150,6 +154,13 @@ class Call(TransferableCall):
         """The request of `transaction` offers a change of the session."""
         self._exchanges.arrived(leg, self.other(leg), transaction)
 
+    def _begin_session(self, media: CallMedia, caller_offers: bool) -> None:
+        """Let the session of `media` be changed and refreshed: at the beginning, and where a leg is replaced."""
+        context = self._context
+        self._media = media
+        self._exchanges = SessionModifier(context, media, self._caller, caller_offers, self.gone, self._unacknowledged)
+        self._refresher = SessionRefresher(context, self._refresh, self.gone, self._expired)
+
     async def _refresh(self, leg: Leg) -> Response | None:
         """Refresh the session of `leg` by re-INVITE; None while somebody changes it."""
         other = self.other(leg)
@@ -162,7 +173,7 @@ class Call(TransferableCall):
     def cancelled(self, cancel: Request) -> None:
         """The caller's CANCEL (RFC 3261 section 9.2)."""
         self._bye_headers = list(cancel.headers.only({"Reason"}))
-        self.interrupt(Refusal(487), "cancel")
+        self.interrupt(Refusal(487), EndedBy.CANCEL)
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
         """A request within the dialog of `leg` arrived; it is in order (:meth:`Dialog.receive`)."""
@@ -225,8 +236,8 @@ class Call(TransferableCall):
             self._exchanges.moved(leg, flow)
             self._presence.watch(leg)
 
-    def end(self, why: str) -> None:
-        """End the call in whatever state it is, for a reason of the proxy's own (shutdown).
+    def end(self, why: EndedBy) -> None:
+        """End the call in whatever state it is, for a reason of the proxy's own.
 
         :param why: for the record.
         """
@@ -244,9 +255,9 @@ class Call(TransferableCall):
         if leg not in self._replaced_legs:
             self._left(leg, Refusal(481))
 
-    def _left(self, leg: Leg, refusal: Refusal, why: str = "") -> None:
-        """The peer of `leg` is there no more."""
-        by = "caller" if leg is self._caller else "callee"
+    def _left(self, leg: Leg, refusal: Refusal, why: EndedBy | None = None) -> None:
+        """The peer of `leg` has left the call."""
+        by = EndedBy.CALLER if leg is self._caller else EndedBy.CALLEE
         aside = self._is_aside(leg)
         leg.hung_up()
         if self.guest is not None and self.guest.outlives(leg):
@@ -257,41 +268,54 @@ class Call(TransferableCall):
     def _expired(self, leg: Leg) -> None:
         """The session of `leg` was not refreshed in time (RFC 4028 section 10)."""
         self._bye_headers = [("Reason", 'SIP;cause=408;text="Session expired"')]
-        self.interrupt(Refusal(408), "expired")
+        self.interrupt(Refusal(408), EndedBy.EXPIRED)
 
     def _abandoned(self, leg: Leg) -> None:
         log.info("{call}: the browser did not come back", call=self.id)
         self._bye_headers = [("Reason", 'SIP;cause=480;text="Connection lost"')]
-        self._left(leg, Refusal(480), "lost")
+        self._left(leg, Refusal(480), EndedBy.LOST)
 
     def _unacknowledged(self, leg: Leg) -> None:
         log.warn("{call}: no ACK for the 2xx came", call=self.id)
         leg.unacknowledged()
         if leg not in self._replaced_legs:
-            self.interrupt(Refusal(408), "unacknowledged")
+            self.interrupt(Refusal(408), EndedBy.UNACKNOWLEDGED)
 
     def _media_lost(self) -> None:
         log.warn("{call}: rtpengine has given up its media", call=self.id)
         self._bye_headers = [("Reason", 'SIP;cause=503;text="Media lost"')]
-        self.interrupt(Refusal(503), "media")
+        self.interrupt(Refusal(503), EndedBy.MEDIA)
 
     def _rang_too_long(self) -> None:
         self._ringing = None
-        self.interrupt(Refusal(408), "no answer")
+        self.interrupt(Refusal(408), EndedBy.NO_ANSWER)
 
-    def interrupt(self, refusal: Refusal, why: str) -> None:
-        """Refuse the caller where he has no final response yet, and have the story end, in the next turn of the
+    def interrupt(self, refusal: Refusal, why: EndedBy) -> None:
+        """End the call: refuse a caller that has no final response, and have the story end, in the next turn of the
         reactor: never within the coroutine's own step."""
-        if self._interrupted or self._over.called:
+        if not self._end(why):
             return
-        if self.record.answered is not None:
-            self._over.callback(why)
+        if self._state is CallState.REFUSED:
+            self._refuse(refusal)
+            self._context.clock.callLater(0, self._stop_work)
+        else:
+            self._over.callback(None)
             self._opening.acknowledged(None)
-            return
+
+    def _end(self, why: EndedBy) -> bool:
+        """The call ends; only the first reason counts.
+
+        :returns: whether this is the first one.
+        """
+        if not self._enter(CallEvent.END):
+            return False
         self.record.ended_by = why
-        self._refuse(refusal)
-        self._interrupted = True
-        self._context.clock.callLater(0, self._stop_work)
+        return True
+
+    def _enter(self, event: CallEvent) -> bool:
+        """Whether `event` takes the call to another state."""
+        before, self._state = self._state, TRANSITIONS[self._state, event]
+        return self._state is not before
 
     def _stop_work(self) -> None:
         if self._work is not None:
@@ -318,13 +342,11 @@ class Call(TransferableCall):
         old.add_usage()  # it counts as a call of his
         self._replaced_legs.append(old)
         self._media.delete()
-        self._media = media
-        media.watch(self._media_lost)
         self._exchanges.close(())
-        self._exchanges = SessionModifier(self._context, media, self._caller, True, self.gone, self._unacknowledged)
-        self._exchanges.open(branch)
         self._refresher.stop()
-        self._refresher = SessionRefresher(self._context, self._refresh, self.gone, self._expired)
+        self._begin_session(media, True)
+        media.watch(self._media_lost)
+        self._exchanges.open(branch)
         callee = self._opening.callee
         assert callee is not None
         self._refresher.start(self._caller, callee)
@@ -334,22 +356,25 @@ class Call(TransferableCall):
 
     # The end
 
-    def _refuse(self, refusal: Refusal) -> None:
-        up = self.record.answered is not None
+    def _fail(self, refusal: Refusal) -> None:
+        """The set-up has failed; or, of an answered call, the ACK has no answer, or none that is any use."""
         refusal.__traceback__ = None  # it leads to what has waited for the failure, and so to itself
-        if self._transaction.answered and not up:
+        is_media = isinstance(refusal, NgError)
+        if not self._end(EndedBy.MEDIA if is_media else EndedBy.REFUSED):
             return
-        why = "refused"
-        if isinstance(refusal, NgError):
-            why = "media"
+        if is_media:
             log.error("{call}: media could not be set up: {why}", why=getattr(refusal, "why", refusal), call=self.id)
-        self.record.ended_by = self.record.ended_by or why
-        if up:  # the ACK has no answer, or none that is any use
+        if self._state is CallState.REFUSED:
+            self._refuse(refusal)
+        else:
             log.warn("{call}: the call ends: {refusal}", refusal=refusal, call=self.id)
             self._bye_headers = [("Reason", f'SIP;cause={refusal.status};text="{refusal.reason}"')]
-            return
-        self.record.status = refusal.status
-        self._transaction.reply(refusal.status, refusal.reason, refusal.headers)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Give the caller its final response."""
+        if not self._transaction.answered:
+            self.record.status = refusal.status
+            self._transaction.reply(refusal.status, refusal.reason, refusal.headers)
 
     def _clean_up(self) -> None:
         self._stop_ringing()
@@ -359,7 +384,7 @@ class Call(TransferableCall):
         self._refresher.stop()
         self._exchanges.close(self._bye_headers)
         self._set_up.close(self._bye_headers)
-        if self.record.answered is None:
+        if self._state is CallState.REFUSED:
             self._opening.leave()
         else:
             for leg in (self._caller, self._opening.callee):

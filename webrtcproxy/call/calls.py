@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 
 from webrtcproxy.call.call import Call
+from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.table import DialogTable
@@ -50,7 +51,7 @@ class Calls:
     @property
     def up(self) -> int:
         """How many of them have been answered."""
-        return sum(call.record.answered is not None for call, _ in self._alive.values())
+        return sum(call.answered for call, _ in self._alive.values())
 
     def outbound(self, transaction: ServerTransaction, route: Route) -> None:
         """A browser calls out along `route`.
@@ -116,7 +117,7 @@ class Calls:
         """
         works = [work for _, work in self._alive.values()]
         for call, _ in list(self._alive.values()):
-            call.end("shutdown")
+            call.end(EndedBy.SHUTDOWN)
         return DeferredList(works).addCallback(lambda _: None)
 
     def _limit(self, transaction: ServerTransaction) -> None:

@@ -15,13 +15,13 @@ from webrtcproxy.invite.target_set import TargetResolver, registered_targets, tr
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.policy import remaining_hops
 from webrtcproxy.runtime.errors import Refusal
-from webrtcproxy.runtime.metrics import reason_of
 from webrtcproxy.sip.capabilities import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.subscription.out_of_dialog import OutOfDialogRelay
 from webrtcproxy.subscription.subscribe import Subscriptions
+from webrtcproxy.transaction.refusal_reason import reason_of
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 

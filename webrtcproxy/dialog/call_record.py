@@ -1,22 +1,85 @@
-"""Record: the one line that every call attempt leaves in the log, and what is counted of it; and who writes them."""
+"""Call record: the one line that every call attempt leaves in the log, what is counted of it, and what writes it."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from enum import StrEnum
 
 from twisted.logger import Logger, LogLevel
 
 from webrtcproxy.runtime.batching import Batcher
-from webrtcproxy.runtime.metrics import CallMeter, call_result
+from webrtcproxy.runtime.metrics import CallMeter, CallResult
 from webrtcproxy.runtime.schedule import Clock
 
 log = Logger()
 
 
+class EndedBy(StrEnum):
+    """Who or what ended a call, as its record has it."""
+
+    CALLER = "caller"
+    """The caller hung up."""
+    CALLEE = "callee"
+    """The callee hung up."""
+    CANCEL = "cancel"
+    """The caller's CANCEL."""
+    NO_ANSWER = "no answer"
+    """It rang for as long as it may."""
+    REFUSED = "refused"
+    """A final response: of the far side, or of the proxy."""
+    MEDIA = "media"
+    """rtpengine could not do its part, or gave the session up."""
+    LOST = "lost"
+    """A browser lost its connection and did not come back."""
+    UNACKNOWLEDGED = "unacknowledged"
+    """No ACK for a 2xx, or no PRACK for a reliable response."""
+    EXPIRED = "expired"
+    """The session was not refreshed in time."""
+    SHUTDOWN = "shutdown"
+    """The proxy stopped."""
+    TRANSFERRED = "transferred"
+    """Another call has taken over what it was for."""
+    TRANSFER_FAILED = "transfer failed"
+    """Its transferor had hung up, and the transfer failed."""
+
+
+_RESULTS: dict[EndedBy, CallResult | None] = {
+    EndedBy.CALLER: "cancelled",
+    EndedBy.CALLEE: None,
+    EndedBy.CANCEL: "cancelled",
+    EndedBy.NO_ANSWER: None,
+    EndedBy.REFUSED: None,
+    EndedBy.MEDIA: "media",
+    EndedBy.LOST: "lost",
+    EndedBy.UNACKNOWLEDGED: None,
+    EndedBy.EXPIRED: None,
+    EndedBy.SHUTDOWN: "shutdown",
+    EndedBy.TRANSFERRED: None,
+    EndedBy.TRANSFER_FAILED: None,
+}
+"""How the set-up of a call ended that had no 2xx; None where the status says it."""
+
+_RESULTS_BY_STATUS: dict[int, CallResult] = {
+    401: "challenged", 403: "rejected", 404: "not_found", 407: "challenged", 408: "no_answer", 410: "not_found",
+    480: "no_answer", 484: "not_found", 485: "not_found", 486: "busy", 487: "no_answer", 600: "busy", 604: "not_found",
+}  # fmt: skip
+
+
+def call_result(status: int, ended_by: EndedBy | None) -> CallResult:
+    """How the set-up of a call ended that had no 2xx.
+
+    :param status: the final response that the caller got; 0 for none.
+    """
+    found = (None if ended_by is None else _RESULTS[ended_by]) or _RESULTS_BY_STATUS.get(status)
+    if found is None:
+        found = "rejected" if 300 <= status < 500 or status >= 600 else "failed"
+    return found
+
+
 @dataclass(slots=True)
 class CallRecord:
-    """What is told of a call when it is over. Times are seconds of the clock.
+    """What the log and the metrics have of a call when it is over. Times are seconds of the clock.
 
     :ivar meter: counts the calls of this direction.
     :ivar call: Call-ID of the caller's leg, under which every other log line of this call stands.
@@ -28,8 +91,7 @@ class CallRecord:
     :ivar answered: when the 200 was passed on, or None.
     :ivar status: the final response that the caller got.
     :ivar ended: when it was over.
-    :ivar ended_by: who or what ended it: caller, callee, cancel, no answer, refused,
-        media, lost, unacknowledged, expired, shutdown, transferred, transfer failed.
+    :ivar ended_by: who or what ended it; None before.
     """
 
     meter: CallMeter
@@ -41,7 +103,7 @@ class CallRecord:
     progressed: float | None = None
     answered: float | None = None
     status: int = 0
-    ended_by: str = ""
+    ended_by: EndedBy | None = None
     ended: float = 0.0
 
     def progress(self, now: float) -> None:

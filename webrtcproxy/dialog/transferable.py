@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.context import CallMedia
 from webrtcproxy.dialog.leg import Leg
 
@@ -48,7 +49,7 @@ class TransferableCall:
         """
         raise NotImplementedError
 
-    def end(self, why: str) -> None:
+    def end(self, why: EndedBy) -> None:
         """End the call: every leg that belongs to it gets a BYE.
 
         :param why: for the record.

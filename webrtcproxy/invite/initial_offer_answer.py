@@ -16,6 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.dialog.background import run_and_respond as answering
+from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.leg import DialogUser, Leg
 from webrtcproxy.dialog.reliable import LatePrackHandler, ReliableProvisionals, prack
@@ -46,7 +47,7 @@ class CallDuringSetup(DialogUser, Protocol):
     def exchange(self, leg: Leg, transaction: ServerTransaction) -> None:
         """The request of `transaction` offers a change of the session."""
 
-    def interrupt(self, refusal: Refusal, why: str) -> None:
+    def interrupt(self, refusal: Refusal, why: EndedBy) -> None:
         """The set-up is over, the caller gets `refusal`."""
 
 
@@ -249,7 +250,7 @@ class InitialOfferAnswer:
     def _unacknowledged(self) -> None:
         log.warn("{call}: no PRACK came", call=self._call)
         if self._owner is not None:
-            self._owner.interrupt(Refusal(504, "No PRACK"), "unacknowledged")
+            self._owner.interrupt(Refusal(504, "No PRACK"), EndedBy.UNACKNOWLEDGED)
 
     # The caller's offer
 
@@ -334,7 +335,7 @@ class InitialOfferAnswer:
             )
         except Refusal as refusal:
             if self._owner is not None:
-                self._owner.interrupt(refusal, "media")
+                self._owner.interrupt(refusal, EndedBy.MEDIA)
             raise
         transaction.reply(200)
         prack(leg, theirs, told)

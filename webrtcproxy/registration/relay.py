@@ -26,6 +26,7 @@ from webrtcproxy.registration.request import (
     check_domain,
     granted_expires,
     own_contact,
+    registration_result,
     response_headers,
     upstream_request,
 )
@@ -247,7 +248,7 @@ class RegisterTransaction:
         for binding in bindings:
             headers.add("Contact", str(binding.value.with_param("expires", str(self._remaining(binding)))))
         self._over = True
-        self._registrar.metrics.registered(response.status)
+        self._registrar.metrics.registered(registration_result(response.status))
         self._transaction.reply(response.status, response.reason, headers, response.body)
 
     # Between the steps
@@ -287,7 +288,7 @@ class RegisterTransaction:
             transaction.reply(500)
             return
         log.info("{call}: REGISTER is refused: {why}", why=why, call=call_id)
-        self._registrar.metrics.registered(status)
+        self._registrar.metrics.registered(registration_result(status))
         transaction.reply(status, reason, headers)
 
     def _rest(self) -> None:

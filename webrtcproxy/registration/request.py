@@ -11,6 +11,7 @@ from webrtcproxy.routing.header_policy import order_challenges
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, filter_headers
 from webrtcproxy.routing.policy import Route, remaining_hops
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.runtime.metrics import RegistrationResult
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers
 from webrtcproxy.sip.grammar import items, number
@@ -238,6 +239,15 @@ def preference(contact: NameAddr) -> float:
     if whole not in ("", "0") or thousandths is None:
         return 1.0
     return thousandths / 1000
+
+
+def registration_result(status: int) -> RegistrationResult:
+    """What a final response to a REGISTER means, in the words of the metrics."""
+    if status < 300:
+        return "accepted"
+    if status in (401, 407):
+        return "challenged"
+    return "failed" if 500 <= status < 600 else "rejected"
 
 
 def _carry_body_headers(source: Message, target: Headers) -> None:

@@ -67,45 +67,6 @@ TALK = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 """Buckets, in seconds, of what machines do."""
 
-_BY_STATUS: dict[int, CallResult] = {
-    401: "challenged", 403: "rejected", 404: "not_found", 407: "challenged", 408: "no_answer", 410: "not_found",
-    480: "no_answer", 484: "not_found", 485: "not_found", 486: "busy", 487: "no_answer", 600: "busy", 604: "not_found",
-}  # fmt: skip
-_BY_END: dict[str, CallResult] = {
-    "cancel": "cancelled", "caller": "cancelled", "lost": "lost", "media": "media", "shutdown": "shutdown",
-}  # fmt: skip
-_REASONS: dict[int, Reason] = {
-    400: "malformed", 403: "forbidden", 404: "not_found", 405: "method", 416: "scheme", 420: "extension",
-    481: "no_dialog", 482: "loop", 483: "loop", 488: "not_acceptable", 501: "method", 503: "overload",
-    505: "malformed", 513: "malformed",
-}  # fmt: skip
-
-
-def call_result(status: int, ended_by: str) -> CallResult:
-    """How the set-up of a call ended that had no 2xx.
-
-    :param status: the final response that the caller got; 0 for none.
-    :param ended_by: as :class:`webrtcproxy.dialog.call_record.Record` has it.
-    """
-    found = _BY_END.get(ended_by) or _BY_STATUS.get(status)
-    if found is None:
-        found = "rejected" if 300 <= status < 500 or status >= 600 else "failed"
-    return found
-
-
-def registration_result(status: int) -> RegistrationResult:
-    """What a final response to a REGISTER means."""
-    if status < 300:
-        return "accepted"
-    if status in (401, 407):
-        return "challenged"
-    return "failed" if 500 <= status < 600 else "rejected"
-
-
-def reason_of(status: int) -> Reason:
-    """Why a request was refused with `status`, where the proxy did it by itself."""
-    return _REASONS.get(status, "other")
-
 
 class BatchedCounter:
     """Values that a metric is told of later, all at once: each costs an append.
@@ -291,9 +252,9 @@ class Metrics:
         )
         return CallMeter("outbound", *counts, stocks), CallMeter("inbound", *counts, stocks)
 
-    def registered(self, status: int) -> None:
-        """A REGISTER of a browser got this final response."""
-        self._registrations[registration_result(status)].add(1)
+    def registered(self, result: RegistrationResult) -> None:
+        """A REGISTER of a browser got its final response."""
+        self._registrations[result].add(1)
 
     def refused(self, reason: Reason) -> None:
         """Something was turned away."""

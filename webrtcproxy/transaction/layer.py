@@ -16,13 +16,14 @@ from twisted.logger import Logger
 
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.runtime.ids import random_token
-from webrtcproxy.runtime.metrics import Metrics, reason_of
+from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.runtime.schedule import Schedule
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond
 from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, NonInviteClient, OnResponse
 from webrtcproxy.transaction.match import OURS, Key, has_cookie, invite_key, key_of, merge_key, old_key
+from webrtcproxy.transaction.refusal_reason import reason_of
 from webrtcproxy.transaction.server import InviteServer, NonInviteServer, ServerMachine, ServerTransaction, call_of
 from webrtcproxy.transaction.table import Table, TransactionLimits
 from webrtcproxy.transaction.timers import RFC3261, Timers

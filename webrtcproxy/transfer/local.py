@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.table import DialogTable
@@ -230,7 +231,7 @@ class LocalTransfer:
         call.replace_leg(self._transferor, leg, self._media, branch)
         self._part()
         if consulted is not None:
-            consulted.call.end("transferred")
+            consulted.call.end(EndedBy.TRANSFERRED)
         self._tell(200, last=True).addBoth(self._leave)
 
     def _leave(self, _: object) -> None:
@@ -256,9 +257,9 @@ class LocalTransfer:
         self._media.delete()
         self._tell(refusal.status, refusal.reason, last=True).addBoth(lambda _: self._transferor.drop_usage())
         if self._transferor.over:
-            self._call.end("transfer failed")
+            self._call.end(EndedBy.TRANSFER_FAILED)
         if self._consulted is not None and self._consulted.own.over:
-            self._consulted.call.end("transfer failed")
+            self._consulted.call.end(EndedBy.TRANSFER_FAILED)
 
     def _part(self) -> None:
         """Nothing more is wanted, of nobody."""

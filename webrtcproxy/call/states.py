@@ -1,0 +1,57 @@
+"""The states of a call, and what moves it from one to the next.
+
+A call is set up until its caller has a final response. A 2xx makes it answered, any other response refused. Where the
+2xx has the offer, the answer is in the caller's ACK and has to reach the callee; then the call is up. Whatever ends an
+answered call, its ending is the same: each leg gets a BYE. Only the first end counts; later ones find the call refused
+or ending.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class CallState(Enum):
+    """Where a call is."""
+
+    SET_UP = "set-up"
+    """The caller has no final response."""
+    ANSWERED = "answered"
+    """The caller has its 2xx; the offer and the answer may not be complete."""
+    UP = "up"
+    """Both sides have a session."""
+    REFUSED = "refused"
+    """The caller has another final response; what rings is being cancelled."""
+    ENDING = "ending"
+    """The call was answered and is over; the legs are being ended."""
+
+
+class CallEvent(Enum):
+    """What happens to a call."""
+
+    ANSWER = "answer"
+    """The 2xx goes to the caller."""
+    AGREE = "agree"
+    """The offer and the answer of the set-up are complete."""
+    END = "end"
+    """Somebody or something ends the call."""
+
+
+TRANSITIONS = {
+    (CallState.SET_UP, CallEvent.ANSWER): CallState.ANSWERED,
+    (CallState.SET_UP, CallEvent.AGREE): CallState.SET_UP,
+    (CallState.SET_UP, CallEvent.END): CallState.REFUSED,
+    (CallState.ANSWERED, CallEvent.ANSWER): CallState.ANSWERED,
+    (CallState.ANSWERED, CallEvent.AGREE): CallState.UP,
+    (CallState.ANSWERED, CallEvent.END): CallState.ENDING,
+    (CallState.UP, CallEvent.ANSWER): CallState.UP,
+    (CallState.UP, CallEvent.AGREE): CallState.UP,
+    (CallState.UP, CallEvent.END): CallState.ENDING,
+    (CallState.REFUSED, CallEvent.ANSWER): CallState.REFUSED,
+    (CallState.REFUSED, CallEvent.AGREE): CallState.REFUSED,
+    (CallState.REFUSED, CallEvent.END): CallState.REFUSED,
+    (CallState.ENDING, CallEvent.ANSWER): CallState.ENDING,
+    (CallState.ENDING, CallEvent.AGREE): CallState.ENDING,
+    (CallState.ENDING, CallEvent.END): CallState.ENDING,
+}
+"""The state after each event, in each state."""
