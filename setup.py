@@ -44,5 +44,5 @@ if wanted:
 
 setup(
     ext_modules=modules,
-    setup_requires=["mypy[mypyc]", "mypy-zope", "twisted>=26.10", "types-setuptools"] if wanted else [],
+    setup_requires=["mypy[mypyc]", "mypy-zope", "twisted>=26.10,<27", "types-setuptools"] if wanted else [],
 )

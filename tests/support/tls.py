@@ -16,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.wire import Wire
 from webrtcproxy.demo.certificate import write_certificate
+from webrtcproxy.runtime.internals import ImmediateWriteTLS
 from webrtcproxy.transport.certificate import KeyFiles, ReloadingCertificate
-from webrtcproxy.transport.tls import ImmediateWriteTLS
 
 
 class App(Protocol):

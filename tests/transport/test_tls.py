@@ -9,7 +9,7 @@ from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.tls import Producer, SparingCertificate, TlsCase, records
-from webrtcproxy.transport.tls import RECORD, SPARE, _missing
+from webrtcproxy.runtime.internals import RECORD, SPARE, octets_missing
 
 
 class Reading(TlsCase):
@@ -372,7 +372,7 @@ class Counting(SynchronousTestCase):
             (record, -1, -1),
             (b"\x17\x03\x03\x00\x00", 0, 0),
         ):
-            self.assertEqual(_missing(data, before), missing, (data, before))
+            self.assertEqual(octets_missing(data, before), missing, (data, before))
 
 
 class Failing:

@@ -19,8 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.support.tls import App, Producer
 from webrtcproxy.demo.certificate import write_certificate
+from webrtcproxy.runtime.internals import ImmediateWriteServer, ImmediateWriteTLS
 from webrtcproxy.transport.certificate import server_endpoint
-from webrtcproxy.transport.tls import ImmediateWriteServer, ImmediateWriteTLS
 
 
 class FakeKernel:

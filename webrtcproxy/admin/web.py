@@ -14,6 +14,7 @@ from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from webrtcproxy.runtime.internals import fail_at_start
 from webrtcproxy.runtime.metrics import CONTENT_TYPE
 
 T = TypeVar("T")
@@ -108,6 +109,6 @@ def web_service(
     service = MultiService()
     for line in listen:
         endpoint = StreamServerEndpointService(serverFromString(reactor, line), site)
-        endpoint._raiseSynchronously = True
+        fail_at_start(endpoint)
         endpoint.setServiceParent(service)
     return service

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from struct import pack
 from typing import Any, Protocol
 
@@ -20,6 +19,8 @@ from twisted.logger import Logger
 from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from webrtcproxy.runtime.internals import write_at_once
 
 log = Logger()
 
@@ -93,19 +94,9 @@ class Link(Int32StringReceiver):
                 log.error("A link between processes is cut: its other end does not read")
                 self.close()
                 return False
-        self._write(pack("!I", len(raw)) + raw)
+        # At once: before a browser gets the response to its REGISTER, its binding is on the way to the other processes.
+        write_at_once(self.transport, pack("!I", len(raw)) + raw)
         return True
-
-    def _write(self, data: bytes) -> None:
-        """Write at once where nothing waits: before a browser hears that it is registered, its binding is on the way to
-        the others. Twisted writes in the next turn of the reactor."""
-        transport: Any = self.transport
-        kernel = getattr(transport, "socket", None)
-        if kernel is not None and not (transport._tempDataBuffer or transport.dataBuffer):
-            with suppress(OSError):  # what is wrong with it, the reactor finds out
-                data = data[kernel.send(data) :]
-        if data:
-            transport.write(data)
 
     def close(self) -> None:
         """Cut the link."""

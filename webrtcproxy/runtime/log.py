@@ -18,6 +18,7 @@ from twisted.logger import (
 from zope.interface import implementer
 
 from webrtcproxy.runtime.batching import Batcher
+from webrtcproxy.runtime.internals import observers_of
 
 
 @implementer(ILogObserver)
@@ -89,8 +90,7 @@ class LogFilter(Service):
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]
-        # A publisher tells its observers to nobody, and twistd gives no other hold on the one that it has made.
-        for observer in tuple(self._publisher._observers):
+        for observer in observers_of(self._publisher):
             gathered = BatchingObserver(EscapingObserver(observer), self._clock)
             limited = FilteringLogObserver(gathered, [self._passes])
             self._replace(observer, limited)

@@ -17,12 +17,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from webrtcproxy.config.addresses import literal
+from webrtcproxy.runtime.internals import TlsProtocol
 from webrtcproxy.transport.connection import TcpReactor
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.sip.tcp import CONNECT, TcpConnection, TcpFlow, TcpTransport
 from webrtcproxy.transport.sip.trust import TrunkTls, describe_failure
-from webrtcproxy.transport.tls import ImmediateWriteTLS
 
 log = Logger()
 
@@ -120,5 +120,5 @@ class TlsTransport(TcpTransport):
 
     @staticmethod
     def _wrapped(factory: TLSMemoryBIOFactory) -> IProtocolFactory:
-        factory.protocol = ImmediateWriteTLS
+        factory.protocol = TlsProtocol
         return factory

@@ -157,7 +157,7 @@ class WebSocketServer(Service):
         ports, self._ports = self._ports, []
         closing: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in ports]
         for socket in list(self._sockets):
-            socket.shut(RESTART, "service restart")
+            socket.start_closing(RESTART, "service restart")
         emptied: Deferred[None] = succeed(None)
         if self._sockets:
             emptied = self._emptied = Deferred()

@@ -7,26 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from socket import SO_SNDBUF, SOL_SOCKET
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.runtime.errors import FlowLost
+from webrtcproxy.runtime.internals import WebSocket
+from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.connection import Backpressure, Connection, IStream
-from webrtcproxy.transport.flow import Address
+from webrtcproxy.transport.flow import Address, Receiver
+from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.source import address_of, stamp_received
 from webrtcproxy.transport.wss.frame import TwoMessages, frame, read_one, whole_message
 
 if TYPE_CHECKING:
     from autobahn.websocket.types import ConnectionRequest
-
-    from webrtcproxy.transport.wss.server import WebSocketServer
 
 log = Logger()
 
@@ -57,7 +58,62 @@ PONG_HEAD = b"\x8a\x80"
 PONG_SIZE = 6
 """Octets of that pong."""
 
-_OPEN = WebSocketServerProtocol.STATE_OPEN
+_OPEN = WebSocket.STATE_OPEN
+
+
+class WebSocketLimits(Protocol):
+    """What a WebSocket is allowed."""
+
+    @property
+    def max_message(self) -> int:
+        """Octets of a message."""
+
+    @property
+    def ping(self) -> float:
+        """Seconds of silence until the peer is pinged; 0 for never."""
+
+    @property
+    def ping_timeout(self) -> float:
+        """Seconds that it then has to send anything."""
+
+    @property
+    def rate(self) -> float:
+        """Frames a second that it may go on sending."""
+
+    @property
+    def burst(self) -> int:
+        """Frames that it may send at once."""
+
+
+class WebSocketOwner(Protocol):
+    """What a WebSocket needs of the server that it belongs to."""
+
+    receiver: Receiver
+
+    @property
+    def reactor(self) -> IReactorTime:
+        """Runs the timers."""
+
+    @property
+    def options(self) -> WebSocketLimits:
+        """The limits."""
+
+    @property
+    def local(self) -> LocalAddresses:
+        """Knows our sent-by."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """Counts what is refused."""
+
+    def opened(self, socket: SipWebSocket) -> tuple[int, str] | None:
+        """A WebSocket is open.
+
+        :returns: the close code and the reason where there is no room for it.
+        """
+
+    def closed(self, socket: SipWebSocket) -> None:
+        """A WebSocket is closed."""
 
 
 class WssFlow(Connection):
@@ -88,10 +144,10 @@ class WssFlow(Connection):
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Begin the closing handshake."""
         if self._socket is not None:
-            self._socket.shut(code, reason)
+            self._socket.start_closing(code, reason)
 
     def end(self) -> None:
-        """The connection is gone. For the protocol."""
+        """The connection is closed. For the protocol."""
         self._socket = None
         super().end()
 
@@ -99,52 +155,50 @@ class WssFlow(Connection):
         return f"<WssFlow {self.peer.host} port {self.peer.port}>"
 
 
-class SipWebSocket(WebSocketServerProtocol):
+class SipWebSocket(WebSocket):
     """One WebSocket.
 
-    Autobahn does the handshake, frames, UTF-8, sizes and close codes. Replaced are its hooks on the way of a message,
-    where it logs and fires a signal for each, and its timers and options, which cost every idle connection memory: the
-    pings are the owner's, the options stand in the class (see `SipWebSocketFactory`).
+    Autobahn does the handshake, frames, UTF-8, sizes and close codes; a whole message in one frame, as nearly all are,
+    is read without it. Pings and the timer of the closing handshake are ours, on the clock of the owner.
 
-    :param owner: knows the limits and takes the messages.
-    :param peer: who is there, perhaps behind a reverse proxy.
+    :param owner: the server.
+    :param peer: the address of the peer, perhaps behind a reverse proxy.
+    :ivar last_received: when the last octets came, by the clock of the owner.
     """
 
-    CONFIG_ATTRS: list[str] = []
     transport: IStream
 
-    def __init__(self, owner: WebSocketServer, peer: Address) -> None:
+    def __init__(self, owner: WebSocketOwner, peer: Address) -> None:
         super().__init__()
         self.owner = owner
         self.peer_address = peer
         self.flow: WssFlow | None = None
-        self.pressure: Backpressure | None = None
-        self.heard = self.pinged = owner.reactor.seconds()
+        self.backpressure: Backpressure | None = None
+        self.last_received = self.last_pinged = owner.reactor.seconds()
         self._tokens = float(owner.options.burst)
-        self._filled = self.heard
+        self._filled = self.last_received
         self._frames = 0
-        self._deaf = False
-        self._linger: IDelayedCall | None = None
+        self._ignoring = False
+        self._end_timer: IDelayedCall | None = None
 
     # The handshake
 
     def onConnect(self, request: ConnectionRequest) -> str:
-        """The request is good: `handshake.check` has seen it."""
+        """The request is good: `handshake.check` has read it."""
         return "sip"
 
     def onOpen(self) -> None:
         """The WebSocket is open."""
-        # Nothing reads these again, and they are a tenth of what a connection costs.
-        del self._transport_details, self.http_headers, self.http_request_data, self.http_response_data
+        self.forget_handshake()
         refusal = self.owner.opened(self)
         if refusal is not None:
             log.info("Refused {peer}: {why}", peer=self.peer_address.host, why=refusal[1])
-            self.shut(*refusal)
+            self.start_closing(*refusal)
             return
         kernel = getattr(self.transport, "socket", None)
         if kernel is not None:
             kernel.setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER)
-        self.pressure = Backpressure(self.owner.reactor, self.transport, self._cut)
+        self.backpressure = Backpressure(self.owner.reactor, self.transport, self._cut)
         sent_by = self.owner.local.sent_by(address_of(self.transport.getHost()), self.peer_address.host)
         secure = ISSLTransport.providedBy(self.transport)
         self.flow = WssFlow(self, self.peer_address, sent_by, "WSS" if secure else "WS")
@@ -153,42 +207,44 @@ class SipWebSocket(WebSocketServerProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Some octets."""
-        if self._deaf:
+        if self._ignoring:
             return
-        self.heard = self.owner.reactor.seconds()
+        self.last_received = self.owner.reactor.seconds()
         try:
-            payload = self._alone(data)
+            payload = self._whole_message(data)
             if payload is None:
-                self._dataReceived(data)
-            elif self._may_go_on() and self.flow is not None:
+                self.read(data)
+            elif self._take_token() and self.flow is not None:
                 self._payload(payload, self.flow)
         except Exception:
-            log.failure("What {peer} sent was too much", peer=self.peer_address.host)
+            log.failure("What {peer} sent could not be handled", peer=self.peer_address.host)
             if self.state == _OPEN:
-                self._fail_connection(INTERNAL, "internal error")
+                self.fail(INTERNAL, "internal error")
             else:
                 self.transport.abortConnection()
 
-    def onFrameBegin(self) -> None:
+    def frame_began(self) -> None:
         """The head of a frame. Every frame takes a token, pings and fragments too: each of them costs."""
         if self.state == _OPEN:
-            self._may_go_on()
-        super().onFrameBegin()
+            self._take_token()
 
-    def _may_go_on(self) -> bool:
-        """Take a token for one frame; where there is none left, the connection is closed."""
+    def _take_token(self) -> bool:
+        """Take a token for one frame; where none is left, the connection is closed.
+
+        :returns: whether there was one.
+        """
         options = self.owner.options
-        self._tokens = min(options.burst, self._tokens + (self.heard - self._filled) * options.rate) - 1
-        self._filled = self.heard
+        self._tokens = min(options.burst, self._tokens + (self.last_received - self._filled) * options.rate) - 1
+        self._filled = self.last_received
         if self._tokens < 0:
-            self._deaf = True
-            self._fail_connection(POLICY, "too many messages")
-        return not self._deaf
+            self._ignoring = True
+            self.fail(POLICY, "too many messages")
+        return not self._ignoring
 
-    def _alone(self, data: bytes) -> bytes | None:
-        """The message that `data` is, where it is one whole frame and nothing else is going on: nearly always; an empty
-        one for a pong without content. All else is for Autobahn, and so is whatever is wrong with a frame."""
-        if self.state != _OPEN or self.data or self.inside_message or self.current_frame is not None:
+    def _whole_message(self, data: bytes) -> bytes | None:
+        """The message that `data` is, where it is one whole frame and nothing else is half read, which is the rule; an
+        empty one for a pong without content. All else is for Autobahn, and so is whatever is wrong with a frame."""
+        if self.state != _OPEN or not self.idle():
             return None
         if len(data) == PONG_SIZE and data.startswith(PONG_HEAD):
             return b""
@@ -206,14 +262,13 @@ class SipWebSocket(WebSocketServerProtocol):
         """A frame of a message; empty ones would get past Autobahn's limit of the size."""
         self._frames += 1
         super().onMessageFrameBegin(length)
-        if self._frames > FRAMES and not self.failedByMe:
-            self._fail_connection(POLICY, "too many fragments")
+        if self._frames == FRAMES + 1:
+            self.fail(POLICY, "too many fragments")
 
-    def onMessageEnd(self) -> None:
+    def message_arrived(self, payload: bytes) -> None:
         """A message is whole."""
-        parts, self.message_data = self.message_data, []
         if self.state == _OPEN and self.flow is not None:
-            self._payload(b"".join(parts), self.flow)
+            self._payload(payload, self.flow)
 
     def _payload(self, payload: bytes, flow: WssFlow) -> None:
         if payload == PING:
@@ -229,7 +284,7 @@ class SipWebSocket(WebSocketServerProtocol):
                 stamp_received(error.request, flow.peer)
             receiver.bad_message(error, flow)
             if isinstance(error, TwoMessages):
-                self._fail_connection(PROTOCOL_ERROR, "more than one SIP message in one WebSocket message")
+                self.fail(PROTOCOL_ERROR, "more than one SIP message in one WebSocket message")
             return
         if isinstance(message, Request):
             stamp_received(message, flow.peer)
@@ -242,57 +297,74 @@ class SipWebSocket(WebSocketServerProtocol):
 
         :returns: False where the peer doesn't read; the connection is cut then.
         """
-        if self.pressure is None or not self.pressure.admits(len(data)):
+        if self.backpressure is None or not self.backpressure.admits(len(data)):
             return False
         self.transport.write(frame(data))
         return True
 
-    def shut(self, code: int, reason: str) -> None:
-        """Begin the closing handshake; nothing where it has begun."""
+    def start_closing(self, code: int, reason: str) -> None:
+        """Begin the closing handshake; nothing happens where it has begun.
+
+        :param code: of the close frame (RFC 6455 section 7.4).
+        """
         if self.state == _OPEN:
             self.sendCloseFrame(code=code, reasonUtf8=reason.encode()[:123], isReply=False)
 
     def check_alive(self, now: float) -> None:
-        """Ping a peer that has been silent for a while, drop one that does not even answer that. For the owner."""
+        """Ping a peer that has been silent for a while, drop one that does not even answer that. For the owner.
+
+        :param now: the time, by the clock of the owner.
+        """
         options = self.owner.options
-        silent = now - self.heard
+        silent = now - self.last_received
         if silent >= options.ping + options.ping_timeout:
             self._cut("it does not answer pings")
-        elif silent >= options.ping and self.pinged <= self.heard:
-            self.pinged = now
+        elif silent >= options.ping and self.last_pinged <= self.last_received:
+            self.last_pinged = now
             if self.state == _OPEN:
                 self.transport.write(PING_FRAME)
 
     # The end
 
-    def _fail_connection(self, code: int = POLICY, reason: str = "") -> None:
-        """Autobahn's way to end a connection that breaks a rule."""
+    def failing(self, code: int, reason: str) -> None:
+        """The peer breaks a rule: its connection is about to be closed."""
         if self.state == _OPEN:
             log.info("Closing {peer}: {code} {why}", peer=self.peer_address.host, code=code, why=reason)
             self.owner.metrics.refused("websocket")
-        super()._fail_connection(code, reason)
+
+    def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
+        """Autobahn's way to begin or to answer the closing handshake."""
+        if self.state == _OPEN and not isReply:
+            self._end_after(CLOSE_HANDSHAKE, lambda: self.dropConnection(abort=True))
+        super().sendCloseFrame(code, reasonUtf8, isReply)
 
     def _cut(self, why: str) -> None:
         if self.state == self.STATE_CLOSED:
             return
         log.info("Cutting {peer}: {why}", peer=self.peer_address.host, why=why)
-        self._deaf = True
-        self.wasNotCleanReason = why
+        self._ignoring = True
         self.dropConnection(abort=True)
 
     def dropConnection(self, abort: bool = False) -> None:
         """Autobahn's way to end the connection under the WebSocket."""
-        if self.state != self.STATE_CLOSED and not abort:
-            self._linger = self.owner.reactor.callLater(LINGER, self.transport.abortConnection)
+        if self.state != self.STATE_CLOSED:
+            self._stop_timer()
+            if not abort:
+                self._end_after(LINGER, self.transport.abortConnection)
         super().dropConnection(abort)
 
+    def _end_after(self, seconds: float, end: Callable[[], None]) -> None:
+        self._end_timer = self.owner.reactor.callLater(seconds, end)
+
+    def _stop_timer(self) -> None:
+        if self._end_timer is not None and self._end_timer.active():
+            self._end_timer.cancel()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is gone."""
-        for timer in (self._linger, self.closeHandshakeTimeoutCall):
-            if timer is not None and timer.active():
-                timer.cancel()
-        if self.pressure is not None:
-            self.pressure.stopProducing()
+        """The connection is closed."""
+        self._stop_timer()
+        if self.backpressure is not None:
+            self.backpressure.stopProducing()
         super().connectionLost(reason)
         flow, self.flow = self.flow, None
         if flow is not None:
@@ -308,10 +380,9 @@ class SipWebSocketFactory(WebSocketServerFactory):
 
     noisy = False
 
-    def __init__(self, owner: WebSocketServer) -> None:
+    def __init__(self, owner: WebSocketOwner) -> None:
         super().__init__(protocols=["sip"], server="", reactor=owner.reactor)
         self._owner = owner
-        self._batched_timer = _Timers(owner.reactor)
         limit = owner.options.max_message
         self.setProtocolOptions(
             allowNullOrigin=True,  # the origin has been looked at; left out, this call would set it to False
@@ -320,39 +391,13 @@ class SipWebSocketFactory(WebSocketServerFactory):
             maxFramePayloadSize=limit,
             failByDrop=False,  # else there is no close code
             echoCloseCodeReason=True,
-            closeHandshakeTimeout=CLOSE_HANDSHAKE,
+            openHandshakeTimeout=0,  # it is over at once
+            closeHandshakeTimeout=0,  # ours is used: Autobahn's timers run on the global reactor
         )
-        fixed = {name: _unbound(getattr(self, name)) for name in WebSocketServerProtocol.CONFIG_ATTRS}
-        self._kind = type("SipWebSocket", (SipWebSocket,), {"log": _Silence(), **fixed})
+        self._kind = SipWebSocket.with_options(self)
 
     def connection(self, peer: Address) -> SipWebSocket:
         """The protocol for one connection."""
-        socket: SipWebSocket = self._kind(self._owner, peer)
+        socket = self._kind(self._owner, peer)
         socket.factory = self
         return socket
-
-
-class _Timers:
-    """Autobahn's timers on the clock that we were given; it takes the global reactor by itself."""
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-
-    def call_later(self, delay: float, call: Callable[..., Any], *args: Any) -> IDelayedCall:
-        """Have `call` called in `delay` seconds."""
-        return self._clock.callLater(delay, call, *args)
-
-
-class _Silence:
-    """In place of Autobahn's logger: it has several lines for each message, and quotes what peers sent."""
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return self._nothing
-
-    def _nothing(self, *args: object, **kwargs: object) -> None:
-        pass
-
-
-def _unbound(value: object) -> object:
-    """`value` as it is to stand in a class, so that a function in it stays a function."""
-    return staticmethod(value) if callable(value) else value

@@ -1,0 +1,394 @@
+"""What is used of Twisted and Autobahn beyond their documented interfaces: here, and nowhere else.
+
+Each use is a shortcut past work that a SIP message does not need. What it relies on is checked when this module is
+imported. Where a version of the library lacks a name, or has a method of other arguments, the library's own way is
+taken instead, and one line of the log says what is missing and what that costs. Figures are those of bench/README.rst.
+"""
+
+# mypy: disable-error-code="no-untyped-call"
+# (twisted.protocols.tls and Autobahn are half typed)
+
+from __future__ import annotations
+
+import dis
+import inspect
+from collections.abc import Callable, Mapping
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from OpenSSL import SSL
+from twisted.application.internet import StreamServerEndpointService
+from twisted.internet import tcp
+from twisted.logger import ILogObserver, Logger, LogPublisher
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+
+log = Logger()
+
+
+class Shortcut(NamedTuple):
+    """What a shortcut needs.
+
+    :ivar kind: the class of the library.
+    :ivar attributes: of the class or of its instances.
+    :ivar methods: with the number of their arguments.
+    :ivar cost: what it costs to do without, for the log.
+    """
+
+    kind: type
+    attributes: tuple[str, ...]
+    methods: Mapping[str, int]
+    cost: str
+
+    def missing(self) -> list[str]:
+        """The names that the class lacks, or has in another shape."""
+        known = _assigned(self.kind).union(dir(self.kind))
+        missing = [name for name in self.attributes if name not in known]
+        return missing + [name for name, arguments in self.methods.items() if not self._takes(name, arguments)]
+
+    def usable(self) -> bool:
+        """Whether the shortcut can be taken; where it can't, the log says why."""
+        missing = self.missing()
+        if missing:
+            kind = f"{self.kind.__module__}.{self.kind.__qualname__}"
+            names = ", ".join(missing)
+            log.warn("This version of {kind} lacks {names}: {cost}", kind=kind, names=names, cost=self.cost)
+        return not missing
+
+    def _takes(self, name: str, arguments: int) -> bool:
+        try:
+            inspect.signature(getattr(self.kind, name)).bind(*range(1 + arguments))  # the first is self
+        except (AttributeError, TypeError):
+            return False
+        return True
+
+
+def _assigned(kind: type) -> set[str]:
+    """The attributes that the methods of a class set."""
+    functions = (value for base in kind.__mro__ for value in vars(base).values() if isinstance(value, FunctionType))
+    return {
+        instruction.argval
+        for function in functions
+        for instruction in dis.get_instructions(function)
+        if instruction.opname == "STORE_ATTR"
+    }
+
+
+# TCP: write at once
+
+TCP = Shortcut(
+    tcp.Server,
+    ("_tempDataBuffer", "dataBuffer"),
+    {},
+    "what is written over TLS, and between processes, waits for the next turn of the reactor",
+)
+
+
+class ImmediateWriteServer(tcp.Server):
+    """The server's side of a TCP connection; it writes at once where nothing waits to be written.
+
+    Twisted's collects what is written until the next turn of the reactor, and has the socket polled before.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.setTcpNoDelay(True)  # one write is one message: there is nothing to wait for
+
+    def write(self, data: bytes) -> None:
+        """Send, or keep what the kernel does not take. What is wrong with the connection, the reactor finds out."""
+        data = _send(self, data)
+        if data:
+            super().write(data)
+
+
+def _send(connection: Any, data: bytes) -> bytes:
+    """Hand data to the kernel where nothing waits before it.
+
+    :returns: what is left to be written.
+    """
+    waiting = connection._tempDataBuffer or connection.dataBuffer
+    if waiting or connection.disconnecting or not connection.connected:
+        return data
+    try:
+        return data[connection.socket.send(data) :]
+    except OSError:
+        return data
+
+
+def write_at_once(transport: Any, data: bytes) -> None:
+    """Write to a connection of Twisted's; at once where it is a socket and nothing waits, else as it does."""
+    if HAS_TCP and getattr(transport, "socket", None) is not None:
+        data = _send(transport, data)
+    if data:
+        transport.write(data)
+
+
+# TLS: one message, one record, one segment
+
+RECORD = 1 << 14
+"""Octets that a TLS record can carry (RFC 8446 section 5.1)."""
+
+SPARE = 1024
+"""Octets that are looked for beside the content of a record: its own overhead is less than 300."""
+
+_HEAD = 5
+_APPLICATION_DATA = 23
+
+TLS = Shortcut(
+    TLSMemoryBIOProtocol,
+    ("_aborted", "_appSendBuffer", "_handshakeDone", "_lostTLSConnection", "_tlsConnection"),
+    {"_flushReceiveBIO": 0, "_flushSendBIO": 0, "_tlsShutdownFinished": 1},
+    "each message over TLS costs 3 microseconds more, 7 instead of 4",
+)
+
+
+class ImmediateWriteTLS(TLSMemoryBIOProtocol):
+    """TLS as Twisted does it, on the shortest way for what a SIP connection has nearly always: one message, one record,
+    one segment.
+
+    Twisted's own collects small writes until the next turn of the reactor, and learns by an exception that there is no
+    more to read or to send. For a stream of large writes that is right; for the messages of a call it costs more than
+    the encryption does. Whatever is not the plain case is left to Twisted.
+    """
+
+    _missing = 0
+    """Octets that the last record lacks; -1 where that is not known any more."""
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send."""
+        if len(data) > RECORD or self._appSendBuffer or self.disconnecting:
+            super().write(data)
+            return
+        if not self._handshakeDone or self._lostTLSConnection:
+            super().write(data)
+            return
+        connection = self._tlsConnection
+        try:
+            sent = connection.send(data)
+        except SSL.Error:
+            super().write(data)  # meets the same again, and knows what to do
+            return
+        record = connection.bio_read(len(data) + SPARE)
+        transport: Any = self.transport
+        transport.write(record)
+        if len(record) == len(data) + SPARE:
+            self._flushSendBIO()
+        if sent < len(data):  # the peer wants smaller records (RFC 6066 section 4)
+            super().write(data[sent:])
+
+    def dataReceived(self, data: bytes) -> None:
+        """Decrypt; one whole record of application data is one read."""
+        if self._missing or not _is_record(data):
+            self._missing = octets_missing(data, self._missing)
+            super().dataReceived(data)
+            return
+        if not self._handshakeDone or self._lostTLSConnection or self._appSendBuffer:
+            super().dataReceived(data)
+            return
+        connection = self._tlsConnection
+        connection.bio_write(data)
+        try:
+            received = connection.recv(len(data))
+        except (SSL.WantReadError, SSL.ZeroReturnError):
+            self._flushReceiveBIO()  # a new key, nothing at all, the end
+            return
+        except SSL.Error:
+            self._tlsShutdownFinished(Failure())
+            return
+        if not self._aborted:
+            ProtocolWrapper.dataReceived(self, received)
+
+
+def _is_record(data: bytes) -> bool:
+    """Whether `data` is one whole record of application data."""
+    size = len(data)
+    return size > _HEAD and data[0] == _APPLICATION_DATA and size == _HEAD + (data[3] << 8) + data[4]
+
+
+def octets_missing(data: bytes, before: int) -> int:
+    """How many octets the last TLS record of `data` lacks.
+
+    :param before: what the last record before `data` lacked.
+    :returns: -1 where a header is cut in two, and from then on.
+    """
+    if before < 0:
+        return -1
+    at, end = before, len(data)
+    while at < end:
+        if at + _HEAD > end:
+            return -1
+        at += _HEAD + int.from_bytes(data[at + 3 : at + _HEAD], "big")
+    return at - end
+
+
+# WebSocket: Autobahn's state machine for what is not one whole message
+
+WEBSOCKET = Shortcut(
+    WebSocketServerProtocol,
+    (
+        *("CONFIG_ATTRS", "current_frame", "data", "inside_message", "message_data"),
+        *("_transport_details", "http_headers", "http_request_data", "http_response_data"),
+    ),
+    {"_dataReceived": 1, "_fail_connection": 2, "onFrameBegin": 0},
+    "each WebSocket message costs 5 microseconds more or worse, each connection a tenth more memory; the rate of "
+    "fragments is not limited, connections that Autobahn closes are not counted",
+)
+
+Kind = TypeVar("Kind", bound=type)
+
+
+class _Silence:
+    """In place of Autobahn's logger: it has several lines for each message, and quotes what peers sent."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return self._nothing
+
+    def _nothing(self, *args: object, **kwargs: object) -> None:
+        pass
+
+
+class PlainWebSocket(WebSocketServerProtocol):
+    """A WebSocket as Autobahn does it, by its documented interface and `sendCloseFrame` (`sendClose` takes no code
+    between 1001 and 2999). A subclass says what becomes of frames and messages."""
+
+    log = _Silence()
+
+    def frame_began(self) -> None:
+        """A frame is arriving."""
+
+    def message_arrived(self, payload: bytes) -> None:
+        """A message is whole."""
+
+    def failing(self, code: int, reason: str) -> None:
+        """The connection is about to be closed, as the peer breaks a rule."""
+
+    def fail(self, code: int, reason: str) -> None:
+        """Close the connection, as the peer breaks a rule: with a close frame, or at once where there was one.
+
+        :param code: of the close frame (RFC 6455 section 7.4).
+        """
+        self.failing(code, reason)
+        if self.state == self.STATE_OPEN:
+            self.sendCloseFrame(code=code, reasonUtf8=reason.encode()[:123], isReply=False)
+        else:
+            self.dropConnection(abort=False)
+
+    def idle(self) -> bool:
+        """Whether nothing is half read, as far as that can be told."""
+        return False
+
+    def read(self, data: bytes) -> None:
+        """Have Autobahn read what has arrived."""
+        super().dataReceived(data)
+
+    def forget_handshake(self) -> None:
+        """The handshake is over."""
+
+    @classmethod
+    def with_options(cls: Kind, factory: WebSocketServerFactory) -> Kind:
+        """The class for connections with the options of `factory`."""
+        return cls
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """Autobahn has a message."""
+        self.frame_began()
+        self.message_arrived(payload)
+
+    def onPing(self, payload: bytes) -> None:
+        """Autobahn has a ping."""
+        self.frame_began()
+        super().onPing(payload)
+
+    def onPong(self, payload: bytes) -> None:
+        """Autobahn has a pong."""
+        self.frame_began()
+
+
+class LeanWebSocket(PlainWebSocket):
+    """The same past Autobahn's own hooks on the way of a message, where it logs and fires a signal for each; and with
+    less memory for each idle connection: the options stand in the class, nothing is kept of the handshake."""
+
+    CONFIG_ATTRS: list[str] = []
+
+    def fail(self, code: int, reason: str) -> None:
+        """Close the connection, as the peer breaks a rule."""
+        self._fail_connection(code, reason)
+
+    def _fail_connection(self, code: int = 1001, reason: str = "") -> None:
+        self.failing(code, reason)
+        super()._fail_connection(code, reason)
+
+    def idle(self) -> bool:
+        """Whether no frame and no message is half read."""
+        return not (self.data or self.inside_message or self.current_frame is not None)
+
+    def read(self, data: bytes) -> None:
+        """Have Autobahn read what has arrived."""
+        self._dataReceived(data)
+
+    def forget_handshake(self) -> None:
+        """Nothing reads these again, and they are a tenth of what a connection costs."""
+        del self._transport_details, self.http_headers, self.http_request_data, self.http_response_data
+
+    @classmethod
+    def with_options(cls: Kind, factory: WebSocketServerFactory) -> Kind:
+        """The class for connections with the options of `factory`, which stand in it."""
+        names = WebSocketServerProtocol.CONFIG_ATTRS
+        fixed = {name: _unbound(getattr(factory, name)) for name in names}
+        return cast(Kind, type(cls.__name__, (cls,), fixed))
+
+    def onFrameBegin(self) -> None:
+        """Autobahn has the head of a frame."""
+        self.frame_began()
+        super().onFrameBegin()
+
+    def onMessageEnd(self) -> None:
+        """Autobahn has the last frame of a message."""
+        parts, self.message_data = self.message_data, []
+        self.message_arrived(b"".join(parts))
+
+    def onPing(self, payload: bytes) -> None:
+        """Autobahn has a ping; its frame was seen."""
+        WebSocketServerProtocol.onPing(self, payload)
+
+    def onPong(self, payload: bytes) -> None:
+        """Autobahn has a pong; its frame was seen."""
+
+
+def _unbound(value: object) -> object:
+    """`value` as it is to stand in a class, so that a function in it stays a function."""
+    return staticmethod(value) if callable(value) else value
+
+
+# The log, and services
+
+NO_LOG_LEVEL = "[logging] level has no effect, and what peers wrote is logged as it came"
+LOG = Shortcut(LogPublisher, ("_observers",), {}, NO_LOG_LEVEL)
+
+NO_START_ERROR = "a port of [web] listen that is taken is logged, and does not end the start"
+SERVICE = Shortcut(StreamServerEndpointService, ("_raiseSynchronously",), {}, NO_START_ERROR)
+
+
+def observers_of(publisher: LogPublisher) -> tuple[ILogObserver, ...]:
+    """Who gets the events of a publisher, which says so to nobody; twistd gives no other hold on the observer that it
+    has made."""
+    return tuple(publisher._observers) if HAS_LOG else ()
+
+
+def fail_at_start(service: StreamServerEndpointService) -> None:
+    """Have the start of a service raise what keeps its endpoint from listening."""
+    if HAS_SERVICE:
+        service._raiseSynchronously = True
+
+
+HAS_TCP, HAS_TLS, HAS_WEBSOCKET = TCP.usable(), TLS.usable(), WEBSOCKET.usable()
+HAS_LOG, HAS_SERVICE = LOG.usable(), SERVICE.usable()
+
+TcpServer: type[tcp.Server] = ImmediateWriteServer if HAS_TCP else tcp.Server
+TlsProtocol: type[TLSMemoryBIOProtocol] = ImmediateWriteTLS if HAS_TLS else TLSMemoryBIOFactory.protocol
+if TYPE_CHECKING:
+    WebSocket = PlainWebSocket
+else:
+    WebSocket = LeanWebSocket if HAS_WEBSOCKET else PlainWebSocket
