@@ -9,6 +9,7 @@ from setuptools import setup
 
 COMPILED = [
     "webrtcproxy/sip/*.py",
+    "webrtcproxy/sip/sdp/*.py",
     "webrtcproxy/runtime/batching.py",
     "webrtcproxy/runtime/errors.py",
     "webrtcproxy/runtime/ids.py",

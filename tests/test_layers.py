@@ -73,6 +73,11 @@ CLOCK_AND_LOG = {"asyncio", "logging", "sched", "select", "socket", "threading",
 ABOVE_THE_FLOW = (
     "transaction", "routing", "registration", "dialog", "session", "invite", "transfer", "subscription", "call",
 )  # fmt: skip
+SDP_LINES = re.compile(r"""splitlines\(|["'](\\n)?[acmo]=""")
+"""What cuts or writes the lines of a session description."""
+NO_SDP = {"webrtcproxy.runtime.metrics"}
+"""Cuts lines of something else."""
+
 MAY_NOT_IMPORT = {**dict.fromkeys(ABOVE_THE_FLOW, SOCKETS), "sip": CLOCK_AND_LOG}
 """Modules of others that a part must do without."""
 
@@ -195,6 +200,15 @@ class LayersTests(SynchronousTestCase):
         ]
         self.assertEqual(complaints, [])
 
+    def test_sdp_in_one_place(self) -> None:
+        """Nobody but sip/sdp cuts or writes lines of session descriptions (RFC 8866)."""
+        found = {
+            module
+            for path, module in modules("webrtcproxy")
+            if SDP_LINES.search(path.read_text()) and not module.startswith("webrtcproxy.sip.sdp.")
+        }
+        self.assertEqual(found, NO_SDP)
+
     def test_every_part_has_a_rule(self) -> None:
         """A new folder or file of the package needs its place among the layers."""
         parts = {part_of(module) for _path, module in modules("webrtcproxy")}
@@ -227,6 +241,13 @@ class RefereeTests(SynchronousTestCase):
         self.assertEqual(circles({"a": {"b"}, "b": {"c"}, "c": set()}), [])
         self.assertEqual(circles({"a": {"b"}, "b": {"a"}, "c": {"a"}}), ["a", "b"])
         self.assertEqual(circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": set()}), ["a", "b", "c"])
+
+    def test_sdp_lines(self) -> None:
+        """What cuts or writes lines of a description is seen, in octets or text; parameters and media types are not."""
+        for source in ("sdp.splitlines()", 'line.startswith(b"m=")', "b'a=mid:'", 'sdp.count(b"\\nm=")', 'f"o={user}"'):
+            self.assertTrue(SDP_LINES.search(source), source)
+        for source in ('"application/sdp"', '";q="', '"lr=on"', "a = 1", 'print("am=")'):
+            self.assertFalse(SDP_LINES.search(source), source)
 
     def test_upward(self) -> None:
         """An arrow upward is found, absolute or relative, at the top or within a function."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.sip.body import refusal_of, sdp_of
+from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Headers, Request, Response
-from webrtcproxy.sip.sdp import Sdp
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n"
 MIXED = (
@@ -84,14 +83,3 @@ class Refused(SynchronousTestCase):
         """What stands behind the sixteenth part is not looked at: bounded work."""
         body = b"--x1\r\nContent-Type: text/plain\r\n\r\nhi\r\n" * 40 + MIXED
         self.assertEqual(self.refused(request("multipart/mixed;boundary=x1", body)).status, 415)
-
-
-class NoMedium(SynchronousTestCase):
-    def test_each_line(self) -> None:
-        """Every m-line of an offer is refused, in its place, with its formats (RFC 3264 section 6)."""
-        offer = b"v=0\r\no=- 1 1 IN IP4 x\r\ns=-\r\nt=0 0\r\nm=audio 9 RTP/AVP 0 8\r\na=x\r\nm=video 9/2 RTP/AVP 96\r\n"
-        answer = refusal_of(offer)
-        self.assertEqual([line for line in answer.split(b"\r\n") if line.startswith(b"m=")],
-                         [b"m=audio 0 RTP/AVP 0 8", b"m=video 0 RTP/AVP 96"])  # fmt: skip
-        self.assertEqual(Sdp.read(answer).kinds, ())
-        self.assertTrue(answer.startswith(b"v=0\r\no=") and answer.endswith(b"\r\n"))

@@ -19,9 +19,9 @@ from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.failover import ClientRequest
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
-from webrtcproxy.sip.body import refusal_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Message, Request, Response
+from webrtcproxy.sip.sdp.rewriting import refuse_all
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
@@ -247,7 +247,7 @@ class Leg:
         """Send the ACK that is owed, if there is one: with `answer`, or with one that refuses everything."""
         if self._held_ack is not None:
             invite, offer = self._held_ack
-            self.acknowledge(invite, answer or refusal_of(offer))
+            self.acknowledge(invite, answer or refuse_all(offer))
 
     async def _acknowledge(self, invite: Request) -> None:
         try:

@@ -25,10 +25,10 @@ from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchProgress
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import BadResponse, Refusal
 from webrtcproxy.runtime.ids import random_token
-from webrtcproxy.session.description import same_session
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.sdp.questions import same_session
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transaction.timers import RFC3261
 

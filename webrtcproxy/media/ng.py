@@ -237,12 +237,12 @@ class Node:
 
     # -- one command
 
-    def ask(self, command: str, fields: Mapping[str, NgValue], timeout: float, made: bytes = b"") -> Deferred[Reply]:
+    def ask(self, command: str, fields: Mapping[str, NgValue], timeout: float, encoded: bytes = b"") -> Deferred[Reply]:
         """Send a command, again and again until there is a reply.
 
         :param command: ``offer``, ``answer``, ``delete``, ``ping`` ...
         :param fields: the rest of the dictionary.
-        :param made: more items of the dictionary, as `to_items` gives them.
+        :param encoded: more items of the dictionary, as `to_items` gives them.
         :param timeout: seconds to wait for a reply.
         :returns: fires with the reply, whose result is ``ok`` or ``pong``. Fails with `NgRefused` (result ``error``, or
             a command too large for a datagram), `NgOverload` (``load limit``, or too much in work) or `NgTimeout`.
@@ -252,7 +252,7 @@ class Node:
             self._meter.failed("overload")
             return fail(NgOverload(f"{len(self._waiting)} commands in work at {self}"))
         cookie = self._cookies.next()
-        data = b"%b d%b%b%be" % (cookie, to_items({"command": command}), made, to_items(fields))
+        data = b"%b d%b%b%be" % (cookie, to_items({"command": command}), encoded, to_items(fields))
         if len(data) > MAX_DATAGRAM:
             self._meter.failed("refused")
             return fail(NgRefused(f"{command} of {len(data)} bytes does not fit a datagram"))

@@ -29,8 +29,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.media.audit import SessionAudit
-from webrtcproxy.media.bencode import Reply, to_items
+from webrtcproxy.media.bencode import Reply
 from webrtcproxy.media.ng import MediaReactor, Node
+from webrtcproxy.media.profile import DELETE_AT_ONCE
 from webrtcproxy.media.session import MediaSession
 from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.runtime.ids import random_token
@@ -55,9 +56,6 @@ LATE = 1.0
 """Seconds after which a session that was not there is deleted once more: its offer may have been in work."""
 MAX_LISTED = 1000
 """Sessions to list at once; so many of ours fit a datagram."""
-
-
-_AT_ONCE = to_items({"delete delay": 0})
 
 
 class NodesReactor(MediaReactor, Protocol):
@@ -210,7 +208,7 @@ class Nodes(Service):
 
     def _delete(self, node: Node, call_id: str) -> Deferred[bool]:
         """Delete a whole session at once; False where there is none of that name."""
-        asked = node.ask("delete", {"call-id": call_id}, DELETE_RETRY, _AT_ONCE)
+        asked = node.ask("delete", {"call-id": call_id}, DELETE_RETRY, DELETE_AT_ONCE)
         return asked.addCallback(lambda reply: b"warning" not in reply)
 
     # -- health

@@ -1,4 +1,4 @@
-"""What a leg's media looks like: the only place with ng flags.
+"""What a leg's media looks like: the only place with ng flags, those of commands that are about no leg included.
 
 A leg's profile follows from its transport, never from the direction of the call: a WebSocket peer is a
 :data:`BROWSER`, a peer over UDP, TCP or TLS is a :data:`TRUNK`, or what the section of its trunk says
@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.bencode import NgValue, to_items
-from webrtcproxy.media.lines import without
+from webrtcproxy.sip.sdp.questions import has_protocol, is_srtp
+from webrtcproxy.sip.sdp.rewriting import reject_media, without_attributes
 
 #: Attributes that only a browser understands (RFC 8829 section 5.2). ``ICE: remove``, ``DTLS: off`` and ``demux`` take
 #: most of them away; rtpengine 10.5 hands on those that it does not know (``msid``, ``ssrc``, ``rtcp-rsize`` ...) or
@@ -36,30 +37,30 @@ class Profile:
     :ivar name: for logs.
     :ivar offer: what an ``offer`` towards the leg says to rtpengine besides the SDP and the names of the parties.
     :ivar answer: the same of an ``answer`` towards the leg.
-    :ivar unwanted: names of SDP attributes that must not reach the leg, and that rtpengine leaves in.
-    :ivar refused: how m-lines begin whose media the leg is not offered.
-    :ivar wanted: the transport protocol, as in an m-line, that SDP for the leg has to have as its sender wrote it;
-        empty where any will do.
+    :ivar stripped: names of SDP attributes that must not reach the leg, and that rtpengine leaves in.
+    :ivar rejected_media: kinds of media that the leg is not offered.
+    :ivar required_protocol: the transport protocol that SDP for the leg has to have as its sender wrote it, or one that
+        begins so; empty where any will do.
     """
 
     name: str
     offer: Mapping[str, NgValue]
     answer: Mapping[str, NgValue]
-    unwanted: frozenset[bytes] = frozenset()
-    refused: tuple[bytes, ...] = ()
-    wanted: bytes = b""
-    _made: dict[tuple[str, bool, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    stripped: frozenset[bytes] = frozenset()
+    rejected_media: tuple[bytes, ...] = ()
+    required_protocol: bytes = b""
+    _encoded: dict[tuple[str, bool, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def items(self, command: Literal["offer", "answer"], sdp: bytes, later: bool = False) -> bytes:
         """`fields` as they are sent; all but the SDP is encoded once."""
-        sdp = self._taken(sdp)
-        key = command, b"RTP/SAVP" in sdp, later
-        made = self._made.get(key)
-        if made is None:
+        sdp = reject_media(sdp, self.rejected_media)
+        key = command, is_srtp(sdp), later
+        encoded = self._encoded.get(key)
+        if encoded is None:
             fields = self.fields(command, sdp, later)
             del fields["sdp"]
-            made = self._made[key] = to_items(fields)
-        return b"%b3:sdp%d:%b" % (made, len(sdp), sdp)
+            encoded = self._encoded[key] = to_items(fields)
+        return b"%b3:sdp%d:%b" % (encoded, len(sdp), sdp)
 
     def fields(self, command: Literal["offer", "answer"], sdp: bytes, later: bool = False) -> dict[str, NgValue]:
         """What the command says to rtpengine besides the names of the parties.
@@ -70,34 +71,31 @@ class Profile:
         :param later: the parties have agreed before. The ports on this leg stay then, though the other one may be at a
             new address (an ICE restart).
         """
-        sdp = self._taken(sdp)
+        sdp = reject_media(sdp, self.rejected_media)
         fields: dict[str, NgValue] = {**(self.offer if command == "offer" else self.answer), "sdp": sdp}
         flags = fields["flags"]
         assert isinstance(flags, list)
-        if b"RTP/SAVP" not in sdp:
+        if not is_srtp(sdp):
             flags = [*flags, "strict source"]
         if later and command == "offer":
             flags = [*flags, _SAME_PORTS]
         fields["flags"] = flags
         return fields
 
-    def _taken(self, sdp: bytes) -> bytes:
-        """What of `sdp` is for rtpengine to see."""
-        for start in self.refused:
-            if start in sdp:
-                return without(sdp, self.refused)
-        return sdp
+    def accepts(self, sdp: bytes) -> bool:
+        """Whether the sender of `sdp` may send it so."""
+        return not self.required_protocol or has_protocol(sdp, self.required_protocol)
 
     def clean(self, sdp: bytes) -> bytes:
         """`sdp` as rtpengine gave it, without the lines that must not reach the leg."""
-        if not self.unwanted:
-            return sdp
-        unwanted = self.unwanted
-        return b"".join([
-            line
-            for line in sdp.splitlines(keepends=True)
-            if line[:2] != b"a=" or line[2:].partition(b":")[0].strip() not in unwanted
-        ])  # fmt: skip
+        return without_attributes(sdp, self.stripped) if self.stripped else sdp
+
+
+SUPPORTS_LOAD_LIMIT = to_items({"supports": ["load limit"]})
+"""What an offer says besides: a node at its limit answers so, and not with an error."""
+
+DELETE_AT_ONCE = to_items({"delete delay": 0})
+"""What each delete says: rtpengine otherwise keeps the ports for half a minute."""
 
 
 def _frozen(fields: Mapping[str, NgValue]) -> Mapping[str, NgValue]:
@@ -149,9 +147,9 @@ _SDES: list[NgValue] = [
 ]
 
 #: Kinds of media that a trunk is never offered: what browsers offer of this one is a WebRTC data channel (RFC 8841).
-_BROWSER_ONLY_KINDS = (b"m=application ",)
+_BROWSER_ONLY_KINDS = (b"application",)
 
-_PLAIN, _ENCRYPTED = b" RTP/AVP", b" RTP/SAVP"
+_PLAIN, _ENCRYPTED = b"RTP/AVP", b"RTP/SAVP"
 
 
 def _profile(
@@ -174,10 +172,10 @@ def _profile(
 BROWSER = _profile("browser", _BROWSER, _BROWSER_FLAGS)
 
 #: A WebSocket peer, for what comes from a peer over UDP, TCP or TLS.
-BROWSER_OF_TRUNK = replace(BROWSER, wanted=_PLAIN)
+BROWSER_OF_TRUNK = replace(BROWSER, required_protocol=_PLAIN)
 
 #: A peer over UDP, TCP or TLS: plain RTP.
-TRUNK = _profile("trunk", _TRUNK, _TRUNK_FLAGS, unwanted=BROWSER_ONLY, refused=_BROWSER_ONLY_KINDS)
+TRUNK = _profile("trunk", _TRUNK, _TRUNK_FLAGS, stripped=BROWSER_ONLY, rejected_media=_BROWSER_ONLY_KINDS)
 
 
 def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
@@ -201,15 +199,21 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
         web, far = media.interfaces
         to_trunk["direction"], to_browser["direction"] = [web, far], [far, web]
     events: list[NgValue] = [_EVENTS] if media.dtmf == "rfc4733" else []
-    no_video = () if media.video else (b"m=video ",)
+    no_video = () if media.video else (b"video",)
     trunk = _profile(
         "trunk",
         settings,
         [*_TRUNK_FLAGS, *events],
         to_trunk,
-        unwanted=BROWSER_ONLY,
-        refused=(*_BROWSER_ONLY_KINDS, *no_video),
+        stripped=BROWSER_ONLY,
+        rejected_media=(*_BROWSER_ONLY_KINDS, *no_video),
     )
-    wanted = _ENCRYPTED if media.srtp else _PLAIN
-    browser = _profile("browser", _BROWSER, [*_BROWSER_FLAGS, *events], to_browser, refused=no_video, wanted=wanted)
+    browser = _profile(
+        "browser",
+        _BROWSER,
+        [*_BROWSER_FLAGS, *events],
+        to_browser,
+        rejected_media=no_video,
+        required_protocol=_ENCRYPTED if media.srtp else _PLAIN,
+    )
     return trunk, browser

@@ -30,10 +30,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.media.bencode import NgValue, Reply, to_items
-from webrtcproxy.media.lines import complete, lines_of
 from webrtcproxy.media.ng import Node, text
-from webrtcproxy.media.profile import Profile
+from webrtcproxy.media.profile import DELETE_AT_ONCE, SUPPORTS_LOAD_LIMIT, Profile
 from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
+from webrtcproxy.sip.sdp.questions import m_lines
+from webrtcproxy.sip.sdp.rewriting import complete_answer
 
 log = Logger()
 
@@ -79,8 +80,6 @@ class _Branch:
             return self.offerer, self.answerer
         return self.answerer or from_tag, self.offerer
 
-
-_SUPPORTS = to_items({"supports": ["load limit"]})
 
 _Work = Callable[[], Deferred[bytes]]
 
@@ -222,18 +221,18 @@ class MediaSession:
     # -- the operations
 
     def _offer(self, sdp: bytes, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
-        if to.wanted not in sdp:
-            return fail(_unwanted(to))
+        if not to.accepts(sdp):
+            return fail(_not_accepted(to))
         known = self._branches.get(branch)
         names = _names(branch, from_tag) if known is None else _names(branch, *known.names(from_tag))
-        made = to.items("offer", sdp, known is not None and bool(known.answerer)) + names + _SUPPORTS
+        encoded = to.items("offer", sdp, known is not None and bool(known.answerer)) + names + SUPPORTS_LOAD_LIMIT
         if self.node is None:
             end = self._pool.seconds() + self._pool.timeout
             error = NgTimeout("no rtpengine node is configured")
-            asked = self._first_offer(made, list(self._pool.candidates()), end, error)
+            asked = self._first_offer(encoded, list(self._pool.candidates()), end, error)
         else:
-            asked = self._ask(self.node, "offer", made, self._pool.timeout)
-        return asked.addCallback(self._offered, from_tag, branch, to, lines_of(sdp))
+            asked = self._ask(self.node, "offer", encoded, self._pool.timeout)
+        return asked.addCallback(self._offered, from_tag, branch, to, m_lines(sdp))
 
     def _offered(
         self, reply: Reply, from_tag: str, branch: str, to: Profile, offered: tuple[bytes, ...]
@@ -243,7 +242,7 @@ class MediaSession:
             return _sdp(reply, to)
         return Deferred.fromCoroutine(self._drop_left_over()).addCallback(lambda _: _sdp(reply, to))
 
-    def _first_offer(self, made: bytes, nodes: list[Node], end: float, error: NgError) -> Deferred[Reply]:
+    def _first_offer(self, encoded: bytes, nodes: list[Node], end: float, error: NgError) -> Deferred[Reply]:
         """Try node after node, within the time for one command; the one that replies keeps the session.
 
         :param nodes: those not tried yet.
@@ -254,9 +253,9 @@ class MediaSession:
         if not nodes or share <= 0:
             return fail(error)
         node = nodes.pop(0)
-        asked = self._ask(node, "offer", made, share)
+        asked = self._ask(node, "offer", encoded, share)
         return asked.addCallbacks(
-            self._taken, self._not_taken, callbackArgs=(node,), errbackArgs=(made, node, nodes, end)
+            self._taken, self._not_taken, callbackArgs=(node,), errbackArgs=(encoded, node, nodes, end)
         )
 
     def _taken(self, reply: Reply, node: Node) -> Reply:
@@ -264,7 +263,7 @@ class MediaSession:
         return reply
 
     def _not_taken(
-        self, failure: Failure, made: bytes, node: Node, nodes: list[Node], end: float
+        self, failure: Failure, encoded: bytes, node: Node, nodes: list[Node], end: float
     ) -> Failure | Deferred[Reply]:
         why = failure.value
         if not isinstance(why, (NgTimeout, NgOverload)):
@@ -273,25 +272,25 @@ class MediaSession:
         log.warn("{call}: {why}", call=self.call, why=why.why)
         self._pool.discard(node, self.call_id, self.call, late=isinstance(why, NgTimeout))
         self.call_id = self._pool.new_call_id()
-        return self._first_offer(made, nodes, end, why)
+        return self._first_offer(encoded, nodes, end, why)
 
     def _answer(self, sdp: bytes, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         if self.node is None:
             return fail(NgRefused("an answer without an offer"))
-        if to.wanted not in sdp:
-            return fail(_unwanted(to))
+        if not to.accepts(sdp):
+            return fail(_not_accepted(to))
         parties = self._branches.setdefault(branch, _Branch(from_tag))
         if from_tag == parties.offerer and not parties.answerer:
             parties.answerer = to_tag
-        made = to.items("answer", complete(sdp, parties.offered)) + _names(branch, *parties.names(from_tag))
-        return self._ask(self.node, "answer", made, self._pool.timeout).addCallback(_sdp, to)
+        encoded = to.items("answer", complete_answer(sdp, parties.offered)) + _names(branch, *parties.names(from_tag))
+        return self._ask(self.node, "answer", encoded, self._pool.timeout).addCallback(_sdp, to)
 
     def _play(self, digit: str, duration: int, from_tag: str, branch: str) -> Deferred[bytes]:
         if self.node is None or branch not in self._branches:
             return fail(NgRefused("a digit without a session"))
         sender, _ = self._branches[branch].names(from_tag)
-        made = to_items({"from-tag": _bytes(sender), "code": digit, "duration": duration})
-        return self._ask(self.node, "play DTMF", made, self._pool.timeout).addCallback(lambda _: b"")
+        encoded = to_items({"from-tag": _bytes(sender), "code": digit, "duration": duration})
+        return self._ask(self.node, "play DTMF", encoded, self._pool.timeout).addCallback(lambda _: b"")
 
     def _drop(self, branch: str) -> Deferred[bytes]:
         if branch in self._branches:
@@ -303,17 +302,17 @@ class MediaSession:
         while self._to_drop and len(self._to_drop) < len(self._branches) and self.node is not None:
             branch = self._to_drop.pop()
             del self._branches[branch]
-            made = _names(branch, f"nobody-{branch}") + to_items({"delete delay": 0})
+            encoded = _names(branch, f"nobody-{branch}") + DELETE_AT_ONCE
             try:
-                await self._ask(self.node, "delete", made, self._pool.timeout)
+                await self._ask(self.node, "delete", encoded, self._pool.timeout)
             except (NgTimeout, NgOverload, NgRefused) as error:
                 log.warn("{call}: branch not dropped: {why}", call=self.call, why=error.why)
         return b""
 
     def _ask(
-        self, node: Node, command: Literal["offer", "answer", "delete", "play DTMF"], made: bytes, timeout: float
+        self, node: Node, command: Literal["offer", "answer", "delete", "play DTMF"], encoded: bytes, timeout: float
     ) -> Deferred[Reply]:
-        asked = node.ask(command, {"call-id": self.call_id}, timeout, made)
+        asked = node.ask(command, {"call-id": self.call_id}, timeout, encoded)
         return asked.addCallback(self._look, command)
 
     def _look(self, reply: Reply, command: str) -> Reply:
@@ -341,9 +340,9 @@ def _sdp(reply: Reply, to: Profile) -> bytes:
     return to.clean(sdp)
 
 
-def _unwanted(to: Profile) -> NgRefused:
-    """What SDP is answered whose sender may not send it so."""
-    return NgRefused(f"the SDP has no media over{to.wanted.decode()}")
+def _not_accepted(to: Profile) -> NgRefused:
+    """How SDP is refused whose sender may not send it so."""
+    return NgRefused(f"the SDP has no media over {to.required_protocol.decode()}")
 
 
 def _names(branch: str, from_tag: str, to_tag: str = "") -> bytes:

@@ -26,15 +26,13 @@ from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.runtime.errors import FlowLost, NgError, Refusal, TimedOut
 from webrtcproxy.session.description import (
     NegotiationContext,
-    as_answer,
-    is_answer,
-    is_ice_restart,
     required_sdp,
-    same_session,
 )
 from webrtcproxy.session.restore import Restore
 from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
 from webrtcproxy.sip.message import Headers, Request, Response, respond
+from webrtcproxy.sip.sdp.questions import has_only_formats_of, is_ice_restart, same_session
+from webrtcproxy.sip.sdp.rewriting import as_answer
 from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
@@ -101,7 +99,7 @@ class OfferAnswer:
         """The asker's offer crosses, the answer comes back."""
         asker, other, branch = self.asker, self.other, self._session.branch
         unchanged = offer == asker.sdp  # a refresh (RFC 4028 section 7.4)
-        if unchanged and is_answer(asker.told, offer):
+        if unchanged and has_only_formats_of(asker.told, offer):
             self._accept(None, asker.told)
             return
         sdp = await self._media.offer(offer, from_tag=asker.party_tag, branch=branch, to=self._to_other)

@@ -8,11 +8,13 @@ from webrtcproxy.dialog.leg import HeaderList, Leg
 from webrtcproxy.dialog.relay import NON_INVITE_DEADLINE
 from webrtcproxy.routing.failover import ClientRequest
 from webrtcproxy.runtime.errors import NgError
-from webrtcproxy.session.description import NegotiationContext, as_offer, same_session
+from webrtcproxy.session.description import NegotiationContext
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.capabilities import ALLOW
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.sdp.questions import same_session
+from webrtcproxy.sip.sdp.rewriting import as_offer
 
 log = Logger()
 

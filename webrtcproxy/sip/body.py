@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Message, Request
-from webrtcproxy.sip.sdp import MAX_LINES
 
 MAX_PARTS = 16
 
@@ -28,16 +27,6 @@ def sdp_of(message: Message) -> bytes:
             if _is_sdp(head):
                 return body
     raise _unsupported(message, "Content-Type")
-
-
-def refusal_of(offer: bytes) -> bytes:
-    """The answer that there is to be none of the media in `offer`: each m-line with port 0 (RFC 3264 section 6)."""
-    lines = [b"v=0", b"o=- 1 1 IN IP4 0.0.0.0", b"s=-", b"c=IN IP4 0.0.0.0", b"t=0 0"]
-    for line in offer.splitlines()[:MAX_LINES]:
-        if line.startswith(b"m="):
-            kind, _, rest = line.partition(b" ")
-            lines.append(b"%b 0 %b" % (kind, rest.partition(b" ")[2]))
-    return b"\r\n".join([*lines, b""])
 
 
 def _parts(message: Message) -> list[bytes]:

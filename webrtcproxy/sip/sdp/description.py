@@ -1,0 +1,274 @@
+"""SessionDescription: a description as it was written, cut into lines and media when somebody asks (RFC 8866).
+
+Reading is liberal: nothing raises, whatever is broken says nothing, and how much is looked at for an answer is bounded.
+What is not touched is written as it was read, octet for octet. Lines are octets; what was read out of them is text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from webrtcproxy.sip.grammar import number
+
+MAX_LINES = 2000
+"""Lines of a section that are looked at."""
+MAX_MEDIA = 64
+"""Media that are looked at."""
+
+DIRECTIONS = frozenset(("sendrecv", "sendonly", "recvonly", "inactive"))
+"""What the sender of a description wants to do (RFC 8866 section 6.7)."""
+
+STATIC_CODECS = {
+    "0": "PCMU/8000",
+    "3": "GSM/8000",
+    "4": "G723/8000",
+    "8": "PCMA/8000",
+    "9": "G722/8000",
+    "13": "CN/8000",
+    "15": "G728/8000",
+    "18": "G729/8000",
+}
+"""Payload types that need no rtpmap (RFC 3551 section 6)."""
+
+Attributes = tuple[tuple[str, str], ...]
+"""Name and value of each a= line, in order; ``""`` for the value of a flag."""
+
+
+class Section:
+    """Some lines of a description: those before the first m= line, or an m= line and those below it. Immutable.
+
+    :ivar lines: as written, line ends included.
+    """
+
+    __slots__ = ("_attributes", "lines")
+
+    def __init__(self, lines: Iterable[bytes] = ()) -> None:
+        self.lines = tuple(lines)
+        self._attributes: Attributes | None = None
+
+    @property
+    def attributes(self) -> Attributes:
+        """The attributes of this section."""
+        if self._attributes is None:
+            found = []
+            for line in self.lines[:MAX_LINES]:
+                if line.startswith(b"a="):
+                    name, _, value = text_of(line).partition(":")
+                    found.append((name, value.strip()))
+            self._attributes = tuple(found)
+        return self._attributes
+
+    def has(self, name: str) -> bool:
+        """Whether there is an attribute of this name."""
+        return any(other == name for other, _ in self.attributes)
+
+    def all(self, name: str) -> list[str]:
+        """The values of all attributes of this name."""
+        return [value for other, value in self.attributes if other == name]
+
+    @property
+    def own_address(self) -> str:
+        """The address of the first c= line, without TTL; ``""`` where there is none."""
+        for line in self.lines[:MAX_LINES]:
+            if line.startswith(b"c="):
+                words = text_of(line).split()
+                return words[2].partition("/")[0] if len(words) > 2 else ""
+        return ""
+
+    @property
+    def own_direction(self) -> str:
+        """The first direction among the attributes; ``""`` where there is none."""
+        return next((name for name, _ in self.attributes if name in DIRECTIONS), "")
+
+
+class MediaSection(Section):
+    """One m= line and what stands below it (RFC 8866 section 5.14).
+
+    :param lines: the m= line first.
+    :param session: what is said for all media.
+    """
+
+    __slots__ = ("_session", "_words")
+
+    def __init__(self, lines: Iterable[bytes], session: Section) -> None:
+        super().__init__(lines)
+        self._session = session
+        self._words: list[str] = []
+
+    @property
+    def words(self) -> list[str]:
+        """The m= line: kind, port, protocol, and the formats; ``""`` for what it lacks of the first three."""
+        if not self._words:
+            words = text_of(self.lines[0]).split()
+            self._words = words + [""] * (3 - len(words))
+        return self._words
+
+    @property
+    def kind(self) -> str:
+        """``audio``, ``video``, ``application`` ..."""
+        return self.words[0]
+
+    @property
+    def port(self) -> int:
+        """0 where the medium is rejected, or only carried in the bundle of another."""
+        return number(self.words[1].partition("/")[0], 65535) or 0
+
+    @property
+    def protocol(self) -> str:
+        """As written: ``RTP/AVP``, ``UDP/TLS/RTP/SAVPF``."""
+        return self.words[2]
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Payload types, in the order of preference."""
+        return tuple(self.words[3:])
+
+    @property
+    def address(self) -> str:
+        """Of its c= line, or of the session's; ``""`` where there is neither."""
+        return self.own_address or self._session.own_address
+
+    @property
+    def direction(self) -> str:
+        """What the sender of the description wants to do, one of `DIRECTIONS`."""
+        return self.own_direction or self._session.own_direction or "sendrecv"
+
+    @property
+    def is_rejected(self) -> bool:
+        """True where there is to be no such medium."""
+        return self.port == 0 and not self.has("bundle-only")
+
+    @property
+    def is_held(self) -> bool:
+        """True where the sender does not want to receive: by direction, or by the address 0.0.0.0 of RFC 2543.
+
+        With ICE that address says nothing (RFC 8840 section 4.1.1).
+        """
+        if self.direction in ("sendonly", "inactive"):
+            return True
+        return self.address == "0.0.0.0" and self.protocol.startswith("RTP/") and not self.has("ice-ufrag")  # noqa: S104
+
+    @property
+    def codecs(self) -> dict[str, str]:
+        """``name/rate`` of each payload type, ``""`` where it is unknown; in the order of preference."""
+        named = dict(STATIC_CODECS)
+        for value in self.all("rtpmap"):
+            payload, _, encoding = value.partition(" ")
+            named[payload] = encoding.strip()
+        return {payload: named.get(payload, "") for payload in self.formats}
+
+    def rejected(self) -> MediaSection:
+        """The same medium with port 0 (RFC 3264 section 6); only its c= line and its name in a bundle stay. What has
+        no port stays as it is."""
+        m_line = reject_m_line(self.lines[0])
+        if m_line is None:
+            return self
+        below = [line for line in self.lines[1:] if line.startswith((b"c=", b"a=mid:"))]
+        return MediaSection([m_line, *below], self._session)
+
+
+class SessionDescription:
+    """A body of type application/sdp. Immutable; equal to another of the same octets.
+
+    :param octets: as they came; they are cut when somebody asks for what they say.
+    :ivar octets: the same.
+    """
+
+    __slots__ = ("_media", "_session", "octets")
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets = octets
+        self._session: Section | None = None
+        self._media: tuple[MediaSection, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SessionDescription) and self.octets == other.octets
+
+    def __hash__(self) -> int:
+        return hash(self.octets)
+
+    @property
+    def session(self) -> Section:
+        """What is said for all media."""
+        return self._session or self._cut()
+
+    @property
+    def sections(self) -> tuple[MediaSection, ...]:
+        """All media, in order; `media` is what to ask when they come from a peer."""
+        _ = self._session or self._cut()
+        return self._media
+
+    @property
+    def media(self) -> tuple[MediaSection, ...]:
+        """The first `MAX_MEDIA` media."""
+        return self.sections[:MAX_MEDIA]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of media that are not rejected."""
+        return tuple(media.kind for media in self.media if not media.is_rejected)
+
+    @staticmethod
+    def of(session: Section, media: Iterable[MediaSection]) -> SessionDescription:
+        """A description that has these sections, each as it is written."""
+        return SessionDescription(b"".join([line for section in (session, *media) for line in section.lines]))
+
+    def _cut(self) -> Section:
+        lines = self.octets.splitlines(keepends=True)
+        starts = [at for at, line in enumerate(lines) if line.startswith(b"m=")]
+        session = self._session = Section(lines[: starts[0]] if starts else lines)
+        ends = [*starts, len(lines)][1:]
+        self._media = tuple([
+            MediaSection(lines[start:end], session) for start, end in zip(starts, ends, strict=True)
+        ])  # fmt: skip
+        return session
+
+
+def text_of(line: bytes) -> str:
+    """What a line says: without its type, its line end and blanks around; octets outside UTF-8 as surrogates."""
+    return line[2:].decode("utf-8", "surrogateescape").strip()
+
+
+def reject_m_line(line: bytes) -> bytes | None:
+    """An m= line with port 0, its line end as it is; None where it has no port and protocol."""
+    words = line.split(b" ", 2)
+    return b"%b 0 %b" % (words[0], words[2]) if len(words) == 3 else None
+
+
+def new_session(
+    address: str, *, user: str = "-", session_id: int = 1, version: int = 1, name: str = "-"
+) -> Section:  # fmt: skip
+    """The lines before the first medium (RFC 8866 section 5).
+
+    :param address: an IP address, without brackets.
+    :param user: of the o= line.
+    :param session_id: the same throughout a session.
+    :param version: one more with each description of the session that differs.
+    :param name: of the s= line; not empty.
+    """
+    where = f"IN {'IP6' if ':' in address else 'IP4'} {address}"
+    return Section(
+        _written(["v=0", f"o={user} {session_id} {version} {where}", f"s={name}", f"c={where}", "t=0 0"])
+    )  # fmt: skip
+
+
+def new_media(
+    kind: str,
+    port: int,
+    protocol: str,
+    formats: Iterable[str],
+    attributes: Iterable[tuple[str, str]] = (),
+    session: Section | None = None,
+) -> MediaSection:
+    """A medium of our own; parameters as `MediaSection` has them.
+
+    :param attributes: names and values, ``""`` for the value of a flag.
+    :param session: what is said for all media, where that matters.
+    """
+    lines = [" ".join((f"m={kind} {port} {protocol}", *formats))]
+    lines += [f"a={name}:{value}" if value else f"a={name}" for name, value in attributes]
+    return MediaSection(_written(lines), session or Section())
+
+
+def _written(lines: Iterable[str]) -> list[bytes]:
+    return [f"{line}\r\n".encode("utf-8", "surrogateescape") for line in lines]

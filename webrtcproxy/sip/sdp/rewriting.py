@@ -1,0 +1,80 @@
+"""What is made of a description on its way: media rejected or completed, attributes stripped, the DTLS role set.
+
+Descriptions are octets here, as they come in messages and go to rtpengine. What is not touched stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from webrtcproxy.sip.sdp.description import MAX_LINES, SessionDescription, new_session, reject_m_line
+from webrtcproxy.sip.sdp.questions import all_m_lines
+
+_NOWHERE = "0.0.0.0"  # noqa: S104 - an address that nobody sends to
+
+
+def without_attributes(sdp: bytes, names: frozenset[bytes]) -> bytes:
+    """`sdp` without the a= lines of these names, at session and media level."""
+    return b"".join([
+        line
+        for line in sdp.splitlines(keepends=True)
+        if line[:2] != b"a=" or line[2:].partition(b":")[0].strip() not in names
+    ])  # fmt: skip
+
+
+def reject_media(sdp: bytes, kinds: Collection[bytes]) -> bytes:
+    """`sdp` with the media of these kinds rejected: their m= lines stay in their places, with port 0 (RFC 3264 section
+    6).
+
+    :param kinds: ``video``, ``application`` ...
+    """
+    for kind in kinds:
+        if kind in sdp:
+            break
+    else:
+        return sdp
+    read = SessionDescription(sdp)
+    rejected = frozenset(b"m=" + kind for kind in kinds)
+    media = [each.rejected() if _kind(each.lines[0]) in rejected else each for each in read.sections]
+    return SessionDescription.of(read.session, media).octets
+
+
+def complete_answer(answer: bytes, offered: tuple[bytes, ...]) -> bytes:
+    """`answer` with the media that it has left out at its end, rejected (RFC 3264 section 6). Some that take audio only
+    answer with the one line, though they may not; a browser takes no such answer.
+
+    :param offered: `m_lines` of the offer.
+    """
+    if not offered:
+        return answer
+    given = all_m_lines(answer)
+    if not given or any(_kind(one) != _kind(other) for one, other in zip(given, offered, strict=False)):
+        return answer
+    lines = [
+        b"%b\r\nc=IN IP4 0.0.0.0\r\n" % line for each in offered[len(given) :] if (line := reject_m_line(each))
+    ]  # fmt: skip
+    return b"".join([answer.rstrip(b"\r\n"), b"\r\n", *lines]) if lines else answer
+
+
+def refuse_all(offer: bytes) -> bytes:
+    """The answer that there is to be none of the media in `offer`: each m= line with port 0 (RFC 3264 section 6)."""
+    lines = list(new_session(_NOWHERE).lines)
+    for line in all_m_lines(offer)[:MAX_LINES]:
+        lines.append((reject_m_line(line) or _kind(line) + b" 0 ") + b"\r\n")
+    return b"".join(lines)
+
+
+def as_answer(sdp: bytes) -> bytes:
+    """A description that may have been an offer, as rtpengine gets it for an answer: where both ends leave the DTLS
+    role open, rtpengine is the passive one."""
+    return sdp.replace(b"a=setup:actpass", b"a=setup:active")
+
+
+def as_offer(sdp: bytes) -> bytes:
+    """A description that may have been an answer, as it is offered again: an offer leaves the DTLS role open (RFC 8842
+    section 5.2)."""
+    return sdp.replace(b"a=setup:active", b"a=setup:actpass").replace(b"a=setup:passive", b"a=setup:actpass")
+
+
+def _kind(m_line: bytes) -> bytes:
+    return m_line.partition(b" ")[0]
