@@ -234,6 +234,25 @@ class CallTest(EchoCase):
         self.assertEqual(elsewhere.last_request.method, "BYE")
         self.assertEqual(elsewhere.last_request.uri, "sip:alice@198.51.100.99:9999")
 
+    def test_cancel_ends_only_its_own(self) -> None:
+        """Of two calls that ring, CANCEL ends the one whose INVITE it names (RFC 3261 section 9.2)."""
+        first = self.ring()
+        self.ring(call_id="another")
+        self.flow.clear()
+        self.ask(cancel(self.invite))
+        self.assertEqual(sorted(self.flow.summary, key=str), [200, 487])
+        self.assertEqual({answer.call_id for answer in self.flow.responses}, {self.invite.call_id})
+        self.assertNotEqual(first.call_id, self.invite.call_id)
+        self.assertEqual(len(self.demo.echo), 1)
+
+    def test_cancel_after_the_answer(self) -> None:
+        """A CANCEL that comes after the 200 changes nothing: the call is up (RFC 3261 section 9.2)."""
+        self.up()
+        call = next(iter(self.demo.echo._calls.values()))
+        self.demo.echo.cancelled(call.invite)
+        self.assertEqual(len(self.demo.echo), 1)
+        self.assertEqual(self.flow.summary[-1], 200)
+
     def test_nobody_answers_the_bye(self) -> None:
         """A caller who is gone leaves nothing behind."""
         self.up()

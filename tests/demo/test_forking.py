@@ -103,6 +103,21 @@ class ResponseTest(ForkingCase):
         self.assertEqual(self.flow.summary, [180, 180, 200])
         self.at_rest()
 
+    def test_ringing_after_the_answer(self) -> None:
+        """A 180 that comes after another phone's 200 does not reach the caller."""
+        self.call()
+        self.reply(self.one, 180)
+        self.reply(self.two, 200, body=SDP, contact="<sip:b2@198.51.100.12:6002>")
+        self.reply(self.one, 180)
+        self.assertEqual(self.flow.summary, [180, 200])
+
+    def test_only_503(self) -> None:
+        """Where every phone says 503, the caller gets 500: the proxy itself is in service (section 16.7 step 6)."""
+        self.call()
+        self.reply(self.one, 503)
+        self.reply(self.two, 503)
+        self.assertEqual(self.flow.summary, [500])
+
     def test_repeated_200(self) -> None:
         """Each repetition of the 200 crosses, since its ACK goes past us (section 16.7 step 5); so does that of a phone
         whose 200 crossed the CANCEL."""
