@@ -23,7 +23,7 @@ COMPILED = [
     "webrtcproxy/transfer/*.py",
     "webrtcproxy/subscription/*.py",
     "webrtcproxy/call/*.py",
-    "webrtcproxy/cluster/location.py",
+    "webrtcproxy/cluster/directory.py",
     "webrtcproxy/cluster/referred.py",
     "webrtcproxy/media/bencode.py",
     "webrtcproxy/media/profile.py",

@@ -24,7 +24,8 @@ from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.media.process import RtpengineProcess
 from webrtcproxy.registration.binding import contact_user_of
-from webrtcproxy.registration.location import Location
+from webrtcproxy.registration.directory import IDirectory, LocalDirectory
+from webrtcproxy.registration.location import ILocation, Location
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.failover import TargetHealth
 from webrtcproxy.routing.options_ping import OptionsPings
@@ -60,14 +61,16 @@ def build_proxy(config: Config, reactor: Any, office: WorkerRuntime | None = Non
     transactions = Transactions(reactor, last_resort=config.calls.ring + 120, metrics=metrics, mark=mark)
     trust = TrunkTls(config.trunks)
     receiver: Receiver
+    directory: IDirectory
     if office is None:
         receiver = transactions
         sockets = SipSockets(reactor, receiver, config.sip.listen, advertise=config.sip.advertise, trust=trust)
         location = Location(reactor, config.registrations.multiple)
+        directory = LocalDirectory(reactor, location)
     else:
         receiver = office.entrance(transactions)
         sockets = office.sip(receiver, config.sip, trust)
-        location = office.location(config.registrations.multiple)
+        location, directory = office.bindings(config.registrations.multiple)
     locator = locator_for(config.sip, reactor)
     media = _media(config, reactor, metrics, "" if office is None else office.seat.instance)
     legs = DialogTable()
@@ -78,6 +81,7 @@ def build_proxy(config: Config, reactor: Any, office: WorkerRuntime | None = Non
         upstream=Upstream(locator, sockets, TargetHealth(reactor)),
         sources=Sources(config.trunks, locator),
         policy=Policy(config),
+        directory=directory,
         location=location,
         sequences=RequestSequences(reactor),
         limits=config.calls,
@@ -90,7 +94,7 @@ def build_proxy(config: Config, reactor: Any, office: WorkerRuntime | None = Non
     multiple = config.registrations.multiple
     place = (lambda flow: flow.sent_by) if office is None else office.sip_place
     registrar = RegistrationRelay(
-        transactions, location, context.upstream, context.sequences, reactor, multiple, metrics, place
+        transactions, directory, location, context.upstream, context.sequences, reactor, multiple, metrics, place
     )
     subscriptions = Subscriptions(context, config.subscriptions, legs)
     transactions.user = Router(context, calls, legs, registrar, OutOfDialogRelay(context), subscriptions)
@@ -218,7 +222,7 @@ class Proxy(MultiService):
         calls: Calls,
         legs: DialogTable,
         subscriptions: Subscriptions,
-        location: Location,
+        location: ILocation,
         drain: float,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -44,7 +44,7 @@ class PerConnection(CallCase):
 
     def test_registered_with_the_trunks_password(self) -> None:
         """A registration that the proxy's own account has made proves nothing."""
-        self.alice.bind(proven=False)
+        self.alice.bind(authenticated=False)
         self.call(self.alice)
         self.call(self.alice, 503)
 
@@ -79,7 +79,7 @@ class PerConnection(CallCase):
         self.call(self.alice)
         new = self.world.browser()
         new.contact = self.alice.contact
-        new.bind(proven=False)
+        new.bind(authenticated=False)
         self.call(new, 503)
         self.call(self.alice)
 

@@ -6,10 +6,11 @@ from twisted.internet.task import Clock
 
 from tests.support.fakes import FakeFlow
 from tests.support.messages import request, response
-from webrtcproxy.cluster.location import SharedLocation
+from webrtcproxy.cluster.directory import SharedDirectory, is_own
 from webrtcproxy.cluster.ownership import ALL, HUB
 from webrtcproxy.cluster.remote import RemoteFlows
-from webrtcproxy.registration.binding import Binding
+from webrtcproxy.registration.binding import Binding, Found
+from webrtcproxy.registration.location import Location
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Response
 
@@ -32,7 +33,8 @@ class Member:
         self.net = net
         self.number = number
         self.flows = RemoteFlows(net.clock, number, run, self.send)
-        self.location = SharedLocation(net.clock, multiple, number, self.flows, self.send)
+        self.location = Location(net.clock, multiple, is_own)
+        self.directory = SharedDirectory(net.clock, number, self.location, self.flows, self.send)
         self.messages: list[tuple[object, bytes]] = []
 
     def send(self, header: dict[str, object], body: bytes = b"") -> bool:
@@ -43,8 +45,8 @@ class Member:
 
     def hear(self, header: dict, body: bytes) -> None:
         what = header["do"]
-        if what in ("bind", "unbind", "registered"):
-            self.location.heard(header)
+        if what in ("intend", "bind", "unbind", "registered"):
+            self.directory.apply(header)
         elif what == "lost":
             self.flows.lost(*header["flow"])
         elif what == "write":
@@ -58,14 +60,18 @@ class Member:
         """What a 200 of the registrar does."""
         value = NameAddr.parse(f"<sip:{instance}@x.invalid;transport=ws>")
         now = self.net.clock.seconds()
-        self.location.bind([Binding(aor, instance, 1, value.uri, value, flow, now + seconds, 0.5, "call-1")])
-        self.location.registered(aor, REGISTRAR, seconds)
+        self.directory.bind([Binding(aor, instance, 1, value.uri, value, flow, now + seconds, 0.5, "call-1")], 1)
+        self.directory.registered(aor, REGISTRAR, seconds)
 
     def instances(self, aor: str = ALICE) -> list[str]:
         """Who is bound, the newest first."""
-        found: list[list[Binding]] = []
-        self.location.bindings(aor).addCallback(found.append)
-        return [binding.instance for binding in found[0]]
+        return [binding.instance for binding in self.found(aor).bindings]
+
+    def found(self, aor: str = ALICE) -> Found:
+        """What its directory has of an AOR."""
+        found: list[Found] = []
+        self.directory.find(aor).addCallback(found.append)
+        return found[0]
 
 
 class Net:

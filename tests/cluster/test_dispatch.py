@@ -22,7 +22,7 @@ class DispatcherCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.net = Net()
         self.addCleanup(self.net.stop)
-        self.dispatcher = Dispatcher(self.net.clock, self.net.hub.location, ["trunk.example.net:5080"])
+        self.dispatcher = Dispatcher(self.net.clock, self.net.hub.directory, ["trunk.example.net:5080"])
 
     def choose(self, message: object, up: tuple[int, ...] = UP) -> int:
         return self.dispatcher.choose(message.to_bytes(), up)  # type: ignore[attr-defined]

@@ -69,7 +69,8 @@ class HubCase(SynchronousTestCase):
         self.started: list[Process] = []
         self.fails = False
         net = self.net.hub
-        self.hub = Hub(self.clock, 2, self.launch, net.flows, net.location, self.drain, self.events.append)
+        parts = net.flows, net.location, net.directory
+        self.hub = Hub(self.clock, 2, self.launch, *parts, self.drain, self.events.append)
         self.hub.startService()
         self.addCleanup(self.finish)
         for process in self.started:
@@ -199,10 +200,10 @@ class FrameTests(HubCase):
             self.one.say(json.loads(json.dumps(header)), body)
         self.assertEqual(self.two.take(), ["bind", "registered"])
         self.assertEqual(self.one.heard, [])
-        self.assertEqual(self.net.hub.location.holder(ALICE), 1)
+        self.assertEqual(self.net.hub.directory.owner(ALICE), 1)
         flow = self.net.frames[0][1]["flow"]  # type: ignore[index]
         self.one.say({"to": ALL, "do": "lost", "flow": flow[:2]})  # type: ignore[index]
-        self.assertEqual(self.net.hub.location.holder(ALICE), 0)
+        self.assertEqual(self.net.hub.directory.owner(ALICE), 0)
 
     def test_log(self) -> None:
         """Events of workers are published with their number."""

@@ -70,7 +70,7 @@ class WorkerCase(SynchronousTestCase):
 
     def build(self, given: Config, reactor: Any, office: WorkerRuntime) -> tuple[Services, Queries]:
         self.given, self.office = given, office
-        self.location = office.location(True)
+        self.location, self.directory = office.bindings(True)
         self.addCleanup(self.location.stop)
         office.entrance(self)  # type: ignore[arg-type]
         return self.services, {"health": lambda: {"calls": 7}}
@@ -186,11 +186,11 @@ class HearingTests(WorkerCase):
         self.net.two.bind(self.flow)
         for _, header, body in self.net.frames:
             self.hear(header, body)
-        self.assertEqual(self.location.holder(ALICE), 2)
+        self.assertEqual(self.directory.owner(ALICE), 2)
         facts = self.net.two.flows.facts(self.flow)
         self.hear({"do": "gone", "worker": 3})
         self.hear({"do": "lost", "flow": facts[:2]})
-        self.assertEqual(self.location.holder(ALICE), 0)
+        self.assertEqual(self.directory.owner(ALICE), 0)
 
     def test_up_and_gone(self) -> None:
         """It knows which workers take messages."""

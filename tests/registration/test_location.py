@@ -1,8 +1,7 @@
-"""Location: which browsers an address-of-record has, which registrar knows it, and who is proven."""
+"""Location: which browsers an address-of-record has, which registrar knows it, and which flows are authenticated."""
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -49,10 +48,10 @@ class LocationCase(SynchronousTestCase):
         self.location.registered(bindings[0].aor, REGISTRAR, 600)
 
     def lookup(self, aor: str = ALICE) -> list[Binding]:
-        return self.successResultOf(self.location.lookup(aor))
+        return self.location.find(aor).targets()
 
     def all(self, aor: str = ALICE) -> list[Binding]:
-        return self.successResultOf(self.location.bindings(aor))
+        return self.location.live(aor)
 
 
 class TokenTests(LocationCase):
@@ -61,14 +60,14 @@ class TokenTests(LocationCase):
     def test_back(self) -> None:
         """It leads back to its AOR for as long as that is known, and nowhere else."""
         token = contact_user_of(ALICE)
-        self.assertIsNone(self.location.aor_of(token))
+        self.assertIsNone(self.location.find_token(token))
         self.bind(self.binding())
-        self.assertEqual(self.location.aor_of(token), ALICE)
-        self.assertIsNone(self.location.aor_of("alice"))
+        self.assertEqual(self.location.find_token(token).aor, ALICE)
+        self.assertIsNone(self.location.find_token("alice"))
         self.location.unbind(ALICE)
         self.location.registered(ALICE, REGISTRAR, 0)
         self.clock.pump([SWEEP_INTERVAL] * 5)
-        self.assertIsNone(self.location.aor_of(token))
+        self.assertIsNone(self.location.find_token(token))
 
 
 class LookupTests(LocationCase):
@@ -130,7 +129,7 @@ class NewestWinsTests(LocationCase):
         self.assertEqual([binding.flow for binding in self.all()], [newer])
         newer.lose()
         self.assertEqual(self.lookup(), [])
-        self.assertTrue(self.location.knows(ALICE))
+        self.assertTrue(self.location.find(ALICE).known)
 
     def test_several_contacts_at_once(self) -> None:
         """The Contacts of one REGISTER are equally new."""
@@ -144,14 +143,14 @@ class NewestWinsTests(LocationCase):
         self.location.bind([self.binding(instance="two")])
         self.assertEqual([binding.instance for binding in self.lookup()], ["two"])
         self.location.registered(ALICE, REGISTRAR, 60)
-        self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
+        self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
 
     def test_replaced_stays_proven(self) -> None:
         """Who is replaced by a newer browser is still registered, as far as it knows, and may call out."""
         self.bind(self.binding())
-        self.location.prove(ALICE, self.flow, 600)
+        self.location.mark_authenticated(ALICE, self.flow, 600)
         self.bind(self.binding(FakeFlow.wss(), "two"))
-        self.assertTrue(self.location.proven(self.flow))
+        self.assertTrue(self.location.is_authenticated(self.flow))
 
 
 class GoneTests(LocationCase):
@@ -162,10 +161,10 @@ class GoneTests(LocationCase):
         self.bind(self.binding(seconds=60))
         self.flow.lose()
         self.clock.pump([SWEEP_INTERVAL] * 59)
-        self.assertEqual((self.location.knows(ALICE), self.lookup()), (True, []))
-        self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
+        self.assertEqual((self.location.find(ALICE).known, self.lookup()), (True, []))
+        self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
         self.clock.pump([SWEEP_INTERVAL] * 2)
-        self.assertFalse(self.location.knows(ALICE))
+        self.assertFalse(self.location.find(ALICE).known)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_afterglow(self) -> None:
@@ -174,9 +173,9 @@ class GoneTests(LocationCase):
         self.location.unbind(ALICE)
         self.location.registered(ALICE, REGISTRAR, 0)
         self.clock.advance(REGISTRAR_LINGER - 1)
-        self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
+        self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
         self.clock.advance(1)
-        self.assertFalse(self.location.registered_at(ALICE, REGISTRAR))
+        self.assertNotIn(REGISTRAR, self.location.find(ALICE).registrars)
 
     def test_afterglow_is_never_longer(self) -> None:
         """Un-registering does not lengthen what was about to end."""
@@ -184,12 +183,12 @@ class GoneTests(LocationCase):
         self.location.registered(ALICE, REGISTRAR, 5)
         self.location.registered(ALICE, REGISTRAR, 0)
         self.clock.advance(5)
-        self.assertFalse(self.location.registered_at(ALICE, REGISTRAR))
+        self.assertNotIn(REGISTRAR, self.location.find(ALICE).registrars)
 
     def test_unregistered_unknown(self) -> None:
         """An un-REGISTER of somebody unknown leaves nothing behind."""
         self.location.registered(ALICE, REGISTRAR, 0)
-        self.assertFalse(self.location.knows(ALICE))
+        self.assertFalse(self.location.find(ALICE).known)
 
 
 class RegistrarTests(LocationCase):
@@ -200,9 +199,9 @@ class RegistrarTests(LocationCase):
         self.bind(self.binding())
         self.location.bind([self.binding(aor="bob@elsewhere.example")])
         self.location.registered("bob@elsewhere.example", "198.51.100.9", 600)
-        self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
-        self.assertFalse(self.location.registered_at(ALICE, "198.51.100.9"))
-        self.assertFalse(self.location.registered_at("nobody@pbx.example.com", REGISTRAR))
+        self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
+        self.assertNotIn("198.51.100.9", self.location.find(ALICE).registrars)
+        self.assertNotIn(REGISTRAR, self.location.find("nobody@pbx.example.com").registrars)
         self.assertTrue(self.location.is_registrar("198.51.100.9"))
         self.assertFalse(self.location.is_registrar("203.0.113.5"))
 
@@ -214,7 +213,7 @@ class RegistrarTests(LocationCase):
         self.location.registered(ALICE, REGISTRAR, 0)
         self.clock.pump([SWEEP_INTERVAL] * 5)
         self.assertTrue(self.location.is_registrar(REGISTRAR))
-        self.assertFalse(self.location.knows(ALICE))
+        self.assertFalse(self.location.find(ALICE).known)
         self.location.unbind("bob@pbx.example.com")
         self.location.registered("bob@pbx.example.com", REGISTRAR, 0)
         self.clock.pump([SWEEP_INTERVAL] * 5)
@@ -229,7 +228,7 @@ class RegistrarTests(LocationCase):
         self.assertEqual(known, list(range(22, 30)))
         self.clock.pump([SWEEP_INTERVAL] * 102)
         self.assertFalse(self.location.is_registrar("192.0.2.22"))
-        self.assertTrue(self.location.registered_at(ALICE, "192.0.2.29") is False)
+        self.assertNotIn("192.0.2.29", self.location.find(ALICE).registrars)
         self.assertEqual(len(self.lookup()), 1)
 
 
@@ -238,39 +237,39 @@ class ProofTests(LocationCase):
 
     def test_until_it_expires(self) -> None:
         """A proof holds for the granted time on its own socket, to the second."""
-        self.location.prove(ALICE, self.flow, 3 * SWEEP_INTERVAL + 3)
-        self.assertTrue(self.location.proven(self.flow))
-        self.assertEqual(self.location.proven_aors(self.flow), [ALICE])
-        self.assertFalse(self.location.proven(FakeFlow.wss()))
+        self.location.mark_authenticated(ALICE, self.flow, 3 * SWEEP_INTERVAL + 3)
+        self.assertTrue(self.location.is_authenticated(self.flow))
+        self.assertEqual(self.location.authenticated_aors(self.flow), [ALICE])
+        self.assertFalse(self.location.is_authenticated(FakeFlow.wss()))
         self.clock.pump([SWEEP_INTERVAL] * 3 + [3])
-        self.assertFalse(self.location.proven(self.flow))
+        self.assertFalse(self.location.is_authenticated(self.flow))
         self.clock.advance(SWEEP_INTERVAL)
         self.assertEqual((self.flow.watched, self.clock.getDelayedCalls()), (False, []))
 
     def test_ends_with_the_socket(self) -> None:
         """A proof dies with its socket."""
-        self.location.prove(ALICE, self.flow, 60)
+        self.location.mark_authenticated(ALICE, self.flow, 60)
         self.flow.lose()
-        self.assertFalse(self.location.proven(self.flow))
+        self.assertFalse(self.location.is_authenticated(self.flow))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_ends_with_the_last_binding(self) -> None:
         """Un-registering ends the proof, but not while another Contact of the same user is bound on that socket."""
         self.bind(self.binding(instance="one"), self.binding(instance="two"))
-        self.location.prove(ALICE, self.flow, 60)
+        self.location.mark_authenticated(ALICE, self.flow, 60)
         self.location.unbind(ALICE, [("one", 1)])
-        self.assertTrue(self.location.proven(self.flow))
+        self.assertTrue(self.location.is_authenticated(self.flow))
         self.location.unbind(ALICE, [("two", 1)])
-        self.assertFalse(self.location.proven(self.flow))
+        self.assertFalse(self.location.is_authenticated(self.flow))
 
     def test_taken_back(self) -> None:
         """A proof can be taken back, also one that was never given."""
-        self.location.prove(ALICE, self.flow, 60)
-        self.location.prove("bob@pbx.example.com", self.flow, 60)
-        self.location.prove(ALICE, self.flow, 0)
-        self.assertEqual(self.location.proven_aors(self.flow), ["bob@pbx.example.com"])
-        self.location.prove(ALICE, self.flow, 0)
-        self.location.prove(ALICE, FakeFlow.wss(), 0)
+        self.location.mark_authenticated(ALICE, self.flow, 60)
+        self.location.mark_authenticated("bob@pbx.example.com", self.flow, 60)
+        self.location.mark_authenticated(ALICE, self.flow, 0)
+        self.assertEqual(self.location.authenticated_aors(self.flow), ["bob@pbx.example.com"])
+        self.location.mark_authenticated(ALICE, self.flow, 0)
+        self.location.mark_authenticated(ALICE, FakeFlow.wss(), 0)
 
 
 class ObserverTests(LocationCase):
@@ -279,7 +278,7 @@ class ObserverTests(LocationCase):
     def test_new_and_moved(self) -> None:
         """New bindings, new sockets and new Contacts are told; a plain refresh is not."""
         seen: list[Binding] = []
-        forget = self.location.on_bound(seen.append)
+        forget = self.location.watch(seen.append)
         newer = FakeFlow.wss()
         first, refreshed = self.binding(user="a"), self.binding(user="a", seconds=900)
         moved, renamed = self.binding(newer, user="a"), self.binding(newer, user="b")
@@ -292,7 +291,7 @@ class ObserverTests(LocationCase):
 
     def test_after_the_fact(self) -> None:
         """Whoever is told finds the binding in place."""
-        found: list[Deferred[list[Binding]]] = []
-        self.location.on_bound(lambda binding: found.append(self.location.lookup(binding.aor)))
+        found: list[list[Binding]] = []
+        self.location.watch(lambda binding: found.append(self.location.find(binding.aor).targets()))
         self.bind(self.binding())
-        self.assertEqual(len(self.successResultOf(found[0])), 1)
+        self.assertEqual(len(found[0]), 1)

@@ -28,10 +28,10 @@ class EndTests(LocationCase):
     def test_memory_is_given_back(self) -> None:
         """When all has expired nothing is left: no binding, no subscription, no timer."""
         self.bind(self.binding(seconds=60))
-        self.location.prove(ALICE, self.flow, 60)
+        self.location.mark_authenticated(ALICE, self.flow, 60)
         self.clock.pump([SWEEP_INTERVAL] * 62)
         self.assertEqual(len(self.location), 0)
-        self.assertFalse(self.location.knows(ALICE))
+        self.assertFalse(self.location.find(ALICE).known)
         self.assertFalse(self.location.is_registrar(REGISTRAR))
         self.assertFalse(self.flow.watched)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -39,14 +39,14 @@ class EndTests(LocationCase):
     def test_nothing_is_watched_for_nothing(self) -> None:
         """What is gone before it expires leaves no timer behind, whatever ended it."""
         self.location.bind([self.binding()])
-        self.location.prove(ALICE, self.flow, 600)
+        self.location.mark_authenticated(ALICE, self.flow, 600)
         self.flow.lose()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.flow = FakeFlow.wss()
         self.location.bind([self.binding()])
         self.location.unbind(ALICE)
-        self.location.prove(ALICE, self.flow, 600)
-        self.location.prove(ALICE, self.flow, 0)
+        self.location.mark_authenticated(ALICE, self.flow, 600)
+        self.location.mark_authenticated(ALICE, self.flow, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_socket_lost(self) -> None:
@@ -71,9 +71,9 @@ class EndTests(LocationCase):
         self.flow.lose()
         self.location.bind([self.binding()])
         self.location.bind([])
-        self.location.prove(ALICE, self.flow, 60)
-        self.assertFalse(self.location.knows(ALICE))
-        self.assertFalse(self.location.proven(self.flow))
+        self.location.mark_authenticated(ALICE, self.flow, 60)
+        self.assertFalse(self.location.find(ALICE).known)
+        self.assertFalse(self.location.is_authenticated(self.flow))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_one_subscription(self) -> None:
@@ -88,7 +88,7 @@ class EndTests(LocationCase):
         flow = Counting.wss()
         for _ in range(3):
             self.bind(self.binding(flow, "one"), self.binding(flow, "two"))
-        self.location.prove(ALICE, flow, 600)
+        self.location.mark_authenticated(ALICE, flow, 600)
         self.assertEqual(len(watched), 1)
         self.location.unbind(ALICE)
         self.assertFalse(flow.watched)
@@ -167,9 +167,9 @@ class BoundsTests(LocationCase):
             self.location.bind([self.binding(flows[3])])
         self.assertEqual((caught.exception.status, caught.exception.headers), (503, (("Retry-After", "60"),)))
         self.location.registered(ALICE, REGISTRAR, 600)
-        self.assertFalse(self.location.knows(ALICE))
+        self.assertFalse(self.location.find(ALICE).known)
         flows[1].lose()
         flows[0].lose()
         self.bind(self.binding(flows[3]))
-        self.assertTrue(self.location.knows("user0@pbx.example.com"))
-        self.assertFalse(self.location.knows("user1@pbx.example.com"))
+        self.assertTrue(self.location.find("user0@pbx.example.com").known)
+        self.assertFalse(self.location.find("user1@pbx.example.com").known)

@@ -135,8 +135,8 @@ class AcceptedTests(RegistrarCase):
         contact = ("Contact", f"<{OURS}>;expires=600")
         self.transactions.message_received(respond(self.upstream(), 200, headers=[contact]), flow)
         self.assertEqual(self.bound(), [])
-        self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
-        self.assertFalse(self.location.proven(self.browser))
+        self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
+        self.assertFalse(self.location.is_authenticated(self.browser))
 
     def test_lost_while_it_moves(self) -> None:
         """So it is where the lost browser had taken back an older Contact in the same request."""
@@ -145,17 +145,17 @@ class AcceptedTests(RegistrarCase):
         (flow,) = self.network.flows.values()
         self.transactions.message_received(respond(self.upstream(), 200), flow)
         self.clock.advance(REGISTRAR_LINGER + 1)
-        self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
+        self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
 
     def test_registrar_is_known(self) -> None:
         """The address that accepted may call in from then on, for as long as it granted."""
         self.register(f"{JSSIP};expires=600")
         self.assertFalse(self.location.is_registrar(REGISTRAR))
         self.accept(120)
-        self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
+        self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
         self.clock.advance(120)
-        self.assertFalse(self.location.registered_at(ALICE, REGISTRAR))
-        self.assertEqual(self.location.aor_of(TOKEN), None)
+        self.assertNotIn(REGISTRAR, self.location.find(ALICE).registrars)
+        self.assertIsNone(self.location.find_token(TOKEN))
 
     def test_log(self) -> None:
         """One line tells that a browser came, with AOR, address and Call-ID; a refresh tells nothing."""
@@ -204,7 +204,7 @@ class RefreshTests(RegistrarCase):
         """The same instance on a new socket: the binding moves, and the old socket's end does not touch it."""
         newer = FakeFlow.wss()
         seen: list[Binding] = []
-        self.location.on_bound(seen.append)
+        self.location.watch(seen.append)
         self.register(f"{JSSIP};expires=600")
         self.accept()
         self.register(f"{JSSIP};expires=600", flow=newer)
@@ -259,26 +259,26 @@ class ChallengeTests(RegistrarCase):
         """A 200 at a configured trunk proves the browser, until it is no longer registered."""
         self.register(f"{JSSIP};expires=600")
         self.answer(401, ("WWW-Authenticate", self.CHALLENGE))
-        self.assertFalse(self.location.proven(self.browser))
+        self.assertFalse(self.location.is_authenticated(self.browser))
         self.register(f"{JSSIP};expires=600", more=('Authorization: Digest username="alice"',))
         self.accept()
-        self.assertEqual(self.location.proven_aors(self.browser), [ALICE])
+        self.assertEqual(self.location.authenticated_aors(self.browser), [ALICE])
         self.register(f"{JSSIP};expires=0")
         self.answer(200)
-        self.assertFalse(self.location.proven(self.browser))
+        self.assertFalse(self.location.is_authenticated(self.browser))
 
     def test_elsewhere_proves_nothing(self) -> None:
         """A 200 from a registrar that is no trunk proves nothing: anybody may have one."""
         self.register(f"{JSSIP};expires=600", domain="own.example", uri="sip:own.example")
         self.answer(200)
         self.assertEqual(len(self.bound("alice@own.example")), 1)
-        self.assertFalse(self.location.proven(self.browser))
+        self.assertFalse(self.location.is_authenticated(self.browser))
 
     def test_query_proves_nothing(self) -> None:
         """A 200 to a query is no registration."""
         self.register()
         self.answer(200)
-        self.assertFalse(self.location.proven(self.browser))
+        self.assertFalse(self.location.is_authenticated(self.browser))
 
 
 class WithheldCredentialsTests(RegistrarCase):
@@ -300,7 +300,7 @@ class WithheldCredentialsTests(RegistrarCase):
 
     def test_not_told(self) -> None:
         """Who has registered with one answers for itself by design."""
-        self.location.prove("alice@carrier.example.net:5080", self.browser, 600)
+        self.location.mark_authenticated("alice@carrier.example.net:5080", self.browser, 600)
         self.assertEqual(self.challenged(), [])
 
 
@@ -325,7 +325,7 @@ class CredentialsTests(RegistrarCase):
         self.answer(200)
         self.assertEqual(self.replies(), [200])
         self.assertEqual(len(self.bound("alice@carrier.example.net:5080")), 1)
-        self.assertFalse(self.location.proven(self.browser))
+        self.assertFalse(self.location.is_authenticated(self.browser))
         self.register(f"{JSSIP};expires=600", **self.CARRIERS)
         self.assertEqual((self.upstream().call_id, self.upstream().cseq.number), (first.call_id, 3))
 
@@ -352,7 +352,7 @@ class CredentialsTests(RegistrarCase):
 
     def test_not_for_the_proven(self) -> None:
         """Who has a password of his own answers for himself: with the trunk's he could take any name."""
-        self.location.prove("alice@carrier.example.net:5080", self.browser, 600)
+        self.location.mark_authenticated("alice@carrier.example.net:5080", self.browser, 600)
         self.register(f"{JSSIP};expires=600", user="bob", **self.CARRIERS)
         self.answer_challenge()
         self.assertEqual(self.replies(), [407])

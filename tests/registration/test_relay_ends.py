@@ -38,7 +38,7 @@ class UnregisterTests(RegistrarCase):
             response = self.answer(200)
             self.assertEqual((response.status, self.contacts(response), self.bound()), (200, [], []))
         self.clock.pump([10] * 5)
-        self.assertFalse(self.location.knows(ALICE))
+        self.assertFalse(self.location.find(ALICE).known)
 
     def test_others_stay(self) -> None:
         """While another browser of the user needs our Contact it stays: upstream is only asked, which authenticates
@@ -54,10 +54,10 @@ class UnregisterTests(RegistrarCase):
         response = self.accept(500)
         self.assertEqual(self.contacts(response), [f"{SIPJS};expires=600"])
         self.assertEqual([binding.flow for binding in self.bound()], [other])
-        self.assertFalse(self.location.proven(self.browser))
-        self.assertTrue(self.location.proven(other))
+        self.assertFalse(self.location.is_authenticated(self.browser))
+        self.assertTrue(self.location.is_authenticated(other))
         self.clock.advance(REGISTRAR_LINGER + 1)
-        self.assertTrue(self.location.registered_at(ALICE, REGISTRAR))
+        self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
 
     def test_another_on_its_way(self) -> None:
         """A page that is reloaded registers anew while its old self un-registers: the new one must not lose by it."""
@@ -92,9 +92,9 @@ class UnregisterTests(RegistrarCase):
         self.assertEqual(self.upstream().headers.get("Expires"), "0")
         response = self.answer(200)
         self.assertEqual((response.status, self.contacts(response), self.bound()), (200, [], []))
-        self.assertFalse(self.location.proven(other))
+        self.assertFalse(self.location.is_authenticated(other))
         self.clock.advance(REGISTRAR_LINGER)
-        self.assertFalse(self.location.registered_at(ALICE, REGISTRAR))
+        self.assertNotIn(REGISTRAR, self.location.find(ALICE).registrars)
 
     def test_star_without_expires_0(self) -> None:
         """With any other Expires, or none, it is an error (RFC 3261 section 10.3 step 6)."""
@@ -125,7 +125,7 @@ class QueryTests(RegistrarCase):
         self.assertNotIn("Contact", self.upstream().headers)
         response = self.answer(200, ("Contact", "<sip:desk@192.0.2.50>;expires=99"))
         self.assertEqual(self.contacts(response), [])
-        self.assertFalse(self.location.knows(ALICE))
+        self.assertFalse(self.location.find(ALICE).known)
 
 
 class MultipleTests(RegistrarCase):
@@ -208,8 +208,8 @@ class NewestWinsTests(RegistrarCase):
         self.assertNotIn("Contact", self.upstream().headers)
         self.answer(200)
         self.assertEqual([binding.flow for binding in self.bound()], [newer])
-        self.assertFalse(self.location.proven(self.browser))
-        self.assertTrue(self.location.proven(newer))
+        self.assertFalse(self.location.is_authenticated(self.browser))
+        self.assertTrue(self.location.is_authenticated(newer))
 
 
 class FailureTests(RegistrarCase):
@@ -234,7 +234,7 @@ class FailureTests(RegistrarCase):
                 self.assertEqual(response.headers.get(name), value)
             self.assertEqual(self.contacts(response), [])
             self.assertEqual([event["call"] for event in events], ["cid1"])
-        self.assertEqual((self.bound(), self.location.knows(ALICE)), ([], False))
+        self.assertEqual((self.bound(), self.location.find(ALICE).known), ([], False))
 
     def test_silence(self) -> None:
         """A silent registrar is a 100 after 3.5 s and a 504 before timer F of the browser; never a 408 (RFC 4320)
@@ -317,7 +317,7 @@ class FailureTests(RegistrarCase):
         self.assertEqual(self.transactions.schedule.running, 0)
 
     def test_nothing_is_left(self) -> None:
-        """After all sorts of ends nothing remains: no timer, no subscription, nothing noted as on its way."""
+        """After all sorts of ends nothing remains: no timer, no subscription, nothing noted as under way."""
         self.register(f"{JSSIP};expires=600")
         self.answer(401, ("WWW-Authenticate", "Digest realm=x"))
         self.register(f"{JSSIP};expires=600")
@@ -328,4 +328,4 @@ class FailureTests(RegistrarCase):
         self.clock.pump([0.5] * 61)
         self.clock.pump([10] * 20)
         self.assertEqual((self.clock.getDelayedCalls(), len(self.location)), ([], 0))
-        self.assertEqual(self.registrar.pending_expires, {})
+        self.assertEqual(self.successResultOf(self.directory.intend(ALICE, 0, (), 0)), [])

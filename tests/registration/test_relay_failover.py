@@ -37,8 +37,8 @@ class Registering(RegistrarCase):
         self.assertEqual(self.flow(SECOND).last_request.cseq.number, first.cseq.number + 1)
         self.say(SECOND, 200, ("Contact", f"<{OURS}>;expires=300"))
         self.assertEqual((self.replies(), len(self.bound())), ([200], 1))
-        self.assertTrue(self.location.registered_at(ALICE, SECOND))
-        self.assertFalse(self.location.registered_at(ALICE, FIRST))
+        self.assertIn(SECOND, self.location.find(ALICE).registrars)
+        self.assertNotIn(FIRST, self.location.find(ALICE).registrars)
         self.assertEqual(len(self.flow(FIRST).sent), 1)
 
     def test_silence(self) -> None:

@@ -138,7 +138,7 @@ class LengthTests(RegistrarCase):
         self.assertEqual(self.contacts(self.upstream()), [f"<{OURS}>;expires=60"])
         self.accept(60)
         self.assertEqual([binding.contact for binding in self.bound()], ["sip:b@x.invalid"])
-        self.assertTrue(self.location.proven(self.browser))
+        self.assertTrue(self.location.is_authenticated(self.browser))
 
     def test_old_and_new_of_one_instance(self) -> None:
         """A browser that takes back its old Contact and binds a new one stays bound: both have one name."""

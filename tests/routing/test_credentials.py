@@ -24,9 +24,9 @@ def challenge(nonce: str = "n1", realm: str = "carrier", **more: str) -> str:
 class CredentialCase(CallCase):
     trunks = (CARRIER, PBX)
 
-    def begin(self, *, proven: bool = True) -> tuple[Browser, TrunkPeer, Request]:
+    def begin(self, *, authenticated: bool = True) -> tuple[Browser, TrunkPeer, Request]:
         self.alice, self.trunk = self.world.browser(), self.world.trunk("192.0.2.7", 5090)
-        self.alice.bind(proven=proven)
+        self.alice.bind(authenticated=authenticated)
         self.invite = self.alice.invite(ALICE_AT_CARRIER)
         return self.alice, self.trunk, self.trunk.request("INVITE")
 
@@ -308,7 +308,7 @@ class PassedOn(CredentialCase):
     def test_not_registered(self) -> None:
         """`trunk-credentials = registered`: nobody else uses them (the original: the toll fraud hole)
         (original.rst: digest, whose calls the trunk's credentials are for)."""
-        *_, leg = self.begin(proven=False)
+        *_, leg = self.begin(authenticated=False)
         with capturedLogs() as logs:
             self.passed(leg)
         (line,) = self.said(logs)
@@ -316,7 +316,7 @@ class PassedOn(CredentialCase):
 
     def test_foreign_challenge_of_an_unregistered(self) -> None:
         """What the trunk's account would not have answered is nothing to be told about."""
-        *_, leg = self.begin(proven=False)
+        *_, leg = self.begin(authenticated=False)
         with capturedLogs() as logs:
             self.passed(leg, 407, challenge(realm="elsewhere"))
         self.assertEqual(self.said(logs), [])
@@ -324,7 +324,7 @@ class PassedOn(CredentialCase):
     def test_anyone(self) -> None:
         """`trunk-credentials = anyone` is the original's behaviour."""
         self.world = self.make_world(anyone=True)
-        *_, leg = self.begin(proven=False)
+        *_, leg = self.begin(authenticated=False)
         self.challenged(leg)
 
     def test_other_realm(self) -> None:
@@ -341,7 +341,7 @@ class PassedOn(CredentialCase):
     def test_several(self) -> None:
         """JsSIP and SIP.js look at the last challenge of a response and know MD5 only: it is put there. The others keep
         their order (RFC 8760 section 2.4)."""
-        *_, leg = self.begin(proven=False)
+        *_, leg = self.begin(authenticated=False)
         md5, sha, sha512 = (challenge(algorithm=name) for name in ("MD5", "SHA-256", "SHA-512-256"))
         self.refused(leg, 401, md5, sha, sha512)
         heard = self.alice.response(401)

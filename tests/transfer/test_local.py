@@ -132,7 +132,7 @@ class Blind(HandoverCase):
         self.carrier.answer(again, 486)
         self.carrier.heard("ACK")
         self.told("486 Busy Here", "terminated")
-        self.world.location.prove(self.alice.aor, self.alice.flow, 0)
+        self.world.location.mark_authenticated(self.alice.aor, self.alice.flow, 0)
         invite = self.refer()
         self.carrier.answer(invite, 401, headers=[challenge])
         self.carrier.heard("ACK")

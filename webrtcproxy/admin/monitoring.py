@@ -1,17 +1,17 @@
-"""Watching: what of a running proxy ``/health`` and ``/metrics`` tell."""
+"""Monitoring: what of a running proxy ``/health`` and ``/metrics`` tell."""
 
 from __future__ import annotations
 
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.media.nodes import Nodes
-from webrtcproxy.registration.location import Location
+from webrtcproxy.registration.location import ILocation
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.subscription.subscribe import Subscriptions
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.wss.server import WebSocketServer
 
 
-def health(nodes: Nodes, calls: Calls, browsers: WebSocketServer, location: Location) -> dict[str, object]:
+def health(nodes: Nodes, calls: Calls, browsers: WebSocketServer, location: ILocation) -> dict[str, object]:
     """What ``/health`` tells: calls can be taken while an rtpengine answers, and has answered at all."""
     alive = sum(node.alive and node.answered > 0 for node in nodes.nodes)
     return {
@@ -28,7 +28,7 @@ def bind_gauges(
     calls: Calls,
     subscriptions: Subscriptions,
     browsers: WebSocketServer,
-    location: Location,
+    location: ILocation,
     transactions: Transactions,
 ) -> None:
     """Let `metrics` read what there is, whenever it is asked."""

@@ -43,7 +43,7 @@ class Calls:
         self.draining = False
         self._alive: dict[ServerTransaction, tuple[Call, Deferred[None]]] = {}
         self._called: dict[str, list[Call]] = {}
-        context.location.on_bound(self._bound)
+        context.directory.watch(self._bound)
 
     def __len__(self) -> int:
         return len(self._alive)
@@ -126,8 +126,8 @@ class Calls:
         :raises Refusal: 503.
         """
         limits, flow = self._context.limits, transaction.flow
-        proven = self._context.location.proven(flow)
-        limit = limits.limit_per_connection if proven else limits.limit_unregistered
+        authenticated = self._context.location.is_authenticated(flow)
+        limit = limits.limit_per_connection if authenticated else limits.limit_unregistered
         if self._legs.count_on(flow) >= limit:
             call = transaction.request.call_id
             log.info("{call}: refused, its connection has {limit} calls", limit=limit, call=call)

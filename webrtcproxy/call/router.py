@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.config.addresses import plain_host, same_place
@@ -12,6 +17,7 @@ from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.replaces import replaced
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target_set import TargetResolver, registered_targets, trunk_targets
+from webrtcproxy.registration.binding import Found
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.policy import remaining_hops
 from webrtcproxy.runtime.errors import Refusal
@@ -26,6 +32,8 @@ from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
+
+T = TypeVar("T")
 
 RETRY_AFTER = "10"
 """Seconds after which a proxy that ends is likely to be back."""
@@ -79,7 +87,7 @@ class Router:
         if flow.browser:
             return True
         host = flow.peer.host
-        if self._context.sources.trunks_of(host) or self._context.location.is_registrar(host):
+        if self._context.sources.trunks_of(host) or self._context.directory.is_registrar(host):
             return True
         try:
             known = self._find(request) is not None or self._subscriptions.expects(request)
@@ -93,12 +101,8 @@ class Router:
         """Hand a new request to its handler; a Refusal out of it becomes the final response."""
         try:
             self._dispatch(transaction)
-        except Refusal as refusal:
-            self._metrics.refused(reason_of(refusal.status))
-            transaction.reply(refusal.status, refusal.reason, refusal.headers)
-        except BadMessage as error:
-            self._metrics.refused(reason_of(error.status))
-            transaction.reply(error.status, error.why)
+        except (Refusal, BadMessage) as why:
+            self._refuse(transaction, why)
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
         """The ACK of a 2xx stops its repeats."""
@@ -116,6 +120,19 @@ class Router:
             leg.owner.cancelled_in_dialog(transaction, cancel)
         else:
             self._calls.cancelled(transaction, cancel)
+
+    def _refuse(self, transaction: ServerTransaction, why: Refusal | BadMessage) -> None:
+        self._metrics.refused(reason_of(why.status))
+        if isinstance(why, Refusal):
+            transaction.reply(why.status, why.reason, why.headers)
+        else:
+            transaction.reply(why.status, why.why)
+
+    def _failed(self, failure: Failure, transaction: ServerTransaction) -> None:
+        """The directory, or a step after it, has failed."""
+        request = transaction.request
+        log.failure("{call}: {method} could not be carried", failure, method=request.method, call=request.call_id)
+        transaction.reply(500)
 
     # Handlers
 
@@ -137,36 +154,66 @@ class Router:
         elif flow.browser:
             self._calls.outbound(transaction, self._context.policy.route(request))
         else:
-            self._calls.inbound(transaction, self._callees(request, flow.peer.host))
+            self._with_callees(transaction, self._calls.inbound)
 
     def _subscribe(self, transaction: ServerTransaction) -> None:
         self._refuse_while_draining()
-        self._subscriptions.begin(transaction, self._targets(transaction))
+        self._with_targets(transaction, self._subscriptions.begin)
 
     def _pass(self, transaction: ServerTransaction) -> None:
         """What needs no more than to get there, and its answer back."""
-        self._passages.begin(transaction, self._targets(transaction))
+        self._with_targets(transaction, self._passages.begin)
 
-    def _targets(self, transaction: ServerTransaction) -> TargetResolver:
-        """Where a request outside of dialogs goes: as an INVITE would."""
+    def _with_targets(
+        self, transaction: ServerTransaction, step: Callable[[ServerTransaction, TargetResolver], None]
+    ) -> None:
+        """Go on with `step` where a request outside of dialogs goes: where an INVITE would."""
         request, flow = transaction.request, transaction.flow
         self._refuse_loop(request)
         if flow.browser:
-            return trunk_targets(self._context, request, self._context.policy.route(request), flow)
+            step(transaction, trunk_targets(self._context, request, self._context.policy.route(request), flow))
+            return
         if not request.request_uri.user:  # it is for the proxy itself
             raise _unsupported(transaction)
-        return registered_targets(self._context, self._callees(request, flow.peer.host))
+        self._with_callees(transaction, lambda again, callees: step(again, registered_targets(self._context, callees)))
 
-    def _callees(self, request: Request, host: str) -> list[str]:
-        """The addresses-of-record that an INVITE from the SIP side may be for: the one that our Contact stands for, or
-        a user at the trunk that it comes from."""
-        target = request.request_uri
-        location = self._context.location
+    def _with_callees(
+        self, transaction: ServerTransaction, step: Callable[[ServerTransaction, list[str]], None]
+    ) -> None:
+        """Go on with `step` and the addresses-of-record that a request from the SIP side may be for, once the directory
+        has said whose Contact its Request-URI is."""
+        token = transaction.request.request_uri.user or ""
+
+        def found(there: Found | None) -> None:
+            step(transaction, self._callees(transaction, there))
+
+        self._when(self._context.directory.find_token(token), transaction, found)
+
+    def _when(self, work: Deferred[T], transaction: ServerTransaction, step: Callable[[T], None]) -> None:
+        """Go on with `step` when `work` has fired, unless the request has been answered by then, by CANCEL perhaps."""
+
+        def fired(result: T) -> None:
+            if transaction.answered:
+                return
+            try:
+                step(result)
+            except (Refusal, BadMessage) as why:
+                self._refuse(transaction, why)
+
+        work.addCallback(fired).addErrback(self._failed, transaction)
+
+    def _callees(self, transaction: ServerTransaction, found: Found | None) -> list[str]:
+        """The addresses-of-record that a request from the SIP side may be for: the one that our Contact stands for, or
+        a user at the trunk that it comes from.
+
+        :param found: what the directory has of the AOR that our Contact stands for.
+        :raises Refusal: 403 for another registrar than its own, 404 where nobody can be meant.
+        """
+        target, host = transaction.request.request_uri, transaction.flow.peer.host
         trunks = self._context.sources.trunks_of(host)
-        aor = location.aor_of(target.user or "")
-        if aor is not None:
-            if trunks or location.registered_at(aor, host):
-                return [aor]
+        if found is not None:
+            if trunks or host in found.registrars:
+                return [found.aor]
             raise Refusal(403, "Not The Registrar Of This User")
         if not trunks or not target.user:
             raise Refusal(404)
@@ -186,30 +233,39 @@ class Router:
 
     def _options(self, transaction: ServerTransaction) -> None:
         """Who asks for the proxy (no user, or none that is known at its own address, as trunks ping) is answered by
-        it; who asks for somebody is answered by him."""
+        it; who asks for somebody gets that user's answer."""
         self._refuse_while_draining()
-        if self._is_for_us(transaction):
-            transaction.reply(200, "", (_allow(transaction), *_ABILITIES))
-        else:
-            self._pass(transaction)
-
-    def _is_for_us(self, transaction: ServerTransaction) -> bool:
-        request, flow = transaction.request, transaction.flow
-        target = request.request_uri
-        if not target.user:
-            return True
+        uri, flow = transaction.request.request_uri, transaction.flow
+        if not uri.user:
+            self._answer_options(transaction)
+            return
         own = Uri.parse(f"sip:{flow.sent_by}").hostport
-        if flow.browser:
-            return same_place(target.hostport, own)
-        if plain_host(target.host) != plain_host(own[0]):
-            return False
-        return not any(map(self._context.location.knows, self._callees(request, flow.peer.host)))
+        if flow.browser and same_place(uri.hostport, own):
+            self._answer_options(transaction)
+        elif flow.browser or plain_host(uri.host) != plain_host(own[0]):
+            self._pass(transaction)
+        else:
+            self._with_callees(transaction, self._options_for)
+
+    def _options_for(self, transaction: ServerTransaction, callees: list[str]) -> None:
+        """OPTIONS for one of `callees` at our own address."""
+
+        def found(those: list[Found]) -> None:
+            if any(there.known for there in those):
+                self._pass(transaction)
+            else:
+                self._answer_options(transaction)
+
+        self._when(gatherResults(map(self._context.directory.find, callees)), transaction, found)
+
+    def _answer_options(self, transaction: ServerTransaction) -> None:
+        transaction.reply(200, "", (_allow(transaction), *_ABILITIES))
 
     def _options_inside(self, transaction: ServerTransaction) -> None:
         """Within a dialog, too, the proxy is the end that is asked: whoever looks so whether his call is still there
         hears 200 or 481, and is not at the mercy of what the other end makes of OPTIONS (RFC 3261 section 11)."""
         self._leg(transaction)
-        transaction.reply(200, "", (_allow(transaction), *_ABILITIES))
+        self._answer_options(transaction)
 
     def _no_dialog(self, transaction: ServerTransaction) -> None:
         raise Refusal(481)

@@ -10,15 +10,16 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
 
+from webrtcproxy.cluster.directory import SharedDirectory, is_own
 from webrtcproxy.cluster.dispatch import Dispatcher
 from webrtcproxy.cluster.hub import Hub
 from webrtcproxy.cluster.launcher import Launcher
 from webrtcproxy.cluster.listening_sockets import ListeningSockets
-from webrtcproxy.cluster.location import SharedLocation
 from webrtcproxy.cluster.ownership import HUB
 from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.cluster.udp_reader import SharedUdpReader
 from webrtcproxy.config import Config, HostPort, WebConfig
+from webrtcproxy.registration.location import Location
 from webrtcproxy.runtime.metrics import LoopLag, Metrics, merged
 from webrtcproxy.transport.certificate import server_endpoint
 
@@ -39,11 +40,12 @@ class Cluster(MultiService):
         workers = config.proxy.workers
         places = ListeningSockets(config.wss.listen, config.sip.listen, workers)
         flows = RemoteFlows(reactor, HUB, 0, _no_way)
-        location = SharedLocation(reactor, config.registrations.multiple, HUB, flows, _no_way)
+        location = Location(reactor, config.registrations.multiple, is_own)
+        directory = SharedDirectory(reactor, HUB, location, flows, _no_way)
         launch = Launcher(reactor, places, of_worker(config, node), instance=secrets.token_hex(4))
-        self.hub = Hub(reactor, workers, launch, flows, location, config.proxy.drain, publish)
+        self.hub = Hub(reactor, workers, launch, flows, location, directory, config.proxy.drain, publish)
         trunks = [str(HostPort(trunk.host, trunk.port)) for trunk in config.trunks]
-        self._datagrams = SharedUdpReader(reactor, places, Dispatcher(reactor, location, trunks), self.hub)
+        self._datagrams = SharedUdpReader(reactor, places, Dispatcher(reactor, directory, trunks), self.hub)
         self._metrics = Metrics(process=True)
         LoopLag(reactor, self._metrics.loop_lag.observe).setServiceParent(self)  # type: ignore[no-untyped-call]
         self._datagrams.setServiceParent(self)  # type: ignore[no-untyped-call]

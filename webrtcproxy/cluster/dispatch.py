@@ -7,7 +7,7 @@ from zlib import crc32
 
 from twisted.internet.interfaces import IReactorTime
 
-from webrtcproxy.cluster.location import SharedLocation
+from webrtcproxy.cluster.directory import SharedDirectory
 from webrtcproxy.cluster.ownership import HUB, owner_of, sender_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response, read
@@ -29,13 +29,13 @@ class Dispatcher:
     who has sent it himself, so that a loop is seen; who holds the browser of that address; and else one by the Call-ID.
 
     :param clock: for forgetting.
-    :param location: the bindings of all workers.
+    :param directory: the bindings of all workers.
     :param places: host[:port] of the trunks: a user there may be one of ours.
     """
 
-    def __init__(self, clock: IReactorTime, location: SharedLocation, places: Collection[str] = ()) -> None:
+    def __init__(self, clock: IReactorTime, directory: SharedDirectory, places: Collection[str] = ()) -> None:
         self._clock = clock
-        self._location = location
+        self._directory = directory
         self._places = tuple(places)
         self._memory: dict[_Seen, tuple[int, float]] = {}
 
@@ -80,18 +80,18 @@ class Dispatcher:
         owner = owner_of(request)
         if owner != HUB:
             return owner
-        location = self._location
+        directory = self._directory
         target = request.request_uri
-        aor = location.aor_of(target.user or "")
-        if aor is not None:
-            return location.holder(aor)
+        holder = directory.owner_of_token(target.user or "")
+        if holder is not None:
+            return holder
         sender = sender_of(request)
         if sender != HUB:
             return sender
-        holder = location.holder(target.aor)
+        holder = directory.owner(target.aor)
         if holder == HUB and target.user:
             user = target.aor.partition("@")[0]
-            holder = next(filter(None, (location.holder(f"{user}@{place}") for place in self._places)), HUB)
+            holder = next(filter(None, (directory.owner(f"{user}@{place}") for place in self._places)), HUB)
         return holder
 
     def _remember(self, seen: _Seen, chosen: int) -> None:

@@ -12,12 +12,13 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from webrtcproxy.cluster.directory import SharedDirectory
 from webrtcproxy.cluster.launcher import Launch, ProcessHandle
 from webrtcproxy.cluster.link import Header
-from webrtcproxy.cluster.location import SharedLocation
 from webrtcproxy.cluster.logs import events_of
 from webrtcproxy.cluster.ownership import ALL, HUB
 from webrtcproxy.cluster.remote import RemoteFlows
+from webrtcproxy.registration.location import ILocation
 
 log = Logger()
 
@@ -160,7 +161,8 @@ class Hub(Service):
     :param workers: how many.
     :param launch: starts one.
     :param flows: the sockets of the workers, as the hub knows them.
-    :param location: the hub's replica of the bindings.
+    :param location: the bindings, as the hub knows them.
+    :param directory: the hub's replica of what the workers share.
     :param drain: seconds that calls have to end by themselves when the hub is stopped.
     :param publish: takes the log events of the workers.
     """
@@ -173,13 +175,15 @@ class Hub(Service):
         workers: int,
         launch: Launch,
         flows: RemoteFlows,
-        location: SharedLocation,
+        location: ILocation,
+        directory: SharedDirectory,
         drain: float,
         publish: Callable[[Any], None],
     ) -> None:
         self._clock = clock
         self._flows = flows
         self._location = location
+        self._directory = directory
         self._drain = drain
         self._publish = publish
         self._questions: dict[int, _Question] = {}
@@ -256,12 +260,13 @@ class Hub(Service):
     def started(self, worker: WorkerProcess) -> None:
         """A process has begun: it is told what there is."""
         assert worker.running is not None
-        for change in self._location.changes():
+        for change in self._directory.changes():
             worker.running.send(change)
 
     def gone(self, worker: WorkerProcess) -> None:
         """A process is gone, and its sockets; the others hear it."""
         self._flows.gone(worker.number)
+        self._directory.worker_ended(worker.number)
         self._tell({"do": "gone", "worker": worker.number}, self.workers)
 
     def frame(self, worker: WorkerProcess, header: Header, body: bytes, raw: bytes) -> None:
@@ -280,8 +285,8 @@ class Hub(Service):
 
     def _handle(self, worker: WorkerProcess, header: Header, body: bytes) -> None:
         what = header["do"]
-        if what in ("bind", "unbind", "registered"):
-            self._location.heard(header)
+        if what in ("intend", "bind", "unbind", "registered"):
+            self._directory.apply(header)
         elif what == "lost":
             self._flows.lost(*header["flow"])
         elif what == "log":

@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from webrtcproxy.cluster.directory import SharedDirectory, is_own
 from webrtcproxy.cluster.link import Header, Link
-from webrtcproxy.cluster.location import SharedLocation
 from webrtcproxy.cluster.owner_router import OwnerRouter
 from webrtcproxy.cluster.ownership import HUB, mark_of
 from webrtcproxy.cluster.referred import SharedReplacesGrants
@@ -19,6 +19,7 @@ from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.cluster.slot import StartOrder, WorkerSlot
 from webrtcproxy.cluster.sockets import WorkerSockets
 from webrtcproxy.config import Config, SipConfig
+from webrtcproxy.registration.location import Location
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import read
 from webrtcproxy.transport.flow import Flow, Receiver
@@ -71,13 +72,14 @@ class WorkerRuntime:
         self.flows = RemoteFlows(reactor, seat.number, seat.run, link.send)
         self.receiver: Receiver | None = None
         self.sockets: WorkerSockets | None = None
-        self._location: SharedLocation | None = None
+        self._directory: SharedDirectory | None = None
         self._heirs: SharedReplacesGrants | None = None
 
-    def location(self, multiple: bool) -> SharedLocation:
-        """The bindings."""
-        self._location = SharedLocation(self._reactor, multiple, self.seat.number, self.flows, self._link.send)
-        return self._location
+    def bindings(self, multiple: bool) -> tuple[Location, SharedDirectory]:
+        """The bindings that this process knows, and the directory of those of all workers."""
+        location = Location(self._reactor, multiple, is_own)
+        self._directory = SharedDirectory(self._reactor, self.seat.number, location, self.flows, self._link.send)
+        return location, self._directory
 
     def heirs(self) -> SharedReplacesGrants:
         """Who may take somebody's place."""
@@ -125,8 +127,8 @@ class WorkerRuntime:
 
     def change(self, header: Header, body: bytes) -> None:
         """A binding of another worker."""
-        assert self._location is not None
-        self._location.heard(header)
+        assert self._directory is not None
+        self._directory.apply(header)
 
     def heir(self, header: Header, body: bytes) -> None:
         """Another worker let a REFER cross."""
@@ -137,6 +139,8 @@ class WorkerRuntime:
         """A worker has ended."""
         self.up.discard(header["worker"])
         self.flows.gone(header["worker"])
+        if self._directory is not None:
+            self._directory.worker_ended(header["worker"])
 
     def are_up(self, header: Header, body: bytes) -> None:
         """Which workers take messages."""
@@ -210,6 +214,7 @@ class Worker:
             "bind": office.change,
             "unbind": office.change,
             "registered": office.change,
+            "intend": office.change,
             "heir": office.heir,
             "gone": office.gone,
             "up": office.are_up,

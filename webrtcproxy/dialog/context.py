@@ -13,6 +13,7 @@ from webrtcproxy.config import CallLimits as Limits
 from webrtcproxy.dialog.call_record import CdrWriter
 from webrtcproxy.dialog.referred import ReplacesGrants
 from webrtcproxy.media.profile import Profile
+from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.location import ILocation
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, PeerProfile
 from webrtcproxy.routing.policy import Policy
@@ -64,6 +65,7 @@ class Context:
     upstream: Upstream
     sources: Sources
     policy: Policy
+    directory: IDirectory
     location: ILocation
     sequences: RequestSequences
     limits: Limits
@@ -76,7 +78,7 @@ class Context:
     def may_use_trunk_credentials(self, flow: Flow) -> bool:
         """Whether challenges of a trunk are answered with its section's credentials for the browser on `flow`: for one
         that has registered with a password of its own, or for any (`[access] trunk-credentials`)."""
-        return self.policy.credentials_for_anyone or self.location.proven(flow)
+        return self.policy.credentials_for_anyone or self.location.is_authenticated(flow)
 
     def profile_of(self, transaction: ServerTransaction) -> PeerProfile:
         """What holds for who has sent a request outside of a dialog."""

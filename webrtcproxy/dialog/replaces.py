@@ -122,7 +122,7 @@ def speaks_for(flow: Flow, leg: Leg, context: Context) -> bool:
     if leg.browser != flow.browser:
         return False
     if flow.browser:
-        return flow is leg.flow or leg.aor in context.location.proven_aors(flow)
+        return flow is leg.flow or leg.aor in context.location.authenticated_aors(flow)
     return _is_same(flow.peer.host, leg.flow.peer.host, context)
 
 

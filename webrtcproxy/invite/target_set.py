@@ -42,16 +42,17 @@ def registered_targets(
     :param callees: the addresses-of-record that the Request-URI may mean, the likeliest first.
     :param found: told whose browsers they are.
     """
-    location = context.location
+    directory = context.directory
 
     async def targets() -> Sequence[Target]:
+        known = False
         for aor in callees:
-            bindings = await location.lookup(aor)
-            if bindings:
+            there = await directory.find(aor)
+            if there.bindings:
                 if found is not None:
                     found(aor)
-                return [target_of_binding(binding) for binding in bindings]
-        known = any(location.knows(aor) for aor in callees)
+                return [target_of_binding(binding) for binding in there.targets()]
+            known = known or there.known
         raise Refusal(480 if known else 404)
 
     return targets

@@ -1,8 +1,9 @@
-"""Binding: a browser that is registered, and what names it."""
+"""Binding: a browser that is registered, what names it, and all that is found of one address-of-record."""
 
 from __future__ import annotations
 
 from base64 import b32encode
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -110,3 +111,34 @@ class Binding:
         """The browser's address, for the log."""
         host, port = self.flow.peer
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class Found:
+    """What a directory has of one address-of-record.
+
+    :ivar aor: the address-of-record.
+    :ivar bindings: its live bindings, the newest first.
+    :ivar registrars: IP addresses of the registrars that have accepted it, for a time that is not over.
+    :ivar known: it has a live binding, or a registrar may still believe so.
+    """
+
+    __slots__ = ("aor", "bindings", "known", "registrars")
+
+    def __init__(
+        self, aor: str, bindings: Sequence[Binding] = (), registrars: Collection[str] = (), known: bool = False
+    ) -> None:
+        self.aor = aor
+        self.bindings = bindings
+        self.registrars = registrars
+        self.known = known
+
+    def targets(self) -> list[Binding]:
+        """The bindings that a call forks to: one of each instance, by q, then the newest first."""
+        newest: dict[str, Binding] = {}
+        for binding in self.bindings:
+            newest.setdefault(binding.instance, binding)
+        return sorted(newest.values(), key=_by_preference)
+
+
+def _by_preference(binding: Binding) -> float:
+    return -binding.q

@@ -1,23 +1,22 @@
-"""Location: where the browsers of an address-of-record are now, and which registrar knows them through us.
+"""Location: where the browsers of an address-of-record are now, and which registrar has our Contact for them.
 
 A binding joins an address-of-record (AOR: user and domain) to a browser's Contact and to the socket that leads to it.
 It is named by the browser's instance and ``reg-id`` (RFC 5626), so that a browser that comes back on a new socket
-replaces its old self. It ends when it expires, when it is taken back, and when its socket is lost.
+replaces its old self. It ends when it expires, when it is removed, and when its socket is lost.
 
 Towards its registrar an AOR has one Contact of the proxy's, whatever the number of its browsers. The registrar keeps
-that Contact for as long as it granted, also when every browser is gone by then; so long the AOR stays known here.
+that Contact for as long as it granted, also when no browser is left by then; so long the AOR stays known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from webrtcproxy.registration.binding import Binding, Key, contact_user_of
+from webrtcproxy.registration.binding import Binding, Found, Key, contact_user_of
 from webrtcproxy.registration.expiry import Expirable, ExpiryWheel
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.transport.flow import Flow
@@ -27,47 +26,25 @@ log = Logger()
 MAX_BINDINGS_PER_AOR = 10
 MAX_AORS_PER_FLOW = 10
 MAX_AORS = 100_000
-"""Addresses-of-record known at once; those without a browser make room, the longest gone first."""
+"""Addresses-of-record known at once; those without a browser make room, those that lost it first in front."""
 MAX_REGISTRARS_PER_AOR = 8
 
 REGISTRAR_LINGER = 32.0
-"""Seconds (64*T1) for which a registrar is still heard when the last binding was taken back, so that an INVITE that
-crossed the un-REGISTER hears 480 and not silence."""
+"""Seconds (64*T1) for which requests of a registrar are still admitted when the last binding was removed, so that an
+INVITE that crossed the un-REGISTER gets 480 and not silence."""
 
 
 class ILocation(Protocol):
-    """What the proxy asks of its bindings. What another process may know better comes as a Deferred."""
+    """What is asked of the browsers whose sockets are in this process; all of it is answered at once."""
 
-    def lookup(self, aor: str) -> Deferred[list[Binding]]:
-        """Fires with the bindings that a call forks to: live, one of each instance, by q, then the newest first."""
-
-    def bindings(self, aor: str) -> Deferred[list[Binding]]:
-        """Fires with all live bindings, the newest first."""
-
-    def knows(self, aor: str) -> bool:
-        """True where the AOR has a live binding, or its registrar still believes so."""
-
-    def aor_of(self, token: str) -> str | None:
-        """The known AOR whose `contact_user_of` this is."""
-
-    def is_registrar(self, host: str) -> bool:
-        """True where `host`, an IP address, is the registrar of any AOR that is known; one dictionary look-up."""
-
-    def registered_at(self, aor: str, host: str) -> bool:
-        """True where the registrar at the IP address `host` has accepted this AOR, and for a time that is not over."""
-
-    def proven(self, flow: Flow) -> bool:
+    def is_authenticated(self, flow: Flow) -> bool:
         """True where the browser on `flow` has registered at a trunk with a password of its own."""
 
-    def proven_aors(self, flow: Flow) -> list[str]:
-        """The AORs that `flow` is proven for."""
+    def authenticated_aors(self, flow: Flow) -> list[str]:
+        """The AORs that the browser on `flow` has registered with a password of its own."""
 
-    def on_bound(self, call: Callable[[Binding], None]) -> Callable[[], None]:
-        """Have `call` called with each binding that is new, or whose flow or Contact changed: a dialog belongs to an
-        instance, and follows it to its new socket.
-
-        :returns: a function that takes the wish back.
-        """
+    def mark_authenticated(self, aor: str, flow: Flow, seconds: float) -> None:
+        """The browser on `flow` has shown for so many seconds that `aor` is its own; with 0, no more."""
 
     def check(self, aor: str, keys: Collection[Key], flow: Flow) -> None:
         """Whether there is room for these bindings.
@@ -75,24 +52,18 @@ class ILocation(Protocol):
         :raises Refusal: 403 for too many of one user or one socket, 503 where the proxy is full.
         """
 
-    def bind(self, bindings: Sequence[Binding]) -> None:
-        """Store the bindings of one REGISTER, all of one AOR and one flow; none where the flow is lost.
+    def __len__(self) -> int:
+        """How many bindings the sockets of this process have."""
 
-        :raises Refusal: as `check`; nothing is stored then.
-        """
-
-    def unbind(self, aor: str, keys: Iterable[Key] | None = None) -> None:
-        """Take back bindings of an AOR, by default all of them; with its last one a flow is no longer proven for it."""
-
-    def registered(self, aor: str, host: str, seconds: float) -> None:
-        """The registrar at `host` has our Contact for `aor` for so many seconds; with 0, it has it no more."""
-
-    def prove(self, aor: str, flow: Flow, seconds: float) -> None:
-        """The browser on `flow` has shown for so many seconds that `aor` is its own; with 0, no more."""
+    def stop(self) -> None:
+        """Forget everything, as the proxy stops."""
 
 
 class _User(Expirable):
-    """An AOR that is known; the newest binding is the last."""
+    """An AOR that is known; the newest binding is the last.
+
+    :ivar registrars: IP addresses, and until when each has our Contact.
+    """
 
     __slots__ = ("aor", "bindings", "registrars", "token")
 
@@ -105,105 +76,128 @@ class _User(Expirable):
 
 
 class _Socket(Expirable):
-    """What depends on one flow; `forget` ends the subscription to its loss."""
+    """What depends on one flow.
 
-    __slots__ = ("bindings", "flow", "forget", "proofs")
+    :ivar forget: ends the subscription to its loss.
+    :ivar authenticated: AORs that its browser has registered with a password of its own, and until when.
+    """
+
+    __slots__ = ("authenticated", "bindings", "flow", "forget")
 
     def __init__(self, flow: Flow, forget: Callable[[], None]) -> None:
         super().__init__()
         self.flow = flow
         self.forget = forget
         self.bindings: dict[tuple[str, Key], Binding] = {}
-        self.proofs: dict[str, float] = {}
+        self.authenticated: dict[str, float] = {}
+
+
+def _live(user: _User, now: float) -> list[Binding]:
+    return [
+        binding for binding in reversed(user.bindings.values()) if binding.expires_at > now and not binding.flow.closed
+    ]
 
 
 class Location:
-    """The bindings of one process, in memory. What is asked for is exact; only memory waits for `expiry.SWEEP`.
+    """The bindings that one process knows, in memory. What is asked for is exact; only memory waits for
+    `expiry.SWEEP_INTERVAL`.
 
     :param clock: tells the time, and when to look for what has expired.
     :param multiple: keep all browsers of a user; else the newest REGISTER replaces the others.
+    :param is_own: whether a flow is a socket of this process. Only bindings of own flows are counted and logged.
     """
 
-    def __init__(self, clock: IReactorTime, multiple: bool = False) -> None:
+    def __init__(
+        self, clock: IReactorTime, multiple: bool = False, is_own: Callable[[Flow], bool] = lambda flow: True
+    ) -> None:
+        self.multiple = multiple
         self._clock = clock
-        self._multiple = multiple
+        self._is_own = is_own
         self._users: dict[str, _User] = {}
-        self._tokens: dict[str, str] = {}
-        self._gone: dict[str, None] = {}
+        self._tokens: dict[str, _User] = {}
+        self._without_binding: dict[str, None] = {}
         self._sockets: dict[Flow, _Socket] = {}
         self._registrars: dict[str, int] = {}
-        self._observers: list[Callable[[Binding], None]] = []
-        self._expiry = ExpiryWheel(clock, self._look)
+        self._watchers: list[Callable[[Binding], None]] = []
+        self._expiry = ExpiryWheel(clock, self._check_expired)
 
     def __len__(self) -> int:
-        return sum(len(socket.bindings) for socket in self._sockets.values())
+        return sum(len(socket.bindings) for flow, socket in self._sockets.items() if self._is_own(flow))
 
-    # Questions
+    # Queries
 
-    def lookup(self, aor: str) -> Deferred[list[Binding]]:
-        newest: dict[str, Binding] = {}
-        for binding in self._live(aor):
-            newest.setdefault(binding.instance, binding)
-        return succeed(sorted(newest.values(), key=lambda binding: -binding.q))
+    def find(self, aor: str) -> Found:
+        """See `IDirectory.find`."""
+        user = self._users.get(aor)
+        return Found(aor) if user is None else self._found(user)
 
-    def bindings(self, aor: str) -> Deferred[list[Binding]]:
-        return succeed(self._live(aor))
+    def find_token(self, token: str) -> Found | None:
+        """See `IDirectory.find_token`."""
+        user = self._tokens.get(token)
+        return None if user is None else self._found(user)
 
-    def knows(self, aor: str) -> bool:
-        return aor in self._users
+    def live(self, aor: str) -> list[Binding]:
+        """The bindings of an AOR that are neither expired nor on a closed flow, the newest first."""
+        user = self._users.get(aor)
+        return [] if user is None else _live(user, self._clock.seconds())
 
-    def aor_of(self, token: str) -> str | None:
-        return self._tokens.get(token)
+    def stored(self, aor: str) -> Mapping[Key, Binding]:
+        """The bindings of an AOR by their keys, the newest last; some may have expired and await the sweep."""
+        user = self._users.get(aor)
+        return {} if user is None else user.bindings
+
+    def aors(self) -> Iterator[tuple[str, Mapping[str, float], Collection[Binding]]]:
+        """Each AOR that is known, its registrars with the time until which they have our Contact, and its stored
+        bindings, the newest last."""
+        for aor, user in self._users.items():
+            yield aor, user.registrars, user.bindings.values()
 
     def is_registrar(self, host: str) -> bool:
+        """See `IDirectory.is_registrar`."""
         return host in self._registrars
 
-    def registered_at(self, aor: str, host: str) -> bool:
-        user = self._users.get(aor)
-        return user is not None and user.registrars.get(host, 0.0) > self._clock.seconds()
+    def is_authenticated(self, flow: Flow) -> bool:
+        return flow in self._sockets and bool(self.authenticated_aors(flow))
 
-    def proven(self, flow: Flow) -> bool:
-        return flow in self._sockets and bool(self.proven_aors(flow))
-
-    def proven_aors(self, flow: Flow) -> list[str]:
+    def authenticated_aors(self, flow: Flow) -> list[str]:
         socket = self._sockets.get(flow)
         now = self._clock.seconds()
-        return [] if socket is None else [aor for aor, until in socket.proofs.items() if until > now]
+        return [] if socket is None else [aor for aor, until in socket.authenticated.items() if until > now]
 
-    def on_bound(self, call: Callable[[Binding], None]) -> Callable[[], None]:
-        self._observers.append(call)
-        return lambda: self._observers.remove(call)
+    def watch(self, call: Callable[[Binding], None]) -> Callable[[], None]:
+        """See `IDirectory.watch`."""
+        self._watchers.append(call)
+        return lambda: self._watchers.remove(call)
 
-    def _live(self, aor: str) -> list[Binding]:
-        user = self._users.get(aor)
-        if user is None:
-            return []
+    def _found(self, user: _User) -> Found:
         now = self._clock.seconds()
-        return [
-            binding
-            for binding in reversed(user.bindings.values())
-            if binding.expires_at > now and not binding.flow.closed
-        ]
+        return Found(
+            user.aor, _live(user, now), [host for host, until in user.registrars.items() if until > now], known=True
+        )
 
     # Changes
 
     def check(self, aor: str, keys: Collection[Key], flow: Flow) -> None:
         wanted = len(keys)
-        if self._multiple:
-            wanted = len({binding.key for binding in self._live(aor)}.union(keys))
+        if self.multiple:
+            wanted = len({binding.key for binding in self.live(aor)}.union(keys))
         if wanted > MAX_BINDINGS_PER_AOR:
             raise Refusal(403, "Too Many Contacts")
         socket = self._sockets.get(flow)
-        if socket is not None and len(socket.proofs) + len(socket.bindings) >= MAX_AORS_PER_FLOW:
+        if socket is not None and len(socket.authenticated) + len(socket.bindings) >= MAX_AORS_PER_FLOW:
             self._check_aors(aor, socket)
         if self._full(aor):
             raise Refusal(503, "Too Many Registrations", [("Retry-After", "60")])
 
     def _check_aors(self, aor: str, socket: _Socket) -> None:
-        if len({aor, *socket.proofs, *(other for other, _ in socket.bindings)}) > MAX_AORS_PER_FLOW:
+        if len({aor, *socket.authenticated, *(other for other, _ in socket.bindings)}) > MAX_AORS_PER_FLOW:
             raise Refusal(403, "Too Many Addresses Of Record")
 
     def bind(self, bindings: Sequence[Binding]) -> None:
+        """Store the bindings of one REGISTER, all of one AOR and one flow; none where the flow is lost.
+
+        :raises Refusal: as `check`; nothing is stored then.
+        """
         if not bindings or bindings[0].flow.closed:
             return
         aor, flow = bindings[0].aor, bindings[0].flow
@@ -211,13 +205,15 @@ class Location:
         self.check(aor, keys, flow)
         user = self._user(aor)
         changed = [binding for binding in bindings if self._put(user, binding)]
-        if not self._multiple:
+        if not self.multiple:
             self._end([other for other in user.bindings.values() if other.key not in keys], "replaced by a newer one")
         for binding in changed:
-            for observer in tuple(self._observers):
-                observer(binding)
+            for watcher in tuple(self._watchers):
+                watcher(binding)
 
     def unbind(self, aor: str, keys: Iterable[Key] | None = None) -> None:
+        """Remove bindings of an AOR, by default all of them; with its last one a flow is no longer authenticated for
+        it."""
         user = self._users.get(aor)
         if user is None:
             return
@@ -226,9 +222,10 @@ class Location:
         self._end(ended, "taken back")
         staying = {binding.flow for binding in user.bindings.values()}
         for flow in {binding.flow for binding in ended} - staying:
-            self.prove(aor, flow, 0)
+            self.mark_authenticated(aor, flow, 0)
 
     def registered(self, aor: str, host: str, seconds: float) -> None:
+        """See `IDirectory.registered`."""
         now = self._clock.seconds()
         if seconds > 0 and not self._full(aor):
             registrars = self._user(aor).registrars
@@ -245,50 +242,52 @@ class Location:
             self._expiry.watch(self._users[aor], now + REGISTRAR_LINGER)
             self._tidy(aor)
 
-    def prove(self, aor: str, flow: Flow, seconds: float) -> None:
+    def mark_authenticated(self, aor: str, flow: Flow, seconds: float) -> None:
         if seconds > 0 and not flow.closed:
             socket, until = self._socket(flow), self._clock.seconds() + seconds
-            socket.proofs[aor] = until
+            socket.authenticated[aor] = until
             self._expiry.watch(socket, until)
         elif flow in self._sockets:
-            self._sockets[flow].proofs.pop(aor, None)
+            self._sockets[flow].authenticated.pop(aor, None)
             self._tidy_socket(flow)
 
     def stop(self) -> None:
-        """Forget everything, as the proxy stops."""
         self._expiry.clear()
         for socket in self._sockets.values():
             socket.forget()
-        for memory in (self._users, self._tokens, self._gone, self._sockets, self._registrars):
-            memory.clear()
+        self._users.clear()
+        self._tokens.clear()
+        self._without_binding.clear()
+        self._sockets.clear()
+        self._registrars.clear()
 
     # Users and their bindings
 
     def _user(self, aor: str) -> _User:
         user = self._users.get(aor)
         if user is None:
-            if len(self._users) >= MAX_AORS and self._gone:
-                self._drop(self._users[next(iter(self._gone))])
+            if len(self._users) >= MAX_AORS and self._without_binding:
+                self._drop(self._users[next(iter(self._without_binding))])
             user = self._users[aor] = _User(aor)
-            self._tokens[user.token] = aor
-            self._gone[aor] = None
+            self._tokens[user.token] = user
+            self._without_binding[aor] = None
         return user
 
     def _full(self, aor: str) -> bool:
-        return aor not in self._users and len(self._users) >= MAX_AORS and not self._gone
+        return aor not in self._users and len(self._users) >= MAX_AORS and not self._without_binding
 
     def _put(self, user: _User, binding: Binding) -> bool:
         """Store one binding; True where it is new, or its flow or Contact is."""
         old = user.bindings.pop(binding.key, None)
         if old is not None and old.flow is not binding.flow:
-            self._off_socket(old)
+            self._detach(old)
         user.bindings[binding.key] = binding
         self._expiry.watch(user, binding.expires_at)
-        self._gone.pop(user.aor, None)
+        self._without_binding.pop(user.aor, None)
         self._socket(binding.flow).bindings[user.aor, binding.key] = binding
         if old is not None and old.flow is binding.flow and old.contact == binding.contact:
             return False
-        self._tell("{aor} is registered from {peer}", binding)
+        self._log("{aor} is registered from {peer}", binding)
         return True
 
     def _end(self, bindings: Iterable[Binding], why: str) -> None:
@@ -298,15 +297,16 @@ class Location:
             del user.bindings[binding.key]
             if not user.bindings:
                 user.bindings = {}  # one that had something in it keeps its room
-            self._off_socket(binding)
+            self._detach(binding)
             self._tidy(aor)
-            self._tell("{aor} is no longer registered from {peer}: {why}", binding, why)
+            self._log("{aor} is no longer registered from {peer}: {why}", binding, why)
 
-    def _tell(self, what: str, binding: Binding, why: str = "") -> None:
-        log.info(what, aor=binding.aor, peer=binding.peer, call=binding.call_id, why=why)
+    def _log(self, what: str, binding: Binding, why: str = "") -> None:
+        if self._is_own(binding.flow):
+            log.info(what, aor=binding.aor, peer=binding.peer, call=binding.call_id, why=why)
 
     def _tidy(self, aor: str) -> None:
-        """Forget an AOR that nothing keeps any more; remember one without a browser as gone."""
+        """Forget an AOR that nothing keeps any more; note one without a binding, which may have to make room."""
         user = self._users[aor]
         now = self._clock.seconds()
         for host in [host for host, until in user.registrars.items() if until <= now]:
@@ -314,7 +314,7 @@ class Location:
         if user.bindings:
             return
         if user.registrars:
-            self._gone.setdefault(aor)
+            self._without_binding.setdefault(aor)
         else:
             self._drop(user)
 
@@ -323,7 +323,7 @@ class Location:
             self._unregister(user, host)
         del self._users[user.aor]
         self._tokens.pop(user.token, None)
-        self._gone.pop(user.aor, None)
+        self._without_binding.pop(user.aor, None)
         self._expiry.forget(user)
 
     def _unregister(self, user: _User, host: str) -> None:
@@ -338,10 +338,10 @@ class Location:
     def _socket(self, flow: Flow) -> _Socket:
         socket = self._sockets.get(flow)
         if socket is None:
-            socket = self._sockets[flow] = _Socket(flow, flow.on_lost(lambda: self._lost(flow)))
+            socket = self._sockets[flow] = _Socket(flow, flow.on_lost(lambda: self._flow_lost(flow)))
         return socket
 
-    def _off_socket(self, binding: Binding) -> None:
+    def _detach(self, binding: Binding) -> None:
         socket = self._sockets.get(binding.flow)
         if socket is not None:
             socket.bindings.pop((binding.aor, binding.key), None)
@@ -349,30 +349,33 @@ class Location:
 
     def _tidy_socket(self, flow: Flow) -> None:
         socket = self._sockets[flow]
-        if not socket.bindings and not socket.proofs:
+        if not socket.bindings and not socket.authenticated:
             del self._sockets[flow]
             socket.forget()
             self._expiry.forget(socket)
 
-    def _lost(self, flow: Flow) -> None:
+    def _flow_lost(self, flow: Flow) -> None:
         socket = self._sockets.pop(flow)
         self._expiry.forget(socket)
         self._end(tuple(socket.bindings.values()), "its connection is lost")
 
     # Time
 
-    def _look(self, what: Expirable, now: float) -> float | None:
-        """End what has expired of a user or a socket; when the next of it does, None where nothing is left."""
-        if isinstance(what, _User):
-            return self._look_at_user(what, now)
-        assert isinstance(what, _Socket)
-        proofs = what.proofs
-        for aor in [aor for aor, until in proofs.items() if until <= now]:
-            del proofs[aor]
-        self._tidy_socket(what.flow)
-        return min(proofs.values(), default=None)
+    def _check_expired(self, what: Expirable, now: float) -> float | None:
+        """End what has expired of a user or a socket.
 
-    def _look_at_user(self, user: _User, now: float) -> float | None:
+        :returns: when the next of it expires, None where nothing is left.
+        """
+        if isinstance(what, _User):
+            return self._check_user(what, now)
+        assert isinstance(what, _Socket)
+        authenticated = what.authenticated
+        for aor in [aor for aor, until in authenticated.items() if until <= now]:
+            del authenticated[aor]
+        self._tidy_socket(what.flow)
+        return min(authenticated.values(), default=None)
+
+    def _check_user(self, user: _User, now: float) -> float | None:
         self._end([binding for binding in user.bindings.values() if binding.expires_at <= now], "expired")
         if user.aor in self._users:
             self._tidy(user.aor)

@@ -18,7 +18,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.registration.binding import Binding
+from webrtcproxy.registration.binding import Binding, Found
+from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.location import ILocation
 from webrtcproxy.registration.request import (
     DEFAULT_EXPIRES,
@@ -56,7 +57,8 @@ class RegistrationRelay:
     """Carries REGISTERs.
 
     :param transactions: sends.
-    :param location: keeps the bindings.
+    :param directory: keeps the bindings of all browsers.
+    :param location: knows the browsers of this process.
     :param upstream: makes the flow towards a registrar.
     :param sequences: keep Call-ID and CSeq upstream over challenges and refreshes.
     :param clock: tells the time.
@@ -69,6 +71,7 @@ class RegistrationRelay:
     def __init__(
         self,
         transactions: Transactions,
+        directory: IDirectory,
         location: ILocation,
         upstream: Upstream,
         sequences: RequestSequences,
@@ -78,6 +81,7 @@ class RegistrationRelay:
         contact_hostport: Callable[[Flow], str] = lambda flow: flow.sent_by,
     ) -> None:
         self.transactions = transactions
+        self.directory = directory
         self.location = location
         self.upstream = upstream
         self.sequences = sequences
@@ -85,7 +89,12 @@ class RegistrationRelay:
         self.multiple = multiple
         self.metrics = metrics or Metrics()
         self.contact_hostport = contact_hostport
-        self.pending_expires: dict[str, list[int]] = {}
+        self._registers = 0
+
+    def next_id(self) -> int:
+        """What names a REGISTER in the directory."""
+        self._registers += 1
+        return self._registers
 
     def register(self, transaction: ServerTransaction, route: Route, credentials_allowed: bool) -> None:
         """Forward the REGISTER of `transaction`, and answer it whatever happens.
@@ -108,21 +117,8 @@ class RegisterTransaction:
     _asked: RegisterRequest
 
     __slots__ = (
-        "_adding",
-        "_asked",
-        "_authentication",
-        "_next_hops",
-        "_over",
-        "_own",
-        "_registrar",
-        "_response",
-        "_route",
-        "_seconds",
-        "_sent",
-        "_sequence",
-        "_timer",
-        "_transaction",
-        "_upstream",
+        "_asked", "_authentication", "_granted", "_next_hops", "_over", "_own", "_register_id", "_registrar",
+        "_response", "_route", "_seconds", "_sent", "_sequence", "_timer", "_transaction", "_upstream",
     )  # fmt: skip
 
     def __init__(
@@ -133,13 +129,14 @@ class RegisterTransaction:
         self._route = route
         # A browser that has registered with a password of its own answers for itself: with the trunk's credentials it
         # could register under any name that they are good for.
-        trunk = None if registrar.location.proven(transaction.flow) else route.trunk
+        trunk = None if registrar.location.is_authenticated(transaction.flow) else route.trunk
         self._authentication = Authentication(trunk, allowed)
         self._timer = registrar.transactions.schedule.after(NON_INVITE_DEADLINE, self._time_up)
         self._over = False
         self._own = ""
         self._seconds: int | None = 0
-        self._adding = 0
+        self._granted = 0
+        self._register_id = 0
         self._sequence: RequestSequence | None = None
         self._next_hops: NextHops | None = None
         self._upstream: Flow | None = None
@@ -168,29 +165,27 @@ class RegisterTransaction:
         registrar, asked = self._registrar, self._asked
         self._next_hops = next_hops
         self._reach(next_hops.flow)
-        if asked.everything or (asked.adds and not registrar.multiple):
+        if asked.everything:
             self._send([])  # the other browsers of the AOR don't matter
-        else:
-            self._wait(registrar.location.bindings(asked.aor), self._send)
+            return
+        self._register_id = registrar.next_id()
+        needed = (asked.seconds(()) or DEFAULT_EXPIRES) if asked.adds else 0
+        self._wait(registrar.directory.intend(asked.aor, self._register_id, asked.keys, needed), self._send)
 
     def _reach(self, flow: Flow) -> None:
         """The registrar is reached over `flow`, and reaches us by the Contact that leads there."""
         self._upstream = flow
         self._own = own_contact(self._asked.aor, flow, self._registrar.contact_hostport(flow))
 
-    def _send(self, bindings: Sequence[Binding]) -> None:
-        registrar, asked, request = self._registrar, self._asked, self._transaction.request
-        others = [self._remaining(binding) for binding in bindings if binding.key not in asked.keys]
-        contact = self._contact(others + registrar.pending_expires.get(asked.aor, []))
+    def _send(self, others: Sequence[int]) -> None:
+        """Send it, while the other browsers of the AOR need our Contact for so many seconds."""
+        registrar, request = self._registrar, self._transaction.request
+        contact = self._contact(others)
         sequence = self._sequence = registrar.sequences.get(self._key)
         registrar.sequences.remember(self._key, sequence, SEQUENCE_LINGER)
         sent = upstream_request(
             request, self._route, sequence.from_tag, sequence.call_id, sequence.next_cseq(), contact
         )
-        if asked.adds:
-            # For as long as the registrar thinks about it, our Contact may not get shorter for another browser's sake.
-            self._adding = DEFAULT_EXPIRES if self._seconds is None else self._seconds
-            registrar.pending_expires.setdefault(asked.aor, []).append(self._adding)
         self._ask(sent)
 
     def _ask(self, request: Request) -> None:
@@ -209,7 +204,7 @@ class RegisterTransaction:
             again.headers.set("CSeq", f"{sequence.next_cseq()} REGISTER")
             self._ask(again)
             return
-        self._rest()
+        self._timer.cancel()
         if response.status == 408:
             raise Refusal(504, "Registrar Not Responding")
         if response.status in (401, 407) and authentication.refused:
@@ -222,8 +217,40 @@ class RegisterTransaction:
             self._refused(response)
             return
         self._response = response
-        self._store(seconds, sent.flow.peer.host)
-        self._wait(registrar.location.bindings(self._asked.aor), self._accepted)
+        self._granted = seconds
+        self._store()
+
+    # What a 2xx means is stored. A browser that is lost meanwhile is not bound, but its registrar is remembered.
+
+    def _store(self) -> None:
+        asked, directory = self._asked, self._registrar.directory
+        if asked.adds and self._granted:
+            self._wait(directory.bind(self._bindings(), self._register_id), self._bound)
+        elif asked.adds:
+            self._wait(directory.unbind(asked.aor, asked.keys), self._stored)
+        elif asked.leaves:
+            self._unbind()
+        else:
+            self._wait(directory.find(asked.aor), self._accepted)
+
+    def _bound(self, found: Found) -> None:
+        assert self._sent is not None
+        self._registrar.directory.registered(self._asked.aor, self._sent.flow.peer.host, self._granted)
+        self._stored(found)
+
+    def _stored(self, found: Found) -> None:
+        asked = self._asked
+        if self._route.trunk is not None and not self._authentication.used:
+            self._registrar.location.mark_authenticated(asked.aor, self._transaction.flow, self._granted)
+        if asked.removes:
+            self._unbind()
+        else:
+            self._accepted(found)
+
+    def _unbind(self) -> None:
+        asked = self._asked
+        keys = None if asked.everything else asked.removes
+        self._wait(self._registrar.directory.unbind(asked.aor, keys), self._accepted)
 
     def _refused(self, response: Response) -> None:
         if response.status not in (401, 407):
@@ -231,14 +258,14 @@ class RegisterTransaction:
             log.info("{call}: the registrar refuses: {response}", response=response, call=call_id)
         self._answer(response, [])
 
-    def _accepted(self, bindings: Sequence[Binding]) -> None:
+    def _accepted(self, found: Found) -> None:
         """The 200 lists the live bindings of the AOR as the browsers wrote them, this browser's first."""
-        asked, location, flow = self._asked, self._registrar.location, self._transaction.flow
+        asked, bindings, flow = self._asked, found.bindings, self._transaction.flow
         if asked.leaves and not bindings:
             assert self._upstream is not None
-            location.registered(asked.aor, self._upstream.peer.host, 0)
+            self._registrar.directory.registered(asked.aor, self._upstream.peer.host, 0)
         if (asked.removes or asked.everything) and all(binding.flow is not flow for binding in bindings):
-            location.prove(asked.aor, flow, 0)
+            self._registrar.location.mark_authenticated(asked.aor, flow, 0)
         assert self._response is not None
         ordered = sorted(bindings, key=lambda binding: binding.key not in asked.keys)
         self._answer(self._response, ordered)
@@ -248,6 +275,7 @@ class RegisterTransaction:
         for binding in bindings:
             headers.add("Contact", str(binding.value.with_param("expires", str(self._remaining(binding)))))
         self._over = True
+        self._withdraw()
         self._registrar.metrics.registered(registration_result(response.status))
         self._transaction.reply(response.status, response.reason, headers, response.body)
 
@@ -272,7 +300,8 @@ class RegisterTransaction:
         if self._over:
             return
         self._over = True
-        self._rest()
+        self._timer.cancel()
+        self._withdraw()
         transaction, why = self._transaction, failure.value
         call_id = transaction.request.headers.get("Call-ID") or "-"
         if isinstance(why, FlowLost):
@@ -291,18 +320,11 @@ class RegisterTransaction:
         self._registrar.metrics.registered(registration_result(status))
         transaction.reply(status, reason, headers)
 
-    def _rest(self) -> None:
-        """The registrar is not waited for any more."""
-        self._timer.cancel()
-        if self._adding:
-            pending_expires = self._registrar.pending_expires
-            others = pending_expires[self._asked.aor]
-            others.remove(self._adding)
-            self._adding = 0
-            if not others:
-                del pending_expires[self._asked.aor]
+    def _withdraw(self) -> None:
+        if self._register_id and self._asked.adds:
+            self._registrar.directory.withdraw(self._asked.aor, self._register_id)
 
-    # What is sent, and what is stored
+    # What is sent
 
     @property
     def _key(self) -> tuple[str, ...]:
@@ -329,27 +351,9 @@ class RegisterTransaction:
             return [("Contact", f"<{self._own}>")]
         return [("Contact", f"<{self._own}>;expires={self._seconds}"), ("Expires", str(self._seconds))]
 
-    def _store(self, seconds: int, host: str) -> None:
-        """Store what a 2xx means. A browser that is lost meanwhile is not bound, but its registrar is remembered.
-
-        :param seconds: for which our Contact is bound.
-        :param host: the registrar's IP address.
-        """
-        location, flow, asked, route = self._registrar.location, self._transaction.flow, self._asked, self._route
-        if asked.adds:
-            if seconds:
-                location.bind(self._bindings(seconds))
-                location.registered(asked.aor, host, seconds)
-            else:
-                location.unbind(asked.aor, asked.keys)
-            if route.trunk is not None and not self._authentication.used:
-                location.prove(asked.aor, flow, seconds)
-        if asked.everything or asked.removes:
-            location.unbind(asked.aor, None if asked.everything else asked.removes)
-
-    def _bindings(self, seconds: int) -> list[Binding]:
-        """The bindings that were asked for, each as long as it asked for but no longer than `seconds`."""
-        now = self._registrar.clock.seconds()
+    def _bindings(self) -> list[Binding]:
+        """The bindings that were asked for, each as long as it asked for but no longer than was granted."""
+        now, seconds = self._registrar.clock.seconds(), self._granted
         flow, call_id = self._transaction.flow, self._transaction.request.call_id
         return [
             Binding(

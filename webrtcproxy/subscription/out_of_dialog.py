@@ -256,8 +256,8 @@ class OutOfDialogRelay:
 
     def _enter(self, flow: Flow, request: Request) -> None:
         context = self._context
-        proven = context.location.proven(flow)
-        limit = MAX_PER_CONNECTION if proven else min(MAX_PER_CONNECTION, context.limits.limit_unregistered)
+        authenticated = context.location.is_authenticated(flow)
+        limit = MAX_PER_CONNECTION if authenticated else min(MAX_PER_CONNECTION, context.limits.limit_unregistered)
         waiting = self._waiting.get(flow, 0)
         if waiting >= limit:
             log.info(

@@ -68,7 +68,7 @@ class Subscriptions:
         self._limits = limits
         self._alive: set[Subscription] = set()
         self._sent: dict[tuple[str, str], SentSubscribe] = {}
-        context.location.on_bound(self._bound)
+        context.directory.watch(self._bound)
 
     def __len__(self) -> int:
         return len(self._alive)
@@ -113,7 +113,7 @@ class Subscriptions:
     def _check_room(self, transaction: ServerTransaction) -> None:
         context, limits, flow = self._context, self._limits, transaction.flow
         limit = limits.limit_per_connection
-        if not context.location.proven(flow):
+        if not context.location.is_authenticated(flow):
             limit = min(limit, context.limits.limit_unregistered)
         if flow.browser and self.legs.count_on(flow) >= limit:
             why = "Too Many Subscriptions Of Yours"

@@ -26,9 +26,9 @@ class CallCase(SynchronousTestCase):
         self.worlds: list[World] = []
         self.world = self.make_world()
 
-    def make_world(self, more: tuple[Trunk, ...] = (), **options: Any) -> World:
-        """A world with the trunks of the case and `more`, besides the first one."""
-        world = World(config=config(*self.trunks, *more, **options))
+    def make_world(self, more: tuple[Trunk, ...] = (), slow: bool = False, **options: Any) -> World:
+        """A world with the trunks of the case and `more`, besides the first one; `slow` as `World` has it."""
+        world = World(config=config(*self.trunks, *more, **options), slow=slow)
         self.worlds.append(world)
         return world
 

@@ -10,6 +10,7 @@ from tests.support.configs import PBX, config
 from tests.support.fakes import FakeFlow
 from webrtcproxy.config import Destinations, Trunk
 from webrtcproxy.registration.binding import Binding, contact_user_of
+from webrtcproxy.registration.directory import LocalDirectory
 from webrtcproxy.registration.location import Location
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.failover import TargetHealth
@@ -116,6 +117,7 @@ class RegistrarCase(SynchronousTestCase):
         self.network = Network()
         self.transactions = Transactions(self.clock, self)
         self.location = Location(self.clock, self.multiple)
+        self.directory = LocalDirectory(self.clock, self.location)
         self.sequences = RequestSequences(self.clock)
         self.policy = Policy(config(*self.trunks, destinations=Destinations(anywhere=True), anyone=self.anyone))
         upstream = Upstream(self.network, self.network, TargetHealth(self.clock))
@@ -123,6 +125,7 @@ class RegistrarCase(SynchronousTestCase):
         self.contact_hostport = "203.0.113.7:5060"
         self.registrar = RegistrationRelay(
             self.transactions,
+            self.directory,
             self.location,
             upstream,
             self.sequences,
@@ -140,7 +143,7 @@ class RegistrarCase(SynchronousTestCase):
         return True
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
-        allowed = self.policy.credentials_for_anyone or self.location.proven(transaction.flow)
+        allowed = self.policy.credentials_for_anyone or self.location.is_authenticated(transaction.flow)
         self.registrar.register(transaction, self.policy.route(transaction.request), allowed)
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
@@ -188,7 +191,7 @@ class RegistrarCase(SynchronousTestCase):
         return self.answer(200, ("Contact", f"<{OURS}>;expires={seconds}"), *headers)
 
     def bound(self, aor: str = ALICE) -> list[Binding]:
-        return self.successResultOf(self.location.bindings(aor))
+        return self.location.live(aor)
 
     def contacts(self, response: Message) -> list[str]:
         return response.headers.lines("Contact")

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from tests.support.configs import config as make_config
+from tests.support.directories import SlowDirectory
 from tests.support.fakes import FakeFlow
 from tests.support.ngnode import BROWSER_SDP, TRUNK_SDP, FakeNodes
 from webrtcproxy.call.calls import Calls
@@ -27,6 +28,7 @@ from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.referred import ReplacesGrants
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.registration.binding import Binding, contact_user_of, key_of
+from webrtcproxy.registration.directory import IDirectory, LocalDirectory
 from webrtcproxy.registration.location import Location
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.failover import TargetHealth
@@ -212,7 +214,7 @@ class Browser(Caller):
         self.uri = f"sip:{self.aor}"
         self.contact = f"sip:{user}x{next(_numbers)}@browser.invalid;transport=ws"
 
-    def bind(self, *, registrar: str = TRUNK_ADDRESS, proven: bool = True) -> Binding:
+    def bind(self, *, registrar: str = TRUNK_ADDRESS, authenticated: bool = True) -> Binding:
         """Have the browser registered, as if its REGISTER had been answered 200."""
         value = NameAddr("", self.contact)
         instance, reg_id = key_of(value)
@@ -220,8 +222,8 @@ class Browser(Caller):
         location = self.world.location
         location.bind([binding])
         location.registered(self.aor, registrar, 600)
-        if proven:
-            location.prove(self.aor, self.flow, 600)
+        if authenticated:
+            location.mark_authenticated(self.aor, self.flow, 600)
         return binding
 
 
@@ -242,9 +244,10 @@ class World:
     """The proxy, with everything about it in memory.
 
     :param trunks: the configured trunks.
+    :param slow: the directory answers when it is made to.
     """
 
-    def __init__(self, *trunks: Trunk, config: Config | None = None) -> None:
+    def __init__(self, *trunks: Trunk, config: Config | None = None, slow: bool = False) -> None:
         self.config = config or make_config(*trunks)
         self.clock = Clock()
         self.peers: list[Peer] = []
@@ -254,6 +257,9 @@ class World:
         self.metrics = Metrics()
         self.transactions = Transactions(self.clock, metrics=self.metrics)
         self.location = Location(self.clock, self.config.registrations.multiple)
+        local = LocalDirectory(self.clock, self.location)
+        self.slow = SlowDirectory(local)
+        self.directory: IDirectory = self.slow if slow else local
         names = Names()
         self.names = names
         self.legs = DialogTable()
@@ -264,6 +270,7 @@ class World:
             upstream=Upstream(names, self, TargetHealth(self.clock)),
             sources=Sources(self.config.trunks, names),
             policy=Policy(self.config),
+            directory=self.directory,
             location=self.location,
             sequences=RequestSequences(self.clock),
             limits=self.config.calls,
@@ -276,6 +283,7 @@ class World:
         self.calls = Calls(context, self.legs)
         registrar = RegistrationRelay(
             self.transactions,
+            self.directory,
             self.location,
             context.upstream,
             context.sequences,

@@ -1,18 +1,18 @@
-"""SharedLocation: the same bindings everywhere, whoever changes them."""
+"""SharedDirectory: the same bindings everywhere, whoever changes them."""
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cluster.net import ALICE, REGISTRAR, Member, Net
+from tests.support.directories import DirectoryContract
 from tests.support.fakes import FakeFlow
 from webrtcproxy.cluster.ownership import HUB
 from webrtcproxy.registration.binding import Binding, contact_user_of
 from webrtcproxy.registration.expiry import SWEEP_INTERVAL
 
 
-class SharedLocationCase(SynchronousTestCase):
+class SharedDirectoryCase(SynchronousTestCase):
     """Two workers and the hub."""
 
     multiple = True
@@ -28,11 +28,35 @@ class SharedLocationCase(SynchronousTestCase):
             self.assertEqual(member.instances(), list(instances), f"process {member.number}")
 
     def lookup(self, member: Member) -> list[Binding]:
-        found: Deferred[list[Binding]] = member.location.lookup(ALICE)
-        return self.successResultOf(found)
+        return member.found().targets()
 
 
-class SharedTests(SharedLocationCase):
+class WorkerContract(DirectoryContract, SharedDirectoryCase):
+    """A worker's directory keeps what every directory has to."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.clock = self.net.clock
+        self.directory = self.other = self.net.one.directory
+
+
+class OtherWorkerContract(WorkerContract):
+    """What one worker changes, another one finds."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.other = self.net.two.directory
+
+
+class HubContract(WorkerContract):
+    """So does the hub."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.other = self.net.hub.directory
+
+
+class SharedTests(SharedDirectoryCase):
     """`multiple = yes`."""
 
     def test_bind(self) -> None:
@@ -49,9 +73,9 @@ class SharedTests(SharedLocationCase):
         """The registrar and the token of an AOR are known everywhere."""
         self.net.one.bind(self.first)
         for member in self.net.members:
-            self.assertTrue(member.location.is_registrar(REGISTRAR))
-            self.assertTrue(member.location.registered_at(ALICE, REGISTRAR))
-            self.assertEqual(member.location.aor_of(contact_user_of(ALICE)), ALICE)
+            self.assertTrue(member.directory.is_registrar(REGISTRAR))
+            self.assertEqual(member.found().registrars, [REGISTRAR])
+            self.assertEqual(self.successResultOf(member.directory.find_token(contact_user_of(ALICE))).aor, ALICE)
 
     def test_counted_once(self) -> None:
         """Each worker counts the bindings of its own sockets, so that the sum is right."""
@@ -63,18 +87,18 @@ class SharedTests(SharedLocationCase):
         """The hub finds the worker of the newest live binding."""
         self.net.one.bind(self.first)
         self.net.two.bind(self.second, "two")
-        self.assertEqual([member.location.holder(ALICE) for member in self.net.members], [2, 2, 2])
+        self.assertEqual([member.directory.owner(ALICE) for member in self.net.members], [2, 2, 2])
         self.second.lose()
-        self.assertEqual([member.location.holder(ALICE) for member in self.net.members], [1, 1, 1])
+        self.assertEqual([member.directory.owner(ALICE) for member in self.net.members], [1, 1, 1])
         self.first.lose()
-        self.assertEqual(self.net.hub.location.holder(ALICE), HUB)
+        self.assertEqual(self.net.hub.directory.owner(ALICE), HUB)
 
     def test_socket_lost(self) -> None:
         """The binding ends everywhere with its socket, and the AOR stays known."""
         self.net.one.bind(self.first)
         self.first.lose()
         self.everywhere()
-        self.assertTrue(self.net.two.location.knows(ALICE))
+        self.assertTrue(self.net.two.found().known)
 
     def test_worker_lost(self) -> None:
         """The same where the worker is gone."""
@@ -94,25 +118,25 @@ class SharedTests(SharedLocationCase):
     def test_taken_back_by_another_worker(self) -> None:
         """``Contact: *`` on one worker ends the bindings of the other, and their proofs."""
         self.net.one.bind(self.first)
-        self.net.one.location.prove(ALICE, self.first, 600)
-        self.net.two.location.unbind(ALICE)
+        self.net.one.location.mark_authenticated(ALICE, self.first, 600)
+        self.net.two.directory.unbind(ALICE)
         self.everywhere()
-        self.assertFalse(self.net.one.location.proven(self.first))
+        self.assertFalse(self.net.one.location.is_authenticated(self.first))
 
     def test_one_taken_back(self) -> None:
         """By its name, one of two."""
         self.net.one.bind(self.first)
         self.net.two.bind(self.second, "two")
-        self.net.two.location.unbind(ALICE, [("one", 1)])
+        self.net.two.directory.unbind(ALICE, [("one", 1)])
         self.everywhere("two")
-        self.net.two.location.unbind(ALICE, [])
+        self.net.two.directory.unbind(ALICE, [])
         self.everywhere("two")
 
     def test_comes_back_elsewhere(self) -> None:
         """A browser that reconnects to another worker replaces its old self; whoever follows it is told where it is."""
         told: list[Binding] = []
         self.net.one.bind(self.first)
-        self.net.one.location.on_bound(told.append)
+        self.net.one.directory.watch(told.append)
         self.net.two.bind(self.second)
         self.everywhere("one")
         self.assertEqual([binding.flow.peer.port for binding in told], [40002])
@@ -122,9 +146,9 @@ class SharedTests(SharedLocationCase):
 
     def test_proofs_are_local(self) -> None:
         """What a socket has proven is known where the socket is, and not told."""
-        self.net.one.location.prove(ALICE, self.first, 600)
+        self.net.one.location.mark_authenticated(ALICE, self.first, 600)
         self.assertEqual(self.net.frames, [])
-        self.assertTrue(self.net.one.location.proven(self.first))
+        self.assertTrue(self.net.one.location.is_authenticated(self.first))
 
     def test_lost_before_it_is_bound(self) -> None:
         """A socket that is lost while the registrar was asked is bound nowhere."""
@@ -147,7 +171,7 @@ class SharedTests(SharedLocationCase):
         self.net.one.bind(self.first)
         self.net.held = False
         self.net.deliver()
-        holders = {member.location.holder(ALICE) for member in self.net.members}
+        holders = {member.directory.owner(ALICE) for member in self.net.members}
         self.assertEqual(holders, {2})
         self.everywhere("one")
 
@@ -157,17 +181,17 @@ class SharedTests(SharedLocationCase):
         self.net.two.bind(self.second, "two")
         self.net.two.bind(FakeFlow.wss(port=40003), aor="bob@pbx.example.com")
         newcomer = Member(self.net, 3, True)
-        for change in self.net.hub.location.changes():
+        for change in self.net.hub.directory.changes():
             newcomer.hear(dict(change), b"")
         self.net.members.append(newcomer)
         self.everywhere("two", "one")
         self.assertEqual(newcomer.instances("bob@pbx.example.com"), ["one"])
-        self.assertTrue(newcomer.location.registered_at(ALICE, REGISTRAR))
+        self.assertTrue(REGISTRAR in newcomer.found().registrars)
         self.first.lose()
         self.everywhere("two")
 
 
-class NewestWinsTests(SharedLocationCase):
+class NewestWinsTests(SharedDirectoryCase):
     """`multiple = no`."""
 
     multiple = False
@@ -205,9 +229,9 @@ class NewestWinsTests(SharedLocationCase):
         """Two Contacts of one REGISTER are told together, so that neither replaces the other."""
         (one,) = self._bindings("a")
         (two,) = self._bindings("b")
-        self.net.one.location.bind([one, two])
+        self.net.one.directory.bind([one, two], 1)
         newcomer = Member(self.net, 3, False)
-        for change in self.net.hub.location.changes():
+        for change in self.net.hub.directory.changes():
             newcomer.hear(dict(change), b"")
         self.assertEqual(sorted(newcomer.instances()), ["a", "b"])
         newcomer.location.stop()
