@@ -12,7 +12,9 @@ from textwrap import dedent
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy import __version__
-from webrtcproxy.config.reader import KEYS, load
+from webrtcproxy.config import load
+from webrtcproxy.config.option import options_of
+from webrtcproxy.config.sections import SECTIONS
 
 ROOT = Path(__file__).parents[1]
 
@@ -131,7 +133,7 @@ class ReadmeTests(SynchronousTestCase):
         text = (ROOT / "README.rst").read_text()
         table = text[text.index("\nConfiguration\n") : text.index("\nMethods and extensions\n")]
         sections = re.findall(r"``\[([a-z]+)(?: NAME)?\]``", table)
-        self.assertEqual(sorted(sections), sorted(KEYS))
+        self.assertEqual(sorted(sections), sorted(SECTIONS))
         rows = table[table.index("``[wss]``") :]
         keys = set(re.findall(r"``([a-z-]+)``", rows)) - {"spawn", "debug", "info", "warn", "error", "critical"}
-        self.assertEqual(keys, {key for keys in KEYS.values() for key in keys})
+        self.assertEqual(keys, {item.key for section in SECTIONS.values() for item in options_of(section)})

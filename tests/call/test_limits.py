@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.support.calls.case import CallCase
 from tests.support.calls.world import OFFER, PLAIN, Browser
 from tests.support.configs import PBX
-from webrtcproxy.config import CallLimits
+from webrtcproxy.config import CallsConfig
 
-CALLS = CallLimits(limit_per_connection=3, limit_unregistered=1)
+CALLS = CallsConfig(limit_per_connection=3, limit_unregistered=1)
 
 
 class PerConnection(CallCase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.support.calls.case import CallCase
 from tests.support.calls.world import OFFER, PLAIN
 from tests.support.configs import PBX
-from webrtcproxy.config import CallLimits
+from webrtcproxy.config import CallsConfig
 from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK
 from webrtcproxy.runtime.errors import NgOverload, NgRefused, NgTimeout
 from webrtcproxy.sip.headers import NameAddr
@@ -280,7 +280,7 @@ class Refused(CallCase):
         for _ in range(6):
             self.trunk.answer(self.leg, 180)
             self.alice.heard(180)
-            self.world.turn(CallLimits().ring / 6)
+            self.world.turn(CallsConfig().ring / 6)
         self.alice.heard(408)
         self.world.turn()
         self.trunk.answer(self.trunk.request("CANCEL"), 200)
@@ -306,7 +306,7 @@ class Refused(CallCase):
 
     def test_too_many_calls(self) -> None:
         """Over the limit: 503 with Retry-After, and the calls that are up go on."""
-        world = self.make_world(calls=CallLimits(limit=1))
+        world = self.make_world(calls=CallsConfig(limit=1))
         alice, bert = world.browser(), world.browser("bert")
         alice.invite("sip:bob@pbx.example.com")
         bert.invite("sip:bob@pbx.example.com")

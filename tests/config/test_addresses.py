@@ -4,8 +4,8 @@ from ipaddress import ip_network
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from webrtcproxy.config import Trunk
 from webrtcproxy.config.addresses import Destinations, HostPort, destination, literal, network, origin
-from webrtcproxy.config.values import Trunk
 
 
 class HostPortTests(SynchronousTestCase):

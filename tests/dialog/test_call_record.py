@@ -13,7 +13,7 @@ from tests.support.calls.case import CallCase
 from tests.support.calls.world import OFFER, PLAIN
 from tests.support.configs import PBX
 from tests.support.exposition import Readings, samples
-from webrtcproxy.config import CallLimits
+from webrtcproxy.config import CallsConfig
 from webrtcproxy.dialog.call_record import _RESULTS, CallRecord, CdrWriter, EndedBy, call_result
 from webrtcproxy.runtime.batching import Batcher
 from webrtcproxy.runtime.errors import NgTimeout
@@ -169,7 +169,7 @@ class TurnedAway(CallCase):
 
     def test_limit(self) -> None:
         """One call too many."""
-        self.world = self.make_world(calls=CallLimits(limit=1))
+        self.world = self.make_world(calls=CallsConfig(limit=1))
         alice = self.world.browser()
         alice.invite("sip:bob@pbx.example.com")
         readings = Readings(self.world.metrics)

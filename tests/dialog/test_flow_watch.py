@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.support.calls.case import CallCase
 from tests.support.calls.world import OFFER, PLAIN
 from tests.support.configs import PBX
-from webrtcproxy.config import CallLimits
+from webrtcproxy.config import CallsConfig
 
-GRACE = CallLimits().grace
+GRACE = CallsConfig().grace
 
 
 class Lost(CallCase):

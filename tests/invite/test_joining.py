@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.support.calls.case import CallCase
 from tests.support.calls.world import OFFER, Browser
 from tests.support.configs import PBX
-from webrtcproxy.config import CallLimits
+from webrtcproxy.config import CallsConfig
 from webrtcproxy.invite.fork import MAX_BRANCHES
 from webrtcproxy.registration.binding import Binding, key_of
 from webrtcproxy.runtime.errors import NgRefused
@@ -236,7 +236,7 @@ class ComesBack(JoinCase):
 
     def test_no_grace(self) -> None:
         """`grace = 0`: at once."""
-        self.world = self.make_world(calls=CallLimits(grace=0))
+        self.world = self.make_world(calls=CallsConfig(grace=0))
         self.ring()
         self.desk.flow.lose()
         self.world.turn()
@@ -244,7 +244,7 @@ class ComesBack(JoinCase):
 
     def test_caller_gives_up_meanwhile(self) -> None:
         """487, and no timer of it is left."""
-        self.world = self.make_world(calls=CallLimits(grace=3000))
+        self.world = self.make_world(calls=CallsConfig(grace=3000))
         self.ring()
         self.desk.flow.lose()
         self.trunk.cancel(self.invite)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from tests.support.calls.party import party_of
 from tests.support.calls.timing import JSSIP, TIMER, UPDATES, TimerCase
 from tests.support.calls.world import OFFER, PLAIN
-from webrtcproxy.config import CallLimits
+from webrtcproxy.config import CallsConfig
 
 
 class Negotiation(TimerCase):
@@ -36,7 +36,7 @@ class Negotiation(TimerCase):
 
     def test_configured(self) -> None:
         """`[calls] session-expires`."""
-        self.world = self.make_world(calls=CallLimits(session_expires=120))
+        self.world = self.make_world(calls=CallsConfig(session_expires=120))
         self.connect((TIMER,))
         self.assertEqual(self.leg.headers.lines("Session-Expires"), ["120"])
         self.assertEqual(self.ok.headers.lines("Session-Expires"), ["120;refresher=uas"])

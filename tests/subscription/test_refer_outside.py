@@ -8,7 +8,7 @@ from tests.support.calls.subscribing import contact_of, early_notifier_of, notif
 from tests.support.calls.transferring import ReplacingCase, name_of, refer_to, tag_of
 from tests.support.calls.world import Caller
 from tests.support.messages import request
-from webrtcproxy.config import SubscriptionLimits
+from webrtcproxy.config import SubscriptionsConfig
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.replaces import replaces_of
@@ -190,7 +190,7 @@ class Refused(OutsideCase):
 
     def test_room(self) -> None:
         """It counts as a subscription."""
-        self.world = self.make_world(subscriptions=SubscriptionLimits(limit_per_connection=1))
+        self.world = self.make_world(subscriptions=SubscriptionsConfig(limit_per_connection=1))
         self.people()
         self.refer(self.alice, CAROL)
         self.refer(self.alice, CAROL)

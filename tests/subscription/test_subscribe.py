@@ -15,7 +15,7 @@ from tests.support.calls.subscribing import (
 )
 from tests.support.configs import PBX, config
 from tests.support.messages import request
-from webrtcproxy.config import SubscriptionLimits
+from webrtcproxy.config import SubscriptionsConfig
 
 CHALLENGE = ("Proxy-Authenticate", 'Digest realm="carrier", nonce="n1", qop="auth"')
 
@@ -360,7 +360,7 @@ class Room(WatchCase):
     def test_per_connection(self) -> None:
         """Of one browser, few where it has not registered: 503. One that ends makes room."""
         for proven, most in ((False, 3), (True, 5)):
-            self.world = self.make_world(subscriptions=SubscriptionLimits(limit_per_connection=5))
+            self.world = self.make_world(subscriptions=SubscriptionsConfig(limit_per_connection=5))
             self.people()
             if proven:
                 self.alice.bind()
@@ -373,7 +373,7 @@ class Room(WatchCase):
 
     def test_in_all(self) -> None:
         """Of all, trunks' too."""
-        self.world = self.make_world(subscriptions=SubscriptionLimits(limit=1))
+        self.world = self.make_world(subscriptions=SubscriptionsConfig(limit=1))
         self.people()
         self.watching()
         self.alice.bind()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from webrtcproxy.config import (
     AccessConfig,
-    CallLimits,
+    CallsConfig,
     Config,
     Destinations,
     HostPort,
@@ -14,7 +14,7 @@ from webrtcproxy.config import (
     RegistrationsConfig,
     RtpengineConfig,
     SipConfig,
-    SubscriptionLimits,
+    SubscriptionsConfig,
     Trunk,
     WebConfig,
     WssConfig,
@@ -39,8 +39,8 @@ def config(
     destinations: Destinations | None = None,
     anyone: bool = False,
     multiple: bool = False,
-    calls: CallLimits | None = None,
-    subscriptions: SubscriptionLimits | None = None,
+    calls: CallsConfig | None = None,
+    subscriptions: SubscriptionsConfig | None = None,
 ) -> Config:
     """A whole configuration with these trunks.
 
@@ -53,11 +53,11 @@ def config(
         sip=SipConfig(("udp:0",)),
         rtpengine=RtpengineConfig((HostPort("127.0.0.1", 2223),)),
         registrations=RegistrationsConfig(multiple),
-        calls=calls or CallLimits(),
+        calls=calls or CallsConfig(),
         trunks=trunks,
         access=AccessConfig(destinations or Destinations(trunks=True), "anyone" if anyone else "registered"),
         web=WebConfig(),
         logging=LoggingConfig(),
         demo=None,
-        subscriptions=subscriptions or SubscriptionLimits(),
+        subscriptions=subscriptions or SubscriptionsConfig(),
     )

@@ -3,12 +3,11 @@
 from webrtcproxy.config.addresses import Destinations, HostPort, Network
 from webrtcproxy.config.ini import ConfigError
 from webrtcproxy.config.media import TrunkMedia
-from webrtcproxy.config.reader import load
-from webrtcproxy.config.values import (
+from webrtcproxy.config.read import load
+from webrtcproxy.config.sections import (
     SPAWN,
     AccessConfig,
-    CallLimits,
-    ClientTls,
+    CallsConfig,
     Config,
     DemoConfig,
     LoggingConfig,
@@ -16,16 +15,17 @@ from webrtcproxy.config.values import (
     RegistrationsConfig,
     RtpengineConfig,
     SipConfig,
-    SubscriptionLimits,
-    Trunk,
+    SubscriptionsConfig,
     WebConfig,
     WssConfig,
 )
+from webrtcproxy.config.trunk import Trunk
+from webrtcproxy.config.trunk_transport import ClientTls
 
 __all__ = [
     "SPAWN",
     "AccessConfig",
-    "CallLimits",
+    "CallsConfig",
     "ClientTls",
     "Config",
     "ConfigError",
@@ -38,7 +38,7 @@ __all__ = [
     "RegistrationsConfig",
     "RtpengineConfig",
     "SipConfig",
-    "SubscriptionLimits",
+    "SubscriptionsConfig",
     "Trunk",
     "TrunkMedia",
     "WebConfig",

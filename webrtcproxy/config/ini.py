@@ -11,9 +11,6 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-SECRET_KEYS = frozenset({"password"})
-"""Keys whose values stand in no error text and no log."""
-
 _COMMENT = re.compile(r"(?:^|\s);")
 _YES = frozenset({"yes", "true", "on", "1"})
 _NO = frozenset({"no", "false", "off", "0"})
@@ -67,17 +64,28 @@ class Secret(str):
 
 
 class Section:
-    """The keys of one section.
+    """The keys of one section. What reads a value is asked for a key that is there.
 
     :param name: as it stands in the brackets.
-    :param raw: keys and values as read, comments taken off.
+    :param raw: keys and values as read, without comments.
     :param known: the keys that this section may have.
+    :param secrets: those of them whose values stand in no error text.
+    :param folder: what relative paths are relative to.
     :raises ConfigError: a key is not known.
     """
 
-    def __init__(self, name: str, raw: Mapping[str, str], known: Collection[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        raw: Mapping[str, str],
+        known: Collection[str],
+        secrets: Collection[str] = (),
+        folder: Path = Path(),
+    ) -> None:
         self.name = name
+        self.folder = folder
         self._raw = raw
+        self._secrets = secrets
         for key in raw:
             word = _first_word(key)
             if key in known:
@@ -92,19 +100,17 @@ class Section:
     def error(self, key: str, problem: str, remedy: str, value: str | None = None) -> ConfigError:
         """A ConfigError for `key`, with the written value unless `value` has the part of it that matters."""
         shown = value if value is not None else self._raw.get(key)
-        if key in SECRET_KEYS:
+        if key in self._secrets:
             shown = None
         elif shown is not None:
             shown = shown.partition("\n")[0]
         return ConfigError(self.name, key, shown, remedy, problem)
 
-    def text(self, key: str, remedy: str) -> str | None:
-        """A value of one line, or None where the key is absent.
+    def text(self, key: str, remedy: str) -> str:
+        """A value of one line.
 
         :param remedy: what to write, for the error where the value is empty.
         """
-        if key not in self._raw:
-            return None
         value = self._raw[key]
         if not value:
             raise self.error(key, "the value is missing", remedy)
@@ -113,32 +119,29 @@ class Section:
         return value
 
     def lines(self, key: str, remedy: str) -> tuple[str, ...]:
-        """A value of one or several lines, one entry a line; empty where the key is absent."""
-        if key not in self._raw:
-            return ()
+        """A value of one or several lines, one entry a line."""
         entries = tuple(line for line in self._raw[key].split("\n") if line)
         if not entries:
             raise self.error(key, "the value is missing", remedy)
         return entries
 
     def words(self, key: str, remedy: str) -> tuple[str, ...]:
-        """A list of words apart by blanks, commas or line ends; empty where the key is absent."""
+        """A list of words, separated by blanks, commas or line ends."""
         entries = tuple(word for line in self.lines(key, remedy) for word in line.replace(",", " ").split())
-        if key in self._raw and not entries:
+        if not entries:
             raise self.error(key, "the value is missing", remedy)
         return entries
 
-    def one(self, key: str, remedy: str, parse: Callable[[str], T]) -> T | None:
-        """A value of one line, read by `parse`, which raises ValueError; None where the key is absent."""
-        value = self.text(key, remedy)
-        return None if value is None else self._parsed(key, remedy, value, parse)
+    def one(self, key: str, remedy: str, parse: Callable[[str], T]) -> T:
+        """A value of one line, read by `parse`, which raises ValueError."""
+        return self._parsed(key, remedy, self.text(key, remedy), parse)
 
     def each(self, key: str, remedy: str, parse: Callable[[str], T]) -> tuple[T, ...]:
-        """Words, each read by `parse`, which raises ValueError; empty where the key is absent."""
+        """Words, each read by `parse`, which raises ValueError."""
         return tuple(self._parsed(key, remedy, word, parse) for word in self.words(key, remedy))
 
     def each_line(self, key: str, remedy: str, parse: Callable[[str], T]) -> tuple[T, ...]:
-        """Lines, each read by `parse`, which raises ValueError; empty where the key is absent."""
+        """Lines, each read by `parse`, which raises ValueError."""
         return tuple(self._parsed(key, remedy, line, parse) for line in self.lines(key, remedy))
 
     def _parsed(self, key: str, remedy: str, text: str, parse: Callable[[str], T]) -> T:
@@ -149,45 +152,38 @@ class Section:
         except ValueError as error:
             raise self.error(key, str(error), remedy, text) from error
 
-    def number(self, key: str, default: float, low: float, high: float) -> float:
+    def number(self, key: str, low: float, high: float) -> float:
         """A number from `low` to `high`."""
         between = f"write a number from {low} to {high}"
-        value = self.text(key, between)
-        if value is None:
-            return default
         try:
-            number = float(value)
+            number = float(self.text(key, between))
         except ValueError:
             raise self.error(key, "this is no number", between) from None
         if not low <= number <= high:
             raise self.error(key, "out of range", between)
         return number
 
-    def whole(self, key: str, default: int, low: int, high: int) -> int:
+    def whole(self, key: str, low: int, high: int) -> int:
         """A whole number from `low` to `high`."""
-        number = self.number(key, default, low, high)
+        number = self.number(key, low, high)
         if number != int(number):
             raise self.error(key, "this is no whole number", f"write a whole number from {low} to {high}")
         return int(number)
 
-    def flag(self, key: str, default: bool) -> bool:
+    def flag(self, key: str) -> bool:
         """``yes`` or ``no``, and what others write for them."""
         value = self.text(key, "write yes or no")
-        if value is None:
-            return default
         if not is_flag(value):
             raise self.error(key, "neither yes nor no", "write yes or no")
         return value.lower() in _YES
 
-    def choice(self, key: str, default: str, choices: Collection[str]) -> str:
+    def choice(self, key: str, choices: Collection[str]) -> str:
         """One of `choices`."""
         one_of = "write one of " + ", ".join(choices)
-        value = self.text(key, one_of)
-        if value is None:
-            return default
-        if value.lower() not in choices:
+        value = self.text(key, one_of).lower()
+        if value not in choices:
             raise self.error(key, "not known here", one_of)
-        return value.lower()
+        return value
 
 
 def is_flag(word: str) -> bool:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from webrtcproxy.config.addresses import ip
 from webrtcproxy.config.endpoints import split, unescape, worker_ports
 from webrtcproxy.config.ini import ConfigError
-from webrtcproxy.config.values import SPAWN, Config
+from webrtcproxy.config.sections import SPAWN, Config
 
 _TELLING = {
     errno.EADDRINUSE: ("the port is taken", "end what uses it, or change the port"),

@@ -1,4 +1,4 @@
-"""What a trunk's section may say about media: codecs, encryption, address family, digits."""
+"""What a trunk's section may say about media: codecs, encryption, address family, DTMF."""
 
 from __future__ import annotations
 
@@ -7,83 +7,94 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from webrtcproxy.config.ini import Section
+from webrtcproxy.config.kinds import choice, custom, word
+from webrtcproxy.config.option import option
 
 TRANSCODED: Final = ("PCMU", "PCMA", "G722", "G729", "G723", "GSM", "speex", "opus")
-"""Codecs that rtpengine makes out of others."""
+"""Codecs that rtpengine transcodes to."""
 PASSED: Final = ("telephone-event", "CN", "iLBC", "AMR", "AMR-WB", "EVS", "L16", "G726-32")
-"""What else may stand in audio: a trunk gets it where the browser has it."""
+"""What else may stand in audio: a trunk is offered it where the browser offers it."""
 VIDEO: Final = ("VP8", "VP9", "H264", "H265", "AV1", "rtx", "red", "ulpfec")
-"""What may stand in video; never made out of something else."""
+"""What may stand in video; never transcoded."""
 
 _CODECS: Final = {name.lower(): name for name in (*TRANSCODED, *PASSED, *VIDEO)}
+
+
+def _interfaces(section: Section, key: str, remedy: str) -> tuple[str, str]:
+    names = section.words(key, remedy)
+    if len(names) != 2:
+        raise section.error(key, "these are not two", remedy)
+    return names[0], names[1]
+
+
+def _codecs(section: Section, key: str, remedy: str) -> tuple[str, ...] | None:
+    names = section.words(key, remedy)
+    if names == ("*",):
+        return None
+    return _checked(section, key, [_codec(section, key, name, remedy) for name in names])
+
+
+def _codec(section: Section, key: str, name: str, remedy: str) -> str:
+    if name == "*":
+        raise section.error(key, "'*' does not go with others", remedy, name)
+    known = _CODECS.get(name.lower())
+    if known is None:
+        raise section.error(key, "this codec is not known", f"known are {', '.join(_CODECS.values())}", name)
+    return known
+
+
+def _checked(section: Section, key: str, names: Sequence[str]) -> tuple[str, ...]:
+    if not any(name in TRANSCODED for name in names):
+        remedy = f"name at least one of {', '.join(TRANSCODED)}"
+        raise section.error(key, "there is no codec for speech that can be made of any other", remedy)
+    return tuple(dict.fromkeys(names))
 
 
 @dataclass(frozen=True, slots=True)
 class TrunkMedia:
     """The media of a trunk.
 
-    :param codecs: all that it is offered, the preferred ones first; None: whatever the browser offers.
-    :param srtp: media is encrypted, with keys in the SDP (SDES, RFC 4568); else plain RTP.
-    :param family: of the addresses that it is sent, None for those of the browser's SDP.
-    :param interfaces: of rtpengine, by name: that towards browsers, and that towards the trunk; None: the first one.
-    :param dtmf: what becomes of digits that a browser sends by INFO: they pass as they are, or rtpengine makes events
-        in the audio of them (RFC 4733).
+    :ivar codecs: all that it is offered, the preferred ones first; None: whatever the browser offers.
+    :ivar interfaces: of rtpengine, by name: that towards browsers, and that towards the trunk.
     """
 
-    codecs: tuple[str, ...] | None = None
-    srtp: bool = False
-    family: Literal["ipv4", "ipv6"] | None = None
-    interfaces: tuple[str, str] | None = None
-    dtmf: Literal["pass", "rfc4733"] = "pass"
+    codecs: tuple[str, ...] | None = option(
+        custom(_codecs, "write codecs such as PCMU PCMA telephone-event, or * for whatever browsers offer"),
+        "The codecs that it is offered, the preferred ones first. Where they are listed nothing else is offered, no"
+        " video unless a video codec is named, and rtpengine transcodes where the browser has none of them.",
+        default=None,
+        absent="``*``",
+    )
+    srtp: bool = option(
+        choice({"rtp": False, "srtp": True}),
+        "With ``srtp`` its media is encrypted with keys in the SDP (SDES, RFC 4568), and nothing else is taken from"
+        " it.",
+        default=False,
+        key="media",
+    )
+    family: Literal["ipv4", "ipv6"] | None = option(
+        word("ipv4", "ipv6"),
+        "The address family of its media; rtpengine needs an address of it.",
+        default=None,
+        key="address-family",
+        absent="that of the browser",
+    )
+    interfaces: tuple[str, str] | None = option(
+        custom(
+            _interfaces, "write two names out of rtpengine's --interface=NAME/ADDRESS: for browsers, and for this trunk"
+        ),
+        "The interfaces of rtpengine, by their names: that towards browsers, and that towards it.",
+        default=None,
+        absent="rtpengine's first one, for both",
+    )
+    dtmf: Literal["pass", "rfc4733"] = option(
+        word("pass", "rfc4733"),
+        "With ``rfc4733`` digits that browsers send by INFO become telephone-events in the audio (RFC 4733), which"
+        " rtpengine then decodes and encodes throughout; else they pass as they are.",
+        default="pass",
+    )
 
     @property
     def video(self) -> bool:
         """Whether it takes video."""
         return self.codecs is None or any(name in VIDEO for name in self.codecs)
-
-
-def trunk_media(section: Section) -> TrunkMedia:
-    """Read the keys of a trunk's section.
-
-    :raises ConfigError: there is a mistake in them.
-    """
-    family = section.choice("address-family", "", ("ipv4", "ipv6"))
-    return TrunkMedia(
-        codecs=_codecs(section),
-        srtp=section.choice("media", "rtp", ("rtp", "srtp")) == "srtp",
-        family="ipv4" if family == "ipv4" else "ipv6" if family else None,
-        interfaces=_interfaces(section),
-        dtmf="rfc4733" if section.choice("dtmf", "pass", ("pass", "rfc4733")) == "rfc4733" else "pass",
-    )
-
-
-def _interfaces(section: Section) -> tuple[str, str] | None:
-    remedy = "write two names out of rtpengine's --interface=NAME/ADDRESS: for browsers, and for this trunk"
-    names = section.words("interfaces", remedy)
-    if names and len(names) != 2:
-        raise section.error("interfaces", "these are not two", remedy)
-    return (names[0], names[1]) if names else None
-
-
-def _codecs(section: Section) -> tuple[str, ...] | None:
-    remedy = "write codecs such as PCMU PCMA telephone-event, or * for whatever browsers offer"
-    names = section.each("codecs", remedy, str)
-    if not names or names == ("*",):
-        return None
-    return _checked(section, [_codec(section, name, remedy) for name in names])
-
-
-def _codec(section: Section, name: str, remedy: str) -> str:
-    if name == "*":
-        raise section.error("codecs", "'*' does not go with others", remedy, name)
-    known = _CODECS.get(name.lower())
-    if known is None:
-        raise section.error("codecs", "this codec is not known", f"known are {', '.join(_CODECS.values())}", name)
-    return known
-
-
-def _checked(section: Section, names: Sequence[str]) -> tuple[str, ...]:
-    if not any(name in TRANSCODED for name in names):
-        remedy = f"name at least one of {', '.join(TRANSCODED)}"
-        raise section.error("codecs", "there is no codec for speech that can be made of any other", remedy)
-    return tuple(dict.fromkeys(names))

@@ -9,7 +9,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from webrtcproxy.config import CallLimits as Limits
+from webrtcproxy.config import CallsConfig as Limits
 from webrtcproxy.dialog.call_record import CdrWriter
 from webrtcproxy.dialog.referred import ReplacesGrants
 from webrtcproxy.media.profile import Profile

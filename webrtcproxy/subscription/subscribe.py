@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
-from webrtcproxy.config import SubscriptionLimits as Limits
+from webrtcproxy.config import SubscriptionsConfig as Limits
 from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.dialog import Dialog

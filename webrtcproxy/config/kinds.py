@@ -1,0 +1,106 @@
+"""What kinds of values an option may have: how each is read, and what an error says to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from webrtcproxy.config.ini import Secret, Section
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, tuple | frozenset):
+        return " ".join(map(_show, value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T_co]):
+    """What may be written for an option.
+
+    :param read: the value of a key that the section has; raises ConfigError.
+    :param remedy: what an error says to write: it begins with "write".
+    :param unit: what a number counts, in the plural.
+    :param secret: the value stands in no error text and no log.
+    :param show: a value as it would be written; empty for None and for an empty list.
+    """
+
+    read: Callable[[Section, str], T_co]
+    remedy: str
+    unit: str = ""
+    secret: bool = False
+    show: Callable[[Any], str] = _show
+
+
+def number(low: float, high: float, unit: str = "") -> Kind[float]:
+    """A number from `low` to `high`."""
+    return Kind(lambda section, key: section.number(key, low, high), f"write a number from {low} to {high}", unit)
+
+
+def whole(low: int, high: int, unit: str = "") -> Kind[int]:
+    """A whole number from `low` to `high`."""
+    remedy = f"write a whole number from {low} to {high}"
+    return Kind(lambda section, key: section.whole(key, low, high), remedy, unit)
+
+
+def flag() -> Kind[bool]:
+    """Yes or no."""
+    return Kind(lambda section, key: section.flag(key), "write yes or no", show=lambda value: "yes" if value else "no")
+
+
+def choice(words: Mapping[str, T]) -> Kind[T]:
+    """One of a few words.
+
+    :param words: each with the value that it stands for.
+    """
+
+    def show(value: Any) -> str:
+        return next((word for word, meant in words.items() if meant == value), "")
+
+    remedy = "write one of " + ", ".join(words)
+    return Kind(lambda section, key: words[section.choice(key, words)], remedy, show=show)
+
+
+def word(*words: T) -> Kind[T]:
+    """One of a few words, which stand for themselves."""
+    return choice({str(one_of): one_of for one_of in words})
+
+
+def text(remedy: str) -> Kind[str]:
+    """Any text of one line."""
+    return Kind(lambda section, key: section.text(key, remedy), remedy)
+
+
+def password(remedy: str) -> Kind[str]:
+    """A text of one line that is shown nowhere."""
+    return Kind(lambda section, key: Secret(section.text(key, remedy)), remedy, secret=True)
+
+
+def one(parse: Callable[[str], T], remedy: str) -> Kind[T]:
+    """A value of one line.
+
+    :param parse: raises ValueError that says what is wrong.
+    """
+    return Kind(lambda section, key: section.one(key, remedy, parse), remedy)
+
+
+def each(parse: Callable[[str], T], remedy: str) -> Kind[tuple[T, ...]]:
+    """A list of words.
+
+    :param parse: reads one of them; raises ValueError that says what is wrong.
+    """
+    return Kind(lambda section, key: section.each(key, remedy, parse), remedy)
+
+
+def custom(read: Callable[[Section, str, str], T], remedy: str) -> Kind[T]:
+    """What a function reads.
+
+    :param read: gets the section, the key and the remedy; raises ConfigError.
+    """
+    return Kind(lambda section, key: read(section, key, remedy), remedy)

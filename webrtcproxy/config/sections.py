@@ -1,0 +1,348 @@
+"""The sections of the configuration file, with every option declared once; see `webrtcproxy.config.option`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial, reduce
+from operator import or_
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from webrtcproxy.config.addresses import Destinations, HostPort, Network, destination, host_name, ip, network, origin
+from webrtcproxy.config.endpoints import check_server, check_sip
+from webrtcproxy.config.ini import Secret, Section, is_flag
+from webrtcproxy.config.kinds import Kind, custom, each, flag, number, one, password, text, whole, word
+from webrtcproxy.config.option import option
+from webrtcproxy.config.trunk import Trunk
+
+SPAWN: Final = "spawn"
+"""`RtpengineConfig.nodes` where the proxy runs a local rtpengine by itself."""
+
+PHONE_PAGE: Final = Path(__file__).parents[1] / "phone" / "dist"
+"""The phone page of the package; the folder exists once the page is built."""
+
+NG_PORT: Final = 22222
+"""The port of a node that names none."""
+
+MAX_WORKERS: Final = 64
+"""More processes than this are a mistake."""
+
+MANY: Final = 1_000_000
+"""The most that a limit may be."""
+
+
+def _lines(check: Callable[[str, Path], str], remedy: str) -> Kind[tuple[str, ...]]:
+    """Endpoint strings, one a line, the paths in them made absolute."""
+
+    def read(section: Section, key: str) -> tuple[str, ...]:
+        return section.each_line(key, remedy, lambda line: check(line, section.folder))
+
+    return Kind(read, remedy, show="\n".join)
+
+
+def _demo_listen(section: Section, key: str, remedy: str) -> str:
+    return section.one(key, remedy, partial(check_sip, folder=section.folder, kinds=("udp",)))
+
+
+def _path(value: str) -> str:
+    if not value.startswith("/") or any(sign in value for sign in "?# "):
+        raise ValueError("a path starts with / and has no ? and #")
+    return value
+
+
+def _page(section: Section, key: str, remedy: str) -> Path | None:
+    value = section.text(key, remedy)
+    if is_flag(value):
+        return PHONE_PAGE if section.flag(key) else None
+    page = section.folder / value
+    if not (page / "index.html").is_file():
+        raise section.error(key, f"there is no {page / 'index.html'}", remedy)
+    return page
+
+
+def _resolver(value: str) -> HostPort:
+    server = HostPort.parse(value)
+    if ip(server.host) is None:
+        raise ValueError("this is no IP address")
+    return server
+
+
+def _nodes(section: Section, key: str, remedy: str) -> tuple[HostPort, ...] | Literal["spawn"]:
+    words = section.words(key, remedy)
+    if words == (SPAWN,):
+        return SPAWN
+    if SPAWN in words:
+        raise section.error(key, "spawn does not go with others", "write either spawn or addresses")
+    nodes = section.each(key, remedy, HostPort.parse)
+    return tuple(HostPort(node.host, node.port or NG_PORT) for node in nodes)
+
+
+def _destinations(section: Section, key: str, remedy: str) -> Destinations:
+    return reduce(or_, section.each(key, remedy, destination))
+
+
+def _workers(section: Section, key: str, remedy: str) -> int:
+    if section.text(key, remedy) == "auto":
+        return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+    return section.whole(key, 1, MAX_WORKERS)
+
+
+@dataclass(frozen=True, slots=True)
+class WssConfig:
+    """Where browsers connect.
+
+    :ivar origins: None: the same host only.
+    :ivar page: the folder of files, or None.
+    """
+
+    listen: tuple[str, ...] = option(
+        _lines(check_server, "write an endpoint such as ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem"),
+        "Twisted server endpoints, one a line. Behind a web server that ends TLS: ``tcp:8080:interface=127.0.0.1``.",
+    )
+    origins: tuple[str, ...] | None = option(
+        each(origin, "write origins such as https://phone.example.com, or *"),
+        "The sites whose pages may connect: ``https://host[:port]``, ``https://*.domain``, ``null`` (local files), or"
+        " ``*`` for any.",
+        default=None,
+        absent="pages that come from the host and port that they connect to",
+    )
+    path: str = option(one(_path, "write a path such as /sip"), "The path of the WebSocket.", default="/")
+    page: Path | None = option(
+        custom(_page, "write yes, no or a folder with an index.html"),
+        "What the port serves besides: the phone of the demo, nothing, or a folder of files.",
+        default=PHONE_PAGE,
+        absent="``yes``",
+    )
+    trusted_proxies: tuple[Network, ...] = option(
+        each(network, "write addresses or networks of your web servers"),
+        "The web servers in front whose X-Forwarded-For tells the address of a browser.",
+        default=(),
+    )
+    max_message: int = option(
+        whole(1024, 1 << 20, "bytes"), "The longest SIP message; a longer one ends the connection.", default=65536
+    )
+    ping: float = option(
+        number(0, 3600, "seconds"), "The time between two pings to a browser, 0 for none.", default=30.0
+    )
+    ping_timeout: float = option(
+        number(1, 3600, "seconds"), "How long a ping may stay without an answer until the connection is ended.",
+        default=10.0,
+    )  # fmt: skip
+    connections_per_address: int = option(
+        whole(1, MANY), "Connections that one IP address may have open at once.", default=250
+    )
+    connections: int = option(whole(1, MANY), "Connections open at once in all.", default=20_000)
+
+
+@dataclass(frozen=True, slots=True)
+class SipConfig:
+    """The side of the trunks.
+
+    :ivar listen: ``udp:``, ``tcp:`` and ``tls:`` with a port and perhaps ``interface=``; for ``tls:`` also
+        ``privateKey=`` and ``certKey=``, the paths in them absolute.
+    """
+
+    listen: tuple[str, ...] = option(
+        _lines(
+            check_sip,
+            "write udp:PORT, tcp:PORT or tls:PORT:privateKey=FILE:certKey=FILE, perhaps with :interface=ADDRESS behind",
+        ),
+        "The sockets, one a line; each ``transport`` of a trunk needs its line.",
+        default=("udp:5060",),
+    )
+    advertise: str | None = option(
+        one(host_name, "write an address or name that trunks reach"),
+        "The host for Via and Contact where it is not the address of the socket (NAT).",
+        default=None,
+    )
+    resolver: HostPort | None = option(
+        one(_resolver, "write the address[:port] of a DNS server"),
+        "The DNS server that is asked for all names.",
+        default=None,
+        absent="as the system has it",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RtpengineConfig:
+    """The media servers.
+
+    :ivar nodes: their ng addresses, each with a port, or `SPAWN`.
+    """
+
+    nodes: tuple[HostPort, ...] | Literal["spawn"] = option(
+        custom(_nodes, "write host:port of rtpengine's --listen-ng, several if there are, or spawn"),
+        "The address of each rtpengine's ``--listen-ng`` (port 22222 where none is written), or ``spawn``: the proxy"
+        " runs one by itself.",
+    )
+    timeout: float = option(
+        number(0.1, 60, "seconds"),
+        "How long one command may take over all nodes; after that the caller gets 503.",
+        default=2.0,
+    )
+    interface: str = option(
+        text("write the address for media"),
+        "With ``spawn``: the address for media, as rtpengine's ``--interface`` has it.",
+        default="127.0.0.1",
+    )
+    binary: str = option(
+        text("write the program's path or name"), "With ``spawn``: the program, by path or name.", default="rtpengine"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationsConfig:
+    """Bindings of browsers."""
+
+    multiple: bool = option(
+        flag(), "Keep all bindings of a user and let all of them ring; else the newest wins.", default=False
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CallsConfig:
+    """Limits of calls."""
+
+    ring: float = option(number(1, 3600, "seconds"), "How long a call may ring.", default=180.0)
+    grace: float = option(
+        number(0, 3600, "seconds"), "How long a call waits for a browser whose connection is lost.", default=5.0
+    )
+    limit: int = option(whole(1, MANY), "Calls at once; above it callers get 503.", default=1000)
+    limit_per_connection: int = option(
+        whole(1, MANY),
+        "Calls at once of one browser that has registered, made and taken; above it, it gets 503.",
+        default=10,
+    )
+    limit_unregistered: int = option(
+        whole(0, MANY),
+        "Calls at once of a browser that has not registered with a password of its own, 0 for none. It may have as many"
+        " subscriptions, and as many other requests that wait for an answer, besides.",
+        default=3,
+    )
+    session_expires: int = option(
+        whole(90, 86400, "seconds"),
+        "How long a session lives without a refresh, as the proxy proposes it (RFC 4028).",
+        default=1800,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionsConfig:
+    """Limits of subscriptions (RFC 6665), in both directions."""
+
+    limit: int = option(whole(1, MANY), "Subscriptions at once; above it subscribers get 503.", default=10_000)
+    limit_per_connection: int = option(
+        whole(1, MANY),
+        "Subscriptions at once of one browser that has registered, with those to itself.",
+        default=100,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AccessConfig:
+    """Who may do what."""
+
+    destinations: Destinations = option(
+        custom(_destinations, "write trunks, hosts, *.domains, networks or *"),
+        "Where browsers may call and register: ``trunks`` (the hosts of the trunks), hosts, ``host:port``,"
+        " ``*.domains``, networks (for addresses: names are not resolved), or ``*`` for anywhere.",
+        default=Destinations(trunks=True),
+        absent="``trunks``",
+    )
+    trunk_credentials: Literal["registered", "anyone"] = option(
+        word("registered", "anyone"),
+        "Who may use the username of a trunk: a browser that has registered on its connection with a password of its"
+        " own, or whoever connects, for registrations too.",
+        default="registered",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    """Health and metrics."""
+
+    listen: tuple[str, ...] = option(
+        _lines(check_server, "write an endpoint such as tcp:8080:interface=127.0.0.1"),
+        "Server endpoints, one a line, for ``/health`` and ``/metrics``; keep them off the public port.",
+        default=(),
+        absent="nowhere",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    """The log."""
+
+    level: str = option(
+        word("debug", "info", "warn", "error", "critical"), "The lowest level that is logged.", default="info"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyConfig:
+    """The processes."""
+
+    workers: int = option(
+        custom(_workers, "write a number, or auto for as many as there are cores"),
+        f"The processes that carry calls, at most {MAX_WORKERS}; ``auto`` is one for each core. With 1 it is the one"
+        " that twistd starts. With several, each takes one more port after that of each ``udp:`` line of ``[sip]"
+        " listen``.",
+        default=1,
+    )
+    drain: float = option(
+        number(0, 86400, "seconds"),
+        "How long calls have to end by themselves when the proxy is stopped; new ones get 503 then.",
+        default=0.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DemoConfig:
+    """A small registrar and echo endpoint within this process."""
+
+    listen: str = option(custom(_demo_listen, "write udp:PORT:interface=127.0.0.1"), "Its socket.")
+    password: str = option(
+        password("write a password"), "The password with which any name may register.", default=Secret("demo")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file.
+
+    :param path: the file itself, absolute.
+    :param demo: None where no demo is wanted.
+    """
+
+    path: Path
+    wss: WssConfig
+    sip: SipConfig
+    rtpengine: RtpengineConfig
+    registrations: RegistrationsConfig
+    calls: CallsConfig
+    trunks: tuple[Trunk, ...]
+    access: AccessConfig
+    web: WebConfig
+    logging: LoggingConfig
+    demo: DemoConfig | None
+    proxy: ProxyConfig = ProxyConfig()
+    subscriptions: SubscriptionsConfig = SubscriptionsConfig()
+
+
+SECTIONS: Final[Mapping[str, type[Any]]] = {
+    "wss": WssConfig,
+    "sip": SipConfig,
+    "rtpengine": RtpengineConfig,
+    "registrations": RegistrationsConfig,
+    "calls": CallsConfig,
+    "subscriptions": SubscriptionsConfig,
+    "trunk": Trunk,
+    "access": AccessConfig,
+    "web": WebConfig,
+    "logging": LoggingConfig,
+    "proxy": ProxyConfig,
+    "demo": DemoConfig,
+}
+"""The sections by their names, ``trunk`` for all ``[trunk NAME]``."""

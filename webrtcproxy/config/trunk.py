@@ -1,0 +1,139 @@
+"""The section of a trunk: a SIP provider, PBX or registrar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from webrtcproxy.config.addresses import SIP_PORT, SIPS_PORT, HostPort, Network, network, plain_host, same_place
+from webrtcproxy.config.headers import header_line, header_pattern
+from webrtcproxy.config.ini import Section
+from webrtcproxy.config.kinds import custom, each, flag, number, one, password, text, word
+from webrtcproxy.config.media import TrunkMedia
+from webrtcproxy.config.option import group, option
+from webrtcproxy.config.trunk_transport import PING, STOP_CODES, TRANSPORT, ClientTls, Transport
+
+_HOST = "write a host such as sip.example.com or sip.example.com:5080"
+
+
+def _set(section: Section, key: str, remedy: str) -> tuple[tuple[str, str], ...]:
+    lines = section.each_line(key, remedy, header_line)
+    names = [name.lower() for name, _ in lines]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise section.error(key, "this header is set twice", "keep one", lines[index][0])
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A SIP provider, PBX or registrar; one section for each.
+
+    :ivar name: for logs.
+    :ivar host: with `port`, the host of the Request-URIs that it serves; lower case.
+    :ivar proxy: where to send instead of to `host`, in the order in which to try.
+    :ivar transport: None: what the DNS says, else UDP.
+    :ivar tcp_over_mtu: requests that are too large for a datagram go by TCP (RFC 3261 section 18.1.1).
+    :ivar strip: names in lower case, ``x-*`` for a beginning.
+    :ivar set: names and values.
+    """
+
+    name: str
+    host: str = option(
+        one(HostPort.parse, _HOST),
+        "The host and port of the addresses (``sip:user@host``) that it serves.",
+        fills=("host", "port"),
+    )
+    port: int | None = None
+    proxy: tuple[HostPort, ...] = option(
+        each(HostPort.parse, _HOST),
+        "Where to send instead of resolving ``host``; several, in the order in which to try.",
+        default=(),
+    )
+    transport: Transport | None = option(
+        TRANSPORT,
+        "The transport; ``udp tcp`` is UDP, and TCP for requests of more than 1300 bytes. Each needs a line in ``[sip]"
+        " listen``.",
+        default=None,
+        fills=("transport", "tcp_over_mtu"),
+        absent="what the DNS says of the host (NAPTR, SRV), else udp",
+    )
+    tcp_over_mtu: bool = False
+    username: str | None = option(
+        text("write the account's name"),
+        "With ``password``, what the proxy answers digest challenges of this trunk with, for the browsers that"
+        " ``trunk-credentials`` names; other challenges cross to the browser.",
+        default=None,
+    )
+    password: str | None = option(password("write the account's password"), "See ``username``.", default=None)
+    realm: str | None = option(
+        text("write the realm of the provider's challenges"),
+        "Answer challenges of this realm only.",
+        default=None,
+        absent="any",
+    )
+    sources: tuple[Network, ...] | None = option(
+        each(network, "write networks such as 198.51.100.0/24"),
+        "The networks that calls from it may come from.",
+        default=None,
+        absent="the addresses of ``host`` or ``proxy``",
+    )
+    redirects: Literal["pass", "follow"] = option(
+        word("pass", "follow"),
+        "Whether its 3xx to a call pass to the caller, or the proxy calls where they lead, within ``destinations``.",
+        default="pass",
+    )
+    pass_identity: bool = option(
+        flag(), "Whether identity headers of browsers (P-Asserted-Identity and its like) reach it.", default=False
+    )
+    strip: tuple[str, ...] = option(
+        each(header_pattern, "write header names such as User-Agent or X-*"),
+        "Headers that cross neither to it nor from it to browsers; ``*`` ends the beginning of a name.",
+        default=(),
+    )
+    set: tuple[tuple[str, str], ...] = option(
+        custom(_set, "write 'Name: value', one header a line"),
+        "Headers that each request which crosses to it has, in place of the browser's.",
+        default=(),
+    )
+    media: TrunkMedia = group(TrunkMedia)
+    refer: Literal["pass", "local"] = option(
+        word("pass", "local"),
+        "With ``local``, a transfer that it refuses (405, 501 or 603 to REFER) is carried out by the proxy.",
+        default="pass",
+    )
+    tls: ClientTls = group(ClientTls)
+    failover: float = option(
+        number(0.5, 32, "seconds"),
+        "How long a target may be silent until the next is tried, where there are several.",
+        default=4.0,
+    )
+    stop_codes: frozenset[int] | None = option(
+        STOP_CODES,
+        "Final responses after which no further target is tried; challenges and 3xx end the search as well.",
+        default=None,
+        absent="all but 408, 500, 502, 503 and 504",
+    )
+    ping: float = option(
+        PING,
+        "Seconds between two OPTIONS to each of its targets, by each worker; one that is silent or says 503 is tried"
+        " last.",
+        default=0.0,
+    )
+
+    @property
+    def places(self) -> tuple[HostPort, ...]:
+        """Where it is reached, in the order in which to try."""
+        return self.proxy or (HostPort(self.host, self.port),)
+
+    @property
+    def may_be_tls(self) -> bool:
+        """Whether it is reached over TLS, or is where the DNS says so."""
+        return self.transport == "tls" or (self.transport is None and any(place.port is None for place in self.places))
+
+    def serves(self, hostport: tuple[str, int | None]) -> bool:
+        """True where `hostport` of a Request-URI is this trunk's; no port is port 5060, with TLS port 5061, too."""
+        host, port = plain_host(hostport[0]), hostport[1]
+        if self.transport == "tls" and None in (port, self.port):
+            return host == self.host and (port or self.port) in (None, SIP_PORT, SIPS_PORT)
+        return same_place((host, port), (self.host, self.port))
