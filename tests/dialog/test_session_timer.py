@@ -81,7 +81,7 @@ class Answering(TimerCase):
             timer.check(self.ask(*headers))
             self.assertEqual(timer.accept(self.ask(*headers)), expected, headers)
             self.assertEqual(timer.ours, ("Session-Expires", "300;refresher=uac") not in expected, headers)
-            self.assertEqual(timer.agreed, TIMER_NEEDED in expected, headers)
+            self.assertEqual(timer.negotiated, TIMER_NEEDED in expected, headers)
 
     def test_jssip(self) -> None:
         """JsSIP asks for 90 seconds and refreshes by itself: nothing is due until 60, and then it is the end."""
@@ -132,7 +132,7 @@ class Answering(TimerCase):
         """A re-INVITE of a peer that knows none any more: it is ours to ask for signs of life."""
         self.timer.accept(self.ask(TIMER, ("Session-Expires", "300")))
         self.assertEqual(self.timer.accept(self.ask()), [])
-        self.assertEqual((self.timer.ours, self.timer.agreed), (True, False))
+        self.assertEqual((self.timer.ours, self.timer.negotiated), (True, False))
 
 
 TIMER_NEEDED = ("Require", "timer")
@@ -159,7 +159,7 @@ class Asking(TimerCase):
         for said, ours_, next_ in (("300;refresher=uac", True, "uac"), ("300;refresher=uas", False, "uas"),
                                    ("300", True, "uac")):  # fmt: skip
             self.timer.answered(self.sent, answer(self.sent, 200, headers=[("Session-Expires", said)]))
-            self.assertEqual((self.timer.ours, self.timer.agreed, self.timer.seconds), (ours_, True, 300))
+            self.assertEqual((self.timer.ours, self.timer.negotiated, self.timer.seconds), (ours_, True, 300))
             self.assertEqual(self.timer.proposal(), [("Session-Expires", f"300;refresher={next_}")])
             self.assertEqual(self.due(), 150 if ours_ else 268)
 
@@ -167,7 +167,7 @@ class Asking(TimerCase):
         """No Session-Expires in the 2xx, or none that can be read: no timer runs there, we look for signs of life."""
         for headers in ([], [("Session-Expires", "soon")]):
             self.assertIsNone(self.timer.answered(self.sent, answer(self.sent, 200, headers=headers)))
-            self.assertEqual((self.timer.ours, self.timer.agreed, self.due()), (True, False, 900))
+            self.assertEqual((self.timer.ours, self.timer.negotiated, self.due()), (True, False, 900))
 
     def test_odd_intervals(self) -> None:
         """A 2xx makes us neither refresh every second nor wait for ever."""
@@ -236,4 +236,4 @@ class Time(TimerCase):
         """A sign of life begins a new interval of the same kind."""
         self.clock.advance(900)
         self.timer.alive()
-        self.assertEqual((self.due(), self.timer.ours, self.timer.agreed), (900, True, False))
+        self.assertEqual((self.due(), self.timer.ours, self.timer.negotiated), (900, True, False))

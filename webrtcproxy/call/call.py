@@ -121,7 +121,7 @@ class Call(TransferableCall):
         caller, callee = self._caller, self._opening.callee
         assert callee is not None
         self._stop_ringing()
-        caller.early = False
+        caller.dialog.confirm()
         on_ack = self._opening.acknowledged if self._opening.late else None
         caller.answer(self._transaction, response, lambda: self._unacknowledged(caller), on_ack)
         self._refresher.start(caller, callee)
@@ -140,11 +140,11 @@ class Call(TransferableCall):
         callee = self._opening.callee
         if leg is not self._caller:
             return self._caller
-        return None if callee is None or (callee.early and callee.over) else callee
+        return None if callee is None or (callee.over and not callee.dialog.confirmed) else callee
 
     def _is_aside(self, leg: Leg) -> bool:
         """Whether `leg` is an early dialog of a fork that is not the one which the caller hears."""
-        return leg.early and leg not in (self._caller, self._opening.callee)
+        return not leg.dialog.confirmed and leg not in (self._caller, self._opening.callee)
 
     def agreed(self, branch: str) -> None:
         """Caller and callee have a session, which may be changed from now on."""
@@ -152,7 +152,7 @@ class Call(TransferableCall):
 
     def exchange(self, leg: Leg, transaction: ServerTransaction) -> None:
         """The request of `transaction` offers a change of the session."""
-        self._exchanges.arrived(leg, self.other(leg), transaction)
+        self._exchanges.arrived(leg, None if self._is_aside(leg) else self.other(leg), transaction)
 
     def _begin_session(self, media: CallMedia, caller_offers: bool) -> None:
         """Let the session of `media` be changed and refreshed: at the beginning, and where a leg is replaced."""
@@ -325,7 +325,7 @@ class Call(TransferableCall):
 
     def busy(self) -> bool:
         """Whether its session is being changed, or not agreed upon as yet: the callee's offer waits for an answer."""
-        return self._exchanges.busy or not self._caller.agreed
+        return self._exchanges.busy or not self._caller.negotiation.agreed
 
     def replace_leg(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
         """Put `new` in the place of `old`, which belongs to the call no longer.

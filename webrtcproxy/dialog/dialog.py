@@ -29,6 +29,7 @@ class Dialog:
     :ivar local_cseq: CSeq number of our last request.
     :ivar remote_cseq: CSeq number of the peer's last request, None before the first.
     :ivar contact: our Contact value in this dialog.
+    :ivar confirmed: it is not an early one: a 2xx to its INVITE was sent or received.
     """
 
     call_id: str
@@ -41,6 +42,7 @@ class Dialog:
     local_cseq: int
     remote_cseq: int | None
     contact: str
+    confirmed: bool = True
 
     @classmethod
     def from_request(cls, request: Request, local_tag: str, contact: str) -> Dialog:
@@ -59,6 +61,7 @@ class Dialog:
             local_cseq=0,
             remote_cseq=request.cseq.number,
             contact=contact,
+            confirmed=request.method != "INVITE",
         )
         dialog._check_ways()
         return dialog
@@ -80,6 +83,7 @@ class Dialog:
             local_cseq=request.cseq.number,
             remote_cseq=None,
             contact=contact,
+            confirmed=response.status >= 200,
         )
         dialog._check_ways()
         return dialog
@@ -157,15 +161,18 @@ class Dialog:
                 raise BadMessage("Bad Contact")
             self.remote_target = target
 
-    def confirm(self, response: Response) -> None:
-        """A 2xx makes an early dialog a confirmed one: from now on, its Contact and its Record-Route count (RFC 3261
-        section 13.2.2.4).
+    def confirm(self, response: Response | None = None) -> None:
+        """A 2xx makes an early dialog a confirmed one (RFC 3261 section 12).
 
+        :param response: the peer's 2xx, whose Contact and Record-Route count from now on (section 13.2.2.4); None where
+            the 2xx is ours.
         :raises BadMessage: 400: one of them leads nowhere.
         """
-        self.remote_target = _target(response) or self.remote_target
-        self.route_set = tuple(reversed(response.headers.all("Record-Route")))
-        self._check_ways()
+        if response is not None:
+            self.remote_target = _target(response) or self.remote_target
+            self.route_set = tuple(reversed(response.headers.all("Record-Route")))
+            self._check_ways()
+        self.confirmed = True
 
     def rename(self, tag: str) -> None:
         """Our tag is another one from now on."""

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from webrtcproxy.dialog.background import background
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.dialog import Dialog
+from webrtcproxy.dialog.negotiation import Negotiation
 from webrtcproxy.dialog.retransmission import OkRetransmission
 from webrtcproxy.dialog.session_timer import REFRESHING, SessionTimer
 from webrtcproxy.routing.authentication import Authentication
@@ -69,11 +70,7 @@ class Leg:
     :param profile: what holds for the peer.
     :param authentication: answers challenges with the trunk's credentials, where the leg may use them.
     :param aor: the peer's address-of-record, where it is a browser.
-    :ivar sdp: the peer's session description that counts: the last one that became part of an agreement.
-    :ivar told: what the peer was told in that agreement.
-    :ivar early: the dialog is not confirmed: no INVITE may go out in it.
-    :ivar agreed: the peer has an agreement for good. In an early dialog, that takes a reliable response.
-    :ivar rseq: RSeq of the last reliable response to our INVITE, 0 before the first (RFC 3262 section 4).
+    :ivar negotiation: its offer/answer state.
     :ivar session_timer: how long the session lives without a refresh.
     """
 
@@ -98,11 +95,8 @@ class Leg:
         self.profile = profile
         self.browser = flow.browser
         self.over = False
-        self.sdp = b""
-        self.told = b""
-        self.early = False
-        self.agreed = True
-        self.rseq = 0
+        self.negotiation = Negotiation()
+        self._rseq = 0
         self._usages = 0
         self._ended = False
         self.session_timer = SessionTimer(context.clock, context.limits.session_expires)
@@ -153,6 +147,14 @@ class Leg:
 
     def _takes(self, method: str) -> bool:
         return any(name.strip() == method for line in self._allow for name in line.split(","))
+
+    def is_next_rseq(self, rseq: int) -> bool:
+        """Whether a reliable response to our INVITE is the next one in order, which counts from then on: it is neither
+        a repeat, nor has it overtaken another one (RFC 3262 section 4)."""
+        if self._rseq and rseq != self._rseq + 1:
+            return False
+        self._rseq = rseq
+        return True
 
     # As the answering side
 

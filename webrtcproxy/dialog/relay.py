@@ -72,7 +72,7 @@ async def _relay(
     if response.status < 300 and request.method == "SUBSCRIBE":  # whose 2xx must have one (RFC 6665 section 8.2.1)
         headers.add("Contact", leg.dialog.contact)
     # That one early dialog is gone says nothing of the one across, which others of a fork share (RFC 5057).
-    status = 500 if to.early and response.status == 481 else status_of(response)
+    status = 500 if not to.dialog.confirmed and response.status == 481 else status_of(response)
     transaction.reply(status, response.reason, headers, response.body)
     if response.status in ENDS_DIALOG:
         gone(to)

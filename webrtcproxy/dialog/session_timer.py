@@ -71,20 +71,20 @@ class SessionTimer:
 
     :param clock: tells the time.
     :param wanted: seconds of the interval that we propose, and the longest that we agree to unless the peer insists.
-    :ivar agreed: the peer knows session timers, and one is running.
+    :ivar negotiated: the peer knows session timers, and one is running.
     :ivar ours: refreshing is our part.
     :ivar seconds: the session interval.
     :ivar due: the time of the next refresh where that is our part, of the end of the call where it is not.
     """
 
-    __slots__ = ("_clock", "_ends", "_minimum", "_rounds", "_wanted", "agreed", "due", "ours", "seconds")
+    __slots__ = ("_clock", "_ends", "_minimum", "_rounds", "_wanted", "due", "negotiated", "ours", "seconds")
 
     def __init__(self, clock: IReactorTime, wanted: int) -> None:
         self._clock = clock
         self._wanted = wanted
         self._minimum = MIN_SE
         self._rounds = 0
-        self.agreed = False
+        self.negotiated = False
         self.ours = True
         self.seconds = wanted
         self.due = 0.0
@@ -94,7 +94,7 @@ class SessionTimer:
 
     def proposal(self) -> Pairs:
         """The headers of an INVITE or UPDATE of ours (sections 7.1 and 7.4)."""
-        refresher = ("uac" if self.ours else "uas") if self.agreed else ""
+        refresher = ("uac" if self.ours else "uas") if self.negotiated else ""
         proposal = [("Session-Expires", str(SessionExpires(max(self.seconds, self._minimum), refresher)))]
         if self._minimum > MIN_SE:
             proposal.append(("Min-SE", str(self._minimum)))
@@ -122,9 +122,9 @@ class SessionTimer:
         except BadMessage:
             said = None
         if said is None:
-            self._begin(self._wanted, ours=True, agreed=False)
+            self._begin(self._wanted, ours=True, negotiated=False)
         else:
-            self._begin(said.seconds, ours=said.refresher != "uas", agreed=True)
+            self._begin(said.seconds, ours=said.refresher != "uas", negotiated=True)
         return None
 
     def _longer(self, request: Request, response: Response) -> Request | None:
@@ -170,12 +170,12 @@ class SessionTimer:
         elif refresher:
             ours = refresher == "uas"
         else:
-            ours = self.ours if self.agreed else asked is None
+            ours = self.ours if self.negotiated else asked is None
         if asked is not None:
             seconds = min(asked.seconds, max(self._wanted, minimum))
         else:
-            seconds = max(self.seconds if self.agreed else self._wanted, minimum)
-        self._begin(seconds, ours=ours, agreed=knows)
+            seconds = max(self.seconds if self.negotiated else self._wanted, minimum)
+        self._begin(seconds, ours=ours, negotiated=knows)
         if asked is None and not knows:
             return []
         headers = [("Session-Expires", str(SessionExpires(self.seconds, "uas" if ours else "uac")))]
@@ -185,7 +185,7 @@ class SessionTimer:
 
     def alive(self) -> None:
         """The peer has given a sign of life: the interval begins anew."""
-        self._begin(self.seconds, self.ours, self.agreed)
+        self._begin(self.seconds, self.ours, self.negotiated)
 
     def postpone(self) -> bool:
         """A refresh of ours came to nothing: it is due again when half of what is left of the interval is over.
@@ -196,9 +196,9 @@ class SessionTimer:
         self.due = self._clock.seconds() + max(left / 2, MIN_REFRESH)
         return left > 0
 
-    def _begin(self, seconds: int, ours: bool, agreed: bool) -> None:
+    def _begin(self, seconds: int, ours: bool, negotiated: bool) -> None:
         self.seconds = min(max(seconds, MIN_SE), MAX_INTERVAL)
-        self.ours, self.agreed = ours, agreed
+        self.ours, self.negotiated = ours, negotiated
         now = self._clock.seconds()
         self._ends = now + self.seconds - min(32.0, self.seconds / 3)  # section 10
         self.due = now + self.seconds / 2 if ours else self._ends

@@ -194,10 +194,9 @@ class Branch:
         if number is None:
             self._remember(response)
         else:
-            if leg is None or (leg.rseq and number != leg.rseq + 1):  # a repeat, or one that has overtaken another
+            if leg is None or not leg.is_next_rseq(number):
                 return
-            leg.rseq = number
-            if leg.told or not _sdp(response):  # or else the answer to its offer is awaited
+            if leg.negotiation.local_description or not _sdp(response):  # or else the answer to its offer is awaited
                 prack(leg, response)
         self._report(BranchProgress(self, response, leg))
 
@@ -234,8 +233,6 @@ class Branch:
             invite = self._transaction.request
             dialog = Dialog.from_response(invite, response, invite.headers.get("Contact") or "")
             leg = self._early[tag] = self._leg(self._transaction, dialog, self.party_tag(response), self._owner)
-            leg.told = invite.body
-            leg.early, leg.agreed = True, False
         if leg is not None:
             leg.learn(response)
         return leg
@@ -286,12 +283,10 @@ class Branch:
             leg = self._confirmed(sent, response) or self._leg(
                 sent, Dialog.from_response(invite, response, contact), self.party_tag(response), self._owner
             )
-            leg.told = leg.told or invite.body
             self._legs[leg.dialog.remote_tag] = leg
             leg.learn(response)
-            offer = b"" if leg.told else _sdp(response)
+            offer = b"" if leg.negotiation.local_description else _sdp(response)
             if offer:
-                leg.agreed = False
                 leg.hold_ack(invite, offer)
             else:
                 leg.acknowledge(invite)
@@ -309,6 +304,8 @@ class Branch:
     def _leg(self, sent: ClientRequest, dialog: Dialog, party_tag: str, owner: DialogUser | None) -> Leg:
         target = self.target
         leg = Leg(self._context, dialog, sent.flow, party_tag, owner, target.profile, target.authentication, target.aor)
+        if sent.request.body:
+            leg.negotiation.offer_sent(sent.request.body)
         self._index.add(leg)
         return leg
 
@@ -325,7 +322,6 @@ class Branch:
         del self._early[tag]
         if leg.over:  # another one was answered first
             return self._leg(sent, leg.dialog, leg.party_tag, self._owner)
-        leg.early = False
         return leg
 
     def _forget_early(self) -> None:

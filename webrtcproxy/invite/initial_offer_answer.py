@@ -19,6 +19,7 @@ from webrtcproxy.dialog.background import run_and_respond as answering
 from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.leg import DialogUser, Leg
+from webrtcproxy.dialog.negotiation import NegotiationState
 from webrtcproxy.dialog.reliable import LatePrackHandler, ReliableProvisionals, prack
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchProgress
@@ -90,7 +91,6 @@ class InitialOfferAnswer:
         self._offered: tuple[Branch, Leg, Response] | None = None  # by a callee, and to be answered in the PRACK
         self._acked: Deferred[Request | None] | None = None
         self._connecting = False
-        caller.early, caller.agreed = True, False
 
     @property
     def late(self) -> bool:
@@ -108,6 +108,8 @@ class InitialOfferAnswer:
         :raises BadMessage: 415: the body is something else.
         """
         self._offer = sdp_of(self._transaction.request)
+        if self._offer:
+            self._caller.negotiation.offer_received(self._offer)
 
     async def offer_for(self, branch: Branch, profile: PeerProfile) -> bytes:
         """The offer for `branch`; empty where the callee is to make one.
@@ -181,9 +183,10 @@ class InitialOfferAnswer:
                 answer, from_tag=callee.party_tag, to_tag=caller.party_tag, branch=branch, to=to
             )
             callee.send_held_ack(told)
-            caller.sdp, callee.told = answer, told
+            caller.negotiation.answer_received(answer)
+            callee.negotiation.answer_sent(told)
         self._agree(callee, branch)
-        caller.agreed = True
+        caller.negotiation.answer_confirmed()
 
     def begin_anew(self) -> None:
         """Who had early media has refused, and somebody else is tried: to a caller who has nothing for good, what was
@@ -240,7 +243,8 @@ class InitialOfferAnswer:
                 answering(self._answered_early(transaction, sdp, response, *offered), transaction)
                 return
             sdp = b""  # somebody else has answered, or another PRACK has it
-        self._caller.agreed = self._caller.agreed or bool(response.body)
+        elif response.body:
+            self._caller.negotiation.answer_confirmed()
         if not sdp:
             transaction.reply(200)
         elif self._owner is not None:
@@ -258,7 +262,7 @@ class InitialOfferAnswer:
         leg, branch, shown = event.leg, event.branch, self._shown
         tag = branch.party_tag(event.response)
         if leg is not None:
-            leg.sdp = sdp = leg.sdp or sdp  # the first one is the answer for good
+            sdp = self._answered(leg, sdp)
         reliable = self.provisionals.reliable
         if leg is not None and leg is self.callee and self._heard == tag:
             return b"" if reliable else self._answers[tag][1]
@@ -267,10 +271,17 @@ class InitialOfferAnswer:
         told = await self._answer(branch, tag, sdp)
         if shown is None or not reliable:
             self._shown = branch, tag, told
-            self._caller.sdp, self._caller.told = self._offer, told
+            self._caller.negotiation.answer_sent(told, early=True)
         if leg is not None:
             self._agree(leg, branch.id)
         return told if shown is None or not reliable else b""
+
+    @staticmethod
+    def _answered(leg: Leg, sdp: bytes) -> bytes:
+        """Note the answer of the callee's dialog `leg`, where it has none yet: the first one counts."""
+        if not leg.negotiation.remote_description:
+            leg.negotiation.answer_received(sdp, early=True)
+        return leg.negotiation.remote_description
 
     async def _answer_for_caller(self, answered: BranchAnswered, again: bool) -> tuple[bytes, bool]:
         """The answer in the 2xx, and whether it is another one than the caller has for good.
@@ -281,14 +292,18 @@ class InitialOfferAnswer:
         if again and self._heard == leg.party_tag:
             told = self._answers[leg.party_tag][1]
         else:
-            told = await self._answer(branch, leg.party_tag, leg.sdp or self._sdp(answered.response))
-            leg.sdp = self._answers[leg.party_tag][0]
+            told = await self._answer(
+                branch, leg.party_tag, leg.negotiation.remote_description or self._sdp(answered.response)
+            )
+            self._answered(leg, self._answers[leg.party_tag][0])
         for_good = self._shown if self._shown is not None and self.provisionals.reliable else None
         if for_good is not None:
-            if again or same_session(told, caller.told):
-                return for_good[2] if caller.told is for_good[2] else b"", False
-            caller.agreed = False
-        caller.sdp, caller.told = self._offer, told
+            known = caller.negotiation.local_description
+            if again or same_session(told, known):
+                return for_good[2] if known is for_good[2] else b"", False
+            caller.negotiation.new_dialog()
+            caller.negotiation.offer_received(self._offer)
+        caller.negotiation.answer_sent(told, early=True)
         return told, for_good is not None
 
     async def _answer(self, branch: Branch, tag: str, answer: bytes) -> bytes:
@@ -320,7 +335,8 @@ class InitialOfferAnswer:
         sdp = await self._media.offer(offer, from_tag=leg.party_tag, branch=branch.id, to=to)
         self._shown = branch, leg.party_tag, sdp
         self._offered = branch, leg, response
-        leg.sdp, self._caller.told = offer, sdp
+        leg.negotiation.offer_received(offer)
+        self._caller.negotiation.offer_sent(sdp)
         return sdp
 
     async def _answered_early(
@@ -340,7 +356,8 @@ class InitialOfferAnswer:
         transaction.reply(200)
         prack(leg, theirs, told)
         if not self._connecting:  # or else somebody else has answered
-            caller.sdp, leg.told, caller.agreed = sdp, told, True
+            caller.negotiation.answer_received(sdp)
+            leg.negotiation.answer_sent(told)
             self._agree(leg, branch.id)
         self.provisionals.acknowledge(ours)
 
@@ -353,15 +370,18 @@ class InitialOfferAnswer:
         to = self._caller.profile.media_from(leg.profile)
         sdp = await self._media.offer(offer, from_tag=leg.party_tag, branch=answered.branch.id, to=to)
         self._acked = Deferred()
-        leg.sdp, self._caller.told = offer, sdp
+        leg.negotiation.offer_received(offer)
+        negotiation = self._caller.negotiation
+        if negotiation.state is not NegotiationState.INITIAL:
+            negotiation.new_dialog()
+        negotiation.offer_sent(sdp)
         return sdp
 
     # Both
 
     def _agree(self, callee: Leg, branch: str) -> None:
-        if self.callee is not None:
-            self.callee.agreed = False
-        self.callee, self.branch, callee.agreed = callee, branch, True
+        self.callee, self.branch = callee, branch
+        callee.negotiation.answer_confirmed()
         if self._owner is not None:
             self._owner.agreed(branch)
 

@@ -79,7 +79,7 @@ class SessionModifier:
             own = (ALLOW, SUPPORTED, ("Contact", leg.dialog.contact))
             transaction.reply(200, "", (*own, *leg.session_timer.accept(request)))
             return
-        if other is None or not self._session.branch or not leg.agreed:
+        if other is None or not self._session.branch or not leg.negotiation.agreed:
             offers = leg is self._caller if self._caller_offers else leg is not self._caller
             raise _in_a_while() if offers else Refusal(491)
         if self._current is not None:
@@ -95,7 +95,7 @@ class SessionModifier:
         :returns: the final response; None where it is not the time: somebody changes the session.
         :raises FlowLost, TimedOut, Refusal: as `Leg.send_request`.
         """
-        if self._current is not None or self._refresh is not None or not leg.told:
+        if self._current is not None or self._refresh is not None or not leg.negotiation.agreed:
             return None
         self._refresh = Refresh(self._session, leg, other)
         try:

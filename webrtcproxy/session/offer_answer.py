@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.dialog.leg import HeaderList, Leg
+from webrtcproxy.dialog.negotiation import Negotiation
 from webrtcproxy.dialog.relay import ENDS_DIALOG, NON_INVITE_DEADLINE, NOT_OURS
 from webrtcproxy.dialog.reliable import requires
 from webrtcproxy.routing.failover import ClientRequest
@@ -66,6 +67,7 @@ class OfferAnswer:
         self._offered = False  # rtpengine has an offer that nobody has agreed upon
         self._switched = False  # the other side has agreed upon it
         self._ended = False  # the other side has no such dialog
+        self._offers: list[Negotiation] = []  # that have an offer of this exchange
         self._restoring: Restore | None = None
         self._ack: Deferred[Request | None] = Deferred()
 
@@ -87,10 +89,13 @@ class OfferAnswer:
             log.failure("{call}: a change of the session broke", call=self._call)
             self._refuse(Refusal(500))
         if self._invite is not None and not self._acknowledged:
-            self._acknowledge(self.other.told)
+            self._acknowledge(self.other.negotiation.local_description)
+        superseded = self._is_superseded()
+        for negotiation in self._offers:
+            negotiation.rollback()
         if self._ended:
             self._session.gone(self.other)
-        elif (self._offered or self._switched) and not self._session.closed:
+        elif (self._offered or self._switched) and not (superseded or self._session.closed):
             await self._go_back(offer)
 
     # The story
@@ -98,16 +103,21 @@ class OfferAnswer:
     async def _carry(self, offer: bytes) -> None:
         """The asker's offer crosses, the answer comes back."""
         asker, other, branch = self.asker, self.other, self._session.branch
-        unchanged = offer == asker.sdp  # a refresh (RFC 4028 section 7.4)
-        if unchanged and has_only_formats_of(asker.told, offer):
-            self._accept(None, asker.told)
+        unchanged = offer == asker.negotiation.remote_description  # a refresh (RFC 4028 section 7.4)
+        agreed = asker.negotiation.local_description
+        asker.negotiation.offer_received(offer)
+        self._offers = [asker.negotiation]
+        if unchanged and has_only_formats_of(agreed, offer):
+            self._offers = []
+            asker.negotiation.answer_sent(agreed)
+            self._accept(None, agreed)
             return
         sdp = await self._media.offer(offer, from_tag=asker.party_tag, branch=branch, to=self._to_other)
         self._offered = True
         self._check_wanted()
         response: Response | None = None
-        if unchanged or same_session(sdp, other.told):
-            answer = as_answer(other.sdp)
+        if unchanged or same_session(sdp, other.negotiation.local_description):
+            answer = as_answer(other.negotiation.remote_description)
         else:
             response = await self._ask(sdp)
             answer = required_sdp(response)
@@ -116,9 +126,10 @@ class OfferAnswer:
         )
         self._check_wanted()
         self._offered = self._switched = False
-        asker.sdp, asker.told = offer, told
+        self._offers = []
+        asker.negotiation.answer_sent(told)
         if response is not None:
-            other.sdp, other.told = answer, sdp
+            other.negotiation.answer_received(answer)
         self._accept(response, told)
 
     async def _fetch(self) -> None:
@@ -126,9 +137,13 @@ class OfferAnswer:
         asker, other, branch = self.asker, self.other, self._session.branch
         response = await self._ask(b"")
         offer = required_sdp(response)
+        other.negotiation.offer_received(offer)
+        self._offers = [other.negotiation]
         sdp = await self._media.offer(offer, from_tag=other.party_tag, branch=branch, to=self._to_asker)
         self._offered = True
         self._check_wanted()
+        asker.negotiation.offer_sent(sdp)
+        self._offers.append(asker.negotiation)
         self._accept(response, sdp)
         ack = await self._ack
         if ack is None:
@@ -138,7 +153,9 @@ class OfferAnswer:
             answer, from_tag=other.party_tag, to_tag=asker.party_tag, branch=branch, to=self._to_other
         )
         self._offered = False
-        asker.sdp, asker.told, other.sdp, other.told = answer, sdp, offer, told
+        self._offers = []
+        asker.negotiation.answer_received(answer)
+        other.negotiation.answer_sent(told)
         if not self._acknowledged:
             self._acknowledge(told)
 
@@ -149,11 +166,14 @@ class OfferAnswer:
         """
         request, other = self.transaction.request, self.other
         update = request.method != "INVITE"
-        if other.early and not (other.agreed and other.takes_update):
+        if not (other.negotiation.agreed and (other.dialog.confirmed or other.takes_update)):
             raise Refusal(504)  # nobody can be asked (RFC 3311 section 5.2)
         headers = Headers.of([ALLOW[0]], [ALLOW[1]])
         headers.extend(filter_headers(request, self.asker.profile, other.profile))
         method = "UPDATE" if update and other.takes_update else "INVITE"
+        if sdp:
+            other.negotiation.offer_sent(sdp)
+            self._offers.append(other.negotiation)
         asked = other.send_request(method, headers, sdp, "application/sdp", self)
         response = await self._await(asked, NON_INVITE_DEADLINE if update else self._session.context.limits.ring)
         self._agreed(bool(sdp))
@@ -254,7 +274,7 @@ class OfferAnswer:
         """The call is over."""
         self.withdraw(Refusal(487), headers)
         if self._invite is not None and not self._acknowledged:
-            self._acknowledge(self.other.told)
+            self._acknowledge(self.other.negotiation.local_description)
         self._ack_arrived(None)
 
     def _ack_arrived(self, ack: Request | None) -> None:
@@ -279,10 +299,14 @@ class OfferAnswer:
     def _check_wanted(self) -> None:
         """To be called behind every wait: the asker may have been refused meanwhile.
 
-        :raises Refusal: it is so.
+        :raises Refusal: it is so, or the session that was to be changed is no more.
         """
-        if self.transaction.answered:
+        if self.transaction.answered or self._is_superseded():
             raise Refusal(487)
+
+    def _is_superseded(self) -> bool:
+        """Whether another fork of an unanswered call has got one of the two dialogs meanwhile."""
+        return not all(negotiation.reoffered for negotiation in self._offers)
 
     def _refusal(self, response: Response) -> Refusal:
         """What the other side's refusal is for the asker."""
@@ -308,9 +332,9 @@ class OfferAnswer:
             told = await self._restore(self.other, asker)
         else:
             forgotten = self._forget()
-            if is_ice_restart(offer, asker.sdp):
+            if is_ice_restart(offer, asker.negotiation.remote_description):
                 told = await forgotten
-        if told and is_ice_restart(told, asker.told):
+        if told and is_ice_restart(told, asker.negotiation.local_description):
             # His ICE restart came to nothing, but rtpengine has made it: it has other credentials than he knows.
             await self._restore(asker, self.other, RESTORE_DELAY)
 
@@ -320,8 +344,10 @@ class OfferAnswer:
         :returns: fires with the answer for the asker, which he has had; empty where there is none.
         """
         asker, other, branch = self.asker, self.other, self._session.branch
-        media, answer = self._media, as_answer(other.sdp)
-        offered = media.offer(asker.sdp, from_tag=asker.party_tag, branch=branch, to=self._to_other)
+        media, answer = self._media, as_answer(other.negotiation.remote_description)
+        offered = media.offer(
+            asker.negotiation.remote_description, from_tag=asker.party_tag, branch=branch, to=self._to_other
+        )
         answered = media.answer(
             answer, from_tag=asker.party_tag, to_tag=other.party_tag, branch=branch, to=self._to_asker
         )

@@ -43,13 +43,16 @@ class Refresh:
         """
         leg = self._leg
         await leg.confirmed()
+        offer = leg.negotiation.local_description
+        leg.negotiation.offer_sent(offer)
         limit = self._session.context.transactions.schedule.after(NON_INVITE_DEADLINE, self._time_up)
         try:
-            response = await leg.send_request("INVITE", (ALLOW,), as_offer(leg.told), "application/sdp", self)
+            response = await leg.send_request("INVITE", (ALLOW,), as_offer(offer), "application/sdp", self)
+            if response.status < 300:
+                await self._agreed(response)
         finally:
             limit.cancel()
-        if response.status < 300:
-            await self._agreed(response)
+            leg.negotiation.rollback()
         return response
 
     async def _agreed(self, response: Response) -> None:
@@ -59,7 +62,7 @@ class Refresh:
         leg.acknowledge(self._invite)
         try:
             answer = sdp_of(response)
-            if answer and not same_session(answer, leg.sdp) and not self._session.closed:
+            if answer and not same_session(answer, leg.negotiation.remote_description) and not self._session.closed:
                 await self._move_media(answer)
         except (BadMessage, NgError) as why:
             log.warn("{call}: a session refresh has an odd answer: {why!r}", why=why, call=leg.dialog.call_id)
@@ -67,9 +70,9 @@ class Refresh:
     async def _move_media(self, answer: bytes) -> None:
         leg, other, branch, media = self._leg, self._other, self._session.branch, self._session.media
         to_leg, to_other = leg.profile.media_from(other.profile), other.profile.media_from(leg.profile)
-        await media.offer(other.sdp, from_tag=other.party_tag, branch=branch, to=to_leg)
+        await media.offer(other.negotiation.remote_description, from_tag=other.party_tag, branch=branch, to=to_leg)
         await media.answer(answer, from_tag=other.party_tag, to_tag=leg.party_tag, branch=branch, to=to_other)
-        leg.sdp = answer
+        leg.negotiation.answer_received(answer)
 
     def close(self, headers: HeaderList) -> None:
         """The call is over.

@@ -119,7 +119,7 @@ class SessionRefresher:
         """The status of the final response to a refresh; 0 where it has to wait."""
         if leg.takes_update:
             return (await leg.send_request("UPDATE", (ALLOW,))).status
-        if leg.session_timer.agreed:
+        if leg.session_timer.negotiated:
             response = await self._refresh(leg)
             return 0 if response is None else response.status
         status = (await leg.send_request("OPTIONS")).status

@@ -38,13 +38,22 @@ class Reoffer:
         self._agreed = False
 
     async def run(self, sdp: bytes) -> bytes:
-        """Make the offer: the answer, which the leg remembers. The ACK is sent.
+        """Make the offer: the answer. The ACK is sent.
 
         :param sdp: for this party.
         :raises Refusal: what the peer says, or what its silence means; the old session stands.
         """
         leg = self._leg
         await leg.confirmed()
+        leg.negotiation.offer_sent(sdp)
+        try:
+            return await self._offer(sdp)
+        except Refusal:
+            leg.negotiation.rollback()
+            raise
+
+    async def _offer(self, sdp: bytes) -> bytes:
+        leg = self._leg
         response = await self._ask(sdp)
         for _ in range(TRIES - 1):
             if response.status != 491 or self._withdrawn:
@@ -64,7 +73,6 @@ class Reoffer:
             raise BadResponse(error.why) from error
         if not answer:
             raise BadResponse("No SDP")
-        leg.sdp, leg.told = answer, sdp
         return answer
 
     def withdraw(self) -> None:

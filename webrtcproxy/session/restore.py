@@ -44,16 +44,23 @@ class Restore:
                 paused: Deferred[None] = Deferred()
                 session.context.transactions.schedule.after(pause, lambda: paused.callback(None))
                 await paused
-            sdp = await media.offer(of.sdp, from_tag=of.party_tag, branch=branch, to=to.profile.media_from(of.profile))
+            sdp = await media.offer(
+                of.negotiation.remote_description,
+                from_tag=of.party_tag,
+                branch=branch,
+                to=to.profile.media_from(of.profile),
+            )
             if session.closed:
                 return b""
+            to.negotiation.offer_sent(sdp)
             answer = await self._ask(sdp)
             told = await media.answer(
                 answer, from_tag=of.party_tag, to_tag=to.party_tag, branch=branch, to=of.profile.media_from(to.profile)
             )
-            to.sdp, to.told = answer, sdp
+            to.negotiation.answer_received(answer)
             return told
         except Refusal as why:
+            to.negotiation.rollback()
             log.warn("{call}: the old session is not restored: {why}", why=why, call=to.dialog.call_id)
             return b""
 
@@ -63,7 +70,7 @@ class Restore:
         :raises Refusal: there is none.
         """
         to = self._to
-        asked = to.send_request("UPDATE" if to.early else "INVITE", (ALLOW,), sdp, "application/sdp", self)
+        asked = to.send_request("INVITE" if to.dialog.confirmed else "UPDATE", (ALLOW,), sdp, "application/sdp", self)
         response = await self._await(asked)
         self.answered_again(response)
         return required_sdp(response)
@@ -74,7 +81,7 @@ class Restore:
         :raises Refusal: it is none, or none came.
         """
         session, to = self._session, self._to
-        patience = NON_INVITE_DEADLINE if to.early else session.context.limits.ring
+        patience = session.context.limits.ring if to.dialog.confirmed else NON_INVITE_DEADLINE
         limit = session.context.transactions.schedule.after(patience, self._time_up)
         try:
             response = await asked

@@ -118,8 +118,12 @@ class LocalTransfer:
             event = await self._outcome()
             if isinstance(event, BranchAnswered):
                 leg, branch = event.leg, event.branch
-                leg.sdp = leg.sdp or _sdp_of(event.response) or self._early.get(branch.party_tag(event.response), b"")
-                await self._bring_together(leg, branch.id)
+                if not leg.negotiation.remote_description:
+                    answer = _sdp_of(event.response) or self._early.get(branch.party_tag(event.response), b"")
+                    leg.negotiation.answer_received(answer, early=True)
+                await self._bring_together(leg, leg.negotiation.remote_description, branch.id)
+                leg.negotiation.answer_confirmed()
+                self._succeed(leg, branch.id)
                 return
             target = await redirection.next(event)
             self._check_wanted()
@@ -135,7 +139,10 @@ class LocalTransfer:
         self._fork.complete()
         stays = self._stays
         sdp = await self._media.offer(
-            stays.sdp, from_tag=stays.party_tag, branch=branch.id, to=target.profile.media_from(stays.profile)
+            stays.negotiation.remote_description,
+            from_tag=stays.party_tag,
+            branch=branch.id,
+            to=target.profile.media_from(stays.profile),
         )
         self._check_wanted()
         contact = contact_on(target.flow, self._context.mark + random_token(8))
@@ -159,7 +166,8 @@ class LocalTransfer:
         except BadMessage:
             return
         if sdp and event.leg is not None:
-            event.leg.sdp = event.leg.sdp or sdp
+            if not event.leg.negotiation.remote_description:
+                event.leg.negotiation.answer_received(sdp, early=True)
         elif sdp:
             self._early[event.branch.party_tag(event.response)] = sdp
 
@@ -167,35 +175,38 @@ class LocalTransfer:
         self._tell(100)
         leg, stays, branch = consulted.leg, self._stays, random_token(8)
         sdp = await self._media.offer(
-            stays.sdp, from_tag=stays.party_tag, branch=branch, to=leg.profile.media_from(stays.profile)
+            stays.negotiation.remote_description,
+            from_tag=stays.party_tag,
+            branch=branch,
+            to=leg.profile.media_from(stays.profile),
         )
         self._check_wanted()
-        old = leg.sdp, leg.told
-        await self._agree(leg, sdp)
+        answer = await self._agree(leg, sdp)
         try:
-            await self._bring_together(leg, branch)
+            await self._bring_together(leg, answer, branch)
         except Refusal:
-            await self._take_back(leg, *old)
+            await self._take_back(leg)
             raise
+        leg.negotiation.answer_received(answer)
+        self._succeed(leg, branch)
 
-    async def _bring_together(self, leg: Leg, branch: str) -> None:
-        """The target has agreed: have the transferee agree, too."""
+    async def _bring_together(self, leg: Leg, accepted: bytes, branch: str) -> None:
+        """The target has answered `accepted`: have the transferee agree, too."""
         stays, media = self._stays, self._media
         to_stays, to_leg = stays.profile.media_from(leg.profile), leg.profile.media_from(stays.profile)
         self._check_wanted()
-        await media.answer(leg.sdp, from_tag=stays.party_tag, to_tag=leg.party_tag, branch=branch, to=to_stays)
-        sdp = await media.offer(leg.sdp, from_tag=leg.party_tag, branch=branch, to=to_stays)
+        await media.answer(accepted, from_tag=stays.party_tag, to_tag=leg.party_tag, branch=branch, to=to_stays)
+        sdp = await media.offer(accepted, from_tag=leg.party_tag, branch=branch, to=to_stays)
         self._check_wanted()
-        old = stays.sdp, stays.told
         answer = await self._agree(stays, sdp)
         try:
             self._check_wanted()
             await media.answer(answer, from_tag=leg.party_tag, to_tag=stays.party_tag, branch=branch, to=to_leg)
             self._check_wanted()
         except Refusal:
-            await self._take_back(stays, *old)
+            await self._take_back(stays)
             raise
-        self._succeed(leg, branch)
+        stays.negotiation.answer_received(answer)
 
     async def _agree(self, leg: Leg, sdp: bytes) -> bytes:
         self._reoffer = Reoffer(self._context, leg)
@@ -204,13 +215,14 @@ class LocalTransfer:
         finally:
             self._reoffer = None
 
-    async def _take_back(self, leg: Leg, sdp: bytes, told: bytes) -> None:
+    async def _take_back(self, leg: Leg) -> None:
         """Offer a party that has agreed what it had before."""
+        leg.negotiation.rollback()
         if leg.over:
             return
         try:
-            await Reoffer(self._context, leg).run(told)
-            leg.sdp = sdp
+            await Reoffer(self._context, leg).run(leg.negotiation.local_description)
+            leg.negotiation.rollback()
         except Refusal as why:
             log.warn("{call}: the old session is not restored: {why}", why=why, call=leg.dialog.call_id)
 
@@ -227,7 +239,6 @@ class LocalTransfer:
     def _succeed(self, leg: Leg, branch: str) -> None:
         call, consulted = self._call, self._consulted
         log.info("{call}: transferred to {to}", to=leg.dialog.remote_target, call=call.id)
-        leg.agreed = True
         call.replace_leg(self._transferor, leg, self._media, branch)
         self._part()
         if consulted is not None:

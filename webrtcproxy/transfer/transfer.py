@@ -133,7 +133,7 @@ class Transfers:
         request = transaction.request
         uri = NameAddr.parse(request.headers.get("Refer-To") or "").address
         named = replaces_of(uri)
-        if call.guest is not None or call.busy() or leg.over or other.over or other.early:
+        if call.guest is not None or call.busy() or leg.over or other.over or not other.dialog.confirmed:
             raise Refusal(491)
         ends = None if named is None else ends_of(named, leg.flow, self._legs, self._context)
         if ends is None:
@@ -144,7 +144,7 @@ class Transfers:
         consulted = ConsultationCall(*ends)
         if consulted.call is call or consulted.leg.over or consulted.own.over:
             raise Refusal(603)
-        if consulted.call.guest is not None or consulted.call.busy() or consulted.leg.early:
+        if consulted.call.guest is not None or consulted.call.busy() or not consulted.leg.dialog.confirmed:
             raise Refusal(491)
         self._accept(call, leg, other, transaction).join(consulted)
 
