@@ -117,6 +117,7 @@ class TlsCase(SynchronousTestCase):
     """A server in memory, and a client that is OpenSSL itself."""
 
     version = SSL.TLS1_3_VERSION
+    protocol: Any = CountingTLS
 
     def setUp(self) -> None:
         key, certificate = write_certificate(Path(self.mktemp()).absolute(), ["phone.example"])
@@ -125,13 +126,13 @@ class TlsCase(SynchronousTestCase):
 
     def start(self, *first: bytes, kind: type[ReloadingCertificate] = ReloadingCertificate) -> None:
         """Connect, as far as TCP."""
-        clock = Clock()
+        self.clock = clock = Clock()
         self.app = App()
         self.app.first = first
         factory = Factory()
         factory.buildProtocol = lambda address: self.app  # type: ignore[method-assign,assignment]
         tls = TLSMemoryBIOFactory(kind(clock, self.files), False, factory, clock)
-        tls.protocol = CountingTLS
+        tls.protocol = self.protocol
         self.wire = Segments()
         self.server = tls.buildProtocol(self.wire.getPeer())
         self.wire.attach(self.server)
