@@ -58,6 +58,11 @@ MAY_IMPORT = {
 }
 """Each part of the package and the parts of the package that it may import, beside itself."""
 
+BASE_OF_TRANSPORT = ("flow", "source", "local", "connection", "tls", "certificate")
+"""The files of transport/ itself, each of which imports those before it only."""
+FOLDERS_OF_TRANSPORT = ("dns", "sip", "wss")
+"""Its folders, which may import all of these, and not one another."""
+
 SOCKETS = {
     "asyncio",
     "autobahn",
@@ -139,9 +144,19 @@ def complaint(module: str, target: str) -> str:
     if not target.startswith("webrtcproxy."):
         return ""
     inside = target.removeprefix("webrtcproxy.")
+    if part == "transport" and within(inside, {"transport"}):
+        return "" if inside.split(".")[1] in below_in_transport(module) else "no arrow points there within transport/"
     if inside.startswith("__") or within(inside, {part}) or within(inside, MAY_IMPORT.get(part, set())):
         return ""
     return f"no arrow points from {part} to it"
+
+
+def below_in_transport(module: str) -> set[str]:
+    """The files and folders of transport/ that one of its modules may import."""
+    name = module.split(".")[2]
+    if name in FOLDERS_OF_TRANSPORT:
+        return {name, *BASE_OF_TRANSPORT}
+    return set(BASE_OF_TRANSPORT[: BASE_OF_TRANSPORT.index(name)])
 
 
 def modules(folder: str) -> Iterator[tuple[Path, str]]:
@@ -176,9 +191,8 @@ def imported_modules(folder: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for module, path in sources.items():
         targets = {target for _line, target in imports(path.read_text(), module, path.name == "__init__.py")}
-        found[module] = {
-            name for target in targets for name in (target, target.rpartition(".")[0]) if name in sources
-        } - {module, "webrtcproxy"}
+        named = {target if target in sources else target.rpartition(".")[0] for target in targets}
+        found[module] = (named & sources.keys()) - {module, "webrtcproxy"}
     return found
 
 
@@ -186,8 +200,8 @@ class LayersTests(SynchronousTestCase):
     """The package as it is."""
 
     def test_no_circle(self) -> None:
-        """No module of sip/ imports itself by way of others, if only for its types."""
-        self.assertEqual(circles(imported_modules("webrtcproxy/sip")), [])
+        """No module imports itself by way of others, if only for its types."""
+        self.assertEqual(circles(imported_modules("webrtcproxy")), [])
 
     def test_every_import_points_down(self) -> None:
         """No module imports from a layer above it, nor what its layer does without."""
@@ -275,6 +289,20 @@ class RefereeTests(SynchronousTestCase):
                 "from autobahn.twisted.websocket import WebSocketServerProtocol",
             ):
                 self.assertEqual(len(self.complaints(module, source)), 1, source)
+
+    def test_within_transport(self) -> None:
+        """The folders of transport/ stand beside each other, on its files, which have an order."""
+        for module, source, wrong in (
+            ("wss.server", "from webrtcproxy.transport.sip.tcp import TcpFlow", True),
+            ("sip.tcp", "from webrtcproxy.transport.wss.server import WebSocketServer", True),
+            ("dns.locate", "from webrtcproxy.transport import wss", True),
+            ("flow", "from webrtcproxy.transport.source import host_port", True),
+            ("connection", "from webrtcproxy.transport.sip.tcp import TcpFlow", True),
+            ("source", "from webrtcproxy.transport.flow import Flow", False),
+            ("wss.server", "from webrtcproxy.transport.certificate import server_endpoint", False),
+            ("wss.server", "from webrtcproxy.transport.wss.site import answer", False),
+        ):
+            self.assertEqual(bool(self.complaints(f"webrtcproxy.transport.{module}", source)), wrong, (module, source))
 
     def test_sip_stands_alone(self) -> None:
         """sip/ has no Twisted, no clock, no log, not even a leaf of ours."""
