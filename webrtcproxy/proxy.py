@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -15,10 +15,10 @@ from webrtcproxy.admin.monitoring import bind_gauges, health
 from webrtcproxy.admin.page import phone_resource
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.router import Router
-from webrtcproxy.cluster.worker import Queries, WorkerRuntime
-from webrtcproxy.config import SPAWN, Config, HostPort
+from webrtcproxy.cluster.worker import Queries
+from webrtcproxy.config import SPAWN, Config, HostPort, SipConfig
 from webrtcproxy.dialog.call_record import CdrWriter
-from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.context import Context, MediaPool
 from webrtcproxy.dialog.referred import ReplacesGrants
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.media.nodes import Nodes
@@ -32,7 +32,7 @@ from webrtcproxy.routing.options_ping import OptionsPings
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.routing.sequence import RequestSequences
 from webrtcproxy.routing.sources import Sources
-from webrtcproxy.routing.upstream import Upstream
+from webrtcproxy.routing.upstream import HopResolver, Upstream
 from webrtcproxy.runtime.gc_policy import GcPolicy
 from webrtcproxy.runtime.log import LogFilter
 from webrtcproxy.runtime.metrics import LoopLag, Metrics
@@ -41,7 +41,7 @@ from webrtcproxy.subscription.out_of_dialog import OutOfDialogRelay
 from webrtcproxy.subscription.subscribe import Subscriptions
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.dns.locate import locator_for
-from webrtcproxy.transport.flow import Receiver
+from webrtcproxy.transport.flow import Flow, Outbound, Receiver
 from webrtcproxy.transport.sip.sockets import SipSockets
 from webrtcproxy.transport.sip.trust import TrunkTls
 from webrtcproxy.transport.wss.server import WebSocketOptions as BrowserOptions
@@ -50,63 +50,151 @@ from webrtcproxy.transport.wss.server import WebSocketServer
 log = Logger()
 
 
-def build_proxy(config: Config, reactor: Any, office: WorkerRuntime | None = None) -> tuple[Proxy, Queries]:
+class IRuntime(Protocol):
+    """What a proxy has of the process that it runs in: of one that is alone, or of one of several workers."""
+
+    @property
+    def worker_prefix(self) -> str:
+        """What its branches and the users of its Contacts begin with; empty where it is alone."""
+
+    @property
+    def instance(self) -> str:
+        """Its name towards rtpengine: its successor deletes the sessions that it leaves behind. Empty where it has
+        none."""
+
+    @property
+    def wss_descriptors(self) -> Sequence[int]:
+        """Descriptors of the sockets that listen for browsers, one for each line; empty where it opens its own."""
+
+    def receiver_for(self, transactions: Receiver) -> Receiver:
+        """Takes what the sockets read, in front of the transactions."""
+
+    def sip_sockets(self, receiver: Receiver, sip: SipConfig, trust: TrunkTls) -> SipSockets:
+        """The SIP sockets."""
+
+    def bindings(self, multiple: bool) -> tuple[ILocation, IDirectory]:
+        """The browsers of this process, and the directory of all."""
+
+    def replaces_grants(self) -> ReplacesGrants:
+        """Who may take a place in a dialog."""
+
+    def contact_hostport(self, flow: Flow) -> str:
+        """host:port under which the registrar on a flow reaches the proxy, whatever its process."""
+
+
+class Standalone:
+    """The process that is alone.
+
+    :param reactor: the only one.
+    """
+
+    worker_prefix = ""
+    instance = ""
+    wss_descriptors: Sequence[int] = ()
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def receiver_for(self, transactions: Receiver) -> Receiver:
+        return transactions
+
+    def sip_sockets(self, receiver: Receiver, sip: SipConfig, trust: TrunkTls) -> SipSockets:
+        return SipSockets(self._reactor, receiver, sip.listen, advertise=sip.advertise, trust=trust)
+
+    def bindings(self, multiple: bool) -> tuple[ILocation, IDirectory]:
+        location = Location(self._reactor, multiple)
+        return location, LocalDirectory(self._reactor, location)
+
+    def replaces_grants(self) -> ReplacesGrants:
+        return ReplacesGrants(self._reactor)
+
+    def contact_hostport(self, flow: Flow) -> str:
+        return flow.sent_by
+
+
+class Core:
+    """What carries calls, registrations and all other requests, between the transactions and rtpengine.
+
+    :param config: the whole configuration.
+    :param clock: runs all timers.
+    :param runtime: of this process.
+    :param transactions: sends and receives; this becomes their user.
+    :param nodes: gives each call its media session.
+    :param locator: finds the addresses of trunks.
+    :param outbound: opens flows towards them.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clock: IReactorTime,
+        runtime: IRuntime,
+        transactions: Transactions,
+        nodes: MediaPool,
+        locator: HopResolver,
+        outbound: Outbound,
+        metrics: Metrics,
+    ) -> None:
+        multiple = config.registrations.multiple
+        self.location, directory = runtime.bindings(multiple)
+        self.legs = DialogTable()
+        self.context = context = Context(
+            clock=clock,
+            transactions=transactions,
+            nodes=nodes,
+            upstream=Upstream(locator, outbound, TargetHealth(clock)),
+            sources=Sources(config.trunks, locator),
+            policy=Policy(config),
+            directory=directory,
+            location=self.location,
+            sequences=RequestSequences(clock),
+            limits=config.calls,
+            heirs=runtime.replaces_grants(),
+            ledger=CdrWriter(clock),
+            metrics=metrics,
+            mark=runtime.worker_prefix,
+        )
+        self.calls = Calls(context, self.legs)
+        self.subscriptions = Subscriptions(context, config.subscriptions, self.legs)
+        self.out_of_dialog = OutOfDialogRelay(context)
+        registrar = RegistrationRelay(
+            transactions,
+            directory,
+            self.location,
+            context.upstream,
+            context.sequences,
+            clock,
+            multiple,
+            metrics,
+            runtime.contact_hostport,
+        )
+        transactions.user = Router(context, self.calls, self.legs, registrar, self.out_of_dialog, self.subscriptions)
+
+
+def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy, Queries]:
     """Build what carries calls.
 
-    :param office: what a worker has in place of what is a process's own that is alone; None for that.
+    :param runtime: of this process.
     :returns: the service, and what it can be asked.
     """
-    mark = "" if office is None else office.mark
     metrics = Metrics(process=True)
-    transactions = Transactions(reactor, last_resort=config.calls.ring + 120, metrics=metrics, mark=mark)
-    trust = TrunkTls(config.trunks)
-    receiver: Receiver
-    directory: IDirectory
-    if office is None:
-        receiver = transactions
-        sockets = SipSockets(reactor, receiver, config.sip.listen, advertise=config.sip.advertise, trust=trust)
-        location = Location(reactor, config.registrations.multiple)
-        directory = LocalDirectory(reactor, location)
-    else:
-        receiver = office.entrance(transactions)
-        sockets = office.sip(receiver, config.sip, trust)
-        location, directory = office.bindings(config.registrations.multiple)
-    locator = locator_for(config.sip, reactor)
-    media = _media(config, reactor, metrics, "" if office is None else office.seat.instance)
-    legs = DialogTable()
-    context = Context(
-        clock=reactor,
-        transactions=transactions,
-        nodes=media[-1],
-        upstream=Upstream(locator, sockets, TargetHealth(reactor)),
-        sources=Sources(config.trunks, locator),
-        policy=Policy(config),
-        directory=directory,
-        location=location,
-        sequences=RequestSequences(reactor),
-        limits=config.calls,
-        heirs=ReplacesGrants(reactor) if office is None else office.heirs(),
-        ledger=CdrWriter(reactor),
-        metrics=metrics,
-        mark=mark,
+    transactions = Transactions(
+        reactor, last_resort=config.calls.ring + 120, metrics=metrics, mark=runtime.worker_prefix
     )
-    calls = Calls(context, legs)
-    multiple = config.registrations.multiple
-    place = (lambda flow: flow.sent_by) if office is None else office.sip_place
-    registrar = RegistrationRelay(
-        transactions, directory, location, context.upstream, context.sequences, reactor, multiple, metrics, place
-    )
-    subscriptions = Subscriptions(context, config.subscriptions, legs)
-    transactions.user = Router(context, calls, legs, registrar, OutOfDialogRelay(context), subscriptions)
-    limit = LogFilter(config.logging.level, globalLogPublisher, reactor)
-    proxy = Proxy(reactor, context, calls, legs, subscriptions, location, config.proxy.drain)
-    browsers = _browsers(config, reactor, receiver, metrics, () if office is None else office.seat.wss)
-    bind_gauges(metrics, calls, subscriptions, browsers, location, transactions)
-    lag = LoopLag(reactor, metrics.loop_lag.observe)
+    receiver = runtime.receiver_for(transactions)
+    sockets = runtime.sip_sockets(receiver, config.sip, TrunkTls(config.trunks))
+    media = _media(config, reactor, metrics, runtime.instance)
+    core = Core(config, reactor, runtime, transactions, media[-1], locator_for(config.sip, reactor), sockets, metrics)
+    context, calls, location = core.context, core.calls, core.location
+    proxy = Proxy(reactor, core, config.proxy.drain)
+    browsers = _browsers(config, reactor, receiver, metrics, runtime.wss_descriptors)
+    bind_gauges(metrics, calls, core.subscriptions, browsers, location, transactions)
     memory = GcPolicy(
         reactor, lambda: len(calls) > 0, lambda: browsers.departed, lambda: browsers.connections, _forget_values
     )
     pings = OptionsPings(reactor, transactions, context.upstream, context.policy, config.trunks, metrics)
+    limit = LogFilter(config.logging.level, globalLogPublisher, reactor)
+    lag = LoopLag(reactor, metrics.loop_lag.observe)
     for service in (limit, *media, sockets, browsers, lag, memory, Pinging(pings)):
         service.setServiceParent(proxy)
     return proxy, {
@@ -200,40 +288,23 @@ class Proxy(MultiService):
     """Everything that runs. Calls end before the sockets close.
 
     :param reactor: the clock.
-    :param context: what calls work with.
-    :param calls: the calls.
-    :param legs: their dialogs.
-    :param subscriptions: what else has dialogs.
-    :param location: the bindings.
+    :param core: what carries the calls.
     :param drain: seconds that calls have to end by themselves.
     """
 
-    FAREWELL = 2.0
-    """Seconds that the last words of a stopping proxy have for their answers."""
+    BYE_TIMEOUT = 2.0
+    """Seconds that the BYEs of a stopping proxy have for their responses."""
     LAST_RESORT = 15
     """Seconds within which a worker ends when the hub has died."""
     REFRESH = 60.0
-    """Seconds between two looks at what the trunks' names resolve to."""
+    """Seconds between two look-ups of the trunks' names."""
 
-    def __init__(
-        self,
-        reactor: IReactorTime,
-        context: Context,
-        calls: Calls,
-        legs: DialogTable,
-        subscriptions: Subscriptions,
-        location: ILocation,
-        drain: float,
-    ) -> None:
+    def __init__(self, reactor: IReactorTime, core: Core, drain: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
-        self._context = context
-        self._calls = calls
-        self._legs = legs
-        self._subscriptions = subscriptions
-        self._location = location
+        self._core = core
         self._drain = drain
-        self._refresh = LoopingCall(context.sources.refresh)
+        self._refresh = LoopingCall(core.context.sources.refresh)
         self._refresh.clock = reactor
 
     def startService(self) -> None:
@@ -251,21 +322,22 @@ class Proxy(MultiService):
         return Deferred.fromCoroutine(self._wind_up())
 
     async def _wind_up(self) -> None:
-        await self._calls.drain(self._drain)
-        await self._calls.stop()
-        self._subscriptions.stop()
-        until = self._reactor.seconds() + self.FAREWELL
-        while len(self._legs) + len(self._subscriptions.legs) and self._reactor.seconds() < until:
+        core = self._core
+        await core.calls.drain(self._drain)
+        await core.calls.stop()
+        core.subscriptions.stop()
+        until = self._reactor.seconds() + self.BYE_TIMEOUT
+        while len(core.legs) + len(core.subscriptions.legs) and self._reactor.seconds() < until:
             await deferLater(self._reactor, 0.05)
 
     async def _stop(self) -> None:
         await self._wind_up()
-        self._context.ledger.hand_over()
+        self._core.context.ledger.hand_over()
         if self._refresh.running:
             self._refresh.stop()
         await maybeDeferred(super().stopService)
-        self._context.transactions.stop()
-        self._location.stop()
+        self._core.context.transactions.stop()
+        self._core.location.stop()
 
     def stopService(self) -> Deferred[None]:
         """End the calls, as `wind_up` does, then close the sockets.

@@ -26,7 +26,7 @@ from webrtcproxy.cluster.worker import Worker
 from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, load
 from webrtcproxy.config.listen_check import check_listen
 from webrtcproxy.demo.service import demo_service
-from webrtcproxy.proxy import Proxy, build_proxy, spawned
+from webrtcproxy.proxy import Proxy, Standalone, build_proxy, spawned
 from webrtcproxy.runtime.log import LogFilter
 from webrtcproxy.transport.sip.sockets import Listen
 
@@ -40,7 +40,7 @@ def build(config: Config, reactor: Any) -> MultiService:
     """
     if config.proxy.workers > 1:
         return build_hub(config, reactor)
-    proxy, answers = build_proxy(config, reactor)
+    proxy, answers = build_proxy(config, reactor, Standalone(reactor))
     web = web_service(reactor, config.web.listen, answers["health"], lambda: answers["metrics"]().encode())
     for service in (web, *_demo(config, reactor)):
         service.setServiceParent(proxy)

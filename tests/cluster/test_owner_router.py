@@ -8,7 +8,7 @@ from tests.cluster.net import Net, answer
 from tests.support.fakes import FakeFlow
 from tests.support.messages import request
 from webrtcproxy.cluster.owner_router import OwnerRouter
-from webrtcproxy.cluster.ownership import HUB, mark_of, owner_of, sender_of
+from webrtcproxy.cluster.ownership import HUB, owner_of, sender_of, worker_prefix
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 
@@ -93,7 +93,7 @@ class MarkTests(SynchronousTestCase):
     def test_owner(self) -> None:
         """A number of one or two digits and a dash; what a single process writes has none."""
         for branch, owner in (
-            (f"z9hG4bKwp-{mark_of(7)}abcdef", 7),
+            (f"z9hG4bKwp-{worker_prefix(7)}abcdef", 7),
             ("z9hG4bKwp-64-abcdef", 64),
             ("z9hG4bKwp-0123456789abcdef01234567", HUB),
             ("z9hG4bKwp-123-abc", HUB),

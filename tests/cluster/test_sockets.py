@@ -68,11 +68,11 @@ class WorkerSocketsTests(TestCase):
     def test_place(self) -> None:
         """A registrar is told the shared socket, on TCP the port, which is the same for all."""
         flow = self.sockets.flow_to("udp", Address("127.0.0.1", 5060))
-        self.assertEqual(self.sockets.shared_place(flow), f"127.0.0.1:{self.shared_port}")
+        self.assertEqual(self.sockets.shared_hostport(flow), f"127.0.0.1:{self.shared_port}")
         flow = self.sockets.flow_to("tcp", Address("127.0.0.1", 5060))
-        self.assertEqual(self.sockets.shared_place(flow), flow.sent_by)
+        self.assertEqual(self.sockets.shared_hostport(flow), flow.sent_by)
         same = f"127.0.0.1:{self.own_port}"  # as with udp:5060 and tcp:5061
-        self.assertEqual(self.sockets.shared_place(FakeFlow.tcp("127.0.0.1", sent_by=same)), same)
+        self.assertEqual(self.sockets.shared_hostport(FakeFlow.tcp("127.0.0.1", sent_by=same)), same)
 
     async def test_stopped(self) -> None:
         """Then nothing leaves any more, nor is anything heard."""

@@ -68,11 +68,11 @@ class WorkerCase(SynchronousTestCase):
         self.sent.append((header, body))
         return True
 
-    def build(self, given: Config, reactor: Any, office: WorkerRuntime) -> tuple[Services, Queries]:
-        self.given, self.office = given, office
-        self.location, self.directory = office.bindings(True)
+    def build(self, given: Config, reactor: Any, runtime: WorkerRuntime) -> tuple[Services, Queries]:
+        self.given, self.runtime = given, runtime
+        self.location, self.directory = runtime.bindings(True)
         self.addCleanup(self.location.stop)
-        office.entrance(self)  # type: ignore[arg-type]
+        runtime.receiver_for(self)  # type: ignore[arg-type]
         return self.services, {"health": lambda: {"calls": 7}}
 
     def message_received(self, message: object, flow: object) -> None:
@@ -102,7 +102,7 @@ class WorkerTests(WorkerCase):
         self.begin()
         self.assertEqual(self.given, self.config)
         self.assertEqual(self.given.trunks[0].password, "hunter2")
-        self.assertEqual((self.office.mark, self.office.seat.run), ("1-", 3))
+        self.assertEqual((self.runtime.worker_prefix, self.runtime.slot.run), ("1-", 3))
         self.assertEqual(self.services.notes, ["bind", "start"])
         self.assertEqual(self.said(), ["ready"])
 
@@ -195,13 +195,13 @@ class HearingTests(WorkerCase):
     def test_up_and_gone(self) -> None:
         """It knows which workers take messages."""
         self.hear({"do": "up", "workers": [1, 2]})
-        self.assertEqual(self.office.up, {1, 2})
+        self.assertEqual(self.runtime.up, {1, 2})
         self.hear({"do": "gone", "worker": 2})
-        self.assertEqual(self.office.up, {1})
+        self.assertEqual(self.runtime.up, {1})
 
     def test_own_socket(self) -> None:
         """Others write to its sockets, and close them."""
-        number = self.office.flows.facts(self.flow)[1]
+        number = self.runtime.flows.facts(self.flow)[1]
         self.hear({"do": "write", "flow": number}, b"data")
         self.assertEqual(self.flow.sent, [b"data"])
         self.hear({"do": "close", "flow": number, "code": 1008, "reason": "no"})

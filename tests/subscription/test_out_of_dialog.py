@@ -243,7 +243,7 @@ class Out(CallCase):
         self.alice.flow.lose()
         trunk = self.world.trunk()
         trunk.answer(trunk.request("MESSAGE"), 200)
-        self.assertEqual(len(self.world.passages), 0)
+        self.assertEqual(len(self.world.out_of_dialog), 0)
 
 
 class Faults(CallCase):

@@ -85,7 +85,7 @@ class Launcher:
         """See `Launch`."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            seat, descriptors = self._seat(number, run)
+            slot, descriptors = self._slot(number, run)
             link = Link(user)
             self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, LinkFactory(lambda: link))
             process = Process(number, link, ended)
@@ -94,7 +94,7 @@ class Launcher:
                 command = self.command()
                 environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
                 self._reactor.spawnProcess(process, command[0], command, env=environment, childFDs=files)
-        link.send({"do": "begin"}, pickle.dumps(StartOrder(self._config, seat)))
+        link.send({"do": "begin"}, pickle.dumps(StartOrder(self._config, slot)))
         return process
 
     def command(self) -> Sequence[str]:
@@ -107,13 +107,13 @@ class Launcher:
         bound = () if setpriv is None else (setpriv, "--pdeathsig", "USR2", "--")
         return (*bound, sys.executable, "-P", "-c", start, reactor)
 
-    def _seat(self, number: int, run: int) -> tuple[WorkerSlot, dict[int, int]]:
-        """The seat, with descriptors as they are in the worker, and which of ours these are."""
+    def _slot(self, number: int, run: int) -> tuple[WorkerSlot, dict[int, int]]:
+        """The slot, with descriptors as they are in the worker, and which of ours these are."""
         own = self._places.own[number - 1]
         here = [*own.wss, *own.sip, *self._places.shared.values()]
         there = list(range(LINK + 1, LINK + 1 + len(here)))
         wss, sip = len(own.wss), len(own.sip)
-        seat = WorkerSlot(
+        slot = WorkerSlot(
             number,
             run,
             f"{self._instance}w{number}",
@@ -121,7 +121,7 @@ class Launcher:
             tuple(there[wss : wss + sip]),
             dict(zip(self._places.shared, there[wss + sip :], strict=True)),
         )
-        return seat, {descriptor: each.fileno() for descriptor, each in zip(there, here, strict=True)}
+        return slot, {descriptor: each.fileno() for descriptor, each in zip(there, here, strict=True)}
 
 
 class Process(ProcessProtocol):

@@ -18,7 +18,7 @@ _any_branch = re.compile(re.escape(OURS) + r"([0-9]{1,2})-").search
 _contact = re.compile(r"sips?:([0-9]{1,2})-[0-9a-f]{16}@", re.IGNORECASE).match
 
 
-def mark_of(number: int) -> str:
+def worker_prefix(number: int) -> str:
     """What the branches and the Contacts of a worker begin with."""
     return f"{number}-"
 

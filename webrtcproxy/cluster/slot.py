@@ -1,4 +1,4 @@
-"""Seat: what tells one worker from the others and from its predecessor, and what it has of the hub's sockets."""
+"""WorkerSlot: what tells one worker from the others and from its predecessor, and what it has of the hub's sockets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LINK = 3
 
 @dataclass(frozen=True, slots=True)
 class WorkerSlot:
-    """The place of one worker.
+    """What one worker is and has.
 
     :ivar number: from 1 on.
     :ivar run: how many processes had this number before.
@@ -32,7 +32,7 @@ class WorkerSlot:
 
 @dataclass(frozen=True, slots=True)
 class StartOrder:
-    """The first thing that a worker hears."""
+    """The first frame that a worker gets: its share of the configuration, and its slot."""
 
     config: Config
-    seat: WorkerSlot
+    slot: WorkerSlot

@@ -82,7 +82,7 @@ class WorkerSockets(SipSockets):
         if shared is not None:
             shared.datagramReceived(data, source)
 
-    def shared_place(self, flow: Flow) -> str:
+    def shared_hostport(self, flow: Flow) -> str:
         """host:port of the socket that all share, beside that of `flow`: under which a registrar reaches any of us.
 
         On TCP the port is the same for all.

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from webrtcproxy.cluster.directory import SharedDirectory, is_own
 from webrtcproxy.cluster.link import Header, Link
 from webrtcproxy.cluster.owner_router import OwnerRouter
-from webrtcproxy.cluster.ownership import HUB, mark_of
+from webrtcproxy.cluster.ownership import HUB, worker_prefix
 from webrtcproxy.cluster.referred import SharedReplacesGrants
 from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.cluster.slot import StartOrder, WorkerSlot
@@ -50,63 +50,65 @@ class WorkerService(Protocol):
 class Build(Protocol):
     """Builds the services of a worker."""
 
-    def __call__(self, config: Config, reactor: Any, office: WorkerRuntime) -> tuple[WorkerService, Queries]: ...
+    def __call__(self, config: Config, reactor: Any, runtime: WorkerRuntime) -> tuple[WorkerService, Queries]: ...
 
 
 class WorkerRuntime:
-    """What the layers of a worker have in place of what a process has that is alone.
+    """What the proxy has of a process that is one of several workers; a `webrtcproxy.proxy.IRuntime`.
 
     :param reactor: the only one.
-    :param seat: tells this worker from the others.
+    :param slot: tells this worker from the others.
     :param link: leads to the hub.
-    :ivar mark: what its branches and Contacts begin with.
+    :ivar worker_prefix: what its branches and Contacts begin with.
     :ivar up: the workers that take messages.
     """
 
-    def __init__(self, reactor: Any, seat: WorkerSlot, link: Link) -> None:
+    def __init__(self, reactor: Any, slot: WorkerSlot, link: Link) -> None:
         self._reactor = reactor
         self._link = link
-        self.seat = seat
-        self.mark = mark_of(seat.number)
+        self.slot = slot
+        self.worker_prefix = worker_prefix(slot.number)
+        self.instance = slot.instance
+        self.wss_descriptors = slot.wss
         self.up: set[int] = set()
-        self.flows = RemoteFlows(reactor, seat.number, seat.run, link.send)
+        self.flows = RemoteFlows(reactor, slot.number, slot.run, link.send)
         self.receiver: Receiver | None = None
         self.sockets: WorkerSockets | None = None
         self._directory: SharedDirectory | None = None
-        self._heirs: SharedReplacesGrants | None = None
+        self._grants: SharedReplacesGrants | None = None
 
     def bindings(self, multiple: bool) -> tuple[Location, SharedDirectory]:
         """The bindings that this process knows, and the directory of those of all workers."""
         location = Location(self._reactor, multiple, is_own)
-        self._directory = SharedDirectory(self._reactor, self.seat.number, location, self.flows, self._link.send)
+        self._directory = SharedDirectory(self._reactor, self.slot.number, location, self.flows, self._link.send)
         return location, self._directory
 
-    def heirs(self) -> SharedReplacesGrants:
-        """Who may take somebody's place."""
-        self._heirs = SharedReplacesGrants(self._reactor, self.flows, self._link.send)
-        return self._heirs
+    def replaces_grants(self) -> SharedReplacesGrants:
+        """Who may take a place in a dialog."""
+        self._grants = SharedReplacesGrants(self._reactor, self.flows, self._link.send)
+        return self._grants
 
-    def entrance(self, receiver: Receiver) -> Receiver:
-        """Who takes what our sockets read, in front of `receiver`."""
-        self.receiver = receiver
-        return OwnerRouter(self.seat.number, receiver, self.flows, self._link.send, self.up.__contains__)
+    def receiver_for(self, transactions: Receiver) -> Receiver:
+        """Takes what the sockets read, and passes on what another worker owns."""
+        self.receiver = transactions
+        return OwnerRouter(self.slot.number, transactions, self.flows, self._link.send, self.up.__contains__)
 
-    def sip(self, receiver: Receiver, sip: SipConfig, trust: TrunkTls) -> WorkerSockets:
+    def sip_sockets(self, receiver: Receiver, sip: SipConfig, trust: TrunkTls) -> WorkerSockets:
         """The SIP sockets."""
         self.sockets = WorkerSockets(
             self._reactor,
             receiver,
             sip.listen,
-            own=list(self.seat.sip),
-            shared=self.seat.shared,
+            own=list(self.slot.sip),
+            shared=self.slot.shared,
             advertise=sip.advertise,
             trust=trust,
         )
         return self.sockets
 
-    def sip_place(self, flow: Flow) -> str:
-        """host:port under which a registrar reaches all workers."""
-        return flow.sent_by if self.sockets is None else self.sockets.shared_place(flow)
+    def contact_hostport(self, flow: Flow) -> str:
+        """host:port under which the registrar on a flow reaches all workers."""
+        return flow.sent_by if self.sockets is None else self.sockets.shared_hostport(flow)
 
     # What comes by the link
 
@@ -132,8 +134,8 @@ class WorkerRuntime:
 
     def heir(self, header: Header, body: bytes) -> None:
         """Another worker let a REFER cross."""
-        assert self._heirs is not None
-        self._heirs.heard(header)
+        assert self._grants is not None
+        self._grants.heard(header)
 
     def gone(self, header: Header, body: bytes) -> None:
         """A worker has ended."""
@@ -149,13 +151,13 @@ class WorkerRuntime:
 
 
 class Worker:
-    """The user of the link: starts the services by the orders that come first, and ends them.
+    """The user of the link: starts the services by the order that comes first, and ends them.
 
     :param reactor: the only one.
     :param build: builds the services.
     :param flush: called when nothing more is logged, while the link is still there.
     :param over: called once when all is ended, with the exit code.
-    :ivar number: HUB until the orders are there.
+    :ivar number: HUB until that order is there.
     """
 
     def __init__(self, reactor: Any, build: Build, flush: Callable[[], None], over: Callable[[int], None]) -> None:
@@ -196,28 +198,28 @@ class Worker:
         self.link.send({"do": "log"}, events)
 
     def _begin(self, header: Header, body: bytes) -> None:
-        orders: StartOrder = pickle.loads(body)  # noqa: S301  # our own words, by a socket that nobody else has
-        self.number = orders.seat.number
-        office = WorkerRuntime(self._reactor, orders.seat, self.link)
+        order: StartOrder = pickle.loads(body)  # noqa: S301  # our own words, by a socket that nobody else has
+        self.number = order.slot.number
+        runtime = WorkerRuntime(self._reactor, order.slot, self.link)
         try:
-            self._proxy, self._answers = self._build(orders.config, self._reactor, office)
+            self._proxy, self._answers = self._build(order.config, self._reactor, runtime)
             self._proxy.privilegedStartService()
             self._proxy.startService()
         except Exception:
             log.failure("This worker can't start")
             self._end(1)
             return
-        flows = office.flows
+        flows = runtime.flows
         self._doing |= {
-            "datagram": office.datagram,
-            "message": office.message,
-            "bind": office.change,
-            "unbind": office.change,
-            "registered": office.change,
-            "intend": office.change,
-            "heir": office.heir,
-            "gone": office.gone,
-            "up": office.are_up,
+            "datagram": runtime.datagram,
+            "message": runtime.message,
+            "bind": runtime.change,
+            "unbind": runtime.change,
+            "registered": runtime.change,
+            "intend": runtime.change,
+            "heir": runtime.heir,
+            "gone": runtime.gone,
+            "up": runtime.are_up,
             "write": lambda header, body: flows.write(header["flow"], body),
             "close": lambda header, body: flows.close(header["flow"], header["code"], header["reason"]),
             "lost": lambda header, body: flows.lost(*header["flow"]),

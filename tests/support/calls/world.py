@@ -20,28 +20,15 @@ from tests.support.configs import config as make_config
 from tests.support.directories import SlowDirectory
 from tests.support.fakes import FakeFlow
 from tests.support.ngnode import BROWSER_SDP, TRUNK_SDP, FakeNodes
-from webrtcproxy.call.calls import Calls
-from webrtcproxy.call.router import Router
 from webrtcproxy.config import Config, Trunk
-from webrtcproxy.dialog.call_record import CdrWriter
-from webrtcproxy.dialog.context import Context
-from webrtcproxy.dialog.referred import ReplacesGrants
-from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.proxy import Core, Standalone
 from webrtcproxy.registration.binding import Binding, contact_user_of, key_of
-from webrtcproxy.registration.directory import IDirectory, LocalDirectory
-from webrtcproxy.registration.location import Location
-from webrtcproxy.registration.relay import RegistrationRelay
-from webrtcproxy.routing.failover import TargetHealth
-from webrtcproxy.routing.policy import Policy
-from webrtcproxy.routing.sequence import RequestSequences
-from webrtcproxy.routing.sources import Sources
-from webrtcproxy.routing.upstream import Upstream
+from webrtcproxy.registration.directory import IDirectory
+from webrtcproxy.registration.location import ILocation
 from webrtcproxy.runtime.errors import FlowLost, Refusal
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request, Response, respond
-from webrtcproxy.subscription.out_of_dialog import OutOfDialogRelay
-from webrtcproxy.subscription.subscribe import Subscriptions
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.flow import Address, Flow, Hop
 
@@ -240,6 +227,25 @@ class TrunkPeer(Caller):
         return self.invite(f"sip:{contact_user_of(browser.aor)}@192.0.2.1", *headers)
 
 
+class InMemoryRuntime(Standalone):
+    """A process that is alone.
+
+    :ivar slow: its directory, where that answers when it is made to.
+    """
+
+    def __init__(self, clock: Clock, slow: bool) -> None:
+        super().__init__(clock)
+        self._wanted_slow = slow
+        self.slow: SlowDirectory | None = None
+
+    def bindings(self, multiple: bool) -> tuple[ILocation, IDirectory]:
+        location, directory = super().bindings(multiple)
+        if not self._wanted_slow:
+            return location, directory
+        self.slow = SlowDirectory(directory)
+        return location, self.slow
+
+
 class World:
     """The proxy, with everything about it in memory.
 
@@ -256,43 +262,20 @@ class World:
         self.nodes = FakeNodes()
         self.metrics = Metrics()
         self.transactions = Transactions(self.clock, metrics=self.metrics)
-        self.location = Location(self.clock, self.config.registrations.multiple)
-        local = LocalDirectory(self.clock, self.location)
-        self.slow = SlowDirectory(local)
-        self.directory: IDirectory = self.slow if slow else local
-        names = Names()
-        self.names = names
-        self.legs = DialogTable()
-        context = Context(
-            clock=self.clock,
-            transactions=self.transactions,
-            nodes=self.nodes,
-            upstream=Upstream(names, self, TargetHealth(self.clock)),
-            sources=Sources(self.config.trunks, names),
-            policy=Policy(self.config),
-            directory=self.directory,
-            location=self.location,
-            sequences=RequestSequences(self.clock),
-            limits=self.config.calls,
-            heirs=ReplacesGrants(self.clock),
-            ledger=CdrWriter(self.clock),
-            metrics=self.metrics,
+        self.names = Names()
+        self.runtime = InMemoryRuntime(self.clock, slow)
+        core = Core(
+            self.config, self.clock, self.runtime, self.transactions, self.nodes, self.names, self, self.metrics
         )
-        self.context = context
-        context.sources.refresh()
-        self.calls = Calls(context, self.legs)
-        registrar = RegistrationRelay(
-            self.transactions,
-            self.directory,
-            self.location,
-            context.upstream,
-            context.sequences,
-            self.clock,
-            self.config.registrations.multiple,
-        )
-        self.passages = OutOfDialogRelay(context)
-        self.subscriptions = Subscriptions(context, self.config.subscriptions, self.legs)
-        self.transactions.user = Router(context, self.calls, self.legs, registrar, self.passages, self.subscriptions)
+        self.location, self.context, self.legs, self.calls = core.location, core.context, core.legs, core.calls
+        self.subscriptions, self.out_of_dialog = core.subscriptions, core.out_of_dialog
+        self.context.sources.refresh()
+
+    @property
+    def slow(self) -> SlowDirectory:
+        """The directory, where it is slow."""
+        assert self.runtime.slow is not None
+        return self.runtime.slow
 
     def flow_to(self, transport: str, address: Address, domain: str = "") -> Flow:
         """Outbound: the flow of the trunk at `address`."""
@@ -326,7 +309,7 @@ class World:
         left += [f"{len(self.legs)} legs"] if len(self.legs) else []
         left += [f"{len(self.subscriptions)} subscriptions"] if len(self.subscriptions) else []
         left += [f"{len(self.subscriptions.legs)} legs of them"] if len(self.subscriptions.legs) else []
-        left += [f"{len(self.passages)} passages"] if len(self.passages) else []
+        left += [f"{len(self.out_of_dialog)} passages"] if len(self.out_of_dialog) else []
         left += [f"{len(self.nodes.leaks())} media sessions"] if self.nodes.leaks() else []
         return left
 
