@@ -332,7 +332,7 @@ class Proxy(MultiService):
 
     async def _stop(self) -> None:
         await self._wind_up()
-        self._core.context.ledger.hand_over()
+        self._core.context.ledger.flush()
         if self._refresh.running:
             self._refresh.stop()
         await maybeDeferred(super().stopService)

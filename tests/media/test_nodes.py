@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.ngwire import FIRST, PORT, SECOND, THIRD, FakeDaemon, FakeReactor
 from webrtcproxy.media import ng
-from webrtcproxy.media.nodes import DELETE_RETRY, LATE, PING_TIMEOUT, Nodes
+from webrtcproxy.media.nodes import DELETE_RETRY, PING_TIMEOUT, SECOND_DELETE, Nodes
 from webrtcproxy.media.profile import BROWSER
 from webrtcproxy.runtime.errors import NgTimeout
 
@@ -332,11 +332,11 @@ class SweepTests(NodesCase):
         """A second delete that is still to come at the end is let go."""
         self.start()
         gone = self.nodes.discard(self.nodes.nodes[0], "wrp-unknown", "call", late=True)
-        self.run_for(LATE / 2)
+        self.run_for(SECOND_DELETE / 2)
         self.assertNoResult(gone)
-        self.nodes.timeout = LATE / 4
+        self.nodes.timeout = SECOND_DELETE / 4
         stopped = self.nodes.stopService()
-        self.run_for(LATE / 3)
+        self.run_for(SECOND_DELETE / 3)
         self.successResultOf(stopped)
         self.successResultOf(gone)
         self.assertEqual(self.daemons[0].asked(), [b"ping", b"delete"])

@@ -167,6 +167,7 @@ class TrunkTests(SynchronousTestCase):
             self.assertEqual((trunk.accepts(SRTP), browser.accepts(SRTP)), (True, False))
             self.assertTrue(browser.accepts(b"m=audio 9 %b 0" % protocol))
         self.assertEqual(BROWSER.required_protocol, b"")
+        self.assertTrue(BROWSER.accepts(b"v=0"))
 
 
 def _difference(fields: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

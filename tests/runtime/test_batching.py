@@ -1,20 +1,20 @@
-"""Gathering: what may be done a moment later."""
+"""What may be done a moment later."""
 
 from __future__ import annotations
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.runtime.batching import Batcher
+from webrtcproxy.runtime.batching import Batcher, one_by_one
 
 
-class GatheringTests(SynchronousTestCase):
+class BatcherTests(SynchronousTestCase):
     """What may be done a moment later."""
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.done: list[str] = []
-        self.gathering: Batcher[str] = Batcher(self.clock, self.do)
+        self.batcher: Batcher[str] = Batcher(self.clock, one_by_one(self.do))
 
     def do(self, thing: str) -> None:
         if thing.isupper():
@@ -23,34 +23,34 @@ class GatheringTests(SynchronousTestCase):
 
     def add(self, things: str) -> None:
         for thing in things:
-            self.gathering.add(thing)
+            self.batcher.add(thing)
 
     def test_alone(self) -> None:
         """What comes alone is done at once."""
         for thing in "abc":
             self.add(thing)
             self.assertEqual((self.done.pop(), self.clock.getDelayedCalls()), (thing, []))
-            self.clock.advance(Batcher.MOMENT)
+            self.clock.advance(Batcher.DELAY)
 
     def test_together(self) -> None:
         """What comes within a moment of another waits until one has passed, with one timer for all of it."""
         self.add("abc")
         self.assertEqual((self.done, len(self.clock.getDelayedCalls())), (["a"], 1))
-        self.clock.advance(Batcher.MOMENT)
+        self.clock.advance(Batcher.DELAY)
         self.assertEqual((self.done, self.clock.getDelayedCalls()), (["a", "b", "c"], []))
 
     def test_asked_for(self) -> None:
         """What waits is done when it is asked for, once."""
         self.add("abc")
-        self.gathering.hand_over()
+        self.batcher.flush()
         self.assertEqual((self.done, self.clock.getDelayedCalls()), (["a", "b", "c"], []))
-        self.gathering.hand_over()
+        self.batcher.flush()
         self.assertEqual(self.done, ["a", "b", "c"])
 
     def test_within_a_turn(self) -> None:
         """A moment is a moment, whether or not the reactor has had a turn meanwhile."""
         self.add("ab")
-        self.clock.rightNow += Batcher.MOMENT
+        self.clock.rightNow += Batcher.DELAY
         self.add("c")
         self.assertEqual((self.done, self.clock.getDelayedCalls()), (["a", "b", "c"], []))
 
@@ -62,12 +62,56 @@ class GatheringTests(SynchronousTestCase):
         self.assertEqual((len(self.done), self.clock.getDelayedCalls()), (Batcher.MOST + 1, []))
 
     def test_failures(self) -> None:
-        """Those that fail keep none of the others, and the first is told to who hands over; nothing of it is left."""
+        """Those that fail keep none of the others, and the first exception is raised by `flush`; nothing of it is left."""
         self.assertRaises(ValueError, self.add, "B")
         self.add("aCdEf")
         with self.assertRaisesRegex(ValueError, "C"):
-            self.gathering.hand_over()
+            self.batcher.flush()
         self.assertEqual(self.done, ["a", "d", "f"])
-        self.clock.advance(Batcher.MOMENT)
+        self.clock.advance(Batcher.DELAY)
         self.add("g")
         self.assertEqual((self.done[-1], self.clock.getDelayedCalls()), ("g", []))
+
+
+class BatchTests(SynchronousTestCase):
+    """Things that are taken as a batch, by settings of one's own."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.taken: list[list[str]] = []
+        self.batcher: Batcher[str] = Batcher(self.clock, self.taken.append, delay=2, most=3, eager=False)
+
+    def test_waits_for_others(self) -> None:
+        """One that is not eager keeps even what comes alone, for its delay."""
+        self.batcher.add("a")
+        self.clock.advance(1)
+        self.batcher.add("b")
+        self.assertEqual(self.taken, [])
+        self.clock.advance(1)
+        self.assertEqual((self.taken, self.clock.getDelayedCalls()), ([["a", "b"]], []))
+
+    def test_full(self) -> None:
+        """A full batch goes at once."""
+        for thing in "abcd":
+            self.batcher.add(thing)
+        self.assertEqual((self.taken, len(self.clock.getDelayedCalls())), ([["a", "b", "c"]], 1))
+        self.batcher.flush()
+        self.assertEqual((self.taken[1:], self.clock.getDelayedCalls()), ([["d"]], []))
+
+    def test_nothing(self) -> None:
+        """There is no empty batch."""
+        self.batcher.flush()
+        self.assertEqual(self.taken, [])
+
+    def test_taker_fails(self) -> None:
+        """What the taker raises goes to who flushes; the next batch is taken all the same."""
+        batcher: Batcher[str] = Batcher(self.clock, self.fail_once)
+        self.assertRaises(ValueError, batcher.add, "a")
+        self.clock.advance(batcher.DELAY)
+        batcher.add("b")
+        self.assertEqual((self.taken, self.clock.getDelayedCalls()), ([["a"], ["b"]], []))
+
+    def fail_once(self, things: list[str]) -> None:
+        self.taken.append(things)
+        if things == ["a"]:
+            raise ValueError

@@ -11,10 +11,10 @@ from webrtcproxy.runtime.ids import _POOL_SIZE, _RandomPool, random_token
 
 
 class TokenTests(SynchronousTestCase):
-    """`random_token` draws from the operating system, in stock."""
+    """`random_token` draws from the operating system, in batches."""
 
     def test_length(self) -> None:
-        """Two hexadecimal digits for each octet, at every place in the stock, and for more than the stock has."""
+        """Two hexadecimal digits for each octet, at every place in a batch, and for more than a batch has."""
         for octets in (1, 6, 8, 12, 16, _POOL_SIZE - 1, _POOL_SIZE, _POOL_SIZE + 1, 3 * _POOL_SIZE, 1):
             for _ in range(3):
                 word = random_token(octets)
@@ -40,15 +40,15 @@ class TokenTests(SynchronousTestCase):
             return drawn[-1]
 
         self.patch(os, "urandom", urandom)
-        stock = _RandomPool()
-        words = [stock.random_token(_POOL_SIZE // 2 - 1) for _ in range(3)]
+        pool = _RandomPool()
+        words = [pool.random_token(_POOL_SIZE // 2 - 1) for _ in range(3)]
         self.assertEqual([set(word) for word in words], [set("01"), set("01"), set("02")])
         self.assertEqual(len(drawn), 2)
-        self.assertEqual(stock.random_token(2 * _POOL_SIZE), "03" * (2 * _POOL_SIZE))
+        self.assertEqual(pool.random_token(2 * _POOL_SIZE), "03" * (2 * _POOL_SIZE))
 
 
 class ForkTests(SynchronousTestCase):
-    """A child has the parent's memory, but not what is in stock there."""
+    """A child has the parent's memory, but not what was drawn there."""
 
     def in_a_child(self) -> str:
         """The first word of a child process."""
@@ -67,6 +67,6 @@ class ForkTests(SynchronousTestCase):
 
     def test_others(self) -> None:
         """Two children and their parent draw three words."""
-        random_token(1)  # there is something in stock
+        random_token(1)  # something is drawn, and not given away
         words = {self.in_a_child(), self.in_a_child(), random_token(16)}
         self.assertEqual(sorted(map(len, words)), [32, 32, 32])

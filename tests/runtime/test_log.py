@@ -75,7 +75,7 @@ class LogLevelLimitTests(SynchronousTestCase):
 
     def test_observer_fails(self) -> None:
         """An observer that fails, as on a full disk, is asked once for each line, and the others are told of it once
-        for each stock; what its failure leaves in the log is no reason for another."""
+        for each batch; what its failure leaves in the log is no reason for another."""
         asked: list[LogEvent] = []
 
         def full(event: LogEvent) -> None:
@@ -91,8 +91,8 @@ class LogLevelLimitTests(SynchronousTestCase):
         self.assertEqual(len(asked), 1)
         for _ in range(3):
             log.info("together")
-        self.assertRaises(OSError, clock.advance, Batcher.MOMENT)
-        clock.pump([Batcher.MOMENT] * 4)
+        self.assertRaises(OSError, clock.advance, Batcher.DELAY)
+        clock.pump([Batcher.DELAY] * 4)
         self.assertEqual(len(asked), 4)
         self.assertEqual(others.levels, ["info", "critical", "info", "info", "info"])
 
@@ -223,7 +223,7 @@ class TextTests(SynchronousTestCase):
 
 
 class GatheredTests(SynchronousTestCase):
-    """Lines are written in stock while there are many."""
+    """Lines are written in batches while there are many."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -239,7 +239,7 @@ class GatheredTests(SynchronousTestCase):
         for text in "abc":
             self.log(text)
             self.assertEqual(self.heard.pop(), text)
-            self.clock.advance(Batcher.MOMENT)
+            self.clock.advance(Batcher.DELAY)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_many(self) -> None:
@@ -247,7 +247,7 @@ class GatheredTests(SynchronousTestCase):
         for text in "abc":
             self.log(text)
         self.assertEqual(self.heard, ["a"])
-        self.clock.advance(Batcher.MOMENT)
+        self.clock.advance(Batcher.DELAY)
         self.assertEqual((self.heard, self.clock.getDelayedCalls()), (["a", "b", "c"], []))
 
     def test_warnings(self) -> None:

@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
+
+from webrtcproxy.runtime.batching import Batcher
 
 DELAY = 0.05
 """Seconds for which events are collected."""
@@ -29,27 +31,20 @@ class LogForwarder:
     """
 
     def __init__(self, clock: IReactorTime, send: Callable[[bytes], object]) -> None:
-        self._clock = clock
         self._send = send
-        self._events: list[dict[str, object]] = []
-        self._timer: IDelayedCall | None = None
+        self._events: Batcher[dict[str, object]] = Batcher(
+            clock, self._send_all, delay=DELAY, most=MAX_EVENTS, eager=False
+        )
 
     def __call__(self, event: LogEvent) -> None:
-        self._events.append(_plain(event))
-        if len(self._events) >= MAX_EVENTS:
-            self.flush()
-        elif self._timer is None:
-            self._timer = self._clock.callLater(DELAY, self.flush)
+        self._events.add(_plain(event))
 
     def flush(self) -> None:
         """Send what was collected."""
-        if self._timer is not None:
-            timer, self._timer = self._timer, None
-            if timer.active():
-                timer.cancel()
-        events, self._events = self._events, []
-        if events:
-            self._send(json.dumps(events).encode())
+        self._events.flush()
+
+    def _send_all(self, events: list[dict[str, object]]) -> None:
+        self._send(json.dumps(events).encode())
 
 
 def _plain(event: LogEvent) -> dict[str, object]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from twisted.logger import Logger, LogLevel
 
-from webrtcproxy.runtime.batching import Batcher
+from webrtcproxy.runtime.batching import Batcher, one_by_one
 from webrtcproxy.runtime.metrics import CallMeter, CallResult
 from webrtcproxy.runtime.schedule import Clock
 
@@ -146,16 +146,16 @@ class CdrWriter:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._records: Batcher[CallRecord] = Batcher(clock, self._write)
+        self._records: Batcher[CallRecord] = Batcher(clock, one_by_one(self._write))
 
     def close(self, record: CallRecord) -> None:
         """The call of `record` is over now."""
         record.close(self._clock.seconds())
         self._records.add(record)
 
-    def hand_over(self) -> None:
+    def flush(self) -> None:
         """Write what waits, since the log ends."""
-        self._records.hand_over()
+        self._records.flush()
 
     def _write(self, record: CallRecord) -> None:
         """Write the line. Its event has the record, for observers that want more than a text. It is made here, since a

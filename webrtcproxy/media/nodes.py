@@ -21,7 +21,7 @@ from ipaddress import ip_address
 from typing import Any, Protocol
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
@@ -33,6 +33,7 @@ from webrtcproxy.media.bencode import Reply
 from webrtcproxy.media.ng import MediaReactor, Node
 from webrtcproxy.media.profile import DELETE_AT_ONCE
 from webrtcproxy.media.session import MediaSession
+from webrtcproxy.runtime.batching import Batcher, one_by_one
 from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.metrics import Metrics
@@ -52,7 +53,7 @@ DELETE_RETRY = 30.0
 
 BATCH_DELAY = 0.1
 """Seconds that a delete may wait for others."""
-LATE = 1.0
+SECOND_DELETE = 1.0
 """Seconds after which a session that was not there is deleted once more: its offer may have been in work."""
 MAX_LISTED = 1000
 """Sessions to list at once; so many of ours fit a datagram."""
@@ -97,9 +98,10 @@ class Nodes(Service):
         self._resolve = resolve or self._look_up
         self._order = list(self.nodes)  # the least recently chosen first
         self._timer: IDelayedCall | None = None
-        self._turn: IDelayedCall | None = None
-        self._unwanted: list[Deferred[None]] = []
-        self._last = float("-inf")
+        # In a rush rtpengine is woken for many deletes at once, and so are we for its replies.
+        self._deletes: Batcher[Deferred[Any]] = Batcher(
+            reactor, one_by_one(lambda deleted: deleted.callback(None)), delay=BATCH_DELAY
+        )
         self._pings = 0
         name = re.sub(r"[^A-Za-z0-9]", "_", instance)
         self._ours = f"wrp-{name}-" if name else ""
@@ -158,46 +160,22 @@ class Nodes(Service):
             delete again a moment later.
         :returns: fires when it is done or given up. Never fails.
         """
-        if self._unhurried():
-            done = maybeDeferred(self._delete, node, call_id)
-        else:
-            done = self._in_stock().addCallback(lambda _: self._delete(node, call_id))
+        deleted: Deferred[Any] = Deferred()
+        deleted.addCallback(lambda _: self._delete(node, call_id))
         if late:
-            done.addCallback(self._delete_later, node, call_id)
-        done.addErrback(self._not_deleted, call_id, call)
-        return self._do_behind(done).addBoth(lambda _: self.release(call_id))
-
-    def _unhurried(self) -> bool:
-        """Whether nothing was deleted for a moment."""
-        before, now = self._last, self._reactor.seconds()
-        if not self.running or now - before >= BATCH_DELAY:
-            self._last = now
-            return True
-        return False
-
-    def _in_stock(self) -> Deferred[None]:
-        """Fires when the moment is over: in the rush rtpengine is woken for many deletes at once, and so are we for its
-        replies."""
-        turn: Deferred[None] = Deferred()
-        self._unwanted.append(turn)
-        if self._turn is None:
-            self._turn = self._reactor.callLater(BATCH_DELAY, self._next_turn)
-        return turn
-
-    def _next_turn(self) -> None:
-        if self._turn is not None and self._turn.active():
-            self._turn.cancel()
-        self._turn = None
-        self._last = self._reactor.seconds()
-        unwanted, self._unwanted = self._unwanted, []
-        for turn in unwanted:
-            turn.callback(None)
+            deleted.addCallback(self._delete_later, node, call_id)
+        deleted.addErrback(self._not_deleted, call_id, call)
+        done = self._do_behind(deleted).addBoth(lambda _: self.release(call_id))
+        self._deletes.add(deleted)
+        if not self.running:
+            self._deletes.flush()
+        return done
 
     def _delete_later(self, there: bool, node: Node, call_id: str) -> bool | Deferred[bool]:
         """Delete once more where there was nothing as yet."""
         if there:
             return True
-        later: Deferred[None] = deferLater(self._reactor, LATE)  # type: ignore[arg-type]
+        later: Deferred[None] = deferLater(self._reactor, SECOND_DELETE)  # type: ignore[arg-type]
         return later.addCallback(lambda _: self._delete(node, call_id))
 
     @staticmethod
@@ -229,7 +207,7 @@ class Nodes(Service):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._next_turn()
+        self._deletes.flush()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:

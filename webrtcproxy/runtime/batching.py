@@ -1,4 +1,4 @@
-"""Gathering: what may be done a moment later, done together with others of its kind while there are many."""
+"""Batcher: what may be done a moment later, done together with others of its kind while there are many."""
 
 from __future__ import annotations
 
@@ -13,23 +13,37 @@ T = TypeVar("T")
 
 
 class Batcher(Generic[T]):
-    """Hands things on at once while they are few, and together while they are many, a moment later: what is done behind
-    another of its kind finds code and data in the caches, and costs a fraction of what is done alone.
+    """Hands things on at once while they are few, and in batches while they are many: what is done right after another
+    of its kind finds code and data in the caches, and costs a fraction of what is done alone.
 
-    :param clock: tells the time, and when a moment is over.
-    :param hand_on: takes one thing.
+    :param clock: tells the time, and when a delay is over.
+    :param hand_on: takes a batch, in the order in which the things came; never an empty one.
+    :param delay: seconds that a thing may wait.
+    :param most: things that wait, at most.
+    :param eager: a thing is handed on at once where none came for `delay` seconds; else it waits for others, too.
     """
 
-    __slots__ = ("_clock", "_hand_on", "_last", "_timer", "_waiting")
+    __slots__ = ("_clock", "_delay", "_eager", "_hand_on", "_last", "_most", "_timer", "_waiting")
 
-    MOMENT: ClassVar[float] = 0.25
-    """Seconds that a thing may wait."""
+    DELAY: ClassVar[float] = 0.25
+    """Seconds that a thing may wait, where nothing else is said."""
     MOST: ClassVar[int] = 1_000
-    """Things that wait, at most."""
+    """Things that wait at most, where nothing else is said."""
 
-    def __init__(self, clock: Clock, hand_on: Callable[[T], object]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        hand_on: Callable[[list[T]], object],
+        *,
+        delay: float = DELAY,
+        most: int = MOST,
+        eager: bool = True,
+    ) -> None:
         self._clock = clock
         self._hand_on = hand_on
+        self._delay = delay
+        self._most = most
+        self._eager = eager
         self._waiting: list[T] = []
         self._last = float("-inf")
         self._timer: IDelayedCall | None = None
@@ -37,29 +51,43 @@ class Batcher(Generic[T]):
     def add(self, thing: T) -> None:
         """Take a thing.
 
-        :raises Exception: as `hand_over`.
+        :raises Exception: as `flush`.
         """
         self._waiting.append(thing)
-        if self._clock.seconds() - self._last >= self.MOMENT or len(self._waiting) >= self.MOST:
-            self.hand_over()
+        quiet = self._eager and self._clock.seconds() - self._last >= self._delay
+        if quiet or len(self._waiting) >= self._most:
+            self.flush()
         elif self._timer is None:
-            self._timer = self._clock.callLater(self.MOMENT, self.hand_over)
+            self._timer = self._clock.callLater(self._delay, self.flush)
 
-    def hand_over(self) -> None:
-        """Hand on all that waits, in order.
+    def flush(self) -> None:
+        """Hand on all that waits.
 
-        :raises Exception: the first that was raised over one of them; the others were handed on all the same.
+        :raises Exception: what the taker raises; the batch is gone.
         """
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
         self._last = self._clock.seconds()
-        waiting, self._waiting = self._waiting, []
-        wrong: Exception | None = None
-        for thing in waiting:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._hand_on(waiting)
+
+
+def one_by_one(take: Callable[[T], object]) -> Callable[[list[T]], None]:
+    """A taker of batches that gives `take` one thing after the other.
+
+    Where `take` raises, the others are given to it all the same, and the first exception is raised in the end.
+    """
+
+    def hand_on(things: list[T]) -> None:
+        first: Exception | None = None
+        for thing in things:
             try:
-                self._hand_on(thing)
+                take(thing)
             except Exception as error:
-                wrong = wrong or error
-        if wrong is not None:
-            raise wrong
+                first = first or error
+        if first is not None:
+            raise first
+
+    return hand_on

@@ -1,4 +1,4 @@
-"""Words that nobody can guess, for tags, branches and names; drawn from the system in stock: each call needs nine."""
+"""Words that nobody can guess, for tags, branches and names; drawn from the system in batches: each call needs nine."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
-from webrtcproxy.runtime.batching import Batcher
+from webrtcproxy.runtime.batching import Batcher, one_by_one
 from webrtcproxy.runtime.internals import observers_of
 
 
@@ -51,24 +51,24 @@ def _text(event: LogEvent) -> str:
 
 @implementer(ILogObserver)
 class BatchingObserver:
-    """Hands events on at once while they are few, and in stock while they are many (`Batcher`). Warnings never wait,
-    nor does what was logged before them.
+    """Hands events on at once while they are few, and in batches while they are many (`Batcher`). Warnings never
+    wait, nor does what was logged before them.
 
     :param observer: who gets the events.
     :param clock: for the moment that an event may wait.
     """
 
     def __init__(self, observer: ILogObserver, clock: IReactorTime) -> None:
-        self._events: Batcher[LogEvent] = Batcher(clock, observer)
+        self._events: Batcher[LogEvent] = Batcher(clock, one_by_one(observer))
 
     def __call__(self, event: LogEvent) -> None:
         self._events.add(event)
         if event.get("log_level", LogLevel.error) > LogLevel.info:
-            self._events.hand_over()
+            self._events.flush()
 
-    def hand_over(self) -> None:
+    def flush(self) -> None:
         """Hand on what waits, in order."""
-        self._events.hand_over()
+        self._events.flush()
 
 
 class LogFilter(Service):
@@ -83,7 +83,7 @@ class LogFilter(Service):
 
     def __init__(self, level: str, publisher: LogPublisher, clock: IReactorTime) -> None:
         self._clock = clock
-        self._gathered: list[BatchingObserver] = []
+        self._batching: list[BatchingObserver] = []
         self._passes = LogLevelFilterPredicate(LogLevel.levelWithName(level))
         self._publisher = publisher
         self._replaced: list[tuple[ILogObserver, ILogObserver]] = []
@@ -91,17 +91,17 @@ class LogFilter(Service):
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]
         for observer in observers_of(self._publisher):
-            gathered = BatchingObserver(EscapingObserver(observer), self._clock)
-            limited = FilteringLogObserver(gathered, [self._passes])
+            batching = BatchingObserver(EscapingObserver(observer), self._clock)
+            limited = FilteringLogObserver(batching, [self._passes])
             self._replace(observer, limited)
-            self._gathered.append(gathered)
+            self._batching.append(batching)
             self._replaced.append((observer, limited))
 
     def stopService(self) -> None:
         super().stopService()  # type: ignore[no-untyped-call]
-        for gathered in self._gathered:
-            gathered.hand_over()
-        self._gathered.clear()
+        for batching in self._batching:
+            batching.flush()
+        self._batching.clear()
         while self._replaced:
             observer, limited = self._replaced.pop()
             self._replace(limited, observer)
