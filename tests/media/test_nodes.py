@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.ngwire import FIRST, PORT, SECOND, THIRD, FakeDaemon, FakeReactor
 from webrtcproxy.media import ng
-from webrtcproxy.media.nodes import DELETE_RETRY, PING_TIMEOUT, SECOND_DELETE, Nodes
+from webrtcproxy.media.nodes import BATCH_DELAY, DELETE_RETRY, PING_TIMEOUT, SECOND_DELETE, Nodes
 from webrtcproxy.media.profile import BROWSER
 from webrtcproxy.runtime.errors import NgTimeout
 
@@ -344,3 +344,37 @@ class SweepTests(NodesCase):
     def test_ping_timeout_is_short(self) -> None:
         """A ping is over before the next one is sent."""
         self.assertLess(PING_TIMEOUT, INTERVAL)
+
+
+class BatchTests(NodesCase):
+    """Deletes of sessions, many at a time."""
+
+    def discard(self, *names: str) -> list[Deferred[None]]:
+        return [self.nodes.discard(self.nodes.nodes[0], name, "call") for name in names]
+
+    def deletes(self) -> int:
+        self.reactor.settle()
+        return self.daemons[0].asked().count(b"delete")
+
+    def test_rush(self) -> None:
+        """One delete goes at once; those within a moment of it wait for its end, and go together."""
+        self.start()
+        one, *others = self.discard("a", "b", "c")
+        self.assertEqual(self.deletes(), 1)
+        self.successResultOf(one)
+        self.reactor.advance(BATCH_DELAY * 0.9)
+        self.assertEqual(self.deletes(), 1)
+        self.reactor.advance(BATCH_DELAY * 0.1)
+        self.assertEqual(self.deletes(), 3)
+        for other in others:
+            self.successResultOf(other)
+
+    def test_at_the_end(self) -> None:
+        """What waits when the service is stopped is sent, and what comes while it stops does not wait."""
+        self.start()
+        done = self.discard("a", "b")
+        stopped = self.nodes.stopService()
+        done += self.discard("c", "d")
+        self.assertEqual(self.deletes(), 4)
+        for each in (*done, stopped):
+            self.successResultOf(each)

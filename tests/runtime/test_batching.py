@@ -62,7 +62,7 @@ class BatcherTests(SynchronousTestCase):
         self.assertEqual((len(self.done), self.clock.getDelayedCalls()), (Batcher.MOST + 1, []))
 
     def test_failures(self) -> None:
-        """Those that fail keep none of the others, and the first exception is raised by `flush`; nothing of it is left."""
+        """Those that fail keep none of the others, and `flush` raises the first exception; nothing of it is left."""
         self.assertRaises(ValueError, self.add, "B")
         self.add("aCdEf")
         with self.assertRaisesRegex(ValueError, "C"):
