@@ -24,13 +24,15 @@ from tests.support.messages import ours, request, response
 from tests.support.ngnode import BROWSER_SDP
 from tests.support.sdp import sample
 from tests.support.wire import Recorder, Wire, frame, upgrade
+from webrtcproxy.config import WssConfig
 from webrtcproxy.media.bencode import NgValue, Reply, from_bencode, to_bencode, to_items
 from webrtcproxy.media.ng import Node
 from webrtcproxy.media.profile import TRUNK
 from webrtcproxy.sip.message import Request, Response, check, read, respond
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.flow import Flow
-from webrtcproxy.transport.wss.server import WebSocketOptions, WebSocketServer
+from webrtcproxy.transport.wss.server import WebSocketServer
+from webrtcproxy.transport.wss.websocket import FrameLimit
 
 Operation = Callable[[int], float]
 """Does it so many times, and gives the seconds of CPU that the proxy took for it. What plays its peers is left out."""
@@ -276,9 +278,11 @@ class Sink(Wire):
 def _socket() -> tuple[Sink, Recorder]:
     """An open WebSocket, without TLS, and who gets its messages."""
     receiver = Recorder(answer=False)
-    options = WebSocketOptions(rate=1e9, burst=10**9)
+    limit = FrameLimit(rate=1e9, burst=10**9)
     reactor: Any = MemoryReactorClock()
-    browsers = WebSocketServer(reactor, receiver, ["tcp:443"], options, page=None, advertise="203.0.113.7")
+    browsers = WebSocketServer(
+        reactor, receiver, WssConfig(("tcp:443",)), frame_limit=limit, page=None, advertise="203.0.113.7"
+    )
     browsers.startService()
     wire = Sink()
     wire.attach(browsers.site.buildProtocol(IPv4Address("TCP", "192.0.2.7", 40000)))

@@ -44,7 +44,6 @@ from webrtcproxy.transport.dns.locate import locator_for
 from webrtcproxy.transport.flow import Flow, Outbound, Receiver
 from webrtcproxy.transport.sip.sockets import SipSockets
 from webrtcproxy.transport.sip.trust import TrunkTls
-from webrtcproxy.transport.wss.server import WebSocketOptions as BrowserOptions
 from webrtcproxy.transport.wss.server import WebSocketServer
 
 log = Logger()
@@ -223,24 +222,13 @@ def _browsers(
 ) -> WebSocketServer:
     """The port of the browsers, and the page on it."""
     wss = config.wss
-    options = BrowserOptions(
-        origins=wss.origins,
-        path=wss.path,
-        max_message=wss.max_message,
-        ping=wss.ping,
-        ping_timeout=wss.ping_timeout,
-        connections_per_address=wss.connections_per_address,
-        connections=wss.connections,
-        trusted_proxies=wss.trusted_proxies,
-    )
     page = None
     if wss.page is not None:
         page = phone_resource(wss.page, websocket=wss.path, **_page_settings(config))
     return WebSocketServer(
         reactor,
         receiver,
-        wss.listen,
-        options,
+        wss,
         page=page,
         advertise=config.sip.advertise,
         metrics=metrics,

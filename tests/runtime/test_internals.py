@@ -19,9 +19,11 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from tests.support.tls import TlsCase
 from tests.support.versions import other_version
 from tests.support.wire import Recorder, Wire, frame, frames, options, upgrade
+from webrtcproxy.config import WssConfig
 from webrtcproxy.demo.certificate import write_certificate
 from webrtcproxy.runtime import internals
 from webrtcproxy.runtime.internals import LOG, SERVICE, TCP, TLS, WEBSOCKET, LeanWebSocket, Shortcut
+from webrtcproxy.transport.wss.websocket import FrameLimit
 
 CLOSE, PING, PONG = 8, 9, 10
 
@@ -134,8 +136,10 @@ class WebSocketVersions(VersionCase):
     def start(self, server: ModuleType) -> None:
         """A server of that module."""
         self.reactor, self.receiver = MemoryReactorClock(), Recorder()
-        limits = server.WebSocketOptions(max_message=1000, rate=10, burst=20, ping=0)
-        self.server = server.WebSocketServer(self.reactor, self.receiver, ["tcp:8443"], limits, advertise="203.0.113.7")
+        config, limit = WssConfig(("tcp:8443",), max_message=1000, ping=0), FrameLimit(rate=10, burst=20)
+        self.server = server.WebSocketServer(
+            self.reactor, self.receiver, config, frame_limit=limit, advertise="203.0.113.7"
+        )
         self.server.startService()
 
     def open(self) -> Wire:
@@ -273,7 +277,7 @@ class Loopback(TestCase):
         key, certificate = write_certificate(Path(self.mktemp()).absolute(), ["localhost"])
         module = ours[SERVER]
         line = f"ssl:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
-        server = module.WebSocketServer(reactor, Recorder(), [line], module.WebSocketOptions(ping=0))
+        server = module.WebSocketServer(reactor, Recorder(), WssConfig((line,), ping=0))
         server.startService()
         trust = Certificate.loadPEM(certificate.read_bytes())
         plain = TCP4ClientEndpoint(reactor, "127.0.0.1", server.addresses[0].port)

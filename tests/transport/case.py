@@ -1,28 +1,39 @@
 """What the tests of the browsers' side share: the service on a reactor in memory, and connections to it."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.wire import Frame, Recorder, Wire, frame, frames, upgrade
-from webrtcproxy.transport.wss.server import WebSocketOptions, WebSocketServer
+from webrtcproxy.config import WssConfig
+from webrtcproxy.transport.wss.server import WebSocketServer
+from webrtcproxy.transport.wss.websocket import FrameLimit
 
 
 class BrowsersCase(SynchronousTestCase):
-    """`self.browsers` listens on plain TCP in memory."""
+    """`self.browsers` listens on plain TCP in memory; `options` are those of [wss] that are not the default."""
 
-    options = WebSocketOptions()
+    options: ClassVar[Mapping[str, Any]] = {}
+    frame_limit = FrameLimit()
     page = None
 
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
         self.reactor.advance(1000)
         self.receiver = Recorder()
-        self.browsers = self.make(self.options)
+        self.browsers = self.make(**self.options)
 
-    def make(self, options: WebSocketOptions) -> WebSocketServer:
-        """A service with these options."""
+    def make(self, frame_limit: FrameLimit | None = None, **options: Any) -> WebSocketServer:
+        """A service with these options of [wss]."""
         browsers = WebSocketServer(
-            self.reactor, self.receiver, ["tcp:8443"], options, page=self.page, advertise="203.0.113.7"
+            self.reactor,
+            self.receiver,
+            WssConfig(("tcp:8443",), **options),
+            frame_limit=frame_limit or self.frame_limit,
+            page=self.page,
+            advertise="203.0.113.7",
         )
         browsers.startService()
         return browsers

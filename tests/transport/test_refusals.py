@@ -2,7 +2,6 @@
 
 from tests.support.exposition import Readings
 from tests.transport.case import BrowsersCase
-from webrtcproxy.transport.wss.server import WebSocketOptions
 
 
 class Refusals(BrowsersCase):
@@ -14,7 +13,7 @@ class Refusals(BrowsersCase):
 
     def limit(self, **options: int) -> None:
         """The same port with other limits."""
-        self.browsers = self.make(WebSocketOptions(**options))
+        self.browsers = self.make(**options)
         self.readings = Readings(self.browsers.metrics)
 
     def assert_refused(self, reason: str, times: int = 1) -> None:

@@ -8,7 +8,6 @@ from twisted.web.http_headers import Headers
 from tests.support.wire import frames, options, upgrade
 from tests.transport.case import BrowsersCase
 from webrtcproxy.transport.wss.handshake import Origins, forwarded_for
-from webrtcproxy.transport.wss.server import WebSocketOptions
 
 
 class Handshake(BrowsersCase):
@@ -35,7 +34,7 @@ class Handshake(BrowsersCase):
 
     def test_path(self) -> None:
         """The WebSocket is at its path only; query parameters do not matter (row "Path, query, Host, Origin")."""
-        browsers = self.make(WebSocketOptions(path="/sip"))
+        browsers = self.make(path="/sip")
         for path, status in (("/sip", b"101"), ("/sip?token=x", b"101"), ("/", b"404"), ("/sip/", b"404")):
             _, response = self.ask(path, browsers=browsers)
             self.assertTrue(response.startswith(b"HTTP/1.1 " + status), path)
@@ -58,12 +57,12 @@ class Handshake(BrowsersCase):
         """`null` (a local file, a sandbox) is refused unless allowed, and then Autobahn must not refuse it."""
         self.assertIn(b" 403 ", self.ask(origin="null")[1])
         for allowed in ("null", "*"):
-            _, response = self.ask(origin="null", browsers=self.make(WebSocketOptions(origins=(allowed,))))
+            _, response = self.ask(origin="null", browsers=self.make(origins=(allowed,)))
             self.assertIn(b" 101 ", response)
 
     def test_odd_origin(self) -> None:
         """An application's own scheme can be allowed; what is no origin is refused."""
-        browsers = self.make(WebSocketOptions(origins=("capacitor://localhost",)))
+        browsers = self.make(origins=("capacitor://localhost",))
         self.assertIn(b" 101 ", self.ask(origin="capacitor://localhost", browsers=browsers)[1])
         for odd in ("", "https://", "phone.example.com", "https://phone.example.com/", "https://a:b", "https://[x"):
             self.assertIn(b" 403 ", self.ask(origin=odd)[1], odd)
@@ -104,7 +103,7 @@ class Handshake(BrowsersCase):
 
     def test_odd_host(self) -> None:
         """A Host of any form is no reason to refuse where the origin does not hang on it."""
-        browsers = self.make(WebSocketOptions(origins=("*",)))
+        browsers = self.make(origins=("*",))
         for host in ("x:y", "[::1]:8443", "a b", "x:99999"):
             self.assertIn(b" 101 ", self.ask(host=host, browsers=browsers)[1], host)
 
@@ -209,7 +208,7 @@ class Proxies(SynchronousTestCase):
 class BehindProxy(BrowsersCase):
     """A WebSocket that comes by a reverse proxy."""
 
-    options = WebSocketOptions(trusted_proxies=(ip_network("192.0.2.7/32"),), connections_per_address=1)
+    options = {"trusted_proxies": (ip_network("192.0.2.7/32"),), "connections_per_address": 1}
 
     def test_peer(self) -> None:
         """The peer is who the proxy says, and the limit per address is his."""
@@ -227,7 +226,7 @@ class BehindProxy(BrowsersCase):
 class Full(BrowsersCase):
     """Limits of connections (row "Limits")."""
 
-    options = WebSocketOptions(connections=4, connections_per_address=2)
+    options = {"connections": 4, "connections_per_address": 2}
 
     def close_of(self, **headers) -> tuple:
         """The close frame that a connection gets at once."""
@@ -309,4 +308,4 @@ class Service(BrowsersCase):
     def test_port_taken(self) -> None:
         """A port that can't be had fails the start."""
         self.reactor.listenTCP = lambda *args, **kwargs: 1 / 0
-        self.assertRaises(ZeroDivisionError, self.make, WebSocketOptions())
+        self.assertRaises(ZeroDivisionError, self.make)

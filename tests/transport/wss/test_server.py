@@ -15,11 +15,12 @@ from twisted.web.resource import Resource
 
 from tests.support.phones import Browser, Refused
 from tests.support.wire import Recorder, options
+from webrtcproxy.config import WssConfig
 from webrtcproxy.demo.certificate import write_certificate
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.transport.flow import Flow
 from webrtcproxy.transport.wss import site
-from webrtcproxy.transport.wss.server import WebSocketOptions, WebSocketServer
+from webrtcproxy.transport.wss.server import WebSocketServer
 
 
 class _Page(Resource):
@@ -47,14 +48,14 @@ class RealCase(TestCase):
     """`self.url` is a WebSocket over TLS."""
 
     timeout = 20
-    options = WebSocketOptions()
+    options = {}
     scheme = "wss"
 
     def setUp(self) -> None:
         self.key, self.certificate = write_certificate(Path(self.mktemp()).absolute(), ["localhost"])
         self.receiver = Recorder()
-        lines = [self.line(), self.line("127.0.0.2")]
-        self.browsers = WebSocketServer(reactor, self.receiver, lines, self.options, page=_Page())
+        config = WssConfig((self.line(), self.line("127.0.0.2")), **self.options)
+        self.browsers = WebSocketServer(reactor, self.receiver, config, page=_Page())
         self.browsers.startService()
         self.addCleanup(self.stop)
         self.port = self.browsers.addresses[0].port
@@ -221,7 +222,7 @@ class Plain(RealCase):
     """WebSockets without TLS, for a listener behind something that ends TLS."""
 
     scheme = "ws"
-    options = WebSocketOptions(ping=0.3, ping_timeout=0.3)
+    options = {"ping": 0.3, "ping_timeout": 0.3}
 
     def line(self, interface: str = "127.0.0.1") -> str:
         return f"tcp:0:interface={interface}"

@@ -5,7 +5,6 @@ from twisted.web.resource import Resource
 from tests.support.wire import options, upgrade
 from tests.transport.case import BrowsersCase
 from webrtcproxy.transport.wss import site
-from webrtcproxy.transport.wss.server import WebSocketOptions
 
 
 class _Page(Resource):
@@ -42,7 +41,7 @@ class Http(BrowsersCase):
     def test_no_page(self) -> None:
         """Without a page: 404."""
         self.page = None
-        wire = self.connect(browsers=self.make(WebSocketOptions()))
+        wire = self.connect(browsers=self.make())
         wire.deliver(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         self.assertIn(b" 404 ", wire.take())
 

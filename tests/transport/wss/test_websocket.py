@@ -7,7 +7,7 @@ from tests.transport.case import BrowsersCase
 from webrtcproxy.sip.message import Response
 from webrtcproxy.transport.wss import websocket
 from webrtcproxy.transport.wss.frame import frame as frame_of
-from webrtcproxy.transport.wss.server import WebSocketOptions
+from webrtcproxy.transport.wss.websocket import FrameLimit
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 
@@ -180,7 +180,8 @@ class Source(BrowsersCase):
 class Violations(BrowsersCase):
     """Rules of RFC 6455, and the close code of each."""
 
-    options = WebSocketOptions(max_message=1000, rate=10, burst=20, ping=0)
+    options = {"max_message": 1000, "ping": 0}
+    frame_limit = FrameLimit(rate=10, burst=20)
 
     def test_unmasked(self) -> None:
         """A frame that is not masked: 1002 (RFC 6455 section 5.1; row "Masking")."""
@@ -227,7 +228,7 @@ class Violations(BrowsersCase):
 
     def test_empty_fragments(self) -> None:
         """Empty fragments without end grow no list: 1008."""
-        browsers = self.make(WebSocketOptions(rate=1e6, burst=10**6))
+        browsers = self.make(FrameLimit(rate=1e6, burst=10**6))
         wire = self.open(browsers)
         wire.deliver(frame(b"", TEXT, fin=False) + frame(b"", CONTINUATION, fin=False) * websocket.FRAMES)
         self.assert_closing(wire, 1008)
@@ -308,7 +309,8 @@ class Options_(BrowsersCase):
 class Anything(BrowsersCase):
     """Octets of any sort."""
 
-    options = WebSocketOptions(rate=1e6, burst=10**6, ping=0)
+    options = {"ping": 0}
+    frame_limit = FrameLimit(rate=1e6, burst=10**6)
 
     def test_random_frames(self) -> None:
         """Frames of any kind, cut anywhere: no exception, and either the connection closes or it goes on working."""

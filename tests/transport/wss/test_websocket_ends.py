@@ -7,7 +7,6 @@ from tests.transport.case import BrowsersCase
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.transport.connection import Backpressure
 from webrtcproxy.transport.wss import websocket
-from webrtcproxy.transport.wss.server import WebSocketOptions
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 
@@ -121,7 +120,7 @@ class Ends(BrowsersCase):
 class Pings(BrowsersCase):
     """Peers that are gone without a word (row "Keep-alive payloads")."""
 
-    options = WebSocketOptions(ping=30, ping_timeout=10)
+    options = {"ping": 30, "ping_timeout": 10}
 
     def advance(self, seconds: float) -> None:
         """Time passes, in steps as a reactor has them."""
@@ -201,7 +200,7 @@ class Pings(BrowsersCase):
 
     def test_no_ping(self) -> None:
         """`ping` 0: never."""
-        wire = self.open(self.make(WebSocketOptions(ping=0)))
+        wire = self.open(self.make(ping=0))
         self.advance(100)
         self.assertEqual((wire.take(), wire.aborted), (b"", False))
 

@@ -11,8 +11,7 @@ from tests.support.wire import Frame, frame, frames, options
 from tests.transport.case import BrowsersCase
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.wss.frame import whole_message
-from webrtcproxy.transport.wss.server import WebSocketOptions
-from webrtcproxy.transport.wss.websocket import SipWebSocket
+from webrtcproxy.transport.wss.websocket import FrameLimit, SipWebSocket
 
 TEXT, BINARY, PING = 1, 2, 9
 
@@ -88,7 +87,8 @@ class WholeMessage(SynchronousTestCase):
 class ShortWay(BrowsersCase):
     """A connection of which most messages never see Autobahn."""
 
-    options = WebSocketOptions(max_message=1000, rate=10, burst=20, ping=0)
+    options = {"max_message": 1000, "ping": 0}
+    frame_limit = FrameLimit(rate=10, burst=20)
 
     def test_taken(self) -> None:
         """A message of its own never comes near Autobahn; anything else does."""

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import zip_longest
 from math import ceil
 from typing import Any, cast
@@ -23,6 +22,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from webrtcproxy.config import WssConfig
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.transport.certificate import server_endpoint
 from webrtcproxy.transport.connection import ConnectionLimits, TcpReactor
@@ -31,7 +31,6 @@ from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.source import address_of
 from webrtcproxy.transport.wss.handshake import (
     HandshakeRejected,
-    Network,
     Origins,
     check,
     for_autobahn,
@@ -39,7 +38,14 @@ from webrtcproxy.transport.wss.handshake import (
     is_upgrade,
 )
 from webrtcproxy.transport.wss.site import BoundedSite, Channel, answer
-from webrtcproxy.transport.wss.websocket import POLICY, RESTART, TRY_LATER, SipWebSocket, SipWebSocketFactory
+from webrtcproxy.transport.wss.websocket import (
+    POLICY,
+    RESTART,
+    TRY_LATER,
+    FrameLimit,
+    SipWebSocket,
+    SipWebSocketFactory,
+)
 
 log = Logger()
 
@@ -48,43 +54,17 @@ PARTS = 10
 evenly, also where thousands of browsers came at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class WebSocketOptions:
-    """What may be set.
-
-    :param origins: whose pages may connect; see `handshake.Origins`.
-    :param path: where the WebSocket is.
-    :param max_message: octets of a message.
-    :param ping: seconds of silence until a browser is pinged; 0 for never.
-    :param ping_timeout: seconds that it then has to say anything.
-    :param connections_per_address: WebSockets of one address; as many may be on their way there.
-    :param connections: WebSockets in all.
-    :param rate: frames a second that one WebSocket may go on sending.
-    :param burst: frames that it may send at once.
-    :param trusted_proxies: whose X-Forwarded-For counts.
-    """
-
-    origins: tuple[str, ...] | None = None
-    path: str = "/"
-    max_message: int = 65536
-    ping: float = 30.0
-    ping_timeout: float = 10.0
-    connections_per_address: int = 250
-    connections: int = 20_000
-    rate: float = 100.0
-    burst: int = 500
-    trusted_proxies: tuple[Network, ...] = ()
-
-
 class WebSocketServer(Service):
     """All connections from browsers.
 
     :param receiver: who takes the messages.
-    :param listen: Twisted endpoint strings; on ``ssl:`` the Via says WSS, on ``tcp:`` (behind what ends TLS) WS.
+    :param config: where to listen, whose pages may connect, and the limits. On ``ssl:`` endpoints the Via says WSS, on
+        ``tcp:`` (behind what ends TLS) WS. ``connections_per_address`` is as well what may be on its way there.
+    :param frame_limit: of each WebSocket; None for the usual one.
     :param page: what HTTP requests for anything but the WebSocket get; None for 404.
     :param advertise: the host for Via and Contact where it is not the socket's address.
     :param metrics: counts what is refused.
-    :param inherited: descriptors of sockets that listen there already, one for each of `listen`.
+    :param inherited: descriptors of sockets that listen there already, one for each of its ``listen``.
     """
 
     name = "wss"
@@ -93,9 +73,9 @@ class WebSocketServer(Service):
         self,
         reactor: TcpReactor,
         receiver: Receiver,
-        listen: Iterable[str],
-        options: WebSocketOptions | None = None,
+        config: WssConfig,
         *,
+        frame_limit: FrameLimit | None = None,
         page: IResource | None = None,
         advertise: str | None = None,
         metrics: Metrics | None = None,
@@ -104,13 +84,14 @@ class WebSocketServer(Service):
         self.reactor = reactor
         self.receiver = receiver
         self.metrics = metrics or Metrics()
-        self.options = options = options or WebSocketOptions()
+        self.config = config
+        self.frame_limit = frame_limit or FrameLimit()
         self.local = LocalAddresses(advertise)
-        self._endpoints = [server_endpoint(reactor, *place) for place in zip_longest(listen, inherited)]
-        self._census = ConnectionLimits(options.connections, options.connections_per_address)
-        self._origins = Origins(options.origins)
+        self._endpoints = [server_endpoint(reactor, *place) for place in zip_longest(config.listen, inherited)]
+        self._census = ConnectionLimits(config.connections, config.connections_per_address)
+        self._origins = Origins(config.origins)
         self._factory = SipWebSocketFactory(self)
-        underway = ConnectionLimits(max(options.connections // 4, 256), max(options.connections_per_address, 16))
+        underway = ConnectionLimits(max(config.connections // 4, 256), max(config.connections_per_address, 16))
         self.site = _Site(reactor, page or notFound(), underway, self.metrics, _Upgrade(self))
         self._ports: list[IListeningPort] = []
         self._sockets: set[SipWebSocket] = set()
@@ -144,8 +125,8 @@ class WebSocketServer(Service):
         super().startService()
         if not USES_NVX:
             log.warn("Autobahn runs without NVX: each message costs several times as much CPU")
-        if self.options.ping:
-            every = max(min(self.options.ping, self.options.ping_timeout) / 4, 0.25)
+        if self.config.ping:
+            every = max(min(self.config.ping, self.config.ping_timeout) / 4, 0.25)
             self._heartbeat.start(every / PARTS, now=False)
 
     def stopService(self) -> Deferred[None]:
@@ -169,7 +150,7 @@ class WebSocketServer(Service):
         :returns: NOT_DONE_YET.
         :raises Refused: it is not let in.
         """
-        if request.path != self.options.path.encode():
+        if request.path != self.config.path.encode():
             raise HandshakeRejected(404, "There is no WebSocket at this path")
         if request.method != b"GET":
             raise HandshakeRejected(405, "A WebSocket begins with GET")
@@ -179,7 +160,7 @@ class WebSocketServer(Service):
             raise HandshakeRejected(503, "The service is ending")
         key = check(request.requestHeaders, self._origins)
         seen = address_of(request.getClientAddress())
-        host = forwarded_for(request.requestHeaders, seen.host, self.options.trusted_proxies)
+        host = forwarded_for(request.requestHeaders, seen.host, self.config.trusted_proxies)
         socket = self._factory.connection(Address(host, seen.port))
         transport = cast(Channel, request.channel).hand_over()
         if isinstance(transport, ProtocolWrapper):  # TLS

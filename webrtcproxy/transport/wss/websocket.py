@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from socket import SO_SNDBUF, SOL_SOCKET
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +16,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.config import WssConfig
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.runtime.internals import WebSocket
 from webrtcproxy.runtime.metrics import Metrics
@@ -61,28 +63,16 @@ PONG_SIZE = 6
 _OPEN = WebSocket.STATE_OPEN
 
 
-class WebSocketLimits(Protocol):
-    """What a WebSocket is allowed."""
+@dataclass(frozen=True, slots=True)
+class FrameLimit:
+    """How many frames one WebSocket may send.
 
-    @property
-    def max_message(self) -> int:
-        """Octets of a message."""
+    :param rate: frames a second that it may go on sending.
+    :param burst: frames that it may send at once.
+    """
 
-    @property
-    def ping(self) -> float:
-        """Seconds of silence until the peer is pinged; 0 for never."""
-
-    @property
-    def ping_timeout(self) -> float:
-        """Seconds that it then has to send anything."""
-
-    @property
-    def rate(self) -> float:
-        """Frames a second that it may go on sending."""
-
-    @property
-    def burst(self) -> int:
-        """Frames that it may send at once."""
+    rate: float = 100.0
+    burst: int = 500
 
 
 class WebSocketOwner(Protocol):
@@ -95,8 +85,12 @@ class WebSocketOwner(Protocol):
         """Runs the timers."""
 
     @property
-    def options(self) -> WebSocketLimits:
-        """The limits."""
+    def config(self) -> WssConfig:
+        """The limits of the configuration."""
+
+    @property
+    def frame_limit(self) -> FrameLimit:
+        """The limit of each WebSocket's frames."""
 
     @property
     def local(self) -> LocalAddresses:
@@ -175,7 +169,7 @@ class SipWebSocket(WebSocket):
         self.flow: WssFlow | None = None
         self.backpressure: Backpressure | None = None
         self.last_received = self.last_pinged = owner.reactor.seconds()
-        self._tokens = float(owner.options.burst)
+        self._tokens = float(owner.frame_limit.burst)
         self._filled = self.last_received
         self._frames = 0
         self._ignoring = False
@@ -233,8 +227,8 @@ class SipWebSocket(WebSocket):
 
         :returns: whether there was one.
         """
-        options = self.owner.options
-        self._tokens = min(options.burst, self._tokens + (self.last_received - self._filled) * options.rate) - 1
+        limit = self.owner.frame_limit
+        self._tokens = min(limit.burst, self._tokens + (self.last_received - self._filled) * limit.rate) - 1
         self._filled = self.last_received
         if self._tokens < 0:
             self._ignoring = True
@@ -249,7 +243,7 @@ class SipWebSocket(WebSocket):
         if len(data) == PONG_SIZE and data.startswith(PONG_HEAD):
             return b""
         payload = whole_message(data)
-        if payload is None or len(payload) > self.owner.options.max_message:
+        if payload is None or len(payload) > self.owner.config.max_message:
             return None
         return payload
 
@@ -315,11 +309,11 @@ class SipWebSocket(WebSocket):
 
         :param now: the time, by the clock of the owner.
         """
-        options = self.owner.options
+        config = self.owner.config
         silent = now - self.last_received
-        if silent >= options.ping + options.ping_timeout:
+        if silent >= config.ping + config.ping_timeout:
             self._cut("it does not answer pings")
-        elif silent >= options.ping and self.last_pinged <= self.last_received:
+        elif silent >= config.ping and self.last_pinged <= self.last_received:
             self.last_pinged = now
             if self.state == _OPEN:
                 self.transport.write(PING_FRAME)
@@ -383,7 +377,7 @@ class SipWebSocketFactory(WebSocketServerFactory):
     def __init__(self, owner: WebSocketOwner) -> None:
         super().__init__(protocols=["sip"], server="", reactor=owner.reactor)
         self._owner = owner
-        limit = owner.options.max_message
+        limit = owner.config.max_message
         self.setProtocolOptions(
             allowNullOrigin=True,  # the origin has been looked at; left out, this call would set it to False
             webStatus=False,
