@@ -148,10 +148,10 @@ class Core:
             location=self.location,
             sequences=RequestSequences(clock),
             limits=config.calls,
-            heirs=runtime.replaces_grants(),
+            grants=runtime.replaces_grants(),
             ledger=CdrWriter(clock),
             metrics=metrics,
-            mark=runtime.worker_prefix,
+            worker_prefix=runtime.worker_prefix,
         )
         self.calls = Calls(context, self.legs)
         self.subscriptions = Subscriptions(context, config.subscriptions, self.legs)

@@ -8,6 +8,7 @@ from tests.support.fakes import FakeFlow
 from tests.support.messages import request, response
 from webrtcproxy.cluster.directory import SharedDirectory, is_own
 from webrtcproxy.cluster.ownership import ALL, HUB
+from webrtcproxy.cluster.protocol import CLOSE, FLOW_CLOSED, MESSAGE, REPLICATED, WRITE
 from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.registration.binding import Binding, Found
 from webrtcproxy.registration.location import Location
@@ -45,16 +46,16 @@ class Member:
 
     def hear(self, header: dict, body: bytes) -> None:
         what = header["do"]
-        if what in ("intend", "bind", "unbind", "registered"):
+        if what in REPLICATED:
             self.directory.apply(header)
-        elif what == "lost":
-            self.flows.lost(*header["flow"])
-        elif what == "write":
+        elif what == FLOW_CLOSED:
+            self.flows.closed(*header["flow"])
+        elif what == WRITE:
             self.flows.write(header["flow"], body)
-        elif what == "close":
+        elif what == CLOSE:
             self.flows.close(header["flow"], header["code"], header["reason"])
-        elif what == "message":
-            self.messages.append((self.flows.known(header["flow"]), body))
+        elif what == MESSAGE:
+            self.messages.append((self.flows.flow_of(header["flow"]), body))
 
     def bind(self, flow: FakeFlow, instance: str = "one", *, aor: str = ALICE, seconds: float = 600) -> None:
         """What a 200 of the registrar does."""

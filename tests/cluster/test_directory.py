@@ -105,7 +105,7 @@ class SharedTests(SharedDirectoryCase):
         self.net.one.bind(self.first)
         self.net.two.bind(self.second, "two")
         for member in (self.net.hub, self.net.two):
-            member.flows.gone(1)
+            member.flows.worker_ended(1)
             self.assertEqual(member.instances(), ["two"])
 
     def test_expires(self) -> None:

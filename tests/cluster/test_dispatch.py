@@ -8,7 +8,7 @@ from tests.cluster.net import ALICE, Net, answer
 from tests.support.fakes import FakeFlow
 from tests.support.messages import request
 from webrtcproxy.cluster import dispatch
-from webrtcproxy.cluster.dispatch import REMEMBERED, Dispatcher
+from webrtcproxy.cluster.dispatch import BRANCH_LIFETIME, Dispatcher
 from webrtcproxy.cluster.ownership import HUB
 from webrtcproxy.registration.binding import contact_user_of
 
@@ -77,7 +77,7 @@ class RequestTests(DispatcherCase):
         invite = request("INVITE", uri, branch="z9hG4bKsame")
         self.assertEqual(self.choose(invite), 1)
         self.net.two.bind(FakeFlow.wss(port=40002))
-        self.net.clock.advance(REMEMBERED - 1)
+        self.net.clock.advance(BRANCH_LIFETIME - 1)
         self.assertEqual(self.choose(invite), 1)
         for method in ("CANCEL", "ACK"):
             self.assertEqual(self.choose(request(method, uri, branch="z9hG4bKsame")), 1)
@@ -111,11 +111,11 @@ class RequestTests(DispatcherCase):
 
     def test_forgets(self) -> None:
         """Memory is bounded in time and in number."""
-        self.patch(dispatch, "MEMORY", 10)
+        self.patch(dispatch, "MAX_REMEMBERED", 10)
         for _ in range(50):
             self.choose(request("OPTIONS"))
         self.assertEqual(len(self.dispatcher), 10)
-        self.net.clock.advance(REMEMBERED)
+        self.net.clock.advance(BRANCH_LIFETIME)
         self.choose(request("OPTIONS"))
         self.assertEqual(len(self.dispatcher), 1)
 

@@ -13,7 +13,7 @@ from tests.support.fakes import FakeFlow
 from webrtcproxy.cluster.cluster import joint_health
 from webrtcproxy.cluster.hub import (
     CLOSING,
-    LONGEST_BREAK,
+    MAX_BACKOFF,
     PING_INTERVAL,
     QUERY_TIMEOUT,
     STABLE,
@@ -24,6 +24,21 @@ from webrtcproxy.cluster.hub import (
 )
 from webrtcproxy.cluster.link import Header
 from webrtcproxy.cluster.ownership import ALL
+from webrtcproxy.cluster.protocol import (
+    BIND,
+    DONE,
+    DRAIN,
+    FLOW_CLOSED,
+    LOG,
+    QUERY,
+    READY,
+    REGISTERED,
+    RESULT,
+    STOP,
+    WORKER_ENDED,
+    WORKERS_UP,
+    WRITE,
+)
 
 
 class Process:
@@ -74,7 +89,7 @@ class HubCase(SynchronousTestCase):
         self.hub.startService()
         self.addCleanup(self.finish)
         for process in self.started:
-            process.say({"do": "ready"})
+            process.say({"do": READY})
         self.one, self.two = self.started
         self.clear()
 
@@ -93,7 +108,7 @@ class HubCase(SynchronousTestCase):
         if self.hub.running:
             self.hub.stopService()
         for process in self.started:
-            if self.hub.workers[process.number - 1].running is process:
+            if self.hub.workers[process.number - 1].process is process:
                 process.ended("done")
         self.net.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -108,8 +123,8 @@ class LifeTests(HubCase):
     def test_up(self) -> None:
         """Who is ready takes messages, and all hear of it."""
         self.assertEqual(self.hub.up, [1, 2])
-        self.one.say({"do": "ready"})
-        self.assertEqual(self.two.heard, [({"do": "up", "workers": [1, 2]}, b"")])
+        self.one.say({"do": READY})
+        self.assertEqual(self.two.heard, [({"do": WORKERS_UP, "workers": [1, 2]}, b"")])
 
     def test_death(self) -> None:
         """The others hear of it and forget its sockets; a second later it is started again, with the next number of
@@ -119,16 +134,16 @@ class LifeTests(HubCase):
         self.net.one.bind(FakeFlow.wss(port=40001), "one's")
         self.one.ended("killed")
         self.assertEqual(self.hub.up, [2])
-        self.assertEqual(self.two.heard, [({"do": "gone", "worker": 1}, b"")])
+        self.assertEqual(self.two.heard, [({"do": WORKER_ENDED, "worker": 1}, b"")])
         self.assertEqual(self.net.hub.instances(), ["one"])
         self.seconds(0.75)
         self.assertEqual(len(self.started), 2)
         self.seconds(0.25)
         again = self.started[2]
         self.assertEqual((again.number, again.run), (1, 2))
-        self.assertEqual(again.take(), ["registered", "bind"])
+        self.assertEqual(again.take(), [REGISTERED, BIND])
         self.assertEqual(self.hub.up, [2])
-        again.say({"do": "ready"})
+        again.say({"do": READY})
         self.assertEqual(self.hub.up, [1, 2])
 
     def test_back_off(self) -> None:
@@ -142,11 +157,11 @@ class LifeTests(HubCase):
                 self.clock.advance(0.25)
                 waited += 0.25
             breaks.append(waited)
-        self.assertEqual(breaks, [1, 2, 4, 8, 16, LONGEST_BREAK, LONGEST_BREAK])
+        self.assertEqual(breaks, [1, 2, 4, 8, 16, MAX_BACKOFF, MAX_BACKOFF])
         for process in self.started[1:]:
-            process.say({"do": "answer", "number": 0, "answer": None})
+            process.say({"do": RESULT, "number": 0, "result": None})
         self.seconds(STABLE - 30)
-        self.started[-1].say({"do": "answer", "number": 0, "answer": None})
+        self.started[-1].say({"do": RESULT, "number": 0, "result": None})
         self.seconds(30)
         self.started[-1].ended("killed")
         before = len(self.started)
@@ -166,9 +181,9 @@ class LifeTests(HubCase):
     def test_stuck(self) -> None:
         """One that says nothing for a minute is killed; one that answers is not."""
         self.seconds(PING_INTERVAL)
-        self.assertEqual(self.one.take(), ["ask"])
+        self.assertEqual(self.one.take(), [QUERY])
         for _ in range(int(WATCHDOG / PING_INTERVAL) + 1):
-            self.two.say({"do": "answer", "number": 0, "answer": None})
+            self.two.say({"do": RESULT, "number": 0, "result": None})
             self.seconds(PING_INTERVAL)
         self.assertTrue(self.one.killed)
         self.assertFalse(self.two.killed)
@@ -186,11 +201,11 @@ class FrameTests(HubCase):
 
     def test_to_one(self) -> None:
         """A frame for another worker goes there as it is."""
-        self.one.say({"to": 2, "do": "write", "flow": 7}, b"\xff\n")
-        self.assertEqual(self.two.heard, [({"to": 2, "do": "write", "flow": 7}, b"\xff\n")])
+        self.one.say({"to": 2, "do": WRITE, "flow": 7}, b"\xff\n")
+        self.assertEqual(self.two.heard, [({"to": 2, "do": WRITE, "flow": 7}, b"\xff\n")])
         self.assertEqual(self.one.heard, [])
         self.two.ended("killed")
-        self.one.say({"to": 2, "do": "write", "flow": 7}, b"x")
+        self.one.say({"to": 2, "do": WRITE, "flow": 7}, b"x")
 
     def test_to_all(self) -> None:
         """A change of bindings goes to all others, and into the hub's replica."""
@@ -198,41 +213,41 @@ class FrameTests(HubCase):
         self.net.one.bind(FakeFlow.wss())
         for _, header, body in self.net.frames:
             self.one.say(json.loads(json.dumps(header)), body)
-        self.assertEqual(self.two.take(), ["bind", "registered"])
+        self.assertEqual(self.two.take(), [BIND, REGISTERED])
         self.assertEqual(self.one.heard, [])
         self.assertEqual(self.net.hub.directory.owner(ALICE), 1)
         flow = self.net.frames[0][1]["flow"]  # type: ignore[index]
-        self.one.say({"to": ALL, "do": "lost", "flow": flow[:2]})  # type: ignore[index]
+        self.one.say({"to": ALL, "do": FLOW_CLOSED, "flow": flow[:2]})  # type: ignore[index]
         self.assertEqual(self.net.hub.directory.owner(ALICE), 0)
 
     def test_log(self) -> None:
         """Events of workers are published with their number."""
         told = {"time": 1.5, "level": "warn", "namespace": "x.y", "system": "x.y#warn", "text": "a", "traceback": ""}
-        self.two.say({"do": "log"}, json.dumps([told]).encode())
+        self.two.say({"do": LOG}, json.dumps([told]).encode())
         (event,) = self.events
         self.assertEqual((event["worker"], event["text"], event["log_level"].name), (2, "a", "warn"))
 
     def test_question(self) -> None:
         """A question goes to all, and fires with all answers."""
-        asked = self.hub.ask("health")
+        asked = self.hub.query_all("health")
         header = self.one.heard[0][0]
-        self.assertEqual((header["do"], header["what"]), ("ask", "health"))
-        self.two.say({"do": "answer", "number": header["number"], "answer": {"calls": 2}})
+        self.assertEqual((header["do"], header["what"]), (QUERY, "health"))
+        self.two.say({"do": RESULT, "number": header["number"], "result": {"calls": 2}})
         self.assertNoResult(asked)
-        self.one.say({"do": "answer", "number": header["number"], "answer": {"calls": 1}})
+        self.one.say({"do": RESULT, "number": header["number"], "result": {"calls": 1}})
         self.assertEqual(self.successResultOf(asked), {1: {"calls": 1}, 2: {"calls": 2}})
 
     def test_answer_missing(self) -> None:
         """Who does not answer in time is left out; too late an answer is ignored."""
-        asked = self.hub.ask("health")
+        asked = self.hub.query_all("health")
         number = self.one.heard[0][0]["number"]
-        self.two.say({"do": "answer", "number": number, "answer": "yes"})
+        self.two.say({"do": RESULT, "number": number, "result": "yes"})
         self.seconds(QUERY_TIMEOUT)
         self.assertEqual(self.successResultOf(asked), {2: "yes"})
-        self.one.say({"do": "answer", "number": number, "answer": "late"})
+        self.one.say({"do": RESULT, "number": number, "result": "late"})
         for process in (self.one, self.two):
             process.ended("killed")
-        self.assertEqual(self.successResultOf(self.hub.ask("health")), {})
+        self.assertEqual(self.successResultOf(self.hub.query_all("health")), {})
 
     def test_health(self) -> None:
         """The sums; healthy while one of them is."""
@@ -262,12 +277,12 @@ class StopTests(HubCase):
     def test_in_order(self) -> None:
         """All are drained before any closes its sockets: a call in one may have its browser in the other."""
         stopped = self.hub.stopService()
-        self.assertEqual((self.one.take(), self.two.take()), (["drain"], ["drain"]))
-        self.one.say({"do": "done", "what": "drain"})
+        self.assertEqual((self.one.take(), self.two.take()), ([DRAIN], [DRAIN]))
+        self.one.say({"do": DONE, "what": DRAIN})
         self.seconds(10)
         self.assertEqual((self.one.take(), self.two.take()), ([], []))
-        self.two.say({"do": "done", "what": "drain"})
-        self.assertEqual((self.one.take(), self.two.take()), (["stop"], ["stop"]))
+        self.two.say({"do": DONE, "what": DRAIN})
+        self.assertEqual((self.one.take(), self.two.take()), ([STOP], [STOP]))
         self.one.ended("done")
         self.assertNoResult(stopped)
         self.two.ended("done")
@@ -278,9 +293,9 @@ class StopTests(HubCase):
     def test_bounded(self) -> None:
         """One that does not end is killed."""
         stopped = self.hub.stopService()
-        self.one.say({"do": "done", "what": "drain"})
+        self.one.say({"do": DONE, "what": DRAIN})
         self.seconds(self.drain + STOP_TIMEOUT)
-        self.assertEqual(self.one.take(), ["drain", "stop"])
+        self.assertEqual(self.one.take(), [DRAIN, STOP])
         self.one.ended("done")
         self.seconds(CLOSING)
         self.assertEqual((self.one.killed, self.two.killed), (False, True))
@@ -291,7 +306,7 @@ class StopTests(HubCase):
     def test_death_meanwhile(self) -> None:
         """One that dies while the other drains is not waited for, and not started again."""
         stopped: Deferred[None] = self.hub.stopService()
-        self.one.say({"do": "done", "what": "drain"})
+        self.one.say({"do": DONE, "what": DRAIN})
         self.two.ended("killed")
         self.one.ended("done")
         self.successResultOf(stopped)

@@ -10,6 +10,7 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from webrtcproxy.cluster.link import Header, Link, LinkFactory
+from webrtcproxy.cluster.protocol import BIND, DATAGRAM, WRITE
 
 
 class User:
@@ -140,19 +141,19 @@ class LinkTests(SynchronousTestCase):
     def test_does_not_keep_up(self) -> None:
         """While the other end does not read, what may be lost is lost, the rest waits."""
         self.link.pauseProducing()
-        self.assertFalse(self.link.send({"do": "datagram"}, lossy=True))
-        self.assertTrue(self.link.send({"do": "bind"}))
+        self.assertFalse(self.link.send({"do": DATAGRAM}, lossy=True))
+        self.assertTrue(self.link.send({"do": BIND}))
         self.link.resumeProducing()
-        self.assertTrue(self.link.send({"do": "datagram"}, lossy=True))
+        self.assertTrue(self.link.send({"do": DATAGRAM}, lossy=True))
         self.flow()
-        self.assertEqual([header["do"] for header, _ in self.there.heard], ["bind", "datagram"])
+        self.assertEqual([header["do"] for header, _ in self.there.heard], [BIND, DATAGRAM])
 
     def test_does_not_read(self) -> None:
         """What waits is bounded: then the link is cut."""
         self.patch(Link, "MOST", 1000)
         self.link.pauseProducing()
         sent = 0
-        while self.link.send({"do": "write"}, b"x" * 100):
+        while self.link.send({"do": WRITE}, b"x" * 100):
             sent += 1
         self.assertTrue(5 <= sent <= 10, sent)
         self.assertTrue(self.wire.aborted)

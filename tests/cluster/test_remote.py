@@ -17,7 +17,7 @@ class RemoteFlowTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.net = Net()
         self.socket = FakeFlow.wss()
-        self.flow = self.net.two.flows.known(self.net.one.flows.facts(self.socket))
+        self.flow = self.net.two.flows.flow_of(self.net.one.flows.describe(self.socket))
 
     def test_as_the_real_one(self) -> None:
         """Whoever asks it hears what the socket itself would say."""
@@ -28,8 +28,8 @@ class RemoteFlowTests(SynchronousTestCase):
 
     def test_one_object(self) -> None:
         """Told of twice it is the same: transactions tell connections apart by identity (RFC 3261 section 18.1.2)."""
-        self.assertIs(self.net.two.flows.known(self.net.one.flows.facts(self.socket)), self.flow)
-        other = self.net.two.flows.known(self.net.one.flows.facts(FakeFlow.wss(port=40001)))
+        self.assertIs(self.net.two.flows.flow_of(self.net.one.flows.describe(self.socket)), self.flow)
+        other = self.net.two.flows.flow_of(self.net.one.flows.describe(FakeFlow.wss(port=40001)))
         self.assertNotEqual(other, self.flow)
         self.assertEqual(len({other, self.flow}), 2)
 
@@ -72,9 +72,9 @@ class RemoteFlowTests(SynchronousTestCase):
 
     def test_worker_gone(self) -> None:
         """With its worker all of its flows are lost."""
-        self.net.two.flows.gone(2)
+        self.net.two.flows.worker_ended(2)
         self.assertFalse(self.flow.closed)
-        self.net.two.flows.gone(1)
+        self.net.two.flows.worker_ended(1)
         self.assertTrue(self.flow.closed)
 
     def test_successor(self) -> None:
@@ -84,7 +84,7 @@ class RemoteFlowTests(SynchronousTestCase):
         successor = Member(self.net, 1, True, run=2)
         self.net.members[1] = successor
         other = FakeFlow.wss()
-        successor.flows.facts(other)
+        successor.flows.describe(other)
         self.flow.send(b"x")
         self.assertEqual(other.sent, [])
 
@@ -95,8 +95,8 @@ class DatagramTests(SynchronousTestCase):
     def test_nothing_to_lose(self) -> None:
         """UDP flows are values: the same for the same peer, and nobody is told of an end."""
         net = Net()
-        flow = net.two.flows.known(net.one.flows.facts(udp := FakeFlow.udp()))
-        self.assertEqual(flow, net.two.flows.known(net.one.flows.facts(udp)))
+        flow = net.two.flows.flow_of(net.one.flows.describe(udp := FakeFlow.udp()))
+        self.assertEqual(flow, net.two.flows.flow_of(net.one.flows.describe(udp)))
         self.assertFalse(flow.reliable)
         flow.on_lost(lambda: self.fail("lost"))()
         flow.send(b"x")
@@ -106,7 +106,7 @@ class DatagramTests(SynchronousTestCase):
     def test_failure_is_no_end(self) -> None:
         """A datagram that the kernel refuses does not end the flow."""
         net = Net()
-        flow = net.two.flows.known(net.one.flows.facts(udp := FakeFlow.udp()))
+        flow = net.two.flows.flow_of(net.one.flows.describe(udp := FakeFlow.udp()))
         udp.broken = True
         flow.send(b"x")
         udp.broken = False
@@ -116,11 +116,11 @@ class DatagramTests(SynchronousTestCase):
     def test_bounded(self) -> None:
         """Numbers of UDP flows are forgotten, the oldest first."""
         net = Net()
-        first = net.two.flows.known(net.one.flows.facts(udp := FakeFlow.udp()))
+        first = net.two.flows.flow_of(net.one.flows.describe(udp := FakeFlow.udp()))
         for port in range(DATAGRAM_FLOWS):
-            net.one.flows.facts(FakeFlow.udp(port=port + 10000))
+            net.one.flows.describe(FakeFlow.udp(port=port + 10000))
         first.send(b"x")
         self.assertEqual(udp.sent, [])
-        again = net.two.flows.known(net.one.flows.facts(udp))
+        again = net.two.flows.flow_of(net.one.flows.describe(udp))
         again.send(b"x")
         self.assertEqual(udp.sent, [b"x"])

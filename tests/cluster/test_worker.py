@@ -15,6 +15,20 @@ from tests.support.configs import config
 from tests.support.fakes import FakeFlow
 from tests.support.messages import request
 from webrtcproxy.cluster.cluster import of_worker
+from webrtcproxy.cluster.protocol import (
+    CLOSE,
+    DONE,
+    DRAIN,
+    FLOW_CLOSED,
+    MESSAGE,
+    QUERY,
+    READY,
+    START,
+    STOP,
+    WORKER_ENDED,
+    WORKERS_UP,
+    WRITE,
+)
 from webrtcproxy.cluster.slot import StartOrder, WorkerSlot
 from webrtcproxy.cluster.worker import LINGER, Queries, Worker, WorkerRuntime
 from webrtcproxy.config import Config, HostPort, ProxyConfig, Trunk
@@ -85,7 +99,7 @@ class WorkerCase(SynchronousTestCase):
         self.worker.frame(header, body, b"")
 
     def begin(self) -> None:
-        self.hear({"do": "begin"}, pickle.dumps(StartOrder(self.config, WorkerSlot(1, 3, "abcw1"))))
+        self.hear({"do": START}, pickle.dumps(StartOrder(self.config, WorkerSlot(1, 3, "abcw1"))))
 
     def said(self) -> list[str]:
         """What it sent since the last time."""
@@ -104,7 +118,7 @@ class WorkerTests(WorkerCase):
         self.assertEqual(self.given.trunks[0].password, "hunter2")
         self.assertEqual((self.runtime.worker_prefix, self.runtime.slot.run), ("1-", 3))
         self.assertEqual(self.services.notes, ["bind", "start"])
-        self.assertEqual(self.said(), ["ready"])
+        self.assertEqual(self.said(), [READY])
 
     def test_can_not_start(self) -> None:
         """The reason is logged, and it ends with 1."""
@@ -112,26 +126,26 @@ class WorkerTests(WorkerCase):
         self.begin()
         self.worker.link_ended()
         self.assertEqual(self.codes, [1])
-        self.assertNotIn("ready", self.said())
+        self.assertNotIn(READY, self.said())
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_question(self) -> None:
         """It answers what it knows, and to anything else nothing."""
         self.begin()
         for what in ("health", "alive"):
-            self.hear({"do": "ask", "what": what, "number": 5})
-        self.assertEqual([header["answer"] for header, _ in self.sent[1:]], [{"calls": 7}, None])
+            self.hear({"do": QUERY, "what": what, "number": 5})
+        self.assertEqual([header["result"] for header, _ in self.sent[1:]], [{"calls": 7}, None])
         self.assertEqual(self.sent[1][0]["number"], 5)
 
     def test_drain_and_stop(self) -> None:
         """It says when its calls have ended, and closes when it is told."""
         self.begin()
-        self.hear({"do": "drain"})
-        self.assertEqual(self.said(), ["ready"])
+        self.hear({"do": DRAIN})
+        self.assertEqual(self.said(), [READY])
         self.services.wound_up.callback(None)
-        self.assertEqual(self.sent, [({"do": "done", "what": "drain"}, b"")])
+        self.assertEqual(self.sent, [({"do": DONE, "what": DRAIN}, b"")])
         self.assertEqual(self.codes, [])
-        self.hear({"do": "stop"})
+        self.hear({"do": STOP})
         self.assertEqual(self.services.notes[-3:], ["stop", "flush", "finish"])
         self.assertEqual(self.codes, [])
         self.worker.link_ended()
@@ -141,7 +155,7 @@ class WorkerTests(WorkerCase):
     def test_last_words_do_not_get_through(self) -> None:
         """It ends all the same."""
         self.begin()
-        self.hear({"do": "stop"})
+        self.hear({"do": STOP})
         self.clock.advance(LINGER)
         self.assertEqual(self.codes, [0])
 
@@ -171,13 +185,13 @@ class HearingTests(WorkerCase):
     def test_message(self) -> None:
         """One that another worker has passed on goes to the transactions, with a flow that leads back."""
         sent = request("BYE", "sip:1-0123456789abcdef@192.0.2.1", to_tag="x")
-        self.hear({"do": "message", "flow": self.net.two.flows.facts(self.flow)}, sent.to_bytes())
+        self.hear({"do": MESSAGE, "flow": self.net.two.flows.describe(self.flow)}, sent.to_bytes())
         ((message, flow),) = self.messages
         self.assertEqual((message.method, flow.peer), ("BYE", self.flow.peer))
         flow.send(b"answer")
         header, body = self.sent[-1]
-        self.assertEqual((header["to"], header["do"], body), (2, "write", b"answer"))
-        self.hear({"do": "message", "flow": self.net.two.flows.facts(self.flow)}, b"broken")
+        self.assertEqual((header["to"], header["do"], body), (2, WRITE, b"answer"))
+        self.hear({"do": MESSAGE, "flow": self.net.two.flows.describe(self.flow)}, b"broken")
         self.assertEqual(len(self.bad), 1)
 
     def test_bindings(self) -> None:
@@ -187,26 +201,26 @@ class HearingTests(WorkerCase):
         for _, header, body in self.net.frames:
             self.hear(header, body)
         self.assertEqual(self.directory.owner(ALICE), 2)
-        facts = self.net.two.flows.facts(self.flow)
-        self.hear({"do": "gone", "worker": 3})
-        self.hear({"do": "lost", "flow": facts[:2]})
+        descriptor = self.net.two.flows.describe(self.flow)
+        self.hear({"do": WORKER_ENDED, "worker": 3})
+        self.hear({"do": FLOW_CLOSED, "flow": descriptor[:2]})
         self.assertEqual(self.directory.owner(ALICE), 0)
 
     def test_up_and_gone(self) -> None:
         """It knows which workers take messages."""
-        self.hear({"do": "up", "workers": [1, 2]})
+        self.hear({"do": WORKERS_UP, "workers": [1, 2]})
         self.assertEqual(self.runtime.up, {1, 2})
-        self.hear({"do": "gone", "worker": 2})
+        self.hear({"do": WORKER_ENDED, "worker": 2})
         self.assertEqual(self.runtime.up, {1})
 
     def test_own_socket(self) -> None:
         """Others write to its sockets, and close them."""
-        number = self.runtime.flows.facts(self.flow)[1]
-        self.hear({"do": "write", "flow": number}, b"data")
+        number = self.runtime.flows.describe(self.flow)[1]
+        self.hear({"do": WRITE, "flow": number}, b"data")
         self.assertEqual(self.flow.sent, [b"data"])
-        self.hear({"do": "close", "flow": number, "code": 1008, "reason": "no"})
+        self.hear({"do": CLOSE, "flow": number, "code": 1008, "reason": "no"})
         self.assertEqual(self.flow.closings, [(1008, "no")])
-        self.hear({"do": "write", "flow": number}, b"data")
+        self.hear({"do": WRITE, "flow": number}, b"data")
 
 
 class ShareTests(SynchronousTestCase):

@@ -55,7 +55,7 @@ class Call(TransferableCall):
         self, context: Context, legs: DialogTable, transaction: ServerTransaction, find_targets: TargetResolver
     ) -> None:
         request = transaction.request
-        user = context.mark + random_token(8)
+        user = context.worker_prefix + random_token(8)
         contact = contact_on(transaction.flow, user, is_secure(request.uri))
         dialog = Dialog.from_request(request, transaction.to_tag, contact)  # or there is no call
         self._context = context

@@ -38,17 +38,17 @@ class Cluster(MultiService):
         for line in config.wss.listen:
             server_endpoint(reactor, line)  # so that a bad certificate is told at the start, as with one process
         workers = config.proxy.workers
-        places = ListeningSockets(config.wss.listen, config.sip.listen, workers)
-        flows = RemoteFlows(reactor, HUB, 0, _no_way)
+        sockets = ListeningSockets(config.wss.listen, config.sip.listen, workers)
+        flows = RemoteFlows(reactor, HUB, 0, _no_send)
         location = Location(reactor, config.registrations.multiple, is_own)
-        directory = SharedDirectory(reactor, HUB, location, flows, _no_way)
-        launch = Launcher(reactor, places, of_worker(config, node), instance=secrets.token_hex(4))
-        self.hub = Hub(reactor, workers, launch, flows, location, directory, config.proxy.drain, publish)
+        directory = SharedDirectory(reactor, HUB, location, flows, _no_send)
+        launcher = Launcher(reactor, sockets, of_worker(config, node), instance=secrets.token_hex(4))
+        self.hub = Hub(reactor, workers, launcher, flows, location, directory, config.proxy.drain, publish)
         trunks = [str(HostPort(trunk.host, trunk.port)) for trunk in config.trunks]
-        self._datagrams = SharedUdpReader(reactor, places, Dispatcher(reactor, directory, trunks), self.hub)
+        self._udp_reader = SharedUdpReader(reactor, sockets, Dispatcher(reactor, directory, trunks), self.hub)
         self._metrics = Metrics(process=True)
         LoopLag(reactor, self._metrics.loop_lag.observe).setServiceParent(self)  # type: ignore[no-untyped-call]
-        self._datagrams.setServiceParent(self)  # type: ignore[no-untyped-call]
+        self._udp_reader.setServiceParent(self)  # type: ignore[no-untyped-call]
         self.hub.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[None]:
@@ -64,7 +64,7 @@ class Cluster(MultiService):
 
     def metrics(self) -> Deferred[bytes]:
         """Fires with what ``/metrics`` tells: of each process, by its number, the hub's being 0."""
-        return self.hub.ask("metrics").addCallback(self._merged)
+        return self.hub.query_all("metrics").addCallback(self._merged)
 
     def _merged(self, texts: dict[int, str]) -> bytes:
         own = {str(HUB): self._metrics.text()}
@@ -72,7 +72,7 @@ class Cluster(MultiService):
 
     def health(self) -> Deferred[dict[str, object]]:
         """Fires with what ``/health`` tells."""
-        return self.hub.ask("health").addCallback(joint_health, self.hub)
+        return self.hub.query_all("health").addCallback(joint_health, self.hub)
 
 
 def of_worker(config: Config, node: HostPort | None = None) -> Config:
@@ -103,6 +103,6 @@ def joint_health(states: dict[int, dict[str, Any]], hub: Hub) -> dict[str, objec
     }
 
 
-def _no_way(header: dict[str, object], body: bytes = b"", /) -> bool:
+def _no_send(header: dict[str, object], body: bytes = b"", /) -> bool:
     """The hub has no sockets of browsers, and passes on what concerns those of others by other means."""
     return False

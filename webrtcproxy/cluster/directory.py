@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from webrtcproxy.cluster.ownership import ALL, HUB
+from webrtcproxy.cluster.protocol import BIND, INTEND, REGISTERED, UNBIND
 from webrtcproxy.cluster.remote import RemoteFlow, RemoteFlows, Send
 from webrtcproxy.registration.binding import Binding, Found, Key
 from webrtcproxy.registration.directory import Intents, remaining
@@ -122,13 +123,13 @@ class SharedDirectory:
         found = self._location.find(aor)
         if found.known and wanted != ():
             self._location.unbind(aor, wanted)
-            self._send({"to": ALL, "do": "unbind", "aor": aor, "keys": wanted, "until": self._now()})
+            self._send({"to": ALL, "do": UNBIND, "aor": aor, "keys": wanted, "until": self._now()})
             found = self._location.find(aor)
         return succeed(found)
 
     def registered(self, aor: str, host: str, seconds: float) -> None:
         self._location.registered(aor, host, seconds)
-        self._send({"to": ALL, "do": "registered", "aor": aor, "host": host, "seconds": seconds})
+        self._send({"to": ALL, "do": REGISTERED, "aor": aor, "host": host, "seconds": seconds})
 
     def _now(self) -> float:
         """A time that is later than every stamp that is known here."""
@@ -140,11 +141,11 @@ class SharedDirectory:
     def apply(self, change: Change) -> None:
         """Store a change of another process."""
         what = change["do"]
-        if what == "bind":
+        if what == BIND:
             self._apply_bind(change)
-        elif what == "unbind":
+        elif what == UNBIND:
             self._apply_unbind(change["aor"], change["keys"], change["until"])
-        elif what == "intend":
+        elif what == INTEND:
             self._apply_intent(change["aor"], change["worker"], change["register"], change["seconds"])
         else:
             self._location.registered(change["aor"], change["host"], change["seconds"])
@@ -168,7 +169,7 @@ class SharedDirectory:
         there = self._location.stored(aor)
         if not self._location.multiple and any(binding.stamp > stamp for binding in there.values()):
             return
-        flow = self._flows.known(change["flow"])
+        flow = self._flows.flow_of(change["flow"])
         now = self._clock.seconds()
         bindings = [
             Binding(
@@ -180,7 +181,7 @@ class SharedDirectory:
                 flow=flow,
                 expires_at=now + left,
                 q=q,
-                call_id=change["call"],
+                call_id=change["call_id"],
                 stamp=stamp,
             )
             for instance, reg_id, text, left, q in change["bindings"]
@@ -208,7 +209,7 @@ class SharedDirectory:
         for aor, registrars, bindings in self._location.aors():
             for host, until in registrars.items():
                 if until > now:
-                    yield {"do": "registered", "aor": aor, "host": host, "seconds": until - now}
+                    yield {"do": REGISTERED, "aor": aor, "host": host, "seconds": until - now}
             for _, of_one in groupby(bindings, key=lambda binding: binding.stamp):
                 yield self._describe(list(of_one))
         for intent in self._intents:
@@ -220,11 +221,11 @@ class SharedDirectory:
         first = bindings[0]
         return {
             "to": ALL,
-            "do": "bind",
+            "do": BIND,
             "aor": first.aor,
-            "flow": self._flows.facts(first.flow),
+            "flow": self._flows.describe(first.flow),
             "stamp": first.stamp,
-            "call": first.call_id,
+            "call_id": first.call_id,
             "bindings": [
                 (each.instance, each.reg_id, str(each.value), each.expires_at - now, each.q) for each in bindings
             ],
@@ -233,4 +234,4 @@ class SharedDirectory:
 
 def _intent(aor: str, worker: int, register_id: int, seconds: int) -> Change:
     """A REGISTER under way, or with 0 seconds its end."""
-    return {"to": ALL, "do": "intend", "aor": aor, "worker": worker, "register": register_id, "seconds": seconds}
+    return {"to": ALL, "do": INTEND, "aor": aor, "worker": worker, "register": register_id, "seconds": seconds}

@@ -13,10 +13,10 @@ from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response, read
 from webrtcproxy.transaction.match import has_cookie
 
-MEMORY = 100_000
+MAX_REMEMBERED = 100_000
 """Requests that are remembered at once; past that the oldest are forgotten."""
 
-REMEMBERED = 32.0
+BRANCH_LIFETIME = 32.0
 """Seconds (64*T1) for which a request, its repeats, its CANCEL and the ACK of its refusal go to the same worker."""
 
 _Seen = tuple[object, ...]
@@ -30,13 +30,13 @@ class Dispatcher:
 
     :param clock: for forgetting.
     :param directory: the bindings of all workers.
-    :param places: host[:port] of the trunks: a user there may be one of ours.
+    :param trunks: host[:port] of the trunks: a user there may be one of ours.
     """
 
-    def __init__(self, clock: IReactorTime, directory: SharedDirectory, places: Collection[str] = ()) -> None:
+    def __init__(self, clock: IReactorTime, directory: SharedDirectory, trunks: Collection[str] = ()) -> None:
         self._clock = clock
         self._directory = directory
-        self._places = tuple(places)
+        self._trunks = tuple(trunks)
         self._memory: dict[_Seen, tuple[int, float]] = {}
 
     def __len__(self) -> int:
@@ -91,7 +91,7 @@ class Dispatcher:
         holder = directory.owner(target.aor)
         if holder == HUB and target.user:
             user = target.aor.partition("@")[0]
-            holder = next(filter(None, (directory.owner(f"{user}@{place}") for place in self._places)), HUB)
+            holder = next(filter(None, (directory.owner(f"{user}@{trunk}") for trunk in self._trunks)), HUB)
         return holder
 
     def _remember(self, seen: _Seen, chosen: int) -> None:
@@ -99,11 +99,11 @@ class Dispatcher:
         memory = self._memory
         while memory:
             oldest = next(iter(memory))
-            if len(memory) < MEMORY and memory[oldest][1] > now:
+            if len(memory) < MAX_REMEMBERED and memory[oldest][1] > now:
                 break
             del memory[oldest]
         memory.pop(seen, None)
-        memory[seen] = chosen, now + REMEMBERED
+        memory[seen] = chosen, now + BRANCH_LIFETIME
 
 
 def _seen(request: Request) -> _Seen:

@@ -13,16 +13,29 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from webrtcproxy.cluster.directory import SharedDirectory
-from webrtcproxy.cluster.launcher import Launch, ProcessHandle
+from webrtcproxy.cluster.launcher import ILauncher, ProcessHandle
 from webrtcproxy.cluster.link import Header
 from webrtcproxy.cluster.logs import events_of
 from webrtcproxy.cluster.ownership import ALL, HUB
+from webrtcproxy.cluster.protocol import (
+    DONE,
+    DRAIN,
+    FLOW_CLOSED,
+    LOG,
+    QUERY,
+    READY,
+    REPLICATED,
+    RESULT,
+    STOP,
+    WORKER_ENDED,
+    WORKERS_UP,
+)
 from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.registration.location import ILocation
 
 log = Logger()
 
-SHORTEST_BREAK, LONGEST_BREAK = 1.0, 30.0
+MIN_BACKOFF, MAX_BACKOFF = 1.0, 30.0
 """Seconds between the death of a worker and its next start: doubled each time."""
 
 STABLE = 60.0
@@ -35,13 +48,16 @@ PING_INTERVAL = 5.0
 """Seconds between two questions to a worker whether it lives."""
 
 QUERY_TIMEOUT = 2.0
-"""Seconds that the workers have to answer a question."""
+"""Seconds that the workers have to answer a query."""
 
 STOP_TIMEOUT = 5.0
 """Seconds beyond the time to drain in which a worker has to end its calls."""
 
 CLOSING = 12.0
 """Seconds that it then has to close its sockets and end."""
+
+ENDED = "ended"
+"""What is waited for where a process is to end: no frame says so."""
 
 
 class WorkerProcess:
@@ -52,50 +68,50 @@ class WorkerProcess:
     :ivar up: it takes messages.
     """
 
-    def __init__(self, number: int, hub: Hub, clock: IReactorTime, launch: Launch) -> None:
+    def __init__(self, number: int, hub: Hub, clock: IReactorTime, launcher: ILauncher) -> None:
         self.number = number
         self.up = False
-        self.running: ProcessHandle | None = None
-        self.heard = 0.0
+        self.process: ProcessHandle | None = None
+        self.last_received = 0.0
         self._hub = hub
         self._clock = clock
-        self._launch = launch
+        self._launcher = launcher
         self._runs = 0
         self._since = 0.0
-        self._break = SHORTEST_BREAK
+        self._backoff = MIN_BACKOFF
         self._timer: IDelayedCall | None = None
         self._waiting: dict[str, Deferred[None]] = {}
 
     def start(self) -> None:
         """Start a process."""
         self._timer = None
-        self._since = self.heard = self._clock.seconds()
+        self._since = self.last_received = self._clock.seconds()
         self._runs += 1
         try:
-            self.running = self._launch(self.number, self._runs, self, self.ended)
+            self.process = self._launcher(self.number, self._runs, self, self.ended)
         except OSError as why:
             self.ended(str(why))
             return
-        self._hub.started(self)
+        self._hub.process_started(self)
 
-    def rest(self) -> None:
+    def cancel_start(self) -> None:
         """Start no process any more."""
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
 
-    def told(self, what: str) -> Deferred[None]:
+    def command(self, what: str) -> Deferred[None]:
         """Tell the process to do something.
 
         :returns: as `until`.
         """
-        if self.running is not None:
-            self.running.send({"do": what})
-        return self.until(what)
+        if self.process is not None:
+            self.process.send({"do": what})
+        return self.when_done(what)
 
-    def until(self, what: str) -> Deferred[None]:
+    def when_done(self, what: str) -> Deferred[None]:
         """Fires with None when the process says that it is done with something, or is gone."""
-        if self.running is None:
+        if self.process is None:
             return succeed(None)
         done = self._waiting[what] = Deferred()
         return done
@@ -108,50 +124,50 @@ class WorkerProcess:
 
     def frame(self, header: Header, body: bytes, raw: bytes) -> None:
         """The process sends something."""
-        self.heard = self._clock.seconds()
+        self.last_received = self._clock.seconds()
         self._hub.frame(self, header, body, raw)
 
     def link_ended(self) -> None:
         """Without its link it can do nothing; it ends by itself, or else is ended."""
-        if self.running is not None:
-            self.rest()
+        if self.process is not None:
+            self.cancel_start()
             self._timer = self._clock.callLater(CLOSING, self.kill)
 
     def kill(self) -> None:
         """End the process at once."""
-        if self.running is not None:
-            self.running.kill()
+        if self.process is not None:
+            self.process.kill()
 
     def ended(self, why: str) -> None:
         """The process is gone."""
-        self.rest()
-        self.running = None
+        self.cancel_start()
+        self.process = None
         self.up = False
-        self._hub.gone(self)
+        self._hub.process_ended(self)
         for what in list(self._waiting):
             self.done(what)
         if not self._hub.running:
             return
         if self._clock.seconds() - self._since >= STABLE:
-            self._break = SHORTEST_BREAK
+            self._backoff = MIN_BACKOFF
         log.error(
             "Worker {number} is gone ({why}); started again in {seconds} s",
             number=self.number,
             why=why,
-            seconds=self._break,
+            seconds=self._backoff,
         )
-        self._timer = self._clock.callLater(self._break, self.start)
-        self._break = min(self._break * 2, LONGEST_BREAK)
+        self._timer = self._clock.callLater(self._backoff, self.start)
+        self._backoff = min(self._backoff * 2, MAX_BACKOFF)
 
 
 @dataclass(slots=True)
-class _Question:
-    """A question to all workers, and what they have answered so far."""
+class _Query:
+    """A query to all workers, and what they have answered so far."""
 
-    asked: int
+    expected: int
     limit: IDelayedCall
     done: Deferred[dict[int, Any]] = field(default_factory=Deferred)
-    answers: dict[int, Any] = field(default_factory=dict)
+    results: dict[int, Any] = field(default_factory=dict)
 
 
 class Hub(Service):
@@ -159,7 +175,7 @@ class Hub(Service):
 
     :param clock: runs the breaks and limits.
     :param workers: how many.
-    :param launch: starts one.
+    :param launcher: starts one.
     :param flows: the sockets of the workers, as the hub knows them.
     :param location: the bindings, as the hub knows them.
     :param directory: the hub's replica of what the workers share.
@@ -173,7 +189,7 @@ class Hub(Service):
         self,
         clock: IReactorTime,
         workers: int,
-        launch: Launch,
+        launcher: ILauncher,
         flows: RemoteFlows,
         location: ILocation,
         directory: SharedDirectory,
@@ -186,11 +202,11 @@ class Hub(Service):
         self._directory = directory
         self._drain = drain
         self._publish = publish
-        self._questions: dict[int, _Question] = {}
-        self._asked = 0
-        self._pulse: IDelayedCall | None = None
+        self._queries: dict[int, _Query] = {}
+        self._query_number = 0
+        self._ping_timer: IDelayedCall | None = None
         self.stopping = False
-        self.workers = [WorkerProcess(number, self, clock, launch) for number in range(1, workers + 1)]
+        self.workers = [WorkerProcess(number, self, clock, launcher) for number in range(1, workers + 1)]
 
     @property
     def up(self) -> list[int]:
@@ -204,7 +220,7 @@ class Hub(Service):
         super().startService()  # type: ignore[no-untyped-call]
         for worker in self.workers:
             worker.start()
-        self._pulse = self._clock.callLater(PING_INTERVAL, self._feel_pulse)
+        self._ping_timer = self._clock.callLater(PING_INTERVAL, self._ping)
 
     def stopService(self) -> Deferred[None]:
         """Drain the workers, all of them before the sockets of any close: a call may be in one, and its browser in
@@ -214,21 +230,21 @@ class Hub(Service):
         """
         super().stopService()  # type: ignore[no-untyped-call]
         self.stopping = True
-        if self._pulse is not None:
-            self._pulse.cancel()
-            self._pulse = None
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+            self._ping_timer = None
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
         for worker in self.workers:
-            worker.rest()
-        await self._within(self._drain + STOP_TIMEOUT, [worker.told("drain") for worker in self.workers])
-        await self._within(CLOSING, [worker.told("stop") for worker in self.workers])
-        left = [worker for worker in self.workers if worker.running is not None]
+            worker.cancel_start()
+        await self._within(self._drain + STOP_TIMEOUT, [worker.command(DRAIN) for worker in self.workers])
+        await self._within(CLOSING, [worker.command(STOP) for worker in self.workers])
+        left = [worker for worker in self.workers if worker.process is not None]
         for worker in left:
             log.error("Worker {number} does not end; it is killed", number=worker.number)
             worker.kill()
-        await self._within(CLOSING, [worker.until("end") for worker in left])
+        await self._within(CLOSING, [worker.when_done(ENDED) for worker in left])
         self._location.stop()
 
     async def _within(self, seconds: float, works: list[Deferred[None]]) -> None:
@@ -244,104 +260,104 @@ class Hub(Service):
         DeferredList(works).addCallback(all_done)
         await done
 
-    def _feel_pulse(self) -> None:
-        self._pulse = self._clock.callLater(PING_INTERVAL, self._feel_pulse)
+    def _ping(self) -> None:
+        self._ping_timer = self._clock.callLater(PING_INTERVAL, self._ping)
         now = self._clock.seconds()
         for worker in self.workers:
-            if worker.running is None:
+            if worker.process is None:
                 continue
-            if now - worker.heard >= WATCHDOG:
+            if now - worker.last_received >= WATCHDOG:
                 log.error("Worker {number} is stuck; it is killed", number=worker.number)
                 worker.kill()
-            worker.running.send({"do": "ask", "what": "alive", "number": 0}, lossy=True)
+            worker.process.send({"do": QUERY, "what": "alive", "number": 0}, lossy=True)
 
     # From the workers
 
-    def started(self, worker: WorkerProcess) -> None:
+    def process_started(self, worker: WorkerProcess) -> None:
         """A process has begun: it is told what there is."""
-        assert worker.running is not None
+        assert worker.process is not None
         for change in self._directory.changes():
-            worker.running.send(change)
+            worker.process.send(change)
 
-    def gone(self, worker: WorkerProcess) -> None:
+    def process_ended(self, worker: WorkerProcess) -> None:
         """A process is gone, and its sockets; the others hear it."""
-        self._flows.gone(worker.number)
+        self._flows.worker_ended(worker.number)
         self._directory.worker_ended(worker.number)
-        self._tell({"do": "gone", "worker": worker.number}, self.workers)
+        self._send_to({"do": WORKER_ENDED, "worker": worker.number}, self.workers)
 
     def frame(self, worker: WorkerProcess, header: Header, body: bytes, raw: bytes) -> None:
         """A worker sends something, to us or to others."""
         to = header.get("to", HUB)
         if to > HUB:
             other = self.workers[to - 1]
-            if other.running is not None:
-                other.running.send_raw(raw)
+            if other.process is not None:
+                other.process.send_raw(raw)
             return
         if to == ALL:
             for other in self.workers:
-                if other is not worker and other.running is not None:
-                    other.running.send_raw(raw)
+                if other is not worker and other.process is not None:
+                    other.process.send_raw(raw)
         self._handle(worker, header, body)
 
     def _handle(self, worker: WorkerProcess, header: Header, body: bytes) -> None:
         what = header["do"]
-        if what in ("intend", "bind", "unbind", "registered"):
+        if what in REPLICATED:
             self._directory.apply(header)
-        elif what == "lost":
-            self._flows.lost(*header["flow"])
-        elif what == "log":
+        elif what == FLOW_CLOSED:
+            self._flows.closed(*header["flow"])
+        elif what == LOG:
             for event in events_of(worker.number, body):
                 self._publish(event)
-        elif what == "answer":
-            self._answered(worker, header)
-        elif what == "ready":
+        elif what == RESULT:
+            self._result(worker, header)
+        elif what == READY:
             self._ready(worker)
-        elif what == "done":
+        elif what == DONE:
             worker.done(header["what"])
 
     def _ready(self, worker: WorkerProcess) -> None:
-        assert worker.running is not None
+        assert worker.process is not None
         worker.up = True
-        log.info("Worker {number} is up, process {pid}", number=worker.number, pid=worker.running.pid)
-        self._tell({"do": "up", "workers": self.up}, self.workers)
+        log.info("Worker {number} is up, process {pid}", number=worker.number, pid=worker.process.pid)
+        self._send_to({"do": WORKERS_UP, "workers": self.up}, self.workers)
 
-    def _tell(self, header: dict[str, object], workers: Iterable[WorkerProcess]) -> None:
+    def _send_to(self, header: dict[str, object], workers: Iterable[WorkerProcess]) -> None:
         for worker in workers:
-            if worker.running is not None:
-                worker.running.send(header)
+            if worker.process is not None:
+                worker.process.send(header)
 
     # For those who want to know
 
     def send(self, number: int, header: dict[str, object], body: bytes) -> None:
         """Send a worker a frame that may be lost."""
-        running = self.workers[number - 1].running
-        if running is not None:
-            running.send(header, body, lossy=True)
+        process = self.workers[number - 1].process
+        if process is not None:
+            process.send(header, body, lossy=True)
 
-    def ask(self, what: str) -> Deferred[dict[int, Any]]:
+    def query_all(self, what: str) -> Deferred[dict[int, Any]]:
         """Ask all workers something, by its name (see `webrtcproxy.cluster.worker`).
 
         :returns: fires with the answers that came within `QUERY_TIMEOUT` seconds, by worker number. Never fails.
         """
-        self._asked += 1
-        number = self._asked
+        self._query_number += 1
+        number = self._query_number
         asked = [worker for worker in self.workers if worker.up]
         if not asked:
             return succeed({})
         limit = self._clock.callLater(QUERY_TIMEOUT, self._conclude, number)
-        question = self._questions[number] = _Question(len(asked), limit)
-        self._tell({"do": "ask", "what": what, "number": number}, asked)
-        return question.done
+        query = self._queries[number] = _Query(len(asked), limit)
+        self._send_to({"do": QUERY, "what": what, "number": number}, asked)
+        return query.done
 
-    def _answered(self, worker: WorkerProcess, header: Header) -> None:
-        question = self._questions.get(header["number"])
-        if question is not None:
-            question.answers[worker.number] = header["answer"]
-            if len(question.answers) == question.asked:
+    def _result(self, worker: WorkerProcess, header: Header) -> None:
+        query = self._queries.get(header["number"])
+        if query is not None:
+            query.results[worker.number] = header["result"]
+            if len(query.results) == query.expected:
                 self._conclude(header["number"])
 
     def _conclude(self, number: int) -> None:
-        question = self._questions.pop(number)
-        if question.limit.active():
-            question.limit.cancel()
-        question.done.callback(question.answers)
+        query = self._queries.pop(number)
+        if query.limit.active():
+            query.limit.cancel()
+        query.done.callback(query.results)

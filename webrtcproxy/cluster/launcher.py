@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.cluster.link import Link, LinkFactory, LinkUser
 from webrtcproxy.cluster.listening_sockets import ListeningSockets
+from webrtcproxy.cluster.protocol import START
 from webrtcproxy.cluster.slot import LINK, StartOrder, WorkerSlot
 from webrtcproxy.config import Config
 
@@ -44,7 +45,7 @@ class ProcessHandle(Protocol):
         """Its process id."""
 
 
-class Launch(Protocol):
+class ILauncher(Protocol):
     """Starts workers."""
 
     def __call__(self, number: int, run: int, user: LinkUser, ended: Callable[[str], None]) -> ProcessHandle:
@@ -61,7 +62,7 @@ class Launcher:
     """Starts them with the interpreter and the packages of this process.
 
     :param reactor: for processes and sockets.
-    :param places: the sockets.
+    :param sockets: the sockets.
     :param config: of each worker.
     :param instance: a name of this proxy that no other has.
     :param find: tells where a program is, or None.
@@ -70,19 +71,19 @@ class Launcher:
     def __init__(
         self,
         reactor: Any,
-        places: ListeningSockets,
+        sockets: ListeningSockets,
         config: Config,
         instance: str,
         find: Callable[[str], str | None] = shutil.which,
     ) -> None:
         self._reactor = reactor
-        self._places = places
+        self._sockets = sockets
         self._config = config
         self._instance = instance
         self._find = find
 
     def __call__(self, number: int, run: int, user: LinkUser, ended: Callable[[str], None]) -> ProcessHandle:
-        """See `Launch`."""
+        """See `ILauncher`."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
             slot, descriptors = self._slot(number, run)
@@ -94,7 +95,7 @@ class Launcher:
                 command = self.command()
                 environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
                 self._reactor.spawnProcess(process, command[0], command, env=environment, childFDs=files)
-        link.send({"do": "begin"}, pickle.dumps(StartOrder(self._config, slot)))
+        link.send({"do": START}, pickle.dumps(StartOrder(self._config, slot)))
         return process
 
     def command(self) -> Sequence[str]:
@@ -109,8 +110,8 @@ class Launcher:
 
     def _slot(self, number: int, run: int) -> tuple[WorkerSlot, dict[int, int]]:
         """The slot, with descriptors as they are in the worker, and which of ours these are."""
-        own = self._places.own[number - 1]
-        here = [*own.wss, *own.sip, *self._places.shared.values()]
+        own = self._sockets.own[number - 1]
+        here = [*own.wss, *own.sip, *self._sockets.shared.values()]
         there = list(range(LINK + 1, LINK + 1 + len(here)))
         wss, sip = len(own.wss), len(own.sip)
         slot = WorkerSlot(
@@ -119,7 +120,7 @@ class Launcher:
             f"{self._instance}w{number}",
             tuple(there[:wss]),
             tuple(there[wss : wss + sip]),
-            dict(zip(self._places.shared, there[wss + sip :], strict=True)),
+            dict(zip(self._sockets.shared, there[wss + sip :], strict=True)),
         )
         return slot, {descriptor: each.fileno() for descriptor, each in zip(there, here, strict=True)}
 

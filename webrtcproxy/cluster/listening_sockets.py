@@ -61,9 +61,9 @@ class ListeningSockets:
             for line in self._wss:
                 section = "wss"
                 self._open_wss(line)
-            for place, line in enumerate(self._sip):
+            for number, line in enumerate(self._sip):
                 section = "sip"
-                self._open_sip(place, Listen.parse(line))
+                self._open_sip(number, Listen.parse(line))
         except OSError as error:
             self.close()
             remedy = "see which of the ports is taken, or change it"
@@ -87,9 +87,9 @@ class ListeningSockets:
             own.wss.append(listening)
             number = listening.getsockname()[1]
 
-    def _open_sip(self, place: int, line: Listen) -> None:
+    def _open_sip(self, number: int, line: Listen) -> None:
         if line.kind == "udp":
-            shared = self.shared[place] = _bind_udp(line.interface, line.port)
+            shared = self.shared[number] = _bind_udp(line.interface, line.port)
             shared.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             for number, own in enumerate(self.own, 1):
                 own.sip.append(_bind_udp(line.interface, line.port + number if line.port else 0))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from webrtcproxy.cluster.ownership import HUB, owner_of
+from webrtcproxy.cluster.protocol import MESSAGE
 from webrtcproxy.cluster.remote import RemoteFlows, Send
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
@@ -58,4 +59,4 @@ class OwnerRouter:
         except ValueError as why:
             log.info("A message for worker {owner} can't be passed on: {why}", owner=owner, why=why)
             return
-        self._send({"to": owner, "do": "message", "flow": self._flows.facts(flow)}, data)
+        self._send({"to": owner, "do": MESSAGE, "flow": self._flows.describe(flow)}, data)

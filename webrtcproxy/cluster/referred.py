@@ -1,4 +1,4 @@
-"""SharedHeirs: what a worker has let cross by REFER is known to all, since the dialog may be in any of them."""
+"""SharedReplacesGrants: what a REFER at one worker allows is known to all; the dialog may be in any of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.cluster.ownership import ALL
+from webrtcproxy.cluster.protocol import GRANT
 from webrtcproxy.cluster.remote import RemoteFlows, Send
 from webrtcproxy.dialog.referred import DialogKey, ReplacesGrant, ReplacesGrants
 
@@ -23,15 +24,16 @@ class SharedReplacesGrants(ReplacesGrants):
         self._flows = flows
         self._send = send
 
-    def add(self, dialog: DialogKey, heir: ReplacesGrant) -> None:
-        """Remember one, and tell the others."""
-        super().add(dialog, heir)
-        facts = None if heir.flow is None else self._flows.facts(heir.flow)
-        told = {"to": ALL, "do": "heir", "dialog": dialog, "flow": facts, "host": heir.host, "teller": heir.teller}
-        self._send(told)
+    def add(self, dialog: DialogKey, grant: ReplacesGrant) -> None:
+        """Remember one, and send it to the others."""
+        super().add(dialog, grant)
+        flow = None if grant.flow is None else self._flows.describe(grant.flow)
+        self._send(
+            {"to": ALL, "do": GRANT, "dialog": dialog, "flow": flow, "host": grant.host, "referrer": grant.referrer}
+        )
 
-    def heard(self, told: dict[str, Any]) -> None:
-        """Another worker tells of one."""
-        call_id, local, remote = told["dialog"]
-        flow = None if told["flow"] is None else self._flows.known(told["flow"])
-        super().add((call_id, local, remote), ReplacesGrant(flow, told["host"], told["teller"]))
+    def apply(self, change: dict[str, Any]) -> None:
+        """Remember one of another worker."""
+        call_id, local, remote = change["dialog"]
+        flow = None if change["flow"] is None else self._flows.flow_of(change["flow"])
+        super().add((call_id, local, remote), ReplacesGrant(flow, change["host"], change["referrer"]))

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from webrtcproxy.cluster.ownership import ALL
+from webrtcproxy.cluster.protocol import CLOSE, FLOW_CLOSED, WRITE
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.transport.connection import Connection
 from webrtcproxy.transport.flow import Address, Flow
@@ -40,19 +41,19 @@ def _nothing() -> None:
 class RemoteFlow(Connection):
     """A flow of another worker.
 
-    :param facts: what that worker tells of it.
+    :param descriptor: what that worker tells of it.
     :param send: sends a frame there.
     :ivar worker: whose it is.
     """
 
-    __slots__ = ("_closed", "_send", "browser", "facts", "reliable", "worker")
+    __slots__ = ("_closed", "_send", "browser", "descriptor", "reliable", "worker")
 
-    def __init__(self, clock: IReactorTime, facts: FlowDescriptor, send: Send) -> None:
-        worker, _, reliable, browser, via_transport, host, port, sent_by = facts
+    def __init__(self, clock: IReactorTime, descriptor: FlowDescriptor, send: Send) -> None:
+        worker, _, reliable, browser, via_transport, host, port, sent_by = descriptor
         super().__init__(clock, Address(host, port), sent_by, via_transport)
         self._send = send
         self._closed = False
-        self.facts = facts
+        self.descriptor = descriptor
         self.worker: int = worker
         self.reliable: bool = reliable
         self.browser: bool = browser
@@ -60,7 +61,7 @@ class RemoteFlow(Connection):
     @property
     def number(self) -> int:
         """What its worker calls it."""
-        number: int = self.facts[1]
+        number: int = self.descriptor[1]
         return number
 
     @property
@@ -73,7 +74,7 @@ class RemoteFlow(Connection):
 
         :raises FlowLost: it is known to be lost.
         """
-        if self._closed or not self._send({"to": self.worker, "do": "write", "flow": self.number}, data):
+        if self._closed or not self._send({"to": self.worker, "do": WRITE, "flow": self.number}, data):
             raise FlowLost(f"{self!r} is lost")
 
     def on_lost(self, call: Callable[[], None]) -> Callable[[], None]:
@@ -83,9 +84,9 @@ class RemoteFlow(Connection):
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Have its worker end the connection."""
         if not self._closed:
-            self._send({"to": self.worker, "do": "close", "flow": self.number, "code": code, "reason": reason})
+            self._send({"to": self.worker, "do": CLOSE, "flow": self.number, "code": code, "reason": reason})
 
-    def lost(self) -> None:
+    def mark_closed(self) -> None:
         """Its worker says so, or is gone."""
         self._closed = True
         self.end()
@@ -115,21 +116,21 @@ class RemoteFlows:
         self._number = number
         self._send = send
         self._next = run << 40
-        self._ours: dict[int, Flow] = {}
+        self._own: dict[int, Flow] = {}
         self._numbers: dict[Flow, int] = {}
         self._datagrams: OrderedDict[int, Flow] = OrderedDict()
-        self._theirs: dict[tuple[int, int], RemoteFlow] = {}
+        self._remote: dict[tuple[int, int], RemoteFlow] = {}
 
     def __len__(self) -> int:
         """How many connections of others are known."""
-        return len(self._theirs)
+        return len(self._remote)
 
     # Our own
 
-    def facts(self, flow: Flow) -> FlowDescriptor:
+    def describe(self, flow: Flow) -> FlowDescriptor:
         """What others are to be told of a flow."""
         if isinstance(flow, RemoteFlow):
-            return flow.facts
+            return flow.descriptor
         number = self._numbers.get(flow)
         if number is None:
             number = self._number_of(flow)
@@ -139,20 +140,20 @@ class RemoteFlows:
     def _number_of(self, flow: Flow) -> int:
         self._next += 1
         number = self._next
-        self._ours[number] = flow
+        self._own[number] = flow
         self._numbers[flow] = number
         if flow.reliable:
-            flow.on_lost(lambda: self._tell_lost(number))
+            flow.on_lost(lambda: self._own_closed(number))
             return number
         self._datagrams[number] = flow
         if len(self._datagrams) > DATAGRAM_FLOWS:
             oldest, forgotten = self._datagrams.popitem(last=False)
-            del self._ours[oldest], self._numbers[forgotten]
+            del self._own[oldest], self._numbers[forgotten]
         return number
 
     def write(self, number: int, data: bytes) -> None:
         """Another worker has a message for one of our flows."""
-        flow = self._ours.get(number)
+        flow = self._own.get(number)
         if flow is None:
             return
         try:
@@ -160,40 +161,40 @@ class RemoteFlows:
         except FlowLost as why:
             log.debug("A message of another worker has no way: {why}", why=why)
             if flow.reliable:
-                self._tell_lost(number)
+                self._own_closed(number)
 
     def close(self, number: int, code: int, reason: str) -> None:
         """Another worker wants one of our flows ended."""
-        flow = self._ours.get(number)
+        flow = self._own.get(number)
         if flow is not None:
             flow.close(code, reason)
 
-    def _tell_lost(self, number: int) -> None:
-        flow = self._ours.pop(number, None)
+    def _own_closed(self, number: int) -> None:
+        flow = self._own.pop(number, None)
         if flow is not None:
             del self._numbers[flow]
-            self._send({"to": ALL, "do": "lost", "flow": [self._number, number]})
+            self._send({"to": ALL, "do": FLOW_CLOSED, "flow": [self._number, number]})
 
     # Those of others
 
-    def known(self, facts: FlowDescriptor) -> RemoteFlow:
+    def flow_of(self, descriptor: FlowDescriptor) -> RemoteFlow:
         """The flow that another worker tells of: the same object for the same connection."""
-        flow = self._theirs.get((facts[0], facts[1]))
+        flow = self._remote.get((descriptor[0], descriptor[1]))
         if flow is None:
-            flow = RemoteFlow(self._clock, facts, self._send)
+            flow = RemoteFlow(self._clock, descriptor, self._send)
             if flow.reliable:
-                self._theirs[facts[0], facts[1]] = flow
+                self._remote[descriptor[0], descriptor[1]] = flow
         return flow
 
-    def lost(self, worker: int, number: int) -> None:
+    def closed(self, worker: int, number: int) -> None:
         """A connection of another worker is lost."""
-        flow = self._theirs.pop((worker, number), None)
+        flow = self._remote.pop((worker, number), None)
         if flow is not None:
-            flow.lost()
+            flow.mark_closed()
 
-    def gone(self, worker: int) -> None:
+    def worker_ended(self, worker: int) -> None:
         """Another worker is gone, and all of its connections."""
-        for key in [key for key in self._theirs if key[0] == worker]:
-            flow = self._theirs.pop(key, None)
+        for key in [key for key in self._remote if key[0] == worker]:
+            flow = self._remote.pop(key, None)
             if flow is not None:
-                flow.lost()
+                flow.mark_closed()

@@ -63,7 +63,7 @@ class WorkerSockets(SipSockets):
         super().__init__(reactor, receiver, listen, advertise=advertise, trust=trust)
         self._adopt: IReactorSocket = reactor
         self._own = own
-        self._kernels = {place: socket.socket(fileno=descriptor) for place, descriptor in shared.items()}
+        self._kernels = {number: socket.socket(fileno=descriptor) for number, descriptor in shared.items()}
         self._shared: dict[int, SharedUdp] = {}
         self._shared_port: dict[int, int] = {}
 
@@ -73,12 +73,12 @@ class WorkerSockets(SipSockets):
             shared.end()
         return super().stopService()
 
-    def datagram(self, place: int, data: bytes, source: tuple[str, int]) -> None:
+    def datagram(self, number: int, data: bytes, source: tuple[str, int]) -> None:
         """The hub has read a datagram.
 
-        :param place: which of the lines it came by.
+        :param number: which of the lines it came by.
         """
-        shared = self._shared.get(place)
+        shared = self._shared.get(number)
         if shared is not None:
             shared.datagramReceived(data, source)
 
@@ -92,16 +92,16 @@ class WorkerSockets(SipSockets):
             return flow.sent_by
         return f"{host}:{self._shared_port.get(int(port), port)}"
 
-    def _bind_udp(self, place: int, line: Listen, transport: UdpTransport) -> IListeningPort:
-        port = self._adopt.adoptDatagramPort(self._own[place], _family(line), transport, MAX_DATAGRAM)
-        if place not in self._shared:
-            kernel = self._kernels[place]
-            self._shared[place] = SharedUdp(self._receiver, self._local, kernel, transport.address)
+    def _bind_udp(self, number: int, line: Listen, transport: UdpTransport) -> IListeningPort:
+        port = self._adopt.adoptDatagramPort(self._own[number], _family(line), transport, MAX_DATAGRAM)
+        if number not in self._shared:
+            kernel = self._kernels[number]
+            self._shared[number] = SharedUdp(self._receiver, self._local, kernel, transport.address)
             self._shared_port[transport.address.port] = kernel.getsockname()[1]
         return port
 
-    def _bind_tcp(self, place: int, line: Listen, factory: ServerFactory[Any]) -> IListeningPort:
-        return self._adopt.adoptStreamPort(self._own[place], _family(line), factory)
+    def _bind_tcp(self, number: int, line: Listen, factory: ServerFactory[Any]) -> IListeningPort:
+        return self._adopt.adoptStreamPort(self._own[number], _family(line), factory)
 
 
 def _family(line: Listen) -> socket.AddressFamily:

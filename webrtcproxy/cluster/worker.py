@@ -14,6 +14,25 @@ from webrtcproxy.cluster.directory import SharedDirectory, is_own
 from webrtcproxy.cluster.link import Header, Link
 from webrtcproxy.cluster.owner_router import OwnerRouter
 from webrtcproxy.cluster.ownership import HUB, worker_prefix
+from webrtcproxy.cluster.protocol import (
+    CLOSE,
+    DATAGRAM,
+    DONE,
+    DRAIN,
+    FLOW_CLOSED,
+    GRANT,
+    LOG,
+    MESSAGE,
+    QUERY,
+    READY,
+    REPLICATED,
+    RESULT,
+    START,
+    STOP,
+    WORKER_ENDED,
+    WORKERS_UP,
+    WRITE,
+)  # fmt: skip
 from webrtcproxy.cluster.referred import SharedReplacesGrants
 from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.cluster.slot import StartOrder, WorkerSlot
@@ -115,13 +134,13 @@ class WorkerRuntime:
     def datagram(self, header: Header, body: bytes) -> None:
         """One that the hub has read."""
         if self.sockets is not None:
-            host, port = header["from"]
-            self.sockets.datagram(header["place"], body, (host, port))
+            host, port = header["source"]
+            self.sockets.datagram(header["line"], body, (host, port))
 
     def message(self, header: Header, body: bytes) -> None:
         """One that another worker's socket has read, and that is ours."""
         assert self.receiver is not None
-        flow = self.flows.known(header["flow"])
+        flow = self.flows.flow_of(header["flow"])
         try:
             self.receiver.message_received(read(body), flow)
         except BadMessage as error:
@@ -132,19 +151,19 @@ class WorkerRuntime:
         assert self._directory is not None
         self._directory.apply(header)
 
-    def heir(self, header: Header, body: bytes) -> None:
-        """Another worker let a REFER cross."""
+    def grant(self, header: Header, body: bytes) -> None:
+        """Another worker has relayed a REFER that allows a peer to take a place in a dialog."""
         assert self._grants is not None
-        self._grants.heard(header)
+        self._grants.apply(header)
 
-    def gone(self, header: Header, body: bytes) -> None:
+    def worker_ended(self, header: Header, body: bytes) -> None:
         """A worker has ended."""
         self.up.discard(header["worker"])
-        self.flows.gone(header["worker"])
+        self.flows.worker_ended(header["worker"])
         if self._directory is not None:
             self._directory.worker_ended(header["worker"])
 
-    def are_up(self, header: Header, body: bytes) -> None:
+    def workers_up(self, header: Header, body: bytes) -> None:
         """Which workers take messages."""
         self.up.clear()
         self.up.update(header["workers"])
@@ -156,53 +175,53 @@ class Worker:
     :param reactor: the only one.
     :param build: builds the services.
     :param flush: called when nothing more is logged, while the link is still there.
-    :param over: called once when all is ended, with the exit code.
+    :param exited: called once when all has ended, with the exit code.
     :ivar number: HUB until that order is there.
     """
 
-    def __init__(self, reactor: Any, build: Build, flush: Callable[[], None], over: Callable[[int], None]) -> None:
+    def __init__(self, reactor: Any, build: Build, flush: Callable[[], None], exited: Callable[[int], None]) -> None:
         self.link = Link(self)
         self.number = HUB
         self._reactor = reactor
         self._build = build
         self._flush = flush
-        self._over = over
+        self._exited = exited
         self._linked = True
         self._code: int | None = None
         self._proxy: WorkerService | None = None
-        self._answers: Queries = {}
+        self._queries: Queries = {}
         self._ending = False
-        self._last: IDelayedCall | None = None
-        self._doing: dict[str, Callable[[Header, bytes], object]] = {
-            "begin": self._begin,
-            "ask": self._ask,
-            "drain": self._drain,
-            "stop": self._stop,
+        self._exit_timer: IDelayedCall | None = None
+        self._handlers: dict[str, Callable[[Header, bytes], object]] = {
+            START: self._start,
+            QUERY: self._query,
+            DRAIN: self._drain,
+            STOP: self._stop,
         }
 
     def frame(self, header: Header, body: bytes, raw: bytes) -> None:
         """A frame from the hub, or from another worker by way of it."""
-        self._doing[header["do"]](header, body)
+        self._handlers[header["do"]](header, body)
 
     def link_ended(self) -> None:
         """There is no hub any more, and so no worker; or what was last said has been sent."""
         self._linked = False
         if self._code is not None:
-            self._leave()
+            self._exit()
         elif not self._ending:
             log.error("The hub is gone")
             self._end(1)
 
     def send_log(self, events: bytes) -> None:
         """Have the hub log some events."""
-        self.link.send({"do": "log"}, events)
+        self.link.send({"do": LOG}, events)
 
-    def _begin(self, header: Header, body: bytes) -> None:
+    def _start(self, header: Header, body: bytes) -> None:
         order: StartOrder = pickle.loads(body)  # noqa: S301  # our own words, by a socket that nobody else has
         self.number = order.slot.number
         runtime = WorkerRuntime(self._reactor, order.slot, self.link)
         try:
-            self._proxy, self._answers = self._build(order.config, self._reactor, runtime)
+            self._proxy, self._queries = self._build(order.config, self._reactor, runtime)
             self._proxy.privilegedStartService()
             self._proxy.startService()
         except Exception:
@@ -210,30 +229,27 @@ class Worker:
             self._end(1)
             return
         flows = runtime.flows
-        self._doing |= {
-            "datagram": runtime.datagram,
-            "message": runtime.message,
-            "bind": runtime.change,
-            "unbind": runtime.change,
-            "registered": runtime.change,
-            "intend": runtime.change,
-            "heir": runtime.heir,
-            "gone": runtime.gone,
-            "up": runtime.are_up,
-            "write": lambda header, body: flows.write(header["flow"], body),
-            "close": lambda header, body: flows.close(header["flow"], header["code"], header["reason"]),
-            "lost": lambda header, body: flows.lost(*header["flow"]),
+        self._handlers |= {
+            DATAGRAM: runtime.datagram,
+            MESSAGE: runtime.message,
+            **dict.fromkeys(REPLICATED, runtime.change),
+            GRANT: runtime.grant,
+            WORKER_ENDED: runtime.worker_ended,
+            WORKERS_UP: runtime.workers_up,
+            WRITE: lambda header, body: flows.write(header["flow"], body),
+            CLOSE: lambda header, body: flows.close(header["flow"], header["code"], header["reason"]),
+            FLOW_CLOSED: lambda header, body: flows.closed(*header["flow"]),
         }
-        self.link.send({"do": "ready"})
+        self.link.send({"do": READY})
 
-    def _ask(self, header: Header, body: bytes) -> None:
-        ask = self._answers.get(header["what"])
-        answer = None if ask is None else ask()
-        self.link.send({"do": "answer", "number": header["number"], "answer": answer})
+    def _query(self, header: Header, body: bytes) -> None:
+        query = self._queries.get(header["what"])
+        result = None if query is None else query()
+        self.link.send({"do": RESULT, "number": header["number"], "result": result})
 
     def _drain(self, header: Header, body: bytes) -> None:
         assert self._proxy is not None
-        self._proxy.wind_up().addCallback(lambda _: self.link.send({"do": "done", "what": "drain"}))
+        self._proxy.wind_up().addCallback(lambda _: self.link.send({"do": DONE, "what": DRAIN}))
 
     def _stop(self, header: Header, body: bytes) -> None:
         self._end(0)
@@ -250,15 +266,15 @@ class Worker:
     def _ended(self, code: int) -> None:
         self._code = code
         if not self._linked:
-            self._leave()
+            self._exit()
             return
         self._flush()
         self.link.finish()
-        self._last = self._reactor.callLater(LINGER, self._leave)
+        self._exit_timer = self._reactor.callLater(LINGER, self._exit)
 
-    def _leave(self) -> None:
-        if self._last is not None and self._last.active():
-            self._last.cancel()
+    def _exit(self) -> None:
+        if self._exit_timer is not None and self._exit_timer.active():
+            self._exit_timer.cancel()
         code, self._code = self._code, None
         if code is not None:
-            self._over(code)
+            self._exited(code)

@@ -1,4 +1,4 @@
-"""Context: the objects that every call works with, built once by the service."""
+"""Context: the objects that every call works with, built once per process."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ class Context:
     location: ILocation
     sequences: RequestSequences
     limits: Limits
-    heirs: ReplacesGrants
+    grants: ReplacesGrants
     ledger: CdrWriter
     metrics: Metrics = field(default_factory=Metrics)
-    mark: str = ""
-    """What the user part of a Contact of ours in a dialog begins with: names the process where there are several."""
+    worker_prefix: str = ""
+    """What the user part of our Contact in a dialog begins with: names the process where there are several."""
 
     def may_use_trunk_credentials(self, flow: Flow) -> bool:
         """Whether challenges of a trunk are answered with its section's credentials for the browser on `flow`: for one

@@ -57,7 +57,7 @@ def replaced(request: Request, flow: Flow, legs: DialogTable, context: Context) 
         if flow.browser:
             return None
         raise Refusal(481)
-    if not speaks_for(flow, leg, context) and not _is_heir(flow, leg, context):
+    if not speaks_for(flow, leg, context) and not _is_granted(flow, leg, context):
         log.info("{call}: {host} may not replace this dialog", host=flow.peer.host, call=leg.dialog.call_id)
         raise Refusal(403)
     other = call.other(leg)
@@ -131,11 +131,14 @@ def _is_same(host: str, other: str, context: Context) -> bool:
     return host == other or bool({*context.sources.trunks_of(host)} & {*context.sources.trunks_of(other)})
 
 
-def _is_heir(flow: Flow, leg: Leg, context: Context) -> bool:
-    """Whether the peer of `leg` has told who is on `flow` to take his place."""
-    for heir in () if leg.browser else context.heirs.of(leg.key):
-        told = heir.flow == flow if flow.browser else heir.flow is None and _is_same(heir.host, flow.peer.host, context)
-        if told and _is_same(heir.teller, leg.flow.peer.host, context):
+def _is_granted(flow: Flow, leg: Leg, context: Context) -> bool:
+    """Whether the peer of `leg` has, by REFER, allowed the peer on `flow` to take its place."""
+    for grant in () if leg.browser else context.grants.of(leg.key):
+        if flow.browser:
+            granted = grant.flow == flow
+        else:
+            granted = grant.flow is None and _is_same(grant.host, flow.peer.host, context)
+        if granted and _is_same(grant.referrer, leg.flow.peer.host, context):
             return True
     return False
 
@@ -163,14 +166,14 @@ def _names(named: Replaces, leg: Leg) -> Replaces:
     return named.names(dialog.call_id, dialog.remote_tag, dialog.local_tag)
 
 
-def _tell(named: Replaces, transferee: Flow, teller: str, legs: DialogTable, context: Context) -> None:
+def _tell(named: Replaces, transferee: Flow, referrer: str, legs: DialogTable, context: Context) -> None:
     """Remember that who is on the flow `transferee` is told to take a place in the dialog that is so named; for a while
     also where that ends meanwhile, so that who comes too late hears so.
 
-    :param teller: the address of the SIP peer whose place it is.
+    :param referrer: the address of the SIP peer whose place it is.
     """
-    heir = ReplacesGrant(transferee if transferee.browser else None, transferee.peer.host, teller)
-    context.heirs.add(named.key, heir)
+    grant = ReplacesGrant(transferee if transferee.browser else None, transferee.peer.host, referrer)
+    context.grants.add(named.key, grant)
     leg = legs.get(named.key)
     if leg is not None:
         leg.add_usage()

@@ -166,7 +166,7 @@ class PendingSubscribe:
         self._request = transaction.request
         self._is_subscribe = transaction.request.method == "SUBSCRIBE"
         self._profile = context.profile_of(transaction)
-        self._user = context.mark + random_token(8)
+        self._user = context.worker_prefix + random_token(8)
         self._sent: list[SentSubscribe] = []
         self._had: set[tuple[str, str]] = set()  # Call-ID and tag of each notifier that has had a dialog
         self._first = self._subscription(transaction.to_tag, transaction.flow)

@@ -145,7 +145,7 @@ class LocalTransfer:
             to=target.profile.media_from(stays.profile),
         )
         self._check_wanted()
-        contact = contact_on(target.flow, self._context.mark + random_token(8))
+        contact = contact_on(target.flow, self._context.worker_prefix + random_token(8))
         branch.invite(invite_for(source, self._transferor.profile, target, RequestSequence(), contact, sdp, True))
 
     async def _outcome(self) -> BranchAnswered | BranchFailed:

@@ -1,0 +1,106 @@
+"""The frames between the hub and the workers: each kind, from whom to whom, its fields, and what it means.
+
+A frame has a header, a line of JSON, and a body of octets (see `webrtcproxy.cluster.link`). The header names the kind
+as ``do``. A frame for a worker, or for all others, has its receiver as ``to``, and passes through the hub; one without
+``to`` is for the other end of the link.
+
+A flow is described by its `webrtcproxy.cluster.remote.FlowDescriptor`; the worker that has it knows it by its number.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, NamedTuple
+
+
+class Way(Enum):
+    """From whom to whom a frame goes."""
+
+    TO_WORKER = "hub to worker"
+    TO_HUB = "worker to hub"
+    TO_OTHERS = "worker to all others and to the hub; from the hub's replica to a worker that starts"
+    TO_OWNER = "worker to the worker that owns a flow or dialog"
+
+
+class Frame(NamedTuple):
+    """One kind of frame.
+
+    :ivar name: its ``do``.
+    :ivar way: from whom to whom.
+    :ivar fields: what else its header has, ``to`` excepted; a name with ``?`` may be absent.
+    :ivar body: what its octets are; empty where it has none.
+    :ivar meaning: what the receiver is to do, or is to know.
+    """
+
+    name: str
+    way: Way
+    fields: tuple[str, ...]
+    body: str
+    meaning: str
+
+
+START: Final = "start"
+QUERY: Final = "query"
+DRAIN: Final = "drain"
+STOP: Final = "stop"
+DATAGRAM: Final = "datagram"
+WORKERS_UP: Final = "workers_up"
+WORKER_ENDED: Final = "worker_ended"
+READY: Final = "ready"
+RESULT: Final = "result"
+DONE: Final = "done"
+LOG: Final = "log"
+INTEND: Final = "intend"
+BIND: Final = "bind"
+UNBIND: Final = "unbind"
+REGISTERED: Final = "registered"
+GRANT: Final = "grant"
+FLOW_CLOSED: Final = "flow_closed"
+MESSAGE: Final = "message"
+WRITE: Final = "write"
+CLOSE: Final = "close"
+
+FRAMES: Final = (
+    Frame(START, Way.TO_WORKER, (), "a pickled StartOrder", "Build the services and start them; answer READY."),
+    Frame(QUERY, Way.TO_WORKER, ("what", "number"), "", "Answer a question with RESULT, of the same number."),
+    Frame(DRAIN, Way.TO_WORKER, (), "", "Take no new calls, end those that there are, answer DONE."),
+    Frame(STOP, Way.TO_WORKER, (), "", "Stop the services and end."),
+    Frame(
+        DATAGRAM, Way.TO_WORKER, ("line", "source"), "the datagram",
+        "A datagram came by the shared socket of that line of [sip] listen, from that host and port.",
+    ),
+    Frame(WORKERS_UP, Way.TO_WORKER, ("workers",), "", "These workers take messages, and no others."),
+    Frame(WORKER_ENDED, Way.TO_WORKER, ("worker",), "", "That worker has ended, and with it its flows and REGISTERs."),
+    Frame(READY, Way.TO_HUB, (), "", "The worker takes messages."),
+    Frame(RESULT, Way.TO_HUB, ("number", "result"), "", "The result of a QUERY; null for an unknown question."),
+    Frame(DONE, Way.TO_HUB, ("what",), "", "DRAIN is done."),
+    Frame(LOG, Way.TO_HUB, (), "log events as JSON", "Publish these log events."),
+    Frame(
+        INTEND, Way.TO_OTHERS, ("aor", "worker", "register", "seconds"), "",
+        "A REGISTER is under way that asks for our Contact for so many seconds; with 0 it has ended.",
+    ),
+    Frame(
+        BIND, Way.TO_OTHERS, ("aor", "flow", "stamp", "call_id", "bindings", "register?"), "",
+        "The bindings of one REGISTER, each as instance, reg-id, Contact, seconds left and q; the REGISTER has ended.",
+    ),
+    Frame(
+        UNBIND, Way.TO_OTHERS, ("aor", "keys", "until"), "",
+        "These bindings are removed, or with null all; those with a later stamp stay.",
+    ),
+    Frame(
+        REGISTERED, Way.TO_OTHERS, ("aor", "host", "seconds"), "",
+        "The registrar at that address has our Contact for so many seconds; with 0 none has it.",
+    ),
+    Frame(
+        GRANT, Way.TO_OTHERS, ("dialog", "flow", "host", "referrer"), "",
+        "A REFER allows a browser, by its flow, or the peer at a host to take a place in a dialog.",
+    ),
+    Frame(FLOW_CLOSED, Way.TO_OTHERS, ("flow",), "", "A flow, by its worker and number, is closed."),
+    Frame(MESSAGE, Way.TO_OWNER, ("flow",), "a SIP message", "A message for this worker came by that flow."),
+    Frame(WRITE, Way.TO_OWNER, ("flow",), "a SIP message", "Send this by the flow of that number."),
+    Frame(CLOSE, Way.TO_OWNER, ("flow", "code", "reason"), "", "Close the flow of that number."),
+)  # fmt: skip
+"""All kinds."""
+
+REPLICATED: Final = frozenset({INTEND, BIND, UNBIND, REGISTERED})
+"""Those that change the directory of bindings."""
