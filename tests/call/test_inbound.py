@@ -7,7 +7,7 @@ from tests.support.calls.world import OFFER, PLAIN
 from tests.support.configs import CARRIER, PBX
 from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK
 from webrtcproxy.sip.headers import NameAddr
-from webrtcproxy.transaction.server import TRYING
+from webrtcproxy.transaction.server import TRYING_DELAY
 
 
 class One(CallCase):
@@ -24,7 +24,7 @@ class One(CallCase):
         """INVITE on our Contact, 100 as it doesn't ring at once, 180, 200, ACK, BYE of the caller."""
         invite = self.trunk.call(self.alice, ("P-Asserted-Identity", "<sip:carol@pbx.example.com>"))
         self.trunk.silent()
-        self.world.turn(TRYING)
+        self.world.turn(TRYING_DELAY)
         self.trunk.heard(100)
         leg = self.alice.request("INVITE")
         self.assertEqual(leg.uri, self.alice.contact)

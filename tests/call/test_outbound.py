@@ -9,7 +9,7 @@ from webrtcproxy.config import CallsConfig
 from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK
 from webrtcproxy.runtime.errors import NgOverload, NgRefused, NgTimeout
 from webrtcproxy.sip.headers import NameAddr
-from webrtcproxy.transaction.server import TRYING
+from webrtcproxy.transaction.server import TRYING_DELAY
 
 
 class Answered(CallCase):
@@ -22,7 +22,7 @@ class Answered(CallCase):
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com", ("X-Tenant", "7"), ("User-Agent", "JsSIP"))
         alice.silent()
-        self.world.turn(TRYING)
+        self.world.turn(TRYING_DELAY)
         alice.heard(100)
         leg = trunk.request("INVITE")
         self.assertEqual(leg.uri, "sip:bob@pbx.example.com")

@@ -7,7 +7,7 @@ from tests.support.fakes import FakeFlow
 from tests.support.messages import cancel, response
 from webrtcproxy.demo.forking import TIMER_C, best
 from webrtcproxy.sip.message import Request, Response
-from webrtcproxy.transaction.server import TRYING
+from webrtcproxy.transaction.server import TRYING_DELAY
 
 
 class ForkingCase(DemoCase):
@@ -136,7 +136,7 @@ class ResponseTest(ForkingCase):
         self.call()
         self.reply(self.one, 100)
         self.assertEqual(self.flow.summary, [])
-        self.clock.advance(TRYING)
+        self.clock.advance(TRYING_DELAY)
         self.assertEqual(self.flow.summary, [100])
 
     def test_best_of_refusals(self) -> None:

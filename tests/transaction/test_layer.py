@@ -343,7 +343,7 @@ class Responses(TransactionCase):
         ):
             back = Request(method, uri, transaction.request.headers.copy())
             back.headers.prepend("Via", "SIP/2.0/UDP 198.51.100.1;branch=z9hG4bKp")
-            self.assertEqual(self.layer.sent(back), loops)
-        self.assertFalse(self.layer.sent(request("INVITE")))
+            self.assertEqual(self.layer.is_loop(back), loops)
+        self.assertFalse(self.layer.is_loop(request("INVITE")))
         self.receive(response(transaction.request, 486))
         self.successResultOf(transaction.final)

@@ -9,7 +9,7 @@ from tests.support.messages import ack, cancel, request
 from tests.transaction.case import TransactionCase, state
 from webrtcproxy.runtime.schedule import GRAIN
 from webrtcproxy.sip.message import Request, Response, respond
-from webrtcproxy.transaction.server import TRYING, ServerTransaction
+from webrtcproxy.transaction.server import TRYING_DELAY, ServerTransaction
 
 
 class Invite(TransactionCase):
@@ -33,12 +33,12 @@ class Invite(TransactionCase):
 
     def test_trying(self) -> None:
         """100 within 200 ms, once, without a To tag, with Timestamp (sections 17.2.1 and 8.2.6.1)."""
-        self.assertLess(TRYING + GRAIN, 0.2)
+        self.assertLess(TRYING_DELAY + GRAIN, 0.2)
         for flow in (self.udp, self.wss):
             asked = request("INVITE", headers=[("Timestamp", "54")])
             self.receive(asked, flow)
             self.assertEqual((flow.sent, state(self.user.transaction)), ([], "Proceeding"))
-            self.assertEqual(self.times(flow, 10), [TRYING])
+            self.assertEqual(self.times(flow, 10), [TRYING_DELAY])
             self.assertEqual(flow.summary, [100])
             self.assertIsNone(flow.last_response.to.tag)
             self.assertEqual(flow.last_response.headers.get("Timestamp"), "54")
@@ -66,7 +66,7 @@ class Invite(TransactionCase):
         sent again when its time comes."""
         for flow in (self.udp, self.wss):
             asked, transaction = self.arrive("INVITE", flow)
-            self.clock.advance(TRYING / 2)
+            self.clock.advance(TRYING_DELAY / 2)
             self.receive(asked, flow)
             self.assertEqual(flow.summary, [100])
             self.assertIsNone(flow.last_response.to.tag)
@@ -83,7 +83,7 @@ class Invite(TransactionCase):
         """A 100 that does not leave is repeated with the INVITE, as any response."""
         asked, transaction = self.arrive("INVITE", self.udp)
         self.udp.broken = True
-        self.clock.advance(TRYING)
+        self.clock.advance(TRYING_DELAY)
         self.udp.broken = False
         self.receive(asked, self.udp)
         self.assertEqual(self.udp.summary, [100])
@@ -298,7 +298,7 @@ class Invite(TransactionCase):
             asked, transaction = self.invite(flow)
             transaction.reply(180)
             with capturedLogs() as events:
-                self.clock.pump([TRYING, 59.9])
+                self.clock.pump([TRYING_DELAY, 59.9])
                 self.assertEqual(flow.summary, [180])
                 self.clock.advance(0.2)
             self.assertEqual(flow.summary, [180, 500])
@@ -310,7 +310,7 @@ class Invite(TransactionCase):
         """Behind the final response the machine holds no request and no user: only the octets to repeat."""
         for status in (200, 486):
             asked, transaction = self.invite(self.udp, status)
-            machine = self.layer._table.aliases[
+            machine = self.layer._table.by_merge_key[
                 asked.call_id, asked.from_.tag, None, asked.cseq.number, "INVITE", asked.uri
             ]
             self.assertIsNone(machine.transaction)

@@ -137,12 +137,12 @@ class Flows(TransactionCase):
         """FlowLost of one transaction makes the user send on the dead connection: FlowLost again, and no end of it."""
         heard: list[object] = []
 
-        def again(failure: object) -> None:
+        def send_again(failure: object) -> None:
             heard.append(failure)
             self.layer.request(ours("BYE"), self.wss).final.addErrback(heard.append)
 
         for _ in range(2):
-            self.layer.request(ours("INVITE"), self.wss).final.addErrback(again)
+            self.layer.request(ours("INVITE"), self.wss).final.addErrback(send_again)
         self.arrive("INFO", self.wss)
         self.wss.lose()
         self.assertEqual((len(heard), len(self.layer)), (4, 0))

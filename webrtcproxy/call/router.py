@@ -313,7 +313,7 @@ class Router:
         """483 where the request has gone far enough; 482 where it is one that we sent, come back unchanged. Coming back
         for another Request-URI is a spiral, and fine (RFC 3261 section 16.3)."""
         remaining_hops(request)
-        if self._context.transactions.sent(request):
+        if self._context.transactions.is_loop(request):
             raise Refusal(482)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from webrtcproxy.sip.message import Request, Response
-from webrtcproxy.transaction.match import OURS
+from webrtcproxy.transaction.match import BRANCH_PREFIX
 
 HUB = 0
 """The number of the process that twistd starts; it carries no calls."""
@@ -13,8 +13,8 @@ HUB = 0
 ALL = -1
 """Who a frame is for that concerns everybody."""
 
-_branch = re.compile(re.escape(OURS) + r"([0-9]{1,2})-").match
-_any_branch = re.compile(re.escape(OURS) + r"([0-9]{1,2})-").search
+_branch = re.compile(re.escape(BRANCH_PREFIX) + r"([0-9]{1,2})-").match
+_any_branch = re.compile(re.escape(BRANCH_PREFIX) + r"([0-9]{1,2})-").search
 _contact = re.compile(r"sips?:([0-9]{1,2})-[0-9a-f]{16}@", re.IGNORECASE).match
 
 
@@ -47,7 +47,7 @@ def sender_of(request: Request) -> int:
     It goes there again, so that a loop is seen (RFC 3261 section 16.3).
     """
     for value in request.headers.lines("Via"):
-        found = _any_branch(value) if OURS in value else None
+        found = _any_branch(value) if BRANCH_PREFIX in value else None
         if found:
             return int(found[1])
     return HUB

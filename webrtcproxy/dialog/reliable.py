@@ -143,7 +143,7 @@ class ReliableProvisionals:
     def _time_up(self) -> None:
         """T1, doubling, until 64*T1 (section 3); on every transport."""
         self._timer = None
-        left = self._timers.patience - self._elapsed
+        left = self._timers.timeout_64t1 - self._elapsed
         if left <= 0:
             self._unacknowledged()
             return

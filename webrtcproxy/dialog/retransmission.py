@@ -34,7 +34,7 @@ class OkRetransmission:
         self._timer: Timer | None = schedule.after(timers.t1, self._time_up)
 
     def _time_up(self) -> None:
-        left = self._timers.patience - self._elapsed
+        left = self._timers.timeout_64t1 - self._elapsed
         if left <= 0:
             self._timer = None
             self._unacknowledged()

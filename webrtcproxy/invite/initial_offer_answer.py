@@ -205,7 +205,7 @@ class InitialOfferAnswer:
         caller, schedule = self._caller, self._schedule
         if self.provisionals.pending and not caller.over:
             caller.owner = LatePrackHandler(self.provisionals)
-            schedule.after(RFC3261.patience, caller.hung_up)
+            schedule.after(RFC3261.timeout_64t1, caller.hung_up)
         else:
             caller.hung_up()
 

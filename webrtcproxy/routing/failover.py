@@ -258,7 +258,7 @@ class FailoverRequest:
     ) -> None:
         if transaction is not self._transaction:
             if response.status < 300 and on_late_answer is not None:
-                self._transactions.tell(partial(on_late_answer, transaction), response)
+                self._transactions.notify_user(partial(on_late_answer, transaction), response)
             return
         self._stop()
         next_hops = self._next_hops

@@ -1,7 +1,8 @@
 """Client transactions: the machines of RFC 3261 figures 5 and 6, with Accepted and Timer M of RFC 6026 section 7.2.
 
-What the user holds is a :class:`ClientTransaction`. What the layer's table holds is its machine, which outlives the
-final response, and then has nothing but the octets of the ACK to repeat.
+The user holds a :class:`ClientTransaction`. The table of the layer holds its machine, which outlives the final
+response, and then keeps nothing but the octets of the ACK. Every cell of both machines:
+:mod:`webrtcproxy.transaction.states`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ OnResponse = Callable[[Response], object]
 
 
 class ClientState(Enum):
-    """The states of both machines, by their names in the figures."""
+    """The states of both machines, named as in the figures."""
 
     CALLING = "Calling"
     TRYING = "Trying"
@@ -33,38 +34,38 @@ class ClientState(Enum):
     TERMINATED = "Terminated"
 
 
-_OPEN = (ClientState.CALLING, ClientState.TRYING, ClientState.PROCEEDING)
+UNANSWERED = (ClientState.CALLING, ClientState.TRYING, ClientState.PROCEEDING)
 
 
-class ClientHooks(Protocol):
+class ClientLayer(Protocol):
     """What the machines need of the layer."""
 
     @property
     def timers(self) -> Timers:
-        """T1, T2, T4."""
+        """T1, T2, T4, and what follows from them."""
 
     @property
     def schedule(self) -> Schedule:
         """Runs the timers."""
 
     def client_ended(self, machine: ClientMachine) -> None:
-        """The machine is terminated: nothing is to find it any more."""
+        """The machine is terminated: no message may be matched to it any more."""
 
     def send_cancel(self, cancel: Request, flow: Flow) -> None:
-        """Send a CANCEL, whose Via is in place."""
+        """Send a CANCEL, which has its Via."""
 
-    def tell(self, user: OnResponse, response: Response) -> None:
-        """Hand a response to the user; an exception out of him is the layer's affair."""
+    def notify_user(self, user: OnResponse, response: Response) -> None:
+        """Call the user with a response; never raises."""
 
 
 class ClientTransaction:
-    """A request of ours.
+    """A request that we sent.
 
-    :ivar request: as it was sent, with our Via.
+    :ivar request: as sent, with our Via.
     :ivar flow: where it was sent.
     :ivar provisional_seen: a provisional response has come.
-    :ivar final: fires once, with the first final response; or fails with TimedOut (no final response within 64*T1, in
-        the end or behind a CANCEL) or FlowLost.
+    :ivar final: fires once, with the first final response; or fails with TimedOut (none within 64*T1, of the request or
+        of its CANCEL) or FlowLost.
     """
 
     __slots__ = ("_machine", "final", "flow", "provisional_seen", "request")
@@ -77,17 +78,17 @@ class ClientTransaction:
         self._machine = machine
 
     def cancel(self, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """Take an INVITE back: with a CANCEL, as soon as the first provisional response is here (RFC 3261 section 9.1).
+        """Send a CANCEL of an INVITE, as soon as the first provisional response has come (RFC 3261 section 9.1).
 
-        Nothing happens behind a final response, the second time, or to another method.
+        Nothing happens after a final response, the second time, or for another method.
 
-        :param headers: what the CANCEL carries besides, such as Reason.
+        :param headers: names and values that the CANCEL carries as well, such as Reason.
         """
         self._machine.cancel(headers)
 
     def abandon(self) -> None:
-        """Give a peer up that has said nothing: the request is repeated no more. Should the peer wake up before 64*T1
-        are over, it hears that an INVITE is taken back, and `final` fires."""
+        """Stop retransmitting, as the peer has not responded and the request goes elsewhere. Where it responds within
+        64*T1 after all, an INVITE is cancelled, and `final` fires."""
         self._machine.abandon()
 
     def __repr__(self) -> str:
@@ -97,20 +98,20 @@ class ClientTransaction:
 class ClientMachine:
     """What both machines have in common.
 
-    :param keeper: the layer.
+    :param layer: the layer that it belongs to.
     :param request: with our Via.
-    :param key: branch and method, which its responses have in common (section 17.1.3).
-    :ivar sent_by: of our Via, which its responses must have on top.
+    :param key: branch and method, by which its responses are matched (section 17.1.3).
+    :ivar sent_by: of our Via, which the top Via of a response must have.
     :ivar request_uri: as written.
-    :ivar transaction: what the user holds; None behind the final response.
+    :ivar transaction: what the user holds; None after the final response.
     """
 
     __slots__ = (
         "_data",
         "_interval",
-        "_keeper",
-        "_limit",
-        "_resend",
+        "_layer",
+        "_retransmission",
+        "_timeout",
         "flow",
         "key",
         "request_uri",
@@ -119,12 +120,12 @@ class ClientMachine:
         "transaction",
     )
 
-    def __init__(self, keeper: ClientHooks, request: Request, flow: Flow, key: tuple[str, str]) -> None:
-        self._keeper = keeper
+    def __init__(self, layer: ClientLayer, request: Request, flow: Flow, key: tuple[str, str]) -> None:
+        self._layer = layer
         self._data = request.to_bytes()
-        self._interval = keeper.timers.t1
-        self._resend: Timer | None = None
-        self._limit: Timer | None = None
+        self._interval = layer.timers.t1
+        self._retransmission: Timer | None = None
+        self._timeout: Timer | None = None
         self.flow = flow
         self.key = key
         self.sent_by = flow.sent_by
@@ -133,36 +134,36 @@ class ClientMachine:
         self.transaction: ClientTransaction | None = ClientTransaction(request, flow, self)
 
     def start(self) -> None:
-        """Send the request: once on a reliable transport, else again with timers A and E. Timers B and F limit it."""
-        schedule, timers = self._keeper.schedule, self._keeper.timers
-        self._limit = schedule.after(timers.patience, self._time_out)
+        """Send the request, and start the timers: B or F, and on UDP A or E, which retransmit it."""
+        schedule, timers = self._layer.schedule, self._layer.timers
+        self._timeout = schedule.after(timers.timeout_64t1, self._timed_out)
         if not self.flow.reliable:
-            self._resend = schedule.after(self._interval, self._repeat)
+            self._retransmission = schedule.after(self._interval, self._retransmission_due)
         self._send_request()
 
     def receive(self, response: Response) -> None:
-        """A response to the request."""
+        """A response has come."""
         raise NotImplementedError
 
     def cancel(self, headers: Iterable[tuple[str, str]]) -> None:
-        """The user takes the request back: he can't (section 9.1)."""
+        """Cancel the request; without effect where it is no INVITE (section 9.1)."""
 
     def abandon(self) -> None:
-        """The user gives the peer up."""
-        self._stop_resending()
+        """See :meth:`ClientTransaction.abandon`."""
+        self._stop_retransmission()
         self.cancel(())
 
-    def lost(self) -> None:
-        """The connection is gone: no response can come (section 17.1.4)."""
+    def flow_lost(self) -> None:
+        """The connection is lost: no response can come (section 17.1.4)."""
         self._fail(FlowLost("the connection is lost"))
 
-    def _repeat(self) -> None:
-        """Timer A or E fired."""
+    def _retransmission_due(self) -> None:
+        """Timer A or E has fired."""
         raise NotImplementedError
 
-    def _again(self, interval: float) -> None:
+    def _retransmit(self, interval: float) -> None:
         self._interval = interval
-        self._resend = self._keeper.schedule.after(interval, self._repeat)
+        self._retransmission = self._layer.schedule.after(interval, self._retransmission_due)
         self._send_request()
 
     def _send_request(self) -> None:
@@ -171,20 +172,23 @@ class ClientMachine:
         except FlowLost as why:
             self._fail(why)
 
-    def _time_out(self) -> None:
+    def _timed_out(self) -> None:
         transaction = self.transaction
         assert transaction is not None
         self._fail(TimedOut(f"no final response to {transaction.request.method}"))
 
     def _fail(self, why: TimedOut | FlowLost) -> None:
-        """Behind the final response, this is just the end."""
+        """Terminate; where there was no final response, `final` fails."""
         transaction = self.transaction
         self._end()
         if transaction is not None:
             transaction.final.errback(why)
 
-    def _settle(self, state: ClientState, delay: float) -> ClientTransaction:
-        """The final response is here: the user's part is over. Absorb what still comes for `delay` seconds."""
+    def _conclude(self, state: ClientState, delay: float) -> ClientTransaction:
+        """The final response has come: stay in `state` for `delay` seconds, to absorb what still comes, then terminate.
+
+        :returns: what the user holds, whose `final` is to fire.
+        """
         transaction = self.transaction
         assert transaction is not None
         self._stop()
@@ -192,7 +196,7 @@ class ClientMachine:
         self.state = state
         self.transaction = None
         if delay:
-            self._limit = self._keeper.schedule.after(delay, self._end)
+            self._timeout = self._layer.schedule.after(delay, self._end)
         else:
             self._end()
         return transaction
@@ -202,64 +206,64 @@ class ClientMachine:
         self._data = b""
         self.state = ClientState.TERMINATED
         self.transaction = None
-        self._keeper.client_ended(self)
+        self._layer.client_ended(self)
 
     def _stop(self) -> None:
-        self._stop_resending()
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
+        self._stop_retransmission()
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
 
-    def _stop_resending(self) -> None:
-        if self._resend is not None:
-            self._resend.cancel()
-            self._resend = None
+    def _stop_retransmission(self) -> None:
+        if self._retransmission is not None:
+            self._retransmission.cancel()
+            self._retransmission = None
 
 
 class NonInviteClient(ClientMachine):
-    """A non-INVITE request (figure 6)."""
+    """A non-INVITE client transaction (figure 6): Trying, Proceeding, Completed, Terminated."""
 
     __slots__ = ()
 
     def receive(self, response: Response) -> None:
-        """Trying and Proceeding: the final response counts. Completed: all are absorbed (section 17.1.2.2)."""
-        if self.state not in _OPEN:
+        """Trying, Proceeding: a final response completes the transaction. Completed: absorbed (section 17.1.2.2)."""
+        if self.state not in UNANSWERED:
             return
         if response.status < 200:
             self.state = ClientState.PROCEEDING
             if self.transaction is not None:
                 self.transaction.provisional_seen = True
             return
-        transaction = self._settle(
-            ClientState.COMPLETED, 0 if self.flow.reliable else self._keeper.timers.t4
-        )  # Timer K
+        timer_k = 0 if self.flow.reliable else self._layer.timers.t4
+        transaction = self._conclude(ClientState.COMPLETED, timer_k)
         transaction.final.callback(response)
 
-    def _repeat(self) -> None:
-        """Timer E: doubles up to T2; T2 in Proceeding."""
-        t2 = self._keeper.timers.t2
-        self._again(t2 if self.state is ClientState.PROCEEDING else min(2 * self._interval, t2))
+    def _retransmission_due(self) -> None:
+        """Timer E: doubles up to T2; in Proceeding it is T2."""
+        t2 = self._layer.timers.t2
+        self._retransmit(t2 if self.state is ClientState.PROCEEDING else min(2 * self._interval, t2))
 
 
 class InviteClient(ClientMachine):
-    """An INVITE (figure 5, and RFC 6026 figure 2).
+    """An INVITE client transaction (figure 5 as changed by RFC 6026 figure 2): Calling, Proceeding, Completed,
+    Accepted, Terminated.
 
-    :param on_provisional: told of each 1xx but 100.
-    :param on_answer: told of each 2xx behind the first, while in Accepted.
+    :param on_provisional: called with each 1xx but 100.
+    :param on_answer: called with each 2xx after the first, while in Accepted.
     """
 
     __slots__ = ("_ack", "_cancel", "_cancelled", "_on_answer", "_on_provisional")
 
     def __init__(
         self,
-        keeper: ClientHooks,
+        layer: ClientLayer,
         request: Request,
         flow: Flow,
         key: tuple[str, str],
         on_provisional: OnResponse | None = None,
         on_answer: OnResponse | None = None,
     ) -> None:
-        super().__init__(keeper, request, flow, key)
+        super().__init__(layer, request, flow, key)
         self._on_provisional = on_provisional
         self._on_answer = on_answer
         self._ack = b""
@@ -279,7 +283,7 @@ class InviteClient(ClientMachine):
                 self._refused(response)
         elif state is ClientState.ACCEPTED:
             if 200 <= status < 300 and self._on_answer is not None:
-                self._keeper.tell(self._on_answer, response)
+                self._layer.notify_user(self._on_answer, response)
         elif state is ClientState.COMPLETED and status >= 300:
             self._send_ack()
 
@@ -298,9 +302,9 @@ class InviteClient(ClientMachine):
         super()._end()
 
     def _provisional(self, response: Response) -> None:
-        """The first one stops timers A and B: how long it may ring is the core's affair.
+        """The first one stops timers A and B: how long the callee may ring is up to the user.
 
-        Behind his CANCEL the user hears of none.
+        After a CANCEL the user is called with none.
         """
         if self.state is ClientState.CALLING:
             self.state = ClientState.PROCEEDING
@@ -310,10 +314,11 @@ class InviteClient(ClientMachine):
             if self._cancel is not None:
                 self._send_cancel()
         if response.status > 100 and self._on_provisional is not None and not self._cancelled:
-            self._keeper.tell(self._on_provisional, response)
+            self._layer.notify_user(self._on_provisional, response)
 
     def _accepted(self, response: Response) -> None:
-        transaction = self._settle(ClientState.ACCEPTED, self._keeper.timers.patience)  # Timer M, on every transport
+        # Timer M, on every transport
+        transaction = self._conclude(ClientState.ACCEPTED, self._layer.timers.timeout_64t1)
         self._on_provisional = self._cancel = None
         transaction.final.callback(response)
 
@@ -322,29 +327,30 @@ class InviteClient(ClientMachine):
         assert transaction is not None
         self._ack = ack_for(transaction.request, response).to_bytes()
         self._on_provisional = self._on_answer = self._cancel = None
-        self._settle(ClientState.COMPLETED, 0 if self.flow.reliable else self._keeper.timers.patience)  # Timer D
+        timer_d = 0 if self.flow.reliable else self._layer.timers.timeout_64t1
+        self._conclude(ClientState.COMPLETED, timer_d)
         self._send_ack()
         transaction.final.callback(response)
 
     def _send_cancel(self) -> None:
-        """Behind a CANCEL the final response has 64*T1 to come (section 9.1)."""
+        """Send the CANCEL, and wait 64*T1 for the final response to the INVITE (section 9.1)."""
         cancel, self._cancel = self._cancel, None
         assert cancel is not None
-        self._limit = self._keeper.schedule.after(self._keeper.timers.patience, self._time_out)
-        self._keeper.send_cancel(cancel, self.flow)
+        self._timeout = self._layer.schedule.after(self._layer.timers.timeout_64t1, self._timed_out)
+        self._layer.send_cancel(cancel, self.flow)
 
     def _send_ack(self) -> None:
-        """An ACK that does not leave goes out with the next repeat of the response."""
+        """Send the ACK; one that can't be sent is sent with the next retransmission of the response."""
         with suppress(FlowLost):
             self.flow.send(self._ack)
 
-    def _repeat(self) -> None:
-        """Timer A: doubles without a cap."""
-        self._again(2 * self._interval)
+    def _retransmission_due(self) -> None:
+        """Timer A: doubles without a limit."""
+        self._retransmit(2 * self._interval)
 
 
 def cancel_for(invite: Request, headers: Iterable[tuple[str, str]] = ()) -> Request:
-    """The CANCEL of a request of ours (section 9.1): its Via, Route, identity and CSeq number; no Require.
+    """The CANCEL of an INVITE that we sent (section 9.1): its Via, Route, identity and CSeq number; no Require.
 
     :param headers: names and values to add.
     """
@@ -355,12 +361,12 @@ def cancel_for(invite: Request, headers: Iterable[tuple[str, str]] = ()) -> Requ
 
 
 def ack_for(invite: Request, response: Response) -> Request:
-    """The ACK of a final response that is no 2xx (section 17.1.1.3): To is the response's, with its tag."""
+    """The ACK of a final response that is no 2xx (section 17.1.1.3): it has the To of the response, with its tag."""
     return _follower(invite, "ACK", response.headers.get("To") or "")
 
 
 def _follower(invite: Request, method: str, to: str) -> Request:
-    """What goes the same way as `invite` and belongs to it."""
+    """A request that takes the same way as `invite` and belongs to it."""
     asked = invite.headers
     routes = asked.lines("Route")
     names = ["Via", *["Route"] * len(routes), "Max-Forwards", "From", "To", "Call-ID", "CSeq"]

@@ -1,4 +1,4 @@
-"""Patience: how long anybody waits for the answer to a request that is no INVITE."""
+"""The time limit for the response to a non-INVITE request that is relayed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from webrtcproxy.runtime.schedule import Schedule
 T = TypeVar("T")
 
 NON_INVITE_DEADLINE = 30.0
-"""Seconds until a peer hears 504 where the far side is silent.
+"""Seconds until a peer gets a 504 where the other side does not respond.
 
-A 408 is forbidden for anything but INVITE (RFC 4320 section 4.2): it would arrive when the timer F of the peer (64*T1,
-32 s) has fired. 504 says what is true, that a server behind this one did not answer (RFC 3261 section 21.5.5), and two
-seconds before timer F it still arrives.
+A 408 is forbidden for anything but INVITE (RFC 4320 section 4.2): it would arrive when Timer F of the peer (64*T1, 32
+s) has fired. 504 says that a server further on did not respond (RFC 3261 section 21.5.5), and two seconds before Timer
+F it still arrives.
 """
 
 
 class Deadline:
-    """The time that one request may take; what it waits for is not cancelled when that is over.
+    """The time that one request may take in all. What it waits for is not cancelled when the time is over.
 
-    :param schedule: runs the time.
+    :param schedule: runs the timer.
     """
 
     __slots__ = ("_over", "_timer", "_waiting")
@@ -35,7 +35,7 @@ class Deadline:
         self._timer = schedule.after(NON_INVITE_DEADLINE, self._time_up)
 
     def wait(self, work: Deferred[T]) -> Deferred[T]:
-        """Fires with what `work` fires with. Fails with TimedOut where the time is over before."""
+        """Fires with the result of `work`; fails with TimedOut where the time is over before."""
         waiting: Deferred[T] = Deferred()
         self._waiting = waiting
         work.addBoth(self._fire, waiting)
@@ -56,4 +56,4 @@ class Deadline:
         self._over = True
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            waiting.errback(TimedOut("it takes too long"))
+            waiting.errback(TimedOut("no response in time"))

@@ -1,7 +1,7 @@
-"""Transactions: a message finds its transaction here, or goes upward as new.
+"""The transaction layer: a message is matched to its transaction, or goes up to the user as new.
 
-A server transaction is found by what `match` says; a client transaction by our branch and the method (RFC 3261
-section 17.1.3).
+A server transaction is found by its key (:mod:`webrtcproxy.transaction.match`); a client transaction by the branch of
+our Via and the method (RFC 3261 section 17.1.3).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond
 from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, NonInviteClient, OnResponse
-from webrtcproxy.transaction.match import OURS, Key, has_cookie, invite_key, key_of, merge_key, old_key
+from webrtcproxy.transaction.match import BRANCH_PREFIX, Key, has_cookie, invite_key, key_of, merge_key, rfc2543_key
 from webrtcproxy.transaction.refusal_reason import reason_of
 from webrtcproxy.transaction.server import InviteServer, NonInviteServer, ServerMachine, ServerTransaction, call_of
 from webrtcproxy.transaction.table import Table, TransactionLimits
@@ -32,27 +32,30 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 RETRY_AFTER = "5"
-"""Seconds that a client is asked to wait when there are too many transactions."""
+"""Seconds that a client is asked to wait where there are too many transactions."""
 
 
 class TransactionUser(Protocol):
-    """Who takes what is new: :class:`webrtcproxy.call.router.Router`."""
+    """The transaction user (RFC 3261 section 5): :class:`webrtcproxy.call.router.Router`."""
 
     def admits(self, request: Request, flow: Flow) -> bool:
-        """Asked before anything is answered or stored; False means silence."""
+        """Called before anything is answered or stored.
+
+        :returns: False where the request is to be dropped in silence.
+        """
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
         """A new request, neither ACK nor CANCEL."""
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
-        """An ACK that is no transaction's: that of a 2xx. Its sender is admitted."""
+        """An ACK that belongs to no transaction, as that of a 2xx does. Its sender is admitted."""
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """A CANCEL for an INVITE without a final response. The CANCEL is answered; the INVITE is not, as yet."""
+        """A CANCEL of an INVITE that has no final response. The CANCEL is answered already; the INVITE is not."""
 
 
 class _Nobody:
-    """The user while there is none: everybody meets silence."""
+    """Stands for the user while there is none: everything is dropped in silence."""
 
     def admits(self, request: Request, flow: Flow) -> bool:
         return False
@@ -68,12 +71,12 @@ class Transactions:
     """The transaction layer; it is the `Receiver` of the transports.
 
     :param clock: runs all timers.
-    :param user: may be set later; until then nobody is answered.
+    :param user: may be set later; until then nothing is answered.
     :param timers: T1, T2, T4.
-    :param limits: of server transactions; past them, new requests get 503.
-    :param last_resort: seconds until an INVITE without a final response is given up as a fault of ours.
+    :param limits: of server transactions; beyond them, new requests get 503.
+    :param last_resort: seconds until an INVITE that its user has not answered gets a 500, and an error is logged.
     :param metrics: counts what is refused here.
-    :param mark: what the random part of a branch begins with: names the process where there are several.
+    :param mark: what the random part of a branch begins with; it names the process where there are several.
     """
 
     def __init__(
@@ -93,12 +96,12 @@ class Transactions:
         self.schedule = Schedule(clock)
         self._metrics = metrics or Metrics()
         self._table = Table(limits)
-        self._ours = OURS + mark
+        self._branch_prefix = BRANCH_PREFIX + mark
         self._secret = secrets.token_bytes(16)
         self._stopped = False
 
     def __len__(self) -> int:
-        """How many transactions there are, those included that only absorb repeats."""
+        """How many transactions there are, including those that only absorb retransmissions."""
         return len(self._table)
 
     @property
@@ -112,7 +115,8 @@ class Transactions:
         return len(self._table.clients)
 
     def stop(self) -> None:
-        """Forget every transaction, as the proxy stops: who waits for a `final`, now or later, gets FlowLost."""
+        """End every transaction, as the proxy stops: each `final` that is waited for, then or later, fails with
+        FlowLost."""
         self._stopped = True
         self._table.clear()
         self.schedule.clear()
@@ -120,7 +124,7 @@ class Transactions:
     # From the transports
 
     def message_received(self, message: Request | Response, flow: Flow) -> None:
-        """One message; whatever goes wrong with it stays with it."""
+        """Handle one message; never raises."""
         try:
             if self._stopped:
                 return
@@ -136,7 +140,8 @@ class Transactions:
             log.failure("{call}: a message could not be handled", call=call_of(message))
 
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
-        """Refuse what can't be read, where enough of it can to answer; no transaction is made (section 8.2.7)."""
+        """Refuse a message that can't be read, where enough of it can be to answer; no transaction is made (section
+        8.2.7). Never raises."""
         request = error.request
         if not isinstance(request, Request) or request.method == "ACK" or "Via" not in request.headers:
             return
@@ -159,11 +164,12 @@ class Transactions:
         on_provisional: OnResponse | None = None,
         on_answer: OnResponse | None = None,
     ) -> ClientTransaction:
-        """Send a request in a transaction of its own.
+        """Send a request in a client transaction of its own.
 
-        :param request: gets our Via on top, and belongs to the transaction from now on.
-        :param on_provisional: told of each 101 to 199 to an INVITE.
-        :param on_answer: told of each further 2xx to an INVITE, for 64*T1: repeats, and answers of other forks.
+        :param request: gets our Via on top, and belongs to the transaction from then on.
+        :param on_provisional: called with each 101 to 199 to an INVITE.
+        :param on_answer: called with each further 2xx to an INVITE, for 64*T1: retransmissions, and the 2xx of other
+            forks.
         :returns: the transaction, whose `final` fires with the final response.
         :raises ValueError: the request can't be written.
         """
@@ -176,27 +182,28 @@ class Transactions:
         return self._start(machine)
 
     def send_ack(self, ack: Request, flow: Flow) -> None:
-        """Send the ACK of a 2xx; never raises. The same ACK again, for a repeat of the 2xx, keeps its branch.
+        """Send the ACK of a 2xx; never raises. The same ACK, sent again for a retransmission of the 2xx, keeps its
+        branch.
 
-        :param ack: gets our Via with a branch of its own (section 13.2.2.4).
+        :param ack: gets our Via, with a branch of its own (section 13.2.2.4).
         """
         if "Via" not in ack.headers:
             self._stamp(ack, flow)
         try:
             flow.send(ack.to_bytes())
         except FlowLost as why:
-            log.debug("{call}: the ACK has no way: {why}", call=call_of(ack), why=why)
+            log.debug("{call}: the ACK was not sent: {why}", call=call_of(ack), why=why)
         except ValueError:
-            log.failure("{call}: the ACK can not be written", call=call_of(ack))
+            log.failure("{call}: the ACK can't be written", call=call_of(ack))
 
-    def sent(self, request: Request) -> bool:
-        """Whether `request` is one that we sent, come back for the same Request-URI: a loop. For another Request-URI it
-        is a spiral, which is fine (section 16.3).
+    def is_loop(self, request: Request) -> bool:
+        """Whether `request` is one that we sent, and that came back for the same Request-URI. For another Request-URI
+        it is a spiral, which is legal (section 16.3).
 
         :raises BadMessage: a Via can't be read.
         """
         for value in request.headers.all("Via"):
-            if OURS in value:
+            if BRANCH_PREFIX in value:
                 machine = self._table.clients.get((Via.parse(value).branch or "", request.method))
                 if machine is not None and machine.request_uri == request.uri:
                     return True
@@ -205,24 +212,24 @@ class Transactions:
     # From the machines
 
     def server_answered(self, machine: ServerMachine) -> None:
-        """Its request waits for the user no more."""
+        """The request of a machine has its final response."""
         self._table.answered(machine)
 
     def server_ended(self, machine: ServerMachine) -> None:
-        """It is terminated."""
+        """The machine is terminated."""
         self._table.remove_server(machine)
 
     def client_ended(self, machine: ClientMachine) -> None:
-        """It is terminated."""
+        """The machine is terminated."""
         self._table.remove_client(machine)
 
     def send_cancel(self, cancel: Request, flow: Flow) -> None:
-        """Send a CANCEL, whose Via is the INVITE's. What becomes of it, the INVITE tells."""
+        """Send a CANCEL, whose Via is that of its INVITE. Its own outcome is ignored: that of the INVITE counts."""
         machine = NonInviteClient(self, cancel, flow, (cancel.via.branch or "", "CANCEL"))
         self._start(machine).final.addErrback(lambda _: None)
 
-    def tell(self, user: OnResponse, response: Response) -> None:
-        """Hand a response to the user."""
+    def notify_user(self, user: OnResponse, response: Response) -> None:
+        """Call the user with a response; an exception is logged."""
         self._guarded(None, call_of(response), user, response)
 
     # Requests
@@ -234,7 +241,7 @@ class Transactions:
         if method == "ACK":
             self._ack(request, flow, machine)
         elif machine is not None:
-            machine.again()
+            machine.retransmitted()
         elif self.user.admits(request, flow):
             check(request)
             if method == "CANCEL":
@@ -244,8 +251,8 @@ class Transactions:
 
     def _new(self, request: Request, flow: Flow, key: Key) -> None:
         table = self._table
-        alias = merge_key(request)
-        if alias in table.aliases and request.to.tag is None:
+        merged = merge_key(request)
+        if merged in table.by_merge_key and request.to.tag is None:
             self._refuse(request, flow, 482)  # section 8.2.2.2
             return
         if table.is_full(flow):
@@ -253,7 +260,7 @@ class Transactions:
             self._refuse(request, flow, 503, retry_after=RETRY_AFTER)
             return
         kind = InviteServer if request.method == "INVITE" else NonInviteServer
-        machine = kind(self, request, flow, key, alias)
+        machine = kind(self, request, flow, key, merged)
         transaction = machine.transaction
         assert transaction is not None
         table.add_server(machine)
@@ -261,30 +268,30 @@ class Transactions:
         self._guarded(transaction, call_of(request), self.user.request_arrived, transaction)
 
     def _ack(self, ack: Request, flow: Flow, machine: ServerMachine | None) -> None:
-        """For a final response that is no 2xx, the machine's; otherwise the user's."""
+        """An ACK of a final response that is no 2xx belongs to the machine, any other to the user."""
         if machine is None and not has_cookie(ack.via):
-            machine = self._old_ack(ack, flow)
-        if isinstance(machine, InviteServer) and machine.acknowledged():
+            machine = self._rfc2543_ack(ack, flow)
+        if isinstance(machine, InviteServer) and machine.ack_received():
             return
         if self.user.admits(ack, flow):
             self._guarded(None, call_of(ack), self.user.ack_arrived, ack, flow)
 
-    def _old_ack(self, ack: Request, flow: Flow) -> ServerMachine | None:
-        """The INVITE of an ACK by RFC 2543, which has the To tag of our response (section 17.2.3)."""
-        machine = self._table.servers.get(old_key(ack, flow, None))
+    def _rfc2543_ack(self, ack: Request, flow: Flow) -> ServerMachine | None:
+        """The INVITE of an ACK of RFC 2543, which has the To tag of our response (section 17.2.3)."""
+        machine = self._table.servers.get(rfc2543_key(ack, flow, None))
         return machine if machine is not None and machine.to_tag == ack.to.tag else None
 
     def _cancel(self, cancel: Request, flow: Flow, key: Key) -> None:
-        """Section 9.2: 200 where the INVITE is there, whatever its state; the user hears of it, once, where the INVITE
+        """Section 9.2: 200 where the INVITE is there, whatever its state; the user is notified, once, where the INVITE
         has no final response.
 
-        The CANCEL has no transaction of its own: its repeats get the same answer for as long as the INVITE is there.
-        One with another branch or sent-by than its INVITE counts by what else they have in common, on the same flow.
+        The CANCEL has no transaction of its own: its retransmissions get the same response for as long as the INVITE is
+        there. Where its branch or sent-by is not that of its INVITE, it is matched by the merge key, on the same flow.
         """
         machine = self._table.servers.get(invite_key(key))
         if machine is None:
-            machine = self._table.aliases.get(merge_key(cancel))
-            if machine is not None and machine.home != flow:
+            machine = self._table.by_merge_key.get(merge_key(cancel))
+            if machine is not None and machine.source_flow != flow:
                 machine = None
         if not isinstance(machine, InviteServer):
             self._refuse(cancel, flow, 481)
@@ -296,7 +303,7 @@ class Transactions:
             self._guarded(transaction, call_of(cancel), self.user.cancelled, transaction, cancel)
 
     def _refuse(self, request: Request, flow: Flow, status: int, reason: str = "", retry_after: str = "") -> None:
-        """Answer without a transaction; the To tag is the same for each repeat of the request (section 8.2.7)."""
+        """Answer without a transaction; the To tag is the same for each retransmission (section 8.2.7)."""
         via = request.headers.get("Via") or ""
         tag = hmac.digest(self._secret, via.encode("utf-8", "surrogateescape"), "sha256").hex()[:16]
         headers = [("Retry-After", retry_after)] if retry_after else []
@@ -306,14 +313,14 @@ class Transactions:
         try:
             flow.send(response.to_bytes())
         except FlowLost as why:
-            log.debug("{call}: a response has no way: {why}", call=call_of(response), why=why)
+            log.debug("{call}: a response was not sent: {why}", call=call_of(response), why=why)
 
     # Responses
 
     def _response(self, response: Response, flow: Flow) -> None:
-        """Sections 17.1.3 and 18.1.2: what is not for us is dropped.
+        """Match a response to its client transaction (sections 17.1.3 and 18.1.2); any other is dropped.
 
-        The branch can't be guessed; on a connection, the response must also come the way that the request went.
+        The branch can't be guessed. A request that was sent by a connection must get its response by that connection.
         """
         via = response.via
         machine = self._table.clients.get((via.branch or "", response.cseq.method))
@@ -323,8 +330,11 @@ class Transactions:
             machine.receive(response)
 
     def _stamp(self, request: Request, flow: Flow) -> str:
-        """Write our Via; its branch."""
-        branch = self._ours + random_token(12)
+        """Add our Via.
+
+        :returns: its branch.
+        """
+        branch = self._branch_prefix + random_token(12)
         rport = "" if flow.reliable else ";rport"
         request.headers.prepend("Via", f"SIP/2.0/{flow.via_transport} {flow.sent_by};branch={branch}{rport}")
         return branch
@@ -333,20 +343,20 @@ class Transactions:
         transaction = machine.transaction
         assert transaction is not None
         if self._stopped:
-            machine.lost()
+            machine.flow_lost()
         else:
             self._table.add_client(machine)
             machine.start()
         return transaction
 
-    # The wall
+    # Calls of the user
 
     def _guarded(
         self, transaction: ServerTransaction | None, call_id: str, call: Callable[..., object], *arguments: object
     ) -> None:
-        """Call the user. An exception out of him ends at the request that caused it.
+        """Call the user. An exception is logged, and ends the transaction that it was called for with a 500.
 
-        BadMessage is no fault of his: he has read a header that nobody had read before.
+        BadMessage is no fault of the user: it has read a header that was not checked before.
         """
         try:
             call(*arguments)

@@ -1,4 +1,4 @@
-"""What tells one server transaction from all others (RFC 3261 section 17.2.3)."""
+"""The key of a server transaction: how requests are matched to it (RFC 3261 section 17.2.3)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
 
-COOKIE = "z9hG4bK"
+MAGIC_COOKIE = "z9hG4bK"
 """What a branch of RFC 3261 begins with (section 8.1.1.7)."""
 
-OURS = COOKIE + "wp-"
-"""What a branch of ours begins with; the rest is random, behind the mark of the process where there are several."""
+BRANCH_PREFIX = MAGIC_COOKIE + "wp-"
+"""What a branch of ours begins with; after it come the mark of the process, where there are several, and random
+text."""
 
 MergeKey = tuple[object, ...]
-
+"""What a request and a merged copy of it have in common (section 8.2.2.2)."""
 
 Key = tuple[object, str, int | None, str, Flow | None]
-"""What a request and its repeats have in common: the branch of the top Via (with a peer of RFC 2543, whose branch says
-nothing, what says the same), host and port of its sent-by, the method (INVITE for an ACK), and the connection; None for
-UDP, where a NAT may change the port between two repeats."""
+"""What a request and its retransmissions have in common: the branch of the top Via (of a peer of RFC 2543, whose branch
+says nothing, several headers), host and port of its sent-by, the method (INVITE for an ACK), and the connection; None
+for UDP, where a NAT may change the port between two retransmissions."""
 
 
 def key_of(request: Request, flow: Flow) -> Key:
@@ -28,11 +29,11 @@ def key_of(request: Request, flow: Flow) -> Key:
     """
     via = request.via
     if not has_cookie(via):
-        return old_key(request, flow, request.to.tag)
+        return rfc2543_key(request, flow, request.to.tag)
     return _key(via.branch, via, request.method, flow)
 
 
-def old_key(request: Request, flow: Flow, to_tag: str | None) -> Key:
+def rfc2543_key(request: Request, flow: Flow, to_tag: str | None) -> Key:
     """The key of a request of RFC 2543.
 
     :param to_tag: of the request; that of an ACK may be missing in its INVITE.
@@ -49,21 +50,21 @@ def _key(branch: object, via: Via, method: str, flow: Flow) -> Key:
 
 
 def invite_key(key: Key) -> Key:
-    """The key of the INVITE that the CANCEL with this key takes back."""
+    """The key of the INVITE that the CANCEL with this key cancels."""
     branch, host, port, _, flow = key
     return branch, host, port, "INVITE", flow
 
 
 def merge_key(request: Request) -> MergeKey:
-    """What a request has in common with itself when it comes by another way (section 8.2.2.2), and with its CANCEL.
+    """What a request has in common with a copy of it that came another way (section 8.2.2.2), and with its CANCEL.
 
-    The same for another Request-URI is a spiral.
+    A copy with another Request-URI is a spiral.
     """
     method = "INVITE" if request.method == "CANCEL" else request.method
     return request.call_id, request.from_.tag, request.to.tag, request.cseq.number, method, request.uri
 
 
 def has_cookie(via: Via) -> bool:
-    """Whether the branch is one of RFC 3261; the cookie alone is none (RFC 4475 section 3.2.1 sends it)."""
+    """Whether the branch is one of RFC 3261; the magic cookie alone is not (RFC 4475 section 3.2.1)."""
     branch = via.branch
-    return branch is not None and len(branch) > len(COOKIE) and branch.startswith(COOKIE)
+    return branch is not None and len(branch) > len(MAGIC_COOKIE) and branch.startswith(MAGIC_COOKIE)

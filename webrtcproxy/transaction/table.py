@@ -1,4 +1,4 @@
-"""Table: all machines that are going on, by what their messages have in common, and by the flow that they depend on."""
+"""The table of all transactions: by their keys, and by the flow that they depend on."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class TransactionLimits:
     """How many server transactions there may be at once.
 
     :ivar browser: unanswered requests of one WebSocket.
-    :ivar flow: of one other flow, those included that only absorb repeats (half a minute for each request on UDP).
-    :ivar total: of all.
+    :ivar flow: of one other flow, including those that only absorb retransmissions (half a minute for each on UDP).
+    :ivar total: of all flows.
     """
 
     browser: int = 200
@@ -32,16 +32,17 @@ class TransactionLimits:
 class FlowTransactions:
     """The machines of one flow.
 
-    :ivar unanswered: how many requests of its peer wait for the user.
+    :ivar unanswered: requests of its peer without a final response.
+    :ivar unwatch: takes back the callback for the loss of the flow.
     """
 
-    __slots__ = ("clients", "forget", "servers", "unanswered")
+    __slots__ = ("clients", "servers", "unanswered", "unwatch")
 
     def __init__(self) -> None:
         self.servers: set[ServerMachine] = set()
         self.clients: set[ClientMachine] = set()
         self.unanswered = 0
-        self.forget: Callable[[], None] | None = None
+        self.unwatch: Callable[[], None] | None = None
 
 
 class Table:
@@ -53,7 +54,7 @@ class Table:
     def __init__(self, limits: TransactionLimits) -> None:
         self._limits = limits
         self.servers: dict[Key, ServerMachine] = {}
-        self.aliases: dict[MergeKey, ServerMachine] = {}
+        self.by_merge_key: dict[MergeKey, ServerMachine] = {}
         self.clients: dict[tuple[str, str], ClientMachine] = {}
         self._flows: dict[Flow, FlowTransactions] = {}
 
@@ -61,98 +62,98 @@ class Table:
         return len(self.servers) + len(self.clients)
 
     def is_full(self, flow: Flow) -> bool:
-        """Whether a request that comes by `flow` would be one too many."""
+        """Whether one more request from `flow` would exceed a limit."""
         limits = self._limits
         if len(self.servers) >= limits.total:
             return True
-        members = self._flows.get(flow)
-        if members is None:
+        of_flow = self._flows.get(flow)
+        if of_flow is None:
             return False
-        return members.unanswered >= limits.browser if flow.browser else len(members.servers) >= limits.flow
+        return of_flow.unanswered >= limits.browser if flow.browser else len(of_flow.servers) >= limits.flow
 
     def add_server(self, machine: ServerMachine) -> None:
-        """From now on its request is going on."""
+        """Its request is being handled from now on."""
         self.servers[machine.key] = machine
-        self.aliases[machine.alias] = machine
-        members = self._members(machine.home)
-        members.servers.add(machine)
-        members.unanswered += 1
+        self.by_merge_key[machine.merge_key] = machine
+        of_flow = self._transactions_of(machine.source_flow)
+        of_flow.servers.add(machine)
+        of_flow.unanswered += 1
 
     def answered(self, machine: ServerMachine) -> None:
-        """Its request waits for nobody any more."""
-        members = self._flows.get(machine.home)
-        if members is not None and machine in members.servers:
-            members.unanswered -= 1
+        """Its request has a final response."""
+        of_flow = self._flows.get(machine.source_flow)
+        if of_flow is not None and machine in of_flow.servers:
+            of_flow.unanswered -= 1
 
     def remove_server(self, machine: ServerMachine) -> None:
-        """It is over; no error where it was removed before."""
+        """It is terminated; without effect where it was removed before."""
         if self.servers.get(machine.key) is not machine:
             return
-        members = self._flows[machine.home]
-        members.servers.remove(machine)
-        if not machine.final:
-            members.unanswered -= 1
+        of_flow = self._flows[machine.source_flow]
+        of_flow.servers.remove(machine)
+        if not machine.final_status:
+            of_flow.unanswered -= 1
         self._forget_server(machine)
-        self._leave(machine.home, members)
+        self._release(machine.source_flow, of_flow)
 
     def add_client(self, machine: ClientMachine) -> None:
         """From now on its responses are expected."""
         self.clients[machine.key] = machine
         if machine.flow.reliable:
-            self._members(machine.flow).clients.add(machine)
+            self._transactions_of(machine.flow).clients.add(machine)
 
     def remove_client(self, machine: ClientMachine) -> None:
-        """It is over; no error where it was removed before."""
+        """It is terminated; without effect where it was removed before."""
         if self.clients.pop(machine.key, None) is None or not machine.flow.reliable:
             return
-        members = self._flows[machine.flow]
-        members.clients.remove(machine)
-        self._leave(machine.flow, members)
+        of_flow = self._flows[machine.flow]
+        of_flow.clients.remove(machine)
+        self._release(machine.flow, of_flow)
 
     def clear(self) -> None:
-        """Remove all, as if every flow was lost."""
+        """Remove all, as if every flow were lost."""
         for flow in list(self._flows):
-            self._lost(flow)
+            self._flow_lost(flow)
         for client in list(self.clients.values()):
-            _end(client.lost)
+            _end(client.flow_lost)
 
-    def _members(self, flow: Flow) -> FlowTransactions:
-        members = self._flows.get(flow)
-        if members is None:
-            members = self._flows[flow] = FlowTransactions()
+    def _transactions_of(self, flow: Flow) -> FlowTransactions:
+        of_flow = self._flows.get(flow)
+        if of_flow is None:
+            of_flow = self._flows[flow] = FlowTransactions()
             if flow.reliable:
-                members.forget = flow.on_lost(lambda: self._lost(flow))
-        return members
+                of_flow.unwatch = flow.on_lost(lambda: self._flow_lost(flow))
+        return of_flow
 
-    def _leave(self, flow: Flow, members: FlowTransactions) -> None:
-        """Nothing is kept for a flow without machines: there are thousands of idle browsers."""
-        if not members.servers and not members.clients:
+    def _release(self, flow: Flow, of_flow: FlowTransactions) -> None:
+        """Keep nothing for a flow without transactions: there are thousands of idle browsers."""
+        if not of_flow.servers and not of_flow.clients:
             del self._flows[flow]
-            if members.forget is not None:
-                members.forget()
+            if of_flow.unwatch is not None:
+                of_flow.unwatch()
 
     def _forget_server(self, machine: ServerMachine) -> None:
         del self.servers[machine.key]
-        if self.aliases.get(machine.alias) is machine:
-            del self.aliases[machine.alias]
+        if self.by_merge_key.get(machine.merge_key) is machine:
+            del self.by_merge_key[machine.merge_key]
 
-    def _lost(self, flow: Flow) -> None:
-        """Every machine of the flow hears of its end, when nothing finds any of them any more."""
-        members = self._flows.pop(flow)
-        if members.forget is not None:
-            members.forget()
-        for server in members.servers:
+    def _flow_lost(self, flow: Flow) -> None:
+        """End every machine of a flow, after all of them are removed from the table."""
+        of_flow = self._flows.pop(flow)
+        if of_flow.unwatch is not None:
+            of_flow.unwatch()
+        for server in of_flow.servers:
             self._forget_server(server)
-        for client in members.clients:
+        for client in of_flow.clients:
             del self.clients[client.key]
-        for server in members.servers:
-            _end(server.lost)
-        for client in members.clients:
-            _end(client.lost)
+        for server in of_flow.servers:
+            _end(server.flow_lost)
+        for client in of_flow.clients:
+            _end(client.flow_lost)
 
 
 def _end(lost: Callable[[], None]) -> None:
     try:
         lost()
     except Exception:
-        log.failure("A transaction could not bear the loss of its connection")
+        log.failure("A transaction failed when its connection was lost")
