@@ -24,14 +24,13 @@ from webrtcproxy.routing.failover import FailoverRequest, NextHops
 from webrtcproxy.runtime.errors import NgRefused
 from webrtcproxy.session.modifier import SessionModifier
 from webrtcproxy.session.offer_answer import OfferAnswer
-from webrtcproxy.session.refresh import Refresh
 from webrtcproxy.session.refresher import SessionRefresher
-from webrtcproxy.session.restore import Restore
+from webrtcproxy.session.reinvite import ReInvite
 from webrtcproxy.transfer.local import LocalTransfer
 
 OBJECTS = (
     *(Call, Leg, Fork, Branch, CallSetup, InitialOfferAnswer, ReliableProvisionals, LocalTransfer, ReferSubscription),
-    *(SessionModifier, OfferAnswer, Restore, SessionRefresher, Refresh, FailoverRequest, NextHops),
+    *(SessionModifier, OfferAnswer, ReInvite, SessionRefresher, FailoverRequest, NextHops),
 )
 
 

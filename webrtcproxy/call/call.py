@@ -161,8 +161,8 @@ class Call(TransferableCall):
         self._exchanges = SessionModifier(context, media, self._caller, caller_offers, self.gone, self._unacknowledged)
         self._refresher = SessionRefresher(context, self._refresh, self.gone, self._expired)
 
-    async def _refresh(self, leg: Leg) -> Response | None:
-        """Refresh the session of `leg` by re-INVITE; None while somebody changes it."""
+    async def _refresh(self, leg: Leg) -> int | None:
+        """Refresh the session of `leg` by re-INVITE: the status of the answer; None while somebody changes it."""
         other = self.other(leg)
         if other is None or self.guest is not None:
             return None

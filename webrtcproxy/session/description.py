@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from twisted.internet.defer import Deferred
+
 from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.runtime.errors import BadResponse
@@ -31,6 +33,22 @@ class NegotiationContext:
     unacknowledged: Callable[[Leg], None]
     branch: str = ""
     closed: bool = False
+
+    def offer(self, sdp: bytes, of: Leg, to: Leg) -> Deferred[bytes]:
+        """Give rtpengine an offer of one leg.
+
+        :returns: fires with the offer for the other leg; fails with NgError.
+        """
+        media = to.profile.media_from(of.profile)
+        return self.media.offer(sdp, from_tag=of.party_tag, branch=self.branch, to=media)
+
+    def answer(self, sdp: bytes, of: Leg, to: Leg) -> Deferred[bytes]:
+        """Give rtpengine the answer of one leg to the offer of the other.
+
+        :returns: fires with the answer for the other leg; fails with NgError.
+        """
+        media = to.profile.media_from(of.profile)
+        return self.media.answer(sdp, from_tag=to.party_tag, to_tag=of.party_tag, branch=self.branch, to=media)
 
 
 def required_sdp(message: Request | Response) -> bytes:

@@ -11,10 +11,10 @@ from webrtcproxy.dialog.leg import HeaderList, Leg
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.session.description import NegotiationContext
 from webrtcproxy.session.offer_answer import OfferAnswer
-from webrtcproxy.session.refresh import Refresh
+from webrtcproxy.session.reinvite import Purpose, ReInvite, refresh
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
-from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
@@ -46,7 +46,7 @@ class SessionModifier:
         self._caller = caller
         self._caller_offers = caller_offers
         self._current: OfferAnswer | None = None
-        self._refresh: Refresh | None = None
+        self._refresh: ReInvite | None = None
 
     @property
     def busy(self) -> bool:
@@ -83,23 +83,23 @@ class SessionModifier:
             offers = leg is self._caller if self._caller_offers else leg is not self._caller
             raise _in_a_while() if offers else Refusal(491)
         if self._current is not None:
-            raise _in_a_while() if leg is self._current.asker else Refusal(491)
+            raise _in_a_while() if leg is self._current.requester else Refusal(491)
         if self._refresh is not None:
             raise Refusal(491)
         exchange = self._current = OfferAnswer(self._session, leg, other, transaction)
         run_and_respond(exchange.run(offer), transaction).addCallback(self._finished)
 
-    async def refresh(self, leg: Leg, other: Leg) -> Response | None:
+    async def refresh(self, leg: Leg, other: Leg) -> int | None:
         """Refresh the session of `leg` with a re-INVITE that changes nothing (RFC 4028 section 7.4).
 
-        :returns: the final response; None where it is not the time: somebody changes the session.
-        :raises FlowLost, TimedOut, Refusal: as `Leg.send_request`.
+        :returns: the status of the final response; None where it is not the time: somebody changes the session.
+        :raises Refusal: the peer can't be reached.
         """
         if self._current is not None or self._refresh is not None or not leg.negotiation.agreed:
             return None
-        self._refresh = Refresh(self._session, leg, other)
+        reinvite = self._refresh = ReInvite(self._session.context, leg, Purpose.REFRESH)
         try:
-            return await self._refresh.run()
+            return await refresh(self._session, reinvite, other)
         finally:
             self._refresh = None
 
@@ -114,7 +114,7 @@ class SessionModifier:
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The peer of `leg` is on another socket now: that is where he waits for his response."""
         current = self._current
-        if current is not None and current.asker is leg and not current.transaction.answered:
+        if current is not None and current.requester is leg and not current.transaction.answered:
             current.transaction.flow = flow
 
     def close(self, headers: HeaderList) -> None:
@@ -127,7 +127,7 @@ class SessionModifier:
         if self._current is not None:
             self._current.close(headers)
         if self._refresh is not None:
-            self._refresh.close(headers)
+            self._refresh.withdraw(headers)
         session.gone = session.unacknowledged = _ignore
 
     def _finished(self, _: object) -> None:

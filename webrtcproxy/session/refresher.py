@@ -17,7 +17,6 @@ from webrtcproxy.dialog.relay import ENDS_DIALOG
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.schedule import Timer
 from webrtcproxy.sip.capabilities import ALLOW
-from webrtcproxy.sip.message import Response
 
 log = Logger()
 
@@ -29,8 +28,8 @@ class SessionRefresher:
     """Watches the session timers of a call.
 
     :param context: what calls work with.
-    :param refresh: refreshes the session of a leg by re-INVITE, and returns the final response; None where that would
-        meet a change of the session. It raises as `Leg.send_request`.
+    :param refresh: refreshes the session of a leg by re-INVITE, and returns the status of the final response; None
+        where that would meet a change of the session. It raises Refusal where the peer can't be reached.
     :param gone: called with a leg whose peer has no such dialog.
     :param expired: called with a leg whose peer did not refresh, or answers nothing.
     """
@@ -38,7 +37,7 @@ class SessionRefresher:
     def __init__(
         self,
         context: Context,
-        refresh: Callable[[Leg], Awaitable[Response | None]],
+        refresh: Callable[[Leg], Awaitable[int | None]],
         gone: Callable[[Leg], None],
         expired: Callable[[Leg], None],
     ) -> None:
@@ -120,8 +119,7 @@ class SessionRefresher:
         if leg.takes_update:
             return (await leg.send_request("UPDATE", (ALLOW,))).status
         if leg.session_timer.negotiated:
-            response = await self._refresh(leg)
-            return 0 if response is None else response.status
+            return await self._refresh(leg) or 0
         status = (await leg.send_request("OPTIONS")).status
         if status in ENDS_DIALOG:
             return status

@@ -29,7 +29,7 @@ from webrtcproxy.routing.sequence import RequestSequence
 from webrtcproxy.runtime.errors import BadResponse, FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.schedule import Timer
-from webrtcproxy.session.reoffer import Reoffer
+from webrtcproxy.session.reinvite import Purpose, ReInvite
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import PHRASES, Request, Response
@@ -86,7 +86,7 @@ class LocalTransfer:
         self._fork = Fork()
         self._early: dict[str, bytes] = {}
         self._consulted: ConsultationCall | None = None
-        self._reoffer: Reoffer | None = None
+        self._reinvite: ReInvite | None = None
         self._ringing: Timer | None = None
         self._done = False
         call.guest = self
@@ -209,11 +209,11 @@ class LocalTransfer:
         stays.negotiation.answer_received(answer)
 
     async def _agree(self, leg: Leg, sdp: bytes) -> bytes:
-        self._reoffer = Reoffer(self._context, leg)
+        self._reinvite = ReInvite(self._context, leg, Purpose.TRANSFER)
         try:
-            return await self._reoffer.run(sdp)
+            return await self._reinvite.offer(sdp)
         finally:
-            self._reoffer = None
+            self._reinvite = None
 
     async def _take_back(self, leg: Leg) -> None:
         """Offer a party that has agreed what it had before."""
@@ -221,7 +221,7 @@ class LocalTransfer:
         if leg.over:
             return
         try:
-            await Reoffer(self._context, leg).run(leg.negotiation.local_description)
+            await ReInvite(self._context, leg, Purpose.TRANSFER).offer(leg.negotiation.local_description)
             leg.negotiation.rollback()
         except Refusal as why:
             log.warn("{call}: the old session is not restored: {why}", why=why, call=leg.dialog.call_id)
@@ -283,8 +283,8 @@ class LocalTransfer:
         for branch in self._fork.branches:
             self._fork.report(BranchFailed(branch, 487, "", None))  # who waits for news has them now
         self._fork.close()
-        if self._reoffer is not None:
-            self._reoffer.withdraw()
+        if self._reinvite is not None:
+            self._reinvite.withdraw()
         self._call.guest = None
         if self._consulted is not None:
             self._consulted.call.guest = None

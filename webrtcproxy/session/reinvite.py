@@ -1,0 +1,271 @@
+"""ReInvite: a request of ours that changes or refreshes the session of one leg, a re-INVITE or an UPDATE (RFC 3261
+section 14, RFC 3311), whoever it is sent for.
+
+========  ====================================================================  ====================
+Purpose   What is offered                                                       A 491 (RFC 3261 14.1)
+========  ====================================================================  ====================
+RELAY     what the other side of the call offers; nothing, where it asks for    crosses
+          an offer
+REFRESH   what is agreed, so that the session timer begins again (RFC 4028 7.4)  tried with the next one
+RESTORE   what is agreed, since the peer or rtpengine has something else        given up
+TRANSFER  the session with another party (RFC 3725)                             tried again
+========  ====================================================================  ====================
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from enum import Enum
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.leg import HeaderList, Leg
+from webrtcproxy.dialog.relay import ENDS_DIALOG
+from webrtcproxy.routing.failover import ClientRequest
+from webrtcproxy.runtime.errors import FlowLost, NgError, Refusal, TimedOut
+from webrtcproxy.session.description import NegotiationContext, required_sdp
+from webrtcproxy.sip.body import sdp_of
+from webrtcproxy.sip.capabilities import ALLOW
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.message import Headers, Request, Response
+from webrtcproxy.sip.sdp.questions import same_session
+from webrtcproxy.sip.sdp.rewriting import as_offer
+from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE
+
+log = Logger()
+
+GLARE_TRIES = 3
+"""How often an offer is made that meets one of the peer's (RFC 3261 section 14.1)."""
+
+
+class Purpose(Enum):
+    """What a `ReInvite` is sent for."""
+
+    RELAY = "relay"
+    REFRESH = "refresh"
+    RESTORE = "restore"
+    TRANSFER = "transfer"
+
+
+def _ignore_response(response: Response) -> None:
+    """A provisional response that nobody waits for."""
+
+
+def _ignore_leg(leg: Leg) -> None:
+    """Nobody is to know that its peer is gone."""
+
+
+def _ignore() -> None:
+    """Nobody else waits."""
+
+
+class ReInvite:
+    """One change or refresh of the session of a leg.
+
+    :param context: what calls work with.
+    :param leg: whose session it is.
+    :param purpose: see above.
+    :param limit: seconds that the peer has for its final response.
+    :param gone: called with the leg when the limit of an UPDATE is over, which can't be cancelled.
+    :param progress: called with each provisional response, 101 to 199.
+    :param expired: called when the limit is over, before the request is withdrawn.
+    :ivar leg: as given.
+    :ivar ended_dialog: the peer says that it has no such dialog, or nothing at all (RFC 5057 section 5.1), though the
+        request was not withdrawn.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        leg: Leg,
+        purpose: Purpose,
+        limit: float = NON_INVITE_DEADLINE,
+        gone: Callable[[Leg], None] = _ignore_leg,
+        progress: Callable[[Response], None] = _ignore_response,
+        expired: Callable[[], None] = _ignore,
+    ) -> None:
+        self.leg = leg
+        self.ended_dialog = False
+        self._context = context
+        self._purpose = purpose
+        self._limit = limit
+        self._gone = gone
+        self._progress = progress
+        self._expired = expired
+        self._sent: ClientRequest | None = None
+        self._accepted: Request | None = None  # an INVITE, after its 2xx
+        self._withdrawn: HeaderList | None = None
+
+    async def offer(self, sdp: bytes, method: str = "INVITE") -> bytes:
+        """Offer `sdp`: the answer. What becomes of the leg's negotiation then is the caller's part.
+
+        :raises Refusal: what the peer says, or what its silence means; the offer is rolled back.
+        """
+        response = await self.request(sdp, method)
+        if response.status >= 300:
+            raise Refusal(response.status, response.reason)
+        try:
+            return required_sdp(response)
+        except Refusal:
+            self.leg.negotiation.rollback()
+            raise
+
+    async def request(self, sdp: bytes, method: str = "INVITE", headers: Headers | None = None) -> Response:
+        """Send the request: its final response, a 408 for none (RFC 3261 section 8.1.3.1).
+
+        The ACK for a 2xx is sent; where the offer is in that, it is held until the leg has the answer for it. Where the
+        response is a refusal, the offer is rolled back.
+
+        :param sdp: the offer; empty where the peer is to make one.
+        :param headers: beside those of each request of the leg; None for Allow alone.
+        :raises Refusal: the peer can't be reached.
+        """
+        leg = self.leg
+        await leg.confirmed()
+        if sdp:
+            leg.negotiation.offer_sent(sdp)
+        tries = GLARE_TRIES if self._purpose is Purpose.TRANSFER else 1
+        accepted = False
+        try:
+            response = await self._send(sdp, method, headers)
+            while response.status == 491 and tries > 1 and self._withdrawn is None:
+                tries -= 1
+                await self._let_pass()
+                response = await self._send(sdp, method, headers)
+            accepted = response.status < 300
+        finally:
+            self._gone, self._progress, self._expired = _ignore_leg, _ignore_response, _ignore
+            if not accepted:
+                leg.negotiation.rollback()
+        self.ended_dialog = response.status in ENDS_DIALOG and self._withdrawn is None
+        if accepted and method == "INVITE":
+            self._acknowledge(response, offered=bool(sdp))
+        return response
+
+    async def _send(self, sdp: bytes, method: str, headers: Headers | None) -> Response:
+        leg = self.leg
+        body = as_offer(sdp) if self._purpose is Purpose.REFRESH else sdp
+        limit = self._context.transactions.schedule.after(self._limit, self._time_up)
+        try:
+            return await leg.send_request(method, headers or (ALLOW,), body, "application/sdp", self)
+        except FlowLost as why:
+            raise leg.profile.unreachable() from why
+        except TimedOut:
+            return Response(408, "", Headers.of([], []))
+        finally:
+            limit.cancel()
+
+    async def _let_pass(self) -> None:
+        """Let the peer's own offer pass. Who has not made up the Call-ID waits 2 s at most, who has, longer; in between
+        suits both (RFC 3261 section 14.1)."""
+        passed: Deferred[None] = Deferred()
+        self._context.clock.callLater(1.9 + secrets.randbelow(11) / 10, passed.callback, None)
+        await passed
+
+    def _acknowledge(self, response: Response, offered: bool) -> None:
+        assert self._sent is not None
+        self._accepted = self._sent.request
+        if offered:
+            self.leg.acknowledge(self._accepted)
+            return
+        try:
+            offer = sdp_of(response)
+        except BadMessage:
+            offer = b""
+        self.leg.hold_ack(self._accepted, offer)
+
+    def send_held_ack(self, answer: bytes) -> None:
+        """Send the ACK that is held, if it is: with `answer`."""
+        if self._accepted is not None:
+            self.leg.send_held_ack(answer)
+
+    def withdraw(self, headers: HeaderList = ()) -> None:
+        """Nobody wants the answer any more: cancel an INVITE. A 2xx that comes all the same is acknowledged.
+
+        :param headers: for the CANCEL.
+        """
+        self._withdrawn = headers
+        if self._sent is not None:
+            self._sent.cancel(headers)
+
+    def _time_up(self) -> None:
+        self._expired()
+        self.withdraw()
+        if self._sent is not None and self._sent.request.method != "INVITE":
+            self._gone(self.leg)
+
+    # From the leg
+
+    def sent(self, transaction: ClientRequest) -> None:
+        """The request is out."""
+        self._sent = transaction
+        if self._withdrawn is not None:
+            transaction.cancel(self._withdrawn)
+
+    def progress(self, response: Response) -> None:
+        """A provisional response to an INVITE."""
+        self._progress(response)
+
+    def answered_again(self, response: Response) -> None:
+        """The ACK was lost."""
+        invite = self._accepted
+        if invite is not None and invite.cseq.number == response.cseq.number:
+            self.leg.acknowledge(invite)
+
+
+async def refresh(session: NegotiationContext, reinvite: ReInvite, other: Leg) -> int:
+    """Offer a peer what it has already, with the version that it has: the status of its final response. New ports in
+    its answer are rtpengine's affair alone.
+
+    :param session: of the call.
+    :param other: the leg across, which hears nothing of it.
+    :raises Refusal: the peer can't be reached.
+    """
+    leg = reinvite.leg
+    negotiation = leg.negotiation
+    response = await reinvite.request(negotiation.local_description)
+    if response.status >= 300:
+        return response.status
+    try:
+        answer = sdp_of(response)
+        if answer and not same_session(answer, negotiation.remote_description) and not session.closed:
+            await session.offer(other.negotiation.remote_description, other, leg)
+            await session.answer(answer, leg, other)
+            negotiation.answer_received(answer)
+    except (BadMessage, NgError) as why:
+        log.warn("{call}: a session refresh has an odd answer: {why!r}", why=why, call=leg.dialog.call_id)
+    finally:
+        negotiation.rollback()
+    return response.status
+
+
+async def restore(session: NegotiationContext, reinvite: ReInvite, of: Leg, pause: float = 0.0) -> bytes:
+    """Offer a peer the agreed session, since it has another one, or rtpengine has.
+
+    :param session: of the call.
+    :param of: the leg across, whose session is offered.
+    :param pause: seconds to wait before.
+    :returns: what the answer is for the peer of `of`; empty where there is none, which the log tells.
+    """
+    leg = reinvite.leg
+    try:
+        if pause:
+            paused: Deferred[None] = Deferred()
+            session.context.transactions.schedule.after(pause, lambda: paused.callback(None))
+            await paused
+        offer = await session.offer(of.negotiation.remote_description, of, leg)
+        if session.closed:
+            return b""
+        answer = await reinvite.offer(offer, "INVITE" if leg.dialog.confirmed else "UPDATE")
+        local = await session.answer(answer, leg, of)
+    except Refusal as why:
+        leg.negotiation.rollback()
+        log.warn("{call}: the old session is not restored: {why}", why=why, call=leg.dialog.call_id)
+        if reinvite.ended_dialog:
+            session.gone(leg)
+        return b""
+    leg.negotiation.answer_received(answer)
+    return local
