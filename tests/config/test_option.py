@@ -40,6 +40,7 @@ class House:
     at: str = ""
     floor_count: int = option(whole(1, 9, "floors"), "How many floors.", default=2)
     height: float = option(number(0.5, 100, "metres"), "How high.", default=7.5)
+    width: float = option(number(1, 50), "How wide.", default=5.0)
     heated: bool = option(flag(), "Whether it is heated.", default=True)
     lamp: Lamp = group(Lamp)
     roof: Literal["flat", "steep"] = option(word("flat", "steep"), "Its roof.", default="flat")
@@ -63,7 +64,9 @@ class DeclarationTests(SynchronousTestCase):
         """Each kind reads its value; a value of several parts fills several fields; a group has keys of the section."""
         raw = {"floor-count": "3", "height": "1.5", "heated": "no", "lamp": "BRIGHT", "colours": "red, blue"}
         house = read_section(House, self.section(street="Elm/4", roof="Steep", owner="me", alarm="1", **raw), name="a")
-        self.assertEqual(house, House("a", "Elm", "4", 3, 1.5, False, Lamp(True, ("red", "blue")), "steep", "me", "1"))
+        self.assertEqual(
+            house, House("a", "Elm", "4", 3, 1.5, 5.0, False, Lamp(True, ("red", "blue")), "steep", "me", "1")
+        )
 
     def test_missing(self) -> None:
         """An option without a default must be there."""
@@ -83,7 +86,7 @@ class DeclarationTests(SynchronousTestCase):
 
     def test_keys(self) -> None:
         """Other keys than the declared ones are errors; fields that are no options are no keys."""
-        keys = ["street", "floor-count", "height", "heated", "lamp", "colours", "roof", "owner", "alarm"]
+        keys = ["street", "floor-count", "height", "width", "heated", "lamp", "colours", "roof", "owner", "alarm"]
         self.assertEqual([item.key for item in options_of(House)], keys)
         self.assertIn("did you mean 'lamp'?", str(self.assertRaises(ConfigError, self.section, lamb="x")))
         for key in ("name", "at"):
@@ -106,6 +109,7 @@ class ReferenceTests(SynchronousTestCase):
         self.assertEqual(found["``street``"], ("street/number", "required", "Where."))
         self.assertEqual(found["``floor-count``"], ("a whole number from 1 to 9 (floors)", "``2``", "How many floors."))
         self.assertEqual(found["``height``"], ("a number from 0.5 to 100 (metres)", "``7.5``", "How high."))
+        self.assertEqual(found["``width``"], ("a number from 1 to 50", "``5``", "How wide."))
         self.assertEqual(found["``heated``"], ("yes or no", "``yes``", "Whether it is heated."))
         self.assertEqual(found["``lamp``"], ("one of dim, bright", "``dim``", "How bright."))
         self.assertEqual(found["``colours``"], ("colours", "white", "Its *colours*."))

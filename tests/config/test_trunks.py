@@ -19,7 +19,7 @@ class TrunkTests(Case):
         ).trunks
         self.assertEqual((trunk.name, trunk.host, trunk.port, trunk.transport), ("a", "voip.example", 5080, "tcp"))
         self.assertEqual(trunk.proxy, (HostPort("192.0.2.1", None),))
-        self.assertEqual(trunk.places, trunk.proxy)
+        self.assertEqual(trunk.servers, trunk.proxy)
         self.assertEqual((trunk.username, trunk.password, trunk.realm), ("me", "a ;b", "Voip Example"))
         self.assertEqual(trunk.redirects, "follow")
         self.assertTrue(trunk.pass_identity)
@@ -29,7 +29,7 @@ class TrunkTests(Case):
         sources = ["192.0.2.0/24", "2001:db8::/32", "198.51.100.1/32"]
         self.assertEqual(list(map(str, trunk.sources or ())), sources)
 
-    def test_ways(self) -> None:
+    def test_targets(self) -> None:
         """Several proxies, the time that each has, the responses that end the search, and pings; what is taken where
         nothing is written."""
         (trunk,) = self.load(
@@ -37,11 +37,11 @@ class TrunkTests(Case):
             "stop-codes = 404, 486 6xx"
         ).trunks
         places = [HostPort("b.example", None), HostPort("c.example", 5070), HostPort("2001:db8::1", None)]
-        self.assertEqual(list(trunk.places), places)
+        self.assertEqual(list(trunk.servers), places)
         self.assertEqual((trunk.failover, trunk.ping), (2, 30))
         self.assertEqual(trunk.stop_codes, {404, 486, *range(600, 700)})
         (trunk,) = self.load().trunks
-        self.assertEqual(trunk.places, (HostPort("voip.example", None),))
+        self.assertEqual(trunk.servers, (HostPort("voip.example", None),))
         self.assertEqual((trunk.failover, trunk.ping, trunk.stop_codes), (4, 0, None))
         self.assertEqual((trunk.transport, trunk.tcp_over_mtu), (None, False))
 
@@ -76,7 +76,7 @@ class TrunkTests(Case):
         ):
             self.refused("trunk a", key, told, trunk_a=f"host = a\n{text}")
 
-    def test_tls_of_two_at_one_place(self) -> None:
+    def test_tls_of_two_at_one_server(self) -> None:
         """Two trunks at one server have one connection to it, and so one word on whom to believe and what to show; one
         that is not reached over TLS has no say."""
         write_certificate(self.folder)

@@ -302,7 +302,7 @@ class NoInvite(Case):
     def ask(self) -> list[object]:
         """Send a MESSAGE along the trunk's way; what comes of it."""
         policy = self.world.context.policy
-        route = Route(policy.profile(self.trunks[0]), *self.trunks[0].places[0])
+        route = Route(policy.profile(self.trunks[0]), *self.trunks[0].servers[0])
         way = self.successResultOf(Deferred.fromCoroutine(self.world.context.upstream.next_hops(route)))
         fields = [("From", "<sip:a@b>;tag=1"), ("To", "<sip:c@d>"), ("Call-ID", "x"), ("CSeq", "7 MESSAGE")]
         outcomes: list[object] = []

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.call.calls import Calls
-from webrtcproxy.config.addresses import plain_host, same_place
+from webrtcproxy.config.addresses import plain_host, same_hostport
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.extensions import refuse_required
 from webrtcproxy.dialog.leg import Leg
@@ -240,7 +240,7 @@ class Router:
             self._answer_options(transaction)
             return
         own = Uri.parse(f"sip:{flow.sent_by}").hostport
-        if flow.browser and same_place(uri.hostport, own):
+        if flow.browser and same_hostport(uri.hostport, own):
             self._answer_options(transaction)
         elif flow.browser or plain_host(uri.host) != plain_host(own[0]):
             self._pass(transaction)

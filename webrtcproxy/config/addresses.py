@@ -50,10 +50,10 @@ class HostPort(NamedTuple):
 
 
 class Served(Protocol):
-    """What is asked whether it serves a host and port: a trunk."""
+    """What may serve a host and port: a trunk."""
 
     def serves(self, hostport: tuple[str, int | None]) -> bool:
-        """True where the host and port of a Request-URI belong to it."""
+        """Whether the host and port of a Request-URI belong to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Destinations:
     """Where browsers may call and register.
 
     :param anywhere: everywhere (``*``).
-    :param trunks: wherever a trunk of the configuration serves.
+    :param trunks: the hosts and ports that the trunks of the configuration serve.
     :param hosts: hosts; without a port, any port of that host.
     :param domains: each ``.example.com`` stands for ``*.example.com``.
     :param networks: match hosts that are IP addresses; names are not looked up for them.
@@ -93,7 +93,7 @@ class Destinations:
         host = plain_host(host)
         if self.trunks and any(trunk.serves((host, port)) for trunk in trunks):
             return True
-        if HostPort(host, None) in self.hosts or any(same_place((host, port), place) for place in self.hosts):
+        if HostPort(host, None) in self.hosts or any(same_hostport((host, port), allowed) for allowed in self.hosts):
             return True
         address = ip(host)
         if address is not None:
@@ -125,8 +125,8 @@ def plain_host(host: str) -> str:
     return host.removesuffix(".")
 
 
-def same_place(one: tuple[str, int | None], other: tuple[str, int | None]) -> bool:
-    """True where two plain hosts and ports are one; no port is port 5060."""
+def same_hostport(one: tuple[str, int | None], other: tuple[str, int | None]) -> bool:
+    """True where two plain hosts and ports are the same; no port is port 5060."""
     return one[0] == other[0] and (one[1] or SIP_PORT) == (other[1] or SIP_PORT)
 
 

@@ -16,7 +16,7 @@ _PATH_FIRST = frozenset({"unix", "tls"})
 
 
 def split(text: str) -> list[str]:
-    """The parts of an endpoint string, apart at each ':' without a backslash in front; escapes are kept."""
+    """The parts of an endpoint string, split at each ':' without a backslash in front; escapes are kept."""
     parts = [""]
     letters = iter(text)
     for letter in letters:
@@ -42,13 +42,13 @@ def check_server(text: str, folder: Path) -> str:
     parts = split(text)
     if parts[0] == "ssl" and not any(part.startswith("privateKey=") for part in parts):
         raise ValueError("privateKey= and certKey= are missing")
-    for place, part in enumerate(parts):
+    for index, part in enumerate(parts):
         key, equals, value = part.partition("=")
         if equals and key in FILE_KEYS:
-            parts[place] = f"{key}={_absolute(value, folder)}"
+            parts[index] = f"{key}={_absolute(value, folder)}"
             _readable(key, folder / unescape(value))
-        elif place == 1 and not equals and parts[0] in _PATH_FIRST:
-            parts[place] = _absolute(part, folder)
+        elif index == 1 and not equals and parts[0] in _PATH_FIRST:
+            parts[index] = _absolute(part, folder)
     if parts[0] in ("tcp", "ssl", "tcp6") and parts[1:2] != ["0"]:
         port_number(parts[1] if len(parts) > 1 else "")
     absolute = ":".join(parts)
@@ -85,7 +85,7 @@ def check_sip(text: str, folder: Path, kinds: Collection[str] = ("udp", "tcp", "
 
 
 def worker_ports(line: str, workers: int) -> range:
-    """The UDP ports that a line of ``[sip] listen`` takes: its own, and behind it one for each of several workers.
+    """The UDP ports that a line of ``[sip] listen`` takes: its own, and after it one for each of several workers.
 
     :returns: nothing for TCP, where workers share the port, and for port 0, where any free ones are taken.
     """

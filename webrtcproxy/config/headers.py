@@ -1,4 +1,4 @@
-"""What a trunk's section may say about header fields: which do not cross, which it gets."""
+"""What a trunk's section may say about header fields: which do not cross, and which are set."""
 
 from __future__ import annotations
 

@@ -42,12 +42,12 @@ class ConfigError(Exception):
             if self.value:
                 place += f" = {self.value}"
         where = f"{self.path}: {place}" if self.path and place else place or str(self.path or "")
-        told = f"{where}: {self.problem}; {self.remedy}" if self.problem else f"{where}: {self.remedy}"
-        return " ".join(told.split())
+        line = f"{where}: {self.problem}; {self.remedy}" if self.problem else f"{where}: {self.remedy}"
+        return " ".join(line.split())
 
 
 class InvalidValue(ValueError):
-    """What a parser of one value raises where it knows the remedy better than who called it."""
+    """Raised by a parser of one value that knows the remedy better than its caller."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem)
@@ -55,7 +55,7 @@ class InvalidValue(ValueError):
 
 
 class Secret(str):
-    """A text that is not shown by ``repr``, and so by no dataclass that holds it."""
+    """A text that ``repr`` does not show, nor does that of a dataclass that holds it."""
 
     __slots__ = ()
 
@@ -200,7 +200,7 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
 def read(path: Path) -> dict[str, dict[str, str]]:
     """Read an INI file: sections, their keys in lower case, and the values without comments.
 
-    A comment starts with ``;`` at the start of a line or behind a blank; a line that starts with ``#`` is one too.
+    A comment starts with ``;`` at the start of a line or after a blank; a line that starts with ``#`` is one too.
     A value in double quotes is taken as it stands between them. A value goes on in lines that start with a blank.
 
     :raises ConfigError: the file cannot be read or is no INI file.
@@ -228,7 +228,7 @@ def read(path: Path) -> dict[str, dict[str, str]]:
 
 
 def _first_word(key: str) -> str:
-    # What follows is a value behind a wrong separator, and may be a secret.
+    # What follows is a value after a wrong separator, and may be a secret.
     return re.split(r"[\s:]", key, maxsplit=1)[0]
 
 

@@ -1,4 +1,4 @@
-"""Places to listen: tried before anything is started, so that what can't work is told with its section and key."""
+"""The addresses to listen on, tried before anything is started: an error names the section and key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webrtcproxy.config.endpoints import split, unescape, worker_ports
 from webrtcproxy.config.ini import ConfigError
 from webrtcproxy.config.sections import SPAWN, Config
 
-_TELLING = {
+_REMEDIES = {
     errno.EADDRINUSE: ("the port is taken", "end what uses it, or change the port"),
     errno.EADDRNOTAVAIL: ("this machine has no such address", "write one that `ip address` shows"),
     errno.EACCES: ("this user may not use the port", "start as root, or write a port above 1023"),
@@ -20,19 +20,19 @@ _TELLING = {
 
 
 def check_listen(config: Config, *, only_addresses: bool = False) -> None:
-    """Bind each place of the configuration for a moment.
+    """Bind each address of the configuration for a moment.
 
-    :param only_addresses: a taken port is no mistake: the proxy itself may be running.
-    :raises ConfigError: the first place that can't be listened on.
+    :param only_addresses: a port in use is no mistake, since the proxy itself may be running.
+    :raises ConfigError: the first address that can't be bound.
     """
-    for section, key, line, kind, host, port in _places(config):
+    for section, key, line, kind, host, port in _addresses(config):
         try:
             _bind(kind, host, port)
         except OSError as error:
             number = error.errno or 0
-            if number not in _TELLING or (only_addresses and number != errno.EADDRNOTAVAIL):
+            if number not in _REMEDIES or (only_addresses and number != errno.EADDRNOTAVAIL):
                 continue
-            problem, remedy = _TELLING[number]
+            problem, remedy = _REMEDIES[number]
             if kind == socket.SOCK_DGRAM and f":{port}" not in line and port:
                 problem = problem.replace("the port", f"port {port}, of a worker,")
             mistake = ConfigError(section, key, line, remedy, problem)
@@ -40,7 +40,7 @@ def check_listen(config: Config, *, only_addresses: bool = False) -> None:
             raise mistake from None
 
 
-def _places(config: Config) -> Iterator[tuple[str, str, str, int, str, int]]:
+def _addresses(config: Config) -> Iterator[tuple[str, str, str, int, str, int]]:
     """Section, key, line, socket type, host and port of everything that will be bound."""
     lines = [("wss", line) for line in config.wss.listen] + [("sip", line) for line in config.sip.listen]
     lines += [("web", line) for line in config.web.listen]

@@ -148,7 +148,7 @@ def _check_account(section: Section, trunk: Trunk) -> None:
 
 def _check_same_tls(section: Section, trunk: Trunk, other: Trunk) -> None:
     """A server has one connection from the proxy, whichever trunk it is for."""
-    shared = {place.host for place in trunk.places}.intersection(place.host for place in other.places)
+    shared = {server.host for server in trunk.servers}.intersection(server.host for server in other.servers)
     if shared and trunk.tls != other.tls and trunk.may_be_tls and other.may_be_tls:
         key = "proxy" if trunk.proxy else "host"
         problem = f"[trunk {other.name}] is at {min(shared)} too, with other tls- files"

@@ -29,8 +29,8 @@ NG_PORT: Final = 22222
 MAX_WORKERS: Final = 64
 """More processes than this are a mistake."""
 
-MANY: Final = 1_000_000
-"""The most that a limit may be."""
+MAX_LIMIT: Final = 1_000_000
+"""The highest limit of connections, calls and subscriptions."""
 
 
 def _lines(check: Callable[[str, Path], str], remedy: str) -> Kind[tuple[str, ...]]:
@@ -131,9 +131,9 @@ class WssConfig:
         default=10.0,
     )  # fmt: skip
     connections_per_address: int = option(
-        whole(1, MANY), "Connections that one IP address may have open at once.", default=250
+        whole(1, MAX_LIMIT), "Connections that one IP address may have open at once.", default=250
     )
-    connections: int = option(whole(1, MANY), "Connections open at once in all.", default=20_000)
+    connections: int = option(whole(1, MAX_LIMIT), "Connections open at once in all.", default=20_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,14 +209,14 @@ class CallsConfig:
     grace: float = option(
         number(0, 3600, "seconds"), "How long a call waits for a browser whose connection is lost.", default=5.0
     )
-    limit: int = option(whole(1, MANY), "Calls at once; above it callers get 503.", default=1000)
+    limit: int = option(whole(1, MAX_LIMIT), "Calls at once; above it callers get 503.", default=1000)
     limit_per_connection: int = option(
-        whole(1, MANY),
+        whole(1, MAX_LIMIT),
         "Calls at once of one browser that has registered, made and taken; above it, it gets 503.",
         default=10,
     )
     limit_unregistered: int = option(
-        whole(0, MANY),
+        whole(0, MAX_LIMIT),
         "Calls at once of a browser that has not registered with a password of its own, 0 for none. It may have as many"
         " subscriptions, and as many other requests that wait for an answer, besides.",
         default=3,
@@ -232,9 +232,9 @@ class CallsConfig:
 class SubscriptionsConfig:
     """Limits of subscriptions (RFC 6665), in both directions."""
 
-    limit: int = option(whole(1, MANY), "Subscriptions at once; above it subscribers get 503.", default=10_000)
+    limit: int = option(whole(1, MAX_LIMIT), "Subscriptions at once; above it subscribers get 503.", default=10_000)
     limit_per_connection: int = option(
-        whole(1, MANY),
+        whole(1, MAX_LIMIT),
         "Subscriptions at once of one browser that has registered, with those to itself.",
         default=100,
     )

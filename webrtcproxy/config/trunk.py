@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from webrtcproxy.config.addresses import SIP_PORT, SIPS_PORT, HostPort, Network, network, plain_host, same_place
+from webrtcproxy.config.addresses import SIP_PORT, SIPS_PORT, HostPort, Network, network, plain_host, same_hostport
 from webrtcproxy.config.headers import header_line, header_pattern
 from webrtcproxy.config.ini import Section
 from webrtcproxy.config.kinds import custom, each, flag, number, one, password, text, word
@@ -122,18 +122,20 @@ class Trunk:
     )
 
     @property
-    def places(self) -> tuple[HostPort, ...]:
-        """Where it is reached, in the order in which to try."""
+    def servers(self) -> tuple[HostPort, ...]:
+        """The hosts and ports where it is reached, in the order in which to try."""
         return self.proxy or (HostPort(self.host, self.port),)
 
     @property
     def may_be_tls(self) -> bool:
         """Whether it is reached over TLS, or is where the DNS says so."""
-        return self.transport == "tls" or (self.transport is None and any(place.port is None for place in self.places))
+        return self.transport == "tls" or (
+            self.transport is None and any(server.port is None for server in self.servers)
+        )
 
     def serves(self, hostport: tuple[str, int | None]) -> bool:
         """True where `hostport` of a Request-URI is this trunk's; no port is port 5060, with TLS port 5061, too."""
         host, port = plain_host(hostport[0]), hostport[1]
         if self.transport == "tls" and None in (port, self.port):
             return host == self.host and (port or self.port) in (None, SIP_PORT, SIPS_PORT)
-        return same_place((host, port), (self.host, self.port))
+        return same_hostport((host, port), (self.host, self.port))

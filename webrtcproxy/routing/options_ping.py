@@ -106,7 +106,7 @@ class OptionsPings:
     def _round(self, trunk: Trunk) -> None:
         """Time to ping a trunk."""
         self._wait(trunk, trunk.ping * (1 + self.SPREAD * (self._spread() - 0.5)))
-        route = Route(self._policy.profile(trunk), *trunk.places[0], trunk.transport)
+        route = Route(self._policy.profile(trunk), *trunk.servers[0], trunk.transport)
         looked_up = Deferred.fromCoroutine(self._upstream.resolve(route))
         looked_up.addCallbacks(partial(self._ping_all, trunk), partial(self._unknown, trunk)).addErrback(
             lambda failure: log.failure("Trunk {trunk} can't be pinged", failure, trunk=trunk.name)

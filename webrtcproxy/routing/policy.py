@@ -31,9 +31,9 @@ class Route:
     transport: str | None = None
 
     @property
-    def places(self) -> tuple[HostPort, ...]:
+    def servers(self) -> tuple[HostPort, ...]:
         """The host and port, and what else the trunk is reached by, in the order in which to try."""
-        return (HostPort(self.host, self.port),) if self.trunk is None else self.trunk.places
+        return (HostPort(self.host, self.port),) if self.trunk is None else self.trunk.servers
 
     @property
     def trunk(self) -> Trunk | None:
@@ -124,7 +124,7 @@ class Policy:
         return UNKNOWN_PEER if trunk is None else self._profiles[trunk.name]
 
     def _trunk_route(self, trunk: Trunk) -> Route:
-        host, port = trunk.places[0]
+        host, port = trunk.servers[0]
         return Route(self._profiles[trunk.name], host, port, trunk.transport)
 
 

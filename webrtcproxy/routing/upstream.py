@@ -57,7 +57,7 @@ class Upstream:
         :raises FlowLost: no socket of ours can send there.
         """
         hops: list[Hop] = []
-        for host, port in route.places:
+        for host, port in route.servers:
             address = literal(host)
             if address is None:
                 return None
@@ -69,9 +69,9 @@ class Upstream:
 
         :raises Refusal: no name of it can be resolved.
         """
-        places = route.places
-        if len(places) == 1:
-            return await self._resolver.resolve(*places[0], route.transport)
+        servers = route.servers
+        if len(servers) == 1:
+            return await self._resolver.resolve(*servers[0], route.transport)
         refusals: list[Refusal] = []
 
         def refused(failure: Failure) -> list[Hop]:
@@ -81,7 +81,7 @@ class Upstream:
             return []
 
         found = await gatherResults(
-            [self._resolver.resolve(*place, route.transport).addErrback(refused) for place in places]
+            [self._resolver.resolve(*server, route.transport).addErrback(refused) for server in servers]
         )
         hops = [hop for each in found for hop in each]
         if not hops:
@@ -168,4 +168,4 @@ class Upstream:
 
 def _of(trunk: Trunk | None, hop: Hop) -> Hop:
     """`hop` where `trunk` has to be."""
-    return hop if trunk is None else hop._replace(domain=trunk.places[0].host)
+    return hop if trunk is None else hop._replace(domain=trunk.servers[0].host)

@@ -36,14 +36,14 @@ class TrunkTls:
 
     def __init__(self, trunks: Sequence[Trunk] = ()) -> None:
         self._settings: dict[str, ClientTls] = {}
-        self._names = [frozenset(place.host for place in trunk.places) for trunk in trunks]
+        self._names = [frozenset(server.host for server in trunk.servers) for trunk in trunks]
         self._kept: dict[str, tuple[Fingerprint, IOpenSSLClientConnectionCreator]] = {}
         for trunk in trunks:
             if trunk.may_be_tls:
-                self._settings.update((place.host, trunk.tls) for place in trunk.places)
+                self._settings.update((server.host, trunk.tls) for server in trunk.servers)
 
     def are_one(self, one: str, other: str) -> bool:
-        """Whether two domains are places of the same trunk."""
+        """Whether two domains are servers of the same trunk."""
         return any(one in names and other in names for names in self._names)
 
     def creator(self, domain: str) -> IOpenSSLClientConnectionCreator:
