@@ -7,9 +7,9 @@ from tests.support.calls.world import Browser, Peer
 from tests.support.configs import CARRIER, PBX
 from tests.support.messages import request
 from webrtcproxy.config import Trunk
+from webrtcproxy.routing.admission import MAX_REQUESTS_PER_CONNECTION
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.sip.message import Request, respond
-from webrtcproxy.subscription import out_of_dialog
 
 METHODS = ("MESSAGE", "PUBLISH", "OPTIONS", "INFO", "NOTIFY", "FROBNICATE")
 BOB = "sip:bob@pbx.example.com"
@@ -221,7 +221,7 @@ class Out(CallCase):
     def test_too_many(self) -> None:
         """So many may wait for an answer, few for a browser that has not registered; then 503. An answer makes room."""
         trunk = self.world.trunk()
-        for proven, most in ((False, 3), (True, out_of_dialog.MAX_PER_CONNECTION)):
+        for proven, most in ((False, 3), (True, MAX_REQUESTS_PER_CONNECTION)):
             alice = self.world.browser()
             if proven:
                 alice.bind()

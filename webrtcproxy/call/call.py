@@ -7,6 +7,8 @@ fires the end of the established call. Both lead to the one `finally` that leave
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
@@ -47,12 +49,18 @@ class Call(TransferableCall):
     :param legs: the index of dialogs.
     :param transaction: the INVITE.
     :param find_targets: finds where to try the callee, or raises :class:`Refusal`.
+    :param on_callee: called when `aor` is known.
     :raises BadMessage: the INVITE can't open a dialog.
-    :ivar aor: the address-of-record whose browsers are called; empty where it is nobody's.
+    :ivar aor: the address-of-record whose browsers are called; empty where it is not known, or none.
     """
 
     def __init__(
-        self, context: Context, legs: DialogTable, transaction: ServerTransaction, find_targets: TargetResolver
+        self,
+        context: Context,
+        legs: DialogTable,
+        transaction: ServerTransaction,
+        find_targets: TargetResolver,
+        on_callee: Callable[[Call], None],
     ) -> None:
         request = transaction.request
         user = context.worker_prefix + random_token(8)
@@ -62,6 +70,7 @@ class Call(TransferableCall):
         self._legs = legs
         self._transaction = transaction
         self._find_targets = find_targets
+        self._on_callee = on_callee
         self._state = CallState.SET_UP
         self._over: Deferred[None] = Deferred()
         self._work: Deferred[None] | None = None
@@ -222,6 +231,11 @@ class Call(TransferableCall):
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE: the session stays as it is."""
         self._exchanges.cancelled(transaction, cancel)
+
+    def callee_found(self, aor: str) -> None:
+        """The browsers of `aor` are called."""
+        self.aor = aor
+        self._on_callee(self)
 
     def join(self, target: Target) -> None:
         """A browser of the callee's has registered: where the call rings still, it is to ring, too."""

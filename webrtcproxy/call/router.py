@@ -14,11 +14,11 @@ from webrtcproxy.config.addresses import plain_host, same_hostport
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.extensions import refuse_required
 from webrtcproxy.dialog.leg import Leg
-from webrtcproxy.dialog.replaces import replaced
 from webrtcproxy.dialog.table import DialogTable
-from webrtcproxy.invite.target_set import TargetResolver, registered_targets, trunk_targets
+from webrtcproxy.invite.target_set import TargetResolver, call_targets, callees_of, request_targets
 from webrtcproxy.registration.binding import Found
 from webrtcproxy.registration.relay import RegistrationRelay
+from webrtcproxy.routing.admission import is_heard
 from webrtcproxy.routing.policy import remaining_hops
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.capabilities import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED
@@ -84,10 +84,7 @@ class Router:
     def admits(self, request: Request, flow: Flow) -> bool:
         """Browsers are let in by their handshake; on the SIP side only trunks, the registrars of bindings, and who
         knows the tags of a dialog are heard. Anybody else gets no answer."""
-        if flow.browser:
-            return True
-        host = flow.peer.host
-        if self._context.sources.trunks_of(host) or self._context.directory.is_registrar(host):
+        if is_heard(flow, self._context.sources.trunks_of, self._context.directory.is_registrar):
             return True
         try:
             known = self._find(request) is not None or self._subscriptions.expects(request)
@@ -128,11 +125,24 @@ class Router:
         else:
             transaction.reply(why.status, why.why)
 
+    def _when(
+        self, work: Deferred[T], transaction: ServerTransaction, step: Callable[[ServerTransaction, T], None]
+    ) -> None:
+        """Go on with `step` when `work` has fired, unless the request has been answered by then, by CANCEL perhaps."""
+
+        def fired(result: T) -> None:
+            if not transaction.answered:
+                step(transaction, result)
+
+        work.addCallback(fired).addErrback(self._failed, transaction)
+
     def _failed(self, failure: Failure, transaction: ServerTransaction) -> None:
-        """The directory, or a step after it, has failed."""
-        request = transaction.request
-        log.failure("{call}: {method} could not be carried", failure, method=request.method, call=request.call_id)
-        transaction.reply(500)
+        error, request = failure.value, transaction.request
+        if isinstance(error, (Refusal, BadMessage)):
+            self._refuse(transaction, error)
+        else:
+            log.failure("{call}: {method} could not be carried", failure, method=request.method, call=request.call_id)
+            transaction.reply(500)
 
     # Handlers
 
@@ -146,80 +156,25 @@ class Router:
 
     def _invite(self, transaction: ServerTransaction) -> None:
         self._refuse_while_draining()
-        request, flow = transaction.request, transaction.flow
-        self._refuse_loop(request)
-        taken = replaced(request, flow, self._legs, self._context)
-        if taken is not None:
-            self._calls.replacing(transaction, *taken)
-        elif flow.browser:
-            self._calls.outbound(transaction, self._context.policy.route(request))
-        else:
-            self._with_callees(transaction, self._calls.inbound)
+        self._refuse_loop(transaction.request)
+        targets = call_targets(self._context, transaction.request, transaction.flow, self._legs)
+        self._when(targets, transaction, self._calls.begin)
 
     def _subscribe(self, transaction: ServerTransaction) -> None:
         self._refuse_while_draining()
-        self._with_targets(transaction, self._subscriptions.begin)
+        self._when(self._targets(transaction), transaction, self._subscriptions.begin)
 
     def _pass(self, transaction: ServerTransaction) -> None:
         """What needs no more than to get there, and its answer back."""
-        self._with_targets(transaction, self._passages.begin)
+        self._when(self._targets(transaction), transaction, self._passages.begin)
 
-    def _with_targets(
-        self, transaction: ServerTransaction, step: Callable[[ServerTransaction, TargetResolver], None]
-    ) -> None:
-        """Go on with `step` where a request outside of dialogs goes: where an INVITE would."""
+    def _targets(self, transaction: ServerTransaction) -> Deferred[TargetResolver]:
+        """Where a request outside of dialogs goes, other than an INVITE: that may be for the proxy itself."""
         request, flow = transaction.request, transaction.flow
         self._refuse_loop(request)
-        if flow.browser:
-            step(transaction, trunk_targets(self._context, request, self._context.policy.route(request), flow))
-            return
-        if not request.request_uri.user:  # it is for the proxy itself
+        if not flow.browser and not request.request_uri.user:
             raise _unsupported(transaction)
-        self._with_callees(transaction, lambda again, callees: step(again, registered_targets(self._context, callees)))
-
-    def _with_callees(
-        self, transaction: ServerTransaction, step: Callable[[ServerTransaction, list[str]], None]
-    ) -> None:
-        """Go on with `step` and the addresses-of-record that a request from the SIP side may be for, once the directory
-        has said whose Contact its Request-URI is."""
-        token = transaction.request.request_uri.user or ""
-
-        def found(there: Found | None) -> None:
-            step(transaction, self._callees(transaction, there))
-
-        self._when(self._context.directory.find_token(token), transaction, found)
-
-    def _when(self, work: Deferred[T], transaction: ServerTransaction, step: Callable[[T], None]) -> None:
-        """Go on with `step` when `work` has fired, unless the request has been answered by then, by CANCEL perhaps."""
-
-        def fired(result: T) -> None:
-            if transaction.answered:
-                return
-            try:
-                step(result)
-            except (Refusal, BadMessage) as why:
-                self._refuse(transaction, why)
-
-        work.addCallback(fired).addErrback(self._failed, transaction)
-
-    def _callees(self, transaction: ServerTransaction, found: Found | None) -> list[str]:
-        """The addresses-of-record that a request from the SIP side may be for: the one that our Contact stands for, or
-        a user at the trunk that it comes from.
-
-        :param found: what the directory has of the AOR that our Contact stands for.
-        :raises Refusal: 403 for another registrar than its own, 404 where nobody can be meant.
-        """
-        target, host = transaction.request.request_uri, transaction.flow.peer.host
-        trunks = self._context.sources.trunks_of(host)
-        if found is not None:
-            if trunks or host in found.registrars:
-                return [found.aor]
-            raise Refusal(403, "Not The Registrar Of This User")
-        if not trunks or not target.user:
-            raise Refusal(404)
-        places = (trunk.host if trunk.port is None else f"{trunk.host}:{trunk.port}" for trunk in trunks)
-        user = target.aor.partition("@")[0]
-        return [target.aor, *(f"{user}@{place}" for place in places)]
+        return request_targets(self._context, request, flow)
 
     def _register(self, transaction: ServerTransaction) -> None:
         request = transaction.request
@@ -245,18 +200,19 @@ class Router:
         elif flow.browser or plain_host(uri.host) != plain_host(own[0]):
             self._pass(transaction)
         else:
-            self._with_callees(transaction, self._options_for)
+            callees = callees_of(self._context, transaction.request, flow.peer.host)
+            self._when(callees, transaction, self._options_for)
 
     def _options_for(self, transaction: ServerTransaction, callees: list[str]) -> None:
         """OPTIONS for one of `callees` at our own address."""
+        found = gatherResults(map(self._context.directory.find, callees))
+        self._when(found, transaction, self._options_found)
 
-        def found(those: list[Found]) -> None:
-            if any(there.known for there in those):
-                self._pass(transaction)
-            else:
-                self._answer_options(transaction)
-
-        self._when(gatherResults(map(self._context.directory.find, callees)), transaction, found)
+    def _options_found(self, transaction: ServerTransaction, callees: list[Found]) -> None:
+        if any(callee.known for callee in callees):
+            self._pass(transaction)
+        else:
+            self._answer_options(transaction)
 
     def _answer_options(self, transaction: ServerTransaction) -> None:
         transaction.reply(200, "", (_allow(transaction), *_ABILITIES))

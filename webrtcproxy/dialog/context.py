@@ -15,6 +15,7 @@ from webrtcproxy.dialog.referred import ReplacesGrants
 from webrtcproxy.media.profile import Profile
 from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.location import ILocation
+from webrtcproxy.routing.admission import may_use_trunk_credentials
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, PeerProfile
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.routing.sequence import RequestSequences
@@ -76,9 +77,8 @@ class Context:
     """What the user part of our Contact in a dialog begins with: names the process where there are several."""
 
     def may_use_trunk_credentials(self, flow: Flow) -> bool:
-        """Whether challenges of a trunk are answered with its section's credentials for the browser on `flow`: for one
-        that has registered with a password of its own, or for any (`[access] trunk-credentials`)."""
-        return self.policy.credentials_for_anyone or self.location.is_authenticated(flow)
+        """As :func:`webrtcproxy.routing.admission.may_use_trunk_credentials` says, for the browser on `flow`."""
+        return may_use_trunk_credentials(self.policy.credentials_for_anyone, self.location.is_authenticated(flow))
 
     def profile_of(self, transaction: ServerTransaction) -> PeerProfile:
         """What holds for who has sent a request outside of a dialog."""

@@ -25,6 +25,7 @@ from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.referred import ReplacesGrant, ReplacesGrants
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.dialog.transferable import TransferableCall
+from webrtcproxy.routing.admission import is_peer, may_replace
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
@@ -36,7 +37,7 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 
-def replaced(request: Request, flow: Flow, legs: DialogTable, context: Context) -> tuple[Leg, Replaces] | None:
+def match_replaces(request: Request, flow: Flow, legs: DialogTable, context: Context) -> tuple[Leg, Replaces] | None:
     """The leg that an INVITE goes on to, and what it is to replace there.
 
     :param flow: that it came by.
@@ -57,7 +58,8 @@ def replaced(request: Request, flow: Flow, legs: DialogTable, context: Context) 
         if flow.browser:
             return None
         raise Refusal(481)
-    if not speaks_for(flow, leg, context) and not _is_granted(flow, leg, context):
+    aors, grants = context.location.authenticated_aors(flow), context.grants.of(leg.key)
+    if not may_replace(flow, leg.flow, leg.aor, aors, grants, context.sources.trunks_of):
         log.info("{call}: {host} may not replace this dialog", host=flow.peer.host, call=leg.dialog.call_id)
         raise Refusal(403)
     other = call.other(leg)
@@ -67,10 +69,10 @@ def replaced(request: Request, flow: Flow, legs: DialogTable, context: Context) 
         raise Refusal(481)
     if named.early_only:
         raise Refusal(486)
-    return other, _names(named, other)
+    return other, _as_peer_has_it(named, other)
 
 
-def referred_to(refer: Request, transferor: Flow, transferee: Flow, legs: DialogTable, context: Context) -> str:
+def rewrite_refer_to(refer: Request, transferor: Flow, transferee: Flow, legs: DialogTable, context: Context) -> str:
     """The Refer-To of a REFER as it crosses.
 
     :param transferor: the flow that it came by.
@@ -86,61 +88,38 @@ def referred_to(refer: Request, transferor: Flow, transferee: Flow, legs: Dialog
     named = replaces_of(uri)
     if named is None:
         return value
-    ends = ends_of(named, transferor, legs, context)
+    ends = match_own_dialog(named, transferor, legs, context)
     if transferee.browser:
         if not transferor.browser:
-            _tell(named, transferee, transferor.peer.host, legs, context)
+            _grant(named, transferee, transferor.peer.host, legs, context)
         return value
     if ends is None:
         return value
     _, leg, other = ends
     if other.browser:
         return value
-    named = _names(named, other)
+    named = _as_peer_has_it(named, other)
     # Where the dialog goes back to us by way of a registrar, its INVITE comes here all the same.
-    _tell(named, transferee, other.flow.peer.host, legs, context)
+    _grant(named, transferee, other.flow.peer.host, legs, context)
     if is_contact_of(uri, leg):
         uri = replace(Uri.parse(other.dialog.remote_target), headers=uri.headers)
     return str(replace(address, uri=str(with_replaces(uri, named))))
 
 
-def ends_of(
+def match_own_dialog(
     named: Replaces, transferor: Flow, legs: DialogTable, context: Context
 ) -> tuple[TransferableCall, Leg, Leg] | None:
     """The call of which who is on the flow `transferor` has the dialog that is so named, his leg there, and the other
     one; None where there is none, or it is somebody else's."""
     leg = legs.get(named.key)
     call = None if leg is None else leg.owner
-    if leg is None or not isinstance(call, TransferableCall) or not speaks_for(transferor, leg, context):
+    if leg is None or not isinstance(call, TransferableCall):
+        return None
+    aors = context.location.authenticated_aors(transferor)
+    if not is_peer(transferor, leg.flow, leg.aor, aors, context.sources.trunks_of):
         return None
     other = call.other(leg)
     return None if other is None else (call, leg, other)
-
-
-def speaks_for(flow: Flow, leg: Leg, context: Context) -> bool:
-    """Whether who is on `flow` is the peer of `leg`."""
-    if leg.browser != flow.browser:
-        return False
-    if flow.browser:
-        return flow is leg.flow or leg.aor in context.location.authenticated_aors(flow)
-    return _is_same(flow.peer.host, leg.flow.peer.host, context)
-
-
-def _is_same(host: str, other: str, context: Context) -> bool:
-    """Whether two addresses are one, or of the same trunk."""
-    return host == other or bool({*context.sources.trunks_of(host)} & {*context.sources.trunks_of(other)})
-
-
-def _is_granted(flow: Flow, leg: Leg, context: Context) -> bool:
-    """Whether the peer of `leg` has, by REFER, allowed the peer on `flow` to take its place."""
-    for grant in () if leg.browser else context.grants.of(leg.key):
-        if flow.browser:
-            granted = grant.flow == flow
-        else:
-            granted = grant.flow is None and _is_same(grant.host, flow.peer.host, context)
-        if granted and _is_same(grant.referrer, leg.flow.peer.host, context):
-            return True
-    return False
 
 
 def is_contact_of(uri: Uri, leg: Leg) -> bool:
@@ -148,27 +127,15 @@ def is_contact_of(uri: Uri, leg: Leg) -> bool:
     return uri.user == NameAddr.parse(leg.dialog.contact).address.user
 
 
-def replacing(request: Request, named: str | None) -> tuple[tuple[str, str], ...]:
-    """The headers of an INVITE that is to take the place of a dialog.
-
-    :param request: the one that it is made of.
-    :param named: the dialog as its target has it; None where there is none.
-    """
-    if named is None:
-        return ()
-    required = any(tag.lower() == "replaces" for tag in request.headers.all("Require"))
-    return (("Replaces", named), *([("Require", "replaces")] if required else []))
-
-
-def _names(named: Replaces, leg: Leg) -> Replaces:
+def _as_peer_has_it(named: Replaces, leg: Leg) -> Replaces:
     """The dialog of `leg`, as its peer has it."""
     dialog = leg.dialog
     return named.names(dialog.call_id, dialog.remote_tag, dialog.local_tag)
 
 
-def _tell(named: Replaces, transferee: Flow, referrer: str, legs: DialogTable, context: Context) -> None:
-    """Remember that who is on the flow `transferee` is told to take a place in the dialog that is so named; for a while
-    also where that ends meanwhile, so that who comes too late hears so.
+def _grant(named: Replaces, transferee: Flow, referrer: str, legs: DialogTable, context: Context) -> None:
+    """Let the peer on the flow `transferee` take a place in the dialog that is so named; for a while also where that
+    ends meanwhile, so that an INVITE that comes too late is answered 603.
 
     :param referrer: the address of the SIP peer whose place it is.
     """

@@ -39,6 +39,9 @@ log = Logger()
 class CallDuringSetup(DialogUser, Protocol):
     """The call, as its set-up sees it."""
 
+    def callee_found(self, aor: str) -> None:
+        """The callee is a user with this address-of-record: the browsers of it are called."""
+
     def agreed(self, branch: str) -> None:
         """There is a session, which may be changed from now on.
 

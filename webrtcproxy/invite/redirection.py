@@ -12,13 +12,11 @@ from dataclasses import replace
 from twisted.logger import Logger
 
 from webrtcproxy.dialog.context import Context
-from webrtcproxy.dialog.replaces import replacing
 from webrtcproxy.invite.branch import BranchFailed
 from webrtcproxy.invite.target import Target
+from webrtcproxy.invite.target_set import target_of_route
 from webrtcproxy.registration.request import preference
-from webrtcproxy.routing.authentication import Authentication
-from webrtcproxy.routing.policy import Route
-from webrtcproxy.runtime.errors import BadResponse, FlowLost, Refusal
+from webrtcproxy.runtime.errors import BadResponse, Refusal
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import STAR, NameAddr
 from webrtcproxy.sip.message import Headers, Message, Request, Response
@@ -32,23 +30,6 @@ MAX_TARGETS = 5
 
 _FOLLOWED = frozenset({300, 301, 302})
 """Not 305, whose Contact is the next hop for the same target, and not 380, whose body says what else there is."""
-
-
-async def target_of_route(context: Context, request: Request, route: Route, allowed: bool) -> Target:
-    """The target that `request` is for.
-
-    :param route: where the policy sends it.
-    :param allowed: whether the caller may use the trunk's credentials.
-    :raises Refusal: there is no way there.
-    """
-    try:
-        next_hops = await context.upstream.next_hops(route)
-    except FlowLost as why:
-        raise route.profile.unreachable() from why
-    uri = context.policy.request_uri(request, route)
-    headers = replacing(request, request.headers.get("Replaces"))
-    authentication = Authentication(route.trunk, allowed)
-    return Target(next_hops.flow, uri, route.profile, None, authentication, headers=headers, next_hops=next_hops)
 
 
 class Redirection:

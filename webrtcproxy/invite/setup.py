@@ -86,7 +86,10 @@ class CallSetup:
         """
         self._caller.session_timer.check(self._transaction.request)
         self.opening.begin()
-        for target in await find_targets():
+        targets = await find_targets()
+        if targets[0].binding is not None and self._owner is not None:
+            self._owner.callee_found(targets[0].binding.aor)
+        for target in targets:
             if self._fork.settled:
                 break
             await self._try(self._branch(target))

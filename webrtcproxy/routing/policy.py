@@ -1,6 +1,6 @@
-"""What the configuration allows: where a browser's request goes, and which headers cross from one leg to the other.
+"""Policy: where a browser's request goes, and the profile of each peer, by the configuration alone.
 
-Pure functions of the configuration: no memory, no I/O.
+What may be done at all stands in `admission`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from webrtcproxy.config import Config, HostPort, Trunk
+from webrtcproxy.routing.admission import check_destination
 from webrtcproxy.routing.peer_profile import UNKNOWN_PEER, PeerProfile
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
@@ -42,7 +43,7 @@ class Route:
 
 
 class Policy:
-    """Answers what a request may do, by the configuration alone.
+    """Tells where requests go, by the configuration alone.
 
     :param config: the whole configuration.
     """
@@ -86,8 +87,7 @@ class Policy:
         return route
 
     def _route_to(self, scheme: str, host: str, port: int | None) -> Route:
-        if not self._destinations.allows(host, port, self._trunks):
-            raise Refusal(403, "Destination Not Allowed")
+        check_destination(self._destinations, self._trunks, host, port)
         secure = scheme == "sips"
         for trunk in self._trunks:
             if trunk.serves((host, port)):

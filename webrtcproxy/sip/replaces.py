@@ -9,6 +9,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.grammar import Params, find_param, format_params, is_token, parse_params
+from webrtcproxy.sip.request import Request
 from webrtcproxy.sip.uri import Uri
 
 _is_call_id = re.compile(r"[^\x00-\x20\x7f,;]+").fullmatch
@@ -89,6 +90,18 @@ def with_replaces(uri: Uri, replaces: Replaces) -> Uri:
     escaped = quote_from_bytes(str(replaces).encode("utf-8", "surrogateescape"), safe=_PLAIN_IN_URI)
     pairs = [(name, escaped if _is_replaces(name) else value) for name, value in _headers(uri)]
     return replace(uri, headers="&".join(f"{name}={value}" for name, value in pairs))
+
+
+def replaces_headers(source: Request, value: str | None) -> tuple[tuple[str, str], ...]:
+    """The headers of an INVITE that is to take the place of a dialog.
+
+    :param source: the INVITE that it is made of.
+    :param value: the dialog, as the receiver has it; None where there is none.
+    """
+    if value is None:
+        return ()
+    required = any(tag.lower() == "replaces" for tag in source.headers.all("Require"))
+    return (("Replaces", value), *([("Require", "replaces")] if required else []))
 
 
 def _headers(uri: Uri) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from webrtcproxy.dialog.relay import check_size, request_headers, response_heade
 from webrtcproxy.invite.fork import best
 from webrtcproxy.invite.target import Target
 from webrtcproxy.invite.target_set import TargetResolver
+from webrtcproxy.routing.admission import check_requests_of_browser
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.routing.sequence import CHALLENGE_KEPT, RequestSequence, initial_headers
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
@@ -30,9 +31,6 @@ from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
-
-MAX_PER_CONNECTION = 50
-"""Requests of one registered browser that may wait for an answer at once; of others, as many as they may have calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,18 +253,8 @@ class OutOfDialogRelay:
         )
 
     def _enter(self, flow: Flow, request: Request) -> None:
-        context = self._context
-        authenticated = context.location.is_authenticated(flow)
-        limit = MAX_PER_CONNECTION if authenticated else min(MAX_PER_CONNECTION, context.limits.limit_unregistered)
-        waiting = self._waiting.get(flow, 0)
-        if waiting >= limit:
-            log.info(
-                "{call}: {method} is refused, {limit} requests of its connection wait for an answer",
-                method=request.method,
-                limit=limit,
-                call=_call(request),
-            )
-            raise Refusal(503, "Too Many Requests Of Yours", [("Retry-After", "10")])
+        context, waiting = self._context, self._waiting.get(flow, 0)
+        check_requests_of_browser(context.limits, context.location.is_authenticated(flow), waiting, request)
         self._waiting[flow] = waiting + 1
 
     def _leave(self, _: object, flow: Flow) -> None:

@@ -19,13 +19,14 @@ from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.dialog import Dialog
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.refer import has_no_subscription
-from webrtcproxy.dialog.replaces import referred_to
+from webrtcproxy.dialog.replaces import rewrite_refer_to
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.branch import MAX_DIALOGS
 from webrtcproxy.invite.request import contact_on
 from webrtcproxy.invite.target import Target
 from webrtcproxy.invite.target_set import TargetResolver
 from webrtcproxy.registration.binding import Binding
+from webrtcproxy.routing.admission import check_subscriptions
 from webrtcproxy.routing.sequence import RequestSequence
 from webrtcproxy.runtime.errors import BadResponse, Refusal
 from webrtcproxy.runtime.ids import random_token
@@ -83,7 +84,13 @@ class Subscriptions:
         request = transaction.request
         if request.method == "SUBSCRIBE" and not request.headers.get("Event"):
             raise Refusal(489)
-        self._check_room(transaction)
+        context, flow = self._context, transaction.flow
+        most = (
+            self._limits.limit_per_connection
+            if context.location.is_authenticated(flow)
+            else context.limits.limit_unregistered
+        )
+        check_subscriptions(self._limits, most, flow, self.legs.count_on(flow), len(self._alive), request)
         run_and_respond(PendingSubscribe(self, self._context, transaction).run(find_targets), transaction)
 
     def expects(self, request: Request) -> bool:
@@ -109,20 +116,6 @@ class Subscriptions:
         go on."""
         for subscription in tuple(self._alive):
             subscription.end([leg for leg in (subscription.near, subscription.far) if leg is not None])
-
-    def _check_room(self, transaction: ServerTransaction) -> None:
-        context, limits, flow = self._context, self._limits, transaction.flow
-        limit = limits.limit_per_connection
-        if not context.location.is_authenticated(flow):
-            limit = min(limit, context.limits.limit_unregistered)
-        if flow.browser and self.legs.count_on(flow) >= limit:
-            why = "Too Many Subscriptions Of Yours"
-        elif len(self._alive) >= limits.limit:
-            why = "Too Many Subscriptions"
-        else:
-            return
-        log.info("{call}: a subscription is refused: {why}", why=why, call=transaction.request.call_id)
-        raise Refusal(503, why, [("Retry-After", "60")])
 
     # From the openings
 
@@ -222,7 +215,9 @@ class PendingSubscribe:
         request.headers.add("Contact", contact_on(target.flow, self._user))
         if not self._is_subscribe:
             transferor, legs = self._first.near.flow, self._subscriptions.calls
-            request.headers.set("Refer-To", referred_to(self._request, transferor, target.flow, legs, self._context))
+            request.headers.set(
+                "Refer-To", rewrite_refer_to(self._request, transferor, target.flow, legs, self._context)
+            )
         bound_expires(request.headers, self._request)
         self._sent.append(SentSubscribe(self, target, request, sequence))
         self._subscriptions.remember(self._sent[-1])

@@ -15,7 +15,7 @@ from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.refer import ReferSubscription, has_no_subscription, is_refer, is_terminated, refer_id, with_id
 from webrtcproxy.dialog.relay import ENDS_DIALOG, relay, request_headers, response_headers, status_of
-from webrtcproxy.dialog.replaces import ends_of, referred_to
+from webrtcproxy.dialog.replaces import match_own_dialog, rewrite_refer_to
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.dialog.transferable import TransferableCall
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
@@ -93,7 +93,7 @@ class Transfers:
     async def _refer(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
         request = transaction.request
         headers = request_headers(request, leg.profile, other.profile)
-        headers.set("Refer-To", referred_to(request, leg.flow, other.flow, self._legs, self._context))
+        headers.set("Refer-To", rewrite_refer_to(request, leg.flow, other.flow, self._legs, self._context))
         local = is_local(leg, other)
         if local and other.refuses("REFER"):
             self._carry_out(call, leg, other, transaction)
@@ -135,7 +135,7 @@ class Transfers:
         named = replaces_of(uri)
         if call.guest is not None or call.busy() or leg.over or other.over or not other.dialog.confirmed:
             raise Refusal(491)
-        ends = None if named is None else ends_of(named, leg.flow, self._legs, self._context)
+        ends = None if named is None else match_own_dialog(named, leg.flow, self._legs, self._context)
         if ends is None:
             invite = invite_for_refer(request, uri, other, named)
             find, redirection = refer_next_hops(self._context, invite, leg)

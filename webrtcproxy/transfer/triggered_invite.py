@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg
-from webrtcproxy.invite.redirection import Redirection, target_of_route
+from webrtcproxy.invite.redirection import Redirection
 from webrtcproxy.invite.target import Target
+from webrtcproxy.invite.target_set import target_of_route
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request

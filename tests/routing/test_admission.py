@@ -1,0 +1,151 @@
+"""Admission: who may do what; each decision by itself, a Refusal or none for each side of its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.configs import CARRIER, PBX
+from tests.support.fakes import FakeFlow
+from tests.support.messages import request
+from webrtcproxy.config import CallsConfig, Destinations, SubscriptionsConfig, Trunk
+from webrtcproxy.dialog.referred import ReplacesGrant
+from webrtcproxy.routing import admission
+from webrtcproxy.runtime.errors import Refusal
+
+INVITE = request("INVITE")
+ADDRESSES = {"192.0.2.10": (PBX,), "192.0.2.11": (PBX,), "192.0.2.20": (CARRIER,)}
+ALICE = "alice@pbx.example.com"
+
+
+def trunks_of(host: str) -> Sequence[Trunk]:
+    return ADDRESSES.get(host, ())
+
+
+def sip(host: str) -> FakeFlow:
+    return FakeFlow.udp(host, 5060)
+
+
+class AdmissionCase(SynchronousTestCase):
+    """Counts what is refused."""
+
+    def refused(self, status: int, reason: str, check: Callable[[], object]) -> None:
+        refusal = self.assertRaises(Refusal, check)
+        self.assertEqual((refusal.status, refusal.reason), (status, reason))
+
+
+class Reached(AdmissionCase):
+    """Who is heard, and whom they reach."""
+
+    def test_heard(self) -> None:
+        """Browsers, addresses of trunks and registrars are heard whatever they send, nobody else."""
+        for flow, registrars, heard in (
+            (FakeFlow.wss(), (), True), (sip("192.0.2.10"), (), True),
+            (sip("203.0.113.5"), ("203.0.113.5",), True), (sip("203.0.113.5"), ("203.0.113.6",), False),
+        ):  # fmt: skip
+            self.assertEqual(admission.is_heard(flow, trunks_of, registrars.__contains__), heard)
+
+    def test_destination(self) -> None:
+        """A host that the configuration does not name is refused."""
+        admission.check_destination(Destinations(anywhere=True), (), "example.net", None)
+        admission.check_destination(Destinations(trunks=True), (PBX,), PBX.host, PBX.port)
+        self.refused(
+            403,
+            "Destination Not Allowed",
+            lambda: admission.check_destination(Destinations(trunks=True), (PBX,), "example.net", None),
+        )
+
+    def test_callees(self) -> None:
+        """A Contact of ours is one user, for its registrar and trunks; another user is looked for at the trunks that
+        the request comes from; strangers reach nobody."""
+        invite = request("INVITE", "sip:bob@here.example")
+        self.assertEqual(admission.callees(invite, (), ALICE, True), [ALICE])
+        self.assertEqual(admission.callees(invite, (PBX,), ALICE, False), [ALICE])
+        self.refused(403, "Not The Registrar Of This User", lambda: admission.callees(invite, (), ALICE, False))
+        other = replace(PBX, name="other", host="other.example", port=5070)
+        self.assertEqual(
+            admission.callees(invite, (PBX, other), None, False),
+            ["bob@here.example", f"bob@{PBX.host}", "bob@other.example:5070"],
+        )
+        self.refused(404, "", lambda: admission.callees(invite, (), None, False))
+        self.refused(404, "", lambda: admission.callees(request("INVITE", "sip:here.example"), (PBX,), None, False))
+
+    def test_credentials(self) -> None:
+        """A trunk's credentials are for a browser that has registered, or for any where the section says so."""
+        found = [admission.may_use_trunk_credentials(anyone, known) for anyone in (0, 1) for known in (0, 1)]
+        self.assertEqual(list(map(bool, found)), [False, True, True, True])
+
+
+class AtOnce(AdmissionCase):
+    """How much one browser may have at once, and all together."""
+
+    def test_calls(self) -> None:
+        """A browser has a limit, a lower one before it registers; the total holds for all."""
+        limits, browser, trunk = (
+            CallsConfig(limit=4, limit_per_connection=3, limit_unregistered=1),
+            FakeFlow.wss(),
+            sip("x"),
+        )
+        for flow, authenticated, mine, total, reason in (
+            (browser, True, 2, 3, ""), (browser, True, 3, 3, "Too Many Calls Of Yours"), (browser, False, 0, 3, ""),
+            (browser, False, 1, 3, "Too Many Calls Of Yours"), (browser, True, 2, 4, "Too Many Calls"),
+            (trunk, False, 9, 3, ""), (trunk, False, 0, 4, "Too Many Calls"),
+        ):  # fmt: skip
+            self.check(reason, partial(admission.check_calls, limits, flow, authenticated, mine, total, INVITE))
+
+    def test_requests(self) -> None:
+        """A browser that has not registered may wait for as many answers as it may have calls."""
+        limits = CallsConfig(limit_unregistered=2)
+        most = admission.MAX_REQUESTS_PER_CONNECTION
+        for authenticated, count, reason in (
+            (True, most - 1, ""), (True, most, "Too Many Requests Of Yours"), (False, 1, ""),
+            (False, 2, "Too Many Requests Of Yours"),
+        ):  # fmt: skip
+            self.check(reason, partial(admission.check_requests_of_browser, limits, authenticated, count, INVITE))
+
+    def test_subscriptions(self) -> None:
+        """The lower one of two limits holds for a browser; the total holds for all."""
+        limits, browser, trunk = SubscriptionsConfig(limit=6, limit_per_connection=4), FakeFlow.wss(), sip("x")
+        for flow, most, mine, total, reason in (
+            (browser, 9, 3, 5, ""), (browser, 9, 4, 5, "Too Many Subscriptions Of Yours"), (browser, 2, 1, 5, ""),
+            (browser, 2, 2, 5, "Too Many Subscriptions Of Yours"), (browser, 9, 3, 6, "Too Many Subscriptions"),
+            (trunk, 2, 9, 5, ""), (trunk, 2, 0, 6, "Too Many Subscriptions"),
+        ):  # fmt: skip
+            self.check(reason, partial(admission.check_subscriptions, limits, most, flow, mine, total, INVITE))
+
+    def check(self, reason: str, check: Callable[[], object]) -> None:
+        if reason:
+            self.refused(503, reason, check)
+        else:
+            check()
+
+
+class Dialogs(AdmissionCase):
+    """Whose dialog it is."""
+
+    def test_peer(self) -> None:
+        """A browser is its own peer, and that of whom it has proven to be; a trunk is one at all its addresses."""
+        one, other = FakeFlow.wss(), FakeFlow.wss()
+        for flow, peer, aors, is_peer in (
+            (one, one, (), True), (other, one, (), False), (other, one, (ALICE,), True),
+            (sip("192.0.2.10"), sip("192.0.2.11"), (), True), (sip("192.0.2.20"), sip("192.0.2.11"), (), False),
+            (sip("203.0.113.5"), sip("203.0.113.5"), (), True), (sip("192.0.2.10"), one, (ALICE,), False),
+            (one, sip("192.0.2.10"), (ALICE,), False),
+        ):  # fmt: skip
+            self.assertEqual(admission.is_peer(flow, peer, ALICE, aors, trunks_of), is_peer)
+
+    def test_granted(self) -> None:
+        """Whom the SIP side has told by REFER may replace its dialog, from any address of the same trunk; a grant of
+        somebody else counts for nothing, nor does any for the dialog of a browser."""
+        browser = FakeFlow.wss()
+        grants = [ReplacesGrant(browser, "", "192.0.2.10"), ReplacesGrant(None, "192.0.2.20", "192.0.2.10")]
+        for flow, peer, granted in (
+            (browser, sip("192.0.2.11"), True), (FakeFlow.wss(), sip("192.0.2.11"), False),
+            (sip("192.0.2.20"), sip("192.0.2.10"), True), (sip("203.0.113.5"), sip("192.0.2.10"), False),
+            (browser, sip("192.0.2.20"), False), (browser, FakeFlow.wss(), False),
+        ):  # fmt: skip
+            self.assertEqual(admission.is_granted(flow, peer, grants, trunks_of), granted)
+            self.assertEqual(admission.may_replace(flow, peer, None, (), grants, trunks_of), granted)
