@@ -35,8 +35,9 @@ from webrtcproxy.routing.sources import Sources
 from webrtcproxy.routing.upstream import HopResolver, Upstream
 from webrtcproxy.runtime.gc_policy import GcPolicy
 from webrtcproxy.runtime.log import LogFilter
-from webrtcproxy.runtime.metrics import LoopLag, Metrics
-from webrtcproxy.sip.headers import forget_read
+from webrtcproxy.runtime.loop_lag import LoopLag
+from webrtcproxy.runtime.metrics import Metrics
+from webrtcproxy.sip.headers import drop_cached
 from webrtcproxy.subscription.out_of_dialog import OutOfDialogRelay
 from webrtcproxy.subscription.subscribe import Subscriptions
 from webrtcproxy.transaction.layer import Transactions

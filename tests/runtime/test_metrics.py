@@ -1,4 +1,4 @@
-"""Metrics beside what moves them: names and labels, the text, several processes in one, the lag of the loop."""
+"""Metrics beside what moves them: names and labels, the text, and several processes in one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import get_args
 
 from prometheus_client.parser import text_string_to_metric_families
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.exposition import Readings, samples
 from webrtcproxy.runtime.metrics import (
-    BatchedCounter,
     CallResult,
-    LoopLag,
     Metrics,
     merged,
 )
@@ -81,32 +78,8 @@ class TextTests(SynchronousTestCase):
             self.assertEqual("process_open_fds" in found, process)
 
 
-class StockTests(SynchronousTestCase):
-    """What is counted in stock is told in time."""
-
-    def test_handed_over(self) -> None:
-        """All of it, in order, and once."""
-        told: list[float] = []
-        stock = BatchedCounter(told.append)
-        for value in (3.0, 1.0, 2.0):
-            stock.add(value)
-        self.assertEqual(told, [])
-        for _ in range(2):
-            stock.hand_over()
-            self.assertEqual(told, [3.0, 1.0, 2.0])
-        stock.add(4.0)
-        stock.hand_over()
-        self.assertEqual(told, [3.0, 1.0, 2.0, 4.0])
-
-    def test_bounded(self) -> None:
-        """Where nobody asks, it is handed over as soon as it is `MOST`; nothing is lost."""
-        told: list[float] = []
-        stock = BatchedCounter(told.append)
-        for value in range(2 * BatchedCounter.MOST + 1):
-            stock.add(value)
-            self.assertLess(value - len(told), BatchedCounter.MOST)
-        stock.hand_over()
-        self.assertEqual(told, list(range(2 * BatchedCounter.MOST + 1)))
+class MeterTests(SynchronousTestCase):
+    """What is counted is there at once."""
 
     def test_in_the_text(self) -> None:
         """The text has what came before it: of calls in both directions, and of commands to every rtpengine."""
@@ -116,12 +89,12 @@ class StockTests(SynchronousTestCase):
         readings.moved()
         expected: dict[str, float] = {}
         for direction, meter in (("outbound", metrics.outbound), ("inbound", metrics.inbound)):
-            for name, stock in (("progress", meter.progress), ("setup", meter.set_up), ("duration", meter.talk)):
-                stock.add(0.5)
-                stock.add(0.7)
+            for name, histogram in (("progress", meter.progress), ("setup", meter.set_up), ("duration", meter.talk)):
+                histogram.observe(0.5)
+                histogram.observe(0.7)
                 expected[f'call_{name}_seconds_count{{direction="{direction}"}}'] = 2
             for result in get_args(CallResult):
-                meter.results[result].add(1)
+                meter.results[result].inc()
                 expected[f'calls_total{{direction="{direction}",result="{result}"}}'] = 1
         for command in ("offer", "answer", "delete"):
             node.replied(command, 0.001)
@@ -186,38 +159,3 @@ class MergedTests(SynchronousTestCase):
         self.assertEqual(merged({}), b"")
         text = Metrics().text()
         self.assertEqual(merged({"1": text, "2": b""}), merged({"1": text}))
-
-
-class LoopLagTests(SynchronousTestCase):
-    """How late the reactor is."""
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.late: list[float] = []
-        self.lag = LoopLag(self.clock, self.late.append)
-        self.lag.startService()
-
-    def test_in_time(self) -> None:
-        """Once a second, and nothing is late."""
-        self.clock.pump([0.5] * 6)
-        self.assertEqual(self.late, [0, 0, 0])
-
-    def test_late(self) -> None:
-        """What kept the reactor busy when the second was over shows, and the next second begins behind it."""
-        self.clock.advance(1.25)
-        self.clock.advance(1)
-        self.assertEqual(self.late, [0.25, 0])
-
-    def test_clock_set_back(self) -> None:
-        """A clock that is set back is no lag below nothing."""
-        self.clock.advance(0.5)
-        (call,) = self.clock.getDelayedCalls()
-        self.clock.rightNow = 0.0
-        call.func()
-        self.assertEqual(self.late, [0])
-        call.cancel()
-
-    def test_stopped(self) -> None:
-        """It leaves no timer behind."""
-        self.lag.stopService()
-        self.assertEqual(self.clock.getDelayedCalls(), [])

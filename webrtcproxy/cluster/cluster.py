@@ -20,7 +20,8 @@ from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.cluster.udp_reader import SharedUdpReader
 from webrtcproxy.config import Config, HostPort, WebConfig
 from webrtcproxy.registration.location import Location
-from webrtcproxy.runtime.metrics import LoopLag, Metrics, merged
+from webrtcproxy.runtime.loop_lag import LoopLag
+from webrtcproxy.runtime.metrics import Metrics, merged
 from webrtcproxy.transport.certificate import server_endpoint
 
 

@@ -110,13 +110,13 @@ class CallRecord:
         """An 18x is passed on."""
         if self.progressed is None:
             self.progressed = now
-            self.meter.progress.add(now - self.started)
+            self.meter.progress.observe(now - self.started)
 
     def answer(self, status: int, now: float) -> None:
         """The 2xx is passed on."""
         self.status, self.answered = status, now
-        self.meter.set_up.add(now - self.started)
-        self.meter.results["answered"].add(1)
+        self.meter.set_up.observe(now - self.started)
+        self.meter.results["answered"].inc()
 
     def close(self, now: float) -> None:
         """The call is over: count its result or its talk.
@@ -125,9 +125,9 @@ class CallRecord:
         """
         self.ended = now
         if self.answered is None:
-            self.meter.results[call_result(self.status, self.ended_by)].add(1)
+            self.meter.results[call_result(self.status, self.ended_by)].inc()
         else:
-            self.meter.talk.add(now - self.answered)
+            self.meter.talk.observe(now - self.answered)
 
     def __str__(self) -> str:
         answered = self.ended if self.answered is None else self.answered

@@ -1,9 +1,8 @@
-"""Metrics: what this process tells Prometheus.
+"""Metrics: what this process exports to Prometheus.
 
-What calls, REGISTERs and commands to rtpengine come to is noted where it happens, and handed to prometheus-client in
-stock: there a count costs a lock, an observation a search and three of them. Refusals and failures are counted at once.
-What is there at the moment (calls, bindings, sockets, transactions, nodes) costs nothing until somebody asks: a
-function that the service hands in tells it then.
+Results of calls, REGISTERs and commands to rtpengine are counted where they happen. What exists at the moment (calls,
+bindings, sockets, transactions, nodes) costs nothing until Prometheus asks: it is read by functions that the service
+sets.
 
 The value of a label is a word of this file or a name of the configuration, never what a peer has sent.
 """
@@ -26,8 +25,6 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from twisted.application.service import Service
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 # The time at which each series began: a second line for every one that nothing here needs.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -68,59 +65,6 @@ QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 """Buckets, in seconds, of what machines do."""
 
 
-class BatchedCounter:
-    """Values that a metric is told of later, all at once: each costs an append.
-
-    :param tell: takes one value.
-    """
-
-    __slots__ = ("_tell", "_values")
-
-    MOST = 500
-    """Values that are kept."""
-
-    def __init__(self, tell: Callable[[float], None]) -> None:
-        self._tell = tell
-        self._values: list[float] = []
-
-    def add(self, value: float) -> None:
-        """Take a value."""
-        self._values.append(value)
-        if len(self._values) >= self.MOST:
-            self.hand_over()
-
-    def hand_over(self) -> None:
-        """Tell of all that came since the last time."""
-        values, self._values = self._values, []
-        for value in values:
-            self._tell(value)
-
-
-class BatchedCounters:
-    """All stocks of one registry."""
-
-    def __init__(self) -> None:
-        self._all: list[BatchedCounter] = []
-
-    def observing(self, histogram: Histogram) -> BatchedCounter:
-        """A stock of observations."""
-        return self._keep(histogram.observe)
-
-    def counting(self, counter: Counter) -> BatchedCounter:
-        """A stock of counts."""
-        return self._keep(counter.inc)
-
-    def hand_over(self) -> None:
-        """Tell all metrics."""
-        for stock in self._all:
-            stock.hand_over()
-
-    def _keep(self, tell: Callable[[float], None]) -> BatchedCounter:
-        stock = BatchedCounter(tell)
-        self._all.append(stock)
-        return stock
-
-
 class CallMeter:
     """Counts the calls of one direction.
 
@@ -139,12 +83,11 @@ class CallMeter:
         set_up: Histogram,
         talk: Histogram,
         results: Counter,
-        stocks: BatchedCounters,
     ) -> None:
-        self.progress = stocks.observing(progress.labels(direction))
-        self.set_up = stocks.observing(set_up.labels(direction))
-        self.talk = stocks.observing(talk.labels(direction))
-        self.results = {result: stocks.counting(results.labels(direction, result)) for result in get_args(CallResult)}
+        self.progress = progress.labels(direction)
+        self.set_up = set_up.labels(direction)
+        self.talk = talk.labels(direction)
+        self.results = {result: results.labels(direction, result) for result in get_args(CallResult)}
 
 
 class NodeMeter:
@@ -153,22 +96,20 @@ class NodeMeter:
     :param node: its address, as the configuration has it.
     """
 
-    __slots__ = ("_by_command", "_failures", "_node", "_seconds", "_stocks")
+    __slots__ = ("_by_command", "_failures", "_node", "_seconds")
 
-    def __init__(self, node: str, seconds: Histogram, failures: Counter, stocks: BatchedCounters) -> None:
-        self._stocks = stocks
+    def __init__(self, node: str, seconds: Histogram, failures: Counter) -> None:
         self._node = node
         self._seconds = seconds
-        self._by_command: dict[str, BatchedCounter] = {}
+        self._by_command: dict[str, Histogram] = {}
         self._failures = {failure: failures.labels(node, failure) for failure in get_args(NgFailure)}
 
     def replied(self, command: str, seconds: float) -> None:
-        """A reply came, a refusal too, so many seconds after the command was sent first."""
+        """A reply came, a refusal too, so many seconds after the command was first sent."""
         child = self._by_command.get(command)
         if child is None:
-            child = self._stocks.observing(self._seconds.labels(self._node, command))
-            self._by_command[command] = child
-        child.add(seconds)
+            child = self._by_command[command] = self._seconds.labels(self._node, command)
+        child.observe(seconds)
 
     def failed(self, failure: NgFailure) -> None:
         """A command failed."""
@@ -178,10 +119,10 @@ class NodeMeter:
 class Metrics:
     """All metrics of this process, in a registry of their own.
 
-    :param process: tell of the process and its Python too: CPU, memory, descriptors, garbage collections.
+    :param process: include the process and its Python: CPU, memory, descriptors, garbage collections.
     :ivar outbound: counts the calls of browsers.
     :ivar inbound: counts the calls of the SIP side.
-    :ivar loop_lag: seconds that the reactor is late; see `LoopLag`.
+    :ivar loop_lag: seconds that the reactor is late; see `webrtcproxy.runtime.loop_lag`.
     :ivar active_calls: by `state`; this and what follows is read by functions that the service sets.
     :ivar bindings: of all addresses-of-record.
     :ivar dialogs: of calls and subscriptions, those included that only wait for their end.
@@ -192,18 +133,15 @@ class Metrics:
 
     def __init__(self, *, process: bool = False) -> None:
         self._registry = registry = CollectorRegistry()
-        self._stocks = BatchedCounters()
         if process:
             ProcessCollector(registry=registry)
             PlatformCollector(registry=registry)
             GCCollector(registry=registry)
-        self.outbound, self.inbound = self._call_meters(registry, self._stocks)
+        self.outbound, self.inbound = self._call_meters(registry)
         registrations = Counter(
             "webrtcproxy_registrations", "REGISTERs of browsers, by the answer.", ["result"], registry=registry
         )
-        self._registrations = {
-            result: self._stocks.counting(registrations.labels(result)) for result in get_args(RegistrationResult)
-        }
+        self._registrations = {result: registrations.labels(result) for result in get_args(RegistrationResult)}
         refused = Counter(
             "webrtcproxy_refused", "Requests and connections that the proxy turned away.", ["reason"], registry=registry
         )
@@ -236,7 +174,7 @@ class Metrics:
         self._ng_pending = gauge("ng_pending", "Commands that wait for rtpengine's reply.", "node")
 
     @staticmethod
-    def _call_meters(registry: CollectorRegistry, stocks: BatchedCounters) -> tuple[CallMeter, CallMeter]:
+    def _call_meters(registry: CollectorRegistry) -> tuple[CallMeter, CallMeter]:
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(
                 f"webrtcproxy_call_{name}_seconds", text, ["direction"], registry=registry, buckets=buckets
@@ -250,11 +188,11 @@ class Metrics:
                 "webrtcproxy_calls", "Calls, by how their set-up ended.", ["direction", "result"], registry=registry
             ),
         )
-        return CallMeter("outbound", *counts, stocks), CallMeter("inbound", *counts, stocks)
+        return CallMeter("outbound", *counts), CallMeter("inbound", *counts)
 
     def registered(self, result: RegistrationResult) -> None:
         """A REGISTER of a browser got its final response."""
-        self._registrations[result].add(1)
+        self._registrations[result].inc()
 
     def refused(self, reason: Reason) -> None:
         """Something was turned away."""
@@ -264,12 +202,12 @@ class Metrics:
         """What counts the commands to an rtpengine.
 
         :param node: its address, as the configuration has it.
-        :param up: tells whether it answers.
-        :param pending: tells how many commands have no reply yet.
+        :param up: whether it answers.
+        :param pending: how many commands have no reply yet.
         """
         self._ng_up.labels(node).set_function(up)
         self._ng_pending.labels(node).set_function(pending)
-        return NodeMeter(node, self._ng_seconds, self._ng_failures, self._stocks)
+        return NodeMeter(node, self._ng_seconds, self._ng_failures)
 
     def trunk_is(self, trunk: str, target: str, *, up: bool) -> None:
         """A ping has shown whether a server of a trunk is there.
@@ -285,12 +223,11 @@ class Metrics:
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it (its text format 0.0.4)."""
-        self._stocks.hand_over()
         return generate_latest(self._registry)
 
 
 def merged(texts: Mapping[str, bytes]) -> bytes:
-    """What several processes tell, as one text: each sample gets the label ``worker``.
+    """The metrics of several processes as one text: each sample gets the label ``worker``.
 
     :param texts: name of the process (no name that has to be escaped) -> its `Metrics.text`.
     """
@@ -317,40 +254,3 @@ def _with_worker(sample: str, worker: str) -> str:
         return f'{name}{{worker="{worker}",{rest}'
     name, _, value = sample.partition(" ")
     return f'{name}{{worker="{worker}"}} {value}'
-
-
-class LoopLag(Service):
-    """Looks once a second how late the reactor comes: so long everything else waits too.
-
-    :param clock: the reactor.
-    :param late: told the seconds.
-    """
-
-    EVERY = 1.0
-    """Seconds between two looks."""
-
-    def __init__(self, clock: IReactorTime, late: Callable[[float], None]) -> None:
-        self._clock = clock
-        self._late = late
-        self._due = 0.0
-        self._timer: IDelayedCall | None = None
-
-    def startService(self) -> None:
-        """Begin."""
-        super().startService()  # type: ignore[no-untyped-call]
-        self._wait()
-
-    def stopService(self) -> None:
-        """End."""
-        super().stopService()  # type: ignore[no-untyped-call]
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _wait(self) -> None:
-        self._due = self._clock.seconds() + self.EVERY
-        self._timer = self._clock.callLater(self.EVERY, self._look)
-
-    def _look(self) -> None:
-        self._late(max(0.0, self._clock.seconds() - self._due))
-        self._wait()
