@@ -250,7 +250,7 @@ def _round_trip(stack: ExitStack) -> Operation:
         replies: list[Reply] = []
         since = process_time()
         for turn in range(turns):
-            node.ask("offer", CALL_ID, 5.0, _offer(SDP)).addCallback(replies.append)
+            node.command("offer", CALL_ID, 5.0, _offer(SDP)).addCallback(replies.append)
             while len(replies) == turn:
                 reactor.iterate(1)
         return process_time() - since

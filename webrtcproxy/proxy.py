@@ -251,7 +251,7 @@ def _page_settings(config: Config) -> dict[str, str]:
 
 def _forget_values() -> None:
     """What was read of messages, and what follows from a name, may be made anew."""
-    forget_read()
+    drop_cached()
     contact_user_of.cache_clear()
 
 

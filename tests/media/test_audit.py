@@ -12,8 +12,8 @@ from webrtcproxy.media.profile import BROWSER
 from webrtcproxy.media.session import MediaSession
 
 
-class MissingCase(NodesCase):
-    """One node, looked at every half minute."""
+class AuditCase(NodesCase):
+    """One node, audited every half minute."""
 
     hosts = (FIRST,)
 
@@ -21,7 +21,7 @@ class MissingCase(NodesCase):
         super().setUp()
         self.daemon = self.daemons[0]
         self.lost: list[str] = []
-        self.start()  # pings at 1, 6, 11 ... s, looks at 26, 56 ... s
+        self.start()  # pings at 1, 6, 11 ... s, audits at 26, 56 ... s
 
     def up(self, name: str) -> MediaSession:
         """A session of a call that is up."""
@@ -39,25 +39,25 @@ class MissingCase(NodesCase):
         """The node has given it up."""
         self.daemon.sessions.discard(session.call_id.encode())
 
-    def look(self) -> None:
-        """So long until the node is looked at."""
+    def check(self) -> None:
+        """So long until the node is audited."""
         self.run_for(AUDIT_INTERVAL * INTERVAL)
 
 
-class MissingTests(MissingCase):
+class AuditTests(AuditCase):
     """Who is told, and when."""
 
     def test_gone(self) -> None:
         """Who has lost its session is told within half a minute, and once; others are not (corners.rst 5: timeouts)."""
         living, ended = self.up("living"), self.up("ended")
         self.gone(ended)
-        self.look()
+        self.check()
         self.assertEqual(["ended"], self.lost)
         self.assertEqual([b"list", b"query"], [name for name in self.daemon.asked() if name in (b"list", b"query")])
-        self.look()
+        self.check()
         self.assertEqual(["ended"], self.lost)
         self.gone(living)
-        self.look()
+        self.check()
         self.assertEqual(["ended", "living"], self.lost)
 
     def test_restart(self) -> None:
@@ -75,7 +75,7 @@ class MissingTests(MissingCase):
         """What the list lacks is asked for by name: it is of a moment, and as long as a datagram."""
         self.up("one")
         self.daemon.sessions |= {b"%d" % n for n in range(1200)}  # these come first
-        self.look()
+        self.check()
         self.assertIn(b"query", self.daemon.asked())
         self.assertEqual([], self.lost)
 
@@ -85,13 +85,13 @@ class MissingTests(MissingCase):
         self.patch(audit, "PROBE_LIMIT", 3)
         sessions = [self.up(str(number)) for number in range(8)]
         self.daemon.sessions |= {b"%d" % n for n in range(1200)}
-        self.look()
+        self.check()
         self.assertEqual(3, self.daemon.asked().count(b"query"))
         self.gone(sessions[7])
-        self.look(), self.look()
+        self.check(), self.check()
         self.assertEqual((["7"], 10), (self.lost, self.daemon.asked().count(b"query")))
         self.daemon.sessions.clear()
-        self.look()
+        self.check()
         self.assertEqual({str(number) for number in range(8)}, set(self.lost))
 
     def test_deleted(self) -> None:
@@ -121,11 +121,11 @@ class MissingTests(MissingCase):
     def test_nobody_to_miss(self) -> None:
         """Without calls nothing is asked; a session that is nowhere yet is not missed."""
         self.nodes.session("new").watch(lambda: self.lost.append("new"))
-        self.look()
+        self.check()
         self.assertEqual({b"ping"}, set(self.daemon.asked()))
         self.assertEqual([], self.lost)
 
-    def test_does_not_tell(self) -> None:
+    def test_does_not_list(self) -> None:
         """A node that gives no list, or an error that is another, has lost nothing as far as we know."""
         self.up("one")
         self.daemon.sessions.clear()
@@ -135,7 +135,7 @@ class MissingTests(MissingCase):
             self.daemon.replies = replies
             with capturedLogs() as logs:
                 self.run_for(2)
-            self.assertEqual(["odd"], [line["why"] for line in logs if "does not tell" in str(line.get("log_format"))])
+            self.assertEqual(["odd"], [line["why"] for line in logs if "does not list" in str(line.get("log_format"))])
             self.assertEqual(([], []), (self.lost, self.daemon.replies))
-        self.look()
+        self.check()
         self.assertEqual(["one"], self.lost)

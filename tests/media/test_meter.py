@@ -28,7 +28,7 @@ class Counted(SynchronousTestCase):
 
     def ask(self, command: str = "offer", **fields: bytes) -> None:
         """A command, seen to its end."""
-        self.node.ask(command, {"sdp": b"v=0", **fields}, 2).addErrback(lambda failure: failure.trap(NgError))
+        self.node.command(command, {"sdp": b"v=0", **fields}, 2).addErrback(lambda failure: failure.trap(NgError))
         self.reactor.settle()
 
     def value(self, name: str) -> float:
@@ -80,7 +80,7 @@ class Counted(SynchronousTestCase):
     def test_given_up(self) -> None:
         """What nobody waits for any more has not failed."""
         self.daemon.silent = True
-        self.node.ask("offer", {}, 2).addErrback(lambda failure: failure.trap(NgError))
+        self.node.command("offer", {}, 2).addErrback(lambda failure: failure.trap(NgError))
         self.node.give_up()
         self.assertEqual(self.readings.moved(), {})
 

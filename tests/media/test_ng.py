@@ -68,7 +68,7 @@ class NodeCase(SynchronousTestCase):
 class AskTests(NodeCase):
     def test_reply(self) -> None:
         """A command is one datagram, cookie, blank, dictionary; its Deferred fires with the reply."""
-        reply = self.reply_of(self.node.ask("offer", {"call-id": "c", "sdp": b"v=0"}, 2))
+        reply = self.reply_of(self.node.command("offer", {"call-id": "c", "sdp": b"v=0"}, 2))
         self.assertEqual(reply[b"result"], b"ok")
         _, _, body = self.daemon.datagrams[0].partition(b" ")
         self.assertEqual(bencodepy.decode(body), {b"command": b"offer", b"call-id": b"c", b"sdp": b"v=0"})
@@ -77,19 +77,19 @@ class AskTests(NodeCase):
     def test_made(self) -> None:
         """Items that are made already are part of the dictionary, beside the fields."""
         made = to_items({"sdp": b"v=0", "flags": ["a"]})
-        self.reply_of(self.node.ask("offer", {"call-id": b"c"}, 2, made))
+        self.reply_of(self.node.command("offer", {"call-id": b"c"}, 2, made))
         _, _, body = self.daemon.datagrams[0].partition(b" ")
         expected = {b"command": b"offer", b"call-id": b"c", b"sdp": b"v=0", b"flags": [b"a"]}
         self.assertEqual(bencodepy.decode(body), expected)
 
     def test_pong(self) -> None:
         """`pong` is a success."""
-        self.assertEqual(self.reply_of(self.node.ask("ping", {}, 2)), {b"result": b"pong"})
+        self.assertEqual(self.reply_of(self.node.command("ping", {}, 2)), {b"result": b"pong"})
 
     def test_resend_schedule(self) -> None:
         """The same bytes go out at 0, 0.25, 0.75 and 1.75 s; at 2 s it is over: NgTimeout, a 503 with Retry-After."""
         self.daemon.silent = True
-        done = self.node.ask("offer", {"sdp": b"v=0"}, 2)
+        done = self.node.command("offer", {"sdp": b"v=0"}, 2)
         sent = []
         for tick in range(201):
             sent += [tick / 100] * (len(self.daemon.datagrams) - len(sent))
@@ -105,7 +105,7 @@ class AskTests(NodeCase):
     def test_gap_is_bounded(self) -> None:
         """A command that may wait long is repeated every 4 s at least: a node that comes back hears of it soon."""
         self.daemon.silent = True
-        done = self.node.ask("delete", {}, 30)
+        done = self.node.command("delete", {}, 30)
         self.reactor.pump([0.05] * 500)
         self.daemon.silent = False
         self.reactor.pump([0.05] * 81)
@@ -114,7 +114,7 @@ class AskTests(NodeCase):
     def test_late_reply_within_time(self) -> None:
         """A reply to the first datagram counts after the second was sent; its duplicate is ignored."""
         self.daemon.delay = 0.4
-        done = self.node.ask("offer", {}, 2)
+        done = self.node.command("offer", {}, 2)
         self.reactor.pump([0.1] * 5)
         self.successResultOf(done)
         self.assertEqual(len(self.daemon.datagrams), 2)
@@ -124,7 +124,7 @@ class AskTests(NodeCase):
     def test_too_late(self) -> None:
         """A reply behind the timeout is ignored."""
         self.daemon.delay = 3
-        done = self.node.ask("offer", {}, 1)
+        done = self.node.command("offer", {}, 1)
         self.reactor.pump([0.1] * 11)
         self.failureResultOf(done, NgTimeout)
         self.reactor.advance(5)
@@ -134,7 +134,7 @@ class AskTests(NodeCase):
         """Only the node's own address and port count, and only a cookie that is waited for
         (original.rst: a stray datagram to the port that talks to rtpengine)."""
         self.daemon.silent = True
-        done = self.node.ask("ping", {}, 1)
+        done = self.node.command("ping", {}, 1)
         port, cookie = self.reactor.ports[0], self.daemon.datagrams[0].partition(b" ")[0]
         good = cookie + b" d6:result4:ponge"
         for data, address in (
@@ -155,7 +155,7 @@ class AskTests(NodeCase):
         for bad in (b"junk", b"le", b"d3:sdp3:v=0e", b"d6:result5:maybee"):
             self.daemon.replies = [bad]
             with capturedLogs() as logs:
-                done = self.node.ask("offer", {}, 1)
+                done = self.node.command("offer", {}, 1)
                 self.reactor.settle()
             self.assertEqual(len(logs), 1)
             self.assertIn("malformed", logs[0]["log_format"])
@@ -165,15 +165,15 @@ class AskTests(NodeCase):
     def test_error(self) -> None:
         """`error` is NgRefused, a 488, with rtpengine's reason for the log."""
         self.daemon.result = {b"result": b"error", b"error-reason": b"Failed to parse SDP"}
-        error = self.error_of(self.node.ask("offer", {}, 2), NgRefused)
+        error = self.error_of(self.node.command("offer", {}, 2), NgRefused)
         self.assertEqual((error.status, error.why), (488, "Failed to parse SDP"))
         self.daemon.result = {b"result": b"error"}
-        self.assertEqual(self.error_of(self.node.ask("offer", {}, 2), NgRefused).why, "no reason given")
+        self.assertEqual(self.error_of(self.node.command("offer", {}, 2), NgRefused).why, "no reason given")
 
     def test_load_limit(self) -> None:
         """`load limit` is NgOverload, a 503 with Retry-After."""
         self.daemon.result = {b"result": b"load limit", b"message": b"too many sessions"}
-        error = self.error_of(self.node.ask("offer", {}, 2), NgOverload)
+        error = self.error_of(self.node.command("offer", {}, 2), NgOverload)
         self.assertEqual((error.status, error.headers[0][0], error.why), (503, "Retry-After", "too many sessions"))
 
     def test_faults_of_its_own(self) -> None:
@@ -181,22 +181,22 @@ class AskTests(NodeCase):
         node may do, and a call that it has lost may be tried again."""
         for reason in ("Ran out of ports", "Parallel session limit reached", "CPU usage limit exceeded"):
             self.daemon.result = {b"result": b"error", b"error-reason": reason.encode()}
-            error = self.error_of(self.node.ask("offer", {}, 2), NgOverload)
+            error = self.error_of(self.node.command("offer", {}, 2), NgOverload)
             self.assertEqual((error.status, error.headers[0][0], error.why), (503, "Retry-After", reason))
         for reason in ("Unknown call-id", "Unknown call-ID"):
             self.daemon.result = {b"result": b"error", b"error-reason": reason.encode()}
-            error = self.error_of(self.node.ask("answer", {}, 2), NgRefused)
+            error = self.error_of(self.node.command("answer", {}, 2), NgRefused)
             self.assertEqual((error.status, error.headers[0][0], error.why), (503, "Retry-After", reason))
 
     def test_reason_is_no_text(self) -> None:
         """A reason of the wrong kind is no harm."""
         self.daemon.result = {b"result": b"error", b"error-reason": 7}
-        self.assertEqual(self.error_of(self.node.ask("offer", {}, 2), NgRefused).why, "7")
+        self.assertEqual(self.error_of(self.node.command("offer", {}, 2), NgRefused).why, "7")
 
     def test_many_at_once(self) -> None:
         """Replies find their commands in any order."""
         self.daemon.silent = True
-        done = [self.node.ask("ping", {"n": n}, 2) for n in range(3)]
+        done = [self.node.command("ping", {"n": n}, 2) for n in range(3)]
         port = self.reactor.ports[0]
         for n in (1, 2, 0):
             cookie = self.daemon.datagrams[n].partition(b" ")[0]
@@ -206,22 +206,22 @@ class AskTests(NodeCase):
     def test_too_many_in_work(self) -> None:
         """A node that answers nothing does not fill our memory: beyond a bound, NgOverload at once."""
         self.daemon.silent = True
-        done = [self.node.ask("ping", {}, 2) for _ in range(ng.MAX_PENDING)]
-        self.error_of(self.node.ask("ping", {}, 2), NgOverload)
+        done = [self.node.command("ping", {}, 2) for _ in range(ng.MAX_PENDING)]
+        self.error_of(self.node.command("ping", {}, 2), NgOverload)
         self.node.give_up()
         for one in done:
             self.failureResultOf(one, NgTimeout)
 
     def test_too_large(self) -> None:
         """What does not fit a datagram is refused at once, as SDP that rtpengine cannot take."""
-        self.error_of(self.node.ask("offer", {"sdp": b"a" * 65500}, 2), NgRefused)
-        self.error_of(self.node.ask("offer", {}, 2, to_items({"sdp": b"a" * 65500})), NgRefused)
+        self.error_of(self.node.command("offer", {"sdp": b"a" * 65500}, 2), NgRefused)
+        self.error_of(self.node.command("offer", {}, 2, to_items({"sdp": b"a" * 65500})), NgRefused)
         self.assertEqual(self.daemon.datagrams, [])
 
     def test_cancel(self) -> None:
         """Cancelling ends the resending; a reply is ignored then."""
         self.daemon.delay = 0.3
-        done = self.node.ask("offer", {}, 2)
+        done = self.node.command("offer", {}, 2)
         done.cancel()
         self.failureResultOf(done)
         self.reactor.pump([0.1] * 10)
@@ -230,7 +230,7 @@ class AskTests(NodeCase):
     def test_nothing_of_sdp_is_logged(self) -> None:
         """A command leaves no line in the log (a line costs 19 us)."""
         with capturedLogs() as logs:
-            self.reply_of(self.node.ask("offer", {"sdp": b"a=crypto:secret"}, 2))
+            self.reply_of(self.node.command("offer", {"sdp": b"a=crypto:secret"}, 2))
         self.assertEqual(logs, [])
 
 
@@ -255,7 +255,7 @@ class SocketTests(NodeCase):
             self.node.alive = True
             self.node.open(FIRST)
             self.assertFalse(self.node.is_open or self.node.alive)
-            done = self.node.ask("ping", {}, 1)
+            done = self.node.command("ping", {}, 1)
             self.reactor.pump([0.1] * 11)
             self.failureResultOf(done, NgTimeout)
 
@@ -263,7 +263,7 @@ class SocketTests(NodeCase):
         """An error on sending is not the caller's: the datagram counts as lost."""
         for error in (OSError("no route"), MessageLengthError("too long")):
             self.reactor.ports[0].error = error
-            done = self.node.ask("ping", {}, 1)
+            done = self.node.command("ping", {}, 1)
             self.reactor.ports[0].error = None
             self.assertNoResult(done)
             self.reactor.advance(0.3)
@@ -272,7 +272,7 @@ class SocketTests(NodeCase):
     def test_commands_before_the_socket(self) -> None:
         """What is asked before the socket is open goes out when it is."""
         self.node.close()
-        done = self.node.ask("ping", {}, 1)
+        done = self.node.command("ping", {}, 1)
         self.assertEqual(self.reactor.sent, [])
         self.node.open(FIRST)
         self.reply_of(done)
@@ -282,7 +282,7 @@ class SocketTests(NodeCase):
         self.node.open(FIRST)
         self.assertTrue(self.reactor.ports[0].closed)
         self.assertTrue(self.node.is_open)
-        self.reply_of(self.node.ask("ping", {}, 1))
+        self.reply_of(self.node.command("ping", {}, 1))
 
     def test_closed_by_the_reactor(self) -> None:
         """A socket that Twisted closes after an error on reading is seen as gone."""
@@ -303,7 +303,7 @@ class SocketTests(NodeCase):
 class HealthTests(NodeCase):
     def silence(self, commands: int) -> None:
         for _ in range(commands):
-            done = self.node.ask("ping", {}, 1)
+            done = self.node.command("ping", {}, 1)
             self.reactor.pump([0.1] * 11)
             self.failureResultOf(done, NgTimeout)
 
@@ -319,10 +319,10 @@ class HealthTests(NodeCase):
         self.assertFalse(self.node.alive)
         self.assertEqual(len(logs), 1)
         self.daemon.silent = False
-        self.reply_of(self.node.ask("ping", {}, 1))
+        self.reply_of(self.node.command("ping", {}, 1))
         self.assertTrue(self.node.alive)
         self.assertEqual(back, [self.node])
-        self.reply_of(self.node.ask("ping", {}, 1))
+        self.reply_of(self.node.command("ping", {}, 1))
         self.assertEqual(back, [self.node])
 
     def test_one_reply_forgives(self) -> None:
@@ -330,7 +330,7 @@ class HealthTests(NodeCase):
         self.daemon.silent = True
         self.silence(1)
         self.daemon.silent = False
-        self.reply_of(self.node.ask("ping", {}, 1))
+        self.reply_of(self.node.command("ping", {}, 1))
         self.daemon.silent = True
         self.silence(1)
         self.assertTrue(self.node.alive)
@@ -339,13 +339,13 @@ class HealthTests(NodeCase):
         """A node that refuses is alive."""
         self.node.alive = False
         self.daemon.result = {b"result": b"error"}
-        self.error_of(self.node.ask("offer", {}, 1), NgRefused)
+        self.error_of(self.node.command("offer", {}, 1), NgRefused)
         self.assertTrue(self.node.alive)
         Node(self.reactor, FIRST, PORT).on_alive(self.node)
 
     def test_give_up(self) -> None:
         """At the end nothing is waited for."""
         self.daemon.silent = True
-        done = self.node.ask("delete", {}, 30)
+        done = self.node.command("delete", {}, 30)
         self.node.give_up()
         self.failureResultOf(done, NgTimeout)

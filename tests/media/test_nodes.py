@@ -317,13 +317,13 @@ class SweepTests(NodesCase):
         async def bug() -> None:
             raise ZeroDivisionError
 
-        self.assertIsNone(self.successResultOf(self.nodes._do_behind(Deferred.fromCoroutine(bug()))))
+        self.assertIsNone(self.successResultOf(self.nodes._in_background(Deferred.fromCoroutine(bug()))))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_delete_with_a_bug(self) -> None:
         """A delete that can't even be sent is given up, logged, and its name is free."""
         call_id = self.nodes.new_call_id()
-        self.patch(self.nodes.nodes[0], "ask", lambda *command: 1 // 0)
+        self.patch(self.nodes.nodes[0], "command", lambda *command: 1 // 0)
         self.assertIsNone(self.successResultOf(self.nodes.discard(self.nodes.nodes[0], call_id, "call")))
         self.assertEqual(self.nodes._live, set())
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -261,13 +261,13 @@ class OrderTests(SessionCase):
     def break_next(self) -> None:
         """A fault of ours: the next command can't even be sent."""
         node = self.nodes.nodes[0]
-        ask = node.ask
+        command = node.command
 
-        def wrong(*command: object) -> Deferred[Reply]:
-            node.ask = ask  # type: ignore[method-assign]
+        def wrong(*arguments: object) -> Deferred[Reply]:
+            node.command = command  # type: ignore[method-assign]
             raise ZeroDivisionError
 
-        node.ask = wrong  # type: ignore[method-assign]
+        node.command = wrong  # type: ignore[method-assign]
 
     def test_bug_in_the_first_offer(self) -> None:
         """The same where the session is on no node as yet."""

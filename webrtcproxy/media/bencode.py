@@ -27,7 +27,7 @@ def to_bencode(fields: Mapping[str, NgValue]) -> bytes:
 
 
 def to_items(fields: Mapping[str, NgValue]) -> bytes:
-    """The items of a dictionary, to be joined with others between ``d`` and ``e``; rtpengine minds no order of keys.
+    """The items of a dictionary, to be joined with others between ``d`` and ``e``; rtpengine takes keys in any order.
 
     What differs from call to call is words and octets, and these are written here.
     """

@@ -3,14 +3,14 @@
 A command is one UDP datagram: a cookie, a blank, a bencoded dictionary; the reply carries the same cookie. UDP loses
 datagrams, so a command is sent again, the same bytes with the same cookie, until its time is up. That is safe:
 rtpengine keeps its replies by cookie for half a minute and holds a duplicate back while the first one is in work. It
-looks at the cookie alone, not at the sender, so cookies must differ between all processes that ask one rtpengine: two
-that clash are handed each other's replies.
+compares the cookie alone, not the sender, so cookies must differ between all processes that command one rtpengine:
+two that clash are sent each other's replies.
 
 Each node has a UDP socket of its own, bound to the one local address that leads to the node: the original listened on
 all addresses, and died of one stray datagram. What does not come from the node's own address and port is ignored. The
-socket is not connected, though the kernel would then do that check: a connected one hears of ICMP errors, and Twisted's
-epoll reactor closes a socket with an error to tell, so that a restart of rtpengine would cost us the replies under way.
-That nobody listens shows as silence instead, as everything else that is wrong with a node.
+socket is not connected, though the kernel would then do that check: a connected one gets ICMP errors, and Twisted's
+epoll reactor closes a socket that has an error, so that a restart of rtpengine would cost the replies under way.
+A node that is not there shows as silence instead, as everything else that is wrong with it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class MediaReactor(Protocol):
 
 
 class Cookies:
-    """Cookies that no other process makes: a random part for the process, drawn anew after a fork, and a count."""
+    """Cookies that no other process makes: a random part for the process, drawn again after a fork, and a count."""
 
     def __init__(self) -> None:
         self._process = -1
@@ -72,7 +72,7 @@ class Cookies:
         self._prefix = b""
 
     def next(self) -> bytes:
-        """A cookie that was never there before."""
+        """A new cookie."""
         if self._process != os.getpid():
             self._process, self._count = os.getpid(), 0
             self._prefix = secrets.token_hex(8).encode()
@@ -84,7 +84,7 @@ _cookies = Cookies()
 
 
 def local_address(host: str, port: int) -> str:
-    """The address of ours that the kernel would send from to `host`; nothing is sent.
+    """The local address that the kernel would send from to `host`; nothing is sent.
 
     :param host: an IP address.
     :raises OSError: there is no way to that address.
@@ -99,12 +99,12 @@ def local_address(host: str, port: int) -> str:
 class _Command:
     """One command in work."""
 
-    __slots__ = ("asked", "data", "done", "due", "gap", "name", "timer")
+    __slots__ = ("data", "done", "due", "gap", "name", "sent", "timer")
 
-    def __init__(self, name: str, data: bytes, asked: float, due: float, done: Deferred[Reply]) -> None:
+    def __init__(self, name: str, data: bytes, sent: float, due: float, done: Deferred[Reply]) -> None:
         self.name = name
         self.data = data
-        self.asked = asked  # seconds of the reactor's clock
+        self.sent = sent  # seconds of the reactor's clock
         self.due = due
         self.gap = FIRST_RESEND
         self.done = done
@@ -137,7 +137,7 @@ class _Socket(DatagramProtocol):
         """Send one datagram, or not: it is sent again later, and a way that is gone shows as silence."""
         assert self.transport is not None
         try:
-            if self._kernel is not None:  # Twisted would look thrice whether this is an IP address
+            if self._kernel is not None:  # Twisted would check three times that this is an IP address
                 self._kernel.sendto(data, self.address)
             else:
                 self.transport.write(data, self.address)
@@ -154,7 +154,7 @@ class Node:
     """One rtpengine.
 
     :param reactor: clock and sockets.
-    :param host: an IP address or a name, for logs and for who resolves it.
+    :param host: an IP address or a name, which `open` needs resolved.
     :param port: of rtpengine's ``--listen-ng``.
     :param cookies: where cookies come from.
     :param metrics: counts commands.
@@ -227,7 +227,7 @@ class Node:
     def give_up(self) -> None:
         """Wait for no reply any more: what is in work fails with `NgTimeout`."""
         for cookie, command in list(self._waiting.items()):
-            self._forget(cookie)
+            self._remove(cookie)
             command.done.errback(NgTimeout(f"{command.name} given up"))
 
     def lost(self, closed: _Socket) -> None:
@@ -237,10 +237,12 @@ class Node:
 
     # -- one command
 
-    def ask(self, command: str, fields: Mapping[str, NgValue], timeout: float, encoded: bytes = b"") -> Deferred[Reply]:
+    def command(
+        self, name: str, fields: Mapping[str, NgValue], timeout: float, encoded: bytes = b""
+    ) -> Deferred[Reply]:
         """Send a command, again and again until there is a reply.
 
-        :param command: ``offer``, ``answer``, ``delete``, ``ping`` ...
+        :param name: ``offer``, ``answer``, ``delete``, ``ping`` ...
         :param fields: the rest of the dictionary.
         :param encoded: more items of the dictionary, as `to_items` gives them.
         :param timeout: seconds to wait for a reply.
@@ -252,13 +254,13 @@ class Node:
             self._meter.failed("overload")
             return fail(NgOverload(f"{len(self._waiting)} commands in work at {self}"))
         cookie = self._cookies.next()
-        data = b"%b d%b%b%be" % (cookie, to_items({"command": command}), encoded, to_items(fields))
+        data = b"%b d%b%b%be" % (cookie, to_items({"command": name}), encoded, to_items(fields))
         if len(data) > MAX_DATAGRAM:
             self._meter.failed("refused")
-            return fail(NgRefused(f"{command} of {len(data)} bytes does not fit a datagram"))
-        done: Deferred[Reply] = Deferred(lambda _: self._forget(cookie))
+            return fail(NgRefused(f"{name} of {len(data)} bytes does not fit a datagram"))
+        done: Deferred[Reply] = Deferred(lambda _: self._remove(cookie))
         now = self._reactor.seconds()
-        waiting = _Command(command, data, now, now + timeout, done)
+        waiting = _Command(name, data, now, now + timeout, done)
         self._waiting[cookie] = waiting
         self._send(waiting)
         self._wait(cookie, waiting)
@@ -271,11 +273,11 @@ class Node:
     def _wait(self, cookie: bytes, command: _Command) -> None:
         left = command.due - self._reactor.seconds()
         if command.gap == FIRST_RESEND < left:
-            command.timer = self._schedule.after(FIRST_RESEND, lambda: self._again(cookie))
+            command.timer = self._schedule.after(FIRST_RESEND, lambda: self._resend_or_time_out(cookie))
         else:
-            command.timer = self._reactor.callLater(min(command.gap, max(left, 0)), self._again, cookie)
+            command.timer = self._reactor.callLater(min(command.gap, max(left, 0)), self._resend_or_time_out, cookie)
 
-    def _again(self, cookie: bytes) -> None:
+    def _resend_or_time_out(self, cookie: bytes) -> None:
         command = self._waiting[cookie]
         command.timer = None
         if command.due - self._reactor.seconds() > 0.001:
@@ -290,7 +292,7 @@ class Node:
             self._die("it does not answer")
         command.done.errback(NgTimeout(f"no reply to {command.name} from rtpengine {self}"))
 
-    def _forget(self, cookie: bytes) -> None:
+    def _remove(self, cookie: bytes) -> None:
         command = self._waiting.pop(cookie)
         if command.timer is not None:
             command.timer.cancel()
@@ -309,16 +311,16 @@ class Node:
         except MalformedReply as why:
             log.warn("rtpengine {node} gave a malformed reply: {why}", node=self, why=why)
             return
-        self._forget(cookie)
-        self._live()
-        self._meter.replied(command.name, self._reactor.seconds() - command.asked)
+        self._remove(cookie)
+        self._replied()
+        self._meter.replied(command.name, self._reactor.seconds() - command.sent)
         if error is None:
             command.done.callback(reply)
         else:
             self._meter.failed("overload" if isinstance(error, NgOverload) else "refused")
             command.done.errback(error)
 
-    def _live(self) -> None:
+    def _replied(self) -> None:
         self.silent = 0
         self.answered += 1
         if not self.alive:

@@ -1,13 +1,13 @@
-"""Nodes: the rtpengines that there are, which of them is alive, and the sessions of ours on them.
+"""Nodes: all rtpengines, which of them is alive, and this proxy's sessions on them.
 
 Every node is pinged. One that does not answer two commands in a row is dead: new calls go elsewhere, or there as a last
 resort; a call stays on its node. When it answers again, what it still holds of calls that have ended meanwhile is
-deleted: rtpengine keeps a session whose call was never set up for an hour, ports and all. And what it does not hold any
-more of calls that are up is told to them.
+deleted: rtpengine keeps a session whose call was never set up for an hour, ports and all. And calls that are up whose
+session it does not hold any more are told so.
 
 A session is called ``wrp-RUN-RANDOM`` at rtpengine, or ``wrp-INSTANCE-RUN-RANDOM``, not by the SIP Call-ID: that one
-comes from outside, and who knows it could name the session. RUN is drawn for each process. So what this process left
-behind is told apart from what others do at the same node. What an *earlier* process left is only known by INSTANCE, a
+comes from outside, and whoever knows it could name the session. RUN is random for each process. So what this process
+left there differs from what others have at the same node. What an *earlier* process left is only known by INSTANCE, a
 name that no two running proxies may share; without it nothing of earlier processes is touched, since another proxy
 may still be using it.
 """
@@ -45,7 +45,7 @@ FIRST_PING = 1.0
 PING_TIMEOUT = 2.0
 """Seconds to wait for a pong."""
 REOPEN = 6
-"""Each so many pings the socket towards a dead node is opened anew, in case an address has changed."""
+"""Each so many pings the socket towards a dead node is opened again, in case an address has changed."""
 AUDIT_INTERVAL = 6
 """Each so many pings a living node is asked for the sessions that it should have."""
 DELETE_RETRY = 30.0
@@ -56,14 +56,14 @@ BATCH_DELAY = 0.1
 SECOND_DELETE = 1.0
 """Seconds after which a session that was not there is deleted once more: its offer may have been in work."""
 MAX_LISTED = 1000
-"""Sessions to list at once; so many of ours fit a datagram."""
+"""Sessions to list at once; so many of our names fit a datagram."""
 
 
 class NodesReactor(MediaReactor, Protocol):
     """What `Nodes` needs of a reactor."""
 
     def getThreadPool(self) -> Any:
-        """As `IReactorThreads`; used to look up names."""
+        """As `IReactorThreads`; used to resolve names."""
 
 
 class Nodes(Service):
@@ -92,10 +92,10 @@ class Nodes(Service):
         self.timeout = timeout
         self.nodes = tuple(Node(reactor, host, port, metrics=metrics) for host, port in addresses)
         for node in self.nodes:
-            node.on_alive = self._back
+            node.on_alive = self._alive_again
         self._reactor = reactor
         self._every = ping
-        self._resolve = resolve or self._look_up
+        self._resolve = resolve or self._resolve_in_thread
         self._order = list(self.nodes)  # the least recently chosen first
         self._timer: IDelayedCall | None = None
         # In a rush rtpengine is woken for many deletes at once, and so are we for its replies.
@@ -104,12 +104,12 @@ class Nodes(Service):
         )
         self._pings = 0
         name = re.sub(r"[^A-Za-z0-9]", "_", instance)
-        self._ours = f"wrp-{name}-" if name else ""
-        self._prefix = f"{self._ours or 'wrp-'}{random_token(6)}-"
+        self._instance_prefix = f"wrp-{name}-" if name else ""
+        self._prefix = f"{self._instance_prefix or 'wrp-'}{random_token(6)}-"
         self._live: set[str] = set()
-        self._missing = SessionAudit(self.sessions, timeout)
+        self._audit = SessionAudit(self.sessions, timeout)
         self._unswept = set(self.nodes) if name else set()
-        self._background: set[Deferred[Any]] = set()
+        self._alive_againground: set[Deferred[Any]] = set()
 
     # -- for calls
 
@@ -138,11 +138,11 @@ class Nodes(Service):
 
     def watch(self, call_id: str, node: Node, lost: Callable[[], None]) -> None:
         """Call `lost` once when `node` is found to have no such session any more, which takes half a minute or so."""
-        self._missing.watch(call_id, node, lost)
+        self._audit.watch(call_id, node, lost)
 
-    def forget(self, call_id: str) -> None:
-        """Nobody misses that session any more."""
-        self._missing.forget(call_id)
+    def unwatch(self, call_id: str) -> None:
+        """No call needs that session any more."""
+        self._audit.unwatch(call_id)
 
     def candidates(self) -> Sequence[Node]:
         """All nodes, living ones first, among them the least recently used; the first counts as used now."""
@@ -156,7 +156,7 @@ class Nodes(Service):
         """Delete a session, in the background.
 
         :param call: names the call in logs.
-        :param late: the offer had no reply in time, so the session may be created behind the delete: if there was none,
+        :param late: the offer had no reply in time, so the session may be created after the delete: if there was none,
             delete again a moment later.
         :returns: fires when it is done or given up. Never fails.
         """
@@ -165,7 +165,7 @@ class Nodes(Service):
         if late:
             deleted.addCallback(self._delete_later, node, call_id)
         deleted.addErrback(self._not_deleted, call_id, call)
-        done = self._do_behind(deleted).addBoth(lambda _: self.release(call_id))
+        done = self._in_background(deleted).addBoth(lambda _: self.release(call_id))
         self._deletes.add(deleted)
         if not self.running:
             self._deletes.flush()
@@ -186,8 +186,8 @@ class Nodes(Service):
 
     def _delete(self, node: Node, call_id: str) -> Deferred[bool]:
         """Delete a whole session at once; False where there is none of that name."""
-        asked = node.ask("delete", {"call-id": call_id}, DELETE_RETRY, DELETE_AT_ONCE)
-        return asked.addCallback(lambda reply: b"warning" not in reply)
+        reply = node.command("delete", {"call-id": call_id}, DELETE_RETRY, DELETE_AT_ONCE)
+        return reply.addCallback(lambda found: b"warning" not in found)
 
     # -- health
 
@@ -212,8 +212,8 @@ class Nodes(Service):
 
     async def _stop(self) -> None:
         limit = self._reactor.callLater(self.timeout, self._give_up)
-        while self._background:
-            await DeferredList(list(self._background))
+        while self._alive_againground:
+            await DeferredList(list(self._alive_againground))
         if limit.active():
             limit.cancel()
         self._give_up()
@@ -222,7 +222,7 @@ class Nodes(Service):
     def _give_up(self) -> None:
         for node in self.nodes:
             node.give_up()
-        for work in list(self._background):
+        for work in list(self._alive_againground):
             work.cancel()
 
     def _ping(self) -> None:
@@ -233,10 +233,10 @@ class Nodes(Service):
                 self._open(node)
             self._ping_one(node)
             if node.alive and not self._pings % AUDIT_INTERVAL:
-                self._look(node)
+                self._check_sessions(node)
 
     def _ping_one(self, node: Node) -> None:
-        pong = node.ask("ping", {}, min(self._every, PING_TIMEOUT))
+        pong = node.command("ping", {}, min(self._every, PING_TIMEOUT))
         pong.addCallbacks(self._pong, self._no_pong, callbackArgs=(node,), errbackArgs=(node,))
 
     def _no_pong(self, failure: Failure, node: Node) -> None:
@@ -256,28 +256,28 @@ class Nodes(Service):
         except ValueError:
             return self._resolve(host)
 
-    def _look_up(self, host: str) -> Deferred[str]:
+    def _resolve_in_thread(self, host: str) -> Deferred[str]:
         pool = self._reactor.getThreadPool()
         reactor: Any = self._reactor
         found = deferToThreadPool(reactor, pool, socket.getaddrinfo, host, None, type=socket.SOCK_DGRAM)
         return found.addCallback(lambda answers: str(answers[0][4][0]))
 
-    # -- what is not ours any more
+    # -- sessions that are left over, or lost
 
-    def _look(self, node: Node) -> None:
-        self._do_behind(Deferred.fromCoroutine(self._missing.look(node)))
+    def _check_sessions(self, node: Node) -> None:
+        self._in_background(Deferred.fromCoroutine(self._audit.check(node)))
 
-    def _back(self, node: Node) -> None:
-        self._look(node)
-        self._do_behind(Deferred.fromCoroutine(self._sweep(node, self._prefix)))
+    def _alive_again(self, node: Node) -> None:
+        self._check_sessions(node)
+        self._in_background(Deferred.fromCoroutine(self._sweep(node, self._prefix)))
 
     def _pong(self, _: Reply, node: Node) -> None:
         if node in self._unswept:
             self._unswept.remove(node)
-            self._do_behind(Deferred.fromCoroutine(self._sweep(node, self._ours)))
+            self._in_background(Deferred.fromCoroutine(self._sweep(node, self._instance_prefix)))
 
     async def _sweep(self, node: Node, prefix: str) -> None:
-        """Delete the node's sessions of that prefix which no call of ours uses."""
+        """Delete the node's sessions of that prefix which no call uses."""
         try:
             left = [name for name in await self.sessions(node) if name.startswith(prefix) and name not in self._live]
             for call_id in left:
@@ -291,18 +291,18 @@ class Nodes(Service):
             await self._sweep(node, prefix)
 
     async def sessions(self, node: Node, limit: int = MAX_LISTED) -> list[str]:
-        """The call-ids of the sessions that a node holds, ours or not.
+        """The call-ids of the sessions that a node holds, those of others included.
 
         :param limit: of rtpengine, which lists 32 where none is given; the reply must fit a datagram.
-        :raises NgError: as `Node.ask`.
+        :raises NgError: as `Node.command`.
         """
-        reply = await node.ask("list", {"limit": limit}, self.timeout)
+        reply = await node.command("list", {"limit": limit}, self.timeout)
         return [name.decode("utf-8", "replace") for name in reply.get(b"calls", []) if isinstance(name, bytes)]
 
-    def _do_behind(self, done: Deferred[Any]) -> Deferred[None]:
+    def _in_background(self, done: Deferred[Any]) -> Deferred[None]:
         """Let a work go on in the background, until it is done or the service is stopped."""
         if not done.called:
-            self._background.add(done)
+            self._alive_againground.add(done)
         done.addErrback(lambda failure: failure.trap(CancelledError) and None)
         done.addErrback(lambda failure: log.failure("a task of the media nodes failed", failure))
-        return done.addBoth(lambda _: self._background.discard(done))
+        return done.addBoth(lambda _: self._alive_againground.discard(done))

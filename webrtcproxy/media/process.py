@@ -68,7 +68,7 @@ class RtpengineMissing(Exception):
 def is_free(host: str, port: int) -> bool:
     """Whether a UDP socket can be bound there now.
 
-    :param host: an IP address of ours.
+    :param host: a local IP address.
     """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -81,7 +81,7 @@ def is_free(host: str, port: int) -> bool:
 def free_ports(host: str, count: int, free: Callable[[str, int], bool] = is_free) -> range:
     """`count` ports in a row that are free for UDP, the first of them even.
 
-    :raises OSError: none were found, or `host` is no address of ours.
+    :raises OSError: none were found, or `host` is no local address.
     """
     for _ in range(100):
         start = random.randrange(LOWEST, HIGHEST - count, 2)  # noqa: S311 - no secret
@@ -116,7 +116,7 @@ class _Child(ProcessProtocol):
 
 
 def forward(line: bytes) -> None:
-    """Log a line of rtpengine's own: warnings and errors as such, the rest for who looks for detail.
+    """Log a line of rtpengine's own: warnings and errors as such, the rest as debug.
 
     That a version does not know a key of the profiles, which are for others too, is no news.
     """
@@ -137,7 +137,7 @@ class RtpengineProcess(Service):
     :param interface: the address for media, as rtpengine's ``--interface`` has it: ``ADDRESS``, a network device,
         ``ADDRESS!ADVERTISED``.
     :param extra: further arguments.
-    :param find: tells where a program is, or None.
+    :param find: gives the path of a program, or None.
     :param ports: gives free ports.
     :ivar address: host and port of its ng socket, for `Nodes`; the same over all restarts.
     :ivar answers: it runs, and has answered a ping.
@@ -202,7 +202,7 @@ class RtpengineProcess(Service):
         return ended
 
     def _signal(self, name: str) -> None:
-        with suppress(ProcessExitedAlready):  # its end is about to be told
+        with suppress(ProcessExitedAlready):  # its end is about to be reported
             self._process.signalProcess(name)
 
     def _start(self) -> None:
@@ -214,7 +214,7 @@ class RtpengineProcess(Service):
         self._probe()
 
     def _probe(self) -> None:
-        pong = self._node.ask("ping", {}, SLOW_START)
+        pong = self._node.command("ping", {}, SLOW_START)
         pong.addCallbacks(self._pong, self._no_pong)
 
     def _pong(self, _: Reply) -> None:

@@ -102,10 +102,10 @@ def _frozen(fields: Mapping[str, NgValue]) -> Mapping[str, NgValue]:
     return MappingProxyType(dict(fields))
 
 
-#: The offerer's DTLS, if it has any, is not shaken hands with before the answer tells it that it is the client.
+#: There is no DTLS handshake with the offerer, if it has DTLS, before the answer has told it that it is the client.
 _OFFERER: Mapping[str, NgValue] = {"DTLS-reverse": "passive"}
 
-#: The leg that gets an answer sees one set of ports, whichever branch or fork the answer is of: a trunk that heard 183
+#: The leg that gets an answer sees one set of ports, whichever branch or fork the answer is of: a trunk that got 183
 #: from one and 200 from another would else be moved to new ports within one dialog.
 _SAME_PORTS = "port latching"
 

@@ -6,16 +6,16 @@ How the parties of a call are named to rtpengine was tried with the one of Debia
 - One session has one ng call-id. A call that forks offers once for each branch, with the caller's tag and the branch as
   ``via-branch``: each branch gets ports and ICE credentials of its own, and the caller gets the same ones from the
   answer of any branch (for plain RTP thanks to ``port latching``). The last answer decides who hears whom.
-- A downstream fork (two To tags in answers of one branch) is one party for rtpengine: the first tag names it for good.
+- A downstream fork (two To tags in answers of one branch) is one party for rtpengine, named by the first tag.
   Both answers are then about the ports that the branch was offered; a later answer replaces an earlier one.
-- An answer leaves the caller with the codecs that are in it, also for an answer of another fork or branch. So he offers
-  again for that one first: ports and credentials stay, and each answer is about all that was offered.
+- An answer leaves the caller with the codecs that are in it, also for an answer of another fork or branch. So the
+  caller offers again for that one first: ports and credentials stay, and each answer is about all that was offered.
 - A later offer within a branch names both parties. Without the to-tag rtpengine hangs the via-branch on the caller.
-- A branch is dropped by ``delete`` with its via-branch and a from-tag that is nobody's. With the caller's tag, a branch
-  that rtpengine does not know (any more) makes it take the caller away, and the whole call with him. And when the last
-  branch goes, the call goes: the caller's ports and ICE credentials, which he may have from an early answer, would be
-  lost to the next branch (serial forking, the next trunk target). So the last branch stays until there is another.
-- The end is ``delete`` with the call-id alone, ``delete delay`` 0: that frees all of it, whoever is still in there.
+- A branch is dropped by ``delete`` with its via-branch and a from-tag that no party has. With the caller's tag, a
+  branch that rtpengine does not know (any more) makes it remove the caller, and the whole call. And when the last
+  branch goes, the call goes: the caller's ports and ICE credentials, known from an early answer perhaps, would be lost
+  to the next branch (serial forking, the next trunk target). So the last branch stays until there is another.
+- The end is ``delete`` with the call-id alone, ``delete delay`` 0: that frees all of it, whichever parties are left.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from webrtcproxy.sip.sdp.rewriting import complete_answer
 log = Logger()
 
 
-class Pool(Protocol):
+class NodePool(Protocol):
     """What a session needs of `webrtcproxy.media.nodes.Nodes`."""
 
     timeout: float
@@ -48,13 +48,13 @@ class Pool(Protocol):
         """The time."""
 
     def new_call_id(self) -> str:
-        """An ng call-id that was never there before, held to be in use from now on."""
+        """A new ng call-id, which counts as in use from now on."""
 
     def candidates(self) -> Sequence[Node]:
         """All nodes, the best first."""
 
     def discard(self, node: Node, call_id: str, call: str, *, late: bool = False) -> Deferred[None]:
-        """Delete a session from a node, sure to be tried; never fails. `late`: it may yet be created there."""
+        """Delete a session from a node; never fails. `late`: it may yet be created there."""
 
     def release(self, call_id: str) -> None:
         """This ng call-id was never sent."""
@@ -62,8 +62,8 @@ class Pool(Protocol):
     def watch(self, call_id: str, node: Node, lost: Callable[[], None]) -> None:
         """Call `lost` once when the node has no such session any more."""
 
-    def forget(self, call_id: str) -> None:
-        """Nobody misses that session any more."""
+    def unwatch(self, call_id: str) -> None:
+        """No call needs that session any more."""
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class _Branch:
     offered: tuple[bytes, ...] = ()  # the m-lines of the last offer, where there are several
 
     def names(self, from_tag: str) -> tuple[str, str]:
-        """How to name who speaks, and the other one: whoever is not the offerer is the answerer, by any tag."""
+        """The names of the sender and of the other party: who is not the offerer is the answerer, by any tag."""
         if from_tag == self.offerer:
             return self.offerer, self.answerer
         return self.answerer or from_tag, self.offerer
@@ -88,8 +88,8 @@ class MediaSession:
     """The media of one call.
 
     Operations are done one at a time, in the order they were asked for. The session stays on the node that took its
-    first offer. Who cancels the Deferred of an operation does not hear of it any more, but the operation, once
-    begun, is seen to its end, so that what follows (a delete above all) cannot overtake it.
+    first offer. Cancelling the Deferred of an operation that has begun does not stop it: it is seen to its end,
+    so that what follows (a delete above all) cannot overtake it.
 
     :param pool: the nodes.
     :param call: the call's name in logs.
@@ -98,7 +98,7 @@ class MediaSession:
     :ivar node: where the session is; None before the first offer.
     """
 
-    def __init__(self, pool: Pool, call: str) -> None:
+    def __init__(self, pool: NodePool, call: str) -> None:
         self.call = call
         self.call_id = pool.new_call_id()
         self.node: Node | None = None
@@ -108,7 +108,7 @@ class MediaSession:
         self._queue: deque[tuple[_Work, Deferred[bytes]]] = deque()
         self._working = False
         self._deleted = False
-        self._ended: list[Deferred[None]] | None = []  # who waits for the delete; None once it is done
+        self._ended: list[Deferred[None]] | None = []  # to fire when the delete is done; None after that
 
     # -- what a call asks for
 
@@ -141,7 +141,7 @@ class MediaSession:
 
         :param digit: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
         :param duration: milliseconds, 100 to 5000.
-        :param from_tag: the call's name for who sends it.
+        :param from_tag: the call's name for its sender.
         :param branch: as in the offer.
         :returns: fires with None when rtpengine has it. Fails as `offer`, above all where the profiles of offer and
             answer did not say that this may come.
@@ -154,13 +154,13 @@ class MediaSession:
             self._enqueue(lambda: self._drop(branch)).addErrback(lambda failure: failure.trap(NgRefused) and b"")
 
     def watch(self, lost: Callable[[], None]) -> None:
-        """Call `lost` once when rtpengine has given the session up by itself: no media, or it was started anew. Never
-        behind `delete`."""
+        """Call `lost` once when rtpengine has given the session up by itself: no media, or it was restarted. Never
+        after `delete`."""
         if self.node is not None and not self._deleted:
             self._pool.watch(self.call_id, self.node, lost)
 
     def delete(self) -> Deferred[None]:
-        """Free everything, behind the operation in work; what waits behind that is not done any more.
+        """Free everything, after the operation in work; what waits after that one is not done any more.
 
         :returns: fires with None when rtpengine has done it, or does not answer. Never fails; twice is once.
         """
@@ -170,7 +170,7 @@ class MediaSession:
         self._ended.append(done)
         if not self._deleted:
             self._deleted = True
-            self._pool.forget(self.call_id)
+            self._pool.unwatch(self.call_id)
             waiting, self._queue = self._queue, deque()
             for _, result in waiting:
                 _fire(result, Failure(NgRefused("the media session is deleted")))
@@ -192,7 +192,7 @@ class MediaSession:
     def _next(self) -> None:
         while self._queue and not self._working:
             work, result = self._queue.popleft()
-            if not result.called:  # nobody has lost interest
+            if not result.called:  # it was not cancelled
                 self._working = True
                 maybeDeferred(work).addBoth(self._done, result)
 
@@ -229,10 +229,10 @@ class MediaSession:
         if self.node is None:
             end = self._pool.seconds() + self._pool.timeout
             error = NgTimeout("no rtpengine node is configured")
-            asked = self._first_offer(encoded, list(self._pool.candidates()), end, error)
+            reply = self._first_offer(encoded, list(self._pool.candidates()), end, error)
         else:
-            asked = self._ask(self.node, "offer", encoded, self._pool.timeout)
-        return asked.addCallback(self._offered, from_tag, branch, to, m_lines(sdp))
+            reply = self._command(self.node, "offer", encoded, self._pool.timeout)
+        return reply.addCallback(self._offered, from_tag, branch, to, m_lines(sdp))
 
     def _offered(
         self, reply: Reply, from_tag: str, branch: str, to: Profile, offered: tuple[bytes, ...]
@@ -253,8 +253,8 @@ class MediaSession:
         if not nodes or share <= 0:
             return fail(error)
         node = nodes.pop(0)
-        asked = self._ask(node, "offer", encoded, share)
-        return asked.addCallbacks(
+        reply = self._command(node, "offer", encoded, share)
+        return reply.addCallbacks(
             self._taken, self._not_taken, callbackArgs=(node,), errbackArgs=(encoded, node, nodes, end)
         )
 
@@ -283,14 +283,14 @@ class MediaSession:
         if from_tag == parties.offerer and not parties.answerer:
             parties.answerer = to_tag
         encoded = to.items("answer", complete_answer(sdp, parties.offered)) + _names(branch, *parties.names(from_tag))
-        return self._ask(self.node, "answer", encoded, self._pool.timeout).addCallback(_sdp, to)
+        return self._command(self.node, "answer", encoded, self._pool.timeout).addCallback(_sdp, to)
 
     def _play(self, digit: str, duration: int, from_tag: str, branch: str) -> Deferred[bytes]:
         if self.node is None or branch not in self._branches:
             return fail(NgRefused("a digit without a session"))
         sender, _ = self._branches[branch].names(from_tag)
         encoded = to_items({"from-tag": _bytes(sender), "code": digit, "duration": duration})
-        return self._ask(self.node, "play DTMF", encoded, self._pool.timeout).addCallback(lambda _: b"")
+        return self._command(self.node, "play DTMF", encoded, self._pool.timeout).addCallback(lambda _: b"")
 
     def _drop(self, branch: str) -> Deferred[bytes]:
         if branch in self._branches:
@@ -304,19 +304,19 @@ class MediaSession:
             del self._branches[branch]
             encoded = _names(branch, f"nobody-{branch}") + DELETE_AT_ONCE
             try:
-                await self._ask(self.node, "delete", encoded, self._pool.timeout)
+                await self._command(self.node, "delete", encoded, self._pool.timeout)
             except (NgTimeout, NgOverload, NgRefused) as error:
                 log.warn("{call}: branch not dropped: {why}", call=self.call, why=error.why)
         return b""
 
-    def _ask(
+    def _command(
         self, node: Node, command: Literal["offer", "answer", "delete", "play DTMF"], encoded: bytes, timeout: float
     ) -> Deferred[Reply]:
-        asked = node.ask(command, {"call-id": self.call_id}, timeout, encoded)
-        return asked.addCallback(self._look, command)
+        reply = node.command(command, {"call-id": self.call_id}, timeout, encoded)
+        return reply.addCallback(self._log_warning, command)
 
-    def _look(self, reply: Reply, command: str) -> Reply:
-        """Tell the log what rtpengine warns of."""
+    def _log_warning(self, reply: Reply, command: str) -> Reply:
+        """Log what rtpengine warns of."""
         if b"warning" in reply:
             said = text(reply[b"warning"])
             log.warn("{call}: rtpengine warns of {command}: {said}", call=self.call, command=command, said=said)
@@ -324,7 +324,7 @@ class MediaSession:
 
 
 def _fire(result: Deferred[bytes], outcome: bytes | Failure) -> None:
-    """Tell who asked, unless he has lost interest."""
+    """Fire the Deferred of an operation, unless it was cancelled."""
     if result.called:
         return
     if isinstance(outcome, Failure):
@@ -346,7 +346,7 @@ def _not_accepted(to: Profile) -> NgRefused:
 
 
 def _names(branch: str, from_tag: str, to_tag: str = "") -> bytes:
-    """The items of a command that tell whom it is about."""
+    """The items of a command that name its branch and parties."""
     names: dict[str, NgValue] = {"via-branch": _bytes(branch), "from-tag": _bytes(from_tag)}
     if to_tag:
         names["to-tag"] = _bytes(to_tag)

@@ -1,8 +1,8 @@
-"""Memory: the garbage collector kept off the calls, and what is free given back to the system.
+"""GcPolicy: when the garbage collector may run, and when free memory goes back to the system.
 
-A call leaves no cycle behind (tests/call/test_cycles.py), so the collector has next to nothing to find; but each look
-at the older generations goes through everything that lives, a tenth of a second for ten thousand calls, in which none
-of them is served.
+A call leaves no reference cycle (tests/call/test_cycles.py), so the collector has next to nothing to find; but each
+collection of the older generations goes through all live objects: a tenth of a second for ten thousand calls, in which
+none of them is served.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from twisted.logger import Logger
 
 log = Logger()
 
-EVERY = 20.0
-"""Seconds between two looks whether there is a quiet moment."""
+INTERVAL = 20.0
+"""Seconds between two checks whether to collect."""
 
-MANY = 50
-"""Connections that have ended, at least, for a look at what they have left behind: each is a handful of cycles."""
+MIN_ENDED = 50
+"""Connections that have ended, at least, for a collection: each leaves a handful of cycles."""
 
-SHARE = 4
-"""So many connections that are there for one that has ended, at most: a look goes through all that lives, 0.2 seconds
-for 5,000 browsers, in which no message is read, and has to be worth that."""
+OPEN_PER_ENDED = 4
+"""Open connections for each that has ended, at most: a collection goes through all live objects, 0.2 seconds for 5,000
+browsers, in which no message is read, and has to be worth that."""
 
-TOO_MANY = 1_000
-"""So many connections, and there is a look though calls are up: what they have left behind (some 40 kB each) must not
-grow without a bound where there is never a quiet moment."""
+MAX_ENDED = 1_000
+"""Connections that have ended after which there is a collection though calls are up: what they leave (some 40 kB each)
+must not grow without a bound where there is never a quiet moment."""
 
-YOUNG, RARELY = 5_000, 400
-"""Objects that make a look at the youngest ones due, a few milliseconds; and so many such looks, one at the others: two
-million objects more than before, be they calls or something that leaks."""
+YOUNG_THRESHOLD, OLD_THRESHOLD = 5_000, 400
+"""New objects that make a collection of the youngest generation due, a few milliseconds; and so many of those, one of
+the next: two million objects more than before, whether calls or something that leaks."""
 
 
 class GcPolicy(Service):
-    """Looks after the memory of the process while it runs.
+    """Collects garbage at times when nobody waits, while it runs.
 
-    :param clock: runs the looks.
-    :param busy: tells whether anybody would mind a pause.
-    :param departed: tells how many connections have ended so far: where many have, there is something to give back.
-    :param present: tells how many connections there are.
-    :param forget: called then: whoever keeps values that may be made anew is to let go of them.
+    :param clock: runs the checks.
+    :param busy: whether calls are up, which a pause would delay.
+    :param ended: how many connections have ended so far: where many have, there is something to free.
+    :param open_now: how many connections are open.
+    :param drop_caches: called before a collection, to drop what can be computed again.
     """
 
     name = "memory"
@@ -53,47 +53,47 @@ class GcPolicy(Service):
         self,
         clock: IReactorTime,
         busy: Callable[[], bool],
-        departed: Callable[[], int],
-        present: Callable[[], int],
-        forget: Callable[[], None],
+        ended: Callable[[], int],
+        open_now: Callable[[], int],
+        drop_caches: Callable[[], None],
     ) -> None:
         self._busy = busy
-        self._departed = departed
-        self._present = present
-        self._forget = forget
-        self._seen = 0
-        self._looks = LoopingCall(self._look)
-        self._looks.clock = clock
+        self._ended = ended
+        self._open_now = open_now
+        self._drop_caches = drop_caches
+        self._ended_before = 0
+        self._checks = LoopingCall(self._check)
+        self._checks.clock = clock
 
     def startService(self) -> None:
-        """Everything is there that is to stay: no collection looks at it any more."""
+        """Exempt all that exists now from collections: it is there to stay."""
         super().startService()  # type: ignore[no-untyped-call]
         gc.collect()
         gc.freeze()
-        gc.set_threshold(YOUNG, RARELY, RARELY)
-        self._looks.start(EVERY, now=False).addErrback(
-            lambda failure: log.failure("The memory is not looked after any more", failure)
+        gc.set_threshold(YOUNG_THRESHOLD, OLD_THRESHOLD, OLD_THRESHOLD)
+        self._checks.start(INTERVAL, now=False).addErrback(
+            lambda failure: log.failure("Garbage is not collected any more", failure)
         )
 
     def stopService(self) -> None:
-        """No more looks."""
+        """End the checks."""
         super().stopService()  # type: ignore[no-untyped-call]
-        if self._looks.running:
-            self._looks.stop()
+        if self._checks.running:
+            self._checks.stop()
 
-    def _look(self) -> None:
-        departed = self._departed()
-        enough = TOO_MANY if self._busy() else min(TOO_MANY, max(MANY, self._present() // SHARE))
-        if departed - self._seen < enough:
+    def _check(self) -> None:
+        ended = self._ended()
+        enough = MAX_ENDED if self._busy() else min(MAX_ENDED, max(MIN_ENDED, self._open_now() // OPEN_PER_ENDED))
+        if ended - self._ended_before < enough:
             return
-        self._seen = departed
-        self._forget()
+        self._ended_before = ended
+        self._drop_caches()
         gc.collect()
-        give_back()
+        malloc_trim()
 
 
-def give_back() -> None:
-    """Have the C library return its free pages; nothing where it is another than glibc."""
+def malloc_trim() -> None:
+    """Have the C library return its free pages to the system; nothing where it is another than glibc."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -266,11 +266,11 @@ def _parse_cseq(text: str) -> CSeq:
     return CSeq(value, words[1])
 
 
-def forget_read() -> None:
-    """Forget the values that are kept for those who read the same text again; who has one keeps it."""
+def drop_cached() -> None:
+    """Drop the values that are cached for readers of the same text; those in use stay."""
     for read in (_parse_name_addr, _parse_via, _parse_cseq):
         read.cache_clear()
-    Uri.forget_read()
+    Uri.drop_cached()
 
 
 def parse_max_forwards(text: str) -> int:

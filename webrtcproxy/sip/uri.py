@@ -77,8 +77,8 @@ class Uri:
         return _parse(text) if len(text) <= MAX_KEPT else _parse.__wrapped__(text)
 
     @staticmethod
-    def forget_read() -> None:
-        """Forget the URIs that are kept for those who read the same text again."""
+    def drop_cached() -> None:
+        """Drop the URIs that are cached for readers of the same text."""
         _parse.cache_clear()
 
     def __str__(self) -> str:
