@@ -112,8 +112,8 @@ class SpawnTests(TestCase):
         """When the proxy is killed its rtpengine is gone, too: no orphan keeps the ports."""
         script = (
             "from twisted.internet import reactor\n"
-            "from webrtcproxy.media.process import Rtpengine\n"
-            "engine = Rtpengine(reactor)\n"
+            "from webrtcproxy.media.process import RtpengineProcess\n"
+            "engine = RtpengineProcess(reactor)\n"
             "engine.startService()\n"
             "def look():\n"
             "    print(engine.pid, flush=True) if engine.answers else reactor.callLater(0.1, look)\n"
