@@ -214,7 +214,7 @@ def _media(config: Config, reactor: Any, metrics: Metrics, instance: str) -> tup
 
 
 def spawned(config: Config, reactor: Any) -> RtpengineProcess:
-    """The rtpengine that is a child of ours."""
+    """The rtpengine that runs as a child of this process."""
     return RtpengineProcess(reactor, binary=config.rtpengine.binary, interface=config.rtpengine.interface)
 
 
@@ -250,7 +250,7 @@ def _page_settings(config: Config) -> dict[str, str]:
 
 
 def _forget_values() -> None:
-    """What was read of messages, and what follows from a name, may be made anew."""
+    """Drop what can be computed again: what was read of messages, and what follows from a name."""
     drop_cached()
     contact_user_of.cache_clear()
 

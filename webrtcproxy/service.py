@@ -67,10 +67,10 @@ def _demo(config: Config, reactor: Any) -> tuple[Service, ...]:
 
 
 def run_worker() -> None:
-    """What the process of a worker does. It is told everything by its end of the link, the first things too.
+    """What the process of a worker does. Everything that it needs comes by its end of the link, its configuration too.
 
-    Signals to the whole group are the hub's affair, which ends its workers in order. When the hub dies the kernel
-    sends SIGUSR2: the worker hears of it by its link, too, and ends by itself; if it can't, SIGALRM ends it.
+    Signals to the whole group are for the hub, which ends its workers in order. When the hub dies the kernel sends
+    SIGUSR2: the worker notices by its link, too, and ends by itself; if it can't, SIGALRM ends it.
     """
     import_module(sys.argv[1]).install()
     from twisted.internet import reactor as installed
@@ -81,11 +81,11 @@ def run_worker() -> None:
     signal.signal(signal.SIGUSR2, lambda *_: signal.alarm(Proxy.LAST_RESORT))
     codes: list[int] = []
 
-    def over(code: int) -> None:
+    def exited(code: int) -> None:
         codes.append(code)
         reactor.stop()
 
-    worker = Worker(reactor, build_proxy, lambda: logs.flush(), over)
+    worker = Worker(reactor, build_proxy, lambda: logs.flush(), exited)
     logs = LogForwarder(reactor, worker.send_log)
     globalLogBeginner.beginLoggingTo([logs], redirectStandardIO=False)
     reactor.adoptStreamConnection(LINK, AF_UNIX, LinkFactory(lambda: worker.link))
@@ -95,7 +95,7 @@ def run_worker() -> None:
 
 
 class Options(usage.Options):
-    """The command line behind ``twistd webrtcproxy``; `loaded` is the configuration that it names."""
+    """The command line after ``twistd webrtcproxy``; `loaded` is the configuration that it names."""
 
     synopsis = "-c FILE"
     longdesc = (

@@ -1,4 +1,4 @@
-"""Monitoring: what of a running proxy ``/health`` and ``/metrics`` tell."""
+"""Monitoring: what ``/health`` and ``/metrics`` report of a running proxy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webrtcproxy.transport.wss.server import WebSocketServer
 
 
 def health(nodes: Nodes, calls: Calls, browsers: WebSocketServer, location: ILocation) -> dict[str, object]:
-    """What ``/health`` tells: calls can be taken while an rtpengine answers, and has answered at all."""
+    """What ``/health`` reports: calls can be taken while an rtpengine answers, and has answered at all."""
     alive = sum(node.alive and node.answered > 0 for node in nodes.nodes)
     return {
         "healthy": alive > 0 and not calls.draining,

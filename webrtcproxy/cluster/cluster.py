@@ -37,7 +37,7 @@ class Cluster(MultiService):
     def __init__(self, config: Config, reactor: Any, node: HostPort | None, publish: Callable[[Any], None]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         for line in config.wss.listen:
-            server_endpoint(reactor, line)  # so that a bad certificate is told at the start, as with one process
+            server_endpoint(reactor, line)  # so that a bad certificate ends the start, as with one process
         workers = config.proxy.workers
         sockets = ListeningSockets(config.wss.listen, config.sip.listen, workers)
         flows = RemoteFlows(reactor, HUB, 0, _no_send)
@@ -53,7 +53,7 @@ class Cluster(MultiService):
         self.hub.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[None]:
-        """End the workers, who need the rest until then; then the rest.
+        """End the workers, which need the rest until then; then the rest.
 
         :returns: fires with None when all of it is done.
         """
@@ -64,7 +64,7 @@ class Cluster(MultiService):
         await maybeDeferred(super().stopService)
 
     def metrics(self) -> Deferred[bytes]:
-        """Fires with what ``/metrics`` tells: of each process, by its number, the hub's being 0."""
+        """Fires with what ``/metrics`` reports: of each process, by its number; the hub is 0."""
         return self.hub.query_all("metrics").addCallback(self._merged)
 
     def _merged(self, texts: dict[int, str]) -> bytes:
@@ -72,7 +72,7 @@ class Cluster(MultiService):
         return merged(own | {str(number): texts[number].encode() for number in sorted(texts)})
 
     def health(self) -> Deferred[dict[str, object]]:
-        """Fires with what ``/health`` tells."""
+        """Fires with what ``/health`` reports."""
         return self.hub.query_all("health").addCallback(joint_health, self.hub)
 
 
@@ -94,12 +94,12 @@ def of_worker(config: Config, node: HostPort | None = None) -> Config:
 
 
 def joint_health(states: dict[int, dict[str, Any]], hub: Hub) -> dict[str, object]:
-    """What ``/health`` tells of several workers: their sums; calls can be taken while one of them takes calls."""
-    told = states.values()
+    """What ``/health`` reports of several workers: their sums; healthy while one of them takes calls."""
+    each = states.values()
     return {
-        "healthy": any(state["healthy"] for state in told) and not hub.stopping,
-        "rtpengine": max((state["rtpengine"] for state in told), key=lambda text: int(text.split()[0]), default="none"),
-        **{name: sum(state[name] for state in told) for name in ("calls", "sockets", "bindings")},
+        "healthy": any(state["healthy"] for state in each) and not hub.stopping,
+        "rtpengine": max((state["rtpengine"] for state in each), key=lambda text: int(text.split()[0]), default="none"),
+        **{name: sum(state[name] for state in each) for name in ("calls", "sockets", "bindings")},
         "workers": f"{len(states)} of {len(hub.workers)}",
     }
 

@@ -23,14 +23,18 @@ _Seen = tuple[object, ...]
 
 
 class Dispatcher:
-    """Chooses.
+    """Chooses the worker: the first of these that is known.
 
-    In this order: who got the request before; whose dialog it is in; who holds the browser that our Contact stands for;
-    who has sent it himself, so that a loop is seen; who holds the browser of that address; and else one by the Call-ID.
+    1. the one that got the request before;
+    2. the owner of its dialog;
+    3. the one with the browser that our Contact stands for;
+    4. the one that has sent it, so that a loop is seen;
+    5. the one with the browser of the Request-URI's address;
+    6. one by the Call-ID.
 
     :param clock: for forgetting.
     :param directory: the bindings of all workers.
-    :param trunks: host[:port] of the trunks: a user there may be one of ours.
+    :param trunks: host[:port] of the trunks: a user there may be a registered browser.
     """
 
     def __init__(self, clock: IReactorTime, directory: SharedDirectory, trunks: Collection[str] = ()) -> None:
@@ -54,7 +58,7 @@ class Dispatcher:
         try:
             message = read(data)
         except BadMessage as error:
-            # Somebody is to answer 400, without a memory, so that it does not matter who.
+            # Any worker can answer 400; it needs no memory of the request.
             return HUB if error.request is None else up[crc32(data) % len(up)]
         try:
             if isinstance(message, Response):

@@ -64,7 +64,7 @@ class WorkerProcess:
     """One worker as the hub has it: the process of now, or the time until the next one.
 
     :param number: from 1 on.
-    :param hub: hears what it sends.
+    :param hub: takes what it sends.
     :ivar up: it takes messages.
     """
 
@@ -101,7 +101,7 @@ class WorkerProcess:
             timer.cancel()
 
     def command(self, what: str) -> Deferred[None]:
-        """Tell the process to do something.
+        """Send the process a command, a frame without fields.
 
         :returns: as `until`.
         """
@@ -110,25 +110,25 @@ class WorkerProcess:
         return self.when_done(what)
 
     def when_done(self, what: str) -> Deferred[None]:
-        """Fires with None when the process says that it is done with something, or is gone."""
+        """Fires with None when the process has reported that it is done with something, or has ended."""
         if self.process is None:
             return succeed(None)
         done = self._waiting[what] = Deferred()
         return done
 
     def done(self, what: str) -> None:
-        """The process says so."""
+        """The process has reported so."""
         waiting = self._waiting.pop(what, None)
         if waiting is not None:
             waiting.callback(None)
 
     def frame(self, header: Header, body: bytes, raw: bytes) -> None:
-        """The process sends something."""
+        """The process has sent a frame."""
         self.last_received = self._clock.seconds()
         self._hub.frame(self, header, body, raw)
 
     def link_ended(self) -> None:
-        """Without its link it can do nothing; it ends by itself, or else is ended."""
+        """Without its link it can do nothing: it ends by itself, or is killed."""
         if self.process is not None:
             self.cancel_start()
             self._timer = self._clock.callLater(CLOSING, self.kill)
@@ -139,7 +139,7 @@ class WorkerProcess:
             self.process.kill()
 
     def ended(self, why: str) -> None:
-        """The process is gone."""
+        """The process has ended."""
         self.cancel_start()
         self.process = None
         self.up = False
@@ -226,7 +226,7 @@ class Hub(Service):
         """Drain the workers, all of them before the sockets of any close: a call may be in one, and its browser in
         another.
 
-        :returns: fires with None when all processes are gone.
+        :returns: fires with None when all processes have ended.
         """
         super().stopService()  # type: ignore[no-untyped-call]
         self.stopping = True
@@ -274,19 +274,19 @@ class Hub(Service):
     # From the workers
 
     def process_started(self, worker: WorkerProcess) -> None:
-        """A process has begun: it is told what there is."""
+        """A process has been started: it gets the state of the directory."""
         assert worker.process is not None
         for change in self._directory.changes():
             worker.process.send(change)
 
     def process_ended(self, worker: WorkerProcess) -> None:
-        """A process is gone, and its sockets; the others hear it."""
+        """A process has ended, and its sockets are closed; the others are informed."""
         self._flows.worker_ended(worker.number)
         self._directory.worker_ended(worker.number)
         self._send_to({"do": WORKER_ENDED, "worker": worker.number}, self.workers)
 
     def frame(self, worker: WorkerProcess, header: Header, body: bytes, raw: bytes) -> None:
-        """A worker sends something, to us or to others."""
+        """A worker has sent a frame, to the hub or to others."""
         to = header.get("to", HUB)
         if to > HUB:
             other = self.workers[to - 1]
@@ -326,7 +326,7 @@ class Hub(Service):
             if worker.process is not None:
                 worker.process.send(header)
 
-    # For those who want to know
+    # Queries
 
     def send(self, number: int, header: dict[str, object], body: bytes) -> None:
         """Send a worker a frame that may be lost."""

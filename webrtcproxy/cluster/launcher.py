@@ -32,7 +32,7 @@ class ProcessHandle(Protocol):
     """A worker that runs, as the hub needs it."""
 
     def send(self, header: Mapping[str, object], body: bytes = b"", *, lossy: bool = False) -> bool:
-        """Send a frame; False where the worker is gone or, with `lossy`, does not keep up."""
+        """Send a frame; False where the worker has ended or, with `lossy`, does not keep up."""
 
     def send_raw(self, raw: bytes) -> bool:
         """Send a frame that came by another link."""
@@ -52,8 +52,8 @@ class ILauncher(Protocol):
         """Start one.
 
         :param run: how many there were of this number before.
-        :param user: hears what it sends.
-        :param ended: called when its process is gone, with the reason.
+        :param user: takes what it sends.
+        :param ended: called when its process has ended, with the reason.
         :raises OSError: it can't be started now.
         """
 
@@ -65,7 +65,7 @@ class Launcher:
     :param sockets: the sockets.
     :param config: of each worker.
     :param instance: a name of this proxy that no other has.
-    :param find: tells where a program is, or None.
+    :param find: finds the path of a program, or None.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Launcher:
         return process
 
     def command(self) -> Sequence[str]:
-        """The program and its arguments. Where the hub is killed, the kernel tells the worker by SIGUSR2."""
+        """The program and its arguments. Where the hub is killed, the kernel sends the worker SIGUSR2."""
         setpriv = self._find("setpriv")
         if setpriv is None:
             log.warn("there is no setpriv (Debian: util-linux): a worker that hangs would outlive us")
@@ -109,7 +109,7 @@ class Launcher:
         return (*bound, sys.executable, "-P", "-c", start, reactor)
 
     def _slot(self, number: int, run: int) -> tuple[WorkerSlot, dict[int, int]]:
-        """The slot, with descriptors as they are in the worker, and which of ours these are."""
+        """The slot, with descriptors as they are in the worker, and those of the hub that they are copies of."""
         own = self._sockets.own[number - 1]
         here = [*own.wss, *own.sip, *self._sockets.shared.values()]
         there = list(range(LINK + 1, LINK + 1 + len(here)))
@@ -129,7 +129,7 @@ class Process(ProcessProtocol):
     """A process that runs, with its link.
 
     :param number: of the worker, for the log.
-    :param ended: called when it is gone, with the reason.
+    :param ended: called when it has ended, with the reason.
     """
 
     def __init__(self, number: int, link: Link, ended: Callable[[str], None]) -> None:
@@ -148,7 +148,7 @@ class Process(ProcessProtocol):
 
     def kill(self) -> None:
         """See `ProcessHandle`."""
-        with suppress(ProcessExitedAlready):  # its end is about to be told
+        with suppress(ProcessExitedAlready):  # its end is about to be reported
             self.transport.signalProcess("KILL")  # type: ignore[union-attr]
 
     @property
@@ -171,5 +171,5 @@ class Process(ProcessProtocol):
         self._rest = rest[:LONGEST_LINE]
 
     def processEnded(self, reason: Failure) -> None:
-        """It is gone. What it has sent last, changes of bindings perhaps, may wait in the link."""
+        """It has ended. What it sent last, changes of bindings perhaps, may wait in the link."""
         self._link.when_ended().addCallback(lambda _: self._ended(reason.getErrorMessage()))

@@ -1,8 +1,8 @@
 """Link: the stream between the hub and a worker.
 
-A frame is a length, a line of JSON that says what is to be done, and octets behind it, which nobody reads on the way: a
-SIP message stays as it came. The frames of one link arrive in order, and whoever writes to all does so by way of the
-hub; so everybody hears the changes of one worker in the order in which they were made.
+A frame is a length, a header as one line of JSON, and octets after it that the hub passes on unread: so a SIP message
+stays as it came. `webrtcproxy.cluster.protocol` has the kinds of frames. The frames of one link arrive in order, and a
+frame for all workers goes through the hub; so all get the changes of one worker in the order in which they were made.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from webrtcproxy.runtime.internals import write_at_once
 log = Logger()
 
 Header = dict[str, Any]
-"""What is to be done: ``do`` names it, ``to`` says who by (absent: the other end), the rest depends on that."""
+"""``do`` is the kind, ``to`` the receiver (absent: the other end); the rest are the fields of that kind."""
 
 
 class LinkUser(Protocol):
-    """Who hears what comes by a link."""
+    """Takes what comes by a link."""
 
     def frame(self, header: Header, body: bytes, raw: bytes) -> None:
         """A frame.
@@ -38,14 +38,14 @@ class LinkUser(Protocol):
         """
 
     def link_ended(self) -> None:
-        """The other end is gone; once."""
+        """The other end has closed; called once."""
 
 
 @implementer(IPushProducer)
 class Link(Int32StringReceiver):
     """One end.
 
-    :param user: who hears of it.
+    :param user: takes what comes.
     """
 
     MAX_LENGTH = 1 << 22
@@ -62,7 +62,7 @@ class Link(Int32StringReceiver):
         self._ended: Deferred[None] | None = Deferred()
 
     def when_ended(self) -> Deferred[None]:
-        """Fires with None when the other end is gone, and all that it has sent is read."""
+        """Fires with None when the other end has closed, and all that it has sent is read."""
         if self._ended is None:
             return succeed(None)
         ended: Deferred[None] = Deferred()
@@ -105,7 +105,7 @@ class Link(Int32StringReceiver):
             self.transport.abortConnection()  # type: ignore[union-attr]
 
     def finish(self) -> None:
-        """End the link behind what is written."""
+        """Close the link after what is written."""
         self._open = False
         self.transport.unregisterProducer()  # type: ignore[union-attr]
         self.transport.loseConnection()  # type: ignore[union-attr]
@@ -119,14 +119,14 @@ class Link(Int32StringReceiver):
             log.failure("A frame of another process was too much")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The other end is gone."""
+        """The other end has closed."""
         self._open = False
         self._user.link_ended()
         ended, self._ended = self._ended, None
         if ended is not None:
             ended.callback(None)
 
-    # What the transport asks of who writes much
+    # IPushProducer, of the transport
 
     def pauseProducing(self) -> None:
         """Its buffer is full."""

@@ -1,7 +1,7 @@
 """Every socket of all workers, opened once by the hub: before it gives up its privileges, and for as long as it runs.
 
-A worker gets descriptors of its own sockets. One that is started anew gets the same sockets again, so that whoever has
-connected meanwhile, or sent a datagram, is served and not lost.
+A worker gets descriptors of its own sockets. One that is restarted gets the same sockets again, so that connections and
+datagrams that arrived meanwhile are served and not lost.
 """
 
 from __future__ import annotations

@@ -74,17 +74,17 @@ class RemoteFailure:
 
 
 def events_of(worker: int, data: bytes) -> Iterator[LogEvent]:
-    """The events that a `LogForwarder` has sent, as the hub's log takes them; `worker` says whose they are."""
-    for told in json.loads(data):
+    """The events that a `LogForwarder` has sent, as the hub's log takes them; each with the number of its worker."""
+    for sent in json.loads(data):
         event: dict[str, Any] = {
-            "log_time": told["time"],
-            "log_level": LogLevel.levelWithName(told["level"]),
-            "log_namespace": told["namespace"],
-            "log_system": f"{told['system']} worker {worker}",
+            "log_time": sent["time"],
+            "log_level": LogLevel.levelWithName(sent["level"]),
+            "log_namespace": sent["namespace"],
+            "log_system": f"{sent['system']} worker {worker}",
             "log_format": "{text}",
-            "text": told["text"],
+            "text": sent["text"],
             "worker": worker,
         }
-        if told["traceback"]:
-            event["log_failure"] = RemoteFailure(told["traceback"])
+        if sent["traceback"]:
+            event["log_failure"] = RemoteFailure(sent["traceback"])
         yield event

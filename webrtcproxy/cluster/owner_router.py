@@ -1,4 +1,4 @@
-"""Entrance: stands between the sockets of a worker and its transactions, and passes on what is another worker's."""
+"""OwnerRouter: passes on what a worker's sockets have read and another worker owns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OwnerRouter:
     """The `Receiver` of a worker's sockets.
 
     A response goes to the worker whose branch it answers, a request within a dialog to the worker whose Contact its
-    Request-URI is. Where that worker is down, its calls are gone, and who is here says so (481).
+    Request-URI is. Where that worker is down, its calls are lost, and this worker answers 481.
 
     :param number: of this worker.
     :param receiver: the transactions of this worker.

@@ -11,7 +11,7 @@ HUB = 0
 """The number of the process that twistd starts; it carries no calls."""
 
 ALL = -1
-"""Who a frame is for that concerns everybody."""
+"""The receiver of a frame for all other processes."""
 
 _branch = re.compile(re.escape(BRANCH_PREFIX) + r"([0-9]{1,2})-").match
 _any_branch = re.compile(re.escape(BRANCH_PREFIX) + r"([0-9]{1,2})-").search

@@ -1,7 +1,7 @@
 """Flows of other processes: a browser's WebSocket is in one worker, and the call that it takes part in in another.
 
 What the one process knows as a socket, the others know as a `RemoteFlow` that goes by a number. A number is given when
-a socket is first spoken of; from then on all others hear when the socket is lost.
+a socket is first described to others; from then on all of them are informed when it is closed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from webrtcproxy.transport.flow import Address, Flow
 log = Logger()
 
 FlowDescriptor = list[Any]
-"""What is told of a flow: worker, number, reliable, browser, via_transport, host and port of the peer, sent_by."""
+"""Describes a flow to other processes: worker, number, reliable, browser, via_transport, host and port of the peer,
+sent_by."""
 
 DATAGRAM_FLOWS = 4096
-"""Numbers of UDP flows that are remembered; a flow that is spoken of again gets another one."""
+"""Numbers of UDP flows that are remembered; a flow that is described again later gets another one."""
 
 
 class Send(Protocol):
@@ -35,15 +36,15 @@ class Send(Protocol):
 
 
 def _nothing() -> None:
-    """What taking back a wish does where nothing was wished for."""
+    """Ends a subscription that was never made."""
 
 
 class RemoteFlow(Connection):
     """A flow of another worker.
 
-    :param descriptor: what that worker tells of it.
+    :param descriptor: as that worker describes it.
     :param send: sends a frame there.
-    :ivar worker: whose it is.
+    :ivar worker: the worker that has it.
     """
 
     __slots__ = ("_closed", "_send", "browser", "descriptor", "reliable", "worker")
@@ -66,7 +67,7 @@ class RemoteFlow(Connection):
 
     @property
     def closed(self) -> bool:
-        """True once its worker has told that it is lost, or is gone."""
+        """True once its worker has reported that it is closed, or has ended."""
         return self._closed
 
     def send(self, data: bytes) -> None:
@@ -87,7 +88,7 @@ class RemoteFlow(Connection):
             self._send({"to": self.worker, "do": CLOSE, "flow": self.number, "code": code, "reason": reason})
 
     def mark_closed(self) -> None:
-        """Its worker says so, or is gone."""
+        """Its worker has reported that it is closed, or has ended."""
         self._closed = True
         self.end()
 
@@ -107,7 +108,7 @@ class RemoteFlows:
     """The flows of others that this process knows, and its own that others know.
 
     :param number: of this process.
-    :param run: how many processes of that number there were before: what one of them was told is not for this one.
+    :param run: how many processes of that number there were before: numbers of their flows are never reused.
     :param send: sends a frame.
     """
 
@@ -125,10 +126,10 @@ class RemoteFlows:
         """How many connections of others are known."""
         return len(self._remote)
 
-    # Our own
+    # Flows of this process
 
     def describe(self, flow: Flow) -> FlowDescriptor:
-        """What others are to be told of a flow."""
+        """The description of a flow for other processes."""
         if isinstance(flow, RemoteFlow):
             return flow.descriptor
         number = self._numbers.get(flow)
@@ -175,10 +176,10 @@ class RemoteFlows:
             del self._numbers[flow]
             self._send({"to": ALL, "do": FLOW_CLOSED, "flow": [self._number, number]})
 
-    # Those of others
+    # Flows of others
 
     def flow_of(self, descriptor: FlowDescriptor) -> RemoteFlow:
-        """The flow that another worker tells of: the same object for the same connection."""
+        """The flow that another worker describes: the same object for the same connection."""
         flow = self._remote.get((descriptor[0], descriptor[1]))
         if flow is None:
             flow = RemoteFlow(self._clock, descriptor, self._send)
@@ -187,13 +188,13 @@ class RemoteFlows:
         return flow
 
     def closed(self, worker: int, number: int) -> None:
-        """A connection of another worker is lost."""
+        """A connection of another worker is closed."""
         flow = self._remote.pop((worker, number), None)
         if flow is not None:
             flow.mark_closed()
 
     def worker_ended(self, worker: int) -> None:
-        """Another worker is gone, and all of its connections."""
+        """Another worker has ended, and all of its connections are closed."""
         for key in [key for key in self._remote if key[0] == worker]:
             flow = self._remote.pop(key, None)
             if flow is not None:

@@ -1,4 +1,4 @@
-"""Worker: one of several processes that carry calls, as it is within itself. What it hears by its link it does here."""
+"""Worker: one of several processes that carry calls, and what it does with the frames that come by its link."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ from webrtcproxy.transport.sip.trust import TrunkTls
 log = Logger()
 
 LINGER = 5.0
-"""Seconds that what was last said has until the process ends."""
+"""Seconds that the last frames have to be sent until the process ends."""
 
 Queries = Mapping[str, Callable[[], Any]]
-"""What a worker can be asked by the hub: the name of a question, and what gives the answer, which becomes JSON."""
+"""What the hub can query a worker for: names, and functions that return the result, which becomes JSON."""
 
 
 class WorkerService(Protocol):
@@ -63,7 +63,7 @@ class WorkerService(Protocol):
     def stopService(self) -> Deferred[None]: ...
 
     def wind_up(self) -> Deferred[None]:
-        """Take no new calls, and end those that there are. Fires with None when there is none."""
+        """Take no new calls, and end those that there are. Fires with None when none is left."""
 
 
 class Build(Protocol):
@@ -76,7 +76,7 @@ class WorkerRuntime:
     """What the proxy has of a process that is one of several workers; a `webrtcproxy.proxy.IRuntime`.
 
     :param reactor: the only one.
-    :param slot: tells this worker from the others.
+    :param slot: what this worker is and has.
     :param link: leads to the hub.
     :ivar worker_prefix: what its branches and Contacts begin with.
     :ivar up: the workers that take messages.
@@ -132,13 +132,13 @@ class WorkerRuntime:
     # What comes by the link
 
     def datagram(self, header: Header, body: bytes) -> None:
-        """One that the hub has read."""
+        """A datagram that the hub has read."""
         if self.sockets is not None:
             host, port = header["source"]
             self.sockets.datagram(header["line"], body, (host, port))
 
     def message(self, header: Header, body: bytes) -> None:
-        """One that another worker's socket has read, and that is ours."""
+        """A message that another worker's socket has read, and that this worker owns."""
         assert self.receiver is not None
         flow = self.flows.flow_of(header["flow"])
         try:
@@ -147,7 +147,7 @@ class WorkerRuntime:
             self.receiver.bad_message(error, flow)
 
     def change(self, header: Header, body: bytes) -> None:
-        """A binding of another worker."""
+        """A change of the directory by another worker."""
         assert self._directory is not None
         self._directory.apply(header)
 
@@ -204,7 +204,7 @@ class Worker:
         self._handlers[header["do"]](header, body)
 
     def link_ended(self) -> None:
-        """There is no hub any more, and so no worker; or what was last said has been sent."""
+        """The hub has ended, and so does the worker; or the last frames have been sent."""
         self._linked = False
         if self._code is not None:
             self._exit()

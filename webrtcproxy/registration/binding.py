@@ -22,8 +22,8 @@ Key = tuple[str, int]
 def contact_user_of(aor: str) -> str:
     """The user part of the proxy's Contact for an AOR.
 
-    It follows from the AOR alone: a proxy that is started anew, and every process of several, has the same Contact, and
-    a registrar sees one binding refreshed. It is no secret: who may call it is decided by the caller's address.
+    It follows from the AOR alone: a restarted proxy, and every process of several, has the same Contact, and
+    a registrar sees one binding refreshed. It is no secret: the caller's address decides whether it may be called.
     """
     return b32encode(sha256(aor.encode("utf-8", "surrogateescape")).digest())[:16].decode("ascii").lower()
 

@@ -29,8 +29,9 @@ class IDirectory(Protocol):
         by it."""
 
     def intend(self, aor: str, register_id: int, keys: Collection[Key], seconds: int) -> Deferred[list[int]]:
-        """A REGISTER is about to be sent. Until `bind` or `withdraw` the others hear that it needs our Contact: the
-        registrar has one Contact of ours for all browsers of an AOR, and the others may not shorten or remove it.
+        """A REGISTER is about to be sent. Until `bind` or `withdraw` it counts for all others that intend one: the
+        registrar has one Contact of ours for all browsers of an AOR, which no REGISTER may shorten for, or take from,
+        another one.
 
         :param register_id: names the REGISTER; a number that this process gives once.
         :param keys: the bindings that it is about.

@@ -1,10 +1,10 @@
-"""Registrar: forwards the REGISTERs of browsers, and stores what the registrar upstream has accepted.
+"""RegistrationRelay: forwards the REGISTERs of browsers, and stores what the registrar upstream has accepted.
 
 The registrar upstream decides: it authenticates the browser and says how long. It sees one Contact of the proxy's for
 each address-of-record, so this Contact lives as long as the longest of the browsers behind it (RFC 3261 section 10).
 
-REGISTERs are most of what an idle proxy does. So each is an object with a few steps, one for each thing that is waited
-for, and not a coroutine: those cost more than all the rest.
+REGISTERs are most of what an idle proxy does. So each is an object with a few steps, one for each wait, and not a
+coroutine: coroutines cost more than all the rest.
 """
 
 from __future__ import annotations

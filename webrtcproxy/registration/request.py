@@ -21,7 +21,7 @@ from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
 
 DEFAULT_EXPIRES = 3600
-"""Seconds of a registration whose length nobody names, or not in a way that can be read (RFC 3261 section 10.2.1.1)."""
+"""Seconds of a registration for which no readable length is given (RFC 3261 section 10.2.1.1)."""
 
 _NOT_OURS = frozenset({"outbound", "path", "gruu"})
 """Extensions that a browser may support and the proxy, which answers for it upstream, does not."""
@@ -52,8 +52,8 @@ class RegisterRequest:
 
     :ivar aor: the address-of-record: To, not From (RFC 3261 section 10.2).
     :ivar adds: the Contacts to bind.
-    :ivar removes: the bindings to take back.
-    :ivar everything: ``Contact: *``, all bindings of the AOR are to be taken back.
+    :ivar removes: the bindings to remove.
+    :ivar everything: ``Contact: *``, all bindings of the AOR are to be removed.
     :ivar keys: the bindings that it is about.
     """
 
@@ -94,7 +94,7 @@ class RegisterRequest:
 
     @property
     def leaves(self) -> bool:
-        """Whether it takes back only."""
+        """Whether it only removes bindings."""
         return self.everything or bool(self.removes and not self.adds)
 
     def seconds(self, others: Sequence[int]) -> int | None:
@@ -111,8 +111,8 @@ class RegisterRequest:
 
 
 def check_domain(request: Request) -> None:
-    """A registrar is asked only about users of its own domain. Else anybody could have a registrar of his own accept
-    somebody else's address-of-record, and be called in his place.
+    """A registrar is asked only about users of its own domain. Else an attacker's registrar could accept the
+    address-of-record of somebody else, whose calls would go to the attacker.
 
     :raises Refusal: 403 where To is of another domain than the Request-URI, 416 where one of them names no domain.
     """
@@ -162,8 +162,8 @@ def upstream_request(
 
 
 def response_headers(response: Response, route: Route) -> Headers:
-    """The headers of a registrar's response that the browser hears: never a Contact, nor an Expires that may be that of
-    another browser's.
+    """The headers of a registrar's response that the browser gets: never a Contact, nor an Expires that may be that of
+    another browser.
 
     :param route: where it comes from.
     """
@@ -233,7 +233,7 @@ def _seconds(contact: NameAddr, expires: int | None) -> int | None:
 
 
 def preference(contact: NameAddr) -> float:
-    """The q of a Contact, 0 to 1; 1 where there is none, or none that can be read."""
+    """The q of a Contact, 0 to 1; 1 where it has no readable one."""
     whole, _, fraction = (contact.param("q") or "1").partition(".")
     thousandths = number((fraction + "000")[:3], 999)
     if whole not in ("", "0") or thousandths is None:
