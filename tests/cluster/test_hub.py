@@ -321,3 +321,46 @@ class StopTests(HubCase):
         self.successResultOf(stopped)
         self.seconds(60)
         self.assertEqual(len(self.started), 2)
+
+
+class LateTests(HubCase):
+    """What comes from a process, or is meant for one, that is gone or not yet there."""
+
+    def test_nothing_is_waited_for(self) -> None:
+        """A process that says that it is done with something that nobody waits for changes nothing."""
+        self.one.say({"do": "done", "what": "drain"})
+        self.assertEqual(self.hub.up, [1, 2])
+
+    def test_unknown_frame(self) -> None:
+        """A frame that this version does not know is ignored."""
+        self.one.say({"do": "sing"})
+        self.assertEqual((self.one.heard, self.two.heard, self.hub.up), ([], [], [1, 2]))
+
+    def test_process_is_gone(self) -> None:
+        """A worker without a process: nothing is waited for, a frame for it is dropped, its link and an order to end
+        it mean nothing."""
+        worker = self.hub.workers[0]
+        self.one.ended("killed")
+        self.clear()
+        self.successResultOf(worker.when_done("drain"))
+        self.successResultOf(worker.command("drain"))
+        worker.kill()
+        timers = len(self.clock.getDelayedCalls())
+        worker.link_ended()
+        self.assertEqual(len(self.clock.getDelayedCalls()), timers)
+        self.hub.send(1, {"do": "datagram"}, b"x")
+        self.two.say({"to": 1, "do": "write", "flow": 7})
+        self.two.say({"to": ALL, "do": "flow_closed", "flow": [2, 9]})
+        self.assertEqual((self.one.heard, self.one.killed), ([], False))
+
+    def test_datagram(self) -> None:
+        """A frame that may be lost reaches a process that runs."""
+        self.hub.send(2, {"do": "datagram"}, b"x")
+        self.assertEqual(self.two.heard, [({"do": "datagram"}, b"x")])
+
+    def test_stopped_before_it_started(self) -> None:
+        """A hub that never ran ends without a word."""
+        hub = Hub(
+            self.clock, 1, self.launch, self.net.hub.flows, self.net.hub.location, self.net.hub.directory, 0.0, print
+        )
+        self.successResultOf(hub.stopService())

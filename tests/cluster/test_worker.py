@@ -236,3 +236,79 @@ class ShareTests(SynchronousTestCase):
         self.assertEqual(part.rtpengine.nodes, (("127.0.0.1", 4711),))
         self.assertEqual(part.web.listen, ())
         self.assertEqual(of_worker(whole).rtpengine, whole.rtpengine)
+
+
+class RuntimeTests(SynchronousTestCase):
+    """What a worker has in place of what a single process has."""
+
+    def setUp(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.datagrams: list[tuple[int, bytes, tuple[str, int]]] = []
+        worker = Worker(Clock(), lambda *given: None, lambda: None, lambda code: None)  # type: ignore[arg-type,return-value]
+        self.patch(worker.link, "send", lambda header, body=b"": self.sent.append(header))
+        self.runtime = WorkerRuntime(Clock(), WorkerSlot(2, 0, "abcw2"), worker.link)
+        self.flow = FakeFlow.udp()
+
+    def datagram(self, place: int, data: bytes, source: tuple[str, int]) -> None:
+        self.datagrams.append((place, data, source))
+
+    def shared_hostport(self, flow: FakeFlow) -> str:
+        return "192.0.2.1:5060"
+
+    def test_datagram(self) -> None:
+        """A datagram that the hub has read goes to the sockets; before there are any, it is lost."""
+        header = {"line": 0, "source": ["198.51.100.7", 5060]}
+        self.runtime.datagram(header, b"early")
+        self.runtime.sockets = self  # type: ignore[assignment]
+        self.runtime.datagram(header, b"data")
+        self.assertEqual(self.datagrams, [(0, b"data", ("198.51.100.7", 5060))])
+
+    def test_contact(self) -> None:
+        """The registrar reaches every worker at the shared port, not at the worker's own."""
+        self.assertEqual(self.runtime.contact_hostport(self.flow), self.flow.sent_by)
+        self.runtime.sockets = self  # type: ignore[assignment]
+        self.assertEqual(self.runtime.contact_hostport(self.flow), "192.0.2.1:5060")
+
+    def test_grants(self) -> None:
+        """What another worker let cross by REFER is known here; it is not sent on."""
+        grants = self.runtime.replaces_grants()
+        dialog = ["call", "local", "remote"]
+        told = {"dialog": dialog, "flow": None, "host": "198.51.100.9", "referrer": "alice"}
+        self.runtime.grant(told, b"")
+        self.assertEqual((len(grants), self.sent), (1, []))
+
+    def test_worker_gone(self) -> None:
+        """A worker that ends before the bindings are there is taken from those that are up."""
+        self.runtime.workers_up({"workers": [1, 2]}, b"")
+        self.runtime.worker_ended({"worker": 1}, b"")
+        self.assertEqual(self.runtime.up, {2})
+
+
+class OddTests(WorkerCase):
+    """Orders that come out of turn."""
+
+    def test_log(self) -> None:
+        """Log events go to the hub as they are."""
+        self.worker.send_log(b"events")
+        self.assertEqual(self.sent, [({"do": "log"}, b"events")])
+
+    def test_stop_twice(self) -> None:
+        """A second order to end changes nothing, nor does the end of the link after the end."""
+        self.begin()
+        self.hear({"do": "stop"})
+        self.hear({"do": "stop"})
+        self.assertEqual(self.services.notes.count("stop"), 1)
+        self.worker.link_ended()
+        self.worker.link_ended()
+        self.assertEqual(self.codes, [0])
+
+    def test_link_ends_while_it_ends(self) -> None:
+        """The link breaks while the services end: it leaves when these have ended, with the first code."""
+        self.begin()
+        stopped: Deferred[None] = Deferred()
+        self.patch(self.services, "stopService", lambda: stopped)
+        self.hear({"do": "stop"})
+        self.worker.link_ended()
+        self.assertEqual(self.codes, [])
+        stopped.callback(None)
+        self.assertEqual(self.codes, [0])
