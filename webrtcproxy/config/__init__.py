@@ -3,7 +3,7 @@
 from webrtcproxy.config.addresses import Destinations, HostPort, Network
 from webrtcproxy.config.ini import ConfigError
 from webrtcproxy.config.media import TrunkMedia
-from webrtcproxy.config.read import load
+from webrtcproxy.config.reader import load
 from webrtcproxy.config.sections import (
     SPAWN,
     AccessConfig,
