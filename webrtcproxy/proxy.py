@@ -44,7 +44,7 @@ from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.dns.locate import locator_for
 from webrtcproxy.transport.flow import Flow, Outbound, Receiver
 from webrtcproxy.transport.sip.sockets import SipSockets
-from webrtcproxy.transport.sip.trust import TrunkTls
+from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 from webrtcproxy.transport.wss.server import WebSocketServer
 
 log = Logger()
@@ -69,7 +69,7 @@ class IRuntime(Protocol):
     def receiver_for(self, transactions: Receiver) -> Receiver:
         """Takes what the sockets read, in front of the transactions."""
 
-    def sip_sockets(self, receiver: Receiver, sip: SipConfig, trust: TrunkTls) -> SipSockets:
+    def sip_sockets(self, receiver: Receiver, sip: SipConfig, trunk_tls: TrunkTls) -> SipSockets:
         """The SIP sockets."""
 
     def bindings(self, multiple: bool) -> tuple[ILocation, IDirectory]:
@@ -98,8 +98,8 @@ class Standalone:
     def receiver_for(self, transactions: Receiver) -> Receiver:
         return transactions
 
-    def sip_sockets(self, receiver: Receiver, sip: SipConfig, trust: TrunkTls) -> SipSockets:
-        return SipSockets(self._reactor, receiver, sip.listen, advertise=sip.advertise, trust=trust)
+    def sip_sockets(self, receiver: Receiver, sip: SipConfig, trunk_tls: TrunkTls) -> SipSockets:
+        return SipSockets(self._reactor, receiver, sip.listen, advertise=sip.advertise, trunk_tls=trunk_tls)
 
     def bindings(self, multiple: bool) -> tuple[ILocation, IDirectory]:
         location = Location(self._reactor, multiple)
@@ -190,7 +190,7 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     browsers = _browsers(config, reactor, receiver, metrics, runtime.wss_descriptors)
     bind_gauges(metrics, calls, core.subscriptions, browsers, location, transactions)
     memory = GcPolicy(
-        reactor, lambda: len(calls) > 0, lambda: browsers.departed, lambda: browsers.connections, _forget_values
+        reactor, lambda: len(calls) > 0, lambda: browsers.closings, lambda: browsers.connections, _forget_values
     )
     pings = OptionsPings(reactor, transactions, context.upstream, context.policy, config.trunks, metrics)
     limit = LogFilter(config.logging.level, globalLogPublisher, reactor)

@@ -48,7 +48,7 @@ class Refusals(BrowsersCase):
 
     def test_before_http(self) -> None:
         """Connections that are on their way to be one."""
-        self.browsers.site._census.per_address = 1
+        self.browsers.site._limits.max_per_address = 1
         self.connect()
         self.connect()
         self.assert_refused("connections_limit")

@@ -6,7 +6,7 @@ from tests.support.wire import options
 from webrtcproxy.sip.message import read
 from webrtcproxy.transport.flow import Address
 from webrtcproxy.transport.local import LocalAddresses
-from webrtcproxy.transport.source import host_port, plain, same_host, stamp_received
+from webrtcproxy.transport.source import host_port, same_host, stamp_received, unmapped
 
 PEER = Address("192.0.2.7", 40000)
 
@@ -113,5 +113,5 @@ class Names(SynchronousTestCase):
     def test_forms(self) -> None:
         """IPv6 in brackets; a mapped IPv4 address as IPv4."""
         self.assertEqual(host_port("::1", 1), "[::1]:1")
-        self.assertEqual(plain("::ffff:192.0.2.1"), "192.0.2.1")
-        self.assertEqual(plain("::1"), "::1")
+        self.assertEqual(unmapped("::ffff:192.0.2.1"), "192.0.2.1")
+        self.assertEqual(unmapped("::1"), "::1")

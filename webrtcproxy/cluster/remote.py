@@ -90,7 +90,7 @@ class RemoteFlow(Connection):
     def mark_closed(self) -> None:
         """Its worker has reported that it is closed, or has ended."""
         self._closed = True
-        self.end()
+        super().connection_lost()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RemoteFlow):

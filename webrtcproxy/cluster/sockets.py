@@ -12,7 +12,7 @@ from twisted.internet.protocol import ServerFactory
 from webrtcproxy.transport.flow import Address, Flow, Receiver
 from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.sip.sockets import Listen, SipSockets, SocketReactor
-from webrtcproxy.transport.sip.trust import TrunkTls
+from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 from webrtcproxy.transport.sip.udp import MAX_DATAGRAM, UdpTransport
 
 
@@ -58,9 +58,9 @@ class WorkerSockets(SipSockets):
         own: list[int],
         shared: Mapping[int, int],
         advertise: str | None = None,
-        trust: TrunkTls | None = None,
+        trunk_tls: TrunkTls | None = None,
     ) -> None:
-        super().__init__(reactor, receiver, listen, advertise=advertise, trust=trust)
+        super().__init__(reactor, receiver, listen, advertise=advertise, trunk_tls=trunk_tls)
         self._adopt: IReactorSocket = reactor
         self._own = own
         self._kernels = {number: socket.socket(fileno=descriptor) for number, descriptor in shared.items()}

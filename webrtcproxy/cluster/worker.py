@@ -42,7 +42,7 @@ from webrtcproxy.registration.location import Location
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import read
 from webrtcproxy.transport.flow import Flow, Receiver
-from webrtcproxy.transport.sip.trust import TrunkTls
+from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 
 log = Logger()
 
@@ -112,7 +112,7 @@ class WorkerRuntime:
         self.receiver = transactions
         return OwnerRouter(self.slot.number, transactions, self.flows, self._link.send, self.up.__contains__)
 
-    def sip_sockets(self, receiver: Receiver, sip: SipConfig, trust: TrunkTls) -> WorkerSockets:
+    def sip_sockets(self, receiver: Receiver, sip: SipConfig, trunk_tls: TrunkTls) -> WorkerSockets:
         """The SIP sockets."""
         self.sockets = WorkerSockets(
             self._reactor,
@@ -121,7 +121,7 @@ class WorkerRuntime:
             own=list(self.slot.sip),
             shared=self.slot.shared,
             advertise=sip.advertise,
-            trust=trust,
+            trunk_tls=trunk_tls,
         )
         return self.sockets
 

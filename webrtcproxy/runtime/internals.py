@@ -276,7 +276,7 @@ class PlainWebSocket(WebSocketServerProtocol):
             self.dropConnection(abort=False)
 
     def idle(self) -> bool:
-        """Whether nothing is half read, as far as that can be told."""
+        """Whether nothing is half read; False where that is not known."""
         return False
 
     def read(self, data: bytes) -> None:
@@ -372,8 +372,8 @@ SERVICE = Shortcut(StreamServerEndpointService, ("_raiseSynchronously",), {}, NO
 
 
 def observers_of(publisher: LogPublisher) -> tuple[ILogObserver, ...]:
-    """Who gets the events of a publisher, which says so to nobody; twistd gives no other hold on the observer that it
-    has made."""
+    """The observers of a publisher, which has no interface for that; twistd gives no other access to the observer that
+    it has made."""
     return tuple(publisher._observers) if HAS_LOG else ()
 
 

@@ -23,10 +23,10 @@ from webrtcproxy.runtime.internals import observers_of
 
 @implementer(ILogObserver)
 class EscapingObserver:
-    """Hands events on with what peers wrote made harmless: control characters, line ends and octets that are no text,
-    in a Call-ID or a reason phrase, are written as escapes. Else they would act on a terminal, or cost the line.
+    """Passes events on with control characters, line ends and octets that are not text written as escapes. A peer may
+    send them in a Call-ID or a reason phrase; they would act on a terminal, or break the line.
 
-    :param observer: who gets the events.
+    :param observer: gets the events.
     """
 
     def __init__(self, observer: ILogObserver) -> None:
@@ -72,9 +72,9 @@ class BatchingObserver:
 
 
 class LogFilter(Service):
-    """Hides log events below a level from the observers that twistd has set up, for as long as it runs.
+    """Hides log events below a level from the observers that twistd has set up, while it runs.
 
-    Where the log goes to is twistd's own affair (``--logfile``, ``--syslog``, ``--logger``).
+    Where the log goes to is an option of twistd (``--logfile``, ``--syslog``, ``--logger``).
 
     :param level: the lowest level that passes, by name.
     :param publisher: the one whose observers are meant.

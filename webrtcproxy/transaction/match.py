@@ -10,7 +10,7 @@ MAGIC_COOKIE = "z9hG4bK"
 """What a branch of RFC 3261 begins with (section 8.1.1.7)."""
 
 BRANCH_PREFIX = MAGIC_COOKIE + "wp-"
-"""What a branch of ours begins with; after it come the mark of the process, where there are several, and random
+"""How our branches begin; after it come the mark of the process, where there are several, and random
 text."""
 
 MergeKey = tuple[object, ...]

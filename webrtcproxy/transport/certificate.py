@@ -1,4 +1,4 @@
-"""Server endpoints whose certificate follows its files: a renewed pair is taken up by the next handshake."""
+"""Server endpoints whose certificate follows its files: the next handshake uses a renewed pair."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from webrtcproxy.transport.tls import TlsEndpoint
 log = Logger()
 
 RETRY = 5.0
-"""Seconds until files that do not fit together are looked at again though they have not changed."""
+"""Seconds until files that do not fit together are read again though they have not changed."""
 
 _OPTIONS = frozenset({"port", "interface", "backlog", "privateKey", "certKey", "extraCertChain", "dhParameters"})
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -43,17 +43,17 @@ Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
 
 class BadCertificate(ValueError):
-    """A certificate and key that can't be used; the text names the files and says why."""
+    """A certificate and key can't be used; the text names the files and says why."""
 
 
 def server_endpoint(reactor: TcpReactor, text: str, descriptor: int | None = None) -> IStreamServerEndpoint:
-    """The endpoint that a Twisted endpoint string means.
+    """The endpoint of a Twisted endpoint string.
 
-    ``ssl:`` is read here: its certificate follows its files, the chain may stand in the file of the certificate (as
-    Let's Encrypt's fullchain.pem has it), an IPv6 `interface` is fine, and TLS is 1.2 or newer. All else is Twisted's.
+    ``ssl:`` is read here: its certificate follows its files, the chain may be in the file of the certificate (as in
+    fullchain.pem of Let's Encrypt), `interface` may be IPv6, and TLS is 1.2 or newer. All else is left to Twisted.
 
     :param descriptor: of a socket that listens there already; only for ``ssl:`` and ``tcp:``.
-    :raises ValueError: the string, or what is in its files, is no good.
+    :raises ValueError: the string, or one of its files, is not valid.
     """
     kind, *rest = split(text)
     if kind != "ssl" and descriptor is not None:
@@ -83,7 +83,7 @@ class KeyFiles:
     """The files of one certificate.
 
     :param key: the private key, PEM.
-    :param certificate: the certificate, PEM, with or without its chain behind it.
+    :param certificate: the certificate, PEM, with or without its chain after it.
     :param chain: more certificates of the chain.
     :param dh_parameters: for the DHE ciphers.
     """
@@ -100,7 +100,7 @@ class KeyFiles:
 
     @classmethod
     def named(cls, options: Mapping[str, str]) -> KeyFiles:
-        """Those that the options of an endpoint name."""
+        """The files that the options of an endpoint name."""
         key = Path(options.get("privateKey", "server.pem"))
         return cls(
             key=key,
@@ -116,7 +116,7 @@ class KeyFiles:
     def load(self) -> SSL.Context:
         """Read the files.
 
-        :raises BadCertificate: one can't be read, or they don't belong together.
+        :raises BadCertificate: one can't be read, or they do not fit together.
         """
         try:
             return self._load()
@@ -148,37 +148,37 @@ class KeyFiles:
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ReloadingCertificate:
-    """Begins each handshake with the newest pair of files that fit together.
+    """Begins each handshake with the newest pair of files that fits together.
 
-    :param clock: for looking again at files that did not fit.
-    :raises BadCertificate: they don't fit now.
+    :param clock: for reading files again that did not fit together.
+    :raises BadCertificate: they do not fit together at first.
     """
 
     def __init__(self, clock: IReactorTime, files: KeyFiles) -> None:
         self._clock = clock
         self._files = files
         self._seen = files.fingerprint()
-        self._again = float("inf")
+        self._retry_at = float("inf")
         self._context = files.load()
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """A handshake begins; looking at the files takes microseconds."""
+        """A handshake begins; checking the files takes microseconds."""
         now = self._files.fingerprint()
-        if now != self._seen or self._clock.seconds() >= self._again:
+        if now != self._seen or self._clock.seconds() >= self._retry_at:
             self._renew(now)
         return SSL.Connection(self._context, None)
 
     def _renew(self, now: Fingerprint) -> None:
-        """Take the pair if it is a pair; else keep the old one (a renewal writes two files, one after the other)."""
+        """Use the new pair where it is one, else keep the old one (a renewal writes two files, one after the other)."""
         changed, self._seen = now != self._seen, now
         try:
             self._context = self._files.load()
         except BadCertificate as error:
-            self._again = self._clock.seconds() + RETRY
+            self._retry_at = self._clock.seconds() + RETRY
             if changed:
                 log.warn("The certificate in use stays, its files changed but are no pair: {why}", why=str(error))
             return
-        self._again = float("inf")
+        self._retry_at = float("inf")
         log.info("New certificate from {file}", file=str(self._files.certificate))
 
 

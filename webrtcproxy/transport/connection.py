@@ -1,4 +1,4 @@
-"""What every flow with a connection behind it shares: who hears of its end, and how much it lets wait."""
+"""What all flows that stand for a connection share: callbacks for its loss, back-pressure, limits."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Connection:
     """The part of a Flow that is the same for WebSocket and TCP.
 
     :param peer: the peer's address.
-    :param sent_by: host:port of ours towards it.
-    :param via_transport: the token for our Via.
+    :param sent_by: our host:port towards it.
+    :param via_transport: the transport token for our Via.
     """
 
     __slots__ = ("_clock", "_ended", "_watchers", "peer", "sent_by", "via_transport")
@@ -41,13 +41,14 @@ class Connection:
 
     @property
     def watched(self) -> bool:
-        """True while somebody waits to hear of the end."""
+        """True while a callback waits for the loss of the connection."""
         return bool(self._watchers)
 
     def on_lost(self, call: Callable[[], None]) -> Callable[[], None]:
-        """Have `call` called once when the connection is lost; soon, where it is lost already.
+        """Have `call` called once when the connection is lost; in the next turn of the reactor where it is lost
+        already.
 
-        :returns: a function that takes the wish back.
+        :returns: a function that withdraws the callback.
         """
         if self._ended:
             late = self._clock.callLater(0, _safely, call)
@@ -62,13 +63,13 @@ class Connection:
         if self._watchers is not None:
             self._watchers.pop(key, None)
 
-    def end(self) -> None:
-        """The connection is gone: everybody who asked hears of it, once. For the protocol behind the flow."""
+    def connection_lost(self) -> None:
+        """The connection is lost: call what waits for that, once. For the protocol of the flow."""
         if self._ended:
             return
         self._ended = True
         watchers = self._watchers or {}
-        while watchers:  # one of them may take back the wish of another
+        while watchers:  # one of them may withdraw another
             _safely(watchers.pop(next(iter(watchers))))
         self._watchers = None
 
@@ -77,7 +78,7 @@ def _safely(call: Callable[[], None]) -> None:
     try:
         call()
     except Exception:
-        log.failure("A listener failed when its connection was lost")
+        log.failure("A callback failed when its connection was lost")
 
 
 class IStream(ITCPTransport, IConsumer, IPushProducer):
@@ -88,17 +89,17 @@ class IStream(ITCPTransport, IConsumer, IPushProducer):
 class Backpressure:
     """Bounds what waits in a transport because its peer doesn't read.
 
-    The transport says when its buffer is full (64 KiB) and when it is empty again. In between nothing is read from
-    the peer, so that it can't make more answers wait, and what is sent is counted: `MOST` octets or `PATIENCE` seconds
-    later the connection is cut.
+    The transport says when its buffer is full (64 KiB) and when it is empty again. In between, nothing is read from the
+    peer, so that it can't cause more responses to wait, and what is sent is counted: after `MAX_WAITING` octets or
+    `READ_TIMEOUT` seconds the connection is cut.
 
-    :param cut: called with the reason, once, when the peer has been waited for long enough.
+    :param cut: called once, with the reason, to cut the connection.
     """
 
-    MOST = 256 * 1024
+    MAX_WAITING = 256 * 1024
     """Octets that may be sent while the peer doesn't read."""
 
-    PATIENCE = 15.0
+    READ_TIMEOUT = 15.0
     """Seconds that the peer may take to read what waits."""
 
     __slots__ = ("_clock", "_cut", "_timer", "_transport", "_waiting")
@@ -115,14 +116,14 @@ class Backpressure:
         """Whether so many more octets may be written; where not, the connection is cut."""
         if self._timer is not None:
             self._waiting += octets
-            if self._waiting > self.MOST:
+            if self._waiting > self.MAX_WAITING:
                 self._end("it does not read what it is sent")
         return self._cut is not None
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
         if self._timer is None and self._cut is not None:
-            self._timer = self._clock.callLater(self.PATIENCE, self._end, "it reads too slowly")
+            self._timer = self._clock.callLater(self.READ_TIMEOUT, self._end, "it reads too slowly")
             self._transport.pauseProducing()
 
     def resumeProducing(self) -> None:
@@ -134,7 +135,7 @@ class Backpressure:
             self._transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """The connection is over, or about to be: nothing is watched any more."""
+        """The connection is closed or closing: nothing is watched any more."""
         self._cut = None
         if self._timer is not None:
             timer, self._timer = self._timer, None
@@ -149,37 +150,37 @@ class Backpressure:
 
 
 class ConnectionLimits:
-    """Counts connections, in all and per address; the addresses of one IPv6 /64 network count as one.
+    """Counts connections, in all and for each address; the addresses of an IPv6 /64 network count as one.
 
-    :param most: connections in all.
-    :param per_address: connections of one address.
+    :param max_total: connections of all addresses.
+    :param max_per_address: connections of one address.
     """
 
-    __slots__ = ("_count", "_hosts", "most", "per_address")
+    __slots__ = ("_count", "_hosts", "max_per_address", "max_total")
 
-    def __init__(self, most: int, per_address: int) -> None:
-        self.most = most
-        self.per_address = per_address
+    def __init__(self, max_total: int, max_per_address: int) -> None:
+        self.max_total = max_total
+        self.max_per_address = max_per_address
         self._count = 0
         self._hosts: dict[str, int] = {}
 
     @property
     def full(self) -> bool:
-        """True where there is no room for anybody."""
-        return self._count >= self.most
+        """True where no connection is admitted any more."""
+        return self._count >= self.max_total
 
-    def crowded(self, host: str) -> bool:
-        """True where this address has all it may have."""
-        return self._hosts.get(network_of(host), 0) >= self.per_address
+    def full_for(self, host: str) -> bool:
+        """True where no connection of this address is admitted any more."""
+        return self._hosts.get(network_of(host), 0) >= self.max_per_address
 
-    def enter(self, host: str) -> None:
-        """One more from this address."""
+    def opened(self, host: str) -> None:
+        """A connection of this address is open."""
         key = network_of(host)
         self._count += 1
         self._hosts[key] = self._hosts.get(key, 0) + 1
 
-    def leave(self, host: str) -> None:
-        """One less from this address."""
+    def closed(self, host: str) -> None:
+        """It is closed."""
         key = network_of(host)
         self._count -= 1
         left = self._hosts[key] - 1
@@ -197,9 +198,9 @@ def network_of(host: str) -> str:
         return host
 
 
-def watch_for_death(transport: IStream) -> None:
-    """Have the kernel notice within about a minute and a half that the peer is gone without a word, and within half a
-    minute where something was sent: it would else repeat that for a quarter of an hour, and keep alive looks at idle
+def detect_dead_peer(transport: IStream) -> None:
+    """Have the kernel notice within about a minute and a half that the peer has vanished, and within half a minute
+    where something was sent: by default it retransmits that for a quarter of an hour, and keep-alive is for idle
     connections only."""
     transport.setTcpKeepAlive(True)
     kernel = getattr(transport, "socket", None)

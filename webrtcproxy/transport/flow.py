@@ -1,4 +1,4 @@
-"""Flow: where a message came from and how to answer there. The only face of the sockets that the layers above see."""
+"""Flow: where a message came from and how to respond there; all that the layers above see of the sockets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Address(NamedTuple):
 
 
 def default_port(transport: str | None) -> int:
-    """Where SIP is spoken over a transport if nothing else is said."""
+    """The port of SIP over a transport where none is named."""
     return SIPS_PORT if transport == "tls" else SIP_PORT
 
 
@@ -26,7 +26,7 @@ class Hop(NamedTuple):
     """Where a request can be sent to.
 
     :ivar transport: ``udp``, ``tcp`` or ``tls``.
-    :ivar domain: the name that it was found by, which its certificate has to have (RFC 5922 section 7.3).
+    :ivar domain: the name by which it was found, which its certificate has to have (RFC 5922 section 7.3).
     """
 
     transport: str
@@ -39,19 +39,20 @@ class Hop(NamedTuple):
 
     @classmethod
     def to(cls, address: str, port: int | None, transport: str | None) -> Hop:
-        """That of an IP address: over UDP where nothing else is said (RFC 3263 section 4.1).
+        """The hop at an IP address: over UDP where no transport is named (RFC 3263 section 4.1).
 
-        :param port: None for that of the transport.
+        :param port: None for the default of the transport.
         """
         return cls(transport or "udp", Address(address, default_port(transport) if port is None else port), address)
 
 
 class Flow(Protocol):
-    """A way to one peer: a WebSocket or TCP connection for as long as it lives, or a UDP socket and an address."""
+    """A way to one peer (RFC 5626 section 3): a WebSocket or TCP connection while it is open, or a UDP socket and an
+    address."""
 
     @property
     def reliable(self) -> bool:
-        """True where the transport retransmits by itself (RFC 3261 section 17)."""
+        """True where the transport retransmits (RFC 3261 section 17)."""
 
     @property
     def browser(self) -> bool:
@@ -59,11 +60,11 @@ class Flow(Protocol):
 
     @property
     def via_transport(self) -> str:
-        """The transport token for a Via of ours: ``UDP``, ``TCP``, ``TLS``, ``WS`` or ``WSS``."""
+        """The transport token for our Via: ``UDP``, ``TCP``, ``TLS``, ``WS`` or ``WSS``."""
 
     @property
     def sent_by(self) -> str:
-        """host[:port] for a Via and a Contact of ours towards this peer (``[sip] advertise`` counts)."""
+        """Our host[:port] for a Via and a Contact towards this peer, as ``[sip] advertise`` has it."""
 
     @property
     def peer(self) -> Address:
@@ -76,13 +77,13 @@ class Flow(Protocol):
     def send(self, data: bytes) -> None:
         """Send one whole message.
 
-        :raises FlowLost: the connection is gone or the kernel refused; nothing else is ever raised.
+        :raises FlowLost: the connection is closed or the kernel refused; nothing else is ever raised.
         """
 
     def on_lost(self, call: Callable[[], None]) -> Callable[[], None]:
         """Have `call` called once when the connection is lost; never from inside `send`. UDP never calls it.
 
-        :returns: a function that takes the wish back.
+        :returns: a function that withdraws the callback.
         """
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -90,17 +91,17 @@ class Flow(Protocol):
 
 
 class Receiver(Protocol):
-    """Who takes what the sockets read (the transaction layer)."""
+    """Takes what the sockets read: the transaction layer."""
 
     def message_received(self, message: Request | Response, flow: Flow) -> None:
-        """One well-formed message; `received` and `rport` stand in a request's top Via (RFC 3581)."""
+        """One well-formed message; the top Via of a request has its `received` and `rport` (RFC 3581)."""
 
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
-        """Bytes that are no message; `error.request` is what could be read of it, or None."""
+        """Octets that are not a message; `error.request` is what could be read of it, or None."""
 
 
 class Outbound(Protocol):
-    """Makes flows towards trunks."""
+    """Makes flows to trunks."""
 
     def flow_to(self, transport: str, address: Address, domain: str = "") -> Flow:
         """A flow to `address`.

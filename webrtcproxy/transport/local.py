@@ -1,20 +1,20 @@
-"""What we are called in a Via and a Contact: the advertised address, the bound one, or the one that the route gives."""
+"""Our sent-by in a Via and a Contact: the advertised address, the bound one, or that of the route to the peer."""
 
 from __future__ import annotations
 
 import socket
 
 from webrtcproxy.transport.flow import Address
-from webrtcproxy.transport.source import host_port, plain
+from webrtcproxy.transport.source import host_port, unmapped
 
 _WILDCARDS = frozenset(("", "0.0.0.0", "::"))  # noqa: S104  # compared with, not bound to
 _PEERS = 4096
 
 
 class LocalAddresses:
-    """Answers what our sent-by is towards a peer.
+    """Knows our sent-by towards a peer.
 
-    :param advertise: ``[sip] advertise``, a host; an IP address counts for peers of its family only.
+    :param advertise: ``[sip] advertise``, a host; an IP address is used for peers of its family only.
     """
 
     def __init__(self, advertise: str | None = None) -> None:
@@ -23,16 +23,16 @@ class LocalAddresses:
 
     def sent_by(self, bound: Address, peer: str) -> str:
         """host:port towards the address `peer` for a socket bound to `bound`."""
-        peer = plain(peer)
+        peer = unmapped(peer)
         if self._advertise is not None and _may_stand_for(self._advertise, peer):
             return host_port(self._advertise.strip("[]"), bound.port)
         host = bound.host
         if host in _WILDCARDS:
             host = self._route(peer)
-        return host_port(plain(host), bound.port)
+        return host_port(unmapped(host), bound.port)
 
     def _route(self, peer: str) -> str:
-        """Our address on the way to `peer`, as the routing table has it."""
+        """Our address on the route to `peer`."""
         host = self._routes.get(peer)
         if host is None:
             if len(self._routes) >= _PEERS:
@@ -42,7 +42,7 @@ class LocalAddresses:
 
 
 def is_wildcard(host: str) -> bool:
-    """True for the addresses that stand for all of them."""
+    """True for the addresses that stand for all of the machine."""
     return host in _WILDCARDS
 
 
@@ -55,7 +55,7 @@ def _may_stand_for(advertise: str, peer: str) -> bool:
 
 
 def _own_address(peer: str) -> str:
-    """Ask the kernel; connecting a UDP socket sends nothing."""
+    """Have the kernel look up the route; connecting a UDP socket sends nothing."""
     family = socket.AF_INET6 if ":" in peer else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

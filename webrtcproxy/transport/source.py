@@ -1,4 +1,4 @@
-"""Where a request really came from, written into its top Via (RFC 3261 section 18.2.1, RFC 3581 section 4)."""
+"""The source address of a request, written into its top Via (RFC 3261 section 18.2.1, RFC 3581 section 4)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from webrtcproxy.transport.flow import Address
 
 
 def stamp_received(request: Request, source: Address) -> int | None:
-    """Fill in `received` and `rport`, whatever the sender wrote there.
+    """Set `received` and `rport`, whatever the sender wrote there.
 
-    A sent-by that is a name is never looked up: it counts as different from the source, as `.invalid` has to.
+    A sent-by that is a name is not looked up: it counts as different from the source, as `.invalid` has to.
 
     :param source: the peer as the socket sees it.
-    :returns: the port that responses go to where the transport has no connection: the source port if the sender asked
-        for it with `rport`, else that of its sent-by; None where the Via can't be read.
+    :returns: the port that responses go to where the transport has no connection: the source port if the request has
+        `rport`, else that of its sent-by; None where the Via can't be read.
     """
     try:
         via = request.via
@@ -35,7 +35,7 @@ def stamp_received(request: Request, source: Address) -> int | None:
 
 
 def same_host(sent_by: str, address: str) -> bool:
-    """True where the host of a sent-by, IPv6 in brackets, is this IP address, however it is written."""
+    """True where the host of a sent-by, IPv6 in brackets, is this IP address, in whatever spelling."""
     if sent_by == address:
         return True
     if sent_by[:1] != "[":
@@ -46,8 +46,8 @@ def same_host(sent_by: str, address: str) -> bool:
         return False
 
 
-def plain(host: str) -> str:
-    """An IPv4 address that a dual-stack socket shows as ``::ffff:192.0.2.1``, as IPv4; anything else as it is."""
+def unmapped(host: str) -> str:
+    """An IPv4-mapped address (``::ffff:192.0.2.1``, as a dual-stack socket has it) as IPv4; any other as it is."""
     if host[:7].lower() != "::ffff:":
         return host
     mapped = IPv6Address(host).ipv4_mapped
@@ -55,8 +55,8 @@ def plain(host: str) -> str:
 
 
 def address_of(where: IAddress | None) -> Address:
-    """What a Twisted transport says of its ends; a Unix socket has no host and no port."""
-    return Address(plain(getattr(where, "host", "")), getattr(where, "port", 0))
+    """The host and port of an address of Twisted; a Unix socket has neither."""
+    return Address(unmapped(getattr(where, "host", "")), getattr(where, "port", 0))
 
 
 def host_port(host: str, port: int) -> str:

@@ -27,8 +27,8 @@ class TlsEndpoint:
     """Listens with TLS.
 
     :param creator: makes the TLS connections.
-    :param plain: where to listen.
-    :param clock: for Twisted's part of it.
+    :param plain: the endpoint under it.
+    :param clock: for the part that is Twisted's.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class TlsEndpoint:
 
 
 def immediate_write(port: IListeningPort) -> IListeningPort:
-    """Have the connections of a port write at once."""
+    """Have the connections of a port write at once, where it is one of Twisted's own."""
     if isinstance(port, tcp.Port) and isinstance(port.socket, socket.socket):
         port.transport = TcpServer
     return port

@@ -23,9 +23,9 @@ class TcpCase(SynchronousTestCase):
         self.receiver = Recorder()
         self.transport = self.make(ConnectionLimits(10, 3))
 
-    def make(self, census: ConnectionLimits | None = None) -> tcp.TcpTransport:
+    def make(self, limits: ConnectionLimits | None = None) -> tcp.TcpTransport:
         """A listener."""
-        transport = tcp.TcpTransport(self.reactor, self.receiver, LocalAddresses(), census)
+        transport = tcp.TcpTransport(self.reactor, self.receiver, LocalAddresses(), limits)
         transport.bound(Address("192.0.2.1", 5060))
         return transport
 
@@ -214,7 +214,7 @@ class Accepted(TcpCase):
         wire.stop_reading()
         flow.send(b"x")
         self.assertFalse(wire.reading)
-        flow.send(b"x" * Backpressure.MOST)
+        flow.send(b"x" * Backpressure.MAX_WAITING)
         self.assertRaises(FlowLost, flow.send, b"x")
         self.assertEqual((wire.aborted, lost), (True, []))
         wire.settle()
@@ -325,4 +325,4 @@ class Dialled(TcpCase):
 
     def test_limits_of_its_own(self) -> None:
         """A listener that is given none has limits nevertheless."""
-        self.assertEqual(self.make()._census.most, tcp.CONNECTIONS)
+        self.assertEqual(self.make()._limits.max_total, tcp.CONNECTIONS)

@@ -21,10 +21,10 @@ from tests.transport.sip.test_sockets import Waiting
 from webrtcproxy.config import ClientTls, HostPort, Trunk
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.transport.flow import Address, Flow
-from webrtcproxy.transport.sip import tls, trust
+from webrtcproxy.transport.sip import tls, trunk_tls
 from webrtcproxy.transport.sip.sockets import SipSockets
 from webrtcproxy.transport.sip.tcp import TcpFlow
-from webrtcproxy.transport.sip.trust import TrunkTls
+from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 
 
 class Case(TestCase):
@@ -37,12 +37,12 @@ class Case(TestCase):
         self.authority = Authority(self.folder)
 
     def start(
-        self, receiver: Recorder, names: tuple[str, ...], trust: TrunkTls | None = None, expired: bool = False
+        self, receiver: Recorder, names: tuple[str, ...], trunk_tls: TrunkTls | None = None, expired: bool = False
     ) -> SipSockets:
         """One who listens with a certificate for these names."""
         key, certificate = self.authority.issue(*names, expired=expired)
         line = f"tls:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
-        found = SipSockets(reactor, receiver, [line], trust=trust)
+        found = SipSockets(reactor, receiver, [line], trunk_tls=trunk_tls)
         found.startService()
         self.addCleanup(found.stopService)
         return found
@@ -51,12 +51,12 @@ class Case(TestCase):
         """What a trunk section for `domain` says; the authority is the tests' own where nothing else is said."""
         return TrunkTls([Trunk("x", domain, tls=ClientTls(**{"ca": self.authority.file, **tls}))])
 
-    def both(self, *names: str, trust: TrunkTls | None = None, expired: bool = False) -> None:
+    def both(self, *names: str, trunk_tls: TrunkTls | None = None, expired: bool = False) -> None:
         """Start both; the trunk has a certificate for `names`."""
         self.here, self.there = Waiting(), Waiting()
         self.trunk = self.start(self.there, names, expired=expired)
         self.place = self.trunk.addresses[0][1]
-        self.ours = self.start(self.here, ("proxy.test",), trust or self.trusting("pbx.test"))
+        self.ours = self.start(self.here, ("proxy.test",), trunk_tls or self.trusting("pbx.test"))
 
     async def lost(self, flow: Flow) -> list[str]:
         """Send what does not arrive; returns the log until the flow is lost."""
@@ -99,10 +99,10 @@ class Calling(Case):
     async def test_unknown_authority(self) -> None:
         """Nobody whom we believe has signed it."""
         other = Authority(self.folder, "other")
-        self.both("pbx.test", trust=self.trusting("pbx.test", ca=other.file))
+        self.both("pbx.test", trunk_tls=self.trusting("pbx.test", ca=other.file))
         told = await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
         self.assertTrue(any("No TLS with pbx.test" in line and "verify failed" in line for line in told), told)
-        self.both("pbx.test", trust=TrunkTls())  # whom the system believes
+        self.both("pbx.test", trunk_tls=TrunkTls())  # whom the system believes
         await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
 
     async def test_beside_another_trunk(self) -> None:
@@ -110,7 +110,7 @@ class Calling(Case):
         tls = ClientTls(ca=self.authority.file)
         sections = [Trunk("x", "pbx.test", 5080, transport="udp"), Trunk("y", "pbx.test", transport="tls", tls=tls)]
         for trunks in (sections, sections[::-1]):
-            self.both("pbx.test", trust=TrunkTls(trunks))
+            self.both("pbx.test", trunk_tls=TrunkTls(trunks))
             answers = self.here.next()
             self.ours.flow_to("tls", self.place, "pbx.test").send(options("TLS"))
             await answers
@@ -123,11 +123,11 @@ class Calling(Case):
 
     async def test_address(self) -> None:
         """A trunk that is configured by its address has this in its certificate."""
-        self.both("127.0.0.1", trust=self.trusting("127.0.0.1"))
+        self.both("127.0.0.1", trunk_tls=self.trusting("127.0.0.1"))
         answers = self.here.next()
         self.ours.flow_to("tls", self.place, "127.0.0.1").send(options("TLS"))
         await answers
-        self.both("pbx.test", trust=self.trusting("127.0.0.1"))
+        self.both("pbx.test", trunk_tls=self.trusting("127.0.0.1"))
         await self.lost(self.ours.flow_to("tls", self.place, "127.0.0.1"))
 
     async def test_address_within_a_dialog(self) -> None:
@@ -142,11 +142,11 @@ class Calling(Case):
         self.assertIs(self.ours.flow_to("tls", self.place), flow)
 
     async def test_names_of_one_trunk(self) -> None:
-        """A trunk has several proxies, and one of their names has been proven at an address: that connection serves the
-        trunk's dialogs; another trunk's name has to be proven anew."""
+        """A trunk has several proxies, and one of their names has been authenticated at an address: that connection
+        serves the trunk's dialogs; another trunk's name has to be authenticated anew."""
         proxies = (HostPort("one.test", None), HostPort("two.test", None))
         trunks = [Trunk("x", "x.test", proxy=proxies, transport="tls", tls=ClientTls(ca=self.authority.file))]
-        self.both("two.test", trust=TrunkTls([*trunks, Trunk("y", "y.test", transport="tls")]))
+        self.both("two.test", trunk_tls=TrunkTls([*trunks, Trunk("y", "y.test", transport="tls")]))
         flow = self.ours.flow_to("tls", self.place, "two.test")
         answers = self.here.next()
         flow.send(options("TLS"))
@@ -182,12 +182,12 @@ class Calling(Case):
     async def test_bounded(self) -> None:
         """Whoever chooses where we call does not fill the memory with names and addresses."""
         self.patch(tls, "DOMAINS", 4)
-        self.patch(trust, "KEPT", 4)
+        self.patch(trunk_tls, "MAX_DOMAINS", 4)
         self.both("pbx.test")
         ((_, transport),) = self.ours._sockets
         assert isinstance(transport, tls.TlsTransport)
         for number in range(9):
-            transport.proven(TcpFlow(reactor, Address(f"192.0.2.{number}", 5061), "x", domain="x.test"))
+            transport.authenticated(TcpFlow(reactor, Address(f"192.0.2.{number}", 5061), "x", domain="x.test"))
         self.assertLessEqual(len(transport._domains), 4)
         believes = TrunkTls()
         for number in range(9):
@@ -217,7 +217,7 @@ class Calling(Case):
         other = Authority(self.folder, "other")
         file = self.folder / "ca.pem"
         file.write_bytes(other.file.read_bytes())
-        self.both("pbx.test", trust=self.trusting("pbx.test", ca=file))
+        self.both("pbx.test", trunk_tls=self.trusting("pbx.test", ca=file))
         await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
         file.write_bytes(other.file.read_bytes() + self.authority.file.read_bytes())
         answers = self.here.next()
@@ -272,7 +272,7 @@ class Calling(Case):
         ours.flow_to("tls", place, "pbx.test").send(options("TLS"))
         self.assertIn(b"OPTIONS", await heard)
 
-    async def test_no_handshake(self) -> None:
+    async def test_handshake_timed_out(self) -> None:
         """Who takes the connection and says nothing is cut: his time is that of a connection that is being made."""
         self.patch(tls, "CONNECT", 0.1)
         port = reactor.listenTCP(0, Factory.forProtocol(Protocol), interface="127.0.0.1")
@@ -316,7 +316,7 @@ class Called(Case):
         message, _ = await self.here.next()
         self.assertIsNotNone(message)
 
-    async def test_no_handshake(self) -> None:
+    async def test_handshake_timed_out(self) -> None:
         """Who connects and never shakes hands, or stops in the middle of it, is cut."""
         self.patch(tls, "CONNECT", 0.1)
         self.both("pbx.test")

@@ -273,8 +273,8 @@ class Full(BrowsersCase):
         wires = [self.open(), self.ask(origin="https://evil.example")[0], self.open(), self.close_of()[0]]
         for wire in wires:
             wire.lose()
-        for census in (self.browsers._census, self.browsers.site._census):
-            self.assertEqual((census._count, census._hosts), (0, {}))
+        for limits in (self.browsers._limits, self.browsers.site._limits):
+            self.assertEqual((limits._count, limits._hosts), (0, {}))
 
 
 class Service(BrowsersCase):

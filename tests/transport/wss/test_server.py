@@ -69,7 +69,7 @@ class RealCase(TestCase):
         """The service, and behind it nothing may be left of a connection."""
         await self.browsers.stopService()
         self.assertEqual(self.browsers.connections, 0)
-        self.assertEqual(self.browsers._census._hosts, {})
+        self.assertEqual(self.browsers._limits._hosts, {})
         self.assertEqual(self.browsers.site._open, {})
 
     async def browser(self, **kwargs) -> Browser:
@@ -205,7 +205,7 @@ class Secure(RealCase):
 
     async def test_turned_away(self) -> None:
         """Where there are too many connections, the next is ended before any TLS; no fault is logged."""
-        self.browsers.site._census.most = 1
+        self.browsers.site._limits.max_total = 1
         first = await self.raw()
         second = await self.raw()
         self.assertEqual(await second.ended, b"")

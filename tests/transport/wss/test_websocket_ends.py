@@ -226,7 +226,7 @@ class SlowReaders(BrowsersCase):
         """A bounded number of octets waits; then the connection is cut, FlowLost is raised, `on_lost` comes later."""
         lost = []
         self.flow.on_lost(lambda: lost.append(True))
-        for _ in range(Backpressure.MOST // 1000):
+        for _ in range(Backpressure.MAX_WAITING // 1000):
             self.flow.send(b"x" * 1000)
         self.assertRaises(FlowLost, self.flow.send, b"x" * 1000)
         self.assertTrue(self.wire.aborted)
@@ -237,7 +237,7 @@ class SlowReaders(BrowsersCase):
 
     def test_too_long(self) -> None:
         """A peer that does not read for a while is cut, though little waits."""
-        self.reactor.advance(Backpressure.PATIENCE - 1)
+        self.reactor.advance(Backpressure.READ_TIMEOUT - 1)
         self.assertFalse(self.wire.aborted)
         self.reactor.advance(1)
         self.assertTrue(self.wire.aborted)
@@ -250,10 +250,10 @@ class SlowReaders(BrowsersCase):
 
     def test_forgiven(self) -> None:
         """A peer that catches up starts anew."""
-        self.flow.send(b"x" * (Backpressure.MOST - 10))
+        self.flow.send(b"x" * (Backpressure.MAX_WAITING - 10))
         self.wire.read_all()
         self.wire.stop_reading()
         self.flow.send(b"x")
-        self.flow.send(b"x" * (Backpressure.MOST - 10))
-        self.reactor.advance(Backpressure.PATIENCE - 1)
+        self.flow.send(b"x" * (Backpressure.MAX_WAITING - 10))
+        self.reactor.advance(Backpressure.READ_TIMEOUT - 1)
         self.assertFalse(self.wire.aborted)

@@ -1,4 +1,4 @@
-"""The SIP side as one thing: every line of ``[sip] listen``, and the way out through them."""
+"""All SIP sockets: one for every line of ``[sip] listen``, and the flows to trunks through them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from webrtcproxy.transport.flow import Address, Flow, Receiver
 from webrtcproxy.transport.local import LocalAddresses, is_wildcard
 from webrtcproxy.transport.sip.tcp import TcpTransport
 from webrtcproxy.transport.sip.tls import TlsTransport
-from webrtcproxy.transport.sip.trust import TrunkTls
+from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 from webrtcproxy.transport.sip.udp import MAX_DATAGRAM, UdpTransport
-from webrtcproxy.transport.source import address_of, host_port, plain
+from webrtcproxy.transport.source import address_of, host_port, unmapped
 from webrtcproxy.transport.tls import immediate_write
 
 log = Logger()
 
+NO_FIT, MAY_FIT, FITS = range(3)
+
 RELISTEN = 1.0
-"""Seconds until a UDP socket that the kernel took away is opened again."""
+"""Seconds until a UDP socket that failed is opened again."""
 
 
 class SocketReactor(TcpReactor, IReactorUDP):
@@ -45,7 +47,7 @@ class Listen(NamedTuple):
     @classmethod
     def parse(cls, line: str) -> Listen:
         """Read ``udp:PORT``, ``tcp:PORT`` or ``tls:PORT``, perhaps with ``:interface=ADDRESS``, in which ``\\:`` is a
-        colon; for ``tls:`` with the files of its certificate, which are called as those of an ``ssl:`` endpoint.
+        colon; for ``tls:`` with the files of its certificate, which are named as in an ``ssl:`` endpoint.
 
         :raises ValueError: it is none of these.
         """
@@ -68,10 +70,10 @@ class Listen(NamedTuple):
 class SipSockets(Service):
     """All SIP sockets but those of the browsers; an `Outbound`.
 
-    :param receiver: who takes the messages.
+    :param receiver: takes the messages.
     :param listen: lines such as ``udp:5060:interface=192.0.2.10``.
     :param advertise: the host for Via and Contact where it is not the socket's address.
-    :param trust: whom we believe over TLS; None: whom the system believes.
+    :param trunk_tls: makes the client side of TLS; None for one that trusts the authorities of the system.
     """
 
     name = "sip"
@@ -83,16 +85,16 @@ class SipSockets(Service):
         listen: Iterable[str],
         *,
         advertise: str | None = None,
-        trust: TrunkTls | None = None,
+        trunk_tls: TrunkTls | None = None,
     ) -> None:
         self._reactor = reactor
         self._lines = [Listen.parse(line) for line in listen]
         self._receiver = receiver
         self._local = LocalAddresses(advertise)
-        self._trust = trust or TrunkTls()
+        self._trunk_tls = trunk_tls or TrunkTls()
         self._ports: list[IListeningPort] = []
         self._sockets: list[tuple[str, UdpTransport | TcpTransport]] = []
-        self._fitting: dict[tuple[str, bool, bool], UdpTransport | TcpTransport] = {}
+        self._best: dict[tuple[str, bool, bool], UdpTransport | TcpTransport] = {}
         self._listening = False
 
     @property
@@ -121,7 +123,7 @@ class SipSockets(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         self._listening = False
         sockets, self._sockets = self._sockets, []
-        self._fitting.clear()
+        self._best.clear()
         ports, self._ports = self._ports, []
         ending: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in ports]
         ending += [transport.stop() for _, transport in sockets if isinstance(transport, TcpTransport)]
@@ -133,92 +135,94 @@ class SipSockets(Service):
         :raises FlowLost: there is no local socket of that transport and address family.
         """
         key = transport, ":" in address.host, _is_loopback(address.host)
-        socket = self._fitting.get(key)
+        socket = self._best.get(key)
         if socket is None:
             fits = [(_fit(socket, address), socket) for kind, socket in self._sockets if kind == transport]
             best, socket = max(fits, key=lambda pair: pair[0], default=(0, None))
             if socket is None or not best:
                 raise FlowLost(f"no {transport} socket of ours can send to {address.host}")
-            self._fitting[key] = socket
+            self._best[key] = socket
         return socket.flow_to(address) if isinstance(socket, UdpTransport) else socket.flow_to(address, domain)
 
     def _listen(self) -> None:
         if self._listening:
             return
         self._listening = True
-        for place, line in enumerate(self._lines):
+        for index, line in enumerate(self._lines):
             if line.kind == "udp":
-                self._listen_udp(place, line)
+                self._listen_udp(index, line)
             elif line.kind == "tcp":
-                self._listen_tcp(place, line)
+                self._listen_tcp(index, line)
             else:
-                self._listen_tls(place, line)
+                self._listen_tls(index, line)
 
-    def _bind_udp(self, place: int, line: Listen, transport: UdpTransport) -> IListeningPort:
-        """Open the socket of a line; of several processes each has sockets that were opened before.
+    def _bind_udp(self, index: int, line: Listen, transport: UdpTransport) -> IListeningPort:
+        """Open the socket of a line; where there are several processes, each has sockets that were opened before.
 
-        :param place: which of the lines it is.
+        :param index: of the line.
         """
         return self._reactor.listenUDP(line.port, transport, line.interface, MAX_DATAGRAM)
 
-    def _bind_tcp(self, place: int, line: Listen, factory: ServerFactory[Any]) -> IListeningPort:
+    def _bind_tcp(self, index: int, line: Listen, factory: ServerFactory[Any]) -> IListeningPort:
         """The same for TCP, with or without TLS."""
         return self._reactor.listenTCP(line.port, factory, 128, line.interface)
 
-    def _listen_udp(self, place: int, line: Listen) -> None:
+    def _listen_udp(self, index: int, line: Listen) -> None:
         transport = UdpTransport(self._receiver, self._local)
-        port = self._bind_udp(place, line, transport)
+        port = self._bind_udp(index, line, transport)
         self._ports.append(port)
         self._sockets.append(("udp", transport))
-        self._fitting.clear()
+        self._best.clear()
         line = line._replace(port=transport.address.port)
-        transport.stopped = lambda: self._closed(place, line, transport, port)
+        transport.stopped = lambda: self._closed(index, line, transport, port)
         log.info("SIP over UDP on {where}", where=host_port(*transport.address))
 
-    def _closed(self, place: int, line: Listen, transport: UdpTransport, port: IListeningPort) -> None:
-        """A UDP socket is closed; where that was not our will, it is opened again."""
+    def _closed(self, index: int, line: Listen, transport: UdpTransport, port: IListeningPort) -> None:
+        """A UDP socket is closed; where it failed, it is opened again."""
         if not self._listening:
             return
         log.error("The UDP socket on port {port} broke; opening it again", port=line.port)
         self._sockets.remove(("udp", transport))
-        self._fitting.clear()
+        self._best.clear()
         self._ports.remove(port)
-        self._reactor.callLater(RELISTEN, self._reopen, place, line)
+        self._reactor.callLater(RELISTEN, self._reopen, index, line)
 
-    def _reopen(self, place: int, line: Listen) -> None:
+    def _reopen(self, index: int, line: Listen) -> None:
         if not self._listening:
             return
         try:
-            self._listen_udp(place, line)
+            self._listen_udp(index, line)
         except Exception:
             log.failure("The UDP socket on port {port} stays closed; next try in a second", port=line.port)
-            self._reactor.callLater(RELISTEN, self._reopen, place, line)
+            self._reactor.callLater(RELISTEN, self._reopen, index, line)
 
-    def _listen_tcp(self, place: int, line: Listen) -> None:
+    def _listen_tcp(self, index: int, line: Listen) -> None:
         transport = TcpTransport(self._reactor, self._receiver, self._local)
-        self._listens("tcp", transport, self._bind_tcp(place, line, transport))
+        self._listens("tcp", transport, self._bind_tcp(index, line, transport))
 
-    def _listen_tls(self, place: int, line: Listen) -> None:
-        transport = TlsTransport(self._reactor, self._receiver, self._local, self._trust)
+    def _listen_tls(self, index: int, line: Listen) -> None:
+        transport = TlsTransport(self._reactor, self._receiver, self._local, self._trunk_tls)
         certificate = ReloadingCertificate(self._reactor, KeyFiles.named(dict(line.files)))
-        self._listens("tls", transport, immediate_write(self._bind_tcp(place, line, transport.listening(certificate))))
+        self._listens(
+            "tls", transport, immediate_write(self._bind_tcp(index, line, transport.server_factory(certificate)))
+        )
 
     def _listens(self, kind: str, transport: TcpTransport, port: IListeningPort) -> None:
         transport.bound(address_of(port.getHost()))
         self._ports.append(port)
         self._sockets.append((kind, transport))
-        self._fitting.clear()
+        self._best.clear()
         log.info("SIP over {kind} on {where}", kind=transport.via_transport, where=host_port(*transport.address))
 
 
 def _fit(transport: UdpTransport | TcpTransport, address: Address) -> int:
-    """How well a socket suits for sending to `address`: 0 not at all, 1 perhaps, 2 well."""
-    bound = plain(transport.address.host)
+    """How well a socket suits for sending to `address`: `NO_FIT`, `MAY_FIT` or `FITS`."""
+    bound = unmapped(transport.address.host)
     if (":" in bound) != (":" in address.host):
-        return 0
+        return NO_FIT
     if is_wildcard(bound):
-        return 2
-    return 2 if _is_loopback(bound) == _is_loopback(address.host) else 1
+        return FITS
+    return FITS if _is_loopback(bound) == _is_loopback(address.host) else MAY_FIT
 
 
 def _is_loopback(host: str) -> bool:

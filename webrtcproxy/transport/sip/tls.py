@@ -1,4 +1,5 @@
-"""SIP over TLS: connections of TCP behind a handshake, in which who we call shows who he is (RFC 3261 section 26.3)."""
+"""SIP over TLS: TCP connections with a handshake, in which the server that we connect to is authenticated (RFC 3261
+section 26.3)."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (twisted.protocols.tls is half typed)
@@ -22,7 +23,7 @@ from webrtcproxy.transport.connection import TcpReactor
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.sip.tcp import CONNECT, TcpConnection, TcpFlow, TcpTransport
-from webrtcproxy.transport.sip.trust import TrunkTls, describe_failure
+from webrtcproxy.transport.sip.trunk_tls import TrunkTls, describe_failure
 
 log = Logger()
 
@@ -36,31 +37,31 @@ class TlsConnection(TcpConnection):
 
     def __init__(self, owner: TlsTransport, flow: TcpFlow, first: float) -> None:
         super().__init__(owner, flow, first)
-        self._shaken = False
-        self._proven = owner.proven
+        self._handshake_done = False
+        self._authenticated = owner.authenticated
 
     def ready(self) -> None:
-        """TCP is there; what is sent waits in the flow, which is bounded."""
-        self.wait(CONNECT, self._no_handshake)
+        """The TCP connection is made; what is sent waits in the flow, which is bounded."""
+        self.wait(CONNECT, self._handshake_timed_out)
 
     def handshakeCompleted(self) -> None:
-        """The peer is who he has to be."""
-        self._shaken = True
-        self._proven(self._flow)
-        self.wait(self._first, self._silent)
+        """The handshake is done: the peer has the certificate that it needs."""
+        self._handshake_done = True
+        self._authenticated(self._flow)
+        self.wait(self._first, self._idle)
         self._flow.connected(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is gone; where the handshake failed, the log says why."""
+        """The connection is closed; where the handshake failed, the log says why."""
         flow = self._flow
-        if flow.domain and (not self._shaken or reason.check(SSL.Error, VerificationError)):
+        if flow.domain and (not self._handshake_done or reason.check(SSL.Error, VerificationError)):
             why = describe_failure(reason, flow.domain)
             log.warn("No TLS with {domain} ({flow}): {why}", domain=flow.domain, flow=flow, why=why)
-        elif not self._shaken:
+        elif not self._handshake_done:
             log.info("No TLS with {flow}: {why}", flow=flow, why=describe_failure(reason, "us"))
         super().connectionLost(reason)
 
-    def _no_handshake(self) -> None:
+    def _handshake_timed_out(self) -> None:
         log.info("Cutting {flow}: no handshake", flow=self._flow)
         self.abort()
 
@@ -68,18 +69,18 @@ class TlsConnection(TcpConnection):
 class TlsTransport(TcpTransport):
     """One listening socket with TLS, and the connections that peers or we opened at its address.
 
-    :param trust: whom we believe.
+    :param trunk_tls: makes the client side of TLS.
     """
 
     via_transport: ClassVar[str] = "TLS"
 
-    def __init__(self, reactor: TcpReactor, receiver: Receiver, local: LocalAddresses, trust: TrunkTls) -> None:
+    def __init__(self, reactor: TcpReactor, receiver: Receiver, local: LocalAddresses, trunk_tls: TrunkTls) -> None:
         super().__init__(reactor, receiver, local)
-        self._trust = trust
+        self._trunk_tls = trunk_tls
         self._domains: dict[str, str] = {}
 
-    def listening(self, creator: IOpenSSLServerConnectionCreator) -> Any:
-        """What listens.
+    def server_factory(self, creator: IOpenSSLServerConnectionCreator) -> Any:
+        """Makes the protocols of connections that peers open.
 
         :param creator: begins the handshakes.
         """
@@ -90,32 +91,33 @@ class TlsTransport(TcpTransport):
         return TlsConnection(self, flow, first)
 
     def flow_to(self, address: Address, domain: str = "") -> TcpFlow:
-        """A flow to `address`, where `domain` has to be.
+        """A flow to `address`, whose certificate has to name `domain`.
 
         Within a dialog, Contact and Route often name a trunk by its address alone, which its certificate does not have:
-        then the domain counts that has been proven there before. So it does where both are names of the same trunk.
+        then the domain counts that has been authenticated there before. So it does where both are names of the same
+        trunk.
         """
-        proven = self._domains.get(address.host)
+        authenticated = self._domains.get(address.host)
         if not domain or literal(domain) is not None:
-            domain = proven or address.host
-        elif proven is not None and self._trust.are_one(proven, domain):
-            domain = proven
+            domain = authenticated or address.host
+        elif authenticated is not None and self._trunk_tls.same_trunk(authenticated, domain):
+            domain = authenticated
         return self._flow(address, domain)
 
-    def proven(self, flow: TcpFlow) -> None:
+    def authenticated(self, flow: TcpFlow) -> None:
         """The handshake of a connection is done. For the connection."""
         if flow.domain:
             if len(self._domains) >= DOMAINS:
                 self._domains.clear()
             self._domains[flow.peer.host] = flow.domain
 
-    def dialled(self, flow: TcpFlow) -> IProtocolFactory:
-        """What a connection of ours is made with.
+    def client_factory(self, flow: TcpFlow) -> IProtocolFactory:
+        """Makes the protocol of a connection that we open.
 
-        :raises Exception: the files of the configuration are no use.
+        :raises Exception: the files of the configuration can't be used.
         """
         return self._wrapped(
-            TLSMemoryBIOFactory(self._trust.creator(flow.domain), True, super().dialled(flow), self.reactor)
+            TLSMemoryBIOFactory(self._trunk_tls.creator(flow.domain), True, super().client_factory(flow), self.reactor)
         )
 
     @staticmethod

@@ -15,36 +15,36 @@ from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, read
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses
-from webrtcproxy.transport.source import plain, stamp_received
+from webrtcproxy.transport.source import stamp_received, unmapped
 
 log = Logger()
 
 MAX_DATAGRAM = 65536
-"""What `listenUDP` must be told: it cuts datagrams at 8192 octets by itself."""
+"""Octets for `listenUDP`, which truncates datagrams at 8192 by default."""
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
 """Octets of kernel buffer that are asked for; the kernel gives what `net.core.rmem_max` allows."""
 
 FLOWS = 4096
-"""Flows that one socket remembers; they are values, a forgotten one is made anew."""
+"""Flows that one socket remembers; they are values: one that was forgotten is made again."""
 
 KEEP_ALIVES = frozenset((b"", b"\0", b"\r\n", b"\r\n\r\n", b"\0\0\0\0"))
 
 
 def _nothing() -> None:
-    """What taking back a wish does where nothing was wished for."""
+    """Withdraws a callback that is never called."""
 
 
 class UdpFlow:
     """A UDP socket, where the peer is, and where what is sent goes.
 
     The two differ for a request without `rport`: its response goes to the source address but to the port of its
-    sent-by, 5060 if that has none (RFC 3261 section 18.2.2). So the flow that a request arrives with is the flow of its
-    responses, and who sent it is `peer`. `maddr` plays no part: it would let anybody point us at a third party.
+    sent-by, 5060 if that has none (RFC 3261 section 18.2.2). So the flow of a request is the flow of its responses, and
+    its sender is `peer`. `maddr` is ignored: it would let any sender direct our responses to a third party.
 
     :param transport: the socket.
-    :param peer: who is there, as the socket sees it; who may do what is decided by this.
-    :param destination: where what is sent goes to: the peer's address, and its port or that of its sent-by.
+    :param peer: the address of the peer as the socket sees it; what it may do is decided by this.
+    :param destination: of what is sent: the peer's address, and its port or that of its sent-by.
     """
 
     __slots__ = ("_destination", "_hash", "_transport", "peer", "sent_by")
@@ -73,7 +73,7 @@ class UdpFlow:
         self._transport.send(data, self._destination)
 
     def on_lost(self, call: Callable[[], None]) -> Callable[[], None]:
-        """UDP has nothing to lose: `call` is never called."""
+        """Nothing happens: UDP has no connection to lose."""
         return _nothing
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -96,8 +96,8 @@ class UdpFlow:
 class UdpTransport(DatagramProtocol):
     """One UDP socket.
 
-    :param receiver: who takes the messages.
-    :param local: knows what we are called.
+    :param receiver: takes the messages.
+    :param local: knows our sent-by.
     """
 
     noisy = False
@@ -136,12 +136,12 @@ class UdpTransport(DatagramProtocol):
     def send(self, data: bytes, destination: tuple[str, int]) -> None:
         """Write one datagram.
 
-        :raises FlowLost: whatever keeps it from leaving: a full buffer, a firewall, no route, too many octets.
+        :raises FlowLost: it could not be sent: a full buffer, a firewall, no route, too many octets.
         """
         if self.closed:
             raise FlowLost("the socket is closed")
         try:
-            if self._kernel is not None:  # Twisted would look thrice whether this is an IP address
+            if self._kernel is not None:  # Twisted checks three times whether this is an IP address
                 self._kernel.sendto(data, destination)
             else:
                 self._socket().write(data, destination)
@@ -155,7 +155,7 @@ class UdpTransport(DatagramProtocol):
         try:
             self._received(data, addr[0], addr[1])
         except Exception:
-            log.failure("A datagram from {host} port {port} was too much", host=addr[0], port=addr[1])
+            log.failure("A datagram from {host} port {port} could not be handled", host=addr[0], port=addr[1])
 
     def _received(self, data: bytes, host: str, port: int) -> None:
         try:
@@ -169,7 +169,7 @@ class UdpTransport(DatagramProtocol):
         """The flow for the responses to a request, after its top Via is filled in; else the one to the source."""
         reply_port = None
         if isinstance(message, Request):
-            reply_port = stamp_received(message, Address(plain(host), port))
+            reply_port = stamp_received(message, Address(unmapped(host), port))
         return self._flow(host, port, reply_port or port)
 
     def _flow(self, host: str, port: int, reply_port: int) -> UdpFlow:
@@ -179,7 +179,7 @@ class UdpTransport(DatagramProtocol):
             if len(self._flows) >= FLOWS:
                 del self._flows[next(iter(self._flows))]
             sent_by = self._local.sent_by(self.address, host)
-            flow = self._flows[key] = UdpFlow(self, Address(plain(host), port), (host, reply_port), sent_by)
+            flow = self._flows[key] = UdpFlow(self, Address(unmapped(host), port), (host, reply_port), sent_by)
         return flow
 
     def _socket(self) -> IUDPTransport:

@@ -1,5 +1,5 @@
-"""WebSocket frames that are one message (RFC 6455 section 5.2), all others being Autobahn's affair; and the one SIP
-message in such a message (RFC 7118 section 5)."""
+"""WebSocket frames that are one whole message (RFC 6455 section 5.2; all others are left to Autobahn), and the one SIP
+message in each (RFC 7118 section 5)."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ class TwoMessages(BadMessage):
 
 
 def read_one(payload: bytes) -> Request | Response:
-    """Read a message that has to be alone; line ends behind it are forgiven.
+    """Read the one SIP message of a WebSocket message; line ends after it are tolerated.
 
-    :raises BadMessage: it is none.
-    :raises TwoMessages: it is not alone.
+    :raises BadMessage: there is none.
+    :raises TwoMessages: there is more than one.
     """
     try:
         message = read(payload, exact=True)
     except BadMessage:
-        message = read(payload)  # where this succeeds, there is something behind the body
+        message = read(payload)  # where this succeeds, something follows the body
         payload = payload.lstrip(b"\r\n")
         if payload[find_end(payload)[1] + len(message.body) :].strip(b"\r\n\0"):
             raise _two(message) from None

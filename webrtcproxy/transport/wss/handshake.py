@@ -1,4 +1,4 @@
-"""Whom the WebSocket is opened to: what RFC 6455 section 4.2 and RFC 7118 section 4 ask of the HTTP request."""
+"""Which upgrade requests are accepted: what RFC 6455 section 4.2 and RFC 7118 section 4 ask of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class HandshakeRejected(Exception):
 
 
 def for_autobahn(key: str) -> bytes:
-    """The request as Autobahn gets it: what has been looked at needs not be parsed, judged and kept again."""
+    """The request as Autobahn gets it: what has been checked need not be parsed, checked and stored again."""
     return (
         "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
@@ -41,10 +41,10 @@ def for_autobahn(key: str) -> bytes:
 
 
 class Origins:
-    """Whose pages may connect.
+    """The origins whose pages may connect.
 
-    A request without Origin comes from no browser (RFC 6455 section 10.2): nobody's page is behind it, so there is
-    nobody to protect, and it is let in. Softphones and monitoring connect like that.
+    A request without Origin does not come from a browser (RFC 6455 section 10.2): there is no user to protect from a
+    page, so it is accepted. Softphones and monitoring connect like that.
 
     :param allowed: ``https://host[:port]``, ``https://*.host``, ``null``, ``*`` for any; None for pages that come from
         the host and port that they connect to.
@@ -80,7 +80,7 @@ def check(headers: Headers, origins: Origins) -> str:
     """Read an upgrade request.
 
     :returns: its key.
-    :raises Refused: 400, 403, 426.
+    :raises HandshakeRejected: 400, 403, 426.
     """
     host = _one(headers, "host")
     if not host:
@@ -106,10 +106,10 @@ def is_upgrade(headers: Headers) -> bool:
 
 
 def forwarded_for(headers: Headers, peer: str, trusted: Iterable[Network]) -> str:
-    """Who the peer is, behind the reverse proxies that are trusted; each proxy appends whom it saw.
+    """The address of the peer in front of trusted reverse proxies; each proxy appends the address that it saw.
 
     :param peer: the address that the socket shows.
-    :param trusted: the proxies; nobody else's X-Forwarded-For counts.
+    :param trusted: the proxies whose X-Forwarded-For counts.
     """
     networks = list(trusted)
     if not networks:
@@ -124,7 +124,7 @@ def forwarded_for(headers: Headers, peer: str, trusted: Iterable[Network]) -> st
 
 
 def _origin(text: str) -> tuple[str, str, int | None] | None:
-    """Scheme, host, port, the scheme's own where there is none; None for what is no scheme://host[:port]."""
+    """Scheme, host, and port or that of the scheme; None for what is not scheme://host[:port]."""
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -143,9 +143,9 @@ def _same_place(origin: tuple[str, str, int | None], host: str) -> bool:
 
 
 def _one(headers: Headers, name: str) -> str | None:
-    """The value of a header that may stand there once.
+    """The value of a header that may be there once only.
 
-    :raises Refused: 400 where it stands there twice.
+    :raises HandshakeRejected: 400 where there are two.
     """
     values = _values(headers, name)
     if len(values) > 1:

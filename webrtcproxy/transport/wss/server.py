@@ -59,7 +59,7 @@ class WebSocketServer(Service):
 
     :param receiver: who takes the messages.
     :param config: where to listen, whose pages may connect, and the limits. On ``ssl:`` endpoints the Via says WSS, on
-        ``tcp:`` (behind what ends TLS) WS. ``connections_per_address`` is as well what may be on its way there.
+        ``tcp:`` (after a proxy that ends TLS) WS. ``connections_per_address`` is as well what may be on its way there.
     :param frame_limit: of each WebSocket; None for the usual one.
     :param page: what HTTP requests for anything but the WebSocket get; None for 404.
     :param advertise: the host for Via and Contact where it is not the socket's address.
@@ -88,7 +88,7 @@ class WebSocketServer(Service):
         self.frame_limit = frame_limit or FrameLimit()
         self.local = LocalAddresses(advertise)
         self._endpoints = [server_endpoint(reactor, *place) for place in zip_longest(config.listen, inherited)]
-        self._census = ConnectionLimits(config.connections, config.connections_per_address)
+        self._limits = ConnectionLimits(config.connections, config.connections_per_address)
         self._origins = Origins(config.origins)
         self._factory = SipWebSocketFactory(self)
         underway = ConnectionLimits(max(config.connections // 4, 256), max(config.connections_per_address, 16))
@@ -97,7 +97,7 @@ class WebSocketServer(Service):
         self._sockets: set[SipWebSocket] = set()
         self._unchecked: list[SipWebSocket] = []
         self._part = 1
-        self.departed = 0
+        self.closings = 0
         self._heartbeat = LoopingCall(self._check_alive)
         self._heartbeat.clock = reactor
         self._listening = False
@@ -148,7 +148,7 @@ class WebSocketServer(Service):
         """Make a WebSocket of a request for one.
 
         :returns: NOT_DONE_YET.
-        :raises Refused: it is not let in.
+        :raises HandshakeRejected: it is refused.
         """
         if request.path != self.config.path.encode():
             raise HandshakeRejected(404, "There is no WebSocket at this path")
@@ -162,7 +162,7 @@ class WebSocketServer(Service):
         seen = address_of(request.getClientAddress())
         host = forwarded_for(request.requestHeaders, seen.host, self.config.trusted_proxies)
         socket = self._factory.connection(Address(host, seen.port))
-        transport = cast(Channel, request.channel).hand_over()
+        transport = cast(Channel, request.channel).release_transport()
         if isinstance(transport, ProtocolWrapper):  # TLS
             transport.wrappedProtocol = socket
         else:
@@ -179,23 +179,23 @@ class WebSocketServer(Service):
         """
         host = socket.peer_address.host
         refusal = None
-        if self._census.full:
+        if self._limits.full:
             refusal = TRY_LATER, "too many connections"
-        elif self._census.crowded(host):
+        elif self._limits.full_for(host):
             refusal = POLICY, "too many connections from this address"
         if refusal is not None:
             self.metrics.refused("connections_limit")
         self._sockets.add(socket)
-        self._census.enter(host)
+        self._limits.opened(host)
         return refusal
 
     def closed(self, socket: SipWebSocket) -> None:
-        """A WebSocket is gone. For the WebSocket."""
+        """A WebSocket is closed. For the WebSocket."""
         if socket not in self._sockets:
             return
         self._sockets.remove(socket)
-        self.departed += 1
-        self._census.leave(socket.peer_address.host)
+        self.closings += 1
+        self._limits.closed(socket.peer_address.host)
         emptied = self._emptied
         if emptied is not None and not self._sockets:
             self._emptied = None
@@ -233,13 +233,13 @@ class _Site(BoundedSite):
     """Requests for a WebSocket go one way, all others to the page."""
 
     def __init__(
-        self, reactor: TcpReactor, page: IResource, census: ConnectionLimits, metrics: Metrics, upgrade: IResource
+        self, reactor: TcpReactor, page: IResource, limits: ConnectionLimits, metrics: Metrics, upgrade: IResource
     ) -> None:
-        super().__init__(reactor, page, census, metrics)
+        super().__init__(reactor, page, limits, metrics)
         self._upgrade = upgrade
 
     def getResourceFor(self, request: Request) -> IResource:
-        """Who answers."""
+        """The resource for a request."""
         if is_upgrade(request.requestHeaders):
             return self._upgrade
         found: IResource = super().getResourceFor(request)
@@ -247,7 +247,7 @@ class _Site(BoundedSite):
 
 
 class _Upgrade(Resource):
-    """Answers a request for a WebSocket with one, or with the reason why not."""
+    """Responds to a request for a WebSocket with one, or with the reason for refusing it."""
 
     isLeaf = True
 
@@ -256,7 +256,7 @@ class _Upgrade(Resource):
         self._owner = owner
 
     def render(self, request: Request) -> bytes | int:
-        """Let in or refuse."""
+        """Accept or refuse."""
         try:
             return self._owner.upgrade(request)
         except HandshakeRejected as refused:

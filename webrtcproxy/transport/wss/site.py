@@ -24,7 +24,7 @@ from webrtcproxy.transport.source import address_of
 log = Logger()
 
 HEAD = 10.0
-"""Seconds from the connection, or the last response, until a whole request must be here; TLS handshake included."""
+"""Seconds from the connection, or the last response, until a whole request must have come; with the TLS handshake."""
 
 RESPONSE = 60.0
 """Seconds that a response may take to be sent."""
@@ -34,7 +34,7 @@ LINGER = 5.0
 
 
 class PageRequest(Request):
-    """A request; its response does not say what software this is."""
+    """A request whose response does not name the software."""
 
     def render(self, resrc: IResource) -> None:
         """Have the resource answer."""
@@ -45,27 +45,27 @@ class PageRequest(Request):
 class Channel(HTTPChannel):
     """One HTTP connection, until it becomes a WebSocket.
 
-    Twisted's own time limit begins anew with every octet that trickles in, and stops while a response is sent; here
-    both are bounded. No resource of ours takes a body, so a request with one is refused.
+    Twisted's own time limit starts again with every octet that arrives, and stops while a response is sent; here both
+    are bounded. No resource takes a body, so a request with one is refused.
     """
 
     maxHeaders = 100
     site: BoundedSite
-    _leaving = False
-    _deaf = False
+    _closing = False
+    _ignoring = False
 
     def connectionMade(self) -> None:
         """A peer has connected."""
-        self.site.arrived(self)
+        self.site.opened(self)
         super().connectionMade()
 
     def resetTimeout(self) -> None:
-        """Octets don't buy time."""
+        """Nothing: octets do not extend the time limit."""
 
     def allHeadersReceived(self) -> None:
-        """The head of a request is here."""
+        """The head of a request has come."""
         if self.length != 0:
-            self._deaf = True
+            self._ignoring = True
             cast(IStream, self.transport).write(
                 b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
             )
@@ -75,35 +75,35 @@ class Channel(HTTPChannel):
 
     def rawDataReceived(self, data: bytes) -> None:
         """Octets of a body, or of the next request while this one is answered."""
-        if not self._deaf:
+        if not self._ignoring:
             super().rawDataReceived(data)
 
     def allContentReceived(self) -> None:
-        """A whole request is here."""
+        """A whole request has come."""
         super().allContentReceived()
         if self.requests and self.transport is not None:
             self.setTimeout(RESPONSE)
 
     def loseConnection(self) -> None:
-        """Close, and abort a little later if the peer keeps the connection."""
+        """Close, and abort a little later where the peer does not close."""
         super().loseConnection()
-        self._leaving = True
+        self._closing = True
         self.setTimeout(LINGER)
 
     def timeoutConnection(self) -> None:
         """Time is up."""
-        if self._leaving:
+        if self._closing:
             cast(IStream, self.transport).abortConnection()
         else:
             self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is gone."""
+        """The connection is closed."""
         super().connectionLost(reason)
-        self.site.departed(self, cast(IStream | None, self.transport))
+        self.site.closed(self, cast(IStream | None, self.transport))
 
-    def hand_over(self) -> IStream:
-        """Let go of the transport, for a protocol that takes over: no timer, producer or count of ours stays.
+    def release_transport(self) -> IStream:
+        """Release the transport for a protocol that takes over: no timer, producer or count of this channel remains.
 
         Left registered, the channel and its request would live as long as the transport (8 KB).
         """
@@ -111,12 +111,12 @@ class Channel(HTTPChannel):
         self.setTimeout(None)
         transport.unregisterProducer()
         self.transport = None
-        self.site.departed(self, transport)
+        self.site.closed(self, transport)
         return transport
 
 
 class RejectAll(Protocol):
-    """Ends a connection before any TLS. (Returning None from `buildProtocol` is not for what stands behind TLS.)"""
+    """Cuts a connection before any TLS. (A factory under TLS can't return None from `buildProtocol`.)"""
 
     def connectionMade(self) -> None:
         """A peer has connected."""
@@ -127,7 +127,7 @@ class BoundedSite(Site):
     """A Site that counts its connections.
 
     :param resource: the root.
-    :param census: refuses a connection, before any TLS, where it has too many.
+    :param limits: where they are reached, a connection is refused, before any TLS.
     :param metrics: counts what is refused.
     """
 
@@ -135,16 +135,16 @@ class BoundedSite(Site):
     displayTracebacks = False
     noisy = False
 
-    def __init__(self, reactor: IReactorTime, resource: IResource, census: ConnectionLimits, metrics: Metrics) -> None:
+    def __init__(self, reactor: IReactorTime, resource: IResource, limits: ConnectionLimits, metrics: Metrics) -> None:
         super().__init__(resource, PageRequest, timeout=HEAD, reactor=reactor)
-        self._census = census
+        self._limits = limits
         self._metrics = metrics
         self._open: dict[Channel, Deferred[None]] = {}
 
     def buildProtocol(self, addr: IAddress | None) -> Channel | RejectAll:  # type: ignore[override]
         """A peer has connected."""
         host = address_of(addr).host
-        if self._census.full or self._census.crowded(host):
+        if self._limits.full or self._limits.full_for(host):
             log.info("Refused {host}: too many connections", host=host)
             self._metrics.refused("connections_limit")
             return RejectAll()
@@ -163,27 +163,27 @@ class BoundedSite(Site):
     def stopFactory(self) -> None:
         """Nothing."""
 
-    def arrived(self, channel: Channel) -> None:
+    def opened(self, channel: Channel) -> None:
         """A connection is made. For the channel."""
-        self._census.enter(address_of(cast(IStream, channel.transport).getPeer()).host)
+        self._limits.opened(address_of(cast(IStream, channel.transport).getPeer()).host)
         self._open[channel] = Deferred()
 
-    def departed(self, channel: Channel, transport: IStream | None) -> None:
-        """A connection is gone, or is no longer HTTP. For the channel."""
-        gone = self._open.pop(channel, None)
-        if gone is not None and transport is not None:
-            self._census.leave(address_of(transport.getPeer()).host)
-            gone.callback(None)
+    def closed(self, channel: Channel, transport: IStream | None) -> None:
+        """A connection is closed, or is no longer HTTP. For the channel."""
+        closed = self._open.pop(channel, None)
+        if closed is not None and transport is not None:
+            self._limits.closed(address_of(transport.getPeer()).host)
+            closed.callback(None)
 
     def close_all(self) -> Deferred[None]:
-        """Close all HTTP connections; fires when they are gone."""
+        """Close all HTTP connections; fires when all are closed."""
         for channel in list(self._open):
             channel.loseConnection()
         return DeferredList(list(self._open.values())).addCallback(lambda _: None)
 
 
 def answer(request: Request, status: int, text: str) -> bytes:
-    """A short plain text as the response; the connection is closed behind it."""
+    """A short plain text as the response; the connection is closed after it."""
     request.setResponseCode(status)
     request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
     request.setHeader(b"Connection", b"close")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = Logger()
 
 NORMAL, PROTOCOL_ERROR, POLICY, INTERNAL, RESTART, TRY_LATER = 1000, 1002, 1008, 1011, 1012, 1013
-"""Close codes of ours (RFC 6455 section 7.4.1 and its registry); 1007 and 1009 are sent by Autobahn."""
+"""Close codes that we send (RFC 6455 section 7.4.1 and its registry); 1007 and 1009 are sent by Autobahn."""
 
 CLOSE_HANDSHAKE = 2.0
 """Seconds that the peer has for its half of the closing handshake."""
@@ -140,10 +140,10 @@ class WssFlow(Connection):
         if self._socket is not None:
             self._socket.start_closing(code, reason)
 
-    def end(self) -> None:
+    def connection_lost(self) -> None:
         """The connection is closed. For the protocol."""
         self._socket = None
-        super().end()
+        super().connection_lost()
 
     def __repr__(self) -> str:
         return f"<WssFlow {self.peer.host} port {self.peer.port}>"
@@ -362,7 +362,7 @@ class SipWebSocket(WebSocket):
         super().connectionLost(reason)
         flow, self.flow = self.flow, None
         if flow is not None:
-            flow.end()
+            flow.connection_lost()
         self.owner.closed(self)
 
 

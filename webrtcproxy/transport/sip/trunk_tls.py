@@ -1,4 +1,4 @@
-"""Trust: whom we believe to be a trunk over TLS, and what we show for ourselves (RFC 5922)."""
+"""TLS towards trunks: which authorities are trusted for a domain, and which certificate we present (RFC 5922)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from twisted.python.failure import Failure
 from webrtcproxy.config import ClientTls, Trunk
 from webrtcproxy.transport.certificate import CERTIFICATE, Fingerprint, fingerprint
 
-KEPT = 256
-"""Domains whose settings are kept; browsers may choose them."""
+MAX_DOMAINS = 256
+"""Domains whose settings are cached; browsers may choose them."""
 
 _PLAIN = ClientTls()
 
@@ -42,12 +42,12 @@ class TrunkTls:
             if trunk.may_be_tls:
                 self._settings.update((server.host, trunk.tls) for server in trunk.servers)
 
-    def are_one(self, one: str, other: str) -> bool:
+    def same_trunk(self, one: str, other: str) -> bool:
         """Whether two domains are servers of the same trunk."""
         return any(one in names and other in names for names in self._names)
 
     def creator(self, domain: str) -> IOpenSSLClientConnectionCreator:
-        """What begins a handshake with who has to be `domain`, a host name or an IP address.
+        """Begins handshakes with a server whose certificate has to name `domain`, a host name or an IP address.
 
         The certificate has to name it in its subjectAltName, and to come from an authority of the trunk's ``tls-ca``
         or, where there is none, of the system. Files that have changed are read again.
@@ -59,7 +59,7 @@ class TrunkTls:
         kept = self._kept.get(domain)
         if kept is not None and kept[0] == seen:
             return kept[1]
-        if len(self._kept) >= KEPT:
+        if len(self._kept) >= MAX_DOMAINS:
             self._kept.clear()
         creator = _creator(domain, tls)
         self._kept[domain] = seen, creator
