@@ -148,9 +148,9 @@ class BranchTests(MediaCase):
             await self.offer(CHROME, BROWSER, branch)
         node = self.nodes.nodes[0]
         fields: dict[str, Any] = {"call-id": self.session.call_id, "via-branch": "b9", "delete delay": 0}
-        await node.ask("delete", {**fields, "from-tag": "nobody"}, 2)
+        await node.command("delete", {**fields, "from-tag": "nobody"}, 2)
         self.assertEqual(len(await self.nodes.sessions(node)), 1)
-        await node.ask("delete", {**fields, "from-tag": "A"}, 2)
+        await node.command("delete", {**fields, "from-tag": "A"}, 2)
         self.assertEqual(await self.nodes.sessions(node), [])
 
     async def test_downstream_fork(self) -> None:

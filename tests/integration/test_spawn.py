@@ -103,7 +103,7 @@ class SpawnTests(TestCase):
         session = nodes.session("call")
         await session.offer(CHROME, from_tag="A", branch="b1", to=TRUNK)
         for call_id in await nodes.sessions(nodes.nodes[0]):
-            await nodes.nodes[0].ask("delete", {"call-id": call_id, "delete delay": 0}, 2)
+            await nodes.nodes[0].command("delete", {"call-id": call_id, "delete delay": 0}, 2)
         answer = session.answer(CHROME, from_tag="A", to_tag="B", branch="b1", to=BROWSER)
         self.assertEqual((await self.assertFailure(answer, NgRefused)).status, 503)
         await session.delete()
@@ -115,9 +115,9 @@ class SpawnTests(TestCase):
             "from webrtcproxy.media.process import RtpengineProcess\n"
             "engine = RtpengineProcess(reactor)\n"
             "engine.startService()\n"
-            "def look():\n"
-            "    print(engine.pid, flush=True) if engine.answers else reactor.callLater(0.1, look)\n"
-            "look()\n"
+            "def check():\n"
+            "    print(engine.pid, flush=True) if engine.answers else reactor.callLater(0.1, check)\n"
+            "check()\n"
             "reactor.run()\n"
         )
         parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)

@@ -10,18 +10,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.ngwire import FakeDaemon, FakeProcess, FakeReactor
 from webrtcproxy.media.process import (
+    FIRST_BACKOFF,
     GRACE,
-    LONGEST_BREAK,
-    LONGEST_LINE,
     MEDIA_PORTS,
-    SHORTEST_BREAK,
     SLOW_START,
-    STABLE,
     RtpengineMissing,
     RtpengineProcess,
     free_ports,
     is_free,
 )
+from webrtcproxy.runtime.child_process import MAX_BACKOFF, MAX_LINE, STABLE
 
 
 def find(program: str) -> str:
@@ -166,7 +164,7 @@ class EndTests(ProcessCase):
         self.start()
         self.process().end(11)
         self.stop()
-        self.reactor.advance(LONGEST_BREAK)
+        self.reactor.advance(MAX_BACKOFF)
         self.assertEqual(len(self.reactor.processes), 1)
 
 
@@ -198,7 +196,7 @@ class RestartTests(ProcessCase):
         self.start()
         self.breaks(4)
         self.reactor.advance(STABLE)
-        self.assertEqual(self.breaks(1), [SHORTEST_BREAK])
+        self.assertEqual(self.breaks(1), [FIRST_BACKOFF])
 
     def test_clean_exit_is_an_end_too(self) -> None:
         """It has no business to end by itself."""
@@ -207,7 +205,7 @@ class RestartTests(ProcessCase):
             self.process().end()
         self.assertEqual(logs[0]["how"], "ended")
         self.assertFalse(self.rtpengine.answers)
-        self.reactor.advance(SHORTEST_BREAK)
+        self.reactor.advance(FIRST_BACKOFF)
         self.reactor.settle()
         self.assertTrue(self.rtpengine.answers)
 
@@ -217,7 +215,7 @@ class RestartTests(ProcessCase):
         self.start()
         self.process().end(1)
         self.daemon.silent = False
-        self.reactor.advance(SHORTEST_BREAK)
+        self.reactor.advance(FIRST_BACKOFF)
         self.reactor.settle()
         self.assertTrue(self.rtpengine.answers)
 
@@ -260,12 +258,12 @@ class LogTests(ProcessCase):
 
     def test_bounds(self) -> None:
         """A line without end does not fill our memory."""
-        self.assertEqual(self.logged(*[b"x" * LONGEST_LINE] * 10), [])
+        self.assertEqual(self.logged(*[b"x" * MAX_LINE] * 10), [])
         child: Any = self.process().protocol
-        self.assertEqual(len(child._rest), LONGEST_LINE)
+        self.assertEqual(len(child._rest), MAX_LINE)
         with capturedLogs() as logs:
             child.childDataReceived(2, b"\n")
-        self.assertEqual(len(logs[0]["line"]), LONGEST_LINE)
+        self.assertEqual(len(logs[0]["line"]), MAX_LINE)
 
     def test_standard_output(self) -> None:
         """What it writes there is read, too."""

@@ -124,6 +124,7 @@ class FakeReactor(Clock):
         assert executable == args[0] and env is None
         process = FakeProcess(self, processProtocol, args)
         self.processes.append(process)
+        processProtocol.makeConnection(process)
         return process
 
 

@@ -1,9 +1,7 @@
 """An rtpengine of our own: `[rtpengine] nodes = spawn` runs one as a watched child process.
 
 It listens on ports that were free when the proxy was built, in user space, for ng commands of this host only. When it
-dies it is started again, the later the more often it dies. It never outlives us: `setpriv --pdeathsig` (util-linux,
-on every Debian) has the kernel kill it with us, whatever we die of. (Python's way to that, `preexec_fn`, is not there
-in `spawnProcess`, and a pipe that closes with us is of no use: rtpengine does not read its standard input.)
+dies it is started again, the later the more often it dies. It never outlives this process.
 """
 
 from __future__ import annotations
@@ -12,13 +10,12 @@ import random
 import shutil
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ProcessDone, ProcessExitedAlready
+from twisted.internet.error import ProcessDone
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger, LogLevel
@@ -26,6 +23,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.media.bencode import Reply
 from webrtcproxy.media.ng import MediaReactor, Node
+from webrtcproxy.runtime.child_process import Backoff, ChildProcess, with_death_signal
 from webrtcproxy.runtime.errors import NgError
 
 log = Logger()
@@ -34,16 +32,12 @@ MEDIA_PORTS = 2000
 """Ports for media; a call takes four, each further branch two."""
 LOWEST, HIGHEST = 10000, 32000
 """Where ports are looked for: below those that the kernel gives to any program that asks (32768 on Linux)."""
-SHORTEST_BREAK, LONGEST_BREAK = 0.5, 30.0
-"""Seconds between a death and the next start: doubled each time."""
-STABLE = 60.0
-"""Seconds of life after which the break is the shortest one again."""
+FIRST_BACKOFF = 0.5
+"""Seconds between its first death and the next start."""
 SLOW_START = 10.0
 """Seconds without an answer after which a line is logged."""
 GRACE = 3.0
 """Seconds between TERM and KILL."""
-LONGEST_LINE = 8192
-"""Characters of a log line; what is longer is cut."""
 
 
 class ProcessReactor(MediaReactor, Protocol):
@@ -91,42 +85,14 @@ def free_ports(host: str, count: int, free: Callable[[str, int], bool] = is_free
     raise OSError(f"there are no {count} free UDP ports in a row at {host}")
 
 
-class _Child(ProcessProtocol):
-    """Hears one run of the program: its log lines, and its end."""
-
-    def __init__(self, ended: Callable[[Failure], None]) -> None:
-        self._ended = ended
-        self._rest = b""
-
-    def outReceived(self, data: bytes) -> None:
-        """It prints nothing of worth there, but it must be read."""
-        self.errReceived(data)
-
-    def errReceived(self, data: bytes) -> None:
-        """Part of its log."""
-        *lines, rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            forward(line)
-        self._rest = rest[:LONGEST_LINE]
-
-    def processEnded(self, reason: Failure) -> None:
-        """It is gone, and all that it wrote is read."""
-        forward(self._rest)
-        self._ended(reason)
-
-
-def forward(line: bytes) -> None:
+def forward(line: str) -> None:
     """Log a line of rtpengine's own: warnings and errors as such, the rest as debug.
 
-    That a version does not know a key of the profiles, which are for others too, is no news.
+    That a version does not know a key of the profiles, which are for others too, is no warning.
     """
-    text = line.decode("utf-8", "replace").strip()[:LONGEST_LINE]
-    if not text:
-        return
-    kind = text.partition(":")[0].rpartition(" ")[2]
-    worth = kind in ("WARNING", "ERR", "CRIT", "ALERT", "EMERG") and "Unknown dictionary key" not in text
-    level = LogLevel.warn if worth else LogLevel.debug
-    log.emit(level, "rtpengine: {line}", line=text)
+    kind = line.partition(":")[0].rpartition(" ")[2]
+    serious = kind in ("WARNING", "ERR", "CRIT", "ALERT", "EMERG") and "Unknown dictionary key" not in line
+    log.emit(LogLevel.warn if serious else LogLevel.debug, "rtpengine: {line}", line=line)
 
 
 class RtpengineProcess(Service):
@@ -161,17 +127,17 @@ class RtpengineProcess(Service):
         self._reactor = reactor
         self.address = ("127.0.0.1", ports("127.0.0.1", 1)[0])
         media = ports(_host_of(interface), MEDIA_PORTS)
-        self._arguments = [
-            *_bound_to_us(find("setpriv")), program, "--config-file=none", "--table=-1", f"--interface={interface}",
+        arguments = [
+            program, "--config-file=none", "--table=-1", f"--interface={interface}",
             f"--listen-ng={self.address[0]}:{self.address[1]}", f"--port-min={media[0]}", f"--port-max={media[-1]}",
             "--foreground", "--log-stderr", "--no-log-timestamps", "--log-level=5", *extra,
         ]  # fmt: skip
+        self._arguments = with_death_signal(arguments, "KILL", find, "rtpengine")
         self._node = Node(reactor, *self.address)  # only to see when it answers
         self._node.alive = False
-        self._process: Any = None  # an IProcessTransport, while it runs
+        self._process: ChildProcess | None = None  # while it runs
         self._timer: IDelayedCall | None = None  # the next start, or the KILL
-        self._break = SHORTEST_BREAK
-        self._since = 0.0
+        self._backoff = Backoff(reactor, FIRST_BACKOFF)
         self._ended: Deferred[None] | None = None
         self.answers = False
 
@@ -197,19 +163,15 @@ class RtpengineProcess(Service):
         if self._process is None:
             return succeed(None)
         ended = self._ended = Deferred()
-        self._set_timer(self._reactor.callLater(GRACE, self._signal, "KILL"))
-        self._signal("TERM")
+        self._set_timer(self._reactor.callLater(GRACE, self._process.signal, "KILL"))
+        self._process.signal("TERM")
         return ended
-
-    def _signal(self, name: str) -> None:
-        with suppress(ProcessExitedAlready):  # its end is about to be reported
-            self._process.signalProcess(name)
 
     def _start(self) -> None:
         self._timer = None
-        self._since = self._reactor.seconds()
-        child = _Child(self._gone)
-        self._process = self._reactor.spawnProcess(child, self._arguments[0], self._arguments, env=None)
+        self._backoff.started()
+        self._process = ChildProcess(forward, self._process_ended)
+        self._reactor.spawnProcess(self._process, self._arguments[0], self._arguments, env=None)
         self._node.open(self.address[0])
         self._probe()
 
@@ -227,7 +189,7 @@ class RtpengineProcess(Service):
             log.warn("rtpengine does not answer {seconds} s after its start", seconds=SLOW_START)
             self._probe()
 
-    def _gone(self, reason: Failure) -> None:
+    def _process_ended(self, reason: Failure) -> None:
         self._process = None
         self.answers = False
         self._set_timer(None)
@@ -238,11 +200,9 @@ class RtpengineProcess(Service):
             ended.callback(None)
             return
         how = "ended" if reason.check(ProcessDone) else reason.getErrorMessage()
-        if self._reactor.seconds() - self._since >= STABLE:
-            self._break = SHORTEST_BREAK
-        log.error("rtpengine is gone ({how}); started again in {seconds} s", how=how, seconds=self._break)
-        self._set_timer(self._reactor.callLater(self._break, self._start))
-        self._break = min(self._break * 2, LONGEST_BREAK)
+        seconds = self._backoff.ended()
+        log.error("rtpengine is gone ({how}); started again in {seconds} s", how=how, seconds=seconds)
+        self._set_timer(self._reactor.callLater(seconds, self._start))
 
     def _set_timer(self, timer: IDelayedCall | None) -> None:
         if self._timer is not None and self._timer.active():
@@ -257,10 +217,3 @@ def _host_of(interface: str) -> str:
         return str(ip_address(host))
     except ValueError:
         return "0.0.0.0"  # noqa: S104 - probed, not listened on
-
-
-def _bound_to_us(setpriv: str | None) -> list[str]:
-    if setpriv is None:
-        log.warn("there is no setpriv (Debian: util-linux): rtpengine would outlive us if we were killed")
-        return []
-    return [setpriv, "--pdeathsig", "KILL", "--"]
