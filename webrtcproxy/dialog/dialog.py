@@ -181,8 +181,12 @@ class Dialog:
 
     def request(self, method: str) -> Request:
         """The next request within the dialog, with all of its headers but Via (RFC 3261 section 12.2.1.1)."""
+        return self._request(method, self.next_cseq())
+
+    def next_cseq(self) -> int:
+        """Count on, and return the number for our next request."""
         self.local_cseq += 1
-        return self._request(method, self.local_cseq)
+        return self.local_cseq
 
     def ack(self, number: int) -> Request:
         """The ACK for a 2xx.

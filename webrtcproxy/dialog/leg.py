@@ -17,7 +17,7 @@ from webrtcproxy.dialog.negotiation import Negotiation
 from webrtcproxy.dialog.retransmission import OkRetransmission
 from webrtcproxy.dialog.session_timer import REFRESHING, SessionTimer
 from webrtcproxy.routing.authentication import Authentication
-from webrtcproxy.routing.failover import ClientRequest
+from webrtcproxy.routing.client_request import ClientRequest
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.errors import BadMessage
@@ -49,8 +49,8 @@ class DialogUser(Protocol):
 class RequestObserver(Protocol):
     """Who wants to hear more of a request within a dialog than its final response: the one who changes the session."""
 
-    def sent(self, transaction: ClientRequest) -> None:
-        """The request is out; again with each challenge that is answered."""
+    def sent(self, request: ClientRequest) -> None:
+        """The request is out."""
 
     def progress(self, response: Response) -> None:
         """A 101 to 199 to an INVITE."""
@@ -303,48 +303,37 @@ class Leg:
     def _send_towards(self, flow: Flow, request: Request, observer: RequestObserver | None) -> Deferred[Response]:
         if observer is not None and self.over:  # while its host was looked up
             return fail(Refusal(481))
-        authentication = self._authentication if self._is_trunk(flow) else None
-        if authentication is not None:
-            authentication.prepare(request)
-        return self._transmit(request, flow, authentication, observer)
-
-    def _transmit(
-        self, request: Request, flow: Flow, authentication: Authentication | None, observer: RequestObserver | None
-    ) -> Deferred[Response]:
-        context = self._context
-        progress, again = (None, None) if observer is None else (observer.progress, observer.answered_again)
-        sent = context.upstream.send(context.transactions, request, flow, self.profile.trunk, progress, again)
+        context, refreshing = self._context, request.method in REFRESHING
+        sent = ClientRequest(
+            context.transactions,
+            request,
+            self.dialog,
+            context.upstream.hops_of_flow(flow, self.profile.trunk) or flow,
+            authentication=self._authentication if self._is_trunk(flow) else None,
+            session_interval=self.session_timer if refreshing else None,
+            on_retry=None if observer is None else self._is_open,
+            on_provisional=None if observer is None else observer.progress,
+            on_answer=None if observer is None else observer.answered_again,
+        )
         if observer is not None:
             observer.sent(sent)
-        if authentication is None and request.method not in REFRESHING:
-            return sent.final
-        return sent.final.addCallback(self._answered, request, flow, authentication, observer)
+        return sent.final.addCallback(self._refreshed) if refreshing else sent.final
 
-    def _answered(
-        self,
-        response: Response,
-        request: Request,
-        flow: Flow,
-        authentication: Authentication | None,
-        observer: RequestObserver | None,
-    ) -> Response | Deferred[Response]:
-        again = None if authentication is None else authentication.answer(request, response)
-        if again is None and request.method in REFRESHING:
-            again = self.session_timer.answered(request, response, authentication)
-            if response.status < 300:
-                self._refreshed(response)
-        if again is None or (observer is not None and self.over):
+    def _is_open(self) -> bool:
+        return not self.over
+
+    def _refreshed(self, response: Response) -> Response:
+        """The final response to our INVITE or UPDATE. The Contact of a 2xx is the remote target from now on (RFC 3261
+        section 12.2.1.2)."""
+        self.session_timer.answered(response)
+        if response.status >= 300:
             return response
-        self.dialog.local_cseq = again.cseq.number
-        return self._transmit(again, flow, authentication, observer)
-
-    def _refreshed(self, response: Response) -> None:
-        """A 2xx to our INVITE or UPDATE: its Contact is the remote target from now on (RFC 3261 section 12.2.1.2)."""
         self.learn(response)
         try:
             self.dialog.refresh(response)
         except BadMessage as error:
             log.info("{call}: the remote target stays: {why}", why=error.why, call=self.dialog.call_id)
+        return response
 
     def _flow_without_lookup(self) -> Flow | None:
         """The way to the peer where it takes no look-up; None where it does, or where there is none."""

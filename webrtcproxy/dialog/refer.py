@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from webrtcproxy.dialog.leg import Leg
-from webrtcproxy.routing.failover import ClientRequest
+from webrtcproxy.routing.client_request import ClientRequest
 from webrtcproxy.runtime.schedule import Schedule, Timer
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.grammar import find_param, format_params, number, parse_params, set_param
@@ -41,7 +41,7 @@ class ReferSubscription:
         self.subscriber = subscriber
         self.notifier = notifier
         self._number = number
-        self._sent: list[int] = []  # its CSeq numbers on the notifier's leg: more than one where it was challenged
+        self._request: ClientRequest | None = None
         self._schedule = schedule
         self._patience = patience
         self._closed: Callable[[ReferSubscription], None] | None = closed
@@ -53,12 +53,17 @@ class ReferSubscription:
         """Whether a message about the subscription `id` that comes by `leg` is about this one; the id may be absent."""
         if leg not in (self.subscriber, self.notifier):
             return False
-        numbers = [self._number] if leg is self.subscriber else self._sent
+        numbers = [self._number] if leg is self.subscriber else self._numbers
         return id is None or number(id, MAX_CSEQ) in numbers
 
     def id_for(self, leg: Leg) -> str:
         """What the peer of `leg` knows this subscription by."""
-        return str(self._number if leg is self.subscriber else self._sent[-1])
+        return str(self._number if leg is self.subscriber else self._numbers[-1])
+
+    @property
+    def _numbers(self) -> list[int]:
+        """The CSeq numbers of the REFER on the notifier's leg: more than one where it was challenged."""
+        return [] if self._request is None else self._request.cseq_numbers
 
     def alive(self) -> None:
         """Wait anew."""
@@ -79,9 +84,9 @@ class ReferSubscription:
 
     # As the asker of the REFER
 
-    def sent(self, transaction: ClientRequest) -> None:
+    def sent(self, request: ClientRequest) -> None:
         """The REFER is out."""
-        self._sent.append(transaction.request.cseq.number)
+        self._request = request
 
     def progress(self, response: Response) -> None:
         """A provisional response says nothing to a REFER."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
-from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.grammar import parse_params
@@ -100,23 +99,24 @@ class SessionTimer:
             proposal.append(("Min-SE", str(self._minimum)))
         return proposal
 
-    def answered(
-        self, request: Request, response: Response, authentication: Authentication | None = None
-    ) -> Request | None:
-        """The final response to an INVITE or UPDATE of ours is here (section 7.2 and 7.3).
+    def longer_proposal(self, request: Request, response: Response) -> Pairs | None:
+        """The proposal that a 422 asks for (section 7.3).
 
-        :param request: as it was sent.
-        :param authentication: has answered the challenges so far.
-        :returns: the request to send next where the peer wants a longer interval: same Call-ID, the next CSeq.
+        :param request: the INVITE or UPDATE of ours, as it was sent.
+        :returns: its headers; None where the response asks for nothing longer, or was given too often.
         """
-        if response.status == 422:
-            again = self._longer(request, response)
-            if again is not None and authentication is not None:
-                authentication.prepare(again)
-            return again
+        minimum = _seconds(response, "Min-SE")
+        self._rounds += 1
+        if self._rounds > MAX_ROUNDS or not _seconds(request, "Session-Expires") < minimum <= MAX_INTERVAL:
+            return None
+        self._minimum = minimum
+        return self.proposal()
+
+    def answered(self, response: Response) -> None:
+        """An INVITE or UPDATE of ours has its final response: what a 2xx says of the timer holds (section 7.2)."""
         self._rounds = 0
         if response.status >= 300:
-            return None
+            return
         try:
             said = SessionExpires.of(response)
         except BadMessage:
@@ -125,20 +125,6 @@ class SessionTimer:
             self._begin(self._wanted, ours=True, negotiated=False)
         else:
             self._begin(said.seconds, ours=said.refresher != "uas", negotiated=True)
-        return None
-
-    def _longer(self, request: Request, response: Response) -> Request | None:
-        minimum = _seconds(response, "Min-SE")
-        self._rounds += 1
-        if self._rounds > MAX_ROUNDS or not _seconds(request, "Session-Expires") < minimum <= MAX_INTERVAL:
-            return None
-        self._minimum = minimum
-        again = Request(request.method, request.uri, request.headers.copy(), request.body)
-        again.headers.remove("Via")
-        again.headers.set("CSeq", f"{request.cseq.number + 1} {request.method}")
-        for name, value in self.proposal():
-            again.headers.set(name, value)
-        return again
 
     # As the answering side
 

@@ -17,8 +17,10 @@ from webrtcproxy.dialog.reliable import prack, rseq_of
 from webrtcproxy.dialog.session_timer import SessionTimer
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target import Target
-from webrtcproxy.routing.failover import ClientRequest
+from webrtcproxy.routing.client_request import ClientRequest
+from webrtcproxy.routing.failover import SentRequest
 from webrtcproxy.routing.peer_profile import PeerProfile
+from webrtcproxy.routing.sequence import RequestSequence
 from webrtcproxy.runtime.errors import BadResponse, FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.schedule import Timer
@@ -103,8 +105,7 @@ class Branch:
         self._heard: dict[str, Response] = {}
         self._early: dict[str, Leg] = {}
         self._legs: dict[str, Leg] = {}
-        self._transaction: ClientRequest | None = None
-        self._before: list[ClientRequest] = []
+        self._request: ClientRequest | None = None
         self._rang = False
         self._parked: Timer | None = None
         self._session_timer = SessionTimer(context.clock, context.limits.session_expires)
@@ -120,13 +121,8 @@ class Branch:
         return self.target.authentication is not None and self.target.authentication.refused
 
     @property
-    def cseq(self) -> int:
-        """CSeq number of the INVITE that was sent last; 0 before the first."""
-        return 0 if self._transaction is None else self._transaction.request.cseq.number
-
-    @property
     def _call(self) -> str:
-        return "" if self._transaction is None else self._transaction.request.call_id
+        return "" if self._request is None else self._request.request.call_id
 
     def party_tag(self, response: Response) -> str:
         """The name towards rtpengine of the party that sent `response`: one for each To tag, since the far side may
@@ -139,28 +135,37 @@ class Branch:
                 self._party_tags[tag] = party_tag
         return party_tag
 
-    def invite(self, invite: Request) -> None:
-        """Send the INVITE, with our proposal for the session timer."""
+    def invite(self, invite: Request, sequence: RequestSequence) -> None:
+        """Send the INVITE, with our proposal for the session timer.
+
+        :param sequence: has counted it.
+        """
         for name, value in self._session_timer.proposal():
             invite.headers.add(name, value)
-        self._send(invite)
-
-    def _send(self, invite: Request) -> None:
         if self.cancelled:
             self.ended = True
             return
         key = invite.call_id, invite.from_.tag or ""
-        self._transaction = self.target.request(
+        self._request = ClientRequest(
             self._context.transactions,
             invite,
+            sequence,
+            self.target.to,
+            authentication=self.target.authentication,
+            session_interval=self._session_timer,
+            on_retry=self._retried,
             on_provisional=self._progress,
             on_answer=self._answered_again,
             on_late_answer=self._answered_late,
         )
         self._index.pending_invites[key] = self
-        self._transaction.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(
-            self._broken
-        )
+        self._request.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(self._broken)
+
+    def _retried(self) -> bool:
+        """The INVITE is sent again: the dialogs that the last try has opened are over."""
+        self._forget_early()
+        self._early, self._heard = {}, {}
+        return True
 
     def _called(self, outcome: Response | Failure, key: tuple[str, str]) -> Response | Failure:
         self._index.pending_invites.pop(key, None)
@@ -177,8 +182,8 @@ class Branch:
         self.cancelled = True
         for leg in self._early.values():
             leg.owner = None
-        if self._transaction is not None:
-            self._transaction.cancel(headers)
+        if self._request is not None:
+            self._request.cancel(headers)
 
     def _progress(self, response: Response) -> None:
         if self.cancelled:
@@ -226,35 +231,23 @@ class Branch:
 
         :raises BadMessage: it opens none.
         """
-        assert self._transaction is not None
+        assert self._request is not None
         tag = response.to.tag or ""
         leg = self._early.get(tag)
         if leg is None and len(self._early) < MAX_DIALOGS:
-            invite = self._transaction.request
+            invite = self._request.request
             dialog = Dialog.from_response(invite, response, invite.headers.get("Contact") or "")
-            leg = self._early[tag] = self._leg(self._transaction, dialog, self.party_tag(response), self._owner)
+            leg = self._early[tag] = self._leg(self._request.sent, dialog, self.party_tag(response), self._owner)
         if leg is not None:
             leg.learn(response)
         return leg
 
     def _final(self, response: Response) -> None:
-        assert self._transaction is not None
-        authentication = self.target.authentication
-        request = self._transaction.request
-        if authentication is not None and self._before and self._before[-1].flow.peer != self._transaction.flow.peer:
-            authentication.reset()
-        again = None if authentication is None else authentication.answer(request, response)
-        if again is None:
-            again = self._session_timer.answered(request, response, authentication)
-        if again is not None and not self.cancelled:
-            self._forget_early()
-            self._early = {}
-            self._before.append(self._transaction)
-            self._send(again)
-            return
+        assert self._request is not None
+        self._session_timer.answered(response)
         self.ended = True
         if response.status < 300:
-            leg = self._open(self._transaction, response)
+            leg = self._open(self._request.sent, response)
             leg.session_timer = self._session_timer
             self._forget_early()
             if self.cancelled:
@@ -271,7 +264,7 @@ class Branch:
             return
         self._report(BranchFailed(self, response.status, response.reason, response))
 
-    def _open(self, sent: ClientRequest, response: Response) -> Leg:
+    def _open(self, sent: SentRequest, response: Response) -> Leg:
         """The leg of the dialog that a 2xx opens.
 
         :param sent: what it is the answer to.
@@ -301,7 +294,7 @@ class Branch:
             leg.hang_up()
             raise
 
-    def _leg(self, sent: ClientRequest, dialog: Dialog, party_tag: str, owner: DialogUser | None) -> Leg:
+    def _leg(self, sent: SentRequest, dialog: Dialog, party_tag: str, owner: DialogUser | None) -> Leg:
         target = self.target
         leg = Leg(self._context, dialog, sent.flow, party_tag, owner, target.profile, target.authentication, target.aor)
         if sent.request.body:
@@ -309,7 +302,7 @@ class Branch:
         self._index.add(leg)
         return leg
 
-    def _confirmed(self, sent: ClientRequest, response: Response) -> Leg | None:
+    def _confirmed(self, sent: SentRequest, response: Response) -> Leg | None:
         """The leg of the early dialog that a 2xx confirms; None where there was none.
 
         :raises BadMessage: its new Contact or Record-Route leads nowhere.
@@ -332,7 +325,7 @@ class Branch:
 
     def _answered_again(self, response: Response) -> None:
         """A repeat of the 2xx is ACKed again; one with a new To tag is a further fork: ACK, then BYE."""
-        sent = self._answered_by(response)
+        sent = None if self._request is None else self._request.answered_by(response)
         if sent is None:
             return
         leg = self._legs.get(tag_of(response))
@@ -343,14 +336,7 @@ class Branch:
         else:
             leg.acknowledge(sent.request)
 
-    def _answered_by(self, response: Response) -> ClientRequest | None:
-        """What `response` is to: the INVITE that was sent last; or, from a target that was given up, one before."""
-        for sent in (self._transaction, *self._before):
-            if sent is not None and sent.request.cseq.number == response.cseq.number:
-                return sent
-        return None
-
-    def _answered_late(self, sent: ClientRequest, response: Response) -> None:
+    def _answered_late(self, sent: SentRequest, response: Response) -> None:
         """A 2xx that nobody wants: ACK, then BYE."""
         with suppress(BadMessage):
             leg = self._open(sent, response)

@@ -169,7 +169,8 @@ class CallSetup:
         sequence = RequestSequence() if target.flow.browser else self._sequence
         source, contact = self._transaction.request, contact_on(target.flow, self._user)
         reliable = bool(sdp) or self.opening.provisionals.reliable
-        branch.invite(invite_for(source, self._caller.profile, target, sequence, contact, sdp, reliable))
+        invite = invite_for(source, self._caller.profile, target, sequence, contact, sdp, reliable)
+        branch.invite(invite, sequence)
 
     async def _progress(self, event: BranchProgress) -> None:
         """Pass a 1xx on."""
@@ -202,7 +203,6 @@ class CallSetup:
             context = self._context
             allowed = context.may_use_trunk_credentials(self._transaction.flow)
             self._redirection = Redirection(context, self._transaction.request, allowed)
-        self._sequence.cseq = max(self._sequence.cseq, *(branch.cseq for branch in self._fork.branches))
         target = None if self._redirection is None else await self._redirection.next(failed)
         self.opening.check_wanted()
         if target is None:

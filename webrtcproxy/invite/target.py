@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 from webrtcproxy.registration.binding import Binding
 from webrtcproxy.routing.authentication import Authentication
-from webrtcproxy.routing.failover import ClientRequest, NextHops, OnLateAnswer
+from webrtcproxy.routing.failover import NextHops
 from webrtcproxy.routing.peer_profile import PeerProfile
-from webrtcproxy.sip.message import Request
-from webrtcproxy.transaction.client import OnResponse
-from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.flow import Flow
 
 
@@ -42,18 +39,7 @@ class Target:
         """The way to where it was tried last."""
         return self.flow if self.next_hops is None else self.next_hops.flow
 
-    def request(
-        self,
-        transactions: Transactions,
-        request: Request,
-        *,
-        on_provisional: OnResponse | None = None,
-        on_answer: OnResponse | None = None,
-        on_late_answer: OnLateAnswer | None = None,
-    ) -> ClientRequest:
-        """Send a request there; see :meth:`NextHops.request`."""
-        if self.next_hops is None:
-            return transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
-        return self.next_hops.request(
-            transactions, request, on_provisional=on_provisional, on_answer=on_answer, on_late_answer=on_late_answer
-        )
+    @property
+    def to(self) -> Flow | NextHops:
+        """What a :class:`ClientRequest` is sent to."""
+        return self.flow if self.next_hops is None else self.next_hops

@@ -1,7 +1,8 @@
 """RegistrationRelay: forwards the REGISTERs of browsers, and stores what the registrar upstream has accepted.
 
-The registrar upstream decides: it authenticates the browser and says how long. It sees one Contact of the proxy's for
-each address-of-record, so this Contact lives as long as the longest of the browsers behind it (RFC 3261 section 10).
+The registrar upstream decides: it authenticates the browser and grants the time. It sees one Contact of the proxy for
+each address-of-record, so this Contact lives as long as the longest of the bindings that it stands for (RFC 3261
+section 10).
 
 REGISTERs are most of what an idle proxy does. So each is an object with a few steps, one for each wait, and not a
 coroutine: coroutines cost more than all the rest.
@@ -32,7 +33,8 @@ from webrtcproxy.registration.request import (
     upstream_request,
 )
 from webrtcproxy.routing.authentication import Authentication
-from webrtcproxy.routing.failover import ClientRequest, NextHops
+from webrtcproxy.routing.client_request import ClientRequest
+from webrtcproxy.routing.failover import NextHops
 from webrtcproxy.routing.policy import Route
 from webrtcproxy.routing.sequence import RequestSequence, RequestSequences
 from webrtcproxy.routing.upstream import Upstream
@@ -50,16 +52,17 @@ log = Logger()
 T = TypeVar("T")
 
 SEQUENCE_LINGER = 64.0
-"""Seconds for which the upstream side of a REGISTER is remembered beyond its end: a challenge is answered by then."""
+"""Seconds for which Call-ID and CSeq of a REGISTER upstream are remembered after its end: a challenge that crossed to
+the browser is answered by then."""
 
 
 class RegistrationRelay:
-    """Carries REGISTERs.
+    """Forwards REGISTERs.
 
     :param transactions: sends.
     :param directory: keeps the bindings of all browsers.
     :param location: knows the browsers of this process.
-    :param upstream: makes the flow towards a registrar.
+    :param upstream: finds the next hops towards a registrar.
     :param sequences: keep Call-ID and CSeq upstream over challenges and refreshes.
     :param clock: tells the time.
     :param multiple: all browsers of a user are kept; the same as `location` has it.
@@ -106,7 +109,7 @@ class RegistrationRelay:
 
 
 class RegisterTransaction:
-    """One REGISTER on its way to the registrar and back. Whatever a step raises becomes the answer, and ends it.
+    """One REGISTER on its way to the registrar and back. What a step raises becomes the final response, and ends it.
 
     :param registrar: sends it.
     :param transaction: to be answered.
@@ -114,11 +117,11 @@ class RegisterTransaction:
     :param allowed: whether the trunk's credentials may be used.
     """
 
-    _asked: RegisterRequest
+    _wanted: RegisterRequest
 
     __slots__ = (
-        "_asked", "_authentication", "_granted", "_next_hops", "_over", "_own", "_register_id", "_registrar",
-        "_response", "_route", "_seconds", "_sent", "_sequence", "_timer", "_transaction", "_upstream",
+        "_authentication", "_done", "_expires", "_granted", "_next_hops", "_own_contact", "_register_id", "_registrar",
+        "_response", "_route", "_sent", "_sequence", "_timer", "_transaction", "_upstream_flow", "_wanted",
     )  # fmt: skip
 
     def __init__(
@@ -131,30 +134,30 @@ class RegisterTransaction:
         # could register under any name that they are good for.
         trunk = None if registrar.location.is_authenticated(transaction.flow) else route.trunk
         self._authentication = Authentication(trunk, allowed)
-        self._timer = registrar.transactions.schedule.after(NON_INVITE_DEADLINE, self._time_up)
-        self._over = False
-        self._own = ""
-        self._seconds: int | None = 0
+        self._timer = registrar.transactions.schedule.after(NON_INVITE_DEADLINE, self._timed_out)
+        self._done = False
+        self._own_contact = ""
+        self._expires: int | None = 0
         self._granted = 0
         self._register_id = 0
         self._sequence: RequestSequence | None = None
         self._next_hops: NextHops | None = None
-        self._upstream: Flow | None = None
+        self._upstream_flow: Flow | None = None
         self._sent: ClientRequest | None = None
         self._response: Response | None = None
 
     def begin(self) -> None:
-        """The browser asks."""
-        self._do(self._transaction.request, self._read)
+        """Take the first step."""
+        self._run_step(self._transaction.request, self._read)
 
     # The steps
 
     def _read(self, request: Request) -> None:
         registrar = self._registrar
         check_domain(request)
-        asked = self._asked = RegisterRequest.of(request)
-        if asked.adds:
-            registrar.location.check(asked.aor, asked.keys, self._transaction.flow)
+        wanted = self._wanted = RegisterRequest.of(request)
+        if wanted.adds:
+            registrar.location.check(wanted.aor, wanted.keys, self._transaction.flow)
         next_hops = registrar.upstream.next_hops_without_lookup(self._route)
         if next_hops is not None:
             self._next_hops_known(next_hops)
@@ -162,20 +165,20 @@ class RegisterTransaction:
             self._wait(Deferred.fromCoroutine(registrar.upstream.next_hops(self._route)), self._next_hops_known)
 
     def _next_hops_known(self, next_hops: NextHops) -> None:
-        registrar, asked = self._registrar, self._asked
+        registrar, wanted = self._registrar, self._wanted
         self._next_hops = next_hops
-        self._reach(next_hops.flow)
-        if asked.everything:
+        self._use_flow(next_hops.flow)
+        if wanted.everything:
             self._send([])  # the other browsers of the AOR don't matter
             return
         self._register_id = registrar.next_id()
-        needed = (asked.seconds(()) or DEFAULT_EXPIRES) if asked.adds else 0
-        self._wait(registrar.directory.intend(asked.aor, self._register_id, asked.keys, needed), self._send)
+        needed = (wanted.seconds(()) or DEFAULT_EXPIRES) if wanted.adds else 0
+        self._wait(registrar.directory.intend(wanted.aor, self._register_id, wanted.keys, needed), self._send)
 
-    def _reach(self, flow: Flow) -> None:
-        """The registrar is reached over `flow`, and reaches us by the Contact that leads there."""
-        self._upstream = flow
-        self._own = own_contact(self._asked.aor, flow, self._registrar.contact_hostport(flow))
+    def _use_flow(self, flow: Flow) -> None:
+        """The registrar is reached over `flow`; the Contact that it gets leads back to the socket of that."""
+        self._upstream_flow = flow
+        self._own_contact = own_contact(self._wanted.aor, flow, self._registrar.contact_hostport(flow))
 
     def _send(self, others: Sequence[int]) -> None:
         """Send it, while the other browsers of the AOR need our Contact for so many seconds."""
@@ -183,35 +186,31 @@ class RegisterTransaction:
         contact = self._contact(others)
         sequence = self._sequence = registrar.sequences.get(self._key)
         registrar.sequences.remember(self._key, sequence, SEQUENCE_LINGER)
-        sent = upstream_request(
+        register = upstream_request(
             request, self._route, sequence.from_tag, sequence.call_id, sequence.next_cseq(), contact
         )
-        self._ask(sent)
-
-    def _ask(self, request: Request) -> None:
-        registrar = self._registrar
         assert self._next_hops is not None
-        self._sent = self._next_hops.request(
-            registrar.transactions, request, contact_hostport=registrar.contact_hostport
+        self._sent = ClientRequest(
+            registrar.transactions,
+            register,
+            sequence,
+            self._next_hops,
+            authentication=self._authentication,
+            contact_hostport=registrar.contact_hostport,
         )
-        self._wait(self._sent.final, self._heard)
+        self._wait(self._sent.final, self._on_response)
 
-    def _heard(self, response: Response) -> None:
+    def _on_response(self, response: Response) -> None:
         registrar, authentication, sequence, sent = self._registrar, self._authentication, self._sequence, self._sent
         assert sent is not None and sequence is not None
-        again = authentication.answer(sent.request, response)
-        if again is not None:
-            again.headers.set("CSeq", f"{sequence.next_cseq()} REGISTER")
-            self._ask(again)
-            return
         self._timer.cancel()
         if response.status == 408:
             raise Refusal(504, "Registrar Not Responding")
         if response.status in (401, 407) and authentication.refused:
             raise Refusal(403, "Registrar Refuses The Proxy")
-        if sent.flow is not self._upstream:
-            self._reach(sent.flow)
-        seconds = granted_expires(response, self._own, self._seconds) if response.status < 300 else 0
+        if sent.flow is not self._upstream_flow:
+            self._use_flow(sent.flow)
+        seconds = granted_expires(response, self._own_contact, self._expires) if response.status < 300 else 0
         registrar.sequences.remember(self._key, sequence, seconds + SEQUENCE_LINGER)
         if response.status >= 300:
             self._refused(response)
@@ -223,58 +222,58 @@ class RegisterTransaction:
     # What a 2xx means is stored. A browser that is lost meanwhile is not bound, but its registrar is remembered.
 
     def _store(self) -> None:
-        asked, directory = self._asked, self._registrar.directory
-        if asked.adds and self._granted:
+        wanted, directory = self._wanted, self._registrar.directory
+        if wanted.adds and self._granted:
             self._wait(directory.bind(self._bindings(), self._register_id), self._bound)
-        elif asked.adds:
-            self._wait(directory.unbind(asked.aor, asked.keys), self._stored)
-        elif asked.leaves:
+        elif wanted.adds:
+            self._wait(directory.unbind(wanted.aor, wanted.keys), self._stored)
+        elif wanted.leaves:
             self._unbind()
         else:
-            self._wait(directory.find(asked.aor), self._accepted)
+            self._wait(directory.find(wanted.aor), self._accepted)
 
     def _bound(self, found: Found) -> None:
         assert self._sent is not None
-        self._registrar.directory.registered(self._asked.aor, self._sent.flow.peer.host, self._granted)
+        self._registrar.directory.registered(self._wanted.aor, self._sent.flow.peer.host, self._granted)
         self._stored(found)
 
     def _stored(self, found: Found) -> None:
-        asked = self._asked
+        wanted = self._wanted
         if self._route.trunk is not None and not self._authentication.used:
-            self._registrar.location.mark_authenticated(asked.aor, self._transaction.flow, self._granted)
-        if asked.removes:
+            self._registrar.location.mark_authenticated(wanted.aor, self._transaction.flow, self._granted)
+        if wanted.removes:
             self._unbind()
         else:
             self._accepted(found)
 
     def _unbind(self) -> None:
-        asked = self._asked
-        keys = None if asked.everything else asked.removes
-        self._wait(self._registrar.directory.unbind(asked.aor, keys), self._accepted)
+        wanted = self._wanted
+        keys = None if wanted.everything else wanted.removes
+        self._wait(self._registrar.directory.unbind(wanted.aor, keys), self._accepted)
 
     def _refused(self, response: Response) -> None:
         if response.status not in (401, 407):
             call_id = self._transaction.request.call_id
             log.info("{call}: the registrar refuses: {response}", response=response, call=call_id)
-        self._answer(response, [])
+        self._reply(response, [])
 
     def _accepted(self, found: Found) -> None:
         """The 200 lists the live bindings of the AOR as the browsers wrote them, this browser's first."""
-        asked, bindings, flow = self._asked, found.bindings, self._transaction.flow
-        if asked.leaves and not bindings:
-            assert self._upstream is not None
-            self._registrar.directory.registered(asked.aor, self._upstream.peer.host, 0)
-        if (asked.removes or asked.everything) and all(binding.flow is not flow for binding in bindings):
-            self._registrar.location.mark_authenticated(asked.aor, flow, 0)
+        wanted, bindings, flow = self._wanted, found.bindings, self._transaction.flow
+        if wanted.leaves and not bindings:
+            assert self._upstream_flow is not None
+            self._registrar.directory.registered(wanted.aor, self._upstream_flow.peer.host, 0)
+        if (wanted.removes or wanted.everything) and all(binding.flow is not flow for binding in bindings):
+            self._registrar.location.mark_authenticated(wanted.aor, flow, 0)
         assert self._response is not None
-        ordered = sorted(bindings, key=lambda binding: binding.key not in asked.keys)
-        self._answer(self._response, ordered)
+        ordered = sorted(bindings, key=lambda binding: binding.key not in wanted.keys)
+        self._reply(self._response, ordered)
 
-    def _answer(self, response: Response, bindings: Sequence[Binding]) -> None:
+    def _reply(self, response: Response, bindings: Sequence[Binding]) -> None:
         headers = response_headers(response, self._route)
         for binding in bindings:
             headers.add("Contact", str(binding.value.with_param("expires", str(self._remaining(binding)))))
-        self._over = True
+        self._done = True
         self._withdraw()
         self._registrar.metrics.registered(registration_result(response.status))
         self._transaction.reply(response.status, response.reason, headers, response.body)
@@ -283,24 +282,26 @@ class RegisterTransaction:
 
     def _wait(self, work: Deferred[T], step: Callable[[T], None]) -> None:
         """Go on with `step` when `work` has fired."""
-        work.addCallbacks(self._do, self._failed, (step,))
+        work.addCallbacks(self._run_step, self._failed, (step,))
 
-    def _do(self, result: T, step: Callable[[T], None]) -> None:
-        if not self._over:
+    def _run_step(self, result: T, step: Callable[[T], None]) -> None:
+        if not self._done:
             try:
                 step(result)
             except Exception:
                 self._failed(Failure())
 
-    def _time_up(self) -> None:
+    def _timed_out(self) -> None:
         self._failed(Failure(TimedOut("the registrar takes too long")))
 
     def _failed(self, failure: Failure) -> None:
-        """There is another answer than the registrar's; what is waited for is not cancelled, but of no interest now."""
-        if self._over:
+        """The browser gets a final response that is not the registrar's; no step comes after it."""
+        if self._done:
             return
-        self._over = True
+        self._done = True
         self._timer.cancel()
+        if self._sent is not None:
+            self._sent.cancel()
         self._withdraw()
         transaction, why = self._transaction, failure.value
         call_id = transaction.request.headers.get("Call-ID") or "-"
@@ -313,7 +314,7 @@ class RegisterTransaction:
         elif isinstance(why, BadMessage):
             status, reason, headers = why.status, why.why, ()
         else:
-            log.failure("{call}: REGISTER could not be carried", failure, call=call_id)
+            log.failure("{call}: REGISTER could not be forwarded", failure, call=call_id)
             transaction.reply(500)
             return
         log.info("{call}: REGISTER is refused: {why}", why=why, call=call_id)
@@ -321,52 +322,52 @@ class RegisterTransaction:
         transaction.reply(status, reason, headers)
 
     def _withdraw(self) -> None:
-        if self._register_id and self._asked.adds:
-            self._registrar.directory.withdraw(self._asked.aor, self._register_id)
+        if self._register_id and self._wanted.adds:
+            self._registrar.directory.withdraw(self._wanted.aor, self._register_id)
 
     # What is sent
 
     @property
     def _key(self) -> tuple[str, ...]:
-        """JsSIP has a new From tag in every REGISTER, so it is no part of this."""
+        """What identifies the request sequence. JsSIP has a new From tag in every REGISTER, so this does without."""
         request = self._transaction.request
-        return "REGISTER", request.uri, self._asked.aor, request.call_id
+        return "REGISTER", request.uri, self._wanted.aor, request.call_id
 
     def _contact(self, others: Sequence[int]) -> list[tuple[str, str]]:
         """The Contact and Expires headers upstream.
 
-        While other browsers need our Contact, one that leaves only asks: a query has to be authenticated all the same,
-        and takes nothing away.
+        While other browsers need our Contact, one that leaves sends a query: that has to be authenticated all the same,
+        and removes nothing.
 
         :param others: the seconds that the other bindings of the AOR still have, or will have if the registrar agrees.
         """
-        asked = self._asked
-        if asked.everything:
+        wanted = self._wanted
+        if wanted.everything:
             return [("Contact", "*"), ("Expires", "0")]
-        if asked.adds:
-            self._seconds = asked.seconds(others if self._registrar.multiple else ())
-        elif others or not asked.leaves:
+        if wanted.adds:
+            self._expires = wanted.seconds(others if self._registrar.multiple else ())
+        elif others or not wanted.leaves:
             return []
-        if self._seconds is None:
-            return [("Contact", f"<{self._own}>")]
-        return [("Contact", f"<{self._own}>;expires={self._seconds}"), ("Expires", str(self._seconds))]
+        if self._expires is None:
+            return [("Contact", f"<{self._own_contact}>")]
+        return [("Contact", f"<{self._own_contact}>;expires={self._expires}"), ("Expires", str(self._expires))]
 
     def _bindings(self) -> list[Binding]:
-        """The bindings that were asked for, each as long as it asked for but no longer than was granted."""
+        """The bindings of the request, each for as long as that asks but no longer than was granted."""
         now, seconds = self._registrar.clock.seconds(), self._granted
         flow, call_id = self._transaction.flow, self._transaction.request.call_id
         return [
             Binding(
-                self._asked.aor,
-                *wanted.key,
-                contact=wanted.value.uri,
-                value=wanted.value,
+                self._wanted.aor,
+                *contact.key,
+                contact=contact.value.uri,
+                value=contact.value,
                 flow=flow,
-                expires_at=now + (seconds if wanted.seconds is None else min(seconds, wanted.seconds)),
-                q=wanted.q,
+                expires_at=now + (seconds if contact.seconds is None else min(seconds, contact.seconds)),
+                q=contact.q,
                 call_id=call_id,
             )
-            for wanted in self._asked.adds
+            for contact in self._wanted.adds
         ]
 
     def _remaining(self, binding: Binding) -> int:

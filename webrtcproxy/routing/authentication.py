@@ -43,18 +43,18 @@ class Authentication:
         self.used = False
         self.refused = False
 
-    def answer(self, request: Request, response: Response) -> Request | None:
-        """The request to send next, when the proxy answers a challenge by itself.
+    def answer(self, request: Request, response: Response) -> bool:
+        """Take note of the challenges in a response that the proxy answers by itself; `prepare` writes the answers.
 
-        :param request: the request that was challenged, as it was sent.
+        :param request: as it was sent.
         :param response: any final response.
-        :returns: the request with credentials and the next CSeq, or None: the response is for the browser.
+        :returns: whether to send the request again; if not, the response is for the browser.
         """
         if response.status not in (401, 407):
             self.reset()
-            return None
+            return False
         if self._account is None:
-            return None
+            return False
         answers = [
             (name, challenge)
             for asking, name in _CREDENTIALS.items()
@@ -67,16 +67,12 @@ class Authentication:
                 trunk=self._account.name,
                 method=request.method,
             )
-            return None
+            return False
         if not answers or not all(self._may_answer(name, challenge) for name, challenge in answers):
-            return None
+            return False
         self._rounds += 1
         self.used = True
-        again = Request(request.method, request.uri, request.headers.copy(), request.body)
-        again.headers.remove("Via")
-        again.headers.set("CSeq", f"{request.cseq.number + 1} {request.method}")
-        self.prepare(again)
-        return again
+        return True
 
     def prepare(self, request: Request) -> None:
         """Put the credentials for all challenges so far into a request, each with its next nonce count."""

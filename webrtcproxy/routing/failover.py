@@ -6,9 +6,10 @@ name that led there: the other addresses of a trunk are as good as before.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -23,13 +24,29 @@ from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import STAR, Request, Response
 from webrtcproxy.sip.uri import Uri, is_secure
 from webrtcproxy.transaction.client import ClientTransaction, OnResponse
-from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.flow import Address, Flow, Hop, Outbound
 
 log = Logger()
 
-OnLateAnswer = Callable[[ClientTransaction, Response], None]
+
+class SentRequest(Protocol):
+    """A request on its way: to one server as a `ClientTransaction`, to one after the other as a `FailoverRequest`.
+
+    :ivar request: as it was sent last.
+    :ivar flow: where it was sent last.
+    :ivar final: fires once, with the final response; or fails with TimedOut or FlowLost.
+    """
+
+    request: Request
+    flow: Flow
+    final: Deferred[Response]
+
+    def cancel(self, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Take an INVITE back, and try no other server."""
+
+
+OnLateAnswer = Callable[[SentRequest, Response], None]
 
 MAX_TARGETS: Final = 8
 """Targets that one request is sent to at most."""
@@ -146,13 +163,15 @@ class NextHops:
         on_answer: OnResponse | None = None,
         on_late_answer: OnLateAnswer | None = None,
         contact_hostport: Callable[[Flow], str] | None = None,
-    ) -> ClientRequest:
+        until: float = math.inf,
+    ) -> SentRequest:
         """Send a request; to one target after the other, where there are several.
 
         :param request: made for `flow`; its Contact follows where another flow is taken.
         :param on_provisional: as :meth:`Transactions.request` has it, and so is `on_answer`.
         :param on_late_answer: told of a 2xx to INVITE of a target that was given up, with its transaction.
         :param contact_hostport: host:port of our Contact for a flow; None for that of its socket.
+        :param until: the time, in seconds of the clock, from which no other target is tried.
         """
         if (
             self._trunk is not None
@@ -165,7 +184,9 @@ class NextHops:
             move_contact(request, self.flow, self.flow, contact_hostport)
         if not self._left:
             return transactions.request(request, self.flow, on_provisional=on_provisional, on_answer=on_answer)
-        return FailoverRequest(self, transactions, request, on_provisional, on_answer, on_late_answer, contact_hostport)
+        return FailoverRequest(
+            self, transactions, request, on_provisional, on_answer, on_late_answer, contact_hostport, until
+        )
 
     def _first(self) -> Flow:
         """The flow to the first target that is left and can be sent to."""
@@ -206,6 +227,7 @@ class FailoverRequest:
         on_answer: OnResponse | None,
         on_late_answer: OnLateAnswer | None,
         contact_hostport: Callable[[Flow], str] | None,
+        until: float,
     ) -> None:
         self._next_hops = next_hops
         self._transactions = transactions
@@ -214,10 +236,8 @@ class FailoverRequest:
         self._on_late_answer = on_late_answer
         self._contact_hostport = contact_hostport
         self._timer: Timer | None = None
-        self._settled = False  # it has rung, is taken back, or has taken too long: no other target is tried
-        self._limit: Timer | None = None
-        if request.method != "INVITE":
-            self._limit = transactions.schedule.after(NON_INVITE_DEADLINE, self._too_late)
+        self._until = until
+        self._settled = False  # it has rung or was taken back: no other target is tried
         self._refused: Response | None = None
         self.request = request
         self.flow = next_hops.flow
@@ -298,14 +318,10 @@ class FailoverRequest:
         if self._next("no response"):
             transaction.abandon()
 
-    def _too_late(self) -> None:
-        """Who asked has heard by now that nobody answers: no other target is to do what nobody waits for."""
-        self._limit = None
-        self._settled = True
-        self._stop()
-
     def _next(self, why: str, *, elsewhere: bool = False) -> bool:
         """Try the next target with the same request in a transaction of its own, which has a branch of its own."""
+        if self._transactions.schedule.seconds() >= self._until:
+            return False
         before = self.flow
         hop = self._next_hops.hop
         if not self._next_hops.advance(elsewhere=elsewhere):
@@ -319,8 +335,7 @@ class FailoverRequest:
             why=why,
             now=str(now),
         )
-        request = Request(self.request.method, self.request.uri, self.request.headers.copy(), self.request.body)
-        request.headers.remove("Via")
+        request = resent(self.request)
         move_contact(request, before, self._next_hops.flow, self._contact_hostport)
         self._begin(request)
         return True
@@ -337,16 +352,16 @@ class FailoverRequest:
 
     def _end(self) -> Deferred[Response]:
         """Nobody waits for the garbage collector."""
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
         self._on_provisional = self._on_answer = self._on_late_answer = None
         self._settled = True
         return self.final
 
 
-ClientRequest = ClientTransaction | FailoverRequest
-"""A request that is on its way, to one target or to several."""
+def resent(request: Request) -> Request:
+    """The same request in a transaction of its own: without the Via of the one before."""
+    again = Request(request.method, request.uri, request.headers.copy(), request.body)
+    again.headers.remove("Via")
+    return again
 
 
 def move_contact(

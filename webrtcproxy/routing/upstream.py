@@ -10,14 +10,11 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.config import Trunk
 from webrtcproxy.config.addresses import literal
-from webrtcproxy.routing.failover import ClientRequest, NextHops, TargetHealth
+from webrtcproxy.routing.failover import NextHops, TargetHealth
 from webrtcproxy.routing.policy import Route
 from webrtcproxy.runtime.errors import FlowLost, Refusal
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
-from webrtcproxy.transaction.client import OnResponse
-from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.flow import Flow, Hop, Outbound
 
 log = Logger()
@@ -87,21 +84,6 @@ class Upstream:
         if not hops:
             raise refusals[0]
         return hops
-
-    def send(
-        self,
-        transactions: Transactions,
-        request: Request,
-        flow: Flow,
-        trunk: Trunk | None,
-        on_provisional: OnResponse | None = None,
-        on_answer: OnResponse | None = None,
-    ) -> ClientRequest:
-        """Send a request within a dialog along `flow`; by TCP where it is too large for that, and `trunk` has it."""
-        next_hops = self.hops_of_flow(flow, trunk)
-        if next_hops is None:
-            return transactions.request(request, flow, on_provisional=on_provisional, on_answer=on_answer)
-        return next_hops.request(transactions, request, on_provisional=on_provisional, on_answer=on_answer)
 
     def hops_of_flow(self, flow: Flow, trunk: Trunk | None) -> NextHops | None:
         """The way that `flow` leads, and TCP to the same place for what is too large; None where it is this flow or

@@ -131,6 +131,10 @@ class Schedule:
             queue = self._queues[delay] = Queue(self, self._clock, delay)
         return queue.add(call)
 
+    def seconds(self) -> float:
+        """The time of the clock."""
+        return self._clock.seconds()
+
     def clear(self) -> None:
         """Cancel every timer."""
         self.running = 0

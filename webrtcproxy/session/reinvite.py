@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import HeaderList, Leg
 from webrtcproxy.dialog.relay import ENDS_DIALOG
-from webrtcproxy.routing.failover import ClientRequest
+from webrtcproxy.routing.client_request import ClientRequest
 from webrtcproxy.runtime.errors import FlowLost, NgError, Refusal, TimedOut
 from webrtcproxy.session.description import NegotiationContext, required_sdp
 from webrtcproxy.sip.body import sdp_of

@@ -3,7 +3,7 @@ NOTIFY, INFO, OPTIONS, and methods that nobody here has heard of: all that have 
 
 A browser's request goes where its INVITE would go, and is challenged, answered and counted as that is. What comes from
 the SIP side goes to every browser of the user at once; the first 2xx wins, else the best of the finals (RFC 3261
-section 16.7). Nobody waits longer than :data:`patience.PATIENCE`, since no request but INVITE may be answered late
+section 16.7). Nobody waits longer than :data:`NON_INVITE_DEADLINE`, since no request but INVITE may be answered late
 (RFC 4320).
 """
 
@@ -22,6 +22,7 @@ from webrtcproxy.invite.fork import best
 from webrtcproxy.invite.target import Target
 from webrtcproxy.invite.target_set import TargetResolver
 from webrtcproxy.routing.admission import check_requests_of_browser
+from webrtcproxy.routing.client_request import ClientRequest
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.routing.sequence import CHALLENGE_KEPT, RequestSequence, initial_headers
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
@@ -73,8 +74,8 @@ class ResponseContext:
         if len(self._failures) == self._branches:
             self.winner.callback(best(self._failures))
 
-    def give_up(self, silent: BranchResult) -> BranchResult:
-        """The time is over: the best of what there is.
+    def best_after_timeout(self, silent: BranchResult) -> BranchResult:
+        """The best result when the time is over.
 
         :param silent: what the silence of the others means.
         """
@@ -82,7 +83,7 @@ class ResponseContext:
 
 
 BeforeSend = Callable[[Target, Request, RequestSequence], None]
-"""Told of each branch before it is sent, so that it may add to the request; `RequestSequence` counts its tries."""
+"""Called with each branch before it is sent, and may add to the request; the `RequestSequence` counts its tries."""
 
 
 async def send_to_targets(
@@ -93,38 +94,38 @@ async def send_to_targets(
     :returns: the winner.
     :raises Refusal: it can't be sent anywhere, or may go no further.
     """
-    patience = Deadline(context.transactions.schedule)
+    deadline = Deadline(context.transactions.schedule)
     try:
-        return await _ask(context, transaction, find_targets, sending, patience)
+        return await _send_until(deadline, context, transaction, find_targets, sending)
     finally:
-        patience.end()
+        deadline.end()
 
 
-async def _ask(
+async def _send_until(
+    deadline: Deadline,
     context: Context,
     transaction: ServerTransaction,
     find_targets: TargetResolver,
     sending: BeforeSend | None,
-    patience: Deadline,
 ) -> BranchResult:
     try:
-        targets = await patience.wait(Deferred.fromCoroutine(_found(find_targets)))
+        targets = await deadline.wait(Deferred.fromCoroutine(_found(find_targets)))
     except TimedOut as late:
         raise Refusal(504) from late
     source, profile = transaction.request, context.profile_of(transaction)
     key = source.method, source.call_id, source.from_.tag or ""
     kept = context.sequences.get(key)
-    race = ResponseContext(len(targets))
+    branches = ResponseContext(len(targets))
     for target in targets:
         sequence = RequestSequence() if target.flow.browser else kept
         request = _request(source, profile, target, sequence)
         if sending is not None:
             sending(target, request, sequence)
-        Deferred.fromCoroutine(OutOfDialogRequest(context, target, request, sequence).run()).addCallback(race.report)
+        Deferred.fromCoroutine(_send(context, target, request, sequence)).addCallback(branches.report)
     try:
-        winner = await patience.wait(race.winner)
+        winner = await deadline.wait(branches.winner)
     except TimedOut:
-        winner = race.give_up(BranchResult(target, request, 504, "", None))
+        winner = branches.best_after_timeout(BranchResult(target, request, 504, "", None))
     if winner.status in (401, 407):
         context.sequences.remember(key, kept, CHALLENGE_KEPT)
     else:
@@ -143,68 +144,36 @@ def _request(source: Request, profile: PeerProfile, target: Target, sequence: Re
     return Request(source.method, target.uri, headers, source.body)
 
 
-class OutOfDialogRequest:
-    """One request of ours outside of dialogs, challenges answered.
+async def _send(context: Context, target: Target, request: Request, sequence: RequestSequence) -> BranchResult:
+    """Send the request to one target.
 
-    :param target: where it goes.
-    :param request: all but its Via.
-    :param sequence: counts on with each try.
+    :param sequence: has counted it.
+    :returns: how it ended; nothing is raised.
     """
+    try:
+        check_size(request, target.flow, target.profile)
+        sent = ClientRequest(context.transactions, request, sequence, target.to, authentication=target.authentication)
+        response = await sent.final
+    except Refusal as refusal:
+        return _refused(target, request, refusal)
+    except TimedOut:
+        return _refused(target, request, Refusal(504))
+    except FlowLost:
+        return _refused(target, request, target.profile.unreachable())
+    except Exception:
+        log.failure("{call}: {method} could not be sent", method=request.method, call=_call(request))
+        return _refused(target, request, Refusal(500))
+    if response.status in (401, 407):
+        if target.flow.browser:
+            # Credentials do not cross to browsers, so the sender has no way to answer.
+            return _refused(target, request, Refusal(480, "Callee Asks For Credentials"))
+        if target.authentication is not None and target.authentication.refused:
+            return _refused(target, request, Refusal(502, "Trunk Refuses Our Credentials"))
+    return BranchResult(target, sent.request, response.status, response.reason, response)
 
-    def __init__(self, context: Context, target: Target, request: Request, sequence: RequestSequence) -> None:
-        self._context = context
-        self._target = target
-        self._request = request
-        self._sequence = sequence
 
-    async def run(self) -> BranchResult:
-        """Send it.
-
-        :returns: how it ended; nothing is raised.
-        """
-        request = self._request
-        try:
-            return self._final(await self._answered())
-        except Refusal as refusal:
-            return self._refused(refusal)
-        except TimedOut:
-            return self._ended(504)
-        except FlowLost:
-            return self._refused(self._target.profile.unreachable())
-        except Exception:
-            log.failure("{call}: {method} could not be sent", method=request.method, call=_call(request))
-            return self._ended(500)
-
-    async def _answered(self) -> Response:
-        """The final response."""
-        target = self._target
-        check_size(self._request, target.flow, target.profile)
-        while True:
-            sent = target.request(self._context.transactions, self._request)
-            response = await sent.final
-            self._request = sent.request
-            authentication = target.authentication
-            again = None if authentication is None else authentication.answer(self._request, response)
-            if again is None:
-                return response
-            again.headers.set("CSeq", f"{self._sequence.next_cseq()} {again.method}")
-            self._request = again
-
-    def _final(self, response: Response) -> BranchResult:
-        target, status = self._target, response.status
-        if status in (401, 407):
-            if target.flow.browser:
-                # Credentials do not cross to browsers, so the sender has no way to answer.
-                return self._ended(480, "Callee Asks For Credentials")
-            if target.authentication is not None and target.authentication.refused:
-                return self._ended(502, "Trunk Refuses Our Credentials")
-        return self._ended(status, response.reason, response)
-
-    def _refused(self, refusal: Refusal) -> BranchResult:
-        return self._ended(refusal.status, refusal.reason)
-
-    def _ended(self, status: int, reason: str = "", response: Response | None = None) -> BranchResult:
-        return BranchResult(self._target, self._request, status, reason, response)
+def _refused(target: Target, request: Request, refusal: Refusal) -> BranchResult:
+    return BranchResult(target, request, refusal.status, refusal.reason, None)
 
 
 def relay_response(winner: BranchResult, transaction: ServerTransaction, profile: PeerProfile) -> None:

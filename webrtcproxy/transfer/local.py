@@ -146,7 +146,8 @@ class LocalTransfer:
         )
         self._check_wanted()
         contact = contact_on(target.flow, self._context.worker_prefix + random_token(8))
-        branch.invite(invite_for(source, self._transferor.profile, target, RequestSequence(), contact, sdp, True))
+        sequence = RequestSequence()
+        branch.invite(invite_for(source, self._transferor.profile, target, sequence, contact, sdp, True), sequence)
 
     async def _outcome(self) -> BranchAnswered | BranchFailed:
         """What becomes of the INVITE; the transferor hears of what comes before."""
