@@ -12,7 +12,7 @@ from webrtcproxy import __version__  # noqa: E402
 project = "webrtcproxy"
 copyright = "The webrtcproxy developers"
 version = release = __version__
-extensions = ["options"] if (HERE / "_ext" / "options.py").exists() else []
+extensions = ["options", "states"]
 exclude_patterns = ["_ext"]
 nitpicky = True
 html_theme = "furo"
