@@ -131,6 +131,7 @@ class Call(TransferableCall):
         assert callee is not None
         self._stop_ringing()
         caller.dialog.confirm()
+        caller.answer_challenges(self._context.may_use_trunk_credentials(callee.flow))
         on_ack = self._opening.acknowledged if self._opening.late else None
         caller.answer(self._transaction, response, lambda: self._unacknowledged(caller), on_ack)
         self._refresher.start(caller, callee)

@@ -156,6 +156,13 @@ class Leg:
         self._rseq = rseq
         return True
 
+    def answer_challenges(self, allowed: bool) -> None:
+        """Answer challenges of the trunk that has called, with the credentials of its section.
+
+        :param allowed: whether the peer across may use them; if not, challenges cross.
+        """
+        self._authentication = Authentication(self.profile.trunk, allowed)
+
     # As the answering side
 
     def confirmed(self) -> Deferred[None]:
