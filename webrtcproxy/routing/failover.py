@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.config import Trunk
+from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import FlowLost, TimedOut
 from webrtcproxy.runtime.schedule import Timer
 from webrtcproxy.sip.grammar import number, set_param
@@ -82,7 +83,7 @@ class TargetHealth:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._dead: dict[tuple[str, Address], float] = {}
+        self._dead: BoundedDict[tuple[str, Address], float] = BoundedDict(self.REMEMBERED)
 
     def in_order(self, hops: Sequence[Hop]) -> list[Hop]:
         """The same targets, those behind that count as dead. Where all do, nothing changes: that may be wrong."""
@@ -93,11 +94,7 @@ class TargetHealth:
 
     def mark_down(self, hop: Hop, seconds: float = PENALTY) -> None:
         """Nothing came from a target, or it said that it is out of service."""
-        key = hop.transport, hop.address
-        self._dead.pop(key, None)
-        if len(self._dead) >= self.REMEMBERED:
-            del self._dead[next(iter(self._dead))]
-        self._dead[key] = self._clock.seconds() + seconds
+        self._dead.renew((hop.transport, hop.address), self._clock.seconds() + seconds)
 
     def mark_up(self, hop: Hop) -> None:
         """A target is there."""

@@ -11,6 +11,7 @@ from typing import ClassVar
 from webrtcproxy.config import Config, HostPort, Trunk
 from webrtcproxy.routing.admission import check_destination
 from webrtcproxy.routing.peer_profile import UNKNOWN_PEER, PeerProfile
+from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
 
@@ -55,7 +56,7 @@ class Policy:
         self._trunks = config.trunks
         self._profiles = {trunk.name: PeerProfile.of(trunk) for trunk in config.trunks}
         self._destinations = config.access.destinations
-        self._routes: dict[tuple[str, str, int | None], Route] = {}
+        self._routes: BoundedDict[tuple[str, str, int | None], Route] = BoundedDict(self.REMEMBERED)
         self._has_tls = any(line.startswith("tls:") for line in config.sip.listen)
         self.credentials_for_anyone = config.access.trunk_credentials == "anyone"
         self.multiple = config.registrations.multiple
@@ -81,8 +82,6 @@ class Policy:
         route = self._routes.get(place)
         if route is None:
             route = self._route_to(*place)
-            if len(self._routes) >= self.REMEMBERED:
-                self._routes.clear()
             self._routes[place] = route
         return route
 

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.config import HostPort, Trunk
 from webrtcproxy.routing.upstream import HopResolver
+from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import SIP_PORT
 
@@ -37,14 +38,12 @@ class Sources:
         self._found: dict[_Question, frozenset[str]] = {}
         self._resolved: dict[str, frozenset[str]] = {}
         self._lost: set[str] = set()
-        self._known: dict[str, tuple[Trunk, ...]] = {}
+        self._known: BoundedDict[str, tuple[Trunk, ...]] = BoundedDict(self.REMEMBERED)
 
     def trunks_of(self, host: str) -> tuple[Trunk, ...]:
         """The trunks that may call in from the address `host`; one dictionary look-up when it is known."""
         trunks = self._known.get(host)
         if trunks is None:
-            if len(self._known) >= self.REMEMBERED:
-                self._known.clear()
             trunks = self._known[host] = tuple(trunk for trunk in self._trunks if self._belongs(host, trunk))
         return trunks
 

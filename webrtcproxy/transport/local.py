@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 
+from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.transport.flow import Address
 from webrtcproxy.transport.source import host_port, unmapped
 
 _WILDCARDS = frozenset(("", "0.0.0.0", "::"))  # noqa: S104  # compared with, not bound to
-_PEERS = 4096
+MAX_PEERS = 4096
+"""Peers whose route is remembered."""
 
 
 class LocalAddresses:
@@ -19,7 +21,7 @@ class LocalAddresses:
 
     def __init__(self, advertise: str | None = None) -> None:
         self._advertise = advertise
-        self._routes: dict[str, str] = {}
+        self._routes: BoundedDict[str, str] = BoundedDict(MAX_PEERS)
 
     def sent_by(self, bound: Address, peer: str) -> str:
         """host:port towards the address `peer` for a socket bound to `bound`."""
@@ -35,8 +37,6 @@ class LocalAddresses:
         """Our address on the route to `peer`."""
         host = self._routes.get(peer)
         if host is None:
-            if len(self._routes) >= _PEERS:
-                self._routes.clear()
             host = self._routes[peer] = _own_address(peer)
         return host
 

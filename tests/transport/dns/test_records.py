@@ -17,12 +17,12 @@ from tests.support.names import DnsServer
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.transport.dns.records import (
     FAILURE_TTL,
-    LONGEST,
     MAX_LOOKUPS,
     MAX_QUESTIONS,
     MAX_RECORDS,
+    MAX_TTL,
+    MIN_TTL,
     NEGATIVE_TTL,
-    SHORTEST,
     Naptr,
     Records,
     Srv,
@@ -79,7 +79,7 @@ class Asking(SynchronousTestCase):
 
     def test_time_to_live(self) -> None:
         """The shortest time to live counts, within bounds of ours."""
-        for ttls, seconds in (((60, 30), 30), ((0,), SHORTEST), ((10**6,), LONGEST)):
+        for ttls, seconds in (((60, 30), 30), ((0,), MIN_TTL), ((10**6,), MAX_TTL)):
             self.records = Records(self.clock, self.begin)
             self.records.srv("x")
             self.answer(*(srv(number, ttl=ttl) for number, ttl in enumerate(ttls)))
@@ -142,7 +142,7 @@ class Asking(SynchronousTestCase):
         for number in range(MAX_QUESTIONS + 10):
             self.records.srv(f"z{number}")
             self.answer()
-        self.assertLessEqual(len(self.records._kept), MAX_QUESTIONS)
+        self.assertLessEqual(len(self.records._answers), MAX_QUESTIONS)
 
     def test_huge_answer(self) -> None:
         """Of an answer without end, the beginning is read."""

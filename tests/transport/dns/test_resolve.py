@@ -126,8 +126,8 @@ class Resolving(SynchronousTestCase):
         for place in range(resolve.MAX_NAMES + 5):
             self.resolver.resolve(f"n{place}.example", None)
             self.reactor.answer("192.0.2.1")
-        self.assertEqual(len(self.resolver._kept), resolve.MAX_NAMES)
-        self.assertEqual(self.resolver._lookups, {})
+        self.assertEqual(len(self.resolver._answers), resolve.MAX_NAMES)
+        self.assertEqual(self.resolver._running, {})
 
     def test_resolver_fails(self) -> None:
         """A resolver that raises is no address."""

@@ -192,7 +192,7 @@ class Calling(Case):
         believes = TrunkTls()
         for number in range(9):
             believes.creator(f"x{number}.test")
-        self.assertLessEqual(len(believes._kept), 4)
+        self.assertLessEqual(len(believes._creators), 4)
 
     async def test_domains_are_apart(self) -> None:
         """A connection to one domain is not for another at the same place; who asks for one that is not there does not

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from webrtcproxy.config import SipConfig
 from webrtcproxy.config.addresses import literal
 from webrtcproxy.config.endpoints import split
+from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.uri import SIP_PORT
 from webrtcproxy.transport.dns.records import Naptr, Records, Srv
@@ -111,7 +112,7 @@ class Locator:
         self._addresses = addresses
         self._transports = [kind for kind in ("udp", "tcp", "tls") if kind in transports]
         self._draw = draw
-        self._plans: dict[tuple[str, str | None], _Plan] = {}
+        self._plans: BoundedDict[tuple[str, str | None], _Plan] = BoundedDict(PLANS)
 
     def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
         """Find where a host is.
@@ -157,8 +158,6 @@ class Locator:
         else:
             servers = [[_Server(0, tuple(await self._by_address(name, name, None, kind)))]]
         plan = _Plan(servers, self._clock.seconds() + TOGETHER)
-        if len(self._plans) >= PLANS:
-            self._plans.clear()
         self._plans[name, transport] = plan
         return self._drawn(plan)
 

@@ -1,13 +1,10 @@
-"""Host names of trunks to addresses: A and AAAA by way of the system, so that /etc/hosts counts (RFC 3263 section 4.2).
-
-NAPTR and SRV stand in front of it, in :mod:`webrtcproxy.transport.dns.locate`.
+"""The addresses of host names of trunks, A and AAAA, by the resolver of the system, so that /etc/hosts counts (RFC 3263
+section 4.2). NAPTR and SRV come before that: :mod:`webrtcproxy.transport.dns.locate`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
@@ -20,11 +17,13 @@ from twisted.internet.interfaces import (
     IResolutionReceiver,
 )
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from webrtcproxy.config.addresses import literal
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.uri import SIP_PORT
+from webrtcproxy.transport.dns.lookups import Lookups
 from webrtcproxy.transport.flow import Address
 
 log = Logger()
@@ -36,7 +35,7 @@ NEGATIVE_TTL = 5.0
 """Seconds that a failure is kept."""
 
 LOOKUP_TIMEOUT = 5.0
-"""Seconds that a caller waits for an answer."""
+"""Seconds that a request waits for an answer."""
 
 MAX_NAMES = 1024
 """Names that are kept."""
@@ -48,23 +47,16 @@ _is_name = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?").ful
 
 
 class ResolverReactor(IReactorPluggableNameResolver, IReactorTime):
-    """What a Resolver needs of a reactor."""
+    """What a resolver needs of a reactor."""
 
 
-class _Kept(NamedTuple):
-    """What is known of a name: its addresses, none for a failure."""
-
-    hosts: tuple[str, ...]
-    until: float
-
-
-class AddressResolver:
-    """Looks names up, one lookup a name at a time, and keeps what it heard."""
+class AddressResolver(Lookups[str, tuple[str, ...]]):
+    """Looks names up by the system, one lookup at a time for a name, and caches what it finds; nothing for a
+    failure."""
 
     def __init__(self, reactor: ResolverReactor) -> None:
+        super().__init__(reactor, MAX_NAMES, MAX_LOOKUPS)
         self._reactor = reactor
-        self._kept: dict[str, _Kept] = {}
-        self._lookups: dict[str, _Lookup] = {}
 
     def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
         """Find the addresses of a host.
@@ -82,44 +74,25 @@ class AddressResolver:
         name = host.lower().removesuffix(".")
         if not can_be_found(name):
             return fail(_unresolved(name))
-        kept = self._kept.get(name)
-        if kept is None or kept.until <= self._reactor.seconds():
-            return self._wait(name, port)
-        return succeed([Address(found, port) for found in kept.hosts]) if kept.hosts else fail(_unresolved(name))
+        return self.look_up(name).addCallback(_addresses, name, port)
 
-    def _wait(self, name: str, port: int) -> Deferred[list[Address]]:
-        """Wait for the lookup of a name that is under way, or begin one."""
-        waiting: Deferred[list[Address]] = Deferred()
-        lookup = self._lookups.get(name)
-        if lookup is not None:
-            if lookup.overdue:
-                return fail(_unresolved(name))
-            lookup.waiting.append((waiting, port))
-            return waiting
-        if len(self._lookups) >= MAX_LOOKUPS:
-            return fail(Refusal(500, "Too Many Lookups"))
-        lookup = self._lookups[name] = _Lookup(self, name)
-        lookup.waiting.append((waiting, port))
-        lookup.begin(self._reactor)
-        return waiting
+    def start(self, key: str) -> None:
+        """Ask the system."""
+        _Lookup(self, key).start(self._reactor)
 
-    def found(self, name: str, hosts: Sequence[str]) -> None:
+    def found(self, name: str, hosts: tuple[str, ...]) -> None:
         """A lookup has ended. For the lookup."""
-        del self._lookups[name]
-        if len(self._kept) >= MAX_NAMES:
-            del self._kept[next(iter(self._kept))]
-        self._kept.pop(name, None)
-        self._kept[name] = _Kept(tuple(hosts), self._reactor.seconds() + (POSITIVE_TTL if hosts else NEGATIVE_TTL))
         if not hosts:
             log.info("There is no address for {name}", name=name)
+        self.finish(name, hosts, POSITIVE_TTL if hosts else NEGATIVE_TTL)
 
 
 @implementer(IResolutionReceiver)
 class _Lookup:
-    """One question to the system, and who waits for its answer.
+    """One question to the system.
 
-    The system can't be told to give up: a lookup longer than `LOOKUP_TIMEOUT` ends for those who wait, and counts
-    among those under way until the system is done.
+    The system can't be told to stop: a lookup longer than `LOOKUP_TIMEOUT` is given up, and counts among those that run
+    until the system is done.
     """
 
     def __init__(self, owner: AddressResolver, name: str) -> None:
@@ -127,12 +100,10 @@ class _Lookup:
         self._name = name
         self._hosts: list[str] = []
         self._timer: IDelayedCall | None = None
-        self.overdue = False
-        self.waiting: list[tuple[Deferred[list[Address]], int]] = []
 
-    def begin(self, reactor: ResolverReactor) -> None:
+    def start(self, reactor: ResolverReactor) -> None:
         """Ask."""
-        self._timer = reactor.callLater(LOOKUP_TIMEOUT, self._too_late)
+        self._timer = reactor.callLater(LOOKUP_TIMEOUT, self._timed_out)
         try:
             reactor.nameResolver.resolveHostName(self, self._name, 0, [IPv4Address, IPv6Address])
         except Exception:
@@ -140,7 +111,7 @@ class _Lookup:
             self.resolutionComplete()
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """The question is out."""
+        """The question is asked."""
 
     def addressResolved(self, address: IAddress) -> None:
         """An address; the order is the system's (RFC 6724)."""
@@ -149,24 +120,19 @@ class _Lookup:
             self._hosts.append(host)
 
     def resolutionComplete(self) -> None:
-        """The answer is whole."""
+        """The answer is complete."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        self._owner.found(self._name, self._hosts)
-        self._answer(self._hosts)
+        self._owner.found(self._name, tuple(self._hosts))
 
-    def _too_late(self) -> None:
+    def _timed_out(self) -> None:
         log.info("No answer yet for {name}", name=self._name)
-        self.overdue = True
-        self._answer(())
+        self._owner.give_up(self._name, ())
 
-    def _answer(self, hosts: Sequence[str]) -> None:
-        waiting, self.waiting = self.waiting, []
-        for deferred, port in waiting:
-            if hosts:
-                deferred.callback([Address(host, port) for host in hosts])
-            else:
-                deferred.errback(_unresolved(self._name))
+
+def _addresses(hosts: tuple[str, ...], name: str, port: int) -> list[Address] | Failure:
+    """The result of a lookup, as `AddressResolver.resolve` has it."""
+    return [Address(host, port) for host in hosts] if hosts else Failure(_unresolved(name))
 
 
 def can_be_found(name: str) -> bool:

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from webrtcproxy.config.addresses import literal
+from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.internals import TlsProtocol
 from webrtcproxy.transport.connection import TcpReactor
 from webrtcproxy.transport.flow import Address, Receiver
@@ -77,7 +78,7 @@ class TlsTransport(TcpTransport):
     def __init__(self, reactor: TcpReactor, receiver: Receiver, local: LocalAddresses, trunk_tls: TrunkTls) -> None:
         super().__init__(reactor, receiver, local)
         self._trunk_tls = trunk_tls
-        self._domains: dict[str, str] = {}
+        self._domains: BoundedDict[str, str] = BoundedDict(DOMAINS)
 
     def server_factory(self, creator: IOpenSSLServerConnectionCreator) -> Any:
         """Makes the protocols of connections that peers open.
@@ -107,8 +108,6 @@ class TlsTransport(TcpTransport):
     def authenticated(self, flow: TcpFlow) -> None:
         """The handshake of a connection is done. For the connection."""
         if flow.domain:
-            if len(self._domains) >= DOMAINS:
-                self._domains.clear()
             self._domains[flow.peer.host] = flow.domain
 
     def client_factory(self, flow: TcpFlow) -> IProtocolFactory:

@@ -19,6 +19,7 @@ from twisted.internet.ssl import (
 from twisted.python.failure import Failure
 
 from webrtcproxy.config import ClientTls, Trunk
+from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.transport.certificate import CERTIFICATE, Fingerprint, fingerprint
 
 MAX_DOMAINS = 256
@@ -37,7 +38,7 @@ class TrunkTls:
     def __init__(self, trunks: Sequence[Trunk] = ()) -> None:
         self._settings: dict[str, ClientTls] = {}
         self._names = [frozenset(server.host for server in trunk.servers) for trunk in trunks]
-        self._kept: dict[str, tuple[Fingerprint, IOpenSSLClientConnectionCreator]] = {}
+        self._creators: BoundedDict[str, tuple[Fingerprint, IOpenSSLClientConnectionCreator]] = BoundedDict(MAX_DOMAINS)
         for trunk in trunks:
             if trunk.may_be_tls:
                 self._settings.update((server.host, trunk.tls) for server in trunk.servers)
@@ -56,13 +57,11 @@ class TrunkTls:
         """
         tls = self._settings.get(domain, _PLAIN)
         seen = fingerprint(tls.ca, tls.certificate, tls.key)
-        kept = self._kept.get(domain)
+        kept = self._creators.get(domain)
         if kept is not None and kept[0] == seen:
             return kept[1]
-        if len(self._kept) >= MAX_DOMAINS:
-            self._kept.clear()
         creator = _creator(domain, tls)
-        self._kept[domain] = seen, creator
+        self._creators[domain] = seen, creator
         return creator
 
 

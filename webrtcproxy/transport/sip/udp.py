@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IUDPTransport
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
+from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, read
@@ -105,7 +106,7 @@ class UdpTransport(DatagramProtocol):
     def __init__(self, receiver: Receiver, local: LocalAddresses) -> None:
         self._receiver = receiver
         self._local = local
-        self._flows: dict[tuple[str, int, int], UdpFlow] = {}
+        self._flows: BoundedDict[tuple[str, int, int], UdpFlow] = BoundedDict(FLOWS)
         self._kernel: socket.socket | None = None
         self.closed = True
         self.address = Address("", 0)
@@ -176,8 +177,6 @@ class UdpTransport(DatagramProtocol):
         key = host, port, reply_port
         flow = self._flows.get(key)
         if flow is None:
-            if len(self._flows) >= FLOWS:
-                del self._flows[next(iter(self._flows))]
             sent_by = self._local.sent_by(self.address, host)
             flow = self._flows[key] = UdpFlow(self, Address(unmapped(host), port), (host, reply_port), sent_by)
         return flow
