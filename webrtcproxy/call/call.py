@@ -18,10 +18,9 @@ from webrtcproxy.dialog.call_record import CallRecord, EndedBy
 from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.dialog import Dialog
 from webrtcproxy.dialog.flow_watch import FlowMonitor
-from webrtcproxy.dialog.leg import HeaderList, Leg
+from webrtcproxy.dialog.leg import HeaderList, Leg, TransferController
 from webrtcproxy.dialog.relay import relay
 from webrtcproxy.dialog.table import DialogTable
-from webrtcproxy.dialog.transferable import TransferableCall
 from webrtcproxy.invite.request import contact_on
 from webrtcproxy.invite.setup import CallSetup
 from webrtcproxy.invite.target import Target
@@ -42,7 +41,7 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 
-class Call(TransferableCall):
+class Call:
     """One call, from its INVITE on.
 
     :param context: what calls work with.
@@ -77,7 +76,7 @@ class Call(TransferableCall):
         self._bye_headers: HeaderList = ()
         self.id = request.call_id
         self.aor = ""
-        self.guest = None
+        self._transfer: TransferController | None = None
         meter = context.metrics.outbound if transaction.flow.browser else context.metrics.inbound
         self.record = CallRecord(
             meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
@@ -174,7 +173,7 @@ class Call(TransferableCall):
     async def _refresh(self, leg: Leg) -> int | None:
         """Refresh the session of `leg` by re-INVITE: the status of the answer; None while somebody changes it."""
         other = self.other(leg)
-        if other is None or self.guest is not None:
+        if other is None or self._transfer is not None:
             return None
         return await self._exchanges.refresh(leg, other)
 
@@ -193,7 +192,7 @@ class Call(TransferableCall):
             self._hung_up(leg, request)
             return
         if request.method in ("INVITE", "UPDATE"):
-            if self.guest is not None and (request.body or request.method == "INVITE"):
+            if self._transfer is not None and (request.body or request.method == "INVITE"):
                 raise Refusal(491)
             self.exchange(leg, transaction)
             return
@@ -275,7 +274,7 @@ class Call(TransferableCall):
         by = EndedBy.CALLER if leg is self._caller else EndedBy.CALLEE
         aside = self._is_aside(leg)
         leg.hung_up()
-        if self.guest is not None and self.guest.outlives(leg):
+        if self._transfer is not None and self._transfer.survives(leg):
             self._presence.unwatch(leg)
         elif not aside:
             self.interrupt(refusal, why or by)
@@ -336,11 +335,23 @@ class Call(TransferableCall):
         if self._work is not None:
             self._work.cancel()
 
-    # Whose legs are moved
+    # As a call that is transferred
+
+    def transferable(self) -> Call:
+        """Its legs may be moved."""
+        return self
 
     def busy(self) -> bool:
-        """Whether its session is being changed, or not agreed upon as yet: the callee's offer waits for an answer."""
-        return self._exchanges.busy or not self._caller.negotiation.agreed
+        """Whether its session is being changed, is not negotiated yet, or is in a transfer already."""
+        return self._transfer is not None or self._exchanges.busy or not self._caller.negotiation.agreed
+
+    def begin_transfer(self, controller: TransferController) -> None:
+        """From now on only `controller` changes the session."""
+        self._transfer = controller
+
+    def end_transfer(self) -> None:
+        """The transfer is over, carried out or not."""
+        self._transfer = None
 
     def replace_leg(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
         """Put `new` in the place of `old`, which belongs to the call no longer.
@@ -393,8 +404,8 @@ class Call(TransferableCall):
 
     def _clean_up(self) -> None:
         self._stop_ringing()
-        if self.guest is not None:
-            self.guest.close()
+        if self._transfer is not None:
+            self._transfer.close()
         self._presence.stop()
         self._refresher.stop()
         self._exchanges.close(self._bye_headers)

@@ -11,7 +11,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.dialog.background import background
-from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.call_record import EndedBy
+from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.dialog import Dialog
 from webrtcproxy.dialog.negotiation import Negotiation
 from webrtcproxy.dialog.retransmission import OkRetransmission
@@ -33,8 +34,54 @@ HeaderList = Iterable[tuple[str, str]]
 _CREDENTIALS = ("Authorization", "Proxy-Authorization")
 
 
+class TransferController(Protocol):
+    """What carries out a transfer, and is about to move legs of a call."""
+
+    def survives(self, leg: Leg) -> bool:
+        """Whether the call goes on though the peer of `leg` has hung up."""
+
+    def close(self) -> None:
+        """The call is over."""
+
+
+class TransferableCall(Protocol):
+    """A call as what moves its legs sees it."""
+
+    @property
+    def id(self) -> str:
+        """Its name in logs."""
+
+    def other(self, leg: Leg) -> Leg | None:
+        """The leg across from `leg`; None while there is none."""
+
+    def gone(self, leg: Leg) -> None:
+        """The peer of `leg` says that it has no such dialog, or does not answer."""
+
+    def busy(self) -> bool:
+        """Whether its session is being changed, is not negotiated yet, or is in a transfer already."""
+
+    def begin_transfer(self, controller: TransferController) -> None:
+        """From now on only `controller` changes the session."""
+
+    def end_transfer(self) -> None:
+        """The transfer is over, carried out or not."""
+
+    def replace_leg(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
+        """Put `new` in the place of `old`, which belongs to the call no longer.
+
+        :param media: the media session between `new` and the leg that stays; that of the call is deleted.
+        :param branch: its branch towards rtpengine.
+        """
+
+    def end(self, why: EndedBy) -> None:
+        """End the call: every leg that belongs to it gets a BYE."""
+
+
 class DialogUser(Protocol):
-    """The call that a leg belongs to."""
+    """The call or subscription that a leg belongs to."""
+
+    def transferable(self) -> TransferableCall | None:
+        """The call, where its legs may be moved; None for anything else."""
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
         """A request arrived within the dialog of `leg`."""

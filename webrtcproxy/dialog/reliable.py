@@ -169,6 +169,9 @@ class LatePrackHandler:
     def __init__(self, provisionals: ReliableProvisionals) -> None:
         self._provisionals = provisionals
 
+    def transferable(self) -> None:
+        """It is no call."""
+
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
         """The PRACK, which is the last of it; or what comes too late."""
         request = transaction.request

@@ -21,10 +21,9 @@ from dataclasses import replace
 from twisted.logger import Logger
 
 from webrtcproxy.dialog.context import Context
-from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.leg import Leg, TransferableCall
 from webrtcproxy.dialog.referred import ReplacesGrant, ReplacesGrants
 from webrtcproxy.dialog.table import DialogTable
-from webrtcproxy.dialog.transferable import TransferableCall
 from webrtcproxy.routing.admission import is_peer, may_replace
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.errors import BadMessage
@@ -53,8 +52,8 @@ def match_replaces(request: Request, flow: Flow, legs: DialogTable, context: Con
         raise BadMessage("Bad Replaces")
     named = Replaces.parse(values[0])
     leg = legs.get(named.key)
-    call = None if leg is None else leg.owner
-    if leg is None or not isinstance(call, TransferableCall):
+    call = None if leg is None or leg.owner is None else leg.owner.transferable()
+    if leg is None or call is None:
         if flow.browser:
             return None
         raise Refusal(481)
@@ -112,8 +111,8 @@ def match_own_dialog(
     """The call of which who is on the flow `transferor` has the dialog that is so named, his leg there, and the other
     one; None where there is none, or it is somebody else's."""
     leg = legs.get(named.key)
-    call = None if leg is None else leg.owner
-    if leg is None or not isinstance(call, TransferableCall):
+    call = None if leg is None or leg.owner is None else leg.owner.transferable()
+    if leg is None or call is None:
         return None
     aors = context.location.authenticated_aors(transferor)
     if not is_peer(transferor, leg.flow, leg.aor, aors, context.sources.trunks_of):

@@ -125,6 +125,9 @@ class Subscription:
 
     # What comes from outside
 
+    def transferable(self) -> None:
+        """It is no call."""
+
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
         """A request within one of the dialogs."""
         method = transaction.request.method

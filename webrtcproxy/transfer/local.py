@@ -17,9 +17,8 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.context import Context
-from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.leg import Leg, TransferableCall
 from webrtcproxy.dialog.table import DialogTable
-from webrtcproxy.dialog.transferable import TransferableCall
 from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchFailed, BranchProgress
 from webrtcproxy.invite.fork import Fork
 from webrtcproxy.invite.redirection import Redirection
@@ -89,7 +88,7 @@ class LocalTransfer:
         self._reinvite: ReInvite | None = None
         self._ringing: Timer | None = None
         self._done = False
-        call.guest = self
+        call.begin_transfer(self)
         transferor.add_usage()
 
     # The story
@@ -106,7 +105,7 @@ class LocalTransfer:
     def join(self, consulted: ConsultationCall) -> None:
         """Attended: bring both ends together."""
         self._consulted = consulted
-        consulted.call.guest = self
+        consulted.call.begin_transfer(self)
         Deferred.fromCoroutine(self._attended(consulted)).addErrback(self._failed)
 
     async def _blind(self, find: ReferTargetResolver, source: Request, redirection: Redirection) -> None:
@@ -286,9 +285,9 @@ class LocalTransfer:
         self._fork.close()
         if self._reinvite is not None:
             self._reinvite.withdraw()
-        self._call.guest = None
+        self._call.end_transfer()
         if self._consulted is not None:
-            self._consulted.call.guest = None
+            self._consulted.call.end_transfer()
 
     def _rang_too_long(self) -> None:
         self._fail(Refusal(408))
@@ -314,9 +313,9 @@ class LocalTransfer:
         if not failure.check(FlowLost, TimedOut, Refusal):
             log.failure("{call}: the NOTIFY failed", failure, call=self._call.id)
 
-    # As the guest of the calls
+    # As the controller of the calls
 
-    def outlives(self, leg: Leg) -> bool:
+    def survives(self, leg: Leg) -> bool:
         """Whether the call goes on though the peer of `leg` has hung up."""
         return leg is self._transferor or (self._consulted is not None and leg is self._consulted.own)
 
@@ -325,6 +324,9 @@ class LocalTransfer:
         self._fail(Refusal(487))
 
     # As the owner of the target's leg, until it is the call's
+
+    def transferable(self) -> None:
+        """The leg may not be moved until it belongs to the call."""
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
         """The target may hang up; all else is for later."""

@@ -12,12 +12,11 @@ from twisted.logger import Logger
 
 from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.context import Context
-from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.leg import Leg, TransferableCall
 from webrtcproxy.dialog.refer import ReferSubscription, has_no_subscription, is_refer, is_terminated, refer_id, with_id
 from webrtcproxy.dialog.relay import ENDS_DIALOG, relay, request_headers, response_headers, status_of
 from webrtcproxy.dialog.replaces import match_own_dialog, rewrite_refer_to
 from webrtcproxy.dialog.table import DialogTable
-from webrtcproxy.dialog.transferable import TransferableCall
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Response
@@ -133,7 +132,7 @@ class Transfers:
         request = transaction.request
         uri = NameAddr.parse(request.headers.get("Refer-To") or "").address
         named = replaces_of(uri)
-        if call.guest is not None or call.busy() or leg.over or other.over or not other.dialog.confirmed:
+        if call.busy() or leg.over or other.over or not other.dialog.confirmed:
             raise Refusal(491)
         ends = None if named is None else match_own_dialog(named, leg.flow, self._legs, self._context)
         if ends is None:
@@ -144,7 +143,7 @@ class Transfers:
         consulted = ConsultationCall(*ends)
         if consulted.call is call or consulted.leg.over or consulted.own.over:
             raise Refusal(603)
-        if consulted.call.guest is not None or consulted.call.busy() or not consulted.leg.dialog.confirmed:
+        if consulted.call.busy() or not consulted.leg.dialog.confirmed:
             raise Refusal(491)
         self._accept(call, leg, other, transaction).join(consulted)
 
