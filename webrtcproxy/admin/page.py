@@ -116,7 +116,7 @@ def _etag(body: bytes) -> bytes:
 def phone_resource(
     folder: Path, *, domain: str = "", password: str = "", websocket: str = "/", hint: str = ""
 ) -> IResource:
-    """The phone page, with a strict Content-Security-Policy; also ``settings.json``, which tells the page its defaults.
+    """The phone page, with a strict Content-Security-Policy; also ``settings.json``, the defaults of the page.
 
     :param folder: what ``npm run build`` made (``webrtcproxy/phone/dist``); it may appear later.
     :param domain: the SIP domain that the page proposes; empty for the host that the page came from.

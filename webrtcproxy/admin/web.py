@@ -26,7 +26,7 @@ Report = Callable[[], T | Deferred[T]]
 class Health(Resource):
     """``GET /health``: 200 while calls can be taken, 503 while they can't, with the reason as JSON.
 
-    :param state: tells what counts: `healthy`, and anything that is worth knowing.
+    :param state: returns what counts: `healthy`, and anything that is worth knowing.
     """
 
     isLeaf = True
@@ -49,7 +49,7 @@ class Health(Resource):
 class Exposition(Resource):
     """``GET /metrics``: for Prometheus.
 
-    :param text: tells all metrics, in Prometheus' text format.
+    :param text: returns all metrics, in Prometheus' text format.
     """
 
     isLeaf = True
@@ -67,10 +67,10 @@ class Exposition(Resource):
         return text
 
 
-def _answer(request: Request, told: T | Deferred[T], write: Callable[[Request, T], bytes]) -> bytes | int:
-    """Answer now, or when it is told; nothing where the asker has gone by then."""
-    if not isinstance(told, Deferred):
-        return write(request, told)
+def _answer(request: Request, result: T | Deferred[T], write: Callable[[Request, T], bytes]) -> bytes | int:
+    """Answer now, or when the result is there; not at all where the client has disconnected by then."""
+    if not isinstance(result, Deferred):
+        return write(request, result)
     gone = request.notifyFinish()
     gone.addErrback(lambda _: None)
 
@@ -79,7 +79,7 @@ def _answer(request: Request, told: T | Deferred[T], write: Callable[[Request, T
             request.write(write(request, value))
             request.finish()
 
-    told.addCallback(found).addErrback(request.processingFailed)
+    result.addCallback(found).addErrback(request.processingFailed)
     return NOT_DONE_YET
 
 

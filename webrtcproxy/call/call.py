@@ -1,8 +1,8 @@
-"""Call: one caller leg, the branches towards the callee, and the media session between them; told from its first byte
-to its last in `Call.run`.
+"""Call: one caller leg, the branches towards the callee, and the media session between them. `Call.run` is its story
+from beginning to end.
 
 Whatever arrives from outside (CANCEL, BYE, a lost socket, a limit) either answers at once and interrupts the set-up, or
-fires the end of the established call. Both lead to the one `finally` that leaves nothing behind.
+fires the end of the established call. Both lead to the one `finally` that cleans up.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class Call:
         return None if callee is None or (callee.over and not callee.dialog.confirmed) else callee
 
     def _is_aside(self, leg: Leg) -> bool:
-        """Whether `leg` is an early dialog of a fork that is not the one which the caller hears."""
+        """Whether `leg` is an early dialog of a fork other than the one whose media the caller gets."""
         return not leg.dialog.confirmed and leg not in (self._caller, self._opening.callee)
 
     def agreed(self, branch: str) -> None:
@@ -213,17 +213,17 @@ class Call:
         if dtmf.wanted(request, leg, other.profile):
             dtmf.play(transaction, leg, self._media, self._opening.branch)
             return
-        # A caller may have nothing to do with early dialogs, and want his call answered all the same.
+        # The end of an early dialog that the caller does not use does not end the call.
         gone = _ignore if self._is_aside(leg) else self.gone
         relay(transaction, leg, other, self._context.transactions.schedule, gone)
 
     def _request_before_answer(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """A request of the caller's, to whom nobody is connected: it is for the early dialog that he heard of last."""
+        """A request of a caller that is not connected yet: it is for the early dialog whose response it got last."""
         request, shown = transaction.request, self._opening.shown
         if shown is not None and dtmf.wanted(request, leg, shown.profile):
             dtmf.play(transaction, leg, self._media, shown.id)
             return
-        to = None if request.method in ("REFER", "SUBSCRIBE") else self._set_up.ringing()
+        to = None if request.method in ("REFER", "SUBSCRIBE") else self._set_up.last_early_dialog()
         if to is None or dtmf.wanted(request, leg, to.profile):
             raise Refusal(500, "Not Answered Yet", [("Retry-After", "5")])  # a 481 would end the call (RFC 5057)
         relay(transaction, leg, to, self._context.transactions.schedule, self.gone)
@@ -238,11 +238,11 @@ class Call:
         self._on_callee(self)
 
     def join(self, target: Target) -> None:
-        """A browser of the callee's has registered: where the call rings still, it is to ring, too."""
+        """A browser of the callee has registered: while the call rings, it rings there, too."""
         self._set_up.join(target)
 
     def moved(self, leg: Leg, flow: Flow) -> None:
-        """The peer of `leg` is on another socket now."""
+        """The peer of `leg` is on another socket."""
         self._legs.move(leg, flow)
         if leg is self._caller and not self._transaction.answered:
             self._transaction.flow = flow
@@ -261,16 +261,16 @@ class Call:
         other = self.other(leg)
         if other is not None:
             self._bye_headers = list(filter_headers(bye, leg.profile, other.profile))
-        self._left(leg, Refusal(487 if leg is self._caller else 480))
+        self._terminated(leg, Refusal(487 if leg is self._caller else 480))
 
     def gone(self, leg: Leg) -> None:
-        """A peer says that it has no such dialog, or answers nothing (RFC 5057). For who was swapped for another, that
-        ends no call."""
+        """A peer says that it has no such dialog, or does not answer (RFC 5057). Of a leg that was replaced, that ends
+        no call."""
         if leg not in self._replaced_legs:
-            self._left(leg, Refusal(481))
+            self._terminated(leg, Refusal(481))
 
-    def _left(self, leg: Leg, refusal: Refusal, why: EndedBy | None = None) -> None:
-        """The peer of `leg` has left the call."""
+    def _terminated(self, leg: Leg, refusal: Refusal, why: EndedBy | None = None) -> None:
+        """The dialog of `leg` has ended."""
         by = EndedBy.CALLER if leg is self._caller else EndedBy.CALLEE
         aside = self._is_aside(leg)
         leg.hung_up()
@@ -287,7 +287,7 @@ class Call:
     def _abandoned(self, leg: Leg) -> None:
         log.info("{call}: the browser did not come back", call=self.id)
         self._bye_headers = [("Reason", 'SIP;cause=480;text="Connection lost"')]
-        self._left(leg, Refusal(480), EndedBy.LOST)
+        self._terminated(leg, Refusal(480), EndedBy.LOST)
 
     def _unacknowledged(self, leg: Leg) -> None:
         log.warn("{call}: no ACK for the 2xx came", call=self.id)
@@ -354,7 +354,7 @@ class Call:
         self._transfer = None
 
     def replace_leg(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
-        """Put `new` in the place of `old`, which belongs to the call no longer.
+        """Put `new` in the place of `old`, which no longer belongs to the call.
 
         :param media: the media session between `new` and the leg that stays; that of the call is deleted.
         :param branch: its branch towards rtpengine.
@@ -365,7 +365,7 @@ class Call:
             self._opening.callee = new
         self._opening.branch = branch
         old.owner, new.owner = None, self
-        old.add_usage()  # it counts as a call of his
+        old.add_usage()  # it still counts as a call of its browser
         self._replaced_legs.append(old)
         self._media.delete()
         self._exchanges.close(())
@@ -378,7 +378,7 @@ class Call:
         self._refresher.start(self._caller, callee)
         self._presence.unwatch(old)
         self._presence.watch(new)
-        self._bye_headers = ()  # what the peer of `old` said, who may have left before
+        self._bye_headers = ()  # those of the peer of `old`, which may have sent BYE before
 
     # The end
 
@@ -428,4 +428,4 @@ class Call:
 
 
 def _ignore(leg: Leg) -> None:
-    """That his early dialog is gone does not end the call."""
+    """The end of an early dialog does not end the call."""

@@ -45,7 +45,7 @@ class Calls:
     def begin(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
         """Begin the call of an INVITE.
 
-        :param find_targets: finds whom it is for.
+        :param find_targets: finds where it goes.
         :raises Refusal: 503 where its browser, or the proxy, has as many calls as it may have.
         :raises BadMessage: it can't open a dialog.
         """
@@ -68,7 +68,7 @@ class Calls:
     def drain(self, seconds: float) -> Deferred[None]:
         """Take no new calls from now on, and let those that there are end by themselves.
 
-        :returns: a Deferred that fires with None when none is left, or after so many seconds.
+        :returns: a Deferred that fires with None when no call is left, or after so many seconds.
         """
         self.draining = True
         if not self._alive or seconds <= 0:

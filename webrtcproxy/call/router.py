@@ -51,7 +51,7 @@ class Router:
     :param calls: the calls.
     :param legs: the index of dialogs.
     :param registrar: forwards registrations.
-    :param passages: carry what has no handler of its own.
+    :param out_of_dialog: carries requests that have no handler of their own.
     :param subscriptions: carry SUBSCRIBE and REFER, and the NOTIFYs that they lead to.
     """
 
@@ -61,14 +61,14 @@ class Router:
         calls: Calls,
         legs: DialogTable,
         registrar: RegistrationRelay,
-        passages: OutOfDialogRelay,
+        out_of_dialog: OutOfDialogRelay,
         subscriptions: Subscriptions,
     ) -> None:
         self._context = context
         self._calls = calls
         self._legs = legs
         self._registrar = registrar
-        self._passages = passages
+        self._out_of_dialog = out_of_dialog
         self._subscriptions = subscriptions
         self._metrics = context.metrics
         self._outside = {
@@ -82,8 +82,8 @@ class Router:
     # From the transaction layer
 
     def admits(self, request: Request, flow: Flow) -> bool:
-        """Browsers are let in by their handshake; on the SIP side only trunks, the registrars of bindings, and who
-        knows the tags of a dialog are heard. Anybody else gets no answer."""
+        """Whether a request is looked at: `is_heard` says so, or it names a dialog by its tags. Any other one gets no
+        answer."""
         if is_heard(flow, self._context.sources.trunks_of, self._context.directory.is_registrar):
             return True
         try:
@@ -165,8 +165,8 @@ class Router:
         self._when(self._targets(transaction), transaction, self._subscriptions.begin)
 
     def _pass(self, transaction: ServerTransaction) -> None:
-        """What needs no more than to get there, and its answer back."""
-        self._when(self._targets(transaction), transaction, self._passages.begin)
+        """Relay a request and its answer, and nothing more."""
+        self._when(self._targets(transaction), transaction, self._out_of_dialog.begin)
 
     def _targets(self, transaction: ServerTransaction) -> Deferred[TargetResolver]:
         """Where a request outside of dialogs goes, other than an INVITE: that may be for the proxy itself."""
@@ -187,8 +187,8 @@ class Router:
         self._registrar.register(transaction, route, allowed)
 
     def _options(self, transaction: ServerTransaction) -> None:
-        """Who asks for the proxy (no user, or none that is known at its own address, as trunks ping) is answered by
-        it; who asks for somebody gets that user's answer."""
+        """OPTIONS for the proxy (no user, or an unknown one at its own address, as trunks ping) is answered by the
+        proxy; OPTIONS for a user crosses."""
         self._refuse_while_draining()
         uri, flow = transaction.request.request_uri, transaction.flow
         if not uri.user:
@@ -218,8 +218,8 @@ class Router:
         transaction.reply(200, "", (_allow(transaction), *_ABILITIES))
 
     def _options_inside(self, transaction: ServerTransaction) -> None:
-        """Within a dialog, too, the proxy is the end that is asked: whoever looks so whether his call is still there
-        hears 200 or 481, and is not at the mercy of what the other end makes of OPTIONS (RFC 3261 section 11)."""
+        """Within a dialog, too, the proxy answers by itself: a peer that checks so whether its call is alive gets 200
+        or 481, whatever the other end makes of OPTIONS (RFC 3261 section 11)."""
         self._leg(transaction)
         self._answer_options(transaction)
 
@@ -257,11 +257,11 @@ class Router:
         return leg
 
     def _find(self, request: Request) -> Leg | None:
-        """The leg whose dialog `request` names, of a call or of a subscription."""
+        """The leg whose dialog a request names, of a call or of a subscription."""
         return self._legs.find(request) or self._subscriptions.legs.find(request)
 
     def _refuse_while_draining(self) -> None:
-        """503 while the proxy ends: who asks, with an INVITE or OPTIONS, is to try elsewhere (RFC 3261 21.5.4)."""
+        """503 while the proxy ends, so that an INVITE is sent elsewhere (RFC 3261 section 21.5.4)."""
         if self._calls.draining:
             raise Refusal(503, "", [("Retry-After", RETRY_AFTER)])
 
@@ -278,7 +278,7 @@ def _allow(transaction: ServerTransaction) -> tuple[str, str]:
 
 
 def _unsupported(transaction: ServerTransaction) -> Refusal:
-    """405, or 501 for a method that nobody has heard of: there is nowhere to carry it."""
+    """405, or 501 for an unknown method: there is nowhere to send the request."""
     method = transaction.request.method
     name, methods = _allow(transaction)  # of which this one may be carried elsewhere, but not here
     allowed = ", ".join(other for other in methods.split(", ") if other != method)

@@ -1,4 +1,4 @@
-"""The wall behind every coroutine that answers a request: whatever happens in it, a final response is sent."""
+"""Background work: coroutines that answer a request end with a final response, whatever happens in them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _check(_: object, transaction: ServerTransaction) -> None:
 
 
 def background(work: Coroutine[Deferred[Any], Any, object], what: str, call: str) -> None:
-    """Run `work`, which nobody waits for; an exception out of it is logged.
+    """Run `work`, whose result is not used; its exception is logged.
 
     :param what: names the work in the log line.
     :param call: Call-ID for the log line.

@@ -138,10 +138,10 @@ class CallRecord:
 
 
 class CdrWriter:
-    """Writes the records of calls that are over, a moment later where many end: nobody waits for the line. It has the
-    time at which the call was over, and may stand behind lines of after that.
+    """Writes the records of calls that are over, a moment later where many end. A line has the time at which its
+    call was over, and may stand after later ones.
 
-    :param clock: tells when a call is over, and that moment.
+    :param clock: has the time at which a call is over, and runs that moment.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from webrtcproxy.config import CallsConfig as Limits
+from webrtcproxy.config import CallsConfig
 from webrtcproxy.dialog.call_record import CdrWriter
 from webrtcproxy.dialog.referred import ReplacesGrants
 from webrtcproxy.media.profile import Profile
@@ -69,7 +69,7 @@ class Context:
     directory: IDirectory
     location: ILocation
     sequences: RequestSequences
-    limits: Limits
+    limits: CallsConfig
     grants: ReplacesGrants
     ledger: CdrWriter
     metrics: Metrics = field(default_factory=Metrics)
@@ -81,7 +81,7 @@ class Context:
         return may_use_trunk_credentials(self.policy.credentials_for_anyone, self.location.is_authenticated(flow))
 
     def profile_of(self, transaction: ServerTransaction) -> PeerProfile:
-        """What holds for who has sent a request outside of a dialog."""
+        """What holds for the sender of a request outside of a dialog."""
         flow = transaction.flow
         return (
             BROWSER_PEER

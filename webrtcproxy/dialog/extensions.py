@@ -1,4 +1,4 @@
-"""Extensions: whose affair an option tag of Require, Supported and Unsupported is (RFC 3261 sections 8.2.2.3, 19.2).
+"""Extensions: which side an option tag of Require, Supported and Unsupported is for (RFC 3261 sections 8.2.2.3, 19.2).
 
 Some extensions are about a session, a dialog or a hop: each leg has its own, and the proxy is an end of both. All
 others (lists of subscriptions, recipients of a MESSAGE, what is invented tomorrow) are between the two user agents:
@@ -18,7 +18,7 @@ OF_THE_LEG = frozenset({
 """Option tags that mean the proxy."""
 
 _ENDS_HERE = frozenset({"INVITE", "UPDATE", "PRACK", "BYE", "REGISTER", "OPTIONS"})
-"""Methods that the proxy takes as an end, and begins anew on the other leg: what they require is required of it."""
+"""Methods that the proxy takes as an end, and makes new on the other leg: what they require is required of it."""
 
 
 def refuse_required(request: Request) -> None:

@@ -1,7 +1,7 @@
-"""Referral: a REFER that crossed, and the subscription to its progress that it made (RFC 3515, RFC 6665).
+"""REFER: one that crossed, and the subscription to its progress that it made (RFC 3515, RFC 6665).
 
-The subscription shares the dialogs of the call and outlives it: the transferor may hang up long before he who was
-referred tells how it went (RFC 5057 section 4). A subscription is known by the CSeq number of its REFER, which each leg
+The subscription shares the dialogs of the call and outlives it: the transferor may hang up long before the transferee
+reports how it went (RFC 5057 section 4). A subscription is known by the CSeq number of its REFER, which each leg
 has its own of.
 """
 
@@ -65,8 +65,8 @@ class ReferSubscription:
         """The CSeq numbers of the REFER on the notifier's leg: more than one where it was challenged."""
         return [] if self._request is None else self._request.cseq_numbers
 
-    def alive(self) -> None:
-        """Wait anew."""
+    def extend(self) -> None:
+        """Wait for the next sign of life."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = self._schedule.after(self._patience, self.close)

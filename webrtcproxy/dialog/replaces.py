@@ -1,17 +1,16 @@
-"""Replacing: which leg an INVITE with Replaces takes the place of, and what that dialog is called on the other leg of
+"""Replaces: which leg an INVITE with Replaces takes the place of, and what that dialog is called on the other leg of
 its call (RFC 3891, RFC 5589 section 7).
 
-A call has two dialogs, and each side knows its own only. Who transfers a call to another one, and has both through this
-proxy, names the dialog that he has himself:
+A call has two dialogs, and each side knows its own only. A party that transfers a call to another one, and has both
+through this proxy, names the dialog that it has itself:
 
 - Where a browser is to carry the transfer out, that stays so: its INVITE comes here, whatever its Request-URI is, and
   goes on to the other end of the call that the name is of, with the name that the dialog has there.
 - Where a peer on the SIP side is to, its INVITE goes its own ways. So its REFER names the dialog with the other end.
 
-A dialog that is none of ours crosses as it is named.
+The name of an unknown dialog crosses as it is.
 
-Who may: the peer of the dialog itself (of a browser, also another one that has proven the same address-of-record; of a
-trunk, any address of it), and whom a REFER that crossed here has told its name.
+Who may replace a dialog: see `routing/admission.py`.
 """
 
 from __future__ import annotations
@@ -40,9 +39,9 @@ def match_replaces(request: Request, flow: Flow, legs: DialogTable, context: Con
     """The leg that an INVITE goes on to, and what it is to replace there.
 
     :param flow: that it came by.
-    :returns: None where the INVITE has no Replaces, or names a dialog that is none of ours and may be a browser's.
-    :raises Refusal: 481 for a trunk's that names no dialog of ours, or one that is not answered; 603 for one that has
-        ended, 486 for one that is confirmed and must not be, 403 for who has no business with it (RFC 3891 section 3).
+    :returns: None where the INVITE has no Replaces, or names an unknown dialog, from a browser.
+    :raises Refusal: 481 for a trunk's that names an unknown dialog, or one that is not answered; 603 for one that has
+        ended, 486 for one that is confirmed and must not be, 403 for a sender that may not (RFC 3891 section 3).
     :raises BadMessage: 400: several, or one that can't be read, or one beside Join.
     """
     values = request.headers.lines("Replaces")
@@ -108,8 +107,8 @@ def rewrite_refer_to(refer: Request, transferor: Flow, transferee: Flow, legs: D
 def match_own_dialog(
     named: Replaces, transferor: Flow, legs: DialogTable, context: Context
 ) -> tuple[TransferableCall, Leg, Leg] | None:
-    """The call of which who is on the flow `transferor` has the dialog that is so named, his leg there, and the other
-    one; None where there is none, or it is somebody else's."""
+    """The call whose dialog `named` names, where the peer on the flow `transferor` has it: the call, its leg, and the
+    other leg; else None."""
     leg = legs.get(named.key)
     call = None if leg is None or leg.owner is None else leg.owner.transferable()
     if leg is None or call is None:

@@ -11,13 +11,13 @@ from webrtcproxy.dialog.leg import HeaderList
 from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchEvent, BranchFailed, BranchProgress
 from webrtcproxy.sip.message import Response
 
-ELSEWHERE = (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),)
+COMPLETED_ELSEWHERE = (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),)
 """Why a losing branch is cancelled (RFC 3326)."""
 
 MAX_BRANCHES = 20
-"""Branches of a call; a browser that comes beyond does not ring."""
+"""Branches of a call; a further browser does not ring."""
 MAX_PENDING = 64
-"""Provisional responses of a call that may wait for rtpengine; what comes beyond is dropped."""
+"""Provisional responses of a call that may wait for rtpengine; further ones are dropped."""
 
 
 class Fork:
@@ -29,7 +29,7 @@ class Fork:
         self.answered: BranchAnswered | None = None
         self._complete = False
         self._closed = False
-        self._elsewhere = 0
+        self._followed = 0
         self._failures: list[BranchFailed] = []
         self._events: DeferredQueue[BranchEvent] = DeferredQueue()
 
@@ -39,15 +39,15 @@ class Fork:
         return not (self.settled or self._closed) and len(self.branches) < MAX_BRANCHES
 
     def add(self, branch: Branch) -> None:
-        """Count `branch` in."""
+        """Add a branch before it is tried."""
         self.branches.append(branch)
 
     def reopen(self, failed: BranchFailed) -> None:
-        """There is more to try behind `failed`, the failure of all: it counts no more where it is a redirect, which is
-        followed (section 16.7 step 4)."""
+        """There is more to try after `failed`, the failure of all. A redirect is followed and no longer counts (section
+        16.7 step 4)."""
         if failed.status < 400:
             self._failures.remove(failed)
-            self._elsewhere += 1
+            self._followed += 1
         self.settled = False
 
     def complete(self) -> None:
@@ -56,7 +56,7 @@ class Fork:
         self._conclude()
 
     def report(self, event: BranchEvent) -> None:
-        """What the branches call."""
+        """Take an event of a branch."""
         if self.settled:
             return
         if isinstance(event, BranchProgress):
@@ -65,7 +65,7 @@ class Fork:
         elif isinstance(event, BranchAnswered):
             self.settled = True
             self.answered = event
-            self.cancel(ELSEWHERE, but=event.branch)
+            self.cancel(COMPLETED_ELSEWHERE, but=event.branch)
             self._events.put(event)
         else:
             self._failures.append(event)
@@ -75,8 +75,8 @@ class Fork:
             self._conclude()
 
     def close(self, headers: HeaderList = ()) -> None:
-        """The call is over: cancel what has no final response, and let go of all branches, so that nothing has to wait
-        for the garbage collector."""
+        """The call is over: cancel what has no final response, and let go of all branches, so that nothing waits for
+        the garbage collector."""
         self.settled = True
         self.cancel(headers)
         self.branches = []
@@ -93,14 +93,14 @@ class Fork:
             if branch is not but:
                 branch.cancel(headers)
 
-    def heard(self, chosen: BranchFailed) -> Response | None:
+    def combined_response(self, chosen: BranchFailed) -> Response | None:
         """The response of the best failure, with what the caller needs of the others: every challenge, where it is one
         (section 16.7 step 7), every Contact, where it is a redirect."""
         response = chosen.response
         if response is None or len(self._failures) < 2:
             return response
         whole = Response(response.status, response.reason, response.headers.copy(), response.body)
-        for names, statuses in _GATHERED:
+        for names, statuses in _COMBINED:
             if response.status not in statuses:
                 continue
             for other in self._failures:
@@ -109,19 +109,19 @@ class Fork:
         return whole
 
     def _conclude(self) -> None:
-        if self._complete and not self.settled and len(self._failures) + self._elsewhere == len(self.branches):
+        if self._complete and not self.settled and len(self._failures) + self._followed == len(self.branches):
             self.settled = True
             self._events.put(best(self._failures))
 
 
-_GATHERED = (
+_COMBINED = (
     (frozenset({"WWW-Authenticate", "Proxy-Authenticate"}), frozenset({401, 407})),
     (frozenset({"Contact"}), range(300, 400)),
 )
 """Which headers of the other failures the best one gets, for which statuses of both."""
 
-# Within 4xx, what the caller can act upon comes first (RFC 3261 section 16.7 step 6); a browser that is gone or that
-# nobody answers says less than one that refuses. A 503 is not passed on as such where there is anything else.
+# Within 4xx, what the caller can act upon comes first (RFC 3261 section 16.7 step 6); an absent browser and an
+# unanswered one say less than one that refuses. A 503 is passed on only where there is nothing else.
 _PREFERRED = {401: 0, 407: 0, 415: 1, 420: 1, 484: 1, 408: 8, 480: 7, 487: 9, 503: 9}
 
 

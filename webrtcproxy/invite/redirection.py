@@ -1,7 +1,7 @@
 """Redirection: where the 3xx of a trunk lead, for a trunk whose section has them followed (RFC 3261 section 8.1.3.4).
 
-A redirect is somebody else's wish to have a call made at our trunks' expense: it is followed to where the caller may
-call by himself, never to a browser, and not far.
+A redirect has a call made at the expense of our trunks. So it is followed only to where the caller may call by itself,
+never to a browser, and not far.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Redirection:
         earlier one, and none twice. What is to be replaced there is what was to be replaced before.
 
         :param failed: the failure of all that was tried.
-        :returns: None where that is it.
+        :returns: None where there is nowhere left.
         """
         if failed.status >= 600:
             return None
@@ -88,7 +88,7 @@ def follows(failed: BranchFailed) -> bool:
 
 def contacts_across(response: Response, of_browser: bool) -> Headers | None:
     """The Contact headers of a redirect that crosses. Of a browser's, those that mean something to anybody else: what
-    is under ``.invalid`` is reached by nobody but us (RFC 7118 section 5.1).
+    is under ``.invalid`` only the proxy can reach (RFC 7118 section 5.1).
 
     :returns: None where a browser has named places of that kind only.
     :raises Refusal: 502: one can't be read.

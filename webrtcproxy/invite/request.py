@@ -38,7 +38,7 @@ def invite_for(
     :param contact: our Contact value.
     :param sdp: the offer; empty where the callee is to make one.
     :param reliable: whether reliable responses are welcome. An offer in one has to be answered in PRACK, which takes a
-        caller who does the same.
+        caller that does the same.
     :raises Refusal: 483 where `source` has gone far enough.
     """
     headers = initial_headers(source, sequence, to_browser=target.flow.browser)

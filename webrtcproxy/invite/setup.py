@@ -1,7 +1,7 @@
-"""SetUp: how a call comes to be, from the caller's INVITE to the 2xx that is for him.
+"""CallSetup: the set-up of a call, from the caller's INVITE to its 2xx.
 
-Every target gets an INVITE; what the branches report comes back one after the other: provisional responses cross, the
-first 2xx wins, the best of the refusals is the caller's. What of it is about SDP, `InitialOfferAnswer` says.
+Every target gets an INVITE; the events of the branches are taken one after the other: provisional responses cross, the
+first 2xx wins, else the best refusal goes to the caller. `InitialOfferAnswer` has what is about SDP.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class CallSetup:
     :param transaction: the caller's INVITE.
     :param caller: the leg that it came by.
     :param media: the media session of the call.
-    :param record: told of the first 18x.
+    :param record: notes the first 18x.
     :param user: user part of our Contacts in this call.
     :param owner: the call.
     :ivar opening: the first offer and answer.
@@ -73,16 +73,16 @@ class CallSetup:
         self._sequence = context.sequences.get(self._sequence_key)
         self._fork = Fork()
         self._redirection: Redirection | None = None
-        self._told: BranchProgress | None = None  # what the caller heard last
+        self._last_progress: BranchProgress | None = None  # what the caller got last
 
     # The story
 
     async def run(self, find_targets: TargetResolver) -> Response:
-        """Bring the offer to every target, and wait for the first 2xx; provisional responses cross meanwhile.
+        """Send the offer to every target, and wait for the first 2xx; provisional responses cross meanwhile.
 
         :returns: the 2xx for the caller; it is not sent yet.
-        :raises Refusal: there is none; what the caller is to hear instead.
-        :raises CancelledError: the caller has his final response.
+        :raises Refusal: there is none; what the caller gets instead.
+        :raises CancelledError: the caller has its final response.
         """
         self._caller.session_timer.check(self._transaction.request)
         self.opening.begin()
@@ -102,27 +102,27 @@ class CallSetup:
             elif isinstance(event, BranchAnswered):
                 return await self._connect(event)
             else:
-                await self._go_on(event)
+                await self._refused(event)
 
     def join(self, target: Target) -> None:
         """A browser of the callee's has registered while it rings elsewhere: it rings, too.
 
         The same browser on another socket takes the place of what rang there before, and so does the newest where only
-        that counts; who rings or has refused already is left alone.
+        that counts; a browser that rings or has refused already is left alone.
         """
         if not self._fork.open or target.binding is None:
             return
-        before = []
+        replaced = []
         for branch in self._fork.branches:
             there = branch.target.binding
             if there is not None and there.instance == target.binding.instance:
-                if branch.refused or (not branch.ended and _leads_there(there, target.binding)):
+                if branch.refused or (not branch.ended and _rings_already(there, target.binding)):
                     return
-                before.append(branch)
+                replaced.append(branch)
             elif not self._context.policy.multiple:
-                before.append(branch)
+                replaced.append(branch)
         branch = self._branch(target)
-        for old in before:
+        for old in replaced:
             old.cancel()
         background(self._join(branch), "An INVITE to a browser that joins in", self._record.call)
 
@@ -138,13 +138,13 @@ class CallSetup:
             log.failure("{call}: a browser could not join in", call=self._record.call)
             self._fork.report(BranchFailed(branch, 500, "", None))
 
-    def ringing(self) -> Leg | None:
-        """The leg of the early dialog that the caller heard of last; None where it has ended, or never began."""
-        told = self._told
-        return None if told is None else told.branch.early(told.response.to.tag or "")
+    def last_early_dialog(self) -> Leg | None:
+        """The leg of the early dialog whose response the caller got last; None where it has ended, or never began."""
+        last = self._last_progress
+        return None if last is None else last.branch.early(last.response.to.tag or "")
 
     def close(self, headers: HeaderList) -> None:
-        """The call is over: what rings is cancelled, who has answered gets a BYE.
+        """The call is over: what rings is cancelled, a callee that has answered gets a BYE.
 
         :param headers: for CANCEL and BYE.
         """
@@ -152,7 +152,7 @@ class CallSetup:
         if answered is not None and answered.leg.owner is self._owner:
             answered.leg.hang_up(headers)
         self._fork.close(headers)
-        self._told = None
+        self._last_progress = None
         self.opening.close()
         self._owner = None
 
@@ -163,7 +163,7 @@ class CallSetup:
         return branch
 
     async def _try(self, branch: Branch) -> None:
-        """Bring the offer to a target."""
+        """Send the offer to a target."""
         target = branch.target
         sdp = await self.opening.offer_for(branch, target.profile)
         sequence = RequestSequence() if target.flow.browser else self._sequence
@@ -177,28 +177,28 @@ class CallSetup:
         response = event.response
         sdp = await self.opening.early(event)
         self.opening.check_wanted()
-        headers = self._telling(response, event.branch, sdp)
+        headers = self._dialog_headers(response, event.branch, sdp)
         self.opening.provisionals.give(response.status, response.reason, headers, sdp)
-        self._told = event
+        self._last_progress = event
         self._record.progress(self._context.clock.seconds())
 
     async def _connect(self, answered: BranchAnswered) -> Response:
-        """Make the first 2xx one for the caller."""
-        self._told = None
+        """The 2xx for the caller, from the first one of a branch."""
+        self._last_progress = None
         for branch in self._fork.branches:
             if branch is not answered.branch:
                 self._media.drop(branch.id)
         sdp = await self.opening.connect(answered)
         self._context.sequences.forget(self._sequence_key)
         response = answered.response
-        headers = self._telling(response, answered.branch, sdp)
+        headers = self._dialog_headers(response, answered.branch, sdp)
         for name, value in (SUPPORTED, *self._caller.session_timer.accept(self._transaction.request)):
             headers.add(name, value)
         request, tag = self._transaction.request, self._transaction.to_tag
         return respond(request, response.status, response.reason, to_tag=tag, headers=headers, body=sdp)
 
-    async def _go_on(self, failed: BranchFailed) -> None:
-        """Every branch was refused: try where a redirect leads, if it is followed; else that is it."""
+    async def _refused(self, failed: BranchFailed) -> None:
+        """Every branch was refused: try where a redirect leads, if it is followed; else refuse the caller."""
         if self._redirection is None and follows(failed):
             context = self._context
             allowed = context.may_use_trunk_credentials(self._transaction.flow)
@@ -213,13 +213,13 @@ class CallSetup:
             await self._try(self._branch(target))
 
     def _fail(self, failed: BranchFailed) -> None:
-        """The caller hears the best final response, with what the far side said."""
-        response = self._fork.heard(failed)
+        """Refuse the caller with the best final response."""
+        response = self._fork.combined_response(failed)
         if response is None:
             raise Refusal(failed.status, failed.reason)
         if failed.branch.credentials_refused:
             raise Refusal(502, "Trunk Refuses Our Credentials")
-        headers = self._crossing(response, failed.branch)
+        headers = self._relayed_headers(response, failed.branch)
         if 300 <= response.status < 400:
             contacts = contacts_across(response, failed.branch.profile.browser)
             if contacts is None:
@@ -231,22 +231,22 @@ class CallSetup:
             raise Refusal(500, response.reason, headers)
         raise Refusal(response.status, response.reason, headers)
 
-    def _crossing(self, response: Response, branch: Branch) -> Headers:
+    def _relayed_headers(self, response: Response, branch: Branch) -> Headers:
         headers = filter_headers(response, branch.profile, self._caller.profile)
         if response.status in (401, 407):
             order_challenges(headers)
         return headers
 
-    def _telling(self, response: Response, branch: Branch, sdp: bytes) -> Headers:
+    def _dialog_headers(self, response: Response, branch: Branch, sdp: bytes) -> Headers:
         """The headers of a response that is about the dialog with the caller."""
         headers = Headers.of(["Allow", "Contact"], [ALLOW[1], self._caller.dialog.contact])
-        headers.extend(self._crossing(response, branch))
+        headers.extend(self._relayed_headers(response, branch))
         if sdp:
             headers.add("Content-Type", "application/sdp")
         return headers
 
 
-def _leads_there(one: Binding, other: Binding) -> bool:
-    """Whether a browser that rings at `one` has no reason to ring at `other`: that is the same socket, or a further one
-    besides the first (RFC 5626)."""
+def _rings_already(one: Binding, other: Binding) -> bool:
+    """Whether a browser that rings at `one` need not ring at `other`: that is the same socket, or a further one besides
+    the first (RFC 5626)."""
     return one.flow is other.flow or one.reg_id != other.reg_id

@@ -1,4 +1,4 @@
-"""Target: one place where a request outside of dialogs is tried."""
+"""Target: one member of a target set, and how to send a request there (RFC 3261 section 16.5)."""
 
 from __future__ import annotations
 

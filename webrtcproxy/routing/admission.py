@@ -2,7 +2,7 @@
 
 - A browser is let in by its handshake. It may call and register at the hosts that `check_destination` allows, and has
   the credentials of trunks where `may_use_trunk_credentials` says so.
-- A peer on the SIP side is heard where `is_heard` says so, and may call the users that `callees` names.
+- A request from the SIP side is looked at where `is_heard` says so, and may call the users that `callees` names.
 - How many calls, requests and subscriptions there may be at once say `check_calls`, `check_requests_of_browser` and
   `check_subscriptions`.
 - A dialog may be replaced by an INVITE of those that `may_replace` finds, and transferred by its peer (`is_peer`).
@@ -59,7 +59,7 @@ def callees(request: Request, trunks: Sequence[Trunk], aor: str | None, is_regis
     :param trunks: those that its source belongs to.
     :param aor: the one whose Contact at the registrar the Request-URI is, if any.
     :param is_registrar: whether `aor` is registered at its source.
-    :raises Refusal: 403 where it comes from elsewhere, 404 where it is for nobody.
+    :raises Refusal: 403 where it comes from elsewhere, 404 where there is no such user.
     """
     if aor is not None:
         if trunks or is_registrar:
@@ -150,15 +150,15 @@ def check_subscriptions(
 
 
 class Grant(Protocol):
-    """A REFER that crossed has told somebody to replace a dialog (RFC 5589 section 7)."""
+    """The permission to replace a dialog, by a REFER that crossed (RFC 5589 section 7)."""
 
     @property
     def flow(self) -> Flow | None:
-        """Of the browser that was told; None where it is no browser."""
+        """Of the browser that may; None where it is no browser."""
 
     @property
     def host(self) -> str:
-        """The address of the peer that was told."""
+        """The address of the peer that may."""
 
     @property
     def referrer(self) -> str:
@@ -168,8 +168,8 @@ class Grant(Protocol):
 def may_replace(
     flow: Flow, peer: Flow, aor: str | None, aors: Container[str], grants: Iterable[Grant], trunks_of: TrunksOf
 ) -> bool:
-    """Whether an INVITE on `flow` may take the place of a dialog (RFC 3891 section 3): its peer may, and whom the peer
-    has told to, by a REFER that crossed. Parameters as of `is_peer` and `is_granted`."""
+    """Whether an INVITE on `flow` may take the place of a dialog (RFC 3891 section 3): its peer may, and the peer
+    that a REFER of it has named. Parameters as of `is_peer` and `is_granted`."""
     return is_peer(flow, peer, aor, aors, trunks_of) or is_granted(flow, peer, grants, trunks_of)
 
 
@@ -189,17 +189,17 @@ def is_peer(flow: Flow, peer: Flow, aor: str | None, aors: Container[str], trunk
 
 
 def is_granted(flow: Flow, peer: Flow, grants: Iterable[Grant], trunks_of: TrunksOf) -> bool:
-    """Whether the peer of a dialog has told who is on `flow` to replace it. Browsers transfer by themselves.
+    """Whether a REFER of the peer of a dialog lets the peer on `flow` replace it. Browsers transfer by themselves.
 
     :param peer: the flow of the dialog.
     :param grants: those of the dialog.
     """
     for grant in () if peer.browser else grants:
         if flow.browser:
-            told = grant.flow == flow
+            granted = grant.flow == flow
         else:
-            told = grant.flow is None and _is_same(grant.host, flow.peer.host, trunks_of)
-        if told and _is_same(grant.referrer, peer.peer.host, trunks_of):
+            granted = grant.flow is None and _is_same(grant.host, flow.peer.host, trunks_of)
+        if granted and _is_same(grant.referrer, peer.peer.host, trunks_of):
             return True
     return False
 

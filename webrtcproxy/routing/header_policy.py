@@ -70,7 +70,7 @@ DEFAULT_HEADER_POLICY = HeaderPolicy()
 
 
 def _keeps_identity(headers: Headers) -> bool:
-    """Whether the sender wants his identity kept from whom the network does not trust (RFC 3325 section 7)."""
+    """Whether the sender wants its identity withheld from untrusted peers (RFC 3325 section 7)."""
     wishes = ";".join(headers.lines("Privacy")).lower().split(";")
     return "id" in map(str.strip, wishes)
 

@@ -42,8 +42,8 @@ class PeerProfile:
         return source.for_browsers if self.browser else self.own_profile
 
     def unreachable(self) -> Refusal:
-        """What the other side hears where no request gets to this peer: a browser without a socket is a user who is not
-        there (480), a server that has no answer is a gateway's failure (RFC 3261 section 21.5.3)."""
+        """The answer to the other side where no request gets to this peer: a browser without a socket is an absent user
+        (480), a server that has no answer is a gateway's failure (RFC 3261 section 21.5.3)."""
         return Refusal(480) if self.browser else Refusal(502, "Trunk Unreachable")
 
 

@@ -20,7 +20,7 @@ from webrtcproxy.sip.message import Request
 class Route:
     """Where a request of a browser goes.
 
-    :ivar profile: what holds there: those of the trunk whose section says so, or of a stranger where
+    :ivar profile: what holds there: those of the trunk whose section says so, or of an unknown peer where
         `[access] destinations` names the host.
     :ivar host: a name or an IP address (IPv6 without brackets).
     :ivar port: None for the default of the transport.
@@ -50,7 +50,7 @@ class Policy:
     """
 
     REMEMBERED: ClassVar[int] = 1024
-    """Places whose routes are remembered; past that the memory starts anew."""
+    """Places whose routes are remembered; past that all are forgotten."""
 
     def __init__(self, config: Config) -> None:
         self._trunks = config.trunks

@@ -1,10 +1,10 @@
-"""Subscriptions: all that are alive; how a SUBSCRIBE outside of any dialog becomes one, or several (RFC 6665). So does
-a REFER there, which is a SUBSCRIBE to what comes of it, forks and all (RFC 3515 section 2.4.7).
+"""Subscribe: how a SUBSCRIBE outside of any dialog becomes a subscription, or several (RFC 6665), and the table of all.
+So does a REFER there, which is a SUBSCRIBE to what comes of it, forks and all (RFC 3515 section 2.4.7).
 
-A subscription is a dialog that a NOTIFY opens, be it in front of the 2xx to the SUBSCRIBE or behind it; where the
+A subscription is a dialog that a NOTIFY opens, before the 2xx to the SUBSCRIBE or after it; where the
 SUBSCRIBE has forked on its way, each notifier opens one of its own (section 4.4.1). So what was sent is remembered
 until Timer N (section 4.1.2.4), and each dialog with a notifier is joined to a dialog of its own with the subscriber,
-who decides which of them he wants.
+which decides which of them it wants.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
-from webrtcproxy.config import SubscriptionsConfig as Limits
+from webrtcproxy.config import SubscriptionsConfig
 from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.dialog import Dialog
@@ -45,9 +45,9 @@ TIMER_N = 32.0
 
 @dataclass(frozen=True, slots=True)
 class SentSubscribe:
-    """A SUBSCRIBE or REFER of ours that may open dialogs."""
+    """A SUBSCRIBE or REFER that was sent and may open dialogs."""
 
-    opening: PendingSubscribe
+    pending: PendingSubscribe
     target: Target
     request: Request
     sequence: RequestSequence
@@ -62,7 +62,7 @@ class Subscriptions:
     :ivar legs: the index of their dialogs.
     """
 
-    def __init__(self, context: Context, limits: Limits, calls: DialogTable) -> None:
+    def __init__(self, context: Context, limits: SubscriptionsConfig, calls: DialogTable) -> None:
         self.legs = DialogTable()
         self.calls = calls
         self._context = context
@@ -101,7 +101,7 @@ class Subscriptions:
         return request.method == "NOTIFY" and (request.call_id, request.to.tag or "") in self._sent
 
     def notified(self, transaction: ServerTransaction) -> Leg | None:
-        """The leg of the dialog that a NOTIFY opens; None where nobody has subscribed.
+        """The leg of the dialog that a NOTIFY opens; None where there was no SUBSCRIBE.
 
         :raises BadMessage: it can't open a dialog.
         """
@@ -109,30 +109,30 @@ class Subscriptions:
         sent = self._sent.get((request.call_id, request.to.tag or ""))
         if sent is None or sent.target.flow.browser != transaction.flow.browser:
             return None
-        return sent.opening.notified(request, sent)
+        return sent.pending.notified(request, sent)
 
     def stop(self) -> None:
-        """End all of them, as the proxy stops: subscribers hear that they may try again, notifiers that they need not
+        """End all of them, as the proxy stops: subscribers learn that they may try again, notifiers that they need not
         go on."""
         for subscription in tuple(self._alive):
             subscription.end([leg for leg in (subscription.near, subscription.far) if leg is not None])
 
-    # From the openings
+    # From pending SUBSCRIBEs
 
     def add(self, subscription: Subscription) -> None:
-        """A new one."""
+        """Count one in."""
         self._alive.add(subscription)
 
     def discard(self, subscription: Subscription) -> None:
-        """One is over."""
+        """Count out one that is over."""
         self._alive.discard(subscription)
 
     def remember(self, sent: SentSubscribe) -> None:
-        """NOTIFYs may come for it."""
+        """Expect NOTIFYs for a SUBSCRIBE."""
         self._sent[_key(sent.request)] = sent
 
     def forget(self, sent: SentSubscribe) -> None:
-        """No more."""
+        """The counterpart of `remember`."""
         if self._sent.get(_key(sent.request)) is sent:
             del self._sent[_key(sent.request)]
 
@@ -171,7 +171,7 @@ class PendingSubscribe:
         """Send it on, and give its subscriber the final response."""
         accepted = False
         try:
-            winner = await send_to_targets(self._context, self._transaction, find_targets, self._sending)
+            winner = await send_to_targets(self._context, self._transaction, find_targets, self._before_send)
             if winner.response is not None and winner.status < 300:
                 self._answered(winner, winner.response)
                 accepted = self._is_subscribe or not has_no_subscription(winner.response)
@@ -211,7 +211,7 @@ class PendingSubscribe:
             self._open(self._first, dialog, winner.target)
         self._first.respond(self._transaction, response, winner.target.profile)
 
-    def _sending(self, target: Target, request: Request, sequence: RequestSequence) -> None:
+    def _before_send(self, target: Target, request: Request, sequence: RequestSequence) -> None:
         request.headers.add("Contact", contact_on(target.flow, self._user))
         if not self._is_subscribe:
             transferor, legs = self._first.near.flow, self._subscriptions.calls
@@ -223,7 +223,7 @@ class PendingSubscribe:
         self._subscriptions.remember(self._sent[-1])
 
     def _subscription(self, tag: str, flow: Flow) -> Subscription:
-        """A subscription with the dialog that the subscriber, who is on `flow`, knows by our tag `tag`."""
+        """A subscription with the dialog that the subscriber on `flow` knows by our tag `tag`."""
         request, context = self._request, self._context
         dialog = Dialog.from_request(request, tag, contact_on(flow, self._user))
         near = Leg(context, dialog, flow, tag, None, self._profile, aor=request.from_.address.aor)
@@ -235,14 +235,14 @@ class PendingSubscribe:
         return subscription
 
     def _ended(self, subscription: Subscription) -> None:
-        """One is over; with the last one nobody joins any more."""
+        """One is over; after the last one, no notifier is added."""
         self._subscriptions.discard(subscription)
         if all(each.over for each in self._opened):
             self._timer.cancel()
             self._forget()
 
     def _open(self, subscription: Subscription, dialog: Dialog, target: Target) -> Leg:
-        """Join the notifier of `dialog` to a subscription: his leg."""
+        """Join the notifier of `dialog` to a subscription: its leg."""
         far = Leg(self._context, dialog, target.reached, "", None, target.profile, target.authentication, target.aor)
         self._had.add((dialog.call_id, dialog.remote_tag))
         self._subscriptions.legs.add(far)
@@ -250,7 +250,7 @@ class PendingSubscribe:
         return far
 
     def _time_up(self) -> None:
-        """Timer N: who has sent no NOTIFY by now has nothing to tell."""
+        """Timer N: a notifier that has sent no NOTIFY will send none."""
         self._forget()
         if not self._first.notified and not self._first.over:
             log.info("{call}: a subscription ends without a NOTIFY", call=self._request.call_id)

@@ -1,5 +1,5 @@
-"""Subscription: a dialog with a subscriber, one with a notifier, and what crosses between them (RFC 6665), whichever of
-the two is the browser.
+"""Subscription: one that is alive: a dialog with a subscriber, one with a notifier, and what crosses between them (RFC
+6665), whichever of the two is the browser.
 
 Both ends decide, the proxy carries: SUBSCRIBE and NOTIFY get the other end's true answer. What the proxy knows of it is
 how long it lasts at most, so that nothing of it stays when both ends have forgotten it.
@@ -35,10 +35,10 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 MAX_EXPIRES = 86_400
-"""Seconds that a subscription lasts at most: who asks for longer is granted less (RFC 6665 section 4.2.1.1)."""
+"""Seconds that a subscription lasts at most: a longer one is shortened (RFC 6665 section 4.2.1.1)."""
 
 DEFAULT_EXPIRES = 3600
-"""Seconds of a subscription whose length nobody names."""
+"""Seconds of a subscription where neither side says how long."""
 
 LINGER = 32.0
 """Seconds (64*T1) for which the last NOTIFY of a subscription that is over is waited for."""
@@ -84,7 +84,7 @@ class Subscription:
     :param near: the subscriber's side.
     :param event: the Event that is subscribed to.
     :param ended: called with the subscription, once, when it is over.
-    :ivar far: the notifier's side; None before anything was heard of it.
+    :ivar far: the notifier's side; None before its first message.
     :ivar notified: a NOTIFY has come.
     :ivar over: nothing crosses any more.
     :ivar asking: the SUBSCRIBE or REFER whose answer the subscriber waits for.
@@ -104,16 +104,16 @@ class Subscription:
         self._limit: IDelayedCall | None = None
         self._numbers = {near: near.dialog.remote_cseq}  # of the REFER, where it was one
         self.asking: ServerTransaction | None = None
-        self._waiting: list[Deferred[None]] = []
+        self._waiting_for_flow: list[Deferred[None]] = []
         self._presence = FlowMonitor(context.clock, context.limits.grace, self._abandoned)
         near.owner = self
         self._presence.watch(near)
 
     def open(self, far: Leg) -> None:
         """The notifier's side is there, in place of one that has not sent a NOTIFY: that is what counts (RFC 6665
-        section 4.4.1). Where the subscriber has gone meanwhile, the notifier hears so."""
+        section 4.4.1). Where the subscription has ended meanwhile, the notifier gets an unsubscribe."""
         if self.over:
-            self._say_farewell(far)
+            self._unsubscribe(far)
             return
         if self.far is not None:
             self.far.hung_up()
@@ -121,7 +121,7 @@ class Subscription:
         far.owner = self
         self._numbers[far] = far.dialog.local_cseq
         self._presence.watch(far)
-        self._last(DEFAULT_EXPIRES)
+        self._set_expiry(DEFAULT_EXPIRES)
 
     # What comes from outside
 
@@ -142,7 +142,7 @@ class Subscription:
         """There is no INVITE in these dialogs that could be cancelled."""
 
     def moved(self, leg: Leg, flow: Flow) -> None:
-        """The peer of `leg` is on another socket now: that is where he is told what he waits for."""
+        """The peer of `leg` is on another socket: responses and requests go there."""
         self._legs.move(leg, flow)
         if leg is self.near and self.asking is not None and not self.asking.answered:
             self.asking.flow = flow
@@ -164,10 +164,10 @@ class Subscription:
         request = transaction.request
         self.near.dialog.refresh(request)
         self.asking = transaction
-        headers = self._going(request, self.near, far)
+        headers = self._relayed_headers(request, self.near, far)
         bound_expires(headers, request)
         try:
-            response = await self._ask(far, request, headers)
+            response = await self._send_request(far, request, headers)
         except TimedOut:
             transaction.reply(504)
             self.end([self.near])
@@ -179,7 +179,7 @@ class Subscription:
         self.respond(transaction, response, far.profile)
 
     def respond(self, transaction: ServerTransaction, response: Response, source: PeerProfile) -> None:
-        """Give the subscriber the notifier's answer to his SUBSCRIBE or REFER.
+        """Give the subscriber the notifier's response to its SUBSCRIBE or REFER.
 
         :param source: what holds for the notifier.
         """
@@ -189,10 +189,10 @@ class Subscription:
             if transaction.request.method == "SUBSCRIBE":  # of a REFER, the NOTIFYs say it (RFC 3515 section 2.4.4)
                 headers.set("Expires", str(seconds))
             headers.add("Contact", self.near.dialog.contact)
-            self._last(seconds)
+            self._set_expiry(seconds)
         transaction.reply(status_of(response), response.reason, headers, response.body)
         if response.status in ENDS_SUBSCRIPTION:
-            self.end([self.near] if response.status == 408 else ())  # which he does not hear
+            self.end([self.near] if response.status == 408 else ())  # which the subscriber does not get
 
     # NOTIFY
 
@@ -202,9 +202,9 @@ class Subscription:
         far.dialog.refresh(request)
         self.notified = True
         if state.seconds is not None:
-            self._last(state.seconds)
+            self._set_expiry(state.seconds)
         try:
-            response = await self._ask(near, request, self._going(request, far, near))
+            response = await self._send_request(near, request, self._relayed_headers(request, far, near))
             if response.status < 300:
                 _refresh_target(near, response)
             headers = response_headers(response, near.profile, far.profile)
@@ -220,7 +220,7 @@ class Subscription:
 
     # Both
 
-    def _going(self, request: Request, source: Leg, to: Leg) -> Headers:
+    def _relayed_headers(self, request: Request, source: Leg, to: Leg) -> Headers:
         """The headers that cross. The subscription of a REFER may have an id, which is the CSeq number of that, and so
         another one on each leg (RFC 3515 section 2.4.6)."""
         headers = request_headers(request, source.profile, to.profile)
@@ -228,7 +228,7 @@ class Subscription:
             headers.set("Event", with_id(request.headers.get("Event") or "", str(self._numbers[to])))
         return headers
 
-    async def _ask(self, to: Leg, request: Request, headers: Headers) -> Response:
+    async def _send_request(self, to: Leg, request: Request, headers: Headers) -> Response:
         """The answer of `to`: a browser that has lost its socket has the grace time to come back.
 
         :raises Refusal: 481 where it does not, 502 where the SIP side can't be reached.
@@ -238,7 +238,7 @@ class Subscription:
         try:
             for last in (False, True):
                 if to.browser and to.flow.closed and not self.over:
-                    await self._back(patience)
+                    await self._wait_for_flow(patience)
                 if self.over:
                     raise Refusal(481)
                 try:
@@ -250,27 +250,27 @@ class Subscription:
             patience.end()
         raise AssertionError
 
-    async def _back(self, patience: Deadline) -> None:
+    async def _wait_for_flow(self, patience: Deadline) -> None:
         """Wait until a browser that has lost its socket is there again.
 
         :raises Refusal: it takes too long.
         """
         back: Deferred[None] = Deferred()
-        self._waiting.append(back)
+        self._waiting_for_flow.append(back)
         try:
             await patience.wait(back)
         except TimedOut as why:
             raise Refusal(480) from why
 
     def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting_for_flow = self._waiting_for_flow, []
         for back in waiting:
             back.callback(None)
 
     # The end
 
-    def _last(self, seconds: int) -> None:
-        """So long the subscription lasts, and a little longer, since its notifier has the last word."""
+    def _set_expiry(self, seconds: int) -> None:
+        """The subscription lasts for so many seconds, and a little longer, since the last NOTIFY is the notifier's."""
         if self.over:
             return
         if self._limit is not None:
@@ -281,10 +281,10 @@ class Subscription:
         self._limit = None
         self.end()
 
-    def end(self, tell: Container[Leg] = ()) -> None:
-        """It is over; twice is once.
+    def end(self, notify: Container[Leg] = ()) -> None:
+        """The subscription is over; no error where it is already.
 
-        :param tell: the sides that do not know it yet, and get a last NOTIFY or SUBSCRIBE.
+        :param notify: the legs that do not know it yet, and get a last NOTIFY or SUBSCRIBE.
         """
         if self.over:
             return
@@ -294,24 +294,24 @@ class Subscription:
             self._limit = None
         self._presence.stop()
         for leg in (self.near, self.far):
-            if leg is not None and leg in tell:
-                self._say_farewell(leg)
+            if leg is not None and leg in notify:
+                self._unsubscribe(leg)
             elif leg is not None:
                 leg.hung_up()
         self._wake()
-        ended, self._ended = self._ended, _ignore  # who is told may have this subscription
+        ended, self._ended = self._ended, _ignore  # what is called may have this subscription
         ended(self)
 
-    def _say_farewell(self, leg: Leg) -> None:
-        """The last request within a dialog; what still comes in it meets 481."""
+    def _unsubscribe(self, leg: Leg) -> None:
+        """Send the last request within a dialog; later requests of the peer get 481."""
         leg.owner = None
         if leg is self.near:
-            said = maybeDeferred(
+            sent = maybeDeferred(
                 leg.send_request, "NOTIFY", (("Event", self._event), ("Subscription-State", _DEACTIVATED))
             )
         else:
-            said = maybeDeferred(leg.send_request, "SUBSCRIBE", (("Event", self._event), ("Expires", "0")))
-        said.addErrback(_unheard, leg.dialog.call_id).addBoth(lambda _: leg.hung_up())
+            sent = maybeDeferred(leg.send_request, "SUBSCRIBE", (("Event", self._event), ("Expires", "0")))
+        sent.addErrback(_not_ended, leg.dialog.call_id).addBoth(lambda _: leg.hung_up())
 
 
 def bound_expires(headers: Headers, request: Request) -> None:
@@ -324,7 +324,7 @@ def bound_expires(headers: Headers, request: Request) -> None:
 
 
 def _ignore(subscription: Subscription) -> None:
-    """Nobody is to be told any more."""
+    """The end has been reported."""
 
 
 def _granted(response: Response, request: Request) -> int:
@@ -351,8 +351,8 @@ def _refresh_target(leg: Leg, response: Response) -> None:
         log.info("{call}: the remote target stays: {why}", why=error.why, call=leg.dialog.call_id)
 
 
-def _unheard(failure: Failure, call_id: str) -> None:
+def _not_ended(failure: Failure, call_id: str) -> None:
     if failure.check(FlowLost, TimedOut, Refusal):
-        log.info("{call}: the end of a subscription was not heard: {why!r}", why=failure.value, call=call_id)
+        log.info("{call}: the last request of a subscription has no answer: {why!r}", why=failure.value, call=call_id)
     else:
-        log.failure("{call}: the end of a subscription could not be told", failure, call=call_id)
+        log.failure("{call}: the last request of a subscription could not be sent", failure, call=call_id)

@@ -1,10 +1,10 @@
-"""Handover: a transfer that the proxy carries out by itself, where the trunk will not (RFC 3515, RFC 5589).
+"""Local transfer: one that the proxy carries out by itself, where the trunk will not (RFC 3515, RFC 5589).
 
-The transferee stays where he is. Blind: the target of the REFER is called on his behalf. Attended: the target is the
-other end of a call that the transferor has here, too. Either way the two ends get a media session of their own. Where
-both have agreed to it, the target's leg takes the place of the transferor's in the call, who is told so and gets a BYE.
-Before that nothing of the old session is touched: whatever fails leaves it as it was. The transferor may hang up
-meanwhile; then there is nobody to come back to, and the call ends where the transfer fails.
+The transferee stays where it is. Blind: the target of the REFER is called on its behalf. Attended: the target is the
+other end of another call of the transferor through this proxy. Either way the two ends get a media session of their own
+(RFC 3725). When both have agreed to it, the target's leg takes the place of the transferor's in the call; the
+transferor gets the last NOTIFY and a BYE. Before that the old session is not touched: whatever fails leaves it as
+it was. The transferor may hang up meanwhile; then the call ends where the transfer fails.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class LocalTransfer:
     :param call: whose leg is to be replaced.
     :param transferor: that leg.
     :param stays: the transferee's.
-    :param number: CSeq number of the REFER; None where he wants to hear nothing of it (RFC 4488).
+    :param number: CSeq number of the REFER; None where the transferor wants no NOTIFY (RFC 4488).
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class LocalTransfer:
         Deferred.fromCoroutine(self._attended(consulted)).addErrback(self._failed)
 
     async def _blind(self, find: ReferTargetResolver, source: Request, redirection: Redirection) -> None:
-        self._tell(100)
+        self._notify(100)
         target: Target | None = await find()
         self._ringing = self._context.transactions.schedule.after(self._context.limits.ring, self._rang_too_long)
         while target is not None:
@@ -149,14 +149,14 @@ class LocalTransfer:
         branch.invite(invite_for(source, self._transferor.profile, target, sequence, contact, sdp, True), sequence)
 
     async def _outcome(self) -> BranchAnswered | BranchFailed:
-        """What becomes of the INVITE; the transferor hears of what comes before."""
+        """What becomes of the INVITE; provisional responses go to the transferor by NOTIFY."""
         while True:
             event = await self._fork.next()
             self._check_wanted()
             if not isinstance(event, BranchProgress):
                 return event
             self._note(event)
-            self._tell(event.response.status, event.response.reason)
+            self._notify(event.response.status, event.response.reason)
 
     def _note(self, event: BranchProgress) -> None:
         """The SDP of a 1xx is the answer where it is a reliable one (RFC 3262 section 5), else a preview, which counts
@@ -172,7 +172,7 @@ class LocalTransfer:
             self._early[event.branch.party_tag(event.response)] = sdp
 
     async def _attended(self, consulted: ConsultationCall) -> None:
-        self._tell(100)
+        self._notify(100)
         leg, stays, branch = consulted.leg, self._stays, random_token(8)
         sdp = await self._media.offer(
             stays.negotiation.remote_description,
@@ -227,9 +227,9 @@ class LocalTransfer:
             log.warn("{call}: the old session is not restored: {why}", why=why, call=leg.dialog.call_id)
 
     def _check_wanted(self) -> None:
-        """To be called behind every wait.
+        """To be called after every wait.
 
-        :raises Refusal: it is all over meanwhile.
+        :raises Refusal: the transfer has ended meanwhile.
         """
         if self._done:
             raise Refusal(487)
@@ -240,12 +240,12 @@ class LocalTransfer:
         call, consulted = self._call, self._consulted
         log.info("{call}: transferred to {to}", to=leg.dialog.remote_target, call=call.id)
         call.replace_leg(self._transferor, leg, self._media, branch)
-        self._part()
+        self._finish()
         if consulted is not None:
             consulted.call.end(EndedBy.TRANSFERRED)
-        self._tell(200, last=True).addBoth(self._leave)
+        self._notify(200, last=True).addBoth(self._hang_up)
 
-    def _leave(self, _: object) -> None:
+    def _hang_up(self, _: object) -> None:
         self._transferor.hang_up()
         self._transferor.drop_usage()
 
@@ -260,20 +260,20 @@ class LocalTransfer:
             self._fail(Refusal(500))
 
     def _fail(self, refusal: Refusal) -> None:
-        """Tell the transferor why. The calls are as they were; those that he has left end."""
+        """Notify the transferor why. The calls are as they were; those that it has left end."""
         if self._done:
             return
         log.info("{call}: the transfer failed: {why}", why=refusal, call=self._call.id)
-        self._part()
+        self._finish()
         self._media.delete()
-        self._tell(refusal.status, refusal.reason, last=True).addBoth(lambda _: self._transferor.drop_usage())
+        self._notify(refusal.status, refusal.reason, last=True).addBoth(lambda _: self._transferor.drop_usage())
         if self._transferor.over:
             self._call.end(EndedBy.TRANSFER_FAILED)
         if self._consulted is not None and self._consulted.own.over:
             self._consulted.call.end(EndedBy.TRANSFER_FAILED)
 
-    def _part(self) -> None:
-        """Nothing more is wanted, of nobody."""
+    def _finish(self) -> None:
+        """Cancel what is under way, and let the calls go on by themselves."""
         self._done = True
         if self._ringing is not None:
             self._ringing.cancel()
@@ -281,7 +281,7 @@ class LocalTransfer:
         if answered is not None and answered.leg.owner is self:
             answered.leg.hang_up()
         for branch in self._fork.branches:
-            self._fork.report(BranchFailed(branch, 487, "", None))  # who waits for news has them now
+            self._fork.report(BranchFailed(branch, 487, "", None))  # what waits for the next event has one
         self._fork.close()
         if self._reinvite is not None:
             self._reinvite.withdraw()
@@ -292,24 +292,24 @@ class LocalTransfer:
     def _rang_too_long(self) -> None:
         self._fail(Refusal(408))
 
-    def _tell(self, status: int, reason: str = "", *, last: bool = False) -> Deferred[None]:
+    def _notify(self, status: int, reason: str = "", *, last: bool = False) -> Deferred[None]:
         """NOTIFY the transferor (RFC 3515 section 2.4.5).
 
-        :returns: a Deferred that fires with None when he has heard it, or won't; never fails.
+        :returns: a Deferred that fires with None when it is answered, or will not be; never fails.
         """
         if self._number is None:
             return succeed(None)
         state = "terminated;reason=noresource" if last else f"active;expires={int(self._context.limits.ring)}"
         headers = ("Event", f"refer;id={self._number}"), ("Subscription-State", state)
         fragment = f"SIP/2.0 {status} {reason or PHRASES.get(status, '')}\r\n".encode("utf-8", "surrogateescape")
-        told = maybeDeferred(self._transferor.send_request, "NOTIFY", headers, fragment, SIPFRAG)
-        return told.addCallbacks(self._heard, self._unheard)
+        sent = maybeDeferred(self._transferor.send_request, "NOTIFY", headers, fragment, SIPFRAG)
+        return sent.addCallbacks(self._notified, self._not_notified)
 
-    def _heard(self, response: Response) -> None:
-        if response.status == 481:  # he has forgotten what he has asked for
+    def _notified(self, response: Response) -> None:
+        if response.status == 481:  # it has no such subscription any more
             self._number = None
 
-    def _unheard(self, failure: Failure) -> None:
+    def _not_notified(self, failure: Failure) -> None:
         if not failure.check(FlowLost, TimedOut, Refusal):
             log.failure("{call}: the NOTIFY failed", failure, call=self._call.id)
 

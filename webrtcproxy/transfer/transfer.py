@@ -1,7 +1,7 @@
 """Transfers: the REFERs of one call, and what comes of them (RFC 3515, RFC 5589).
 
-A REFER crosses, is answered as the far side answers it, and the NOTIFYs that tell how it goes cross the other way.
-Where the trunk's section says `refer = local`, the proxy carries out by itself what the trunk refuses (`handover`).
+A REFER crosses with the far side's response, and the NOTIFYs of its progress cross the other way. Where the trunk's
+section says `refer = local`, the proxy carries out by itself what the trunk refuses (`local.py`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ METHODS = ("REFER", "NOTIFY", "SUBSCRIBE")
 WILL_NOT = frozenset({405, 501, 603})
 """Answers to REFER that say no to it as such."""
 
-MAX_REFERRALS = 8
+MAX_SUBSCRIPTIONS = 8
 """Subscriptions of one call at once."""
 RATE = 10
 """REFERs of one call within `WINDOW` at most."""
@@ -52,14 +52,14 @@ class Transfers:
     def __init__(self, context: Context, legs: DialogTable) -> None:
         self._context = context
         self._legs = legs
-        self._referrals: list[ReferSubscription] = []
+        self._subscriptions: list[ReferSubscription] = []
         self._times: deque[float] = deque(maxlen=RATE)
 
     def arrived(self, call: TransferableCall, leg: Leg, transaction: ServerTransaction) -> None:
-        """A REFER, NOTIFY or SUBSCRIBE within the dialog of `leg`; also behind the end of the call.
+        """A REFER, NOTIFY or SUBSCRIBE within the dialog of `leg`; also after the end of the call.
 
         :raises Refusal: 481: there is no such dialog or subscription; 500 with Retry-After: too many REFERs.
-        :raises BadMessage: it is no use.
+        :raises BadMessage: it can't be read.
         """
         request = transaction.request
         other = call.other(leg)
@@ -70,10 +70,10 @@ class Transfers:
             leg.dialog.refresh(request)
             run_and_respond(self._refer(call, leg, other, transaction), transaction)
             return
-        referral = self._find(leg, refer_id(request)) if is_refer(request) else None
-        if referral is not None:
+        subscription = self._find(leg, refer_id(request)) if is_refer(request) else None
+        if subscription is not None:
             leg.dialog.refresh(request)
-            run_and_respond(self._tell(referral, leg, transaction), transaction)
+            run_and_respond(self._relay_within(subscription, leg, transaction), transaction)
         elif leg.over or other.over:
             raise Refusal(481)
         else:
@@ -85,7 +85,7 @@ class Transfers:
         if leg.over or other.over:
             raise Refusal(481)
         now, times = self._context.clock.seconds(), self._times
-        if len(self._referrals) >= MAX_REFERRALS or (len(times) == RATE and now - times[0] < WINDOW):
+        if len(self._subscriptions) >= MAX_SUBSCRIPTIONS or (len(times) == RATE and now - times[0] < WINDOW):
             raise Refusal(500, "Too Many Transfers", [("Retry-After", "10")])
         times.append(now)
 
@@ -95,21 +95,21 @@ class Transfers:
         headers.set("Refer-To", rewrite_refer_to(request, leg.flow, other.flow, self._legs, self._context))
         local = is_local(leg, other)
         if local and other.refuses("REFER"):
-            self._carry_out(call, leg, other, transaction)
+            self._transfer_locally(call, leg, other, transaction)
             return
-        referral = self._open(leg, other, request.cseq.number)
+        subscription = self._open(leg, other, request.cseq.number)
         try:
-            response = await self._ask(other, transaction, headers, referral)
+            response = await self._send_request(other, transaction, headers, subscription)
         except Refusal as refusal:
-            referral.close()
+            subscription.close()
             if refusal.status == 504:
                 transaction.reply(504)
                 call.gone(other)
             raise
         if response.status >= 300 or has_no_subscription(response):
-            referral.close()
+            subscription.close()
         if local and response.status in WILL_NOT:
-            self._carry_out(call, leg, other, transaction)
+            self._transfer_locally(call, leg, other, transaction)
             return
         self._reply(transaction, response, other, leg)
         if response.status in ENDS_DIALOG:
@@ -117,13 +117,13 @@ class Transfers:
 
     def _open(self, leg: Leg, other: Leg, number: int) -> ReferSubscription:
         context = self._context
-        referral = ReferSubscription(
-            leg, other, number, context.transactions.schedule, context.limits.ring, self._referrals.remove
+        subscription = ReferSubscription(
+            leg, other, number, context.transactions.schedule, context.limits.ring, self._subscriptions.remove
         )
-        self._referrals.append(referral)
-        return referral
+        self._subscriptions.append(subscription)
+        return subscription
 
-    def _carry_out(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
+    def _transfer_locally(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
         """Do what the transferee will not.
 
         :raises Refusal: 491 while the session is being changed; 403, 404, 416 for a target that the transferor may not
@@ -148,50 +148,54 @@ class Transfers:
         self._accept(call, leg, other, transaction).join(consulted)
 
     def _accept(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> LocalTransfer:
-        """Give the transferor his 202."""
+        """Give the transferor its 202."""
         request, headers = transaction.request, [("Contact", leg.dialog.contact)]
         number: int | None = request.cseq.number
         if has_no_subscription(request):
             number = None
             headers.append(("Refer-Sub", "false"))
-        handover = LocalTransfer(self._context, self._legs, call, leg, other, number)
+        transfer = LocalTransfer(self._context, self._legs, call, leg, other, number)
         transaction.reply(202, "", headers)
-        return handover
+        return transfer
 
     # NOTIFY, and SUBSCRIBE that refreshes
 
     def _find(self, leg: Leg, id: str | None) -> ReferSubscription | None:
-        return next((referral for referral in self._referrals if referral.is_of(leg, id)), None)
+        return next((subscription for subscription in self._subscriptions if subscription.is_of(leg, id)), None)
 
-    async def _tell(self, referral: ReferSubscription, leg: Leg, transaction: ServerTransaction) -> None:
-        """A message about a subscription crosses, with the name that it has over there."""
+    async def _relay_within(self, subscription: ReferSubscription, leg: Leg, transaction: ServerTransaction) -> None:
+        """A request of a subscription crosses, with the id that the subscription has on the other leg."""
         request = transaction.request
-        other = referral.notifier if leg is referral.subscriber else referral.subscriber
-        referral.alive()
+        other = subscription.notifier if leg is subscription.subscriber else subscription.subscriber
+        subscription.extend()
         headers = request_headers(request, leg.profile, other.profile)
-        if refer_id(request) is not None or len(self._referrals) > 1:
-            headers.set("Event", with_id(request.headers.get("Event") or "", referral.id_for(other)))
+        if refer_id(request) is not None or len(self._subscriptions) > 1:
+            headers.set("Event", with_id(request.headers.get("Event") or "", subscription.id_for(other)))
         try:
-            response = await self._ask(other, transaction, headers)
+            response = await self._send_request(other, transaction, headers)
         finally:
             if request.method == "NOTIFY" and is_terminated(request):
-                referral.close()
+                subscription.close()
         if response.status == 481:
-            referral.close()
+            subscription.close()
         self._reply(transaction, response, other, leg)
 
     # Both
 
-    async def _ask(
-        self, other: Leg, transaction: ServerTransaction, headers: Headers, referral: ReferSubscription | None = None
+    async def _send_request(
+        self,
+        other: Leg,
+        transaction: ServerTransaction,
+        headers: Headers,
+        refer: ReferSubscription | None = None,
     ) -> Response:
         """The final response of the far side.
 
-        :raises Refusal: there is none.
+        :raises Refusal: it does not respond.
         """
         request, patience = transaction.request, Deadline(self._context.transactions.schedule)
         try:
-            return await patience.wait(other.send_request(request.method, headers, request.body, "", referral))
+            return await patience.wait(other.send_request(request.method, headers, request.body, "", refer))
         except FlowLost as why:
             raise other.profile.unreachable() from why
         except TimedOut as silence:
@@ -207,7 +211,7 @@ class Transfers:
 
 
 def is_local(leg: Leg, other: Leg) -> bool:
-    """Whether the proxy does what the peer of `other` will not: where his trunk's section says so, for browsers."""
+    """Whether the proxy does what the peer of `other` will not: where its trunk's section says so, for browsers."""
     trunk = other.profile.trunk
     return leg.browser and trunk is not None and trunk.refer == "local"
 

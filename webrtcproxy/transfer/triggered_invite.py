@@ -1,4 +1,4 @@
-"""Triggered: the INVITE that a REFER asks for, where the proxy sends it in the place of the transferee (RFC 3515)."""
+"""Triggered INVITE: what a REFER asks for, where the proxy sends it in the place of the transferee (RFC 3515)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def invite_for_refer(refer: Request, uri: Uri, transferee: Leg, named: Replaces 
 
     Other headers that the URI asks for are not obeyed (RFC 3261 section 19.1.5).
 
-    :param named: the dialog that it is to take the place of, which is none of ours.
+    :param named: the dialog that it is to take the place of, which is unknown here.
     :raises Refusal: 603 where another method is asked for.
     """
     if (uri.param("method") or "INVITE").upper() != "INVITE":
@@ -46,12 +46,12 @@ def invite_for_refer(refer: Request, uri: Uri, transferee: Leg, named: Replaces 
 
 
 def refer_next_hops(context: Context, invite: Request, transferor: Leg) -> tuple[ReferTargetResolver, Redirection]:
-    """What finds the way of `invite`, where the transferor may call, with the credentials that he may use; and where it
-    goes on to, where a trunk's redirects are followed.
+    """The resolver for `invite`, where the transferor may call, with the credentials that it may use; and the redirects
+    of the call, where a trunk's are followed.
 
     What the first one returns raises Refusal 502 where the target can't be reached.
 
-    :raises Refusal: 403, 404, 416: he may not call there.
+    :raises Refusal: 403, 404, 416: it may not call there.
     """
     route = context.policy.route(invite)
     allowed = context.may_use_trunk_credentials(transferor.flow)
