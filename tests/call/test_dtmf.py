@@ -73,8 +73,8 @@ class Events(ExchangeCase):
 
     def browser_leg(self, callers: bool) -> str:
         (call,) = (call for call, _ in self.world.calls._alive.values())
-        self.branch = call._opening.branch
-        leg = call._caller if callers else call._opening.callee
+        self.branch = call._offer_answer.branch
+        leg = call._caller if callers else call._offer_answer.callee
         assert leg is not None
         return leg.party_tag
 
@@ -140,7 +140,7 @@ class Events(ExchangeCase):
         """A trunk's INFO is no browser's, whomever it is for: the flag that rtpengine wants is in no answer to it."""
         self.ends(True)
         (call,) = (call for call, _ in self.world.calls._alive.values())
-        browser, trunk = call._caller, call._opening.callee
+        browser, trunk = call._caller, call._offer_answer.callee
         assert trunk is not None
         info = Request("INFO", "sip:a@b", Headers([RELAY]), b"Signal=5")
         self.assertTrue(wanted(info, browser, trunk.profile))

@@ -127,8 +127,8 @@ class OfOurs(TimerCase):
         caller, callee = self.connect_ours()
         self.keep_alice(149, caller)
         ((call, _),) = self.world.calls._alive.values()
-        assert call._opening.callee is not None
-        call._opening.callee.dialog.remote_target = "sip:callee@slow.example"
+        assert call._offer_answer.callee is not None
+        call._offer_answer.callee.dialog.remote_target = "sip:callee@slow.example"
         self.patch(self.world.names, "resolve", lambda host, *_: found)
         self.keep_alice(32, caller)
         self.trunk.silent()

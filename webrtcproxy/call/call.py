@@ -87,7 +87,7 @@ class Call:
         legs.add(self._caller)
         self._begin_session(context.nodes.session(request.call_id), bool(request.body))
         self._set_up = CallSetup(context, legs, transaction, self._caller, self._media, self.record, user, self)
-        self._opening = self._set_up.opening
+        self._offer_answer = self._set_up.offer_answer
         self._transfers: Transfers | None = None
         self._replaced_legs: list[Leg] = []
         self._presence = FlowMonitor(context.clock, context.limits.grace, self._abandoned)
@@ -109,7 +109,7 @@ class Call:
         """The life of the call."""
         try:
             self._connect(await self._set_up.run(self._find_targets))
-            await self._opening.settle()
+            await self._offer_answer.complete()
             self._enter(CallEvent.AGREE)
             await self._over
         except CancelledError:
@@ -126,12 +126,12 @@ class Call:
 
     def _connect(self, response: Response) -> None:
         """Give the caller its 2xx."""
-        caller, callee = self._caller, self._opening.callee
+        caller, callee = self._caller, self._offer_answer.callee
         assert callee is not None
         self._stop_ringing()
         caller.dialog.confirm()
         caller.answer_challenges(self._context.may_use_trunk_credentials(callee.flow))
-        on_ack = self._opening.acknowledged if self._opening.late else None
+        on_ack = self._offer_answer.ack_arrived if self._offer_answer.delayed_offer else None
         caller.answer(self._transaction, response, lambda: self._unacknowledged(caller), on_ack)
         self._refresher.start(caller, callee)
         self._enter(CallEvent.ANSWER)
@@ -146,20 +146,20 @@ class Call:
 
     def other(self, leg: Leg) -> Leg | None:
         """The leg across from `leg`; None while there is none."""
-        callee = self._opening.callee
+        callee = self._offer_answer.callee
         if leg is not self._caller:
             return self._caller
         return None if callee is None or (callee.over and not callee.dialog.confirmed) else callee
 
     def _is_aside(self, leg: Leg) -> bool:
         """Whether `leg` is an early dialog of a fork other than the one whose media the caller gets."""
-        return not leg.dialog.confirmed and leg not in (self._caller, self._opening.callee)
+        return not leg.dialog.confirmed and leg not in (self._caller, self._offer_answer.callee)
 
-    def agreed(self, branch: str) -> None:
+    def session_agreed(self, branch: str) -> None:
         """Caller and callee have a session, which may be changed from now on."""
         self._exchanges.open(branch)
 
-    def exchange(self, leg: Leg, transaction: ServerTransaction) -> None:
+    def modify_session(self, leg: Leg, transaction: ServerTransaction) -> None:
         """The request of `transaction` offers a change of the session."""
         self._exchanges.arrived(leg, None if self._is_aside(leg) else self.other(leg), transaction)
 
@@ -194,10 +194,10 @@ class Call:
         if request.method in ("INVITE", "UPDATE"):
             if self._transfer is not None and (request.body or request.method == "INVITE"):
                 raise Refusal(491)
-            self.exchange(leg, transaction)
+            self.modify_session(leg, transaction)
             return
         if request.method == "PRACK" and leg is self._caller:
-            self._opening.prack(transaction)
+            self._offer_answer.prack_arrived(transaction)
             return
         other = self.other(leg)
         if other is None and not leg.over and request.method != "PRACK":
@@ -211,7 +211,7 @@ class Call:
         if other is None or other.over or leg.over or request.method == "PRACK":
             raise Refusal(481)
         if dtmf.wanted(request, leg, other.profile):
-            dtmf.play(transaction, leg, self._media, self._opening.branch)
+            dtmf.play(transaction, leg, self._media, self._offer_answer.branch)
             return
         # The end of an early dialog that the caller does not use does not end the call.
         gone = _ignore if self._is_aside(leg) else self.gone
@@ -219,9 +219,9 @@ class Call:
 
     def _request_before_answer(self, leg: Leg, transaction: ServerTransaction) -> None:
         """A request of a caller that is not connected yet: it is for the early dialog whose response it got last."""
-        request, shown = transaction.request, self._opening.shown
-        if shown is not None and dtmf.wanted(request, leg, shown.profile):
-            dtmf.play(transaction, leg, self._media, shown.id)
+        request, early = transaction.request, self._offer_answer.early_branch
+        if early is not None and dtmf.wanted(request, leg, early.profile):
+            dtmf.play(transaction, leg, self._media, early.id)
             return
         to = None if request.method in ("REFER", "SUBSCRIBE") else self._set_up.last_early_dialog()
         if to is None or dtmf.wanted(request, leg, to.profile):
@@ -314,7 +314,7 @@ class Call:
             self._context.clock.callLater(0, self._stop_work)
         else:
             self._over.callback(None)
-            self._opening.acknowledged(None)
+            self._offer_answer.ack_arrived(None)
 
     def _end(self, why: EndedBy) -> bool:
         """The call ends; only the first reason counts.
@@ -362,8 +362,8 @@ class Call:
         if old is self._caller:
             self._caller = new
         else:
-            self._opening.callee = new
-        self._opening.branch = branch
+            self._offer_answer.callee = new
+        self._offer_answer.branch = branch
         old.owner, new.owner = None, self
         old.add_usage()  # it still counts as a call of its browser
         self._replaced_legs.append(old)
@@ -373,7 +373,7 @@ class Call:
         self._begin_session(media, True)
         media.watch(self._media_lost)
         self._exchanges.open(branch)
-        callee = self._opening.callee
+        callee = self._offer_answer.callee
         assert callee is not None
         self._refresher.start(self._caller, callee)
         self._presence.unwatch(old)
@@ -411,9 +411,9 @@ class Call:
         self._exchanges.close(self._bye_headers)
         self._set_up.close(self._bye_headers)
         if self._state is CallState.REFUSED:
-            self._opening.leave()
+            self._offer_answer.leave()
         else:
-            for leg in (self._caller, self._opening.callee):
+            for leg in (self._caller, self._offer_answer.callee):
                 if leg is not None and leg.owner is self:
                     leg.hang_up(self._bye_headers)
         for leg in self._replaced_legs:

@@ -72,7 +72,7 @@ class ReliableProvisionals:
             self._supported = self._required or OPTION_100REL in request.headers.all("Supported")
         return self._supported
 
-    def give(self, status: int, reason: str, headers: Iterable[tuple[str, str]], sdp: bytes) -> None:
+    def send(self, status: int, reason: str, headers: Iterable[tuple[str, str]], sdp: bytes) -> None:
         """Send a provisional response, 101 to 199; a reliable one behind the PRACK of the one before."""
         if not self.reliable or not (sdp or self._required):
             self._transaction.reply(status, reason, headers, sdp)
@@ -201,7 +201,7 @@ def rseq_of(response: Response) -> int | None:
     return number(value.strip(), MAX_RSEQ)
 
 
-def prack(leg: Leg, response: Response, sdp: bytes = b"") -> None:
+def send_prack(leg: Leg, response: Response, sdp: bytes = b"") -> None:
     """Acknowledge a reliable response within its early dialog; never raises.
 
     :param sdp: the answer, where the response had an offer (section 5).

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.dialog import Dialog, tag_of
 from webrtcproxy.dialog.leg import DialogUser, HeaderList, Leg
-from webrtcproxy.dialog.reliable import prack, rseq_of
+from webrtcproxy.dialog.reliable import rseq_of, send_prack
 from webrtcproxy.dialog.session_timer import SessionTimer
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target import Target
@@ -202,7 +202,7 @@ class Branch:
             if leg is None or not leg.is_next_rseq(number):
                 return
             if leg.negotiation.local_description or not _sdp(response):  # or else the answer to its offer is awaited
-                prack(leg, response)
+                send_prack(leg, response)
         self._report(BranchProgress(self, response, leg))
 
     def _remember(self, response: Response) -> None:

@@ -1,33 +1,66 @@
-"""Opening: the first offer and answer of a call, that of its INVITE (RFC 3264, RFC 3261 section 13, RFC 3262).
+"""InitialOfferAnswer: the first offer and answer of a call, that of its INVITE (RFC 3264, RFC 3261 section 13, RFC
+3262).
 
-The offer is in the caller's INVITE, and the answer in the first reliable 1xx or the 2xx; or the INVITE has none, the
-callee's offer is in the first reliable 1xx or the 2xx, and the caller's answer in PRACK or ACK. SDP in other responses
-is a preview. Each leg does it in its own way: the answer in a callee's 2xx may be the caller's since a reliable 183.
+On each leg for itself, the first SDP in a reliable message counts, and that in an unreliable 1xx is a preview (see
+`webrtcproxy.dialog.negotiation`): the answer in a callee's 2xx may be the caller's since a reliable 183. What the SDP
+of a fork, that is of one early dialog with a callee, becomes to the caller:
 
-The caller has one dialog as long as what he was told for good is still true. Where another fork answers with something
-else, his 2xx has another To tag, and is to him what it is: the answer of another one.
+The INVITE has the offer
+------------------------
+
+==================  =======================================  ========================================================
+Message             Caller wants reliable 1xx                Caller gets none
+==================  =======================================  ========================================================
+callee's 1xx        of the first fork: its answer; later     of the first branch: a preview, each time; of another
+                    1xx of it, and other forks: no SDP       branch: no SDP
+caller's PRACK      confirms the answer                      -
+2xx of that fork    the same SDP again; none where an        the answer
+                    UPDATE has changed it
+2xx of another      in a dialog of its own, unless it says   the answer
+                    the same
+==================  =======================================  ========================================================
+
+Where the callee's 1xx is reliable, its leg is agreed from then on, and so is it with the 2xx of the caller.
+
+The INVITE has none: delayed offer
+----------------------------------
+
+==================  =======================================  ========================================================
+Message             Caller wants reliable 1xx                Caller gets none
+==================  =======================================  ========================================================
+callee's 1xx        reliable, of the first fork: its offer;  no SDP
+                    else no SDP
+caller's PRACK      has the answer, which goes into ours     -
+2xx of that fork    no SDP once it is answered               the offer
+2xx of another      the offer, in a dialog of its own        the offer
+caller's ACK        has the answer to the offer in the 2xx, which goes into ours
+==================  =======================================  ========================================================
+
+The caller has one dialog as long as what it has been told in a reliable message is still true. A 2xx that says
+something else is that of another fork to it, and has another To tag (RFC 3261 section 13.2.2.4).
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from webrtcproxy.dialog.background import run_and_respond as answering
+from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.leg import DialogUser, Leg
 from webrtcproxy.dialog.negotiation import NegotiationState
-from webrtcproxy.dialog.reliable import LatePrackHandler, ReliableProvisionals, prack
+from webrtcproxy.dialog.reliable import LatePrackHandler, ReliableProvisionals, send_prack
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchProgress
+from webrtcproxy.invite.fork_answers import EarlyOffer, EarlySdp, ForkAnswers, check_unanswered
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import BadResponse, Refusal
 from webrtcproxy.runtime.ids import random_token
+from webrtcproxy.session.description import sdp_in
 from webrtcproxy.sip.body import sdp_of
-from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.sdp.questions import same_session
 from webrtcproxy.transaction.server import ServerTransaction
@@ -42,13 +75,13 @@ class CallDuringSetup(DialogUser, Protocol):
     def callee_found(self, aor: str) -> None:
         """The callee is a user with this address-of-record: the browsers of it are called."""
 
-    def agreed(self, branch: str) -> None:
-        """There is a session, which may be changed from now on.
+    def session_agreed(self, branch: str) -> None:
+        """Caller and callee have a session, which may be changed from now on.
 
         :param branch: name of the callee's branch towards rtpengine.
         """
 
-    def exchange(self, leg: Leg, transaction: ServerTransaction) -> None:
+    def modify_session(self, leg: Leg, transaction: ServerTransaction) -> None:
         """The request of `transaction` offers a change of the session."""
 
     def interrupt(self, refusal: Refusal, why: EndedBy) -> None:
@@ -66,7 +99,7 @@ class InitialOfferAnswer:
     :param owner: the call.
     :ivar callee: the leg that answered, or the one of the early dialog that has an agreement; None before.
     :ivar branch: name of its branch towards rtpengine; empty before.
-    :ivar provisionals: what the caller hears before his 2xx.
+    :ivar provisionals: the caller's provisional responses.
     """
 
     def __init__(
@@ -87,124 +120,111 @@ class InitialOfferAnswer:
         self._caller = caller
         self._media = media
         self._owner: CallDuringSetup | None = owner
-        self._offer = b""
-        self._answers: dict[str, tuple[bytes, bytes]] = {}
-        self._heard = ""  # whose answer rtpengine has had last
-        self._shown: tuple[Branch, str, bytes] | None = None  # whose SDP the caller has, and what it is
-        self._offered: tuple[Branch, Leg, Response] | None = None  # by a callee, and to be answered in the PRACK
-        self._acked: Deferred[Request | None] | None = None
-        self._connecting = False
+        self._answers = ForkAnswers(transaction, caller, media)
+        self._early_sdp: EarlySdp | None = None
+        self._early_offer: EarlyOffer | None = None
+        self._answered = False  # there is a 2xx
+        self._new_fork = False  # which needs a dialog of its own
+        self._ack: Deferred[Request | None] | None = None  # with the answer
 
     @property
-    def late(self) -> bool:
-        """Whether the callee is to offer."""
-        return not self._offer
+    def delayed_offer(self) -> bool:
+        """Whether the callee is to make the offer."""
+        return not self._answers.offer
 
     @property
-    def shown(self) -> Branch | None:
+    def early_branch(self) -> Branch | None:
         """The branch whose early media the caller has."""
-        return None if self._shown is None else self._shown[0]
+        return None if self._early_sdp is None else self._early_sdp.branch
 
     def begin(self) -> None:
         """Read the caller's offer.
 
         :raises BadMessage: 415: the body is something else.
         """
-        self._offer = sdp_of(self._transaction.request)
-        if self._offer:
-            self._caller.negotiation.offer_received(self._offer)
+        offer = self._answers.offer = sdp_of(self._transaction.request)
+        if offer:
+            self._caller.negotiation.offer_received(offer)
 
     async def offer_for(self, branch: Branch, profile: PeerProfile) -> bytes:
-        """The offer for `branch`; empty where the callee is to make one.
-
-        :param profile: what holds there.
-        :raises NgError: rtpengine can't make it.
-        """
-        if self.late:
-            return b""
-        to = profile.media_from(self._caller.profile)
-        sdp = await self._media.offer(self._offer, from_tag=self._caller.party_tag, branch=branch.id, to=to)
-        self.check_wanted()
-        return sdp
+        """The offer for `branch`; as :meth:`ForkAnswers.offer_for`."""
+        return await self._answers.offer_for(branch, profile)
 
     async def early(self, event: BranchProgress) -> bytes:
-        """What a 1xx has for the caller; empty where that is nothing, or nothing new.
+        """The SDP for the caller in a 1xx; empty where there is none, or none that is new.
 
-        Where an answer can't be made, he gets none as yet: the one that counts is that of the 2xx.
+        Where an answer can't be made, there is none as yet: the one that counts is that of the 2xx.
 
         :raises Refusal: an offer can't be made.
         """
         try:
-            sdp = self._sdp(event.response)
-            if sdp and not self.late:
-                return await self._early_answer(event, sdp)
+            sdp = sdp_in(event.response)
+            if sdp and not self.delayed_offer:
+                return await self._answer_early(event, sdp)
         except Refusal as why:
             log.warn("{call}: no early media: {why}", why=getattr(why, "why", why), call=self._call)
             return b""
         if not sdp or event.leg is None:
             return b""
-        return await self._early_offer(event.branch, event.leg, event.response, sdp)
+        return await self._offer_early(EarlyOffer(event.branch, event.leg, event.response), sdp)
 
     async def connect(self, answered: BranchAnswered) -> bytes:
-        """What the first 2xx has for the caller, when it may go out.
+        """The SDP for the caller in the first 2xx, when that may go out.
 
-        :raises Refusal: it has nothing that he could use.
+        :raises Refusal: there is none that the caller could use.
         """
-        leg, branch, early = answered.leg, answered.branch, self.callee
-        self.callee, self.branch, self._offered, self._connecting = leg, branch.id, None, True
-        if self.late:
-            sdp = b"" if leg is early else await self._offer_for_caller(answered)
-            news = leg is not early and self._shown is not None
+        leg, branch = answered.leg, answered.branch
+        agreed = leg is self.callee  # since a reliable 1xx
+        self.callee, self.branch, self._early_offer, self._answered = leg, branch.id, None, True
+        if not self.delayed_offer:
+            sdp = await self._answer_for_caller(answered, agreed)
         else:
-            sdp, news = await self._answer_for_caller(answered, leg is early)
+            sdp = b"" if agreed else await self._offer_for_caller(answered)
         self.check_wanted()
         await self.provisionals.settled()
         self.check_wanted()
         self.provisionals.stop()
-        if news:  # for a caller who has something else for good, this is another fork (RFC 3261 section 13.2.2.4)
+        if self._new_fork:
             self._transaction.to_tag = random_token(8)
             self._legs.rename(self._caller, self._transaction.to_tag)
         return sdp
 
-    async def settle(self) -> None:
-        """To be called behind the caller's 2xx: where that has the offer, the answer in his ACK is the callee's.
+    async def complete(self) -> None:
+        """To be called after the caller's 2xx: it confirms the answer. Where it has the offer, the answer is in the
+        caller's ACK, and goes to the callee.
 
         :raises Refusal: 488: it is not there, or no use.
         :raises BadMessage: 415: the ACK has something else.
         """
         caller, callee, branch = self._caller, self.callee, self.branch
         assert callee is not None
-        if self._acked is not None:
-            ack = await self._acked
+        if self._ack is not None:
+            ack = await self._ack
             if ack is None:
                 return
             answer = sdp_of(ack)
             if not answer:
                 raise Refusal(488, "No Answer In The ACK")
-            to = callee.profile.media_from(caller.profile)
-            told = await self._media.answer(
-                answer, from_tag=callee.party_tag, to_tag=caller.party_tag, branch=branch, to=to
-            )
-            callee.send_held_ack(told)
+            local = await self._answer_of_caller(callee, branch, answer)
+            callee.send_held_ack(local)
             caller.negotiation.answer_received(answer)
-            callee.negotiation.answer_sent(told)
+            callee.negotiation.answer_sent(local)
         self._agree(callee, branch)
         caller.negotiation.answer_confirmed()
 
-    def begin_anew(self) -> None:
-        """Who had early media has refused, and somebody else is tried: to a caller who has nothing for good, what was
-        shown counts no more."""
+    def reset_early(self) -> None:
+        """All branches have refused, and another one is tried: a preview that the caller has counts no more."""
         if not self.provisionals.reliable:
-            self._shown = None
+            self._early_sdp = None
 
     def close(self) -> None:
         """The call is over."""
         self.provisionals.stop()
-        self.acknowledged(None)
-        self._shown = self._offered = self._owner = None
+        self.ack_arrived(None)
+        self._early_sdp = self._early_offer = self._owner = None
 
     def leave(self) -> None:
-        """The caller was refused. Where a PRACK of his may be on its way, his dialog stays until it comes, or 64*T1."""
+        """The caller was refused. Where its PRACK may be on the way, the dialog stays until that comes, or 64*T1."""
         caller, schedule = self._caller, self._schedule
         if self.provisionals.pending and not caller.over:
             caller.owner = LatePrackHandler(self.provisionals)
@@ -213,45 +233,40 @@ class InitialOfferAnswer:
             caller.hung_up()
 
     def check_wanted(self) -> None:
-        """To be called behind every wait: an interruption has answered the caller at once, and what was waited for may
-        come before the turn of the reactor in which it ends the story.
-
-        :raises CancelledError: the caller has his final response.
-        """
-        if self._transaction.answered:
-            raise CancelledError
+        """As `check_unanswered`, for the caller's INVITE."""
+        check_unanswered(self._transaction)
 
     # From the caller
 
-    def acknowledged(self, ack: Request | None) -> None:
+    def ack_arrived(self, ack: Request | None) -> None:
         """The caller's ACK; None: there will be none."""
-        if self._acked is not None and not self._acked.called:
-            self._acked.callback(ack)
+        if self._ack is not None and not self._ack.called:
+            self._ack.callback(ack)
 
-    def prack(self, transaction: ServerTransaction) -> None:
+    def prack_arrived(self, transaction: ServerTransaction) -> None:
         """The caller's PRACK (RFC 3262 section 3): an answer, or a further offer may be in it (section 5).
 
         :raises Refusal: 481 where no response waits for it, 400 where the answer is missing.
         :raises BadMessage: 415: its body is something else.
         """
-        response, offered = self.provisionals.match(transaction.request), self._offered
+        response, offer = self.provisionals.match(transaction.request), self._early_offer
         if response is None:
             raise Refusal(481)
         sdp = sdp_of(transaction.request)
-        if self.late and response.body:
+        if self.delayed_offer and response.body:
             if not sdp:
                 raise Refusal(400, "No Answer In PRACK")
-            if offered is not None:
-                self._offered = None
-                answering(self._answered_early(transaction, sdp, response, *offered), transaction)
+            if offer is not None:
+                self._early_offer = None
+                run_and_respond(self._relay_early_answer(transaction, sdp, response, offer), transaction)
                 return
-            sdp = b""  # somebody else has answered, or another PRACK has it
+            sdp = b""  # another fork has answered the INVITE, or another PRACK has the answer
         elif response.body:
             self._caller.negotiation.answer_confirmed()
         if not sdp:
             transaction.reply(200)
         elif self._owner is not None:
-            self._owner.exchange(self._caller, transaction)
+            self._owner.modify_session(self._caller, transaction)
         self.provisionals.acknowledge(response)
 
     def _unacknowledged(self) -> None:
@@ -261,139 +276,128 @@ class InitialOfferAnswer:
 
     # The caller's offer
 
-    async def _early_answer(self, event: BranchProgress, sdp: bytes) -> bytes:
-        leg, branch, shown = event.leg, event.branch, self._shown
+    async def _answer_early(self, event: BranchProgress, sdp: bytes) -> bytes:
+        """The answer in a 1xx, as the caller gets it; see the first table, first row."""
+        leg, branch, early = event.leg, event.branch, self._early_sdp
         tag = branch.party_tag(event.response)
         if leg is not None:
-            sdp = self._answered(leg, sdp)
+            sdp = _first_answer(leg, sdp)
         reliable = self.provisionals.reliable
-        if leg is not None and leg is self.callee and self._heard == tag:
-            return b"" if reliable else self._answers[tag][1]
-        if shown is not None and (shown[1] != tag if reliable else shown[0] is not branch):
+        if early is not None and (early.party_tag != tag if reliable else early.branch is not branch):
             return b""
-        told = await self._answer(branch, tag, sdp)
-        if shown is None or not reliable:
-            self._shown = branch, tag, told
-            self._caller.negotiation.answer_sent(told, early=True)
-        if leg is not None:
-            self._agree(leg, branch.id)
-        return told if shown is None or not reliable else b""
-
-    @staticmethod
-    def _answered(leg: Leg, sdp: bytes) -> bytes:
-        """Note the answer of the callee's dialog `leg`, where it has none yet: the first one counts."""
-        if not leg.negotiation.remote_description:
-            leg.negotiation.answer_received(sdp, early=True)
-        return leg.negotiation.remote_description
-
-    async def _answer_for_caller(self, answered: BranchAnswered, again: bool) -> tuple[bytes, bool]:
-        """The answer in the 2xx, and whether it is another one than the caller has for good.
-
-        :param again: the answer of this dialog is in force since a reliable 1xx.
-        """
-        caller, leg, branch = self._caller, answered.leg, answered.branch
-        if again and self._heard == leg.party_tag:
-            told = self._answers[leg.party_tag][1]
+        if leg is not None and leg is self.callee and self._answers.is_applied(tag):
+            answer = self._answers.local(tag)  # an UPDATE may have changed it since: rtpengine is left alone
         else:
-            told = await self._answer(
-                branch, leg.party_tag, leg.negotiation.remote_description or self._sdp(answered.response)
-            )
-            self._answered(leg, self._answers[leg.party_tag][0])
-        for_good = self._shown if self._shown is not None and self.provisionals.reliable else None
-        if for_good is not None:
-            known = caller.negotiation.local_description
-            if again or same_session(told, known):
-                return for_good[2] if known is for_good[2] else b"", False
-            caller.negotiation.new_dialog()
-            caller.negotiation.offer_received(self._offer)
-        caller.negotiation.answer_sent(told, early=True)
-        return told, for_good is not None
+            answer = await self._answers.answer(branch, tag, sdp)
+            if leg is not None:
+                self._agree(leg, branch.id)
+        if early is not None and reliable:
+            return b""
+        self._early_sdp = EarlySdp(branch, tag, answer)
+        self._caller.negotiation.answer_sent(answer, early=True)
+        return answer
 
-    async def _answer(self, branch: Branch, tag: str, answer: bytes) -> bytes:
-        """An answer as the caller gets it; a 2xx without SDP stands by what the 18x said."""
-        known = self._answers.get(tag)
-        if known is not None and answer in (b"", known[0]):
-            if self._heard == tag:
-                return known[1]
-            answer = known[0]
-        if not answer:
-            raise BadResponse("No Answer")
-        caller = self._caller
-        if self._heard not in ("", tag):  # rtpengine is to forget the codecs of the other one's answer
-            await self.offer_for(branch, branch.profile)
-        to = caller.profile.media_from(branch.profile)
-        told = await self._media.answer(answer, from_tag=caller.party_tag, to_tag=tag, branch=branch.id, to=to)
-        self._answers[tag] = answer, told
-        self._heard = tag
-        return told
+    async def _answer_for_caller(self, answered: BranchAnswered, agreed: bool) -> bytes:
+        """The answer in the 2xx; empty where the caller has a newer one.
+
+        :param agreed: the answer of this fork is in force since a reliable 1xx.
+        """
+        leg, tag, negotiation = answered.leg, answered.leg.party_tag, self._caller.negotiation
+        if agreed and self._answers.is_applied(tag):
+            answer = self._answers.local(tag)
+        else:
+            sdp = leg.negotiation.remote_description or sdp_in(answered.response)
+            answer = await self._answers.answer(answered.branch, tag, sdp)
+            _first_answer(leg, self._answers.remote(tag))
+        early, has = self._early_sdp, negotiation.local_description
+        if early is not None and self.provisionals.reliable:
+            if agreed or same_session(answer, has):
+                return has if has == early.sdp else b""
+            self._begin_new_fork()
+            negotiation.offer_received(self._answers.offer)
+        negotiation.answer_sent(answer, early=True)
+        return answer
 
     # The callee's offer
 
-    async def _early_offer(self, branch: Branch, leg: Leg, response: Response, offer: bytes) -> bytes:
-        """The offer in a reliable 1xx. The caller gets one: without his PRACK, there is no answer for others."""
-        if self._shown is not None or not self.provisionals.reliable:
+    async def _offer_early(self, offer: EarlyOffer, sdp: bytes) -> bytes:
+        """The offer in a reliable 1xx, as the caller gets it; without its PRACK, there is no answer for other forks."""
+        if self._early_sdp is not None or not self.provisionals.reliable:
             log.warn("{call}: an offer of another fork can't be answered", call=self._call)
             return b""
-        to = self._caller.profile.media_from(leg.profile)
-        sdp = await self._media.offer(offer, from_tag=leg.party_tag, branch=branch.id, to=to)
-        self._shown = branch, leg.party_tag, sdp
-        self._offered = branch, leg, response
-        leg.negotiation.offer_received(offer)
-        self._caller.negotiation.offer_sent(sdp)
-        return sdp
+        local = await self._offer_of(offer.leg, offer.branch, sdp)
+        self._early_sdp, self._early_offer = EarlySdp(offer.branch, offer.leg.party_tag, local), offer
+        return local
 
-    async def _answered_early(
-        self, transaction: ServerTransaction, sdp: bytes, ours: Response, branch: Branch, leg: Leg, theirs: Response
+    async def _relay_early_answer(
+        self, transaction: ServerTransaction, sdp: bytes, acknowledged: Response, offer: EarlyOffer
     ) -> None:
-        """The answer is in the caller's PRACK for `ours`, and goes into ours for `theirs`."""
-        caller = self._caller
+        """The answer in the caller's PRACK goes into ours.
+
+        :param transaction: the PRACK.
+        :param acknowledged: our 1xx, which had the offer.
+        """
+        caller, leg = self._caller, offer.leg
         try:
-            to = leg.profile.media_from(caller.profile)
-            told = await self._media.answer(
-                sdp, from_tag=leg.party_tag, to_tag=caller.party_tag, branch=branch.id, to=to
-            )
+            local = await self._answer_of_caller(leg, offer.branch.id, sdp)
         except Refusal as refusal:
             if self._owner is not None:
                 self._owner.interrupt(refusal, EndedBy.MEDIA)
             raise
         transaction.reply(200)
-        prack(leg, theirs, told)
-        if not self._connecting:  # or else somebody else has answered
+        send_prack(leg, offer.response, local)
+        if not self._answered:  # or else another offer counts
             caller.negotiation.answer_received(sdp)
-            leg.negotiation.answer_sent(told)
-            self._agree(leg, branch.id)
-        self.provisionals.acknowledge(ours)
+            leg.negotiation.answer_sent(local)
+            self._agree(leg, offer.branch.id)
+        self.provisionals.acknowledge(acknowledged)
 
     async def _offer_for_caller(self, answered: BranchAnswered) -> bytes:
-        """The offer in the 2xx."""
-        leg = answered.leg
-        offer = self._sdp(answered.response)
-        if not offer:
+        """The offer in the 2xx, as the caller gets it."""
+        sdp = sdp_in(answered.response)
+        if not sdp:
             raise BadResponse("No Offer")
-        to = self._caller.profile.media_from(leg.profile)
-        sdp = await self._media.offer(offer, from_tag=leg.party_tag, branch=answered.branch.id, to=to)
-        self._acked = Deferred()
-        leg.negotiation.offer_received(offer)
-        negotiation = self._caller.negotiation
-        if negotiation.state is not NegotiationState.INITIAL:
-            negotiation.new_dialog()
-        negotiation.offer_sent(sdp)
-        return sdp
+        local = await self._offer_of(answered.leg, answered.branch, sdp)
+        self._ack = Deferred()
+        return local
+
+    async def _offer_of(self, leg: Leg, branch: Branch, sdp: bytes) -> bytes:
+        """A callee's offer as the caller gets it."""
+        caller = self._caller
+        to = caller.profile.media_from(leg.profile)
+        local = await self._media.offer(sdp, from_tag=leg.party_tag, branch=branch.id, to=to)
+        leg.negotiation.offer_received(sdp)
+        if caller.negotiation.state is not NegotiationState.INITIAL:
+            self._begin_new_fork()
+        caller.negotiation.offer_sent(local)
+        return local
+
+    def _answer_of_caller(self, callee: Leg, branch: str, sdp: bytes) -> Deferred[bytes]:
+        """The caller's answer as a callee gets it."""
+        caller = self._caller
+        to = callee.profile.media_from(caller.profile)
+        return self._media.answer(sdp, from_tag=callee.party_tag, to_tag=caller.party_tag, branch=branch, to=to)
 
     # Both
+
+    def _begin_new_fork(self) -> None:
+        """What the caller has got in a reliable 1xx is not true of the fork that has answered."""
+        self._new_fork = True
+        self._caller.negotiation.new_dialog()
 
     def _agree(self, callee: Leg, branch: str) -> None:
         self.callee, self.branch = callee, branch
         callee.negotiation.answer_confirmed()
         if self._owner is not None:
-            self._owner.agreed(branch)
-
-    def _sdp(self, response: Response) -> bytes:
-        try:
-            return sdp_of(response)
-        except BadMessage as error:
-            raise BadResponse(error.why) from error
+            self._owner.session_agreed(branch)
 
     @property
     def _call(self) -> str:
         return self._caller.dialog.call_id
+
+
+def _first_answer(leg: Leg, sdp: bytes) -> bytes:
+    """The answer of a callee's dialog: the first one that was in a reliable response; `sdp` where there was none."""
+    if not leg.negotiation.remote_description:
+        leg.negotiation.answer_received(sdp, early=True)
+    return leg.negotiation.remote_description

@@ -45,7 +45,7 @@ class CallSetup:
     :param record: notes the first 18x.
     :param user: user part of our Contacts in this call.
     :param owner: the call.
-    :ivar opening: the first offer and answer.
+    :ivar offer_answer: the first offer and answer.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class CallSetup:
         owner: CallDuringSetup,
     ) -> None:
         request = transaction.request
-        self.opening = InitialOfferAnswer(context, legs, transaction, caller, media, owner)
+        self.offer_answer = InitialOfferAnswer(context, legs, transaction, caller, media, owner)
         self._context = context
         self._legs = legs
         self._transaction = transaction
@@ -85,7 +85,7 @@ class CallSetup:
         :raises CancelledError: the caller has its final response.
         """
         self._caller.session_timer.check(self._transaction.request)
-        self.opening.begin()
+        self.offer_answer.begin()
         targets = await find_targets()
         if targets[0].binding is not None and self._owner is not None:
             self._owner.callee_found(targets[0].binding.aor)
@@ -96,7 +96,7 @@ class CallSetup:
         self._fork.complete()
         while True:
             event = await self._fork.next()
-            self.opening.check_wanted()
+            self.offer_answer.check_wanted()
             if isinstance(event, BranchProgress):
                 await self._progress(event)
             elif isinstance(event, BranchAnswered):
@@ -153,7 +153,7 @@ class CallSetup:
             answered.leg.hang_up(headers)
         self._fork.close(headers)
         self._last_progress = None
-        self.opening.close()
+        self.offer_answer.close()
         self._owner = None
 
     def _branch(self, target: Target) -> Branch:
@@ -165,20 +165,20 @@ class CallSetup:
     async def _try(self, branch: Branch) -> None:
         """Send the offer to a target."""
         target = branch.target
-        sdp = await self.opening.offer_for(branch, target.profile)
+        sdp = await self.offer_answer.offer_for(branch, target.profile)
         sequence = RequestSequence() if target.flow.browser else self._sequence
         source, contact = self._transaction.request, contact_on(target.flow, self._user)
-        reliable = bool(sdp) or self.opening.provisionals.reliable
+        reliable = bool(sdp) or self.offer_answer.provisionals.reliable
         invite = invite_for(source, self._caller.profile, target, sequence, contact, sdp, reliable)
         branch.invite(invite, sequence)
 
     async def _progress(self, event: BranchProgress) -> None:
         """Pass a 1xx on."""
         response = event.response
-        sdp = await self.opening.early(event)
-        self.opening.check_wanted()
+        sdp = await self.offer_answer.early(event)
+        self.offer_answer.check_wanted()
         headers = self._dialog_headers(response, event.branch, sdp)
-        self.opening.provisionals.give(response.status, response.reason, headers, sdp)
+        self.offer_answer.provisionals.send(response.status, response.reason, headers, sdp)
         self._last_progress = event
         self._record.progress(self._context.clock.seconds())
 
@@ -188,7 +188,7 @@ class CallSetup:
         for branch in self._fork.branches:
             if branch is not answered.branch:
                 self._media.drop(branch.id)
-        sdp = await self.opening.connect(answered)
+        sdp = await self.offer_answer.connect(answered)
         self._context.sequences.forget(self._sequence_key)
         response = answered.response
         headers = self._dialog_headers(response, answered.branch, sdp)
@@ -204,12 +204,12 @@ class CallSetup:
             allowed = context.may_use_trunk_credentials(self._transaction.flow)
             self._redirection = Redirection(context, self._transaction.request, allowed)
         target = None if self._redirection is None else await self._redirection.next(failed)
-        self.opening.check_wanted()
+        self.offer_answer.check_wanted()
         if target is None:
             self._fail(failed)
         else:
             self._fork.reopen(failed)
-            self.opening.begin_anew()
+            self.offer_answer.reset_early()
             await self._try(self._branch(target))
 
     def _fail(self, failed: BranchFailed) -> None:

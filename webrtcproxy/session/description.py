@@ -51,15 +51,23 @@ class NegotiationContext:
         return self.media.answer(sdp, from_tag=to.party_tag, to_tag=of.party_tag, branch=self.branch, to=media)
 
 
+def sdp_in(message: Request | Response) -> bytes:
+    """The description in `message`; empty where it has none.
+
+    :raises Refusal: 502: it can't be read.
+    """
+    try:
+        return sdp_of(message)
+    except BadMessage as error:
+        raise BadResponse(error.why) from error
+
+
 def required_sdp(message: Request | Response) -> bytes:
     """The description that has to be in `message`.
 
     :raises Refusal: 502 where it is not.
     """
-    try:
-        sdp = sdp_of(message)
-    except BadMessage as error:
-        raise BadResponse(error.why) from error
+    sdp = sdp_in(message)
     if not sdp:
         raise BadResponse("No SDP")
     return sdp

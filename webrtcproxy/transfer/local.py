@@ -28,6 +28,7 @@ from webrtcproxy.routing.sequence import RequestSequence
 from webrtcproxy.runtime.errors import BadResponse, FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.schedule import Timer
+from webrtcproxy.session.description import sdp_in
 from webrtcproxy.session.reinvite import Purpose, ReInvite
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.errors import BadMessage
@@ -118,7 +119,7 @@ class LocalTransfer:
             if isinstance(event, BranchAnswered):
                 leg, branch = event.leg, event.branch
                 if not leg.negotiation.remote_description:
-                    answer = _sdp_of(event.response) or self._early.get(branch.party_tag(event.response), b"")
+                    answer = sdp_in(event.response) or self._early.get(branch.party_tag(event.response), b"")
                     leg.negotiation.answer_received(answer, early=True)
                 await self._bring_together(leg, leg.negotiation.remote_description, branch.id)
                 leg.negotiation.answer_confirmed()
@@ -344,14 +345,3 @@ class LocalTransfer:
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The target is on another socket now."""
         self._legs.move(leg, flow)
-
-
-def _sdp_of(response: Response) -> bytes:
-    """The SDP of a response; empty where it has none.
-
-    :raises Refusal: 502: it can't be read.
-    """
-    try:
-        return sdp_of(response)
-    except BadMessage as error:
-        raise BadResponse(error.why) from error

@@ -1,0 +1,113 @@
+"""ForkAnswers: what the forks of a call have said in SDP, and what rtpengine makes of it for the caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twisted.internet.defer import CancelledError
+
+from webrtcproxy.dialog.context import CallMedia
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.invite.branch import Branch
+from webrtcproxy.routing.peer_profile import PeerProfile
+from webrtcproxy.runtime.errors import BadResponse
+from webrtcproxy.sip.message import Response
+from webrtcproxy.transaction.server import ServerTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class EarlySdp:
+    """The SDP that the caller has got in a 1xx, and the fork that it is of.
+
+    :ivar party_tag: the fork's name towards rtpengine.
+    """
+
+    branch: Branch
+    party_tag: str
+    sdp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyOffer:
+    """A callee's offer in a reliable 1xx, which the caller is to answer in its PRACK."""
+
+    branch: Branch
+    leg: Leg
+    response: Response
+
+
+class ForkAnswers:
+    """The answers to the offer in the INVITE of one call.
+
+    :param transaction: the INVITE.
+    :param caller: the leg that it came by.
+    :param media: the media session of the call.
+    :ivar offer: the caller's; empty where the callee is to make one.
+    """
+
+    def __init__(self, transaction: ServerTransaction, caller: Leg, media: CallMedia) -> None:
+        self.offer = b""
+        self._transaction = transaction
+        self._caller = caller
+        self._media = media
+        self._answers: dict[str, tuple[bytes, bytes]] = {}  # by party tag: the fork's, and the caller's
+        self._applied = ""  # the party tag whose answer rtpengine has
+
+    def is_applied(self, tag: str) -> bool:
+        """Whether it is the answer of the fork `tag` that rtpengine has."""
+        return self._applied == tag
+
+    def remote(self, tag: str) -> bytes:
+        """The answer of the fork `tag`, of which there is one."""
+        return self._answers[tag][0]
+
+    def local(self, tag: str) -> bytes:
+        """What the caller gets for the answer of the fork `tag`, of which there is one."""
+        return self._answers[tag][1]
+
+    async def offer_for(self, branch: Branch, profile: PeerProfile) -> bytes:
+        """The offer for `branch`; empty where the callee is to make one.
+
+        :param profile: of the target.
+        :raises NgError: rtpengine can't make it.
+        :raises CancelledError: the caller has its final response.
+        """
+        if not self.offer:
+            return b""
+        to = profile.media_from(self._caller.profile)
+        sdp = await self._media.offer(self.offer, from_tag=self._caller.party_tag, branch=branch.id, to=to)
+        check_unanswered(self._transaction)
+        return sdp
+
+    async def answer(self, branch: Branch, tag: str, sdp: bytes) -> bytes:
+        """The answer of a fork as the caller gets it; a 2xx without SDP stands by what the 18x said.
+
+        :param tag: the fork's party tag.
+        :raises Refusal: there is none, or rtpengine can't make it.
+        :raises CancelledError: the caller has its final response.
+        """
+        known = self._answers.get(tag)
+        if known is not None and sdp in (b"", known[0]):
+            if self._applied == tag:
+                return known[1]
+            sdp = known[0]
+        if not sdp:
+            raise BadResponse("No Answer")
+        caller = self._caller
+        if self._applied not in ("", tag):  # rtpengine is to forget the codecs of the other fork's answer
+            await self.offer_for(branch, branch.profile)
+        to = caller.profile.media_from(branch.profile)
+        local = await self._media.answer(sdp, from_tag=caller.party_tag, to_tag=tag, branch=branch.id, to=to)
+        self._answers[tag] = sdp, local
+        self._applied = tag
+        return local
+
+
+def check_unanswered(transaction: ServerTransaction) -> None:
+    """To be called after every wait: an interruption has answered the caller at once, and what was awaited may come
+    before the turn of the reactor in which it ends the story.
+
+    :raises CancelledError: `transaction` has its final response.
+    """
+    if transaction.answered:
+        raise CancelledError
