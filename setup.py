@@ -11,6 +11,7 @@ COMPILED = [
     "webrtcproxy/sip/*.py",
     "webrtcproxy/sip/sdp/*.py",
     "webrtcproxy/runtime/batching.py",
+    "webrtcproxy/runtime/deferred.py",
     "webrtcproxy/runtime/errors.py",
     "webrtcproxy/runtime/ids.py",
     "webrtcproxy/runtime/schedule.py",

@@ -20,6 +20,20 @@ class LocalTests(DirectoryContract, SynchronousTestCase):
         self.directory = self.other = LocalDirectory(self.clock, self.location)
 
 
+class LocalNewestWinsTests(SynchronousTestCase):
+    """`multiple = no`."""
+
+    def test_intent(self) -> None:
+        """A REGISTER that adds replaces the others, so that it hears of none; one that leaves hears of it."""
+        clock = Clock()
+        location = Location(clock, multiple=False)
+        self.addCleanup(location.stop)
+        directory = LocalDirectory(clock, location)
+        self.assertEqual(self.successResultOf(directory.intend(ALICE, 1, (), 6000)), [])
+        self.assertEqual(self.successResultOf(directory.intend(ALICE, 2, (), 60)), [])
+        self.assertEqual(self.successResultOf(directory.intend(ALICE, 3, (), 0)), [6000, 60])
+
+
 class IntentsTests(SynchronousTestCase):
     """REGISTERs under way."""
 

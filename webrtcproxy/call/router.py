@@ -20,6 +20,7 @@ from webrtcproxy.registration.binding import Found
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.admission import is_heard
 from webrtcproxy.routing.policy import remaining_hops
+from webrtcproxy.runtime.deferred import then
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.capabilities import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED
 from webrtcproxy.sip.errors import BadMessage
@@ -129,14 +130,19 @@ class Router:
         self, work: Deferred[T], transaction: ServerTransaction, step: Callable[[ServerTransaction, T], None]
     ) -> None:
         """Go on with `step` when `work` has fired, unless the request has been answered by then, by CANCEL perhaps."""
+        then(work, self._go_on, self._failed, transaction, step)
 
-        def fired(result: T) -> None:
-            if not transaction.answered:
-                step(transaction, result)
+    def _go_on(self, result: T, transaction: ServerTransaction, step: Callable[[ServerTransaction, T], None]) -> None:
+        if transaction.answered:
+            return
+        try:
+            step(transaction, result)
+        except (Refusal, BadMessage) as why:
+            self._refuse(transaction, why)
+        except Exception:
+            self._failed(Failure(), transaction, step)
 
-        work.addCallback(fired).addErrback(self._failed, transaction)
-
-    def _failed(self, failure: Failure, transaction: ServerTransaction) -> None:
+    def _failed(self, failure: Failure, transaction: ServerTransaction, step: object) -> None:
         error, request = failure.value, transaction.request
         if isinstance(error, (Refusal, BadMessage)):
             self._refuse(transaction, error)

@@ -90,10 +90,12 @@ class SharedDirectory:
     # Changes of this worker
 
     def intend(self, aor: str, register_id: int, keys: Collection[Key], seconds: int) -> Deferred[list[int]]:
-        others = remaining(self._location.live(aor), keys, self._clock.seconds())
-        others += self._intents.of(aor)
+        others: list[int] = []
+        if self._location.multiple or not seconds:
+            others = remaining(self._location.live(aor), keys, self._clock.seconds())
+            others += self._intents.of(aor)
         if seconds:
-            seconds = max([seconds, *others]) if self._location.multiple else seconds
+            seconds = max([seconds, *others])
             self._intents.add(aor, self._number, register_id, seconds)
             self._send(_intent(aor, self._number, register_id, seconds))
         return succeed(others)

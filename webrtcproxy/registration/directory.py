@@ -38,7 +38,7 @@ class IDirectory(Protocol):
         :param seconds: how long they need the Contact; 0 where it adds none. The registrar will be asked for as long as
             the longest of all of them, where several browsers of an AOR are kept.
         :returns: fires with the seconds for which each other binding, and each other REGISTER under way, needs the
-            Contact; empty where nobody else does.
+            Contact; empty where nobody else does, and where this one takes the place of all others.
         """
 
     def withdraw(self, aor: str, register_id: int) -> None:
@@ -146,10 +146,12 @@ class LocalDirectory:
         return succeed(self._location.find_token(token))
 
     def intend(self, aor: str, register_id: int, keys: Collection[Key], seconds: int) -> Deferred[list[int]]:
-        others = remaining(self._location.live(aor), keys, self._clock.seconds())
-        others += self._intents.of(aor)
+        others: list[int] = []
+        if self._location.multiple or not seconds:
+            others = remaining(self._location.live(aor), keys, self._clock.seconds())
+            others += self._intents.of(aor)
         if seconds:
-            self._intents.add(aor, 0, register_id, max([seconds, *others]) if self._location.multiple else seconds)
+            self._intents.add(aor, 0, register_id, max([seconds, *others]))
         return succeed(others)
 
     def withdraw(self, aor: str, register_id: int) -> None:

@@ -38,6 +38,7 @@ from webrtcproxy.routing.failover import NextHops
 from webrtcproxy.routing.policy import Route
 from webrtcproxy.routing.sequence import RequestSequence, RequestSequences
 from webrtcproxy.routing.upstream import Upstream
+from webrtcproxy.runtime.deferred import then
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.errors import BadMessage
@@ -224,7 +225,8 @@ class RegisterTransaction:
     def _store(self) -> None:
         wanted, directory = self._wanted, self._registrar.directory
         if wanted.adds and self._granted:
-            self._wait(directory.bind(self._bindings(), self._register_id), self._bound)
+            register_id, self._register_id = self._register_id, 0  # `bind` ends what was intended
+            self._wait(directory.bind(self._bindings(), register_id), self._bound)
         elif wanted.adds:
             self._wait(directory.unbind(wanted.aor, wanted.keys), self._stored)
         elif wanted.leaves:
@@ -282,7 +284,7 @@ class RegisterTransaction:
 
     def _wait(self, work: Deferred[T], step: Callable[[T], None]) -> None:
         """Go on with `step` when `work` has fired."""
-        work.addCallbacks(self._run_step, self._failed, (step,))
+        then(work, self._run_step, self._failed, step)
 
     def _run_step(self, result: T, step: Callable[[T], None]) -> None:
         if not self._done:
@@ -294,7 +296,7 @@ class RegisterTransaction:
     def _timed_out(self) -> None:
         self._failed(Failure(TimedOut("the registrar takes too long")))
 
-    def _failed(self, failure: Failure) -> None:
+    def _failed(self, failure: Failure, step: object = None) -> None:
         """The browser gets a final response that is not the registrar's; no step comes after it."""
         if self._done:
             return
