@@ -15,7 +15,7 @@ LEAVES = {"config", "runtime"}
 BELOW_ROUTING = {"sip", "transaction", "media", "transport.flow", *LEAVES}
 MAY_IMPORT = {
     "sip": set(),
-    "config": set(),
+    "config": {"sip.uri"},
     "runtime": set(),
     "transport": {"sip", *LEAVES},
     "transaction": {"sip", "transport.flow", *LEAVES},
@@ -296,7 +296,7 @@ class RefereeTests(SynchronousTestCase):
             ("wss.server", "from webrtcproxy.transport.sip.tcp import TcpFlow", True),
             ("sip.tcp", "from webrtcproxy.transport.wss.server import WebSocketServer", True),
             ("dns.locate", "from webrtcproxy.transport import wss", True),
-            ("flow", "from webrtcproxy.transport.source import host_port", True),
+            ("flow", "from webrtcproxy.transport.source import address_of", True),
             ("connection", "from webrtcproxy.transport.sip.tcp import TcpFlow", True),
             ("source", "from webrtcproxy.transport.flow import Flow", False),
             ("wss.server", "from webrtcproxy.transport.certificate import server_endpoint", False),

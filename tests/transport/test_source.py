@@ -4,9 +4,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.wire import options
 from webrtcproxy.sip.message import read
+from webrtcproxy.sip.uri import host_port
 from webrtcproxy.transport.flow import Address
 from webrtcproxy.transport.local import LocalAddresses
-from webrtcproxy.transport.source import host_port, same_host, stamp_received, unmapped
+from webrtcproxy.transport.source import same_host, stamp_received, unmapped
 
 PEER = Address("192.0.2.7", 40000)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from webrtcproxy.config import ConfigError
+from webrtcproxy.config.addresses import family_of
 from webrtcproxy.config.endpoints import split, unescape
 from webrtcproxy.transport.sip.sockets import Listen
 from webrtcproxy.transport.sip.udp import RECEIVE_BUFFER
@@ -103,7 +104,7 @@ class ListeningSockets:
 
 def _listen(host: str, port: int, backlog: int) -> socket.socket:
     """A socket that listens, beside others at the same address: the kernel gives each a share of the connections."""
-    made = socket.socket(_family(host), socket.SOCK_STREAM)
+    made = socket.socket(family_of(host), socket.SOCK_STREAM)
     try:
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -117,7 +118,7 @@ def _listen(host: str, port: int, backlog: int) -> socket.socket:
 
 
 def _bind_udp(host: str, port: int) -> socket.socket:
-    made = socket.socket(_family(host), socket.SOCK_DGRAM)
+    made = socket.socket(family_of(host), socket.SOCK_DGRAM)
     try:
         made.setblocking(False)
         made.bind((host, port))
@@ -125,7 +126,3 @@ def _bind_udp(host: str, port: int) -> socket.socket:
         made.close()
         raise
     return made
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET

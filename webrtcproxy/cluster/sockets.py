@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.interfaces import IListeningPort, IReactorSocket
 from twisted.internet.protocol import ServerFactory
 
+from webrtcproxy.config.addresses import family_of
 from webrtcproxy.transport.flow import Address, Flow, Receiver
 from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.sip.sockets import Listen, SipSockets, SocketReactor
@@ -93,7 +94,7 @@ class WorkerSockets(SipSockets):
         return f"{host}:{self._shared_port.get(int(port), port)}"
 
     def _bind_udp(self, number: int, line: Listen, transport: UdpTransport) -> IListeningPort:
-        port = self._adopt.adoptDatagramPort(self._own[number], _family(line), transport, MAX_DATAGRAM)
+        port = self._adopt.adoptDatagramPort(self._own[number], family_of(line.interface), transport, MAX_DATAGRAM)
         if number not in self._shared:
             kernel = self._kernels[number]
             self._shared[number] = SharedUdp(self._receiver, self._local, kernel, transport.address)
@@ -101,8 +102,4 @@ class WorkerSockets(SipSockets):
         return port
 
     def _bind_tcp(self, number: int, line: Listen, factory: ServerFactory[Any]) -> IListeningPort:
-        return self._adopt.adoptStreamPort(self._own[number], _family(line), factory)
-
-
-def _family(line: Listen) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in line.interface else socket.AF_INET
+        return self._adopt.adoptStreamPort(self._own[number], family_of(line.interface), factory)

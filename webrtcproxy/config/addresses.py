@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from socket import AF_INET, AF_INET6, AddressFamily
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
+from webrtcproxy.sip.uri import SIP_PORT, bracketed
+
 Network = IPv4Network | IPv6Network
 
-SIP_PORT = 5060
-"""The port that a SIP host has where none is written (RFC 3261 section 19.1.2)."""
-SIPS_PORT = 5061
-"""The same with TLS."""
-
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?", re.ASCII)
+
+
+def family_of(host: str) -> AddressFamily:
+    """The address family of an IP address without brackets; IPv4 for none at all."""
+    return AF_INET6 if ":" in host else AF_INET
 
 
 class HostPort(NamedTuple):
@@ -27,7 +30,7 @@ class HostPort(NamedTuple):
     port: int | None
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = bracketed(self.host)
         return host if self.port is None else f"{host}:{self.port}"
 
     @classmethod

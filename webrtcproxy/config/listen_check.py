@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 
-from webrtcproxy.config.addresses import ip
+from webrtcproxy.config.addresses import family_of, ip
 from webrtcproxy.config.endpoints import split, unescape, worker_ports
 from webrtcproxy.config.ini import ConfigError
 from webrtcproxy.config.sections import SPAWN, Config
@@ -63,8 +63,7 @@ def _addresses(config: Config) -> Iterator[tuple[str, str, str, int, str, int]]:
 
 
 def _bind(kind: int, host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with suppress(UnicodeError), socket.socket(family, kind) as probe:
+    with suppress(UnicodeError), socket.socket(family_of(host), kind) as probe:
         if kind == socket.SOCK_STREAM:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, port))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from webrtcproxy.config.addresses import SIP_PORT, SIPS_PORT, HostPort, Network, network, plain_host, same_hostport
+from webrtcproxy.config.addresses import HostPort, Network, network, plain_host, same_hostport
 from webrtcproxy.config.headers import header_line, header_pattern
 from webrtcproxy.config.ini import Section
 from webrtcproxy.config.kinds import custom, each, flag, number, one, password, text, word
 from webrtcproxy.config.media import TrunkMedia
 from webrtcproxy.config.option import group, option
 from webrtcproxy.config.trunk_transport import PING, STOP_CODES, TRANSPORT, ClientTls, Transport
+from webrtcproxy.sip.uri import SIP_PORT, SIPS_PORT
 
 _HOST = "write a host such as sip.example.com or sip.example.com:5080"
 

@@ -33,7 +33,10 @@ def _refuse(failure: Failure, transaction: ServerTransaction) -> None:
         transaction.reply(error.status, error.why)
     else:
         log.failure(
-            "{call}: {method} could not be carried", failure, method=transaction.request.method, call=_call(transaction)
+            "{call}: {method} could not be carried",
+            failure,
+            method=transaction.request.method,
+            call=transaction.request.log_id,
         )
         transaction.reply(500)
 
@@ -41,7 +44,9 @@ def _refuse(failure: Failure, transaction: ServerTransaction) -> None:
 def _check(_: object, transaction: ServerTransaction) -> None:
     if not transaction.answered:
         log.error(
-            "{call}: {method} was left without an answer", method=transaction.request.method, call=_call(transaction)
+            "{call}: {method} was left without an answer",
+            method=transaction.request.method,
+            call=transaction.request.log_id,
         )
         transaction.reply(500)
 
@@ -55,7 +60,3 @@ def background(work: Coroutine[Deferred[Any], Any, object], what: str, call: str
     Deferred.fromCoroutine(work).addErrback(
         lambda failure: log.failure("{call}: {what} failed", failure, what=what, call=call)
     )
-
-
-def _call(transaction: ServerTransaction) -> str:
-    return transaction.request.headers.get("Call-ID") or "-"

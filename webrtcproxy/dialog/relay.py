@@ -17,7 +17,7 @@ from webrtcproxy.runtime.schedule import Schedule
 from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE, Deadline
 from webrtcproxy.transaction.server import ServerTransaction
-from webrtcproxy.transport.flow import Flow
+from webrtcproxy.transport.flow import MAX_DATAGRAM_REQUEST, Flow
 
 __all__ = [
     "ENDS_DIALOG",
@@ -37,9 +37,6 @@ ENDS_DIALOG = frozenset({408, 481})
 NOT_OURS = frozenset({422, 503})
 """Responses that would say something of the leg that they cross to: that the proxy is out of service (RFC 3261 section
 16.7 step 6), that the session interval there is too small. They become 500."""
-
-MAX_DATAGRAM_REQUEST = 1300
-"""Octets of a MESSAGE over UDP."""
 
 
 def relay(transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, gone: Callable[[Leg], None]) -> None:

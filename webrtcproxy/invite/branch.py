@@ -27,6 +27,7 @@ from webrtcproxy.runtime.schedule import Timer
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.uri import host_port
 
 log = Logger()
 
@@ -287,7 +288,7 @@ class Branch:
         except BadMessage:
             # Its sender takes it for the answer all the same, and has to hear that there is no call.
             peer, browser = sent.flow.peer, sent.flow.browser
-            hop = "" if browser else f"<sip:{f'[{peer.host}]' if ':' in peer.host else peer.host}:{peer.port};lr>"
+            hop = "" if browser else f"<sip:{host_port(*peer)};lr>"
             leg = self._leg(sent, Dialog.from_unreadable(invite, response, contact, hop), "", None)
             self._legs[leg.dialog.remote_tag] = leg
             leg.acknowledge(invite)

@@ -27,10 +27,12 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
+from webrtcproxy.config.addresses import family_of
 from webrtcproxy.media.bencode import MalformedReply, NgValue, Reply, from_bencode, to_items
 from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.runtime.schedule import Schedule, Timer
+from webrtcproxy.sip.uri import host_port
 
 log = Logger()
 
@@ -89,8 +91,7 @@ def local_address(host: str, port: int) -> str:
     :param host: an IP address.
     :raises OSError: there is no way to that address.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+    with socket.socket(family_of(host), socket.SOCK_DGRAM) as probe:
         probe.connect((host, port))
         address: str = probe.getsockname()[0]
         return address
@@ -188,7 +189,7 @@ class Node:
         )
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
     # -- the socket
 

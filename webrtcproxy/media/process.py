@@ -21,6 +21,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
+from webrtcproxy.config.addresses import family_of
 from webrtcproxy.media.bencode import Reply
 from webrtcproxy.media.ng import MediaReactor, Node
 from webrtcproxy.runtime.child_process import Backoff, ChildProcess, with_death_signal
@@ -64,7 +65,7 @@ def is_free(host: str, port: int) -> bool:
 
     :param host: a local IP address.
     """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    with socket.socket(family_of(host), socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((host, port))
         except OSError:

@@ -11,7 +11,7 @@ from typing import Final
 
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
-from webrtcproxy.sip.uri import Uri, normal
+from webrtcproxy.sip.uri import Uri, host_port, normal
 from webrtcproxy.transport.flow import Flow
 
 Key = tuple[str, int]
@@ -109,8 +109,7 @@ class Binding:
     @property
     def peer(self) -> str:
         """The browser's address, for the log."""
-        host, port = self.flow.peer
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return host_port(*self.flow.peer)
 
 
 class Found:

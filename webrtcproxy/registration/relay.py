@@ -306,7 +306,7 @@ class RegisterTransaction:
             self._sent.cancel()
         self._withdraw()
         transaction, why = self._transaction, failure.value
-        call_id = transaction.request.headers.get("Call-ID") or "-"
+        call_id = transaction.request.log_id
         if isinstance(why, FlowLost):
             why = Refusal(502, "Registrar Unreachable")
         elif isinstance(why, TimedOut):

@@ -120,7 +120,7 @@ def check_requests_of_browser(limits: CallsConfig, authenticated: bool, requests
             "{call}: {method} is refused, {limit} requests of its connection wait for an answer",
             method=request.method,
             limit=limit,
-            call=request.headers.get("Call-ID") or "-",
+            call=request.log_id,
         )
         raise Refusal(503, "Too Many Requests Of Yours", _SOON)
 

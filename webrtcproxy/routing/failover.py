@@ -26,7 +26,7 @@ from webrtcproxy.sip.message import STAR, Request, Response
 from webrtcproxy.sip.uri import Uri, is_secure
 from webrtcproxy.transaction.client import ClientTransaction, OnResponse
 from webrtcproxy.transaction.layer import Transactions
-from webrtcproxy.transport.flow import Address, Flow, Hop, Outbound
+from webrtcproxy.transport.flow import MAX_DATAGRAM_REQUEST, Address, Flow, Hop, Outbound
 
 log = Logger()
 
@@ -58,9 +58,6 @@ FIRST_RESPONSE_TIMEOUT: Final = 4.0
 FAILOVER_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
 """Final responses that say nothing of the callee: behind them the next target is tried, unless the trunk says
 otherwise. RFC 3263 section 4.3 has 503 alone; but what a server can't do, another may well do."""
-
-MAX_DATAGRAM_REQUEST: Final = 1300
-"""Octets of a request above which UDP is left for TCP, where the MTU is not known (RFC 3261 section 18.1.1)."""
 
 MAX_VIA: Final = 90
 """Octets that our Via has at most, beside our address."""

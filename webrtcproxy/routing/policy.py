@@ -14,6 +14,7 @@ from webrtcproxy.routing.peer_profile import UNKNOWN_PEER, PeerProfile
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import bracketed
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Policy:
         if target.scheme != "tel" or route.trunk is None:
             return request.uri
         trunk = route.trunk
-        host = f"[{trunk.host}]" if ":" in trunk.host else trunk.host
+        host = bracketed(trunk.host)
         parameters = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in target.params)
         port = "" if trunk.port is None else f":{trunk.port}"
         return f"sip:{target.user}{parameters}@{host}{port};user=phone"

@@ -84,6 +84,11 @@ class Message:
         return self._typed("CSeq", CSeq.parse)
 
     @property
+    def log_id(self) -> str:
+        """What names the message in the log: its Call-ID, or a dash."""
+        return self.headers.get("Call-ID") or "-"
+
+    @property
     def call_id(self) -> str:
         """The Call-ID, compared octet by octet."""
         return self._typed("Call-ID", _parse_call_id)

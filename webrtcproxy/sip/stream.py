@@ -10,7 +10,9 @@ from webrtcproxy.sip.grammar import number
 from webrtcproxy.sip.message import MAX_MESSAGE, find_end, salvage
 
 PING: Final = b"\r\n\r\n"
-"""The item that stands for a keep-alive, to be answered with one CRLF (RFC 5626 section 4.4.1)."""
+"""The keep-alive of a peer (RFC 5626 section 4.4.1)."""
+PONG: Final = b"\r\n"
+"""What answers it."""
 
 _line_end = b"\r\n"
 _fold = re.compile(rb"\n[ \t]+")

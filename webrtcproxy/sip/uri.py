@@ -12,7 +12,7 @@ from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.grammar import Params, find_param, format_params, parse_host, parse_params
 
 SIP_PORT = 5060
-"""Where SIP is spoken over UDP and TCP if nothing else is said (RFC 3261 section 19.1.2)."""
+"""The default port of SIP over UDP and TCP (RFC 3261 section 19.1.2)."""
 SIPS_PORT = 5061
 """The same over TLS."""
 MAX_URI = 2048
@@ -21,6 +21,17 @@ KEPT = 1024
 """How many parsed values of a kind are kept: the messages of a call repeat them."""
 MAX_KEPT = 256
 """Characters of the longest text whose value is kept, so that all that is kept stays a few megabytes."""
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands in a URI, a Via and the log: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def host_port(host: str, port: int) -> str:
+    """``host:port`` of a host without brackets, as it stands in a URI, a Via and the log."""
+    return f"{bracketed(host)}:{port}"
+
 
 _is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
 _forbidden = re.compile(r'[\x00-\x20\x7f<>"]').search

@@ -161,7 +161,7 @@ async def _send(context: Context, target: Target, request: Request, sequence: Re
     except FlowLost:
         return _refused(target, request, target.profile.unreachable())
     except Exception:
-        log.failure("{call}: {method} could not be sent", method=request.method, call=_call(request))
+        log.failure("{call}: {method} could not be sent", method=request.method, call=request.log_id)
         return _refused(target, request, Refusal(500))
     if response.status in (401, 407):
         if target.flow.browser:
@@ -230,7 +230,3 @@ class OutOfDialogRelay:
         waiting = self._waiting.pop(flow) - 1
         if waiting:
             self._waiting[flow] = waiting
-
-
-def _call(request: Request) -> str:
-    return request.headers.get("Call-ID") or "-"

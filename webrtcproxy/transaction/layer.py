@@ -24,7 +24,7 @@ from webrtcproxy.sip.message import Request, Response, check, respond
 from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, NonInviteClient, OnResponse
 from webrtcproxy.transaction.match import BRANCH_PREFIX, Key, has_cookie, invite_key, key_of, merge_key, rfc2543_key
 from webrtcproxy.transaction.refusal_reason import reason_of
-from webrtcproxy.transaction.server import InviteServer, NonInviteServer, ServerMachine, ServerTransaction, call_of
+from webrtcproxy.transaction.server import InviteServer, NonInviteServer, ServerMachine, ServerTransaction
 from webrtcproxy.transaction.table import Table, TransactionLimits
 from webrtcproxy.transaction.timers import RFC3261, Timers
 from webrtcproxy.transport.flow import Flow
@@ -137,7 +137,7 @@ class Transactions:
                 error.request = message
                 self.bad_message(error, flow)
         except Exception:
-            log.failure("{call}: a message could not be handled", call=call_of(message))
+            log.failure("{call}: a message could not be handled", call=message.log_id)
 
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
         """Refuse a message that can't be read, where enough of it can be to answer; no transaction is made (section
@@ -152,7 +152,7 @@ class Transactions:
         except BadMessage:
             pass
         except Exception:
-            log.failure("{call}: a bad message could not be refused", call=call_of(request))
+            log.failure("{call}: a bad message could not be refused", call=request.log_id)
 
     # From above
 
@@ -192,9 +192,9 @@ class Transactions:
         try:
             flow.send(ack.to_bytes())
         except FlowLost as why:
-            log.debug("{call}: the ACK was not sent: {why}", call=call_of(ack), why=why)
+            log.debug("{call}: the ACK was not sent: {why}", call=ack.log_id, why=why)
         except ValueError:
-            log.failure("{call}: the ACK can't be written", call=call_of(ack))
+            log.failure("{call}: the ACK can't be written", call=ack.log_id)
 
     def is_loop(self, request: Request) -> bool:
         """Whether `request` is one that we sent, and that came back for the same Request-URI. For another Request-URI
@@ -230,7 +230,7 @@ class Transactions:
 
     def notify_user(self, user: OnResponse, response: Response) -> None:
         """Call the user with a response; an exception is logged."""
-        self._guarded(None, call_of(response), user, response)
+        self._guarded(None, response.log_id, user, response)
 
     # Requests
 
@@ -265,7 +265,7 @@ class Transactions:
         assert transaction is not None
         table.add_server(machine)
         machine.start()
-        self._guarded(transaction, call_of(request), self.user.request_arrived, transaction)
+        self._guarded(transaction, request.log_id, self.user.request_arrived, transaction)
 
     def _ack(self, ack: Request, flow: Flow, machine: ServerMachine | None) -> None:
         """An ACK of a final response that is no 2xx belongs to the machine, any other to the user."""
@@ -274,7 +274,7 @@ class Transactions:
         if isinstance(machine, InviteServer) and machine.ack_received():
             return
         if self.user.admits(ack, flow):
-            self._guarded(None, call_of(ack), self.user.ack_arrived, ack, flow)
+            self._guarded(None, ack.log_id, self.user.ack_arrived, ack, flow)
 
     def _rfc2543_ack(self, ack: Request, flow: Flow) -> ServerMachine | None:
         """The INVITE of an ACK of RFC 2543, which has the To tag of our response (section 17.2.3)."""
@@ -300,7 +300,7 @@ class Transactions:
         self._send(respond(cancel, 200, to_tag=machine.to_tag), flow)
         if transaction is not None and not machine.cancelled:
             machine.cancelled = True
-            self._guarded(transaction, call_of(cancel), self.user.cancelled, transaction, cancel)
+            self._guarded(transaction, cancel.log_id, self.user.cancelled, transaction, cancel)
 
     def _refuse(self, request: Request, flow: Flow, status: int, reason: str = "", retry_after: str = "") -> None:
         """Answer without a transaction; the To tag is the same for each retransmission (section 8.2.7)."""
@@ -313,7 +313,7 @@ class Transactions:
         try:
             flow.send(response.to_bytes())
         except FlowLost as why:
-            log.debug("{call}: a response was not sent: {why}", call=call_of(response), why=why)
+            log.debug("{call}: a response was not sent: {why}", call=response.log_id, why=why)
 
     # Responses
 

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.schedule import Schedule, Timer
-from webrtcproxy.sip.message import Message, Request, Response, respond
+from webrtcproxy.sip.message import Request, Response, respond
 from webrtcproxy.transaction.match import Key, MergeKey
 from webrtcproxy.transaction.timers import Timers
 from webrtcproxy.transport.flow import Flow
@@ -124,13 +124,13 @@ class ServerTransaction:
         self.respond(response)
 
     def _unwritable(self, status: int) -> None:
-        log.failure("{call}: a {status} can't be written", status=status, call=call_of(self.request))
+        log.failure("{call}: a {status} can't be written", status=status, call=self.request.log_id)
         if status >= 200:
             self._pass_on(500, respond(self.request, 500, to_tag=self.to_tag).to_bytes())
 
     def _pass_on(self, status: int, data: bytes) -> None:
         if not self._machine.respond(status, data) and status >= 200:
-            log.warn("{call}: a second final response is not sent: {status}", status=status, call=call_of(self.request))
+            log.warn("{call}: a second final response is not sent: {status}", status=status, call=self.request.log_id)
 
     def __repr__(self) -> str:
         return f"<ServerTransaction {self.request.method} {self._machine.state.value}>"
@@ -293,7 +293,7 @@ class NonInviteServer(ServerMachine):
         transaction = self.transaction
         assert transaction is not None
         request = transaction.request
-        log.error("{call}: {method} was never answered", method=request.method, call=call_of(request))
+        log.error("{call}: {method} was never answered", method=request.method, call=request.log_id)
         self._conclude(408, ServerState.TERMINATED, b"")
 
 
@@ -383,7 +383,7 @@ class InviteServer(ServerMachine):
     def _report_unanswered(self) -> None:
         transaction = self.transaction
         assert transaction is not None
-        log.error("{call}: INVITE was never answered", call=call_of(transaction.request))
+        log.error("{call}: INVITE was never answered", call=transaction.request.log_id)
         transaction.reply(500)
 
     def _stop(self) -> None:
@@ -391,8 +391,3 @@ class InviteServer(ServerMachine):
         if self._timer_g is not None:
             self._timer_g.cancel()
             self._timer_g = None
-
-
-def call_of(message: Message) -> str:
-    """The Call-ID for a log line."""
-    return message.headers.get("Call-ID") or "-"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from socket import AF_INET, AF_INET6
 
 from OpenSSL import SSL
 from twisted.internet.endpoints import (
@@ -27,6 +26,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
+from webrtcproxy.config.addresses import family_of
 from webrtcproxy.config.endpoints import split, unescape
 from webrtcproxy.transport.connection import TcpReactor
 from webrtcproxy.transport.tls import TlsEndpoint
@@ -75,8 +75,7 @@ def server_endpoint(reactor: TcpReactor, text: str, descriptor: int | None = Non
 def _adopted(reactor: TcpReactor, text: str, descriptor: int) -> IStreamServerEndpoint:
     """An endpoint on a socket that listens already."""
     interface = next((unescape(part) for part in split(text) if part.startswith("interface=")), "")
-    family = AF_INET6 if ":" in interface else AF_INET
-    return AdoptedStreamServerEndpoint(reactor, descriptor, family)
+    return AdoptedStreamServerEndpoint(reactor, descriptor, family_of(interface))
 
 
 class KeyFiles:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
-from webrtcproxy.sip.uri import SIP_PORT, SIPS_PORT
+from webrtcproxy.sip.uri import SIP_PORT, SIPS_PORT, host_port
 
 
 class Address(NamedTuple):
@@ -34,8 +34,7 @@ class Hop(NamedTuple):
     domain: str = ""
 
     def __str__(self) -> str:
-        host, port = self.address
-        return f"{self.transport}:[{host}]:{port}" if ":" in host else f"{self.transport}:{host}:{port}"
+        return f"{self.transport}:{host_port(*self.address)}"
 
     @classmethod
     def to(cls, address: str, port: int | None, transport: str | None) -> Hop:
@@ -44,6 +43,11 @@ class Hop(NamedTuple):
         :param port: None for the default of the transport.
         """
         return cls(transport or "udp", Address(address, default_port(transport) if port is None else port), address)
+
+
+MAX_DATAGRAM_REQUEST = 1300
+"""Octets of the largest request that is sent over UDP where the MTU is not known (RFC 3261 section 18.1.1); a
+MESSAGE must not be larger (RFC 3428 section 8)."""
 
 
 class Flow(Protocol):

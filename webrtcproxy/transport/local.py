@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 
+from webrtcproxy.config.addresses import family_of
 from webrtcproxy.runtime.bounded import BoundedDict
+from webrtcproxy.sip.uri import host_port
 from webrtcproxy.transport.flow import Address
-from webrtcproxy.transport.source import host_port, unmapped
+from webrtcproxy.transport.source import unmapped
 
 _WILDCARDS = frozenset(("", "0.0.0.0", "::"))  # noqa: S104  # compared with, not bound to
 MAX_PEERS = 4096
@@ -56,11 +58,10 @@ def _may_stand_for(advertise: str, peer: str) -> bool:
 
 def _own_address(peer: str) -> str:
     """Have the kernel look up the route; connecting a UDP socket sends nothing."""
-    family = socket.AF_INET6 if ":" in peer else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+    with socket.socket(family_of(peer), socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((peer, 9))
             address: str = probe.getsockname()[0]
         except OSError:
-            return "::1" if family == socket.AF_INET6 else "127.0.0.1"
+            return "::1" if ":" in peer else "127.0.0.1"
     return address

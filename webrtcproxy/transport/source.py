@@ -57,8 +57,3 @@ def unmapped(host: str) -> str:
 def address_of(where: IAddress | None) -> Address:
     """The host and port of an address of Twisted; a Unix socket has neither."""
     return Address(unmapped(getattr(where, "host", "")), getattr(where, "port", 0))
-
-
-def host_port(host: str, port: int) -> str:
-    """``host:port`` for a sent-by or a URI, IPv6 in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

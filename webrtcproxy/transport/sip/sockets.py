@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.config.endpoints import FILE_KEYS, split, unescape
 from webrtcproxy.runtime.errors import FlowLost
+from webrtcproxy.sip.uri import host_port
 from webrtcproxy.transport.certificate import KeyFiles, ReloadingCertificate
 from webrtcproxy.transport.connection import TcpReactor
 from webrtcproxy.transport.flow import Address, Flow, Receiver
@@ -21,7 +22,7 @@ from webrtcproxy.transport.sip.tcp import TcpTransport
 from webrtcproxy.transport.sip.tls import TlsTransport
 from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 from webrtcproxy.transport.sip.udp import MAX_DATAGRAM, UdpTransport
-from webrtcproxy.transport.source import address_of, host_port, unmapped
+from webrtcproxy.transport.source import address_of, unmapped
 from webrtcproxy.transport.tls import immediate_write
 
 log = Logger()

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, read
-from webrtcproxy.sip.stream import PING, StreamReader
+from webrtcproxy.sip.stream import PING, PONG, StreamReader
 from webrtcproxy.transport.connection import (
     Backpressure,
     Connection,
@@ -29,8 +29,6 @@ from webrtcproxy.transport.local import LocalAddresses, is_wildcard
 from webrtcproxy.transport.source import address_of, stamp_received
 
 log = Logger()
-
-PONG = b"\r\n"
 
 FIRST_MESSAGE = 15.0
 """Seconds until an accepted connection must have sent a whole message."""

@@ -14,6 +14,7 @@ from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, read
+from webrtcproxy.sip.stream import PING, PONG
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.source import stamp_received, unmapped
@@ -29,7 +30,7 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 FLOWS = 4096
 """Flows that one socket remembers; they are values: one that was forgotten is made again."""
 
-KEEP_ALIVES = frozenset((b"", b"\0", b"\r\n", b"\r\n\r\n", b"\0\0\0\0"))
+KEEP_ALIVES = frozenset((b"", b"\0", PONG, PING, b"\0\0\0\0"))
 
 
 def _nothing() -> None:

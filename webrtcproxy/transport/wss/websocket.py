@@ -22,6 +22,7 @@ from webrtcproxy.runtime.internals import WebSocket
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.stream import PING, PONG
 from webrtcproxy.transport.connection import Backpressure, Connection, IStream
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses
@@ -47,9 +48,6 @@ FRAMES = 512
 
 SEND_BUFFER = 128 * 1024
 """Octets of kernel buffer for a connection; by itself the kernel lets a slow reader have megabytes."""
-
-PING = b"\r\n\r\n"
-PONG = b"\r\n"
 
 PING_FRAME = b"\x89\0"
 """A ping without content (RFC 6455 section 5.5.2)."""
