@@ -13,10 +13,8 @@ from tests.support.fakes import FakeFlow
 from webrtcproxy.cluster.cluster import joint_health
 from webrtcproxy.cluster.hub import (
     CLOSING,
-    MAX_BACKOFF,
     PING_INTERVAL,
     QUERY_TIMEOUT,
-    STABLE,
     STOP_TIMEOUT,
     WATCHDOG,
     Hub,
@@ -39,6 +37,7 @@ from webrtcproxy.cluster.protocol import (
     WORKERS_UP,
     WRITE,
 )
+from webrtcproxy.runtime.child_process import MAX_BACKOFF, STABLE
 
 
 class Process:

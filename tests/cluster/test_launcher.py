@@ -18,9 +18,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import config
-from webrtcproxy.cluster.launcher import LONGEST_LINE, Launcher, Process
+from webrtcproxy.cluster.launcher import Launcher, LinkedProcess
 from webrtcproxy.cluster.link import Header
 from webrtcproxy.cluster.slot import LINK, StartOrder
+from webrtcproxy.runtime.child_process import MAX_LINE
 
 SETPRIV = "/usr/bin/setpriv"
 
@@ -44,7 +45,7 @@ class Reactor:
     """Notes what is spawned; the link is a string."""
 
     def __init__(self) -> None:
-        self.spawned: list[tuple[Process, str, tuple[str, ...], dict[str, str], dict[int, Any]]] = []
+        self.spawned: list[tuple[LinkedProcess, str, list[str], dict[str, str], dict[int, Any]]] = []
         self.link = StringTransport()
         self.protocol: IProtocol | None = None
         self.fails = False
@@ -56,7 +57,12 @@ class Reactor:
         self.protocol.makeConnection(self.link)
 
     def spawnProcess(
-        self, process: Process, program: str, command: tuple[str, ...], env: dict[str, str], childFDs: dict[int, Any]
+        self,
+        process: LinkedProcess,
+        program: str,
+        command: list[str],
+        env: dict[str, str],
+        childFDs: dict[int, Any],
     ) -> None:
         if self.fails:
             raise OSError("no more processes")
@@ -91,10 +97,10 @@ class LauncherCase(SynchronousTestCase):
     def link_ended(self) -> None:
         self.lost += 1
 
-    def start(self) -> Process:
+    def start(self) -> LinkedProcess:
         """Start worker 2, the fourth of its number."""
         process = self.launch(2, 3, self, self.ended.append)
-        assert isinstance(process, Process)
+        assert isinstance(process, LinkedProcess)
         return process
 
 
@@ -105,8 +111,8 @@ class Start(LauncherCase):
         """This interpreter, without its working folder in the path; it ends with the hub, where setpriv is there."""
         self.start()
         _, program, command, environment, _ = self.reactor.spawned[0]
-        self.assertEqual((program, command[:4]), (SETPRIV, (SETPRIV, "--pdeathsig", "USR2", "--")))
-        self.assertEqual(command[4:7], (sys.executable, "-P", "-c"))
+        self.assertEqual((program, command[:4]), (SETPRIV, [SETPRIV, "--pdeathsig", "USR2", "--"]))
+        self.assertEqual(command[4:7], [sys.executable, "-P", "-c"])
         self.assertEqual(command[-1], type(self.reactor).__module__)
         self.assertEqual(environment["PYTHONPATH"].split(os.pathsep), [path for path in sys.path if path])
 
@@ -175,11 +181,11 @@ class Started(LauncherCase):
         process = self.start()
         with capturedLogs() as events:
             process.outReceived(b"one\ntw")
-            process.errReceived(b"o\n\xff" + b"x" * LONGEST_LINE)
+            process.errReceived(b"o\n\xff" + b"x" * MAX_LINE)
             process.errReceived(b"yy\n")
         lines = [str(formatEvent(event)) for event in events]
         self.assertEqual(lines[:2], ["worker 2: one", "worker 2: two"])
-        self.assertEqual(lines[2], "worker 2: \N{REPLACEMENT CHARACTER}" + "x" * (LONGEST_LINE - 1))
+        self.assertEqual(lines[2], "worker 2: \N{REPLACEMENT CHARACTER}" + "x" * (MAX_LINE - 1))
 
     def test_end(self) -> None:
         """Its end is told when all that it sent by the link is read."""

@@ -32,14 +32,12 @@ from webrtcproxy.cluster.protocol import (
 )
 from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.registration.location import ILocation
+from webrtcproxy.runtime.child_process import Backoff
 
 log = Logger()
 
-MIN_BACKOFF, MAX_BACKOFF = 1.0, 30.0
-"""Seconds between the death of a worker and its next start: doubled each time."""
-
-STABLE = 60.0
-"""Seconds of life after which the break is the shortest one again."""
+FIRST_BACKOFF = 1.0
+"""Seconds between the first death of a worker and its next start."""
 
 WATCHDOG = 60.0
 """Seconds without a word after which a worker counts as stuck, and is killed."""
@@ -77,15 +75,15 @@ class WorkerProcess:
         self._clock = clock
         self._launcher = launcher
         self._runs = 0
-        self._since = 0.0
-        self._backoff = MIN_BACKOFF
+        self._backoff = Backoff(clock, FIRST_BACKOFF)
         self._timer: IDelayedCall | None = None
         self._waiting: dict[str, Deferred[None]] = {}
 
     def start(self) -> None:
         """Start a process."""
         self._timer = None
-        self._since = self.last_received = self._clock.seconds()
+        self.last_received = self._clock.seconds()
+        self._backoff.started()
         self._runs += 1
         try:
             self.process = self._launcher(self.number, self._runs, self, self.ended)
@@ -148,16 +146,14 @@ class WorkerProcess:
             self.done(what)
         if not self._hub.running:
             return
-        if self._clock.seconds() - self._since >= STABLE:
-            self._backoff = MIN_BACKOFF
+        seconds = self._backoff.ended()
         log.error(
             "Worker {number} is gone ({why}); started again in {seconds} s",
             number=self.number,
             why=why,
-            seconds=self._backoff,
+            seconds=seconds,
         )
-        self._timer = self._clock.callLater(self._backoff, self.start)
-        self._backoff = min(self._backoff * 2, MAX_BACKOFF)
+        self._timer = self._clock.callLater(seconds, self.start)
 
 
 @dataclass(slots=True)

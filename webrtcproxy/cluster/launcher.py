@@ -8,24 +8,18 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Protocol
 
-from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from webrtcproxy.cluster.link import Link, LinkFactory, LinkUser
 from webrtcproxy.cluster.listening_sockets import ListeningSockets
 from webrtcproxy.cluster.protocol import START
 from webrtcproxy.cluster.slot import LINK, StartOrder, WorkerSlot
 from webrtcproxy.config import Config
+from webrtcproxy.runtime.child_process import ChildProcess, with_death_signal
 
 log = Logger()
-
-LONGEST_LINE = 8192
-"""Octets of a line that a worker prints; what is longer is cut."""
 
 
 class ProcessHandle(Protocol):
@@ -89,7 +83,7 @@ class Launcher:
             slot, descriptors = self._slot(number, run)
             link = Link(user)
             self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, LinkFactory(lambda: link))
-            process = Process(number, link, ended)
+            process = LinkedProcess(number, link, ended)
             with open(os.devnull) as nothing:  # noqa: PTH123  # its descriptor is wanted
                 files = {0: nothing.fileno(), 1: "r", 2: "r", LINK: theirs.fileno(), **descriptors}
                 command = self.command()
@@ -100,13 +94,10 @@ class Launcher:
 
     def command(self) -> Sequence[str]:
         """The program and its arguments. Where the hub is killed, the kernel sends the worker SIGUSR2."""
-        setpriv = self._find("setpriv")
-        if setpriv is None:
-            log.warn("there is no setpriv (Debian: util-linux): a worker that hangs would outlive us")
         start = "from webrtcproxy.service import run_worker; run_worker()"
         reactor = type(self._reactor).__module__
-        bound = () if setpriv is None else (setpriv, "--pdeathsig", "USR2", "--")
-        return (*bound, sys.executable, "-P", "-c", start, reactor)
+        command = (sys.executable, "-P", "-c", start, reactor)
+        return with_death_signal(command, "USR2", self._find, "a worker that hangs")
 
     def _slot(self, number: int, run: int) -> tuple[WorkerSlot, dict[int, int]]:
         """The slot, with descriptors as they are in the worker, and those of the hub that they are copies of."""
@@ -125,18 +116,20 @@ class Launcher:
         return slot, {descriptor: each.fileno() for descriptor, each in zip(there, here, strict=True)}
 
 
-class Process(ProcessProtocol):
-    """A process that runs, with its link.
+class LinkedProcess(ChildProcess):
+    """A process that runs, with its link. What it prints is the interpreter's, where there is no log yet, or no more.
 
     :param number: of the worker, for the log.
-    :param ended: called when it has ended, with the reason.
+    :param ended: called when it has ended, with the reason, and all that it sent has been taken: what it sent last,
+        changes of bindings perhaps, may wait in the link.
     """
 
     def __init__(self, number: int, link: Link, ended: Callable[[str], None]) -> None:
-        self._number = number
+        super().__init__(
+            lambda line: log.warn("worker {number}: {line}", number=number, line=line),
+            lambda reason: link.when_ended().addCallback(lambda _: ended(reason.getErrorMessage())),
+        )
         self._link = link
-        self._ended = ended
-        self._rest = b""
 
     def send(self, header: Mapping[str, object], body: bytes = b"", *, lossy: bool = False) -> bool:
         """See `ProcessHandle`."""
@@ -148,28 +141,4 @@ class Process(ProcessProtocol):
 
     def kill(self) -> None:
         """See `ProcessHandle`."""
-        with suppress(ProcessExitedAlready):  # its end is about to be reported
-            self.transport.signalProcess("KILL")  # type: ignore[union-attr]
-
-    @property
-    def pid(self) -> int:
-        """See `ProcessHandle`."""
-        pid: int = self.transport.pid  # type: ignore[union-attr]
-        return pid
-
-    def outReceived(self, data: bytes) -> None:
-        """It prints nothing by itself; what it prints all the same is the interpreter's."""
-        self.errReceived(data)
-
-    def errReceived(self, data: bytes) -> None:
-        """What the interpreter says where there is no log yet, or no more."""
-        *lines, rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            log.warn(
-                "worker {number}: {line}", number=self._number, line=line[:LONGEST_LINE].decode("utf-8", "replace")
-            )
-        self._rest = rest[:LONGEST_LINE]
-
-    def processEnded(self, reason: Failure) -> None:
-        """It has ended. What it sent last, changes of bindings perhaps, may wait in the link."""
-        self._link.when_ended().addCallback(lambda _: self._ended(reason.getErrorMessage()))
+        self.signal("KILL")
