@@ -115,15 +115,15 @@ class SharedTests(SharedDirectoryCase):
         self.net.clock.pump([SWEEP_INTERVAL] * 7)
         self.everywhere()
 
-    def test_taken_back_by_another_worker(self) -> None:
-        """``Contact: *`` on one worker ends the bindings of the other, and their proofs."""
+    def test_removed_by_another_worker(self) -> None:
+        """``Contact: *`` on one worker ends the bindings of the other, and the authentication of their flows."""
         self.net.one.bind(self.first)
         self.net.one.location.mark_authenticated(ALICE, self.first, 600)
         self.net.two.directory.unbind(ALICE)
         self.everywhere()
         self.assertFalse(self.net.one.location.is_authenticated(self.first))
 
-    def test_one_taken_back(self) -> None:
+    def test_one_removed(self) -> None:
         """By its name, one of two."""
         self.net.one.bind(self.first)
         self.net.two.bind(self.second, "two")
@@ -133,19 +133,19 @@ class SharedTests(SharedDirectoryCase):
         self.everywhere("two")
 
     def test_comes_back_elsewhere(self) -> None:
-        """A browser that reconnects to another worker replaces its old self; whoever follows it is told where it is."""
-        told: list[Binding] = []
+        """A browser that reconnects to another worker replaces its old self; watchers get its new binding."""
+        seen: list[Binding] = []
         self.net.one.bind(self.first)
-        self.net.one.directory.watch(told.append)
+        self.net.one.directory.watch(seen.append)
         self.net.two.bind(self.second)
         self.everywhere("one")
-        self.assertEqual([binding.flow.peer.port for binding in told], [40002])
+        self.assertEqual([binding.flow.peer.port for binding in seen], [40002])
         self.assertEqual([len(member.location) for member in self.net.members], [0, 0, 1])
         self.first.lose()
         self.everywhere("one")
 
-    def test_proofs_are_local(self) -> None:
-        """What a socket has proven is known where the socket is, and not told."""
+    def test_authentication_is_local(self) -> None:
+        """That a flow is authenticated is known where its socket is, and not sent to others."""
         self.net.one.location.mark_authenticated(ALICE, self.first, 600)
         self.assertEqual(self.net.frames, [])
         self.assertTrue(self.net.one.location.is_authenticated(self.first))
@@ -156,7 +156,7 @@ class SharedTests(SharedDirectoryCase):
         self.net.one.bind(self.first)
         self.everywhere()
 
-    def test_told_and_lost_at_once(self) -> None:
+    def test_bound_and_lost_at_once(self) -> None:
         """Binding and loss arrive in their order."""
         self.net.held = True
         self.net.one.bind(self.first)
@@ -176,7 +176,7 @@ class SharedTests(SharedDirectoryCase):
         self.everywhere("one")
 
     def test_newcomer(self) -> None:
-        """A worker that starts hears all that there is, and is told changes from then on."""
+        """A worker that starts gets all that there is, and the changes from then on."""
         self.net.one.bind(self.first)
         self.net.two.bind(self.second, "two")
         self.net.two.bind(FakeFlow.wss(port=40003), aor="bob@pbx.example.com")
@@ -205,7 +205,7 @@ class NewestWinsTests(SharedDirectoryCase):
         self.everywhere("three")
 
     def test_same_winner(self) -> None:
-        """Two that are bound at the same moment: the same one stays everywhere, in whatever order they are heard."""
+        """Two that are bound at the same moment: the same one stays everywhere, in whatever order they arrive."""
         for sooner, later in ((self.net.one, self.net.two), (self.net.two, self.net.one)):
             self.net.held = True
             sooner.bind(self.first, "sooner")
@@ -226,7 +226,7 @@ class NewestWinsTests(SharedDirectoryCase):
         self.everywhere("two")
 
     def test_newcomer(self) -> None:
-        """Two Contacts of one REGISTER are told together, so that neither replaces the other."""
+        """Two Contacts of one REGISTER are sent together, so that neither replaces the other."""
         (one,) = self._bindings("a")
         (two,) = self._bindings("b")
         self.net.one.directory.bind([one, two], 1)

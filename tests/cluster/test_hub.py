@@ -46,11 +46,11 @@ class Process:
     def __init__(self, number: int, run: int, user: WorkerProcess, ended: Callable[[str], None]) -> None:
         self.number, self.run, self.user, self.ended = number, run, user, ended
         self.pid = 1000 * number + run
-        self.heard: list[tuple[Header, bytes]] = []
+        self.received: list[tuple[Header, bytes]] = []
         self.killed = False
 
     def send(self, header: Mapping[str, object], body: bytes = b"", *, lossy: bool = False) -> bool:
-        self.heard.append((dict(header), body))
+        self.received.append((dict(header), body))
         return True
 
     def send_raw(self, raw: bytes) -> bool:
@@ -65,9 +65,9 @@ class Process:
         self.user.frame(header, body, json.dumps(header).encode() + b"\n" + body)
 
     def take(self) -> list[str]:
-        """What it was told to do since the last time."""
-        taken = [header["do"] for header, _ in self.heard]
-        self.heard.clear()
+        """The frames that it got since the last time."""
+        taken = [header["do"] for header, _ in self.received]
+        self.received.clear()
         return taken
 
 
@@ -123,17 +123,17 @@ class LifeTests(HubCase):
         """Who is ready takes messages, and all hear of it."""
         self.assertEqual(self.hub.up, [1, 2])
         self.one.say({"do": READY})
-        self.assertEqual(self.two.heard, [({"do": WORKERS_UP, "workers": [1, 2]}, b"")])
+        self.assertEqual(self.two.received, [({"do": WORKERS_UP, "workers": [1, 2]}, b"")])
 
     def test_death(self) -> None:
         """The others hear of it and forget its sockets; a second later it is started again, with the next number of
-        its run, and hears what there is."""
+        its run, and gets the state of the directory."""
         flow = FakeFlow.wss()
         self.net.two.bind(flow)
         self.net.one.bind(FakeFlow.wss(port=40001), "one's")
         self.one.ended("killed")
         self.assertEqual(self.hub.up, [2])
-        self.assertEqual(self.two.heard, [({"do": WORKER_ENDED, "worker": 1}, b"")])
+        self.assertEqual(self.two.received, [({"do": WORKER_ENDED, "worker": 1}, b"")])
         self.assertEqual(self.net.hub.instances(), ["one"])
         self.seconds(0.75)
         self.assertEqual(len(self.started), 2)
@@ -201,8 +201,8 @@ class FrameTests(HubCase):
     def test_to_one(self) -> None:
         """A frame for another worker goes there as it is."""
         self.one.say({"to": 2, "do": WRITE, "flow": 7}, b"\xff\n")
-        self.assertEqual(self.two.heard, [({"to": 2, "do": WRITE, "flow": 7}, b"\xff\n")])
-        self.assertEqual(self.one.heard, [])
+        self.assertEqual(self.two.received, [({"to": 2, "do": WRITE, "flow": 7}, b"\xff\n")])
+        self.assertEqual(self.one.received, [])
         self.two.ended("killed")
         self.one.say({"to": 2, "do": WRITE, "flow": 7}, b"x")
 
@@ -213,7 +213,7 @@ class FrameTests(HubCase):
         for _, header, body in self.net.frames:
             self.one.say(json.loads(json.dumps(header)), body)
         self.assertEqual(self.two.take(), [BIND, REGISTERED])
-        self.assertEqual(self.one.heard, [])
+        self.assertEqual(self.one.received, [])
         self.assertEqual(self.net.hub.directory.owner(ALICE), 1)
         flow = self.net.frames[0][1]["flow"]  # type: ignore[index]
         self.one.say({"to": ALL, "do": FLOW_CLOSED, "flow": flow[:2]})  # type: ignore[index]
@@ -221,15 +221,15 @@ class FrameTests(HubCase):
 
     def test_log(self) -> None:
         """Events of workers are published with their number."""
-        told = {"time": 1.5, "level": "warn", "namespace": "x.y", "system": "x.y#warn", "text": "a", "traceback": ""}
-        self.two.say({"do": LOG}, json.dumps([told]).encode())
+        event = {"time": 1.5, "level": "warn", "namespace": "x.y", "system": "x.y#warn", "text": "a", "traceback": ""}
+        self.two.say({"do": LOG}, json.dumps([event]).encode())
         (event,) = self.events
         self.assertEqual((event["worker"], event["text"], event["log_level"].name), (2, "a", "warn"))
 
     def test_question(self) -> None:
         """A question goes to all, and fires with all answers."""
         asked = self.hub.query_all("health")
-        header = self.one.heard[0][0]
+        header = self.one.received[0][0]
         self.assertEqual((header["do"], header["what"]), (QUERY, "health"))
         self.two.say({"do": RESULT, "number": header["number"], "result": {"calls": 2}})
         self.assertNoResult(asked)
@@ -239,7 +239,7 @@ class FrameTests(HubCase):
     def test_answer_missing(self) -> None:
         """Who does not answer in time is left out; too late an answer is ignored."""
         asked = self.hub.query_all("health")
-        number = self.one.heard[0][0]["number"]
+        number = self.one.received[0][0]["number"]
         self.two.say({"do": RESULT, "number": number, "result": "yes"})
         self.seconds(QUERY_TIMEOUT)
         self.assertEqual(self.successResultOf(asked), {2: "yes"})
@@ -333,7 +333,7 @@ class LateTests(HubCase):
     def test_unknown_frame(self) -> None:
         """A frame that this version does not know is ignored."""
         self.one.say({"do": "sing"})
-        self.assertEqual((self.one.heard, self.two.heard, self.hub.up), ([], [], [1, 2]))
+        self.assertEqual((self.one.received, self.two.received, self.hub.up), ([], [], [1, 2]))
 
     def test_process_is_gone(self) -> None:
         """A worker without a process: nothing is waited for, a frame for it is dropped, its link and an order to end
@@ -350,12 +350,12 @@ class LateTests(HubCase):
         self.hub.send(1, {"do": "datagram"}, b"x")
         self.two.say({"to": 1, "do": "write", "flow": 7})
         self.two.say({"to": ALL, "do": "flow_closed", "flow": [2, 9]})
-        self.assertEqual((self.one.heard, self.one.killed), ([], False))
+        self.assertEqual((self.one.received, self.one.killed), ([], False))
 
     def test_datagram(self) -> None:
         """A frame that may be lost reaches a process that runs."""
         self.hub.send(2, {"do": "datagram"}, b"x")
-        self.assertEqual(self.two.heard, [({"do": "datagram"}, b"x")])
+        self.assertEqual(self.two.received, [({"do": "datagram"}, b"x")])
 
     def test_stopped_before_it_started(self) -> None:
         """A hub that never ran ends without a word."""

@@ -14,10 +14,10 @@ from webrtcproxy.cluster.protocol import BIND, DATAGRAM, WRITE
 
 
 class User:
-    """Keeps what it hears."""
+    """Keeps what it receives."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[Header, bytes]] = []
+        self.received: list[tuple[Header, bytes]] = []
         self.raw: list[bytes] = []
         self.ended = 0
         self.fails = False
@@ -25,7 +25,7 @@ class User:
     def frame(self, header: Header, body: bytes, raw: bytes) -> None:
         if self.fails:
             raise ValueError("no such frame")
-        self.heard.append((header, body))
+        self.received.append((header, body))
         self.raw.append(raw)
 
     def link_ended(self) -> None:
@@ -60,14 +60,14 @@ class RealTests(TestCase):
         reader = User()
         there = Link(reader)
         there.makeConnection(Transport())
-        while len(reader.heard) < 50:
+        while len(reader.received) < 50:
             await deferLater(reactor, 0)  # type: ignore[arg-type]
             try:
                 data = theirs.recv(1 << 20)
             except BlockingIOError:
                 continue
             there.dataReceived(data)
-        self.assertEqual([header["number"] for header, _ in reader.heard], list(range(50)))
+        self.assertEqual([header["number"] for header, _ in reader.received], list(range(50)))
         link.finish()
         await link.when_ended()
 
@@ -96,7 +96,9 @@ class LinkTests(SynchronousTestCase):
         self.link.send({"do": "one", "text": "\udcff\n"})
         self.link.send({"do": "two"}, b"\n\0\xff\n")
         self.flow(3)
-        self.assertEqual(self.there.heard, [({"do": "one", "text": "\udcff\n"}, b""), ({"do": "two"}, b"\n\0\xff\n")])
+        self.assertEqual(
+            self.there.received, [({"do": "one", "text": "\udcff\n"}, b""), ({"do": "two"}, b"\n\0\xff\n")]
+        )
 
     def test_passed_on(self) -> None:
         """A frame that came can go on as it is."""
@@ -104,7 +106,7 @@ class LinkTests(SynchronousTestCase):
         self.flow()
         self.link.send_raw(self.there.raw[0])
         self.flow()
-        self.assertEqual(self.there.heard[0], self.there.heard[1])
+        self.assertEqual(self.there.received[0], self.there.received[1])
 
     def test_fault(self) -> None:
         """A frame that can't be understood costs itself only, and is logged."""
@@ -116,7 +118,7 @@ class LinkTests(SynchronousTestCase):
         self.there.fails = False
         self.link.send({"do": "two"})
         self.flow()
-        self.assertEqual(self.there.heard, [({"do": "two"}, b"")])
+        self.assertEqual(self.there.received, [({"do": "two"}, b"")])
         self.assertEqual(len(self.flushLoggedErrors()), 2)
 
     def test_end(self) -> None:
@@ -132,7 +134,7 @@ class LinkTests(SynchronousTestCase):
         waiting = self.other.when_ended(), self.other.when_ended()
         self.link.send({"do": "last"})
         self.flow()
-        self.assertEqual([header["do"] for header, _ in self.there.heard], ["last"])
+        self.assertEqual([header["do"] for header, _ in self.there.received], ["last"])
         self.assertNoResult(waiting[0])
         self.other.connectionLost()
         for ended in (*waiting, self.other.when_ended()):
@@ -146,7 +148,7 @@ class LinkTests(SynchronousTestCase):
         self.link.resumeProducing()
         self.assertTrue(self.link.send({"do": DATAGRAM}, lossy=True))
         self.flow()
-        self.assertEqual([header["do"] for header, _ in self.there.heard], [BIND, DATAGRAM])
+        self.assertEqual([header["do"] for header, _ in self.there.received], [BIND, DATAGRAM])
 
     def test_does_not_read(self) -> None:
         """What waits is bounded: then the link is cut."""

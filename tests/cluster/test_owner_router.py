@@ -1,4 +1,4 @@
-"""Entrance: what a worker's sockets read goes to its own transactions, or to the worker that it belongs to."""
+"""OwnerRouter: what a worker's sockets read goes to its own transactions, or to the worker that it belongs to."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class EntranceTests(SynchronousTestCase):
         self.own = Transactions()
         self.up = {1, 2}
         one = self.net.one
-        self.entrance = OwnerRouter(1, self.own, one.flows, one.send, self.up.__contains__)
+        self.router = OwnerRouter(1, self.own, one.flows, one.send, self.up.__contains__)
 
     def test_own(self) -> None:
         """Most is its own: new requests, responses to its branches, requests within its dialogs."""
@@ -50,7 +50,7 @@ class EntranceTests(SynchronousTestCase):
             request("INVITE", f"sip:2-{TOKEN}@192.0.2.1"),
         ]
         for message in messages:
-            self.entrance.message_received(message, flow)
+            self.router.message_received(message, flow)
         self.assertEqual(self.own.messages, [(message, flow) for message in messages])
         self.assertEqual(self.net.two.messages, [])
 
@@ -64,7 +64,7 @@ class EntranceTests(SynchronousTestCase):
             request("INVITE", f"sip:2-{TOKEN}@192.0.2.1", headers=[("Replaces", "a;to-tag=1;from-tag=2")]),
             request("CANCEL", f"sip:2-{TOKEN}@192.0.2.1"),
         ):
-            self.entrance.message_received(message, flow)
+            self.router.message_received(message, flow)
             there, data = self.net.two.messages.pop()
             self.assertEqual(data, message.to_bytes())
             there.send(b"answer")  # type: ignore[attr-defined]
@@ -75,15 +75,15 @@ class EntranceTests(SynchronousTestCase):
         """Calls of a dead worker are gone: who is here says so."""
         self.up.discard(2)
         bye = request("BYE", f"sip:2-{TOKEN}@192.0.2.1", to_tag="x")
-        self.entrance.message_received(bye, flow := FakeFlow.udp())
+        self.router.message_received(bye, flow := FakeFlow.udp())
         self.assertEqual(self.own.messages, [(bye, flow)])
 
     def test_unreadable(self) -> None:
         """A message whose owner can't be read is refused here."""
         broken = answer(200, via="SIP?")
-        self.entrance.message_received(broken, flow := FakeFlow.udp())
+        self.router.message_received(broken, flow := FakeFlow.udp())
         self.assertEqual(self.own.messages, [(broken, flow)])
-        self.entrance.bad_message(BadMessage("Bad"), flow)
+        self.router.bad_message(BadMessage("Bad"), flow)
         self.assertEqual(len(self.own.bad), 1)
 
 

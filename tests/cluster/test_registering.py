@@ -135,7 +135,7 @@ class TwoWorkersTests(SynchronousTestCase):
         self.assertEqual(gone.headers.get("Contact"), f"<{OURS}>;expires=0")
 
     def test_newcomer(self) -> None:
-        """A worker that starts hears of the REGISTERs under way."""
+        """A worker that starts gets the REGISTERs under way."""
         self.make()
         self.one.register(f"{JSSIP};expires=6000")
         newcomer = Member(self.net, 3, True)

@@ -20,14 +20,14 @@ class RemoteFlowTests(SynchronousTestCase):
         self.flow = self.net.two.flows.flow_of(self.net.one.flows.describe(self.socket))
 
     def test_as_the_real_one(self) -> None:
-        """Whoever asks it hears what the socket itself would say."""
+        """It answers as the socket itself would."""
         for name in ("reliable", "browser", "via_transport", "sent_by", "peer"):
             self.assertEqual(getattr(self.flow, name), getattr(self.socket, name), name)
         self.assertIsInstance(self.flow.peer, Address)
         self.assertFalse(self.flow.closed)
 
     def test_one_object(self) -> None:
-        """Told of twice it is the same: transactions tell connections apart by identity (RFC 3261 section 18.1.2)."""
+        """Described twice it is the same: transactions tell connections apart by identity (RFC 3261 section 18.1.2)."""
         self.assertIs(self.net.two.flows.flow_of(self.net.one.flows.describe(self.socket)), self.flow)
         other = self.net.two.flows.flow_of(self.net.one.flows.describe(FakeFlow.wss(port=40001)))
         self.assertNotEqual(other, self.flow)
@@ -45,24 +45,24 @@ class RemoteFlowTests(SynchronousTestCase):
         self.assertTrue(self.flow.closed)
 
     def test_lost(self) -> None:
-        """Who asked hears of the loss, once; then nothing can be sent, and nobody is remembered."""
-        told: list[str] = []
-        self.flow.on_lost(lambda: told.append("kept"))
-        self.flow.on_lost(lambda: told.append("taken back"))()
+        """A subscriber is called once when it is closed; then nothing can be sent, and no subscription is kept."""
+        closed: list[str] = []
+        self.flow.on_lost(lambda: closed.append("kept"))
+        self.flow.on_lost(lambda: closed.append("ended"))()
         self.socket.lose()
-        self.assertEqual(told, ["kept"])
+        self.assertEqual(closed, ["kept"])
         self.assertTrue(self.flow.closed)
         self.assertRaises(FlowLost, self.flow.send, b"x")
         self.assertEqual((len(self.net.two.flows), len(self.net.hub.flows)), (0, 0))
 
     def test_lost_already(self) -> None:
-        """Who asks late hears it soon, never from inside his question."""
+        """A late subscriber is called soon, never from within its subscription."""
         self.socket.lose()
-        told: list[int] = []
-        self.flow.on_lost(lambda: told.append(1))
-        self.assertEqual(told, [])
+        closed: list[int] = []
+        self.flow.on_lost(lambda: closed.append(1))
+        self.assertEqual(closed, [])
         self.net.clock.advance(0)
-        self.assertEqual(told, [1])
+        self.assertEqual(closed, [1])
 
     def test_does_not_take_it(self) -> None:
         """A socket that closes but has not said so yet: the message fails there, and the flow is lost at once."""
@@ -93,7 +93,7 @@ class DatagramTests(SynchronousTestCase):
     """A UDP socket and a peer, spoken of by worker 1."""
 
     def test_nothing_to_lose(self) -> None:
-        """UDP flows are values: the same for the same peer, and nobody is told of an end."""
+        """UDP flows are values: the same for the same peer, and no subscriber is called."""
         net = Net()
         flow = net.two.flows.flow_of(net.one.flows.describe(udp := FakeFlow.udp()))
         self.assertEqual(flow, net.two.flows.flow_of(net.one.flows.describe(udp)))

@@ -1,4 +1,4 @@
-"""Worker: what it does with what it hears by its link."""
+"""Worker: what it does with the frames that come by its link."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Services:
 
 
 class WorkerCase(SynchronousTestCase):
-    """Worker 1, which has got its orders; its link is a list."""
+    """Worker 1, which has its start order; its link is a list."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -112,7 +112,7 @@ class WorkerTests(WorkerCase):
     """Its life."""
 
     def test_begin(self) -> None:
-        """By its orders it builds and starts the services, and says that it is ready."""
+        """By its start order it builds and starts the services, and says that it is ready."""
         self.begin()
         self.assertEqual(self.given, self.config)
         self.assertEqual(self.given.trunks[0].password, "hunter2")
@@ -138,7 +138,7 @@ class WorkerTests(WorkerCase):
         self.assertEqual(self.sent[1][0]["number"], 5)
 
     def test_drain_and_stop(self) -> None:
-        """It says when its calls have ended, and closes when it is told."""
+        """It says when its calls have ended, and closes on command."""
         self.begin()
         self.hear({"do": DRAIN})
         self.assertEqual(self.said(), [READY])
@@ -167,7 +167,7 @@ class WorkerTests(WorkerCase):
         self.assertEqual(self.codes, [1])
 
     def test_hub_gone_before_it_began(self) -> None:
-        """Also where it has no orders yet."""
+        """Also before its start order."""
         self.worker.link_ended()
         self.assertEqual(self.codes, [1])
 
@@ -273,8 +273,8 @@ class RuntimeTests(SynchronousTestCase):
         """What another worker let cross by REFER is known here; it is not sent on."""
         grants = self.runtime.replaces_grants()
         dialog = ["call", "local", "remote"]
-        told = {"dialog": dialog, "flow": None, "host": "198.51.100.9", "referrer": "alice"}
-        self.runtime.grant(told, b"")
+        change = {"dialog": dialog, "flow": None, "host": "198.51.100.9", "referrer": "alice"}
+        self.runtime.grant(change, b"")
         self.assertEqual((len(grants), self.sent), (1, []))
 
     def test_worker_gone(self) -> None:

@@ -313,7 +313,7 @@ class CredentialsTests(RegistrarCase):
     CARRIERS = {"domain": "carrier.example.net:5080", "uri": "sip:carrier.example.net:5080"}
 
     def test_unseen(self) -> None:
-        """The browser sees nothing of it, and has proven nothing by it."""
+        """The browser sees nothing of it, and is not authenticated by it."""
         self.register(f"{JSSIP};expires=600", **self.CARRIERS)
         first = self.upstream()
         self.answer_challenge()
