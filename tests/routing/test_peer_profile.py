@@ -7,9 +7,10 @@ from dataclasses import replace
 from tests.support.calls.modifying import ExchangeCase
 from tests.support.calls.party import inbound, outbound
 from tests.support.configs import PBX
+from tests.support.fakes import FakeFlow
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK, profiles_of
-from webrtcproxy.routing.peer_profile import BROWSER_PEER, UNKNOWN_PEER
+from webrtcproxy.routing.peer_profile import BROWSER_PEER, UNKNOWN_PEER, PeerProfile
 
 MEDIA = TrunkMedia(("PCMU", "telephone-event"), dtmf="rfc4733")
 
@@ -80,3 +81,28 @@ class Profiles(ExchangeCase):
         self.assertEqual(str(BROWSER_PEER.unreachable()), "480")
         for profile in (trunk, UNKNOWN_PEER):
             self.assertEqual(str(profile.unreachable()), "502 Trunk Unreachable")
+
+    def test_kinds(self) -> None:
+        """A browser is reached by its flow, with a Call-ID of its own, and answers no challenge; on the SIP side it is
+        the other way round, whatever the section says."""
+        trunk = PeerProfile.of(PBX)
+        for profile, flow, other in (
+            (BROWSER_PEER, FakeFlow.wss(), FakeFlow.udp("192.0.2.1", 5060)),
+            (trunk, FakeFlow.udp("192.0.2.1", 5060), FakeFlow.wss()),
+            (UNKNOWN_PEER, FakeFlow.tcp("192.0.2.1", 5060), FakeFlow.wss()),
+        ):
+            browser = profile is BROWSER_PEER
+            self.assertEqual((profile.flow_bound, profile.keeps_call_id), (browser, not browser))
+            self.assertEqual((profile.sends_on(flow), profile.sends_on(other)), (True, False))
+            self.assertEqual("REGISTER" in profile.allow[1], browser)
+            refusal = profile.challenge_refusal()
+            self.assertEqual(None if refusal is None else refusal.status, 480 if browser else None)
+
+    def test_for_browsers(self) -> None:
+        """Digits become events, and transfers are carried out here, for browsers, where a trunk's section says so."""
+        plain, wanting = PeerProfile.of(PBX), PeerProfile.of(replace(PBX, media=MEDIA, refer="local"))
+        for target, sender, wanted in (
+            (wanting, BROWSER_PEER, True), (wanting, wanting, False), (plain, BROWSER_PEER, False),
+            (UNKNOWN_PEER, BROWSER_PEER, False), (BROWSER_PEER, BROWSER_PEER, False),
+        ):  # fmt: skip
+            self.assertEqual((target.wants_dtmf_events(sender), target.transfers_locally(sender)), (wanted, wanted))

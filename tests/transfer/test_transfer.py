@@ -337,7 +337,7 @@ class Moves(TransferCase):
                 continue
             self.hang_up(asker, other)
             self.world.turn(40)
-            leg = next(leg for leg in self.world.legs._legs.values() if leg.browser)
+            leg = next(leg for leg in self.world.legs._legs.values() if leg.profile.browser)
             assert leg.owner is not None
             new = self.world.browser()
             leg.owner.moved(leg, new.flow)

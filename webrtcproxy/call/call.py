@@ -90,8 +90,8 @@ class Call:
         self._offer_answer = self._set_up.offer_answer
         self._transfers: Transfers | None = None
         self._replaced_legs: list[Leg] = []
-        self._presence = FlowMonitor(context.clock, context.limits.grace, self._abandoned)
-        self._presence.watch(self._caller)
+        self._flows = FlowMonitor(context.transactions.schedule, context.limits.grace, self._abandoned)
+        self._flows.watch(self._caller)
         schedule = context.transactions.schedule
         self._ringing: Timer | None = schedule.after(context.limits.ring, self._rang_too_long)
 
@@ -136,7 +136,7 @@ class Call:
         self._refresher.start(caller, callee)
         self._enter(CallEvent.ANSWER)
         self.record.answer(response.status, self._context.clock.seconds())
-        self._presence.watch(callee)
+        self._flows.watch(callee)
         self._media.watch(self._media_lost)
 
     @property
@@ -248,7 +248,7 @@ class Call:
             self._transaction.flow = flow
         if not leg.over:
             self._exchanges.moved(leg, flow)
-            self._presence.watch(leg)
+            self._flows.watch(leg)
 
     def end(self, why: EndedBy) -> None:
         """End the call in whatever state it is, for a reason of the proxy's own.
@@ -275,7 +275,7 @@ class Call:
         aside = self._is_aside(leg)
         leg.hung_up()
         if self._transfer is not None and self._transfer.survives(leg):
-            self._presence.unwatch(leg)
+            self._flows.unwatch(leg)
         elif not aside:
             self.interrupt(refusal, why or by)
 
@@ -376,8 +376,8 @@ class Call:
         callee = self._offer_answer.callee
         assert callee is not None
         self._refresher.start(self._caller, callee)
-        self._presence.unwatch(old)
-        self._presence.watch(new)
+        self._flows.unwatch(old)
+        self._flows.watch(new)
         self._bye_headers = ()  # those of the peer of `old`, which may have sent BYE before
 
     # The end
@@ -406,7 +406,7 @@ class Call:
         self._stop_ringing()
         if self._transfer is not None:
             self._transfer.close()
-        self._presence.stop()
+        self._flows.stop()
         self._refresher.stop()
         self._exchanges.close(self._bye_headers)
         self._set_up.close(self._bye_headers)

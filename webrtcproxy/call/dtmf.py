@@ -41,10 +41,7 @@ def wanted(request: Request, leg: Leg, profile: PeerProfile) -> bool:
     :param leg: that it came by.
     :param profile: what holds where it would cross to.
     """
-    if request.method != "INFO" or not leg.browser:
-        return False
-    trunk = profile.trunk
-    return trunk is not None and trunk.media.dtmf == "rfc4733" and request.content_type in _BODIES
+    return request.method == "INFO" and profile.wants_dtmf_events(leg.profile) and request.content_type in _BODIES
 
 
 def play(transaction: ServerTransaction, leg: Leg, media: CallMedia, branch: str) -> None:

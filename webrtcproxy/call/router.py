@@ -22,7 +22,7 @@ from webrtcproxy.routing.admission import is_heard
 from webrtcproxy.routing.policy import remaining_hops
 from webrtcproxy.runtime.deferred import then
 from webrtcproxy.runtime.errors import Refusal
-from webrtcproxy.sip.capabilities import ALLOW, ALLOW_BROWSER, KNOWN_METHODS, SUPPORTED
+from webrtcproxy.sip.capabilities import KNOWN_METHODS, SUPPORTED
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
@@ -108,7 +108,7 @@ class Router:
             leg = self._legs.find(ack)
         except BadMessage:
             return
-        if leg is not None and leg.browser == flow.browser:
+        if leg is not None and leg.profile.sends_on(flow):
             leg.acknowledged(ack)
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
@@ -179,13 +179,13 @@ class Router:
         request, flow = transaction.request, transaction.flow
         self._refuse_loop(request)
         if not flow.browser and not request.request_uri.user:
-            raise _unsupported(transaction)
+            raise self._unsupported(transaction)
         return request_targets(self._context, request, flow)
 
     def _register(self, transaction: ServerTransaction) -> None:
         request = transaction.request
         if not transaction.flow.browser:
-            raise _unsupported(transaction)
+            raise self._unsupported(transaction)
         remaining_hops(request)
         context = self._context
         route = context.policy.route(request)
@@ -221,7 +221,7 @@ class Router:
             self._answer_options(transaction)
 
     def _answer_options(self, transaction: ServerTransaction) -> None:
-        transaction.reply(200, "", (_allow(transaction), *_ABILITIES))
+        transaction.reply(200, "", (self._allow(transaction), *_ABILITIES))
 
     def _options_inside(self, transaction: ServerTransaction) -> None:
         """Within a dialog, too, the proxy answers by itself: a peer that checks so whether its call is alive gets 200
@@ -233,7 +233,7 @@ class Router:
         raise Refusal(481)
 
     def _not_here(self, transaction: ServerTransaction) -> None:
-        raise _unsupported(transaction)
+        raise self._unsupported(transaction)
 
     def _relay(self, transaction: ServerTransaction) -> None:
         leg = self._leg(transaction)
@@ -254,11 +254,11 @@ class Router:
         leg = self._find(request) or self._legs.early(request)
         if leg is None and request.method == "NOTIFY":
             leg = self._subscriptions.notified(transaction)
-        if leg is None or leg.browser != flow.browser:
+        if leg is None or not leg.profile.sends_on(flow):
             # A 481 would end the early dialog, too; the session is not there to be changed (RFC 3311 section 5.2).
             raise Refusal(491 if request.method == "UPDATE" and self._legs.is_early(request) else 481)
         leg.dialog.receive(request)
-        if leg.browser and flow is not leg.flow and leg.owner is not None:
+        if leg.profile.flow_bound and flow is not leg.flow and leg.owner is not None:
             leg.owner.moved(leg, flow)
         return leg
 
@@ -278,14 +278,12 @@ class Router:
         if self._context.transactions.is_loop(request):
             raise Refusal(482)
 
+    def _allow(self, transaction: ServerTransaction) -> tuple[str, str]:
+        return self._context.profile_of(transaction).allow
 
-def _allow(transaction: ServerTransaction) -> tuple[str, str]:
-    return ALLOW_BROWSER if transaction.flow.browser else ALLOW
-
-
-def _unsupported(transaction: ServerTransaction) -> Refusal:
-    """405, or 501 for an unknown method: there is nowhere to send the request."""
-    method = transaction.request.method
-    name, methods = _allow(transaction)  # of which this one may be carried elsewhere, but not here
-    allowed = ", ".join(other for other in methods.split(", ") if other != method)
-    return Refusal(405 if method in KNOWN_METHODS else 501, "", [(name, allowed)])
+    def _unsupported(self, transaction: ServerTransaction) -> Refusal:
+        """405, or 501 for an unknown method: there is nowhere to send the request."""
+        method = transaction.request.method
+        name, methods = self._allow(transaction)  # of which this one may be carried elsewhere, but not here
+        allowed = ", ".join(other for other in methods.split(", ") if other != method)
+        return Refusal(405 if method in KNOWN_METHODS else 501, "", [(name, allowed)])

@@ -140,7 +140,6 @@ class Leg:
         self.aor = aor
         self.contact = dialog.remote_target
         self.profile = profile
-        self.browser = flow.browser
         self.over = False
         self.negotiation = Negotiation()
         self._rseq = 0
@@ -243,7 +242,7 @@ class Leg:
 
         def repeat() -> None:
             with suppress(FlowLost):
-                (self.flow if self.browser else home).send(data)
+                (self.flow if self.profile.flow_bound else home).send(data)
 
         transaction.respond(response)
         if self._answer is not None:
@@ -391,7 +390,7 @@ class Leg:
 
     def _flow_without_lookup(self) -> Flow | None:
         """The way to the peer where it takes no look-up; None where it does, or where there is none."""
-        if self.browser or (self.flow.reliable and not self.flow.closed):
+        if self.profile.flow_bound or (self.flow.reliable and not self.flow.closed):
             return self.flow
         return self._context.upstream.flow_without_lookup(self.dialog.next_hop, self.flow, self.profile.trunk)
 

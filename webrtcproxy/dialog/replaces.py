@@ -94,7 +94,7 @@ def rewrite_refer_to(refer: Request, transferor: Flow, transferee: Flow, legs: D
     if ends is None:
         return value
     _, leg, other = ends
-    if other.browser:
+    if other.profile.browser:
         return value
     named = _as_peer_has_it(named, other)
     # Where the dialog goes back to us by way of a registrar, its INVITE comes here all the same.

@@ -34,7 +34,7 @@ class DialogTable:
     def add(self, leg: Leg) -> None:
         """Index `leg` until it is finished."""
         self._legs[leg.key] = leg
-        if leg.browser:
+        if leg.profile.flow_bound:
             self._by_contact.setdefault(_name(leg.contact), []).append(leg)
             self._count(leg.flow, 1)
         leg.when_finished(self._remove)

@@ -259,9 +259,9 @@ class Branch:
             return
         self._forget_early()
         self.refused = True
-        if response.status in (401, 407) and self.target.flow.browser:
-            # Credentials do not cross to browsers, so the caller has no way to answer: to him the browser is not there.
-            self._report(BranchFailed(self, 480, "Callee Asks For Credentials", None))
+        refusal = self.profile.challenge_refusal() if response.status in (401, 407) else None
+        if refusal is not None:
+            self._report(BranchFailed.of(self, refusal))
             return
         self._report(BranchFailed(self, response.status, response.reason, response))
 
@@ -287,8 +287,7 @@ class Branch:
             return leg
         except BadMessage:
             # Its sender takes it for the answer all the same, and has to hear that there is no call.
-            peer, browser = sent.flow.peer, sent.flow.browser
-            hop = "" if browser else f"<sip:{host_port(*peer)};lr>"
+            hop = "" if self.profile.flow_bound else f"<sip:{host_port(*sent.flow.peer)};lr>"
             leg = self._leg(sent, Dialog.from_unreadable(invite, response, contact, hop), "", None)
             self._legs[leg.dialog.remote_tag] = leg
             leg.acknowledge(invite)
@@ -350,7 +349,7 @@ class Branch:
         self._forget_early()
         if failure.check(TimedOut):
             self._report(BranchFailed(self, 408, "", None))
-        elif not self.target.flow.browser:
+        elif not self.profile.flow_bound:
             self._report(BranchFailed.of(self, self.profile.unreachable()))
         elif self._rang and not self.cancelled:
             # A page that is loaded anew, a phone on another network: it may register again, and then it rings again.

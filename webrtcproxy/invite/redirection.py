@@ -16,6 +16,7 @@ from webrtcproxy.invite.branch import BranchFailed
 from webrtcproxy.invite.target import Target
 from webrtcproxy.invite.target_set import target_of_route
 from webrtcproxy.registration.request import preference
+from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import BadResponse, Refusal
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import STAR, NameAddr
@@ -86,7 +87,7 @@ def follows(failed: BranchFailed) -> bool:
     return trunk is not None and trunk.redirects == "follow" and failed.status in _FOLLOWED
 
 
-def contacts_across(response: Response, of_browser: bool) -> Headers | None:
+def contacts_across(response: Response, source: PeerProfile) -> Headers | None:
     """The Contact headers of a redirect that crosses. Of a browser's, those that mean something to anybody else: what
     is under ``.invalid`` only the proxy can reach (RFC 7118 section 5.1).
 
@@ -97,7 +98,7 @@ def contacts_across(response: Response, of_browser: bool) -> Headers | None:
         contacts = response.contacts
         if contacts is STAR or not contacts:
             return Headers()
-        if not of_browser:
+        if not source.flow_bound:
             return response.headers.only({"Contact"})
         usable = [value for value in response.headers.all("Contact") if not _is_invalid(NameAddr.parse(value))]
         return Headers([("Contact", value) for value in usable]) if usable else None

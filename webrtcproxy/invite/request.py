@@ -17,7 +17,10 @@ def contact_on(flow: Flow, user: str, secure: bool = False) -> str:
     :param secure: the dialog began with a ``sips:`` Request-URI (RFC 3261 section 12.1.1).
     """
     scheme = "sips" if secure else "sip"
-    parameter = f";transport={'ws' if flow.browser else flow.via_transport.lower()}" if flow.reliable else ""
+    transport = flow.via_transport.lower()
+    if transport == "wss":  # of a URI it is one word with plain WebSockets (RFC 7118 section 5.2)
+        transport = "ws"
+    parameter = f";transport={transport}" if flow.reliable else ""
     return f"<{scheme}:{user}@{flow.sent_by}{parameter}>"
 
 
@@ -41,7 +44,7 @@ def invite_for(
         caller that does the same.
     :raises Refusal: 483 where `source` has gone far enough.
     """
-    headers = initial_headers(source, sequence, to_browser=target.flow.browser)
+    headers = initial_headers(source, sequence, target.profile)
     headers.add("Contact", contact)
     headers.add("Allow", ALLOW[1])
     headers.add(*(SUPPORTED if reliable else SUPPORTED_WITHIN))

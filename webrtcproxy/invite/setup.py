@@ -166,7 +166,7 @@ class CallSetup:
         """Send the offer to a target."""
         target = branch.target
         sdp = await self.offer_answer.offer_for(branch, target.profile)
-        sequence = RequestSequence() if target.flow.browser else self._sequence
+        sequence = self._sequence if target.profile.keeps_call_id else RequestSequence()
         source, contact = self._transaction.request, contact_on(target.flow, self._user)
         reliable = bool(sdp) or self.offer_answer.provisionals.reliable
         invite = invite_for(source, self._caller.profile, target, sequence, contact, sdp, reliable)
@@ -221,7 +221,7 @@ class CallSetup:
             raise Refusal(502, "Trunk Refuses Our Credentials")
         headers = self._relayed_headers(response, failed.branch)
         if 300 <= response.status < 400:
-            contacts = contacts_across(response, failed.branch.profile.browser)
+            contacts = contacts_across(response, failed.branch.profile)
             if contacts is None:
                 raise Refusal(480, "Redirected To Nowhere", headers)
             headers.extend(contacts)

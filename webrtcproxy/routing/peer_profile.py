@@ -12,7 +12,9 @@ from webrtcproxy.config import Trunk
 from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, TRUNK, Profile, profiles_of
 from webrtcproxy.routing.header_policy import _ASSERTED, DEFAULT_HEADER_POLICY, HeaderPolicy, _keeps_identity
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.capabilities import ALLOW, ALLOW_BROWSER
 from webrtcproxy.sip.message import Headers, Message, Request
+from webrtcproxy.transport.flow import Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,40 @@ class PeerProfile:
     def of(trunk: Trunk) -> PeerProfile:
         """What the trunk's section says."""
         return PeerProfile(False, trunk, HeaderPolicy.of(trunk), *profiles_of(trunk.media))
+
+    @property
+    def allow(self) -> tuple[str, str]:
+        """The Allow header that lists what it may send outside of dialogs."""
+        return ALLOW_BROWSER if self.browser else ALLOW
+
+    @property
+    def flow_bound(self) -> bool:
+        """Whether it is reached by the connection that it has opened only, and may replace that by a new one (RFC 5626,
+        RFC 7118); a peer on the SIP side is reached at its address."""
+        return self.browser
+
+    @property
+    def keeps_call_id(self) -> bool:
+        """Whether a request to it keeps the Call-ID of the one that it is made of and counts its CSeq on, so that the
+        sender can answer challenges. To a browser, each request has a Call-ID of its own."""
+        return not self.browser
+
+    def sends_on(self, flow: Flow) -> bool:
+        """Whether a peer of this kind sends by a flow of this kind: within a dialog with a browser, nothing comes from
+        the SIP side, nor the other way round."""
+        return flow.browser == self.browser
+
+    def wants_dtmf_events(self, sender: PeerProfile) -> bool:
+        """Whether digits in an INFO of `sender` become events in the audio (RFC 4733) towards this peer."""
+        return sender.browser and self.trunk is not None and self.trunk.media.dtmf == "rfc4733"
+
+    def transfers_locally(self, transferor: PeerProfile) -> bool:
+        """Whether the proxy carries a REFER of `transferor` out where this peer will not."""
+        return transferor.browser and self.trunk is not None and self.trunk.refer == "local"
+
+    def challenge_refusal(self) -> Refusal | None:
+        """What a 401 or 407 of this peer becomes, where nobody can answer it: credentials do not cross to browsers."""
+        return Refusal(480, "Callee Asks For Credentials") if self.browser else None
 
     def media_from(self, source: PeerProfile) -> Profile:
         """How SDP of another peer is made for this one."""

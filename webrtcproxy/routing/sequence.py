@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from twisted.internet.interfaces import IReactorTime
 
+from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.routing.policy import remaining_hops
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.sip.headers import NameAddr
@@ -85,13 +86,13 @@ class RequestSequences:
         return len(self._sequences)
 
 
-def initial_headers(source: Request, sequence: RequestSequence, *, to_browser: bool) -> Headers:
+def initial_headers(source: Request, sequence: RequestSequence, target: PeerProfile) -> Headers:
     """The headers that the request of the second leg begins with, in place of those of `source`; it counts on.
 
     :raises Refusal: 483 where the request may go no further.
     """
     caller, callee = source.from_.with_tag(sequence.from_tag), source.to
-    if to_browser:
+    if target.browser:
         caller, callee = _escaped(caller), _insecure(_escaped(callee))
     fields = {
         "Max-Forwards": str(remaining_hops(source) - 1),

@@ -1,7 +1,11 @@
 """Schedule: timers that are nearly always cancelled, as those of a protocol are, at the cost of an append.
 
 What a call waits for is a few delays that come again and again: T1, 64*T1, the time for one command to rtpengine. So
-each delay is one queue, first come, first due, with one `callLater` of the reactor's for all of it.
+each delay is one queue, first come, first due, with one `callLater` of the reactor for all of it.
+
+Which one to use: `Schedule.after` where the delay is a constant or an option of the configuration, and may be late by
+`GRAIN`. ``clock.callLater`` where the delay is computed (Expires of a peer, a random pause: each would leave a queue),
+is 0 (the next turn of the reactor), or is one of a service that lives as long as the process.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ async def _send_until(
     kept = context.sequences.get(key)
     branches = ResponseContext(len(targets))
     for target in targets:
-        sequence = RequestSequence() if target.flow.browser else kept
+        sequence = kept if target.profile.keeps_call_id else RequestSequence()
         request = _request(source, profile, target, sequence)
         if sending is not None:
             sending(target, request, sequence)
@@ -139,7 +139,7 @@ async def _found(find_targets: TargetResolver) -> Sequence[Target]:
 
 def _request(source: Request, profile: PeerProfile, target: Target, sequence: RequestSequence) -> Request:
     """The request of the second leg: all that crosses."""
-    headers = initial_headers(source, sequence, to_browser=target.flow.browser)
+    headers = initial_headers(source, sequence, target.profile)
     headers.extend(request_headers(source, profile, target.profile))
     return Request(source.method, target.uri, headers, source.body)
 
@@ -164,9 +164,9 @@ async def _send(context: Context, target: Target, request: Request, sequence: Re
         log.failure("{call}: {method} could not be sent", method=request.method, call=request.log_id)
         return _refused(target, request, Refusal(500))
     if response.status in (401, 407):
-        if target.flow.browser:
-            # Credentials do not cross to browsers, so the sender has no way to answer.
-            return _refused(target, request, Refusal(480, "Callee Asks For Credentials"))
+        unanswerable = target.profile.challenge_refusal()
+        if unanswerable is not None:
+            return _refused(target, request, unanswerable)
         if target.authentication is not None and target.authentication.refused:
             return _refused(target, request, Refusal(502, "Trunk Refuses Our Credentials"))
     return BranchResult(target, sent.request, response.status, response.reason, response)

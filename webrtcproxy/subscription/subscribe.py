@@ -107,7 +107,7 @@ class Subscriptions:
         """
         request = transaction.request
         sent = self._sent.get((request.call_id, request.to.tag or ""))
-        if sent is None or sent.target.flow.browser != transaction.flow.browser:
+        if sent is None or not sent.target.profile.sends_on(transaction.flow):
             return None
         return sent.pending.notified(request, sent)
 

@@ -105,9 +105,9 @@ class Subscription:
         self._numbers = {near: near.dialog.remote_cseq}  # of the REFER, where it was one
         self.asking: ServerTransaction | None = None
         self._waiting_for_flow: list[Deferred[None]] = []
-        self._presence = FlowMonitor(context.clock, context.limits.grace, self._abandoned)
+        self._flows = FlowMonitor(context.transactions.schedule, context.limits.grace, self._abandoned)
         near.owner = self
-        self._presence.watch(near)
+        self._flows.watch(near)
 
     def open(self, far: Leg) -> None:
         """The notifier's side is there, in place of one that has not sent a NOTIFY: that is what counts (RFC 6665
@@ -120,7 +120,7 @@ class Subscription:
         self.far = far
         far.owner = self
         self._numbers[far] = far.dialog.local_cseq
-        self._presence.watch(far)
+        self._flows.watch(far)
         self._set_expiry(DEFAULT_EXPIRES)
 
     # What comes from outside
@@ -146,7 +146,7 @@ class Subscription:
         self._legs.move(leg, flow)
         if leg is self.near and self.asking is not None and not self.asking.answered:
             self.asking.flow = flow
-        self._presence.watch(leg)
+        self._flows.watch(leg)
         self._wake()
 
     def _abandoned(self, leg: Leg) -> None:
@@ -237,7 +237,7 @@ class Subscription:
         patience = Deadline(self._context.transactions.schedule)
         try:
             for last in (False, True):
-                if to.browser and to.flow.closed and not self.over:
+                if to.profile.flow_bound and to.flow.closed and not self.over:
                     await self._wait_for_flow(patience)
                 if self.over:
                     raise Refusal(481)
@@ -292,7 +292,7 @@ class Subscription:
         if self._limit is not None:
             self._limit.cancel()
             self._limit = None
-        self._presence.stop()
+        self._flows.stop()
         for leg in (self.near, self.far):
             if leg is not None and leg in notify:
                 self._unsubscribe(leg)

@@ -93,7 +93,7 @@ class Transfers:
         request = transaction.request
         headers = request_headers(request, leg.profile, other.profile)
         headers.set("Refer-To", rewrite_refer_to(request, leg.flow, other.flow, self._legs, self._context))
-        local = is_local(leg, other)
+        local = other.profile.transfers_locally(leg.profile)
         if local and other.refuses("REFER"):
             self._transfer_locally(call, leg, other, transaction)
             return
@@ -208,12 +208,6 @@ class Transfers:
         if response.status < 300 and transaction.request.method != "NOTIFY":
             headers.add("Contact", leg.dialog.contact)
         transaction.reply(status_of(response), response.reason, headers, response.body)
-
-
-def is_local(leg: Leg, other: Leg) -> bool:
-    """Whether the proxy does what the peer of `other` will not: where its trunk's section says so, for browsers."""
-    trunk = other.profile.trunk
-    return leg.browser and trunk is not None and trunk.refer == "local"
 
 
 def _ignore(leg: Leg) -> None:
