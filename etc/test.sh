@@ -76,8 +76,8 @@ stage browser 900 $python $(trial browser verbose) tests.browser
 
 echo "== coverage of the unit tests =="
 $python -m coverage json --quiet -o $logs/coverage.json
-$python etc/coverage_gate.py $logs/coverage.json admin call cluster config demo dialog invite media registration runtime \
-    sip subscription transaction transport || trouble="$trouble coverage"
+$python etc/coverage_gate.py $logs/coverage.json admin call cluster config demo dialog invite media registration routing \
+    runtime session sip subscription transaction transfer transport || trouble="$trouble coverage"
 
 [ -z "$trouble" ] || echo "trouble:$trouble"
 echo "$passed passed, $failed failed$([ $skipped -eq 0 ] || echo ", $skipped skipped")"

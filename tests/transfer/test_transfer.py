@@ -105,6 +105,18 @@ class Refer(TransferCase):
             asker.peer.forget()
             self.check_over(asker, other)
 
+    def test_unreachable(self) -> None:
+        """A trunk that can't be reached is 502, and the call goes on (RFC 3261 section 21.5.3)."""
+        for asker, other in self.all_ways():
+            if not other.browser:
+                self.world.unreachable = other.peer.flow.broken = True
+                asker.ask("REFER", b"", REFER_TO)
+                asker.peer.heard(502)
+                self.world.unreachable = other.peer.flow.broken = False
+                self.check_alive(asker, other)
+            self.hang_up(asker, other)
+            self.check_over(asker, other)
+
     def test_refer_sub(self) -> None:
         """Where the far side makes no subscription, none is kept (RFC 4488); norefersub may be required of it."""
         for asker, other in self.all_ways():
@@ -256,6 +268,18 @@ class Notify(TransferCase):
             self.assertEqual(len(self.world.legs), 0)
             other.ask("NOTIFY", b"", ("Event", "refer"), ("Subscription-State", "active"))
             other.peer.heard(481)
+
+    def test_nothing_else_after_the_bye(self) -> None:
+        """A dialog that only its subscription keeps takes the NOTIFYs of that, and no REFER or other event: 481
+        (RFC 5057 section 4)."""
+        for asker, other, _, _ in self.referred():
+            self.hang_up(asker, other)
+            other.ask("REFER", b"", REFER_TO)
+            other.peer.heard(481)
+            other.ask("NOTIFY", b"", ("Event", "presence"), ("Subscription-State", "active"))
+            other.peer.heard(481)
+            self.notify(other, asker, "200 OK", "terminated;reason=noresource")
+            self.assertEqual(len(self.world.legs), 0)
 
     def test_slow(self) -> None:
         """Each NOTIFY has the next one waited for as long."""
