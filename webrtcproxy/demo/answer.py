@@ -1,4 +1,4 @@
-"""What the echo endpoint says in SDP: the offered codecs back, so that a packet can return as it came (RFC 3264)."""
+"""The SDP of the echo endpoint: the offered codecs back, so that a packet can return as it came (RFC 3264)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from webrtcproxy.sip.sdp.description import MediaSection, SessionDescription, ne
 
 CODECS = frozenset(("pcmu", "pcma", "g722", "opus", "telephone-event"))
 DIRECTIONS = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
-"""The offered direction, and ours (RFC 3264 section 6.1)."""
+"""The offered direction, and the one to answer (RFC 3264 section 6.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class EchoAnswer:
-    """An SDP body, and whether it lets us send.
+    """An SDP body, and whether the echo may send.
 
     :ivar body: the SDP.
     :ivar sends: False where the offer put us on hold.
@@ -24,7 +24,7 @@ class EchoAnswer:
 
 
 def answer(offer: bytes, host: str, port: int, session: int, version: int) -> EchoAnswer | None:
-    """Answer an offer: its first usable audio with the codecs that we know, all else refused.
+    """Answer an offer: its first usable audio with the codecs of `CODECS`, all else rejected.
 
     :param host: our IP address, without brackets.
     :param port: our RTP port.
@@ -42,7 +42,7 @@ def answer(offer: bytes, host: str, port: int, session: int, version: int) -> Ec
 
 
 def offer(host: str, port: int, session: int, version: int) -> bytes:
-    """An offer of ours, for an INVITE that had none. Parameters as of `answer`."""
+    """An offer, for an INVITE that had none. Parameters as of `answer`."""
     attributes = [
         ("rtpmap", "0 PCMU/8000"),
         ("rtpmap", "8 PCMA/8000"),
@@ -64,7 +64,7 @@ def _is_usable(media: MediaSection) -> bool:
 
 
 def _formats(media: MediaSection) -> dict[str, str]:
-    """The payload types that we take, in the offer's order, each with its ``name/rate``."""
+    """The payload types of known codecs, in the offer's order, each with its ``name/rate``."""
     return {payload: name for payload, name in media.codecs.items() if name.partition("/")[0].lower() in CODECS}
 
 

@@ -1,4 +1,4 @@
-"""The demo registrar's memory: who can be reached where, and until when (RFC 3261 section 10.3)."""
+"""The demo registrar's bindings: where each name can be reached, and until when (RFC 3261 section 10.3)."""
 
 from __future__ import annotations
 
@@ -111,10 +111,10 @@ class DemoBindings:
         if not bindings and name not in self._names:
             return
         if name not in self._names and len(self._names) >= self._limit:
-            self._forget_one()
+            self._evict_one()
         self._names[name] = bindings
 
-    def _forget_one(self) -> None:
+    def _evict_one(self) -> None:
         """Make room: the name that is known longest and not registered any more."""
         gone = next((name for name in list(self._names) if not self.of(name)), None)
         if gone is None:

@@ -1,4 +1,4 @@
-"""The demo's server: what is for the registrar, for the echo, or for somebody who is registered."""
+"""The demo's server: requests for the registrar, for the echo, or for a registered name."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Demo:
     :param transactions: below.
     :param ports: for the audio of the echo.
     :param guard: knows the password.
-    :param domains: the hosts (and ports) of Request-URIs that are ours.
+    :param domains: the hosts (and ports) of Request-URIs that the demo serves.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Demo:
         self.echo = Echo(clock, transactions, ports)
 
     def admits(self, request: Request, flow: Flow) -> bool:
-        """Everybody who can reach the socket may ask."""
+        """Every request that reaches the socket is admitted."""
         return True
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
@@ -74,12 +74,12 @@ class Demo:
             transaction.reply(refusal.status, refusal.reason, refusal.headers)
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
-        """The ACK of an echo's 200; those of other calls go past us."""
+        """The ACK of an echo's 200; those of other calls do not come here."""
         with suppress(BadMessage):  # an ACK is never answered
             self.echo.ack_arrived(ack)
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """The caller gave up."""
+        """The caller cancels."""
         fork = self._forks.get(transaction)
         if fork is not None:
             fork.cancel()

@@ -19,7 +19,7 @@ _ASKS = {
 
 
 class Guard:
-    """Asks who is there.
+    """Authenticates users.
 
     :param clock: tells the time, in seconds.
     :param realm: of the challenges.

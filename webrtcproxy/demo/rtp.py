@@ -56,7 +56,7 @@ class RtpPorts:
     :param reactor: opens the sockets.
     :param host: the address to bind to.
     :param ports: the first and the last port.
-    :param choose: picks a number below its argument: where in the range to look first.
+    :param choose: picks a number below its argument: where in the range to begin.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ class DemoService(Service):
     :param address: the IP address of SIP and RTP.
     :param port: of SIP; 0 for a free one.
     :param password: of every name.
-    :param domains: hosts of Request-URIs that are ours, beside `address` with `port`.
+    :param domains: hosts of Request-URIs that the demo serves, beside `address` with `port`.
     :param rtp_ports: first and last port for the echo's audio.
     :ivar port: of SIP, the real one once it runs.
     """

@@ -38,7 +38,7 @@ class FlowLost(Exception):
 
 
 class TimedOut(Exception):
-    """No final response came within 64*T1 (RFC 3261 timers B and F), or none behind a CANCEL."""
+    """No final response came within 64*T1 (RFC 3261 timers B and F), or none after a CANCEL."""
 
 
 class NgError(Refusal):
@@ -65,7 +65,7 @@ class NgRefused(NgError):
     """rtpengine read the command and refused it: a broken SDP, an unknown call.
 
     :param why: rtpengine's ``error-reason``, for the log.
-    :param lost: it does not know the call any more, as behind a restart: not the SDP's fault.
+    :param lost: rtpengine does not know the call any more, as after a restart: not the SDP's fault.
     """
 
     def __init__(self, why: str, lost: bool = False) -> None:

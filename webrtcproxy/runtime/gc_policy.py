@@ -38,7 +38,7 @@ the next: two million objects more than before, whether calls or something that 
 
 
 class GcPolicy(Service):
-    """Collects garbage at times when nobody waits, while it runs.
+    """Collects garbage when no call has to wait for it.
 
     :param clock: runs the checks.
     :param busy: whether calls are up, which a pause would delay.

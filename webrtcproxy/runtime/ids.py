@@ -1,4 +1,4 @@
-"""Words that nobody can guess, for tags, branches and names; drawn from the system in batches: each call needs nine."""
+"""Unguessable tokens for tags, branches and names; drawn from the system in batches: each call needs nine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _POOL_SIZE = 2048
 
 
 class _RandomPool:
-    """What was drawn and not given away. A child after a fork begins with nothing."""
+    """Random digits that were drawn and are not used yet. A child after a fork begins with none."""
 
     __slots__ = ("_at", "_digits")
 
@@ -16,8 +16,8 @@ class _RandomPool:
         self._digits = ""
         self._at = 0
 
-    def forget(self) -> None:
-        """What is left belongs to somebody else."""
+    def clear(self) -> None:
+        """Drop what is left: it belongs to the parent."""
         self._digits, self._at = "", 0
 
     def random_token(self, octets: int) -> str:
@@ -29,9 +29,9 @@ class _RandomPool:
 
 
 _pool = _RandomPool()
-os.register_at_fork(after_in_child=_pool.forget)
+os.register_at_fork(after_in_child=_pool.clear)
 
 
 def random_token(octets: int) -> str:
-    """Hexadecimal digits that nobody can guess, two for each octet; none is given twice."""
+    """Unguessable hexadecimal digits, two for each octet; none is given twice."""
     return _pool.random_token(octets)

@@ -54,7 +54,7 @@ class BatchingObserver:
     """Hands events on at once while they are few, and in batches while they are many (`Batcher`). Warnings never
     wait, nor does what was logged before them.
 
-    :param observer: who gets the events.
+    :param observer: gets the events.
     :param clock: for the moment that an event may wait.
     """
 

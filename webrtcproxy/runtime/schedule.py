@@ -79,7 +79,7 @@ class Queue:
         return timer
 
     def cancelled(self) -> None:
-        """A timer of this queue was cancelled: those in front are forgotten. The alarm stays, for the next one."""
+        """A timer of this queue was cancelled: those in front are dropped. The alarm stays, for the next one."""
         waiting = self._waiting
         while waiting and waiting[0].call is None:
             waiting.popleft()
@@ -146,7 +146,7 @@ class Schedule:
             queue.rest()
 
     def ended(self) -> None:
-        """One timer less; behind the last one the clock is left alone. For the queues."""
+        """One timer less; after the last one the clock is left alone. For the queues."""
         self.running -= 1
         if not self.running:
             self.clear()

@@ -6,7 +6,7 @@ METHODS = (
     "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "UPDATE", "PRACK", "REFER", "SUBSCRIBE", "NOTIFY",
     "PUBLISH",
 )  # fmt: skip
-"""The methods that the proxy carries in both directions, beside those that it has never heard of."""
+"""The methods that the proxy carries in both directions, beside those that it does not know."""
 
 
 ALLOW = ("Allow", ", ".join(METHODS))
@@ -30,8 +30,8 @@ EXTENSIONS = ("replaces", "timer", OPTION_100REL)
 
 
 SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
-"""What tells them to a peer (RFC 3261 section 20.37)."""
+"""The header that announces them to a peer (RFC 3261 section 20.37)."""
 
 
 SUPPORTED_WITHIN = ("Supported", ", ".join(name for name in EXTENSIONS if name != OPTION_100REL))
-"""The same for who is to send no reliable provisional response: within a call there is no need of any."""
+"""The same without reliable provisional responses, which have no use within a call."""

@@ -29,7 +29,7 @@ def _hash(name: str) -> Hash:
 _HASHES = {
     algorithm: _hash(name)
     for algorithm, name in (("md5", "md5"), ("sha-256", "sha256"), ("sha-512-256", "sha512_256"))
-    if name in hashlib.algorithms_available  # the last one is OpenSSL's affair
+    if name in hashlib.algorithms_available  # OpenSSL may lack the last one
 }
 
 _SECRET = secrets.token_bytes(32)

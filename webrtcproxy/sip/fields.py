@@ -26,7 +26,7 @@ class Headers:
     __slots__ = ("_names", "_values", "typed")
 
     typed: dict[str, object]
-    """What `message.Message` has read, by canonical name; its own affair."""
+    """What `message.Message` has read, by canonical name; for its use only."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self._names: list[str] = []

@@ -53,7 +53,7 @@ def unquote(text: str) -> str:
 
 
 def quote_end(text: str, start: int) -> int:
-    """The index behind the quoted string whose opening quote is at `start`.
+    """The index after the quoted string whose opening quote is at `start`.
 
     :raises BadMessage: the string is not closed.
     """
@@ -104,8 +104,8 @@ def items(text: str) -> list[str]:
 
 
 def parse_params(text: str) -> Params:
-    """Read ``name=value;flag``, what stands behind the first semicolon. Forgiven are one semicolon at the end, and
-    nothing behind a ``=``.
+    """Read ``name=value;flag``, what stands after the first semicolon. Tolerated are one semicolon at the end, and
+    nothing after a ``=``.
 
     :raises BadMessage: an empty or broken parameter, an open quote.
     """

@@ -53,11 +53,11 @@ _at_most_one = (*_single, "Max-Forwards", "Content-Length", "Content-Type", "Exp
 def read(data: bytes, *, stream: bool = False, exact: bool = False) -> Request | Response:
     """Read one message: its frame, not the values of its headers.
 
-    Tolerated are bare LF as line end, empty lines before the first, whitespace behind it.
+    Tolerated are bare LF as line end, empty lines before the first, whitespace after it.
 
     :param data: a datagram, a WebSocket message, or a message that `stream.StreamReader` cut out.
     :param stream: Content-Length must be there (RFC 3261 section 18.3).
-    :param exact: octets behind Content-Length are an error (RFC 7118 section 5: a frame is a message) instead of being
+    :param exact: octets after Content-Length are an error (RFC 7118 section 5: a frame is a message) instead of being
         ignored.
     :raises BadMessage: 400, 505 (another version of SIP), 513 (too large); its `request` is what could be read.
     """
@@ -139,7 +139,7 @@ def _tidy(data: bytes) -> bytes:
 
 
 def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int]:
-    """Where the header block ends and where the body begins; -1 twice where there is no empty line behind `start`.
+    """Where the header block ends and where the body begins; -1 twice where there is no empty line after `start`.
 
     The line end of the last header line belongs to neither.
     """

@@ -26,7 +26,7 @@ class Replaces:
     :ivar to_tag: the receiver's own tag.
     :ivar from_tag: the tag of the receiver's peer.
     :ivar early_only: it is to be replaced only while it is not confirmed.
-    :ivar others: parameters that nobody has heard of.
+    :ivar others: unknown parameters.
     """
 
     call_id: str

@@ -34,7 +34,7 @@ class StreamReader:
         """Take what has arrived.
 
         :returns: the messages that are whole now, each for ``read(..., stream=True)``, and a `PING` for each
-            keep-alive. A lone CRLF, the answer to a ping of ours, is swallowed.
+            keep-alive. A lone CRLF, the pong for a ping that was sent, is dropped.
         :raises BadMessage: the framing is lost and the connection is of no more use: no Content-Length, a broken one
             (400), a message that is too large (513). Whole messages that came before are returned first: the error
             is then raised by the next call, for which ``feed(b"")`` will do.

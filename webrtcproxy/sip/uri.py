@@ -48,9 +48,9 @@ class Uri:
     """A URI, every part as it was written. A value, though not frozen (see headers.py).
 
     :ivar scheme: lower case.
-    :ivar user: escapes kept; the number of a ``tel:`` URI; all behind the colon where the scheme is unknown.
+    :ivar user: escapes kept; the number of a ``tel:`` URI; all after the colon where the scheme is unknown.
     :ivar host: with brackets where it is an IPv6 address; ``""`` where the scheme is neither ``sip`` nor ``sips``.
-    :ivar headers: the text behind ``?``, which is never obeyed.
+    :ivar headers: the text after ``?``, which is never obeyed.
     """
 
     scheme: Final[str]
@@ -164,7 +164,7 @@ def _parse(text: str) -> Uri:
 
 def _parse_sip(scheme: str, rest: str) -> Uri:
     # The first @ ends the userinfo: nothing before it may be one, while ; and ? may stand in a user part.
-    before, at, behind = rest.partition("@")
+    before, at, after = rest.partition("@")
     user: str | None = None
     password: str | None = None
     if at:
@@ -173,9 +173,9 @@ def _parse_sip(scheme: str, rest: str) -> Uri:
         if not user:
             raise BadMessage("Bad URI")
     else:
-        behind = before
-    behind, _, headers = behind.partition("?")
-    hostport, semicolon, tail = behind.partition(";")
+        after = before
+    after, _, headers = after.partition("?")
+    hostport, semicolon, tail = after.partition(";")
     host, port = parse_host(hostport)
     return Uri(scheme, user, password, host, port, parse_params(tail) if semicolon else (), headers)
 

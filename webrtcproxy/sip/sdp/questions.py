@@ -1,6 +1,6 @@
 """What is asked of descriptions on the way of a call, and how two of them compare (RFC 3264).
 
-Descriptions are octets here, as they come in messages; they are cut only where one look does not do.
+Descriptions are octets here, as they come in messages; they are cut into lines only where one search does not do.
 """
 
 from __future__ import annotations
