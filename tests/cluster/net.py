@@ -68,6 +68,12 @@ class Member:
         """Who is bound, the newest first."""
         return [binding.instance for binding in self.found(aor).bindings]
 
+    def intended(self, aor: str = ALICE) -> list[int]:
+        """The seconds that REGISTERs and bindings need, as its directory has it."""
+        seconds: list[list[int]] = []
+        self.directory.intend(aor, 99, (), 0).addCallback(seconds.append)
+        return seconds[0]
+
     def found(self, aor: str = ALICE) -> Found:
         """What its directory has of an AOR."""
         found: list[Found] = []

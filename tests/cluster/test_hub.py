@@ -27,6 +27,7 @@ from webrtcproxy.cluster.protocol import (
     DONE,
     DRAIN,
     FLOW_CLOSED,
+    INTEND,
     LOG,
     QUERY,
     READY,
@@ -218,6 +219,17 @@ class FrameTests(HubCase):
         flow = self.net.frames[0][1]["flow"]  # type: ignore[index]
         self.one.say({"to": ALL, "do": FLOW_CLOSED, "flow": flow[:2]})  # type: ignore[index]
         self.assertEqual(self.net.hub.directory.owner(ALICE), 0)
+
+    def test_intents(self) -> None:
+        """The REGISTERs that a worker has under way end with it, in the hub's replica too."""
+        self.net.held = True
+        self.successResultOf(self.net.one.directory.intend(ALICE, 1, (), 600))
+        ((_, header, _),) = self.net.frames
+        self.one.say(dict(header))
+        self.assertEqual(self.two.take(), [INTEND])
+        self.assertEqual(self.net.hub.intended(), [600])
+        self.one.ended("killed")
+        self.assertEqual(self.net.hub.intended(), [])
 
     def test_log(self) -> None:
         """Events of workers are published with their number."""

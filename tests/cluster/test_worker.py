@@ -194,6 +194,16 @@ class HearingTests(WorkerCase):
         self.hear({"do": MESSAGE, "flow": self.net.two.flows.describe(self.flow)}, b"broken")
         self.assertEqual(len(self.bad), 1)
 
+    def test_intents(self) -> None:
+        """A REGISTER under way at another worker counts until that ends."""
+        self.net.held = True
+        self.successResultOf(self.net.two.directory.intend(ALICE, 1, (), 600))
+        for _, header, body in self.net.frames:
+            self.hear(header, body)
+        self.assertEqual(self.successResultOf(self.directory.intend(ALICE, 1, (), 0)), [600])
+        self.hear({"do": WORKER_ENDED, "worker": 2})
+        self.assertEqual(self.successResultOf(self.directory.intend(ALICE, 1, (), 0)), [])
+
     def test_bindings(self) -> None:
         """Changes of bindings, lost sockets and dead workers."""
         self.net.held = True

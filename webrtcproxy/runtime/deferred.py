@@ -18,7 +18,7 @@ def then(work: Deferred[T], step: Callable[..., object], failed: Callable[..., o
     """
     if work.called and not work.paused:
         result: object = work.result
-        if not isinstance(result, (Failure, Deferred)):
+        if not isinstance(result, Failure):
             step(result, *arguments)
             return
     work.addCallbacks(step, failed, arguments, {}, arguments, {})
