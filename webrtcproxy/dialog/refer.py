@@ -25,7 +25,7 @@ class ReferSubscription:
     :param notifier: the leg that it crossed to.
     :param number: its CSeq number on the subscriber's leg.
     :param schedule: runs the timer.
-    :param patience: seconds from one sign of life to the next.
+    :param interval: seconds from one message about it to the next, at most.
     :param closed: called with this when it is over.
     """
 
@@ -35,7 +35,7 @@ class ReferSubscription:
         notifier: Leg,
         number: int,
         schedule: Schedule,
-        patience: float,
+        interval: float,
         closed: Callable[[ReferSubscription], None],
     ) -> None:
         self.subscriber = subscriber
@@ -43,9 +43,9 @@ class ReferSubscription:
         self._number = number
         self._request: ClientRequest | None = None
         self._schedule = schedule
-        self._patience = patience
+        self._interval = interval
         self._closed: Callable[[ReferSubscription], None] | None = closed
-        self._timer: Timer | None = schedule.after(patience, self.close)
+        self._timer: Timer | None = schedule.after(interval, self.close)
         subscriber.add_usage()
         notifier.add_usage()
 
@@ -66,10 +66,10 @@ class ReferSubscription:
         return [] if self._request is None else self._request.cseq_numbers
 
     def extend(self) -> None:
-        """Wait for the next sign of life."""
+        """A message about it has come: wait for the next one."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = self._schedule.after(self._patience, self.close)
+            self._timer = self._schedule.after(self._interval, self.close)
 
     def close(self) -> None:
         """The subscription is over; twice is once."""

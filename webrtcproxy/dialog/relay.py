@@ -1,6 +1,6 @@
-"""Relay: a request within one dialog crosses to the other, and the far side's true answer comes back.
+"""Relay: a request within one dialog crosses to the other, and the response of the far side comes back.
 
-What crosses of a request and of its answer is the same outside of dialogs (passage.py, subscription.py).
+What crosses of a request and of its answer is the same outside of dialogs (`subscription/`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = [
     "ENDS_DIALOG",
     "NON_INVITE_DEADLINE",
     "NOT_OURS",
-    "ask",
     "check_size",
     "relay",
     "request_headers",
     "response_headers",
+    "send_within",
     "status_of",
 ]
 
@@ -54,9 +54,9 @@ async def _relay(
 ) -> None:
     request = transaction.request
     check_size(request, to.flow, to.profile)
-    patience = Deadline(schedule)
+    deadline = Deadline(schedule)
     try:
-        response = await ask(to, request, request_headers(request, leg.profile, to.profile), patience)
+        response = await send_within(to, request, request_headers(request, leg.profile, to.profile), deadline)
     except FlowLost as why:
         raise to.profile.unreachable() from why
     except TimedOut:
@@ -64,7 +64,7 @@ async def _relay(
         gone(to)
         return
     finally:
-        patience.end()
+        deadline.end()
     headers = response_headers(response, to.profile, leg.profile)
     if response.status < 300 and request.method == "SUBSCRIBE":  # whose 2xx must have one (RFC 6665 section 8.2.1)
         headers.add("Contact", leg.dialog.contact)
@@ -75,7 +75,7 @@ async def _relay(
         gone(to)
 
 
-async def ask(to: Leg, request: Request, headers: Headers, patience: Deadline) -> Response:
+async def send_within(to: Leg, request: Request, headers: Headers, deadline: Deadline) -> Response:
     """Send a request like `request` along the leg `to`: the final response.
 
     :param headers: what crosses of it.
@@ -83,7 +83,7 @@ async def ask(to: Leg, request: Request, headers: Headers, patience: Deadline) -
     :raises TimedOut: it does not answer.
     :raises Refusal: its host name can't be resolved.
     """
-    return await patience.wait(to.send_request(request.method, headers, request.body))
+    return await deadline.wait(to.send_request(request.method, headers, request.body))
 
 
 def check_size(request: Request, flow: Flow, profile: PeerProfile) -> None:
@@ -130,7 +130,7 @@ def response_headers(response: Response, source: PeerProfile, target: PeerProfil
 
 
 def status_of(response: Response) -> int:
-    """The status that a request other than INVITE is answered with, where the far side said `response`: no such request
+    """The status that a request other than INVITE is answered with, for the `response` of the far side: no such request
     may be answered 408 (RFC 4320 section 4.2)."""
     if response.status in NOT_OURS:
         return 500

@@ -1,10 +1,10 @@
-"""Passage: a request outside of any dialog crosses, and the far side's true answer comes back. MESSAGE, PUBLISH,
-NOTIFY, INFO, OPTIONS, and methods that nobody here has heard of: all that have no handler of their own (router.py).
+"""Out-of-dialog requests: each crosses, and the response of the far side comes back. MESSAGE, PUBLISH, NOTIFY, INFO,
+OPTIONS, and unknown methods: all that have no handler of their own in `call/router.py`.
 
 A browser's request goes where its INVITE would go, and is challenged, answered and counted as that is. What comes from
 the SIP side goes to every browser of the user at once; the first 2xx wins, else the best of the finals (RFC 3261
-section 16.7). Nobody waits longer than :data:`NON_INVITE_DEADLINE`, since no request but INVITE may be answered late
-(RFC 4320).
+section 16.7). No request waits longer than :data:`NON_INVITE_DEADLINE`, since only INVITE may be answered late (RFC
+4320).
 """
 
 from __future__ import annotations
@@ -87,7 +87,10 @@ BeforeSend = Callable[[Target, Request, RequestSequence], None]
 
 
 async def send_to_targets(
-    context: Context, transaction: ServerTransaction, find_targets: TargetResolver, sending: BeforeSend | None = None
+    context: Context,
+    transaction: ServerTransaction,
+    find_targets: TargetResolver,
+    before_send: BeforeSend | None = None,
 ) -> BranchResult:
     """Send a request like that of `transaction`, which is outside of any dialog, to all targets.
 
@@ -96,7 +99,7 @@ async def send_to_targets(
     """
     deadline = Deadline(context.transactions.schedule)
     try:
-        return await _send_until(deadline, context, transaction, find_targets, sending)
+        return await _send_until(deadline, context, transaction, find_targets, before_send)
     finally:
         deadline.end()
 
@@ -106,7 +109,7 @@ async def _send_until(
     context: Context,
     transaction: ServerTransaction,
     find_targets: TargetResolver,
-    sending: BeforeSend | None,
+    before_send: BeforeSend | None,
 ) -> BranchResult:
     try:
         targets = await deadline.wait(Deferred.fromCoroutine(_found(find_targets)))
@@ -119,8 +122,8 @@ async def _send_until(
     for target in targets:
         sequence = kept if target.profile.keeps_call_id else RequestSequence()
         request = _request(source, profile, target, sequence)
-        if sending is not None:
-            sending(target, request, sequence)
+        if before_send is not None:
+            before_send(target, request, sequence)
         Deferred.fromCoroutine(_send(context, target, request, sequence)).addCallback(branches.report)
     try:
         winner = await deadline.wait(branches.winner)
@@ -177,7 +180,7 @@ def _refused(target: Target, request: Request, refusal: Refusal) -> BranchResult
 
 
 def relay_response(winner: BranchResult, transaction: ServerTransaction, profile: PeerProfile) -> None:
-    """Answer the request of `transaction` with how its passage ended.
+    """Answer the request of `transaction` with the result of the branches.
 
     :param profile: what holds for its sender.
     :raises Refusal: there was no response.
@@ -190,7 +193,7 @@ def relay_response(winner: BranchResult, transaction: ServerTransaction, profile
 
 
 class OutOfDialogRelay:
-    """All passages of this process.
+    """The out-of-dialog requests that are relayed by this process.
 
     :param context: what calls work with.
     """

@@ -163,7 +163,7 @@ class PendingSubscribe:
         self._sent: list[SentSubscribe] = []
         self._had: set[tuple[str, str]] = set()  # Call-ID and tag of each notifier that has had a dialog
         self._first = self._subscription(transaction.to_tag, transaction.flow)
-        self._first.asking = transaction
+        self._first.pending_request = transaction
         self._opened = [self._first]
         self._timer = context.transactions.schedule.after(TIMER_N, self._time_up)
 
@@ -178,7 +178,7 @@ class PendingSubscribe:
             else:
                 relay_response(winner, self._transaction, self._profile)
         finally:
-            self._first.asking = None
+            self._first.pending_request = None
             if not accepted:
                 for subscription in tuple(self._opened):
                     subscription.end()

@@ -20,7 +20,7 @@ from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.flow_watch import FlowMonitor
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.refer import is_refer, refer_id, with_id
-from webrtcproxy.dialog.relay import ask, request_headers, response_headers, status_of
+from webrtcproxy.dialog.relay import request_headers, response_headers, send_within, status_of
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
@@ -87,7 +87,7 @@ class Subscription:
     :ivar far: the notifier's side; None before its first message.
     :ivar notified: a NOTIFY has come.
     :ivar over: nothing crosses any more.
-    :ivar asking: the SUBSCRIBE or REFER whose answer the subscriber waits for.
+    :ivar pending_request: the SUBSCRIBE or REFER whose answer the subscriber waits for.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Subscription:
         self._ended = ended
         self._limit: IDelayedCall | None = None
         self._numbers = {near: near.dialog.remote_cseq}  # of the REFER, where it was one
-        self.asking: ServerTransaction | None = None
+        self.pending_request: ServerTransaction | None = None
         self._waiting_for_flow: list[Deferred[None]] = []
         self._flows = FlowMonitor(context.transactions.schedule, context.limits.grace, self._abandoned)
         near.owner = self
@@ -144,8 +144,8 @@ class Subscription:
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The peer of `leg` is on another socket: responses and requests go there."""
         self._legs.move(leg, flow)
-        if leg is self.near and self.asking is not None and not self.asking.answered:
-            self.asking.flow = flow
+        if leg is self.near and self.pending_request is not None and not self.pending_request.answered:
+            self.pending_request.flow = flow
         self._flows.watch(leg)
         self._wake()
 
@@ -163,7 +163,7 @@ class Subscription:
             raise Refusal(500, "", [("Retry-After", "1")])  # the first SUBSCRIBE has no answer yet
         request = transaction.request
         self.near.dialog.refresh(request)
-        self.asking = transaction
+        self.pending_request = transaction
         headers = self._relayed_headers(request, self.near, far)
         bound_expires(headers, request)
         try:
@@ -173,7 +173,7 @@ class Subscription:
             self.end([self.near])
             return
         finally:
-            self.asking = None
+            self.pending_request = None
         if response.status < 300:
             _refresh_target(far, response)
         self.respond(transaction, response, far.profile)
@@ -234,23 +234,23 @@ class Subscription:
         :raises Refusal: 481 where it does not, 502 where the SIP side can't be reached.
         :raises TimedOut: it does not answer.
         """
-        patience = Deadline(self._context.transactions.schedule)
+        deadline = Deadline(self._context.transactions.schedule)
         try:
             for last in (False, True):
                 if to.profile.flow_bound and to.flow.closed and not self.over:
-                    await self._wait_for_flow(patience)
+                    await self._wait_for_flow(deadline)
                 if self.over:
                     raise Refusal(481)
                 try:
-                    return await ask(to, request, headers, patience)
+                    return await send_within(to, request, headers, deadline)
                 except FlowLost as why:
                     if last or not to.flow.closed:
                         raise to.profile.unreachable() from why
         finally:
-            patience.end()
+            deadline.end()
         raise AssertionError
 
-    async def _wait_for_flow(self, patience: Deadline) -> None:
+    async def _wait_for_flow(self, deadline: Deadline) -> None:
         """Wait until a browser that has lost its socket is there again.
 
         :raises Refusal: it takes too long.
@@ -258,7 +258,7 @@ class Subscription:
         back: Deferred[None] = Deferred()
         self._waiting_for_flow.append(back)
         try:
-            await patience.wait(back)
+            await deadline.wait(back)
         except TimedOut as why:
             raise Refusal(480) from why
 

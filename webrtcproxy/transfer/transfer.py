@@ -193,15 +193,15 @@ class Transfers:
 
         :raises Refusal: it does not respond.
         """
-        request, patience = transaction.request, Deadline(self._context.transactions.schedule)
+        request, deadline = transaction.request, Deadline(self._context.transactions.schedule)
         try:
-            return await patience.wait(other.send_request(request.method, headers, request.body, "", refer))
+            return await deadline.wait(other.send_request(request.method, headers, request.body, "", refer))
         except FlowLost as why:
             raise other.profile.unreachable() from why
         except TimedOut as silence:
             raise Refusal(504) from silence
         finally:
-            patience.end()
+            deadline.end()
 
     def _reply(self, transaction: ServerTransaction, response: Response, other: Leg, leg: Leg) -> None:
         headers = response_headers(response, other.profile, leg.profile)
