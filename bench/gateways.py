@@ -126,7 +126,7 @@ class Webrtcproxy(Proxy):
 
     :param engines: host:port of each rtpengine's ng socket.
     :param trunk: host:port that browsers call and register at.
-    :param variant: what stands behind ``webrtcproxy-`` in its label: ``pure`` for the sources as they are, else how
+    :param variant: what stands after ``webrtcproxy-`` in its label: ``pure`` for the sources as they are, else how
         many workers carry the calls.
     """
 

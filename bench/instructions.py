@@ -109,7 +109,7 @@ async def instructions(modes: Sequence[str], variants: Sequence[str], turns: int
                 register(browser, trunk)
             for row, mode in zip(rows[1:], modes, strict=True):
                 if variant == "floor" and mode != "register":
-                    row += ["-", "-"]  # the trunk here wants the ACK at once, which it gets from who ends calls only
+                    row += ["-", "-"]  # the trunk here wants the ACK at once: only what ends calls sends it so
                     continue
                 _play(OPERATIONS[mode], browsers, trunk, WARM_UP)
                 proxy.dump()

@@ -78,7 +78,7 @@ def _family(root: int) -> list[int]:
 
 
 def _fields(pid: int) -> list[str]:
-    """The fields of `stat` behind the name, from the state on; none where the process is gone."""
+    """The fields of `stat` after the name, from the state on; none where the process is gone."""
     return _read(PROC / str(pid) / "stat").rpartition(") ")[2].split()
 
 

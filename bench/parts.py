@@ -110,7 +110,7 @@ def _retransmission(stack: ExitStack) -> Operation:
 
 @part("match-response")
 def _response(stack: ExitStack) -> Operation:
-    """A 180 to an INVITE of ours."""
+    """A 180 to our INVITE."""
     layer, flow = Transactions(Clock(), FakeUser()), FakeFlow.udp()
     transaction = layer.request(ours("INVITE", body=SDP), flow, on_provisional=lambda message: None)
     return _received(layer, flow, response(transaction.request, 180).to_bytes())

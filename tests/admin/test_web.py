@@ -41,7 +41,7 @@ class HealthTests(SynchronousTestCase):
         self.assertEqual((request.responseCode, request.written, request.finished), (503, [b'{"healthy": false}\n'], 1))
 
     def test_gone_meanwhile(self) -> None:
-        """Who has hung up by then gets nothing."""
+        """One that has hung up by then gets nothing."""
         request, state = DummyRequest([b"health"]), Deferred[dict[str, object]]()
         Health(lambda: state).render_GET(request)  # type: ignore[arg-type]
         request.processingFailed(Failure(ConnectionDone()))
@@ -76,7 +76,7 @@ class WebTests(SynchronousTestCase):
         self.assertEqual((port, list(site.resource.children)), (8080, [b"health", b"metrics"]))
 
     def test_no_access_log(self) -> None:
-        """Who asks every few seconds leaves no line in the log each time."""
+        """One that asks every few seconds leaves no line in the log each time."""
         reactor = MemoryReactorClock()
         web_service(reactor, ["tcp:8080"], lambda: {"healthy": True}, lambda: b"a 1\n").privilegedStartService()
         site = reactor.tcpServers[0][1]

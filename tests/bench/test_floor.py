@@ -73,7 +73,8 @@ class FloorTests(SynchronousTestCase):
         return message
 
     def test_call_out(self) -> None:
-        """An INVITE has its SDP changed, and so has the 200; the BYE deletes the media; no Via of ours comes back."""
+        """An INVITE has its SDP changed, and so has the 200; the BYE deletes the media; no Via of the proxy's comes
+        back."""
         callee = "sip:bob@127.0.0.1:5080"
         self.sends(request("INVITE", callee, transport="WSS", contact="<sip:x@y.invalid>", body=BROWSER_SDP))
         asked = self.engine_says(PLAIN)
@@ -97,7 +98,7 @@ class FloorTests(SynchronousTestCase):
         self.assertEqual(len(self.at_browser().headers.all("Via")), 1)
 
     def test_call_in(self) -> None:
-        """What the trunk sends to a Contact of ours reaches that browser, and its answer comes back."""
+        """What the trunk sends to our Contact reaches that browser, and its answer comes back."""
         self.hears(request("INVITE", f"sip:b{self.peer.number}@127.0.0.1:5060", sent_by="127.0.0.1:5080", body=PLAIN))
         self.engine_says(BROWSER_SDP)
         leg = self.at_browser()

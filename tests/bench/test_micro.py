@@ -39,7 +39,7 @@ class MicroTests(SynchronousTestCase):
         self.assertEqual((name, turns), ("parse-bye", "30"))
 
     def test_rests(self) -> None:
-        """There is a rest before each operation, which is done once behind it."""
+        """There is a rest before each operation, which is done once after it."""
         done: list[float] = []
 
         def operation(turns: int) -> float:

@@ -19,7 +19,7 @@ class Inbound:
         self.assertEqual(200, (await phone.event("unregistered"))["code"])
 
     async def test_wrong_password(self) -> None:
-        """With a wrong password the page hears the registrar's refusal."""
+        """With a wrong password the page gets the registrar's refusal."""
         phone = await self.phone(self.library, password="wrong")
         await phone.do("register")
         self.assertEqual(401, (await phone.event("registrationFailed"))["code"])

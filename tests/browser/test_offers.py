@@ -48,7 +48,7 @@ class SipJsLate(Late, BrowserCase):
         await sipp.passed()
 
     async def test_early_media(self) -> None:
-        """The trunk's 183 is an answer for good, which the page acknowledges, and the proxy, too."""
+        """The trunk's 183 is a final answer, which the page acknowledges, and the proxy, too."""
         sipp = await self.sipp("uas_100rel")
         phone = await self.phone("sipjs", reliable=True)
         await phone.do("call", f"sip:echo@{sipp.host}", [], {"earlyMedia": True})

@@ -26,7 +26,7 @@ class Timers(BrowserCase):
         await sipp.passed()
 
     async def test_sipjs(self) -> None:
-        """SIP.js hears nothing of a timer, and the call is up: a Require it would refuse."""
+        """SIP.js learns nothing of a timer, and the call is up: a Require it would refuse."""
         sipp = await self.sipp("uas_timer")
         phone = await self.phone("sipjs")
         await phone.do("call", f"sip:echo@{sipp.host}")
@@ -37,7 +37,8 @@ class Timers(BrowserCase):
         await sipp.passed()
 
     async def test_jssip_is_called(self) -> None:
-        """JsSIP answers our proposal of 1800 seconds, and refreshes by itself; the caller, who wants 90, is told so."""
+        """JsSIP answers our proposal of 1800 seconds, and refreshes by itself; the caller, which wants 90, is told
+        so."""
         phone = await self.registered_phone("jssip")
         caller = await self.kamailio_peer()
         calling = caller.invite("sip:alice@pbx.test", headers=[("Supported", "timer"), ("Session-Expires", "90")])

@@ -50,7 +50,7 @@ class Transfers:
                 break
 
     async def test_blind(self) -> None:
-        """The page refers its trunk, hears how it goes, and hangs up (original.rst: REFER, blind)."""
+        """The page refers its trunk, learns how it goes, and hangs up (original.rst: REFER, blind)."""
         trunk, phone = await self.peer(), await self.phone(self.library)
         dialog = await self.out(phone, trunk)
         await phone.do("refer", "sip:dave@far.test")
@@ -68,7 +68,7 @@ class Transfers:
         self.assertEqual([*TAKEN, "< REFER", "> 202 REFER", *told, *told, *told, *HUNG_UP], self.ladder.of(trunk.user))
 
     async def test_refused(self) -> None:
-        """The page hears the trunk's refusal, and the call goes on."""
+        """The page gets the trunk's refusal, and the call goes on."""
         trunk, phone = await self.peer(), await self.phone(self.library)
         dialog = await self.out(phone, trunk)
         await phone.do("refer", "sip:dave@far.test")

@@ -15,7 +15,7 @@ class Chat(BrowserCase):
     """Two pages write to each other. (corners.rst 4: 3428 MESSAGE)"""
 
     async def test_both_ways(self) -> None:
-        """What one page sends the other shows, and each hears that it has arrived."""
+        """What one page sends the other shows, and each learns that it has arrived."""
         alice, bob = await self.registered_phone("jssip", "alice"), await self.registered_phone("sipjs", "bob")
         for one, other in ((alice, bob), (bob, alice)):
             await one.do("message", f"sip:{other.user}@pbx.test", f"grüße, {other.user}")
@@ -25,7 +25,7 @@ class Chat(BrowserCase):
             self.assertEqual(200, (await one.event("messageSent"))["code"])
 
     async def test_refused(self) -> None:
-        """Nobody is there: the page hears what Kamailio says."""
+        """Nobody is there: the page gets what Kamailio says."""
         for library in ("jssip", "sipjs"):
             phone = await self.registered_phone(library)
             await phone.do("message", "sip:bob@pbx.test", "hello")
@@ -87,7 +87,7 @@ class Watching(BrowserCase):
         self.assertEqual("terminated;reason=timeout", (await phone.event("notify"))["state"])
 
     async def test_sipjs(self) -> None:
-        """SIP.js has no dialog any more once its un-SUBSCRIBE is answered, and so says 481 to what comes behind it."""
+        """SIP.js has no dialog any more once its un-SUBSCRIBE is answered, and so says 481 to what comes after it."""
         _, status = await self.whole_life("sipjs")
         self.assertIn(status, (200, 481))
 

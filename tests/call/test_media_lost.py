@@ -42,7 +42,7 @@ class Lost(CallCase):
         trunk.answer(leg, 487)
         trunk.heard("ACK")
 
-    def test_not_missed_behind_the_end(self) -> None:
+    def test_not_missed_after_the_end(self) -> None:
         """Who has hung up misses nothing; a call that is not up does not, either: its callee decides."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")

@@ -169,7 +169,7 @@ class BadUpstream(CallCase):
         self.assertLess(len(self.trunk.pending()), 40)
         self.assertEqual(self.alice.pending(), ["200"])
 
-    def test_fault_behind_an_answer(self) -> None:
+    def test_fault_after_an_answer(self) -> None:
         """An exception of ours while the 2xx is ACKed: the same, and the callee is released."""
         leg = self.ring()
         flow_to = self.world.flow_to

@@ -121,13 +121,13 @@ class LifeTests(HubCase):
     """Start, death, and the time between."""
 
     def test_up(self) -> None:
-        """Who is ready takes messages, and all hear of it."""
+        """One that is ready takes messages, and all learn of it."""
         self.assertEqual(self.hub.up, [1, 2])
         self.one.say({"do": READY})
         self.assertEqual(self.two.received, [({"do": WORKERS_UP, "workers": [1, 2]}, b"")])
 
     def test_death(self) -> None:
-        """The others hear of it and forget its sockets; a second later it is started again, with the next number of
+        """The others learn of it and forget its sockets; a second later it is started again, with the next number of
         its run, and gets the state of the directory."""
         flow = FakeFlow.wss()
         self.net.two.bind(flow)
@@ -249,7 +249,7 @@ class FrameTests(HubCase):
         self.assertEqual(self.successResultOf(asked), {1: {"calls": 1}, 2: {"calls": 2}})
 
     def test_answer_missing(self) -> None:
-        """Who does not answer in time is left out; too late an answer is ignored."""
+        """One that does not answer in time is left out; too late an answer is ignored."""
         asked = self.hub.query_all("health")
         number = self.one.received[0][0]["number"]
         self.two.say({"do": RESULT, "number": number, "result": "yes"})

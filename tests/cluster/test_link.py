@@ -130,7 +130,7 @@ class LinkTests(SynchronousTestCase):
         self.assertFalse(self.wire.aborted)
 
     def test_when_ended(self) -> None:
-        """Who waits for the end hears of it behind all that has come, and who asks late at once."""
+        """One that waits for the end learns of it after all that has come, and who asks late at once."""
         waiting = self.other.when_ended(), self.other.when_ended()
         self.link.send({"do": "last"})
         self.flow()

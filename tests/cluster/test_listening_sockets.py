@@ -27,7 +27,7 @@ class PlacesTests(SynchronousTestCase):
         return port
 
     def test_udp(self) -> None:
-        """One socket for all at the port of the line, and one for each worker at the ports behind it."""
+        """One socket for all at the port of the line, and one for each worker at the ports after it."""
         port = free_ports(4)[0]
         places = self.places(sip=(f"udp:{port}:{AT}",))
         places.open()

@@ -12,7 +12,7 @@ class SplitTests(SynchronousTestCase):
     """`split` takes an endpoint string apart."""
 
     def test_escapes(self) -> None:
-        """A ':' behind a backslash is no end of a part, a backslash behind a backslash is no escape."""
+        """A ':' after a backslash is no end of a part, a backslash after a backslash is no escape."""
         self.assertEqual(split(r"tcp:80:interface=\:\:1"), ["tcp", "80", r"interface=\:\:1"])
         self.assertEqual(split("a\\\\:b\\"), ["a\\\\", "b\\"])
 

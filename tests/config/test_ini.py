@@ -19,7 +19,7 @@ class ReadTests(SynchronousTestCase):
         return self.assertRaises(ConfigError, self.read, text)
 
     def test_comments(self) -> None:
-        """A ';' behind a blank and at the start of a line begins a comment; a line with '#' in front is one too."""
+        """A ';' after a blank and at the start of a line begins a comment; a line with '#' in front is one too."""
         text = "; one\n# two\n[a]\nkey = value ; three\n; four\nother = x\t;five\n"
         self.assertEqual(self.read(text), {"a": {"key": "value", "other": "x"}})
 
@@ -75,7 +75,7 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual((error.section, error.key), ("a", "x"))
 
     def test_twice_with_another_sign(self) -> None:
-        """What follows a key behind ':' is no part of it and is not shown."""
+        """What follows a key after ':' is no part of it and is not shown."""
         self.assertNotIn("s3cret", str(self.refused("[a]\npassword: s3cret\npassword: s3cret\n")))
 
 
@@ -103,7 +103,7 @@ class SectionTests(SynchronousTestCase):
         self.assertEqual(str(error), "[a] password: there is no '=' behind the key; write 'key = value'")
 
     def test_missing_value(self) -> None:
-        """A key with nothing behind it is an error with the remedy."""
+        """A key with nothing after it is an error with the remedy."""
         for method in ("text", "lines", "words"):
             error = self.refused(method, "write a host", one="")
             self.assertEqual(str(error), "[a] one: the value is missing; write a host")

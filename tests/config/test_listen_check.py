@@ -65,7 +65,7 @@ class Places(SynchronousTestCase):
             self.assertIn("the port is taken; end what uses it, or change the port", told)
 
     def test_taken_from_a_worker(self) -> None:
-        """With several workers the ports behind the one of the line are tried, too."""
+        """With several workers the ports after the one of the line are tried, too."""
         other = self.taken(socket.SOCK_DGRAM)
         line = f"udp:{other - 2}:interface=127.0.0.1"
         tried = replace(config(), sip=SipConfig((line,)))
@@ -84,7 +84,7 @@ class Places(SynchronousTestCase):
         check_listen(replace(config(), sip=SipConfig((f"udp:{port}:interface=127.0.0.1",))), only_addresses=True)
 
     def test_interface_of_rtpengine(self) -> None:
-        """A spawned rtpengine needs an address of this machine; a device's name is its own affair."""
+        """A spawned rtpengine needs an address of this machine; a device's name is its own business."""
         spawned = RtpengineConfig(SPAWN, interface=f"pub/{FOREIGN}!203.0.113.7")
         self.assertIn("[rtpengine] interface", self.mistake(replace(config(), rtpengine=spawned)))
         check_listen(replace(config(), rtpengine=RtpengineConfig(SPAWN, interface="eth0")))

@@ -210,7 +210,7 @@ class ProxyTests(Case):
         self.refused("proxy", "drain", "from 0 to 86400", proxy="drain = 86401")
 
     def test_ports_of_workers(self) -> None:
-        """Behind the port of each udp: line as many are taken as there are workers; they must exist and be no other
+        """After the port of each udp: line as many are taken as there are workers; they must exist and be no other
         line's."""
         for listen, missing in (
             ("udp:5060\n udp:5062", "5062"),

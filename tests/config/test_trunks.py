@@ -58,7 +58,7 @@ class TrunkTests(Case):
             self.refused("trunk a", "transport", f"no {missing} line", trunk_a=f"host = a\ntransport = {text}")
 
     def test_tls(self) -> None:
-        """Authorities, and a certificate of ours with its key: files that are there, relative to the file."""
+        """Authorities, and our certificate with its key: files that are there, relative to the file."""
         write_certificate(self.folder / "tls")
         write_certificate(self.folder / "other")
         (trunk,) = self.load(

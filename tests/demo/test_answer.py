@@ -101,7 +101,7 @@ class AnswerTest(SynchronousTestCase):
         self.assertIn("m=audio 24000 RTP/AVP 111 0 101 110", found)
 
     def test_ipv6(self) -> None:
-        """Behind ::1 the address type is IP6 (RFC 4566 section 5.7)."""
+        """After ::1 the address type is IP6 (RFC 4566 section 5.7)."""
         self.assertIn("c=IN IP6 ::1", lines(OFFER, host="::1"))
 
     def test_garbage_never_raises(self) -> None:

@@ -49,7 +49,7 @@ class EchoCase(DemoCase):
 
 class AnswerTest(EchoCase):
     def test_call(self) -> None:
-        """407 first; then 180, and after a moment 200: one To tag, a Contact of ours, SDP with the open RTP port.
+        """407 first; then 180, and after a moment 200: one To tag, our Contact, SDP with the open RTP port.
         After the ACK the 200 is not repeated; the BYE frees everything."""
         self.ring()
         self.assertEqual(self.flow.summary, [180])
@@ -254,7 +254,7 @@ class CallTest(EchoCase):
         self.assertEqual(self.flow.summary[-1], 200)
 
     def test_nobody_answers_the_bye(self) -> None:
-        """A caller who is gone leaves nothing behind."""
+        """A caller that is gone leaves nothing behind."""
         self.up()
         self.flow.broken = True
         self.clock.advance(LIMIT)

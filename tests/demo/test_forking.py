@@ -49,7 +49,7 @@ class BranchTest(ForkingCase):
 
     def test_what_a_phone_gets(self) -> None:
         """Request-URI: the phone's Contact. Via: ours on top of the caller's. Max-Forwards one less. No Route and no
-        credentials of ours (sections 16.6 and 22.3). All else, SDP included, as it came."""
+        credentials for the proxy (sections 16.6 and 22.3). All else, SDP included, as it came."""
         invite = self.call(headers=[("Route", "<sip:192.0.2.1;lr>"), ("X-Custom", "a, b")])
         for flow, user in ((self.one, "b1"), (self.two, "b2")):
             got = flow.last_request
@@ -140,7 +140,7 @@ class ResponseTest(ForkingCase):
         self.assertEqual(self.flow.summary, [100])
 
     def test_best_of_refusals(self) -> None:
-        """The caller hears when the last phone has refused, and hears the best (section 16.7 step 6)."""
+        """The caller learns when the last phone has refused, and gets the best (section 16.7 step 6)."""
         self.call()
         self.reply(self.one, 486)
         self.assertEqual(self.flow.summary, [])
@@ -209,8 +209,8 @@ class EndTest(ForkingCase):
         self.assertEqual(self.flow.summary, [480])
 
     def test_endless_ringing(self) -> None:
-        """Timer C: after three minutes the phones are cancelled, however often they say 180, and the caller hears of it
-        (section 16.8)."""
+        """Timer C: after three minutes the phones are cancelled, however often they say 180, and the caller learns of
+        it (section 16.8)."""
         self.call()
         for _ in range(4):
             self.reply(self.one, 180)

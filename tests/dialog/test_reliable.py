@@ -169,7 +169,7 @@ class FromCallee(EarlyCase):
             self.callee.heard("ACK")
             self.assert_over(caller, self.callee)
 
-    def test_answered_behind_the_cancel(self) -> None:
+    def test_answered_after_the_cancel(self) -> None:
         """A 2xx that crosses with the CANCEL: ACK and BYE, whose CSeq counts on from the PRACK's."""
         self.way()
         self.pracked(self.reliable(183, 1, PLAIN))

@@ -38,7 +38,7 @@ def identity(sdp: bytes) -> list[str]:
 
 
 class MediaCase(TestCase):
-    """A `Nodes` with the one rtpengine; behind each test that holds no session."""
+    """A `Nodes` with the one rtpengine; after each test that holds no session."""
 
     timeout = 30
     options: ClassVar[dict[str, Any]] = {}

@@ -48,7 +48,7 @@ class Cancel(RealCase):
         self.assertEqual(["< INVITE sdp", "< CANCEL", "> 200 CANCEL", "> 487 INVITE", "< ACK"], self.ladder.of("trunk"))
 
     async def test_while_ringing(self) -> None:
-        """The trunk gets CANCEL and says 487; the caller hears 200 and 487."""
+        """The trunk gets CANCEL and says 487; the caller gets 200 and 487."""
         sipp = await self.sipp("uas_ring")
         browser = await self.browser()
         calling = browser.invite(f"sip:echo@{sipp.host}")

@@ -135,7 +135,7 @@ class ByTheProxy(RealCase):
         self.assertEqual([*TAKEN, "< BYE", "> 407 BYE", *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_every_request_is_challenged(self) -> None:
-        """A trunk may have a new nonce for each request of a call, and hears an answer to every one."""
+        """A trunk may have a new nonce for each request of a call, and gets an answer to every one."""
         browser, trunk = await self.browser(), await self.peer(LAB.paid)
         calling = browser.invite(f"sip:echo@{self.paid}")
         trunk.accept(await self._challenged(trunk, 407, digest.challenge(REALM, "n0")))

@@ -174,7 +174,7 @@ class Unchanged(ExchangeCase):
 
     async def test_ice_restart(self) -> None:
         """New ICE credentials of the browser's get new ones of rtpengine's; certificate, DTLS role and ports stay, and
-        the trunk hears nothing of it (RFC 8839 section 4.4.1.1, RFC 8842 section 5.5)."""
+        the trunk learns nothing of it (RFC 8839 section 4.4.1.1, RFC 8842 section 5.5)."""
         caller, callee = await self.up()
         offer = newer(CHROME_OFFER, 3).replace(b"ufrag:L+wQ", b"ufrag:N3ww").replace(b"pwd:LMo/", b"pwd:abcd")
         answer = await Calling(self.browser_phone, caller.send("INVITE", body=offer), True).final()
@@ -190,7 +190,7 @@ class Unchanged(ExchangeCase):
         self.assertEqual([*TAKEN, *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_trunk_on_another_port(self) -> None:
-        """The trunk's media moves: rtpengine sends there, and the browser hears nothing of it."""
+        """The trunk's media moves: rtpengine sends there, and the browser learns nothing of it."""
         plain = PLAIN_SDP.replace(b"101", b"126")  # as the browser has numbered it
         caller, callee = await self.up(plain)
         offer = newer(plain, 2).replace(b"m=audio 9000", b"m=audio 9100")

@@ -28,7 +28,7 @@ class Refused(ExchangeCase):
         ]
 
     async def stands(self, before: list[list[bytes]]) -> None:
-        """rtpengine is told right behind the refusal."""
+        """rtpengine is told right after the refusal."""
         for _ in range(20):
             if before == await self.flags():
                 return
@@ -93,7 +93,7 @@ class Refused(ExchangeCase):
         self.assertEqual([*TAKEN, *REFUSES, *TAKEN, *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_by_rtpengine(self) -> None:
-        """An offer that it can't read: 488, and the trunk hears nothing."""
+        """An offer that it can't read: 488, and the trunk gets nothing."""
         caller, callee = await self.up()
         asked = caller.send("INVITE", body=b"v=0\r\nnonsense\r\n")
         self.assertEqual(488, (await Calling(self.browser_phone, asked, True).final()).status)

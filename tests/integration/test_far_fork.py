@@ -145,7 +145,7 @@ class Forked(OfferCase):
         )  # fmt: skip
 
     async def test_another_codec(self) -> None:
-        """183 with PCMU of one, 200 with PCMA of another: the browser hears of each codec in its turn."""
+        """183 with PCMU of one, 200 with PCMA of another: the browser learns of each codec in its turn."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         invite = await trunk.request("INVITE")
@@ -172,7 +172,7 @@ class Forked(OfferCase):
         )
 
     async def test_another_answer(self) -> None:
-        """The other one only listens: an answer that was given for good can't be taken back, so the 200 is in another
+        """The other one only listens: a final answer can't be taken back, so the 200 is in another
         dialog for the browser, too (RFC 3261 section 13.2.2.4); its port and credentials stay."""
         trunk = await self.acknowledged()
         body = at(9200).replace(b"sendrecv", b"recvonly")
@@ -198,7 +198,7 @@ class Forked(OfferCase):
         )
 
     async def acknowledged(self) -> Peer:
-        """The trunk, in a call that has an answer for good on both legs, of the first one of a fork."""
+        """The trunk, in a call that has a final answer on both legs, of the first one of a fork."""
         browser, trunk = await self.browser(), await self.peer()
         self.calling = browser.invite(f"sip:echo@{self.plain}", headers=[RELIABLE])
         self.leg = await trunk.request("INVITE")

@@ -115,7 +115,7 @@ class Local(TransferCase):
         )  # fmt: skip
 
     async def test_transferor_leaves(self) -> None:
-        """He hangs up behind the 202; the two are brought together all the same."""
+        """It hangs up after the 202; the two are brought together all the same."""
         await self.begin()
         await self.refer(f"<sip:carol@{self.paid}>", 603)
         invite = await self.carol.request("INVITE")
@@ -153,7 +153,7 @@ class Local(TransferCase):
         )  # fmt: skip
 
     async def test_not_allowed(self) -> None:
-        """Where the transferor may not call himself, he may not send anybody."""
+        """Where the transferor may not call itself, it may not send anybody."""
         await self.begin()
         sent = self.first.send("REFER", [("Refer-To", "<sip:x@203.0.113.9>")])
         self.bob.reply(await self.bob.request("REFER"), 405)

@@ -79,7 +79,7 @@ class Inbound(RealCase):
         )
 
     async def test_two_ring_and_both_refuse(self) -> None:
-        """One busy, the other rejects: the caller hears one of the two, after both (RFC 3261 16.7)."""
+        """One busy, the other rejects: the caller gets one of the two, after both (RFC 3261 16.7)."""
         first, second = await self.registered(), await self.registered()
         caller = await self.kamailio_peer()
         calling = await self._ringing(caller, first, second)
@@ -91,7 +91,7 @@ class Inbound(RealCase):
         self.assertEqual(["> INVITE sdp", "< 180 INVITE", "< 486 INVITE", "> ACK"], self.ladder.of("trunk"))
 
     async def test_two_answer_at_once(self) -> None:
-        """Both answer before either hears of the other: one has the call, the other is hung up."""
+        """Both answer before either learns of the other: one has the call, the other is hung up."""
         first, second = await self.registered(), await self.registered()
         caller = await self.kamailio_peer()
         calling = await self._ringing(caller, first, second)
@@ -197,7 +197,7 @@ class Inbound(RealCase):
         await self.hang_up(caller, callee)
 
     async def test_nobody_registered(self) -> None:
-        """A trunk's call to a user who is not there: 404 or 480 at once."""
+        """A trunk's call to a user that is not there: 404 or 480 at once."""
         trunk = await self.peer()
         final = await trunk.invite(f"sip:nobody@127.0.0.1:{self.proxy.sip}").final(1)
         self.assertIn(final.status, (404, 480))

@@ -18,7 +18,7 @@ class Joining(RealCase):
         return first, caller, calling
 
     async def test_second_browser(self) -> None:
-        """It rings at once, and takes the call; the first hears that it was answered elsewhere."""
+        """It rings at once, and takes the call; the first learns that it was answered elsewhere."""
         first, _, calling = await self.ring()
         second = await self.registered()
         invite = await second.request("INVITE")
@@ -44,7 +44,7 @@ class Joining(RealCase):
 
     async def test_page_is_loaded_anew(self) -> None:
         """The socket goes while it rings, and the same instance registers on a new one: it rings there, and the caller
-        hears nothing of it but the answer."""
+        learns nothing of it but the answer."""
         first, caller, calling = await self.ring()
         await first.break_off()
         again = await self.browser(password=PASSWORDS["alice"])

@@ -235,7 +235,7 @@ class RtpTests(RtpCase):
         self.assertTrue(180 <= self.trunk.milliseconds[0] <= 220, self.trunk.milliseconds)
 
     async def test_digit_of_the_called(self) -> None:
-        """The same for who was called."""
+        """The same for the one that was called."""
         await self.connect(TrunkMedia(dtmf="rfc4733"), (0, 101), (0, 101))
         await until(lambda: bool(self.trunk.heard and self.web.heard), "both hear", 3)
         await self.session.play("9", 200, from_tag="B", branch="b1")

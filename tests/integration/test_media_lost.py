@@ -39,7 +39,7 @@ class Lost(MediaCase):
         self.assertEqual([living.call_id], await self.rtpengine.sessions())
 
     async def test_timeout(self) -> None:
-        """rtpengine deletes a session without media behind its `timeout`; the call hears of it."""
+        """rtpengine deletes a session without media after its `timeout`; the call learns of it."""
         impatient = Rtpengine(timeout=1)
         self.addCleanup(impatient.stop)
         await impatient.start()

@@ -180,7 +180,7 @@ class Reliable(OfferCase):
         )
 
     async def test_caller_requires_it(self) -> None:
-        """A caller who requires 100rel calls a browser that has not heard of it (corners.rst 4: 3262 B2BUA)."""
+        """A caller that requires 100rel calls a browser that has not heard of it (corners.rst 4: 3262 B2BUA)."""
         browser = await self.registered()
         sipp = await self.caller("uac_100rel", hold=200)
         invite = await browser.request("INVITE")
@@ -301,7 +301,7 @@ class Update(OfferCase):
     """UPDATE before the call is answered."""
 
     async def test_trunk_moves(self) -> None:
-        """The trunk's media is elsewhere behind the 183: rtpengine sends there, the browser hears nothing of it."""
+        """The trunk's media is elsewhere after the 183: rtpengine sends there, the browser learns nothing of it."""
         sipp = await self.sipp("uas_update")
         browser = await self.browser()
         calling = browser.invite(f"sip:echo@{sipp.host}")
@@ -318,7 +318,7 @@ class Update(OfferCase):
         )
 
     async def test_crosses(self) -> None:
-        """Both sides have agreed for good and take UPDATE: a hold by either crosses."""
+        """Both sides have agreed finally and take UPDATE: a hold by either crosses."""
         browser, trunk = await self.browser(), await self.peer()
         caller, callee, calling = await self.early(browser, trunk)
         update = callee.send("UPDATE", body=PLAIN_SDP.replace(b"sendrecv", b"sendonly").replace(b" 7 1 ", b" 7 2 "))
@@ -354,7 +354,7 @@ class Update(OfferCase):
         )  # fmt: skip
 
     async def early(self, browser: Browser, trunk: Peer, offer: bytes = b"") -> tuple[Dialog, Dialog, Calling]:
-        """A call that has an answer for good on both legs: caller, callee, and the INVITE of the caller.
+        """A call that has a final answer on both legs: caller, callee, and the INVITE of the caller.
 
         :param offer: for the caller's PRACK; the trunk answers it.
         """

@@ -38,7 +38,7 @@ class Answered(RealCase):
         await self.hang_up(caller, callee)
 
     async def test_early_media(self) -> None:
-        """183 with SDP crosses as 183 with a browser's SDP, and the 200 behind it keeps the media where it is."""
+        """183 with SDP crosses as 183 with a browser's SDP, and the 200 after it keeps the media where it is."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         invite = await trunk.request("INVITE")
@@ -79,7 +79,7 @@ class Answered(RealCase):
         await self.hang_up(caller, callee)
 
     async def test_no_from_tag(self) -> None:
-        """A caller of RFC 2543 has no tag in From, and has his call all the same
+        """A caller of RFC 2543 has no tag in From, and has its call all the same
         (original.rst: INVITE without From tag)."""
         browser, trunk = await self.browser(), await self.peer()
         invite = browser.build("INVITE", f"sip:echo@{self.plain}", body=CHROME_OFFER)
@@ -106,7 +106,7 @@ class Answered(RealCase):
         await self.hang_up(callee, caller)
 
     async def test_bye_from_both_sides_at_once(self) -> None:
-        """Both sides hang up before they hear of each other: both BYEs get 200 (the original: it exits)."""
+        """Both sides hang up before they learn of each other: both BYEs get 200 (the original: it exits)."""
         browser, trunk = await self.browser(), await self.peer()
         caller, callee = await self.connected(browser, trunk)
         byes = [(browser, caller.send("BYE")), (trunk, callee.send("BYE"))]
@@ -155,7 +155,7 @@ class Answered(RealCase):
         self.assertEqual([*TAKEN, "> 200 INVITE sdp", "< ACK", *HUNG_UP, *HUNG_UP], self.ladder.of("trunk"))
 
     async def test_callee_hangs_up_before_the_ack(self) -> None:
-        """The trunk's BYE is answered at once; the browser's comes behind its ACK, since who answers sends none before
+        """The trunk's BYE is answered at once; the browser's comes after its ACK, since who answers sends none before
         (RFC 3261 15; corners.rst 1: BYE before ACK)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
@@ -224,7 +224,7 @@ class NotAnswered(RealCase):
     """Calls that the far side refuses, or that do not reach it."""
 
     async def test_refusals_cross(self) -> None:
-        """The browser hears the callee's code and reason phrase."""
+        """The browser gets the callee's code and reason phrase."""
         browser, trunk = await self.browser(), await self.peer()
         for status, reason in ((404, "No Such Tea"), (480, "Out"), (486, "Busy Here"), (488, ""), (603, "Never")):
             calling = browser.invite(f"sip:echo@{self.plain}")
@@ -284,7 +284,7 @@ class Ringing(RealCase):
     changes: ClassVar = (("[calls]\n", "[calls]\nring = 1\n"),)
 
     async def test_no_answer(self) -> None:
-        """A trunk that rings for ever is cancelled after `ring` seconds, and the browser hears 408 or 480 (corners.rst
+        """A trunk that rings for ever is cancelled after `ring` seconds, and the browser gets 408 or 480 (corners.rst
         1: Timer C analogue)."""
         sipp = await self.sipp("uas_ring")
         browser = await self.browser()

@@ -37,7 +37,7 @@ class Parts(TestCase):
         self.assertEqual(200, accepted.status)
         self.assertIn(peer.contact, accepted.headers.get("Contact") or "")
 
-    async def test_kamailio_passes_a_call_on_to_sipp_behind_its_407(self) -> None:
+    async def test_kamailio_passes_a_call_on_to_sipp_after_its_407(self) -> None:
         """INVITE to auth-PORT: 407, and with the password the far end answers through two dialogs' worth of routes."""
         peer = await self._peer()
         peer.user, peer.password = "alice", PASSWORDS["alice"]

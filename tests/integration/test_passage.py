@@ -17,7 +17,7 @@ class Outside(RealCase):
     """Without a dialog. (original.rst: OPTIONS, MESSAGE, PUBLISH, NOTIFY, INFO)"""
 
     async def test_to_a_trunk(self) -> None:
-        """What a browser sends reaches the trunk, and the browser hears the trunk's own answer."""
+        """What a browser sends reaches the trunk, and the browser gets the trunk's own answer."""
         browser, trunk = await self.browser(), await self.peer()
         for method, status in zip(METHODS, (202, 412, 469, 489, 200, 501), strict=True):
             sent = browser.build(method, f"sip:bob@{self.plain}", headers=TEXT, body=b"hello")
@@ -111,7 +111,7 @@ class Outside(RealCase):
         self.assertEqual(["> MESSAGE", "< 202 MESSAGE"], self.ladder.of("alice"))
 
     async def test_silent_end(self) -> None:
-        """Kamailio gives up with 408, as a proxy must not: the browser hears 504. (corners.rst 1: Non-INVITE 408)"""
+        """Kamailio gives up with 408, as a proxy must not: the browser gets 504. (corners.rst 1: Non-INVITE 408)"""
         browser, end = await self.browser(), await self.peer(free_port())
         browser.send(sent := browser.build("MESSAGE", f"sip:echo-{end.port}@pbx.test", headers=TEXT, body=b"x"))
         self.assertEqual(504, (await browser.response(sent, seconds=15)).status)
@@ -145,7 +145,7 @@ class Outside(RealCase):
         self.assertEqual(["> MESSAGE", "< 480 MESSAGE"], self.ladder.of("trunk"))
 
     async def test_ping_of_a_trunk(self) -> None:
-        """A trunk that asks whether the proxy is there hears what it can do, without anybody else being asked."""
+        """A trunk that asks whether the proxy is there gets what it can do, without anybody else being asked."""
         trunk = await self.peer()
         for user in ("", "ping@"):
             host, port = self.proxy.address

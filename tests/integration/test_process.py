@@ -53,8 +53,8 @@ class Spawned(RealCase):
             return
         self.fail("no call after the child's death")
 
-    async def test_call_behind_a_restart(self) -> None:
-        """A call whose rtpengine has been started anew has no media: both sides get their BYE within the half minute
+    async def test_call_after_a_restart(self) -> None:
+        """A call whose rtpengine has been restarted has no media: both sides get their BYE within the half minute
         that it takes to be found (corners.rst 5: Restart of rtpengine)."""
         browser, trunk = await self.browser(), await self.peer()
         caller, callee = await self.connected(browser, trunk)

@@ -14,7 +14,7 @@ class Followed(RealCase):
 
     async def test_to_another_trunk(self) -> None:
         """SIPp sends the caller to a number that nobody may call, and to two at another trunk: these are tried by their
-        q, and the browser hears of the answer alone."""
+        q, and the browser learns of the answer alone."""
         nobody = await self.peer(5060, "127.0.0.9")
         other = await self.peer(LAB.paid)
         other.user = "paid"

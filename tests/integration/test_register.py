@@ -32,7 +32,8 @@ class AtKamailio(RealCase):
         return found
 
     async def test_register_refresh_and_leave(self) -> None:
-        """The 200 has the browser's own Contact with expires, Kamailio one of ours; Expires 0 takes both away."""
+        """The 200 has the browser's own Contact with expires, Kamailio one of the proxy's; Expires 0 takes both
+        away."""
         browser = await self.browser(password=PASSWORDS["alice"])
         response = await browser.register(expires=300)
         self.assertEqual({browser.contact}, set(contacts(response)))

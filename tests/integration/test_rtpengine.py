@@ -106,7 +106,7 @@ class BranchTests(MediaCase):
         self.assertEqual(identity(again), identity(final))
 
     async def test_forked_from_trunk(self) -> None:
-        """A trunk that calls two browsers hears 183 from one and 200 from the other: the same ports in both."""
+        """A trunk that calls two browsers gets 183 from one and 200 from the other: the same ports in both."""
         for branch in ("b1", "b2"):
             await self.offer(TRUNK_SDP, BROWSER, branch)
         early = await self.answer(browser_answer("AAAA", 50001, mid="1"), TRUNK, "b1", "t1")
@@ -114,7 +114,7 @@ class BranchTests(MediaCase):
         self.assertEqual(port(early), port(final))
 
     async def test_dropped_first(self) -> None:
-        """The branch that was heard early is dropped before the winner answers: the caller keeps what he has."""
+        """The branch that was heard early is dropped before the winner answers: the caller keeps what it has."""
         for branch in ("b1", "b2"):
             await self.offer(CHROME, BROWSER, branch)
         early = await self.answer(browser_answer("AAAA", 50001), BROWSER, "b1", "t1")
@@ -132,7 +132,7 @@ class BranchTests(MediaCase):
         self.assertEqual([port(offer) in held for offer in offers.values()], [False, False, True])
 
     async def test_one_after_the_other(self) -> None:
-        """Serial forking: the next target's answer shows the caller what he knows from the first one's early media."""
+        """Serial forking: the next target's answer shows the caller what it knows from the first one's early media."""
         await self.offer(CHROME, TRUNK, "b1")
         early = await self.answer(trunk_sdp(40000), BROWSER, "b1", "t1")
         await self.drop("b1")
@@ -166,7 +166,7 @@ class BranchTests(MediaCase):
 
     async def test_codecs_of_a_fork(self) -> None:
         """PCMU is the answer of one, PCMA that of another, of the same branch or of another branch: without a further
-        offer the second answer is not about PCMA; behind one it is, and all ports are the same."""
+        offer the second answer is not about PCMA; after one it is, and all ports are the same."""
         pcmu, pcma = (trunk_sdp(at).replace(b" 0 8 ", b" %b " % kind) for at, kind in ((6000, b"0"), (7000, b"8")))
         for branch, again in (("b1", False), ("b1", True), ("b2", False), ("b2", True)):
             self.session = self.nodes.session(f"{branch}{again}")
@@ -225,7 +225,7 @@ class _Phone(DatagramProtocol):
 
 class MediaTests(MediaCase):
     async def test_strict_source(self) -> None:
-        """Plain RTP crosses; a stranger who finds the port is not heard by anybody once the source is learned."""
+        """Plain RTP crosses; a stranger that finds the port is not heard by anybody once the source is learned."""
         alice, bob, mallory = (_Phone(name) for name in (b"a", b"b", b"m"))
         for phone in (alice, bob, mallory):
             self.addCleanup(phone.listening.stopListening)

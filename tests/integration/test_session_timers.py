@@ -16,8 +16,8 @@ class Negotiated(RealCase):
     """What is agreed upon at the set-up, on each leg for itself."""
 
     async def test_trunk_wants_an_hour(self) -> None:
-        """422 of the trunk is ours to obey: INVITE again, and the browser hears 200 alone. The trunk's UPDATE refreshes
-        its leg, and the browser's hears nothing of it."""
+        """422 of the trunk is ours to obey: INVITE again, and the browser gets 200 alone. The trunk's UPDATE refreshes
+        its leg, and the browser's learns nothing of it."""
         sipp = await self.sipp("uas_timer")
         browser = await self.browser()
         calling = browser.invite(f"sip:echo@{sipp.host}", headers=[TIMER, ("Session-Expires", "90")])
@@ -58,7 +58,7 @@ class Negotiated(RealCase):
 
     async def test_refreshes_of_both_sides(self) -> None:
         """UPDATE of the browser and re-INVITE of the trunk, with the old description: each is answered at once with its
-        own timer, and the other side hears nothing."""
+        own timer, and the other side gets nothing."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}", headers=[TIMER, ("Session-Expires", "90")])
         invite = await trunk.request("INVITE")

@@ -37,7 +37,7 @@ class SpawnTests(TestCase):
         return nodes
 
     async def test_life(self) -> None:
-        """It runs, is killed and runs again on the same port; a call is served before and behind; then it ends."""
+        """It runs, is killed and runs again on the same port; a call is served before and after; then it ends."""
         nodes = await self.start()
         for _ in range(2):
             session = nodes.session("call")
@@ -98,7 +98,7 @@ class SpawnTests(TestCase):
         self.assertEqual(await nodes.sessions(nodes.nodes[0]), [])
 
     async def test_lost(self) -> None:
-        """An answer for a call that it has lost, as behind a restart, is refused with 503."""
+        """An answer for a call that it has lost, as after a restart, is refused with 503."""
         nodes = await self.start()
         session = nodes.session("call")
         await session.offer(CHROME, from_tag="A", branch="b1", to=TRUNK)

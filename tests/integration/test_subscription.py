@@ -115,7 +115,7 @@ class Outbound(SubscriptionCase):
         self.assertEqual(["< SUBSCRIBE", "> 489 SUBSCRIBE"], self.ladder.of("trunk"))
 
     async def test_watcher_that_has_forgotten(self) -> None:
-        """481 to a NOTIFY crosses and ends it; the box hears 481 from the proxy from then on. (corners.rst 4: 6665)"""
+        """481 to a NOTIFY crosses and ends it; the box gets 481 from the proxy from then on. (corners.rst 4: 6665)"""
         browser, box = await self.browser(), await self.peer()
         _, notifier = await self.watching(browser, box)
         await told(notifier, browser, status=481)
@@ -254,7 +254,7 @@ class Referrals(SubscriptionCase):
     """REFER outside of a call: a subscription to what comes of it (RFC 3515)."""
 
     async def refer(self, by: Browser | Peer, to: Browser | Peer, target: str) -> Dialog:
-        """It is accepted, and told of until the end: the dialog of who has sent it."""
+        """It is accepted, and told of until the end: the dialog of the one that has sent it."""
         by.send(sent := by.build("REFER", target, headers=[("Refer-To", "<sip:dave@far.test>")]))
         crossed = await to.request("REFER")
         self.assertEqual("<sip:dave@far.test>", crossed.headers.get("Refer-To"))

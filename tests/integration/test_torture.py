@@ -61,7 +61,7 @@ class OverUdp(RealCase):
     timeout = 120
 
     async def test_all(self) -> None:
-        """Each message is treated as the table says, and OPTIONS behind it is answered 200
+        """Each message is treated as the table says, and OPTIONS after it is answered 200
         (original.rst: garbage of all sorts)."""
         sender = await self.peer(5060, SENDER)
         wire = Wire(sender, [], f"sip:127.0.0.1:{self.proxy.sip}")
@@ -89,7 +89,7 @@ class OverWebSocket(RealCase):
     timeout = 120
 
     async def test_all(self) -> None:
-        """Each message is treated as the table says, and OPTIONS behind it is answered 200."""
+        """Each message is treated as the table says, and OPTIONS after it is answered 200."""
         wire = Wire(await self._listener([]), [], f"sip:127.0.0.1:{self.proxy.sip}")
         faults = []
         for row in table():
@@ -120,7 +120,7 @@ class Wire:
         self._branches: list[bytes] = []
 
     async def judge(self, row: Row) -> list[str]:
-        """Send one message, and OPTIONS behind it. Returns what was not as the table says."""
+        """Send one message, and OPTIONS after it. Returns what was not as the table says."""
         self._before.update(self.heard)
         self.heard.clear()
         self.sender.send_bytes(self._unlike_before(row.data))

@@ -20,7 +20,7 @@ class TransferCase(RealCase):
     """What the scenarios have in common."""
 
     async def notify(self, by: Dialog, to: Dialog, fragment: str, state: str = "active;expires=60") -> Request:
-        """The one who was referred tells how it goes."""
+        """The one that was referred tells how it goes."""
         headers = [("Event", "refer"), ("Subscription-State", state), ("Content-Type", "message/sipfrag;version=2.0")]
         sent = by.send("NOTIFY", headers, f"SIP/2.0 {fragment}\r\n".encode())
         crossed = await to.phone.request("NOTIFY")
@@ -57,7 +57,7 @@ class Blind(TransferCase):
     """One call, and a REFER to somewhere else."""
 
     async def test_ladder(self) -> None:
-        """The whole of it, in order; the transferor hangs up first, and hears how it went (RFC 5057)."""
+        """The whole of it, in order; the transferor hangs up first, and learns how it went (RFC 5057)."""
         for fragment in ("200 OK", "486 Busy Here", "408 Request Timeout"):
             browser, trunk = await self.browser(), await self.peer()
             self.ladder.rungs.clear()
@@ -181,7 +181,7 @@ class Blind(TransferCase):
         said = ["> NOTIFY", "< 200 NOTIFY"]
         self.assertEqual(
             [*REGISTERED, *TAKEN[:2], "< REFER", "> 202 REFER", *said, *said, *HUNG_UP],
-            [rung for rung in self.ladder.of("alice") if rung != "< ACK"],  # which Kamailio may send behind the REFER
+            [rung for rung in self.ladder.of("alice") if rung != "< ACK"],  # which Kamailio may send after the REFER
         )
 
 
@@ -189,8 +189,8 @@ class Attended(TransferCase):
     """Two calls, and a REFER that brings their other ends together."""
 
     async def test_two_calls_of_a_browser(self) -> None:
-        """The one who is referred calls the target straight, in the name of the target's own dialog, whatever the order
-        of its parts was (original.rst: attended) (corners.rst 4: 3891)."""
+        """The one that is referred calls the target straight, in the name of the target's own dialog, whatever the
+        order of its parts was (original.rst: attended) (corners.rst 4: 3891)."""
         for order in ORDERS[:2]:
             alice = await self.browser()
             bob, carol = await self.named("bob"), await self.named("carol", LAB.paid)
@@ -235,7 +235,7 @@ class Attended(TransferCase):
             await carol.close()
 
     async def test_foreign(self) -> None:
-        """A dialog that is none of ours: Refer-To crosses letter by letter, and so does Replaces in the INVITE of a
+        """A dialog that is not ours: Refer-To crosses letter by letter, and so does Replaces in the INVITE of a
         browser (corners.rst 4: 3891)."""
         browser, trunk = await self.browser(), await self.peer()
         caller, callee = await self.connected(browser, trunk)

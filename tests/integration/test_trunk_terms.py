@@ -142,7 +142,7 @@ class Encrypted(RealCase):
     changes = (("host = 127.0.0.1:@plain@", "host = 127.0.0.1:@plain@\nmedia = srtp"),)
 
     async def test_plain_answer(self) -> None:
-        """The browser is refused, the trunk hears BYE."""
+        """The browser is refused, the trunk gets BYE."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         callee = trunk.accept(await trunk.request("INVITE"))
@@ -156,7 +156,7 @@ class Plain(RealCase):
     """`media = rtp`, which is what holds without a word."""
 
     async def test_encrypted_call(self) -> None:
-        """A trunk that calls with keys hears 488, not an answer that is none."""
+        """A trunk that calls with keys gets 488, not an answer that is none."""
         await self.registered()
         trunk = await self.peer()
         body = PLAIN_SDP.replace(b"RTP/AVP", b"RTP/SAVP")

@@ -108,7 +108,7 @@ ping = 1
         self.assertEqual(len(one.requests("INVITE")), 1)
 
     async def test_cancelled(self) -> None:
-        """CANCEL while the second rings: the first hears nothing more, the second is cancelled, no third is tried."""
+        """CANCEL while the second rings: the first gets nothing more, the second is cancelled, no third is tried."""
         browser = await self.browser()
         one, two = await self.two("three", "four")
         calling = browser.invite("sip:bob@named.test")
@@ -127,7 +127,7 @@ ping = 1
         )
 
     async def test_wakes_up(self) -> None:
-        """The first answers when the second has: it is ACKed, and hears BYE; the call is the second's."""
+        """The first answers when the second has: it is ACKed, and gets BYE; the call is the second's."""
         browser = await self.browser()
         one, two = await self.two("five", "six")
         calling = browser.invite("sip:bob@woken.test")

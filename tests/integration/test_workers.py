@@ -169,7 +169,7 @@ class Moving(WorkersCase):
         again._tags = browser._tags
         await browser.break_off()
         await again.register()
-        await pause(0.2)  # the other worker hears of it a moment after the browser
+        await pause(0.2)  # the other worker learns of it a moment after the browser
         return again
 
     def _at(self, browser: Browser, dialog: Dialog) -> Dialog:

@@ -77,7 +77,7 @@ class Spread(_WorkersCase):
         again.contact, again.instance = browser.contact, browser.instance
         await browser.break_off()
         await again.register()
-        await pause(0.2)  # the other worker hears of it a moment after the browser
+        await pause(0.2)  # the other worker learns of it a moment after the browser
         await told(notifier, again)
         subscriber.phone = again
         refresh = subscriber.send("SUBSCRIBE", [EVENT, ("Expires", "600")])

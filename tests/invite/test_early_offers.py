@@ -94,7 +94,7 @@ class Offers(EarlyCase):
         self.callee.heard("ACK")
         self.assert_over(self.caller, self.callee)
 
-    def test_prack_comes_behind_the_answer(self) -> None:
+    def test_prack_comes_after_the_answer(self) -> None:
         """Another one has answered before the PRACK: that is taken, and the 2xx with the other one's offer goes out."""
         self.way(REL, offer=False)
         self.reliable(183, 9, PLAIN, tag="one")

@@ -304,7 +304,7 @@ class Following(CallCase):
         carrier.silent()
         self.alice.heard(401)
 
-    def test_behind_a_challenge(self) -> None:
+    def test_after_a_challenge(self) -> None:
         """What answers a challenge or a 422 has the next CSeq, and what follows a redirect behind it the next but one:
         with one that was used, it would be a merged request (section 8.2.2.2)."""
         carrier = self.world.trunk("192.0.2.7", 5090)

@@ -48,7 +48,8 @@ class AuditTests(AuditCase):
     """Who is told, and when."""
 
     def test_gone(self) -> None:
-        """Who has lost its session is told within half a minute, and once; others are not (corners.rst 5: timeouts)."""
+        """One that has lost its session is told within half a minute, and once; others are not (corners.rst 5:
+        timeouts)."""
         living, ended = self.up("living"), self.up("ended")
         self.gone(ended)
         self.check()

@@ -82,7 +82,7 @@ class Reading(SynchronousTestCase):
             self.assert_same(data)
 
     def test_cut_anywhere(self) -> None:
-        """A reply that lacks its end, or has more behind it, is malformed."""
+        """A reply that lacks its end, or has more after it, is malformed."""
         whole = b"d3:sdp12:v=0\r\no=- e\r\n6:result2:oke"
         for end in range(len(whole)):
             self.assertIsNone(ours(whole[:end]), whole[:end])

@@ -101,8 +101,8 @@ class BranchTests(SessionCase):
         self.sdp_of(self.answer("b3"))
         self.delete()
 
-    def test_drop_behind_the_offer(self) -> None:
-        """A branch that is dropped while its offer is in work is dropped behind it."""
+    def test_drop_after_the_offer(self) -> None:
+        """A branch that is dropped while its offer is in work is dropped after it."""
         self.fork("b1")
         self.daemon.delay = 0.1
         done = self.offer("b2")

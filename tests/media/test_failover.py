@@ -25,8 +25,8 @@ class SilenceTests(SessionCase):
         self.reactor.pump([0.5] * 20)
         self.assertEqual(self.daemon.asked()[-2:], [b"delete", b"delete"])
 
-    def test_slow_offer_behind_the_delete(self) -> None:
-        """A stalled node may do the offer behind its delete: it is deleted once more."""
+    def test_slow_offer_after_the_delete(self) -> None:
+        """A stalled node may do the offer after its delete: it is deleted once more."""
         self.daemon.silent = True
         done = self.offer()
         self.reactor.pump([0.1] * 21)

@@ -103,7 +103,7 @@ class AskTests(NodeCase):
         self.assertIn("127.0.0.1:2223", error.why)
 
     def test_gap_is_bounded(self) -> None:
-        """A command that may wait long is repeated every 4 s at least: a node that comes back hears of it soon."""
+        """A command that may wait long is repeated every 4 s at least: a node that comes back learns of it soon."""
         self.daemon.silent = True
         done = self.node.command("delete", {}, 30)
         self.reactor.pump([0.05] * 500)
@@ -122,7 +122,7 @@ class AskTests(NodeCase):
         self.reactor.pump([0.1] * 5)
 
     def test_too_late(self) -> None:
-        """A reply behind the timeout is ignored."""
+        """A reply after the timeout is ignored."""
         self.daemon.delay = 3
         done = self.node.command("offer", {}, 1)
         self.reactor.pump([0.1] * 11)

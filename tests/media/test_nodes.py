@@ -93,7 +93,7 @@ class PingTests(NodesCase):
         self.assertEqual(len(logs), 1)
 
     def test_socket_of_a_dead_node(self) -> None:
-        """Its socket is opened anew now and then (our address or its may have changed), that of a living one stays."""
+        """Its socket is opened again now and then (our address or its may have changed), that of a living one stays."""
         self.start()
         self.daemons[0].silent = True
         self.run_for(13 * INTERVAL)
@@ -247,7 +247,7 @@ class SweepTests(NodesCase):
         self.assertEqual(self.daemons[0].asked().count(b"list"), 1)
 
     def test_nothing_left(self) -> None:
-        """A node that holds nothing of ours: no line in the log but that it is back."""
+        """A node that holds nothing of the proxy's: no line in the log but that it is back."""
         self.start()
         self.silence()
         with capturedLogs() as logs:
@@ -312,7 +312,7 @@ class SweepTests(NodesCase):
         self.failureResultOf(listed, NgTimeout)
 
     def test_background_bug(self) -> None:
-        """A bug of ours in the background is logged, and harms nobody."""
+        """An internal error in the background is logged, and harms nobody."""
 
         async def bug() -> None:
             raise ZeroDivisionError

@@ -229,7 +229,7 @@ class LogTests(ProcessCase):
         return [(line["log_level"], line["line"]) for line in logs]
 
     def test_levels(self) -> None:
-        """Its warnings and errors are warnings of ours, the rest is for debugging."""
+        """Its warnings and errors are our warnings, the rest is for debugging."""
         self.assertEqual(
             self.logged(
                 b"NOTICE: [wrp-1]: [core] Creating new call\nWARNING: [core] odd\n",

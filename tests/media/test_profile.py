@@ -151,7 +151,8 @@ class TrunkTests(SynchronousTestCase):
             self.assertEqual(self.changed(TrunkMedia(family=family)), [there, there, {}, {}])  # type: ignore[arg-type]
 
     def test_interfaces(self) -> None:
-        """Offers name two: that of their sender, and that of who gets them (corners.rst 5: direction / interfaces)."""
+        """Offers name two: that of their sender, and that of the one that gets them (corners.rst 5: direction /
+        interfaces)."""
         changed = self.changed(TrunkMedia(interfaces=("web", "far")))
         self.assertEqual(changed, [{"direction": ["web", "far"]}, {}, {"direction": ["far", "web"]}, {}])
 

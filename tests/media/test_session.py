@@ -32,7 +32,7 @@ class OperationTests(SessionCase):
         self.delete()
 
     def test_digit(self) -> None:
-        """A digit is of who sends it, by the name that he has in the session, whichever party that is."""
+        """A digit is of the one that sends it, by the name that it has in the session, whichever party that is."""
         self.sdp_of(self.offer())
         self.sdp_of(self.answer(to_tag="B"))
         self.sdp_of(self.answer(to_tag="fork"))
@@ -83,7 +83,7 @@ class OperationTests(SessionCase):
         self.delete()
 
     def test_answer_leaves_a_medium_out(self) -> None:
-        """It is refused to rtpengine, and so to who has offered it; by the last offer of that branch."""
+        """It is refused to rtpengine, and so to the one that has offered it; by the last offer of that branch."""
         audio = b"v=0\r\nm=audio 9 RTP/AVP 0\r\n"
         video = b"m=video 9 RTP/AVP 96\r\n"
         refused = audio + b"m=video 0 RTP/AVP 96\r\nc=IN IP4 0.0.0.0\r\n"
@@ -166,8 +166,8 @@ class OrderTests(SessionCase):
         self.reactor.pump([0.1] * 5)
         self.successResultOf(done)
 
-    def test_delete_behind_what_is_in_work(self) -> None:
-        """Delete waits for the operation in work, and spares what waits behind it; its callers hear of it."""
+    def test_delete_after_what_is_in_work(self) -> None:
+        """Delete waits for the operation in work, and spares what waits after it; its callers learn of it."""
         self.daemon.delay = 0.1
         first, second = self.offer("b1"), self.offer("b2")
         gone = self.session.delete()
@@ -181,7 +181,7 @@ class OrderTests(SessionCase):
         self.assertEqual(self.daemon.asked(), [b"offer", b"delete"])
 
     def test_delete_once(self) -> None:
-        """Twice is once, at the same time or later; each caller hears the end, unless he has lost interest."""
+        """Twice is once, at the same time or later; each caller gets the end, unless it has lost interest."""
         self.sdp_of(self.offer())
         self.daemon.delay = 0.1
         one, two, three = self.session.delete(), self.session.delete(), self.session.delete()
@@ -207,7 +207,7 @@ class OrderTests(SessionCase):
         self.assertEqual(self.daemon.asked(), [b"offer", b"delete"])
 
     def test_cancelled_in_work(self) -> None:
-        """Who loses interest in an offer hears no more of it; the delete still comes behind its reply."""
+        """One that loses interest in an offer learns no more of it; the delete still comes after its reply."""
         self.daemon.delay = 0.3
         done = self.offer()
         done.cancel()
@@ -219,7 +219,7 @@ class OrderTests(SessionCase):
         self.assertEqual(self.daemon.asked(), [b"offer", b"delete"])
 
     def test_cancelled_in_work_and_refused(self) -> None:
-        """Neither does he hear of its failure, nor does anybody else."""
+        """Neither does it learn of its failure, nor does anybody else."""
         self.daemon.delay = 0.3
         self.daemon.result = {b"result": b"error"}
         done = self.offer()
@@ -240,7 +240,7 @@ class OrderTests(SessionCase):
         self.delete_slowly()
 
     def test_cancelled_while_waiting_then_deleted(self) -> None:
-        """He is not told twice."""
+        """It is not told twice."""
         self.daemon.delay = 0.1
         first, second = self.offer("b1"), self.offer("b2")
         second.cancel()
@@ -259,7 +259,7 @@ class OrderTests(SessionCase):
         self.delete()
 
     def break_next(self) -> None:
-        """A fault of ours: the next command can't even be sent."""
+        """An internal error: the next command can't even be sent."""
         node = self.nodes.nodes[0]
         command = node.command
 
@@ -277,7 +277,7 @@ class OrderTests(SessionCase):
         self.delete()
 
     def test_bug(self) -> None:
-        """An exception of ours reaches who asked and does not stop the session."""
+        """An unexpected exception reaches who asked and does not stop the session."""
         self.sdp_of(self.offer())
         self.break_next()
         self.failureResultOf(self.offer("b2"), ZeroDivisionError)
@@ -285,7 +285,7 @@ class OrderTests(SessionCase):
         self.delete()
 
     def test_bug_among_others(self) -> None:
-        """Nor is what waits behind it stopped, least of all the delete."""
+        """Nor is what waits after it stopped, least of all the delete."""
         self.daemon.delay = 0.1
         first = self.offer("b1")
         self.break_next()

@@ -24,7 +24,7 @@ class LocalNewestWinsTests(SynchronousTestCase):
     """`multiple = no`."""
 
     def test_intent(self) -> None:
-        """A REGISTER that adds replaces the others, so that it hears of none; one that leaves hears of it."""
+        """A REGISTER that adds replaces the others, so that it learns of none; one that leaves learns of it."""
         clock = Clock()
         location = Location(clock, multiple=False)
         self.addCleanup(location.stop)

@@ -146,7 +146,7 @@ class NewestWinsTests(LocationCase):
         self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
 
     def test_replaced_stays_proven(self) -> None:
-        """Who is replaced by a newer browser is still registered, as far as it knows, and may call out."""
+        """One that is replaced by a newer browser is still registered, as far as it knows, and may call out."""
         self.bind(self.binding())
         self.location.mark_authenticated(ALICE, self.flow, 600)
         self.bind(self.binding(FakeFlow.wss(), "two"))
@@ -157,7 +157,7 @@ class GoneTests(LocationCase):
     """Users whose browsers are gone while their registrar still sends calls."""
 
     def test_known_until_upstream_expiry(self) -> None:
-        """The AOR stays known, without a browser, until the registrar's own time is over: its calls hear 480."""
+        """The AOR stays known, without a browser, until the registrar's own time is over: its calls get 480."""
         self.bind(self.binding(seconds=60))
         self.flow.lose()
         self.clock.pump([SWEEP_INTERVAL] * 59)
@@ -273,7 +273,7 @@ class ProofTests(LocationCase):
 
 
 class ObserverTests(LocationCase):
-    """A dialog belongs to an instance: calls hear when it moves."""
+    """A dialog belongs to an instance: calls learn when it moves."""
 
     def test_new_and_moved(self) -> None:
         """New bindings, new sockets and new Contacts are told; a plain refresh is not."""

@@ -128,7 +128,7 @@ class AcceptedTests(RegistrarCase):
         self.assertEqual(sipjs_expires(self.accept(3600), "q1w2e3r4"), 60)
 
     def test_lost_meanwhile(self) -> None:
-        """A browser that is lost before the 200 is not bound; its registrar is known, so that calls hear 480."""
+        """A browser that is lost before the 200 is not bound; its registrar is known, so that calls get 480."""
         self.register(f"{JSSIP};expires=600")
         self.browser.lose()
         (flow,) = self.network.flows.values()
@@ -299,7 +299,7 @@ class WithheldCredentialsTests(RegistrarCase):
         self.assertEqual(len(self.challenged()), 1)
 
     def test_not_told(self) -> None:
-        """Who has registered with one answers for itself by design."""
+        """One that has registered with one answers for itself by design."""
         self.location.mark_authenticated("alice@carrier.example.net:5080", self.browser, 600)
         self.assertEqual(self.challenged(), [])
 
@@ -351,7 +351,7 @@ class CredentialsTests(RegistrarCase):
         self.assertEqual([request.cseq.number for request in flow.requests], [1, 2, 3, 4])
 
     def test_not_for_the_proven(self) -> None:
-        """Who has a password of his own answers for himself: with the trunk's he could take any name."""
+        """One that has a password of its own answers for itself: with the trunk's it could take any name."""
         self.location.mark_authenticated("alice@carrier.example.net:5080", self.browser, 600)
         self.register(f"{JSSIP};expires=600", user="bob", **self.CARRIERS)
         self.answer_challenge()

@@ -60,7 +60,7 @@ class UnregisterTests(RegistrarCase):
         self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
 
     def test_another_on_its_way(self) -> None:
-        """A page that is reloaded registers anew while its old self un-registers: the new one must not lose by it."""
+        """A page that is reloaded registers again while its old self un-registers: the new one must not lose by it."""
         newer = FakeFlow.wss()
         self.register(f"{JSSIP};expires=600")
         self.accept()
@@ -159,7 +159,7 @@ class MultipleTests(RegistrarCase):
         self.assertEqual(self.upstream().headers.get("Contact"), f"<{OURS}>;expires=6000")
 
     def test_without_wish(self) -> None:
-        """Who leaves it to the registrar is given the time that it would choose, unless others need longer."""
+        """One that leaves it to the registrar is given the time that it would choose, unless others need longer."""
         self.register(JSSIP)
         self.assertEqual(self.upstream().headers.get("Contact"), f"<{OURS}>")
         self.accept(7200)
@@ -249,7 +249,7 @@ class FailureTests(RegistrarCase):
         self.assertLess(NON_INVITE_DEADLINE, 32)
 
     def test_late_answer(self) -> None:
-        """A 200 behind the 504 binds nothing, and the next REGISTER counts on upstream."""
+        """A 200 after the 504 binds nothing, and the next REGISTER counts on upstream."""
         self.register(f"{JSSIP};expires=600")
         first = self.upstream()
         self.clock.pump([0.5] * 61)
@@ -308,7 +308,7 @@ class FailureTests(RegistrarCase):
         self.assertEqual([event["call"] for event in events], ["cid1"])
 
     def test_patience_ends_with_the_answer(self) -> None:
-        """Behind the answer, whatever it is, nobody waits for the registrar: what was remembered for that is gone."""
+        """After the answer, whatever it is, nobody waits for the registrar: what was remembered for that is gone."""
         for status in (200, 403):
             self.register(f"{JSSIP};expires=600")
             self.answer(status)

@@ -42,7 +42,7 @@ class Registering(RegistrarCase):
         self.assertEqual(len(self.flow(FIRST).sent), 1)
 
     def test_silence(self) -> None:
-        """One that is silent has four seconds; the browser hears in time where both are."""
+        """One that is silent has four seconds; the browser learns in time where both are."""
         self.register(JSSIP)
         self.clock.pump([0.1] * 41)
         self.assertEqual(self.flow(SECOND).summary, ["REGISTER"])
@@ -50,7 +50,7 @@ class Registering(RegistrarCase):
         self.assertEqual(self.replies(), [100, 504])
 
     def test_slow(self) -> None:
-        """One that says 100 is at work, and not dead: its 504 is its own affair."""
+        """One that says 100 is at work, and not dead: its 504 is its own business."""
         self.register(JSSIP)
         self.say(FIRST, 100)
         self.clock.pump([0.5] * 10)

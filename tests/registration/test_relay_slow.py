@@ -16,7 +16,7 @@ class SlowDirectoryTests(RegistrarCase):
         self.registrar.directory = self.slow
 
     def test_registered(self) -> None:
-        """The registrar is asked once the others' needs are known; the browser hears 200 once its binding is stored."""
+        """The registrar is asked once the others' needs are known; the browser gets 200 once its binding is stored."""
         self.register(f"{JSSIP};expires=600")
         (flow,) = self.network.flows.values()
         self.assertEqual(flow.sent, [])
@@ -30,7 +30,7 @@ class SlowDirectoryTests(RegistrarCase):
         self.assertEqual(found.registrars, [REGISTRAR])
 
     def test_directory_fails(self) -> None:
-        """The browser hears 500, and nothing is noted as under way."""
+        """The browser gets 500, and nothing is noted as under way."""
         self.register(f"{JSSIP};expires=600")
         self.slow.fail()
         self.assertEqual(len(self.flushLoggedErrors(ConnectionError)), 1)

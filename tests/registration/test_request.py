@@ -24,7 +24,7 @@ class ForwardTests(RegistrarCase):
     """What the registrar sees."""
 
     def test_own_contact(self) -> None:
-        """Upstream sees a Contact of ours that leads back to the user, our own Call-ID, From tag and Via, one hop less,
+        """Upstream sees our Contact that leads back to the user, our own Call-ID, From tag and Via, one hop less,
         and the Request-URI of the browser (digest pass-through)."""
         self.register(f"{JSSIP};expires=600", expires=600)
         seen = self.upstream()
@@ -59,7 +59,7 @@ class ForwardTests(RegistrarCase):
         self.assertIn("pn-prid=00fc13adff78512", self.accept().headers.get("Contact") or "")
 
     def test_nothing_to_support(self) -> None:
-        """Where nothing is left of Supported there is none."""
+        """Where nothing is left of Supported the header is left out."""
         self.register(f"{JSSIP};expires=600")
         self.assertNotIn("Supported", self.upstream().headers)
 

@@ -152,7 +152,7 @@ class Answered(CredentialCase):
         self.assertEqual(second.cseq.number, bye.cseq.number + 1)
         trunk.answer(second, 200)
 
-    def test_cseq_behind_a_challenge(self) -> None:
+    def test_cseq_after_a_challenge(self) -> None:
         """The number of a request that was sent again with credentials is used up (RFC 3261 section 12.2.1.1)."""
         alice, trunk, leg = self.begin()
         trunk.answer(leg, 200, PLAIN)
@@ -176,7 +176,7 @@ class Answered(CredentialCase):
 class InDialog(CredentialCase):
     """What is asked within the dialog is challenged, too."""
 
-    def up_behind(self, *nonces: str) -> Request:
+    def up_after(self, *nonces: str) -> Request:
         """A call whose INVITE was challenged with `nonces`; returns the 200's ACK."""
         alice, trunk, leg = self.begin()
         for nonce in nonces:
@@ -213,7 +213,7 @@ class InDialog(CredentialCase):
 
     def test_nonce_for_each_request(self) -> None:
         """A trunk may have a nonce of its own for every request, however long the call: all are answered."""
-        self.up_behind("n0", "n1")
+        self.up_after("n0", "n1")
         for number in range(5):
             self.challenge_it(self.ask(), f"info{number}")
             self.trunk.answer(self.answered_again("INFO", f"info{number}"), 200)
@@ -224,14 +224,14 @@ class InDialog(CredentialCase):
 
     def test_refused_for_another_reason(self) -> None:
         """Any answer but a challenge says that the credentials are good."""
-        self.up_behind("n0", "n1")
+        self.up_after("n0", "n1")
         for status in (500, 404, 200):
             self.trunk.answer(self.tried_twice(f"{status}"), status)
             self.alice.heard(status)
 
     def test_wrong_password(self) -> None:
         """Two tries for a request, then the browser hears the refusal; so for the next."""
-        self.up_behind()
+        self.up_after()
         for name in ("a", "b"):
             self.challenge_it(self.tried_twice(name), f"{name}3")
             self.trunk.silent()
@@ -241,7 +241,7 @@ class InDialog(CredentialCase):
 
     def test_wrong_password_for_ever(self) -> None:
         """Where all requests are refused, each is sent once from the second on."""
-        self.up_behind()
+        self.up_after()
         self.challenge_it(self.tried_twice("n"), "n3")
         self.alice.heard(407)
         for number in range(3):
@@ -251,7 +251,7 @@ class InDialog(CredentialCase):
 
     def test_stale_for_ever(self) -> None:
         """Nonces that are all stale are answered a few times for each request, not for ever."""
-        self.up_behind()
+        self.up_after()
         for name in ("a", "b"):
             info, sent = self.ask(), 1
             while not self.alice.pending():

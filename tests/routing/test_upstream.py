@@ -163,7 +163,7 @@ class Acknowledged(CallCase):
         self.assertEqual(far.flow.sent[0], far.flow.sent[1])
         self.trunk.silent()
 
-    def test_behind_a_look_up(self) -> None:
+    def test_after_a_look_up(self) -> None:
         """To a name: as soon as it is known."""
         found: Deferred[list[Hop]] = Deferred()
         names = self.world.names

@@ -23,7 +23,7 @@ class LoopLagTests(SynchronousTestCase):
         self.assertEqual(self.late, [0, 0, 0])
 
     def test_late(self) -> None:
-        """What kept the reactor busy when the second was over shows, and the next second begins behind it."""
+        """What kept the reactor busy when the second was over shows, and the next second begins after it."""
         self.clock.advance(1.25)
         self.clock.advance(1)
         self.assertEqual(self.late, [0.25, 0])

@@ -79,7 +79,7 @@ class Scheduled(SynchronousTestCase):
         self.assertIsNone(second.call)
 
     def test_again_while_firing(self) -> None:
-        """A timer that starts the same one anew, as Timer E does every T2."""
+        """A timer that starts the same one again, as Timer E does every T2."""
 
         def again() -> None:
             self.fired.append(("again", self.clock.seconds()))
@@ -91,7 +91,7 @@ class Scheduled(SynchronousTestCase):
         self.assertEqual([at for _, at in self.fired], [4.0, 8.0, 12.0, 16.0])
 
     def test_alarm_stays(self) -> None:
-        """While another timer runs, the alarm of a queue without any stays, for the next one: it is not set anew for
+        """While another timer runs, the alarm of a queue without any stays, for the next one: it is not set again for
         each, and nothing fires too early."""
         self.after(5.0, "other")
         for _ in range(3):
@@ -115,7 +115,7 @@ class Scheduled(SynchronousTestCase):
         self.assertEqual(self.fired, [("next", 2.0)])
 
     def test_all_alarms_are_dropped(self) -> None:
-        """Without any timer, of whatever delay, the clock is left alone: behind a cancel, and behind the last that
+        """Without any timer, of whatever delay, the clock is left alone: after a cancel, and after the last that
         fires."""
         first, second = (self.schedule.after(delay, self.fail) for delay in (1.0, 5.0))
         first.cancel()
@@ -146,7 +146,7 @@ class Scheduled(SynchronousTestCase):
         self.assertEqual((self.schedule.running, self.waiting()), (0, 0))
 
     def test_cancelled_inside(self) -> None:
-        """A timer that is cancelled behind others that run stays in its queue, but never fires; it is not counted."""
+        """A timer that is cancelled after others that run stays in its queue, but never fires; it is not counted."""
         self.after(1.0, "first")
         middle = self.schedule.after(1.0, self.fail)
         self.after(1.0, "last")
@@ -231,7 +231,7 @@ class Scheduled(SynchronousTestCase):
         self.clock.advance(5)
 
     def test_clear_while_firing(self) -> None:
-        """A timer that clears the schedule ends the others; those that start behind it run as ever."""
+        """A timer that clears the schedule ends the others; those that start after it run as ever."""
         self.schedule.after(1.0, self.schedule.clear)
         self.schedule.after(1.0, self.fail)
         self.schedule.after(2.0, self.fail)

@@ -112,7 +112,7 @@ class Ends(ExchangeCase):
                 self.world.calls.stop()
             self.wait(80)
 
-    def test_far_side_accepts_behind_it(self) -> None:
+    def test_far_side_accepts_after_it(self) -> None:
         """The far side's 200 comes behind the end: it is ACKed."""
         for asker, other in self.all_ways():
             self.at_question(asker, other)

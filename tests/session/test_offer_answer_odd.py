@@ -159,7 +159,7 @@ class Credentials(CallCase):
         self.trunk.peer.heard("ACK")
         self.assertEqual(self.alice.peer.pending(), ["200", "487"])
 
-    def test_challenge_behind_the_end(self) -> None:
+    def test_challenge_after_the_end(self) -> None:
         """The call is over: the challenge is not answered."""
         self.begin()
         crossed = self.trunk.peer.request("INVITE")

@@ -254,7 +254,7 @@ class Cancelled(ExchangeCase):
             self.world.turn(33)
             self.check_alive(asker, other)
 
-    def test_behind_the_answer(self) -> None:
+    def test_after_the_answer(self) -> None:
         """CANCEL behind the 200: 200, and nothing more."""
         for asker, other in self.all_ways():
             invite = asker.ask("INVITE", asker.sdp())

@@ -68,7 +68,7 @@ class CredentialsTests(SynchronousTestCase):
     """Authorization and Proxy-Authorization (RFC 3261 section 20.7)."""
 
     def test_repr_has_no_secret(self) -> None:
-        """What might be logged says who, and not what he proved it with."""
+        """What might be logged says who, and not what it proved it with."""
         text = repr(Credentials("Digest", {"username": "bob", "response": "d00f", "nonce": "n1"}))
         self.assertEqual(text, "<Credentials Digest of 'bob'>")
 

@@ -80,6 +80,6 @@ class Refused(SynchronousTestCase):
         self.assertEqual(self.refused(Response(200, "", Headers([("Content-Type", "multipart/x")]), b"x")).status, 400)
 
     def test_many_parts(self) -> None:
-        """What stands behind the sixteenth part is not looked at: bounded work."""
+        """What stands after the sixteenth part is not looked at: bounded work."""
         body = b"--x1\r\nContent-Type: text/plain\r\n\r\nhi\r\n" * 40 + MIXED
         self.assertEqual(self.refused(request("multipart/mixed;boundary=x1", body)).status, 415)

@@ -36,7 +36,7 @@ class WordTests(SynchronousTestCase):
         self.assertEqual(grammar.quote("a\r\nVia: x\0"), '"aVia: x"')
 
     def test_unquoting(self) -> None:
-        """Any character may stand behind a backslash; what is not quoted stays as it is (RFC 3261 section 25.1)."""
+        """Any character may stand after a backslash; what is not quoted stays as it is (RFC 3261 section 25.1)."""
         for text, said in (
             ('"\\a\\"\\\\"', 'a"\\'),
             ("a\\b", "a\\b"),
@@ -99,7 +99,7 @@ class ListTests(SynchronousTestCase):
 
 
 class ParamTests(SynchronousTestCase):
-    """Parameters behind a semicolon."""
+    """Parameters after a semicolon."""
 
     def test_read(self) -> None:
         """Names, values, flags, whitespace around them, quoted values kept as written (RFC 3261 section 7.3.1)."""

@@ -117,7 +117,7 @@ class LineTests(Case):
         self.assertEqual(self.request(data).to_bytes(), data)
 
     def test_first_line(self) -> None:
-        """Method, URI, version with one space between; whitespace behind is tolerated (RFC 4475 3.1.2.8 - 3.1.2.10)."""
+        """Method, URI, version with one space between; whitespace after is tolerated (RFC 4475 3.1.2.8 - 3.1.2.10)."""
         for line in ("OPTIONS sip:c@d SIP/2.0  ", "OPTIONS sip:c@d sip/2.0", "OPTIONS sip:c@d SIP/2.0\t"):
             self.assertEqual(self.request(options(line=line + "\r\n")).uri, "sip:c@d")
         for line in (

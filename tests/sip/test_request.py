@@ -64,7 +64,7 @@ class ReadingTests(SynchronousTestCase):
             self.refuses(asked, reading, status, f"Bad {name}")
 
     def test_request_uri(self) -> None:
-        """The error names the Request-URI; a new URI is read anew."""
+        """The error names the Request-URI; a new URI is read again."""
         asked = Request("INVITE", "sip:a b")
         self.refuses(asked, "request_uri", 400, "Bad Request-URI")
         asked.uri = "tel:112"

@@ -95,7 +95,7 @@ class ReadTests(SynchronousTestCase):
             self.assertEqual(str(uri), text)
 
     def test_tolerated(self) -> None:
-        """An @ behind the host, where some write a Call-ID, and one last semicolon are read."""
+        """An @ after the host, where some write a Call-ID, and one last semicolon are read."""
         self.assertEqual(Uri.parse("sip:a@h?Replaces=x@y%3Bto-tag=1").headers, "Replaces=x@y%3Bto-tag=1")
         self.assertEqual(Uri.parse("sip:a@h;line=x@y").params, (("line", "x@y"),))
         self.assertEqual(Uri.parse("sip:a@h;lr;").params, (("lr", None),))
@@ -112,7 +112,7 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual(str(Uri.parse("tel:112")), "tel:112")
 
     def test_unknown_scheme(self) -> None:
-        """Any other URI is kept whole; refusing it is not the parser's affair (RFC 4475 3.3.2 to 3.3.4)."""
+        """Any other URI is kept whole; refusing it is not up to the parser (RFC 4475 3.3.2 to 3.3.4)."""
         for text, scheme, opaque in (
             ("urn:service:sos;a?b", "urn", "service:sos;a?b"),
             ("soap.beep://192.0.2.103:3002", "soap.beep", "//192.0.2.103:3002"),

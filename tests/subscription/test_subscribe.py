@@ -153,7 +153,7 @@ class Order(WatchCase):
         subscriber.ask("SUBSCRIBE", b"", EVENT)
         self.assertEqual(self.trunk.request("SUBSCRIBE").cseq.number, leg.cseq.number + 1)
 
-    def test_notify_behind_a_challenge(self) -> None:
+    def test_notify_after_a_challenge(self) -> None:
         """Where the proxy has answered a challenge in between, requests within the dialog count on from there."""
         self.alice.bind()
         self.trunk = self.world.trunk("192.0.2.7", 5090)
@@ -180,7 +180,7 @@ class Order(WatchCase):
         heard = self.world.trunk("192.0.2.61").request("SUBSCRIBE")
         self.assertEqual(heard.headers.all("Route"), ["<sip:192.0.2.61;lr>", "<sip:192.0.2.62;lr>"])
 
-    def test_refused_behind_a_notify(self) -> None:
+    def test_refused_after_a_notify(self) -> None:
         """A refusal behind a NOTIFY ends what that began."""
         self.subscribe()
         leg = self.trunk.request("SUBSCRIBE")

@@ -16,7 +16,7 @@ from webrtcproxy.transaction.table import TransactionLimits
 
 
 class TransactionCase(SynchronousTestCase):
-    """Behind each test, when every timer has fired, nothing is left: no transaction, no timer, no watched flow."""
+    """After each test, when every timer has fired, nothing is left: no transaction, no timer, no watched flow."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -78,7 +78,7 @@ class TransactionCase(SynchronousTestCase):
 
 
 class ClientCase(TransactionCase):
-    """Sends requests, and keeps what the user hears of them.
+    """Sends requests, and keeps what the user learns of them.
 
     :cvar method: of the requests.
     :ivar sent: the request, as it left first.

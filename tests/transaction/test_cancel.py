@@ -31,7 +31,7 @@ class Cancel(ClientCase):
         self.answer(487)
 
     def test_waits_for_a_provisional_response(self) -> None:
-        """CANCEL 10 ms behind the INVITE; 100 at 2 s: CANCEL at 2 s. The user hears of no more 1xx."""
+        """CANCEL 10 ms after the INVITE; 100 at 2 s: CANCEL at 2 s. The user learns of no more 1xx."""
         transaction = self.send()
         self.clock.advance(0.01)
         transaction.cancel()
@@ -62,7 +62,7 @@ class Cancel(ClientCase):
         self.assertEqual((self.wss.summary, self.outcomes), (["INVITE"], [TimedOut]))
 
     def test_once(self) -> None:
-        """Twice is once; behind a final response it is nothing, in whatever state."""
+        """Twice is once; after a final response it is nothing, in whatever state."""
         transaction = self.send()
         self.answer(180)
         transaction.cancel()
@@ -78,8 +78,8 @@ class Cancel(ClientCase):
         accepted.cancel()
         self.assertEqual(self.udp.summary, ["INVITE", "CANCEL", "ACK", "INVITE"])
 
-    def test_no_final_response_behind_it(self) -> None:
-        """CANCEL answered, no 487 ever: at 64*T1 behind the CANCEL the transaction is given up; 1xx don't help."""
+    def test_no_final_response_after_it(self) -> None:
+        """CANCEL answered, no 487 ever: at 64*T1 after the CANCEL the transaction is given up; 1xx don't help."""
         for flow in (self.udp, self.wss):
             transaction = self.send(flow)
             self.answer(180, flow)

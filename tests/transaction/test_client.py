@@ -52,7 +52,7 @@ class Invite(ClientCase):
         self.answer(404)
 
     def test_accepted(self) -> None:
-        """RFC 6026: behind a 2xx, for 64*T1 on every transport, further 2xx go up, repeats and other forks; nothing
+        """RFC 6026: after a 2xx, for 64*T1 on every transport, further 2xx go up, repeats and other forks; nothing
         else does, and no ACK is sent."""
         for flow in (self.udp, self.wss):
             transaction = self.send(flow)
@@ -72,7 +72,7 @@ class Invite(ClientCase):
             self.outcomes.clear()
 
     def test_no_callbacks(self) -> None:
-        """Who cares for neither repeats nor provisional responses is not told of them."""
+        """One that cares for neither repeats nor provisional responses is not told of them."""
         transaction = self.layer.request(ours("INVITE"), self.udp)
         self.sent = transaction.request
         for status in (180, 200, 200):
@@ -138,7 +138,7 @@ class Invite(ClientCase):
         self.successResultOf(transaction.final)
 
     def test_lost(self) -> None:
-        """With the connection all that wait on it hear FlowLost at once; behind a final response it is just the end."""
+        """With the connection all that wait on it get FlowLost at once; after a final response it is just the end."""
         transactions = [self.send(self.wss) for _ in range(4)]
         self.answer(180, self.wss, to=transactions[1].request)
         self.answer(200, self.wss, to=transactions[2].request)
@@ -170,7 +170,7 @@ class Invite(ClientCase):
         self.assertEqual(self.udp.summary, ["INVITE", "ACK"])
 
     def test_nothing_heavy_is_kept(self) -> None:
-        """Behind a refusal the machine holds neither request nor user."""
+        """After a refusal the machine holds neither request nor user."""
         transaction = self.send()
         self.answer(486)
         machine = transaction._machine
@@ -183,8 +183,8 @@ class Abandoned(ClientCase):
     """The user gives a peer up that has said nothing, and has gone elsewhere (RFC 3263 section 4.3)."""
 
     def test_invite(self) -> None:
-        """No more repeats. One that wakes up hears CANCEL with its first 1xx (RFC 3261 section 9.1), and ACK to its
-        refusal; of its 1xx the user hears nothing, and `final` fires."""
+        """No more repeats. One that wakes up gets CANCEL with its first 1xx (RFC 3261 section 9.1), and ACK to its
+        refusal; of its 1xx the user gets nothing, and `final` fires."""
         for flow in (self.udp, self.wss):
             transaction = self.send(flow)
             transaction.abandon()
@@ -203,7 +203,7 @@ class Abandoned(ClientCase):
         self.assertEqual((self.udp.summary, self.outcomes), (["INVITE"], [TimedOut]))
 
     def test_accepts(self) -> None:
-        """A 2xx is the user's affair, as ever."""
+        """A 2xx is up to the user, as ever."""
         self.send().abandon()
         self.answer(200)
         self.assertEqual((self.udp.summary, self.outcomes), (["INVITE"], [200]))
@@ -230,7 +230,7 @@ class Mark(TransactionCase):
     """Of several processes each writes branches that say whose they are."""
 
     def test_branch(self) -> None:
-        """Behind our beginning stands the mark, then what can't be guessed (RFC 3261 section 8.1.1.7)."""
+        """After our beginning stands the mark, then what can't be guessed (RFC 3261 section 8.1.1.7)."""
         for mark in ("", "2-"):
             self.layer = Transactions(self.clock, self.user, mark=mark)
             self.layer.request(request("OPTIONS"), self.udp).final.addErrback(lambda _: None)
@@ -243,7 +243,7 @@ class Plain(ClientCase):
     method = "OPTIONS"
 
     def test_timers_e_and_f(self) -> None:
-        """E doubles up to T2; at 64*T1 the user hears TimedOut (section 17.1.2.2)."""
+        """E doubles up to T2; at 64*T1 the user gets TimedOut (section 17.1.2.2)."""
         transaction = self.send()
         self.assertEqual(state(transaction), "Trying")
         self.assertEqual(self.times(self.udp, 31.875), [0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5])
@@ -262,7 +262,7 @@ class Plain(ClientCase):
             self.assertEqual((len(self.layer), self.outcomes.pop()), (0, TimedOut))
 
     def test_proceeding(self) -> None:
-        """Behind a 1xx it is sent again every T2, until F; the 1xx is told to nobody."""
+        """After a 1xx it is sent again every T2, until F; the 1xx is told to nobody."""
         transaction = self.send()
         self.answer(100)
         self.assertEqual(state(transaction), "Proceeding")
@@ -293,7 +293,7 @@ class Plain(ClientCase):
                 self.assertEqual((len(self.layer), self.clock.getDelayedCalls()), (0, []))
 
     def test_lost(self) -> None:
-        """FlowLost at once, before a 1xx and behind it; and for what is sent on a dead connection."""
+        """FlowLost at once, before a 1xx and after it; and for what is sent on a dead connection."""
         self.send(self.wss)
         self.answer(100, self.wss)
         self.send(self.wss)

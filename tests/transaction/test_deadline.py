@@ -36,7 +36,7 @@ class Waiting(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_too_late(self) -> None:
-        """All waits together have the time; what comes behind it is nobody's, a failure too."""
+        """All waits together have the time; what comes after it is nobody's, a failure too."""
         first: Deferred[None] = Deferred()
         waiting = self.patience.wait(first)
         self.clock.advance(NON_INVITE_DEADLINE - 1)

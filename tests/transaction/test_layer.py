@@ -62,7 +62,7 @@ class Requests(TransactionCase):
         self.finish()
 
     def test_rfc_2543(self) -> None:
-        """Without the magic cookie, or with nothing behind it, Request-URI, tags, Call-ID, CSeq and Via tell. The ACK
+        """Without the magic cookie, or with nothing after it, Request-URI, tags, Call-ID, CSeq and Via tell. The ACK
         has the To tag of the response; that of another one is the user's."""
         for branch in ("", ";branch=z9hG4bK", ";branch=1"):
             via = f"SIP/2.0/UDP 198.51.100.1{branch}"
@@ -188,7 +188,7 @@ class Cancels(TransactionCase):
         self.assertEqual((len(self.layer), self.user.cancels), (1, []))
 
     def test_strangers(self) -> None:
-        """Who is not admitted gets silence."""
+        """One that is not admitted gets silence."""
         self.user.admitting = False
         self.receive(cancel(self.invite))
         self.assertEqual((self.udp.sent, self.user.cancels), ([], []))
@@ -334,7 +334,7 @@ class Responses(TransactionCase):
             self.assertEqual(self.successResultOf(transaction.final).status, 200)
 
     def test_sent(self) -> None:
-        """A request of ours that comes back: for the same Request-URI a loop, for another one a spiral."""
+        """Our request that comes back: for the same Request-URI a loop, for another one a spiral."""
         transaction = self.layer.request(ours("INVITE", "sip:bob@example.com"), self.udp)
         for method, uri, loops in (
             ("INVITE", "sip:bob@example.com", True),

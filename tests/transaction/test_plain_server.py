@@ -56,7 +56,7 @@ class Plain(TransactionCase):
             self.assertEqual((events, len(self.layer)), ([], 0))
 
     def test_never_late(self) -> None:
-        """RFC 4320 section 4.2: behind Timer F an answer is not sent; who gives one within T4 is not to blame."""
+        """RFC 4320 section 4.2: after Timer F an answer is not sent; who gives one within T4 is not to blame."""
         for flow in (self.udp, self.wss):
             asked, transaction = self.arrive("INFO", flow)
             with capturedLogs() as events:
@@ -77,7 +77,7 @@ class Plain(TransactionCase):
         self.assertEqual(self.udp.summary, [100, 504])
 
     def test_last_resort(self) -> None:
-        """A request that is never answered is a fault of ours: logged, and ended without a response (RFC 4320)."""
+        """A request that is never answered is an internal error: logged, and ended without a response (RFC 4320)."""
         for flow in (self.udp, self.wss):
             asked, transaction = self.arrive("INFO", flow)
             with capturedLogs() as events:

@@ -147,8 +147,8 @@ class Wall(TransactionCase):
         self.user.transaction.reply(200)
         self.assertEqual(self.udp.summary, [200])
 
-    def test_user_fails_behind_its_answer(self) -> None:
-        """Nothing is sent behind the answer that was given."""
+    def test_user_fails_after_its_answer(self) -> None:
+        """Nothing is sent after the answer that was given."""
 
         def answer_and_burst(transaction: ServerTransaction) -> None:
             transaction.reply(200)
@@ -172,7 +172,7 @@ class Wall(TransactionCase):
         self.assertEqual((self.udp.summary, self.udp.last_response.reason), ([400], "Bad Refer-To"))
 
     def test_stop(self) -> None:
-        """When the proxy stops no timer is left, and who waits, or comes later, hears FlowLost; who answers does no
+        """When the proxy stops no timer is left, and who waits, or comes later, gets FlowLost; who answers does no
         harm, and what arrives is dropped."""
         for flow in (self.udp, self.wss):
             self.arrive("INVITE", flow)

@@ -90,7 +90,7 @@ class Invite(TransactionCase):
         transaction.reply(200)
 
     def test_trying_after_a_cancel(self) -> None:
-        """A CANCEL of an INVITE that had no response as yet: 200 and 487, and no 100 behind them."""
+        """A CANCEL of an INVITE that had no response as yet: 200 and 487, and no 100 after them."""
         asked, transaction = self.arrive("INVITE", self.udp)
         self.user.on_cancel = lambda transaction: transaction.reply(487)
         self.receive(cancel(asked), self.udp)
@@ -160,7 +160,7 @@ class Invite(TransactionCase):
             self.assertEqual((state(transaction), transaction.answered), ("Completed", True))
 
     def test_confirmed(self) -> None:
-        """The ACK stops Timer G, and is the transaction's own affair; Timer I absorbs for T4 on UDP, not at all on a
+        """The ACK stops Timer G, and is up to the transaction; Timer I absorbs for T4 on UDP, not at all on a
         connection."""
         for flow in (self.udp, self.wss):
             asked, transaction = self.invite(flow, 486)
@@ -176,7 +176,7 @@ class Invite(TransactionCase):
         self.assertEqual(self.user.acks, [])
 
     def test_accepted(self) -> None:
-        """RFC 6026: behind a 2xx, repeats of the INVITE are absorbed, for Timer L on every transport."""
+        """RFC 6026: after a 2xx, repeats of the INVITE are absorbed, for Timer L on every transport."""
         for flow in (self.udp, self.wss):
             asked, transaction = self.invite(flow, 200)
             self.receive(asked, flow)
@@ -228,7 +228,7 @@ class Invite(TransactionCase):
         self.assertEqual((self.udp.sent, len(events)), ([], 1))
 
     def test_cancel(self) -> None:
-        """Section 9.2: 200 in every state while the INVITE is there, with its To tag; the user hears of it only where
+        """Section 9.2: 200 in every state while the INVITE is there, with its To tag; the user learns of it only where
         there is no final response, and once."""
         asked, transaction = self.arrive("INVITE", self.udp)
         stop = cancel(asked)
@@ -292,7 +292,7 @@ class Invite(TransactionCase):
         self.confirm(asked, self.udp)
 
     def test_last_resort(self) -> None:
-        """An INVITE that is never answered is a fault of ours: logged with its call, and answered 500."""
+        """An INVITE that is never answered is an internal error: logged with its call, and answered 500."""
         self.renew(last_resort=60)
         for flow in (self.udp, self.wss):
             asked, transaction = self.invite(flow)
@@ -307,7 +307,7 @@ class Invite(TransactionCase):
             )
 
     def test_nothing_heavy_is_kept(self) -> None:
-        """Behind the final response the machine holds no request and no user: only the octets to repeat."""
+        """After the final response the machine holds no request and no user: only the octets to repeat."""
         for status in (200, 486):
             asked, transaction = self.invite(self.udp, status)
             machine = self.layer._table.by_merge_key[

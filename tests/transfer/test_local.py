@@ -236,7 +236,7 @@ class Blind(HandoverCase):
         dave.answer(self.carrier.request("BYE"), 200)
         self.assert_over(self.alice, self.pbx, self.carrier)
 
-    def test_behind_another(self) -> None:
+    def test_after_another(self) -> None:
         """What bob was referred to before, and has accepted, he still tells alice of, who has left."""
         self.mine.ask("REFER", b"", ("Refer-To", f"<{TARGET}>"))
         self.bob.answer(self.pbx.request("REFER"), 202)

@@ -254,7 +254,7 @@ class Notify(TransferCase):
             asker.peer.heard(202)
             self.end(asker, other)
 
-    def test_behind_the_bye(self) -> None:
+    def test_after_the_bye(self) -> None:
         """The transferor hangs up at once, and hears how it went all the same; then the dialogs are gone
         (RFC 5057 section 4)."""
         for asker, other, _, _ in self.referred():

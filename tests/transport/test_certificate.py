@@ -130,7 +130,7 @@ class Following(CertificateCase):
         self.assertIn("no PEM certificate", str(self.assertRaises(BadCertificate, self.follow)))
 
     def test_chain(self) -> None:
-        """The chain may stand behind the certificate (fullchain.pem), or in a file that is followed too."""
+        """The chain may stand after the certificate (fullchain.pem), or in a file that is followed too."""
         with self.certificate.open("ab") as file:
             file.write(self.one[1].read_bytes())
         follower = self.follow(chain=self.two[1])
@@ -183,7 +183,7 @@ class Endpoints(CertificateCase):
         self.assertIn("no such file", str(self.assertRaises(BadCertificate, self.endpoint, text)))
 
     def test_others(self) -> None:
-        """All other endpoint strings are Twisted's affair."""
+        """All other endpoint strings are up to Twisted."""
         self.assertIsInstance(self.endpoint("tcp:8080"), TCP4ServerEndpoint)
 
     def test_mistakes(self) -> None:

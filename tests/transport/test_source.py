@@ -39,12 +39,12 @@ class Mark(SynchronousTestCase):
         self.assertEqual(str(via), "SIP/2.0/UDP 192.0.2.7:5062;x=Y;branch=z9hG4bKabc")
 
     def test_rport(self) -> None:
-        """Who asks with `rport` gets the source port, and `received` too (RFC 3581 section 4)."""
+        """One that asks with `rport` gets the source port, and `received` too (RFC 3581 section 4)."""
         via, port = self.marked("192.0.2.7:5062;rport")
         self.assertEqual((via.received, via.rport, port), ("192.0.2.7", "40000", 40000))
 
     def test_forged(self) -> None:
-        """What the sender wrote there himself does not count."""
+        """What the sender wrote there itself does not count."""
         via, port = self.marked("192.0.2.7;received=203.0.113.1;rport=53")
         self.assertEqual((via.received, via.rport, port), ("192.0.2.7", "40000", 40000))
 

@@ -45,7 +45,7 @@ class Reading(TlsCase):
 
     def test_cut_anywhere(self) -> None:
         """Two records that are cut at any place, within a header too, arrive whole and in order, and so does what
-        follows. Only behind a header that was cut is the short way given up."""
+        follows. Only after a header that was cut is the short way given up."""
         length = len(self.seal(b"first", b"second"))
         for cut in range(length + 1):
             self.start()
@@ -114,7 +114,7 @@ class Reading(TlsCase):
         self.assertRaises(ZeroDivisionError, self.wire.deliver, self.seal(b"one", b"two"))
 
     def test_answers_while_reading(self) -> None:
-        """What is written from within `dataReceived` goes out, and behind it what is written later."""
+        """What is written from within `dataReceived` goes out, and after it what is written later."""
         self.app.on_data = lambda data: self.app.transport.write(b"re: " + data)  # type: ignore[assignment]
         self.wire.deliver(self.seal(b"one"))
         self.wire.deliver(self.seal(b"two", b"three"))
@@ -132,14 +132,14 @@ class Handshake(TlsCase):
     """Before the connection is up."""
 
     def test_cut(self) -> None:
-        """A handshake in pieces of any size, with a message behind it."""
+        """A handshake in pieces of any size, with a message after it."""
         for size in (1, 3, 100):
             self.start()
             self.shake(size)
             self.wire.deliver(self.seal(b"hello"))
             self.assertEqual(self.app.got, [b"hello"])
 
-    def test_message_behind_it(self) -> None:
+    def test_message_after_it(self) -> None:
         """A message in the same segment as the client's last part of the handshake is heard."""
         for _ in range(2):
             with contextlib.suppress(SSL.WantReadError):
@@ -153,7 +153,7 @@ class Handshake(TlsCase):
         self.assertEqual(self.hear(), b"")
 
     def test_write_before_it(self) -> None:
-        """What is written before the handshake waits, and goes out in order, in front of what is written behind it."""
+        """What is written before the handshake waits, and goes out in order, in front of what is written after it."""
         self.start(b"one ", b"two ", b"x" * 40_000)
         self.app.transport.write(b" three ")
         self.assertNotIn(b"one", self.wire.value())
@@ -203,7 +203,7 @@ class Writing(TlsCase):
             self.assertEqual(self.hear(), b"x" * size)
 
     def test_large(self) -> None:
-        """More than a record holds is cut into records, in order with what is before and behind it."""
+        """More than a record holds is cut into records, in order with what is before and after it."""
         large = bytes(range(256)) * 400
         for data in (b"before", large[: RECORD + 1], large, b"behind"):
             self.app.transport.write(data)
@@ -218,7 +218,7 @@ class Writing(TlsCase):
         self.assertFalse(self.wire.disconnecting)
 
     def test_small_records(self) -> None:
-        """A peer that takes small records only (RFC 6066 section 4) gets all of a message, and the next behind it."""
+        """A peer that takes small records only (RFC 6066 section 4) gets all of a message, and the next after it."""
         self.start(kind=SparingCertificate)
         self.shake()
         message = bytes(range(256)) * 16
@@ -251,7 +251,7 @@ class Writing(TlsCase):
         self.app.transport.write(b"end")
         self.assertEqual(self.hear(), b"0 1 2 3 4 end")
 
-    def test_behind_a_failure(self) -> None:
+    def test_after_a_failure(self) -> None:
         """When encrypting fails, the connection ends, and its reason is told."""
         self.server._tlsConnection = Failing(self.server._tlsConnection)
         self.app.transport.write(b"hello")
@@ -283,7 +283,7 @@ class Ending(TlsCase):
         self.end()
         self.assertNotIsInstance(getattr(self.app.lost, "value", None), SSL.Error)
 
-    def test_client_closes_behind_a_message(self) -> None:
+    def test_client_closes_after_a_message(self) -> None:
         """The message in the same segment is heard first."""
         self.client.send(b"bye")
         self.client.shutdown()
@@ -291,7 +291,7 @@ class Ending(TlsCase):
         self.assertEqual((self.app.got, self.wire.disconnecting), ([b"bye"], True))
 
     def test_server_closes(self) -> None:
-        """Ours goes out behind what was written, what is written later does not; the client may still say something."""
+        """Ours goes out after what was written, what is written later does not; the client may still say something."""
         self.app.transport.write(b"bye")
         self.app.transport.loseConnection()
         self.app.transport.write(b"late")
@@ -314,7 +314,7 @@ class Ending(TlsCase):
         self.assertRaises(SSL.ZeroReturnError, self.hear)
 
     def test_abort(self) -> None:
-        """Behind an abort nothing is heard, be it in the same segment or in another, and nothing is sent."""
+        """After an abort nothing is heard, be it in the same segment or in another, and nothing is sent."""
 
         def abort(data: bytes) -> None:
             self.app.got.append(data)
@@ -353,7 +353,7 @@ class Counting(SynchronousTestCase):
     """How many octets the last record lacks."""
 
     def test_missing(self) -> None:
-        """By the lengths in the headers; unknown, and for good, where a header is cut in two."""
+        """By the lengths in the headers; unknown, and for the rest of the stream, where a header is cut in two."""
         record = b"\x17\x03\x03\x00\x04abcd"
         for data, before, missing in (
             (record, 0, 0),

@@ -88,7 +88,7 @@ class Prompt(SynchronousTestCase):
         self.assertEqual((self.kernel.sent, self.waits(connection)), (b"", False))
 
     def test_some(self) -> None:
-        """What the kernel does not take waits for the reactor, and all that is written meanwhile waits behind it."""
+        """What the kernel does not take waits for the reactor, and all that is written meanwhile waits after it."""
         connection = self.connection(3)
         connection.write(b"one two ")
         self.assertEqual((self.kernel.sent, self.waits(connection)), (b"one", True))
@@ -103,7 +103,7 @@ class Prompt(SynchronousTestCase):
         self.assertEqual((self.kernel.sent, self.waits(connection)), (b"one two three four.", False))
 
     def test_between(self) -> None:
-        """The reactor has written some of what waits: the next write still waits behind the rest."""
+        """The reactor has written some of what waits: the next write still waits after the rest."""
         connection = self.connection(OSError(errno.EAGAIN, "full"))
         connection.write(b"one two ")
         self.kernel.takes = [4]
@@ -124,7 +124,7 @@ class Prompt(SynchronousTestCase):
             self.assertEqual((self.kernel.sent, self.waits(connection)), (b"hello", False))
 
     def test_gone(self) -> None:
-        """A broken connection shows when the reactor writes, and not to who writes first."""
+        """A broken connection shows when the reactor writes, and not to the one that writes first."""
         broken = OSError(errno.EPIPE, "broken pipe")
         connection = self.connection(broken, broken)
         connection.write(b"hello")
@@ -132,7 +132,7 @@ class Prompt(SynchronousTestCase):
         self.assertIs(connection.doWrite(), CONNECTION_LOST)
 
     def test_closing(self) -> None:
-        """When the connection is to be closed behind what waits, nothing overtakes that."""
+        """When the connection is to be closed after what waits, nothing overtakes that."""
         connection = self.connection(2)
         connection.write(b"hello ")
         connection.loseConnection()
@@ -142,7 +142,7 @@ class Prompt(SynchronousTestCase):
         self.assertEqual(self.kernel.sent, b"hello ")
 
     def test_closed(self) -> None:
-        """Nothing is sent behind the end."""
+        """Nothing is sent after the end."""
         connection = self.connection()
         connection.connectionLost(Failure(CONNECTION_LOST))
         connection.write(b"late")
@@ -165,7 +165,7 @@ class Endpoint(SynchronousTestCase):
     """`TlsEndpoint`, as `server_endpoint` gives it."""
 
     def test_in_memory(self) -> None:
-        """It listens where the plain endpoint does, with TLS of ours; a port that is not Twisted's own stays as it
+        """It listens where the plain endpoint does, with our TLS; a port that is not Twisted's own stays as it
         is."""
         key, certificate = write_certificate(Path(self.mktemp()).absolute(), ["phone.example"])
         reactor = MemoryReactorClock()
@@ -256,7 +256,7 @@ class Loopback(TestCase):
         self.app.on_data = answer
 
     async def test_transport(self) -> None:
-        """A connection that comes in gets the transports of ours."""
+        """A connection that comes in gets our transports."""
         client = await self.openssl("-quiet")
         self.echo()
         client.say(b"hello\n")
@@ -267,7 +267,7 @@ class Loopback(TestCase):
         self.assertTrue(tls.transport.getTcpNoDelay())
 
     async def test_key_update(self) -> None:
-        """TLS 1.3: the client takes a new key, and asks us for one; what is said before and behind it is heard
+        """TLS 1.3: the client takes a new key, and asks us for one; what is said before and after it is heard
         (RFC 8446 section 4.6.3)."""
         client = await self.openssl("-tls1_3")
         self.echo()
@@ -281,7 +281,7 @@ class Loopback(TestCase):
         self.assertEqual(self.app.got, [b"0 hello\n", b"1 hello\n", b"2 hello\n", b"bye\n"])
 
     async def test_renegotiation(self) -> None:
-        """TLS 1.2: a client that wants to shake hands anew is refused, in good order."""
+        """TLS 1.2: a client that wants to renegotiate is refused, in good order."""
         client = await self.openssl("-tls1_2")
         self.echo()
         client.say(b"hello\n")

@@ -19,7 +19,7 @@ from tests.support.real.speech import CHROME_OFFER
 
 
 class RealCase(TestCase):
-    """A running proxy, Kamailio and rtpengine before each test; no media session and no fault in the log behind it.
+    """A running proxy, Kamailio and rtpengine before each test; no media session and no fault in the log after it.
 
     :cvar changes: what the configuration of the class has differently from lab.INI: pairs of old and new text.
     """

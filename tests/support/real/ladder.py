@@ -8,7 +8,7 @@ from typing import Protocol
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 
-# What most ladders are made of, as the one who does it sees it, and as the other one does. A re-INVITE that is taken
+# What most ladders are made of, as the one that does it sees it, and as the other one does. A re-INVITE that is taken
 # looks as an INVITE does.
 SET_UP, TAKEN = ["> INVITE sdp", "< 200 INVITE sdp", "> ACK"], ["< INVITE sdp", "> 200 INVITE sdp", "< ACK"]
 HANGS_UP, HUNG_UP = ["> BYE", "< 200 BYE"], ["< BYE", "> 200 BYE"]
@@ -24,7 +24,7 @@ class Named(Protocol):
 class Ladder:
     """The rungs of one test: ``alice > INVITE sdp``, ``trunk < INVITE sdp``, ``trunk > 200 INVITE sdp``.
 
-    ``>`` is what an endpoint sent, ``<`` what it heard; ``sdp`` stands behind what has a body of that kind. 100 Trying
+    ``>`` is what an endpoint sent, ``<`` what it heard; ``sdp`` stands after what has a body of that kind. 100 Trying
     and repeats are left out, since they depend on time.
     """
 

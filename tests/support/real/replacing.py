@@ -17,5 +17,5 @@ def tag_of(value: str) -> str:
 
 
 def replaces(dialog: Dialog, order: str = ORDERS[0]) -> str:
-    """What the one who has `dialog` calls it when he tells somebody to replace it; the parts in that order."""
+    """What the one that has `dialog` calls it when it tells somebody to replace it; the parts in that order."""
     return order.format(call=dialog.call_id, to=tag_of(dialog.remote), from_=tag_of(dialog.local))

@@ -13,7 +13,7 @@ from tests.support.real.ports import LOOPBACK, free_port, free_ports, listens_ud
 class Rtpengine(Part):
     """rtpengine in user space on loopback.
 
-    :param timeout: seconds without media behind which it gives a session up.
+    :param timeout: seconds without media after which it gives a session up.
     """
 
     name: ClassVar[str] = "rtpengine"

@@ -15,7 +15,7 @@ def subscribe(phone: Endpoint, target: str, *, expires: int = 600, headers: Pair
 
 
 def subscribed(phone: Endpoint, request: Request, response: Response) -> Dialog:
-    """The subscriber's dialog behind a 2xx."""
+    """The subscriber's dialog after a 2xx."""
     return Dialog.of_caller(phone, request, response)
 
 

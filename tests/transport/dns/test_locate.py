@@ -124,7 +124,7 @@ class Steps(Case):
         self.assertEqual([question for question in self.asked if "SRV" in question], ["SRV sip.test"])
 
     def test_no_naptr(self) -> None:
-        """SRV for each transport that we have, UDP first; TLS is for those who say so."""
+        """SRV for each transport that we have, UDP first; TLS is for those that say so."""
         self.srv("_sip._tcp.pbx.test", (1, 1, 5062, "t.test"))
         self.srv("_sip._udp.pbx.test", (1, 1, 5063, "u.test"))
         self.srv("_sips._tcp.pbx.test", (1, 1, 5061, "s.test"))

@@ -71,14 +71,14 @@ class Asking(SynchronousTestCase):
         self.assertEqual(self.begun, 1)
 
     def test_once_at_a_time(self) -> None:
-        """Who asks the same meanwhile waits for the same answer."""
+        """One that asks the same meanwhile waits for the same answer."""
         one, other = self.records.srv("x"), self.records.srv("x")
         self.answer(srv(1))
         self.assertEqual(self.successResultOf(one), self.successResultOf(other))
         self.assertEqual(len(self.questions), 1)
 
     def test_time_to_live(self) -> None:
-        """The shortest time to live counts, within bounds of ours."""
+        """The shortest time to live counts, within the proxy's bounds."""
         for ttls, seconds in (((60, 30), 30), ((0,), MIN_TTL), ((10**6,), MAX_TTL)):
             self.records = Records(self.clock, self.begin)
             self.records.srv("x")
@@ -121,8 +121,8 @@ class Asking(SynchronousTestCase):
             self.assertEqual(self.successResultOf(other), ())
 
     def test_nobody_waits_twice(self) -> None:
-        """A question that got no answer is asked again behind the back of who asks next: with names in /etc/hosts and
-        no DNS at all, calls do not stand still every half minute."""
+        """A question that got no answer is asked again behind the back of the one that asks next: with names in
+        /etc/hosts and no DNS at all, calls do not stand still every half minute."""
         self.records.srv("x")
         self.fail_with(TimeoutError())
         self.clock.advance(FAILURE_TTL + 1)

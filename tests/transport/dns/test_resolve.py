@@ -69,7 +69,7 @@ class Resolving(SynchronousTestCase):
         self.assertEqual(len(self.reactor.questions), 2)
 
     def test_failure_kept(self) -> None:
-        """That there is no such host is kept for five seconds: 502, not a 503 of ours (row "503 from upstream")."""
+        """That there is no such host is kept for five seconds: 502, not our 503 (row "503 from upstream")."""
         first = self.resolver.resolve("nope.example", None)
         self.reactor.answer()
         self.refused(first, 502)
@@ -86,7 +86,7 @@ class Resolving(SynchronousTestCase):
         self.assertEqual(self.failureResultOf(deferred).value.reason, "Cannot Resolve Host")
 
     def test_one_lookup(self) -> None:
-        """Who asks while a lookup is under way waits for that one."""
+        """One that asks while a lookup is under way waits for that one."""
         waiting = [self.resolver.resolve("a.example", port) for port in (1, 2, 3)]
         self.assertEqual(len(self.reactor.questions), 1)
         self.reactor.answer("192.0.2.1")
@@ -109,7 +109,7 @@ class Resolving(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.resolver.resolve("slow.example", 1)), [Address("192.0.2.1", 1)])
 
     def test_given_up(self) -> None:
-        """Who no longer waits disturbs nobody."""
+        """One that no longer waits disturbs nobody."""
         one, other = (self.resolver.resolve("a.example", port) for port in (1, 2))
         one.addErrback(lambda _: None)
         one.cancel()

@@ -133,7 +133,7 @@ class Loopback(TestCase):
         self.assertEqual(self.receiver.flow.sent_by, f"[::1]:{found.addresses[0][1].port}")
 
     async def test_tcp_both_ways(self) -> None:
-        """A connection of ours carries the request out and the response back; its sent-by is our listener's."""
+        """Our connection carries the request out and the response back; its sent-by is our listener's."""
         there = self.start("tcp:0:interface=127.0.0.1")
         here = self.start("tcp:0:interface=127.0.0.1")
         flow = here.flow_to("tcp", there.addresses[0][1])
@@ -189,7 +189,7 @@ class Loopback(TestCase):
 
     async def test_choice_is_kept(self) -> None:
         """What was chosen for one address is chosen for others of its kind, by transport, family and loopback; when the
-        sockets change, it is chosen anew."""
+        sockets change, it is chosen again."""
         self.patch(sockets, "RELISTEN", 0.01)
         found = self.start("udp:0:interface=127.0.0.2", "udp:0", "tcp:0", "udp:0:interface=\\:\\:1")
         other, wildcard, tcp, six = (address.port for _, address in found.addresses)

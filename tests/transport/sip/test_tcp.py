@@ -127,7 +127,7 @@ class Accepted(TcpCase):
         self.assertIsNone(self.receiver.messages[0][0].via.received)
 
     def test_receiver_fails(self) -> None:
-        """A fault of ours is logged; the connection stays."""
+        """An internal error is logged; the connection stays."""
         self.receiver.message_received = lambda message, flow: 1 / 0
         wire = self.accept()
         wire.deliver(options("TCP"))
@@ -182,7 +182,7 @@ class Accepted(TcpCase):
         self.accept()
 
     def test_silent(self) -> None:
-        """Who connects and sends no message is closed; a drop now and then is no message."""
+        """One that connects and sends no message is closed; a drop now and then is no message."""
         wire = self.accept()
         self.reactor.advance(tcp.FIRST_MESSAGE - 1)
         wire.deliver(b"OPTIONS")
@@ -191,7 +191,7 @@ class Accepted(TcpCase):
         self.assertTrue(wire.disconnecting)
 
     def test_idle(self) -> None:
-        """A connection that goes idle is closed, unless somebody waits to hear of its end."""
+        """A connection that goes idle is closed, unless somebody waits to learn of its end."""
         wire, lost = self.accept(), []
         wire.deliver(options("TCP"))
         forget = self.receiver.flow.on_lost(lambda: lost.append(True))
@@ -223,7 +223,7 @@ class Accepted(TcpCase):
 
 
 class Dialled(TcpCase):
-    """Connections of ours."""
+    """Our connections."""
 
     def test_first_send_connects(self) -> None:
         """The first message opens the connection, later ones wait for it, all leave in order."""

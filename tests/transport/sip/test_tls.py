@@ -39,7 +39,7 @@ class Case(TestCase):
     def start(
         self, receiver: Recorder, names: tuple[str, ...], trunk_tls: TrunkTls | None = None, expired: bool = False
     ) -> SipSockets:
-        """One who listens with a certificate for these names."""
+        """One that listens with a certificate for these names."""
         key, certificate = self.authority.issue(*names, expired=expired)
         line = f"tls:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
         found = SipSockets(reactor, receiver, [line], trunk_tls=trunk_tls)
@@ -143,7 +143,7 @@ class Calling(Case):
 
     async def test_names_of_one_trunk(self) -> None:
         """A trunk has several proxies, and one of their names has been authenticated at an address: that connection
-        serves the trunk's dialogs; another trunk's name has to be authenticated anew."""
+        serves the trunk's dialogs; another trunk's name has to be authenticated again."""
         proxies = (HostPort("one.test", None), HostPort("two.test", None))
         trunks = [Trunk("x", "x.test", proxy=proxies, transport="tls", tls=ClientTls(ca=self.authority.file))]
         self.both("two.test", trunk_tls=TrunkTls([*trunks, Trunk("y", "y.test", transport="tls")]))
@@ -248,7 +248,7 @@ class Calling(Case):
             self.assertEqual(told, [60, 10, 30_000])
 
     async def test_own_certificate(self) -> None:
-        """Where the trunk asks for a certificate of ours, it gets the one of its section (mutual TLS)."""
+        """Where the trunk asks for our certificate, it gets the one of its section (mutual TLS)."""
         heard: Deferred[bytes] = Deferred()
 
         class Asking(Protocol):
@@ -273,7 +273,8 @@ class Calling(Case):
         self.assertIn(b"OPTIONS", await heard)
 
     async def test_handshake_timed_out(self) -> None:
-        """Who takes the connection and says nothing is cut: his time is that of a connection that is being made."""
+        """One that takes the connection and says nothing is cut: its time is that of a connection that is being
+        made."""
         self.patch(tls, "CONNECT", 0.1)
         port = reactor.listenTCP(0, Factory.forProtocol(Protocol), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
@@ -317,7 +318,7 @@ class Called(Case):
         self.assertIsNotNone(message)
 
     async def test_handshake_timed_out(self) -> None:
-        """Who connects and never shakes hands, or stops in the middle of it, is cut."""
+        """One that connects and never shakes hands, or stops in the middle of it, is cut."""
         self.patch(tls, "CONNECT", 0.1)
         self.both("pbx.test")
         for said in (b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"):  # the beginning of a ClientHello
@@ -332,7 +333,7 @@ class Called(Case):
             await cut
 
     async def test_long_message(self) -> None:
-        """A message that is longer than any may be ends its connection, as without TLS; who sent it hears why."""
+        """A message that is longer than any may be ends its connection, as without TLS; who sent it learns why."""
         self.both("pbx.test")
         flow = self.ours.flow_to("tls", self.place, "pbx.test")
         gone: Deferred[None] = Deferred()

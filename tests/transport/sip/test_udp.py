@@ -127,7 +127,7 @@ class Requests(UdpCase):
         self.assertEqual(flow.peer, Address("198.51.100.9", 40000))
 
     def test_receiver_fails(self) -> None:
-        """A fault of ours is logged; the socket stays."""
+        """An internal error is logged; the socket stays."""
         self.receiver.message_received = lambda message, flow: 1 / 0
         self.deliver(options("UDP"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -162,7 +162,7 @@ class Flows(UdpCase):
         self.assertIs(self.receiver.flow, flow)
 
     def test_bounded(self) -> None:
-        """A scanner makes nothing grow; a forgotten flow is equal to one made anew (row "Stateless storms")."""
+        """A scanner makes nothing grow; a forgotten flow is equal to one made again (row "Stateless storms")."""
         first = self.transport.flow_to(Address("198.51.100.9", 1))
         for port in range(2, udp.FLOWS + 10):
             self.transport.flow_to(Address("198.51.100.9", port))

@@ -119,8 +119,8 @@ class Handshake(BrowsersCase):
         wire.deliver(upgrade().replace(b"HTTP/1.1", b"HTTP/1.0"))
         self.assertIn(b" 400 ", wire.take())
 
-    def test_works_behind_it(self) -> None:
-        """A frame in the segment behind the request is a frame."""
+    def test_works_after_it(self) -> None:
+        """A frame in the segment after the request is a frame."""
         wire = self.open(origin=None)
         self.assertEqual(len(self.send(wire, options())), 1)
 
@@ -211,7 +211,7 @@ class BehindProxy(BrowsersCase):
     options = {"trusted_proxies": (ip_network("192.0.2.7/32"),), "connections_per_address": 1}
 
     def test_peer(self) -> None:
-        """The peer is who the proxy says, and the limit per address is his."""
+        """The peer is the one that the proxy names, and the limit per address counts for that one."""
         wire = self.open(x_forwarded_for="198.51.100.1")
         self.send(wire, options())
         self.assertEqual(self.receiver.flow.peer.host, "198.51.100.1")
@@ -269,7 +269,7 @@ class Full(BrowsersCase):
         self.assertFalse(self.connect().aborted)
 
     def test_counts_end(self) -> None:
-        """Open or refused, WebSocket or page: behind its end nothing is counted."""
+        """Open or refused, WebSocket or page: after its end nothing is counted."""
         wires = [self.open(), self.ask(origin="https://evil.example")[0], self.open(), self.close_of()[0]]
         for wire in wires:
             wire.lose()

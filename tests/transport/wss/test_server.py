@@ -66,7 +66,7 @@ class RealCase(TestCase):
         return f"ssl:0:interface={interface}:privateKey={self.key}:certKey={self.certificate}"
 
     async def stop(self) -> None:
-        """The service, and behind it nothing may be left of a connection."""
+        """The service, and after it nothing may be left of a connection."""
         await self.browsers.stopService()
         self.assertEqual(self.browsers.connections, 0)
         self.assertEqual(self.browsers._limits._hosts, {})
@@ -95,7 +95,7 @@ class Secure(RealCase):
     """WebSockets over TLS."""
 
     async def test_request(self) -> None:
-        """A request and its answer; the Via of ours says WSS, and where."""
+        """A request and its answer; our Via says WSS, and where."""
         browser = await self.browser()
         browser.send(options())
         answer = await browser.receive()
@@ -228,7 +228,7 @@ class Plain(RealCase):
         return f"tcp:0:interface={interface}"
 
     async def test_request(self) -> None:
-        """The Via of ours says WS."""
+        """Our Via says WS."""
         flow = await self.flow_of(await self.browser())
         self.assertEqual(flow.via_transport, "WS")
 

@@ -84,7 +84,7 @@ class Http(BrowsersCase):
         wire.settle()
 
     def test_between_requests(self) -> None:
-        """The time begins anew behind each response."""
+        """The time starts over after each response."""
         wire = self.connect()
         for _ in range(4):
             self.reactor.advance(site.HEAD - 1)

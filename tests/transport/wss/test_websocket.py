@@ -102,8 +102,8 @@ class Messages(BrowsersCase):
         self.assertEqual(close.code, 1002)
         self.assertIsNone(self.receiver.errors[0][0].request)
 
-    def test_line_ends_behind(self) -> None:
-        """Line ends behind a message are forgiven."""
+    def test_line_ends_after(self) -> None:
+        """Line ends after a message are forgiven."""
         (answer,) = self.send(self.open(), options() + b"\r\n")
         self.assertIn(b" 200 ", answer.payload)
 
@@ -134,7 +134,7 @@ class Messages(BrowsersCase):
         self.assertEqual(self.receiver.errors, [])
 
     def test_receiver_fails(self) -> None:
-        """A fault of ours in a message is logged and ends that connection with 1011, no other."""
+        """An internal error in a message is logged and ends that connection with 1011, no other."""
         other, wire = self.open(), self.open()
         self.receiver.message_received = lambda message, flow: 1 / 0
         (close,) = self.send(wire, options())
@@ -265,7 +265,7 @@ class Violations(BrowsersCase):
         self.assert_closing(wire, 1008)
 
     def test_second_violation(self) -> None:
-        """Whoever goes on breaking rules while he is being closed loses the connection at once."""
+        """Whoever goes on breaking rules while it is being closed loses the connection at once."""
         wire = self.open()
         wire.deliver(frame(b"x", mask=False))
         wire.deliver(frame(b"x", mask=False))

@@ -12,7 +12,7 @@ TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 
 
 class Ends(BrowsersCase):
-    """How a connection ends, and who hears of it."""
+    """How a connection ends, and who learns of it."""
 
     def flow_of(self, wire):
         """The flow of an open WebSocket."""
@@ -67,14 +67,15 @@ class Ends(BrowsersCase):
         self.assertTrue(wire.aborted)
 
     def test_messages_while_closing(self) -> None:
-        """What arrives behind our close frame is not handed on."""
+        """What arrives after our close frame is not handed on."""
         wire = self.open()
         self.flow_of(wire).close()
         wire.deliver(frame(options()))
         self.assertEqual(len(self.receiver.messages), 1)
 
     def test_lost(self) -> None:
-        """A connection that breaks: `on_lost` once, but not for who took it back; a late wish is heard soon."""
+        """A connection that breaks: `on_lost` once, but not for the one that took it back; a late wish is heard
+        soon."""
         wire = self.open()
         flow, heard = self.flow_of(wire), []
         flow.on_lost(lambda: heard.append("one"))
@@ -102,14 +103,14 @@ class Ends(BrowsersCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_nothing_left(self) -> None:
-        """Behind a lost connection no timer is left."""
+        """After a lost connection no timer is left."""
         wire = self.open()
         self.flow_of(wire).close()
         wire.lose()
         self.assertEqual(self.reactor.getDelayedCalls(), [self.browsers._heartbeat.call])
 
     def test_send_in_lost(self) -> None:
-        """Who sends on hearing that the connection is lost gets FlowLost."""
+        """One that sends on hearing that the connection is lost gets FlowLost."""
         wire = self.open()
         flow = self.flow_of(wire)
         flow.on_lost(lambda: self.assertRaises(FlowLost, flow.send, b"x"))
@@ -249,7 +250,7 @@ class SlowReaders(BrowsersCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [self.browsers._heartbeat.call])
 
     def test_forgiven(self) -> None:
-        """A peer that catches up starts anew."""
+        """A peer that catches up starts again."""
         self.flow.send(b"x" * (Backpressure.MAX_WAITING - 10))
         self.wire.read_all()
         self.wire.stop_reading()

@@ -184,8 +184,8 @@ class ShortWay(BrowsersCase):
         wire.deliver(pong)
         self.assert_closing(wire, 1008)
 
-    def test_pong_behind_a_part(self) -> None:
-        """What looks like a pong behind the first octet of a head belongs to that."""
+    def test_pong_after_a_part(self) -> None:
+        """What looks like a pong after the first octet of a head belongs to that."""
         wire = self.open()
         message = masked(b"\r\n" * 5, 0x82, key=b"\x80\0\0\0")
         self.assertEqual(message[1:3], masked(b"", 0x8A, key=b"\0\0\0\0")[:2])
@@ -203,7 +203,7 @@ class ShortWay(BrowsersCase):
         self.assert_closing(wire, 1002)
         self.assertEqual(self.receiver.messages, [])
 
-    def test_behind_a_part(self) -> None:
+    def test_after_a_part(self) -> None:
         """What looks like a whole message, but is the rest of a frame, is that."""
         inner = masked(b"\r\n\r\n", 0x82)
         outer = frame(options().replace(b"Content-Length: 0", b"Content-Length: %d" % len(inner)) + inner, BINARY)
@@ -225,7 +225,7 @@ class ShortWay(BrowsersCase):
         self.assertEqual((frames(wire.take()), len(self.receiver.errors)), ([], 1))
 
     def test_while_closing(self) -> None:
-        """Behind our close frame no message is heard."""
+        """After our close frame no message is heard."""
         wire = self.open()
         self.send(wire, options())
         self.receiver.flow.close()
@@ -234,7 +234,7 @@ class ShortWay(BrowsersCase):
         self.assertEqual(len(self.receiver.messages), 1)
 
     def test_receiver_fails(self) -> None:
-        """A fault of ours is logged, and ends that connection with 1011."""
+        """An internal error is logged, and ends that connection with 1011."""
         wire = self.open()
         self.receiver.message_received = lambda message, flow: 1 / 0
         (close,) = self.send(wire, options())
