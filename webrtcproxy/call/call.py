@@ -157,17 +157,17 @@ class Call:
 
     def session_agreed(self, branch: str) -> None:
         """Caller and callee have a session, which may be changed from now on."""
-        self._exchanges.open(branch)
+        self._modifier.open(branch)
 
     def modify_session(self, leg: Leg, transaction: ServerTransaction) -> None:
         """The request of `transaction` offers a change of the session."""
-        self._exchanges.arrived(leg, None if self._is_aside(leg) else self.other(leg), transaction)
+        self._modifier.arrived(leg, None if self._is_aside(leg) else self.other(leg), transaction)
 
     def _begin_session(self, media: CallMedia, caller_offers: bool) -> None:
         """Let the session of `media` be changed and refreshed: at the beginning, and where a leg is replaced."""
         context = self._context
         self._media = media
-        self._exchanges = SessionModifier(context, media, self._caller, caller_offers, self.gone, self._unacknowledged)
+        self._modifier = SessionModifier(context, media, self._caller, caller_offers, self.gone, self._unacknowledged)
         self._refresher = SessionRefresher(context, self._refresh, self.gone, self._expired)
 
     async def _refresh(self, leg: Leg) -> int | None:
@@ -175,7 +175,7 @@ class Call:
         other = self.other(leg)
         if other is None or self._transfer is not None:
             return None
-        return await self._exchanges.refresh(leg, other)
+        return await self._modifier.refresh(leg, other)
 
     # What comes from outside
 
@@ -230,7 +230,7 @@ class Call:
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE: the session stays as it is."""
-        self._exchanges.cancelled(transaction, cancel)
+        self._modifier.cancelled(transaction, cancel)
 
     def callee_found(self, aor: str) -> None:
         """The browsers of `aor` are called."""
@@ -247,7 +247,7 @@ class Call:
         if leg is self._caller and not self._transaction.answered:
             self._transaction.flow = flow
         if not leg.over:
-            self._exchanges.moved(leg, flow)
+            self._modifier.moved(leg, flow)
             self._flows.watch(leg)
 
     def end(self, why: EndedBy) -> None:
@@ -343,7 +343,7 @@ class Call:
 
     def busy(self) -> bool:
         """Whether its session is being changed, is not negotiated yet, or is in a transfer already."""
-        return self._transfer is not None or self._exchanges.busy or not self._caller.negotiation.agreed
+        return self._transfer is not None or self._modifier.busy or not self._caller.negotiation.agreed
 
     def begin_transfer(self, controller: TransferController) -> None:
         """From now on only `controller` changes the session."""
@@ -368,11 +368,11 @@ class Call:
         old.add_usage()  # it still counts as a call of its browser
         self._replaced_legs.append(old)
         self._media.delete()
-        self._exchanges.close(())
+        self._modifier.close(())
         self._refresher.stop()
         self._begin_session(media, True)
         media.watch(self._media_lost)
-        self._exchanges.open(branch)
+        self._modifier.open(branch)
         callee = self._offer_answer.callee
         assert callee is not None
         self._refresher.start(self._caller, callee)
@@ -408,7 +408,7 @@ class Call:
             self._transfer.close()
         self._flows.stop()
         self._refresher.stop()
-        self._exchanges.close(self._bye_headers)
+        self._modifier.close(self._bye_headers)
         self._set_up.close(self._bye_headers)
         if self._state is CallState.REFUSED:
             self._offer_answer.leave()

@@ -90,8 +90,8 @@ class Dialog:
 
     @classmethod
     def from_notify(cls, request: Request, notify: Request, contact: str) -> Dialog:
-        """The dialog that `notify` opens, a NOTIFY for our SUBSCRIBE `request` that no response has told of (RFC 6665
-        section 4.4.1): route set as it stands.
+        """The dialog that `notify` opens, a NOTIFY for our SUBSCRIBE `request` that has come before any response (RFC
+        6665 section 4.4.1): route set as it stands.
 
         :raises BadMessage: a header of the NOTIFY can't be read, or leads nowhere.
         """
@@ -114,7 +114,7 @@ class Dialog:
     def from_unreadable(cls, request: Request, response: Response, contact: str, hop: str) -> Dialog:
         """What is left of a dialog whose 2xx can't be read: enough for an ACK and a BYE, the way that the INVITE went.
 
-        :param hop: Route value of who the INVITE was sent to; empty where no Route is needed.
+        :param hop: Route value of the hop that the INVITE was sent to; empty where no Route is needed.
         """
         return cls(
             call_id=request.call_id,
@@ -150,7 +150,7 @@ class Dialog:
         self.remote_cseq = number
 
     def refresh(self, message: Message) -> None:
-        """Take the Contact of a target refresh, a request of the peer's or his 2xx to ours, as the remote target; the
+        """Take the Contact of a target refresh, a request of the peer's or its 2xx to ours, as the remote target; the
         route set stays (RFC 3261 section 12.2).
 
         :raises BadMessage: 400: it leads nowhere.

@@ -90,11 +90,11 @@ class DialogUser(Protocol):
         """A CANCEL for an INVITE within a dialog of the call, which has no final response yet."""
 
     def moved(self, leg: Leg, flow: Flow) -> None:
-        """The peer of `leg` was heard on another flow: it is reached there from now on."""
+        """The peer of `leg` is on another flow: it is reached there from now on."""
 
 
 class RequestObserver(Protocol):
-    """Who wants to hear more of a request within a dialog than its final response: the one who changes the session."""
+    """Gets more of a request within a dialog than its final response."""
 
     def sent(self, request: ClientRequest) -> None:
         """The request is out."""
@@ -163,7 +163,7 @@ class Leg:
         return self.dialog.call_id, self.dialog.local_tag, self.dialog.remote_tag
 
     def when_finished(self, call: Callable[[Leg], None]) -> None:
-        """Have `call` called with this leg once its dialog is gone for good."""
+        """Have `call` called with this leg once its dialog is over, and no usage shares it."""
         self._finished.append(call)
 
     def learn(self, message: Message) -> None:
@@ -171,6 +171,17 @@ class Leg:
         allow = message.headers.lines("Allow")
         if allow:
             self._allow = allow
+
+    def target_refresh(self, request: Request) -> None:
+        """An INVITE or UPDATE of the peer's: its Contact is the remote target from now on (RFC 3261 section 12.2.2),
+        and it says which methods the peer takes.
+
+        :raises BadMessage: 400: its Contact leads nowhere, or its session interval can't be read.
+        :raises Refusal: 422: the interval is too short.
+        """
+        self.dialog.refresh(request)
+        self.learn(request)
+        self.session_timer.check(request)
 
     def add_usage(self) -> None:
         """Something else than the call shares the dialog, which lasts until `drop_usage` then (RFC 5057 section 4)."""
@@ -209,7 +220,7 @@ class Leg:
         """
         self._authentication = Authentication(self.profile.trunk, allowed)
 
-    # As the answering side
+    # As the UAS
 
     def confirmed(self) -> Deferred[None]:
         """Fires with None once no 2xx of ours waits for its ACK, or none will come: before that, no INVITE may go out
@@ -228,7 +239,7 @@ class Leg:
     ) -> None:
         """Answer the INVITE of `transaction` with a 2xx, and repeat it until the ACK, wherever the peer is by then.
 
-        Behind another final response it is logged, and neither sent nor repeated.
+        After another final response it is logged, and neither sent nor repeated.
 
         A peer that has come to a further INVITE has seen the 2xx of the one before: that is repeated no more.
 
@@ -270,7 +281,7 @@ class Leg:
         for confirmed in waiting:
             confirmed.callback(None)
 
-    # As the asking side
+    # As the UAC
 
     def acknowledge(self, invite: Request, answer: bytes = b"") -> None:
         """Send the ACK for a 2xx to `invite`; again for each repeat of the 2xx (RFC 3261 section 13.2.2.4).
@@ -333,7 +344,7 @@ class Leg:
         """Send a request within the dialog.
 
         :param content_type: of the body, where it is not among `headers`.
-        :param observer: hears of all else that becomes of it. To an INVITE's 2xx, the ACK is his to send.
+        :param observer: gets all else that becomes of it, and sends the ACK for the 2xx to an INVITE.
         :returns: fires with the final response; challenges are answered where the leg may use its trunk's credentials.
             Fails with FlowLost (the peer can't be reached), TimedOut (no answer within 64*T1) or Refusal (its host name
             can't be resolved).
@@ -405,7 +416,7 @@ class Leg:
         )
 
     def _is_trunk(self, flow: Flow) -> bool:
-        """Whether `flow` leads to who the INVITE was sent to, or to another address of the same trunk.
+        """Whether `flow` leads to the host that the INVITE was sent to, or to another address of the same trunk.
 
         The Contact of an answer may lead anywhere; credentials do not follow it there.
         """
@@ -416,7 +427,7 @@ class Leg:
         return trunk is not None and trunk in self._context.sources.trunks_of(host)
 
     def hang_up(self, headers: HeaderList = ()) -> None:
-        """End the dialog with a BYE; when our 2xx still waits for its ACK, behind that (RFC 3261 section 15)."""
+        """End the dialog with a BYE; when our 2xx still waits for its ACK, after that (RFC 3261 section 15)."""
         if self.over:
             return
         self.over = True
@@ -444,9 +455,9 @@ class Leg:
     def _send_bye(self, headers: HeaderList) -> None:
         self._bye_headers = None
         said = maybeDeferred(self.send_request, "BYE", headers)
-        said.addErrback(self._unheard).addBoth(lambda _: self._finish())
+        said.addErrback(self._bye_failed).addBoth(lambda _: self._finish())
 
-    def _unheard(self, failure: Failure) -> None:
+    def _bye_failed(self, failure: Failure) -> None:
         if failure.check(FlowLost, TimedOut, Refusal):
             why = failure.value
             log.info("{call}: the BYE was not answered: {why!r}", why=why, call=self.dialog.call_id)

@@ -31,7 +31,7 @@ class ReliableProvisionals:
     """Our provisional responses to one INVITE.
 
     They are sent reliably where the peer wants all of them so (``Require``), or supports it and they carry SDP: that is
-    then an answer (or offer) for good, not the preview that it is in others.
+    then the answer (or offer), not the preview that it is in others.
 
     :param schedule: runs the timers.
     :param transaction: the INVITE.
@@ -73,7 +73,7 @@ class ReliableProvisionals:
         return self._supported
 
     def send(self, status: int, reason: str, headers: Iterable[tuple[str, str]], sdp: bytes) -> None:
-        """Send a provisional response, 101 to 199; a reliable one behind the PRACK of the one before."""
+        """Send a provisional response, 101 to 199; a reliable one after the PRACK of the one before."""
         if not self.reliable or not (sdp or self._required):
             self._transaction.reply(status, reason, headers, sdp)
             return
@@ -161,7 +161,7 @@ class ReliableProvisionals:
 
 
 class LatePrackHandler:
-    """The owner of a caller's leg behind a refusal that has overtaken a PRACK, still to be answered (section 3).
+    """The owner of a caller's leg after a refusal that has overtaken a PRACK, still to be answered (section 3).
 
     :param provisionals: of the INVITE.
     """
@@ -189,7 +189,7 @@ class LatePrackHandler:
 
 
 def requires(message: Message) -> bool:
-    """Whether `message` requires the extension: a request of all responses to it, a response of us who gets it."""
+    """Whether `message` requires the extension: a request of all responses to it, a response of the UAC."""
     return "Require" in message.headers and OPTION_100REL in message.headers.all("Require")
 
 
@@ -224,4 +224,4 @@ def _failed(failure: Failure, leg: Leg) -> None:
 
 
 def _ignore() -> None:
-    """Nobody is to be told any more."""
+    """The INVITE has its final response."""

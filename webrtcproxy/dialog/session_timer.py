@@ -1,7 +1,7 @@
-"""Session timer: how long the session of one leg lives without a refresh, and who refreshes it (RFC 4028).
+"""Session timer: how long the session of one leg lives without a refresh, and which side refreshes it (RFC 4028).
 
 Each leg has a negotiation of its own: Session-Expires and Min-SE never cross. A peer that knows no session timer is
-asked for a sign of life by us all the same, so that a call whose peer vanished ends.
+probed by us all the same, so that a call whose peer has vanished ends.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class SessionTimer:
         self.due = 0.0
         self._ends = 0.0
 
-    # As the asking side
+    # As the UAC
 
     def proposal(self) -> Pairs:
         """The headers of an INVITE or UPDATE of ours (sections 7.1 and 7.4)."""
@@ -126,7 +126,7 @@ class SessionTimer:
         else:
             self._begin(said.seconds, ours=said.refresher != "uas", negotiated=True)
 
-    # As the answering side
+    # As the UAS
 
     def check(self, request: Request) -> None:
         """Whether the interval that an INVITE or UPDATE of the peer's proposes is one (section 9).
@@ -145,7 +145,7 @@ class SessionTimer:
         """The headers of our 2xx to an INVITE or UPDATE of the peer's, which has passed `check`; from now on they hold
         (section 9, table 2).
 
-        Who asks for a timer and leaves it open who refreshes does it himself; where it is us who want one, we do.
+        A peer that wants a timer, and leaves the refresher open, refreshes; where the timer is our wish, we do.
         """
         asked = SessionExpires.of(request)
         minimum = max(MIN_SE, _seconds(request, "Min-SE"))
@@ -170,7 +170,7 @@ class SessionTimer:
     # The time
 
     def alive(self) -> None:
-        """The peer has given a sign of life: the interval begins anew."""
+        """The peer has answered: the interval begins again."""
         self._begin(self.seconds, self.ours, self.negotiated)
 
     def postpone(self) -> bool:

@@ -1,4 +1,4 @@
-"""Legs: the index of all dialogs, by their three-part identity (RFC 3261 section 12)."""
+"""DialogTable: the index of all dialogs, by their three-part identity (RFC 3261 section 12)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
 
-_MAKE_NONE = frozenset({"BYE", "INVITE", "PRACK", "REFER", "SUBSCRIBE", "UPDATE"})
-"""Requests that have no place in an early dialog that nobody has made reliable: they end it (RFC 3261 section 15),
+_NOT_IN_EARLY = frozenset({"BYE", "INVITE", "PRACK", "REFER", "SUBSCRIBE", "UPDATE"})
+"""Requests that have no place in an early dialog without a reliable response: they end it (RFC 3261 section 15),
 change the session (RFC 3311 section 5.2), or begin something that outlives it."""
 
 
@@ -40,7 +40,7 @@ class DialogTable:
         leg.when_finished(self._remove)
 
     def rename(self, leg: Leg, tag: str) -> None:
-        """In the dialog of `leg`, our tag is `tag` from now on: to its peer, somebody else of a fork has answered."""
+        """In the dialog of `leg`, our tag is `tag` from now on: to its peer, another fork has answered."""
         del self._legs[leg.key]
         leg.dialog.rename(tag)
         self._legs[leg.key] = leg
@@ -60,19 +60,19 @@ class DialogTable:
         return self._legs.get(key)
 
     def is_early(self, request: Request) -> bool:
-        """Whether `request` is within an early dialog with somebody whom we call.
+        """Whether `request` is within an early dialog of a pending INVITE of ours.
 
         :raises BadMessage: one of its headers can't be read.
         """
         return (request.call_id, request.to.tag or "") in self.pending_invites
 
     def early(self, request: Request) -> Leg | None:
-        """The leg of the early dialog with somebody whom we call that `request` is within, where :meth:`find` knows
-        none as yet: for most calls, none is ever needed.
+        """The leg of the early dialog of a pending INVITE of ours that `request` is within, where :meth:`find` knows
+        none as yet: most calls never need one.
 
         :raises BadMessage: one of its headers can't be read.
         """
-        if not self.pending_invites or request.method in _MAKE_NONE:
+        if not self.pending_invites or request.method in _NOT_IN_EARLY:
             return None
         pending = self.pending_invites.get((request.call_id, request.to.tag or ""))
         return None if pending is None else pending.early(request.from_.tag or "")

@@ -55,7 +55,7 @@ class BranchAnswered:
 
 @dataclass(frozen=True, slots=True)
 class BranchFailed:
-    """No branch answered. `response` is the best of the finals; None when nothing was heard: then `status` says why."""
+    """No branch answered. `response` is the best of the finals; None when there was none: then `status` says why."""
 
     branch: Branch
     status: int
@@ -78,7 +78,7 @@ class Branch:
     :param legs: where the dialogs that it opens are indexed.
     :param owner: the call.
     :param target: where the INVITE goes.
-    :param report: told what happens.
+    :param report: called with each event.
     :ivar target: as given.
     :ivar cancelled: it was taken back.
     :ivar ended: nothing more is to come of it.
@@ -103,7 +103,7 @@ class Branch:
         self._owner = owner
         self._report = report
         self._party_tags: dict[str, str] = {}
-        self._heard: dict[str, Response] = {}
+        self._previews: dict[str, Response] = {}
         self._early: dict[str, Leg] = {}
         self._legs: dict[str, Leg] = {}
         self._request: ClientRequest | None = None
@@ -165,12 +165,12 @@ class Branch:
     def _retried(self) -> bool:
         """The INVITE is sent again: the dialogs that the last try has opened are over."""
         self._forget_early()
-        self._early, self._heard = {}, {}
+        self._early, self._previews = {}, {}
         return True
 
     def _called(self, outcome: Response | Failure, key: tuple[str, str]) -> Response | Failure:
         self._index.pending_invites.pop(key, None)
-        self._heard = {}
+        self._previews = {}
         return outcome
 
     def cancel(self, headers: HeaderList = ()) -> None:
@@ -210,20 +210,20 @@ class Branch:
         """An unreliable response opens an early dialog, too (RFC 3261 section 12.1): `early` makes it, when somebody
         has to say something within it."""
         tag = response.to.tag
-        if tag and (tag in self._heard or len(self._heard) < MAX_DIALOGS):
-            self._heard[tag] = response
+        if tag and (tag in self._previews or len(self._previews) < MAX_DIALOGS):
+            self._previews[tag] = response
 
     def early(self, tag: str) -> Leg | None:
         """The leg of the early dialog that a 1xx with this To tag has opened; None where there is none, or none any
         more."""
         if self.cancelled or self.ended:
             return None
-        leg, heard = self._early.get(tag), self._heard.get(tag)
-        if leg is None and heard is not None:
+        leg, preview = self._early.get(tag), self._previews.get(tag)
+        if leg is None and preview is not None:
             try:
-                leg = self._early_leg(heard)
+                leg = self._early_leg(preview)
             except BadMessage as error:
-                del self._heard[tag]
+                del self._previews[tag]
                 log.info("{call}: a provisional response opens no dialog: {why}", why=error.why, call=self._call)
         return None if leg is None or leg.over else leg
 
@@ -352,7 +352,7 @@ class Branch:
         elif not self.profile.flow_bound:
             self._report(BranchFailed.of(self, self.profile.unreachable()))
         elif self._rang and not self.cancelled:
-            # A page that is loaded anew, a phone on another network: it may register again, and then it rings again.
+            # A page that is reloaded, a phone on another network: it may register again, and then it rings again.
             self._parked = self._context.transactions.schedule.after(self._context.limits.grace, self._gone)
         else:
             self._gone()

@@ -36,8 +36,8 @@ caller's PRACK      has the answer, which goes into ours     -
 caller's ACK        has the answer to the offer in the 2xx, which goes into ours
 ==================  =======================================  ========================================================
 
-The caller has one dialog as long as what it has been told in a reliable message is still true. A 2xx that says
-something else is that of another fork to it, and has another To tag (RFC 3261 section 13.2.2.4).
+The caller has one dialog as long as the SDP that it got in a reliable message is still true. A 2xx that has other
+SDP is that of another fork to it, and has another To tag (RFC 3261 section 13.2.2.4).
 """
 
 from __future__ import annotations

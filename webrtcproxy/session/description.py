@@ -17,7 +17,7 @@ from webrtcproxy.sip.message import Request, Response
 
 @dataclass(slots=True)
 class NegotiationContext:
-    """What the exchanges of a call work on.
+    """What the changes of the session of a call work on.
 
     :ivar context: what calls work with.
     :ivar media: the media session of the call.

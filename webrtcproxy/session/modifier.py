@@ -1,4 +1,5 @@
-"""Exchanges: who may change the session of a call, and when (RFC 3261 section 14.2, RFC 3311 section 5.2)."""
+"""SessionModifier: which side may change the session of a call, and when (RFC 3261 section 14.2, RFC 3311 section
+5.2)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from webrtcproxy.dialog.leg import HeaderList, Leg
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.session.description import NegotiationContext
 from webrtcproxy.session.offer_answer import OfferAnswer
-from webrtcproxy.session.reinvite import Purpose, ReInvite, refresh
+from webrtcproxy.session.reinvite import Purpose, ReInvite, refresh_session
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
 from webrtcproxy.sip.message import Request
@@ -19,16 +20,16 @@ from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
 MAX_RETRY_AFTER = 10
-"""Seconds of Retry-After at most, for who asks again before he has his answer (RFC 3261 section 14.2)."""
+"""Seconds of Retry-After at most, for a peer that offers again before it has the answer (RFC 3261 section 14.2)."""
 
 
 class SessionModifier:
-    """The exchanges of one call: one at a time.
+    """The changes of the session of one call: one at a time.
 
     :param context: what calls work with.
     :param media: the media session of the call.
     :param caller: the leg whose INVITE began the call.
-    :param caller_offers: whether it had an offer; or else the callee makes the first one.
+    :param caller_offers: whether that had an offer; else the callee makes the first one.
     :param gone: called with a leg whose peer has no such dialog any more, or does not answer.
     :param unacknowledged: called with a leg whose peer sends no ACK for a 2xx.
     """
@@ -50,7 +51,7 @@ class SessionModifier:
 
     @property
     def busy(self) -> bool:
-        """Whether one is at work, or a refresh."""
+        """Whether a change is in progress, or a refresh."""
         return self._current is not None or self._refresh is not None
 
     def open(self, branch: str) -> None:
@@ -64,16 +65,14 @@ class SessionModifier:
         """INVITE or UPDATE within the dialog of `leg`: a target refresh, and an exchange where there is SDP.
 
         :param other: where it crosses to; None while nobody has answered.
-        :raises Refusal: 481 where the call is ending; 491 where we have an offer of our own out on this leg; 500 with
+        :raises Refusal: 481 where the call is ending; 491 where an offer of ours is unanswered on this leg; 500 with
             Retry-After where an earlier one of the peer's is unanswered (RFC 3261 section 14.2, RFC 3311 section 5.2).
-        :raises BadMessage: the Contact or the body is no use.
+        :raises BadMessage: the Contact or the body can't be used.
         """
         request = transaction.request
         if leg.over or (other is not None and other.over):
             raise Refusal(481)
-        leg.dialog.refresh(request)
-        leg.learn(request)
-        leg.session_timer.check(request)
+        leg.target_refresh(request)
         offer = sdp_of(request)
         if request.method == "UPDATE" and not offer:
             own = (ALLOW, SUPPORTED, ("Contact", leg.dialog.contact))
@@ -92,14 +91,14 @@ class SessionModifier:
     async def refresh(self, leg: Leg, other: Leg) -> int | None:
         """Refresh the session of `leg` with a re-INVITE that changes nothing (RFC 4028 section 7.4).
 
-        :returns: the status of the final response; None where it is not the time: somebody changes the session.
+        :returns: the status of the final response; None while the session is being changed.
         :raises Refusal: the peer can't be reached.
         """
         if self._current is not None or self._refresh is not None or not leg.negotiation.agreed:
             return None
         reinvite = self._refresh = ReInvite(self._session.context, leg, Purpose.REFRESH)
         try:
-            return await refresh(self._session, reinvite, other)
+            return await refresh_session(self._session, reinvite, other)
         finally:
             self._refresh = None
 
@@ -112,13 +111,14 @@ class SessionModifier:
             current.withdraw(Refusal(487), list(cancel.headers.only({"Reason"})))
 
     def moved(self, leg: Leg, flow: Flow) -> None:
-        """The peer of `leg` is on another socket now: that is where he waits for his response."""
+        """The peer of `leg` is on another flow now: that is where its response goes."""
         current = self._current
         if current is not None and current.requester is leg and not current.transaction.answered:
             current.transaction.flow = flow
 
     def close(self, headers: HeaderList) -> None:
-        """The call is over: who waits for a response gets 487 (RFC 3261 section 15.1.2), what is out is cancelled.
+        """The call is over: a request that waits for its response gets 487 (RFC 3261 section 15.1.2), one of ours is
+        cancelled.
 
         :param headers: for the CANCEL.
         """
@@ -139,4 +139,4 @@ def _in_a_while() -> Refusal:
 
 
 def _ignore(leg: Leg) -> None:
-    """Nobody is to be told any more."""
+    """The call is over."""

@@ -25,7 +25,7 @@ from webrtcproxy.routing.header_policy import order_challenges
 from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.runtime.errors import NgError, Refusal
 from webrtcproxy.session.description import NegotiationContext, required_sdp
-from webrtcproxy.session.reinvite import Purpose, ReInvite, restore
+from webrtcproxy.session.reinvite import Purpose, ReInvite, restore_session
 from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
 from webrtcproxy.sip.message import Headers, Request, Response, respond
 from webrtcproxy.sip.sdp.questions import has_only_formats_of, is_ice_restart, same_session
@@ -56,7 +56,7 @@ class OfferAnswer:
         self._session = session
         self._branch = session.branch
         self._offers: list[Negotiation] = []  # that have an offer of this exchange
-        self._offered = False  # rtpengine has an offer that nobody has agreed upon
+        self._offered = False  # rtpengine has an offer that is not agreed upon
         self._switched = False  # the other side has agreed upon it
         self._reinvite: ReInvite | None = None  # the last one
         self._ack: Deferred[Request | None] = Deferred()
@@ -148,7 +148,7 @@ class OfferAnswer:
         """
         request, other, context = self.transaction.request, self.other, self._session.context
         if not (other.negotiation.agreed and (other.dialog.confirmed or other.takes_update)):
-            raise Refusal(504)  # nobody can be asked (RFC 3311 section 5.2)
+            raise Refusal(504)  # nothing may be offered there (RFC 3311 section 5.2)
         headers = Headers.of([ALLOW[0]], [ALLOW[1]])
         headers.extend(filter_headers(request, self.requester.profile, other.profile))
         if request.method == "INVITE":
@@ -269,7 +269,7 @@ class OfferAnswer:
         self.transaction.reply(refusal.status, refusal.reason, refusal.headers)
 
     async def _rollback(self, offer: bytes) -> None:
-        """Have everybody back in the old session."""
+        """Bring both sides and rtpengine back to the old session."""
         requester, answer = self.requester, b""
         if self._switched:
             answer = await self._restore(self.other, requester)
@@ -297,7 +297,7 @@ class OfferAnswer:
         context = self._session.context
         limit = context.limits.ring if to.dialog.confirmed else NON_INVITE_DEADLINE
         self._reinvite = ReInvite(context, to, Purpose.RESTORE, limit, self._gone)
-        return await restore(self._session, self._reinvite, of, pause)
+        return await restore_session(self._session, self._reinvite, of, pause)
 
     def _not_restored(self, failure: Failure) -> bytes:
         failure.trap(NgError)

@@ -1,4 +1,5 @@
-"""Refresher: keeps the sessions of one call alive, and ends the call of a peer that has vanished (RFC 4028 section 10).
+"""SessionRefresher: keeps the sessions of one call alive, and ends the call where a peer has vanished (RFC 4028 section
+10).
 
 The one timer of a call sleeps until something may be due, at most half a minute: a refresh costs no timer, and a call
 that is short costs the start of one.
@@ -73,7 +74,7 @@ class SessionRefresher:
         self._timer = None
         for leg in self._legs:
             due = leg.session_timer.due <= self._context.clock.seconds()
-            # The other one may have ended the call; and who is transferring it may have left before that is done.
+            # The other leg may have ended the call; and a transferor may have hung up before the transfer is done.
             if due and leg in self._legs and leg not in self._out and not leg.over:
                 self._act(leg)
         if self._legs:
@@ -90,8 +91,8 @@ class SessionRefresher:
     async def _keep_alive(self, leg: Leg) -> None:
         """Refresh the session of `leg`, and see what its peer says.
 
-        Every response but 408 and 481 is a sign of life: who insists on a refresh, and refuses each, ends the call by
-        himself.
+        Every response but 408 and 481 is a sign of life: a peer that wants refreshes, and refuses each, ends the
+        call by itself.
         """
         timer, call = leg.session_timer, leg.dialog.call_id
         try:
@@ -132,4 +133,4 @@ async def _not_now(leg: Leg) -> None:
 
 
 def _ignore(leg: Leg) -> None:
-    """Nobody is to be told any more."""
+    """The call is over."""

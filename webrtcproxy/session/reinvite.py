@@ -1,5 +1,5 @@
 """ReInvite: a request of ours that changes or refreshes the session of one leg, a re-INVITE or an UPDATE (RFC 3261
-section 14, RFC 3311), whoever it is sent for.
+section 14, RFC 3311), whatever it is sent for.
 
 ========  ====================================================================  ====================
 Purpose   What is offered                                                       A 491 (RFC 3261 14.1)
@@ -51,15 +51,15 @@ class Purpose(Enum):
 
 
 def _ignore_response(response: Response) -> None:
-    """A provisional response that nobody waits for."""
+    """The owner does not wait for provisional responses."""
 
 
 def _ignore_leg(leg: Leg) -> None:
-    """Nobody is to know that its peer is gone."""
+    """The owner need not know that the peer is gone."""
 
 
 def _ignore() -> None:
-    """Nobody else waits."""
+    """The owner need not know that the limit is over."""
 
 
 class ReInvite:
@@ -159,8 +159,8 @@ class ReInvite:
             limit.cancel()
 
     async def _let_pass(self) -> None:
-        """Let the peer's own offer pass. Who has not made up the Call-ID waits 2 s at most, who has, longer; in between
-        suits both (RFC 3261 section 14.1)."""
+        """Let the peer's own offer pass. The side that has not chosen the Call-ID waits 2 s at most, the other one
+        longer; in between suits both (RFC 3261 section 14.1)."""
         passed: Deferred[None] = Deferred()
         self._context.clock.callLater(1.9 + secrets.randbelow(11) / 10, passed.callback, None)
         await passed
@@ -183,7 +183,7 @@ class ReInvite:
             self.leg.send_held_ack(answer)
 
     def withdraw(self, headers: HeaderList = ()) -> None:
-        """Nobody wants the answer any more: cancel an INVITE. A 2xx that comes all the same is acknowledged.
+        """The answer is not wanted any more: cancel an INVITE. A 2xx that comes all the same is acknowledged.
 
         :param headers: for the CANCEL.
         """
@@ -216,12 +216,12 @@ class ReInvite:
             self.leg.acknowledge(invite)
 
 
-async def refresh(session: NegotiationContext, reinvite: ReInvite, other: Leg) -> int:
+async def refresh_session(session: NegotiationContext, reinvite: ReInvite, other: Leg) -> int:
     """Offer a peer what it has already, with the version that it has: the status of its final response. New ports in
     its answer are rtpengine's affair alone.
 
     :param session: of the call.
-    :param other: the leg across, which hears nothing of it.
+    :param other: the leg across, which does not notice.
     :raises Refusal: the peer can't be reached.
     """
     leg = reinvite.leg
@@ -242,7 +242,7 @@ async def refresh(session: NegotiationContext, reinvite: ReInvite, other: Leg) -
     return response.status
 
 
-async def restore(session: NegotiationContext, reinvite: ReInvite, of: Leg, pause: float = 0.0) -> bytes:
+async def restore_session(session: NegotiationContext, reinvite: ReInvite, of: Leg, pause: float = 0.0) -> bytes:
     """Offer a peer the agreed session, since it has another one, or rtpengine has.
 
     :param session: of the call.
