@@ -151,8 +151,8 @@ class WebSocketVersions(VersionCase):
         return wire
 
     def test_each(self) -> None:
-        """Autobahn's way is gone: messages arrive, whole, cut and in fragments, pings are answered, limits hold, and
-        both sides can close."""
+        """Autobahn's own way is taken: messages arrive, whole, cut and in fragments, pings are answered, limits hold,
+        and both sides can close."""
         for name in names_of(WEBSOCKET):
             with other_version("WEBSOCKET", [name]) as ours:
                 self.assertFalse(ours[INTERNALS].HAS_WEBSOCKET, name)

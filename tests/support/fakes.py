@@ -103,7 +103,7 @@ class FakeFlow:
             self.lose()
 
     def lose(self) -> None:
-        """The connection is gone; all who asked hear of it."""
+        """The connection is lost; all callbacks are called."""
         if self.closed:
             return
         self.closed = True
@@ -164,7 +164,7 @@ class FakeFlow:
 
 
 class FakeUser:
-    """A user of the transaction layer that keeps what it is told.
+    """A user of the transaction layer that keeps what it gets.
 
     :ivar admitting: what `admits` answers.
     :ivar on_request: called with each new server transaction, to answer it or to raise.

@@ -1,4 +1,4 @@
-"""TLS in memory: a server of ours, a client that is OpenSSL itself, and what stands on top of both."""
+"""TLS in memory: our server, a client that is OpenSSL itself, and what stands on top of both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from webrtcproxy.transport.certificate import KeyFiles, ReloadingCertificate
 
 
 class App(Protocol):
-    """What is on top: it keeps what it hears.
+    """What is on top: it keeps what it gets.
 
     :ivar first: written as soon as it is connected.
     """
@@ -144,7 +144,7 @@ class TlsCase(SynchronousTestCase):
         self.heard = b""
 
     def shake(self, size: int = 0) -> None:
-        """Shake hands, `size` octets at a time; what the server wrote so far is heard."""
+        """Shake hands, `size` octets at a time; what the server wrote so far is read."""
         for _ in range(4):
             with contextlib.suppress(SSL.WantReadError):
                 self.client.do_handshake()
@@ -170,7 +170,7 @@ class TlsCase(SynchronousTestCase):
         return self.pending()
 
     def hear(self) -> bytes:
-        """All that the client has heard."""
+        """All that the client has received."""
         data = self.wire.take()
         if data:
             self.client.bio_write(data)

@@ -52,7 +52,7 @@ class Recorder:
 
 
 class Wire(StringTransport):
-    """A connection in memory. What the other side wrote is `value()`; its protocol hears of the end on `settle`."""
+    """A connection in memory. What the other side wrote is `value()`; its protocol is told of the end by `settle`."""
 
     def __init__(self, peer: str = "192.0.2.7", port: int = 40000, host: str = "192.0.2.1") -> None:
         kind = IPv6Address if ":" in peer else IPv4Address
@@ -114,7 +114,7 @@ class Wire(StringTransport):
         return data
 
     def lose(self) -> None:
-        """The connection is gone."""
+        """The connection is closed."""
         if not self.closed:
             self.closed = True
             reason = ConnectionAborted() if self.aborted else ConnectionDone()

@@ -107,7 +107,7 @@ class Cancel(ClientCase):
         self.assertEqual((self.outcomes, len(self.again)), ([200], 1))
 
     def test_transaction_of_its_own(self) -> None:
-        """A CANCEL is sent again by Timer E until it is answered; its failure is nobody's concern."""
+        """A CANCEL is sent again by Timer E until it is answered; its failure is ignored."""
         transaction = self.send()
         self.answer(180)
         transaction.cancel()

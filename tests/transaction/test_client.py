@@ -31,7 +31,7 @@ class Invite(ClientCase):
         self.assertEqual((self.wss.summary, self.outcomes), (["INVITE"], [TimedOut]))
 
     def test_provisional(self) -> None:
-        """A 1xx, be it 100, stops timers A and B; 101 to 199 are told, repeats too; 100 is not."""
+        """A 1xx, be it 100, stops timers A and B; the user is notified of 101 to 199, repeats too, and not of 100."""
         for flow in (self.udp, self.wss):
             transaction = self.send(flow)
             for status in (100, 183, 180, 180, 199):
@@ -217,7 +217,7 @@ class Abandoned(ClientCase):
         self.assertEqual((self.udp.summary, self.outcomes), (["OPTIONS"], [200]))
 
     def test_heard(self) -> None:
-        """`heard` tells whether it has said that it works on it: any 1xx does."""
+        """`provisional_seen` says whether it has said that it works on it: any 1xx does."""
         for self.method in ("INVITE", "OPTIONS"):
             transaction = self.send()
             self.assertFalse(transaction.provisional_seen)

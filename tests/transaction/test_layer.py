@@ -314,7 +314,7 @@ class Responses(TransactionCase):
         self.successResultOf(self.final)
 
     def test_unwritable(self) -> None:
-        """A request that can't be written is the caller's fault, and leaves nothing behind."""
+        """A request that can't be written is the caller's fault, and leaves nothing over."""
         made = ours("INFO")
         made.uri = "sip:a b"
         self.assertRaises(ValueError, self.layer.request, made, self.udp)

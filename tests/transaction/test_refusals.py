@@ -1,4 +1,4 @@
-"""What is answered without a transaction, what is not answered, and the wall behind the user's code."""
+"""What is answered without a transaction, what is not answered, and how exceptions of the user are caught."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Bounds(TransactionCase):
         self.finish()
 
     def test_browser_without_end(self) -> None:
-        """However many came and went, the count is right: nobody is locked out."""
+        """However many came and went, the count is right: no peer is locked out."""
         self.renew(TransactionLimits(browser=2))
         for number in range(20):
             self.assertFalse(self.refused(self.wss, "INVITE" if number % 2 else "INFO"))

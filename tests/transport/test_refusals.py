@@ -20,7 +20,7 @@ class Refusals(BrowsersCase):
         self.assertEqual(self.readings.moved(), {f'refused_total{{reason="{reason}"}}': times})
 
     def test_let_in(self) -> None:
-        """Nobody is refused."""
+        """No request is refused."""
         self.open().lose()
         self.assertEqual(self.readings.moved(), {})
 

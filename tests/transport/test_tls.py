@@ -78,7 +78,7 @@ class Reading(TlsCase):
         self.assertEqual(self.app.got, [b"a" * 50, b"b" * 50, b"c" * 50])
 
     def test_broken_record(self) -> None:
-        """A record that was changed on its way ends the connection with an alert; nothing of it is heard."""
+        """A record that was changed on its way ends the connection with an alert; nothing of it is delivered."""
         data = bytearray(self.seal(b"hello"))
         data[-1] ^= 1
         self.wire.deliver(bytes(data))
@@ -329,14 +329,14 @@ class Ending(TlsCase):
         self.assertEqual(self.wire.value(), b"")
 
     def test_cut_off(self) -> None:
-        """A connection that is gone without close_notify: the reason is told, and writing does no harm."""
+        """A connection that is gone without close_notify: the reason is reported, and writing does no harm."""
         self.wire.lose()
         self.assertIsNotNone(self.app.lost)
         self.app.transport.write(b"late")
         self.app.transport.loseConnection()
 
     def test_cut_off_within_a_record(self) -> None:
-        """Half a record is never heard."""
+        """Half a record is never delivered."""
         self.wire.deliver(self.seal(b"hello")[:-1])
         self.wire.lose()
         self.assertEqual(self.app.got, [])

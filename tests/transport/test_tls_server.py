@@ -242,7 +242,7 @@ class Loopback(TestCase):
         return client
 
     async def settle(self) -> None:
-        """Wait until the server's side has heard of the end."""
+        """Wait until the server's side has seen the end."""
         while self.app.connected and self.app.lost is None:
             await turn()
 

@@ -54,7 +54,7 @@ class TransactionUser(Protocol):
         """A CANCEL of an INVITE that has no final response. The CANCEL is answered already; the INVITE is not."""
 
 
-class _Nobody:
+class _NoUser:
     """Stands for the user while there is none: everything is dropped in silence."""
 
     def admits(self, request: Request, flow: Flow) -> bool:
@@ -90,7 +90,7 @@ class Transactions:
         metrics: Metrics | None = None,
         mark: str = "",
     ) -> None:
-        self.user: TransactionUser = user or _Nobody()
+        self.user: TransactionUser = user or _NoUser()
         self.timers = timers
         self.last_resort = last_resort
         self.schedule = Schedule(clock)

@@ -13,7 +13,7 @@ from twisted.names.error import DNSNameError
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.runtime.errors import Refusal
-from webrtcproxy.transport.dns.locate import MAX_HOPS, PLANS, TOGETHER, DnsAddresses, Locator, _Plan
+from webrtcproxy.transport.dns.locate import MAX_HOPS, MAX_PLANS, PLAN_TTL, DnsAddresses, Locator, _Plan
 from webrtcproxy.transport.dns.records import MAX_LOOKUPS, Records
 from webrtcproxy.transport.flow import Address, Hop
 
@@ -185,7 +185,7 @@ class Steps(Case):
         self.found("pbx.test")
         asked = len(self.asked)
         self.assertEqual(self.found("pbx.test"), ["udp:192.0.2.3:5063"])
-        self.clock.advance(TOGETHER + 1)
+        self.clock.advance(PLAN_TTL + 1)
         self.assertEqual(self.found("pbx.test"), ["udp:192.0.2.3:5063"])
         self.assertEqual(len(self.asked), asked)
         self.zone["u.test", dns.A] = [dns.Record_A("192.0.2.9")]
@@ -195,11 +195,11 @@ class Steps(Case):
     def test_kept_names_are_bounded(self) -> None:
         """Browsers may choose names: what is kept of them has a bound."""
         self.a("x.test", "192.0.2.1")
-        for number in range(PLANS + 10):
+        for number in range(MAX_PLANS + 10):
             self.locator._plans[f"x{number}.test", None] = self.locator._plans.get(("x.test", None)) or self.plan()
-        self.clock.advance(TOGETHER + 1)
+        self.clock.advance(PLAN_TTL + 1)
         self.found("x.test")
-        self.assertLessEqual(len(self.locator._plans), PLANS)
+        self.assertLessEqual(len(self.locator._plans), MAX_PLANS)
 
     def plan(self) -> _Plan:
         return _Plan([], 0.0)

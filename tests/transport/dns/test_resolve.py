@@ -99,7 +99,7 @@ class Resolving(SynchronousTestCase):
         self.assertEqual(self.reactor.questions, [])
 
     def test_slow(self) -> None:
-        """Nobody waits longer than five seconds; an answer that comes later is kept all the same."""
+        """No request waits longer than five seconds; an answer that comes later is kept all the same."""
         first = self.resolver.resolve("slow.example", None)
         self.reactor.advance(resolve.LOOKUP_TIMEOUT)
         self.refused(first, 502)

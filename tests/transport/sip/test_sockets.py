@@ -145,7 +145,7 @@ class Loopback(TestCase):
         self.assertEqual(flow.sent_by, "127.0.0.1:" + str(here.addresses[0][1].port))
 
     async def test_tcp_refused(self) -> None:
-        """Nobody listens: `on_lost`, and FlowLost."""
+        """No listener: `on_lost`, and FlowLost."""
         found = self.start("tcp:0:interface=127.0.0.1")
         other = SipSockets(reactor, Recorder(), ["tcp:0:interface=127.0.0.1"])
         other.startService()

@@ -97,7 +97,7 @@ class Calling(Case):
         self.assertTrue(any("No TLS with pbx.test" in line and "does not name pbx.test" in line for line in told), told)
 
     async def test_unknown_authority(self) -> None:
-        """Nobody whom we believe has signed it."""
+        """No authority that we trust has signed it."""
         other = Authority(self.folder, "other")
         self.both("pbx.test", trunk_tls=self.trusting("pbx.test", ca=other.file))
         told = await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
@@ -284,7 +284,7 @@ class Calling(Case):
         await deferLater(reactor, 0.01)
 
     async def test_nobody(self) -> None:
-        """Nobody listens there."""
+        """There is no listener."""
         self.both("pbx.test")
         await self.trunk.stopService()
         told = await self.lost(self.ours.flow_to("tls", self.place, "pbx.test"))
@@ -302,7 +302,7 @@ class Called(Case):
     """Connections that peers open."""
 
     async def test_request(self) -> None:
-        """A request is answered on its connection; who can not shake hands disturbs nobody."""
+        """A request is answered on its connection; a peer whose handshake fails disturbs no other."""
         self.both("pbx.test")
         noise = await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", self.place.port), Protocol())
         noise.transport.write(b"OPTIONS sip:x SIP/2.0\r\n\r\n" * 9)

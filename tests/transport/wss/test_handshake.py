@@ -94,7 +94,7 @@ class Handshake(BrowsersCase):
             self.assertIn(b" 400 ", response, headers)
 
     def test_odd_octets(self) -> None:
-        """Octets that are no UTF-8 in a header are a broken header, and no fault of ours."""
+        """Octets that are no UTF-8 in a header are a broken header, and no fault of the program."""
         for name in (b"Origin", b"Host", b"Upgrade", b"Connection", b"Sec-WebSocket-Key", b"X-Forwarded-For"):
             wire = self.connect()
             wire.deliver(upgrade().replace(b"User-Agent: Test", b"%s: a\xff" % name))
@@ -125,7 +125,7 @@ class Handshake(BrowsersCase):
         self.assertEqual(len(self.send(wire, options())), 1)
 
     def test_ending(self) -> None:
-        """While the service ends nobody is let in."""
+        """While the service ends no peer is let in."""
         wire = self.connect()
         self.browsers.stopService()
         wire.deliver(upgrade())
@@ -177,7 +177,7 @@ class OriginRules(SynchronousTestCase):
         self.check(None, ["https://[::1]:8443"], ["https://[::2]:8443"], host="[::1]:8443")
 
     def test_nobody(self) -> None:
-        """An empty list admits nobody."""
+        """An empty list admits no page."""
         self.check([], [], ["https://phone.example.com", "null"])
 
 

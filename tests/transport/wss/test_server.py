@@ -139,7 +139,7 @@ class Secure(RealCase):
         await lost
 
     async def test_page_gone(self) -> None:
-        """A page that is gone without a word: the flow is lost at once."""
+        """A page that vanishes: the flow is lost at once."""
         browser = await self.browser()
         flow = await self.flow_of(browser)
         lost = self.lost(flow)
@@ -219,7 +219,7 @@ class Secure(RealCase):
 
 
 class Plain(RealCase):
-    """WebSockets without TLS, for a listener behind something that ends TLS."""
+    """WebSockets without TLS, for a listener after a proxy that ends TLS."""
 
     scheme = "ws"
     options = {"ping": 0.3, "ping_timeout": 0.3}

@@ -20,7 +20,7 @@ class Http(BrowsersCase):
     page = _Page()
 
     def test_page(self) -> None:
-        """A request without Upgrade gets the page, at the path of the WebSocket too; no version is told."""
+        """A request without Upgrade gets the page, at the path of the WebSocket too; no version is named."""
         for path in (b"/", b"/other"):
             wire = self.connect()
             wire.deliver(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -94,7 +94,7 @@ class Http(BrowsersCase):
         self.assertTrue(wire.disconnecting)
 
     def test_slow_response(self) -> None:
-        """A response that nobody reads does not last for ever."""
+        """A response that the peer does not read does not last for ever."""
         self.page.render_GET = lambda request: 1
         self.addCleanup(delattr, self.page, "render_GET")
         wire = self.connect()

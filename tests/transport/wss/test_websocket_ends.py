@@ -34,7 +34,7 @@ class Ends(BrowsersCase):
         self.assertEqual(self.browsers.connections, 0)
 
     def test_peer_lingers(self) -> None:
-        """A peer that keeps the TCP connection behind the closing handshake is cut."""
+        """A peer that keeps the TCP connection after the closing handshake is cut."""
         wire = self.open()
         self.send(wire, struct.pack("!H", 1000), CLOSE)
         self.assertFalse(wire.aborted)
@@ -119,7 +119,7 @@ class Ends(BrowsersCase):
 
 
 class Pings(BrowsersCase):
-    """Peers that are gone without a word (row "Keep-alive payloads")."""
+    """Peers that have vanished (row "Keep-alive payloads")."""
 
     options = {"ping": 30, "ping_timeout": 10}
 

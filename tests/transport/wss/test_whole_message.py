@@ -123,7 +123,7 @@ class ShortWay(BrowsersCase):
         self.assert_closing(wire, 1009)
 
     def test_bad_text(self) -> None:
-        """Text that is no UTF-8, a frame for itself: 1007, and nothing of it is heard."""
+        """Text that is no UTF-8, a frame for itself: 1007, and nothing of it is delivered."""
         for bad in (b"\xff", b"\xc3", b"\xed\xa0\x80"):
             wire = self.open()
             wire.deliver(frame(options() + bad))
@@ -138,7 +138,7 @@ class ShortWay(BrowsersCase):
             self.assert_closing(wire, 1002)
 
     def test_rate(self) -> None:
-        """Each message takes a token, one by one; the first without one is not heard, and ends the connection."""
+        """Each message takes a token, one by one; the first without one is not delivered, and ends the connection."""
         wire = self.open()
         for _ in range(20):
             self.assertEqual(len(self.send(wire, options())), 1)
@@ -242,7 +242,7 @@ class ShortWay(BrowsersCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def outcome(self, data: bytes, size: int) -> tuple[list[object], list[Frame]]:
-        """What comes of octets that arrive `size` at a time: what was heard, and what was sent."""
+        """What comes of octets that arrive `size` at a time: what was received, and what was sent."""
         self.receiver.messages.clear()
         self.receiver.errors.clear()
         wire = self.open()

@@ -28,27 +28,27 @@ T = TypeVar("T")
 DNSDatagramProtocol.noisy = False  # each question has a socket of its own: two lines in the log are enough
 
 MAX_HOPS = 8
-"""Servers of a name that are looked at."""
+"""Servers of a name that are considered."""
 
-TOGETHER = 5.0
-"""Seconds for which the servers of a name and their addresses are kept together; each record is kept by itself for as
-long as it says."""
+PLAN_TTL = 5.0
+"""Seconds for which the servers of a name and their addresses are kept together; each record is cached for its time to
+live."""
 
-PLANS = 1024
-"""Names for which they are."""
+MAX_PLANS = 1024
+"""Names for which they are kept."""
 
 PREFIXES: Final = {"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}
-"""What stands in front of a name in the SRV records of a transport (RFC 3263 section 4.1)."""
+"""The prefix of a name in the SRV records of a transport (RFC 3263 section 4.1)."""
 
 SERVICES: Final = {"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls"}
 """The services of NAPTR records, and the transports that they mean."""
 
 _NO_DNS: Final = frozenset({"localhost", "local", "onion"})
-"""Top-level names that the DNS has nothing to say about (RFC 6761, RFC 6762, RFC 7686)."""
+"""Top-level names that are not in the DNS (RFC 6761, RFC 6762, RFC 7686)."""
 
 
 class Addresses(Protocol):
-    """Gives the addresses of a name: :class:`webrtcproxy.transport.dns.resolve.AddressResolver` or `DnsAddresses`."""
+    """Resolves a name to addresses: :class:`webrtcproxy.transport.dns.resolve.AddressResolver` or `DnsAddresses`."""
 
     def resolve(self, host: str, port: int | None) -> Deferred[list[Address]]:
         """Fires with at least one address, in the order in which to try them; fails with a Refusal."""
@@ -92,10 +92,10 @@ class _Plan(NamedTuple):
 class Locator:
     """Finds the targets of a host.
 
-    :param clock: tells how long what was found is kept together.
+    :param clock: for `PLAN_TTL`.
     :param records: NAPTR and SRV.
     :param addresses: A and AAAA.
-    :param transports: those that we have sockets for.
+    :param transports: those that there are sockets for.
     :param draw: a random number from 0 to the one that is given.
     """
 
@@ -112,7 +112,7 @@ class Locator:
         self._addresses = addresses
         self._transports = [kind for kind in ("udp", "tcp", "tls") if kind in transports]
         self._draw = draw
-        self._plans: BoundedDict[tuple[str, str | None], _Plan] = BoundedDict(PLANS)
+        self._plans: BoundedDict[tuple[str, str | None], _Plan] = BoundedDict(MAX_PLANS)
 
     def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
         """Find where a host is.
@@ -157,7 +157,7 @@ class Locator:
             servers = await self._servers(name, groups)
         else:
             servers = [[_Server(0, tuple(await self._by_address(name, name, None, kind)))]]
-        plan = _Plan(servers, self._clock.seconds() + TOGETHER)
+        plan = _Plan(servers, self._clock.seconds() + PLAN_TTL)
         self._plans[name, transport] = plan
         return self._drawn(plan)
 

@@ -57,11 +57,11 @@ evenly, also where thousands of browsers came at once."""
 class WebSocketServer(Service):
     """All connections from browsers.
 
-    :param receiver: who takes the messages.
-    :param config: where to listen, whose pages may connect, and the limits. On ``ssl:`` endpoints the Via says WSS, on
-        ``tcp:`` (after a proxy that ends TLS) WS. ``connections_per_address`` is as well what may be on its way there.
-    :param frame_limit: of each WebSocket; None for the usual one.
-    :param page: what HTTP requests for anything but the WebSocket get; None for 404.
+    :param receiver: takes the messages.
+    :param config: where to listen, which origins may connect, and the limits. On ``ssl:`` endpoints the Via says WSS,
+        on ``tcp:`` (after a proxy that ends TLS) WS. ``connections_per_address`` also limits HTTP connections.
+    :param frame_limit: of each WebSocket; None for the default.
+    :param page: the resource for HTTP requests other than those for a WebSocket; None for 404.
     :param advertise: the host for Via and Contact where it is not the socket's address.
     :param metrics: counts what is refused.
     :param inherited: descriptors of sockets that listen there already, one for each of its ``listen``.
