@@ -145,7 +145,7 @@ class Dialogs(AdmissionCase):
         for flow, peer, granted in (
             (browser, sip("192.0.2.11"), True), (FakeFlow.wss(), sip("192.0.2.11"), False),
             (sip("192.0.2.20"), sip("192.0.2.10"), True), (sip("203.0.113.5"), sip("192.0.2.10"), False),
-            (browser, sip("192.0.2.20"), False), (browser, FakeFlow.wss(), False),
+            (browser, sip("192.0.2.20"), False), (browser, FakeFlow.wss("192.0.2.10", 4000), False),
         ):  # fmt: skip
             self.assertEqual(admission.is_granted(flow, peer, grants, trunks_of), granted)
             self.assertEqual(admission.may_replace(flow, peer, None, (), grants, trunks_of), granted)
