@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.demo.world import DOMAIN, DemoCase, answered, registration
 from tests.support.fakes import FakeFlow
-from webrtcproxy.demo.bindings import DemoBindings, Wish
+from webrtcproxy.demo.bindings import ContactUpdate, DemoBindings
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.headers import Credentials, NameAddr, parse_challenges
 
@@ -167,13 +167,13 @@ class RegisterTest(DemoCase):
         self.assertEqual(self.listed(), [])
         few = DemoBindings(self.clock, limit=2)
         address = NameAddr.parse(AT)
-        wishes = [Wish(address, address.address, 60)]
+        updates = [ContactUpdate(address, address.address, 60)]
         for name in ("alice", "bob"):
-            few.update(name, wishes, self.flow, "call", 1)
-        refusal = self.assertRaises(Refusal, few.update, "carol", wishes, self.flow, "call", 1)
+            few.update(name, updates, self.flow, "call", 1)
+        refusal = self.assertRaises(Refusal, few.update, "carol", updates, self.flow, "call", 1)
         self.assertEqual((refusal.status, dict(refusal.headers)), (503, {"Retry-After": "60"}))
         self.clock.advance(60)
-        few.update("carol", wishes, self.flow, "call", 1)
+        few.update("carol", updates, self.flow, "call", 1)
         self.assertEqual([few.known(name) for name in ("alice", "bob", "carol")], [False, True, True])
 
     def test_who_may_not(self) -> None:

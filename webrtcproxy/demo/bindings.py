@@ -43,7 +43,7 @@ class DemoBinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ContactUpdate:
     """What a REGISTER asks for one contact; `expires` in seconds, 0 to remove it."""
 
     contact: NameAddr
@@ -79,20 +79,20 @@ class DemoBindings:
         """Whole seconds until `binding` expires, at least 1."""
         return max(1, int(binding.expires_at - self._clock.seconds()))
 
-    def update(self, name: str, wishes: Iterable[Wish], flow: Flow, call_id: str, cseq: int) -> None:
+    def update(self, name: str, updates: Iterable[ContactUpdate], flow: Flow, call_id: str, cseq: int) -> None:
         """Do all that a REGISTER asks for, or nothing of it.
 
         :raises Refusal: 500 an older request came late, 403 too many contacts, 503 too many names.
         """
         kept = list(self.of(name))
         now = self._clock.seconds()
-        for wish in wishes:
-            old = next((binding for binding in kept if binding.uri.same_as(wish.uri)), None)
+        for update in updates:
+            old = next((binding for binding in kept if binding.uri.same_as(update.uri)), None)
             if old is not None:
                 _in_order(old, call_id, cseq)
                 kept.remove(old)
-            if wish.expires:
-                kept.append(DemoBinding(wish.contact, wish.uri, flow, call_id, cseq, now + wish.expires))
+            if update.expires:
+                kept.append(DemoBinding(update.contact, update.uri, flow, call_id, cseq, now + update.expires))
         if len(kept) > CONTACTS:
             raise Refusal(403, "Too Many Contacts")
         self._keep(name, tuple(kept))

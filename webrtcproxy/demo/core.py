@@ -53,7 +53,7 @@ class Demo:
         self._clock = clock
         self._transactions = transactions
         self._guard = guard
-        self._domains = frozenset(_place(domain) for domain in domains)
+        self._domains = frozenset(_without_default_port(domain) for domain in domains)
         self._bindings = DemoBindings(clock)
         self._registrar = DemoRegistrar(self._bindings, guard, frozenset((ECHO,)))
         self._forks: dict[ServerTransaction, DemoFork] = {}
@@ -89,7 +89,7 @@ class Demo:
     def _answer(self, transaction: ServerTransaction) -> None:
         request = transaction.request
         target = request.request_uri
-        if _place(target.hostport) not in self._domains:
+        if _without_default_port(target.hostport) not in self._domains:
             raise Refusal(404, "Not A Domain Of The Demo")
         name = normal(target.user or "")
         if request.method == "REGISTER":
@@ -123,7 +123,7 @@ class Demo:
         self._forks.pop(transaction, None)
 
 
-def _place(domain: HostPort) -> HostPort:
+def _without_default_port(domain: HostPort) -> HostPort:
     """One spelling for a host with and without the default port."""
     host, port = domain
     return host.lower().strip("[]"), None if port == 5060 else port

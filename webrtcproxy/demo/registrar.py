@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from webrtcproxy.demo.bindings import DEFAULT_EXPIRES, MAX_EXPIRES, MIN_EXPIRES, DemoBindings, Wish
+from webrtcproxy.demo.bindings import DEFAULT_EXPIRES, MAX_EXPIRES, MIN_EXPIRES, ContactUpdate, DemoBindings
 from webrtcproxy.demo.guard import Guard
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.errors import BadMessage
@@ -49,7 +49,7 @@ class DemoRegistrar:
                 raise BadMessage("Bad Expires")
             self._bindings.clear(name, request.call_id, cseq)
         else:
-            self._bindings.update(name, list(_wishes(request)), flow, request.call_id, cseq)
+            self._bindings.update(name, list(_updates(request)), flow, request.call_id, cseq)
         return list(self._listed(name))
 
     def _listed(self, name: str) -> Iterator[tuple[str, str]]:
@@ -58,7 +58,7 @@ class DemoRegistrar:
             yield "Contact", str(binding.contact.with_param("expires", expires))
 
 
-def _wishes(request: Request) -> Iterator[Wish]:
+def _updates(request: Request) -> Iterator[ContactUpdate]:
     """What a REGISTER asks for, contact by contact (section 10.3 step 7)."""
     contacts = request.contacts
     for contact in contacts if isinstance(contacts, list) else []:
@@ -70,7 +70,7 @@ def _wishes(request: Request) -> Iterator[Wish]:
             raise BadMessage("Bad Contact")
         params = tuple(param for param in contact.params if param[0].lower() != "expires")
         kept = NameAddr(contact.display, contact.uri, params)
-        yield Wish(kept, address, min(expires, MAX_EXPIRES))
+        yield ContactUpdate(kept, address, min(expires, MAX_EXPIRES))
 
 
 def _expires(contact: NameAddr, request: Request) -> int:
