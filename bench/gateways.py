@@ -85,7 +85,7 @@ class Gateway(Protocol):
 
 
 class Engine(Rtpengine):
-    """rtpengine with ports for many calls, patience with calls that have no media, and little to say.
+    """rtpengine with ports for many calls, long timeouts for calls without media, and little to say.
 
     :param number: of several; each has a loopback address of its own for media, and with it all ports.
     """

@@ -234,10 +234,10 @@ def _response(receive: Callable[[], bytes], status: int) -> Response:
     return made
 
 
-def _udp(patience: float | None) -> socket.socket:
+def _udp(seconds: float | None) -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     made.bind((LOOPBACK, 0))
-    made.settimeout(patience)
+    made.settimeout(seconds)
     return made
 
 

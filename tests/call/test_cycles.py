@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tests.support.calls.early import REL, EarlyCase
 from tests.support.calls.party import outbound
-from tests.support.calls.transferring import NEW, HandoverCase, name_of, refer_to
+from tests.support.calls.transferring import NEW, LocalTransferCase, name_of, refer_to
 from tests.support.calls.world import PLAIN
 from tests.support.configs import CARRIER, PBX
 from tests.support.garbage import kinds_left
@@ -331,7 +331,7 @@ class Failover(CycleCase):
         self.assertEqual(self.left(live), [])
 
 
-class Transfers(HandoverCase, CycleCase):
+class Transfers(LocalTransferCase, CycleCase):
     """Nor when a call is transferred."""
 
     def check(self, live: Callable[[], None]) -> None:

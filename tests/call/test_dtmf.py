@@ -7,7 +7,7 @@ from dataclasses import replace
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.calls.modifying import ExchangeCase
+from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import Party, inbound, outbound, party_of
 from tests.support.calls.world import PLAIN as TRUNK
 from tests.support.configs import PBX
@@ -21,7 +21,7 @@ PLAIN = ("Content-Type", "application/dtmf")
 KINDS = ((RELAY, b"Signal=5\r\nDuration=160\r\n"), (PLAIN, b"5"))
 
 
-class Pass(ExchangeCase):
+class Pass(SessionChangeCase):
     """Without a word in the section, INFO is INFO (original.rst: INFO, dtmf-relay, any other)."""
 
     def test_crosses(self) -> None:
@@ -37,7 +37,7 @@ class Pass(ExchangeCase):
             self.assertNotIn("play", [command for command, _ in self.world.nodes.log])
 
 
-class Events(ExchangeCase):
+class Events(SessionChangeCase):
     """`dtmf = rfc4733`: a browser's digits are played."""
 
     trunks = (replace(PBX, media=TrunkMedia(dtmf="rfc4733")),)

@@ -29,7 +29,7 @@ class Transactions:
         self.bad.append(error)
 
 
-class EntranceTests(SynchronousTestCase):
+class OwnerRouterTests(SynchronousTestCase):
     """That of worker 1, beside worker 2."""
 
     def setUp(self) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from twisted.internet.ssl import PrivateCertificate
 from twisted.names import dns
 
-from tests.integration.ways import CALLED, Ways
+from tests.integration.next_hops import CALLED, NextHopsCase
 from tests.support.authority import Authority
 from tests.support.real.case import until
 from tests.support.real.part import pause
@@ -21,7 +21,7 @@ from webrtcproxy.sip.headers import NameAddr
 DOMAIN = "secure.test"
 
 
-class OverTls(Ways):
+class OverTls(NextHopsCase):
     """A trunk with TLS, found by SRV, whose certificate has the name of its domain."""
 
     sections = f"""\

@@ -167,7 +167,7 @@ class GoneTests(LocationCase):
         self.assertFalse(self.location.find(ALICE).known)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_afterglow(self) -> None:
+    def test_linger(self) -> None:
         """A call that crossed the un-REGISTER still finds its registrar known."""
         self.bind(self.binding())
         self.location.unbind(ALICE)
@@ -177,7 +177,7 @@ class GoneTests(LocationCase):
         self.clock.advance(1)
         self.assertNotIn(REGISTRAR, self.location.find(ALICE).registrars)
 
-    def test_afterglow_is_never_longer(self) -> None:
+    def test_linger_is_never_longer(self) -> None:
         """Un-registering does not lengthen what was about to end."""
         self.bind(self.binding())
         self.location.registered(ALICE, REGISTRAR, 5)

@@ -307,7 +307,7 @@ class FailureTests(RegistrarCase):
         self.assertEqual((self.reply().status, self.reply().reason, self.sent_upstream()), (400, "Bad Contact", 0))
         self.assertEqual([event["call"] for event in events], ["cid1"])
 
-    def test_patience_ends_with_the_answer(self) -> None:
+    def test_deadline_ends_with_the_answer(self) -> None:
         """After the answer, whatever it is, nobody waits for the registrar: what was remembered for that is gone."""
         for status in (200, 403):
             self.register(f"{JSSIP};expires=600")

@@ -75,7 +75,7 @@ class Hunting(Case):
         self.world.turn(40)
         self.assert_over(self.alice, self.first, self.second)
 
-    def test_patience_of_the_trunk(self) -> None:
+    def test_silence_limit_of_the_trunk(self) -> None:
         """`failover` says how long."""
         self.begin(pbx(FIRST, SECOND, failover=1.0))
         self.call()
@@ -257,7 +257,7 @@ class Hunting(Case):
 class NoInvite(Case):
     """Any other request outside of a dialog goes the same way (corners.rst 4: 3263)."""
 
-    def test_passages(self) -> None:
+    def test_out_of_dialog(self) -> None:
         """What browsers send to a trunk: one is out of service, the other one's answer is theirs."""
         for method in ("MESSAGE", "OPTIONS", "PUBLISH"):
             self.begin(*self.trunks)

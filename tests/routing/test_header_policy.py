@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.support.calls.modifying import ExchangeCase
+from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import Pair, Party, outbound
 from tests.support.calls.registering import JSSIP, RegistrarCase
 from tests.support.configs import PBX
@@ -28,7 +28,7 @@ IDENTITY: tuple[Pair, ...] = (
 )
 
 
-class Cross(ExchangeCase):
+class Cross(SessionChangeCase):
     """What is not known to belong to a leg crosses (original.rst: headers to the trunk, headers back)."""
 
     def expect(self, message: Message, *headers: Pair) -> None:
@@ -100,7 +100,7 @@ class Cross(ExchangeCase):
         trunk.ack(invite, heard)
 
 
-class Overrides(ExchangeCase):
+class Overrides(SessionChangeCase):
     """A trunk's section has the last word."""
 
     trunks = (replace(PBX, pass_identity=True, strip=("x-*", "subject"), set=(("X-Account", "4711"),)),)

@@ -222,7 +222,7 @@ class Pinged(CallCase):
         self.assertEqual(self.up(), {"udp:192.0.2.51:5060": 1})
 
     def test_often(self) -> None:
-        """A ping more often than its patience is given up when the next is due: one at a time."""
+        """A ping more often than its timeout is given up when the next is due: one at a time."""
         self.begin(replace(PBX, ping=1.0))
         for _ in range(10):
             self.world.turn(0.5)

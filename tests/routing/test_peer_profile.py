@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.support.calls.modifying import ExchangeCase
+from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import inbound, outbound
 from tests.support.configs import PBX
 from tests.support.fakes import FakeFlow
@@ -15,7 +15,7 @@ from webrtcproxy.routing.peer_profile import BROWSER_PEER, UNKNOWN_PEER, PeerPro
 MEDIA = TrunkMedia(("PCMU", "telephone-event"), dtmf="rfc4733")
 
 
-class Profiles(ExchangeCase):
+class Profiles(SessionChangeCase):
     """Each offer and answer has the profile of its leg and of the leg that it comes from."""
 
     trunks = (replace(PBX, media=MEDIA),)

@@ -25,7 +25,7 @@ from webrtcproxy.sip.message import Headers, Request
 from webrtcproxy.transport.flow import Address, Hop
 
 
-class Ways(SynchronousTestCase):
+class LookUps(SynchronousTestCase):
     """`Upstream`, with look-ups that are counted and sockets that are noted."""
 
     def setUp(self) -> None:

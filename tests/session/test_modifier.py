@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tests.support.calls.case import CallCase
-from tests.support.calls.modifying import ExchangeCase
+from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import Party
 from tests.support.configs import PBX
 
 
-class Glare(ExchangeCase):
+class Glare(SessionChangeCase):
     """Two offers at once (RFC 3261 section 14, RFC 3311 section 5.2)."""
 
     def test_ours_is_out(self) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.support.calls.modifying import UPDATES, ExchangeCase
+from tests.support.calls.modifying import UPDATES, SessionChangeCase
 from tests.support.calls.party import Party
 from tests.support.ngnode import Operation
 from webrtcproxy.sip.capabilities import ALLOW
 from webrtcproxy.sip.message import Request
 
 
-class Change(ExchangeCase):
+class Change(SessionChangeCase):
     """What works."""
 
     def test_hold_and_resume(self) -> None:
@@ -145,7 +145,7 @@ class Change(ExchangeCase):
             self.check_alive(asker, other)
 
 
-class Acknowledgement(ExchangeCase):
+class Acknowledgement(SessionChangeCase):
     """ACKs of both legs."""
 
     def test_lost(self) -> None:
@@ -209,7 +209,7 @@ class Acknowledgement(ExchangeCase):
             self.check_alive(asker, other)
 
 
-class Update(ExchangeCase):
+class Update(SessionChangeCase):
     """UPDATE (RFC 3311)."""
 
     def test_crosses(self) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tests.support.calls.modifying import ExchangeCase
+from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import Party
 from webrtcproxy.sip.message import Response
 
 
-class Ends(ExchangeCase):
+class Ends(SessionChangeCase):
     """The call ends in the middle of an exchange: each request has its final response, and nothing is left."""
 
     def moments(self) -> Iterator[tuple[Party, Party]]:

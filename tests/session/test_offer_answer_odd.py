@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from tests.support.calls.case import CallCase
-from tests.support.calls.modifying import ExchangeCase
+from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import Party, party_of
 from tests.support.configs import CARRIER
 from webrtcproxy.runtime.errors import NgRefused
@@ -13,7 +13,7 @@ from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transport.flow import Hop
 
 
-class LateOffer(ExchangeCase):
+class LateOffer(SessionChangeCase):
     """re-INVITE without SDP: the offer is in the 200, the answer in the ACK (RFC 3261 section 14.1)."""
 
     def ask(self, asker: Party, other: Party) -> tuple[Request, Request, Response]:
@@ -170,7 +170,7 @@ class Credentials(CallCase):
         self.trunk.peer.silent()
 
 
-class Name(ExchangeCase):
+class Name(SessionChangeCase):
     """A trunk whose Contact is a name: it is looked up while the exchange waits."""
 
     def begin(self) -> tuple[Party, Party]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from tests.support.calls.modifying import UPDATES, ExchangeCase
+from tests.support.calls.modifying import UPDATES, SessionChangeCase
 from tests.support.calls.party import Party, inbound, outbound
 from webrtcproxy.runtime.errors import NgRefused, NgTimeout
 from webrtcproxy.sip.message import Request, Response
@@ -98,7 +98,7 @@ class Side:
             self.over = True
 
 
-class AtRandom(ExchangeCase):
+class AtRandom(SessionChangeCase):
     """See above; the dice are the same ones each time."""
 
     def test_all_ways(self) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.support.calls.modifying import ExchangeCase
+from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import Pair, Party
 from webrtcproxy.runtime.errors import NgRefused, NgTimeout
 from webrtcproxy.sip.message import Request
 
 
-class Refused(ExchangeCase):
+class Refused(SessionChangeCase):
     """The session stands as it is (RFC 3261 section 14.1)."""
 
     def refuse(self, asker: Party, other: Party, status: int, *headers: Pair) -> tuple[Request, Request]:
@@ -188,7 +188,7 @@ class Refused(ExchangeCase):
         held.pop(0).callback(None)
 
 
-class Cancelled(ExchangeCase):
+class Cancelled(SessionChangeCase):
     """CANCEL of a re-INVITE (RFC 3261 section 9)."""
 
     def cancel(self, asker: Party, invite: Request) -> None:

@@ -3,7 +3,7 @@ browser gets the new ones with the old session (RFC 8839 section 4.4.3.1.1)."""
 
 from __future__ import annotations
 
-from tests.support.calls.modifying import ExchangeCase
+from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import Party
 from tests.support.ngnode import Operation
 from webrtcproxy.runtime.errors import NgRefused, NgTimeout
@@ -11,7 +11,7 @@ from webrtcproxy.session.offer_answer import RESTORE_DELAY
 from webrtcproxy.sip.message import Request
 
 
-class Restarted(ExchangeCase):
+class Restarted(SessionChangeCase):
     """A browser holds and restarts ICE, and the trunk will have none of it."""
 
     def ways(self) -> list[tuple[Party, Party]]:

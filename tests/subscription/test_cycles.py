@@ -49,7 +49,7 @@ class Cycles(WatchCase):
 
         self.assertEqual(self.left(live), [])
 
-    def test_passages(self) -> None:
+    def test_out_of_dialog(self) -> None:
         """Answered, and not answered at all."""
 
         def live() -> None:

@@ -16,7 +16,7 @@ class Waiting(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.patience = Deadline(Schedule(self.clock))
+        self.deadline = Deadline(Schedule(self.clock))
 
     def test_below_timer_f(self) -> None:
         """It ends while the peer still listens (RFC 4320 section 4.2)."""
@@ -25,27 +25,27 @@ class Waiting(SynchronousTestCase):
     def test_in_time(self) -> None:
         """What comes in time is handed on, a failure too."""
         one: Deferred[int] = Deferred()
-        waiting = self.patience.wait(one)
+        waiting = self.deadline.wait(one)
         one.callback(1)
         self.assertEqual(self.successResultOf(waiting), 1)
         two: Deferred[int] = Deferred()
-        waiting = self.patience.wait(two)
+        waiting = self.deadline.wait(two)
         two.errback(ValueError())
         self.failureResultOf(waiting, ValueError)
-        self.patience.end()
+        self.deadline.end()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_too_late(self) -> None:
         """All waits together have the time; what comes after it is nobody's, a failure too."""
         first: Deferred[None] = Deferred()
-        waiting = self.patience.wait(first)
+        waiting = self.deadline.wait(first)
         self.clock.advance(NON_INVITE_DEADLINE - 1)
         first.callback(None)
         self.successResultOf(waiting)
         second: Deferred[None] = Deferred()
-        waiting = self.patience.wait(second)
+        waiting = self.deadline.wait(second)
         self.assertNoResult(waiting)
         self.clock.advance(1)
         self.failureResultOf(waiting, TimedOut)
         second.errback(ValueError())
-        self.failureResultOf(self.patience.wait(Deferred()), TimedOut)
+        self.failureResultOf(self.deadline.wait(Deferred()), TimedOut)

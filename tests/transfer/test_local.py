@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tests.support.calls.party import Party, party_of
-from tests.support.calls.transferring import BY, NEW, TARGET, HandoverCase, tag_of
+from tests.support.calls.transferring import BY, NEW, TARGET, LocalTransferCase, tag_of
 from tests.support.calls.world import PLAIN
 from webrtcproxy.runtime.errors import NgRefused
 from webrtcproxy.sip.message import Request
 
 
-class Blind(HandoverCase):
+class Blind(LocalTransferCase):
     """The target is called."""
 
     def test_done(self) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tests.support.calls.party import Party, party_of
-from tests.support.calls.transferring import BY, NEW, TARGET, HandoverCase, name_of, refer_to
+from tests.support.calls.transferring import BY, NEW, TARGET, LocalTransferCase, name_of, refer_to
 from tests.support.calls.world import PLAIN
 from webrtcproxy.sip.message import Request
 
 
-class HangUps(HandoverCase):
+class HangUps(LocalTransferCase):
     """Somebody hangs up while the target rings."""
 
     def test_transferor(self) -> None:
@@ -175,7 +175,7 @@ class HangUps(HandoverCase):
         self.assert_over(self.alice, self.pbx, self.carrier)
 
 
-class Attended(HandoverCase):
+class Attended(LocalTransferCase):
     """The target is the other end of a call that the transferor has here, too."""
 
     def consult(self) -> None:
@@ -278,7 +278,7 @@ class Attended(HandoverCase):
         self.old_call()
 
 
-class OfTheCallee(HandoverCase):
+class OfTheCallee(LocalTransferCase):
     """The transferor was called: the transferee is the caller."""
 
     def setUp(self) -> None:
@@ -327,7 +327,7 @@ class OfTheCallee(HandoverCase):
         self.assert_over(self.pbx, self.carrier)
 
 
-class Limits(HandoverCase):
+class Limits(LocalTransferCase):
     """Transferred calls count as the transferor's while they last."""
 
     def test_counted(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.logger import capturedLogs, formatEvent
 
 from tests.support.calls.party import Party, party_of
-from tests.support.calls.transferring import NEW, TARGET, HandoverCase
+from tests.support.calls.transferring import NEW, TARGET, LocalTransferCase
 from webrtcproxy.runtime.errors import NgRefused
 from webrtcproxy.sip.message import Request, Response, respond
 
@@ -13,7 +13,7 @@ UNREADABLE = ("Content-Type", "multipart/mixed")
 """A multipart body without a boundary can't be read."""
 
 
-class Odd(HandoverCase):
+class Odd(LocalTransferCase):
     """Alice transfers bob to dave."""
 
     def target_says(self, invite: Request, status: int) -> Response:

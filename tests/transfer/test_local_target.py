@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.support.calls.party import party_of
-from tests.support.calls.transferring import BY, NEW, TARGET, HandoverCase, name_of, refer_to
+from tests.support.calls.transferring import BY, NEW, TARGET, LocalTransferCase, name_of, refer_to
 from tests.support.calls.world import PLAIN
 from webrtcproxy.config import HostPort
 from webrtcproxy.sip.message import Request, Response
 
 
-class Target(HandoverCase):
+class Target(LocalTransferCase):
     """Answers that are none at once."""
 
     def assert_taken_over(self, invite: Request, answer: Response) -> None:
@@ -103,7 +103,7 @@ class Target(HandoverCase):
         self.bye(party_of(other, again, answer), self.bob)
 
 
-class When(HandoverCase):
+class When(LocalTransferCase):
     """What is under way meanwhile."""
 
     def test_too_early(self) -> None:

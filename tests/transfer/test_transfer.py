@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.support.calls.modifying import ExchangeCase
+from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import Pair, Party, party_of
 from tests.support.calls.world import PLAIN
 from tests.support.configs import CARRIER, PBX
@@ -15,7 +15,7 @@ REFER_TO = ("Refer-To", "<sip:carol@pbx.example.com;method=INVITE?Subject=x%20y>
 BY = ("Referred-By", '<sip:alice@pbx.example.com>;cid="1.2@x"')
 
 
-class TransferCase(ExchangeCase):
+class TransferCase(SessionChangeCase):
     """A call that is up, in all four ways: who refers, and who is referred."""
 
     def refer(self, asker: Party, other: Party, *headers: Pair) -> tuple[Request, Request]:

@@ -57,7 +57,7 @@ class FakeKernel:
         pass
 
 
-class Prompt(SynchronousTestCase):
+class ImmediateWrite(SynchronousTestCase):
     """The TCP connection under TLS."""
 
     def connection(self, *takes: int | OSError) -> ImmediateWriteServer:

@@ -13,7 +13,7 @@ from webrtcproxy.sip.message import Request, Response
 UPDATES = ("Allow", "INVITE, ACK, BYE, UPDATE")
 
 
-class ExchangeCase(CallCase):
+class SessionChangeCase(CallCase):
     """Calls that are up, in all four ways: from and to a browser, and changed by the caller or the callee."""
 
     trunks = (PBX,)

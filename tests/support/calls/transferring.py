@@ -67,7 +67,7 @@ class ReplacingCase(CallCase):
         other.answer(other.peer.request("BYE"), 200)
 
 
-class HandoverCase(ReplacingCase):
+class LocalTransferCase(ReplacingCase):
     """A browser's call to bob, whose trunk does not do REFER; dave is elsewhere."""
 
     trunks = (replace(PBX, refer="local"), replace(CARRIER, refer="local"))

@@ -19,12 +19,12 @@ PLAIN = "; SIPp, or a peer that a test scripts\n"
 
 
 CALLED = ["< INVITE sdp", "> 200 INVITE sdp", "< ACK", "> BYE", "< 200 BYE"]
-"""What an endpoint of `Ways.called` hears and says."""
+"""What an endpoint of `NextHopsCase.called` hears and says."""
 BY_SIPP = ["> INVITE sdp", "< 180 INVITE", "< 200 INVITE sdp", "> ACK", "> BYE", "< 200 BYE"]
 """The caller of SIPp's `uas`."""
 
 
-class Ways(RealCase):
+class NextHopsCase(RealCase):
     """A DNS server on loopback, which the proxy asks for all names, and trunk sections of the class's own.
 
     :cvar sections: the trunks; @place@ stands for a port of the class's.
@@ -40,7 +40,7 @@ class Ways(RealCase):
     @classmethod
     def port(cls, name: str) -> int:
         """A free port, the same for all tests of this file."""
-        return Ways._ports.setdefault(name, free_port())
+        return NextHopsCase._ports.setdefault(name, free_port())
 
     @classmethod
     def _filled(cls, text: str) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tests.integration.media import identity
-from tests.integration.test_exchange import VIDEO, ExchangeCase, newer
+from tests.integration.test_offer_answer import VIDEO, SessionChangeCase, newer
 from tests.support.real.dialog import Calling, Dialog
 from tests.support.real.ladder import HANGS_UP, HUNG_UP, SET_UP, TAKEN
 from tests.support.real.part import pause
@@ -15,7 +15,7 @@ IS_REFUSED = ["> INVITE sdp", "< 488 INVITE", "> ACK"]
 REFUSES = ["< INVITE sdp", "> 488 INVITE", "< ACK"]
 
 
-class Refused(ExchangeCase):
+class Refused(SessionChangeCase):
     """The old session stands, in rtpengine, too."""
 
     async def flags(self) -> list[list[bytes]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.names import dns
 
-from tests.integration.ways import BY_SIPP, CALLED, Ways
+from tests.integration.next_hops import BY_SIPP, CALLED, NextHopsCase
 from tests.support.real.case import until
 from tests.support.real.kamailio import PASSWORDS
 from tests.support.real.ports import LOOPBACK
@@ -13,7 +13,7 @@ from tests.support.real.speech import PLAIN_SDP
 from webrtcproxy.sip.message import Request
 
 
-class Several(Ways):
+class Several(NextHopsCase):
     """Trunks with several targets, of which some are dead."""
 
     sections = """\
@@ -219,7 +219,7 @@ class Pinged(Peer):
             self.reply(latest, 200)
 
 
-class TooLarge(Ways):
+class TooLarge(NextHopsCase):
     """A trunk that takes by TCP what is too large for a datagram."""
 
     sections = """\

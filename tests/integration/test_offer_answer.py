@@ -39,7 +39,7 @@ def newer(sdp: bytes, number: int, direction: str = "sendrecv") -> bytes:
     return sdp.replace(b"a=sendrecv", b"a=" + direction.encode())
 
 
-class ExchangeCase(RealCase):
+class SessionChangeCase(RealCase):
     """A call out of a browser, up."""
 
     browser_phone: Browser
@@ -81,7 +81,7 @@ class ExchangeCase(RealCase):
         self.assertEqual(identity(self.at_browser), identity(sdp))
 
 
-class Hold(ExchangeCase):
+class Hold(SessionChangeCase):
     """Hold and resume: directions cross, and nothing else changes."""
 
     async def test_by_the_browser(self) -> None:
@@ -152,7 +152,7 @@ class Hold(ExchangeCase):
         self.assertEqual([*TAKEN, "> UPDATE sdp", "< 200 UPDATE sdp", *HUNG_UP], self.ladder.of("trunk"))
 
 
-class Unchanged(ExchangeCase):
+class Unchanged(SessionChangeCase):
     """What the other side has already is answered without it."""
 
     async def test_five_refreshes(self) -> None:
@@ -205,7 +205,7 @@ class Unchanged(ExchangeCase):
         self.assertEqual([*TAKEN, *SET_UP, *HUNG_UP], self.ladder.of("trunk"))
 
 
-class Media(ExchangeCase):
+class Media(SessionChangeCase):
     """m-lines come and go."""
 
     async def test_video(self) -> None:
@@ -244,7 +244,7 @@ class Media(ExchangeCase):
         self.assertEqual([*TAKEN, *SET_UP, *HUNG_UP], self.ladder.of("trunk"))
 
 
-class LateOffer(ExchangeCase):
+class LateOffer(SessionChangeCase):
     """re-INVITE without SDP."""
 
     async def test_by_the_trunk(self) -> None:
@@ -280,7 +280,7 @@ class LateOffer(ExchangeCase):
         self.assertEqual([*TAKEN, "< INVITE", "> 200 INVITE sdp", "< ACK sdp", *HUNG_UP], self.ladder.of("trunk"))
 
 
-class Glare(ExchangeCase):
+class Glare(SessionChangeCase):
     """Both sides offer at once."""
 
     async def test_both_hear_491(self) -> None:

@@ -47,7 +47,7 @@ class Chat(BrowserCase):
         self.assertEqual(["< MESSAGE", "> 202 MESSAGE", "< MESSAGE", "> 488 MESSAGE"] * 2, self.ladder.of(trunk.user))
 
 
-class Watching(BrowserCase):
+class Subscribes(BrowserCase):
     """A page subscribes at a voice mail box behind Kamailio, which challenges it. (corners.rst 4: 6665)"""
 
     async def told(self, phone: Phone, notifier: Dialog) -> None:
