@@ -75,8 +75,9 @@ class Reached(AdmissionCase):
 
     def test_credentials(self) -> None:
         """A trunk's credentials are for a browser that has registered, or for any where the section says so."""
-        found = [admission.may_use_trunk_credentials(anyone, known) for anyone in (0, 1) for known in (0, 1)]
-        self.assertEqual(list(map(bool, found)), [False, True, True, True])
+        pairs = [(False, False), (False, True), (True, False), (True, True)]
+        found = [admission.may_use_trunk_credentials(anyone, known) for anyone, known in pairs]
+        self.assertEqual(found, [False, True, True, True])
 
 
 class AtOnce(AdmissionCase):

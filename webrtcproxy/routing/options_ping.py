@@ -36,13 +36,13 @@ class _PingedHop:
 
     :ivar alive: what the last ping has shown; None before the first answer.
     :ivar transaction: the ping that is out.
-    :ivar patience: ends the wait for it.
+    :ivar timeout: ends the wait for it.
     """
 
     hop: Hop
     alive: bool | None = None
     transaction: ClientTransaction | None = None
-    patience: IDelayedCall | None = None
+    timeout: IDelayedCall | None = None
 
 
 class OptionsPings:
@@ -58,7 +58,7 @@ class OptionsPings:
     :param spread: gives a number from 0 to 1, so that pings do not all fall together.
     """
 
-    PATIENCE: ClassVar[float] = 10.0
+    PING_TIMEOUT: ClassVar[float] = 10.0
     """Seconds that a ping may take; it ends before the next one, however early that comes."""
     SPREAD: ClassVar[float] = 0.1
     """The part of the time between two pings that is left to chance."""
@@ -145,8 +145,8 @@ class OptionsPings:
             self._learn(trunk, target, str(why))
             return
         transaction = target.transaction = self._transactions.request(options_for(trunk, flow), flow)
-        patience = min(self.PATIENCE, trunk.ping * (1 - self.SPREAD))
-        target.patience = self._clock.callLater(patience, self._silent, trunk, target)
+        seconds = min(self.PING_TIMEOUT, trunk.ping * (1 - self.SPREAD))
+        target.timeout = self._clock.callLater(seconds, self._silent, trunk, target)
         transaction.final.addCallbacks(
             partial(self._answered, trunk, target, transaction), partial(self._failed, trunk, target, transaction)
         ).addErrback(lambda failure: log.failure("The ping of trunk {trunk} broke", failure, trunk=trunk.name))
@@ -170,18 +170,18 @@ class OptionsPings:
         if target.transaction is not transaction:
             return False
         target.transaction = None
-        if target.patience is not None:
-            target.patience.cancel()
-            target.patience = None
+        if target.timeout is not None:
+            target.timeout.cancel()
+            target.timeout = None
         return True
 
     def _give_up(self, target: _PingedHop) -> None:
         transaction, target.transaction = target.transaction, None
         if transaction is not None:
             transaction.abandon()
-        if target.patience is not None and target.patience.active():
-            target.patience.cancel()
-        target.patience = None
+        if target.timeout is not None and target.timeout.active():
+            target.timeout.cancel()
+        target.timeout = None
 
     def _learn(self, trunk: Trunk, target: _PingedHop, wrong: str) -> None:
         """What a ping has shown. A good one takes back what bad ones have said, and nothing that calls have found.
