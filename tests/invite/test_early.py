@@ -71,6 +71,22 @@ class Agreed(EarlyCase):
             self.assertIn(b"m=audio", ok.body)
             self.over(caller)
 
+    def test_another_fork_answers_meanwhile(self) -> None:
+        """The caller's dialog is that of the other fork then: the change is refused with 487, and what the first fork
+        says to it changes nothing (RFC 3261 section 13.2.2.4)."""
+        for _ in self.ways(REL, UPDATES):
+            caller, callee = self.agreed(UPDATES)
+            caller.ask("UPDATE", caller.sdp("sendonly", 3))
+            update = self.callee.request("UPDATE")
+            self.callee.answer(self.leg, 200, self.sdp(self.callee, version=8), tag="two")
+            ok = self.caller.response(200)
+            self.assertNotIn(ok.to.tag or "", caller.remote)
+            self.at_caller(ok).ack(self.invite)
+            self.media()
+            callee.answer(update, 200, callee.sdp("recvonly", 3))
+            self.caller.heard(487)
+            self.assertEqual(self.media(), [])
+
     def test_glare(self) -> None:
         """An offer of ours is out: 491; another one of the asker's own: 500 with Retry-After (RFC 3311 section 5.2)."""
         for _ in self.ways(REL, UPDATES):

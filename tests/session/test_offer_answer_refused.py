@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.calls.modifying import SessionChangeCase
+from tests.support.calls.modifying import UPDATES, SessionChangeCase
 from tests.support.calls.party import Pair, Party
 from webrtcproxy.runtime.errors import NgRefused, NgTimeout
 from webrtcproxy.sip.message import Request
@@ -51,6 +51,15 @@ class Refused(SessionChangeCase):
                 self.assertIn("BYE", asker.peer.pending())
                 other.peer.silent()
                 self.check_over(asker, other)
+
+    def test_update_timed_out_further_on(self) -> None:
+        """A 408 to an UPDATE crosses as 504 (RFC 4320 section 4.2), and ends the call."""
+        for asker, other in self.all_ways(UPDATES):
+            asker.ask("UPDATE", asker.sdp("sendonly", 7))
+            other.answer(other.peer.request("UPDATE"), 408)
+            asker.peer.heard(504)
+            self.assertIn("BYE", asker.peer.pending())
+            self.check_over(asker, other)
 
     def test_silence(self) -> None:
         """No answer within 64*T1 is a 408, and ends the call."""

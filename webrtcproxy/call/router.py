@@ -109,7 +109,7 @@ class Router:
         except BadMessage:
             return
         if leg is not None and leg.profile.sends_on(flow):
-            leg.acknowledged(ack)
+            leg.ack_arrived(ack)
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL for an INVITE without a final response."""

@@ -222,7 +222,7 @@ class Leg:
 
     # As the UAS
 
-    def confirmed(self) -> Deferred[None]:
+    def when_acknowledged(self) -> Deferred[None]:
         """Fires with None once no 2xx of ours waits for its ACK, or none will come: before that, no INVITE may go out
         (RFC 3261 section 14.1)."""
         if self._answer is None:
@@ -262,7 +262,7 @@ class Leg:
         self._answered_number = transaction.request.cseq.number
         self._on_ack = on_ack
 
-    def acknowledged(self, ack: Request) -> None:
+    def ack_arrived(self, ack: Request) -> None:
         """The peer's ACK for a 2xx of ours arrived; a repeat of an earlier one says nothing of the last 2xx."""
         if self._answer is not None and ack.cseq.number == self._answered_number:
             on_ack = self._on_ack

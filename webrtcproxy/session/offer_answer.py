@@ -67,7 +67,7 @@ class OfferAnswer:
         :param offer: of the requester; empty where the request asks for one.
         """
         try:
-            await self.other.confirmed()
+            await self.other.when_acknowledged()
             self._check_wanted()
             if offer:
                 await self._relay_offer(offer)

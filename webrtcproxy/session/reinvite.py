@@ -124,7 +124,7 @@ class ReInvite:
         :raises Refusal: the peer can't be reached.
         """
         leg = self.leg
-        await leg.confirmed()
+        await leg.when_acknowledged()
         if sdp:
             leg.negotiation.offer_sent(sdp)
         tries = GLARE_TRIES if self._purpose is Purpose.TRANSFER else 1
