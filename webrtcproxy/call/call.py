@@ -130,7 +130,8 @@ class Call:
         assert callee is not None
         self._stop_ringing()
         caller.dialog.confirm()
-        caller.answer_challenges(self._context.may_use_trunk_credentials(callee.flow))
+        if caller.profile.trunk is not None:
+            caller.answer_challenges(self._context.may_use_trunk_credentials(callee.flow))
         on_ack = self._offer_answer.ack_arrived if self._offer_answer.delayed_offer else None
         caller.answer(self._transaction, response, lambda: self._unacknowledged(caller), on_ack)
         self._refresher.start(caller, callee)

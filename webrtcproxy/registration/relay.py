@@ -209,8 +209,9 @@ class RegisterTransaction:
             raise Refusal(504, "Registrar Not Responding")
         if response.status in (401, 407) and authentication.refused:
             raise Refusal(403, "Registrar Refuses The Proxy")
-        if sent.flow is not self._upstream_flow:
-            self._use_flow(sent.flow)
+        flow = sent.flow
+        if flow is not self._upstream_flow:
+            self._use_flow(flow)
         seconds = granted_expires(response, self._own_contact, self._expires) if response.status < 300 else 0
         registrar.sequences.remember(self._key, sequence, seconds + SEQUENCE_LINGER)
         if response.status >= 300:
@@ -235,8 +236,8 @@ class RegisterTransaction:
             self._wait(directory.find(wanted.aor), self._accepted)
 
     def _bound(self, found: Found) -> None:
-        assert self._sent is not None
-        self._registrar.directory.registered(self._wanted.aor, self._sent.flow.peer.host, self._granted)
+        assert self._upstream_flow is not None
+        self._registrar.directory.registered(self._wanted.aor, self._upstream_flow.peer.host, self._granted)
         self._stored(found)
 
     def _stored(self, found: Found) -> None:

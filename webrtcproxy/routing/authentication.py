@@ -43,6 +43,11 @@ class Authentication:
         self.used = False
         self.refused = False
 
+    @property
+    def has_account(self) -> bool:
+        """Whether there are credentials that a challenge could be answered with."""
+        return self._account is not None
+
     def answer(self, request: Request, response: Response) -> bool:
         """Take note of the challenges in a response that the proxy answers by itself; `prepare` writes the answers.
 
@@ -76,6 +81,8 @@ class Authentication:
 
     def prepare(self, request: Request) -> None:
         """Put the credentials for all challenges so far into a request, each with its next nonce count."""
+        if not self._answered:
+            return
         for name in _CREDENTIALS.values():
             if any(header == name for header, _ in self._answered):
                 request.headers.remove(name)

@@ -93,6 +93,8 @@ class ClientRequest:
         self._transactions = transactions
         self._cseq_source = cseq_source
         self._to = to
+        if authentication is not None and not authentication.has_account:
+            authentication = None
         self._authentication = authentication
         self._session_interval = session_interval
         self._on_retry = on_retry
