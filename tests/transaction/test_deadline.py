@@ -1,4 +1,4 @@
-"""Patience: how long one request waits for what it needs."""
+"""Deadline: how long one request waits for what it needs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Waiting(SynchronousTestCase):
         waiting = self.deadline.wait(two)
         two.errback(ValueError())
         self.failureResultOf(waiting, ValueError)
-        self.deadline.end()
+        with self.deadline:
+            pass
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_too_late(self) -> None:

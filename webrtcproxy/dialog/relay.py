@@ -54,17 +54,15 @@ async def _relay(
 ) -> None:
     request = transaction.request
     check_size(request, to.flow, to.profile)
-    deadline = Deadline(schedule)
     try:
-        response = await send_within(to, request, request_headers(request, leg.profile, to.profile), deadline)
+        with Deadline(schedule) as deadline:
+            response = await send_within(to, request, request_headers(request, leg.profile, to.profile), deadline)
     except FlowLost as why:
         raise to.profile.unreachable() from why
     except TimedOut:
         transaction.reply(504)
         gone(to)
         return
-    finally:
-        deadline.end()
     headers = response_headers(response, to.profile, leg.profile)
     if response.status < 300 and request.method == "SUBSCRIBE":  # whose 2xx must have one (RFC 6665 section 8.2.1)
         headers.add("Contact", leg.dialog.contact)

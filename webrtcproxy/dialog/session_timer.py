@@ -92,7 +92,7 @@ class SessionTimer:
     # As the UAC
 
     def proposal(self) -> Pairs:
-        """The headers of an INVITE or UPDATE of ours (sections 7.1 and 7.4)."""
+        """The headers of our INVITE or UPDATE (sections 7.1 and 7.4)."""
         refresher = ("uac" if self.ours else "uas") if self.negotiated else ""
         proposal = [("Session-Expires", str(SessionExpires(max(self.seconds, self._minimum), refresher)))]
         if self._minimum > MIN_SE:
@@ -102,7 +102,7 @@ class SessionTimer:
     def longer_proposal(self, request: Request, response: Response) -> Pairs | None:
         """The proposal that a 422 asks for (section 7.3).
 
-        :param request: the INVITE or UPDATE of ours, as it was sent.
+        :param request: our INVITE or UPDATE, as it was sent.
         :returns: its headers; None where the response asks for nothing longer, or was given too often.
         """
         minimum = _seconds(response, "Min-SE")
@@ -113,7 +113,7 @@ class SessionTimer:
         return self.proposal()
 
     def answered(self, response: Response) -> None:
-        """An INVITE or UPDATE of ours has its final response: what a 2xx says of the timer holds (section 7.2)."""
+        """Our INVITE or UPDATE has its final response; the session timer of a 2xx holds (section 7.2)."""
         self._rounds = 0
         if response.status >= 300:
             return
@@ -174,7 +174,7 @@ class SessionTimer:
         self._begin(self.seconds, self.ours, self.negotiated)
 
     def postpone(self) -> bool:
-        """A refresh of ours came to nothing: it is due again when half of what is left of the interval is over.
+        """Our refresh has failed: the next is due when half of what is left of the interval is over.
 
         :returns: whether anything is left of it.
         """

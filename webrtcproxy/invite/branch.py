@@ -1,5 +1,5 @@
-"""Branch: one INVITE of ours towards the callee, from the first send to its final response, and the dialogs that its
-responses open (RFC 3261 section 13.2.2)."""
+"""Branch: one INVITE of the proxy towards the callee, up to its final response, and the dialogs that its responses open
+(RFC 3261 section 13.2.2)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from webrtcproxy.sip.uri import host_port
 log = Logger()
 
 MAX_DIALOGS = 16
-"""Dialogs of one branch that are told apart: early ones beyond share a party tag, 2xx beyond are not answered."""
+"""Dialogs of one branch that are kept apart: early ones beyond share a party tag, 2xx beyond are not answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ BranchEvent = BranchProgress | BranchAnswered | BranchFailed
 
 
 class Branch:
-    """One INVITE of ours, from the first send to its final response, challenges answered in between.
+    """One INVITE of the proxy, with all its tries.
 
     :param context: what calls work with.
     :param legs: where the dialogs that it opens are indexed.
@@ -208,14 +208,14 @@ class Branch:
 
     def _remember(self, response: Response) -> None:
         """An unreliable response opens an early dialog, too (RFC 3261 section 12.1): `early` makes it, when somebody
-        has to say something within it."""
+        has to send a request within it."""
         tag = response.to.tag
         if tag and (tag in self._previews or len(self._previews) < MAX_DIALOGS):
             self._previews[tag] = response
 
     def early(self, tag: str) -> Leg | None:
-        """The leg of the early dialog that a 1xx with this To tag has opened; None where there is none, or none any
-        more."""
+        """The leg of the early dialog that a 1xx with this To tag has opened; None where it has not, or where that
+        has ended."""
         if self.cancelled or self.ended:
             return None
         leg, preview = self._early.get(tag), self._previews.get(tag)
@@ -286,7 +286,7 @@ class Branch:
                 leg.acknowledge(invite)
             return leg
         except BadMessage:
-            # Its sender takes it for the answer all the same, and has to hear that there is no call.
+            # Its sender takes it for the answer all the same, and needs a BYE.
             hop = "" if self.profile.flow_bound else f"<sip:{host_port(*sent.flow.peer)};lr>"
             leg = self._leg(sent, Dialog.from_unreadable(invite, response, contact, hop), "", None)
             self._legs[leg.dialog.remote_tag] = leg

@@ -13,16 +13,16 @@ from webrtcproxy.transport.flow import Flow
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One place where the callee is tried.
+    """One target.
 
-    :ivar flow: the way there.
+    :ivar flow: the first flow to it.
     :ivar uri: the Request-URI of the second leg.
     :ivar profile: what holds there.
     :ivar aor: the address-of-record registered there, or None.
     :ivar authentication: answers challenges with the trunk's credentials, or None.
     :ivar binding: of the browser there, or None.
     :ivar headers: what the INVITE has besides what crosses.
-    :ivar next_hops: `flow` and where else the callee may be reached, on the SIP side; None for a browser.
+    :ivar next_hops: the servers that it may be reached by on the SIP side; None for a browser.
     """
 
     flow: Flow
@@ -35,8 +35,8 @@ class Target:
     next_hops: NextHops | None = None
 
     @property
-    def reached(self) -> Flow:
-        """The way to where it was tried last."""
+    def last_flow(self) -> Flow:
+        """The flow to where it was tried last."""
         return self.flow if self.next_hops is None else self.next_hops.flow
 
     @property

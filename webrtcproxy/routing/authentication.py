@@ -19,8 +19,8 @@ log = Logger()
 class Authentication:
     """The trunk's credentials at work in one dialog or REGISTER (RFC 3261 section 22, RFC 7616).
 
-    What is counted begins anew with each request that gets another answer than a challenge: a trunk may well have a
-    nonce of its own for every request of a long call.
+    Counting starts again with each response that is no challenge: a trunk may use a new nonce for every request of a
+    long call.
 
     :param trunk: the trunk that the requests go to, or None: then every challenge is the browser's.
     :param allowed: whether the browser may use the trunk's credentials.
@@ -32,7 +32,7 @@ class Authentication:
     TRIES: ClassVar[int] = 2
     """Answers to one realm in a row at most; a nonce that is called stale does not count (RFC 7616 section 3.3)."""
     ROUNDS: ClassVar[int] = 6
-    """Answers in a row at most, whatever the far side says."""
+    """Answers in a row at most, however many nonces are stale."""
 
     def __init__(self, trunk: Trunk | None, allowed: bool) -> None:
         self.trunk = trunk
@@ -49,7 +49,7 @@ class Authentication:
         return self._account is not None
 
     def answer(self, request: Request, response: Response) -> bool:
-        """Take note of the challenges in a response that the proxy answers by itself; `prepare` writes the answers.
+        """Note the challenges in a response that the proxy answers itself; `prepare` writes the answers.
 
         :param request: as it was sent.
         :param response: any final response.
@@ -90,13 +90,13 @@ class Authentication:
             request.headers.add(name, self._credentials(answered, request))
 
     def reset(self) -> None:
-        """The credentials are good, or were not asked for; or another target asks, which has a nonce of its own."""
+        """The credentials are good, or were not needed; or another server challenges, with a nonce of its own."""
         self._rounds = 0
         for answered in self._answered.values():
             answered.tries = 0
 
     def _may_answer(self, name: str, challenge: Challenge) -> bool:
-        """Whether to answer: not the same nonce twice, no third time what was refused twice, and not for ever."""
+        """Whether to answer: each nonce once, each realm twice in a row, and all no more than `ROUNDS` in a row."""
         key = name, challenge.params["realm"]
         before = self._answered.get(key)
         stale = challenge.params.get("stale", "").lower() == "true"

@@ -61,7 +61,7 @@ class ClientRequest:
     :param on_answer: called with each further 2xx to an INVITE: repeats, and those of other forks (RFC 6026).
     :param on_late_answer: called with a 2xx to an INVITE from a server that was given up, and what that was sent.
     :param contact_hostport: of a flow, host:port of our Contact; None for that of its socket.
-    :raises FlowLost: no socket of ours can send there.
+    :raises FlowLost: no local socket can send there.
     :ivar final: fires once, with the final response; fails with TimedOut (none within 64*T1 since the last try or the
         CANCEL) or FlowLost.
     """

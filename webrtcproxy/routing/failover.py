@@ -1,7 +1,7 @@
-"""Failover: a request goes to one target after the other until one of them answers (RFC 3263 section 4.3).
+"""Failover: a request is sent to one target after the other until one of them responds (RFC 3263 section 4.3).
 
-A target is one address over one transport. What is known of it is kept here, and it is known of the target, not of the
-name that led there: the other addresses of a trunk are as good as before.
+A target is one address over one transport, not the name that it was resolved from: where one address of a trunk is
+down, its others count as up.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ MAX_TARGETS: Final = 8
 """Targets that one request is sent to at most."""
 
 FIRST_RESPONSE_TIMEOUT: Final = 4.0
-"""Seconds that a target has for its first response, where no trunk says otherwise and there is another target."""
+"""Seconds that a target has for its first response, where there is another one, unless the trunk is
+configured otherwise."""
 
 FAILOVER_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
-"""Final responses that say nothing of the callee: behind them the next target is tried, unless the trunk says
-otherwise. RFC 3263 section 4.3 has 503 alone; but what a server can't do, another may well do."""
+"""Final responses of the server and not of the callee: after them the next target is tried, unless the trunk is
+configured otherwise. RFC 3263 section 4.3 has 503 alone; but what one server can't do, another may well do."""
 
 MAX_VIA: Final = 90
 """Octets that our Via has at most, beside our address."""
@@ -70,7 +71,7 @@ MAX_RETRY_AFTER: Final = 300
 
 
 class TargetHealth:
-    """What is known of targets: the time until which one counts as dead.
+    """Which targets are down, and until when.
 
     :param clock: tells the time.
     """
@@ -83,29 +84,33 @@ class TargetHealth:
         self._dead: BoundedDict[tuple[str, Address], float] = BoundedDict(self.REMEMBERED)
 
     def in_order(self, hops: Sequence[Hop]) -> list[Hop]:
-        """The same targets, those behind that count as dead. Where all do, nothing changes: that may be wrong."""
+        """The same targets, those that are down at the end. Where all are, the order stays: that may be wrong."""
         if not self._dead or len(hops) < 2:
             return list(hops)
         now = self._clock.seconds()
         return sorted(hops, key=lambda hop: self._dead.get((hop.transport, hop.address), 0.0) > now)
 
     def mark_down(self, hop: Hop, seconds: float = PENALTY) -> None:
-        """Nothing came from a target, or it said that it is out of service."""
+        """A target did not respond, or is out of service (503).
+
+        :param seconds: for which it counts as down.
+        """
         self._dead.renew((hop.transport, hop.address), self._clock.seconds() + seconds)
 
     def mark_up(self, hop: Hop) -> None:
-        """A target is there."""
+        """A target has responded."""
         self._dead.pop((hop.transport, hop.address), None)
 
 
 class NextHops:
-    """The targets of one request that leaves on the SIP side; a challenge is answered where it came from.
+    """The targets of one request on the SIP side, in the order in which they are tried. It stays at the one that has
+    responded: a challenge is answered there.
 
     :param outbound: the SIP sockets.
-    :param health: what is known of targets.
-    :param hops: where to, the first first; at least one.
-    :param trunk: says how to try; None where there is no section for the host.
-    :raises FlowLost: no socket of ours can send to any of them.
+    :param health: which targets are down.
+    :param hops: the targets, at least one.
+    :param trunk: whose settings hold; None where no section has the host.
+    :raises FlowLost: no local socket can send to any of them.
     :ivar flow: to the target that is tried, or has answered.
     """
 
@@ -128,17 +133,17 @@ class NextHops:
         return FIRST_RESPONSE_TIMEOUT if self._trunk is None else self._trunk.failover
 
     def tries_next(self, status: int) -> bool:
-        """Whether the next target is tried behind this final response. A challenge, a redirection and a session that is
-        too short are answered."""
+        """Whether the next target is tried after this final response. Challenges, redirections and 422 are for the
+        caller of `request`."""
         if status in (401, 407, 422) or status < 400:
             return False
         stop = None if self._trunk is None else self._trunk.stop_codes
         return status in FAILOVER_STATUSES if stop is None else status not in stop
 
     def advance(self, *, elsewhere: bool) -> bool:
-        """Go to the next target; False where there is none that a socket of ours can send to.
+        """Go to the next target; False where there is none that a local socket can send to.
 
-        :param elsewhere: not to the same address over another transport: who answers there has answered.
+        :param elsewhere: skip the same address over another transport: the server there has responded.
         """
         if elsewhere:
             self._left = [hop for hop in self._left if hop.address != self.hop.address]
@@ -162,8 +167,8 @@ class NextHops:
         """Send a request; to one target after the other, where there are several.
 
         :param request: made for `flow`; its Contact follows where another flow is taken.
-        :param on_provisional: as :meth:`Transactions.request` has it, and so is `on_answer`.
-        :param on_late_answer: told of a 2xx to INVITE of a target that was given up, with its transaction.
+        :param on_provisional: as of :meth:`Transactions.request`, and so is `on_answer`.
+        :param on_late_answer: called with a 2xx to an INVITE from a target that was given up, and with its transaction.
         :param contact_hostport: host:port of our Contact for a flow; None for that of its socket.
         :param until: the time, in seconds of the clock, from which no other target is tried.
         """
@@ -258,7 +263,7 @@ class FailoverRequest:
         ).addErrback(self._broken)
 
     def _progress(self, response: Response) -> None:
-        """It rings: whatever comes now, nobody else's phone is to ring for the same call."""
+        """It rings: no other target gets the same call, whatever comes."""
         self._settled = True
         self._stop()
         if self._on_provisional is not None:
@@ -287,8 +292,8 @@ class FailoverRequest:
         self._end().callback(response)
 
     def _failed(self, failure: Failure, transaction: ClientTransaction) -> None:
-        """The target is not there, or says nothing. That it works on it, and no more, is no failure of the target's
-        (RFC 3263 section 4.3)."""
+        """The target can't be reached, or does not respond. To respond provisionally, and no more, is no failure of the
+        target (RFC 3263 section 4.3)."""
         if transaction is not self._transaction:
             return
         self._stop()
@@ -303,7 +308,8 @@ class FailoverRequest:
             self._end().errback(failure)
 
     def _silent(self) -> None:
-        """The target has not said a word, and there is another: its own transaction waits on, and is taken back."""
+        """There is no response at all, and there is another target. The transaction stays, to cancel what may respond
+        late."""
         self._timer = None
         transaction = self._transaction
         if transaction.provisional_seen or self._settled or not self._next_hops.has_more:
@@ -335,7 +341,7 @@ class FailoverRequest:
         return True
 
     def _broken(self, failure: Failure) -> None:
-        """A fault of ours."""
+        """An exception in this class."""
         if not self.final.called:
             self._end().errback(failure)
 
@@ -345,7 +351,7 @@ class FailoverRequest:
             self._timer = None
 
     def _end(self) -> Deferred[Response]:
-        """Nobody waits for the garbage collector."""
+        """No other target is tried. Without the callbacks, nothing waits for the garbage collector."""
         self._on_provisional = self._on_answer = self._on_late_answer = None
         self._settled = True
         return self.final
@@ -361,10 +367,10 @@ def resent(request: Request) -> Request:
 def move_contact(
     request: Request, before: Flow, now: Flow, contact_hostport: Callable[[Flow], str] | None = None
 ) -> None:
-    """Have our Contact lead to the socket of `now`, where it leads to that of `before`; as a ``sips:`` URI, where the
-    Request-URI is one (RFC 3261 section 8.1.1.8).
+    """Rewrite our Contact from the socket of `before` to that of `now`; as a ``sips:`` URI where the Request-URI is one
+    (RFC 3261 section 8.1.1.8).
 
-    :param contact_hostport: as :meth:`NextHops.request` has it.
+    :param contact_hostport: as of :meth:`NextHops.request`.
     """
     if "Contact" not in request.headers:
         return

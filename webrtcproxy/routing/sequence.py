@@ -1,8 +1,8 @@
-"""Pairings: which Call-ID, From tag and CSeq the second leg goes on with when a browser sends a request again.
+"""Request sequences: Call-ID, From tag and CSeq of the second leg, kept while a browser may send its request again.
 
-A challenge that the proxy can't answer crosses to the browser, which sends its request anew with credentials. Upstream
-must see one request sequence in this: the same Call-ID and From tag, CSeq counting on (RFC 3261 section 22.2). The same
-holds for the refreshes of a registration (section 10.2.4).
+A challenge that the proxy can't answer crosses to the browser, which repeats its request with credentials. Upstream,
+this must be one request sequence: the same Call-ID and From tag, and the next CSeq number (RFC 3261 section 22.2). The
+same holds for the refreshes of a registration (section 10.2.4).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from webrtcproxy.sip.message import Headers, Request
 from webrtcproxy.sip.uri import is_secure
 
 LIMIT = 20_000
-"""Pairings remembered at once; the oldest makes room."""
+"""Request sequences remembered at once; the oldest makes room."""
 
 CHALLENGE_KEPT = 300.0
 """Seconds that a browser has to answer a challenge that was passed on to it."""
@@ -48,7 +48,7 @@ class RequestSequence:
 
 
 class RequestSequences:
-    """The pairs that are alive, bounded in number and in time.
+    """The request sequences that are remembered, bounded in number and in time.
 
     :param clock: tells the time, in seconds.
     """
@@ -58,7 +58,7 @@ class RequestSequences:
         self._sequences: OrderedDict[tuple[str, ...], RequestSequence] = OrderedDict()
 
     def get(self, key: tuple[str, ...]) -> RequestSequence:
-        """The sequence kept for `key`, or a new one that nobody remembers yet.
+        """The sequence that is remembered for `key`, or a new one.
 
         :param key: what identifies the browser's request sequence: method, Call-ID and From tag.
         """

@@ -28,11 +28,11 @@ class HopResolver(Protocol):
 
 
 class Upstream:
-    """Makes the ways for what leaves on the SIP side.
+    """Finds the next hops of requests that leave on the SIP side.
 
-    :param resolver: for names.
+    :param resolver: of host names.
     :param outbound: the SIP sockets.
-    :param health: what is known of targets.
+    :param health: which targets are down.
     """
 
     def __init__(self, resolver: HopResolver, outbound: Outbound, health: TargetHealth) -> None:
@@ -41,17 +41,17 @@ class Upstream:
         self.health = health
 
     async def next_hops(self, route: Route) -> NextHops:
-        """The way along `route`.
+        """The next hops along `route`.
 
         :raises Refusal: no name of it can be resolved.
-        :raises FlowLost: no socket of ours can send there.
+        :raises FlowLost: no local socket can send there.
         """
-        return self.next_hops_without_lookup(route) or self._made(route, await self.resolve(route))
+        return self.next_hops_without_lookup(route) or self._next_hops_to(route, await self.resolve(route))
 
     def next_hops_without_lookup(self, route: Route) -> NextHops | None:
-        """The way along `route`, where nothing needs a look-up; else None.
+        """The next hops along `route`, where no name needs a look-up; else None.
 
-        :raises FlowLost: no socket of ours can send there.
+        :raises FlowLost: no local socket can send there.
         """
         hops: list[Hop] = []
         for host, port in route.servers:
@@ -59,10 +59,10 @@ class Upstream:
             if address is None:
                 return None
             hops.append(Hop.to(address, port, route.transport))
-        return self._made(route, hops)
+        return self._next_hops_to(route, hops)
 
     async def resolve(self, route: Route) -> list[Hop]:
-        """The targets along `route`, whatever is known of them.
+        """The targets along `route`, whether up or down.
 
         :raises Refusal: no name of it can be resolved.
         """
@@ -86,10 +86,10 @@ class Upstream:
         return hops
 
     def hops_of_flow(self, flow: Flow, trunk: Trunk | None) -> NextHops | None:
-        """The way that `flow` leads, and TCP to the same place for what is too large; None where it is this flow or
-        nothing.
+        """The next hops of a request within a dialog over `flow`: TCP to the same address, too, for what is too large
+        for a datagram. None where there is `flow` alone.
 
-        :raises FlowLost: no socket of ours can send there.
+        :raises FlowLost: no local socket can send there.
         """
         if trunk is None or not trunk.tcp_over_mtu or flow.reliable:
             return None
@@ -98,11 +98,11 @@ class Upstream:
     def flow_to(self, hop: Hop) -> Flow:
         """The flow to one target.
 
-        :raises FlowLost: no socket of ours can send there.
+        :raises FlowLost: no local socket can send there.
         """
         return self._outbound.flow_to(*hop)
 
-    def _made(self, route: Route, hops: list[Hop]) -> NextHops:
+    def _next_hops_to(self, route: Route, hops: list[Hop]) -> NextHops:
         return NextHops(self._outbound, self.health, hops, route.trunk)
 
     def flow_without_lookup(self, uri: str, last: Flow, trunk: Trunk | None = None) -> Flow | None:
@@ -119,10 +119,10 @@ class Upstream:
         :param uri: the route or remote target.
         :param last: the flow that the dialog began on; the transport stays that one, and of several servers the one
             that it leads to.
-        :param trunk: whose dialog it is. Over TLS it is he who has to be at an address, and at the server that the
-            dialog began with, by whatever name he calls that.
+        :param trunk: whose dialog it is. Over TLS, the certificate at an address, and at the server that the dialog
+            began with, has to be that of the trunk, whatever name the URI has.
         :raises Refusal: the URI can't be read or its name can't be resolved.
-        :raises FlowLost: no socket of ours can send there.
+        :raises FlowLost: no local socket can send there.
         """
         try:
             target = Uri.parse(uri)
@@ -140,7 +140,7 @@ class Upstream:
     def _flow_to_address(self, host: str, port: int | None, transport: str, trunk: Trunk | None) -> Flow | None:
         """The flow to an IP address; None for a name.
 
-        :raises FlowLost: no socket of ours can send there.
+        :raises FlowLost: no local socket can send there.
         """
         address = literal(host)
         if address is None:
@@ -149,5 +149,5 @@ class Upstream:
 
 
 def _of(trunk: Trunk | None, hop: Hop) -> Hop:
-    """`hop` where `trunk` has to be."""
+    """`hop`, where the certificate has to be that of `trunk`."""
     return hop if trunk is None else hop._replace(domain=trunk.servers[0].host)

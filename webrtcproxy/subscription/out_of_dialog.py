@@ -1,7 +1,7 @@
 """Out-of-dialog requests: each crosses, and the response of the far side comes back. MESSAGE, PUBLISH, NOTIFY, INFO,
 OPTIONS, and unknown methods: all that have no handler of their own in `call/router.py`.
 
-A browser's request goes where its INVITE would go, and is challenged, answered and counted as that is. What comes from
+A request of a browser goes where its INVITE would go, with the same credentials and request sequence. What comes from
 the SIP side goes to every browser of the user at once; the first 2xx wins, else the best of the finals (RFC 3261
 section 16.7). No request waits longer than :data:`NON_INVITE_DEADLINE`, since only INVITE may be answered late (RFC
 4320).
@@ -97,11 +97,8 @@ async def send_to_targets(
     :returns: the winner.
     :raises Refusal: it can't be sent anywhere, or may go no further.
     """
-    deadline = Deadline(context.transactions.schedule)
-    try:
+    with Deadline(context.transactions.schedule) as deadline:
         return await _send_until(deadline, context, transaction, find_targets, before_send)
-    finally:
-        deadline.end()
 
 
 async def _send_until(
@@ -207,7 +204,7 @@ class OutOfDialogRelay:
         return sum(self._waiting.values())
 
     def begin(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
-        """Carry the request of `transaction` to where `find_targets` says, and answer it.
+        """Send the request of `transaction` to the targets that `find_targets` finds, and respond to it.
 
         :raises Refusal: 503 where its browser waits for too many answers.
         """

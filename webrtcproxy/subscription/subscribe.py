@@ -243,7 +243,7 @@ class PendingSubscribe:
 
     def _open(self, subscription: Subscription, dialog: Dialog, target: Target) -> Leg:
         """Join the notifier of `dialog` to a subscription: its leg."""
-        far = Leg(self._context, dialog, target.reached, "", None, target.profile, target.authentication, target.aor)
+        far = Leg(self._context, dialog, target.last_flow, "", None, target.profile, target.authentication, target.aor)
         self._had.add((dialog.call_id, dialog.remote_tag))
         self._subscriptions.legs.add(far)
         subscription.open(far)

@@ -234,8 +234,7 @@ class Subscription:
         :raises Refusal: 481 where it does not, 502 where the SIP side can't be reached.
         :raises TimedOut: it does not answer.
         """
-        deadline = Deadline(self._context.transactions.schedule)
-        try:
+        with Deadline(self._context.transactions.schedule) as deadline:
             for last in (False, True):
                 if to.profile.flow_bound and to.flow.closed and not self.over:
                     await self._wait_for_flow(deadline)
@@ -246,8 +245,6 @@ class Subscription:
                 except FlowLost as why:
                     if last or not to.flow.closed:
                         raise to.profile.unreachable() from why
-        finally:
-            deadline.end()
         raise AssertionError
 
     async def _wait_for_flow(self, deadline: Deadline) -> None:

@@ -22,7 +22,8 @@ F it still arrives.
 
 
 class Deadline:
-    """The time that one request may take in all. What it waits for is not cancelled when the time is over.
+    """The time that one request may take in all, as a context manager. What it waits for is not cancelled when the time
+    is over.
 
     :param schedule: runs the timer.
     """
@@ -43,8 +44,10 @@ class Deadline:
             self._time_up()
         return waiting
 
-    def end(self) -> None:
-        """It is no longer needed."""
+    def __enter__(self) -> Deadline:
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self._timer.cancel()
 
     def _fire(self, result: T | Failure, waiting: Deferred[T]) -> None:

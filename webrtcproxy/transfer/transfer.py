@@ -193,15 +193,14 @@ class Transfers:
 
         :raises Refusal: it does not respond.
         """
-        request, deadline = transaction.request, Deadline(self._context.transactions.schedule)
+        request = transaction.request
         try:
-            return await deadline.wait(other.send_request(request.method, headers, request.body, "", refer))
+            with Deadline(self._context.transactions.schedule) as deadline:
+                return await deadline.wait(other.send_request(request.method, headers, request.body, "", refer))
         except FlowLost as why:
             raise other.profile.unreachable() from why
         except TimedOut as silence:
             raise Refusal(504) from silence
-        finally:
-            deadline.end()
 
     def _reply(self, transaction: ServerTransaction, response: Response, other: Leg, leg: Leg) -> None:
         headers = response_headers(response, other.profile, leg.profile)
