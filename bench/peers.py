@@ -20,7 +20,7 @@ from webrtcproxy.registration.binding import contact_user_of
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request, Response, respond
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds for one answer: under valgrind everything takes fifty times as long."""
 
 _numbers = itertools.count(1)
@@ -61,7 +61,7 @@ class Trunk:
     """
 
     def __init__(self) -> None:
-        self._socket = _udp(PATIENCE)
+        self._socket = _udp(TIMEOUT)
         self._had: deque[bytes] = deque(maxlen=10)
         self.address = _address(self._socket)
         self.gateway = 0
@@ -105,7 +105,7 @@ class Browser:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        self._socket = context.wrap_socket(socket.create_connection((LOOPBACK, port), PATIENCE))
+        self._socket = context.wrap_socket(socket.create_connection((LOOPBACK, port), TIMEOUT))
         self._socket.sendall(upgrade())
         answer = self._socket.recv(65536)
         assert answer.startswith(b"HTTP/1.1 101 "), answer

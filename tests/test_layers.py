@@ -305,7 +305,7 @@ class RefereeTests(SynchronousTestCase):
             self.assertEqual(bool(self.complaints(f"webrtcproxy.transport.{module}", source)), wrong, (module, source))
 
     def test_sip_stands_alone(self) -> None:
-        """sip/ has no Twisted, no clock, no log, not even a leaf of ours."""
+        """sip/ has no Twisted, no clock, no log, not even one of our leaves."""
         for source in (
             "from twisted.logger import Logger",
             "import time",

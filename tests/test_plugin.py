@@ -170,7 +170,7 @@ class DaemonTests(TwistdCase):
             time.sleep(0.05)
 
     def wait_for_end(self, log: Path) -> None:
-        """Wait for the last words of a daemon, which is no child of ours."""
+        """Wait for the last words of a daemon, which is not our child."""
         deadline = time.monotonic() + 30
         while "Server Shut Down" not in log.read_text() or (self.folder / "twistd.pid").exists():
             self.assertLess(time.monotonic(), deadline, log.read_text())

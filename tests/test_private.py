@@ -110,7 +110,8 @@ class PrivateTests(SynchronousTestCase):
         self.assertEqual(found, [])
 
     def test_subclasses(self) -> None:
-        """No class of ours uses, or happens to define, a private name of a class of a library that it derives from."""
+        """None of our classes uses, or happens to define, a private name of a class of a library that it derives
+        from."""
         found = [
             f"{module}.{node.name}: {name}"
             for module, tree in sources()

@@ -150,7 +150,7 @@ class Core:
             sequences=RequestSequences(clock),
             limits=config.calls,
             grants=runtime.replaces_grants(),
-            ledger=CdrWriter(clock),
+            cdr_writer=CdrWriter(clock),
             metrics=metrics,
             worker_prefix=runtime.worker_prefix,
         )
@@ -321,7 +321,7 @@ class Proxy(MultiService):
 
     async def _stop(self) -> None:
         await self._wind_up()
-        self._core.context.ledger.flush()
+        self._core.context.cdr_writer.flush()
         if self._refresh.running:
             self._refresh.stop()
         await maybeDeferred(super().stopService)

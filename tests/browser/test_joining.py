@@ -21,7 +21,7 @@ class Joining(BrowserCase):
         await second.event("ended")
         await sipp.passed()
 
-    async def test_page_is_loaded_anew(self) -> None:
+    async def test_page_is_reloaded(self) -> None:
         """The page is closed while it rings, and opened again, another instance: it rings again, and takes the call."""
         first = await self.registered_phone("jssip")
         sipp = await self.caller("uac_waits")

@@ -44,7 +44,7 @@ class Cancelled(CallCase):
 
     def test_before_the_first_1xx(self) -> None:
         """CANCEL never goes out before a 1xx (section 9.1): it waits for the trunk's 100
-        (original.rst: cancel, right behind the INVITE)."""
+        (original.rst: cancel, right after the INVITE)."""
         self.ring()
         self.give_up()
         self.trunk.silent()
@@ -52,7 +52,7 @@ class Cancelled(CallCase):
         self.end()
 
     def test_before_the_second_leg_exists(self) -> None:
-        """While rtpengine is asked: no INVITE goes out at all, and the media is deleted behind the reply
+        """While rtpengine is asked: no INVITE goes out at all, and the media is deleted after the reply
         (original.rst: rtpengine stalled while the caller gives up)."""
         self.world.nodes.hold()
         self.alice = self.world.browser()
@@ -85,7 +85,7 @@ class Cancelled(CallCase):
         self.assert_over(self.alice, self.trunk)
 
     def test_while_early_media_is_made(self) -> None:
-        """The same while a 183 waits for rtpengine, with a 200 queued behind it."""
+        """The same while a 183 waits for rtpengine, with a 200 queued after it."""
         self.ring(100)
         self.world.nodes.hold()
         self.trunk.answer(self.leg, 183, PLAIN)
@@ -97,7 +97,7 @@ class Cancelled(CallCase):
         self.assert_over(self.alice, self.trunk)
 
     def test_after_the_answer(self) -> None:
-        """A CANCEL behind the 200 is answered 200 and changes nothing."""
+        """A CANCEL after the 200 is answered 200 and changes nothing."""
         self.ring(180)
         self.trunk.answer(self.leg, 200, PLAIN)
         self.trunk.heard("ACK")

@@ -150,7 +150,7 @@ class Cycles(CycleCase):
         self.assertEqual(self.left(live), [])
 
     def test_late_offer(self) -> None:
-        """The offer was in the 200: the call is hung up behind the ACK, or has none."""
+        """The offer was in the 200: the call is hung up after the ACK, or has none."""
 
         def live() -> None:
             self.way(offer=False)
@@ -208,7 +208,7 @@ class Cycles(CycleCase):
         self.assertEqual(self.left(live), [])
 
     def test_reliable_offer(self) -> None:
-        """The offer was in a 183, and its answer never in a PRACK; or the callee refuses behind it."""
+        """The offer was in a 183, and its answer never in a PRACK; or the callee refuses after it."""
 
         def live() -> None:
             for answered in (False, True):
@@ -265,7 +265,7 @@ class Cycles(CycleCase):
         self.assertEqual(self.left(live), [])
 
     def test_vanished(self) -> None:
-        """The peer does not answer a refresh of ours, a re-INVITE."""
+        """The peer does not answer our refresh, a re-INVITE."""
 
         def live() -> None:
             alice, trunk = self.world.browser(), self.world.trunk()
@@ -318,7 +318,7 @@ class Failover(CycleCase):
         self.assertEqual(self.left(live), [])
 
     def test_cancelled_on_the_way(self) -> None:
-        """The caller gives up behind the first; nobody ever answers."""
+        """The caller gives up after the first; nobody ever answers."""
 
         def live() -> None:
             alice, second = self.world.browser(), self.world.trunk("192.0.2.51")
@@ -434,7 +434,7 @@ class Transfers(LocalTransferCase, CycleCase):
         self.check(live)
 
     def test_by_the_trunk(self) -> None:
-        """REFER crosses, the transferor hangs up, the NOTIFYs come behind."""
+        """REFER crosses, the transferor hangs up, the NOTIFYs come after."""
 
         def live() -> None:
             second, carol = self.out(self.alice, self.pbx, "carol")

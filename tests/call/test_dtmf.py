@@ -79,7 +79,7 @@ class Events(SessionChangeCase):
         return leg.party_tag
 
     def test_early_media(self) -> None:
-        """A digit for who has not answered yet, but speaks: it is played."""
+        """A digit for the one that has not answered yet, but speaks: it is played."""
         self.world = self.make_world()
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")
@@ -110,7 +110,7 @@ class Events(SessionChangeCase):
             browser.peer.heard(200)
 
     def test_broken(self) -> None:
-        """A fault of our own is 500 and a log line (the wall behind every request)."""
+        """An internal error is 500 and a log line (the wall behind every request)."""
         browser, _ = self.ends(True)
         self.world.nodes.fail("play", ZeroDivisionError())
         self.press(browser, *KINDS[0])

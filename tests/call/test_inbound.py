@@ -225,7 +225,7 @@ class Several(CallCase):
         self.assertEqual(len(set(answers)), 2)
 
     def test_best_refusal(self) -> None:
-        """When all refuse, the caller hears the best (section 16.7): 486 says more than 480."""
+        """When all refuse, the caller gets the best (section 16.7): 486 says more than 480."""
         self.desk.answer(self.at_desk, 480)
         self.sofa.answer(self.at_sofa, 486)
         self.trunk.heard(486)

@@ -135,7 +135,7 @@ class Written(CallCase):
     trunks = (PBX,)
 
     def test_no_odd_parameters(self) -> None:
-        """No quotes, and no `=` within a value, in the parameters of a URI of ours: SIP.js drops such a response
+        """No quotes, and no `=` within a value, in the parameters of our URI: SIP.js drops such a response
         (corners.rst 1: Output grammar; SIP.js#419, SIP.js#593)."""
         bob, alice, trunk = self.world.browser("bob"), self.world.browser(), self.world.trunk()
         bob.bind()

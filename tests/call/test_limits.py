@@ -36,7 +36,7 @@ class PerConnection(CallCase):
         self.assertEqual(self.trunk.pending(), ["INVITE", "INVITE"])
 
     def test_registered(self) -> None:
-        """Who has, with a password of his own, has the higher one."""
+        """Who has, with a password of its own, has the higher one."""
         self.alice.bind()
         for _ in range(3):
             self.call(self.alice)

@@ -43,7 +43,7 @@ class Lost(CallCase):
         trunk.heard("ACK")
 
     def test_not_missed_after_the_end(self) -> None:
-        """Who has hung up misses nothing; a call that is not up does not, either: its callee decides."""
+        """One that has hung up misses nothing; a call that is not up does not, either: its callee decides."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")
         leg = trunk.request("INVITE")

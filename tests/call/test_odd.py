@@ -74,7 +74,7 @@ class BadUpstream(CallCase):
         self.assert_over(self.alice, self.trunk)
 
     def released(self, leg: Request) -> None:
-        """Who sent a 2xx that opens no dialog hears ACK and BYE, where the INVITE went and with its Request-URI."""
+        """One that sent a 2xx that opens no dialog gets ACK and BYE, where the INVITE went and with its Request-URI."""
         ack, bye = self.trunk.request("ACK"), self.trunk.request("BYE")
         self.assertEqual((ack.uri, ack.cseq.number), (leg.uri, leg.cseq.number))
         self.assertEqual((bye.uri, bye.cseq.number), (leg.uri, leg.cseq.number + 1))
@@ -170,7 +170,7 @@ class BadUpstream(CallCase):
         self.assertEqual(self.alice.pending(), ["200"])
 
     def test_fault_after_an_answer(self) -> None:
-        """An exception of ours while the 2xx is ACKed: the same, and the callee is released."""
+        """An unexpected exception while the 2xx is ACKed: the same, and the callee is released."""
         leg = self.ring()
         flow_to = self.world.flow_to
 
@@ -245,7 +245,7 @@ class BadBrowser(CallCase):
 
 
 class Wall(SynchronousTestCase):
-    """`background`: nobody waits for the work, somebody hears of its failure."""
+    """`background`: nobody waits for the work, somebody learns of its failure."""
 
     def test_logged(self) -> None:
         """An exception is logged with what failed."""
@@ -282,7 +282,7 @@ class Answering(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_silence(self) -> None:
-        """Work that ends without an answer is a fault of ours: 500."""
+        """Work that ends without an answer is an internal error: 500."""
         self.assertEqual(self.outcome(None), [500])
 
 
@@ -375,7 +375,7 @@ class Forked(CallCase):
     trunks = (PBX,)
 
     def test_answer_after_the_fork_is_settled(self) -> None:
-        """A browser that answers behind its CANCEL: ACK, BYE, and its media is not touched any more."""
+        """A browser that answers after its CANCEL: ACK, BYE, and its media is not touched any more."""
         world = self.make_world(multiple=True)
         trunk, desk, sofa = world.trunk(), world.browser(), world.browser()
         desk.bind()

@@ -204,7 +204,7 @@ class Answered(CallCase):
 
 
 class Refused(CallCase):
-    """The call does not come about; the browser hears why."""
+    """The call does not come about; the browser learns why."""
 
     trunks = (PBX,)
 
@@ -288,7 +288,7 @@ class Refused(CallCase):
         self.assert_over(self.alice, self.trunk)
 
     def test_no_answer_in_the_answer(self) -> None:
-        """A 200 without any SDP: the callee is released, the browser hears 502."""
+        """A 200 without any SDP: the callee is released, the browser gets 502."""
         self.ring()
         self.trunk.answer(self.leg, 200)
         self.trunk.heard("ACK")
@@ -344,7 +344,7 @@ class Media(CallCase):
         self.assert_over(alice)
 
     def test_answer_fails(self) -> None:
-        """The callee has answered and its SDP can't be used: it is released, the browser hears 488."""
+        """The callee has answered and its SDP can't be used: it is released, the browser gets 488."""
         self.world.nodes.fail("answer", NgRefused("odd"))
         alice, trunk = self.world.browser(), self.world.trunk()
         alice.invite("sip:bob@pbx.example.com")

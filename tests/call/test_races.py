@@ -1,4 +1,4 @@
-"""An end of the set-up and what it races, read in one turn of the reactor: the caller hears one final response."""
+"""An end of the set-up and what it races, read in one turn of the reactor: the caller gets one final response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webrtcproxy.sip.message import respond
 
 class InOneTurn(CallCase):
     """The callee's 200, and something that has given the caller another final response: the 200 is ACKed and ended with
-    BYE, and the caller hears of it neither at once nor as a repeat (RFC 3261 sections 9.2 and 13.3.1.4)."""
+    BYE, and the caller learns of it neither at once nor as a repeat (RFC 3261 sections 9.2 and 13.3.1.4)."""
 
     trunks = (PBX,)
 
@@ -102,7 +102,7 @@ class InOneTurn(CallCase):
 
 
 class FurtherAnswer(CallCase):
-    """The dialog of an answer that came behind another one: it has no call, and waits for the answer to its BYE."""
+    """The dialog of an answer that came after another one: it has no call, and waits for the answer to its BYE."""
 
     trunks = (PBX,)
 
@@ -125,7 +125,7 @@ class FurtherAnswer(CallCase):
 
 
 class BeforeTheAck(CallCase):
-    """The caller has his 200, and his ACK is still to come (RFC 3261 section 15; corners.rst 1: BYE before ACK)."""
+    """The caller has its 200, and its ACK is still to come (RFC 3261 section 15; corners.rst 1: BYE before ACK)."""
 
     trunks = (PBX,)
 
@@ -165,7 +165,7 @@ class BeforeTheAck(CallCase):
             self.assert_over(self.alice, self.trunk)
 
     def test_proxy_stops(self) -> None:
-        """Our own BYE for the caller waits for his ACK; the callee's does not."""
+        """Our own BYE for the caller waits for its ACK; the callee's does not."""
         self.world.calls.stop()
         self.world.turn()
         self.trunk.answer(self.trunk.request("BYE"), 200)

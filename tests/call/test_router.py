@@ -111,7 +111,7 @@ class Outside(CallCase):
         self.assertEqual(readings.moved(), {'refused_total{reason="malformed"}': 1})
 
     def test_loop(self) -> None:
-        """A request of ours that comes back unchanged: 482; for another Request-URI it is a spiral, and welcome
+        """Our request that comes back unchanged: 482; for another Request-URI it is a spiral, and welcome
         (corners.rst 1: Loop / merge)."""
         alice, trunk = self.world.browser(), self.world.trunk()
         bob = self.world.browser("bob")
@@ -148,8 +148,8 @@ class Inside(CallCase):
         self.assertEqual((heard.reason, heard.headers.get("Accept")), ("No Such Digit", "application/dtmf"))
 
     def test_trickle(self) -> None:
-        """Candidates in INFO get what the far side says to such a package, as any INFO; nothing of ours fails on them
-        (corners.rst 3: Trickle; RFC 8840)."""
+        """Candidates in INFO get what the far side says to such a package, as any INFO; nothing of the proxy's fails on
+        them (corners.rst 3: Trickle; RFC 8840)."""
         info = self.alice.inside("INFO", self.invite, self.ok, body=b"a=candidate:1 1 UDP 1 192.0.2.3 9 typ host\r\n")
         info.headers.set("Content-Type", "application/trickle-ice-sdpfrag")
         info.headers.set("Info-Package", "trickle-ice")
@@ -228,7 +228,7 @@ class Inside(CallCase):
         self.assertIsNone(self.successResultOf(done))
 
     def test_stop_while_ringing(self) -> None:
-        """A call that is not up hears 503, and the other side stops ringing."""
+        """A call that is not up gets 503, and the other side stops ringing."""
         bert = self.world.browser("bert")
         bert.invite("sip:bob@pbx.example.com")
         leg = self.trunk.request("INVITE")

@@ -36,7 +36,7 @@ class SlowDirectoryTests(CallCase):
         self.assert_over(self.alice, self.trunk)
 
     def test_cancelled(self) -> None:
-        """A CANCEL meanwhile is answered, and so is the INVITE; the browser hears nothing of either."""
+        """A CANCEL meanwhile is answered, and so is the INVITE; the browser learns nothing of either."""
         invite = self.trunk.call(self.alice)
         self.trunk.cancel(invite)
         self.assertEqual(sorted(self.trunk.pending()), ["200", "487"])

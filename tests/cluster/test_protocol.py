@@ -57,4 +57,4 @@ class FramesTests(SynchronousTestCase):
             known = name in ("INTEND", "BIND", "UNBIND", "REGISTERED") or any(
                 f"{name}:" in text or f"what == {name}" in text for text in texts.values()
             )
-            self.assertTrue(known, f"{name} {frame.way}")
+            self.assertTrue(known, f"{name} {frame.direction}")

@@ -178,16 +178,16 @@ class TurnedAway(CallCase):
 
 
 class Written(SynchronousTestCase):
-    """The ledger writes one line for each call that is over."""
+    """The CdrWriter writes one line for each call that is over."""
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.ledger = CdrWriter(self.clock)
+        self.cdr_writer = CdrWriter(self.clock)
 
     def line(self, record: CallRecord, now: float) -> str:
         self.clock.advance(now)
         with capturedLogs() as events:
-            self.ledger.close(record)
+            self.cdr_writer.close(record)
         (event,) = events
         self.assertIs(event["record"], record)
         self.assertEqual((event["call"], record.ended), (record.call, now))
@@ -226,13 +226,13 @@ class Written(SynchronousTestCase):
         with capturedLogs() as events:
             for record in records[:3]:
                 self.clock.advance(0.1)
-                self.ledger.close(record)
+                self.cdr_writer.close(record)
             self.assertEqual([event["call"] for event in events], ["c0"])
             self.clock.advance(Batcher.DELAY)
             self.assertEqual([event["call"] for event in events], ["c0", "c1", "c2"])
-            self.ledger.close(records[3])
+            self.cdr_writer.close(records[3])
             self.assertEqual(len(events), 3)
-            self.ledger.flush()
+            self.cdr_writer.flush()
             self.assertEqual([event["record"] for event in events], records)
         self.assertEqual([round(record.ended, 1) for record in records[:3]], [0.1, 0.2, 0.3])
         self.assertTrue(all(event["log_level"] is LogLevel.info for event in events))
@@ -243,7 +243,7 @@ class Written(SynchronousTestCase):
         records = [CallRecord(Metrics().outbound, "c", "sip:a@a", "sip:b@b", "192.0.2.7", 0.0) for _ in range(2)]
         with capturedLogs() as events:
             for record in records:
-                self.ledger.close(record)
+                self.cdr_writer.close(record)
             self.clock.advance(1000)
         first, second = (event["log_time"] for event in events)
         self.assertTrue(900 < first - second < 1100, first - second)

@@ -1,4 +1,4 @@
-"""Extensions: which of them are the proxy's affair (RFC 3261 section 8.2.2.3)."""
+"""Extensions: which of them are up to the proxy (RFC 3261 section 8.2.2.3)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Required(SynchronousTestCase):
             self.assertEqual(self.missing(method, ("Require", "eventlist, x")), "eventlist, x")
 
     def test_between_the_ends(self) -> None:
-        """Where a request crosses, what is required of the other end is for him to say; what is of a leg is not."""
+        """Where a request crosses, what is required of the other end is for it to say; what is of a leg is not."""
         for method in ("MESSAGE", "SUBSCRIBE", "NOTIFY", "INFO", "FROBNICATE"):
             refuse_required(request(method, headers=[("Require", "eventlist")]))
             self.assertEqual(self.missing(method, ("Require", "eventlist, Outbound")), "Outbound")

@@ -124,7 +124,7 @@ class Back(CallCase):
         self.trunk.silent()
 
     def test_asked_meanwhile(self) -> None:
-        """A browser that moves while it is asked for a change of the session: who has asked hears the answer."""
+        """A browser that moves while it is asked for a change of the session: who has asked gets the answer."""
         offer = PLAIN.replace(b"50000", b"50002")
         self.trunk.say(self.callee_request("INVITE", headers=[("Content-Type", "application/sdp")], body=offer))
         asked = self.alice.request("INVITE")
@@ -151,7 +151,7 @@ class Back(CallCase):
         self.assertEqual(len(self.world.calls), 2)
 
     def test_while_it_rings(self) -> None:
-        """A caller who comes back before the answer hears the rest of it on the new socket."""
+        """A caller that comes back before the answer gets the rest of it on the new socket."""
         alice = self.world.browser("bert")
         invite = alice.invite("sip:bob@pbx.example.com")
         leg = self.trunk.request("INVITE")
@@ -190,7 +190,7 @@ class Back(CallCase):
         self.trunk.silent()
 
     def test_somebody_else(self) -> None:
-        """Another user who calls himself by the same Contact gets nothing of the call."""
+        """Another user that calls itself by the same Contact gets nothing of the call."""
         thief = self.world.browser("mallory")
         thief.contact = self.alice.contact
         thief.bind()

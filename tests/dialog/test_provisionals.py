@@ -1,4 +1,4 @@
-"""Provisional responses of ours that are reliable, as the caller wants them (RFC 3262 section 3)."""
+"""Our reliable provisional responses, as the caller wants them (RFC 3262 section 3)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REQUIRED = ("Require", "100rel")
 
 
 class ToCaller(EarlyCase):
-    """A caller who supports 100rel gets SDP reliably, one who requires it gets all reliably."""
+    """A caller that supports 100rel gets SDP reliably, one that requires it gets all reliably."""
 
     def test_with_sdp(self) -> None:
         """180 is plain, 183 with SDP has Require and RSeq, and is repeated until its PRACK (corners.rst 4: 3262
@@ -44,7 +44,7 @@ class ToCaller(EarlyCase):
             self.hang_up(ok)
 
     def test_cancelled_while_the_answer_waits(self) -> None:
-        """The caller gives up while the 200 waits for his PRACK, which comes right behind the CANCEL: the call was not
+        """The caller gives up while the 200 waits for its PRACK, which comes right after the CANCEL: the call was not
         answered, and the callee gets a BYE."""
         for caller in self.ways(REL):
             self.callee.answer(self.leg, 183, self.sdp(self.callee))
@@ -112,7 +112,7 @@ class ToCaller(EarlyCase):
         caller.peer.heard(200)
 
     def test_2xx_waits(self) -> None:
-        """As long as SDP has no PRACK, the 2xx is held; the callee has his ACK at once (corners.rst 4: 3262 B2BUA)."""
+        """As long as SDP has no PRACK, the 2xx is held; the callee has its ACK at once (corners.rst 4: 3262 B2BUA)."""
         for caller in self.ways(REL):
             self.callee.answer(self.leg, 183, self.sdp(self.callee))
             early = caller.response(183)
@@ -127,7 +127,7 @@ class ToCaller(EarlyCase):
             self.hang_up(ok)
 
     def test_2xx_does_not_wait_for_the_rest(self) -> None:
-        """A 180 that is required to be reliable holds nothing up; its PRACK is taken behind the 2xx, too, and what
+        """A 180 that is required to be reliable holds nothing up; its PRACK is taken after the 2xx, too, and what
         waited for it is not sent any more."""
         for caller in self.ways(REQUIRED):
             self.callee.answer(self.leg, 180)
@@ -223,7 +223,7 @@ class ToCaller(EarlyCase):
             self.assertEqual(ok.status, 200)
 
     def test_prack_from_the_callee(self) -> None:
-        """Nothing of ours waits for one there."""
+        """Nothing of the proxy's waits for one there."""
         self.way()
         self.callee.answer(self.leg, 200, PLAIN)
         self.callee.heard("ACK")
@@ -236,7 +236,7 @@ class ToCaller(EarlyCase):
         self.hang_up(ok)
 
     def test_another_fork_answers_the_same(self) -> None:
-        """183 of one, 200 of another with the same codecs: the caller's media is where it was, and his dialog is the
+        """183 of one, 200 of another with the same codecs: the caller's media is where it was, and its dialog is the
         same. rtpengine hears the second one's answer."""
         for caller in self.ways(REL):
             self.pracked(self.reliable(183, 1, self.sdp(self.callee), tag="one"))
@@ -253,7 +253,7 @@ class ToCaller(EarlyCase):
             self.hang_up(ok)
 
     def test_another_fork_answers_otherwise(self) -> None:
-        """Other codecs: an answer that was given for good can't be taken back, so the 200 is in another dialog, as of
+        """Other codecs: a final answer can't be taken back, so the 200 is in another dialog, as of
         another fork (RFC 3261 section 13.2.2.4); what was the early one is gone."""
         for caller in self.ways(REL):
             self.pracked(self.reliable(183, 1, self.sdp(self.callee), tag="one"))

@@ -13,7 +13,8 @@ OTHER = PLAIN.replace(b"RTP/AVP 0 101", b"RTP/AVP 8 101")
 
 
 class FromCallee(EarlyCase):
-    """What the callee sends reliably is acknowledged by us; the caller, who has not heard of 100rel, gets it plain."""
+    """What the callee sends reliably is acknowledged by us; the caller, which has not heard of 100rel, gets it
+    plain."""
 
     def test_acknowledged(self) -> None:
         """183 with an answer: PRACK within its dialog, and a plain 183 for the caller, RSeq and Require left behind
@@ -41,7 +42,7 @@ class FromCallee(EarlyCase):
             self.assert_over(caller, self.callee)
 
     def test_answer_of_the_183_counts(self) -> None:
-        """SDP in what comes behind a reliable answer is none of another session (RFC 3262 section 5)."""
+        """SDP in what comes after a reliable answer is none of another session (RFC 3262 section 5)."""
         self.way()
         self.pracked(self.reliable(183, 1, PLAIN))
         early = self.caller.response(183)
@@ -56,7 +57,7 @@ class FromCallee(EarlyCase):
         self.hang_up(ok)
 
     def test_early_media_could_not_be_made(self) -> None:
-        """rtpengine refuses the answer of the 183: the caller hears 183 without, and rtpengine is asked again for the
+        """rtpengine refuses the answer of the 183: the caller gets 183 without, and rtpengine is asked again for the
         200, which has none."""
         self.way()
         self.world.nodes.fail("answer", NgRefused("not now"))
@@ -252,9 +253,9 @@ class FromCallee(EarlyCase):
 
 
 class Challenged(CredentialCase):
-    """A challenge behind a reliable 1xx."""
+    """A challenge after a reliable 1xx."""
 
-    def test_begins_anew(self) -> None:
+    def test_starts_over(self) -> None:
         """The early dialog is over with its INVITE; the next INVITE has RSeq numbers of its own, also in a dialog of
         the same tag."""
         _, trunk, leg = self.begin()

@@ -58,7 +58,7 @@ class ByBrowser(ReplacingCase):
         self.bye(second, carol)
 
     def test_foreign(self) -> None:
-        """A dialog that is none of ours crosses as it is named, letter by letter."""
+        """A dialog that is not ours crosses as it is named, letter by letter."""
         alice, trunk = self.world.browser(), self.world.trunk()
         first, bob = self.out(alice, trunk)
         value = refer_to("sip:carol@192.0.2.77;x=y", Replaces("a@b", "1", "2"))
@@ -70,7 +70,7 @@ class ByBrowser(ReplacingCase):
         self.bye(first, bob)
 
     def test_of_somebody_else(self) -> None:
-        """Who names another one's dialog does not learn what it is called on its other leg."""
+        """One that names another one's dialog does not learn what it is called on its other leg."""
         alice, eve, trunk = self.world.browser(), self.world.browser("eve"), self.world.trunk()
         first, bob = self.out(alice, trunk, "bob")
         second, carol = self.out(eve, trunk, "carol")
@@ -85,7 +85,7 @@ class ByBrowser(ReplacingCase):
 
     def test_back_to_us(self) -> None:
         """The target is a browser here, by way of its registrar: the referred one's INVITE comes back and goes on to
-        that browser, whoever's trunk he is of."""
+        that browser, whoever's trunk it is of."""
         alice, trunk, carrier = self.world.browser(), self.world.trunk(), self.world.trunk("192.0.2.7", 5090)
         carol = self.world.browser("carol")
         carol.bind()
@@ -191,14 +191,15 @@ class ByTrunk(ReplacingCase):
         self.carol.silent()
 
     def test_not_told(self) -> None:
-        """Who was not told may not, though it knows the name: 403; nor is the dialog found by a name that is wrong."""
+        """One that was not told may not, though it knows the name: 403; nor is the dialog found by a name that is
+        wrong."""
         self.transfer(told=False)
         self.refused(403, str(self.named))
         self.refused(403, f"{self.named.call_id};to-tag={self.named.from_tag};from-tag={self.named.to_tag}")
         self.end()
 
     def test_told_by_another(self) -> None:
-        """Who was told by somebody whose call it is not may not, though that one knew its name."""
+        """One that was told by somebody whose call it is not may not, though that one knew its name."""
         self.transfer(told=False)
         carrier = self.world.trunk("192.0.2.7", 5090)
         dave = self.world.browser("dave")
@@ -253,7 +254,7 @@ class ByTrunk(ReplacingCase):
         self.bye(self.first, self.bobs)
 
     def test_unknown(self) -> None:
-        """A trunk hears 481 where there is no such dialog (RFC 3891 section 3)."""
+        """A trunk gets 481 where there is no such dialog (RFC 3891 section 3)."""
         self.transfer(told=False)
         self.refused(481, "nobody@nowhere;to-tag=1;from-tag=2", self.trunk)
         self.end()
@@ -312,7 +313,7 @@ class OwnUser(ReplacingCase):
     """Another page of the same user takes a call over."""
 
     def test_taken(self) -> None:
-        """It has proven the same address-of-record; the trunk hears an INVITE in the name of its own dialog."""
+        """It has proven the same address-of-record; the trunk gets an INVITE in the name of its own dialog."""
         alice, again, trunk = self.world.browser(), self.world.browser(), self.world.trunk()
         alice.bind()
         again.bind()

@@ -103,8 +103,8 @@ class Answering(TimerCase):
             ])  # fmt: skip
 
     def test_too_short(self) -> None:
-        """422 with Min-SE: 90 below that, for who knows timers; another one could do nothing with it, and its session
-        lives 90 seconds."""
+        """422 with Min-SE: 90 below that, for the one that knows timers; another one could do nothing with it, and its
+        session lives 90 seconds."""
         for headers in ([TIMER, ("Session-Expires", "89")], [("Session-Expires", "5;refresher=uac")]):
             refusal = self.assertRaises(Refusal, self.timer.check, self.ask(*headers))
             self.assertEqual((refusal.status, refusal.headers), (422, (("Min-SE", "90"),)))
@@ -147,7 +147,7 @@ def answer(sent: Request, status: int, headers: list[Pair] | None = None) -> Res
 
 
 class Asking(TimerCase):
-    """An INVITE or UPDATE of ours (section 7)."""
+    """Our INVITE or UPDATE (section 7)."""
 
     def setUp(self) -> None:
         super().setUp()

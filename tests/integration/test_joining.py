@@ -42,7 +42,7 @@ class Joining(RealCase):
             [rung for rung in self.ladder.of("alice") if "REGISTER" not in rung],
         )
 
-    async def test_page_is_loaded_anew(self) -> None:
+    async def test_page_is_reloaded(self) -> None:
         """The socket goes while it rings, and the same instance registers on a new one: it rings there, and the caller
         learns nothing of it but the answer."""
         first, caller, calling = await self.ring()

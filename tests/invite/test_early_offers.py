@@ -36,7 +36,7 @@ class Offers(EarlyCase):
             self.hang_up(ok)
 
     def test_caller_does_not_know_it(self) -> None:
-        """Without his PRACK there would be no answer to an offer in a 183: the callee is not told that it may do so."""
+        """Without its PRACK there would be no answer to an offer in a 183: the callee is not told that it may do so."""
         for _ in self.ways(offer=False):
             self.assertNotIn("100rel", self.leg.headers.all("Supported"))
             self.callee.answer(self.leg, 486)

@@ -1,4 +1,4 @@
-"""Both sides do what they like before a call is answered, and behind it: whatever the order, every request has one
+"""Both sides do what they like before a call is answered, and after it: whatever the order, every request has one
 final response, and nothing is left."""
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Early:
         self.callees.setdefault(tag, self.case.at_callee(response))
 
     def answer(self) -> None:
-        """The final response; behind a 2xx, another one of the fork."""
+        """The final response; after a 2xx, another one of the fork."""
         if self.final >= 300 or self.dice.random() < 0.7:
             return
         tag = self.dice.choice(["one", "two"])

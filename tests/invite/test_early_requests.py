@@ -70,7 +70,7 @@ class Early(EarlyCase):
             self.answered()
 
     def test_refused_call(self) -> None:
-        """The final response ends the dialog: 481 behind it."""
+        """The final response ends the dialog: 481 after it."""
         for caller in self.ways():
             self.ringing()
             callee = self.at_callee(self.rung)
@@ -139,7 +139,7 @@ class Early(EarlyCase):
 
     def test_gone(self) -> None:
         """Who says that there is no such dialog ends that, and not the call (RFC 5057): it may be answered yet. To the
-        caller, whose dialog is there, a 481 would be the end: he hears 500."""
+        caller, whose dialog is there, a 481 would be the end: it gets 500."""
         for caller in self.ways():
             asker = self.at_caller(self.ringing())
             asker.ask("INFO", b"1", TEXT)
@@ -152,7 +152,7 @@ class Early(EarlyCase):
             self.answered()
 
     def test_silent(self) -> None:
-        """The same for who says nothing: 504, and the call rings on."""
+        """The same for the one that says nothing: 504, and the call rings on."""
         self.way()
         self.at_caller(self.ringing()).ask("INFO", b"1", TEXT)
         for _ in range(40):
@@ -163,7 +163,7 @@ class Early(EarlyCase):
         self.answered()
 
     def test_caller_has_none(self) -> None:
-        """A caller who keeps no early dialogs wants his call answered all the same."""
+        """A caller that keeps no early dialogs wants its call answered all the same."""
         for caller in self.ways():
             self.ringing()
             self.at_callee(self.rung).ask("INFO", b"1", TEXT)
@@ -172,7 +172,7 @@ class Early(EarlyCase):
             self.answered()
 
     def test_reliable_later(self) -> None:
-        """A reliable 183 of the same party is in the same dialog: its PRACK comes behind the INFO, whatever its RSeq,
+        """A reliable 183 of the same party is in the same dialog: its PRACK comes after the INFO, whatever its RSeq,
         and its answer counts."""
         for caller in self.ways(REL):
             early = self.ringing()
@@ -264,7 +264,7 @@ class Early(EarlyCase):
         self.assert_over(first, second, self.caller)
 
     def test_hung_up(self) -> None:
-        """The callee ends the early dialog, as he must not (RFC 3261 section 15): the call may be answered yet."""
+        """The callee ends the early dialog, as it must not (RFC 3261 section 15): the call may be answered yet."""
         self.way()
         self.at_caller(self.ringing()).ask("INFO", b"1", TEXT)
         self.callee.answer(self.callee.request("INFO"), 200)

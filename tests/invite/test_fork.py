@@ -29,7 +29,7 @@ class Best(CallCase):
         self.legs: list[Request] = [browser.request("INVITE") for browser in self.browsers]
 
     def refused(self, *statuses: int) -> Response:
-        """What the caller hears when the browsers answer this."""
+        """What the caller learns when the browsers answer this."""
         for browser, leg, status in zip(self.browsers, self.legs, statuses, strict=True):
             self.trunk.silent()
             browser.answer(leg, status)
@@ -85,13 +85,13 @@ class Best(CallCase):
         self.assert_over(self.trunk, desk, sofa, bed)
 
     def test_service_unavailable(self) -> None:
-        """Step 6: a 503 of somebody behind us is none of ours, alone or beside another 5xx (corners.rst 1: 503 from
+        """Step 6: a 503 of somebody behind us is not ours, alone or beside another 5xx (corners.rst 1: 503 from
         upstream)."""
         self.assertEqual(self.best(503, 503, 503), 500)
         self.assertEqual(self.best(503, 502, 503), 502)
 
     def test_redirects(self) -> None:
-        """Of several redirects the caller gets every Contact, so that he may try all (corners.rst 1: 3xx); one that
+        """Of several redirects the caller gets every Contact, so that it may try all (corners.rst 1: 3xx); one that
         nobody but us reaches is left out."""
         self.ring()
         contacts = ("<sip:a@pbx.example.com>;q=0.5", "<sip:b@pbx.example.com>", "<sip:me@x7.invalid;transport=ws>")

@@ -81,7 +81,7 @@ class Joins(JoinCase):
         self.assertEqual(len({op.branch for op in offers}), 2)
 
     def test_first_one_answers(self) -> None:
-        """The one that joined in hears that it was answered elsewhere."""
+        """The one that joined in learns that it was answered elsewhere."""
         self.sofa.bind()
         leg = self.sofa.request("INVITE")
         self.sofa.answer(leg, 180)
@@ -134,7 +134,7 @@ class Joins(JoinCase):
         self.desk.silent()
 
     def test_too_late(self) -> None:
-        """When the call is answered or over, a browser that registers hears nothing of it."""
+        """When the call is answered or over, a browser that registers learns nothing of it."""
         self.answer_at(self.desk, self.at_desk)
         self.sofa.bind()
         self.sofa.silent()
@@ -147,7 +147,7 @@ class Joins(JoinCase):
         self.assertEqual(self.world.calls._called, {})
 
     def test_declined_by_all(self) -> None:
-        """Behind a 6xx nobody is asked any more."""
+        """After a 6xx nobody is asked any more."""
         self.sofa.bind()
         leg = self.sofa.request("INVITE")
         self.sofa.answer(leg, 603)
@@ -215,7 +215,7 @@ class ComesBack(JoinCase):
         self.answer_at(new, leg)
 
     def test_old_socket_is_lost(self) -> None:
-        """A lost socket is not yet the end (a page that is loaded anew): within the grace time it rings again there."""
+        """A lost socket is not yet the end (a page that is reloaded): within the grace time it rings again there."""
         self.desk.flow.lose()
         self.world.turn(4)
         self.trunk.silent()
@@ -226,7 +226,7 @@ class ComesBack(JoinCase):
         self.answer_at(new, leg)
 
     def test_does_not_come_back(self) -> None:
-        """Behind the grace time it counts as gone: 480."""
+        """After the grace time it counts as gone: 480."""
         self.desk.flow.lose()
         self.world.turn(4.9)
         self.trunk.silent()
@@ -295,7 +295,7 @@ class OnlyTheNewest(JoinCase):
         self.desk.answer(self.at_desk, 487)
         self.answer_at(self.sofa, leg)
 
-    def test_page_is_loaded_anew(self) -> None:
+    def test_page_is_reloaded(self) -> None:
         """A page that has another instance each time: the same."""
         self.desk.flow.lose()
         self.sofa.bind()

@@ -1,4 +1,4 @@
-"""INVITE without an offer (RFC 3261 section 13.2.1): the callee offers in its 2xx, the caller answers in his ACK."""
+"""INVITE without an offer (RFC 3261 section 13.2.1): the callee offers in its 2xx, the caller answers in its ACK."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LateCase(EarlyCase):
         return answer, self.caller.response(200)
 
     def refused(self) -> None:
-        """The callee hears an answer that refuses all that it has offered, and a BYE; the caller a BYE."""
+        """The callee gets an answer that refuses all that it has offered, and a BYE; the caller a BYE."""
         ack = self.callee.request("ACK")
         self.assertEqual([line.split()[1] for line in lines(ack.body, "m=")], ["0"])
         self.assertEqual(lines(ack.body, "m=")[0].split()[2:], lines(self.sdp(self.callee), "m=")[0].split()[2:])
@@ -53,7 +53,7 @@ class Late(LateCase):
             self.hang_up(ok)
 
     def test_changed_later(self) -> None:
-        """Behind the ACK either side may change the session, with the same names towards rtpengine; before, the
+        """After the ACK either side may change the session, with the same names towards rtpengine; before, the
         callee's offer is the one that is unanswered (RFC 3264 section 4)."""
         for _ in self.ways(offer=False):
             answer, ok = self.answered()
@@ -97,7 +97,7 @@ class Late(LateCase):
             self.assert_over(self.caller, self.callee)
 
     def test_no_ack(self) -> None:
-        """None comes: after 32 s the callee is told that there is no medium, and both hear a BYE."""
+        """None comes: after 32 s the callee is told that there is no medium, and both get a BYE."""
         for _ in self.ways(offer=False):
             self.answered()
             for _ in range(64):
@@ -119,7 +119,7 @@ class Late(LateCase):
             self.assert_over(self.caller, self.callee)
 
     def test_offer_is_no_use(self) -> None:
-        """rtpengine refuses the offer in the 200, or is silent: the caller hears 488 or 503, the callee ACK and BYE."""
+        """rtpengine refuses the offer in the 200, or is silent: the caller gets 488 or 503, the callee ACK and BYE."""
         for error, status in ((NgRefused("odd"), 488), (NgTimeout("silent"), 503)):
             for _ in self.ways(offer=False):
                 self.world.nodes.fail("offer", error)
@@ -129,7 +129,7 @@ class Late(LateCase):
                 self.assert_over(self.caller, self.callee)
 
     def test_no_offer_in_the_2xx(self) -> None:
-        """A 200 without any SDP: the callee is released, the caller hears 502."""
+        """A 200 without any SDP: the callee is released, the caller gets 502."""
         for _ in self.ways(offer=False):
             self.callee.answer(self.leg, 200)
             self.assertEqual(self.callee.request("ACK").body, b"")
@@ -157,7 +157,7 @@ class Late(LateCase):
             self.assert_over(self.caller, self.callee)
 
     def test_callee_hangs_up_before_its_ack(self) -> None:
-        """It has its ACK all the same, and the caller a BYE behind his."""
+        """It has its ACK all the same, and the caller a BYE after its."""
         for _ in self.ways(offer=False):
             answer, ok = self.answered()
             self.at_callee(answer).ask("BYE")
@@ -229,7 +229,7 @@ class Forked(CallCase):
         self.assert_over(trunk, *phones)
 
     def test_all_refuse(self) -> None:
-        """The caller hears the best of it; rtpengine was never asked."""
+        """The caller gets the best of it; rtpengine was never asked."""
         self.world = self.make_world(multiple=True)
         trunk = self.world.trunk()
         trunk.sdp = b""

@@ -100,7 +100,7 @@ class Following(CallCase):
 
     def test_followed(self) -> None:
         """The same call to another Request-URI: From, tag, To, Call-ID, the offer, what crossed; CSeq + 1. The caller
-        hears nothing of it but the answer."""
+        learns nothing of it but the answer."""
         self.redirect(self.leg, f"<{SALES};user=phone>")
         again = self.trunk.request("INVITE")
         self.assertEqual(again.uri, f"{SALES};user=phone")
@@ -116,7 +116,7 @@ class Following(CallCase):
         self.assertEqual(len(dropped), 1)
 
     def test_early_media(self) -> None:
-        """Who redirects behind a 183 with SDP is not listened to any more: the next one's counts."""
+        """One that redirects after a 183 with SDP is not listened to any more: the next one's counts."""
         self.trunk.answer(self.leg, 183, PLAIN)
         self.alice.heard(183)
         self.redirect(self.leg, f"<{SALES}>")
@@ -139,7 +139,7 @@ class Following(CallCase):
         self.assert_over(self.alice, self.trunk)
 
     def test_best_refusal(self) -> None:
-        """When all refuse, the caller hears the best of what they said; a redirect that was followed says nothing."""
+        """When all refuse, the caller gets the best of what they said; a redirect that was followed says nothing."""
         self.redirect(self.leg, "<sip:a@pbx.example.com>;q=0.9", "<sip:b@pbx.example.com>;q=0.5")
         self.refused(self.trunk.request("INVITE"), 500)
         self.refused(self.trunk.request("INVITE"), 486)
@@ -202,7 +202,7 @@ class Following(CallCase):
         )
 
     def test_not_to_a_browser(self) -> None:
-        """A Contact of ours leads to nobody's browser, not to where its user is registered either."""
+        """Our Contact leads to nobody's browser, not to where its user is registered either."""
         bert = self.world.browser("bert")
         bert.bind()
         ours = f"<sip:{contact_user_of(bert.aor)}@192.0.2.1>", f"<{bert.contact}>"
@@ -305,7 +305,7 @@ class Following(CallCase):
         self.alice.heard(401)
 
     def test_after_a_challenge(self) -> None:
-        """What answers a challenge or a 422 has the next CSeq, and what follows a redirect behind it the next but one:
+        """What answers a challenge or a 422 has the next CSeq, and what follows a redirect after it the next but one:
         with one that was used, it would be a merged request (section 8.2.2.2)."""
         carrier = self.world.trunk("192.0.2.7", 5090)
         challenge = ("WWW-Authenticate", 'Digest realm="carrier", nonce="n"')
@@ -325,7 +325,7 @@ class Following(CallCase):
         self.assert_over(self.alice, self.trunk, carrier)
 
     def test_challenges_of_several(self) -> None:
-        """Every challenge of the targets reaches the caller in one response (section 16.7 step 7), and his next try
+        """Every challenge of the targets reaches the caller in one response (section 16.7 step 7), and its next try
         goes on with the CSeq."""
         self.redirect(self.leg, "<sip:a@pbx.example.com>", "<sip:b@pbx.example.com>")
         first, basic = 'Digest realm="a", nonce="1"', 'Digest realm="b", nonce="2"'

@@ -277,7 +277,7 @@ class SocketTests(NodeCase):
         self.node.open(FIRST)
         self.reply_of(done)
 
-    def test_opened_anew(self) -> None:
+    def test_opened_again(self) -> None:
         """A new socket takes the place of the old one; the old one's end is no matter."""
         self.node.open(FIRST)
         self.assertTrue(self.reactor.ports[0].closed)

@@ -59,7 +59,7 @@ class Reached(AdmissionCase):
         )
 
     def test_callees(self) -> None:
-        """A Contact of ours is one user, for its registrar and trunks; another user is looked for at the trunks that
+        """Our Contact is one user, for its registrar and trunks; another user is looked for at the trunks that
         the request comes from; strangers reach nobody."""
         invite = request("INVITE", "sip:bob@here.example")
         self.assertEqual(admission.callees(invite, (), ALICE, True), [ALICE])

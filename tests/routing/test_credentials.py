@@ -104,7 +104,7 @@ class Answered(CredentialCase):
             self.check(leg, "Proxy-Authorization", nonce)
 
     def test_wrong_password(self) -> None:
-        """Two tries, not a thousand; the browser, who can't help it, hears 502 and not the challenge
+        """Two tries, not a thousand; the browser, which can't help it, gets 502 and not the challenge
         (original.rst: digest, the same with a wrong password)."""
         alice, _, leg = self.begin()
         again = self.challenged(leg, 407, challenge("n1"))
@@ -115,8 +115,8 @@ class Answered(CredentialCase):
         self.assertEqual(len(self.flushLoggedErrors()), 0)
 
     def test_stale_for_ever(self) -> None:
-        """A trunk that calls every nonce stale is asked a few times, not for ever; the browser, who can't help it,
-        hears 502 and not the challenge."""
+        """A trunk that calls every nonce stale is asked a few times, not for ever; the browser, which can't help it,
+        gets 502 and not the challenge."""
         alice, trunk, leg = self.begin()
         for number in range(20):
             trunk.answer(leg, 407, headers=[("Proxy-Authenticate", challenge(f"s{number}", stale="true"))])
@@ -188,7 +188,7 @@ class InDialog(CredentialCase):
         return trunk.request("ACK")
 
     def ask(self, method: str = "INFO") -> Request:
-        """The browser asks; what the trunk hears of it."""
+        """The browser asks; what the trunk learns of it."""
         self.cseq += 1
         self.alice.say(self.alice.inside(method, self.invite, self.ok, cseq=self.cseq))
         return self.trunk.request(method)
@@ -230,7 +230,7 @@ class InDialog(CredentialCase):
             self.alice.heard(status)
 
     def test_wrong_password(self) -> None:
-        """Two tries for a request, then the browser hears the refusal; so for the next."""
+        """Two tries for a request, then the browser gets the refusal; so for the next."""
         self.up_after()
         for name in ("a", "b"):
             self.challenge_it(self.tried_twice(name), f"{name}3")
@@ -467,7 +467,7 @@ class PassedOn(CredentialCase):
         self.assertEqual(heard.headers.lines("WWW-Authenticate"), [sha, sha512, md5])
 
     def test_own_realm_then_other(self) -> None:
-        """The trunk's own realm is answered; the next hop's crosses, and the browser's CSeq goes on behind ours."""
+        """The trunk's own realm is answered; the next hop's crosses, and the browser's CSeq goes on after ours."""
         *_, leg = self.begin()
         again = self.challenged(leg)
         self.passed(again, 401, challenge("n5", "far"))

@@ -65,7 +65,7 @@ class Hunting(Case):
         self.assert_over(self.alice, second)
 
     def test_silence(self) -> None:
-        """A target that says nothing has four seconds, not the 32 of timer B; it hears no more of it."""
+        """A target that says nothing has four seconds, not the 32 of timer B; it learns no more of it."""
         self.call()
         self.wait(3.9)
         self.second.silent()
@@ -102,7 +102,7 @@ class Hunting(Case):
         self.assert_over(self.alice, self.first, self.second)
 
     def test_wakes_up(self) -> None:
-        """A target that was given up and says at last that it works on it hears CANCEL (RFC 3261 section 9.1)."""
+        """A target that was given up and says at last that it works on it gets CANCEL (RFC 3261 section 9.1)."""
         leg = self.call()
         self.wait(4.1)
         self.first.forget()
@@ -117,8 +117,8 @@ class Hunting(Case):
         self.assert_over(self.alice, self.first, self.second)
 
     def test_answers_too_late(self) -> None:
-        """One that was given up and answers all the same is ACKed, and hears BYE: where it was asked, for each of its
-        answers, before the other's answer or behind it."""
+        """One that was given up and answers all the same is ACKed, and gets BYE: where it was asked, for each of its
+        answers, before the other's answer or after it."""
         for behind in (False, True):
             self.begin(*self.trunks)
             leg = self.call()
@@ -233,7 +233,7 @@ class Hunting(Case):
         self.answered_by(self.second, self.second.request("INVITE"))
 
     def test_name_is_unknown(self) -> None:
-        """A proxy whose name can't be resolved is left out; where none can, the caller hears so."""
+        """A proxy whose name can't be resolved is left out; where none can, the caller learns so."""
         self.begin(pbx("gone.example", FIRST))
         self.answered_by(self.first, self.call())
         self.begin(pbx("gone.example", "gone.example.net"))
@@ -320,7 +320,7 @@ class NoInvite(Case):
         self.assertEqual(outcomes, [202])
 
     def test_at_work_for_too_long(self) -> None:
-        """Who has said that he works on it, and then nothing, is no failure of the target's: nobody else does it once
+        """Who has said that it works on it, and then nothing, is no failure of the target's: nobody else does it once
         more (RFC 3263 section 4.3)."""
         outcomes = self.ask()
         self.first.answer(self.first.request("MESSAGE"), 100)

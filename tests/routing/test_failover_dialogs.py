@@ -35,7 +35,7 @@ class AtTheSecond(Case):
 
     def test_all_of_it(self) -> None:
         """Challenge, session interval, reliable 183, answer, re-INVITE of the far side, BYE: each goes where the one
-        before came from, with the next CSeq and the next nonce count; the first target hears of nothing."""
+        before came from, with the next CSeq and the next nonce count; the first target learns of nothing."""
         _, again = self.challenged()
         self.second.answer(again, 422, headers=[("Min-SE", "3600")])
         self.second.heard("ACK")
@@ -105,7 +105,7 @@ class EachChallenges(Case):
     """Every target has nonces of its own."""
 
     def test_all_in_trouble_but_the_last(self) -> None:
-        """Each challenges, and all but the last one are in trouble behind that: nobody has refused the credentials."""
+        """Each challenges, and all but the last one are in trouble after that: nobody has refused the credentials."""
         hosts = ["192.0.2.50", "192.0.2.51", "192.0.2.52", "192.0.2.53"]
         self.begin(pbx(*hosts, username="us", password="secret"))
         self.alice.bind()
@@ -141,7 +141,7 @@ class Cycles(CycleCase):
     trunks = (pbx(FIRST, SECOND, username="us", password="secret", redirects="follow"),)
 
     def test_all_of_it(self) -> None:
-        """Given up, challenged, redirected, answered by one who was given up."""
+        """Given up, challenged, redirected, answered by one that was given up."""
 
         def live() -> None:
             alice, first, second = self.world.browser(), self.world.trunk(FIRST), self.world.trunk(SECOND)

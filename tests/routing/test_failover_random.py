@@ -1,4 +1,4 @@
-"""Several targets answer an INVITE as they like, in any order, and the caller does what he likes meanwhile: he has one
+"""Several targets answer an INVITE as they like, in any order, and the caller does what it likes meanwhile: it has one
 final response, each 2xx has its ACK and its BYE, and nothing is left."""
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class AtRandom(CallCase):
                 raise AssertionError(f"seed {seed}: {error}") from error
 
     def wait(self) -> None:
-        """All within 64*T1, behind which nobody knows of an INVITE any more."""
+        """All within 64*T1, after which nobody knows of an INVITE any more."""
         if self.world.clock.seconds() < 25:
             self.world.turn(self.dice.choice([0.0, 0.1, 4.1]))
 

@@ -152,7 +152,7 @@ class Registrations(RegistrarCase):
     trunks = (replace(PBX, strip=("x-*", "user-agent"), set=(("X-Account", "4711"),)),)
 
     def test_both_ways(self) -> None:
-        """`strip` in the request and in the response, `set` in the request, again behind a challenge."""
+        """`strip` in the request and in the response, `set` in the request, again after a challenge."""
         self.register(f"{JSSIP};expires=600", more=("X-Tenant: 7", "Subject: hi"))
         for _ in range(2):
             self.assertNotIn("User-Agent", self.upstream().headers)

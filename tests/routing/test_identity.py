@@ -9,8 +9,8 @@ from webrtcproxy.sip.message import Response
 
 
 class ToTags(CallCase):
-    """Every response above 100 to one INVITE has one To tag of ours (RFC 3261 section 8.2.6.2; corners.rst 1: To-tag
-    constancy)."""
+    """Every response above 100 to one INVITE has one To tag of the proxy's (RFC 3261 section 8.2.6.2; corners.rst 1:
+    To-tag constancy)."""
 
     trunks = (PBX,)
 

@@ -110,7 +110,7 @@ class Pinged(CallCase):
         self.both(200, 200)
 
     def test_silence(self) -> None:
-        """Who does not answer within ten seconds is out of order: calls go to the other first, for as long as that
+        """One that does not answer within ten seconds is out of order: calls go to the other first, for as long as that
         lasts; then in the old order again. The log has a line for each change, and no more."""
         with capturedLogs() as events:
             self.both(0, 200)
@@ -133,7 +133,7 @@ class Pinged(CallCase):
         )
 
     def test_out_of_order_until_it_answers(self) -> None:
-        """Who was out of order stays so while the next ping is waited for."""
+        """One that was out of order stays so while the next ping is waited for."""
         self.both(503, 200)
         self.world.turn(35)
         self.first.heard("OPTIONS")
@@ -142,7 +142,8 @@ class Pinged(CallCase):
         self.first.forget()
 
     def test_silence_until_the_next(self) -> None:
-        """Who is pinged often has no longer than until the next ping, and stays out of order from one to the other."""
+        """One that is pinged often has no longer than until the next ping, and stays out of order from one to the
+        other."""
         self.begin(replace(PINGED, ping=2.0), CARRIER)
         for _ in range(4):
             self.first.request("OPTIONS")
@@ -208,7 +209,7 @@ class Pinged(CallCase):
         self.assertEqual(self.up(), {"udp:[2001:db8::1]:5060": 0})
 
     def test_names(self) -> None:
-        """The addresses of a name are looked up anew each time; one that is gone is forgotten."""
+        """The addresses of a name are looked up again each time; one that is gone is forgotten."""
         self.begin(replace(PBX, ping=30.0))
         self.first.answer(self.first.request("OPTIONS"), 200)
         self.world.names.known["pbx.example.com"] = SECOND
@@ -231,7 +232,7 @@ class Pinged(CallCase):
         self.assertLessEqual(self.world.transactions.clients, 10)
 
     def test_stopped(self) -> None:
-        """Nothing is sent behind the end, and no timer is left; an answer that comes late is nobody's."""
+        """Nothing is sent after the end, and no timer is left; an answer that comes late is nobody's."""
         ping = self.first.request("OPTIONS")
         self.pings.stop()
         self.first.answer(ping, 200)

@@ -75,7 +75,7 @@ class Profiles(SessionChangeCase):
         )
 
     def test_unreachable(self) -> None:
-        """A browser that is not reached is a user who is not there; on the SIP side it is the gateway's failure."""
+        """A browser that is not reached is a user that is not there; on the SIP side it is the gateway's failure."""
         self.world = self.make_world()
         trunk = self.world.context.policy.profile(self.world.config.trunks[0])
         self.assertEqual(str(BROWSER_PEER.unreachable()), "480")

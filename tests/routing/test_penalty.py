@@ -86,7 +86,7 @@ class Penalised(Case):
         self.calls([486])
 
     def test_silence_is(self) -> None:
-        """Who says nothing is tried last."""
+        """One that says nothing is tried last."""
         self.call()
         self.world.turn(4.1)
         self.second.answer(self.second.request("INVITE"), 486)

@@ -180,7 +180,7 @@ class Crossing(SynchronousTestCase):
         self.assertEqual(len(self.relayed(to_browser=False, policy=trusting, **headers)), 3)
 
     def test_privacy(self) -> None:
-        """A caller who wants his identity kept from whom the trunk does not trust: no browser is told it, be it among
+        """A caller that wants its identity kept from whom the trunk does not trust: no browser is told it, be it among
         other wishes; who wants none keeps nothing back (corners.rst 4: 3325/3323; RFC 3325 section 7)."""
         headers = {"P_Asserted_Identity": "<sip:a@b>", "Remote_Party_ID": "<sip:a@b>", "Diversion": "<sip:c@d>"}
         for wish in ("id", "ID", "user; id;critical"):

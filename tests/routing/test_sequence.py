@@ -27,7 +27,7 @@ class Kept(SynchronousTestCase):
         self.assertEqual((again.call_id, again.from_tag, again.next_cseq()), (sequence.call_id, sequence.from_tag, 2))
 
     def test_not_kept(self) -> None:
-        """A sequence that nobody kept begins anew, with names that can't be guessed."""
+        """A sequence that nobody kept starts over, with names that can't be guessed."""
         one, other = self.sequences.get(KEY), self.sequences.get(KEY)
         self.assertNotEqual(one.call_id, other.call_id)
         self.assertGreaterEqual(len(one.from_tag), 16)

@@ -12,7 +12,7 @@ class Glare(SessionChangeCase):
     """Two offers at once (RFC 3261 section 14, RFC 3311 section 5.2)."""
 
     def test_ours_is_out(self) -> None:
-        """491 to who offers while our offer is out on his leg, and while rtpengine makes it."""
+        """491 to the one that offers while our offer is out on its leg, and while rtpengine makes it."""
         for method in ("INVITE", "UPDATE"):
             for held in (False, True):
                 for asker, other in self.all_ways():
@@ -32,7 +32,7 @@ class Glare(SessionChangeCase):
                     self.check_alive(asker, other)
 
     def test_both_refuse(self) -> None:
-        """The far side's 491 is the asker's: both ask again, each after its own time (section 14.1)."""
+        """The far side's 491 is the requester's: both ask again, each after its own time (section 14.1)."""
         for asker, other in self.all_ways():
             invite, cross = asker.ask("INVITE", asker.sdp()), other.ask("INVITE", other.sdp())
             crossed = other.peer.request("INVITE")
@@ -45,7 +45,7 @@ class Glare(SessionChangeCase):
             self.check_alive(other, asker)
 
     def test_earlier_one_is_open(self) -> None:
-        """500 with Retry-After of 0 to 10 s to who offers again before he has his answer."""
+        """500 with Retry-After of 0 to 10 s to the one that offers again before it has its answer."""
         for method in ("INVITE", "UPDATE"):
             for asker, other in self.all_ways():
                 invite = asker.ask("INVITE", asker.sdp())
@@ -68,7 +68,7 @@ class Early(CallCase):
     trunks = (PBX,)
 
     def test_by_the_caller(self) -> None:
-        """500 with Retry-After: his offer is not answered yet. Without SDP, UPDATE is answered."""
+        """500 with Retry-After: its offer is not answered yet. Without SDP, UPDATE is answered."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")
         leg = trunk.request("INVITE")
@@ -90,7 +90,7 @@ class Early(CallCase):
         alice.heard(486)
 
     def test_by_the_callee(self) -> None:
-        """491: a 481 would end the call that he has not answered yet."""
+        """491: a 481 would end the call that it has not answered yet."""
         alice, trunk = self.world.browser(), self.world.trunk()
         alice.invite("sip:bob@pbx.example.com")
         leg = trunk.request("INVITE")

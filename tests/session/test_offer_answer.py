@@ -14,7 +14,7 @@ class Change(SessionChangeCase):
 
     def test_hold_and_resume(self) -> None:
         """The offer crosses as a re-INVITE in the other dialog, the answer comes back in a 200 (RFC 3261 section 14);
-        rtpengine gets both in the name of who said them, within the one branch."""
+        rtpengine gets both in the name of the one that said them, within the one branch."""
         for asker, other in self.all_ways():
             names = set()
             for direction in ("sendonly", "sendrecv"):
@@ -71,7 +71,7 @@ class Change(SessionChangeCase):
             asker.peer.heard(200)
 
     def test_nothing_changed(self) -> None:
-        """Who would be offered what he has is not asked; his last description is the answer."""
+        """One that would be offered what it has is not asked; its last description is the answer."""
         for asker, other in self.all_ways():
             other_knows = self.world.nodes.sessions[-1].operations
             last = [op for op in other_knows if op.command in ("offer", "answer")]
@@ -149,7 +149,7 @@ class Acknowledgement(SessionChangeCase):
     """ACKs of both legs."""
 
     def test_lost(self) -> None:
-        """Our 200 is repeated until its ACK, an earlier ACK does not count; the far side's repeated 200 is ACKed anew
+        """Our 200 is repeated until its ACK, an earlier ACK does not count; the far side's repeated 200 is ACKed again
         (RFC 3261 sections 13.3.1.4 and 13.2.2.4)."""
         for asker, other in self.all_ways():
             invite = asker.ask("INVITE", asker.sdp())
@@ -183,7 +183,7 @@ class Acknowledgement(SessionChangeCase):
             self.check_over(asker, other)
 
     def test_next_invite_instead(self) -> None:
-        """Who comes to the next re-INVITE has his 200, though the ACK was lost: it is repeated no more."""
+        """One that comes to the next re-INVITE has its 200, though the ACK was lost: it is repeated no more."""
         for asker, other in self.all_ways():
             asker.ask("INVITE", asker.sdp())
             other.answer(other.peer.request("INVITE"), 200, other.sdp())
@@ -193,7 +193,7 @@ class Acknowledgement(SessionChangeCase):
             self.check_alive(asker, other)
 
     def test_wait(self) -> None:
-        """No INVITE goes to a side whose ACK is to come (RFC 3261 section 14.1): it goes out behind the ACK."""
+        """No INVITE goes to a side whose ACK is to come (RFC 3261 section 14.1): it goes out after the ACK."""
         for asker, other in self.all_ways():
             invite = asker.ask("INVITE", asker.sdp())
             other.answer(other.peer.request("INVITE"), 200, other.sdp())
@@ -278,7 +278,7 @@ class Update(SessionChangeCase):
             self.check_alive(asker, other)
 
     def test_silence(self) -> None:
-        """504 while the asker still listens (RFC 4320), and the call ends."""
+        """504 while the requester still listens (RFC 4320), and the call ends."""
         for asker, other in self.all_ways(UPDATES):
             asker.ask("UPDATE", asker.sdp("sendonly"))
             other.peer.heard("UPDATE")

@@ -81,11 +81,11 @@ class Ends(SessionChangeCase):
             how(asker, other)
 
     def test_asker_hangs_up(self) -> None:
-        """BYE of who asked."""
+        """BYE of the one that asked."""
         self.end(lambda asker, other: asker.ask("BYE"))
 
     def test_other_hangs_up(self) -> None:
-        """BYE of who is asked: 487 to the open request (RFC 3261 section 15.1.2)."""
+        """BYE of the one that is asked: 487 to the open request (RFC 3261 section 15.1.2)."""
         self.end(lambda asker, other: other.ask("BYE"))
 
     def test_shutdown(self) -> None:
@@ -97,7 +97,7 @@ class Ends(SessionChangeCase):
             self.world.turn(1)
 
     def test_asker_is_lost(self) -> None:
-        """The socket of who asked; it does not come back."""
+        """The socket of the one that asked; it does not come back."""
         for asker, _ in self.moments():
             asker.peer.flow.lose()
             if not asker.browser:
@@ -105,7 +105,7 @@ class Ends(SessionChangeCase):
             self.wait(80)
 
     def test_other_is_lost(self) -> None:
-        """The socket of who is asked."""
+        """The socket of the one that is asked."""
         for _, other in self.moments():
             other.peer.flow.lose()
             if not other.browser:
@@ -113,7 +113,7 @@ class Ends(SessionChangeCase):
             self.wait(80)
 
     def test_far_side_accepts_after_it(self) -> None:
-        """The far side's 200 comes behind the end: it is ACKed."""
+        """The far side's 200 comes after the end: it is ACKed."""
         for asker, other in self.all_ways():
             self.at_question(asker, other)
             asker.ask("BYE")

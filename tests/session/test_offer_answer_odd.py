@@ -25,7 +25,7 @@ class LateOffer(SessionChangeCase):
         return invite, crossed, asker.peer.response(200)
 
     def test_crosses(self) -> None:
-        """The other side is the offerer towards rtpengine; its 200 is ACKed when the asker's ACK is here, and its
+        """The other side is the offerer towards rtpengine; its 200 is ACKed when the requester's ACK is here, and its
         repeats meanwhile are not (original.rst: re-INVITE, without an offer, from the SIP side)."""
         for asker, other in self.all_ways():
             invite, crossed, ok = self.ask(asker, other)
@@ -146,7 +146,7 @@ class Credentials(CallCase):
         self.alice.peer.silent()
 
     def test_cancelled(self) -> None:
-        """CANCEL behind the challenge is for the INVITE that is out."""
+        """CANCEL after the challenge is for the INVITE that is out."""
         self.begin()
         self.challenge()
         again = self.trunk.peer.request("INVITE")
@@ -217,7 +217,7 @@ class Name(SessionChangeCase):
         self.assertEqual(asker.peer.pending(), ["200", "487"])
 
     def test_over(self) -> None:
-        """BYE in between: no re-INVITE goes out behind it."""
+        """BYE in between: no re-INVITE goes out after it."""
         asker, other = self.begin()
         asker.ask("BYE")
         self.found()

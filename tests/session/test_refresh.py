@@ -1,4 +1,4 @@
-"""Refreshes of ours: of whom they are asked, with what, and what becomes of each answer (RFC 4028 sections 7.4 and 10,
+"""Our refreshes: of whom they are asked, with what, and what becomes of each answer (RFC 4028 sections 7.4 and 10,
 corners.rst 4: 4028)."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class OfOurs(TimerCase):
         return self.connect(JSSIP, (TIMER, *more, ("Session-Expires", "300;refresher=uac")))
 
     def test_by_update(self) -> None:
-        """UPDATE without SDP at half of the interval where the peer lists it, again and again; alice hears nothing."""
+        """UPDATE without SDP at half of the interval where the peer lists it, again and again; alice gets nothing."""
         caller, callee = self.connect_ours(UPDATES)
         for number in range(2, 5):
             self.keep_alice(149, caller)
@@ -147,7 +147,7 @@ class OfOurs(TimerCase):
         self.assert_ended(caller, callee)
 
     def test_glare(self) -> None:
-        """While our re-INVITE is out, an offer of either side gets 491, and is taken behind it."""
+        """While our re-INVITE is out, an offer of either side gets 491, and is taken after it."""
         caller, callee = self.connect_ours()
         self.keep_alice(150, caller)
         ours = self.trunk.request("INVITE")
@@ -193,7 +193,7 @@ class OfOurs(TimerCase):
             self.assertEqual(len(self.world.calls), 1)
 
     def test_refused_for_ever(self) -> None:
-        """Who refuses each refresh is not asked without end in one interval (section 10)."""
+        """One that refuses each refresh is not asked without end in one interval (section 10)."""
         caller, callee = self.connect_ours(UPDATES)
         asked = 0
         for second in range(1, 600):
@@ -247,7 +247,7 @@ class OfOurs(TimerCase):
             self.assert_ended(caller, callee)
 
     def test_rings_for_ever(self) -> None:
-        """A re-INVITE that gets a 1xx and nothing behind it is taken back; silence behind that is the end."""
+        """A re-INVITE that gets a 1xx and nothing after it is taken back; silence after that is the end."""
         caller, callee = self.connect_ours()
         self.keep_alice(150, caller)
         invite = self.trunk.request("INVITE")

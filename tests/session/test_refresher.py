@@ -1,5 +1,5 @@
-"""The session timers of a call at work: negotiated on each leg, refreshed by the peer, and the end of who vanished (RFC
-4028, corners.rst 4: 4028)."""
+"""The session timers of a call at work: negotiated on each leg, refreshed by the peer, and the end of the one that
+vanished (RFC 4028, corners.rst 4: 4028)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Negotiation(TimerCase):
     """The set-up: a negotiation for each leg."""
 
     def test_jssip_calls(self) -> None:
-        """The caller is told that he refreshes every 90 seconds, the callee is asked for 1800: nothing of either
+        """The caller is told that it refreshes every 90 seconds, the callee is asked for 1800: nothing of either
         crosses."""
         self.connect(JSSIP, (TIMER, ("Session-Expires", "600;refresher=uas")))
         self.assertEqual(self.leg.headers.lines("Session-Expires"), ["1800"])
@@ -24,7 +24,7 @@ class Negotiation(TimerCase):
         self.assertEqual(self.ok.headers.lines("Require"), ["timer"])
 
     def test_caller_without_timer(self) -> None:
-        """SIP.js, which knows none, hears of none: it would refuse a Require."""
+        """SIP.js, which knows none, learns of none: it would refuse a Require."""
         self.connect((), (TIMER, ("Session-Expires", "600;refresher=uas"), ("Require", "timer")))
         self.assertNotIn("Session-Expires", self.ok.headers)
         self.assertNotIn("Require", self.ok.headers)
@@ -56,7 +56,7 @@ class Negotiation(TimerCase):
         alice.heard(400)
 
     def test_trunk_wants_longer(self) -> None:
-        """A 422 of the far side is answered by us: the same Call-ID and tag, CSeq + 1, its Min-SE; the caller hears
+        """A 422 of the far side is answered by us: the same Call-ID and tag, CSeq + 1, its Min-SE; the caller learns
         nothing of it, and the Min-SE stays for what follows."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com", *JSSIP)
@@ -94,7 +94,7 @@ class Negotiation(TimerCase):
             self.assert_over(alice, trunk)
 
     def test_cancelled_meanwhile(self) -> None:
-        """Behind the caller's CANCEL nothing is sent again."""
+        """After the caller's CANCEL nothing is sent again."""
         alice, trunk = self.world.browser(), self.world.trunk()
         invite = alice.invite("sip:bob@pbx.example.com")
         leg = trunk.request("INVITE")
@@ -109,7 +109,7 @@ class OfThePeer(TimerCase):
     """The peer refreshes."""
 
     def test_jssip_updates(self) -> None:
-        """UPDATE without SDP is answered at once, with the same timer; the other leg hears nothing, rtpengine neither;
+        """UPDATE without SDP is answered at once, with the same timer; the other leg gets nothing, rtpengine neither;
         and the call lives on."""
         caller, _ = self.connect(JSSIP)
         commands = len(self.world.nodes.sessions[0].operations)
@@ -155,7 +155,7 @@ class OfThePeer(TimerCase):
         callee.answer(self.trunk.request("UPDATE"), 200, b"", ("Session-Expires", "600;refresher=uac"))
 
     def test_hold_meets_422(self) -> None:
-        """A far side that wants a longer interval for the re-INVITE gets it; the asker hears the 200 alone."""
+        """A far side that wants a longer interval for the re-INVITE gets it; the requester gets the 200 alone."""
         caller, callee = self.connect()
         invite = caller.ask("INVITE", caller.sdp("sendonly"))
         crossed = self.trunk.request("INVITE")
@@ -272,7 +272,7 @@ class Cost(TimerCase):
     """What it takes."""
 
     def test_one_timer(self) -> None:
-        """A call has one timer for its session timers, and none behind its end."""
+        """A call has one timer for its session timers, and none after its end."""
         schedule = self.world.transactions.schedule
         caller, callee = self.connect()
         self.wait(70)

@@ -19,7 +19,7 @@ class Restarted(SessionChangeCase):
         return [(asker, other) for asker, other in self.all_ways() if asker.browser]
 
     def restart(self, asker: Party, other: Party, status: int = 488) -> Request:
-        """The trunk refuses; the re-INVITE that the browser hears behind its refusal."""
+        """The trunk refuses; the re-INVITE that the browser hears after its refusal."""
         world = other.peer.world
         world.nodes.sdp = lambda operation: self.other_credentials(operation)
         invite = asker.ask("INVITE", asker.sdp("sendonly", 7).replace(b"C4w6tlXa", b"restarted"))
@@ -92,7 +92,7 @@ class Restarted(SessionChangeCase):
                 self.check_over(other)
 
     def test_browser_is_away(self) -> None:
-        """Its socket is lost before the offer of ours: nothing is restored; the call waits for it, and then ends."""
+        """Its socket is lost before our offer: nothing is restored; the call waits for it, and then ends."""
         for asker, other in self.ways():
             world = self.world = asker.peer.world
             world.nodes.sdp = lambda operation: self.other_credentials(operation)
@@ -119,7 +119,7 @@ class Restarted(SessionChangeCase):
             self.check_alive(asker, other)
 
     def test_hung_up(self) -> None:
-        """The trunk hangs up meanwhile: the offer of ours is cancelled."""
+        """The trunk hangs up meanwhile: our offer is cancelled."""
         for asker, other in self.ways():
             self.world = asker.peer.world
             back = self.restart(asker, other)

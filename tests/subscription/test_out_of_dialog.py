@@ -96,7 +96,7 @@ class Out(CallCase):
             self.alice.heard(heard)
 
     def test_silent(self) -> None:
-        """A trunk that says nothing: 100 once it is late, 504 before the browser gives up, nothing behind that."""
+        """A trunk that says nothing: 100 once it is late, 504 before the browser gives up, nothing after that."""
         self.send("MESSAGE")
         self.world.turn(29.9)
         self.assertEqual(self.alice.pending(), ["100"])
@@ -119,7 +119,7 @@ class Out(CallCase):
         self.alice.heard(483)
 
     def test_loop(self) -> None:
-        """A request of ours that comes back unchanged: 482. (corners.rst 1: Loop / merge)"""
+        """Our request that comes back unchanged: 482. (corners.rst 1: Loop / merge)"""
         self.send("MESSAGE")
         trunk = self.world.trunk()
         leg = trunk.request("MESSAGE")
@@ -202,7 +202,7 @@ class Out(CallCase):
         alice.heard(200)
 
     def test_credentials_of_others(self) -> None:
-        """One that has not may not: the challenge is his."""
+        """One that has not may not: the challenge is its."""
         self.send("MESSAGE", "sip:bob@carrier.example.net:5080")
         carrier = self.world.trunk("192.0.2.7", 5090)
         carrier.answer(carrier.request("MESSAGE"), 401, headers=[CHALLENGE])

@@ -122,7 +122,7 @@ class Several(CallCase):
         self.legs = [phone.request("MESSAGE") for phone in self.phones]
 
     def test_first_success_wins(self) -> None:
-        """The first 2xx is passed on at once; what comes behind it is nobody's (RFC 3261 section 16.7)."""
+        """The first 2xx is passed on at once; what comes after it is nobody's (RFC 3261 section 16.7)."""
         self.assertNotEqual(self.legs[0].call_id, self.legs[1].call_id)
         self.phones[0].answer(self.legs[0], 486)
         self.trunk.silent()

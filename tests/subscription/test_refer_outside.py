@@ -137,13 +137,13 @@ class Both(OutsideCase):
         self.assert_gone()
 
     def test_never_told(self) -> None:
-        """Who accepts and tells nothing is forgotten after Timer N."""
+        """One that accepts and tells nothing is forgotten after Timer N."""
         self.referred(self.alice, self.trunk)
         self.world.turn(32)
         self.assert_gone()
 
     def test_stop(self) -> None:
-        """As the proxy stops, both ends hear that this is it."""
+        """As the proxy stops, both ends learn that this is it."""
         subscriber, notifier, _ = self.referred(self.alice, self.trunk)
         self.notify(notifier, subscriber, "active;expires=60")
         self.world.subscriptions.stop()
@@ -156,7 +156,7 @@ class Both(OutsideCase):
         self.assert_gone()
 
     def test_moved(self) -> None:
-        """A browser that is back on another socket hears the rest there."""
+        """A browser that is back on another socket gets the rest there."""
         subscriber, notifier, _ = self.referred(self.alice, self.trunk)
         again = self.world.browser()
         again.contact = self.alice.contact

@@ -40,7 +40,8 @@ class First(WatchCase):
         self.assertTrue(granted.to.tag)
 
     def test_list(self) -> None:
-        """A notifier that answers for a list says so with Require, to who has said that he knows it (RFC 4662)."""
+        """A notifier that answers for a list says so with Require, to the one that has said that it knows it (RFC
+        4662)."""
         self.subscribe(("Supported", "eventlist"))
         leg = self.trunk.request("SUBSCRIBE")
         ok = self.trunk.answer(leg, 200, headers=[("Require", "eventlist"), ("Expires", "600")])
@@ -181,7 +182,7 @@ class Order(WatchCase):
         self.assertEqual(heard.headers.all("Route"), ["<sip:192.0.2.61;lr>", "<sip:192.0.2.62;lr>"])
 
     def test_refused_after_a_notify(self) -> None:
-        """A refusal behind a NOTIFY ends what that began."""
+        """A refusal after a NOTIFY ends what that began."""
         self.subscribe()
         leg = self.trunk.request("SUBSCRIBE")
         notifier = early_notifier_of(self.trunk, leg)
@@ -232,8 +233,8 @@ class Order(WatchCase):
         self.trunk.heard(481)
 
     def test_stranger(self) -> None:
-        """A NOTIFY that nobody has subscribed to: 481 to a trunk, silence for anybody else; one of ours is heard from
-        wherever it comes."""
+        """A NOTIFY that nobody has subscribed to: 481 to a trunk, silence for anybody else; one of the proxy's is heard
+        from wherever it comes."""
         self.subscribe()
         leg = self.trunk.request("SUBSCRIBE")
         stranger = self.world.trunk("203.0.113.66")
@@ -273,7 +274,7 @@ class Forked(WatchCase):
         first = self.tell(two, subscriber)
         self.assertNotEqual(first.from_.tag, granted.to.tag)
         self.assertEqual(len(self.world.subscriptions), 2)
-        self.tell(two, subscriber, status=481)  # he does not want it
+        self.tell(two, subscriber, status=481)  # it does not want it
         notify(two)
         self.trunk.heard(481)
         self.assertEqual(len(self.world.subscriptions), 1)
@@ -294,7 +295,7 @@ class Forked(WatchCase):
         self.assertEqual(len(self.world.subscriptions), 2)
 
     def test_too_late(self) -> None:
-        """Behind Timer N nobody joins any more."""
+        """After Timer N nobody joins any more."""
         self.watching()
         self.subscribe()
         leg = self.trunk.request("SUBSCRIBE")
@@ -340,10 +341,10 @@ class Forked(WatchCase):
 
 
 class Nobody(WatchCase):
-    """A trunk subscribes at somebody who is not there."""
+    """A trunk subscribes at somebody that is not there."""
 
     def test_not_registered(self) -> None:
-        """404 where nobody is known by that name, 480 where his browser has gone
+        """404 where nobody is known by that name, 480 where its browser has gone
         (original.rst: subscribe, user not registered)."""
         self.subscribe_in("sip:nobody@192.0.2.1")
         self.trunk.heard(404)
@@ -381,7 +382,7 @@ class Room(WatchCase):
         self.trunk.heard(503)
 
     def test_no_calls_of_it(self) -> None:
-        """They are no calls: who has as many subscriptions as he may have may still call."""
+        """They are no calls: who has as many subscriptions as it may have may still call."""
         for _ in range(3):
             self.watching()
         self.alice.invite("sip:bob@pbx.example.com")

@@ -72,7 +72,7 @@ class Both(WatchCase):
             self.assert_gone(subscriber, notifier)
 
     def test_terminated(self) -> None:
-        """The notifier ends it: its NOTIFY crosses, and whatever comes behind it meets 481. (corners.rst 4: 6665)"""
+        """The notifier ends it: its NOTIFY crosses, and whatever comes after it meets 481. (corners.rst 4: 6665)"""
         for subscriber, notifier in self.both():
             heard = self.tell(notifier, subscriber, "terminated;reason=noresource", status=403)
             self.assertEqual(heard.headers.get("Subscription-State"), "terminated;reason=noresource")

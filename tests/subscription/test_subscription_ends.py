@@ -12,7 +12,7 @@ class Silence(WatchCase):
 
     def test_notifier(self) -> None:
         """A notifier that does not answer a refresh has gone: 504 in time, and a last NOTIFY, so that the subscriber
-        tries anew (RFC 3261 section 12.2.1.2)."""
+        tries again (RFC 3261 section 12.2.1.2)."""
         subscriber, notifier = self.watching()
         subscriber.ask("SUBSCRIBE", b"", EVENT)
         self.world.turn(31)
@@ -62,7 +62,7 @@ class Silence(WatchCase):
         self.trunk.forget()
 
     def test_full_socket(self) -> None:
-        """A datagram that can't be sent is no reason to end anything: 502 for who asked."""
+        """A datagram that can't be sent is no reason to end anything: 502 for the one that asked."""
         subscriber, notifier = self.watching()
         self.trunk.flow.broken = True
         subscriber.ask("SUBSCRIBE", b"", EVENT)
@@ -184,7 +184,7 @@ class Sockets(WatchCase):
         self.assert_gone(subscriber)
 
     def test_gone_before_the_answer(self) -> None:
-        """It is gone when the 2xx comes: the notifier hears that at once."""
+        """It is gone when the 2xx comes: the notifier learns that at once."""
         self.subscribe()
         leg = self.trunk.request("SUBSCRIBE")
         self.alice.flow.lose()
@@ -200,7 +200,7 @@ class Stop(WatchCase):
     """The proxy ends."""
 
     def test_stop(self) -> None:
-        """Subscribers hear that they may try again, notifiers that they need not go on."""
+        """Subscribers learn that they may try again, notifiers that they need not go on."""
         subscriber, notifier = self.watching()
         self.world.subscriptions.stop()
         heard: Request = subscriber.peer.request("NOTIFY")

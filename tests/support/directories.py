@@ -90,7 +90,7 @@ class DirectoryContract:
         return [binding.instance for binding in self.find().bindings]
 
     def intended(self) -> list[int]:
-        """The seconds that the other process hears of."""
+        """The seconds that the other process learns of."""
         return self.result(self.other.intend(ALICE, 99, (), 0))
 
     def result(self, work):
@@ -190,7 +190,7 @@ class DirectoryContract:
         self.assertEqual(self.intended(), [600])
 
     def test_intent_of_its_own_binding(self) -> None:
-        """A REGISTER hears of the other bindings, not of those that it is about; and one that adds nothing intends
+        """A REGISTER learns of the other bindings, not of those that it is about; and one that adds nothing intends
         nothing."""
         self.bind(FakeFlow.wss(), "one", 600)
         self.bind(FakeFlow.wss(), "two", 900)

@@ -31,7 +31,7 @@ class FakeFlow:
     """A Flow that keeps what is sent.
 
     :param reliable: as WebSocket and TCP are.
-    :param name: the place under which `recorder` hears of each message.
+    :param name: the place under which `recorder` learns of each message.
     :ivar sent: every message, as octets.
     :ivar broken: where True, each `send` raises FlowLost, as a full UDP socket does; nobody is told.
     :ivar closings: code and reason of each `close`.
@@ -114,7 +114,7 @@ class FakeFlow:
 
     @property
     def watched(self) -> bool:
-        """Whether anybody waits to hear of the end."""
+        """Whether anybody waits to learn of the end."""
         return bool(self._watchers)
 
     @property

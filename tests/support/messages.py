@@ -54,13 +54,13 @@ def request(
     body: bytes = b"",
     content_type: str = "application/sdp",
 ) -> Request:
-    """A request as a peer of ours sends it.
+    """A request as our peer sends it.
 
     :param branch: of the Via; a fresh one where it is None.
     :param via: the whole value of the Via, in place of `transport`, `sent_by` and `branch`.
     :param call_id: a fresh one where it is None.
     :param contact: the whole value; an INVITE has one by itself.
-    :param headers: more headers, behind the others.
+    :param headers: more headers, after the others.
     """
     number = next(_numbers)
     if via is None:

@@ -136,7 +136,7 @@ class FakeSession:
 
 
 def _fire(result: Deferred[bytes], outcome: object) -> None:
-    """Give `outcome` to who waits for `result`; a caller that lost interest is not told."""
+    """Give `outcome` to the one that waits for `result`; a caller that lost interest is not told."""
     if not result.called:
         if isinstance(outcome, bytes):
             result.callback(outcome)
@@ -224,7 +224,7 @@ class FakeNodes:
 
     def _outcome(self, operation: Operation, error: Exception | None) -> bytes | Failure:
         if error is not None:
-            return Failure(error)  # as of the real one, there is no traceback that would lead to who has asked
+            return Failure(error)  # as of the real one, there is no traceback that would lead to the one that has asked
         return self.sdp(operation) if operation.to is not None else b""
 
     def canned(self, operation: Operation) -> bytes:

@@ -142,7 +142,7 @@ class FakeDaemon:
         self.replies: list[bytes] = []
         self.result: dict[bytes, Any] | None = None
         self.warning = b""
-        self.dies_after = b""  # silent behind its reply to the first command of that name
+        self.dies_after = b""  # silent after its reply to the first command of that name
         self._cache: dict[bytes, bytes] = {}
         reactor.daemons[self.address] = self
 

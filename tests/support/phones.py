@@ -202,7 +202,7 @@ class _Client(WebSocketClientProtocol):
 
 
 class UdpPhone(DatagramProtocol):
-    """A SIP endpoint on a UDP socket: a trunk, a PBX, or somebody who has no business here."""
+    """A SIP endpoint on a UDP socket: a trunk, a PBX, or somebody that has no business here."""
 
     noisy = False
 

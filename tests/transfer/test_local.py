@@ -14,7 +14,7 @@ class Blind(LocalTransferCase):
 
     def test_done(self) -> None:
         """202, NOTIFYs, a new leg in the transferee's name with the transferor's Referred-By; both ends get a media
-        session of their own; the transferor gets a BYE, and the call goes on without him (corners.rst 4: 3515,
+        session of their own; the transferor gets a BYE, and the call goes on without it (corners.rst 4: 3515,
         3892)."""
         for status in (405, 501, 603):
             invite = self.refer(("Refer-To", f"<{TARGET}?Subject=x>"), BY, status=status)
@@ -101,7 +101,7 @@ class Blind(LocalTransferCase):
         self.old_call()
 
     def test_not_allowed(self) -> None:
-        """The transferor may not have called there himself: nor by transfer; the call goes on."""
+        """The transferor may not have called there itself: nor by transfer; the call goes on."""
         for to, status in (("sip:x@elsewhere.example", 403), ("sips:x@pbx.example.com", 416),
                            ("sip:x@pbx.example.com;method=BYE", 603)):  # fmt: skip
             self.mine.ask("REFER", b"", ("Refer-To", f"<{to}>"))
@@ -207,7 +207,7 @@ class Blind(LocalTransferCase):
         self.assert_over(self.alice, self.pbx, self.carrier)
 
     def test_kept_alive(self) -> None:
-        """Both ends of the new call are asked for signs of life, and not the one who has left (RFC 4028)."""
+        """Both ends of the new call are asked for signs of life, and not the one that has left (RFC 4028)."""
         dave = self.answered(self.refer())
         self.told("200 OK", "terminated")
         self.mine.answer(self.alice.request("BYE"), 200)

@@ -12,7 +12,7 @@ class HangUps(LocalTransferCase):
     """Somebody hangs up while the target rings."""
 
     def test_transferor(self) -> None:
-        """He may go at once: the transfer goes on, and he still hears how it went."""
+        """It may go at once: the transfer goes on, and it still learns how it went."""
         invite = self.refer()
         self.mine.ask("BYE")
         self.alice.heard(200)
@@ -28,7 +28,7 @@ class HangUps(LocalTransferCase):
         self.assert_over(self.alice, self.pbx, self.carrier)
 
     def test_his_reason_is_his_own(self) -> None:
-        """What his BYE says is not what the call ends with, long after it."""
+        """What its BYE says is not what the call ends with, long after it."""
         invite = self.refer()
         self.mine.ask("BYE", b"", ("Reason", 'SIP;cause=200;text="Off to lunch"'))
         self.alice.heard(200)
@@ -45,7 +45,7 @@ class HangUps(LocalTransferCase):
         self.assert_over(self.alice, self.pbx, self.carrier)
 
     def test_transferor_does_not_know_the_call(self) -> None:
-        """What crosses to him meanwhile he answers 481, or not at all: that ends no call that goes on without him."""
+        """What crosses to it meanwhile it answers 481, or not at all: that ends no call that goes on without it."""
         for status in (481, 0):
             invite = self.refer()
             self.bob.ask("INFO", b"x")
@@ -66,7 +66,7 @@ class HangUps(LocalTransferCase):
         self.bye(self.mine, self.bob)
 
     def test_transferor_who_never_sends_ack(self) -> None:
-        """He gets his BYE when the time for it is up (RFC 3261 section 13.3.1.4); the others go on."""
+        """It gets its BYE when the time for it is up (RFC 3261 section 13.3.1.4); the others go on."""
         self.bye(self.mine, self.bob)
         invite = self.alice.invite("sip:bob@pbx.example.com")
         leg = self.pbx.request("INVITE")
@@ -99,7 +99,7 @@ class HangUps(LocalTransferCase):
         self.assert_over(self.alice, self.pbx, self.carrier)
 
     def test_transferor_who_refreshes(self) -> None:
-        """Who has left refreshes no session, and is not missed."""
+        """One that has left refreshes no session, and is not missed."""
         self.mine.ask("UPDATE", b"", ("Supported", "timer"), ("Session-Expires", "90;refresher=uac"))
         self.alice.heard(200)
         invite = self.refer()
@@ -116,7 +116,7 @@ class HangUps(LocalTransferCase):
         self.bye(self.bob, dave)
 
     def test_transferor_is_lost(self) -> None:
-        """His browser is gone for good: the same as if he had hung up."""
+        """Its browser is gone for ever: the same as if it had hung up."""
         invite = self.refer()
         self.carrier.answer(invite, 100)
         self.alice.flow.lose()
@@ -159,7 +159,7 @@ class HangUps(LocalTransferCase):
         self.old_call()
 
     def test_shutdown(self) -> None:
-        """The proxy ends: everybody gets his BYE, the target a CANCEL."""
+        """The proxy ends: everybody gets its BYE, the target a CANCEL."""
         invite = self.refer()
         self.world.calls.stop()
         self.world.turn()
@@ -186,7 +186,7 @@ class Attended(LocalTransferCase):
         self.told("100 Trying", "active")
 
     def test_done(self) -> None:
-        """Both ends are offered a session with each other; the transferor gets a BYE in both of his calls
+        """Both ends are offered a session with each other; the transferor gets a BYE in both of its calls
         (corners.rst 4: 3891)."""
         self.consult()
         self.agrees(self.carol)
@@ -220,7 +220,7 @@ class Attended(LocalTransferCase):
         self.old_call()
 
     def test_transferor_leaves_both(self) -> None:
-        """He may hang up both at once."""
+        """It may hang up both at once."""
         self.consult()
         for party in (self.mine, self.second):
             party.ask("BYE")
@@ -262,14 +262,14 @@ class Attended(LocalTransferCase):
         self.old_call()
 
     def test_same_call(self) -> None:
-        """Nobody is brought together with himself."""
+        """Nobody is brought together with itself."""
         self.mine.ask("REFER", b"", refer_to(self.mine.target, name_of(self.mine)))
         self.bob.answer(self.pbx.request("REFER"), 405)
         self.alice.heard(603)
         self.old_call()
 
     def test_foreign(self) -> None:
-        """A dialog that is none of ours: the target hears its name in the INVITE."""
+        """A dialog that is not ours: the target gets its name in the INVITE."""
         invite = self.refer(("Refer-To", f"<{TARGET}?Replaces=a%40b%3Bfrom-tag%3D1%3Bto-tag%3D2>"), BY)
         self.assertEqual(invite.headers.get("Replaces"), "a@b;to-tag=2;from-tag=1")
         self.carrier.answer(invite, 481)
@@ -318,7 +318,7 @@ class OfTheCallee(LocalTransferCase):
         self.bye(self.mine, self.bob)
 
     def test_goes_on_alone(self) -> None:
-        """The transferor's browser is gone behind it: that is nobody's affair any more."""
+        """The transferor's browser is gone after it: that concerns nobody any more."""
         dave = self.told_of(self.refer())
         self.alice.flow.lose()
         self.world.turn(60)
@@ -331,7 +331,7 @@ class Limits(LocalTransferCase):
     """Transferred calls count as the transferor's while they last."""
 
     def test_counted(self) -> None:
-        """He can't have more of them than calls."""
+        """It can't have more of them than calls."""
         before = self.world.legs.count_on(self.alice.flow)
         dave = self.answered(self.refer())
         self.told("200 OK", "terminated")

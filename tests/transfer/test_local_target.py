@@ -25,7 +25,7 @@ class Target(LocalTransferCase):
         self.bye(party_of(self.carrier, invite, answer), self.bob)
 
     def test_reliable_answer(self) -> None:
-        """The answer is in the first reliable 183, which gets its PRACK (RFC 3262 section 5); what comes behind it, or
+        """The answer is in the first reliable 183, which gets its PRACK (RFC 3262 section 5); what comes after it, or
         has been said by another fork, counts for nothing."""
         invite = self.refer()
         fork, other = NEW.replace(b"60000", b"60002"), NEW.replace(b"60000", b"60004")
@@ -129,7 +129,7 @@ class When(LocalTransferCase):
         self.old_call()
 
     def test_refresh_meanwhile(self) -> None:
-        """A session refresh of ours waits until the transfer is over: it would meet our offer (RFC 3261 14.1)."""
+        """Our session refresh waits until the transfer is over: it would meet our offer (RFC 3261 14.1)."""
         self.bye(self.mine, self.bob)
         timer = ("Supported", "timer"), ("Require", "timer"), ("Session-Expires", "90;refresher=uac")
         invite = self.alice.invite("sip:bob@pbx.example.com")

@@ -80,7 +80,7 @@ class Refer(TransferCase):
                 asker.peer.heard(status)
             self.check_alive(asker, other)
             other.ask("NOTIFY", b"", ("Event", "refer"), ("Subscription-State", "active"))
-            asker.answer(asker.peer.request("NOTIFY"), 481)  # there is no subscription, as he knows best
+            asker.answer(asker.peer.request("NOTIFY"), 481)  # there is no subscription, as it knows best
             other.peer.heard(481)
             self.hang_up(asker, other)
             self.check_over(asker, other)
@@ -141,7 +141,7 @@ class Refer(TransferCase):
             self.check_over(asker, other)
 
     def test_bound(self) -> None:
-        """Who refers without end is told to wait."""
+        """One that refers without end is told to wait."""
         for asker, other in self.all_ways():
             for _ in range(10):
                 _, crossed = self.refer(asker, other)
@@ -172,7 +172,7 @@ class Refer(TransferCase):
 
 
 class Outside(TransferCase):
-    """REFER that is within no call of ours."""
+    """REFER that is within no call of the proxy's."""
 
     def test_answered(self) -> None:
         """Within a dialog that is unknown: 481."""
@@ -255,7 +255,7 @@ class Notify(TransferCase):
             self.end(asker, other)
 
     def test_after_the_bye(self) -> None:
-        """The transferor hangs up at once, and hears how it went all the same; then the dialogs are gone
+        """The transferor hangs up at once, and learns how it went all the same; then the dialogs are gone
         (RFC 5057 section 4)."""
         for asker, other, _, _ in self.referred():
             self.hang_up(asker, other)
@@ -315,7 +315,7 @@ class Notify(TransferCase):
             self.check_over(asker, other)
 
     def test_silence(self) -> None:
-        """A transferor who does not answer a NOTIFY loses neither the subscription nor the call."""
+        """A transferor that does not answer a NOTIFY loses neither the subscription nor the call."""
         for asker, other, _, _ in self.referred():
             other.ask("NOTIFY", b"", ("Event", "refer"), ("Subscription-State", "active"))
             self.world.turn(31)
@@ -354,7 +354,7 @@ class Moves(TransferCase):
     """The browser of a call that is over."""
 
     def test_on_another_socket(self) -> None:
-        """It hears the NOTIFY on its new socket (corners.rst 4: 6665 to browsers)."""
+        """It gets the NOTIFY on its new socket (corners.rst 4: 6665 to browsers)."""
         for asker, other, _, _ in self.referred():
             if not asker.browser:
                 self.end(asker, other)

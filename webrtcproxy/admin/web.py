@@ -56,11 +56,11 @@ class Exposition(Resource):
 
     def __init__(self, text: Report[bytes]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._told = text
+        self._content = text
 
     def render_GET(self, request: Request) -> bytes | int:
         """The metrics of this moment."""
-        return _answer(request, self._told(), self._text)
+        return _answer(request, self._content(), self._text)
 
     def _text(self, request: Request, text: bytes) -> bytes:
         request.setHeader(b"Content-Type", CONTENT_TYPE.encode())
@@ -84,7 +84,7 @@ def _answer(request: Request, result: T | Deferred[T], write: Callable[[Request,
 
 
 class _Site(Site):
-    """Who asks every few seconds leaves no line in the log each time."""
+    """One that asks every few seconds leaves no line in the log each time."""
 
     displayTracebacks = False
 

@@ -420,7 +420,7 @@ class Call:
         for leg in self._replaced_legs:
             leg.drop_usage()
         self._media.delete()
-        self._context.ledger.close(self.record)
+        self._context.cdr_writer.close(self.record)
 
     def _stop_ringing(self) -> None:
         if self._ringing is not None:

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 
-class Way(Enum):
+class Direction(Enum):
     """From whom to whom a frame goes."""
 
     TO_WORKER = "hub to worker"
@@ -26,14 +26,14 @@ class Frame(NamedTuple):
     """One kind of frame.
 
     :ivar name: its ``do``.
-    :ivar way: from whom to whom.
+    :ivar direction: from whom to whom.
     :ivar fields: what else its header has, ``to`` excepted; a name with ``?`` may be absent.
     :ivar body: what its octets are; empty where it has none.
     :ivar meaning: what the receiver is to do, or is to know.
     """
 
     name: str
-    way: Way
+    direction: Direction
     fields: tuple[str, ...]
     body: str
     meaning: str
@@ -61,44 +61,44 @@ WRITE: Final = "write"
 CLOSE: Final = "close"
 
 FRAMES: Final = (
-    Frame(START, Way.TO_WORKER, (), "a pickled StartOrder", "Build the services and start them; answer READY."),
-    Frame(QUERY, Way.TO_WORKER, ("what", "number"), "", "Answer a question with RESULT, of the same number."),
-    Frame(DRAIN, Way.TO_WORKER, (), "", "Take no new calls, end those that there are, answer DONE."),
-    Frame(STOP, Way.TO_WORKER, (), "", "Stop the services and end."),
+    Frame(START, Direction.TO_WORKER, (), "a pickled StartOrder", "Build the services and start them; answer READY."),
+    Frame(QUERY, Direction.TO_WORKER, ("what", "number"), "", "Answer a question with RESULT, of the same number."),
+    Frame(DRAIN, Direction.TO_WORKER, (), "", "Take no new calls, end those that there are, answer DONE."),
+    Frame(STOP, Direction.TO_WORKER, (), "", "Stop the services and end."),
     Frame(
-        DATAGRAM, Way.TO_WORKER, ("line", "source"), "the datagram",
+        DATAGRAM, Direction.TO_WORKER, ("line", "source"), "the datagram",
         "A datagram came by the shared socket of that line of [sip] listen, from that host and port.",
     ),
-    Frame(WORKERS_UP, Way.TO_WORKER, ("workers",), "", "These workers take messages, and no others."),
-    Frame(WORKER_ENDED, Way.TO_WORKER, ("worker",), "", "That worker has ended, and with it its flows and REGISTERs."),
-    Frame(READY, Way.TO_HUB, (), "", "The worker takes messages."),
-    Frame(RESULT, Way.TO_HUB, ("number", "result"), "", "The result of a QUERY; null for an unknown question."),
-    Frame(DONE, Way.TO_HUB, ("what",), "", "DRAIN is done."),
-    Frame(LOG, Way.TO_HUB, (), "log events as JSON", "Publish these log events."),
+    Frame(WORKERS_UP, Direction.TO_WORKER, ("workers",), "", "These workers take messages, and no others."),
+    Frame(WORKER_ENDED, Direction.TO_WORKER, ("worker",), "", "That worker, its flows and REGISTERs have ended."),
+    Frame(READY, Direction.TO_HUB, (), "", "The worker takes messages."),
+    Frame(RESULT, Direction.TO_HUB, ("number", "result"), "", "The result of a QUERY; null for an unknown question."),
+    Frame(DONE, Direction.TO_HUB, ("what",), "", "DRAIN is done."),
+    Frame(LOG, Direction.TO_HUB, (), "log events as JSON", "Publish these log events."),
     Frame(
-        INTEND, Way.TO_OTHERS, ("aor", "worker", "register", "seconds"), "",
+        INTEND, Direction.TO_OTHERS, ("aor", "worker", "register", "seconds"), "",
         "A REGISTER is under way that asks for our Contact for so many seconds; with 0 it has ended.",
     ),
     Frame(
-        BIND, Way.TO_OTHERS, ("aor", "flow", "stamp", "call_id", "bindings", "register?"), "",
+        BIND, Direction.TO_OTHERS, ("aor", "flow", "stamp", "call_id", "bindings", "register?"), "",
         "The bindings of one REGISTER, each as instance, reg-id, Contact, seconds left and q; the REGISTER has ended.",
     ),
     Frame(
-        UNBIND, Way.TO_OTHERS, ("aor", "keys", "until"), "",
+        UNBIND, Direction.TO_OTHERS, ("aor", "keys", "until"), "",
         "These bindings are removed, or with null all; those with a later stamp stay.",
     ),
     Frame(
-        REGISTERED, Way.TO_OTHERS, ("aor", "host", "seconds"), "",
+        REGISTERED, Direction.TO_OTHERS, ("aor", "host", "seconds"), "",
         "The registrar at that address has our Contact for so many seconds; with 0 none has it.",
     ),
     Frame(
-        GRANT, Way.TO_OTHERS, ("dialog", "flow", "host", "referrer"), "",
+        GRANT, Direction.TO_OTHERS, ("dialog", "flow", "host", "referrer"), "",
         "A REFER allows a browser, by its flow, or the peer at a host to take a place in a dialog.",
     ),
-    Frame(FLOW_CLOSED, Way.TO_OTHERS, ("flow",), "", "A flow, by its worker and number, is closed."),
-    Frame(MESSAGE, Way.TO_OWNER, ("flow",), "a SIP message", "A message for this worker came by that flow."),
-    Frame(WRITE, Way.TO_OWNER, ("flow",), "a SIP message", "Send this by the flow of that number."),
-    Frame(CLOSE, Way.TO_OWNER, ("flow", "code", "reason"), "", "Close the flow of that number."),
+    Frame(FLOW_CLOSED, Direction.TO_OTHERS, ("flow",), "", "A flow, by its worker and number, is closed."),
+    Frame(MESSAGE, Direction.TO_OWNER, ("flow",), "a SIP message", "A message for this worker came by that flow."),
+    Frame(WRITE, Direction.TO_OWNER, ("flow",), "a SIP message", "Send this by the flow of that number."),
+    Frame(CLOSE, Direction.TO_OWNER, ("flow", "code", "reason"), "", "Close the flow of that number."),
 )  # fmt: skip
 """All kinds."""
 

@@ -203,5 +203,5 @@ def _stop(timer: IDelayedCall | None) -> None:
 
 
 def _gone(failure: Failure) -> None:
-    """Who does not answer our BYE is gone as well."""
+    """One that does not answer our BYE is gone as well."""
     failure.trap(FlowLost, TimedOut)

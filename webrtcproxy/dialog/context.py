@@ -71,7 +71,7 @@ class Context:
     sequences: RequestSequences
     limits: CallsConfig
     grants: ReplacesGrants
-    ledger: CdrWriter
+    cdr_writer: CdrWriter
     metrics: Metrics = field(default_factory=Metrics)
     worker_prefix: str = ""
     """What the user part of our Contact in a dialog begins with: names the process where there are several."""

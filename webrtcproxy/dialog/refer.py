@@ -82,7 +82,7 @@ class ReferSubscription:
             self.subscriber.drop_usage()
             self.notifier.drop_usage()
 
-    # As the asker of the REFER
+    # As the requester of the REFER
 
     def sent(self, request: ClientRequest) -> None:
         """The REFER is out."""

@@ -1,4 +1,4 @@
-"""OkRetransmission: a 2xx of ours to an INVITE, from its first send to the ACK (RFC 3261 section 13.3.1.4)."""
+"""OkRetransmission: our 2xx to an INVITE, from its first send to the ACK (RFC 3261 section 13.3.1.4)."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ change the session (RFC 3311 section 5.2), or begin something that outlives it."
 
 
 class PendingInvite(Protocol):
-    """An INVITE of ours that has no final response."""
+    """Our INVITE that has no final response."""
 
     def early(self, tag: str) -> Leg | None:
         """The leg of the early dialog that a provisional response with the To tag `tag` has opened; None for none."""
@@ -60,14 +60,14 @@ class DialogTable:
         return self._legs.get(key)
 
     def is_early(self, request: Request) -> bool:
-        """Whether `request` is within an early dialog of a pending INVITE of ours.
+        """Whether `request` is within an early dialog of our pending INVITE.
 
         :raises BadMessage: one of its headers can't be read.
         """
         return (request.call_id, request.to.tag or "") in self.pending_invites
 
     def early(self, request: Request) -> Leg | None:
-        """The leg of the early dialog of a pending INVITE of ours that `request` is within, where :meth:`find` knows
+        """The leg of the early dialog of our pending INVITE that `request` is within, where :meth:`find` knows
         none as yet: most calls never need one.
 
         :raises BadMessage: one of its headers can't be read.

@@ -13,7 +13,7 @@ _IDENTITY = frozenset({"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Pa
 
 
 _ASSERTED = ("P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID")
-"""Those of the sender himself."""
+"""Those of the sender itself."""
 
 
 TO_TRUNK = OF_THE_LEG | _IDENTITY

@@ -30,7 +30,7 @@ class Sources:
     """
 
     REMEMBERED: ClassVar[int] = 4096
-    """Addresses whose trunks are remembered; past that the memory starts anew."""
+    """Addresses whose trunks are remembered; past that the memory starts again."""
 
     def __init__(self, trunks: Sequence[Trunk], resolver: HopResolver) -> None:
         self._trunks = trunks

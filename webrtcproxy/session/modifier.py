@@ -65,7 +65,7 @@ class SessionModifier:
         """INVITE or UPDATE within the dialog of `leg`: a target refresh, and an exchange where there is SDP.
 
         :param other: where it crosses to; None while nobody has answered.
-        :raises Refusal: 481 where the call is ending; 491 where an offer of ours is unanswered on this leg; 500 with
+        :raises Refusal: 481 where the call is ending; 491 where our offer is unanswered on this leg; 500 with
             Retry-After where an earlier one of the peer's is unanswered (RFC 3261 section 14.2, RFC 3311 section 5.2).
         :raises BadMessage: the Contact or the body can't be used.
         """
@@ -117,8 +117,8 @@ class SessionModifier:
             current.transaction.flow = flow
 
     def close(self, headers: HeaderList) -> None:
-        """The call is over: a request that waits for its response gets 487 (RFC 3261 section 15.1.2), one of ours is
-        cancelled.
+        """The call is over: a request that waits for its response gets 487 (RFC 3261 section 15.1.2), one of the
+        proxy's is cancelled.
 
         :param headers: for the CANCEL.
         """

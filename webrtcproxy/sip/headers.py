@@ -212,7 +212,7 @@ class Via:
 
     @property
     def sent_by(self) -> str:
-        """host[:port] as the sender names himself."""
+        """host[:port] as the sender names itself."""
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
 

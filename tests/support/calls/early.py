@@ -76,7 +76,7 @@ class EarlyCase(CallCase):
         return party.ask("PRACK", body, rack(response))
 
     def pracked(self, response: Response) -> Request:
-        """The callee hears a PRACK for its response, and answers it."""
+        """The callee gets a PRACK for its response, and answers it."""
         prack = self.callee.request("PRACK")
         self.assertEqual(("RAck", prack.headers.get("RAck")), rack(response))
         self.assertEqual(prack.to.tag, response.to.tag)

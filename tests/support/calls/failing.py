@@ -41,7 +41,7 @@ class Case(CallCase):
         return self.first.request("INVITE")
 
     def wait(self, seconds: float) -> None:
-        """Let time pass; the caller hears that it is worked upon."""
+        """Let time pass; the caller learns that it is worked upon."""
         self.world.turn(seconds)
         if self.alice.pending()[:1] == ["100"]:
             self.alice.next()

@@ -36,7 +36,7 @@ class SessionChangeCase(CallCase):
     def exchange(
         self, asker: Party, other: Party, direction: str = "sendonly", version: int = 2
     ) -> tuple[Request, Response]:
-        """Change the session: the INVITE that crossed, and the asker's 200.
+        """Change the session: the INVITE that crossed, and the requester's 200.
 
         :param version: of the offer; one that was offered before changes nothing.
         """

@@ -34,7 +34,7 @@ Attributes = tuple[tuple[str, str], ...]
 """Name and value of each a= line, in order; ``""`` for the value of a flag."""
 
 
-class Section:
+class SdpSection:
     """Some lines of a description: those before the first m= line, or an m= line and those below it. Immutable.
 
     :ivar lines: as written, line ends included.
@@ -81,7 +81,7 @@ class Section:
         return next((name for name, _ in self.attributes if name in DIRECTIONS), "")
 
 
-class MediaSection(Section):
+class MediaSection(SdpSection):
     """One m= line and what stands below it (RFC 8866 section 5.14).
 
     :param lines: the m= line first.
@@ -90,7 +90,7 @@ class MediaSection(Section):
 
     __slots__ = ("_session", "_words")
 
-    def __init__(self, lines: Iterable[bytes], session: Section) -> None:
+    def __init__(self, lines: Iterable[bytes], session: SdpSection) -> None:
         super().__init__(lines)
         self._session = session
         self._words: list[str] = []
@@ -178,7 +178,7 @@ class SessionDescription:
 
     def __init__(self, octets: bytes) -> None:
         self.octets = octets
-        self._session: Section | None = None
+        self._session: SdpSection | None = None
         self._media: tuple[MediaSection, ...] = ()
 
     def __eq__(self, other: object) -> bool:
@@ -188,7 +188,7 @@ class SessionDescription:
         return hash(self.octets)
 
     @property
-    def session(self) -> Section:
+    def session(self) -> SdpSection:
         """What is said for all media."""
         return self._session or self._cut()
 
@@ -209,14 +209,14 @@ class SessionDescription:
         return tuple(media.kind for media in self.media if not media.is_rejected)
 
     @staticmethod
-    def of(session: Section, media: Iterable[MediaSection]) -> SessionDescription:
+    def of(session: SdpSection, media: Iterable[MediaSection]) -> SessionDescription:
         """A description that has these sections, each as it is written."""
         return SessionDescription(b"".join([line for section in (session, *media) for line in section.lines]))
 
-    def _cut(self) -> Section:
+    def _cut(self) -> SdpSection:
         lines = self.octets.splitlines(keepends=True)
         starts = [at for at, line in enumerate(lines) if line.startswith(b"m=")]
-        session = self._session = Section(lines[: starts[0]] if starts else lines)
+        session = self._session = SdpSection(lines[: starts[0]] if starts else lines)
         ends = [*starts, len(lines)][1:]
         self._media = tuple([
             MediaSection(lines[start:end], session) for start, end in zip(starts, ends, strict=True)
@@ -237,7 +237,7 @@ def reject_m_line(line: bytes) -> bytes | None:
 
 def new_session(
     address: str, *, user: str = "-", session_id: int = 1, version: int = 1, name: str = "-"
-) -> Section:  # fmt: skip
+) -> SdpSection:  # fmt: skip
     """The lines before the first medium (RFC 8866 section 5).
 
     :param address: an IP address, without brackets.
@@ -247,7 +247,7 @@ def new_session(
     :param name: of the s= line; not empty.
     """
     where = f"IN {'IP6' if ':' in address else 'IP4'} {address}"
-    return Section(
+    return SdpSection(
         _written(["v=0", f"o={user} {session_id} {version} {where}", f"s={name}", f"c={where}", "t=0 0"])
     )  # fmt: skip
 
@@ -258,7 +258,7 @@ def new_media(
     protocol: str,
     formats: Iterable[str],
     attributes: Iterable[tuple[str, str]] = (),
-    session: Section | None = None,
+    session: SdpSection | None = None,
 ) -> MediaSection:
     """A medium of our own; parameters as `MediaSection` has them.
 
@@ -267,7 +267,7 @@ def new_media(
     """
     lines = [" ".join((f"m={kind} {port} {protocol}", *formats))]
     lines += [f"a={name}:{value}" if value else f"a={name}" for name, value in attributes]
-    return MediaSection(_written(lines), session or Section())
+    return MediaSection(_written(lines), session or SdpSection())
 
 
 def _written(lines: Iterable[str]) -> list[bytes]:

@@ -154,7 +154,7 @@ class SipWebSocket(WebSocket):
     is read without it. Pings and the timer of the closing handshake are ours, on the clock of the owner.
 
     :param owner: the server.
-    :param peer: the address of the peer, perhaps behind a reverse proxy.
+    :param peer: the address of the peer, perhaps after a reverse proxy.
     :ivar last_received: when the last octets came, by the clock of the owner.
     """
 
