@@ -11,7 +11,7 @@ from webrtcproxy.sip.message import Response
 
 
 class Agreed(EarlyCase):
-    """Both sides have an answer for good, in an early dialog."""
+    """Both sides have a final answer, in an early dialog."""
 
     def agreed(self, *headers: tuple[str, str]) -> tuple[Party, Party]:
         """Caller and callee."""
@@ -88,7 +88,7 @@ class Agreed(EarlyCase):
             self.assertEqual(self.media(), [])
 
     def test_glare(self) -> None:
-        """An offer of ours is out: 491; another one of the asker's own: 500 with Retry-After (RFC 3311 section 5.2)."""
+        """Our offer is out: 491; another one of the requester's own: 500 with Retry-After (RFC 3311 section 5.2)."""
         for _ in self.ways(REL, UPDATES):
             caller, callee = self.agreed(UPDATES)
             caller.ask("UPDATE", caller.sdp("sendonly", 3))
@@ -203,11 +203,11 @@ class Agreed(EarlyCase):
 
 
 class NotAgreed(EarlyCase):
-    """One side has no answer for good, or both."""
+    """One side has no final answer, or both."""
 
     def test_caller_has_a_preview(self) -> None:
-        """The callee's move to another port changes nothing for the caller, who can't be asked: it is answered here. A
-        hold would, and is refused with 504."""
+        """The callee's move to another port changes nothing for the caller, which can't be asked: it is answered here.
+        A hold would, and is refused with 504."""
         for caller in self.ways():
             response = self.reliable(183, 1, self.sdp(self.callee), UPDATES)
             self.pracked(response)
@@ -246,7 +246,7 @@ class NotAgreed(EarlyCase):
         self.hang_up(ok)
 
     def test_offers_are_out(self) -> None:
-        """Nobody has an answer: the caller, whose offer is out, hears 500 with Retry-After, the callee 491."""
+        """Nobody has an answer: the caller, whose offer is out, gets 500 with Retry-After, the callee 491."""
         for caller in self.ways(REL):
             response = self.reliable(180, 1)
             self.pracked(response)

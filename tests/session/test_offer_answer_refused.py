@@ -107,8 +107,8 @@ class Refused(SessionChangeCase):
                 self.check_alive(asker, other)
 
     def test_answer_by_rtpengine(self) -> None:
-        """The far side has accepted, and rtpengine has no answer for the asker: the far side gets the old session
-        back with a re-INVITE of ours."""
+        """The far side has accepted, and rtpengine has no answer for the requester: the far side gets the old session
+        back with our re-INVITE."""
         for asker, other in self.all_ways():
             self.world.nodes.fail("answer", NgRefused("no"))
             invite = asker.ask("INVITE", asker.sdp("sendonly", 7))
@@ -140,7 +140,7 @@ class Refused(SessionChangeCase):
             self.check_alive(asker, other)
 
     def test_answer_without_sdp(self) -> None:
-        """A 200 without the answer: 502 for the asker, and the old session for who sent it."""
+        """A 200 without the answer: 502 for the requester, and the old session for the one that sent it."""
         for asker, other in self.all_ways():
             invite = asker.ask("INVITE", asker.sdp())
             other.answer(other.peer.request("INVITE"), 200)
@@ -191,7 +191,7 @@ class Refused(SessionChangeCase):
             self.check_over(other)
 
     def release_one(self) -> None:
-        """rtpengine finishes what it is at; what comes behind that waits."""
+        """rtpengine finishes what it is at; what comes after that waits."""
         held = self.world.nodes._held
         assert held is not None
         held.pop(0).callback(None)
@@ -238,7 +238,7 @@ class Cancelled(SessionChangeCase):
                 self.check_alive(asker, other)
 
     def test_far_side_accepts(self) -> None:
-        """Its 200 crosses the CANCEL: ACK, and the old session comes back by a re-INVITE of ours."""
+        """Its 200 crosses the CANCEL: ACK, and the old session comes back by our re-INVITE."""
         for asker, other in self.all_ways():
             invite = asker.ask("INVITE", asker.sdp())
             crossed = other.peer.request("INVITE")
@@ -264,7 +264,7 @@ class Cancelled(SessionChangeCase):
             self.check_alive(asker, other)
 
     def test_after_the_answer(self) -> None:
-        """CANCEL behind the 200: 200, and nothing more."""
+        """CANCEL after the 200: 200, and nothing more."""
         for asker, other in self.all_ways():
             invite = asker.ask("INVITE", asker.sdp())
             other.answer(other.peer.request("INVITE"), 200, other.sdp())

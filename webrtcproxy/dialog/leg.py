@@ -263,7 +263,7 @@ class Leg:
         self._on_ack = on_ack
 
     def ack_arrived(self, ack: Request) -> None:
-        """The peer's ACK for a 2xx of ours arrived; a repeat of an earlier one says nothing of the last 2xx."""
+        """The peer's ACK for our 2xx arrived; a repeat of an earlier one says nothing of the last 2xx."""
         if self._answer is not None and ack.cseq.number == self._answered_number:
             on_ack = self._on_ack
             self._confirm()

@@ -36,8 +36,8 @@ from webrtcproxy.transaction.server import ServerTransaction
 log = Logger()
 
 RESTORE_DELAY = 0.5
-"""Seconds that a peer has to roll back an offer that was refused, before it gets one of ours: a browser does so at its
-leisure, and may take what comes before for an answer."""
+"""Seconds that a peer has to roll back an offer that was refused, before it gets one of the proxy's: a browser does so
+at its leisure, and may take what comes before for an answer."""
 
 
 class OfferAnswer:

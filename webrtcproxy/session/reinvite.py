@@ -1,4 +1,4 @@
-"""ReInvite: a request of ours that changes or refreshes the session of one leg, a re-INVITE or an UPDATE (RFC 3261
+"""ReInvite: our request that changes or refreshes the session of one leg, a re-INVITE or an UPDATE (RFC 3261
 section 14, RFC 3311), whatever it is sent for.
 
 ========  ====================================================================  ====================

@@ -1,0 +1,237 @@
+"""The words of the program are the field's (docs/glossary.rst): none that was retired comes back."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ("webrtcproxy", "tests", "bench", "etc", "docs", "twisted")
+TEXTS = ("webrtcproxy", "tests", "bench", "etc", "docs", "changes")
+
+ANYWHERE = frozenset(
+    [
+        "afterglow",
+        "aftermath",
+        "anew",
+        "census",
+        "entrance",
+        "errand",
+        "errands",
+        "farewell",
+        "gathering",
+        "handover",
+        "handovers",
+        "heir",
+        "heirs",
+        "hesitation",
+        "hunt",
+        "keeper",
+        "office",
+        "outlives",
+        "owed",
+        "pairing",
+        "pairings",
+        "parted",
+        "passage",
+        "passages",
+        "patience",
+        "seat",
+        "stock",
+        "stocks",
+        "teller",
+    ]
+)
+"""Words that no identifier may have as a part."""
+
+IN_THE_PACKAGE = ANYWHERE | frozenset(["blame", "hears", "heard", "ledger", "naps", "presence", "swap", "told"])
+"""Those that no identifier of the package may have; tests of real endpoints hear, tell and see."""
+
+CLASSES = frozenset(
+    [
+        "Asker",
+        "Attempt",
+        "Consulted",
+        "Entrance",
+        "Errand",
+        "Exchange",
+        "Exchanges",
+        "FindTargets",
+        "FollowingCertificate",
+        "Gathered",
+        "Guest",
+        "Heir",
+        "Host",
+        "Hunt",
+        "Keeper",
+        "Lasting",
+        "Launch",
+        "LogLevelLimit",
+        "Missing",
+        "Office",
+        "Opening",
+        "Orders",
+        "Pair",
+        "Pairings",
+        "Passages",
+        "Places",
+        "PlainClient",
+        "PlainServer",
+        "Printable",
+        "PromptServer",
+        "PromptTLS",
+        "Race",
+        "Refresh",
+        "Reoffer",
+        "Restore",
+        "Seat",
+        "SetUp",
+        "Standing",
+        "Stock",
+        "Stocks",
+        "Terms",
+        "Told",
+        "TurnedAway",
+        "Way",
+        "Wrong",
+    ]
+)
+"""Names that no class of the package may have."""
+
+MODULES = frozenset(
+    [
+        "agreement",
+        "answer",
+        "entrance",
+        "exchange",
+        "exchanges",
+        "gathering",
+        "handover",
+        "heirs",
+        "host",
+        "legs",
+        "marks",
+        "memory",
+        "opening",
+        "pairing",
+        "passage",
+        "patience",
+        "places",
+        "presence",
+        "referral",
+        "registrar",
+        "replacing",
+        "restore",
+        "seat",
+        "secure",
+        "targets",
+        "trunk",
+        "triggered",
+        "watching",
+        "ways",
+    ]
+)
+"""Names that no module above ``sip/`` and ``transport/`` may have, but in demo/ and config/."""
+
+PROSE = re.compile(
+    r"\banew\b|\bin stock\b|\bwhose affair\b|\bnobody's affair\b|\b[Bb]ehind (?:the|a|its|that) (?:\d{3}|2xx|final)\b"
+)
+"""Phrases that are not said so any more."""
+
+ALLOWED = {"is_heard"}
+"""Identifiers that are as they should be: whether a request is heard at all (docs/access.rst)."""
+
+
+def words(name: str) -> set[str]:
+    """The words of an identifier, in lower case."""
+    return {word.lower() for word in re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+", name)}
+
+
+def identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """What a source names by itself: functions, classes, parameters, variables, attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.attr
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+
+
+def sources(*folders: str) -> Iterator[Path]:
+    """The Python files below some folders, but this one."""
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if "node_modules" not in path.parts and path != Path(__file__):
+                yield path
+
+
+def retired(path: Path, source: str) -> Iterator[str]:
+    """Retired words in the identifiers of a source."""
+    inside = path.parts[0] == "webrtcproxy"
+    banned = IN_THE_PACKAGE if inside else ANYWHERE
+    for line, name in identifiers(ast.parse(source)):
+        bad = words(name) & banned - ({"heard"} if name in ALLOWED else set())
+        if bad or (inside and name.lstrip("_") in CLASSES):
+            yield f"{path}:{line}: {name}"
+
+
+class WordsTests(SynchronousTestCase):
+    """The tree."""
+
+    def test_identifiers(self) -> None:
+        """No identifier has a retired word."""
+        found = [
+            complaint for path in sources(*SOURCES) for complaint in retired(path.relative_to(ROOT), path.read_text())
+        ]
+        self.assertEqual([], found)
+
+    def test_classes_once(self) -> None:
+        """No two public classes of the package have one name."""
+        names: dict[str, str] = {}
+        twice = []
+        for path in sources("webrtcproxy"):
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    where = str(path.relative_to(ROOT))
+                    if node.name in names:
+                        twice.append(f"{node.name}: {names[node.name]}, {where}")
+                    names[node.name] = where
+        self.assertEqual([], twice)
+
+    def test_modules(self) -> None:
+        """No module has a retired name."""
+        found = [
+            str(path.relative_to(ROOT))
+            for path in sources("webrtcproxy")
+            if path.stem in MODULES and path.parent.name not in ("demo", "config")
+        ]
+        self.assertEqual([], found)
+
+    def test_prose(self) -> None:
+        """No text says what is said otherwise now."""
+        found = []
+        for folder in TEXTS:
+            for path in sorted((ROOT / folder).rglob("*")):
+                if path.suffix not in (".py", ".rst", ".ini", ".txt", ".sh") or "node_modules" in path.parts:
+                    continue
+                if path == Path(__file__) or not path.is_file():
+                    continue
+                text = re.sub(r"\s+", " ", path.read_text("utf-8", "replace"))
+                found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in PROSE.finditer(text)]
+        self.assertEqual([], found)
+
+    def test_referee(self) -> None:
+        """A retired word is found in any spelling, and not within another word."""
+        source = "class SharedHeirs:\n    def take_seat(self, patience): self._office = 1\nHEIR = inheritance = 2\n"
+        found = list(retired(Path("tests/x.py"), source))
+        self.assertEqual(
+            [line.rpartition(" ")[2] for line in found], ["SharedHeirs", "take_seat", "HEIR", "patience", "_office"]
+        )
+        self.assertEqual(list(retired(Path("webrtcproxy/x.py"), "class Hunt: pass")), ["webrtcproxy/x.py:1: Hunt"])
