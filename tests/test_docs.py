@@ -10,6 +10,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.test_layers import MAY_IMPORT
+
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.rst")), ROOT / "CONTRIBUTING.rst"]
 _LITERAL = re.compile(r"``([^`]+)``")
@@ -92,6 +94,22 @@ class PagesTests(SynchronousTestCase):
             ),
             ["sip/nothing.py", "nowhere/", "sip/uri.py: Uri.no: Uri.no", "tests.sip.test_nothing"],
         )
+
+    def test_drawing(self) -> None:
+        """In the drawing of the folders every import points down, and every folder of the package is in it."""
+        text = (ROOT / "docs" / "architecture.rst").read_text()
+        drawn = text.partition("know them. ::\n")[2].partition("\n.. list-table::")[0]
+        lines = [re.findall(r"\b([a-z]+)(?:/|\.py)(?=\s|$)", line[:40]) for line in drawn.splitlines()]
+        place = {part: number for number, parts in enumerate(lines) for part in parts}
+        self.assertEqual(set(place), set(MAY_IMPORT))
+        beside = {"admin", "cluster", "demo"}
+        wrong_way = [
+            f"{part} imports {target}"
+            for part, targets in MAY_IMPORT.items()
+            for target in {name.partition(".")[0] for name in targets}
+            if place[target] <= place[part] and part not in beside
+        ]
+        self.assertEqual([], wrong_way)
 
     def test_cited_corners(self) -> None:
         """Each row of docs/corners.rst that a test cites is a row of that section."""
