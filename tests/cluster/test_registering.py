@@ -46,7 +46,7 @@ class Registering:
         return True
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
-        self.relay.register(transaction, self.policy.route(transaction.request), False)
+        self.relay.register(transaction, self.policy.route(transaction.request))
 
     def register(self, contact: str) -> Request:
         """The browser sends a REGISTER.

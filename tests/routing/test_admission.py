@@ -73,12 +73,6 @@ class Reached(AdmissionCase):
         self.refused(404, "", lambda: admission.callees(invite, (), None, False))
         self.refused(404, "", lambda: admission.callees(request("INVITE", "sip:here.example"), (PBX,), None, False))
 
-    def test_credentials(self) -> None:
-        """A trunk's credentials are for a browser that has registered, or for any where the section says so."""
-        pairs = [(False, False), (False, True), (True, False), (True, True)]
-        found = [admission.may_use_trunk_credentials(anyone, known) for anyone, known in pairs]
-        self.assertEqual(found, [False, True, True, True])
-
 
 class AtOnce(AdmissionCase):
     """How much one browser may have at once, and all together."""

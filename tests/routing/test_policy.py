@@ -16,7 +16,7 @@ from webrtcproxy.routing.header_policy import (
     order_challenges,
 )
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, UNKNOWN_PEER, PeerProfile, filter_headers
-from webrtcproxy.routing.policy import Policy, Route, remaining_hops
+from webrtcproxy.routing.policy import Policy, Route
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Headers, Request, Response
 from webrtcproxy.sip.names import COMPACT
@@ -119,7 +119,7 @@ class Routes(SynchronousTestCase):
     def test_tel_becomes_a_user_of_the_trunk(self) -> None:
         """RFC 3261 section 19.1.6: the number with its parameters becomes the user part."""
         request = invite("tel:+1555;ext=2", "sip:alice@carrier.example.net:5080")
-        uri = self.policy.request_uri(request, self.policy.route(request))
+        uri = self.policy.route(request).uri_for(request)
         self.assertEqual(uri, "sip:+1555;ext=2@carrier.example.net:5080;user=phone")
 
     def test_tel_without_trunk(self) -> None:
@@ -129,7 +129,20 @@ class Routes(SynchronousTestCase):
     def test_request_uri_is_kept(self) -> None:
         """The digest `uri` of a passed-back challenge must equal what upstream sees: the text stays as it was."""
         request = invite("sip:%62ob@PBX.example.com;x=1")
-        self.assertEqual(self.policy.request_uri(request, self.policy.route(request)), request.uri)
+        self.assertEqual(self.policy.route(request).uri_for(request), request.uri)
+
+    def test_credentials(self) -> None:
+        """A trunk's credentials are for a browser that has registered, or for any where the section says so; the route
+        says it of each browser, whoever has asked for it before."""
+        found = []
+        for anyone in (False, True):
+            policy = Policy(config(PBX, CARRIER, anyone=anyone))
+            for authenticated in (False, True):
+                allowed = policy.may_use_trunk_credentials(authenticated)
+                found.append(allowed)
+                for uri in ("sip:bob@pbx.example.com", "tel:+1555"):
+                    self.assertIs(policy.route(invite(uri), authenticated).may_use_credentials, allowed)
+        self.assertEqual(found, [False, True, True, True])
 
 
 class Crossing(SynchronousTestCase):
@@ -253,16 +266,3 @@ class Challenges(SynchronousTestCase):
             kinds = [value.rpartition("=")[2] for value in headers.lines("Proxy-Authenticate")]
             self.assertEqual(kinds[:2], ["SHA-512-256", "SHA-256"])
             self.assertEqual(headers.lines("Proxy-Authenticate")[2], md5)
-
-
-class Hops(SynchronousTestCase):
-    """Max-Forwards (RFC 3261 section 16.3, RFC 7332)."""
-
-    def test_missing_is_seventy(self) -> None:
-        """An absent header counts as 70."""
-        self.assertEqual(remaining_hops(invite("sip:a@b")), 70)
-
-    def test_zero(self) -> None:
-        """Nothing left: 483."""
-        error = self.assertRaises(Refusal, remaining_hops, invite("sip:a@b", Max_Forwards="0"))
-        self.assertEqual(error.status, 483)

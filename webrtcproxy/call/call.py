@@ -23,8 +23,7 @@ from webrtcproxy.dialog.relay import relay
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.request import contact_on
 from webrtcproxy.invite.setup import CallSetup
-from webrtcproxy.invite.target import Target
-from webrtcproxy.invite.target_set import TargetResolver
+from webrtcproxy.invite.target import Target, TargetResolver
 from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.runtime.errors import NgError, Refusal
 from webrtcproxy.runtime.ids import random_token
@@ -131,7 +130,9 @@ class Call:
         self._stop_ringing()
         caller.dialog.confirm()
         if caller.profile.trunk is not None:
-            caller.answer_challenges(self._context.may_use_trunk_credentials(callee.flow))
+            context = self._context
+            authenticated = context.location.is_authenticated(callee.flow)
+            caller.answer_challenges(context.policy.may_use_trunk_credentials(authenticated))
         on_ack = self._offer_answer.ack_arrived if self._offer_answer.delayed_offer else None
         caller.answer(self._transaction, response, lambda: self._unacknowledged(caller), on_ack)
         self._refresher.start(caller, callee)

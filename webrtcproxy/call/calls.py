@@ -9,7 +9,7 @@ from webrtcproxy.call.call import Call
 from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.table import DialogTable
-from webrtcproxy.invite.target_set import TargetResolver, target_of_binding
+from webrtcproxy.invite.target import TargetResolver, target_of_binding
 from webrtcproxy.registration.binding import Binding
 from webrtcproxy.routing.admission import check_calls
 from webrtcproxy.sip.message import Request

@@ -15,11 +15,12 @@ from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.extensions import refuse_required
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.table import DialogTable
-from webrtcproxy.invite.target_set import TargetResolver, call_targets, callees_of, request_targets
+from webrtcproxy.invite.target import TargetResolver
+from webrtcproxy.invite.target_set import call_targets, callees_of, request_targets
 from webrtcproxy.registration.binding import Found
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.admission import is_heard
-from webrtcproxy.routing.policy import remaining_hops
+from webrtcproxy.routing.loops import check_loop, remaining_hops
 from webrtcproxy.runtime.deferred import then
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.capabilities import KNOWN_METHODS, SUPPORTED
@@ -162,8 +163,9 @@ class Router:
 
     def _invite(self, transaction: ServerTransaction) -> None:
         self._refuse_while_draining()
-        self._refuse_loop(transaction.request)
-        targets = call_targets(self._context, transaction.request, transaction.flow, self._legs)
+        request = transaction.request
+        check_loop(request, self._context.transactions)
+        targets = call_targets(self._context, request, transaction.flow, self._legs)
         self._when(targets, transaction, self._calls.begin)
 
     def _subscribe(self, transaction: ServerTransaction) -> None:
@@ -177,7 +179,7 @@ class Router:
     def _targets(self, transaction: ServerTransaction) -> Deferred[TargetResolver]:
         """Where a request outside of dialogs goes, other than an INVITE: that may be for the proxy itself."""
         request, flow = transaction.request, transaction.flow
-        self._refuse_loop(request)
+        check_loop(request, self._context.transactions)
         if not flow.browser and not request.request_uri.user:
             raise self._unsupported(transaction)
         return request_targets(self._context, request, flow)
@@ -188,9 +190,8 @@ class Router:
             raise self._unsupported(transaction)
         remaining_hops(request)
         context = self._context
-        route = context.policy.route(request)
-        allowed = context.may_use_trunk_credentials(transaction.flow)
-        self._registrar.register(transaction, route, allowed)
+        route = context.policy.route(request, context.location.is_authenticated(transaction.flow))
+        self._registrar.register(transaction, route)
 
     def _options(self, transaction: ServerTransaction) -> None:
         """OPTIONS for the proxy (no user, or an unknown one at its own address, as trunks ping) is answered by the
@@ -270,13 +271,6 @@ class Router:
         """503 while the proxy ends, so that an INVITE is sent elsewhere (RFC 3261 section 21.5.4)."""
         if self._calls.draining:
             raise Refusal(503, "", [("Retry-After", RETRY_AFTER)])
-
-    def _refuse_loop(self, request: Request) -> None:
-        """483 where the request has gone far enough; 482 where it is one that we sent, come back unchanged. Coming back
-        for another Request-URI is a spiral, and fine (RFC 3261 section 16.3)."""
-        remaining_hops(request)
-        if self._context.transactions.is_loop(request):
-            raise Refusal(482)
 
     def _allow(self, transaction: ServerTransaction) -> tuple[str, str]:
         return self._context.profile_of(transaction).allow

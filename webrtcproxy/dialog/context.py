@@ -15,7 +15,6 @@ from webrtcproxy.dialog.referred import ReplacesGrants
 from webrtcproxy.media.profile import Profile
 from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.location import ILocation
-from webrtcproxy.routing.admission import may_use_trunk_credentials
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, PeerProfile
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.routing.sequence import RequestSequences
@@ -24,7 +23,6 @@ from webrtcproxy.routing.upstream import Upstream
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transaction.server import ServerTransaction
-from webrtcproxy.transport.flow import Flow
 
 
 class CallMedia(Protocol):
@@ -75,10 +73,6 @@ class Context:
     metrics: Metrics = field(default_factory=Metrics)
     worker_prefix: str = ""
     """What the user part of our Contact in a dialog begins with: names the process where there are several."""
-
-    def may_use_trunk_credentials(self, flow: Flow) -> bool:
-        """As :func:`webrtcproxy.routing.admission.may_use_trunk_credentials` says, for the browser on `flow`."""
-        return may_use_trunk_credentials(self.policy.credentials_for_anyone, self.location.is_authenticated(flow))
 
     def profile_of(self, transaction: ServerTransaction) -> PeerProfile:
         """What holds for the sender of a request outside of a dialog."""

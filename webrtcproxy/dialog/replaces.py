@@ -1,11 +1,12 @@
-"""Replaces: which leg an INVITE with Replaces takes the place of, and what that dialog is called on the other leg of
-its call (RFC 3891, RFC 5589 section 7).
+"""Replaces: the dialog that a REFER names, and what it is called on the other leg of its call (RFC 3891, RFC 5589
+section 7).
 
 A call has two dialogs, and each side knows its own only. A party that transfers a call to another one, and has both
 through this proxy, names the dialog that it has itself:
 
 - Where a browser is to carry the transfer out, that stays so: its INVITE comes here, whatever its Request-URI is, and
-  goes on to the other end of the call that the name is of, with the name that the dialog has there.
+  goes on to the other end of the call that the name is of, with the name that the dialog has there: see
+  `invite/replaced_dialog.py`.
 - Where a peer on the SIP side is to, its INVITE goes its own ways. So its REFER names the dialog with the other end.
 
 The name of an unknown dialog crosses as it is.
@@ -17,57 +18,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from twisted.logger import Logger
-
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg, TransferableCall
 from webrtcproxy.dialog.referred import ReplacesGrant, ReplacesGrants
 from webrtcproxy.dialog.table import DialogTable
-from webrtcproxy.routing.admission import is_peer, may_replace
-from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.routing.admission import is_peer
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.replaces import Replaces, replaces_of, with_replaces
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
-
-log = Logger()
-
-
-def match_replaces(request: Request, flow: Flow, legs: DialogTable, context: Context) -> tuple[Leg, Replaces] | None:
-    """The leg that an INVITE goes on to, and what it is to replace there.
-
-    :param flow: that it came by.
-    :returns: None where the INVITE has no Replaces, or names an unknown dialog, from a browser.
-    :raises Refusal: 481 for a trunk's that names an unknown dialog, or one that is not answered; 603 for one that has
-        ended, 486 for one that is confirmed and must not be, 403 for a sender that may not (RFC 3891 section 3).
-    :raises BadMessage: 400: several, or one that can't be read, or one beside Join.
-    """
-    values = request.headers.lines("Replaces")
-    if not values:
-        return None
-    if len(values) > 1 or "Join" in request.headers:
-        raise BadMessage("Bad Replaces")
-    named = Replaces.parse(values[0])
-    leg = legs.get(named.key)
-    call = None if leg is None or leg.owner is None else leg.owner.transferable()
-    if leg is None or call is None:
-        if flow.browser:
-            return None
-        raise Refusal(481)
-    aors, grants = context.location.authenticated_aors(flow), context.grants.of(leg.key)
-    if not may_replace(flow, leg.flow, leg.aor, aors, grants, context.sources.trunks_of):
-        log.info("{call}: {host} may not replace this dialog", host=flow.peer.host, call=leg.dialog.call_id)
-        raise Refusal(403)
-    other = call.other(leg)
-    if leg.over or (other is not None and other.over):
-        raise Refusal(603)
-    if other is None:
-        raise Refusal(481)
-    if named.early_only:
-        raise Refusal(486)
-    return other, _as_peer_has_it(named, other)
 
 
 def rewrite_refer_to(refer: Request, transferor: Flow, transferee: Flow, legs: DialogTable, context: Context) -> str:
@@ -96,7 +57,7 @@ def rewrite_refer_to(refer: Request, transferor: Flow, transferee: Flow, legs: D
     _, leg, other = ends
     if other.profile.browser:
         return value
-    named = _as_peer_has_it(named, other)
+    named = as_peer_has_it(named, other)
     # Where the dialog goes back to us by way of a registrar, its INVITE comes here all the same.
     _grant(named, transferee, other.flow.peer.host, legs, context)
     if is_contact_of(uri, leg):
@@ -120,15 +81,15 @@ def match_own_dialog(
     return None if other is None else (call, leg, other)
 
 
-def is_contact_of(uri: Uri, leg: Leg) -> bool:
-    """Whether `uri` is what the peer of `leg` has as remote target: our Contact."""
-    return uri.user == NameAddr.parse(leg.dialog.contact).address.user
-
-
-def _as_peer_has_it(named: Replaces, leg: Leg) -> Replaces:
+def as_peer_has_it(named: Replaces, leg: Leg) -> Replaces:
     """The dialog of `leg`, as its peer has it."""
     dialog = leg.dialog
     return named.names(dialog.call_id, dialog.remote_tag, dialog.local_tag)
+
+
+def is_contact_of(uri: Uri, leg: Leg) -> bool:
+    """Whether `uri` is what the peer of `leg` has as remote target: our Contact."""
+    return uri.user == NameAddr.parse(leg.dialog.contact).address.user
 
 
 def _grant(named: Replaces, transferee: Flow, referrer: str, legs: DialogTable, context: Context) -> None:

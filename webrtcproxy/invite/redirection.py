@@ -13,8 +13,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.invite.branch import BranchFailed
-from webrtcproxy.invite.target import Target
-from webrtcproxy.invite.target_set import target_of_route
+from webrtcproxy.invite.target import Target, target_of_route
 from webrtcproxy.registration.request import preference
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import BadResponse, Refusal
@@ -38,13 +37,13 @@ class Redirection:
 
     :param context: what calls work with.
     :param request: the caller's INVITE.
-    :param allowed: whether the caller may use the credentials of trunks.
+    :param authenticated: whether the caller is a browser that has registered with a password of its own.
     """
 
-    def __init__(self, context: Context, request: Request, allowed: bool) -> None:
+    def __init__(self, context: Context, request: Request, authenticated: bool) -> None:
         self._context = context
         self._request = request
-        self._allowed = allowed
+        self._authenticated = authenticated
         self._tried = {_place(request.request_uri)}
         self._left = MAX_TARGETS - 1
         self._waiting: list[Uri] = []
@@ -60,7 +59,6 @@ class Redirection:
             return None
         if failed.response is not None and follows(failed):
             self._waiting = [*_uris(failed.response), *self._waiting]
-        headers = tuple(pair for pair in failed.branch.target.headers if pair[0] != "Route")
         while self._waiting and self._left:
             uri = self._waiting.pop(0)
             place = _place(uri)
@@ -69,13 +67,13 @@ class Redirection:
             self._tried.add(place)
             request = Request("INVITE", str(uri), self._request.headers)
             try:
-                route = self._context.policy.route(request)
+                route = self._context.policy.route(request, self._authenticated)
                 self._left -= 1
-                target = await target_of_route(self._context, request, route, self._allowed)
+                target = await target_of_route(self._context, request, route)
                 if _is_ourselves(target.flow):
                     raise Refusal(482)
                 log.info("{call}: redirected to {uri}", uri=str(uri), call=self._request.call_id)
-                return replace(target, headers=headers)
+                return replace(target, replaces=failed.branch.target.replaces)
             except (Refusal, BadMessage) as why:
                 log.info("{call}: not redirected to {uri}: {why}", uri=str(uri), why=why, call=self._request.call_id)
         return None

@@ -7,6 +7,7 @@ from webrtcproxy.routing.peer_profile import PeerProfile, filter_headers
 from webrtcproxy.routing.sequence import RequestSequence, initial_headers
 from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED, SUPPORTED_WITHIN
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.replaces import replaces_headers
 from webrtcproxy.transport.flow import Flow
 
 
@@ -49,7 +50,9 @@ def invite_for(
     headers.add("Allow", ALLOW[1])
     headers.add(*(SUPPORTED if reliable else SUPPORTED_WITHIN))
     headers.extend(filter_headers(source, profile, target.profile))
-    for name, value in target.headers:
+    for route in target.route_set:
+        headers.add("Route", route)
+    for name, value in replaces_headers(source, target.replaces):
         headers.add(name, value)
     if sdp:
         headers.add("Content-Type", "application/sdp")

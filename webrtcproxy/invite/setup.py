@@ -20,8 +20,7 @@ from webrtcproxy.invite.fork import Fork
 from webrtcproxy.invite.initial_offer_answer import CallDuringSetup, InitialOfferAnswer
 from webrtcproxy.invite.redirection import Redirection, contacts_across, follows
 from webrtcproxy.invite.request import contact_on, invite_for
-from webrtcproxy.invite.target import Target
-from webrtcproxy.invite.target_set import TargetResolver
+from webrtcproxy.invite.target import Target, TargetResolver
 from webrtcproxy.registration.binding import Binding
 from webrtcproxy.routing.header_policy import order_challenges
 from webrtcproxy.routing.peer_profile import filter_headers
@@ -201,8 +200,8 @@ class CallSetup:
         """Every branch was refused: try where a redirect leads, if it is followed; else refuse the caller."""
         if self._redirection is None and follows(failed):
             context = self._context
-            allowed = context.may_use_trunk_credentials(self._transaction.flow)
-            self._redirection = Redirection(context, self._transaction.request, allowed)
+            authenticated = context.location.is_authenticated(self._transaction.flow)
+            self._redirection = Redirection(context, self._transaction.request, authenticated)
         target = None if self._redirection is None else await self._redirection.next(failed)
         self.offer_answer.check_wanted()
         if target is None:

@@ -1,13 +1,19 @@
-"""Target: one member of a target set, and how to send a request there (RFC 3261 section 16.5)."""
+"""Target: one member of a target set, and how to send a request there (RFC 3261 section 16.5). Made of a route or of a
+binding."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from webrtcproxy.dialog.context import Context
 from webrtcproxy.registration.binding import Binding
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.failover import NextHops
-from webrtcproxy.routing.peer_profile import PeerProfile
+from webrtcproxy.routing.peer_profile import BROWSER_PEER, PeerProfile
+from webrtcproxy.routing.policy import Route
+from webrtcproxy.runtime.errors import FlowLost
+from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
 
 
@@ -21,7 +27,8 @@ class Target:
     :ivar aor: the address-of-record registered there, or None.
     :ivar authentication: answers challenges with the trunk's credentials, or None.
     :ivar binding: of the browser there, or None.
-    :ivar headers: what the INVITE has besides what crosses.
+    :ivar route_set: the Route headers that the INVITE has.
+    :ivar replaces: the dialog that the INVITE is to take the place of, as its receiver has it; or None.
     :ivar next_hops: the servers that it may be reached by on the SIP side; None for a browser.
     """
 
@@ -31,7 +38,8 @@ class Target:
     aor: str | None = None
     authentication: Authentication | None = None
     binding: Binding | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    route_set: tuple[str, ...] = ()
+    replaces: str | None = None
     next_hops: NextHops | None = None
 
     @property
@@ -43,3 +51,29 @@ class Target:
     def to(self) -> Flow | NextHops:
         """What a :class:`ClientRequest` is sent to."""
         return self.flow if self.next_hops is None else self.next_hops
+
+
+TargetResolver = Callable[[], Awaitable[Sequence[Target]]]
+"""Finds where to try a request, at least one target, or raises :class:`Refusal`."""
+
+
+async def target_of_route(context: Context, request: Request, route: Route) -> Target:
+    """The target that a route leads to.
+
+    :param request: what goes there.
+    :raises Refusal: there is no way there.
+    """
+    try:
+        hops = await context.upstream.next_hops(route)
+    except FlowLost as why:
+        raise route.profile.unreachable() from why
+    authentication = Authentication(route.trunk, route.may_use_credentials)
+    replaces = request.headers.get("Replaces")
+    return Target(
+        hops.flow, route.uri_for(request), route.profile, None, authentication, replaces=replaces, next_hops=hops
+    )
+
+
+def target_of_binding(binding: Binding) -> Target:
+    """The target that a registered browser is."""
+    return Target(binding.flow, binding.contact, BROWSER_PEER, binding.aor, None, binding)

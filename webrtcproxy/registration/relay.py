@@ -100,13 +100,12 @@ class RegistrationRelay:
         self._registers += 1
         return self._registers
 
-    def register(self, transaction: ServerTransaction, route: Route, credentials_allowed: bool) -> None:
+    def register(self, transaction: ServerTransaction, route: Route) -> None:
         """Forward the REGISTER of `transaction`, and answer it whatever happens.
 
         :param route: where to.
-        :param credentials_allowed: whether the trunk's credentials may be used for this browser.
         """
-        RegisterTransaction(self, transaction, route, credentials_allowed).begin()
+        RegisterTransaction(self, transaction, route).begin()
 
 
 class RegisterTransaction:
@@ -115,7 +114,6 @@ class RegisterTransaction:
     :param registrar: sends it.
     :param transaction: to be answered.
     :param route: where it goes.
-    :param allowed: whether the trunk's credentials may be used.
     """
 
     _wanted: RegisterRequest
@@ -125,16 +123,14 @@ class RegisterTransaction:
         "_response", "_route", "_sent", "_sequence", "_timer", "_transaction", "_upstream_flow", "_wanted",
     )  # fmt: skip
 
-    def __init__(
-        self, registrar: RegistrationRelay, transaction: ServerTransaction, route: Route, allowed: bool
-    ) -> None:
+    def __init__(self, registrar: RegistrationRelay, transaction: ServerTransaction, route: Route) -> None:
         self._registrar = registrar
         self._transaction = transaction
         self._route = route
         # A browser that has registered with a password of its own answers for itself: with the trunk's credentials it
         # could register under any name that they are good for.
         trunk = None if registrar.location.is_authenticated(transaction.flow) else route.trunk
-        self._authentication = Authentication(trunk, allowed)
+        self._authentication = Authentication(trunk, route.may_use_credentials)
         self._timer = registrar.transactions.schedule.after(NON_INVITE_DEADLINE, self._timed_out)
         self._done = False
         self._own_contact = ""

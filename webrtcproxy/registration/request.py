@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from webrtcproxy.config.addresses import plain_host
 from webrtcproxy.registration.binding import Key, contact_user_of, key_of
 from webrtcproxy.routing.header_policy import order_challenges
+from webrtcproxy.routing.loops import remaining_hops
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, filter_headers
-from webrtcproxy.routing.policy import Route, remaining_hops
+from webrtcproxy.routing.policy import Route
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import RegistrationResult
 from webrtcproxy.sip.errors import BadMessage
@@ -141,13 +142,13 @@ def upstream_request(
     :param contact: the Contact and Expires headers.
     :raises Refusal: 483 where the request may go no further.
     """
-    hops, caller, callee = (
+    hops, sender, aor = (
         str(remaining_hops(request) - 1),
         str(request.from_.with_tag(from_tag)),
         request.headers.get("To"),
     )
     names = ["Max-Forwards", "From", "To", "Call-ID", "CSeq"]
-    headers = Headers.of(names, [hops, caller, callee or "", call_id, f"{cseq} REGISTER"])
+    headers = Headers.of(names, [hops, sender, aor or "", call_id, f"{cseq} REGISTER"])
     headers.extend(filter_headers(request, BROWSER_PEER, route.profile))
     headers.remove("Expires")
     for name, value in contact:
@@ -185,8 +186,8 @@ def granted_expires(response: Response, own: str, asked: int | None) -> int:
     :param asked: seconds, None where the registrar might choose.
     """
     contact = _find(response, Uri.parse(own))
-    response_headers = None if contact is None else contact.param("expires")
-    seconds = None if response_headers is None else number(response_headers, MAX_SECONDS)
+    expires = None if contact is None else contact.param("expires")
+    seconds = None if expires is None else number(expires, MAX_SECONDS)
     if seconds is None:
         seconds = number((response.headers.get("Expires") or "").strip(), MAX_SECONDS)
     if seconds is None:
@@ -225,10 +226,14 @@ def _contacts(response: Response) -> list[NameAddr]:
 
 
 def _seconds(contact: NameAddr, expires: int | None) -> int | None:
-    response_headers = contact.param("expires")
-    if response_headers is None:
+    """For how long a browser wants a Contact bound.
+
+    :param expires: of the whole REGISTER.
+    """
+    own = contact.param("expires")
+    if own is None:
         return expires
-    seconds = number(response_headers.strip(), MAX_SECONDS)
+    seconds = number(own.strip(), MAX_SECONDS)
     return DEFAULT_EXPIRES if seconds is None else seconds
 
 

@@ -1,7 +1,7 @@
 """Admission: who may do what here. Each decision is a function of what is known; what asks for it looks that up.
 
 - A browser is let in by its handshake. It may call and register at the hosts that `check_destination` allows, and has
-  the credentials of trunks where `may_use_trunk_credentials` says so.
+  the credentials of trunks where `Policy.may_use_trunk_credentials` says so.
 - A request from the SIP side is looked at where `is_heard` says so, and may call the users that `callees` names.
 - How many calls, requests and subscriptions there may be at once say `check_calls`, `check_requests_of_browser` and
   `check_subscriptions`.
@@ -71,15 +71,6 @@ def callees(request: Request, trunks: Sequence[Trunk], aor: str | None, is_regis
     hosts = (trunk.host if trunk.port is None else f"{trunk.host}:{trunk.port}" for trunk in trunks)
     user = uri.aor.partition("@")[0]
     return [uri.aor, *(f"{user}@{host}" for host in hosts)]
-
-
-def may_use_trunk_credentials(for_anyone: bool, authenticated: bool) -> bool:
-    """Whether challenges of a trunk are answered with its section's credentials for a browser: for one that has
-    registered with a password of its own, or for any.
-
-    :param for_anyone: `[access] trunk-credentials` is ``anyone``.
-    """
-    return for_anyone or authenticated
 
 
 # How much at once

@@ -1,4 +1,5 @@
-"""Policy: where a browser's request goes, and the profile of each peer, by the configuration alone.
+"""Policy: where a browser's request goes, whether with the credentials of a trunk, and the profile of each peer, by the
+configuration alone.
 
 What may be done at all stands in `admission`.
 """
@@ -26,12 +27,14 @@ class Route:
     :ivar host: a name or an IP address (IPv6 without brackets).
     :ivar port: None for the default of the transport.
     :ivar transport: ``udp``, ``tcp`` or ``tls``; None for what the DNS says, else UDP.
+    :ivar may_use_credentials: whether challenges of the trunk are answered with the credentials of its section.
     """
 
     profile: PeerProfile
     host: str
     port: int | None
     transport: str | None = None
+    may_use_credentials: bool = False
 
     @property
     def servers(self) -> tuple[HostPort, ...]:
@@ -42,6 +45,19 @@ class Route:
     def trunk(self) -> Trunk | None:
         """The trunk that it leads to."""
         return self.profile.trunk
+
+    def uri_for(self, request: Request) -> str:
+        """The Request-URI that upstream sees: what the browser wrote, so that its digest stays valid.
+
+        A ``tel:`` number becomes a user at the trunk's host (RFC 3261 section 19.1.6).
+        """
+        target, trunk = request.request_uri, self.trunk
+        if target.scheme != "tel" or trunk is None:
+            return request.uri
+        host = bracketed(trunk.host)
+        parameters = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in target.params)
+        port = "" if trunk.port is None else f":{trunk.port}"
+        return f"sip:{target.user}{parameters}@{host}{port};user=phone"
 
 
 class Policy:
@@ -57,17 +73,18 @@ class Policy:
         self._trunks = config.trunks
         self._profiles = {trunk.name: PeerProfile.of(trunk) for trunk in config.trunks}
         self._destinations = config.access.destinations
-        self._routes: BoundedDict[tuple[str, str, int | None], Route] = BoundedDict(self.REMEMBERED)
+        self._routes: BoundedDict[tuple[str, str, int | None, bool], Route] = BoundedDict(self.REMEMBERED)
         self._has_tls = any(line.startswith("tls:") for line in config.sip.listen)
-        self.credentials_for_anyone = config.access.trunk_credentials == "anyone"
+        self._credentials_for_anyone = config.access.trunk_credentials == "anyone"
         self.multiple = config.registrations.multiple
 
-    def route(self, request: Request) -> Route:
+    def route(self, request: Request, authenticated: bool = False) -> Route:
         """The route of a browser's request, by the host and port of its Request-URI and nothing else.
 
         Route, Via, maddr and the ``transport`` parameter are not looked at: a browser does not choose where the
         proxy's packets go.
 
+        :param authenticated: whether the browser has registered with a password of its own.
         :raises Refusal: 403 for a host that browsers may not call, 404 for a ``tel:`` number without any trunk,
             416 for another scheme, and for ``sips:`` where the next hop is not reached over TLS (RFC 3261 section
             26.2.2).
@@ -76,41 +93,32 @@ class Policy:
         if target.scheme == "tel":
             if not self._trunks:
                 raise Refusal(404, "No Trunk For Telephone Numbers")
-            return self._trunk_route(self._trunk_of_caller(request))
+            return self._trunk_route(self._trunk_of_caller(request), authenticated)
         if target.scheme not in ("sip", "sips"):
             raise Refusal(416, "Only sip, sips And tel URIs")
-        place = (target.scheme, *target.hostport)
-        route = self._routes.get(place)
+        key = (target.scheme, *target.hostport, authenticated)
+        route = self._routes.get(key)
         if route is None:
-            route = self._route_to(*place)
-            self._routes[place] = route
+            route = self._route_to(*key)
+            self._routes[key] = route
         return route
 
-    def _route_to(self, scheme: str, host: str, port: int | None) -> Route:
+    def may_use_trunk_credentials(self, authenticated: bool) -> bool:
+        """Whether challenges of a trunk are answered with its section's credentials for a browser: for one that has
+        registered with a password of its own, or for any, where `[access] trunk-credentials` is ``anyone``."""
+        return self._credentials_for_anyone or authenticated
+
+    def _route_to(self, scheme: str, host: str, port: int | None, authenticated: bool) -> Route:
         check_destination(self._destinations, self._trunks, host, port)
         secure = scheme == "sips"
         for trunk in self._trunks:
             if trunk.serves((host, port)):
                 if secure and trunk.transport != "tls":
                     raise Refusal(416, "This Trunk Has No TLS")
-                return self._trunk_route(trunk)
+                return self._trunk_route(trunk, authenticated)
         if secure and not self._has_tls:
             raise Refusal(416, "No TLS Here")
         return Route(UNKNOWN_PEER, host, port, "tls" if secure else None)
-
-    def request_uri(self, request: Request, route: Route) -> str:
-        """The Request-URI that upstream sees: what the browser wrote, so that its digest stays valid.
-
-        A ``tel:`` number becomes a user at the trunk's host (RFC 3261 section 19.1.6).
-        """
-        target = request.request_uri
-        if target.scheme != "tel" or route.trunk is None:
-            return request.uri
-        trunk = route.trunk
-        host = bracketed(trunk.host)
-        parameters = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in target.params)
-        port = "" if trunk.port is None else f":{trunk.port}"
-        return f"sip:{target.user}{parameters}@{host}{port};user=phone"
 
     def _trunk_of_caller(self, request: Request) -> Trunk:
         caller = request.from_.address
@@ -123,17 +131,7 @@ class Policy:
         """What holds for a peer on the SIP side that is of `trunk`, or has no section."""
         return UNKNOWN_PEER if trunk is None else self._profiles[trunk.name]
 
-    def _trunk_route(self, trunk: Trunk) -> Route:
+    def _trunk_route(self, trunk: Trunk, authenticated: bool) -> Route:
         host, port = trunk.servers[0]
-        return Route(self._profiles[trunk.name], host, port, trunk.transport)
-
-
-def remaining_hops(request: Request) -> int:
-    """How many hops a request may still make, where the proxy counts as one (RFC 3261 section 16.6 step 3).
-
-    :raises Refusal: 483 where there is none left.
-    """
-    hops = 70 if request.max_forwards is None else request.max_forwards
-    if hops == 0:
-        raise Refusal(483)
-    return hops
+        allowed = self.may_use_trunk_credentials(authenticated)
+        return Route(self._profiles[trunk.name], host, port, trunk.transport, allowed)

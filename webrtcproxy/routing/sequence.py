@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from twisted.internet.interfaces import IReactorTime
 
+from webrtcproxy.routing.loops import remaining_hops
 from webrtcproxy.routing.peer_profile import PeerProfile
-from webrtcproxy.routing.policy import remaining_hops
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request

@@ -19,8 +19,7 @@ from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.relay import check_size, request_headers, response_headers, status_of
 from webrtcproxy.invite.fork import best
-from webrtcproxy.invite.target import Target
-from webrtcproxy.invite.target_set import TargetResolver
+from webrtcproxy.invite.target import Target, TargetResolver
 from webrtcproxy.routing.admission import check_requests_of_browser
 from webrtcproxy.routing.client_request import ClientRequest
 from webrtcproxy.routing.peer_profile import PeerProfile

@@ -23,8 +23,7 @@ from webrtcproxy.dialog.replaces import rewrite_refer_to
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.branch import MAX_DIALOGS
 from webrtcproxy.invite.request import contact_on
-from webrtcproxy.invite.target import Target
-from webrtcproxy.invite.target_set import TargetResolver
+from webrtcproxy.invite.target import Target, TargetResolver
 from webrtcproxy.registration.binding import Binding
 from webrtcproxy.routing.admission import check_subscriptions
 from webrtcproxy.routing.sequence import RequestSequence

@@ -8,8 +8,7 @@ from dataclasses import replace
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.invite.redirection import Redirection
-from webrtcproxy.invite.target import Target
-from webrtcproxy.invite.target_set import target_of_route
+from webrtcproxy.invite.target import Target, target_of_route
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
@@ -53,10 +52,10 @@ def refer_next_hops(context: Context, invite: Request, transferor: Leg) -> tuple
 
     :raises Refusal: 403, 404, 416: it may not call there.
     """
-    route = context.policy.route(invite)
-    allowed = context.may_use_trunk_credentials(transferor.flow)
+    authenticated = context.location.is_authenticated(transferor.flow)
+    route = context.policy.route(invite, authenticated)
 
     async def find() -> Target:
-        return await target_of_route(context, invite, route, allowed)
+        return await target_of_route(context, invite, route)
 
-    return find, Redirection(context, invite, allowed)
+    return find, Redirection(context, invite, authenticated)

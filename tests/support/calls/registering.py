@@ -143,8 +143,8 @@ class RegistrarCase(SynchronousTestCase):
         return True
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
-        allowed = self.policy.credentials_for_anyone or self.location.is_authenticated(transaction.flow)
-        self.registrar.register(transaction, self.policy.route(transaction.request), allowed)
+        authenticated = self.location.is_authenticated(transaction.flow)
+        self.registrar.register(transaction, self.policy.route(transaction.request, authenticated))
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
         raise AssertionError("an ACK")
