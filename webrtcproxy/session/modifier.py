@@ -13,6 +13,7 @@ from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.session.description import NegotiationContext
 from webrtcproxy.session.offer_answer import OfferAnswer
 from webrtcproxy.session.reinvite import Purpose, ReInvite, refresh_session
+from webrtcproxy.session.requester import Requester
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
 from webrtcproxy.sip.message import Request
@@ -82,11 +83,13 @@ class SessionModifier:
             offers = leg is self._caller if self._caller_offers else leg is not self._caller
             raise _in_a_while() if offers else Refusal(491)
         if self._current is not None:
-            raise _in_a_while() if leg is self._current.requester else Refusal(491)
+            raise _in_a_while() if leg is self._current.requester.leg else Refusal(491)
         if self._refresh is not None:
             raise Refusal(491)
-        exchange = self._current = OfferAnswer(self._session, leg, other, transaction)
-        run_and_respond(exchange.run(offer), transaction).addCallback(self._finished)
+        requester = Requester(self._session, leg, transaction, other.profile)
+        exchange = self._current = OfferAnswer(self._session, requester, other)
+        work = exchange.run(offer)
+        run_and_respond(work, transaction).addCallback(self._finished)
 
     async def refresh(self, leg: Leg, other: Leg) -> int | None:
         """Refresh the session of `leg` with a re-INVITE that changes nothing (RFC 4028 section 7.4).
@@ -105,7 +108,7 @@ class SessionModifier:
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE (RFC 3261 section 9.2)."""
         current = self._current
-        if current is None or current.transaction is not transaction:
+        if current is None or not current.requester.has_sent(transaction):
             transaction.reply(487)
         else:
             current.withdraw(Refusal(487), list(cancel.headers.only({"Reason"})))
@@ -113,8 +116,8 @@ class SessionModifier:
     def moved(self, leg: Leg, flow: Flow) -> None:
         """The peer of `leg` is on another flow now: that is where its response goes."""
         current = self._current
-        if current is not None and current.requester is leg and not current.transaction.answered:
-            current.transaction.flow = flow
+        if current is not None and current.requester.leg is leg:
+            current.requester.moved(flow)
 
     def close(self, headers: HeaderList) -> None:
         """The call is over: a request that waits for its response gets 487 (RFC 3261 section 15.1.2), one of the

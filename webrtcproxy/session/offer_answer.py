@@ -19,19 +19,14 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.dialog.leg import HeaderList, Leg
 from webrtcproxy.dialog.negotiation import Negotiation
-from webrtcproxy.dialog.relay import status_of
-from webrtcproxy.dialog.reliable import requires
-from webrtcproxy.routing.header_policy import order_challenges
-from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.runtime.errors import NgError, Refusal
 from webrtcproxy.session.description import NegotiationContext, required_sdp
 from webrtcproxy.session.reinvite import Purpose, ReInvite, restore_session
-from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
-from webrtcproxy.sip.message import Headers, Request, Response, respond
+from webrtcproxy.session.requester import Requester
+from webrtcproxy.sip.message import Response
 from webrtcproxy.sip.sdp.questions import has_only_formats_of, is_ice_restart, same_session
 from webrtcproxy.sip.sdp.rewriting import as_answer
 from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE
-from webrtcproxy.transaction.server import ServerTransaction
 
 log = Logger()
 
@@ -44,22 +39,20 @@ class OfferAnswer:
     """One exchange.
 
     :param session: of the call.
-    :param requester: the leg that the request came by.
+    :param requester: the side that has asked for it.
     :param other: the leg that it crosses to.
-    :param transaction: the request.
+    :ivar requester: as given.
     """
 
-    def __init__(self, session: NegotiationContext, requester: Leg, other: Leg, transaction: ServerTransaction) -> None:
+    def __init__(self, session: NegotiationContext, requester: Requester, other: Leg) -> None:
         self.requester = requester
         self.other = other
-        self.transaction = transaction
         self._session = session
         self._branch = session.branch
         self._offers: list[Negotiation] = []  # that have an offer of this exchange
         self._offered = False  # rtpengine has an offer that is not agreed upon
         self._switched = False  # the other side has agreed upon it
         self._reinvite: ReInvite | None = None  # the last one
-        self._ack: Deferred[Request | None] = Deferred()
 
     async def run(self, offer: bytes) -> None:
         """The life of the exchange.
@@ -74,10 +67,10 @@ class OfferAnswer:
             else:
                 await self._relay_offerless()
         except Refusal as refusal:
-            self._refuse(refusal)
+            self.requester.refuse(refusal)
         except Exception:
             log.failure("{call}: a change of the session broke", call=self._call)
-            self._refuse(Refusal(500))
+            self.requester.refuse(Refusal(500))
         self._send_held_ack()
         superseded = self._is_superseded()
         for negotiation in self._offers:
@@ -91,16 +84,17 @@ class OfferAnswer:
 
     async def _relay_offer(self, offer: bytes) -> None:
         """The requester's offer crosses, the answer comes back."""
-        session, other, negotiation = self._session, self.other, self.requester.negotiation
+        session, requester, other = self._session, self.requester, self.other
+        negotiation = requester.leg.negotiation
         unchanged = offer == negotiation.remote_description  # a refresh (RFC 4028 section 7.4)
         answer = negotiation.local_description
         negotiation.offer_received(offer)
         self._offers.append(negotiation)
         if unchanged and has_only_formats_of(answer, offer):
             negotiation.answer_sent(answer)
-            self._accept(None, answer)
+            requester.send_2xx(answer)
             return
-        relayed = await session.offer(offer, self.requester, other)
+        relayed = await session.offer(offer, requester.leg, other)
         self._offered = True
         self._check_wanted()
         response: Response | None = None
@@ -109,34 +103,35 @@ class OfferAnswer:
         else:
             response = await self._request(relayed)
             others = required_sdp(response)
-        answer = await session.answer(others, other, self.requester)
+        answer = await session.answer(others, other, requester.leg)
         self._check_wanted()
         self._offered = self._switched = False
         negotiation.answer_sent(answer)
         if response is not None:
             other.negotiation.answer_received(others)
-        self._accept(response, answer)
+        requester.send_2xx(answer, response)
 
     async def _relay_offerless(self) -> None:
         """The offer is in the other side's 2xx, the answer in the requester's ACK (RFC 3261 section 14.1)."""
         session, requester, other = self._session, self.requester, self.other
+        leg = requester.leg
         response = await self._request(b"")
         offer = required_sdp(response)
         other.negotiation.offer_received(offer)
         self._offers.append(other.negotiation)
-        relayed = await session.offer(offer, other, requester)
+        relayed = await session.offer(offer, other, leg)
         self._offered = True
         self._check_wanted()
-        requester.negotiation.offer_sent(relayed)
-        self._offers.append(requester.negotiation)
-        self._accept(response, relayed)
-        ack = await self._ack
+        leg.negotiation.offer_sent(relayed)
+        self._offers.append(leg.negotiation)
+        requester.send_2xx(relayed, response)
+        ack = await requester.ack
         if ack is None:
             return
         answer = required_sdp(ack)
-        local = await session.answer(answer, requester, other)
+        local = await session.answer(answer, leg, other)
         self._offered = False
-        requester.negotiation.answer_received(answer)
+        leg.negotiation.answer_received(answer)
         other.negotiation.answer_sent(local)
         self._send_held_ack()
 
@@ -146,45 +141,23 @@ class OfferAnswer:
         :param sdp: the offer; empty where the other side is to make one.
         :raises Refusal: it is none, or none came.
         """
-        request, other, context = self.transaction.request, self.other, self._session.context
+        requester, other, context = self.requester, self.other, self._session.context
         if not (other.negotiation.agreed and (other.dialog.confirmed or other.takes_update)):
             raise Refusal(504)  # nothing may be offered there (RFC 3311 section 5.2)
-        headers = Headers.of([ALLOW[0]], [ALLOW[1]])
-        headers.extend(filter_headers(request, self.requester.profile, other.profile))
-        if request.method == "INVITE":
+        if requester.request.method == "INVITE":
             method, limit = "INVITE", context.limits.ring
         else:
             method, limit = "UPDATE" if other.takes_update else "INVITE", NON_INVITE_DEADLINE
-        reinvite = ReInvite(context, other, Purpose.RELAY, limit, self._gone, self._progress, self._expired)
+        reinvite = ReInvite(context, other, Purpose.RELAY, limit, self._gone, requester.send_1xx, self._expired)
         self._reinvite = reinvite
-        response = await reinvite.request(sdp, method, headers)
+        response = await reinvite.request(sdp, method, requester.headers_across())
         if response.status >= 300:
-            raise self._refusal(response)
+            raise requester.refusal_of(response)
         if sdp:
             self._switched = True
             self._offers.append(other.negotiation)
         self._check_wanted()
         return response
-
-    def _accept(self, response: Response | None, sdp: bytes) -> None:
-        """Give the requester its 2xx.
-
-        :param response: of the other side; None where nothing was relayed.
-        """
-        requester, transaction = self.requester, self.transaction
-        status, reason = (200, "") if response is None else (response.status, response.reason)
-        headers = Headers.of(["Allow", "Contact"], [ALLOW[1], requester.dialog.contact])
-        if response is not None:
-            headers.extend(filter_headers(response, self.other.profile, requester.profile))
-        if transaction.request.method != "PRACK":  # which refreshes nothing (RFC 4028 section 7.4)
-            for name, value in (SUPPORTED, *requester.session_timer.accept(transaction.request)):
-                headers.add(name, value)
-        headers.add("Content-Type", "application/sdp")
-        if transaction.request.method != "INVITE":
-            transaction.reply(status, reason, headers, sdp)
-            return
-        reply = respond(transaction.request, status, reason, to_tag=transaction.to_tag, headers=headers, body=sdp)
-        requester.answer(transaction, reply, self._unacknowledged, self._ack_arrived)
 
     # What comes from outside
 
@@ -193,7 +166,7 @@ class OfferAnswer:
 
         :param headers: for the CANCEL.
         """
-        self._refuse(refusal)
+        self.requester.refuse(refusal)
         if self._reinvite is not None:
             self._reinvite.withdraw(headers)
 
@@ -201,44 +174,26 @@ class OfferAnswer:
         """The call is over."""
         self.withdraw(Refusal(487), headers)
         self._send_held_ack()
-        self._ack_arrived(None)
-
-    def _progress(self, response: Response) -> None:
-        """A 1xx crosses without SDP: what counts is the answer in the 2xx. A requester that wants each 1xx to be
-        reliable gets none: no re-INVITE is in need of it (RFC 3262)."""
-        transaction = self.transaction
-        request = transaction.request
-        if request.method == "INVITE" and not transaction.answered and not requires(request):
-            headers = Headers.of(["Contact"], [self.requester.dialog.contact])
-            headers.extend(filter_headers(response, self.other.profile, self.requester.profile))
-            transaction.reply(response.status, response.reason, headers)
+        self.requester.end_wait(None)
 
     def _expired(self) -> None:
-        self._refuse(Refusal(504))
+        self.requester.refuse(Refusal(504))
 
     def _gone(self, leg: Leg) -> None:
         self._session.gone(leg)
-
-    def _ack_arrived(self, ack: Request | None) -> None:
-        if not self._ack.called:
-            self._ack.callback(ack)
-
-    def _unacknowledged(self) -> None:
-        self.requester.unacknowledged()
-        self._session.unacknowledged(self.requester)
 
     # Refusals, and the way back
 
     @property
     def _call(self) -> str:
-        return self.requester.dialog.call_id
+        return self.requester.leg.dialog.call_id
 
     def _check_wanted(self) -> None:
         """To be called after every wait: the requester may have been refused meanwhile.
 
         :raises Refusal: it was, or the session that was to be changed is no more.
         """
-        if self.transaction.answered or self._is_superseded():
+        if self.requester.answered or self._is_superseded():
             raise Refusal(487)
 
     def _is_superseded(self) -> bool:
@@ -251,26 +206,9 @@ class OfferAnswer:
         if self._reinvite is not None:
             self._reinvite.send_held_ack(self.other.negotiation.local_description)
 
-    def _refusal(self, response: Response) -> Refusal:
-        """The other side's refusal as it crosses."""
-        headers = filter_headers(response, self.other.profile, self.requester.profile)
-        if response.status in (401, 407):
-            order_challenges(headers)
-        silent = response.status == 408 and self.transaction.request.method == "INVITE"
-        return Refusal(408 if silent else status_of(response), response.reason, headers)
-
-    def _refuse(self, refusal: Refusal) -> None:
-        refusal.__traceback__ = None  # it leads to what has waited for the failure, and so to itself
-        if self.transaction.answered:
-            return
-        if isinstance(refusal, NgError):
-            why = getattr(refusal, "why", refusal)
-            log.error("{call}: the session could not be changed: {why}", why=why, call=self._call)
-        self.transaction.reply(refusal.status, refusal.reason, refusal.headers)
-
     async def _rollback(self, offer: bytes) -> None:
         """Bring both sides and rtpengine back to the old session."""
-        requester, answer = self.requester, b""
+        requester, answer = self.requester.leg, b""
         if self._switched:
             answer = await self._restore(self.other, requester)
         else:
@@ -286,7 +224,7 @@ class OfferAnswer:
 
         :returns: fires with the answer for the requester, which it has had; empty where there is none.
         """
-        session, requester, other = self._session, self.requester, self.other
+        session, requester, other = self._session, self.requester.leg, self.other
         offered = session.offer(requester.negotiation.remote_description, requester, other)
         answered = session.answer(as_answer(other.negotiation.remote_description), other, requester)
         offered.addErrback(self._not_restored)

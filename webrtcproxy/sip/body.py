@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.message import Message, Request
+from webrtcproxy.sip.request import Message, Request
 
 MAX_PARTS = 16
 
@@ -11,14 +11,24 @@ MAX_PARTS = 16
 def sdp_of(message: Message) -> bytes:
     """The SDP that `message` carries; empty where it has no body.
 
-    :raises BadMessage: 415 where the body is neither SDP nor has a part that is, or is encoded.
+    :raises BadMessage: 415 where the body is neither SDP nor has a part that is, or is encoded; 400 for a multipart
+        body without a boundary.
     """
     if not message.body:
         return b""
+    try:
+        return _sdp_in(message)
+    except BadMessage as error:
+        if isinstance(message, Request):
+            error.request = message
+        raise
+
+
+def _sdp_in(message: Message) -> bytes:
     kind = message.content_type
     encoding = message.headers.get("Content-Encoding")
     if encoding and encoding.strip().lower() != "identity":
-        raise _unsupported(message, "Content-Encoding")
+        raise BadMessage("Unsupported Content-Encoding", 415)
     if kind == "application/sdp":
         return message.body
     if kind.startswith("multipart/"):
@@ -26,14 +36,14 @@ def sdp_of(message: Message) -> bytes:
             head, _, body = part.partition(b"\r\n\r\n")
             if _is_sdp(head):
                 return body
-    raise _unsupported(message, "Content-Type")
+    raise BadMessage("Unsupported Content-Type", 415)
 
 
 def _parts(message: Message) -> list[bytes]:
     """The parts between the boundaries, in order."""
     boundary = _boundary(message.headers.get("Content-Type") or "")
     if not boundary:
-        raise BadMessage("Bad Content-Type", 400, message if isinstance(message, Request) else None)
+        raise BadMessage("Bad Content-Type")
     pieces = (b"\r\n" + message.body).split(b"\r\n--" + boundary.encode("utf-8", "surrogateescape"), MAX_PARTS)
     return [piece.partition(b"\r\n")[2] for piece in pieces[1:] if not piece.startswith(b"--")]
 
@@ -52,7 +62,3 @@ def _is_sdp(head: bytes) -> bool:
         if name.strip().lower() in (b"content-type", b"c"):
             return value.split(b";")[0].strip().lower() == b"application/sdp"
     return False
-
-
-def _unsupported(message: Message, header: str) -> BadMessage:
-    return BadMessage(f"Unsupported {header}", 415, message if isinstance(message, Request) else None)

@@ -126,7 +126,7 @@ class ServerTransaction:
     def _unwritable(self, status: int) -> None:
         log.failure("{call}: a {status} can't be written", status=status, call=self.request.log_id)
         if status >= 200:
-            self._pass_on(500, respond(self.request, 500, to_tag=self.to_tag).to_bytes())
+            self.reply(500)
 
     def _pass_on(self, status: int, data: bytes) -> None:
         if not self._machine.respond(status, data) and status >= 200:

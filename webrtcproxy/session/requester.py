@@ -1,0 +1,124 @@
+"""Requester: the side that has asked for a change of the session, its request and the responses to it (RFC 3261 section
+14.2, RFC 3311 section 5.2)."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.relay import status_of
+from webrtcproxy.dialog.reliable import requires
+from webrtcproxy.routing.header_policy import order_challenges
+from webrtcproxy.routing.peer_profile import PeerProfile, filter_headers
+from webrtcproxy.runtime.errors import NgError, Refusal
+from webrtcproxy.session.description import NegotiationContext
+from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
+from webrtcproxy.sip.message import Headers, Request, Response, respond
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+
+class Requester:
+    """One side of an exchange: it gets one final response, and perhaps provisional ones before.
+
+    :param session: of the call.
+    :param leg: that the request came by.
+    :param transaction: the request.
+    :param other: what holds for the peer across.
+    :ivar leg: as given.
+    :ivar request: the request.
+    :ivar ack: fires with the ACK for the 2xx to an INVITE; with None where the call is over before.
+    """
+
+    def __init__(
+        self, session: NegotiationContext, leg: Leg, transaction: ServerTransaction, other: PeerProfile
+    ) -> None:
+        self.leg = leg
+        self.request = transaction.request
+        self.ack: Deferred[Request | None] = Deferred()
+        self._session = session
+        self._transaction = transaction
+        self._other = other
+
+    @property
+    def answered(self) -> bool:
+        """Whether it has its final response."""
+        return self._transaction.answered
+
+    def has_sent(self, transaction: ServerTransaction) -> bool:
+        """Whether its request is that of `transaction`."""
+        return self._transaction is transaction
+
+    def moved(self, flow: Flow) -> None:
+        """Its peer is on another flow: that is where the response goes."""
+        if not self.answered:
+            self._transaction.flow = flow
+
+    def headers_across(self) -> Headers:
+        """The headers of the request that cross to the other side."""
+        headers = Headers.of([ALLOW[0]], [ALLOW[1]])
+        headers.extend(filter_headers(self.request, self.leg.profile, self._other))
+        return headers
+
+    def send_1xx(self, response: Response) -> None:
+        """A 1xx of the other side crosses without SDP: what counts is the answer in the 2xx. Where each 1xx has to be
+        reliable, none does: no re-INVITE is in need of it (RFC 3262)."""
+        if self.request.method == "INVITE" and not self.answered and not requires(self.request):
+            headers = Headers.of(["Contact"], [self.leg.dialog.contact])
+            headers.extend(filter_headers(response, self._other, self.leg.profile))
+            self._transaction.reply(response.status, response.reason, headers)
+
+    def send_2xx(self, sdp: bytes, response: Response | None = None) -> None:
+        """Send the 2xx.
+
+        :param sdp: the answer; the offer where the request had none.
+        :param response: the 2xx of the other side, where the request was relayed.
+        """
+        leg, request, transaction = self.leg, self.request, self._transaction
+        status, reason = 200, ""
+        headers = Headers.of(["Allow", "Contact"], [ALLOW[1], leg.dialog.contact])
+        if response is not None:
+            status, reason = response.status, response.reason
+            headers.extend(filter_headers(response, self._other, leg.profile))
+        if request.method != "PRACK":  # which refreshes nothing (RFC 4028 section 7.4)
+            for name, value in (SUPPORTED, *leg.session_timer.accept(request)):
+                headers.add(name, value)
+        headers.add("Content-Type", "application/sdp")
+        if request.method != "INVITE":
+            transaction.reply(status, reason, headers, sdp)
+            return
+        reply = respond(request, status, reason, to_tag=transaction.to_tag, headers=headers, body=sdp)
+        leg.answer(transaction, reply, self._no_ack, self.end_wait)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Send a final response other than a 2xx, if none was sent."""
+        refusal.__traceback__ = None  # it leads to what has waited for the failure, and so to itself
+        if self.answered:
+            return
+        if isinstance(refusal, NgError):
+            why = getattr(refusal, "why", refusal)
+            log.error("{call}: the session could not be changed: {why}", why=why, call=self.leg.dialog.call_id)
+        self._transaction.reply(refusal.status, refusal.reason, refusal.headers)
+
+    def refusal_of(self, response: Response) -> Refusal:
+        """The other side's final response, which is no 2xx, as it crosses."""
+        headers = filter_headers(response, self._other, self.leg.profile)
+        if response.status in (401, 407):
+            order_challenges(headers)
+        silent = response.status == 408 and self.request.method == "INVITE"
+        return Refusal(408 if silent else status_of(response), response.reason, headers)
+
+    def end_wait(self, ack: Request | None) -> None:
+        """The ACK has come.
+
+        :param ack: None where the call is over instead.
+        """
+        if not self.ack.called:
+            self.ack.callback(ack)
+
+    def _no_ack(self) -> None:
+        self.leg.unacknowledged()
+        self._session.unacknowledged(self.leg)
