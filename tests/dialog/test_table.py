@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
-
 from tests.support.calls.case import CallCase
 from tests.support.configs import PBX
 from tests.support.messages import request
-from webrtcproxy.dialog.retransmission import OkRetransmission
-from webrtcproxy.runtime.schedule import Schedule
 
 
 class Found(CallCase):
@@ -37,35 +32,3 @@ class Found(CallCase):
             trunk.heard(481)
             stranger.silent()
         self.assertEqual(len(self.world.calls), 1)
-
-
-class Repeated(SynchronousTestCase):
-    """A 2xx is repeated until its ACK: after T1, then at intervals that double up to T2, for 64*T1 in all (RFC 3261
-    section 13.3.1.4)."""
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.repeats: list[float] = []
-        self.ends: list[float] = []
-        self.answer = OkRetransmission(
-            Schedule(self.clock),
-            lambda: self.repeats.append(self.clock.seconds()),
-            lambda: self.ends.append(self.clock.seconds()),
-        )
-
-    def wait(self, seconds: float) -> None:
-        self.clock.pump([0.25] * int(seconds * 4))
-
-    def test_times(self) -> None:
-        """T1 is 0.5 s and T2 is 4 s; the user hears once that no ACK came."""
-        self.wait(60)
-        self.assertEqual(self.repeats, [0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5])
-        self.assertEqual(self.ends, [32.0])
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_acknowledged(self) -> None:
-        """The ACK ends it."""
-        self.wait(1.5)
-        self.answer.acknowledge()
-        self.wait(60)
-        self.assertEqual((self.repeats, self.ends), ([0.5, 1.5], []))

@@ -15,10 +15,11 @@ from twisted.logger import Logger
 from webrtcproxy.call import dtmf
 from webrtcproxy.call.states import TRANSITIONS, CallEvent, CallState
 from webrtcproxy.dialog.call_record import CallRecord, EndedBy
+from webrtcproxy.dialog.client import HeaderList
 from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.dialog import Dialog
 from webrtcproxy.dialog.flow_watch import FlowMonitor
-from webrtcproxy.dialog.leg import HeaderList, Leg, TransferController
+from webrtcproxy.dialog.leg import Leg, TransferController
 from webrtcproxy.dialog.relay import relay
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.request import contact_on

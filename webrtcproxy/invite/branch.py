@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.dialog.client import HeaderList
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.dialog import Dialog, tag_of
-from webrtcproxy.dialog.leg import DialogUser, HeaderList, Leg
+from webrtcproxy.dialog.leg import DialogUser, Leg
 from webrtcproxy.dialog.reliable import rseq_of, send_prack
 from webrtcproxy.dialog.session_timer import SessionTimer
 from webrtcproxy.dialog.table import DialogTable

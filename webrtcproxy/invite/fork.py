@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredQueue
 
-from webrtcproxy.dialog.leg import HeaderList
+from webrtcproxy.dialog.client import HeaderList
 from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchEvent, BranchFailed, BranchProgress
 from webrtcproxy.sip.message import Response
 

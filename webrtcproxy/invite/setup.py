@@ -11,8 +11,9 @@ from twisted.logger import Logger
 
 from webrtcproxy.dialog.background import background
 from webrtcproxy.dialog.call_record import CallRecord
+from webrtcproxy.dialog.client import HeaderList
 from webrtcproxy.dialog.context import CallMedia, Context
-from webrtcproxy.dialog.leg import HeaderList, Leg
+from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.relay import NOT_OURS
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchFailed, BranchProgress

@@ -7,8 +7,9 @@ import secrets
 from collections.abc import Callable
 
 from webrtcproxy.dialog.background import run_and_respond
+from webrtcproxy.dialog.client import HeaderList
 from webrtcproxy.dialog.context import CallMedia, Context
-from webrtcproxy.dialog.leg import HeaderList, Leg
+from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.session.description import NegotiationContext
 from webrtcproxy.session.offer_answer import OfferAnswer

@@ -17,7 +17,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.dialog.leg import HeaderList, Leg
+from webrtcproxy.dialog.client import HeaderList
+from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.negotiation import Negotiation
 from webrtcproxy.runtime.errors import NgError, Refusal
 from webrtcproxy.session.description import NegotiationContext, required_sdp

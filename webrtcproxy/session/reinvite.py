@@ -21,8 +21,9 @@ from enum import Enum
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from webrtcproxy.dialog.client import HeaderList
 from webrtcproxy.dialog.context import Context
-from webrtcproxy.dialog.leg import HeaderList, Leg
+from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.relay import ENDS_DIALOG
 from webrtcproxy.routing.client_request import ClientRequest
 from webrtcproxy.runtime.errors import FlowLost, NgError, Refusal, TimedOut

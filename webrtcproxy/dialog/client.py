@@ -1,0 +1,252 @@
+"""DialogClient: the client side of a leg, which sends requests and ACKs within its dialog (RFC 3261 sections 12.2.1 and
+13.2.2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+
+from webrtcproxy.dialog.background import background
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.dialog import Dialog
+from webrtcproxy.dialog.session_timer import REFRESHING, SessionTimer
+from webrtcproxy.routing.authentication import Authentication
+from webrtcproxy.routing.client_request import ClientRequest
+from webrtcproxy.routing.peer_profile import PeerProfile
+from webrtcproxy.runtime.errors import FlowLost, Refusal
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.message import Message, Request, Response
+from webrtcproxy.sip.sdp.rewriting import refuse_all
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+HeaderList = Iterable[tuple[str, str]]
+
+_CREDENTIALS = ("Authorization", "Proxy-Authorization")
+
+
+class RequestObserver(Protocol):
+    """Gets more of a request within a dialog than its final response."""
+
+    def sent(self, request: ClientRequest) -> None:
+        """The request is out."""
+
+    def progress(self, response: Response) -> None:
+        """A 101 to 199 to an INVITE."""
+
+    def answered_again(self, response: Response) -> None:
+        """A repeat of the 2xx to an INVITE."""
+
+
+class DialogClient:
+    """Sends within one dialog.
+
+    :param context: what calls work with.
+    :param dialog: the dialog.
+    :param flow: where the peer was reached last. A browser is reached nowhere else; a trunk by its dialog's next hop.
+    :param profile: what holds for the peer.
+    :param authentication: answers challenges with the trunk's credentials, where they may be used.
+    :ivar over: the dialog is over, or its BYE waits for an ACK: nothing else is sent.
+    :ivar session_timer: how long the session lives without a refresh.
+    """
+
+    def __init__(
+        self, context: Context, dialog: Dialog, flow: Flow, profile: PeerProfile, authentication: Authentication | None
+    ) -> None:
+        self.dialog = dialog
+        self.flow = flow
+        self.profile = profile
+        self.over = False
+        self.session_timer = SessionTimer(context.clock, context.limits.session_expires)
+        self._context = context
+        self._authentication = authentication
+        self._allow: list[str] = []
+        self._rseq = 0
+        self._ack: Request | None = None
+        self._held_ack: tuple[Request, bytes] | None = None
+
+    # What the peer takes
+
+    def learn(self, message: Message) -> None:
+        """Note which methods the peer takes, where `message` says so (RFC 3261 section 20.5)."""
+        allow = message.headers.lines("Allow")
+        if allow:
+            self._allow = allow
+
+    @property
+    def takes_update(self) -> bool:
+        """Whether the peer lists UPDATE among the methods that it takes (RFC 3311 section 4)."""
+        return self._takes("UPDATE")
+
+    def refuses(self, method: str) -> bool:
+        """Whether the peer has said which methods it takes, and left this one out."""
+        return bool(self._allow) and not self._takes(method)
+
+    def _takes(self, method: str) -> bool:
+        return any(name.strip() == method for line in self._allow for name in line.split(","))
+
+    def answer_challenges(self, allowed: bool) -> None:
+        """Answer challenges of the trunk that has called, with the credentials of its section.
+
+        :param allowed: whether the peer across may use them; if not, challenges cross.
+        """
+        self._authentication = Authentication(self.profile.trunk, allowed)
+
+    # Requests
+
+    def send_request(
+        self,
+        method: str,
+        headers: HeaderList = (),
+        body: bytes = b"",
+        content_type: str = "",
+        observer: RequestObserver | None = None,
+    ) -> Deferred[Response]:
+        """Send a request within the dialog.
+
+        :param content_type: of the body, where it is not among `headers`.
+        :param observer: gets all else that becomes of it, and sends the ACK for the 2xx to an INVITE.
+        :returns: fires with the final response; challenges are answered where the leg may use its trunk's credentials.
+            Fails with FlowLost (the peer can't be reached), TimedOut (no answer within 64*T1) or Refusal (its host name
+            can't be resolved).
+        """
+        request = self.dialog.request(method)
+        for name, value in headers:
+            request.headers.add(name, value)
+        if method in REFRESHING:
+            for name, value in self.session_timer.proposal():
+                request.headers.add(name, value)
+        if body:
+            request.body = body
+            if content_type:
+                request.headers.set("Content-Type", content_type)
+        flow = self._flow_without_lookup()
+        if flow is None:
+            return Deferred.fromCoroutine(self.flow_to_peer()).addCallback(self._send_towards, request, observer)
+        return self._send_towards(flow, request, observer)
+
+    def _send_towards(self, flow: Flow, request: Request, observer: RequestObserver | None) -> Deferred[Response]:
+        if observer is not None and self.over:  # while its host was looked up
+            return fail(Refusal(481))
+        context, refreshing = self._context, request.method in REFRESHING
+        sent = ClientRequest(
+            context.transactions,
+            request,
+            self.dialog,
+            context.upstream.hops_of_flow(flow, self.profile.trunk) or flow,
+            authentication=self._authentication if self._is_trunk(flow) else None,
+            session_interval=self.session_timer if refreshing else None,
+            on_retry=None if observer is None else self._is_open,
+            on_provisional=None if observer is None else observer.progress,
+            on_answer=None if observer is None else observer.answered_again,
+        )
+        if observer is not None:
+            observer.sent(sent)
+        return sent.final.addCallback(self._refreshed) if refreshing else sent.final
+
+    def _is_open(self) -> bool:
+        return not self.over
+
+    def _refreshed(self, response: Response) -> Response:
+        """The final response to our INVITE or UPDATE. The Contact of a 2xx is the remote target from now on (RFC 3261
+        section 12.2.1.2)."""
+        self.session_timer.answered(response)
+        if response.status >= 300:
+            return response
+        self.learn(response)
+        try:
+            self.dialog.refresh(response)
+        except BadMessage as error:
+            log.info("{call}: the remote target stays: {why}", why=error.why, call=self.dialog.call_id)
+        return response
+
+    def is_next_rseq(self, rseq: int) -> bool:
+        """Whether a reliable response to our INVITE is the next one in order, which counts from then on: it is neither
+        a repeat, nor has it overtaken another one (RFC 3262 section 4)."""
+        if self._rseq and rseq != self._rseq + 1:
+            return False
+        self._rseq = rseq
+        return True
+
+    # ACKs
+
+    def acknowledge(self, invite: Request, answer: bytes = b"") -> None:
+        """Send the ACK for a 2xx to `invite`; again for each repeat of the 2xx (RFC 3261 section 13.2.2.4).
+
+        :param answer: the SDP for the first ACK, where the 2xx had the offer; the repeats have it, too. While it is
+            owed, nothing else is sent.
+        """
+        if self._held_ack is not None:
+            if not answer:
+                return
+            self._held_ack = None
+        if self._ack is None or self._ack.cseq.number != invite.cseq.number:
+            self._ack = self.dialog.ack(invite.cseq.number)
+            if answer:
+                self._ack.body = answer
+                self._ack.headers.set("Content-Type", "application/sdp")
+        flow = self._flow_without_lookup()
+        if flow is None:
+            background(self._acknowledge(invite), "The ACK", self.dialog.call_id)
+        else:
+            self._send_ack(invite, flow)
+
+    def hold_ack(self, invite: Request, offer: bytes) -> None:
+        """The 2xx to `invite` has an offer: its ACK waits for the answer. Where the dialog ends before there is one,
+        the answer is that there is to be no medium (RFC 3261 section 13.2.2.4)."""
+        self._held_ack = invite, offer
+
+    def send_held_ack(self, answer: bytes = b"") -> None:
+        """Send the ACK that is owed, if there is one: with `answer`, or with one that refuses everything."""
+        if self._held_ack is not None:
+            invite, offer = self._held_ack
+            self.acknowledge(invite, answer or refuse_all(offer))
+
+    async def _acknowledge(self, invite: Request) -> None:
+        try:
+            self._send_ack(invite, await self.flow_to_peer())
+        except (FlowLost, Refusal) as why:
+            log.info("{call}: the ACK has no way: {why}", why=why, call=self.dialog.call_id)
+
+    def _send_ack(self, invite: Request, flow: Flow) -> None:
+        ack = self._ack
+        if ack is None or ack.cseq.number != invite.cseq.number:
+            return
+        if "Via" not in ack.headers:  # it is the first time
+            for name in _CREDENTIALS if self._is_trunk(flow) else ():
+                for value in invite.headers.lines(name):
+                    ack.headers.add(name, value)
+        self._context.transactions.send_ack(ack, flow)
+
+    # The way to the peer
+
+    def _flow_without_lookup(self) -> Flow | None:
+        """The way to the peer where it takes no look-up; None where it does, or where there is none."""
+        if self.profile.flow_bound or (self.flow.reliable and not self.flow.closed):
+            return self.flow
+        return self._context.upstream.flow_without_lookup(self.dialog.next_hop, self.flow, self.profile.trunk)
+
+    async def flow_to_peer(self) -> Flow:
+        """The way to the peer.
+
+        :raises Refusal: its host name can't be resolved.
+        :raises FlowLost: no socket of ours can send there.
+        """
+        return self._flow_without_lookup() or await self._context.upstream.flow_to_uri(
+            self.dialog.next_hop, self.flow, self.profile.trunk
+        )
+
+    def _is_trunk(self, flow: Flow) -> bool:
+        """Whether `flow` leads to the host that the INVITE was sent to, or to another address of the same trunk.
+
+        The Contact of an answer may lead anywhere; credentials do not follow it there.
+        """
+        host = flow.peer.host
+        if host == self.flow.peer.host:
+            return True
+        trunk = None if self._authentication is None else self._authentication.trunk
+        return trunk is not None and trunk in self._context.sources.trunks_of(host)
