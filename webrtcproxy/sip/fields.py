@@ -57,6 +57,13 @@ class Headers:
         where = self._where(name)
         return self._values[where[0]] if where else None
 
+    def present(self, name: str) -> str:
+        """The value of the first header of this canonical name, found at one look.
+
+        :raises ValueError: there is none.
+        """
+        return self._values[self._names.index(name)]
+
     def lines(self, name: str) -> list[str]:
         """The values of all headers of this name, one a header line."""
         values = self._values

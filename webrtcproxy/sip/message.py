@@ -75,7 +75,8 @@ def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
     text = head.decode("utf-8", "surrogateescape")
     lines = text.split("\r\n")
     breaks = len(lines) - 1
-    if not empty or not breaks or text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
+    joined = "".join(lines)  # searched for one character at a time, which is quick
+    if not empty or not breaks or "\n" in joined or "\r" in joined or "\0" in joined:
         return _read(_tidy(data), stream, exact)
     if breaks > MAX_HEADERS:
         raise BadMessage("Too Many Headers", 513)
@@ -105,11 +106,12 @@ def _headers(lines: list[str]) -> Headers | None:
     values: list[str] = []
     spelling = SPELLINGS.get
     for line in lines:
-        name, colon, value = line.partition(":")
+        name, colon, value = line.partition(": ")
         known = spelling(name)
         if known is None or not colon:
             if line[:1] in (" ", "\t"):
                 return None
+            name, colon, value = line.partition(":")
             known = canonical(name.rstrip(" \t"))
             if not colon or not is_token(known):
                 raise BadMessage("Bad Header Line")

@@ -53,9 +53,10 @@ class Message:
         kept = self.headers.typed.get(name)
         if kept is not None:
             return kept  # type: ignore[return-value]
-        text = self.headers.get(name)
-        if text is None:
-            raise BadMessage(f"Missing {name}")
+        try:
+            text = self.headers.present(name)
+        except ValueError:
+            raise BadMessage(f"Missing {name}") from None
         try:
             value = parse(text)
         except BadMessage as error:
@@ -121,7 +122,10 @@ class Message:
     @property
     def max_forwards(self) -> int | None:
         """Hops that are left, 0 to 255; None where the sender did not say."""
-        return self._typed("Max-Forwards", parse_max_forwards) if "Max-Forwards" in self.headers else None
+        headers = self.headers
+        if "Max-Forwards" in headers.typed or "Max-Forwards" in headers:
+            return self._typed("Max-Forwards", parse_max_forwards)
+        return None
 
     @property
     def expires(self) -> int | None:
