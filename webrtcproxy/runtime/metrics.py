@@ -18,13 +18,14 @@ from prometheus_client import (
     Counter,
     Gauge,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from webrtcproxy.runtime.histogram import Histogram, Observations
 
 # The time at which each series began: a second line for every one that nothing here needs.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -101,7 +102,7 @@ class NodeMeter:
     def __init__(self, node: str, seconds: Histogram, failures: Counter) -> None:
         self._node = node
         self._seconds = seconds
-        self._by_command: dict[str, Histogram] = {}
+        self._by_command: dict[str, Observations] = {}
         self._failures = {failure: failures.labels(node, failure) for failure in get_args(NgFailure)}
 
     def replied(self, command: str, seconds: float) -> None:
@@ -158,7 +159,7 @@ class Metrics:
         )
         self.loop_lag = Histogram(
             "webrtcproxy_loop_lag_seconds", "How late the reactor was, each second.", registry=registry, buckets=QUICK
-        )
+        ).labels()
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"webrtcproxy_{name}", text, labels, registry=registry)
