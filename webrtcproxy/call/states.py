@@ -25,6 +25,8 @@ class CallState(Enum):
     ENDING = "ending"
     """The call was answered and is over; the legs are being ended."""
 
+    __hash__ = object.__hash__  # by identity: Enum hashes the name, in Python
+
 
 class CallEvent(Enum):
     """What happens to a call."""
@@ -35,6 +37,8 @@ class CallEvent(Enum):
     """The offer and the answer of the set-up are complete."""
     END = "end"
     """Somebody or something ends the call."""
+
+    __hash__ = object.__hash__
 
 
 TRANSITIONS = {

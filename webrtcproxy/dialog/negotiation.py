@@ -59,6 +59,8 @@ class NegotiationState(Enum):
     HAVE_REMOTE_REOFFER = "have-remote-reoffer"
     """Both sides have agreed, and the peer's offer of a change is unanswered."""
 
+    __hash__ = object.__hash__  # by identity: Enum hashes the name, in Python
+
 
 class NegotiationEvent(Enum):
     """What happens to the offer/answer of a leg."""
@@ -72,6 +74,8 @@ class NegotiationEvent(Enum):
     ANSWER_CONFIRMED = "answer confirmed"
     ROLLBACK = "rollback"
     NEW_DIALOG = "new dialog"
+
+    __hash__ = object.__hash__
 
 
 _S, _E = NegotiationState, NegotiationEvent
