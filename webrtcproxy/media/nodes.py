@@ -109,7 +109,7 @@ class Nodes(Service):
         self._live: set[str] = set()
         self._audit = SessionAudit(self.sessions, timeout)
         self._unswept = set(self.nodes) if name else set()
-        self._alive_againground: set[Deferred[Any]] = set()
+        self._background: set[Deferred[Any]] = set()
 
     # -- for calls
 
@@ -212,8 +212,8 @@ class Nodes(Service):
 
     async def _stop(self) -> None:
         limit = self._reactor.callLater(self.timeout, self._give_up)
-        while self._alive_againground:
-            await DeferredList(list(self._alive_againground))
+        while self._background:
+            await DeferredList(list(self._background))
         if limit.active():
             limit.cancel()
         self._give_up()
@@ -222,7 +222,7 @@ class Nodes(Service):
     def _give_up(self) -> None:
         for node in self.nodes:
             node.give_up()
-        for work in list(self._alive_againground):
+        for work in list(self._background):
             work.cancel()
 
     def _ping(self) -> None:
@@ -302,7 +302,7 @@ class Nodes(Service):
     def _in_background(self, done: Deferred[Any]) -> Deferred[None]:
         """Let a work go on in the background, until it is done or the service is stopped."""
         if not done.called:
-            self._alive_againground.add(done)
+            self._background.add(done)
         done.addErrback(lambda failure: failure.trap(CancelledError) and None)
         done.addErrback(lambda failure: log.failure("a task of the media nodes failed", failure))
-        return done.addBoth(lambda _: self._alive_againground.discard(done))
+        return done.addBoth(lambda _: self._background.discard(done))
