@@ -73,6 +73,8 @@ class Router:
         self._out_of_dialog = out_of_dialog
         self._subscriptions = subscriptions
         self._metrics = context.metrics
+        self._trunks_of = context.sources.trunks_of
+        self._is_registrar = context.directory.is_registrar
         self._outside = {
             "INVITE": self._invite, "REGISTER": self._register, "OPTIONS": self._options, "SUBSCRIBE": self._subscribe,
             "BYE": self._no_dialog, "UPDATE": self._no_dialog, "PRACK": self._no_dialog, "REFER": self._subscribe,
@@ -86,7 +88,7 @@ class Router:
     def admits(self, request: Request, flow: Flow) -> bool:
         """Whether a request is looked at: `is_heard` says so, or it names a dialog by its tags. Any other one gets no
         answer."""
-        if is_heard(flow, self._context.sources.trunks_of, self._context.directory.is_registrar):
+        if is_heard(flow, self._trunks_of, self._is_registrar):
             return True
         try:
             known = self._find(request) is not None or self._subscriptions.expects(request)

@@ -235,15 +235,15 @@ class Leg(DialogClient):
 
     def _send_bye(self, headers: HeaderList) -> None:
         self._bye_headers = None
-        said = maybeDeferred(self.send_request, "BYE", headers)
-        said.addErrback(self._bye_failed).addBoth(lambda _: self._finish())
+        maybeDeferred(self.send_request, "BYE", headers).addBoth(self._bye_ended)
 
-    def _bye_failed(self, failure: Failure) -> None:
-        if failure.check(FlowLost, TimedOut, Refusal):
-            why = failure.value
-            log.info("{call}: the BYE was not answered: {why!r}", why=why, call=self.dialog.call_id)
-        else:
-            log.failure("{call}: the BYE failed", failure, call=self.dialog.call_id)
+    def _bye_ended(self, outcome: Response | Failure) -> None:
+        if isinstance(outcome, Failure):
+            if outcome.check(FlowLost, TimedOut, Refusal):
+                log.info("{call}: the BYE was not answered: {why!r}", why=outcome.value, call=self.dialog.call_id)
+            else:
+                log.failure("{call}: the BYE failed", outcome, call=self.dialog.call_id)
+        self._finish()
 
     def _finish(self) -> None:
         self._ended = True

@@ -161,7 +161,7 @@ class Branch:
             on_late_answer=self._answered_late,
         )
         self._index.pending_invites[key] = self
-        self._request.final.addBoth(self._called, key).addCallbacks(self._final, self._failed).addErrback(self._broken)
+        self._request.final.addBoth(self._called, key)
 
     def _retried(self) -> bool:
         """The INVITE is sent again: the dialogs that the last try has opened are over."""
@@ -169,10 +169,16 @@ class Branch:
         self._early, self._previews = {}, {}
         return True
 
-    def _called(self, outcome: Response | Failure, key: tuple[str, str]) -> Response | Failure:
+    def _called(self, outcome: Response | Failure, key: tuple[str, str]) -> None:
         self._index.pending_invites.pop(key, None)
         self._previews = {}
-        return outcome
+        try:
+            if isinstance(outcome, Failure):
+                self._failed(outcome)
+            else:
+                self._final(outcome)
+        except Exception:
+            self._broken(Failure())
 
     def cancel(self, headers: HeaderList = ()) -> None:
         """Take the INVITE back, whatever its state; a 2xx that comes all the same is ACKed and ended with BYE."""

@@ -181,8 +181,9 @@ class InitialOfferAnswer:
         else:
             sdp = b"" if agreed else await self._offer_for_caller(answered)
         self.check_wanted()
-        await self.provisionals.settled()
-        self.check_wanted()
+        if self.provisionals.pending:
+            await self.provisionals.settled()
+            self.check_wanted()
         self.provisionals.stop()
         if self._new_fork:
             self._transaction.to_tag = random_token(8)
