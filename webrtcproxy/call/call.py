@@ -170,8 +170,10 @@ class Call:
         """Let the session of `media` be changed and refreshed: at the beginning, and where a leg is replaced."""
         context = self._context
         self._media = media
-        self._modifier = SessionModifier(context, media, self._caller, caller_offers, self.gone, self._unacknowledged)
-        self._refresher = SessionRefresher(context, self._refresh, self.gone, self._expired)
+        self._modifier = SessionModifier(
+            context, media, self._caller, caller_offers, self.dialog_terminated, self._unacknowledged
+        )
+        self._refresher = SessionRefresher(context, self._refresh, self.dialog_terminated, self._expired)
 
     async def _refresh(self, leg: Leg) -> int | None:
         """Refresh the session of `leg` by re-INVITE: the status of the answer; None while somebody changes it."""
@@ -217,8 +219,8 @@ class Call:
             dtmf.play(transaction, leg, self._media, self._offer_answer.branch)
             return
         # The end of an early dialog that the caller does not use does not end the call.
-        gone = _ignore if self._is_aside(leg) else self.gone
-        relay(transaction, leg, other, self._context.transactions.schedule, gone)
+        ended = _ignore if self._is_aside(leg) else self.dialog_terminated
+        relay(transaction, leg, other, self._context.transactions.schedule, ended)
 
     def _request_before_answer(self, leg: Leg, transaction: ServerTransaction) -> None:
         """A request of a caller that is not connected yet: it is for the early dialog whose response it got last."""
@@ -229,7 +231,7 @@ class Call:
         to = None if request.method in ("REFER", "SUBSCRIBE") else self._set_up.last_early_dialog()
         if to is None or dtmf.wanted(request, leg, to.profile):
             raise Refusal(500, "Not Answered Yet", [("Retry-After", "5")])  # a 481 would end the call (RFC 5057)
-        relay(transaction, leg, to, self._context.transactions.schedule, self.gone)
+        relay(transaction, leg, to, self._context.transactions.schedule, self.dialog_terminated)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
         """CANCEL of a re-INVITE: the session stays as it is."""
@@ -266,7 +268,7 @@ class Call:
             self._bye_headers = list(filter_headers(bye, leg.profile, other.profile))
         self._terminated(leg, Refusal(487 if leg is self._caller else 480))
 
-    def gone(self, leg: Leg) -> None:
+    def dialog_terminated(self, leg: Leg) -> None:
         """A peer says that it has no such dialog, or does not answer (RFC 5057). Of a leg that was replaced, that ends
         no call."""
         if leg not in self._replaced_legs:

@@ -46,7 +46,7 @@ class TransferableCall(Protocol):
     def other(self, leg: Leg) -> Leg | None:
         """The leg across from `leg`; None while there is none."""
 
-    def gone(self, leg: Leg) -> None:
+    def dialog_terminated(self, leg: Leg) -> None:
         """The peer of `leg` says that it has no such dialog, or does not answer."""
 
     def busy(self) -> bool:

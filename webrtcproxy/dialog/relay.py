@@ -39,18 +39,20 @@ NOT_OURS = frozenset({422, 503})
 16.7 step 6), that the session interval there is too small. They become 500."""
 
 
-def relay(transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, gone: Callable[[Leg], None]) -> None:
+def relay(
+    transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, dialog_terminated: Callable[[Leg], None]
+) -> None:
     """Send the request of `transaction` along the leg `to`, and answer it with what comes back.
 
     :param leg: that it came by.
     :param schedule: limits the wait.
-    :param gone: called with `to` when its peer has no such dialog any more (RFC 5057) or does not answer.
+    :param dialog_terminated: called with `to` when its peer has no such dialog any more (RFC 5057) or does not answer.
     """
-    run_and_respond(_relay(transaction, leg, to, schedule, gone), transaction)
+    run_and_respond(_relay(transaction, leg, to, schedule, dialog_terminated), transaction)
 
 
 async def _relay(
-    transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, gone: Callable[[Leg], None]
+    transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, dialog_terminated: Callable[[Leg], None]
 ) -> None:
     request = transaction.request
     check_size(request, to.flow, to.profile)
@@ -61,7 +63,7 @@ async def _relay(
         raise to.profile.unreachable() from why
     except TimedOut:
         transaction.reply(504)
-        gone(to)
+        dialog_terminated(to)
         return
     headers = response_headers(response, to.profile, leg.profile)
     if response.status < 300 and request.method == "SUBSCRIBE":  # whose 2xx must have one (RFC 6665 section 8.2.1)
@@ -70,7 +72,7 @@ async def _relay(
     status = 500 if not to.dialog.confirmed and response.status == 481 else status_of(response)
     transaction.reply(status, response.reason, headers, response.body)
     if response.status in ENDS_DIALOG:
-        gone(to)
+        dialog_terminated(to)
 
 
 async def send_within(to: Leg, request: Request, headers: Headers, deadline: Deadline) -> Response:

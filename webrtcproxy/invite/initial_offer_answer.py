@@ -42,19 +42,18 @@ SDP is that of another fork to it, and has another To tag (RFC 3261 section 13.2
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.context import CallMedia, Context
-from webrtcproxy.dialog.leg import DialogUser, Leg
+from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.negotiation import NegotiationState
 from webrtcproxy.dialog.reliable import LatePrackHandler, ReliableProvisionals, send_prack
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchProgress
+from webrtcproxy.invite.call_during_setup import CallDuringSetup
 from webrtcproxy.invite.fork_answers import EarlyOffer, EarlySdp, ForkAnswers, check_unanswered
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import BadResponse, Refusal
@@ -67,25 +66,6 @@ from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transaction.timers import RFC3261
 
 log = Logger()
-
-
-class CallDuringSetup(DialogUser, Protocol):
-    """The call, as its set-up sees it."""
-
-    def callee_found(self, aor: str) -> None:
-        """The callee is a user with this address-of-record: the browsers of it are called."""
-
-    def session_agreed(self, branch: str) -> None:
-        """Caller and callee have a session, which may be changed from now on.
-
-        :param branch: name of the callee's branch towards rtpengine.
-        """
-
-    def modify_session(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """The request of `transaction` offers a change of the session."""
-
-    def interrupt(self, refusal: Refusal, why: EndedBy) -> None:
-        """The set-up is over, the caller gets `refusal`."""
 
 
 class InitialOfferAnswer:

@@ -17,8 +17,9 @@ from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.relay import NOT_OURS
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchFailed, BranchProgress
+from webrtcproxy.invite.call_during_setup import CallDuringSetup
 from webrtcproxy.invite.fork import Fork
-from webrtcproxy.invite.initial_offer_answer import CallDuringSetup, InitialOfferAnswer
+from webrtcproxy.invite.initial_offer_answer import InitialOfferAnswer
 from webrtcproxy.invite.redirection import Redirection, contacts_across, follows
 from webrtcproxy.invite.request import contact_on, invite_for
 from webrtcproxy.invite.target import Target, TargetResolver

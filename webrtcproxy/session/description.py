@@ -21,7 +21,7 @@ class NegotiationContext:
 
     :ivar context: what calls work with.
     :ivar media: the media session of the call.
-    :ivar gone: called with a leg whose peer has no such dialog any more, or does not answer.
+    :ivar dialog_terminated: called with a leg whose peer has no such dialog any more, or does not answer.
     :ivar unacknowledged: called with a leg whose peer sends no ACK for a 2xx.
     :ivar branch: name of the callee's branch towards rtpengine; empty while the call is not up.
     :ivar closed: the call is over.
@@ -29,7 +29,7 @@ class NegotiationContext:
 
     context: Context
     media: CallMedia
-    gone: Callable[[Leg], None]
+    dialog_terminated: Callable[[Leg], None]
     unacknowledged: Callable[[Leg], None]
     branch: str = ""
     closed: bool = False

@@ -32,7 +32,7 @@ class SessionModifier:
     :param media: the media session of the call.
     :param caller: the leg whose INVITE began the call.
     :param caller_offers: whether that had an offer; else the callee makes the first one.
-    :param gone: called with a leg whose peer has no such dialog any more, or does not answer.
+    :param dialog_terminated: called with a leg whose peer has no such dialog any more, or does not answer.
     :param unacknowledged: called with a leg whose peer sends no ACK for a 2xx.
     """
 
@@ -42,10 +42,10 @@ class SessionModifier:
         media: CallMedia,
         caller: Leg,
         caller_offers: bool,
-        gone: Callable[[Leg], None],
+        dialog_terminated: Callable[[Leg], None],
         unacknowledged: Callable[[Leg], None],
     ) -> None:
-        self._session = NegotiationContext(context, media, gone, unacknowledged)
+        self._session = NegotiationContext(context, media, dialog_terminated, unacknowledged)
         self._caller = caller
         self._caller_offers = caller_offers
         self._current: OfferAnswer | None = None
@@ -132,7 +132,7 @@ class SessionModifier:
             self._current.close(headers)
         if self._refresh is not None:
             self._refresh.withdraw(headers)
-        session.gone = session.unacknowledged = _ignore
+        session.dialog_terminated = session.unacknowledged = _ignore
 
     def _finished(self, _: object) -> None:
         self._current = None

@@ -77,7 +77,7 @@ class OfferAnswer:
         for negotiation in self._offers:
             negotiation.rollback()
         if self._reinvite is not None and self._reinvite.ended_dialog:
-            self._session.gone(self.other)
+            self._session.dialog_terminated(self.other)
         elif (self._offered or self._switched) and not (superseded or self._session.closed):
             await self._rollback(offer)
 
@@ -149,7 +149,9 @@ class OfferAnswer:
             method, limit = "INVITE", context.limits.ring
         else:
             method, limit = "UPDATE" if other.takes_update else "INVITE", NON_INVITE_DEADLINE
-        reinvite = ReInvite(context, other, Purpose.RELAY, limit, self._gone, requester.send_1xx, self._expired)
+        reinvite = ReInvite(
+            context, other, Purpose.RELAY, limit, self._dialog_terminated, requester.send_1xx, self._expired
+        )
         self._reinvite = reinvite
         response = await reinvite.request(sdp, method, requester.headers_across())
         if response.status >= 300:
@@ -180,8 +182,8 @@ class OfferAnswer:
     def _expired(self) -> None:
         self.requester.refuse(Refusal(504))
 
-    def _gone(self, leg: Leg) -> None:
-        self._session.gone(leg)
+    def _dialog_terminated(self, leg: Leg) -> None:
+        self._session.dialog_terminated(leg)
 
     # Refusals, and the way back
 
@@ -235,7 +237,7 @@ class OfferAnswer:
         """Offer the old session with `of` to a side that has or needs another one."""
         context = self._session.context
         limit = context.limits.ring if to.dialog.confirmed else NON_INVITE_DEADLINE
-        self._reinvite = ReInvite(context, to, Purpose.RESTORE, limit, self._gone)
+        self._reinvite = ReInvite(context, to, Purpose.RESTORE, limit, self._dialog_terminated)
         return await restore_session(self._session, self._reinvite, of, pause)
 
     def _not_restored(self, failure: Failure) -> bytes:

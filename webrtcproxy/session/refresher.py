@@ -31,7 +31,7 @@ class SessionRefresher:
     :param context: what calls work with.
     :param refresh: refreshes the session of a leg by re-INVITE, and returns the status of the final response; None
         where that would meet a change of the session. It raises Refusal where the peer can't be reached.
-    :param gone: called with a leg whose peer has no such dialog.
+    :param dialog_terminated: called with a leg whose peer has no such dialog.
     :param expired: called with a leg whose peer did not refresh, or answers nothing.
     """
 
@@ -39,12 +39,12 @@ class SessionRefresher:
         self,
         context: Context,
         refresh: Callable[[Leg], Awaitable[int | None]],
-        gone: Callable[[Leg], None],
+        dialog_terminated: Callable[[Leg], None],
         expired: Callable[[Leg], None],
     ) -> None:
         self._context = context
         self._refresh = refresh
-        self._gone = gone
+        self._dialog_terminated = dialog_terminated
         self._expired = expired
         self._legs: tuple[Leg, ...] = ()
         self._out: set[Leg] = set()
@@ -59,7 +59,7 @@ class SessionRefresher:
         """The call is over."""
         self._legs = ()
         self._refresh = _not_now
-        self._gone = self._expired = _ignore
+        self._dialog_terminated = self._expired = _ignore
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -98,7 +98,7 @@ class SessionRefresher:
         try:
             status = await self._ask(leg)
             if status == 481:
-                self._gone(leg)
+                self._dialog_terminated(leg)
             elif status == 408:
                 self._expired(leg)
             elif not 200 <= status < 300:

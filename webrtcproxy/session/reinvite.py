@@ -70,7 +70,7 @@ class ReInvite:
     :param leg: whose session it is.
     :param purpose: see above.
     :param limit: seconds that the peer has for its final response.
-    :param gone: called with the leg when the limit of an UPDATE is over, which can't be cancelled.
+    :param dialog_terminated: called with the leg when the limit of an UPDATE is over, which can't be cancelled.
     :param progress: called with each provisional response, 101 to 199.
     :param expired: called when the limit is over, before the request is withdrawn.
     :ivar leg: as given.
@@ -84,7 +84,7 @@ class ReInvite:
         leg: Leg,
         purpose: Purpose,
         limit: float = NON_INVITE_DEADLINE,
-        gone: Callable[[Leg], None] = _ignore_leg,
+        dialog_terminated: Callable[[Leg], None] = _ignore_leg,
         progress: Callable[[Response], None] = _ignore_response,
         expired: Callable[[], None] = _ignore,
     ) -> None:
@@ -93,7 +93,7 @@ class ReInvite:
         self._context = context
         self._purpose = purpose
         self._limit = limit
-        self._gone = gone
+        self._dialog_terminated = dialog_terminated
         self._progress = progress
         self._expired = expired
         self._sent: ClientRequest | None = None
@@ -138,7 +138,7 @@ class ReInvite:
                 response = await self._send(sdp, method, headers)
             accepted = response.status < 300
         finally:
-            self._gone, self._progress, self._expired = _ignore_leg, _ignore_response, _ignore
+            self._dialog_terminated, self._progress, self._expired = _ignore_leg, _ignore_response, _ignore
             if not accepted:
                 leg.negotiation.rollback()
         self.ended_dialog = response.status in ENDS_DIALOG and self._withdrawn is None
@@ -196,7 +196,7 @@ class ReInvite:
         self._expired()
         self.withdraw()
         if self._sent is not None and self._sent.request.method != "INVITE":
-            self._gone(self.leg)
+            self._dialog_terminated(self.leg)
 
     # From the leg
 
@@ -266,7 +266,7 @@ async def restore_session(session: NegotiationContext, reinvite: ReInvite, of: L
         leg.negotiation.rollback()
         log.warn("{call}: the old session is not restored: {why}", why=why, call=leg.dialog.call_id)
         if reinvite.ended_dialog:
-            session.gone(leg)
+            session.dialog_terminated(leg)
         return b""
     leg.negotiation.answer_received(answer)
     return local

@@ -104,7 +104,7 @@ class Transfers:
             subscription.close()
             if refusal.status == 504:
                 transaction.reply(504)
-                call.gone(other)
+                call.dialog_terminated(other)
             raise
         if response.status >= 300 or has_no_subscription(response):
             subscription.close()
@@ -113,7 +113,7 @@ class Transfers:
             return
         self._reply(transaction, response, other, leg)
         if response.status in ENDS_DIALOG:
-            call.gone(other)
+            call.dialog_terminated(other)
 
     def _open(self, leg: Leg, other: Leg, number: int) -> ReferSubscription:
         context = self._context

@@ -1,0 +1,29 @@
+"""CallDuringSetup: what the set-up of a call needs of the call."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from webrtcproxy.dialog.call_record import EndedBy
+from webrtcproxy.dialog.leg import DialogUser, Leg
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.transaction.server import ServerTransaction
+
+
+class CallDuringSetup(DialogUser, Protocol):
+    """A call that is being set up."""
+
+    def callee_found(self, aor: str) -> None:
+        """The callee is a user with this address-of-record: the browsers of it are called."""
+
+    def session_agreed(self, branch: str) -> None:
+        """Caller and callee have a session, which may be changed from now on.
+
+        :param branch: name of the callee's branch towards rtpengine.
+        """
+
+    def modify_session(self, leg: Leg, transaction: ServerTransaction) -> None:
+        """The request of `transaction` offers a change of the session."""
+
+    def interrupt(self, refusal: Refusal, why: EndedBy) -> None:
+        """The set-up is over, the caller gets `refusal`."""
