@@ -28,7 +28,6 @@ from webrtcproxy.invite.target import Target, TargetResolver
 from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.runtime.errors import NgError, Refusal
 from webrtcproxy.runtime.ids import random_token
-from webrtcproxy.runtime.schedule import Timer
 from webrtcproxy.session.modifier import SessionModifier
 from webrtcproxy.session.refresher import SessionRefresher
 from webrtcproxy.sip.errors import BadMessage
@@ -92,8 +91,6 @@ class Call:
         self._replaced_legs: list[Leg] = []
         self._flows = FlowMonitor(context.transactions.schedule, context.limits.grace, self._abandoned)
         self._flows.watch(self._caller)
-        schedule = context.transactions.schedule
-        self._ringing: Timer | None = schedule.after(context.limits.ring, self._rang_too_long)
 
     # The story
 
@@ -128,7 +125,6 @@ class Call:
         """Give the caller its 2xx."""
         caller, callee = self._caller, self._offer_answer.callee
         assert callee is not None
-        self._stop_ringing()
         caller.dialog.confirm()
         if caller.profile.trunk is not None:
             context = self._context
@@ -305,10 +301,6 @@ class Call:
         self._bye_headers = [("Reason", 'SIP;cause=503;text="Media lost"')]
         self.interrupt(Refusal(503), EndedBy.MEDIA)
 
-    def _rang_too_long(self) -> None:
-        self._ringing = None
-        self.interrupt(Refusal(408), EndedBy.NO_ANSWER)
-
     def interrupt(self, refusal: Refusal, why: EndedBy) -> None:
         """End the call: refuse a caller that has no final response, and have the story end, in the next turn of the
         reactor: never within the coroutine's own step."""
@@ -408,7 +400,6 @@ class Call:
             self._transaction.reply(refusal.status, refusal.reason, refusal.headers)
 
     def _clean_up(self) -> None:
-        self._stop_ringing()
         if self._transfer is not None:
             self._transfer.close()
         self._flows.stop()
@@ -425,11 +416,6 @@ class Call:
             leg.drop_usage()
         self._media.delete()
         self._context.cdr_writer.close(self.record)
-
-    def _stop_ringing(self) -> None:
-        if self._ringing is not None:
-            self._ringing.cancel()
-            self._ringing = None
 
 
 def _ignore(leg: Leg) -> None:

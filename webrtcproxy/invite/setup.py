@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from webrtcproxy.dialog.background import background
-from webrtcproxy.dialog.call_record import CallRecord
+from webrtcproxy.dialog.call_record import CallRecord, EndedBy
 from webrtcproxy.dialog.client import HeaderList
 from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.leg import Leg
@@ -28,6 +28,7 @@ from webrtcproxy.routing.header_policy import order_challenges
 from webrtcproxy.routing.peer_profile import filter_headers
 from webrtcproxy.routing.sequence import CHALLENGE_KEPT, RequestSequence
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.runtime.schedule import Timer
 from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
 from webrtcproxy.sip.message import Headers, Response, respond
 from webrtcproxy.transaction.server import ServerTransaction
@@ -75,6 +76,8 @@ class CallSetup:
         self._fork = Fork()
         self._redirection: Redirection | None = None
         self._last_progress: BranchProgress | None = None  # what the caller got last
+        schedule = context.transactions.schedule
+        self._ringing: Timer | None = schedule.after(context.limits.ring, self._rang_too_long)
 
     # The story
 
@@ -149,6 +152,7 @@ class CallSetup:
 
         :param headers: for CANCEL and BYE.
         """
+        self._stop_ringing()
         answered = self._fork.answered
         if answered is not None and answered.leg.owner is self._owner:
             answered.leg.hang_up(headers)
@@ -156,6 +160,16 @@ class CallSetup:
         self._last_progress = None
         self.offer_answer.close()
         self._owner = None
+
+    def _rang_too_long(self) -> None:
+        self._ringing = None
+        if self._owner is not None:
+            self._owner.interrupt(Refusal(408), EndedBy.NO_ANSWER)
+
+    def _stop_ringing(self) -> None:
+        if self._ringing is not None:
+            self._ringing.cancel()
+            self._ringing = None
 
     def _branch(self, target: Target) -> Branch:
         assert self._owner is not None
@@ -190,6 +204,7 @@ class CallSetup:
             if branch is not answered.branch:
                 self._media.drop(branch.id)
         sdp = await self.offer_answer.connect(answered)
+        self._stop_ringing()
         self._context.sequences.forget(self._sequence_key)
         response = answered.response
         headers = self._dialog_headers(response, answered.branch, sdp)
