@@ -1,4 +1,4 @@
-"""What stands around the package: scripts, the coverage gate, and what README.rst tells."""
+"""What surrounds the package: scripts, the coverage gate, and what README.rst says of the configuration."""
 
 import json
 import re
@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from webrtcproxy import __version__
 from webrtcproxy.config import load
 from webrtcproxy.config.option import options_of
+from webrtcproxy.config.reference import reference, title
 from webrtcproxy.config.sections import SECTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -117,7 +118,7 @@ class CoverageGateTests(SynchronousTestCase):
 
 
 class ReadmeTests(SynchronousTestCase):
-    """README.rst keeps up with the configuration."""
+    """README.rst agrees with the configuration."""
 
     def test_small_configuration(self) -> None:
         """The small configuration is one without mistakes, and says who may use the trunk's account."""
@@ -128,12 +129,29 @@ class ReadmeTests(SynchronousTestCase):
         self.assertEqual(load(path).trunks[0].username, "account")
         self.assertIn("trunk-credentials = registered\n", small)
 
-    def test_configuration_table(self) -> None:
-        """Its table names every section and every key, and no other."""
+    def test_options_exist(self) -> None:
+        """Each option that it names exists: ``[section] key`` in that section, ``key = value`` in one of them."""
         text = (ROOT / "README.rst").read_text()
-        table = text[text.index("\nConfiguration\n") : text.index("\nMethods and extensions\n")]
-        sections = re.findall(r"``\[([a-z]+)(?: NAME)?\]``", table)
-        self.assertEqual(sorted(sections), sorted(SECTIONS))
-        rows = table[table.index("``[wss]``") :]
-        keys = set(re.findall(r"``([a-z-]+)``", rows)) - {"spawn", "debug", "info", "warn", "error", "critical"}
-        self.assertEqual(keys, {item.key for section in SECTIONS.values() for item in options_of(section)})
+        declared = {(name, item.key) for name, section in SECTIONS.items() for item in options_of(section)}
+        named = set(re.findall(r"``\[([a-z]+)(?: NAME)?\]\s+([a-z-]+)``", text))
+        self.assertGreater(len(named), 10)
+        self.assertLessEqual(named, declared)
+        of_rtpengine = {"listen-ng"}
+        assigned = set(re.findall(r"``([a-z-]+) = ", text)) - of_rtpengine
+        self.assertGreater(len(assigned), 5)
+        self.assertLessEqual(assigned, {key for _, key in declared})
+
+    def test_links(self) -> None:
+        """Each name that it uses as a link has its target."""
+        text = (ROOT / "README.rst").read_text()
+        self.assertEqual(re.findall(r"(?<![\w`])([a-z]+)_(?=[\s.,])", text), re.findall(r"(?m)^\.\. _([a-z]+): ", text))
+
+    def test_reference(self) -> None:
+        """It leads to the reference of the options, which is made from the declarations and has each of them."""
+        self.assertIn("<docs/configuration.rst>`_", (ROOT / "README.rst").read_text())
+        self.assertIn("\n.. webrtcproxy-options::\n", (ROOT / "docs" / "configuration.rst").read_text())
+        page = "\n".join(reference())
+        for name, section in SECTIONS.items():
+            self.assertIn(f"``{title(name)}``", page)
+            for item in options_of(section):
+                self.assertIn(f"   * - ``{item.key}``", page)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.config.case import Case
-from webrtcproxy.config import SPAWN, ClientTls, Config, ConfigError, HostPort, Trunk, load
-from webrtcproxy.config.sections import PHONE_PAGE
+from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, Trunk, load
+from webrtcproxy.config.option import options_of
+from webrtcproxy.config.sections import PHONE_PAGE, SECTIONS
 from webrtcproxy.demo.certificate import write_certificate
 
 ETC = Path(__file__).parents[2] / "etc"
@@ -68,22 +69,36 @@ class ExampleFilesTests(Case):
         self.assertEqual(config.web.listen, ("tcp:8080:interface=127.0.0.1",))
 
     def test_everything(self) -> None:
-        """etc/proxy.ini loads too with all options uncommented; only the examples make a difference."""
-        text = (ETC / "proxy.ini").read_text()
-        (self.folder / "all").mkdir()
-        (self.folder / "all" / "proxy.ini").write_text(re.sub(r"(?m)^;(?! )", "", text))
-        _, certificate = write_certificate(self.folder / "all" / "tls")
-        shutil.copy(certificate, certificate.with_name("ca.pem"))
-        everything, config = load(self.folder / "all" / "proxy.ini"), self.example("proxy.ini", "tls")
-        same = replace(everything.wss, listen=config.wss.listen, trusted_proxies=())
-        self.assertEqual(same, config.wss)
-        self.assertEqual(replace(everything.sip, resolver=None), config.sip)
-        examples = {"transport": None, "tls": ClientTls(), "stop_codes": None, "strip": (), "set": ()}
-        (trunk,) = everything.trunks
-        trunk = replace(trunk, media=replace(trunk.media, family=None, interfaces=None), **examples)
-        self.assertEqual((trunk,), config.trunks)
-        for part in ("rtpengine", "registrations", "calls", "subscriptions", "access", "web", "logging", "proxy"):
-            self.assertEqual(getattr(everything, part), getattr(config, part))
+        """etc/proxy.ini loads too with all options uncommented."""
+        self.example("proxy.ini", "tls")
+        shutil.copy(self.folder / "tls" / "cert.pem", self.folder / "tls" / "ca.pem")
+        everything = self.folder / "everything.ini"
+        everything.write_text(re.sub(r"(?m)^;(?! )", "", (ETC / "proxy.ini").read_text()))
+        config = load(everything)
+        self.assertIsNotNone(config.demo)
+        self.assertEqual(config.trunks[0].tls.ca, self.folder / "tls" / "ca.pem")
+
+    def test_defaults_written_out(self) -> None:
+        """With the lines of etc/proxy.ini uncommented that show a default, not an example, the values are the same."""
+        config = self.example("proxy.ini", "tls")
+        shown = {
+            (name, item.key)
+            for name, section in SECTIONS.items()
+            for item in options_of(section)
+            if item.default_text or item.absent.startswith("``")
+        }
+        lines, section, uncommented = [], "", 0
+        for line in (ETC / "proxy.ini").read_text().splitlines():
+            if heading := re.match(r";?\[([a-z]+)", line):
+                section = heading[1]
+            key = re.match(r";([a-z-]+) = ", line)
+            uncomment = key is not None and section != "demo" and (section, key[1]) in shown
+            uncommented += uncomment
+            lines.append(line[1:] if uncomment else line)
+        path = self.folder / "defaults.ini"
+        path.write_text("\n".join(lines))
+        self.assertGreater(uncommented, 25)
+        self.assertEqual(replace(load(path), path=config.path), config)
 
     def test_demo_ini(self) -> None:
         """etc/demo.ini loads: all on loopback, rtpengine spawned, the demo's registrar as its only trunk."""
