@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers
@@ -21,6 +21,9 @@ from webrtcproxy.sip.names import PHRASES
 from webrtcproxy.sip.uri import Uri
 
 Value = TypeVar("Value")
+
+_read_cseq: Final = CSeq.parse
+_read_name_addr: Final = NameAddr.parse
 
 
 class Message:
@@ -82,7 +85,7 @@ class Message:
     @property
     def cseq(self) -> CSeq:
         """Sequence number and method."""
-        return self._typed("CSeq", CSeq.parse)
+        return self._typed("CSeq", _read_cseq)
 
     @property
     def log_id(self) -> str:
@@ -97,12 +100,12 @@ class Message:
     @property
     def from_(self) -> NameAddr:
         """From; its tag is None with RFC 2543 peers."""
-        return self._typed("From", NameAddr.parse)
+        return self._typed("From", _read_name_addr)
 
     @property
     def to(self) -> NameAddr:
         """To; its tag is None outside of a dialog."""
-        return self._typed("To", NameAddr.parse)
+        return self._typed("To", _read_name_addr)
 
     @property
     def contacts(self) -> list[NameAddr] | Star:
