@@ -39,6 +39,20 @@ class BatcherTests(SynchronousTestCase):
         self.clock.advance(Batcher.DELAY)
         self.assertEqual((self.done, self.clock.getDelayedCalls()), (["a", "b", "c"], []))
 
+    def test_idle(self) -> None:
+        """What comes alone needs no batch, and counts as done: another within a moment has to wait, and whoever comes
+        while it waits has to, too."""
+        self.assertTrue(self.batcher.idle())
+        self.assertFalse(self.batcher.idle())
+        self.add("a")
+        self.assertEqual(self.done, [])
+        self.clock.rightNow += Batcher.DELAY
+        self.assertFalse(self.batcher.idle())
+        self.clock.advance(0)
+        self.assertEqual(self.done, ["a"])
+        self.clock.advance(Batcher.DELAY)
+        self.assertTrue(self.batcher.idle())
+
     def test_asked_for(self) -> None:
         """What waits is done when it is asked for, once."""
         self.add("abc")

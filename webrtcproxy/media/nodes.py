@@ -21,7 +21,7 @@ from ipaddress import ip_address
 from typing import Any, Protocol
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
@@ -160,16 +160,17 @@ class Nodes(Service):
             delete again a moment later.
         :returns: fires when it is done or given up. Never fails.
         """
-        deleted: Deferred[Any] = Deferred()
-        deleted.addCallback(lambda _: self._delete(node, call_id))
+        deleted: Deferred[Any]
+        if self._deletes.idle() or not self.running:
+            deleted = maybeDeferred(self._delete, node, call_id)
+        else:
+            deleted = Deferred()
+            deleted.addCallback(lambda _: self._delete(node, call_id))
+            self._deletes.add(deleted)
         if late:
             deleted.addCallback(self._delete_later, node, call_id)
         deleted.addErrback(self._not_deleted, call_id, call)
-        done = self._in_background(deleted).addBoth(lambda _: self.release(call_id))
-        self._deletes.add(deleted)
-        if not self.running:
-            self._deletes.flush()
-        return done
+        return self._in_background(deleted).addBoth(lambda _: self.release(call_id))
 
     def _delete_later(self, there: bool, node: Node, call_id: str) -> bool | Deferred[bool]:
         """Delete once more where there was nothing as yet."""
@@ -303,6 +304,9 @@ class Nodes(Service):
         """Let a work go on in the background, until it is done or the service is stopped."""
         if not done.called:
             self._background.add(done)
-        done.addErrback(lambda failure: failure.trap(CancelledError) and None)
-        done.addErrback(lambda failure: log.failure("a task of the media nodes failed", failure))
-        return done.addBoth(lambda _: self._background.discard(done))
+        return done.addBoth(self._task_ended, done)
+
+    def _task_ended(self, outcome: object, task: Deferred[Any]) -> None:
+        self._background.discard(task)
+        if isinstance(outcome, Failure) and not outcome.check(CancelledError):
+            log.failure("a task of the media nodes failed", outcome)

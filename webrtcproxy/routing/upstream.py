@@ -150,4 +150,4 @@ class Upstream:
 
 def _of(trunk: Trunk | None, hop: Hop) -> Hop:
     """`hop`, where the certificate has to be that of `trunk`."""
-    return hop if trunk is None else hop._replace(domain=trunk.servers[0].host)
+    return hop if trunk is None else Hop(hop.transport, hop.address, trunk.servers[0].host)

@@ -48,6 +48,15 @@ class Batcher(Generic[T]):
         self._last = float("-inf")
         self._timer: IDelayedCall | None = None
 
+    def idle(self) -> bool:
+        """Whether what comes now need not wait: nothing came for the delay, and nothing waits. Its caller hands that on
+        by itself; it counts as handed on."""
+        now = self._clock.seconds()
+        if self._waiting or now - self._last < self._delay:
+            return False
+        self._last = now
+        return True
+
     def add(self, thing: T) -> None:
         """Take a thing.
 
