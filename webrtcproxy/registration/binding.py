@@ -1,4 +1,4 @@
-"""Binding: a browser that is registered, what names it, and all that is found of one address-of-record."""
+"""Bindings: registered browsers, the keys that identify them, and the result of a look-up for an address-of-record."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from webrtcproxy.sip.uri import Uri, host_port, normal
 from webrtcproxy.transport.flow import Flow
 
 Key = tuple[str, int]
-"""What names a binding within its AOR: the instance, and its ``reg-id`` or 0."""
+"""Identifies a binding within its AOR: the instance, and its ``reg-id`` or 0."""
 
 
 @lru_cache(maxsize=8192)
 def contact_user_of(aor: str) -> str:
     """The user part of the proxy's Contact for an AOR.
 
-    It follows from the AOR alone: a restarted proxy, and every process of several, has the same Contact, and
-    a registrar sees one binding refreshed. It is no secret: the caller's address decides whether it may be called.
+    It is derived from the AOR alone. So a restarted proxy, and each of several processes, uses the same Contact, and
+    a registrar sees one binding refreshed. It is not a secret: the caller's address decides whether a call is allowed.
     """
     return b32encode(sha256(aor.encode("utf-8", "surrogateescape")).digest())[:16].decode("ascii").lower()
 
 
 def key_of(contact: NameAddr) -> Key:
-    """What names the binding of this Contact: ``+sip.instance`` with ``reg-id``, else the Contact URI.
+    """The key of the binding for this Contact: ``+sip.instance`` with ``reg-id``, else the Contact URI.
 
-    :raises BadMessage: 400 for a URI that can't be a Request-URI towards a browser.
+    :raises BadMessage: 400 for a URI that can't be the Request-URI of a request to a browser.
     """
     address = contact.address
     if address.scheme not in ("sip", "sips") or address.headers:
@@ -44,7 +44,7 @@ def key_of(contact: NameAddr) -> Key:
 
 
 def _normal(uri: Uri) -> str:
-    """One text for the spellings of a Contact URI (RFC 3261 section 19.1.4); ``transport=wss`` is ``ws``."""
+    """One text for all equivalent spellings of a Contact URI (RFC 3261 section 19.1.4); ``transport=wss`` is ``ws``."""
     params = sorted((normal(name).lower(), normal(value or "").lower()) for name, value in uri.params)
     tail = "".join(f";{name}={'ws' if (name, value) == ('transport', 'wss') else value}" for name, value in params)
     return f"{uri.scheme}:{uri.aor}{tail}"
@@ -52,18 +52,20 @@ def _normal(uri: Uri) -> str:
 
 @dataclass(init=False, slots=True, eq=False)
 class Binding:
-    """A browser that is registered. A refresh makes a new one, so it is final, though not frozen (see sip/headers.py).
+    """A registered browser. A refresh makes a new object: the fields are final, though the class is not a frozen
+    dataclass (see sip/headers.py).
 
     :ivar aor: ``user@domain``, as `Uri.aor` of To.
     :ivar instance: ``+sip.instance`` without brackets, else the Contact URI, normalised.
     :ivar reg_id: 0 where the browser gave none.
-    :ivar contact: the browser's Contact URI, to the letter: the Request-URI of what is sent to it.
+    :ivar contact: the browser's Contact URI, unchanged: the Request-URI of requests that are sent to it.
     :ivar value: the whole Contact.
     :ivar flow: its socket.
     :ivar expires_at: seconds of the clock.
     :ivar q: its preference, 0 to 1.
     :ivar call_id: Call-ID of its REGISTER, for the log.
-    :ivar stamp: when and by which process it was made, where there are several: of two in conflict the larger counts.
+    :ivar stamp: time and process of its creation, where there are several processes: of two bindings in conflict the
+        one with the larger stamp wins.
     """
 
     aor: Final[str]
@@ -103,7 +105,7 @@ class Binding:
 
     @property
     def key(self) -> Key:
-        """What names it within its AOR."""
+        """Identifies it within its AOR."""
         return self.instance, self.reg_id
 
     @property
@@ -113,12 +115,12 @@ class Binding:
 
 
 class Found:
-    """What a directory has of one address-of-record.
+    """The entry of a directory for one address-of-record.
 
     :ivar aor: the address-of-record.
     :ivar bindings: its live bindings, the newest first.
-    :ivar registrars: IP addresses of the registrars that have accepted it, for a time that is not over.
-    :ivar known: it has a live binding, or a registrar may still believe so.
+    :ivar registrars: IP addresses of the registrars that have accepted it, for a time that has not expired.
+    :ivar known: whether it has a live binding, or a registrar may still hold one.
     """
 
     __slots__ = ("aor", "bindings", "known", "registrars")
@@ -132,7 +134,7 @@ class Found:
         self.known = known
 
     def targets(self) -> list[Binding]:
-        """The bindings that a call forks to: one of each instance, by q, then the newest first."""
+        """The bindings that a call forks to: one of each instance, by descending q, then the newest first."""
         newest: dict[str, Binding] = {}
         for binding in self.bindings:
             newest.setdefault(binding.instance, binding)

@@ -1,7 +1,7 @@
-"""Directory: the seam behind which the bindings are kept, in this process or where several processes share them.
+"""Directory: the interface to the stored bindings, whether one process holds them or several share them.
 
-A directory says where the browsers of an address-of-record (AOR) are. What another store may know better comes as a
-Deferred. What belongs to the sockets of one process alone is asked of `webrtcproxy.registration.location`.
+A directory finds the browsers of an address-of-record (AOR). Queries that another store may have to answer return a
+Deferred. What concerns only the sockets of one process is in `webrtcproxy.registration.location`.
 """
 
 from __future__ import annotations
@@ -22,60 +22,60 @@ class IDirectory(Protocol):
     """Where the browsers of each AOR are, and which REGISTERs are under way."""
 
     def find(self, aor: str) -> Deferred[Found]:
-        """Fires with what there is of an AOR; its bindings are empty where there are none."""
+        """Fires with the entry of an AOR; its bindings are empty where nobody is registered."""
 
     def find_token(self, token: str) -> Deferred[Found | None]:
-        """Fires with what there is of the known AOR whose `contact_user_of` this is, with None where no AOR is known
-        by it."""
+        """Fires with the entry of the known AOR whose `contact_user_of` this is, with None where no known AOR has
+        it."""
 
     def intend(self, aor: str, register_id: int, keys: Collection[Key], seconds: int) -> Deferred[list[int]]:
-        """A REGISTER is about to be sent. Until `bind` or `withdraw` it counts for all others that intend one: the
-        registrar has one Contact of ours for all browsers of an AOR, which no REGISTER may shorten for, or take from,
-        another one.
+        """Announce that a REGISTER is about to be sent. Until `bind` or `withdraw` the other REGISTERs of the AOR allow
+        for it: the registrar has one Contact of the proxy for all browsers of an AOR, and no REGISTER may shorten or
+        remove it while another browser needs it.
 
-        :param register_id: names the REGISTER; a number that this process gives once.
-        :param keys: the bindings that it is about.
-        :param seconds: how long they need the Contact; 0 where it adds none. The registrar will be asked for as long as
-            the longest of all of them, where several browsers of an AOR are kept.
+        :param register_id: identifies the REGISTER; a number that this process uses once.
+        :param keys: the bindings that it concerns.
+        :param seconds: how long they need the Contact; 0 where it adds none. Where several browsers of an AOR are kept,
+            the registrar is asked for the longest time that any of them needs.
         :returns: fires with the seconds for which each other binding, and each other REGISTER under way, needs the
-            Contact; empty where nobody else does, and where this one takes the place of all others.
+            Contact; empty where no other needs it, and where this REGISTER replaces all other bindings.
         """
 
     def withdraw(self, aor: str, register_id: int) -> None:
-        """A REGISTER has ended without `bind`; no error where nothing was intended."""
+        """A REGISTER has ended without `bind`; no error where none was announced."""
 
     def bind(self, bindings: Sequence[Binding], register_id: int) -> Deferred[Found]:
-        """Store the bindings of one REGISTER, all of one AOR and one flow; none where the flow is lost. What it
-        intended ends, in any case.
+        """Store the bindings of one REGISTER, all of one AOR and one flow; none where the flow is lost. Its
+        announcement by `intend` ends in any case.
 
         :param bindings: at least one.
-        :returns: fires with what there is of the AOR now; fails with a Refusal as `ILocation.check` raises it, and then
+        :returns: fires with the new entry of the AOR; fails with a Refusal as `ILocation.check` raises it, and then
             nothing is stored.
         """
 
     def unbind(self, aor: str, keys: Iterable[Key] | None = None) -> Deferred[Found]:
-        """Remove bindings of an AOR, by default all of them; no error where there are none.
+        """Remove bindings of an AOR, by default all of them; no error where it has none.
 
-        :returns: fires with what there is of the AOR now.
+        :returns: fires with the new entry of the AOR.
         """
 
     def registered(self, aor: str, host: str, seconds: float) -> None:
-        """The registrar at the IP address `host` has our Contact for `aor` for so many seconds; with 0 no registrar has
-        it any more."""
+        """The registrar at the IP address `host` has bound the proxy's Contact for `aor` for so many seconds; with 0 no
+        registrar has it any more."""
 
     def watch(self, call: Callable[[Binding], None]) -> Callable[[], None]:
-        """Have `call` called with each binding that is new, or whose flow or Contact changed: a dialog belongs to an
-        instance, and follows it to its new socket.
+        """Have `call` called with each binding that is new, or whose flow or Contact has changed: a dialog belongs to
+        an instance, and moves with it to its new socket.
 
-        :returns: a function that ends this.
+        :returns: a function that ends the notifications.
         """
 
     def is_registrar(self, host: str) -> bool:
-        """True where `host`, an IP address, is the registrar of any AOR that is known; one dictionary look-up."""
+        """True where `host`, an IP address, is the registrar of any known AOR; costs one dictionary look-up."""
 
 
 class Intents:
-    """The REGISTERs under way that add bindings, by AOR: for how long each asks for our Contact.
+    """The REGISTERs under way that add bindings, by AOR: for how long each asks for the proxy's Contact.
 
     Its size is bounded by the transactions of the REGISTERs, which end within `NON_INVITE_DEADLINE`.
     """
@@ -95,13 +95,13 @@ class Intents:
                 yield aor, worker, register_id, seconds
 
     def add(self, aor: str, worker: int, register_id: int, seconds: int) -> None:
-        """One is under way, for a browser of that worker; 0 where there is one process only."""
+        """A REGISTER is under way for a browser of that worker; the worker is 0 where there is only one process."""
         self._by_aor.setdefault(aor, {})[worker, register_id] = seconds
 
     def remove(self, aor: str, worker: int, register_id: int) -> bool:
-        """One has ended.
+        """A REGISTER has ended.
 
-        :returns: whether it was there.
+        :returns: whether it was under way.
         """
         of_aor = self._by_aor.get(aor)
         if of_aor is None or of_aor.pop((worker, register_id), None) is None:
@@ -111,7 +111,7 @@ class Intents:
         return True
 
     def remove_worker(self, worker: int) -> None:
-        """A worker has ended, and with it all that it had under way."""
+        """A worker has ended, and with it all its REGISTERs under way."""
         for aor, owner, register_id, _ in tuple(self):
             if owner == worker:
                 self.remove(aor, owner, register_id)
@@ -123,14 +123,14 @@ class Intents:
 
 
 def remaining(bindings: Iterable[Binding], keys: Collection[Key], now: float) -> list[int]:
-    """The seconds, rounded up, that each of `bindings` still has whose key is not one of `keys`."""
+    """The remaining seconds, rounded up, of each of `bindings` whose key is not in `keys`."""
     return [ceil(binding.expires_at - now) for binding in bindings if binding.key not in keys]
 
 
 class LocalDirectory:
-    """The directory of a process that is alone: its `Location`, whose answers are there at once.
+    """The directory of a proxy of one process: its `Location`; each Deferred that it returns has already fired.
 
-    :param clock: tells the time.
+    :param clock: for the time.
     :param location: the bindings.
     """
 

@@ -1,7 +1,7 @@
-"""ExpiryWheel: what expires is checked when its time has come, a little of it in one turn of the reactor.
+"""ExpiryWheel: removes many things when they expire, a few in each turn of the reactor.
 
-Time is cut into slots, and each thing is put into the slot in which it may expire. What expires later after all, as a
-binding does that was refreshed, is put into another slot when it is checked: so a refresh costs nothing here.
+Time is divided into slots, and each thing is put into the slot in which it may expire. A thing whose expiry was put
+off, such as a refreshed binding, goes into a later slot when it is checked: so a refresh costs nothing here.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from math import ceil
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 SWEEP_INTERVAL = 10.0
-"""Seconds of a slot: between two sweeps, and so long a thing may be kept after it has expired."""
+"""Seconds of a slot, and between two sweeps. A thing may be kept for so long after it has expired."""
 
 MAX_PER_TURN = 50
-"""Things that are checked in one turn: some milliseconds, where all of them have expired and are logged."""
+"""Things that are checked in one turn: takes some milliseconds where all of them have expired and are logged."""
 
 HORIZON = 360
-"""Slots ahead that are told apart (an hour); what expires later is checked then, and put into another slot."""
+"""Number of slots (one hour); what expires later is checked after an hour, and put into another slot."""
 
 _ROUNDING = 1e-6
 
 
 class Expirable:
-    """Something that ends when its time has come.
+    """Something that expires.
 
-    :ivar slot: the sweep at which it is due; 0 where it is not watched. For `ExpiryWheel`.
+    :ivar slot: the sweep at which it is due; 0 where it is not watched. Set by `ExpiryWheel` only.
     """
 
     __slots__ = ("slot",)
@@ -36,11 +36,11 @@ class Expirable:
 
 
 class ExpiryWheel:
-    """Checks what may have expired.
+    """Checks things when they may have expired.
 
     :param clock: runs the sweeps; none is scheduled while nothing is watched.
-    :param check: called with a thing that may have expired, and the time; returns when it may expire next, None where
-        it is to be watched no more.
+    :param check: called with a thing that may have expired, and the time; returns when it may expire next, or None to
+        stop watching it.
     """
 
     def __init__(self, clock: IReactorTime, check: Callable[[Expirable, float], float | None]) -> None:
@@ -54,8 +54,8 @@ class ExpiryWheel:
         self._timer: IDelayedCall | None = None
 
     def watch(self, what: Expirable, until: float) -> None:
-        """Have `what` checked after `until`, in seconds of the clock; or before, where it is watched already and due
-        before."""
+        """Have `what` checked after `until`, in seconds of the clock; earlier where it is already watched with an
+        earlier time."""
         if not self._count:
             self._began = self._clock.seconds()
             self._sweeps = 0
@@ -71,7 +71,7 @@ class ExpiryWheel:
         self._schedule()
 
     def forget(self, what: Expirable) -> None:
-        """Watch `what` no more; no error where it is not watched."""
+        """Stop watching `what`; no error where it is not watched."""
         if what.slot:
             among = self._due if what.slot <= self._sweeps else self._slots[what.slot]
             del among[what]
@@ -83,7 +83,7 @@ class ExpiryWheel:
                 self._timer = None
 
     def clear(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching everything."""
         for among in (self._due, *self._slots.values()):
             for what in tuple(among):
                 self.forget(what)

@@ -1,11 +1,11 @@
-"""Location: where the browsers of an address-of-record are now, and which registrar has our Contact for them.
+"""Location: the bindings in memory: the browsers of each address-of-record, and the registrars that accepted them.
 
 A binding joins an address-of-record (AOR: user and domain) to a browser's Contact and to the socket that leads to it.
-It is named by the browser's instance and ``reg-id`` (RFC 5626), so that a browser that comes back on a new socket
-replaces its old self. It ends when it expires, when it is removed, and when its socket is lost.
+It is identified by the browser's instance and ``reg-id`` (RFC 5626), so that a browser that reconnects on a new socket
+replaces its old binding. It ends when it expires, when it is removed, and when its socket is lost.
 
-Towards its registrar an AOR has one Contact of the proxy's, whatever the number of its browsers. The registrar keeps
-that Contact for as long as it granted, also when no browser is left by then; so long the AOR stays known here.
+A registrar sees one Contact of the proxy for an AOR, whatever the number of its browsers. It keeps that Contact for the
+time that it granted, even when all browsers have disconnected before; the AOR stays known here for that time.
 """
 
 from __future__ import annotations
@@ -26,43 +26,44 @@ log = Logger()
 MAX_BINDINGS_PER_AOR = 10
 MAX_AORS_PER_FLOW = 10
 MAX_AORS = 100_000
-"""Addresses-of-record known at once; those without a browser make room, those that lost it first in front."""
+"""Addresses-of-record known at once. Those without a browser make room first, beginning with the one that has been
+without for longest."""
 MAX_REGISTRARS_PER_AOR = 8
 
 REGISTRAR_LINGER = 32.0
-"""Seconds (64*T1) for which requests of a registrar are still admitted when the last binding was removed, so that an
-INVITE that crossed the un-REGISTER gets 480 and not silence."""
+"""Seconds (64*T1) for which requests of a registrar are still admitted after the last binding was removed, so that an
+INVITE that crossed the REGISTER that removed it gets 480 and not silence."""
 
 
 class ILocation(Protocol):
-    """What is asked of the browsers whose sockets are in this process; all of it is answered at once."""
+    """What is known of the browsers whose sockets are in this process; all of it is answered at once."""
 
     def is_authenticated(self, flow: Flow) -> bool:
-        """True where the browser on `flow` has registered at a trunk with a password of its own."""
+        """True where the browser on `flow` has registered at a trunk with its own password."""
 
     def authenticated_aors(self, flow: Flow) -> list[str]:
-        """The AORs that the browser on `flow` has registered with a password of its own."""
+        """The AORs that the browser on `flow` has registered with its own password."""
 
     def mark_authenticated(self, aor: str, flow: Flow, seconds: float) -> None:
-        """The browser on `flow` has shown for so many seconds that `aor` is its own; with 0, no more."""
+        """Regard the browser on `flow` as authenticated for `aor` for so many seconds; with 0, no longer."""
 
     def check(self, aor: str, keys: Collection[Key], flow: Flow) -> None:
-        """Whether there is room for these bindings.
+        """Check that there is room for these bindings.
 
-        :raises Refusal: 403 for too many of one user or one socket, 503 where the proxy is full.
+        :raises Refusal: 403 for too many bindings of one user or one socket, 503 where the proxy is full.
         """
 
     def __len__(self) -> int:
-        """How many bindings the sockets of this process have."""
+        """The number of bindings on sockets of this process."""
 
     def stop(self) -> None:
-        """Forget everything, as the proxy stops."""
+        """Forget everything: the proxy is stopping."""
 
 
 class _User(Expirable):
-    """An AOR that is known; the newest binding is the last.
+    """A known AOR; its newest binding is the last.
 
-    :ivar registrars: IP addresses, and until when each has our Contact.
+    :ivar registrars: IP addresses of registrars, and until when each keeps the proxy's Contact.
     """
 
     __slots__ = ("aor", "bindings", "registrars", "token")
@@ -78,8 +79,8 @@ class _User(Expirable):
 class _Socket(Expirable):
     """What depends on one flow.
 
-    :ivar forget: ends the subscription to its loss.
-    :ivar authenticated: AORs that its browser has registered with a password of its own, and until when.
+    :ivar forget: ends the notification of its loss.
+    :ivar authenticated: AORs that its browser has registered with its own password, and until when.
     """
 
     __slots__ = ("authenticated", "bindings", "flow", "forget")
@@ -99,10 +100,10 @@ def _live(user: _User, now: float) -> list[Binding]:
 
 
 class Location:
-    """The bindings that one process knows, in memory. What is asked for is exact; only memory waits for
+    """The bindings that one process knows, in memory. Queries never return what has expired; its memory is freed within
     `expiry.SWEEP_INTERVAL`.
 
-    :param clock: tells the time, and when to look for what has expired.
+    :param clock: for the time and for the sweeps that remove what has expired.
     :param multiple: keep all browsers of a user; else the newest REGISTER replaces the others.
     :param is_own: whether a flow is a socket of this process. Only bindings of own flows are counted and logged.
     """
@@ -137,17 +138,17 @@ class Location:
         return None if user is None else self._found(user)
 
     def live(self, aor: str) -> list[Binding]:
-        """The bindings of an AOR that are neither expired nor on a closed flow, the newest first."""
+        """The bindings of an AOR that have not expired and whose flow is open, the newest first."""
         user = self._users.get(aor)
         return [] if user is None else _live(user, self._clock.seconds())
 
     def stored(self, aor: str) -> Mapping[Key, Binding]:
-        """The bindings of an AOR by their keys, the newest last; some may have expired and await the sweep."""
+        """The bindings of an AOR by key, the newest last; includes expired ones that the sweep has not reached yet."""
         user = self._users.get(aor)
         return {} if user is None else user.bindings
 
     def aors(self) -> Iterator[tuple[str, Mapping[str, float], Collection[Binding]]]:
-        """Each AOR that is known, its registrars with the time until which they have our Contact, and its stored
+        """Each known AOR, its registrars with the time until which they keep the proxy's Contact, and its stored
         bindings, the newest last."""
         for aor, user in self._users.items():
             yield aor, user.registrars, user.bindings.values()
@@ -212,8 +213,8 @@ class Location:
                 watcher(binding)
 
     def unbind(self, aor: str, keys: Iterable[Key] | None = None) -> None:
-        """Remove bindings of an AOR, by default all of them; with its last one a flow is no longer authenticated for
-        it."""
+        """Remove bindings of an AOR, by default all of them. A flow without a binding of the AOR left is no longer
+        authenticated for it."""
         user = self._users.get(aor)
         if user is None:
             return
@@ -277,7 +278,7 @@ class Location:
         return aor not in self._users and len(self._users) >= MAX_AORS and not self._without_binding
 
     def _put(self, user: _User, binding: Binding) -> bool:
-        """Store one binding; True where it is new, or its flow or Contact is."""
+        """Store one binding; True where it is new, or has a new flow or Contact."""
         old = user.bindings.pop(binding.key, None)
         if old is not None and old.flow is not binding.flow:
             self._detach(old)
@@ -296,7 +297,7 @@ class Location:
             user = self._users[aor]
             del user.bindings[binding.key]
             if not user.bindings:
-                user.bindings = {}  # one that had something in it keeps its room
+                user.bindings = {}  # a dict that was once filled keeps its memory
             self._detach(binding)
             self._tidy(aor)
             self._log("{aor} is no longer registered from {peer}: {why}", binding, why)
@@ -306,7 +307,8 @@ class Location:
             log.info(what, aor=binding.aor, peer=binding.peer, call=binding.call_id, why=why)
 
     def _tidy(self, aor: str) -> None:
-        """Forget an AOR that nothing keeps any more; note one without a binding, which may have to make room."""
+        """Forget an AOR that has neither bindings nor registrars; note one without bindings, which may have to make
+        room."""
         user = self._users[aor]
         now = self._clock.seconds()
         for host in [host for host, until in user.registrars.items() if until <= now]:
@@ -362,9 +364,9 @@ class Location:
     # Time
 
     def _check_expired(self, what: Expirable, now: float) -> float | None:
-        """End what has expired of a user or a socket.
+        """Remove the expired parts of a user or a socket.
 
-        :returns: when the next of it expires, None where nothing is left.
+        :returns: when the next part expires, None where nothing is left.
         """
         if isinstance(what, _User):
             return self._check_user(what, now)

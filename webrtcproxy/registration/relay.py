@@ -1,11 +1,11 @@
-"""RegistrationRelay: forwards the REGISTERs of browsers, and stores what the registrar upstream has accepted.
+"""RegistrationRelay: forwards the REGISTERs of browsers, and stores the bindings that the upstream registrar accepts.
 
-The registrar upstream decides: it authenticates the browser and grants the time. It sees one Contact of the proxy for
-each address-of-record, so this Contact lives as long as the longest of the bindings that it stands for (RFC 3261
+The upstream registrar decides: it authenticates the browser and grants the time. It sees one Contact of the proxy for
+each address-of-record, so this Contact lasts as long as the longest of the bindings that it stands for (RFC 3261
 section 10).
 
-REGISTERs are most of what an idle proxy does. So each is an object with a few steps, one for each wait, and not a
-coroutine: coroutines cost more than all the rest.
+REGISTERs are most of the work of an idle proxy. So each is an object with a few steps, one for each wait, and not a
+coroutine: the coroutines would cost more than all other work.
 """
 
 from __future__ import annotations
@@ -53,23 +53,23 @@ log = Logger()
 T = TypeVar("T")
 
 SEQUENCE_LINGER = 64.0
-"""Seconds for which Call-ID and CSeq of a REGISTER upstream are remembered after its end: a challenge that crossed to
-the browser is answered by then."""
+"""Seconds for which Call-ID and CSeq of a REGISTER upstream are remembered after its end: time enough for the browser
+to answer a challenge that was relayed to it."""
 
 
 class RegistrationRelay:
     """Forwards REGISTERs.
 
-    :param transactions: sends.
+    :param transactions: sends the requests.
     :param directory: keeps the bindings of all browsers.
-    :param location: knows the browsers of this process.
+    :param location: the browsers of this process.
     :param upstream: finds the next hops towards a registrar.
     :param sequences: keep Call-ID and CSeq upstream over challenges and refreshes.
-    :param clock: tells the time.
-    :param multiple: all browsers of a user are kept; the same as `location` has it.
+    :param clock: for the time.
+    :param multiple: whether all browsers of a user are kept; the same as `location` has it.
     :param metrics: counts the answers.
-    :param contact_hostport: of a flow, the host:port under which the registrar there reaches us. All processes of the
-        proxy have the same: a registrar that saw one Contact of each would fork to all of them.
+    :param contact_hostport: returns the host:port at which the registrar on a flow reaches the proxy. All processes of
+        the proxy return the same: a registrar that saw a Contact of each process would fork to all of them.
     """
 
     def __init__(
@@ -96,42 +96,42 @@ class RegistrationRelay:
         self._registers = 0
 
     def next_id(self) -> int:
-        """What names a REGISTER in the directory."""
+        """A number that identifies a REGISTER in the directory."""
         self._registers += 1
         return self._registers
 
     def register(self, transaction: ServerTransaction, route: Route) -> None:
-        """Forward the REGISTER of `transaction`, and answer it whatever happens.
+        """Forward the REGISTER of `transaction`, and answer it in every case.
 
-        :param route: where to.
+        :param route: the route to the registrar.
         """
         RegisterTransaction(self, transaction, route).begin()
 
 
 class RegisterTransaction:
-    """One REGISTER on its way to the registrar and back. What a step raises becomes the final response, and ends it.
+    """One REGISTER on its way to the registrar and back. An error of a step becomes the final response, and ends it.
 
-    :param registrar: sends it.
-    :param transaction: to be answered.
-    :param route: where it goes.
+    :param relay: sends it.
+    :param transaction: the browser's, to be answered.
+    :param route: the route to the registrar.
     """
 
     _wanted: RegisterRequest
 
     __slots__ = (
-        "_authentication", "_done", "_expires", "_granted", "_next_hops", "_own_contact", "_register_id", "_registrar",
+        "_authentication", "_done", "_expires", "_granted", "_next_hops", "_own_contact", "_register_id", "_relay",
         "_response", "_route", "_sent", "_sequence", "_timer", "_transaction", "_upstream_flow", "_wanted",
     )  # fmt: skip
 
-    def __init__(self, registrar: RegistrationRelay, transaction: ServerTransaction, route: Route) -> None:
-        self._registrar = registrar
+    def __init__(self, relay: RegistrationRelay, transaction: ServerTransaction, route: Route) -> None:
+        self._relay = relay
         self._transaction = transaction
         self._route = route
-        # A browser that has registered with a password of its own answers for itself: with the trunk's credentials it
-        # could register under any name that they are good for.
-        trunk = None if registrar.location.is_authenticated(transaction.flow) else route.trunk
+        # A browser that has registered with its own password answers challenges itself: with the trunk's credentials it
+        # could register any name for which they are valid.
+        trunk = None if relay.location.is_authenticated(transaction.flow) else route.trunk
         self._authentication = Authentication(trunk, route.may_use_credentials)
-        self._timer = registrar.transactions.schedule.after(NON_INVITE_DEADLINE, self._timed_out)
+        self._timer = relay.transactions.schedule.after(NON_INVITE_DEADLINE, self._timed_out)
         self._done = False
         self._own_contact = ""
         self._expires: int | None = 0
@@ -150,55 +150,55 @@ class RegisterTransaction:
     # The steps
 
     def _read(self, request: Request) -> None:
-        registrar = self._registrar
+        relay = self._relay
         check_domain(request)
         wanted = self._wanted = RegisterRequest.of(request)
         if wanted.adds:
-            registrar.location.check(wanted.aor, wanted.keys, self._transaction.flow)
-        next_hops = registrar.upstream.next_hops_without_lookup(self._route)
+            relay.location.check(wanted.aor, wanted.keys, self._transaction.flow)
+        next_hops = relay.upstream.next_hops_without_lookup(self._route)
         if next_hops is not None:
             self._next_hops_known(next_hops)
         else:
-            self._wait(Deferred.fromCoroutine(registrar.upstream.next_hops(self._route)), self._next_hops_known)
+            self._wait(Deferred.fromCoroutine(relay.upstream.next_hops(self._route)), self._next_hops_known)
 
     def _next_hops_known(self, next_hops: NextHops) -> None:
-        registrar, wanted = self._registrar, self._wanted
+        relay, wanted = self._relay, self._wanted
         self._next_hops = next_hops
         self._use_flow(next_hops.flow)
         if wanted.everything:
             self._send([])  # the other browsers of the AOR don't matter
             return
-        self._register_id = registrar.next_id()
+        self._register_id = relay.next_id()
         needed = (wanted.seconds(()) or DEFAULT_EXPIRES) if wanted.adds else 0
-        self._wait(registrar.directory.intend(wanted.aor, self._register_id, wanted.keys, needed), self._send)
+        self._wait(relay.directory.intend(wanted.aor, self._register_id, wanted.keys, needed), self._send)
 
     def _use_flow(self, flow: Flow) -> None:
-        """The registrar is reached over `flow`; the Contact that it gets leads back to the socket of that."""
+        """The registrar is reached over `flow`; the Contact that it gets leads back to the same socket."""
         self._upstream_flow = flow
-        self._own_contact = own_contact(self._wanted.aor, flow, self._registrar.contact_hostport(flow))
+        self._own_contact = own_contact(self._wanted.aor, flow, self._relay.contact_hostport(flow))
 
     def _send(self, others: Sequence[int]) -> None:
-        """Send it, while the other browsers of the AOR need our Contact for so many seconds."""
-        registrar, request = self._registrar, self._transaction.request
+        """Send it; `others` are the seconds for which the other browsers of the AOR need the proxy's Contact."""
+        relay, request = self._relay, self._transaction.request
         contact = self._contact(others)
-        sequence = self._sequence = registrar.sequences.get(self._key)
-        registrar.sequences.remember(self._key, sequence, SEQUENCE_LINGER)
+        sequence = self._sequence = relay.sequences.get(self._key)
+        relay.sequences.remember(self._key, sequence, SEQUENCE_LINGER)
         register = upstream_request(
             request, self._route, sequence.from_tag, sequence.call_id, sequence.next_cseq(), contact
         )
         assert self._next_hops is not None
         self._sent = ClientRequest(
-            registrar.transactions,
+            relay.transactions,
             register,
             sequence,
             self._next_hops,
             authentication=self._authentication,
-            contact_hostport=registrar.contact_hostport,
+            contact_hostport=relay.contact_hostport,
         )
         self._wait(self._sent.final, self._on_response)
 
     def _on_response(self, response: Response) -> None:
-        registrar, authentication, sequence, sent = self._registrar, self._authentication, self._sequence, self._sent
+        relay, authentication, sequence, sent = self._relay, self._authentication, self._sequence, self._sent
         assert sent is not None and sequence is not None
         self._timer.cancel()
         if response.status == 408:
@@ -209,7 +209,7 @@ class RegisterTransaction:
         if flow is not self._upstream_flow:
             self._use_flow(flow)
         seconds = granted_expires(response, self._own_contact, self._expires) if response.status < 300 else 0
-        registrar.sequences.remember(self._key, sequence, seconds + SEQUENCE_LINGER)
+        relay.sequences.remember(self._key, sequence, seconds + SEQUENCE_LINGER)
         if response.status >= 300:
             self._refused(response)
             return
@@ -217,12 +217,12 @@ class RegisterTransaction:
         self._granted = seconds
         self._store()
 
-    # What a 2xx means is stored. A browser that is lost meanwhile is not bound, but its registrar is remembered.
+    # Storing what a 2xx grants. A browser lost meanwhile is not bound, but its registrar is remembered.
 
     def _store(self) -> None:
-        wanted, directory = self._wanted, self._registrar.directory
+        wanted, directory = self._wanted, self._relay.directory
         if wanted.adds and self._granted:
-            register_id, self._register_id = self._register_id, 0  # `bind` ends what was intended
+            register_id, self._register_id = self._register_id, 0  # `bind` ends the announcement
             self._wait(directory.bind(self._bindings(), register_id), self._bound)
         elif wanted.adds:
             self._wait(directory.unbind(wanted.aor, wanted.keys), self._stored)
@@ -233,13 +233,13 @@ class RegisterTransaction:
 
     def _bound(self, found: Found) -> None:
         assert self._upstream_flow is not None
-        self._registrar.directory.registered(self._wanted.aor, self._upstream_flow.peer.host, self._granted)
+        self._relay.directory.registered(self._wanted.aor, self._upstream_flow.peer.host, self._granted)
         self._stored(found)
 
     def _stored(self, found: Found) -> None:
         wanted = self._wanted
         if self._route.trunk is not None and not self._authentication.used:
-            self._registrar.location.mark_authenticated(wanted.aor, self._transaction.flow, self._granted)
+            self._relay.location.mark_authenticated(wanted.aor, self._transaction.flow, self._granted)
         if wanted.removes:
             self._unbind()
         else:
@@ -248,7 +248,7 @@ class RegisterTransaction:
     def _unbind(self) -> None:
         wanted = self._wanted
         keys = None if wanted.everything else wanted.removes
-        self._wait(self._registrar.directory.unbind(wanted.aor, keys), self._accepted)
+        self._wait(self._relay.directory.unbind(wanted.aor, keys), self._accepted)
 
     def _refused(self, response: Response) -> None:
         if response.status not in (401, 407):
@@ -257,13 +257,13 @@ class RegisterTransaction:
         self._reply(response, [])
 
     def _accepted(self, found: Found) -> None:
-        """The 200 lists the live bindings of the AOR as the browsers wrote them, this browser's first."""
+        """Answer 200 with the live bindings of the AOR as the browsers wrote them, this browser's first."""
         wanted, bindings, flow = self._wanted, found.bindings, self._transaction.flow
         if wanted.leaves and not bindings:
             assert self._upstream_flow is not None
-            self._registrar.directory.registered(wanted.aor, self._upstream_flow.peer.host, 0)
+            self._relay.directory.registered(wanted.aor, self._upstream_flow.peer.host, 0)
         if (wanted.removes or wanted.everything) and all(binding.flow is not flow for binding in bindings):
-            self._registrar.location.mark_authenticated(wanted.aor, flow, 0)
+            self._relay.location.mark_authenticated(wanted.aor, flow, 0)
         assert self._response is not None
         ordered = sorted(bindings, key=lambda binding: binding.key not in wanted.keys)
         self._reply(self._response, ordered)
@@ -274,7 +274,7 @@ class RegisterTransaction:
             headers.add("Contact", str(binding.value.with_param("expires", str(self._remaining(binding)))))
         self._done = True
         self._withdraw()
-        self._registrar.metrics.registered(registration_result(response.status))
+        self._relay.metrics.registered(registration_result(response.status))
         self._transaction.reply(response.status, response.reason, headers, response.body)
 
     # Between the steps
@@ -294,7 +294,7 @@ class RegisterTransaction:
         self._failed(Failure(TimedOut("the registrar takes too long")))
 
     def _failed(self, failure: Failure, step: object = None) -> None:
-        """The browser gets a final response that is not the registrar's; no step comes after it."""
+        """Send the browser a final response that is not the registrar's; no step follows it."""
         if self._done:
             return
         self._done = True
@@ -317,34 +317,34 @@ class RegisterTransaction:
             transaction.reply(500)
             return
         log.info("{call}: REGISTER is refused: {why}", why=why, call=call_id)
-        self._registrar.metrics.registered(registration_result(status))
+        self._relay.metrics.registered(registration_result(status))
         transaction.reply(status, reason, headers)
 
     def _withdraw(self) -> None:
         if self._register_id and self._wanted.adds:
-            self._registrar.directory.withdraw(self._wanted.aor, self._register_id)
+            self._relay.directory.withdraw(self._wanted.aor, self._register_id)
 
-    # What is sent
+    # Parts of the messages
 
     @property
     def _key(self) -> tuple[str, ...]:
-        """What identifies the request sequence. JsSIP has a new From tag in every REGISTER, so this does without."""
+        """The key of the request sequence. It leaves out the From tag, since JsSIP has a new one in every REGISTER."""
         request = self._transaction.request
         return "REGISTER", request.uri, self._wanted.aor, request.call_id
 
     def _contact(self, others: Sequence[int]) -> list[tuple[str, str]]:
         """The Contact and Expires headers upstream.
 
-        While other browsers need our Contact, one that leaves sends a query: that has to be authenticated all the same,
-        and removes nothing.
+        Where a browser unregisters while others need the Contact, the registrar gets a query instead: it challenges
+        that in the same way, and nothing is removed.
 
-        :param others: the seconds that the other bindings of the AOR still have, or will have if the registrar agrees.
+        :param others: the remaining seconds of the other bindings of the AOR, also of those still being registered.
         """
         wanted = self._wanted
         if wanted.everything:
             return [("Contact", "*"), ("Expires", "0")]
         if wanted.adds:
-            self._expires = wanted.seconds(others if self._registrar.multiple else ())
+            self._expires = wanted.seconds(others if self._relay.multiple else ())
         elif others or not wanted.leaves:
             return []
         if self._expires is None:
@@ -352,8 +352,8 @@ class RegisterTransaction:
         return [("Contact", f"<{self._own_contact}>;expires={self._expires}"), ("Expires", str(self._expires))]
 
     def _bindings(self) -> list[Binding]:
-        """The bindings of the request, each for as long as that asks but no longer than was granted."""
-        now, seconds = self._registrar.clock.seconds(), self._granted
+        """The bindings of the request, each for the time that it asks for, but no longer than was granted."""
+        now, seconds = self._relay.clock.seconds(), self._granted
         flow, call_id = self._transaction.flow, self._transaction.request.call_id
         return [
             Binding(
@@ -370,4 +370,4 @@ class RegisterTransaction:
         ]
 
     def _remaining(self, binding: Binding) -> int:
-        return math.ceil(binding.expires_at - self._registrar.clock.seconds())
+        return math.ceil(binding.expires_at - self._relay.clock.seconds())

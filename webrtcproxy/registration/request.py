@@ -1,5 +1,5 @@
-"""Registration: what a browser's REGISTER asks for, what the registrar sees of it, and what its 200 grants (RFC 3261
-section 10). Values and functions without memory."""
+"""Reading and writing REGISTER: what the browser asks for, what is sent to the registrar, and what its 200 grants
+(RFC 3261 section 10). Values and stateless functions."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
 
 DEFAULT_EXPIRES = 3600
-"""Seconds of a registration for which no readable length is given (RFC 3261 section 10.2.1.1)."""
+"""Seconds of a registration that gives no readable time (RFC 3261 section 10.2.1.1)."""
 
 _NOT_OURS = frozenset({"outbound", "path", "gruu"})
-"""Extensions that a browser may support and the proxy, which answers for it upstream, does not."""
+"""Extensions that a browser may support, but not the proxy, which takes its place towards the registrar."""
 
 _OF_THIS_ADDRESS = ("Service-Route", "Path", "Authentication-Info", "Proxy-Authentication-Info")
-"""Headers of a registrar's response that the browser gets though they are of the leg in any other response."""
+"""Headers of a registrar's response that the browser gets, though in any other response they stay on their leg."""
 
 
 class RequestedBinding:
-    """One Contact that is to be bound.
+    """One Contact to be bound.
 
     :ivar value: as the browser wrote it.
     :ivar seconds: how long, None where the registrar may choose.
@@ -49,13 +49,13 @@ class RequestedBinding:
 
 
 class RegisterRequest:
-    """What one REGISTER asks for; nothing of it where it only asks what is bound.
+    """What one REGISTER asks for: bindings to add or remove, neither where it is a query.
 
     :ivar aor: the address-of-record: To, not From (RFC 3261 section 10.2).
     :ivar adds: the Contacts to bind.
     :ivar removes: the bindings to remove.
-    :ivar everything: ``Contact: *``, all bindings of the AOR are to be removed.
-    :ivar keys: the bindings that it is about.
+    :ivar everything: ``Contact: *``: all bindings of the AOR are to be removed.
+    :ivar keys: the bindings that it concerns.
     """
 
     __slots__ = ("adds", "aor", "everything", "keys", "removes")
@@ -73,7 +73,7 @@ class RegisterRequest:
     def of(cls, request: Request) -> RegisterRequest:
         """Read a REGISTER.
 
-        :raises BadMessage: a header of it can't be read, or a Contact can't be called.
+        :raises BadMessage: a header can't be read, or a Contact can't be called.
         :raises Refusal: 400 for ``Contact: *`` without ``Expires: 0``.
         """
         aor = request.to.address.aor
@@ -99,10 +99,10 @@ class RegisterRequest:
         return self.everything or bool(self.removes and not self.adds)
 
     def seconds(self, others: Sequence[int]) -> int | None:
-        """How long our Contact is to be bound for `adds`: as long as the longest of them, and no shorter than the
-        others of the AOR need, since all of them share it.
+        """How long the proxy's Contact is to be bound for `adds`: for the longest time that any of them asks for, and
+        no shorter than the other bindings of the AOR need, since all of them share it.
 
-        :param others: the seconds that the other bindings still have.
+        :param others: the remaining seconds of the other bindings.
         :returns: None where the registrar may choose.
         """
         longest = max(others, default=0)
@@ -112,10 +112,10 @@ class RegisterRequest:
 
 
 def check_domain(request: Request) -> None:
-    """A registrar is asked only about users of its own domain. Else an attacker's registrar could accept the
-    address-of-record of somebody else, whose calls would go to the attacker.
+    """Check that a registrar is asked only about users of its own domain. Else an attacker's registrar could accept
+    somebody else's address-of-record, and the calls for it would go to the attacker.
 
-    :raises Refusal: 403 where To is of another domain than the Request-URI, 416 where one of them names no domain.
+    :raises Refusal: 403 where To and the Request-URI differ in domain, 416 where one of them names no domain.
     """
     to, target = request.to.address, request.request_uri
     if not to.host or not target.host:
@@ -125,7 +125,7 @@ def check_domain(request: Request) -> None:
 
 
 def own_contact(aor: str, flow: Flow, contact_hostport: str = "") -> str:
-    """The URI under which the registrar on `flow` reaches the browsers of an AOR.
+    """The URI at which the registrar on `flow` reaches the browsers of an AOR.
 
     :param contact_hostport: host:port; empty for the socket of `flow`.
     """
@@ -136,11 +136,11 @@ def own_contact(aor: str, flow: Flow, contact_hostport: str = "") -> str:
 def upstream_request(
     request: Request, route: Route, from_tag: str, call_id: str, cseq: int, contact: Iterable[tuple[str, str]]
 ) -> Request:
-    """The REGISTER that the registrar sees, all but Via. The Request-URI is the browser's, so that its digest holds.
+    """The REGISTER for the registrar, without Via. The Request-URI is the browser's, so that its digest stays valid.
 
-    :param route: where it goes.
+    :param route: the route to the registrar.
     :param contact: the Contact and Expires headers.
-    :raises Refusal: 483 where the request may go no further.
+    :raises Refusal: 483 where Max-Forwards is exhausted.
     """
     hops, sender, aor = (
         str(remaining_hops(request) - 1),
@@ -163,10 +163,10 @@ def upstream_request(
 
 
 def response_headers(response: Response, route: Route) -> Headers:
-    """The headers of a registrar's response that the browser gets: never a Contact, nor an Expires that may be that of
+    """The headers of a registrar's response that the browser gets: never Contact or Expires, which may be those of
     another browser.
 
-    :param route: where it comes from.
+    :param route: the route to the registrar.
     """
     headers = filter_headers(response, route.profile, BROWSER_PEER)
     order_challenges(headers)
@@ -177,13 +177,13 @@ def response_headers(response: Response, route: Route) -> Headers:
 
 
 def granted_expires(response: Response, own: str, asked: int | None) -> int:
-    """For how many seconds the registrar has bound our Contact.
+    """For how many seconds the registrar has bound the proxy's Contact.
 
-    That is the ``expires`` of this Contact in the 200. Some registrars do not list it as we wrote it, or list nothing:
-    then Expires counts, then what was asked, since a 200 says yes.
+    That is the ``expires`` of this Contact in the 200. Some registrars list it rewritten, or list nothing: then Expires
+    counts, else the time that was asked for, since a 200 accepts it.
 
     :param own: `own_contact`.
-    :param asked: seconds, None where the registrar might choose.
+    :param asked: seconds, None where the registrar was free to choose.
     """
     contact = _find(response, Uri.parse(own))
     expires = None if contact is None else contact.param("expires")
@@ -196,7 +196,7 @@ def granted_expires(response: Response, own: str, asked: int | None) -> int:
 
 
 def _find(response: Response, own: Uri) -> NameAddr | None:
-    """Our Contact in a 200: at our address, or moved to another by something in between."""
+    """The proxy's Contact in a 200: with its own address, or with another that something on the path put there."""
     moved = None
     for contact in _contacts(response):
         address = contact.address
@@ -208,7 +208,7 @@ def _find(response: Response, own: Uri) -> NameAddr | None:
 
 
 def _contacts(response: Response) -> list[NameAddr]:
-    """The Contacts that can be read; a registrar may list those of foreign phones, whatever they wrote."""
+    """The readable Contacts; a registrar may also list those of other phones, with any syntax."""
     contacts = []
     for line in response.headers.lines("Contact"):
         try:
@@ -247,7 +247,7 @@ def preference(contact: NameAddr) -> float:
 
 
 def registration_result(status: int) -> RegistrationResult:
-    """What a final response to a REGISTER means, in the words of the metrics."""
+    """The result that the metrics count for a final response to a REGISTER."""
     if status < 300:
         return "accepted"
     if status in (401, 407):
