@@ -1,11 +1,11 @@
-"""Admission: who may do what here. Each decision is a function of what is known; what asks for it looks that up.
+"""Admission: who may call, register, subscribe and replace dialogs. Each decision is a function of its arguments alone.
 
-- A browser is let in by its handshake. It may call and register at the hosts that `check_destination` allows, and has
-  the credentials of trunks where `Policy.may_use_trunk_credentials` says so.
-- A request from the SIP side is looked at where `is_heard` says so, and may call the users that `callees` names.
-- How many calls, requests and subscriptions there may be at once say `check_calls`, `check_requests_of_browser` and
-  `check_subscriptions`.
-- A dialog may be replaced by an INVITE of those that `may_replace` finds, and transferred by its peer (`is_peer`).
+- A browser is admitted by its WebSocket handshake. It may call and register at the hosts that `check_destination`
+  allows, with a trunk's credentials where `Policy.may_use_trunk_credentials` permits it.
+- A request from the SIP side is processed where `is_heard` is true, and may call the users that `callees` returns.
+- `check_calls`, `check_requests_of_browser` and `check_subscriptions` limit how many calls, requests and subscriptions
+  there may be at once.
+- A dialog may be replaced by the peers for which `may_replace` is true, and transferred by its own peer (`is_peer`).
 """
 
 from __future__ import annotations
@@ -26,27 +26,28 @@ TrunksOf = Callable[[str], Sequence[Trunk]]
 """The trunks that an address belongs to."""
 
 MAX_REQUESTS_PER_CONNECTION = 50
-"""Requests of one registered browser that may wait for an answer at once; of others, as many as they may have calls."""
+"""Requests of one registered browser that may await a response at once. For others the limit of calls applies."""
 
 _SOON = [("Retry-After", "10")]
 _LATER = [("Retry-After", "60")]
 
 
-# What a peer may send at all, and where to
+# What a peer may send, and to which destinations
 
 
 def is_heard(flow: Flow, trunks_of: TrunksOf, is_registrar: Callable[[str], bool]) -> bool:
-    """Whether a request is looked at, whatever it is. Any other one from the SIP side has to name a dialog.
+    """Whether every request on `flow` is processed. From other sources on the SIP side, only requests within a dialog
+    are.
 
-    :param is_registrar: whether a browser is registered at an address.
+    :param is_registrar: whether an IP address is that of a registrar at which a browser is registered.
     """
     return flow.browser or bool(trunks_of(flow.peer.host)) or is_registrar(flow.peer.host)
 
 
 def check_destination(destinations: Destinations, trunks: Sequence[Trunk], host: str, port: int | None) -> None:
-    """Whether browsers may call and register at a host.
+    """Check that browsers may call and register at a host.
 
-    :raises Refusal: 403.
+    :raises Refusal: 403 where they may not.
     """
     if not destinations.allows(host, port, trunks):
         raise Refusal(403, "Destination Not Allowed")
@@ -54,12 +55,12 @@ def check_destination(destinations: Destinations, trunks: Sequence[Trunk], host:
 
 def callees(request: Request, trunks: Sequence[Trunk], aor: str | None, is_registrar: bool) -> list[str]:
     """The addresses-of-record that a request from the SIP side may be for, the likeliest first: the one whose Contact
-    the Request-URI is, or a user at the trunk that it comes from.
+    is the Request-URI, or a user at the trunk that the request comes from.
 
-    :param trunks: those that its source belongs to.
-    :param aor: the one whose Contact at the registrar the Request-URI is, if any.
-    :param is_registrar: whether `aor` is registered at its source.
-    :raises Refusal: 403 where it comes from elsewhere, 404 where there is no such user.
+    :param trunks: the trunks that its source address belongs to.
+    :param aor: the one whose Contact at the registrar is the Request-URI, if any.
+    :param is_registrar: whether `aor` is registered at its source address.
+    :raises Refusal: 403 where its source is neither a trunk nor that registrar, 404 where no such user is known.
     """
     if aor is not None:
         if trunks or is_registrar:
@@ -73,19 +74,19 @@ def callees(request: Request, trunks: Sequence[Trunk], aor: str | None, is_regis
     return [uri.aor, *(f"{user}@{host}" for host in hosts)]
 
 
-# How much at once
+# Limits
 
 
 def check_calls(
     limits: CallsConfig, flow: Flow, authenticated: bool, on_connection: int, total: int, request: Request
 ) -> None:
-    """Whether there may be a further call.
+    """Check that there may be a further call.
 
-    :param flow: of its INVITE; a browser's is limited by itself, too.
+    :param flow: of its INVITE; a browser's flow has a limit of its own, too.
     :param authenticated: whether the browser has registered.
-    :param on_connection: how many dialogs of calls it has.
+    :param on_connection: how many dialogs of calls the flow has.
     :param total: how many calls there are.
-    :raises Refusal: 503.
+    :raises Refusal: 503 where there are too many.
     """
     limit = limits.limit_per_connection if authenticated else limits.limit_unregistered
     if flow.browser and on_connection >= limit:
@@ -97,11 +98,11 @@ def check_calls(
 
 
 def check_requests_of_browser(limits: CallsConfig, authenticated: bool, requests: int, request: Request) -> None:
-    """Whether a browser may send a further request outside of dialogs that is carried.
+    """Check that a further out-of-dialog request of a browser may be relayed.
 
     :param authenticated: whether it has registered.
-    :param requests: how many of its connection wait for their answers.
-    :raises Refusal: 503.
+    :param requests: how many requests of its connection await their responses.
+    :raises Refusal: 503 where there are too many.
     """
     limit = MAX_REQUESTS_PER_CONNECTION
     if not authenticated:
@@ -119,13 +120,13 @@ def check_requests_of_browser(limits: CallsConfig, authenticated: bool, requests
 def check_subscriptions(
     limits: SubscriptionsConfig, limit_of_browser: int, flow: Flow, on_connection: int, total: int, request: Request
 ) -> None:
-    """Whether there may be a further subscription.
+    """Check that there may be a further subscription.
 
-    :param limit_of_browser: how many a browser may have, whatever `limits` say.
-    :param flow: of its request; a browser's is limited by itself, too.
-    :param on_connection: how many dialogs of subscriptions it has.
+    :param limit_of_browser: how many a browser may have, even where `limits` allow more.
+    :param flow: of its request; a browser's flow has a limit of its own, too.
+    :param on_connection: how many dialogs of subscriptions the flow has.
     :param total: how many subscriptions there are.
-    :raises Refusal: 503.
+    :raises Refusal: 503 where there are too many.
     """
     if flow.browser and on_connection >= min(limits.limit_per_connection, limit_of_browser):
         why = "Too Many Subscriptions Of Yours"
@@ -137,19 +138,19 @@ def check_subscriptions(
     raise Refusal(503, why, _LATER)
 
 
-# Whose dialog it is
+# Who may act on a dialog
 
 
 class Grant(Protocol):
-    """The permission to replace a dialog, by a REFER that crossed (RFC 5589 section 7)."""
+    """The permission to replace a dialog, given by a REFER that the proxy relayed (RFC 5589 section 7)."""
 
     @property
     def flow(self) -> Flow | None:
-        """Of the browser that may; None where it is no browser."""
+        """The flow of the browser that may replace it; None where the permitted peer is not a browser."""
 
     @property
     def host(self) -> str:
-        """The address of the peer that may."""
+        """The address of the peer that may replace it."""
 
     @property
     def referrer(self) -> str:
@@ -159,18 +160,18 @@ class Grant(Protocol):
 def may_replace(
     flow: Flow, peer: Flow, aor: str | None, aors: Container[str], grants: Iterable[Grant], trunks_of: TrunksOf
 ) -> bool:
-    """Whether an INVITE on `flow` may take the place of a dialog (RFC 3891 section 3): its peer may, and the peer
-    that a REFER of it has named. Parameters as of `is_peer` and `is_granted`."""
+    """Whether an INVITE on `flow` may replace a dialog (RFC 3891 section 3): one of the dialog's peer may, and one of a
+    peer that was sent there by the dialog peer's REFER. Parameters as of `is_peer` and `is_granted`."""
     return is_peer(flow, peer, aor, aors, trunks_of) or is_granted(flow, peer, grants, trunks_of)
 
 
 def is_peer(flow: Flow, peer: Flow, aor: str | None, aors: Container[str], trunks_of: TrunksOf) -> bool:
-    """Whether a request on `flow` is from the peer of a dialog: of a browser, also from another one that has proven the
-    same address-of-record; of a trunk, from any address of it.
+    """Whether a request on `flow` is from the peer of a dialog. A browser's may also come from another browser that has
+    authenticated for the same address-of-record; a trunk's from any address of the trunk.
 
     :param peer: the flow of the dialog.
     :param aor: the address-of-record of its peer, where that is a browser.
-    :param aors: those that the browser on `flow` has proven to have.
+    :param aors: those that the browser on `flow` has authenticated for.
     """
     if flow.browser != peer.browser:
         return False
@@ -180,10 +181,11 @@ def is_peer(flow: Flow, peer: Flow, aor: str | None, aors: Container[str], trunk
 
 
 def is_granted(flow: Flow, peer: Flow, grants: Iterable[Grant], trunks_of: TrunksOf) -> bool:
-    """Whether a REFER of the peer of a dialog lets the peer on `flow` replace it. Browsers transfer by themselves.
+    """Whether a REFER of the peer of a dialog permits the peer on `flow` to replace it. Grants do not apply to a dialog
+    with a browser.
 
     :param peer: the flow of the dialog.
-    :param grants: those of the dialog.
+    :param grants: the permissions to replace the dialog.
     """
     for grant in () if peer.browser else grants:
         if flow.browser:
@@ -196,5 +198,5 @@ def is_granted(flow: Flow, peer: Flow, grants: Iterable[Grant], trunks_of: Trunk
 
 
 def _is_same(host: str, other: str, trunks_of: TrunksOf) -> bool:
-    """Whether two addresses are one, or of the same trunk."""
+    """Whether two addresses are equal or belong to the same trunk."""
     return host == other or bool({*trunks_of(host)} & {*trunks_of(other)})

@@ -1,4 +1,4 @@
-"""Authentication: the trunk's credentials at work, digest challenges answered (RFC 3261 section 22, RFC 7616)."""
+"""Authentication: answers the digest challenges of trunks with the configured credentials (RFC 3261 section 22)."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ log = Logger()
 
 
 class Authentication:
-    """The trunk's credentials at work in one dialog or REGISTER (RFC 3261 section 22, RFC 7616).
+    """Answers the challenges of one trunk in one dialog or REGISTER (RFC 3261 section 22, RFC 7616).
 
-    Counting starts again with each response that is no challenge: a trunk may use a new nonce for every request of a
-    long call.
+    The counts of answers restart with each response that is not a challenge: a trunk may use a new nonce for every
+    request of a long call.
 
-    :param trunk: the trunk that the requests go to, or None: then every challenge is the browser's.
+    :param trunk: the trunk that the requests go to, or None: then the browser has to answer every challenge.
     :param allowed: whether the browser may use the trunk's credentials.
     :ivar trunk: as given.
-    :ivar used: a challenge was answered.
-    :ivar refused: the trunk refused the credentials.
+    :ivar used: whether a challenge was answered.
+    :ivar refused: whether the trunk has refused the credentials.
     """
 
     TRIES: ClassVar[int] = 2
-    """Answers to one realm in a row at most; a nonce that is called stale does not count (RFC 7616 section 3.3)."""
+    """Most answers to one realm in a row; those to a challenge with ``stale`` do not count (RFC 7616 section 3.3)."""
     ROUNDS: ClassVar[int] = 6
-    """Answers in a row at most, however many nonces are stale."""
+    """Most answers in a row, however many nonces are stale."""
 
     def __init__(self, trunk: Trunk | None, allowed: bool) -> None:
         self.trunk = trunk
@@ -45,15 +45,15 @@ class Authentication:
 
     @property
     def has_account(self) -> bool:
-        """Whether there are credentials that a challenge could be answered with."""
+        """Whether there are credentials to answer a challenge with."""
         return self._account is not None
 
     def answer(self, request: Request, response: Response) -> bool:
-        """Note the challenges in a response that the proxy answers itself; `prepare` writes the answers.
+        """Take in the challenges of a response that the proxy answers itself; `prepare` writes the answers.
 
         :param request: as it was sent.
         :param response: any final response.
-        :returns: whether to send the request again; if not, the response is for the browser.
+        :returns: whether to send the request again; else the response is for the browser.
         """
         if response.status not in (401, 407):
             self.reset()
@@ -90,13 +90,14 @@ class Authentication:
             request.headers.add(name, self._credentials(answered, request))
 
     def reset(self) -> None:
-        """The credentials are good, or were not needed; or another server challenges, with a nonce of its own."""
+        """Restart the counts: the credentials were accepted or not needed, or another server challenges with its own
+        nonce."""
         self._rounds = 0
         for answered in self._answered.values():
             answered.tries = 0
 
     def _may_answer(self, name: str, challenge: Challenge) -> bool:
-        """Whether to answer: each nonce once, each realm twice in a row, and all no more than `ROUNDS` in a row."""
+        """Whether to answer: each nonce once, each realm `TRIES` times and all together `ROUNDS` times in a row."""
         key = name, challenge.params["realm"]
         before = self._answered.get(key)
         stale = challenge.params.get("stale", "").lower() == "true"

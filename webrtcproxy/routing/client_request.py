@@ -1,12 +1,12 @@
-"""ClientRequest: a request of the proxy and all that may come of it, up to its final response.
+"""ClientRequest: a request that the proxy sends, with its retries, up to the final response.
 
-It is sent again, each time with the next CSeq number and a branch of its own (RFC 3261 section 8.1.3.5), after:
+It is sent again, each time with the next CSeq number and a new branch (RFC 3261 section 8.1.3.5), after:
 
 - 401 and 407, with the credentials of the trunk, where the request may use them (section 22);
 - 422, with a longer session interval (RFC 4028 section 7.3).
 
-A server that fails gives way to the next one, with the same CSeq number (`FailoverRequest`). Any other final response
-is the end, and so is any after `cancel` or :data:`NON_INVITE_DEADLINE`.
+Where a server fails, the next one gets it with the same CSeq number (`FailoverRequest`). Any other final response ends
+it, and so does any response after `cancel` or :data:`NON_INVITE_DEADLINE`.
 """
 
 from __future__ import annotations
@@ -33,34 +33,34 @@ class CSeqSource(Protocol):
     """Counts the requests of a dialog, or of a request sequence outside of dialogs."""
 
     def next_cseq(self) -> int:
-        """Count on, and return the number for the next request."""
+        """Increment the CSeq number, and return it for the next request."""
 
 
 class SessionInterval(Protocol):
     """Proposes session intervals (:class:`webrtcproxy.dialog.session_timer.SessionTimer`)."""
 
     def longer_proposal(self, request: Request, response: Response) -> HeaderList | None:
-        """The headers that propose what a 422 asks for.
+        """The headers that propose the interval that a 422 asks for.
 
         :param request: as it was sent.
-        :returns: None where `request` is not sent again for it.
+        :returns: None where `request` is not to be sent again.
         """
 
 
 class ClientRequest:
-    """One request, sent when this object is made.
+    """One request, sent when this object is created.
 
-    :param transactions: sends.
-    :param request: all but its Via; made for the flow that `to` begins with.
-    :param cseq_source: has counted `request`, and counts each further try.
-    :param to: where to; a challenge is answered where it came from.
-    :param authentication: answers challenges; None where they are for somebody else.
+    :param transactions: sends it.
+    :param request: the request without Via; made for the first flow of `to`.
+    :param cseq_source: has numbered `request`, and numbers each further try.
+    :param to: the destination; the answer to a challenge goes to the server that sent it.
+    :param authentication: answers challenges; None where the proxy does not answer them.
     :param session_interval: proposed by `request`; None where it proposes none.
-    :param on_retry: called before each further try; False where there is to be none.
+    :param on_retry: called before each further try; returns False to prevent it.
     :param on_provisional: called with each 101 to 199 to an INVITE.
     :param on_answer: called with each further 2xx to an INVITE: repeats, and those of other forks (RFC 6026).
-    :param on_late_answer: called with a 2xx to an INVITE from a server that was given up, and what that was sent.
-    :param contact_hostport: of a flow, host:port of our Contact; None for that of its socket.
+    :param on_late_answer: called with a 2xx to an INVITE from a server that was given up, and the request to it.
+    :param contact_hostport: returns the host:port of the proxy's Contact for a flow; None for that of its socket.
     :raises FlowLost: no local socket can send there.
     :ivar final: fires once, with the final response; fails with TimedOut (none within 64*T1 since the last try or the
         CANCEL) or FlowLost.
@@ -125,16 +125,16 @@ class ClientRequest:
         return [sent.request.cseq.number for sent in (*self._earlier, self.sent)]
 
     def cancel(self, headers: HeaderList = ()) -> None:
-        """Take it back: it is not sent again, and an INVITE gets a CANCEL (RFC 3261 section 9.1). A final response that
-        comes all the same is that of `final`.
+        """Cancel it: it is not sent again, and an INVITE is cancelled (RFC 3261 section 9.1). `final` fires with the
+        final response, whatever that is.
 
-        :param headers: what the CANCEL carries besides, such as Reason.
+        :param headers: further headers of the CANCEL, such as Reason.
         """
         self._cancelled = True
         self.sent.cancel(headers)
 
     def answered_by(self, response: Response) -> SentRequest | None:
-        """The try that `response` is to, by its CSeq number; a 2xx may be to one that was followed by another."""
+        """The try that `response` answers, by its CSeq number; a 2xx may answer an earlier one than the last."""
         number = response.cseq.number
         return next((sent for sent in (self.sent, *self._earlier) if sent.request.cseq.number == number), None)
 
@@ -160,7 +160,7 @@ class ClientRequest:
         return self.sent.final.addCallbacks(self._answered, self._failed)
 
     def _answered(self, response: Response) -> Response | Deferred[Response]:
-        """The final response to one try is here: it is the final one, or that of the next try is."""
+        """One try has its final response: return it, or the Deferred of the next try."""
         if not self._cancelled and self._transactions.schedule.seconds() < self._until:
             headers: HeaderList | None = () if self._answers_challenge(response) else self._longer_interval(response)
             if headers is not None and (self._on_retry is None or self._on_retry()):
@@ -173,11 +173,11 @@ class ClientRequest:
         return failure
 
     def _end(self) -> None:
-        """There is no further try. Without the callbacks, nothing waits for the garbage collector."""
+        """There is no further try. Dropping the callbacks breaks reference cycles."""
         self._on_provisional = self._on_answer = self._on_late_answer = self._on_retry = None
 
     def _send_again(self, headers: HeaderList) -> Deferred[Response]:
-        """Send it once more, with these headers in place of those that it had."""
+        """Send it again, with these headers in place of its own ones of the same names."""
         request = resent(self.sent.request)
         request.headers.set("CSeq", f"{self._cseq_source.next_cseq()} {request.method}")
         for name, value in headers:
@@ -192,7 +192,7 @@ class ClientRequest:
         if authentication is None:
             return False
         if self._earlier and self._earlier[-1].flow.peer != self.sent.flow.peer:
-            authentication.reset()  # another server challenges, with a nonce of its own
+            authentication.reset()  # another server challenges, with its own nonce
         return authentication.answer(self.sent.request, response)
 
     def _longer_interval(self, response: Response) -> HeaderList | None:

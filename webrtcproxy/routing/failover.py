@@ -1,4 +1,4 @@
-"""Failover: a request is sent to one target after the other until one of them responds (RFC 3263 section 4.3).
+"""Failover: sends a request to one target after the other until one of them responds (RFC 3263 section 4.3).
 
 A target is one address over one transport, not the name that it was resolved from: where one address of a trunk is
 down, its others count as up.
@@ -32,7 +32,7 @@ log = Logger()
 
 
 class SentRequest(Protocol):
-    """A request on its way: to one server as a `ClientTransaction`, to one after the other as a `FailoverRequest`.
+    """A request that was sent: to one server as a `ClientTransaction`, to several in turn as a `FailoverRequest`.
 
     :ivar request: as it was sent last.
     :ivar flow: where it was sent last.
@@ -44,47 +44,47 @@ class SentRequest(Protocol):
     final: Deferred[Response]
 
     def cancel(self, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """Take an INVITE back, and try no other server."""
+        """Cancel an INVITE, and try no other server."""
 
 
 OnLateAnswer = Callable[[SentRequest, Response], None]
 
 MAX_TARGETS: Final = 8
-"""Targets that one request is sent to at most."""
+"""Most targets that one request is sent to."""
 
 FIRST_RESPONSE_TIMEOUT: Final = 4.0
-"""Seconds that a target has for its first response, where there is another one, unless the trunk is
-configured otherwise."""
+"""Seconds that a target has for its first response where there is another target, unless the trunk is configured
+otherwise."""
 
 FAILOVER_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
-"""Final responses of the server and not of the callee: after them the next target is tried, unless the trunk is
-configured otherwise. RFC 3263 section 4.3 has 503 alone; but what one server can't do, another may well do."""
+"""Final responses that come from the server and not from the callee: after them the next target is tried, unless the
+trunk is configured otherwise. RFC 3263 section 4.3 names only 503, but another server may succeed after any of them."""
 
 MAX_VIA: Final = 90
-"""Octets that our Via has at most, beside our address."""
+"""Most octets of the proxy's Via without its address."""
 
 PENALTY: Final = 30.0
-"""Seconds for which a target that failed is tried last."""
+"""Seconds for which a failed target is tried last."""
 
 MAX_RETRY_AFTER: Final = 300
-"""Seconds of a Retry-After that are believed."""
+"""Longest Retry-After that is honoured, in seconds."""
 
 
 class TargetHealth:
     """Which targets are down, and until when.
 
-    :param clock: tells the time.
+    :param clock: for the time.
     """
 
     REMEMBERED: ClassVar[int] = 4096
-    """Targets that are remembered."""
+    """Most targets that are remembered."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._dead: BoundedDict[tuple[str, Address], float] = BoundedDict(self.REMEMBERED)
 
     def in_order(self, hops: Sequence[Hop]) -> list[Hop]:
-        """The same targets, those that are down at the end. Where all are, the order stays: that may be wrong."""
+        """The same targets, those that are down last. Where all are down, the order stays: some may be up again."""
         if not self._dead or len(hops) < 2:
             return list(hops)
         now = self._clock.seconds()
@@ -93,7 +93,7 @@ class TargetHealth:
     def mark_down(self, hop: Hop, seconds: float = PENALTY) -> None:
         """A target did not respond, or is out of service (503).
 
-        :param seconds: for which it counts as down.
+        :param seconds: how long it counts as down.
         """
         self._dead.renew((hop.transport, hop.address), self._clock.seconds() + seconds)
 
@@ -103,15 +103,15 @@ class TargetHealth:
 
 
 class NextHops:
-    """The targets of one request on the SIP side, in the order in which they are tried. It stays at the one that has
-    responded: a challenge is answered there.
+    """The targets of one request on the SIP side, in the order in which they are tried. It stays at the target that has
+    responded: the answer to a challenge goes there.
 
     :param outbound: the SIP sockets.
     :param health: which targets are down.
     :param hops: the targets, at least one.
-    :param trunk: whose settings hold; None where no section has the host.
+    :param trunk: the trunk whose settings apply; None where no section names the host.
     :raises FlowLost: no local socket can send to any of them.
-    :ivar flow: to the target that is tried, or has answered.
+    :ivar flow: to the target that is being tried, or has responded.
     """
 
     def __init__(self, outbound: Outbound, health: TargetHealth, hops: Sequence[Hop], trunk: Trunk | None) -> None:
@@ -129,11 +129,11 @@ class NextHops:
 
     @property
     def first_response_timeout(self) -> float:
-        """Seconds that a target has for its first response where there is another."""
+        """Seconds that a target has for its first response where there is another target."""
         return FIRST_RESPONSE_TIMEOUT if self._trunk is None else self._trunk.failover
 
     def tries_next(self, status: int) -> bool:
-        """Whether the next target is tried after this final response. Challenges, redirections and 422 are for the
+        """Whether the next target is tried after this final response. Challenges, redirections and 422 are left to the
         caller of `request`."""
         if status in (401, 407, 422) or status < 400:
             return False
@@ -141,9 +141,9 @@ class NextHops:
         return status in FAILOVER_STATUSES if stop is None else status not in stop
 
     def advance(self, *, elsewhere: bool) -> bool:
-        """Go to the next target; False where there is none that a local socket can send to.
+        """Go to the next target; False where no further target can be reached from a local socket.
 
-        :param elsewhere: skip the same address over another transport: the server there has responded.
+        :param elsewhere: skip the same address over other transports: the server there has responded.
         """
         if elsewhere:
             self._left = [hop for hop in self._left if hop.address != self.hop.address]
@@ -164,13 +164,13 @@ class NextHops:
         contact_hostport: Callable[[Flow], str] | None = None,
         until: float = math.inf,
     ) -> SentRequest:
-        """Send a request; to one target after the other, where there are several.
+        """Send a request; to one target after the other where there are several.
 
-        :param request: made for `flow`; its Contact follows where another flow is taken.
+        :param request: made for `flow`; its Contact is rewritten where another flow is used.
         :param on_provisional: as of :meth:`Transactions.request`, and so is `on_answer`.
         :param on_late_answer: called with a 2xx to an INVITE from a target that was given up, and with its transaction.
-        :param contact_hostport: host:port of our Contact for a flow; None for that of its socket.
-        :param until: the time, in seconds of the clock, from which no other target is tried.
+        :param contact_hostport: returns the host:port of the proxy's Contact for a flow; None for that of its socket.
+        :param until: the time, in seconds of the clock, after which no further target is tried.
         """
         if (
             self._trunk is not None
@@ -188,7 +188,7 @@ class NextHops:
         )
 
     def _first(self) -> Flow:
-        """The flow to the first target that is left and can be sent to."""
+        """The flow to the first remaining target that a local socket can send to."""
         lost: FlowLost | None = None
         while self._left:
             self.hop = self._left.pop(0)
@@ -199,8 +199,8 @@ class NextHops:
         raise lost or FlowLost("there is no other target")
 
     def _by_tcp(self, request: Request, contact_hostport: Callable[[Flow], str] | None) -> None:
-        """Take TCP to the same target; UDP remains for the case that TCP is refused (RFC 3261 section 18.1.1), and
-        comes first for a while where it was."""
+        """Switch to TCP for the same target. UDP is the next target in case TCP is refused (RFC 3261 section 18.1.1);
+        after a refusal UDP comes first for a while."""
         before, hop = self.flow, self.hop
         self._left[:0] = self.health.in_order([hop._replace(transport="tcp"), hop])
         self.flow = self._first()
@@ -208,13 +208,13 @@ class NextHops:
 
 
 class FailoverRequest:
-    """One request on its way to several targets, with the face of a `ClientTransaction`.
+    """One request that is sent to several targets in turn; implements `SentRequest`.
 
-    :param next_hops: the targets, one of them tried.
+    :param next_hops: the targets, of which the current one is tried first.
     :ivar request: as it was sent last.
     :ivar flow: where it was sent last.
-    :ivar final: fires once: with the final response that ends the search; or, where nothing is left to try, with the
-        last response, else as that of the last transaction.
+    :ivar final: fires once: with the final response that ends the search; or, where no target is left, with the last
+        response; where no target responded, it fails as the last transaction does.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ class FailoverRequest:
         self._contact_hostport = contact_hostport
         self._timer: Timer | None = None
         self._until = until
-        self._settled = False  # it has rung or was taken back: no other target is tried
+        self._settled = False  # it has rung or was cancelled: no other target is tried
         self._refused: Response | None = None
         self.request = request
         self.flow = next_hops.flow
@@ -244,7 +244,7 @@ class FailoverRequest:
         self._begin(request)
 
     def cancel(self, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """Take an INVITE back, and try no other target; see :meth:`ClientTransaction.cancel`."""
+        """Cancel an INVITE, and try no other target; see :meth:`ClientTransaction.cancel`."""
         self._settled = True
         self._stop()
         self._transaction.cancel(headers)
@@ -263,7 +263,7 @@ class FailoverRequest:
         ).addErrback(self._broken)
 
     def _progress(self, response: Response) -> None:
-        """It rings: no other target gets the same call, whatever comes."""
+        """It rings: no other target gets the same call, whatever happens."""
         self._settled = True
         self._stop()
         if self._on_provisional is not None:
@@ -292,8 +292,8 @@ class FailoverRequest:
         self._end().callback(response)
 
     def _failed(self, failure: Failure, transaction: ClientTransaction) -> None:
-        """The target can't be reached, or does not respond. To respond provisionally, and no more, is no failure of the
-        target (RFC 3263 section 4.3)."""
+        """The target can't be reached, or does not respond. One that has sent a provisional response has not failed
+        (RFC 3263 section 4.3)."""
         if transaction is not self._transaction:
             return
         self._stop()
@@ -308,8 +308,8 @@ class FailoverRequest:
             self._end().errback(failure)
 
     def _silent(self) -> None:
-        """There is no response at all, and there is another target. The transaction stays, to cancel what may respond
-        late."""
+        """No response has come, and there is another target. The transaction is kept, so that a late response can be
+        handled."""
         self._timer = None
         transaction = self._transaction
         if transaction.provisional_seen or self._settled or not self._next_hops.has_more:
@@ -319,7 +319,7 @@ class FailoverRequest:
             transaction.abandon()
 
     def _next(self, why: str, *, elsewhere: bool = False) -> bool:
-        """Try the next target with the same request in a transaction of its own, which has a branch of its own."""
+        """Try the next target with the same request in a new transaction, which has a new branch."""
         if self._transactions.schedule.seconds() >= self._until:
             return False
         before = self.flow
@@ -341,7 +341,7 @@ class FailoverRequest:
         return True
 
     def _broken(self, failure: Failure) -> None:
-        """An exception in this class."""
+        """This class has raised an unexpected exception."""
         if not self.final.called:
             self._end().errback(failure)
 
@@ -351,14 +351,14 @@ class FailoverRequest:
             self._timer = None
 
     def _end(self) -> Deferred[Response]:
-        """No other target is tried. Without the callbacks, nothing waits for the garbage collector."""
+        """No other target is tried. Dropping the callbacks breaks reference cycles."""
         self._on_provisional = self._on_answer = self._on_late_answer = None
         self._settled = True
         return self.final
 
 
 def resent(request: Request) -> Request:
-    """The same request in a transaction of its own: without the Via of the one before."""
+    """The same request for a new transaction: without the Via of the last one."""
     again = Request(request.method, request.uri, request.headers.copy(), request.body)
     again.headers.remove("Via")
     return again
@@ -367,8 +367,8 @@ def resent(request: Request) -> Request:
 def move_contact(
     request: Request, before: Flow, now: Flow, contact_hostport: Callable[[Flow], str] | None = None
 ) -> None:
-    """Rewrite our Contact from the socket of `before` to that of `now`; as a ``sips:`` URI where the Request-URI is one
-    (RFC 3261 section 8.1.1.8).
+    """Rewrite the proxy's Contact from the socket of `before` to that of `now`; as a ``sips:`` URI where the
+    Request-URI is one (RFC 3261 section 8.1.1.8).
 
     :param contact_hostport: as of :meth:`NextHops.request`.
     """
@@ -397,6 +397,6 @@ def _is_large(request: Request, flow: Flow) -> bool:
 
 
 def _retry_after(response: Response) -> float:
-    """For how long a target that answers 503 is left alone (RFC 3261 section 21.5.4)."""
+    """Seconds for which a target that responded 503 counts as down (RFC 3261 section 21.5.4)."""
     seconds = number((response.headers.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip(), 2**32)
     return PENALTY if seconds is None else min(seconds, MAX_RETRY_AFTER)

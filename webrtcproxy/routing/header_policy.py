@@ -13,22 +13,22 @@ _IDENTITY = frozenset({"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Pa
 
 
 _ASSERTED = ("P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID")
-"""Those of the sender itself."""
+"""Headers in which the sender states its own identity."""
 
 
 TO_TRUNK = OF_THE_LEG | _IDENTITY
-"""What stays behind when a message of a browser goes to a trunk."""
+"""Headers that are removed from a browser's message to a trunk."""
 
 
 TO_BROWSER = OF_THE_LEG | CREDENTIALS
-"""What stays behind when a message of a trunk goes to a browser."""
+"""Headers that are removed from a trunk's message to a browser."""
 
 
 class _DeniedNames:
-    """Header names that stay behind, with those that a trunk's section names.
+    """The names of headers that do not cross, with those that a trunk's section adds.
 
     :param names: canonical names.
-    :param patterns: names in lower case, or the beginning of one and ``*``.
+    :param patterns: names in lower case, or prefixes followed by ``*``.
     """
 
     def __init__(self, names: frozenset[str], patterns: tuple[str, ...]) -> None:
@@ -45,11 +45,11 @@ class _DeniedNames:
 
 @dataclass(frozen=True, slots=True)
 class HeaderPolicy:
-    """Which headers cross to one trunk and from it; made once for each trunk.
+    """Which headers cross to one trunk and from it; created once for each trunk.
 
     :ivar to_trunk: the names that do not cross towards it.
     :ivar to_browser: the names that do not cross from it towards a browser.
-    :ivar sets: name and value of what each request that crosses to it has, in place of what crossed.
+    :ivar sets: name and value of the headers that each request to it gets, in place of those that crossed.
     """
 
     to_trunk: Container[str] = TO_TRUNK
@@ -58,7 +58,7 @@ class HeaderPolicy:
 
     @staticmethod
     def of(trunk: Trunk) -> HeaderPolicy:
-        """What the trunk's section says."""
+        """The policy that the trunk's section configures."""
         to_trunk = OF_THE_LEG if trunk.pass_identity else TO_TRUNK
         if not trunk.strip:
             return HeaderPolicy(to_trunk, TO_BROWSER, trunk.set)
@@ -66,7 +66,7 @@ class HeaderPolicy:
 
 
 DEFAULT_HEADER_POLICY = HeaderPolicy()
-"""Of a browser, and of a peer without a section."""
+"""The policy for a browser, and for a peer without a section."""
 
 
 def _keeps_identity(headers: Headers) -> bool:
@@ -76,8 +76,8 @@ def _keeps_identity(headers: Headers) -> bool:
 
 
 def order_challenges(headers: Headers) -> None:
-    """Put the challenges that a browser can answer last: JsSIP and SIP.js know MD5 only, and look at the last challenge
-    of a response. The others keep the server's order of preference (RFC 8760 section 2.4)."""
+    """Move the challenges that a browser can answer to the end: JsSIP and SIP.js support only MD5, and use the last
+    challenge of a response. The others keep the server's order of preference (RFC 8760 section 2.4)."""
     for name in ("WWW-Authenticate", "Proxy-Authenticate"):
         challenges = headers.lines(name)
         if len(challenges) > 1:
@@ -87,6 +87,6 @@ def order_challenges(headers: Headers) -> None:
 
 
 def _is_md5(challenge: str) -> bool:
-    """Whether a challenge is for MD5, which is also what one without an algorithm is for."""
+    """Whether a challenge is for MD5, which is also the default where it names no algorithm."""
     text = challenge.lower().replace(" ", "").replace('"', "")
     return "algorithm=md5" in text or "algorithm=" not in text

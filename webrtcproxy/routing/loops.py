@@ -1,4 +1,4 @@
-"""Loops: how far a request may go, and whether it has come back (RFC 3261 sections 16.3 and 16.6)."""
+"""Loop detection: Max-Forwards, and requests that have come back (RFC 3261 sections 16.3 and 16.6)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from webrtcproxy.transaction.layer import Transactions
 
 
 def check_loop(request: Request, transactions: Transactions) -> None:
-    """Whether a request may go on.
+    """Check that a request may be forwarded.
 
-    :raises Refusal: 483 where it has gone far enough; 482 where it is one that we sent, come back unchanged. Coming
-        back for another Request-URI is a spiral, and fine.
+    :raises Refusal: 483 where Max-Forwards is exhausted; 482 where it is a request of this proxy that has come back
+        unchanged. One that has come back with another Request-URI is a spiral, which is allowed.
     """
     remaining_hops(request)
     if transactions.is_loop(request):
@@ -19,9 +19,9 @@ def check_loop(request: Request, transactions: Transactions) -> None:
 
 
 def remaining_hops(request: Request) -> int:
-    """How many hops a request may still make, where the proxy counts as one.
+    """How many hops a request may still make; the proxy counts as one of them.
 
-    :raises Refusal: 483 where there is none left.
+    :raises Refusal: 483 where it may go no further.
     """
     hops = 70 if request.max_forwards is None else request.max_forwards
     if hops == 0:

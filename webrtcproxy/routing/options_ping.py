@@ -1,4 +1,4 @@
-"""Pings: OPTIONS to every target of a trunk, so that one which is out of order is known before a call needs it."""
+"""OPTIONS pings to every target of a trunk, so that a failed target is known before a call needs it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _random = SystemRandom().random
 class _PingedHop:
     """A target that is pinged.
 
-    :ivar alive: what the last ping has shown; None before the first answer.
-    :ivar transaction: the ping that is out.
-    :ivar timeout: ends the wait for it.
+    :ivar alive: the result of the last ping; None before the first one.
+    :ivar transaction: the ping that awaits its response.
+    :ivar timeout: ends the wait for the response.
     """
 
     hop: Hop
@@ -46,22 +46,22 @@ class _PingedHop:
 
 
 class OptionsPings:
-    """Pings the targets of all trunks whose section says so. Of several processes each does so by itself: what one
-    reaches from its socket says little of the others.
+    """Pings the targets of all trunks whose section asks for it. Of several processes each does so for itself: what can
+    be reached from its sockets says little about those of the others.
 
-    :param clock: tells when.
-    :param transactions: send.
-    :param upstream: finds the targets, and is told what becomes of them.
-    :param policy: knows the profiles of trunks.
-    :param trunks: all of them.
-    :param metrics: shows who is up.
-    :param spread: gives a number from 0 to 1, so that pings do not all fall together.
+    :param clock: for the intervals.
+    :param transactions: sends the pings.
+    :param upstream: finds the targets, and records which of them are down.
+    :param policy: has the profiles of the trunks.
+    :param trunks: all trunks.
+    :param metrics: shows which targets are up.
+    :param spread: returns a random number from 0 to 1, so that not all pings are sent at the same time.
     """
 
     PING_TIMEOUT: ClassVar[float] = 10.0
-    """Seconds that a ping may take; it ends before the next one, however early that comes."""
+    """Seconds that a ping may take; it always ends before the next one."""
     SPREAD: ClassVar[float] = 0.1
-    """The part of the time between two pings that is left to chance."""
+    """The fraction of the interval that is random."""
 
     def __init__(
         self,
@@ -85,13 +85,13 @@ class OptionsPings:
         self._running = False
 
     def start(self) -> None:
-        """Begin; not with all at once."""
+        """Begin to ping, not all trunks at once."""
         self._running = True
         for trunk in self._trunks:
             self._wait(trunk, self._spread() * min(trunk.ping, 1.0))
 
     def stop(self) -> None:
-        """End; what is out is given up."""
+        """Stop pinging; outstanding pings are given up."""
         self._running = False
         for timer in self._timers.values():
             timer.cancel()
@@ -108,16 +108,16 @@ class OptionsPings:
         self._wait(trunk, trunk.ping * (1 + self.SPREAD * (self._spread() - 0.5)))
         route = Route(self._policy.profile(trunk), *trunk.servers[0], trunk.transport)
         looked_up = Deferred.fromCoroutine(self._upstream.resolve(route))
-        looked_up.addCallbacks(partial(self._ping_all, trunk), partial(self._unknown, trunk)).addErrback(
+        looked_up.addCallbacks(partial(self._ping_all, trunk), partial(self._lookup_failed, trunk)).addErrback(
             lambda failure: log.failure("Trunk {trunk} can't be pinged", failure, trunk=trunk.name)
         )
 
-    def _unknown(self, trunk: Trunk, failure: Failure) -> None:
+    def _lookup_failed(self, trunk: Trunk, failure: Failure) -> None:
         failure.trap(Refusal)
         log.warn("Trunk {trunk} can't be pinged: {why}", trunk=trunk.name, why=failure.value)
 
     def _ping_all(self, trunk: Trunk, hops: list[Hop]) -> None:
-        """Ping the targets that there are now; forget those that there were."""
+        """Ping the current targets of the trunk; forget former ones."""
         if not self._running:
             return
         targets, found = self._targets[trunk.name], list(dict.fromkeys(hops))
@@ -131,7 +131,8 @@ class OptionsPings:
                 self._ping(trunk, target)
 
     def _can_be_sent_to(self, hop: Hop) -> bool:
-        """Whether a target is of an address family that we have a socket for: another one is not out of order."""
+        """Whether a local socket can send to this target. One of another address family is not pinged, and is not
+        reported as down."""
         try:
             self._upstream.flow_to(hop)
         except FlowLost:
@@ -142,7 +143,7 @@ class OptionsPings:
         try:
             flow = self._upstream.flow_to(target.hop)
         except FlowLost as why:
-            self._learn(trunk, target, str(why))
+            self._record(trunk, target, str(why))
             return
         transaction = target.transaction = self._transactions.request(options_for(trunk, flow), flow)
         seconds = min(self.PING_TIMEOUT, trunk.ping * (1 - self.SPREAD))
@@ -152,21 +153,21 @@ class OptionsPings:
         ).addErrback(lambda failure: log.failure("The ping of trunk {trunk} broke", failure, trunk=trunk.name))
 
     def _answered(self, trunk: Trunk, target: _PingedHop, transaction: ClientTransaction, response: Response) -> None:
-        """Any answer is one, but that the target is out of service (RFC 3261 section 21.5.4)."""
+        """Any response but 503 shows that the target is up (RFC 3261 section 21.5.4)."""
         if self._is_over(target, transaction):
-            self._learn(trunk, target, "" if response.status != 503 else f"503 {response.reason}")
+            self._record(trunk, target, "" if response.status != 503 else f"503 {response.reason}")
 
     def _failed(self, trunk: Trunk, target: _PingedHop, transaction: ClientTransaction, failure: Failure) -> None:
         failure.trap(FlowLost, TimedOut)
         if self._is_over(target, transaction):
-            self._learn(trunk, target, str(failure.value))
+            self._record(trunk, target, str(failure.value))
 
     def _silent(self, trunk: Trunk, target: _PingedHop) -> None:
         self._give_up(target)
-        self._learn(trunk, target, "no answer")
+        self._record(trunk, target, "no answer")
 
     def _is_over(self, target: _PingedHop, transaction: ClientTransaction) -> bool:
-        """Whether `transaction` is the ping that is out; it is over then."""
+        """Whether `transaction` is the outstanding ping, which is then ended."""
         if target.transaction is not transaction:
             return False
         target.transaction = None
@@ -183,16 +184,16 @@ class OptionsPings:
             target.timeout.cancel()
         target.timeout = None
 
-    def _learn(self, trunk: Trunk, target: _PingedHop, wrong: str) -> None:
-        """What a ping has shown. A good one takes back what bad ones have said, and nothing that calls have found.
+    def _record(self, trunk: Trunk, target: _PingedHop, wrong: str) -> None:
+        """Record the result of a ping. A success undoes the marks of failed pings only, not those made by calls.
 
-        :param wrong: what is wrong; empty for nothing.
+        :param wrong: the reason of the failure; empty for success.
         """
         before, target.alive = target.alive, not wrong
         health, name = self._upstream.health, str(target.hop)
         self._metrics.trunk_is(trunk.name, name, up=not wrong)
         if wrong:
-            health.mark_down(target.hop, 3 * trunk.ping)  # the next pings say so again, or the opposite
+            health.mark_down(target.hop, 3 * trunk.ping)  # until the next pings confirm or correct it
         elif before is False:
             health.mark_up(target.hop)
         if wrong and before is not False:

@@ -1,7 +1,7 @@
-"""Peer profile: what holds for the messages and the media of a browser, a trunk, or an unknown SIP peer.
+"""Peer profile: how the messages and the media of a browser, a trunk, or an unknown SIP peer are treated.
 
-What treats a browser otherwise than a peer on the SIP side asks the profile for what differs; only this file says which
-peer has what.
+Where browsers and peers on the SIP side are treated differently, the code asks the profile; only this file says which
+kind of peer gets what.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from webrtcproxy.transport.flow import Flow
 
 @dataclass(frozen=True, slots=True)
 class PeerProfile:
-    """What holds for the messages and the media of one peer, whoever calls whom.
+    """How the messages and the media of one peer are treated, whichever side calls.
 
     :ivar browser: whether it is a browser.
-    :ivar trunk: the trunk that it is of, where it has a section.
+    :ivar trunk: the trunk that it belongs to, where it has a section.
     :ivar headers: which headers cross to it and from it.
-    :ivar own_profile: how SDP towards it is made, where it is no browser; `media_from` has the whole answer.
-    :ivar for_browsers: how SDP of its own is made for a browser.
+    :ivar own_profile: the media profile of SDP for it, where it is not a browser; use `media_from`.
+    :ivar for_browsers: the media profile of its SDP for a browser.
     """
 
     browser: bool
@@ -36,65 +36,66 @@ class PeerProfile:
 
     @staticmethod
     def of(trunk: Trunk) -> PeerProfile:
-        """What the trunk's section says."""
+        """The profile that the trunk's section configures."""
         return PeerProfile(False, trunk, HeaderPolicy.of(trunk), *profiles_of(trunk.media))
 
     @property
     def allow(self) -> tuple[str, str]:
-        """The Allow header that lists what it may send outside of dialogs."""
+        """The Allow header with the methods that it may send outside of dialogs."""
         return ALLOW_BROWSER if self.browser else ALLOW
 
     @property
     def flow_bound(self) -> bool:
-        """Whether it is reached by the connection that it has opened only, and may replace that by a new one (RFC 5626,
-        RFC 7118); a peer on the SIP side is reached at its address."""
+        """Whether it can be reached only over the connection that it has opened, and may replace that by a new one
+        (RFC 5626, RFC 7118); a peer on the SIP side is reached at its address."""
         return self.browser
 
     @property
     def keeps_call_id(self) -> bool:
-        """Whether a request to it keeps the Call-ID of the one that it is made of and counts its CSeq on, so that the
-        sender can answer challenges. To a browser, each request has a Call-ID of its own."""
+        """Whether retries of a request to it are one sequence upstream, with one Call-ID and increasing CSeq numbers,
+        so that the sender can answer challenges. To a browser, each request has a new Call-ID."""
         return not self.browser
 
     def sends_on(self, flow: Flow) -> bool:
-        """Whether a peer of this kind sends by a flow of this kind: within a dialog with a browser, nothing comes from
-        the SIP side, nor the other way round."""
+        """Whether a peer of this kind sends over a flow of this kind: within a dialog with a browser, nothing is
+        accepted from the SIP side, nor the other way round."""
         return flow.browser == self.browser
 
     def wants_dtmf_events(self, sender: PeerProfile) -> bool:
-        """Whether digits in an INFO of `sender` become events in the audio (RFC 4733) towards this peer."""
+        """Whether digits in an INFO of `sender` become telephone-events in the audio (RFC 4733) towards this peer."""
         return sender.browser and self.trunk is not None and self.trunk.media.dtmf == "rfc4733"
 
     def transfers_locally(self, transferor: PeerProfile) -> bool:
-        """Whether the proxy carries a REFER of `transferor` out where this peer will not."""
+        """Whether the proxy carries out a REFER of `transferor` itself where this peer refuses it."""
         return transferor.browser and self.trunk is not None and self.trunk.refer == "local"
 
     def challenge_refusal(self) -> Refusal | None:
-        """What a 401 or 407 of this peer becomes, where nobody can answer it: credentials do not cross to browsers."""
+        """The response in place of a 401 or 407 of this peer that cannot be answered: credentials never cross to
+        browsers. None where challenges cross."""
         return Refusal(480, "Callee Asks For Credentials") if self.browser else None
 
     def media_from(self, source: PeerProfile) -> Profile:
-        """How SDP of another peer is made for this one."""
+        """The media profile of SDP from another peer for this one."""
         return source.for_browsers if self.browser else self.own_profile
 
     def unreachable(self) -> Refusal:
-        """The answer to the other side where no request gets to this peer: a browser without a socket is an absent user
-        (480), a server that has no answer is a gateway's failure (RFC 3261 section 21.5.3)."""
+        """The response to the other side where this peer can't be reached: 480 for a browser without a connection, 502
+        for a server (RFC 3261 sections 21.4.18 and 21.5.3)."""
         return Refusal(480) if self.browser else Refusal(502, "Trunk Unreachable")
 
 
 BROWSER_PEER = PeerProfile(True, None, DEFAULT_HEADER_POLICY, BROWSER, BROWSER)
-"""Of a WebSocket peer."""
+"""The profile of every browser."""
 
 
 UNKNOWN_PEER = PeerProfile(False, None, DEFAULT_HEADER_POLICY, TRUNK, BROWSER_OF_TRUNK)
-"""Of a peer on the SIP side that has no section."""
+"""The profile of a peer on the SIP side that has no section."""
 
 
 def filter_headers(message: Message, source: PeerProfile, target: PeerProfile) -> Headers:
     """The headers of `message` that cross from one peer to another, order and spelling kept.
 
-    The policy is a deny-list: what is not known to belong to a leg crosses.
+    The policy is a deny-list: a header crosses unless it is known to belong to one leg.
     """
     if target.browser:
         crossed = message.headers.without(source.headers.to_browser)

@@ -1,7 +1,7 @@
-"""Policy: where a browser's request goes, whether with the credentials of a trunk, and the profile of each peer, by the
-configuration alone.
+"""Policy: the route of a browser's request, whether it may use a trunk's credentials, and the profile of each peer, all
+from the configuration alone.
 
-What may be done at all stands in `admission`.
+Whether something is permitted at all is decided in `admission`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from webrtcproxy.sip.uri import bracketed
 class Route:
     """Where a request of a browser goes.
 
-    :ivar profile: what holds there: those of the trunk whose section says so, or of an unknown peer where
-        `[access] destinations` names the host.
+    :ivar profile: the profile of the peer there: of the trunk whose section serves the host, or of an unknown peer
+        where `[access] destinations` names the host.
     :ivar host: a name or an IP address (IPv6 without brackets).
     :ivar port: None for the default of the transport.
-    :ivar transport: ``udp``, ``tcp`` or ``tls``; None for what the DNS says, else UDP.
+    :ivar transport: ``udp``, ``tcp`` or ``tls``; None for the one found in the DNS, else UDP.
     :ivar may_use_credentials: whether challenges of the trunk are answered with the credentials of its section.
     """
 
@@ -38,7 +38,7 @@ class Route:
 
     @property
     def servers(self) -> tuple[HostPort, ...]:
-        """The host and port, and what else the trunk is reached by, in the order in which to try."""
+        """The host and port, and the further servers of the trunk, in the order in which to try them."""
         return (HostPort(self.host, self.port),) if self.trunk is None else self.trunk.servers
 
     @property
@@ -47,7 +47,7 @@ class Route:
         return self.profile.trunk
 
     def uri_for(self, request: Request) -> str:
-        """The Request-URI that upstream sees: what the browser wrote, so that its digest stays valid.
+        """The Request-URI of the upstream request: the browser's, so that its digest stays valid.
 
         A ``tel:`` number becomes a user at the trunk's host (RFC 3261 section 19.1.6).
         """
@@ -61,13 +61,13 @@ class Route:
 
 
 class Policy:
-    """Tells where requests go, by the configuration alone.
+    """Finds the routes of requests and the profiles of peers.
 
     :param config: the whole configuration.
     """
 
     REMEMBERED: ClassVar[int] = 1024
-    """Places whose routes are remembered; past that all are forgotten."""
+    """Most destinations whose routes are remembered; with one more, all are forgotten."""
 
     def __init__(self, config: Config) -> None:
         self._trunks = config.trunks
@@ -81,10 +81,10 @@ class Policy:
     def route(self, request: Request, authenticated: bool = False) -> Route:
         """The route of a browser's request, by the host and port of its Request-URI and nothing else.
 
-        Route, Via, maddr and the ``transport`` parameter are not looked at: a browser does not choose where the
-        proxy's packets go.
+        Route, Via, ``maddr`` and the ``transport`` parameter are ignored: a browser does not choose where the proxy's
+        packets go.
 
-        :param authenticated: whether the browser has registered with a password of its own.
+        :param authenticated: whether the browser has registered with its own password.
         :raises Refusal: 403 for a host that browsers may not call, 404 for a ``tel:`` number without any trunk,
             416 for another scheme, and for ``sips:`` where the next hop is not reached over TLS (RFC 3261 section
             26.2.2).
@@ -104,8 +104,9 @@ class Policy:
         return route
 
     def may_use_trunk_credentials(self, authenticated: bool) -> bool:
-        """Whether challenges of a trunk are answered with its section's credentials for a browser: for one that has
-        registered with a password of its own, or for any, where `[access] trunk-credentials` is ``anyone``."""
+        """Whether challenges of a trunk to a browser's requests are answered with the credentials of its section: for a
+        browser that has registered with its own password, or for any where `[access] trunk-credentials` is
+        ``anyone``."""
         return self._credentials_for_anyone or authenticated
 
     def _route_to(self, scheme: str, host: str, port: int | None, authenticated: bool) -> Route:
@@ -128,7 +129,7 @@ class Policy:
         return self._trunks[0]
 
     def profile(self, trunk: Trunk | None) -> PeerProfile:
-        """What holds for a peer on the SIP side that is of `trunk`, or has no section."""
+        """The profile of a peer on the SIP side that belongs to `trunk`, or has no section."""
         return UNKNOWN_PEER if trunk is None else self._profiles[trunk.name]
 
     def _trunk_route(self, trunk: Trunk, authenticated: bool) -> Route:

@@ -23,7 +23,7 @@ LIMIT = 20_000
 """Request sequences remembered at once; the oldest makes room."""
 
 CHALLENGE_KEPT = 300.0
-"""Seconds that a browser has to answer a challenge that was passed on to it."""
+"""Seconds that a browser has to answer a challenge that was relayed to it."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class RequestSequence:
     expires_at: float = 0.0
 
     def next_cseq(self) -> int:
-        """Count on, and return the number for the next request."""
+        """Increment the CSeq number, and return it for the next request."""
         self.cseq += 1
         return self.cseq
 
@@ -50,7 +50,7 @@ class RequestSequence:
 class RequestSequences:
     """The request sequences that are remembered, bounded in number and in time.
 
-    :param clock: tells the time, in seconds.
+    :param clock: for the time.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -58,7 +58,7 @@ class RequestSequences:
         self._sequences: OrderedDict[tuple[str, ...], RequestSequence] = OrderedDict()
 
     def get(self, key: tuple[str, ...]) -> RequestSequence:
-        """The sequence that is remembered for `key`, or a new one.
+        """The sequence remembered for `key`, or a new one.
 
         :param key: what identifies the browser's request sequence: method, Call-ID and From tag.
         """
@@ -79,7 +79,7 @@ class RequestSequences:
             self._sequences.popitem(last=False)
 
     def forget(self, key: tuple[str, ...]) -> None:
-        """Drop the sequence of `key`, if there is one."""
+        """Drop the sequence of `key`; no error where none is remembered."""
         self._sequences.pop(key, None)
 
     def __len__(self) -> int:
@@ -87,9 +87,9 @@ class RequestSequences:
 
 
 def initial_headers(source: Request, sequence: RequestSequence, target: PeerProfile) -> Headers:
-    """The headers that the request of the second leg begins with, in place of those of `source`; it counts on.
+    """The headers of the second leg's request that replace those of `source`; takes the next CSeq number.
 
-    :raises Refusal: 483 where the request may go no further.
+    :raises Refusal: 483 where Max-Forwards is exhausted.
     """
     caller, callee = source.from_.with_tag(sequence.from_tag), source.to
     if target.browser:
@@ -105,10 +105,10 @@ def initial_headers(source: Request, sequence: RequestSequence, target: PeerProf
 
 
 def _escaped(address: NameAddr) -> NameAddr:
-    """PBXs write ``#`` into user parts as it is; JsSIP and SIP.js take it escaped only."""
+    """Escape ``#`` in the user part: PBXs write it unescaped, which JsSIP and SIP.js reject."""
     return replace(address, uri=address.uri.replace("#", "%23")) if "#" in address.uri else address
 
 
 def _insecure(address: NameAddr) -> NameAddr:
-    """JsSIP refuses with 416 what is for a ``sips:`` address, though it has one hop only, and that one is secure."""
+    """Turn a ``sips:`` address into ``sip:``: JsSIP answers 416 to ``sips:``, though its only hop is a secure one."""
     return replace(address, uri=f"sip{address.uri[4:]}") if is_secure(address.uri) else address

@@ -1,4 +1,4 @@
-"""Sources: which addresses belong to which trunk, and so who may call in."""
+"""Sources: which IP addresses belong to which trunk, and so from where calls are accepted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = Logger()
 
 
 _Question = tuple[str, int | None, str | None]
-"""What a `HopResolver` is asked: host, port, transport."""
+"""The arguments of a query to a `HopResolver`: host, port, transport."""
 
 
 class Sources:
@@ -30,7 +30,7 @@ class Sources:
     """
 
     REMEMBERED: ClassVar[int] = 4096
-    """Addresses whose trunks are remembered; past that the memory starts again."""
+    """Most addresses whose trunks are remembered; with one more, all are forgotten."""
 
     def __init__(self, trunks: Sequence[Trunk], resolver: HopResolver) -> None:
         self._trunks = trunks
@@ -41,17 +41,17 @@ class Sources:
         self._known: BoundedDict[str, tuple[Trunk, ...]] = BoundedDict(self.REMEMBERED)
 
     def trunks_of(self, host: str) -> tuple[Trunk, ...]:
-        """The trunks that may call in from the address `host`; one dictionary look-up when it is known."""
+        """The trunks that may send calls from the IP address `host`; one dictionary look-up where it is remembered."""
         trunks = self._known.get(host)
         if trunks is None:
             trunks = self._known[host] = tuple(trunk for trunk in self._trunks if self._belongs(host, trunk))
         return trunks
 
     def trunk_of(self, request: Request, host: str) -> Trunk | None:
-        """The trunk that a request from outside a dialog comes from; None where none is at the address `host`.
+        """The trunk that an out-of-dialog request comes from; None where no trunk has the address `host`.
 
-        Of several trunks at one address, it is the one that serves the host in From or in the Request-URI, else the
-        first.
+        Of several trunks with the same address, it is the one that serves the host in From or in the Request-URI, else
+        the first.
         """
         trunks = self.trunks_of(host)
         if len(trunks) > 1:
@@ -60,7 +60,7 @@ class Sources:
         return trunks[0] if trunks else None
 
     def refresh(self) -> Deferred[None]:
-        """Resolve the names of the trunks that have no `sources`. To be called at start and every minute.
+        """Resolve the names of the trunks that have no `sources`. Must be called at start and every minute.
 
         :returns: a Deferred that fires with None; a name that can't be resolved keeps the addresses that it had.
         """
@@ -77,20 +77,20 @@ class Sources:
         return any(address in network for network in trunk.sources)
 
     def _resolve(self, trunk: Trunk) -> Deferred[None]:
-        """Its own addresses, and those that SRV has in their place."""
+        """Resolve the addresses of its names, and those that SRV records give in their place."""
         places = dict.fromkeys((HostPort(trunk.host, trunk.port), *trunk.proxy))
         questions: list[_Question] = [(place.host, SIP_PORT, None) for place in places]
         questions += [(*place, trunk.transport) for place in places if place.port is None]
         looked_up = [self._addresses(*question) for question in questions]
-        return gatherResults(looked_up).addCallback(self._learn, trunk, questions)
+        return gatherResults(looked_up).addCallback(self._store, trunk, questions)
 
     def _addresses(self, host: str, port: int | None, transport: str | None) -> Deferred[frozenset[str]]:
         found = self._resolver.resolve(host, port, transport)
         return found.addCallbacks(lambda hops: frozenset(hop.address.host for hop in hops), lambda _: frozenset())
 
-    def _learn(self, found: list[frozenset[str]], trunk: Trunk, questions: list[_Question]) -> None:
-        """What a question had for an answer before counts on where it has none now; where all have none, that is told
-        once."""
+    def _store(self, found: list[frozenset[str]], trunk: Trunk, questions: list[_Question]) -> None:
+        """Store the addresses found. A query without a result keeps its previous one; where none has any, that is
+        logged once."""
         self._found.update(
             (question, addresses) for question, addresses in zip(questions, found, strict=True) if addresses
         )

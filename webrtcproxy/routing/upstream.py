@@ -1,4 +1,4 @@
-"""Upstream: the next hops of a request that leaves on the SIP side, and the flow to them (RFC 3263)."""
+"""Upstream: finds the next hops of requests that the proxy sends on the SIP side, and the flows to them (RFC 3263)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class HopResolver(Protocol):
 
 
 class Upstream:
-    """Finds the next hops of requests that leave on the SIP side.
+    """Finds the next hops of requests on the SIP side.
 
-    :param resolver: of host names.
+    :param resolver: resolves host names.
     :param outbound: the SIP sockets.
     :param health: which targets are down.
     """
@@ -41,15 +41,15 @@ class Upstream:
         self.health = health
 
     async def next_hops(self, route: Route) -> NextHops:
-        """The next hops along `route`.
+        """The next hops of `route`.
 
-        :raises Refusal: no name of it can be resolved.
+        :raises Refusal: none of its names can be resolved.
         :raises FlowLost: no local socket can send there.
         """
         return self.next_hops_without_lookup(route) or self._next_hops_to(route, await self.resolve(route))
 
     def next_hops_without_lookup(self, route: Route) -> NextHops | None:
-        """The next hops along `route`, where no name needs a look-up; else None.
+        """The next hops of `route` where no name needs a look-up; else None.
 
         :raises FlowLost: no local socket can send there.
         """
@@ -62,9 +62,9 @@ class Upstream:
         return self._next_hops_to(route, hops)
 
     async def resolve(self, route: Route) -> list[Hop]:
-        """The targets along `route`, whether up or down.
+        """The targets of `route`, whether up or down.
 
-        :raises Refusal: no name of it can be resolved.
+        :raises Refusal: none of its names can be resolved.
         """
         servers = route.servers
         if len(servers) == 1:
@@ -86,8 +86,8 @@ class Upstream:
         return hops
 
     def hops_of_flow(self, flow: Flow, trunk: Trunk | None) -> NextHops | None:
-        """The next hops of a request within a dialog over `flow`: TCP to the same address, too, for what is too large
-        for a datagram. None where there is `flow` alone.
+        """The next hops of an in-dialog request over `flow`: where it may be too large for a datagram, also TCP to the
+        same address. None where `flow` is the only one.
 
         :raises FlowLost: no local socket can send there.
         """
@@ -106,7 +106,7 @@ class Upstream:
         return NextHops(self._outbound, self.health, hops, route.trunk)
 
     def flow_without_lookup(self, uri: str, last: Flow, trunk: Trunk | None = None) -> Flow | None:
-        """The flow as `flow_to_uri` gives it, where its host needs no look-up and all is well; else None."""
+        """As `flow_to_uri`, but None where the host needs a look-up or an error occurs."""
         try:
             host, port = Uri.parse(uri).hostport
             return self._flow_to_address(host, port, last.via_transport.lower(), trunk)
@@ -117,10 +117,10 @@ class Upstream:
         """The flow to the next hop of a dialog on the SIP side. ``maddr`` is not followed.
 
         :param uri: the route or remote target.
-        :param last: the flow that the dialog began on; the transport stays that one, and of several servers the one
-            that it leads to.
-        :param trunk: whose dialog it is. Over TLS, the certificate at an address, and at the server that the dialog
-            began with, has to be that of the trunk, whatever name the URI has.
+        :param last: the flow that the dialog began on. Its transport is kept, and of several servers the one that it
+            leads to.
+        :param trunk: the trunk of the dialog. Over TLS, the certificate at an IP address, and at the server that the
+            dialog began with, has to be that of the trunk, whatever name the URI has.
         :raises Refusal: the URI can't be read or its name can't be resolved.
         :raises FlowLost: no local socket can send there.
         """
@@ -149,5 +149,5 @@ class Upstream:
 
 
 def _of(trunk: Trunk | None, hop: Hop) -> Hop:
-    """`hop`, where the certificate has to be that of `trunk`."""
+    """`hop` with the requirement that its certificate is that of `trunk`."""
     return hop if trunk is None else Hop(hop.transport, hop.address, trunk.servers[0].host)
