@@ -107,6 +107,18 @@ class One(CallCase):
         self.world.turn()
         self.alice.heard("CANCEL")
 
+    def test_answered_in_time(self) -> None:
+        """The ringing limit is none for a call that was answered."""
+        invite = self.trunk.call(self.alice)
+        leg = self.alice.request("INVITE")
+        self.alice.answer(leg, 200, OFFER.replace(b"actpass", b"active"))
+        self.alice.heard("ACK")
+        self.trunk.ack(invite, self.trunk.response(200))
+        self.world.turn(181)
+        self.alice.silent()
+        self.trunk.silent()
+        self.assertEqual(len(self.world.calls), 1)
+
     def test_caller_cancels(self) -> None:
         """CANCEL of the caller: the browser stops ringing."""
         invite = self.trunk.call(self.alice)

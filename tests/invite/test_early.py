@@ -166,6 +166,8 @@ class Agreed(EarlyCase):
             ok = caller_peer.response(200)
             self.assertEqual(ok.cseq.method, "PRACK")
             self.assertIn(b"m=audio", ok.body)
+            self.assertNotIn("Session-Expires", ok.headers)  # PRACK refreshes nothing (RFC 4028 section 7.4)
+            self.assertNotIn("Supported", ok.headers)
             self.world.turn(40)
             caller_peer.silent()
             self.answered(caller)

@@ -70,6 +70,16 @@ class Change(SessionChangeCase):
             other.answer(crossed, 200, other.sdp())
             asker.peer.heard(200)
 
+    def test_ringing_reliably(self) -> None:
+        """To one that wants each 1xx to be reliable, none crosses (RFC 3262 section 3)."""
+        for asker, other in self.all_ways():
+            asker.ask("INVITE", asker.sdp(), ("Require", "100rel"))
+            crossed = other.peer.request("INVITE")
+            other.answer(crossed, 183)
+            asker.peer.silent()
+            other.answer(crossed, 200, other.sdp())
+            asker.peer.heard(200)
+
     def test_nothing_changed(self) -> None:
         """One that would be offered what it has is not asked; its last description is the answer."""
         for asker, other in self.all_ways():

@@ -30,6 +30,15 @@ class Refused(SessionChangeCase):
                 self.check_old_session(asker, other)
                 self.check_alive(asker, other)
 
+    def test_challenged(self) -> None:
+        """Challenges of a trunk without credentials cross to the browser, that for MD5 as the last one: browsers look
+        at no other."""
+        digests = [f'Digest realm="pbx", nonce="n", algorithm={name}' for name in ("MD5", "SHA-256")]
+        for asker, other in self.all_ways():
+            if asker.peer.flow.browser:
+                self.refuse(asker, other, 401, *(("WWW-Authenticate", digest) for digest in digests))
+                self.assertEqual(asker.peer.response(401).headers.lines("WWW-Authenticate"), digests[::-1])
+
     def test_after_a_change(self) -> None:
         """The old session is the last one that was agreed upon, not the first."""
         for asker, other in self.all_ways():
