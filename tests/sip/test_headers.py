@@ -17,7 +17,7 @@ from webrtcproxy.sip.headers import (
     parse_max_forwards,
     parse_seconds,
 )
-from webrtcproxy.sip.uri import MAX_KEPT, MAX_URI, Uri
+from webrtcproxy.sip.uri import MAX_CACHED, MAX_URI, Uri
 
 
 class Case(SynchronousTestCase):
@@ -117,7 +117,7 @@ class NameAddrTests(Case):
         longest = f"sip:{'a' * (MAX_URI - 6)}@b"
         self.assertEqual(NameAddr.parse(f"<{longest}>").uri, longest)
         self.refuses(NameAddr.parse, f"<{longest}b>", status=513)
-        name = "a" * MAX_KEPT
+        name = "a" * MAX_CACHED
         self.assertEqual(NameAddr.parse(f"{name} <sip:a@b>"), NameAddr(name, "sip:a@b"))
 
 
@@ -202,7 +202,7 @@ class ViaTests(Case):
 
     def test_length(self) -> None:
         """Long values are read the same as short ones, but not kept."""
-        text = f"SIP/2.0/UDP h;branch={'a' * MAX_KEPT}"
+        text = f"SIP/2.0/UDP h;branch={'a' * MAX_CACHED}"
         self.assertEqual(str(Via.parse(text)), text)
         self.assertIsNot(Via.parse(text), Via.parse(text))
 
@@ -216,7 +216,7 @@ class NumberTests(Case):
             ("0009    INVITE", CSeq(9, "INVITE")),
             ("1\tRE%47IST%45R", CSeq(1, "RE%47IST%45R")),
             ("2147483647 ACK", CSeq(2**31 - 1, "ACK")),
-            ("0 " + "A" * MAX_KEPT, CSeq(0, "A" * MAX_KEPT)),
+            ("0 " + "A" * MAX_CACHED, CSeq(0, "A" * MAX_CACHED)),
         ):
             self.assertEqual(CSeq.parse(text), cseq)
         self.assertEqual(str(CSeq(9, "INVITE")), "9 INVITE")

@@ -3,9 +3,9 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.uri import MAX_KEPT, MAX_URI, Uri
+from webrtcproxy.sip.uri import MAX_CACHED, MAX_URI, Uri
 
-LONG = "a" * MAX_KEPT
+LONG = "a" * MAX_CACHED
 
 SAME = [
     # RFC 3261 section 19.1.4

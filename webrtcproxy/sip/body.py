@@ -1,4 +1,4 @@
-"""Bodies: the session description in a message, alone or as a part of a multipart one (RFC 2046, RFC 5621)."""
+"""Message bodies: finds the session description, alone or as a part of a multipart body (RFC 2046, RFC 5621)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ MAX_PARTS = 16
 
 
 def sdp_of(message: Message) -> bytes:
-    """The SDP that `message` carries; empty where it has no body.
+    """The SDP that `message` carries; empty if it has no body.
 
-    :raises BadMessage: 415 where the body is neither SDP nor has a part that is, or is encoded; 400 for a multipart
-        body without a boundary.
+    :raises BadMessage: 415 if the body is encoded, or neither is SDP nor has a part that is; 400 for a multipart body
+        without a boundary.
     """
     if not message.body:
         return b""

@@ -1,4 +1,4 @@
-"""Capabilities: the methods and extensions that the proxy says it has (RFC 3261 sections 19.2, 20.5 and 20.37)."""
+"""The methods and extensions that the proxy announces in Allow and Supported (RFC 3261 sections 19.2, 20.5, 20.37)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ METHODS = (
     "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "UPDATE", "PRACK", "REFER", "SUBSCRIBE", "NOTIFY",
     "PUBLISH",
 )  # fmt: skip
-"""The methods that the proxy carries in both directions, beside those that it does not know."""
+"""The methods that the proxy carries in both directions; it also carries those that it does not know."""
 
 
 ALLOW = ("Allow", ", ".join(METHODS))
@@ -18,7 +18,7 @@ ALLOW_BROWSER = ("Allow", ", ".join((*METHODS, "REGISTER")))
 
 
 KNOWN_METHODS = frozenset((*METHODS, "REGISTER"))
-"""Methods that exist: refused with 405 where they can't be carried, while a made-up one gets 501 (RFC 3261 8.2.1)."""
+"""Methods that exist: one that can't be carried gets 405, an invented one 501 (RFC 3261 section 8.2.1)."""
 
 
 OPTION_100REL = "100rel"
@@ -30,8 +30,8 @@ EXTENSIONS = ("replaces", "timer", OPTION_100REL)
 
 
 SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
-"""The header that announces them to a peer (RFC 3261 section 20.37)."""
+"""The header that announces these extensions to a peer (RFC 3261 section 20.37)."""
 
 
 SUPPORTED_WITHIN = ("Supported", ", ".join(name for name in EXTENSIONS if name != OPTION_100REL))
-"""The same without reliable provisional responses, which have no use within a call."""
+"""The same without reliable provisional responses, which are of no use within a call."""

@@ -1,6 +1,6 @@
-"""Digest authentication, both sides (RFC 7616, RFC 8760; RFC 2069 and RFC 2617 peers are understood).
+"""Digest authentication, client and server (RFC 7616, RFC 8760; peers of RFC 2069 and RFC 2617 are supported).
 
-As client: :func:`choose` picks the challenge that can be answered, :func:`authorize` writes the answer. As server:
+Client: :func:`choose` picks the challenges to answer, :func:`authorize` makes the credentials. Server:
 :class:`Nonces` makes signed nonces that carry their time, :func:`verify` checks credentials against them.
 """
 
@@ -36,7 +36,7 @@ _SECRET = secrets.token_bytes(32)
 
 
 def _hash_of(algorithm: str) -> tuple[Hash | None, bool]:
-    """The hash function that an algorithm names, None for an unknown one, and whether it is a -sess one."""
+    """The hash function of an algorithm, None if it is unknown; and whether it is a ``-sess`` variant."""
     name = algorithm.lower()
     return _HASHES.get(name.removesuffix("-sess")), name.endswith("-sess")
 
@@ -56,10 +56,10 @@ def is_answerable(challenge: Challenge) -> bool:
 
 
 def choose(challenges: Iterable[Challenge], realm: str | None = None) -> list[Challenge]:
-    """The challenges to answer: of each realm the first that can be answered, since the server lists them in its order
+    """The challenges to answer: for each realm the first that can be answered, since the server lists them in its order
     of preference (RFC 8760 section 2.4).
 
-    :param realm: only this one, where it is given.
+    :param realm: answer only this realm; None for all.
     """
     chosen: dict[str, Challenge] = {}
     for challenge in challenges:
@@ -79,13 +79,13 @@ def authorize(
     count: int = 1,
     cnonce: str = "",
 ) -> Credentials:
-    """The answer to a challenge that :func:`choose` gave.
+    """The credentials that answer a challenge chosen by :func:`choose`.
 
-    :param uri: the Request-URI, which upstream must see unchanged.
-    :param body: counts only where nothing but ``auth-int`` is offered.
-    :param count: how many requests have used this nonce, this one included.
-    :param cnonce: the client's nonce; where it is empty, a random one that stays the same for this nonce, since the
-        ``-sess`` algorithms count the first one in for as long as the nonce lasts (RFC 7616 section 3.4.2).
+    :param uri: the Request-URI, which must reach the server unchanged.
+    :param body: used only if the server offers nothing but ``auth-int``.
+    :param count: how many requests have used this nonce, including this one.
+    :param cnonce: the client's nonce. If empty, a random one that stays the same for this nonce, since the ``-sess``
+        algorithms use the first cnonce for as long as the nonce lasts (RFC 7616 section 3.4.2).
     """
     asked = challenge.params
     qops = _qops(asked.get("qop", ""))
@@ -137,11 +137,11 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, repr=False)
 class Nonces:
-    """Nonces that are signed and timed, so that none has to be remembered.
+    """Signed nonces that carry their time, so that the server need not store them.
 
     :param realm: of the challenges.
-    :param lifetime: seconds that a nonce is good for.
-    :param secret: signs them; random for each process.
+    :param lifetime: seconds for which a nonce is valid.
+    :param secret: signs the nonces; empty for a random one.
     """
 
     realm: str
@@ -155,17 +155,17 @@ class Nonces:
     def challenges(
         self, now: float, *, stale: bool = False, algorithms: Iterable[str] = ("SHA-256", "MD5")
     ) -> list[str]:
-        """Header values for a 401 or 407, the strongest first; browsers know MD5 only.
+        """Header values for a 401 or 407, strongest algorithm first; browsers support MD5 only.
 
-        :param now: seconds.
-        :param stale: the credentials were right, but the nonce too old (RFC 7616 section 3.3).
+        :param now: seconds since any fixed point.
+        :param stale: the credentials were right, but the nonce was too old (RFC 7616 section 3.3).
         """
         params = {"realm": self.realm, "nonce": self._make(now), "qop": "auth"}
         extra = {"stale": "true"} if stale else {}
         return [str(Challenge("Digest", {**params, "algorithm": name, **extra})) for name in algorithms]
 
     def is_fresh(self, nonce: str, now: float) -> bool | None:
-        """Whether a nonce is one of these and still good; None where it was never one of these."""
+        """Whether a nonce is still valid; None if it was not made here."""
         try:
             data = b64decode(nonce.encode("ascii"), b"-_", validate=True)
         except (ValueError, UnicodeEncodeError):
@@ -186,10 +186,10 @@ class Nonces:
 def verify(
     credentials: Credentials, nonces: Nonces, now: float, method: str, password: str, *, uri: str, body: bytes = b""
 ) -> Verdict:
-    """Check credentials that a client gave, in constant time.
+    """Check the credentials of a client, in constant time.
 
     :param password: of the user that the credentials name.
-    :param uri: the Request-URI; the credentials must be for it.
+    :param uri: the Request-URI, which the credentials must name.
     """
     given = credentials.params
     needed = ("username", "realm", "nonce", "uri", "response")

@@ -1,4 +1,4 @@
-"""Headers: the header fields of one message, in their order, as they were written."""
+"""Headers: the header fields of one message, in order, with their text as it was received."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from webrtcproxy.sip.names import LISTS, SPELLINGS
 
 
 def canonical(name: str) -> str:
-    """The usual spelling of a header name, whatever its case or compact form; unknown names as they are."""
+    """The usual spelling of a header name in any case or compact form; unknown names stay unchanged."""
     return SPELLINGS.get(name) or SPELLINGS.get(name.lower()) or name
 
 
 class Headers:
-    """Ordered header fields; names in any case, long or compact.
+    """Ordered header fields; names are accepted in any case, long or compact.
 
-    Known names are written in their usual spelling, others as they came. A value is the text of one header line; it
-    is read only when asked for, and what was read is kept until that header changes.
+    Known names are written in their usual spelling, others as received. A value is the text of one header line; it is
+    parsed on demand, and the result is cached until that header changes.
 
     :param pairs: names and values to begin with, checked like `add`.
     """
@@ -27,7 +27,7 @@ class Headers:
     __slots__ = ("_names", "_values", "typed")
 
     typed: dict[str, object]
-    """What `message.Message` has read, by canonical name; for its use only."""
+    """The parsed values of `request.Message`, by canonical name; for its use only."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self._names: list[str] = []
@@ -38,7 +38,7 @@ class Headers:
 
     @staticmethod
     def of(names: list[str], values: list[str]) -> Headers:
-        """Headers out of two lists of one length, which belong to them from now on.
+        """Headers made of two lists of equal length, which they take over.
 
         :param names: as `canonical` writes them.
         :param values: stripped, without CR, LF and NUL.
@@ -50,7 +50,7 @@ class Headers:
         return headers
 
     def get(self, name: str) -> str | None:
-        """The value of the first header of this name, None where there is none."""
+        """The value of the first header of this name, or None."""
         known = SPELLINGS.get(name)
         names = self._names
         if known is not None:
@@ -59,14 +59,14 @@ class Headers:
         return self._values[where[0]] if where else None
 
     def present(self, name: str) -> str:
-        """The value of the first header of this canonical name, found at one look.
+        """The value of the first header of this canonical name; a quicker `get`.
 
-        :raises ValueError: there is none.
+        :raises ValueError: the header is absent.
         """
         return self._values[self._names.index(name)]
 
     def lines(self, name: str) -> list[str]:
-        """The values of all headers of this name, one a header line."""
+        """The values of all headers of this name, one for each header line."""
         values = self._values
         known = SPELLINGS.get(name)
         if known is not None and self._names.count(known) == 1:
@@ -74,9 +74,9 @@ class Headers:
         return [values[at] for at in self._where(name)]
 
     def all(self, name: str) -> list[str]:
-        """The elements of all headers of this name, in order: comma lists are cut where this header is a list.
+        """The elements of all headers of this name, in order; comma lists are split if this header is a list.
 
-        :raises BadMessage: 400: a quote or an angle bracket is left open.
+        :raises BadMessage: 400: a quote or an angle bracket is not closed.
         """
         values = self.lines(name)
         name = canonical(name)
@@ -88,9 +88,9 @@ class Headers:
             raise BadMessage(f"Bad {name}") from error
 
     def first(self, name: str) -> str | None:
-        """The first element of a list header, None where there is none.
+        """The first element of a list header, or None.
 
-        :raises BadMessage: 400: a quote or an angle bracket is left open.
+        :raises BadMessage: 400: a quote or an angle bracket is not closed.
         """
         value = self.get(name)
         if not value or "," in value:
@@ -98,9 +98,9 @@ class Headers:
         return value
 
     def set(self, name: str, value: str) -> None:
-        """Put one header in place of all of this name, or at the end.
+        """Replace all headers of this name by one, or append it.
 
-        :raises ValueError: the name is no token, or the value has CR, LF or NUL.
+        :raises ValueError: the name is not a token, or the value has CR, LF or NUL.
         """
         where = self._where(name)
         if not where:
@@ -112,10 +112,10 @@ class Headers:
             del self._names[at], self._values[at]
 
     def set_first(self, name: str, value: str) -> None:
-        """Put `value` in place of the first element of a list header and leave the others; or at the end.
+        """Replace the first element of a list header and keep the others; or append a header.
 
-        :raises ValueError: the name is no token, or the value has CR, LF or NUL.
-        :raises BadMessage: 400: a quote or an angle bracket is left open.
+        :raises ValueError: the name is not a token, or the value has CR, LF or NUL.
+        :raises BadMessage: 400: a quote or an angle bracket is not closed.
         """
         where = self._where(name)
         if not where:
@@ -129,22 +129,22 @@ class Headers:
     def add(self, name: str, value: str) -> None:
         """Append a header.
 
-        :raises ValueError: the name is no token, or the value has CR, LF or NUL.
+        :raises ValueError: the name is not a token, or the value has CR, LF or NUL.
         """
         self._names.append(self._changed(name, value))
         self._values.append(value)
 
     def extend(self, other: Headers) -> None:
-        """Append all headers of another message; they are in order already."""
+        """Append all headers of another message; they have been checked already."""
         for name in other._names:
             self.typed.pop(name, None)
         self._names += other._names
         self._values += other._values
 
     def prepend(self, name: str, value: str) -> None:
-        """Insert a header before the first of this name, else before all headers.
+        """Insert a header before the first of this name, or before all headers.
 
-        :raises ValueError: the name is no token, or the value has CR, LF or NUL.
+        :raises ValueError: the name is not a token, or the value has CR, LF or NUL.
         """
         where = self._where(name)
         at = where[0] if where else 0
@@ -152,27 +152,27 @@ class Headers:
         self._values.insert(at, value)
 
     def remove(self, name: str) -> None:
-        """Remove all headers of this name; no error where there is none."""
+        """Remove all headers of this name, if any."""
         for at in reversed(self._where(name)):
             del self._names[at], self._values[at]
         self.typed.pop(canonical(name), None)
 
     def copy(self) -> Headers:
-        """The same headers, to be changed apart; costs next to nothing."""
+        """A copy that can be changed independently; cheap."""
         headers = Headers.of(self._names.copy(), self._values.copy())
         headers.typed = self.typed.copy()
         return headers
 
     def without(self, names: Container[str]) -> Headers:
-        """A copy that lacks the headers of these canonical names."""
+        """A copy without the headers of these canonical names."""
         return self._picked([name not in names for name in self._names])
 
     def only(self, names: Container[str]) -> Headers:
-        """A copy that has the headers of these canonical names only."""
+        """A copy with only the headers of these canonical names."""
         return self._picked([name in names for name in self._names])
 
     def block(self, length: int) -> str:
-        """All header lines as they are sent, with this Content-Length, without the last CRLF."""
+        """All header lines as they are sent, with the given Content-Length, without the last CRLF."""
         names, values = self._names, self._values
         text = str(length)
         if "Content-Length" not in names:
@@ -206,7 +206,7 @@ class Headers:
         return Headers.of(list(compress(self._names, wanted)), list(compress(self._values, wanted)))
 
     def _where(self, name: str) -> list[int]:
-        """The places of all headers of this name."""
+        """The indexes of all headers of this name."""
         known = SPELLINGS.get(name) or SPELLINGS.get(name.lower())
         if known is not None:
             count = self._names.count(known)
@@ -217,7 +217,10 @@ class Headers:
         return [at for at, other in enumerate(self._names) if other.lower() == name]
 
     def _changed(self, name: str, value: str) -> str:
-        """Check what is to be written, forget what was read of this header; the spelling to write the name in."""
+        """Check a name and a value, and drop the parsed value of this header.
+
+        :returns: the spelling in which the name is written.
+        """
         known = SPELLINGS.get(name)
         if known is None:
             known = canonical(name)

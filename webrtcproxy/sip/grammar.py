@@ -1,4 +1,4 @@
-"""The words of SIP's grammar (RFC 3261 section 25): tokens, quoted strings, lists, parameters; all in linear time."""
+"""The elements of the SIP grammar (RFC 3261 section 25): tokens, quoted strings, lists, parameters; in linear time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 from webrtcproxy.sip.errors import BadMessage
 
 Params = tuple[tuple[str, str | None], ...]
-"""Parameters as written: name and value, None where there is no ``=``; a quoted value keeps its quotes."""
+"""Parameters as written: name and value, None if there is no ``=``; a quoted value keeps its quotes."""
 
 _is_odd_token = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+").fullmatch
 _is_hostname = re.compile(r"[A-Za-z0-9._\-]+").fullmatch
@@ -22,30 +22,30 @@ _stops = {",": re.compile('[,"<]'), ";": re.compile('[;"<]')}
 
 
 def is_token(text: str) -> bool:
-    """True for a token: a method, a header name, an option tag (RFC 3261 section 25.1)."""
+    """True for a token, such as a method, a header name or an option tag (RFC 3261 section 25.1)."""
     return (text.isascii() and text.isalnum()) or _is_odd_token(text) is not None
 
 
 def number(text: str, most: int) -> int | None:
-    """The value of a run of ASCII digits; None where it is something else or greater than `most`."""
+    """The value of a string of ASCII digits; None if it is anything else or greater than `most`."""
     if not (text.isascii() and text.isdigit()):
         return None
     if len(text) > 10:
         text = text.lstrip("0") or "0"
-        if len(text) > 10:  # none of SIP's numbers is longer; int() is quadratic
+        if len(text) > 10:  # no number in SIP is longer; int() is quadratic
             return None
     value = int(text)
     return value if value <= most else None
 
 
 def quote(text: str) -> str:
-    """`text` as a quoted string. CR, LF and NUL, which no header value may hold, are left out."""
+    """`text` as a quoted string, without CR, LF and NUL, which a header value must not contain."""
     text = _unwritable.sub("", text)
     return '"' + _needs_escape.sub(r"\\\g<0>", text) + '"'
 
 
 def unquote(text: str) -> str:
-    """What a quoted string says; any other text comes back as it is."""
+    """The content of a quoted string; any other text is returned unchanged."""
     if len(text) > 1 and text[0] == '"' and text[-1] == '"':
         text = text[1:-1]
         return _escape.sub(r"\1", text) if "\\" in text else text
@@ -69,7 +69,7 @@ def quote_end(text: str, start: int) -> int:
 
 
 def split(text: str, separator: str) -> list[str]:
-    """Cut at each ``,`` or ``;`` that stands outside of ``"..."`` and ``<...>``; the parts are not stripped.
+    """Split at each ``,`` or ``;`` outside ``"..."`` and ``<...>``; the parts are not stripped.
 
     :raises BadMessage: a quote or an angle bracket is not closed.
     """
@@ -96,7 +96,7 @@ def split(text: str, separator: str) -> list[str]:
 
 
 def items(text: str) -> list[str]:
-    """The elements of a comma list, stripped, without the empty ones.
+    """The elements of a comma list, stripped; empty ones are left out.
 
     :raises BadMessage: a quote or an angle bracket is not closed.
     """
@@ -104,10 +104,10 @@ def items(text: str) -> list[str]:
 
 
 def parse_params(text: str) -> Params:
-    """Read ``name=value;flag``, what stands after the first semicolon. Tolerated are one semicolon at the end, and
-    nothing after a ``=``.
+    """Parse ``name=value;flag``, the text after the first semicolon. One semicolon at the end and an empty value after
+    ``=`` are tolerated.
 
-    :raises BadMessage: an empty or broken parameter, an open quote.
+    :raises BadMessage: an empty or broken parameter, or a quote that is not closed.
     """
     text = text.strip(" \t")
     if not text:
@@ -126,7 +126,7 @@ def parse_params(text: str) -> Params:
 
 
 def _spaced_param(text: str) -> tuple[str, str | None]:
-    """One parameter that has whitespace or quotes."""
+    """Parse one parameter that has whitespace or quotes."""
     name, equals, value = text.partition("=")
     name, value = name.strip(" \t"), value.strip(" \t")
     if not name or _blank_or_quote(name):
@@ -140,7 +140,7 @@ def _spaced_param(text: str) -> tuple[str, str | None]:
 
 
 def split_params(text: str) -> list[str]:
-    """Cut at each ``;`` outside of quotes.
+    """Split at each ``;`` outside quotes.
 
     :raises BadMessage: a quote is not closed.
     """
@@ -159,12 +159,12 @@ def split_params(text: str) -> list[str]:
 
 
 def format_params(params: Params) -> str:
-    """Write parameters, each with its semicolon before it."""
+    """The text of parameters, each after a semicolon."""
     return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params])
 
 
 def find_param(params: Params, name: str) -> str | None:
-    """The value of a parameter as written, ``""`` where it has none, None where the parameter is absent."""
+    """The value of a parameter as written; ``""`` if it has no value, None if it is absent."""
     for key, value in params:
         if key == name or (len(key) == len(name) and key.lower() == name.lower()):
             return value if value is not None else ""
@@ -172,7 +172,7 @@ def find_param(params: Params, name: str) -> str | None:
 
 
 def set_param(params: Params, name: str, value: str | None) -> Params:
-    """`params` with one parameter replaced in its place, or added at the end."""
+    """`params` with one parameter replaced where it is, or appended."""
     lower = name.lower()
     found = False
     changed: list[tuple[str, str | None]] = []
@@ -188,9 +188,10 @@ def set_param(params: Params, name: str, value: str | None) -> Params:
 
 
 def parse_host(text: str) -> tuple[str, int | None]:
-    """Read ``host[:port]``: a name, an IPv4 address, an IPv6 reference in brackets (kept) (RFC 3261, RFC 5954).
+    """Parse ``host[:port]``; the host is a name, an IPv4 address, or an IPv6 address that keeps its brackets (RFC
+    3261, RFC 5954).
 
-    :raises BadMessage: neither of them, or a port that is no number up to 65535.
+    :raises BadMessage: it is none of these, or the port is not a number up to 65535.
     """
     if text[:1] == "[":
         address, bracket, rest = text[1:].partition("]")
@@ -213,7 +214,7 @@ def parse_host(text: str) -> tuple[str, int | None]:
 
 
 def _is_ipv6(text: str) -> bool:
-    if "%" in text or not text.isascii():  # a zone means nothing to anybody else (RFC 5118 section 4.5)
+    if "%" in text or not text.isascii():  # a zone is meaningless on another host (RFC 5118 section 4.5)
         return False
     try:
         IPv6Address(text)

@@ -1,7 +1,7 @@
-"""The header values that decide something: how each is read and written; parameters as written.
+"""The header values that the proxy acts on: parsing and writing of addresses, Via, CSeq, challenges and credentials.
 
-They are values: nobody changes one. Those that every message has are final, which mypy sees to, and not frozen, which
-would make them ten times as dear to make.
+They are immutable. The classes that every message needs have final attributes, which mypy checks, instead of being
+frozen, which would make them ten times as expensive to create.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from webrtcproxy.sip.grammar import (
     set_param,
     unquote,
 )
-from webrtcproxy.sip.uri import KEPT, MAX_KEPT, MAX_URI, Uri
+from webrtcproxy.sip.uri import CACHE_SIZE, MAX_CACHED, MAX_URI, Uri
 
 MAX_CSEQ = 2**31 - 1
 MAX_SECONDS = 2**32 - 1
@@ -50,7 +50,7 @@ _unfit = re.compile(r'[\x00-\x20\x7f<>"]').search
 class NameAddr:
     """A From, To, Contact, Route, Refer-To, P-Asserted-Identity: an address with a name and parameters.
 
-    :ivar display: the name without quotes and escapes, ``""`` where there is none.
+    :ivar display: the name without quotes and escapes, or ``""``.
     :ivar uri: the URI as written.
     :ivar params: the header's parameters, not the URI's.
     """
@@ -66,44 +66,44 @@ class NameAddr:
 
     @staticmethod
     def parse(text: str) -> NameAddr:
-        """Read a name-addr or an addr-spec with parameters (RFC 3261 section 20.10).
+        """Parse a name-addr or an addr-spec with parameters (RFC 3261 section 20.10).
 
-        :raises BadMessage: 400 where it is neither, 513 where the URI is too long.
+        :raises BadMessage: 400 if it is neither, 513 if the URI is too long.
         """
-        return _parse_name_addr(text) if len(text) <= MAX_KEPT else _parse_name_addr.__wrapped__(text)
+        return _parse_name_addr(text) if len(text) <= MAX_CACHED else _parse_name_addr.__wrapped__(text)
 
     def __str__(self) -> str:
         display = f"{quote(self.display)} " if self.display else ""
         return f"{display}<{self.uri}>{format_params(self.params)}"
 
     def param(self, name: str) -> str | None:
-        """What a parameter says, unquoted; ``""`` where it has no value, None where it is absent."""
+        """The value of a parameter, unquoted; ``""`` if it has no value, None if it is absent."""
         value = find_param(self.params, name)
         return unquote(value) if value else value
 
     @property
     def tag(self) -> str | None:
-        """The dialog tag; None where there is none or it is empty."""
+        """The dialog tag; None if it is absent or empty."""
         return find_param(self.params, "tag") or None
 
     def with_tag(self, tag: str) -> NameAddr:
-        """The same with this tag in place of any other."""
+        """A copy with this tag."""
         return self.with_param("tag", tag)
 
     def with_param(self, name: str, value: str | None) -> NameAddr:
-        """The same with one parameter set; `value` as it is to be written, None for a flag."""
+        """A copy with one parameter set; `value` is the text to write, None for a flag."""
         return NameAddr(self.display, self.uri, set_param(self.params, name, value))
 
     @property
     def address(self) -> Uri:
-        """The URI, read.
+        """The URI, parsed.
 
-        :raises BadMessage: 400 where it is none.
+        :raises BadMessage: 400 if it is malformed.
         """
         return Uri.parse(self.uri)
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHE_SIZE)
 def _parse_name_addr(text: str) -> NameAddr:
     display, text = _display_name(text.strip())
     if text[:1] == "<":
@@ -127,7 +127,7 @@ def _parse_name_addr(text: str) -> NameAddr:
 
 
 def _display_name(text: str) -> tuple[str, str]:
-    """The display name and what follows it."""
+    """The display name and the text after it."""
     if text[:1] == '"':
         end = quote_end(text, 0)
         rest = text[end:].lstrip()
@@ -144,9 +144,9 @@ def _display_name(text: str) -> tuple[str, str]:
 
 
 def parse_contacts(values: Iterable[str]) -> list[NameAddr] | Star:
-    """Read the Contact headers of one message, given line by line: all of its addresses, or `STAR`.
+    """Parse the Contact headers of one message, given line by line: all addresses, or `STAR`.
 
-    :raises BadMessage: one is broken, or a ``*`` is not alone.
+    :raises BadMessage: one is malformed, or a ``*`` is not alone.
     """
     texts = [item for value in values for item in items(value)]
     if "*" not in texts:
@@ -158,7 +158,7 @@ def parse_contacts(values: Iterable[str]) -> list[NameAddr] | Star:
 
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Via:
-    """One Via: where a request passed and where its response goes (RFC 3261 section 20.42).
+    """One Via: a hop of a request, and where its response goes (RFC 3261 section 20.42).
 
     :ivar transport: upper case: ``UDP``, ``TCP``, ``TLS``, ``WS``, ``WSS``, or whatever was written.
     :ivar host: with brackets where it is an IPv6 address.
@@ -177,46 +177,46 @@ class Via:
 
     @staticmethod
     def parse(text: str) -> Via:
-        """Read one Via.
+        """Parse one Via.
 
-        :raises BadMessage: 400 where it is none.
+        :raises BadMessage: 400 if it is malformed.
         """
-        return _parse_via(text) if len(text) <= MAX_KEPT else _parse_via.__wrapped__(text)
+        return _parse_via(text) if len(text) <= MAX_CACHED else _parse_via.__wrapped__(text)
 
     def __str__(self) -> str:
         return f"SIP/2.0/{self.transport} {self.sent_by}{format_params(self.params)}"
 
     def param(self, name: str) -> str | None:
-        """What a parameter says, ``""`` where it has no value, None where it is absent."""
+        """The value of a parameter; ``""`` if it has no value, None if it is absent."""
         return find_param(self.params, name)
 
     def with_param(self, name: str, value: str | None) -> Via:
-        """The same with one parameter set; None for one without value."""
+        """A copy with one parameter set; None for one without a value."""
         return Via(self.transport, self.host, self.port, set_param(self.params, name, value))
 
     @property
     def branch(self) -> str | None:
-        """The transaction's name, as written; None where it is absent or empty."""
+        """The branch parameter as written; None if it is absent or empty."""
         return find_param(self.params, "branch") or None
 
     @property
     def received(self) -> str | None:
-        """The address the request came from, without the brackets that some write (RFC 5118 section 4.5)."""
+        """The address that the request came from, without the brackets that some peers write (RFC 5118 section 4.5)."""
         value = find_param(self.params, "received")
         return value.strip("[]") if value else None
 
     @property
     def rport(self) -> str | None:
-        """The port the request came from, ``""`` where it is asked for, None where it is absent (RFC 3581)."""
+        """The port that the request came from; ``""`` if the sender asks for it, None if it is absent (RFC 3581)."""
         return find_param(self.params, "rport")
 
     @property
     def sent_by(self) -> str:
-        """host[:port] as the sender names itself."""
+        """The sender's name for itself, ``host[:port]``."""
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHE_SIZE)
 def _parse_via(text: str) -> Via:
     words = text[8:].split(None, 1) if text.startswith("SIP/2.0/") else _sent_protocol(text)
     if len(words) != 2:
@@ -232,7 +232,7 @@ def _parse_via(text: str) -> Via:
 
 
 def _sent_protocol(text: str) -> list[str]:
-    """Transport and the rest of a Via that has whitespace in odd places, or that is none."""
+    """The transport and the rest of a Via that has unusual whitespace or is malformed."""
     name, _, rest = text.partition("/")
     version, _, rest = rest.partition("/")
     return rest.split(None, 1) if name.strip().upper() == "SIP" and version.strip() == "2.0" else []
@@ -247,17 +247,17 @@ class CSeq:
 
     @staticmethod
     def parse(text: str) -> CSeq:
-        """Read a CSeq.
+        """Parse a CSeq.
 
-        :raises BadMessage: 400: no number below 2**31, no method.
+        :raises BadMessage: 400: it has no number below 2**31, or no method.
         """
-        return _parse_cseq(text) if len(text) <= MAX_KEPT else _parse_cseq.__wrapped__(text)
+        return _parse_cseq(text) if len(text) <= MAX_CACHED else _parse_cseq.__wrapped__(text)
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHE_SIZE)
 def _parse_cseq(text: str) -> CSeq:
     words = text.split()
     value = number(words[0], MAX_CSEQ) if len(words) == 2 else None
@@ -267,16 +267,16 @@ def _parse_cseq(text: str) -> CSeq:
 
 
 def drop_cached() -> None:
-    """Drop the values that are cached for readers of the same text; those in use stay."""
+    """Empty the caches of parsed values; values in use are not affected."""
     for read in (_parse_name_addr, _parse_via, _parse_cseq):
         read.cache_clear()
     Uri.drop_cached()
 
 
 def parse_max_forwards(text: str) -> int:
-    """Read Max-Forwards.
+    """Parse Max-Forwards.
 
-    :raises BadMessage: 400: no number from 0 to 255.
+    :raises BadMessage: 400: it is not a number from 0 to 255.
     """
     value = number(text.strip(), 255)
     if value is None:
@@ -285,10 +285,10 @@ def parse_max_forwards(text: str) -> int:
 
 
 def parse_seconds(text: str, name: str = "Expires") -> int:
-    """Read the seconds of Expires, Min-Expires, an ``expires`` parameter.
+    """Parse the seconds of Expires, Min-Expires or an ``expires`` parameter.
 
     :param name: the header, for the error.
-    :raises BadMessage: 400: no number below 2**32.
+    :raises BadMessage: 400: it is not a number below 2**32.
     """
     value = number(text.strip(), MAX_SECONDS)
     if value is None:
@@ -314,9 +314,9 @@ class Challenge:
 
     @staticmethod
     def parse(text: str) -> Challenge:
-        """Read one header value that holds one challenge.
+        """Parse a header value that holds one challenge.
 
-        :raises BadMessage: it holds none, or several.
+        :raises BadMessage: it does not hold exactly one.
         """
         (scheme, params), *more = _parse_auth(text) or [("", {})]
         if not scheme or more:
@@ -340,9 +340,9 @@ class Credentials:
 
     @staticmethod
     def parse(text: str) -> Credentials:
-        """Read one header value.
+        """Parse one header value.
 
-        :raises BadMessage: 400 where it is none.
+        :raises BadMessage: 400 if it is malformed.
         """
         (scheme, params), *more = _parse_auth(text) or [("", {})]
         if not scheme or more:
@@ -350,16 +350,16 @@ class Credentials:
         return Credentials(scheme, params)
 
     def __repr__(self) -> str:
-        return f"<Credentials {self.scheme} of {self.params.get('username')!r}>"  # the response stays out of logs
+        return f"<Credentials {self.scheme} of {self.params.get('username')!r}>"  # keeps the response out of logs
 
     def __str__(self) -> str:
         return _format_auth(self.scheme, self.params, _quoted_in_credentials)
 
 
 def parse_challenges(values: Iterable[str]) -> list[Challenge]:
-    """Read all challenges of a response, in their order; some servers put several in one header line.
+    """Parse all challenges of a response, in order; some servers put several in one header line.
 
-    :raises BadMessage: 400 where one is broken.
+    :raises BadMessage: 400 if one is malformed.
     """
     return [Challenge(scheme, params) for value in values for scheme, params in _parse_auth(value)]
 

@@ -1,7 +1,8 @@
-"""From bytes to messages and back: `read`, `check`, `respond` (RFC 3261 sections 7, 8.1.1, 8.2.6, 18.3).
+"""Parses and checks messages, and builds responses: `read`, `check`, `respond` (RFC 3261 sections 7, 8.1.1, 8.2.6).
 
-`read` splits a message at once and looks at its frame only; values are read where they are needed. `check` reads what
-every request must have. A faulty request is not lost: BadMessage carries what could be read, so that it is answered.
+`read` splits a message into start line, headers and body (RFC 3261 section 18.3); header values are parsed on demand.
+`check` parses what every request must have. BadMessage carries what could be parsed of a faulty request, so that it
+gets a response.
 """
 
 from __future__ import annotations
@@ -51,15 +52,15 @@ _at_most_one = (*_single, "Max-Forwards", "Content-Length", "Content-Type", "Exp
 
 
 def read(data: bytes, *, stream: bool = False, exact: bool = False) -> Request | Response:
-    """Read one message: its frame, not the values of its headers.
+    """Split one message into start line, headers and body; header values are not parsed.
 
-    Tolerated are bare LF as line end, empty lines before the first, whitespace after it.
+    Bare LF as line end, empty lines before the start line and whitespace after it are tolerated.
 
-    :param data: a datagram, a WebSocket message, or a message that `stream.StreamReader` cut out.
-    :param stream: Content-Length must be there (RFC 3261 section 18.3).
-    :param exact: octets after Content-Length are an error (RFC 7118 section 5: a frame is a message) instead of being
-        ignored.
-    :raises BadMessage: 400, 505 (another version of SIP), 513 (too large); its `request` is what could be read.
+    :param data: a datagram, a WebSocket message, or a message from `stream.StreamReader`.
+    :param stream: Content-Length is required (RFC 3261 section 18.3).
+    :param exact: octets after Content-Length are an error (RFC 7118 section 5: a frame is a message); otherwise they
+        are ignored.
+    :raises BadMessage: 400, 505 (another version of SIP), 513 (too large); its `request` is what could be parsed.
     """
     try:
         if len(data) > MAX_MESSAGE:
@@ -75,7 +76,7 @@ def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
     text = head.decode("utf-8", "surrogateescape")
     lines = text.split("\r\n")
     breaks = len(lines) - 1
-    joined = "".join(lines)  # searched for one character at a time, which is quick
+    joined = "".join(lines)  # searching one string for single characters is quick
     if not empty or not breaks or "\n" in joined or "\r" in joined or "\0" in joined:
         return _read(_tidy(data), stream, exact)
     if breaks > MAX_HEADERS:
@@ -101,7 +102,7 @@ def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
 
 
 def _headers(lines: list[str]) -> Headers | None:
-    """The header fields; None where one is folded."""
+    """The header fields; None if one is folded."""
     names: list[str] = []
     values: list[str] = []
     spelling = SPELLINGS.get
@@ -128,22 +129,22 @@ def _headers(lines: list[str]) -> Headers | None:
 
 
 def _tidy(data: bytes) -> bytes:
-    """The same message with CRLF line ends, without folds (RFC 3261 section 7.3.1), empty lines in front, and NULs."""
+    """The same message with CRLF line ends, without folds (RFC 3261 section 7.3.1), leading empty lines and NULs."""
     data = data.lstrip(b"\r\n")
     end, begin = find_end(data)
     if end < 0:
         raise BadMessage("Missing Empty Line")
     head = _fold.sub(b" ", data[:end].replace(b"\r\n", b"\n"))
-    head = head.replace(b"\\\0", b"\\ ")  # a quoted string may have one, but nothing that we send
+    head = head.replace(b"\\\0", b"\\ ")  # a quoted string may have a NUL, but what we send must not
     if b"\r" in head or b"\0" in head or b"\n" not in head:
         raise BadMessage("Bad Header Line")
     return b"\r\n\r\n".join([head.replace(b"\n", b"\r\n"), data[begin:]])
 
 
 def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int]:
-    """Where the header block ends and where the body begins; -1 twice where there is no empty line after `start`.
+    """Where the header block ends and where the body begins; both -1 if no empty line follows `start`.
 
-    The line end of the last header line belongs to neither.
+    The line end of the last header line is part of neither.
     """
     end = data.find(b"\n\r\n", start)
     bare = data.find(b"\n\n", start, end if end >= 0 else len(data))
@@ -177,7 +178,7 @@ def _request_line(line: str) -> tuple[str, str]:
 
 
 def _body(data: bytes, length: str | None, stream: bool, exact: bool) -> bytes:
-    """The body: as many octets as Content-Length says (RFC 3261 section 18.3)."""
+    """The body, of the length that Content-Length states (RFC 3261 section 18.3)."""
     if length is None:
         if stream:
             raise BadMessage("Missing Content-Length")
@@ -189,7 +190,7 @@ def _body(data: bytes, length: str | None, stream: bool, exact: bool) -> bytes:
 
 
 def salvage(data: bytes) -> Request | None:
-    """What an answer needs, out of a request that `read` refused; None where nothing can or may be answered."""
+    """What a response needs, out of a request that `read` refused; None if no response can or may be sent."""
     data = data[:MAX_MESSAGE].lstrip(b"\r\n")
     end, _ = find_end(data)
     head = _fold.sub(b" ", (data[:end] if end >= 0 else data).replace(b"\r\n", b"\n"))
@@ -208,13 +209,13 @@ def salvage(data: bytes) -> Request | None:
 
 
 def check(message: Message) -> None:
-    """Read what every request must have, and a response as far as it has the same.
+    """Parse what every request must have, or the same headers of a response.
 
-    Via, From, To, Call-ID, CSeq with the method of the request, Max-Forwards 0 to 255 (it may be absent, RFC 2543),
-    Expires, Contact, and the Request-URI: sip, sips or tel, no headers in it (RFC 3261 sections 8.1.1 and 19.1.1).
+    Via, From, To, Call-ID, CSeq with the method of the request, Max-Forwards 0 to 255 (absent from RFC 2543 peers),
+    Expires, Contact, and the Request-URI: sip, sips or tel, without headers (RFC 3261 sections 8.1.1 and 19.1.1).
 
-    :raises BadMessage: 400, 416 (scheme), 513 (URI too long); its `request` is the request, None where it may not be
-        answered.
+    :raises BadMessage: 400, 416 (scheme), 513 (URI too long); its `request` is the request, None if it must not get a
+        response.
     """
     try:
         cseq = message.cseq
@@ -258,10 +259,10 @@ def respond(
     headers: Iterable[tuple[str, str]] = (),
     body: bytes = b"",
 ) -> Response:
-    """The response to a request (RFC 3261 section 8.2.6), also to a broken one, as far as its headers are there.
+    """The response to a request (RFC 3261 section 8.2.6), even to a malformed one, as far as its headers exist.
 
     :param reason: the reason phrase; empty for the standard one.
-    :param to_tag: put into To where it has no tag; not into a 100.
+    :param to_tag: added to a To without a tag, except in a 100.
     :param headers: names and values to add.
     :raises ValueError: a header to add has CR, LF or NUL.
     """
@@ -273,7 +274,7 @@ def respond(
             if to is not None and request.to.tag is None:
                 answer.set("To", f"{to.rstrip('; ')};tag={to_tag}")
         except BadMessage:
-            pass  # an unreadable To goes back as it came
+            pass  # a malformed To is returned unchanged
     if isinstance(headers, Headers):
         answer.extend(headers)
     else:

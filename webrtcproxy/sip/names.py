@@ -1,4 +1,4 @@
-"""What SIP calls things: header names, their compact forms, which of them are lists; reason phrases (IANA)."""
+"""The registered names of SIP: header names, their compact forms, which of them are lists; reason phrases (IANA)."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ _others = """
 """
 
 LISTS = frozenset(_lists.split())
-"""Headers whose value is a comma list, the same as that many headers (RFC 3261 section 7.3.1)."""
+"""Headers whose value is a comma list, equivalent to several headers (RFC 3261 section 7.3.1)."""
 
 SPELLINGS: dict[str, str] = {}
-"""The usual ways to write a known name (canonical, in one case or Capitalized, compact) to its canonical one."""
+"""The usual spellings of known names (canonical, in one case, capitalized, compact), each with its canonical name."""
 
 for _name in (_lists + _others).split():
     for _way in (_name, _name.lower(), _name.upper(), _name.title()):

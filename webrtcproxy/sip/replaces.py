@@ -1,5 +1,5 @@
-"""Replaces: the dialog that an INVITE takes the place of, as a header (RFC 3891) and in the URI of a Refer-To, where
-its value is escaped (RFC 3261 section 19.1.1, RFC 5589 section 7)."""
+"""Replaces: names the dialog that an INVITE replaces, as a header (RFC 3891) or escaped within the URI of a Refer-To
+(RFC 3261 section 19.1.1, RFC 5589 section 7)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from webrtcproxy.sip.uri import Uri
 _is_call_id = re.compile(r"[^\x00-\x20\x7f,;]+").fullmatch
 
 _PLAIN_IN_URI = "-_.!~*'()[]/?:+$"
-"""What the value of a URI's header may have as it is, besides letters and digits (RFC 3261 section 25.1)."""
+"""What the value of a header in a URI may have unescaped, besides letters and digits (RFC 3261 section 25.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replaces:
-    """One dialog, as the receiver of the INVITE has it (RFC 3891 section 3).
+    """One dialog, identified from the view of the receiver of the INVITE (RFC 3891 section 3).
 
     :ivar call_id: its Call-ID.
     :ivar to_tag: the receiver's own tag.
     :ivar from_tag: the tag of the receiver's peer.
-    :ivar early_only: it is to be replaced only while it is not confirmed.
+    :ivar early_only: replace it only while it is not confirmed.
     :ivar others: unknown parameters.
     """
 
@@ -37,9 +37,9 @@ class Replaces:
 
     @staticmethod
     def parse(text: str) -> Replaces:
-        """Read the header's value, its parts in any order.
+        """Parse the header value, its parameters in any order.
 
-        :raises BadMessage: 400: no Call-ID, not exactly one to-tag and one from-tag.
+        :raises BadMessage: 400: there is no Call-ID, or not exactly one to-tag and one from-tag.
         """
         call_id, _, tail = text.strip().partition(";")
         params = parse_params(tail)
@@ -59,23 +59,23 @@ class Replaces:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """The dialog's identity at the receiver: Call-ID, its own tag, the peer's; that one is empty where it says 0,
-        which stands for a peer without a tag (RFC 3891 section 3)."""
+        """The dialog's identity at the receiver: Call-ID, its own tag, its peer's tag. A from-tag of 0 stands for a
+        peer without a tag and becomes empty here (RFC 3891 section 3)."""
         return self.call_id, self.to_tag, "" if self.from_tag == "0" else self.from_tag
 
     def names(self, call_id: str, local_tag: str, remote_tag: str) -> Replaces:
-        """The same of another dialog.
+        """A copy that names another dialog.
 
-        :param local_tag: of the receiver there.
-        :param remote_tag: of its peer; may be empty.
+        :param local_tag: the receiver's own tag there.
+        :param remote_tag: the tag of its peer; may be empty.
         """
         return replace(self, call_id=call_id, to_tag=local_tag or "0", from_tag=remote_tag or "0")
 
 
 def replaces_of(uri: Uri) -> Replaces | None:
-    """The Replaces among the headers of a URI, None where there is none.
+    """The Replaces among the headers of a URI, or None.
 
-    :raises BadMessage: 400: there are several, or it can't be read.
+    :raises BadMessage: 400: there are several, or it is malformed.
     """
     found = [value for name, value in _headers(uri) if _is_replaces(name)]
     if not found:
@@ -86,17 +86,17 @@ def replaces_of(uri: Uri) -> Replaces | None:
 
 
 def with_replaces(uri: Uri, replaces: Replaces) -> Uri:
-    """`uri` with `replaces` in place of the one that it has; its other headers stay as they are, in their order."""
+    """`uri` with its Replaces exchanged for `replaces`; its other headers stay unchanged, in order."""
     escaped = quote_from_bytes(str(replaces).encode("utf-8", "surrogateescape"), safe=_PLAIN_IN_URI)
     pairs = [(name, escaped if _is_replaces(name) else value) for name, value in _headers(uri)]
     return replace(uri, headers="&".join(f"{name}={value}" for name, value in pairs))
 
 
 def replaces_headers(source: Request, value: str | None) -> tuple[tuple[str, str], ...]:
-    """The headers of an INVITE that is to take the place of a dialog.
+    """The headers of an INVITE that replaces a dialog.
 
-    :param source: the INVITE that it is made of.
-    :param value: the dialog, as the receiver has it; None where there is none.
+    :param source: the INVITE that it is made from.
+    :param value: the dialog, from the receiver's view; None for no Replaces.
     """
     if value is None:
         return ()

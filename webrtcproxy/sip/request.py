@@ -1,4 +1,4 @@
-"""Request and Response: headers, body, and typed readings that are made when asked for (RFC 3261 section 7)."""
+"""Request and Response: headers, body, and header values that are parsed on demand (RFC 3261 section 7)."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _read_name_addr: Final = NameAddr.parse
 
 
 class Message:
-    """What a request and a response have in common.
+    """The base of requests and responses.
 
-    The typed readings (`via` to `expires`) raise BadMessage 400 that names the header; they are kept until that
-    header changes.
+    The parsed values (`via` to `expires`) raise BadMessage 400 that names the header; each is cached until its header
+    changes.
     """
 
     __slots__ = ("body", "headers")
@@ -44,15 +44,15 @@ class Message:
         raise NotImplementedError
 
     def to_bytes(self) -> bytes:
-        """The message as it is sent; Content-Length is always there and counts octets.
+        """The message as it is sent, always with Content-Length, in octets.
 
-        :raises ValueError: the method, Request-URI or reason phrase would break the first line.
+        :raises ValueError: the method, Request-URI or reason phrase would make the start line invalid.
         """
         text = f"{self.start_line}\r\n{self.headers.block(len(self.body))}\r\n\r\n"
         return text.encode("utf-8", "surrogateescape") + self.body
 
     def _typed(self, name: str, parse: Callable[[str], Value]) -> Value:
-        """Read the first header of this canonical name, once."""
+        """Parse the first header of this canonical name, once."""
         kept = self.headers.typed.get(name)
         if kept is not None:
             return kept  # type: ignore[return-value]
@@ -75,7 +75,7 @@ class Message:
 
     @via.setter
     def via(self, via: Via) -> None:
-        """Put another Via in place of the top one."""
+        """Replace the top Via."""
         self.headers.set_first("Via", str(via))
         self.headers.typed["Via"] = via
 
@@ -89,7 +89,7 @@ class Message:
 
     @property
     def log_id(self) -> str:
-        """What names the message in the log: its Call-ID, or a dash."""
+        """The message's name in the log: its Call-ID, or a dash."""
         return self.headers.get("Call-ID") or "-"
 
     @property
@@ -124,7 +124,7 @@ class Message:
 
     @property
     def max_forwards(self) -> int | None:
-        """Hops that are left, 0 to 255; None where the sender did not say."""
+        """The remaining hops, 0 to 255; None if the header is absent."""
         headers = self.headers
         if "Max-Forwards" in headers.typed or "Max-Forwards" in headers:
             return self._typed("Max-Forwards", parse_max_forwards)
@@ -132,12 +132,12 @@ class Message:
 
     @property
     def expires(self) -> int | None:
-        """The seconds of the Expires header; None where there is none."""
+        """The seconds of the Expires header; None if it is absent."""
         return self._typed("Expires", parse_seconds) if "Expires" in self.headers else None
 
     @property
     def content_type(self) -> str:
-        """The media type in lower case without parameters, ``""`` where there is none."""
+        """The media type in lower case without parameters; ``""`` if it is absent."""
         return (self.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
 
 
@@ -150,7 +150,7 @@ def _parse_call_id(text: str) -> str:
 class Request(Message):
     """A request.
 
-    :ivar method: case matters.
+    :ivar method: case-sensitive.
     :ivar uri: the Request-URI as written.
     """
 
@@ -164,9 +164,9 @@ class Request(Message):
 
     @property
     def request_uri(self) -> Uri:
-        """The Request-URI, read.
+        """The Request-URI, parsed.
 
-        :raises BadMessage: 400 where it is none, 513 where it is too long.
+        :raises BadMessage: 400 if it is malformed, 513 if it is too long.
         """
         try:
             return Uri.parse(self.uri)

@@ -1,4 +1,5 @@
-"""StreamReader: cuts the octets of a TCP connection into SIP messages (RFC 3261 section 18.3), linear and bounded."""
+"""StreamReader: splits the octets of a TCP connection into SIP messages, in linear time and bounded memory (RFC 3261
+section 18.3)."""
 
 from __future__ import annotations
 
@@ -10,9 +11,9 @@ from webrtcproxy.sip.grammar import number
 from webrtcproxy.sip.message import MAX_MESSAGE, find_end, salvage
 
 PING: Final = b"\r\n\r\n"
-"""The keep-alive of a peer (RFC 5626 section 4.4.1)."""
+"""A keep-alive ping (RFC 5626 section 4.4.1)."""
 PONG: Final = b"\r\n"
-"""What answers it."""
+"""The response to a ping."""
 
 _line_end = b"\r\n"
 _fold = re.compile(rb"\n[ \t]+")
@@ -20,24 +21,24 @@ _content_length = re.compile(rb"\n(?:content-length|l)[ \t]*:([^\n]*)", re.IGNOR
 
 
 class StreamReader:
-    """What one connection has sent and was not cut yet; never more than `MAX_MESSAGE` octets and one chunk."""
+    """The octets of one connection that are not a whole message yet; at most `MAX_MESSAGE` and one chunk."""
 
     __slots__ = ("_buffer", "_lost", "_need", "_searched")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0  # no empty line begins before here
-        self._need = 0  # octets of the message that is arriving, 0 while its headers are not whole
+        self._need = 0  # octets of the arriving message; 0 while its headers are incomplete
         self._lost: BadMessage | None = None
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take what has arrived.
+        """Add octets that have arrived.
 
-        :returns: the messages that are whole now, each for ``read(..., stream=True)``, and a `PING` for each
-            keep-alive. A lone CRLF, the pong for a ping that was sent, is dropped.
-        :raises BadMessage: the framing is lost and the connection is of no more use: no Content-Length, a broken one
-            (400), a message that is too large (513). Whole messages that came before are returned first: the error
-            is then raised by the next call, for which ``feed(b"")`` will do.
+        :returns: the messages that are complete, each for ``read(..., stream=True)``, and a `PING` for each
+            keep-alive. A lone CRLF, the pong to our ping, is dropped.
+        :raises BadMessage: the framing is lost and the connection is unusable: Content-Length is absent or malformed
+            (400), or a message is too large (513). Complete messages that came before are returned first; the next
+            call, ``feed(b"")`` for example, then raises the error.
         """
         if self._lost is None:
             self._buffer += data
@@ -68,19 +69,19 @@ class StreamReader:
         return message
 
     def _skip_line_ends(self) -> bool:
-        """Drop line ends before a message; True when they are a keep-alive."""
+        """Drop line ends before a message; True if they are a keep-alive."""
         buffer = self._buffer
         while buffer and buffer[0] in _line_end:
             if buffer.startswith(PING):
                 del buffer[:4]
                 return True
-            if PING.startswith(buffer):  # perhaps one that is arriving
+            if PING.startswith(buffer):  # perhaps a ping that is still arriving
                 return False
             del buffer[: 2 if buffer.startswith(b"\r\n") else 1]
         return False
 
     def _measure(self) -> bool:
-        """Find the length of the message at the front; False while its headers are not whole."""
+        """Find the length of the first message; False while its headers are incomplete."""
         buffer = self._buffer
         end, begin = find_end(buffer, self._searched)
         if end < 0 and len(buffer) < MAX_MESSAGE:
@@ -99,7 +100,7 @@ class StreamReader:
 
 
 def _length(head: bytes) -> int | str:
-    """The octets of the body, or why nobody can know."""
+    """The octets of the body, or why they are unknown."""
     found = set(_content_length.findall(_fold.sub(b" ", head.replace(b"\r\n", b"\n"))))
     values = {value.strip(b" \t") for value in found}
     if not values:

@@ -1,4 +1,4 @@
-"""Uri: sip, sips and tel (RFC 3261 section 19, RFC 3966); any other scheme is kept whole."""
+"""Uri: parses, writes and compares sip, sips and tel URIs (RFC 3261 section 19, RFC 3966); others are kept as text."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from webrtcproxy.sip.grammar import Params, find_param, format_params, parse_hos
 SIP_PORT = 5060
 """The default port of SIP over UDP and TCP (RFC 3261 section 19.1.2)."""
 SIPS_PORT = 5061
-"""The same over TLS."""
+"""The default port of SIP over TLS."""
 MAX_URI = 2048
-"""Characters that a URI may have."""
-KEPT = 1024
-"""How many parsed values of a kind are kept: the messages of a call repeat them."""
-MAX_KEPT = 256
-"""Characters of the longest text whose value is kept, so that all that is kept stays a few megabytes."""
+"""Characters of the longest URI that is accepted."""
+CACHE_SIZE = 1024
+"""Parsed values of each kind that are cached: the messages of a call repeat them."""
+MAX_CACHED = 256
+"""Characters of the longest text whose value is cached, so that each cache stays within a few megabytes."""
 
 
 def bracketed(host: str) -> str:
-    """A host as it stands in a URI, a Via and the log: an IPv6 address in brackets."""
+    """A host as it is written in a URI, a Via and the log: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def host_port(host: str, port: int) -> str:
-    """``host:port`` of a host without brackets, as it stands in a URI, a Via and the log."""
+    """``host:port`` of a host without brackets, as it is written in a URI, a Via and the log."""
     return f"{bracketed(host)}:{port}"
 
 
@@ -39,18 +39,18 @@ _is_plain = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/:]*").fullmatch
 _escaped = re.compile(rb"%([0-9A-Fa-f]{2})")
 _odd = re.compile(rb"[^A-Za-z0-9\-_.!~*'()&=+$,;?/:%]|%(?![0-9A-F]{2})")
 _unreserved = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
-_telling = ("transport", "user", "ttl", "method", "maddr")
+_must_agree = ("transport", "user", "ttl", "method", "maddr")
 _default_port = {"sip": SIP_PORT, "sips": SIPS_PORT}
 
 
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Uri:
-    """A URI, every part as it was written. A value, though not frozen (see headers.py).
+    """A URI, every part as it was written. Immutable, though not frozen (see headers.py).
 
     :ivar scheme: lower case.
-    :ivar user: escapes kept; the number of a ``tel:`` URI; all after the colon where the scheme is unknown.
-    :ivar host: with brackets where it is an IPv6 address; ``""`` where the scheme is neither ``sip`` nor ``sips``.
-    :ivar headers: the text after ``?``, which is never obeyed.
+    :ivar user: with its escapes; the number of a ``tel:`` URI; all after the colon if the scheme is unknown.
+    :ivar host: an IPv6 address is in brackets; ``""`` if the scheme is neither ``sip`` nor ``sips``.
+    :ivar headers: the text after ``?``, which is never acted on.
     """
 
     scheme: Final[str]
@@ -81,15 +81,15 @@ class Uri:
 
     @staticmethod
     def parse(text: str) -> Uri:
-        """Read a URI; unknown schemes are no error.
+        """Parse a URI; an unknown scheme is not an error.
 
-        :raises BadMessage: 400 where it is none, 513 where it is longer than `MAX_URI`.
+        :raises BadMessage: 400 if it is malformed, 513 if it is longer than `MAX_URI`.
         """
-        return _parse(text) if len(text) <= MAX_KEPT else _parse.__wrapped__(text)
+        return _parse(text) if len(text) <= MAX_CACHED else _parse.__wrapped__(text)
 
     @staticmethod
     def drop_cached() -> None:
-        """Drop the URIs that are cached for readers of the same text."""
+        """Empty the cache of parsed URIs."""
         _parse.cache_clear()
 
     def __str__(self) -> str:
@@ -103,7 +103,7 @@ class Uri:
         return f"{self.scheme}:{self.user}{password}@{self.host}{port}{tail}"
 
     def param(self, name: str) -> str | None:
-        """The value of a parameter, ``""`` where it has none, None where the parameter is absent."""
+        """The value of a parameter; ``""`` if it has no value, None if it is absent."""
         return find_param(self.params, name)
 
     @property
@@ -113,9 +113,9 @@ class Uri:
 
     @property
     def aor(self) -> str:
-        """``user@host[:port]``, the same for every spelling of one address-of-record (RFC 3261 section 10.3 step 5).
+        """``user@host[:port]``, the same for every spelling of an address-of-record (RFC 3261 section 10.3 step 5).
 
-        The host alone where there is no user; the bare digits of a ``tel:`` number.
+        Without a user it is the host alone; for ``tel:`` the number without visual separators.
         """
         if not self.host:
             user = self.user or ""
@@ -125,7 +125,7 @@ class Uri:
         return f"{user}{_normal_host(self.host)}{port}"
 
     def same_as(self, other: Uri) -> bool:
-        """True where the two are equivalent by RFC 3261 section 19.1.4 (RFC 3966 section 4 for ``tel:``)."""
+        """True if the two are equivalent by RFC 3261 section 19.1.4 (RFC 3966 section 4 for ``tel:``)."""
         if self.scheme != other.scheme or self.port != other.port:
             return False
         if not self.host or not other.host:
@@ -144,7 +144,7 @@ def is_secure(text: str) -> bool:
     return text[:5].lower() == "sips:"
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHE_SIZE)
 def _parse(text: str) -> Uri:
     if len(text) > MAX_URI:
         raise BadMessage("URI Too Long", 513)
@@ -163,7 +163,7 @@ def _parse(text: str) -> Uri:
 
 
 def _parse_sip(scheme: str, rest: str) -> Uri:
-    # The first @ ends the userinfo: nothing before it may be one, while ; and ? may stand in a user part.
+    # The first @ ends the userinfo, which has no @ of its own but may have ; and ?.
     before, at, after = rest.partition("@")
     user: str | None = None
     password: str | None = None
@@ -181,9 +181,9 @@ def _parse_sip(scheme: str, rest: str) -> Uri:
 
 
 def normal(text: str) -> str:
-    """One spelling for all equivalent ones of a user part (RFC 3261 section 19.1.4).
+    """The normal form of a user part, the same for all equivalent spellings (RFC 3261 section 19.1.4).
 
-    Needless escapes are undone, escapes of reserved characters and octets outside of the grammar (``#``, UTF-8) are
+    Needless escapes are decoded; escapes of reserved characters and octets outside the grammar (``#``, UTF-8) are
     written as ``%HH`` in upper case.
     """
     if _is_plain(text):
@@ -217,7 +217,7 @@ def _params_match(one: Uri, other: Uri) -> bool:
     if one.params == other.params:
         return True
     ours, theirs = _all_params(one), _all_params(other)
-    if any((name in ours) != (name in theirs) for name in _telling):
+    if any((name in ours) != (name in theirs) for name in _must_agree):
         return False
     return all(theirs[name] == value for name, value in ours.items() if name in theirs)
 

@@ -1,5 +1,5 @@
-"""Session descriptions (RFC 8866): the one place that reads and writes them.
+"""Session descriptions (RFC 8866): the only package that reads and writes SDP.
 
-`description` has the values: a `SessionDescription` with its media. `questions` has what is asked on the way of a call,
-and how two descriptions compare (RFC 3264). `rewriting` makes one description out of another.
+`description` has the values: a `SessionDescription` with its media. `questions` has the checks that a call needs, and
+the comparison of two descriptions (RFC 3264). `rewriting` makes one description from another.
 """

@@ -1,7 +1,7 @@
-"""SessionDescription: a description as it was written, cut into lines and media when somebody asks (RFC 8866).
+"""SessionDescription: a session description that is split into lines and media on demand (RFC 8866).
 
-Reading is liberal: nothing raises, whatever is broken says nothing, and how much is looked at for an answer is bounded.
-What is not touched is written as it was read, octet for octet. Lines are octets; what was read out of them is text.
+Parsing is liberal: it never raises, ignores what is malformed, and looks at a bounded number of lines. What is not
+changed is written as it was received, octet for octet. Lines are octets; parsed values are text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_MEDIA = 64
 """Media that are looked at."""
 
 DIRECTIONS = frozenset(("sendrecv", "sendonly", "recvonly", "inactive"))
-"""What the sender of a description wants to do (RFC 8866 section 6.7)."""
+"""The directions of media, from the view of the sender of a description (RFC 8866 section 6.7)."""
 
 STATIC_CODECS = {
     "0": "PCMU/8000",
@@ -28,14 +28,14 @@ STATIC_CODECS = {
     "15": "G728/8000",
     "18": "G729/8000",
 }
-"""Payload types that need no rtpmap (RFC 3551 section 6)."""
+"""Payload types that are defined without an rtpmap (RFC 3551 section 6)."""
 
 Attributes = tuple[tuple[str, str], ...]
 """Name and value of each a= line, in order; ``""`` for the value of a flag."""
 
 
 class SdpSection:
-    """Some lines of a description: those before the first m= line, or an m= line and those below it. Immutable.
+    """A part of a description: the lines before the first m= line, or an m= line and those after it. Immutable.
 
     :ivar lines: as written, line ends included.
     """
@@ -68,7 +68,7 @@ class SdpSection:
 
     @property
     def own_address(self) -> str:
-        """The address of the first c= line, without TTL; ``""`` where there is none."""
+        """The address of the first c= line, without TTL; ``""`` if it is absent."""
         for line in self.lines[:MAX_LINES]:
             if line.startswith(b"c="):
                 words = text_of(line).split()
@@ -77,15 +77,15 @@ class SdpSection:
 
     @property
     def own_direction(self) -> str:
-        """The first direction among the attributes; ``""`` where there is none."""
+        """The first direction among the attributes; ``""`` if it is absent."""
         return next((name for name, _ in self.attributes if name in DIRECTIONS), "")
 
 
 class MediaSection(SdpSection):
-    """One m= line and what stands below it (RFC 8866 section 5.14).
+    """One m= line and the lines that belong to it (RFC 8866 section 5.14).
 
     :param lines: the m= line first.
-    :param session: what is said for all media.
+    :param session: the section for all media.
     """
 
     __slots__ = ("_session", "_words")
@@ -97,7 +97,7 @@ class MediaSection(SdpSection):
 
     @property
     def words(self) -> list[str]:
-        """The m= line: kind, port, protocol, and the formats; ``""`` for what it lacks of the first three."""
+        """Kind, port, protocol and formats of the m= line; ``""`` for each of the first three that is missing."""
         if not self._words:
             words = text_of(self.lines[0]).split()
             self._words = words + [""] * (3 - len(words))
@@ -110,7 +110,7 @@ class MediaSection(SdpSection):
 
     @property
     def port(self) -> int:
-        """0 where the medium is rejected, or only carried in the bundle of another."""
+        """0 if the medium is rejected, or only carried in the bundle of another."""
         return number(self.words[1].partition("/")[0], 65535) or 0
 
     @property
@@ -120,29 +120,29 @@ class MediaSection(SdpSection):
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """Payload types, in the order of preference."""
+        """Payload types, in order of preference."""
         return tuple(self.words[3:])
 
     @property
     def address(self) -> str:
-        """Of its c= line, or of the session's; ``""`` where there is neither."""
+        """The address of its c= line, or of the session's; ``""`` if there is neither."""
         return self.own_address or self._session.own_address
 
     @property
     def direction(self) -> str:
-        """What the sender of the description wants to do, one of `DIRECTIONS`."""
+        """One of `DIRECTIONS`, from the view of the sender of the description."""
         return self.own_direction or self._session.own_direction or "sendrecv"
 
     @property
     def is_rejected(self) -> bool:
-        """True where there is to be no such medium."""
+        """True if the medium is rejected (RFC 3264 section 6)."""
         return self.port == 0 and not self.has("bundle-only")
 
     @property
     def is_held(self) -> bool:
-        """True where the sender does not want to receive: by direction, or by the address 0.0.0.0 of RFC 2543.
+        """True if the sender does not want to receive: by direction, or by the address 0.0.0.0 (RFC 2543).
 
-        With ICE that address says nothing (RFC 8840 section 4.1.1).
+        With ICE, that address does not mean hold (RFC 8840 section 4.1.1).
         """
         if self.direction in ("sendonly", "inactive"):
             return True
@@ -150,7 +150,7 @@ class MediaSection(SdpSection):
 
     @property
     def codecs(self) -> dict[str, str]:
-        """``name/rate`` of each payload type, ``""`` where it is unknown; in the order of preference."""
+        """``name/rate`` of each payload type, ``""`` if it is unknown; in order of preference."""
         named = dict(STATIC_CODECS)
         for value in self.all("rtpmap"):
             payload, _, encoding = value.partition(" ")
@@ -158,8 +158,8 @@ class MediaSection(SdpSection):
         return {payload: named.get(payload, "") for payload in self.formats}
 
     def rejected(self) -> MediaSection:
-        """The same medium with port 0 (RFC 3264 section 6); only its c= line and its name in a bundle stay. What has
-        no port stays as it is."""
+        """A copy with port 0 (RFC 3264 section 6) that keeps only its c= line and its mid. A section without a port is
+        returned unchanged."""
         m_line = reject_m_line(self.lines[0])
         if m_line is None:
             return self
@@ -168,9 +168,9 @@ class MediaSection(SdpSection):
 
 
 class SessionDescription:
-    """A body of type application/sdp. Immutable; equal to another of the same octets.
+    """A body of type application/sdp. Immutable; equal to another with the same octets.
 
-    :param octets: as they came; they are cut when somebody asks for what they say.
+    :param octets: as received; they are split on demand.
     :ivar octets: the same.
     """
 
@@ -189,12 +189,12 @@ class SessionDescription:
 
     @property
     def session(self) -> SdpSection:
-        """What is said for all media."""
+        """The section for all media."""
         return self._session or self._cut()
 
     @property
     def sections(self) -> tuple[MediaSection, ...]:
-        """All media, in order; `media` is what to ask when they come from a peer."""
+        """All media, in order; use `media` for a description from a peer."""
         _ = self._session or self._cut()
         return self._media
 
@@ -210,7 +210,7 @@ class SessionDescription:
 
     @staticmethod
     def of(session: SdpSection, media: Iterable[MediaSection]) -> SessionDescription:
-        """A description that has these sections, each as it is written."""
+        """A description made of these sections, each unchanged."""
         return SessionDescription(b"".join([line for section in (session, *media) for line in section.lines]))
 
     def _cut(self) -> SdpSection:
@@ -225,12 +225,12 @@ class SessionDescription:
 
 
 def text_of(line: bytes) -> str:
-    """What a line says: without its type, its line end and blanks around; octets outside UTF-8 as surrogates."""
+    """The value of a line, without its type, line end and surrounding blanks; octets outside UTF-8 as surrogates."""
     return line[2:].decode("utf-8", "surrogateescape").strip()
 
 
 def reject_m_line(line: bytes) -> bytes | None:
-    """An m= line with port 0, its line end as it is; None where it has no port and protocol."""
+    """An m= line with port 0 and the same line end; None if it has no port and protocol."""
     words = line.split(b" ", 2)
     return b"%b 0 %b" % (words[0], words[2]) if len(words) == 3 else None
 
@@ -243,7 +243,7 @@ def new_session(
     :param address: an IP address, without brackets.
     :param user: of the o= line.
     :param session_id: the same throughout a session.
-    :param version: one more with each description of the session that differs.
+    :param version: increased by one with each different description of the session.
     :param name: of the s= line; not empty.
     """
     where = f"IN {'IP6' if ':' in address else 'IP4'} {address}"
@@ -260,10 +260,10 @@ def new_media(
     attributes: Iterable[tuple[str, str]] = (),
     session: SdpSection | None = None,
 ) -> MediaSection:
-    """A medium of our own; parameters as `MediaSection` has them.
+    """A new medium; the parameters are those of an m= line, as in `MediaSection`.
 
     :param attributes: names and values, ``""`` for the value of a flag.
-    :param session: what is said for all media, where that matters.
+    :param session: the section for all media, if it matters.
     """
     lines = [" ".join((f"m={kind} {port} {protocol}", *formats))]
     lines += [f"a={name}:{value}" if value else f"a={name}" for name, value in attributes]

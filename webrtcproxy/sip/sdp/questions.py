@@ -1,6 +1,6 @@
-"""What is asked of descriptions on the way of a call, and how two of them compare (RFC 3264).
+"""Checks of session descriptions that a call needs, and the comparison of two of them (RFC 3264).
 
-Descriptions are octets here, as they come in messages; they are cut into lines only where one search does not do.
+Descriptions are octets here, as in messages; they are split into lines only if a single search is not enough.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ _CREDENTIALS = (b"a=ice-ufrag:", b"a=ice-pwd:")
 
 
 def is_srtp(sdp: bytes) -> bool:
-    """Whether there is a medium over SRTP, whatever brings its keys (RFC 4568, RFC 5764)."""
+    """Whether there is a medium over SRTP, with keys from SDES (RFC 4568) or DTLS (RFC 5764)."""
     return b"RTP/SAVP" in sdp
 
 
 def has_protocol(sdp: bytes, protocol: bytes) -> bool:
-    """Whether there is a medium over a transport protocol that is this one or begins so: ``RTP/AVP``, and ``RTP/AVPF``
-    with it."""
+    """Whether there is a medium whose transport protocol begins with this text: ``RTP/AVP`` matches ``RTP/AVPF``
+    too."""
     return b" " + protocol in sdp
 
 
 def m_lines(sdp: bytes) -> tuple[bytes, ...]:
-    """The m= lines, in order, without their line ends; empty where there is but one."""
+    """The m= lines, in order, without their line ends; empty if there is only one."""
     if sdp.count(b"\nm=") < 2:
         return ()
     return tuple(all_m_lines(sdp))
@@ -33,8 +33,8 @@ def all_m_lines(sdp: bytes) -> list[bytes]:
 
 
 def same_session(one: bytes, other: bytes) -> bool:
-    """Whether two descriptions say the same to the same peer: but for the version; the DTLS roles, which an offer
-    leaves open and an answer does not; and a ptime that rtpengine has taken from the other side since."""
+    """Whether two descriptions mean the same to the same peer. Ignored are the version; the DTLS role, which an offer
+    leaves open and an answer does not; and a ptime that rtpengine has taken from the other side meanwhile."""
     ignored = [b"o=", b"a=setup:"]
     if one.count(_PTIME) != other.count(_PTIME):
         ignored.append(_PTIME)
@@ -47,8 +47,8 @@ def _but(sdp: bytes, ignored: list[bytes]) -> list[bytes]:
 
 
 def is_ice_restart(sdp: bytes, last: bytes) -> bool:
-    """Whether a description is an ICE restart, seen from the last one of the same sender (RFC 8839 section 4.4.3.1.1):
-    credentials that were there are gone."""
+    """Whether a description is an ICE restart, compared with the sender's last one (RFC 8839 section 4.4.3.1.1): some
+    of its credentials have changed."""
     return bool(_credentials(last) - _credentials(sdp))
 
 
@@ -57,8 +57,8 @@ def _credentials(sdp: bytes) -> set[bytes]:
 
 
 def has_only_formats_of(sdp: bytes, offer: bytes) -> bool:
-    """Whether a description has no formats but those of an offer, medium by medium: then it may answer that offer (RFC
-    3264 section 6.1)."""
+    """Whether a description has only formats of an offer, medium by medium, so that it may answer that offer (RFC 3264
+    section 6.1)."""
     return all(ours <= offered for ours, offered in zip(_formats(sdp), _formats(offer), strict=False))
 
 

@@ -1,6 +1,6 @@
-"""What is made of a description on its way: media rejected or completed, attributes stripped, the DTLS role set.
+"""Changes to session descriptions in transit: rejects or completes media, strips attributes, sets the DTLS role.
 
-Descriptions are octets here, as they come in messages and go to rtpengine. What is not touched stays as it is.
+Descriptions are octets here, as in messages and in commands to rtpengine. All other lines stay unchanged.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Collection
 from webrtcproxy.sip.sdp.description import MAX_LINES, SessionDescription, new_session, reject_m_line
 from webrtcproxy.sip.sdp.questions import all_m_lines
 
-_NOWHERE = "0.0.0.0"  # noqa: S104 - an address that nobody sends to
+_NOWHERE = "0.0.0.0"  # noqa: S104 - an address that is never sent to
 
 
 def without_attributes(sdp: bytes, names: frozenset[bytes]) -> bytes:
-    """`sdp` without the a= lines of these names, at session and media level."""
+    """`sdp` without the attributes of these names, at session and media level."""
     return b"".join([
         line
         for line in sdp.splitlines(keepends=True)
@@ -23,7 +23,7 @@ def without_attributes(sdp: bytes, names: frozenset[bytes]) -> bytes:
 
 
 def reject_media(sdp: bytes, kinds: Collection[bytes]) -> bytes:
-    """`sdp` with the media of these kinds rejected: their m= lines stay in their places, with port 0 (RFC 3264 section
+    """`sdp` with the media of these kinds rejected: their m= lines stay where they are, with port 0 (RFC 3264 section
     6).
 
     :param kinds: ``video``, ``application`` ...
@@ -40,8 +40,8 @@ def reject_media(sdp: bytes, kinds: Collection[bytes]) -> bytes:
 
 
 def complete_answer(answer: bytes, offered: tuple[bytes, ...]) -> bytes:
-    """`answer` with the media that it has left out at its end, rejected (RFC 3264 section 6). Some that take audio only
-    answer with the one line, though they may not; a browser takes no such answer.
+    """`answer` with the media that are missing at its end added as rejected (RFC 3264 section 6). Some audio-only peers
+    answer with one m= line, though they must not; a browser does not accept such an answer.
 
     :param offered: `m_lines` of the offer.
     """
@@ -57,7 +57,7 @@ def complete_answer(answer: bytes, offered: tuple[bytes, ...]) -> bytes:
 
 
 def refuse_all(offer: bytes) -> bytes:
-    """The answer that there is to be none of the media in `offer`: each m= line with port 0 (RFC 3264 section 6)."""
+    """The answer that rejects all media of `offer`: each m= line with port 0 (RFC 3264 section 6)."""
     lines = list(new_session(_NOWHERE).lines)
     for line in all_m_lines(offer)[:MAX_LINES]:
         lines.append((reject_m_line(line) or _kind(line) + b" 0 ") + b"\r\n")
@@ -65,14 +65,14 @@ def refuse_all(offer: bytes) -> bytes:
 
 
 def as_answer(sdp: bytes) -> bytes:
-    """A description that may have been an offer, as rtpengine gets it for an answer: where both ends leave the DTLS
-    role open, rtpengine is the passive one."""
+    """A description that may have been an offer, as an answer for rtpengine: if both ends leave the DTLS role open,
+    rtpengine is passive."""
     return sdp.replace(b"a=setup:actpass", b"a=setup:active")
 
 
 def as_offer(sdp: bytes) -> bytes:
-    """A description that may have been an answer, as it is offered again: an offer leaves the DTLS role open (RFC 8842
-    section 5.2)."""
+    """A description that may have been an answer, as an offer: an offer leaves the DTLS role open (RFC 8842 section
+    5.2)."""
     return sdp.replace(b"a=setup:active", b"a=setup:actpass").replace(b"a=setup:passive", b"a=setup:actpass")
 
 
