@@ -27,7 +27,7 @@ from webrtcproxy.registration.binding import contact_user_of
 from webrtcproxy.registration.directory import IDirectory, LocalDirectory
 from webrtcproxy.registration.location import ILocation, Location
 from webrtcproxy.registration.relay import RegistrationRelay
-from webrtcproxy.routing.failover import TargetHealth
+from webrtcproxy.routing.failover import HopHealth
 from webrtcproxy.routing.options_ping import OptionsPings
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.routing.sequence import RequestSequences
@@ -142,7 +142,7 @@ class Core:
             clock=clock,
             transactions=transactions,
             nodes=nodes,
-            upstream=Upstream(locator, outbound, TargetHealth(clock)),
+            upstream=Upstream(locator, outbound, HopHealth(clock)),
             sources=Sources(config.trunks, locator),
             policy=Policy(config),
             directory=directory,

@@ -10,7 +10,7 @@ from tests.support.configs import PBX, config
 from tests.support.fakes import FakeFlow
 from webrtcproxy.config import Destinations
 from webrtcproxy.registration.relay import RegistrationRelay
-from webrtcproxy.routing.failover import TargetHealth
+from webrtcproxy.routing.failover import HopHealth
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.routing.sequence import RequestSequences
 from webrtcproxy.routing.upstream import Upstream
@@ -34,7 +34,7 @@ class Registering:
             self.transactions,
             member.directory,
             member.location,
-            Upstream(self.network, self.network, TargetHealth(member.net.clock)),
+            Upstream(self.network, self.network, HopHealth(member.net.clock)),
             RequestSequences(member.net.clock),
             member.net.clock,
             member.location.multiple,

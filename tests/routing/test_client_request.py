@@ -13,7 +13,7 @@ from tests.support.messages import request
 from webrtcproxy.dialog.session_timer import SessionTimer
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.client_request import ClientRequest
-from webrtcproxy.routing.failover import NextHops, SentRequest, TargetHealth
+from webrtcproxy.routing.failover import HopHealth, NextHops, SentRequest
 from webrtcproxy.routing.sequence import RequestSequence
 from webrtcproxy.runtime.errors import FlowLost, TimedOut
 from webrtcproxy.sip.headers import Challenge
@@ -73,7 +73,7 @@ class ClientRequestCase(SynchronousTestCase):
             self.transactions,
             message,
             self.sequence,
-            NextHops(self, TargetHealth(self.clock), hops, trunk) if both else self.flow,
+            NextHops(self, HopHealth(self.clock), hops, trunk) if both else self.flow,
             authentication=Authentication(trunk, allowed),
             session_interval=self.timer if invite else None,
             on_retry=self.on_retry,

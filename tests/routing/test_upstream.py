@@ -15,7 +15,7 @@ from tests.support.calls.world import PLAIN, Names
 from tests.support.configs import CARRIER, PBX
 from tests.support.fakes import FakeFlow
 from webrtcproxy.config import HostPort, Trunk
-from webrtcproxy.routing.failover import TargetHealth
+from webrtcproxy.routing.failover import HopHealth
 from webrtcproxy.routing.peer_profile import UNKNOWN_PEER
 from webrtcproxy.routing.policy import Route
 from webrtcproxy.routing.sources import Sources
@@ -34,7 +34,7 @@ class LookUps(SynchronousTestCase):
         self.domains: list[str] = []
         self.no_way = False
         self.found: Deferred[list[Hop]] = succeed([Hop.to("192.0.2.50", None, None), Hop.to("192.0.2.51", None, None)])
-        self.upstream = Upstream(self, self, TargetHealth(Clock()))
+        self.upstream = Upstream(self, self, HopHealth(Clock()))
         self.last = FakeFlow.udp("192.0.2.99")
 
     def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:

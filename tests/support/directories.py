@@ -22,8 +22,8 @@ ALICE = "alice@pbx.example.com"
 REGISTRAR = "192.0.2.50"
 
 
-_ASKED = frozenset({"find", "find_token", "intend", "bind", "unbind"})
-"""The methods of a directory that a store on another machine has to be asked for."""
+ASYNCHRONOUS = frozenset({"find", "find_token", "intend", "bind", "unbind"})
+"""The methods of a directory that fire a Deferred, for which a store on another machine may be asked."""
 
 
 class SlowDirectory:
@@ -39,9 +39,7 @@ class SlowDirectory:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method: Callable[..., Any] = getattr(self._directory, name)
-        return (
-            method if name not in ("find", "find_token", "intend", "bind", "unbind") else partial(self._later, method)
-        )
+        return partial(self._later, method) if name in ASYNCHRONOUS else method
 
     def _later(self, method: Callable[..., Deferred[Any]], *arguments: object) -> Deferred[Any]:
         later: Deferred[Any] = Deferred()

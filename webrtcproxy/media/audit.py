@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from twisted.logger import Logger
 
 from webrtcproxy.media.ng import Node
+from webrtcproxy.media.profile import session_fields
 from webrtcproxy.runtime.errors import NgOverload, NgRefused, NgTimeout
 
 log = Logger()
@@ -78,7 +79,7 @@ class SessionAudit:
 
     async def _has(self, node: Node, call_id: str) -> bool:
         try:
-            await node.command("query", {"call-id": call_id}, self._timeout)
+            await node.command("query", session_fields(call_id), self._timeout)
         except NgRefused as error:
             if error.lost:
                 return False

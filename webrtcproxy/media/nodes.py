@@ -31,7 +31,7 @@ from twisted.python.failure import Failure
 from webrtcproxy.media.audit import SessionAudit
 from webrtcproxy.media.bencode import Reply
 from webrtcproxy.media.ng import MediaReactor, Node
-from webrtcproxy.media.profile import DELETE_AT_ONCE
+from webrtcproxy.media.profile import DELETE_AT_ONCE, list_fields, session_fields
 from webrtcproxy.media.session import MediaSession
 from webrtcproxy.runtime.batching import Batcher, one_by_one
 from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
@@ -187,7 +187,7 @@ class Nodes(Service):
 
     def _delete(self, node: Node, call_id: str) -> Deferred[bool]:
         """Delete a whole session at once; False where there is none of that name."""
-        reply = node.command("delete", {"call-id": call_id}, DELETE_RETRY, DELETE_AT_ONCE)
+        reply = node.command("delete", session_fields(call_id), DELETE_RETRY, DELETE_AT_ONCE)
         return reply.addCallback(lambda found: b"warning" not in found)
 
     # -- health
@@ -294,10 +294,10 @@ class Nodes(Service):
     async def sessions(self, node: Node, limit: int = MAX_LISTED) -> list[str]:
         """The call-ids of the sessions that a node holds, those of others included.
 
-        :param limit: of rtpengine, which lists 32 where none is given; the reply must fit a datagram.
+        :param limit: how many at most; the reply must fit a datagram.
         :raises NgError: as `Node.command`.
         """
-        reply = await node.command("list", {"limit": limit}, self.timeout)
+        reply = await node.command("list", list_fields(limit), self.timeout)
         return [name.decode("utf-8", "replace") for name in reply.get(b"calls", []) if isinstance(name, bytes)]
 
     def _in_background(self, done: Deferred[Any]) -> Deferred[None]:

@@ -1,4 +1,5 @@
-"""What a leg's media looks like: the only place with ng flags, those of commands that are about no leg included.
+"""What is said to rtpengine: the only place with keys and flags of ng commands. First what the media of a leg looks
+like, then, at the end, what the commands say besides. (Cookie and ``command`` are written by `Node.command`.)
 
 A leg's profile follows from its transport, never from the direction of the call: a WebSocket peer is a
 :data:`BROWSER`, a peer over UDP, TCP or TLS is a :data:`TRUNK`, or what the section of its trunk says
@@ -89,13 +90,6 @@ class Profile:
     def clean(self, sdp: bytes) -> bytes:
         """`sdp` as rtpengine gave it, without the lines that must not reach the leg."""
         return without_attributes(sdp, self.stripped) if self.stripped else sdp
-
-
-SUPPORTS_LOAD_LIMIT = to_items({"supports": ["load limit"]})
-"""What an offer says besides: a node at its limit answers so, and not with an error."""
-
-DELETE_AT_ONCE = to_items({"delete delay": 0})
-"""What each delete says: rtpengine otherwise keeps the ports for half a minute."""
 
 
 def _frozen(fields: Mapping[str, NgValue]) -> Mapping[str, NgValue]:
@@ -217,3 +211,46 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
         required_protocol=_ENCRYPTED if media.srtp else _PLAIN,
     )
     return trunk, browser
+
+
+# What commands say besides
+
+SUPPORTS_LOAD_LIMIT = to_items({"supports": ["load limit"]})
+"""Of each offer: a node at its limit answers so, and not with an error."""
+
+DELETE_AT_ONCE = to_items({"delete delay": 0})
+"""Of each delete: rtpengine otherwise keeps the ports for half a minute."""
+
+
+def session_fields(call_id: str) -> dict[str, NgValue]:
+    """Which session a command is about: of all but ``ping`` and ``list``.
+
+    :param call_id: what the session is called at rtpengine.
+    """
+    return {"call-id": call_id}
+
+
+def list_fields(limit: int) -> dict[str, NgValue]:
+    """How many sessions a ``list`` gives at most; rtpengine lists 32 where none is given."""
+    return {"limit": limit}
+
+
+def party_items(branch: str, from_tag: str, to_tag: str = "") -> bytes:
+    """The branch and the parties that an ``offer``, ``answer`` or ``delete`` is about, encoded."""
+    names: dict[str, NgValue] = {"via-branch": _octets(branch), "from-tag": _octets(from_tag)}
+    if to_tag:
+        names["to-tag"] = _octets(to_tag)
+    return to_items(names)
+
+
+def digit_items(digit: str, duration: int, from_tag: str) -> bytes:
+    """What a ``play DTMF`` plays and which party sends it, encoded.
+
+    :param duration: milliseconds.
+    """
+    return to_items({"from-tag": _octets(from_tag), "code": digit, "duration": duration})
+
+
+def _octets(name: str) -> bytes:
+    """A tag or branch as it stood in the message, bytes outside UTF-8 included."""
+    return name.encode("utf-8", "surrogateescape")

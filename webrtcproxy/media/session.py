@@ -29,9 +29,16 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.media.bencode import NgValue, Reply, to_items
+from webrtcproxy.media.bencode import Reply
 from webrtcproxy.media.ng import Node, text
-from webrtcproxy.media.profile import DELETE_AT_ONCE, SUPPORTS_LOAD_LIMIT, Profile
+from webrtcproxy.media.profile import (
+    DELETE_AT_ONCE,
+    SUPPORTS_LOAD_LIMIT,
+    Profile,
+    digit_items,
+    party_items,
+    session_fields,
+)
 from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.sip.sdp.questions import m_lines
 from webrtcproxy.sip.sdp.rewriting import complete_answer
@@ -224,7 +231,7 @@ class MediaSession:
         if not to.accepts(sdp):
             return fail(_not_accepted(to))
         known = self._branches.get(branch)
-        names = _names(branch, from_tag) if known is None else _names(branch, *known.names(from_tag))
+        names = party_items(branch, from_tag) if known is None else party_items(branch, *known.names(from_tag))
         encoded = to.items("offer", sdp, known is not None and bool(known.answerer)) + names + SUPPORTS_LOAD_LIMIT
         if self.node is None:
             end = self._pool.seconds() + self._pool.timeout
@@ -282,14 +289,16 @@ class MediaSession:
         parties = self._branches.setdefault(branch, _Branch(from_tag))
         if from_tag == parties.offerer and not parties.answerer:
             parties.answerer = to_tag
-        encoded = to.items("answer", complete_answer(sdp, parties.offered)) + _names(branch, *parties.names(from_tag))
+        encoded = to.items("answer", complete_answer(sdp, parties.offered)) + party_items(
+            branch, *parties.names(from_tag)
+        )
         return self._command(self.node, "answer", encoded, self._pool.timeout).addCallback(_sdp, to)
 
     def _play(self, digit: str, duration: int, from_tag: str, branch: str) -> Deferred[bytes]:
         if self.node is None or branch not in self._branches:
             return fail(NgRefused("a digit without a session"))
         sender, _ = self._branches[branch].names(from_tag)
-        encoded = to_items({"from-tag": _bytes(sender), "code": digit, "duration": duration})
+        encoded = digit_items(digit, duration, sender)
         return self._command(self.node, "play DTMF", encoded, self._pool.timeout).addCallback(lambda _: b"")
 
     def _drop(self, branch: str) -> Deferred[bytes]:
@@ -302,7 +311,7 @@ class MediaSession:
         while self._to_drop and len(self._to_drop) < len(self._branches) and self.node is not None:
             branch = self._to_drop.pop()
             del self._branches[branch]
-            encoded = _names(branch, f"nobody-{branch}") + DELETE_AT_ONCE
+            encoded = party_items(branch, f"nobody-{branch}") + DELETE_AT_ONCE
             try:
                 await self._command(self.node, "delete", encoded, self._pool.timeout)
             except (NgTimeout, NgOverload, NgRefused) as error:
@@ -312,7 +321,7 @@ class MediaSession:
     def _command(
         self, node: Node, command: Literal["offer", "answer", "delete", "play DTMF"], encoded: bytes, timeout: float
     ) -> Deferred[Reply]:
-        reply = node.command(command, {"call-id": self.call_id}, timeout, encoded)
+        reply = node.command(command, session_fields(self.call_id), timeout, encoded)
         return reply.addCallback(self._log_warning, command)
 
     def _log_warning(self, reply: Reply, command: str) -> Reply:
@@ -343,16 +352,3 @@ def _sdp(reply: Reply, to: Profile) -> bytes:
 def _not_accepted(to: Profile) -> NgRefused:
     """How SDP is refused whose sender may not send it so."""
     return NgRefused(f"the SDP has no media over {to.required_protocol.decode()}")
-
-
-def _names(branch: str, from_tag: str, to_tag: str = "") -> bytes:
-    """The items of a command that name its branch and parties."""
-    names: dict[str, NgValue] = {"via-branch": _bytes(branch), "from-tag": _bytes(from_tag)}
-    if to_tag:
-        names["to-tag"] = _bytes(to_tag)
-    return to_items(names)
-
-
-def _bytes(name: str) -> bytes:
-    """A tag or branch as it stood in the message, bytes outside UTF-8 included."""
-    return name.encode("utf-8", "surrogateescape")

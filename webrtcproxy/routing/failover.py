@@ -1,6 +1,6 @@
-"""Failover: sends a request to one target after the other until one of them responds (RFC 3263 section 4.3).
+"""Failover: sends a request to one hop after the other until one of them responds (RFC 3263 section 4.3).
 
-A target is one address over one transport, not the name that it was resolved from: where one address of a trunk is
+A hop is one address over one transport, not the name that it was resolved from: where one address of a trunk is
 down, its others count as up.
 """
 
@@ -49,74 +49,74 @@ class SentRequest(Protocol):
 
 OnLateAnswer = Callable[[SentRequest, Response], None]
 
-MAX_TARGETS: Final = 8
-"""Most targets that one request is sent to."""
+MAX_HOPS: Final = 8
+"""Most hops that one request is sent to."""
 
 FIRST_RESPONSE_TIMEOUT: Final = 4.0
-"""Seconds that a target has for its first response where there is another target, unless the trunk is configured
+"""Seconds that a hop has for its first response where there is another hop, unless the trunk is configured
 otherwise."""
 
 FAILOVER_STATUSES: Final = frozenset({408, 500, 502, 503, 504})
-"""Final responses that come from the server and not from the callee: after them the next target is tried, unless the
+"""Final responses that come from the server and not from the callee: after them the next hop is tried, unless the
 trunk is configured otherwise. RFC 3263 section 4.3 names only 503, but another server may succeed after any of them."""
 
 MAX_VIA: Final = 90
 """Most octets of the proxy's Via without its address."""
 
 PENALTY: Final = 30.0
-"""Seconds for which a failed target is tried last."""
+"""Seconds for which a failed hop is tried last."""
 
 MAX_RETRY_AFTER: Final = 300
 """Longest Retry-After that is honoured, in seconds."""
 
 
-class TargetHealth:
-    """Which targets are down, and until when.
+class HopHealth:
+    """Which hops are down, and until when.
 
     :param clock: for the time.
     """
 
     REMEMBERED: ClassVar[int] = 4096
-    """Most targets that are remembered."""
+    """Most hops that are remembered."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._dead: BoundedDict[tuple[str, Address], float] = BoundedDict(self.REMEMBERED)
 
     def in_order(self, hops: Sequence[Hop]) -> list[Hop]:
-        """The same targets, those that are down last. Where all are down, the order stays: some may be up again."""
+        """The same hops, those that are down last. Where all are down, the order stays: some may be up again."""
         if not self._dead or len(hops) < 2:
             return list(hops)
         now = self._clock.seconds()
         return sorted(hops, key=lambda hop: self._dead.get((hop.transport, hop.address), 0.0) > now)
 
     def mark_down(self, hop: Hop, seconds: float = PENALTY) -> None:
-        """A target did not respond, or is out of service (503).
+        """A hop did not respond, or is out of service (503).
 
         :param seconds: how long it counts as down.
         """
         self._dead.renew((hop.transport, hop.address), self._clock.seconds() + seconds)
 
     def mark_up(self, hop: Hop) -> None:
-        """A target has responded."""
+        """A hop has responded."""
         self._dead.pop((hop.transport, hop.address), None)
 
 
 class NextHops:
-    """The targets of one request on the SIP side, in the order in which they are tried. It stays at the target that has
+    """The hops of one request on the SIP side, in the order in which they are tried. It stays at the hop that has
     responded: the answer to a challenge goes there.
 
     :param outbound: the SIP sockets.
-    :param health: which targets are down.
-    :param hops: the targets, at least one.
+    :param health: which hops are down.
+    :param hops: the hops, at least one.
     :param trunk: the trunk whose settings apply; None where no section names the host.
     :raises FlowLost: no local socket can send to any of them.
-    :ivar flow: to the target that is being tried, or has responded.
+    :ivar flow: to the hop that is being tried, or has responded.
     """
 
-    def __init__(self, outbound: Outbound, health: TargetHealth, hops: Sequence[Hop], trunk: Trunk | None) -> None:
+    def __init__(self, outbound: Outbound, health: HopHealth, hops: Sequence[Hop], trunk: Trunk | None) -> None:
         self._outbound = outbound
-        self._left = health.in_order(hops)[:MAX_TARGETS]
+        self._left = health.in_order(hops)[:MAX_HOPS]
         self._trunk = trunk
         self.health = health
         self.hop = self._left[0]
@@ -124,16 +124,16 @@ class NextHops:
 
     @property
     def has_more(self) -> bool:
-        """Whether there is another target."""
+        """Whether there is another hop."""
         return bool(self._left)
 
     @property
     def first_response_timeout(self) -> float:
-        """Seconds that a target has for its first response where there is another target."""
+        """Seconds that a hop has for its first response where there is another hop."""
         return FIRST_RESPONSE_TIMEOUT if self._trunk is None else self._trunk.failover
 
     def tries_next(self, status: int) -> bool:
-        """Whether the next target is tried after this final response. Challenges, redirections and 422 are left to the
+        """Whether the next hop is tried after this final response. Challenges, redirections and 422 are left to the
         caller of `request`."""
         if status in (401, 407, 422) or status < 400:
             return False
@@ -141,7 +141,7 @@ class NextHops:
         return status in FAILOVER_STATUSES if stop is None else status not in stop
 
     def advance(self, *, elsewhere: bool) -> bool:
-        """Go to the next target; False where no further target can be reached from a local socket.
+        """Go to the next hop; False where no further hop can be reached from a local socket.
 
         :param elsewhere: skip the same address over other transports: the server there has responded.
         """
@@ -164,13 +164,13 @@ class NextHops:
         contact_hostport: Callable[[Flow], str] | None = None,
         until: float = math.inf,
     ) -> SentRequest:
-        """Send a request; to one target after the other where there are several.
+        """Send a request; to one hop after the other where there are several.
 
         :param request: made for `flow`; its Contact is rewritten where another flow is used.
         :param on_provisional: as of :meth:`Transactions.request`, and so is `on_answer`.
-        :param on_late_answer: called with a 2xx to an INVITE from a target that was given up, and with its transaction.
+        :param on_late_answer: called with a 2xx to an INVITE from a hop that was given up, and with its transaction.
         :param contact_hostport: returns the host:port of the proxy's Contact for a flow; None for that of its socket.
-        :param until: the time, in seconds of the clock, after which no further target is tried.
+        :param until: the time, in seconds of the clock, after which no further hop is tried.
         """
         if (
             self._trunk is not None
@@ -188,7 +188,7 @@ class NextHops:
         )
 
     def _first(self) -> Flow:
-        """The flow to the first remaining target that a local socket can send to."""
+        """The flow to the first remaining hop that a local socket can send to."""
         lost: FlowLost | None = None
         while self._left:
             self.hop = self._left.pop(0)
@@ -196,10 +196,10 @@ class NextHops:
                 return self._outbound.flow_to(*self.hop)
             except FlowLost as why:
                 lost = why
-        raise lost or FlowLost("there is no other target")
+        raise lost or FlowLost("there is no other hop")
 
     def _by_tcp(self, request: Request, contact_hostport: Callable[[Flow], str] | None) -> None:
-        """Switch to TCP for the same target. UDP is the next target in case TCP is refused (RFC 3261 section 18.1.1);
+        """Switch to TCP for the same hop. UDP is the next hop in case TCP is refused (RFC 3261 section 18.1.1);
         after a refusal UDP comes first for a while."""
         before, hop = self.flow, self.hop
         self._left[:0] = self.health.in_order([hop._replace(transport="tcp"), hop])
@@ -208,13 +208,13 @@ class NextHops:
 
 
 class FailoverRequest:
-    """One request that is sent to several targets in turn; implements `SentRequest`.
+    """One request that is sent to several hops in turn; implements `SentRequest`.
 
-    :param next_hops: the targets, of which the current one is tried first.
+    :param next_hops: the hops, of which the current one is tried first.
     :ivar request: as it was sent last.
     :ivar flow: where it was sent last.
-    :ivar final: fires once: with the final response that ends the search; or, where no target is left, with the last
-        response; where no target responded, it fails as the last transaction does.
+    :ivar final: fires once: with the final response that ends the search; or, where no hop is left, with the last
+        response; where no hop responded, it fails as the last transaction does.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ class FailoverRequest:
         self._contact_hostport = contact_hostport
         self._timer: Timer | None = None
         self._until = until
-        self._settled = False  # it has rung or was cancelled: no other target is tried
+        self._settled = False  # it has rung or was cancelled: no other hop is tried
         self._refused: Response | None = None
         self.request = request
         self.flow = next_hops.flow
@@ -244,7 +244,7 @@ class FailoverRequest:
         self._begin(request)
 
     def cancel(self, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """Cancel an INVITE, and try no other target; see :meth:`ClientTransaction.cancel`."""
+        """Cancel an INVITE, and try no other hop; see :meth:`ClientTransaction.cancel`."""
         self._settled = True
         self._stop()
         self._transaction.cancel(headers)
@@ -263,7 +263,7 @@ class FailoverRequest:
         ).addErrback(self._broken)
 
     def _progress(self, response: Response) -> None:
-        """It rings: no other target gets the same call, whatever happens."""
+        """It rings: no other hop gets the same call, whatever happens."""
         self._settled = True
         self._stop()
         if self._on_provisional is not None:
@@ -292,7 +292,7 @@ class FailoverRequest:
         self._end().callback(response)
 
     def _failed(self, failure: Failure, transaction: ClientTransaction) -> None:
-        """The target can't be reached, or does not respond. One that has sent a provisional response has not failed
+        """The hop can't be reached, or does not respond. One that has sent a provisional response has not failed
         (RFC 3263 section 4.3)."""
         if transaction is not self._transaction:
             return
@@ -308,7 +308,7 @@ class FailoverRequest:
             self._end().errback(failure)
 
     def _silent(self) -> None:
-        """No response has come, and there is another target. The transaction is kept, so that a late response can be
+        """No response has come, and there is another hop. The transaction is kept, so that a late response can be
         handled."""
         self._timer = None
         transaction = self._transaction
@@ -319,7 +319,7 @@ class FailoverRequest:
             transaction.abandon()
 
     def _next(self, why: str, *, elsewhere: bool = False) -> bool:
-        """Try the next target with the same request in a new transaction, which has a new branch."""
+        """Try the next hop with the same request in a new transaction, which has a new branch."""
         if self._transactions.schedule.seconds() >= self._until:
             return False
         before = self.flow
@@ -351,7 +351,7 @@ class FailoverRequest:
             self._timer = None
 
     def _end(self) -> Deferred[Response]:
-        """No other target is tried. Dropping the callbacks breaks reference cycles."""
+        """No other hop is tried. Dropping the callbacks breaks reference cycles."""
         self._on_provisional = self._on_answer = self._on_late_answer = None
         self._settled = True
         return self.final
@@ -397,6 +397,6 @@ def _is_large(request: Request, flow: Flow) -> bool:
 
 
 def _retry_after(response: Response) -> float:
-    """Seconds for which a target that responded 503 counts as down (RFC 3261 section 21.5.4)."""
+    """Seconds for which a hop that responded 503 counts as down (RFC 3261 section 21.5.4)."""
     seconds = number((response.headers.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip(), 2**32)
     return PENALTY if seconds is None else min(seconds, MAX_RETRY_AFTER)

@@ -9,16 +9,11 @@ from webrtcproxy.config import Trunk
 from webrtcproxy.config.headers import CREDENTIALS, OF_THE_LEG
 from webrtcproxy.sip.message import Headers
 
-_IDENTITY = frozenset({"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Diversion"})
-
-
-_ASSERTED = ("P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID")
+ASSERTED_IDENTITY = frozenset({"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID"})
 """Headers in which the sender states its own identity."""
 
-
-TO_TRUNK = OF_THE_LEG | _IDENTITY
+TO_TRUNK = OF_THE_LEG | ASSERTED_IDENTITY | {"Diversion"}
 """Headers that are removed from a browser's message to a trunk."""
-
 
 TO_BROWSER = OF_THE_LEG | CREDENTIALS
 """Headers that are removed from a trunk's message to a browser."""
@@ -69,7 +64,7 @@ DEFAULT_HEADER_POLICY = HeaderPolicy()
 """The policy for a browser, and for a peer without a section."""
 
 
-def _keeps_identity(headers: Headers) -> bool:
+def keeps_identity(headers: Headers) -> bool:
     """Whether the sender wants its identity withheld from untrusted peers (RFC 3325 section 7)."""
     wishes = ";".join(headers.lines("Privacy")).lower().split(";")
     return "id" in map(str.strip, wishes)

@@ -1,4 +1,4 @@
-"""OPTIONS pings to every target of a trunk, so that a failed target is known before a call needs it."""
+"""OPTIONS pings to every hop of a trunk, so that a failed hop is known before a call needs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.config import HostPort, Trunk
-from webrtcproxy.routing.failover import MAX_TARGETS
+from webrtcproxy.routing.failover import MAX_HOPS
 from webrtcproxy.routing.policy import Policy, Route
 from webrtcproxy.routing.upstream import Upstream
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
@@ -32,7 +32,7 @@ _random = SystemRandom().random
 
 @dataclass(slots=True)
 class _PingedHop:
-    """A target that is pinged.
+    """A hop that is pinged.
 
     :ivar alive: the result of the last ping; None before the first one.
     :ivar transaction: the ping that awaits its response.
@@ -46,15 +46,15 @@ class _PingedHop:
 
 
 class OptionsPings:
-    """Pings the targets of all trunks whose section asks for it. Of several processes each does so for itself: what can
+    """Pings the hops of all trunks whose section asks for it. Of several processes each does so for itself: what can
     be reached from its sockets says little about those of the others.
 
     :param clock: for the intervals.
     :param transactions: sends the pings.
-    :param upstream: finds the targets, and records which of them are down.
+    :param upstream: finds the hops, and records which of them are down.
     :param policy: has the profiles of the trunks.
     :param trunks: all trunks.
-    :param metrics: shows which targets are up.
+    :param metrics: shows which hops are up.
     :param spread: returns a random number from 0 to 1, so that not all pings are sent at the same time.
     """
 
@@ -117,11 +117,11 @@ class OptionsPings:
         log.warn("Trunk {trunk} can't be pinged: {why}", trunk=trunk.name, why=failure.value)
 
     def _ping_all(self, trunk: Trunk, hops: list[Hop]) -> None:
-        """Ping the current targets of the trunk; forget former ones."""
+        """Ping the current hops of the trunk; forget former ones."""
         if not self._running:
             return
         targets, found = self._targets[trunk.name], list(dict.fromkeys(hops))
-        wanted = (list(filter(self._can_be_sent_to, found)) or found)[:MAX_TARGETS]
+        wanted = (list(filter(self._can_be_sent_to, found)) or found)[:MAX_HOPS]
         for hop in [hop for hop in targets if hop not in wanted]:
             self._give_up(targets.pop(hop))
             self._metrics.trunk_forgotten(trunk.name, str(hop))
@@ -131,7 +131,7 @@ class OptionsPings:
                 self._ping(trunk, target)
 
     def _can_be_sent_to(self, hop: Hop) -> bool:
-        """Whether a local socket can send to this target. One of another address family is not pinged, and is not
+        """Whether a local socket can send to this hop. One of another address family is not pinged, and is not
         reported as down."""
         try:
             self._upstream.flow_to(hop)
@@ -153,7 +153,7 @@ class OptionsPings:
         ).addErrback(lambda failure: log.failure("The ping of trunk {trunk} broke", failure, trunk=trunk.name))
 
     def _answered(self, trunk: Trunk, target: _PingedHop, transaction: ClientTransaction, response: Response) -> None:
-        """Any response but 503 shows that the target is up (RFC 3261 section 21.5.4)."""
+        """Any response but 503 shows that the hop is up (RFC 3261 section 21.5.4)."""
         if self._is_over(target, transaction):
             self._record(trunk, target, "" if response.status != 503 else f"503 {response.reason}")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from webrtcproxy.config import Trunk
 from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, TRUNK, Profile, profiles_of
-from webrtcproxy.routing.header_policy import _ASSERTED, DEFAULT_HEADER_POLICY, HeaderPolicy, _keeps_identity
+from webrtcproxy.routing.header_policy import ASSERTED_IDENTITY, DEFAULT_HEADER_POLICY, HeaderPolicy, keeps_identity
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.capabilities import ALLOW, ALLOW_BROWSER
 from webrtcproxy.sip.message import Headers, Message, Request
@@ -99,8 +99,8 @@ def filter_headers(message: Message, source: PeerProfile, target: PeerProfile) -
     """
     if target.browser:
         crossed = message.headers.without(source.headers.to_browser)
-        if "Privacy" in crossed and _keeps_identity(crossed):
-            for name in _ASSERTED:
+        if "Privacy" in crossed and keeps_identity(crossed):
+            for name in ASSERTED_IDENTITY:
                 crossed.remove(name)
         return crossed
     policy = target.headers

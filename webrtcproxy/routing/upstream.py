@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.config import Trunk
 from webrtcproxy.config.addresses import literal
-from webrtcproxy.routing.failover import NextHops, TargetHealth
+from webrtcproxy.routing.failover import HopHealth, NextHops
 from webrtcproxy.routing.policy import Route
 from webrtcproxy.runtime.errors import FlowLost, Refusal
 from webrtcproxy.sip.errors import BadMessage
@@ -21,7 +21,7 @@ log = Logger()
 
 
 class HopResolver(Protocol):
-    """Turns host names into targets (:class:`webrtcproxy.transport.dns.locate.Locator`)."""
+    """Turns host names into hops (:class:`webrtcproxy.transport.dns.locate.Locator`)."""
 
     def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
         """Fires with at least one Hop, or fails with a Refusal."""
@@ -32,10 +32,10 @@ class Upstream:
 
     :param resolver: resolves host names.
     :param outbound: the SIP sockets.
-    :param health: which targets are down.
+    :param health: which hops are down.
     """
 
-    def __init__(self, resolver: HopResolver, outbound: Outbound, health: TargetHealth) -> None:
+    def __init__(self, resolver: HopResolver, outbound: Outbound, health: HopHealth) -> None:
         self._resolver = resolver
         self._outbound = outbound
         self.health = health
@@ -62,7 +62,7 @@ class Upstream:
         return self._next_hops_to(route, hops)
 
     async def resolve(self, route: Route) -> list[Hop]:
-        """The targets of `route`, whether up or down.
+        """The hops of `route`, whether up or down.
 
         :raises Refusal: none of its names can be resolved.
         """
@@ -96,7 +96,7 @@ class Upstream:
         return NextHops(self._outbound, self.health, [Hop("udp", flow.peer)], trunk)
 
     def flow_to(self, hop: Hop) -> Flow:
-        """The flow to one target.
+        """The flow to one hop.
 
         :raises FlowLost: no local socket can send there.
         """

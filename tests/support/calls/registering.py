@@ -13,7 +13,7 @@ from webrtcproxy.registration.binding import Binding, contact_user_of
 from webrtcproxy.registration.directory import LocalDirectory
 from webrtcproxy.registration.location import Location
 from webrtcproxy.registration.relay import RegistrationRelay
-from webrtcproxy.routing.failover import TargetHealth
+from webrtcproxy.routing.failover import HopHealth
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.routing.sequence import RequestSequences
 from webrtcproxy.routing.upstream import Upstream
@@ -120,7 +120,7 @@ class RegistrarCase(SynchronousTestCase):
         self.directory = LocalDirectory(self.clock, self.location)
         self.sequences = RequestSequences(self.clock)
         self.policy = Policy(config(*self.trunks, destinations=Destinations(anywhere=True), anyone=self.anyone))
-        upstream = Upstream(self.network, self.network, TargetHealth(self.clock))
+        upstream = Upstream(self.network, self.network, HopHealth(self.clock))
         self.metrics = Metrics()
         self.contact_hostport = "203.0.113.7:5060"
         self.registrar = RegistrationRelay(

@@ -90,7 +90,7 @@ class _Plan(NamedTuple):
 
 
 class Locator:
-    """Finds the targets of a host.
+    """Finds the hops of a host.
 
     :param clock: for `PLAN_TTL`.
     :param records: NAPTR and SRV.
@@ -192,7 +192,7 @@ class Locator:
         return servers
 
     def _drawn(self, plan: _Plan) -> list[Hop]:
-        """The targets for one request: of each priority the servers as they are drawn by weight (RFC 2782)."""
+        """The hops for one request: of each priority the servers as they are drawn by weight (RFC 2782)."""
         hops: dict[Hop, None] = {}
         for group in plan.servers:
             left = list(group)
