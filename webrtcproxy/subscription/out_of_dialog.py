@@ -1,8 +1,8 @@
-"""Out-of-dialog requests: each crosses, and the response of the far side comes back. MESSAGE, PUBLISH, NOTIFY, INFO,
-OPTIONS, and unknown methods: all that have no handler of their own in `call/router.py`.
+"""Relays out-of-dialog requests and their final responses: MESSAGE, PUBLISH, NOTIFY, INFO, OPTIONS, and unknown
+methods, that is all that have no handler of their own in `call/router.py`.
 
-A request of a browser goes where its INVITE would go, with the same credentials and request sequence. What comes from
-the SIP side goes to every browser of the user at once; the first 2xx wins, else the best of the finals (RFC 3261
+A request of a browser goes where its INVITE would go, with the same credentials and request sequence. A request from
+the SIP side goes to all browsers of the user at once; the first 2xx wins, else the best final response (RFC 3261
 section 16.7). No request waits longer than :data:`NON_INVITE_DEADLINE`, since only INVITE may be answered late (RFC
 4320).
 """
@@ -35,12 +35,12 @@ log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class BranchResult:
-    """How one branch ended.
+    """The result of one branch.
 
     :ivar target: where it went.
     :ivar request: as it was sent last.
-    :ivar status: of the response, or what its absence means.
-    :ivar response: None where there was none.
+    :ivar status: of the response; without one, the status that stands for the failure.
+    :ivar response: None where none was received.
     """
 
     target: Target
@@ -51,10 +51,10 @@ class BranchResult:
 
 
 class ResponseContext:
-    """The branches of one request; the first 2xx wins, else the best of all finals.
+    """The branches of one request; the first 2xx wins, else the best of all final responses.
 
-    :param branches: how many there are.
-    :ivar winner: fires with it.
+    :param branches: their number.
+    :ivar winner: fires with the winning result.
     """
 
     def __init__(self, branches: int) -> None:
@@ -74,15 +74,16 @@ class ResponseContext:
             self.winner.callback(best(self._failures))
 
     def best_after_timeout(self, silent: BranchResult) -> BranchResult:
-        """The best result when the time is over.
+        """The best result when the deadline has passed.
 
-        :param silent: what the silence of the others means.
+        :param silent: the result of the branches that have not responded.
         """
         return best([*self._failures, silent])
 
 
 BeforeSend = Callable[[Target, Request, RequestSequence], None]
-"""Called with each branch before it is sent, and may add to the request; the `RequestSequence` counts its tries."""
+"""Called for each branch before its request is sent, and may add headers to that; the `RequestSequence` numbers its
+tries."""
 
 
 async def send_to_targets(
@@ -91,10 +92,10 @@ async def send_to_targets(
     find_targets: TargetResolver,
     before_send: BeforeSend | None = None,
 ) -> BranchResult:
-    """Send a request like that of `transaction`, which is outside of any dialog, to all targets.
+    """Relay the out-of-dialog request of `transaction` to all targets.
 
-    :returns: the winner.
-    :raises Refusal: it can't be sent anywhere, or may go no further.
+    :returns: the winning result.
+    :raises Refusal: no target can be found in time, or the request may not be forwarded.
     """
     with Deadline(context.transactions.schedule) as deadline:
         return await _send_until(deadline, context, transaction, find_targets, before_send)
@@ -137,7 +138,7 @@ async def _found(find_targets: TargetResolver) -> Sequence[Target]:
 
 
 def _request(source: Request, profile: PeerProfile, target: Target, sequence: RequestSequence) -> Request:
-    """The request of the second leg: all that crosses."""
+    """The request of the second leg, with the headers that cross."""
     headers = initial_headers(source, sequence, target.profile)
     headers.extend(request_headers(source, profile, target.profile))
     return Request(source.method, target.uri, headers, source.body)
@@ -146,8 +147,8 @@ def _request(source: Request, profile: PeerProfile, target: Target, sequence: Re
 async def _send(context: Context, target: Target, request: Request, sequence: RequestSequence) -> BranchResult:
     """Send the request to one target.
 
-    :param sequence: has counted it.
-    :returns: how it ended; nothing is raised.
+    :param sequence: has numbered it.
+    :returns: the result; nothing is raised.
     """
     try:
         check_size(request, target.flow, target.profile)
@@ -178,8 +179,8 @@ def _refused(target: Target, request: Request, refusal: Refusal) -> BranchResult
 def relay_response(winner: BranchResult, transaction: ServerTransaction, profile: PeerProfile) -> None:
     """Answer the request of `transaction` with the result of the branches.
 
-    :param profile: what holds for its sender.
-    :raises Refusal: there was no response.
+    :param profile: the profile of its sender.
+    :raises Refusal: no response was received.
     """
     response = winner.response
     if response is None:
@@ -189,9 +190,9 @@ def relay_response(winner: BranchResult, transaction: ServerTransaction, profile
 
 
 class OutOfDialogRelay:
-    """The out-of-dialog requests that are relayed by this process.
+    """The out-of-dialog requests that this process relays.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     """
 
     def __init__(self, context: Context) -> None:
@@ -199,13 +200,13 @@ class OutOfDialogRelay:
         self._waiting: dict[Flow, int] = {}
 
     def __len__(self) -> int:
-        """How many requests of browsers wait for an answer."""
+        """The number of requests of browsers that await a response."""
         return sum(self._waiting.values())
 
     def begin(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
         """Send the request of `transaction` to the targets that `find_targets` finds, and respond to it.
 
-        :raises Refusal: 503 where its browser waits for too many answers.
+        :raises Refusal: 503 where too many requests of its browser await a response.
         """
         flow = transaction.flow
         if flow.browser:

@@ -1,10 +1,11 @@
-"""Subscribe: how a SUBSCRIBE outside of any dialog becomes a subscription, or several (RFC 6665), and the table of all.
-So does a REFER there, which is a SUBSCRIBE to what comes of it, forks and all (RFC 3515 section 2.4.7).
+"""Creates subscriptions from SUBSCRIBEs and REFERs outside of any dialog (RFC 6665), and has the table of all of them.
 
-A subscription is a dialog that a NOTIFY opens, before the 2xx to the SUBSCRIBE or after it; where the
-SUBSCRIBE has forked on its way, each notifier opens one of its own (section 4.4.1). So what was sent is remembered
-until Timer N (section 4.1.2.4), and each dialog with a notifier is joined to a dialog of its own with the subscriber,
-which decides which of them it wants.
+A REFER is an implicit SUBSCRIBE to its own progress, and may fork like one (RFC 3515 section 2.4.7).
+
+A subscription is a dialog that a NOTIFY creates, before or after the 2xx to the SUBSCRIBE. Where the SUBSCRIBE has
+forked upstream, each notifier creates a dialog (section 4.4.1). So the proxy remembers each SUBSCRIBE that it sent
+until Timer N (section 4.1.2.4), and joins the dialog with each notifier to a separate dialog with the subscriber, which
+decides which of them it keeps.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 TIMER_N = 32.0
-"""Seconds (64*T1) from a SUBSCRIBE, in which its NOTIFYs must come (RFC 6665 section 4.1.2.4)."""
+"""Seconds (64*T1) after a SUBSCRIBE within which its NOTIFYs must arrive (RFC 6665 section 4.1.2.4)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SentSubscribe:
-    """A SUBSCRIBE or REFER that was sent and may open dialogs."""
+    """A SUBSCRIBE or REFER that was sent to one target, where notifiers may create dialogs."""
 
     pending: PendingSubscribe
     target: Target
@@ -55,10 +56,10 @@ class SentSubscribe:
 class Subscriptions:
     """The subscriptions of this process.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param limits: how many there may be.
     :param calls: the index of the dialogs of calls, which a REFER may name.
-    :ivar legs: the index of their dialogs.
+    :ivar legs: the index of the dialogs of subscriptions.
     """
 
     def __init__(self, context: Context, limits: SubscriptionsConfig, calls: DialogTable) -> None:
@@ -74,11 +75,10 @@ class Subscriptions:
         return len(self._alive)
 
     def begin(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
-        """Carry the SUBSCRIBE or REFER of `transaction`, which is outside of any dialog, to where `find_targets` says.
+        """Relay the out-of-dialog SUBSCRIBE or REFER of `transaction` to the targets that `find_targets` finds.
 
-        :raises Refusal: 489 for a SUBSCRIBE without an Event, 503 where there are as many subscriptions as there may
-            be.
-        :raises BadMessage: it can't open a dialog.
+        :raises Refusal: 489 for a SUBSCRIBE without an Event, 503 where there are too many subscriptions.
+        :raises BadMessage: it can't create a dialog.
         """
         request = transaction.request
         if request.method == "SUBSCRIBE" and not request.headers.get("Event"):
@@ -93,16 +93,16 @@ class Subscriptions:
         run_and_respond(PendingSubscribe(self, self._context, transaction).run(find_targets), transaction)
 
     def expects(self, request: Request) -> bool:
-        """Whether `request` may be a NOTIFY that opens the dialog of a subscription.
+        """Whether `request` may be a NOTIFY that creates the dialog of a subscription.
 
         :raises BadMessage: one of its headers can't be read.
         """
         return request.method == "NOTIFY" and (request.call_id, request.to.tag or "") in self._sent
 
     def notified(self, transaction: ServerTransaction) -> Leg | None:
-        """The leg of the dialog that a NOTIFY opens; None where there was no SUBSCRIBE.
+        """Create the dialog of a NOTIFY, and return its leg; None where no SUBSCRIBE matches.
 
-        :raises BadMessage: it can't open a dialog.
+        :raises BadMessage: it can't create a dialog.
         """
         request = transaction.request
         sent = self._sent.get((request.call_id, request.to.tag or ""))
@@ -111,44 +111,44 @@ class Subscriptions:
         return sent.pending.notified(request, sent)
 
     def stop(self) -> None:
-        """End all of them, as the proxy stops: subscribers learn that they may try again, notifiers that they need not
-        go on."""
+        """End all subscriptions, since the proxy stops: subscribers get a NOTIFY that lets them subscribe again, and
+        notifiers get an unsubscribe."""
         for subscription in tuple(self._alive):
             subscription.end([leg for leg in (subscription.near, subscription.far) if leg is not None])
 
     # From pending SUBSCRIBEs
 
     def add(self, subscription: Subscription) -> None:
-        """Count one in."""
+        """Add a subscription to the table."""
         self._alive.add(subscription)
 
     def discard(self, subscription: Subscription) -> None:
-        """Count out one that is over."""
+        """Remove a terminated subscription from the table."""
         self._alive.discard(subscription)
 
     def remember(self, sent: SentSubscribe) -> None:
-        """Expect NOTIFYs for a SUBSCRIBE."""
+        """Expect NOTIFYs for a SUBSCRIBE that is about to be sent."""
         self._sent[_key(sent.request)] = sent
 
     def forget(self, sent: SentSubscribe) -> None:
-        """The counterpart of `remember`."""
+        """Expect no more NOTIFYs for it."""
         if self._sent.get(_key(sent.request)) is sent:
             del self._sent[_key(sent.request)]
 
     def _bound(self, binding: Binding) -> None:
-        """A browser registered on another socket: its subscriptions follow."""
+        """A browser has registered on another socket: move its subscriptions there."""
         for leg in self.legs.by_contact(binding.contact, binding.aor):
             if leg.owner is not None and leg.flow is not binding.flow:
                 leg.owner.moved(leg, binding.flow)
 
 
 class PendingSubscribe:
-    """A SUBSCRIBE or REFER from its arrival to Timer N, or until nothing is left of it.
+    """A SUBSCRIBE or REFER from its arrival until Timer N, or until all its subscriptions have terminated.
 
-    :param subscriptions: all of them.
-    :param context: what calls work with.
-    :param transaction: that request.
-    :raises BadMessage: it can't open a dialog.
+    :param subscriptions: the table of all subscriptions.
+    :param context: the shared objects of the process.
+    :param transaction: the subscriber's request.
+    :raises BadMessage: it can't create a dialog.
     """
 
     def __init__(self, subscriptions: Subscriptions, context: Context, transaction: ServerTransaction) -> None:
@@ -167,7 +167,7 @@ class PendingSubscribe:
         self._timer = context.transactions.schedule.after(TIMER_N, self._time_up)
 
     async def run(self, find_targets: TargetResolver) -> None:
-        """Send it on, and give its subscriber the final response."""
+        """Forward it, and send its subscriber the final response."""
         accepted = False
         try:
             winner = await send_to_targets(self._context, self._transaction, find_targets, self._before_send)
@@ -183,11 +183,11 @@ class PendingSubscribe:
                     subscription.end()
 
     def notified(self, notify: Request, sent: SentSubscribe) -> Leg | None:
-        """A NOTIFY opens a dialog: the leg of it. None where it is one too many.
+        """Create the dialog of a NOTIFY, and return its leg; None where there are too many notifiers.
 
-        :raises BadMessage: it can't.
+        :raises BadMessage: it can't create a dialog.
         """
-        if (notify.call_id, notify.from_.tag or "") in self._had:  # its subscription is over
+        if (notify.call_id, notify.from_.tag or "") in self._had:  # its subscription is terminated
             return None
         if len(self._had) >= MAX_DIALOGS:
             log.warn("{call}: too many notifiers for one SUBSCRIBE", call=self._request.call_id)
@@ -197,7 +197,7 @@ class PendingSubscribe:
         if self._first.notified:
             self._opened.append(self._subscription(random_token(8), self._first.near.flow))
         else:
-            self._had.clear()  # that of a 2xx: it is the NOTIFY that counts
+            self._had.clear()  # the dialog of the 2xx is replaced by that of the NOTIFY
         return self._open(self._opened[-1], dialog, sent.target)
 
     def _answered(self, winner: BranchResult, response: Response) -> None:
@@ -222,7 +222,7 @@ class PendingSubscribe:
         self._subscriptions.remember(self._sent[-1])
 
     def _subscription(self, tag: str, flow: Flow) -> Subscription:
-        """A subscription with the dialog that the subscriber on `flow` knows by our tag `tag`."""
+        """A subscription whose dialog with the subscriber on `flow` has the local tag `tag`."""
         request, context = self._request, self._context
         dialog = Dialog.from_request(request, tag, contact_on(flow, self._user))
         near = Leg(context, dialog, flow, tag, None, self._profile, aor=request.from_.address.aor)
@@ -234,14 +234,14 @@ class PendingSubscribe:
         return subscription
 
     def _ended(self, subscription: Subscription) -> None:
-        """One is over; after the last one, no notifier is added."""
+        """A subscription has terminated; after the last one, no notifier is added."""
         self._subscriptions.discard(subscription)
         if all(each.over for each in self._opened):
             self._timer.cancel()
             self._forget()
 
     def _open(self, subscription: Subscription, dialog: Dialog, target: Target) -> Leg:
-        """Join the notifier of `dialog` to a subscription: its leg."""
+        """Join the notifier of `dialog` to a subscription, and return its leg."""
         far = Leg(self._context, dialog, target.last_flow, "", None, target.profile, target.authentication, target.aor)
         self._had.add((dialog.call_id, dialog.remote_tag))
         self._subscriptions.legs.add(far)
@@ -249,7 +249,7 @@ class PendingSubscribe:
         return far
 
     def _time_up(self) -> None:
-        """Timer N: a notifier that has sent no NOTIFY will send none."""
+        """Timer N has expired: notifiers without a NOTIFY so far are no longer expected."""
         self._forget()
         if not self._first.notified and not self._first.over:
             log.info("{call}: a subscription ends without a NOTIFY", call=self._request.call_id)
@@ -262,5 +262,5 @@ class PendingSubscribe:
 
 
 def _key(request: Request) -> tuple[str, str]:
-    """What a NOTIFY has in common with its SUBSCRIBE: Call-ID and our tag."""
+    """What a NOTIFY has in common with its SUBSCRIBE: Call-ID and the proxy's tag."""
     return request.call_id, request.from_.tag or ""

@@ -1,8 +1,8 @@
-"""Subscription: one that is alive: a dialog with a subscriber, one with a notifier, and what crosses between them (RFC
-6665), whichever of the two is the browser.
+"""An established subscription: relays SUBSCRIBE and NOTIFY between a dialog with the subscriber and one with the
+notifier (RFC 6665). Either of the two may be the browser.
 
-Both ends decide, the proxy carries: SUBSCRIBE and NOTIFY get the other end's true answer. What the proxy knows of it is
-how long it lasts at most, so that nothing of it stays when both ends have forgotten it.
+Both ends decide, and the proxy relays: each SUBSCRIBE and NOTIFY gets the response of the other end. The proxy itself
+only limits the time, so that the state is removed when both ends have forgotten the subscription.
 """
 
 from __future__ import annotations
@@ -35,28 +35,29 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 MAX_EXPIRES = 86_400
-"""Seconds that a subscription lasts at most: a longer one is shortened (RFC 6665 section 4.2.1.1)."""
+"""Longest subscription in seconds: the proxy shortens what is longer (RFC 6665 section 4.2.1.1)."""
 
 DEFAULT_EXPIRES = 3600
-"""Seconds of a subscription where neither side says how long."""
+"""Seconds of a subscription where neither side gives a time."""
 
 LINGER = 32.0
-"""Seconds (64*T1) for which the last NOTIFY of a subscription that is over is waited for."""
+"""Seconds (64*T1) for which the last NOTIFY of an expired subscription is awaited."""
 
 ENDS_SUBSCRIPTION = frozenset({404, 405, 408, 410, 416, *range(480, 486), 489, 501, 604})
-"""Responses to a SUBSCRIBE or NOTIFY within a dialog after which there is no subscription (RFC 6665 sections 4.1.2.2
-and 4.2.2, RFC 5057)."""
+"""Responses to a SUBSCRIBE or NOTIFY within a dialog that terminate the subscription (RFC 6665 sections 4.1.2.2 and
+4.2.2, RFC 5057)."""
 
 _DEACTIVATED = "terminated;reason=deactivated"
-"""Why a subscription ends that its ends want to keep: the subscriber may try again at once (RFC 6665 section 4.1.3)."""
+"""Subscription-State where the proxy terminates a subscription: the subscriber may try again at once (RFC 6665 section
+4.1.3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionState:
-    """What Subscription-State says.
+    """A Subscription-State header.
 
-    :ivar terminated: this NOTIFY is the last one.
-    :ivar seconds: how long the subscription lasts yet, where it says so.
+    :ivar terminated: whether this NOTIFY is the last one.
+    :ivar seconds: the remaining time of the subscription; None where the header does not say.
     """
 
     terminated: bool
@@ -64,9 +65,9 @@ class SubscriptionState:
 
     @classmethod
     def of(cls, notify: Request) -> SubscriptionState:
-        """Read it.
+        """Read the header of a NOTIFY.
 
-        :raises BadMessage: 400 where there is none.
+        :raises BadMessage: 400 where it is missing.
         """
         value = notify.headers.get("Subscription-State")
         if value is None:
@@ -79,15 +80,15 @@ class SubscriptionState:
 class Subscription:
     """One subscription.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param legs: the index of the dialogs.
-    :param near: the subscriber's side.
+    :param near: the subscriber's leg.
     :param event: the Event that is subscribed to.
-    :param ended: called with the subscription, once, when it is over.
-    :ivar far: the notifier's side; None before its first message.
-    :ivar notified: a NOTIFY has come.
-    :ivar over: nothing crosses any more.
-    :ivar pending_request: the SUBSCRIBE or REFER whose answer the subscriber waits for.
+    :param ended: called with the subscription, once, when it has terminated.
+    :ivar far: the notifier's leg; None before its first message.
+    :ivar notified: whether a NOTIFY has arrived.
+    :ivar over: whether it has terminated: nothing is relayed any more.
+    :ivar pending_request: the SUBSCRIBE or REFER whose response the subscriber awaits.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Subscription:
         self._event = event
         self._ended = ended
         self._limit: IDelayedCall | None = None
-        self._numbers = {near: near.dialog.remote_cseq}  # of the REFER, where it was one
+        self._numbers = {near: near.dialog.remote_cseq}  # CSeq of the REFER, where it created the subscription
         self.pending_request: ServerTransaction | None = None
         self._waiting_for_flow: list[Deferred[None]] = []
         self._flows = FlowMonitor(context.transactions.schedule, context.limits.grace, self._abandoned)
@@ -110,8 +111,8 @@ class Subscription:
         self._flows.watch(near)
 
     def open(self, far: Leg) -> None:
-        """The notifier's side is there, in place of one that has not sent a NOTIFY: that is what counts (RFC 6665
-        section 4.4.1). Where the subscription has ended meanwhile, the notifier gets an unsubscribe."""
+        """Set the notifier's leg. It replaces one that has not sent a NOTIFY, since the NOTIFY creates the dialog (RFC
+        6665 section 4.4.1). Where the subscription has ended meanwhile, the notifier gets an unsubscribe."""
         if self.over:
             self._unsubscribe(far)
             return
@@ -123,13 +124,16 @@ class Subscription:
         self._flows.watch(far)
         self._set_expiry(DEFAULT_EXPIRES)
 
-    # What comes from outside
+    # As the user of both dialogs
 
     def transferable(self) -> None:
-        """It is no call."""
+        """None: a subscription can't be transferred."""
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """A request within one of the dialogs."""
+        """Handle a request within one of the dialogs.
+
+        :raises Refusal: 405 for any but SUBSCRIBE of the subscriber and NOTIFY of the notifier.
+        """
         method = transaction.request.method
         if method == "SUBSCRIBE" and leg is self.near:
             run_and_respond(self._refresh(transaction), transaction)
@@ -139,10 +143,10 @@ class Subscription:
             raise Refusal(405, "", [("Allow", "SUBSCRIBE, OPTIONS" if leg is self.near else "NOTIFY, OPTIONS")])
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """There is no INVITE in these dialogs that could be cancelled."""
+        """Do nothing: these dialogs have no INVITE that could be cancelled."""
 
     def moved(self, leg: Leg, flow: Flow) -> None:
-        """The peer of `leg` is on another socket: responses and requests go there."""
+        """The peer of `leg` is reached on another flow: responses and requests go there."""
         self._legs.move(leg, flow)
         if leg is self.near and self.pending_request is not None and not self.pending_request.answered:
             self.pending_request.flow = flow
@@ -160,7 +164,7 @@ class Subscription:
     async def _refresh(self, transaction: ServerTransaction) -> None:
         far = self.far
         if far is None:
-            raise Refusal(500, "", [("Retry-After", "1")])  # the first SUBSCRIBE has no answer yet
+            raise Refusal(500, "", [("Retry-After", "1")])  # the first SUBSCRIBE has no response yet
         request = transaction.request
         self.near.dialog.refresh(request)
         self.pending_request = transaction
@@ -179,20 +183,20 @@ class Subscription:
         self.respond(transaction, response, far.profile)
 
     def respond(self, transaction: ServerTransaction, response: Response, source: PeerProfile) -> None:
-        """Give the subscriber the notifier's response to its SUBSCRIBE or REFER.
+        """Send the subscriber the notifier's response to its SUBSCRIBE or REFER.
 
-        :param source: what holds for the notifier.
+        :param source: the profile of the notifier.
         """
         headers = response_headers(response, source, self.near.profile)
         if response.status < 300:
             seconds = _granted(response, transaction.request)
-            if transaction.request.method == "SUBSCRIBE":  # of a REFER, the NOTIFYs say it (RFC 3515 section 2.4.4)
+            if transaction.request.method == "SUBSCRIBE":  # for REFER the NOTIFYs do (RFC 3515 section 2.4.4)
                 headers.set("Expires", str(seconds))
             headers.add("Contact", self.near.dialog.contact)
             self._set_expiry(seconds)
         transaction.reply(status_of(response), response.reason, headers, response.body)
         if response.status in ENDS_SUBSCRIPTION:
-            self.end([self.near] if response.status == 408 else ())  # which the subscriber does not get
+            self.end([self.near] if response.status == 408 else ())  # it gets 504 instead
 
     # NOTIFY
 
@@ -221,18 +225,20 @@ class Subscription:
     # Both
 
     def _relayed_headers(self, request: Request, source: Leg, to: Leg) -> Headers:
-        """The headers that cross. The subscription of a REFER may have an id, which is the CSeq number of that, and so
-        another one on each leg (RFC 3515 section 2.4.6)."""
+        """The headers that cross. The subscription of a REFER may have an id: the CSeq number of the REFER, which
+        differs between the legs (RFC 3515 section 2.4.6)."""
         headers = request_headers(request, source.profile, to.profile)
         if is_refer(request) and refer_id(request) is not None:
             headers.set("Event", with_id(request.headers.get("Event") or "", str(self._numbers[to])))
         return headers
 
     async def _send_request(self, to: Leg, request: Request, headers: Headers) -> Response:
-        """The answer of `to`: a browser that has lost its socket has the grace time to come back.
+        """Send a request to the peer of `to`, and return its final response. A browser that has lost its socket may
+        reconnect within the grace time.
 
-        :raises Refusal: 481 where it does not, 502 where the SIP side can't be reached.
-        :raises TimedOut: it does not answer.
+        :raises Refusal: 481 where the subscription ends meanwhile, 480 where the browser does not reconnect in time,
+            502 where the SIP side can't be reached.
+        :raises TimedOut: it does not respond.
         """
         with Deadline(self._context.transactions.schedule) as deadline:
             for last in (False, True):
@@ -248,9 +254,9 @@ class Subscription:
         raise AssertionError
 
     async def _wait_for_flow(self, deadline: Deadline) -> None:
-        """Wait until a browser that has lost its socket is there again.
+        """Wait until a browser that has lost its socket is connected again.
 
-        :raises Refusal: it takes too long.
+        :raises Refusal: 480 where it takes too long.
         """
         back: Deferred[None] = Deferred()
         self._waiting_for_flow.append(back)
@@ -267,7 +273,8 @@ class Subscription:
     # The end
 
     def _set_expiry(self, seconds: int) -> None:
-        """The subscription lasts for so many seconds, and a little longer, since the last NOTIFY is the notifier's."""
+        """Let the subscription expire after so many seconds, and a little later, since the notifier sends the last
+        NOTIFY."""
         if self.over:
             return
         if self._limit is not None:
@@ -279,9 +286,9 @@ class Subscription:
         self.end()
 
     def end(self, notify: Container[Leg] = ()) -> None:
-        """The subscription is over; no error where it is already.
+        """Terminate the subscription; no error where it is terminated already.
 
-        :param notify: the legs that do not know it yet, and get a last NOTIFY or SUBSCRIBE.
+        :param notify: the legs whose peers do not know it yet, and get a last NOTIFY or SUBSCRIBE.
         """
         if self.over:
             return
@@ -296,7 +303,7 @@ class Subscription:
             elif leg is not None:
                 leg.hung_up()
         self._wake()
-        ended, self._ended = self._ended, _ignore  # what is called may have this subscription
+        ended, self._ended = self._ended, _ignore  # breaks a reference cycle
         ended(self)
 
     def _unsubscribe(self, leg: Leg) -> None:
@@ -312,7 +319,7 @@ class Subscription:
 
 
 def bound_expires(headers: Headers, request: Request) -> None:
-    """Ask for no longer than a subscription may last.
+    """Limit the Expires of a request to `MAX_EXPIRES`.
 
     :raises BadMessage: Expires can't be read.
     """
@@ -321,11 +328,12 @@ def bound_expires(headers: Headers, request: Request) -> None:
 
 
 def _ignore(subscription: Subscription) -> None:
-    """The end has been reported."""
+    """Do nothing: the end has been reported."""
 
 
 def _granted(response: Response, request: Request) -> int:
-    """The seconds that a 2xx grants; it must say so, and not all do."""
+    """The seconds that a 2xx grants, else those that the request asked for: not all notifiers send the mandatory
+    Expires."""
     for message in (response, request):
         seconds = _expires(message)
         if seconds is not None:
@@ -341,7 +349,7 @@ def _expires(message: Message) -> int | None:
 
 
 def _refresh_target(leg: Leg, response: Response) -> None:
-    """A 2xx refreshes the target, too, unless it leads nowhere."""
+    """Take the Contact of a 2xx as remote target; one that leads nowhere is ignored."""
     try:
         leg.dialog.refresh(response)
     except BadMessage as error:

@@ -1,10 +1,10 @@
-"""Local transfer: one that the proxy carries out by itself, where the trunk will not (RFC 3515, RFC 5589).
+"""Local transfer: the proxy carries out a REFER itself where the trunk refuses it (RFC 3515, RFC 5589).
 
-The transferee stays where it is. Blind: the target of the REFER is called on its behalf. Attended: the target is the
-other end of another call of the transferor through this proxy. Either way the two ends get a media session of their own
-(RFC 3725). When both have agreed to it, the target's leg takes the place of the transferor's in the call; the
-transferor gets the last NOTIFY and a BYE. Before that the old session is not touched: whatever fails leaves it as
-it was. The transferor may hang up meanwhile; then the call ends where the transfer fails.
+The transferee keeps its leg. In a blind transfer the proxy calls the target of the REFER on the transferee's behalf. In
+an attended transfer the target is the other end of another call of the transferor through this proxy. Either way
+transferee and target get a new media session (RFC 3725). When both have agreed to it, the target's leg replaces the
+transferor's in the call, and the transferor gets the last NOTIFY and a BYE. Until then the old session is not touched,
+and a failed transfer leaves it unchanged. The transferor may hang up meanwhile; then a failed transfer ends the call.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ SIPFRAG = "message/sipfrag;version=2.0"
 
 @dataclass(frozen=True, slots=True)
 class ConsultationCall:
-    """The target of an attended transfer.
+    """The call between transferor and target of an attended transfer.
 
-    :ivar call: that the transferor has with it.
-    :ivar own: the transferor's leg there.
-    :ivar leg: the target's.
+    :ivar call: the call.
+    :ivar own: the transferor's leg.
+    :ivar leg: the target's leg.
     """
 
     call: TransferableCall
@@ -59,11 +59,11 @@ class ConsultationCall:
 class LocalTransfer:
     """One transfer.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param legs: the index of dialogs.
-    :param call: whose leg is to be replaced.
+    :param call: the call in which a leg is to be replaced.
     :param transferor: that leg.
-    :param stays: the transferee's.
+    :param stays: the transferee's leg.
     :param number: CSeq number of the REFER; None where the transferor wants no NOTIFY (RFC 4488).
     """
 
@@ -92,19 +92,19 @@ class LocalTransfer:
         call.begin_transfer(self)
         transferor.add_usage()
 
-    # The story
+    # The steps of a transfer
 
     def call(self, find: ReferTargetResolver, source: Request, redirection: Redirection) -> None:
-        """Blind: call the target.
+        """Begin a blind transfer: call the target.
 
-        :param find: finds the way to it, or raises Refusal.
+        :param find: finds the target's next hop, or raises Refusal.
         :param source: the INVITE that the transferee would send.
-        :param redirection: where it goes on to, where a trunk's redirects are followed.
+        :param redirection: follows the redirects of a trunk, where it is configured to.
         """
         Deferred.fromCoroutine(self._blind(find, source, redirection)).addErrback(self._failed)
 
     def join(self, consulted: ConsultationCall) -> None:
-        """Attended: bring both ends together."""
+        """Begin an attended transfer: connect the transferee with the target of `consulted`."""
         self._consulted = consulted
         consulted.call.begin_transfer(self)
         Deferred.fromCoroutine(self._attended(consulted)).addErrback(self._failed)
@@ -150,7 +150,7 @@ class LocalTransfer:
         branch.invite(invite_for(source, self._transferor.profile, target, sequence, contact, sdp, True), sequence)
 
     async def _outcome(self) -> BranchAnswered | BranchFailed:
-        """What becomes of the INVITE; provisional responses go to the transferor by NOTIFY."""
+        """The outcome of the INVITE; its provisional responses are reported to the transferor by NOTIFY."""
         while True:
             event = await self._fork.next()
             self._check_wanted()
@@ -160,8 +160,8 @@ class LocalTransfer:
             self._notify(event.response.status, event.response.reason)
 
     def _note(self, event: BranchProgress) -> None:
-        """The SDP of a 1xx is the answer where it is a reliable one (RFC 3262 section 5), else a preview, which counts
-        where the 2xx of the same dialog has none."""
+        """Take the SDP of a 1xx. It is the answer in a reliable one (RFC 3262 section 5), else a preview, which is used
+        where the 2xx of the same dialog has no SDP."""
         try:
             sdp = sdp_of(event.response)
         except BadMessage:
@@ -192,7 +192,7 @@ class LocalTransfer:
         self._succeed(leg, branch)
 
     async def _bring_together(self, leg: Leg, accepted: bytes, branch: str) -> None:
-        """The target has answered `accepted`: have the transferee agree, too."""
+        """The target has answered `accepted`: offer the transferee the new session, and connect both."""
         stays, media = self._stays, self._media
         to_stays, to_leg = stays.profile.media_from(leg.profile), leg.profile.media_from(stays.profile)
         self._check_wanted()
@@ -217,7 +217,7 @@ class LocalTransfer:
             self._reinvite = None
 
     async def _take_back(self, leg: Leg) -> None:
-        """Offer a party that has agreed what it had before."""
+        """Offer a party that has agreed its former session again."""
         leg.negotiation.rollback()
         if leg.over:
             return
@@ -228,7 +228,7 @@ class LocalTransfer:
             log.warn("{call}: the old session is not restored: {why}", why=why, call=leg.dialog.call_id)
 
     def _check_wanted(self) -> None:
-        """To be called after every wait.
+        """Check that the transfer goes on; called after every wait.
 
         :raises Refusal: the transfer has ended meanwhile.
         """
@@ -261,7 +261,7 @@ class LocalTransfer:
             self._fail(Refusal(500))
 
     def _fail(self, refusal: Refusal) -> None:
-        """Notify the transferor why. The calls are as they were; those that it has left end."""
+        """Notify the transferor of the failure. The calls go on unchanged, but those where it has hung up end."""
         if self._done:
             return
         log.info("{call}: the transfer failed: {why}", why=refusal, call=self._call.id)
@@ -274,7 +274,7 @@ class LocalTransfer:
             self._consulted.call.end(EndedBy.TRANSFER_FAILED)
 
     def _finish(self) -> None:
-        """Cancel what is under way, and let the calls go on by themselves."""
+        """Cancel what is under way, and give the calls back the control of their sessions."""
         self._done = True
         if self._ringing is not None:
             self._ringing.cancel()
@@ -282,7 +282,7 @@ class LocalTransfer:
         if answered is not None and answered.leg.owner is self:
             answered.leg.hang_up()
         for branch in self._fork.branches:
-            self._fork.report(BranchFailed(branch, 487, "", None))  # what waits for the next event has one
+            self._fork.report(BranchFailed(branch, 487, "", None))  # wakes the coroutine that waits for an event
         self._fork.close()
         if self._reinvite is not None:
             self._reinvite.withdraw()
@@ -296,7 +296,7 @@ class LocalTransfer:
     def _notify(self, status: int, reason: str = "", *, last: bool = False) -> Deferred[None]:
         """NOTIFY the transferor (RFC 3515 section 2.4.5).
 
-        :returns: a Deferred that fires with None when it is answered, or will not be; never fails.
+        :returns: a Deferred that fires with None at its response or failure; never fails.
         """
         if self._number is None:
             return succeed(None)
@@ -307,7 +307,7 @@ class LocalTransfer:
         return sent.addCallbacks(self._notified, self._not_notified)
 
     def _notified(self, response: Response) -> None:
-        if response.status == 481:  # it has no such subscription any more
+        if response.status == 481:  # the subscription is terminated
             self._number = None
 
     def _not_notified(self, failure: Failure) -> None:
@@ -321,16 +321,16 @@ class LocalTransfer:
         return leg is self._transferor or (self._consulted is not None and leg is self._consulted.own)
 
     def close(self) -> None:
-        """One of the calls is over."""
+        """One of the calls has ended."""
         self._fail(Refusal(487))
 
-    # As the owner of the target's leg, until it is the call's
+    # As the owner of the target's leg, until the call takes it over
 
     def transferable(self) -> None:
-        """The leg may not be moved until it belongs to the call."""
+        """None: the leg can't be transferred until it belongs to the call."""
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """The target may hang up; all else is for later."""
+        """Accept a BYE of the target; refuse any other request for the time being."""
         if transaction.request.method == "BYE":
             transaction.reply(200)
             leg.hung_up()
@@ -339,9 +339,9 @@ class LocalTransfer:
             transaction.reply(491)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """There is nothing to cancel."""
+        """Answer 487; no re-INVITE of the target is pending here."""
         transaction.reply(487)
 
     def moved(self, leg: Leg, flow: Flow) -> None:
-        """The target is on another socket now."""
+        """The target is reached on another flow."""
         self._legs.move(leg, flow)

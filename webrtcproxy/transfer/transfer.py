@@ -1,7 +1,7 @@
-"""Transfers: the REFERs of one call, and what comes of them (RFC 3515, RFC 5589).
+"""Transfers: handles the REFERs within one call, and the NOTIFYs of their progress (RFC 3515, RFC 5589).
 
-A REFER crosses with the far side's response, and the NOTIFYs of its progress cross the other way. Where the trunk's
-section says `refer = local`, the proxy carries out by itself what the trunk refuses (`local.py`).
+A REFER is relayed to the other side, whose response comes back; the NOTIFYs of its progress are relayed the other way.
+Where the trunk's section says `refer = local`, the proxy carries out itself what the trunk refuses (`local.py`).
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from webrtcproxy.transfer.triggered_invite import invite_for_refer, refer_next_h
 log = Logger()
 
 METHODS = ("REFER", "NOTIFY", "SUBSCRIBE")
-"""What :meth:`Transfers.arrived` takes."""
+"""The methods that :meth:`Transfers.arrived` handles."""
 
 WILL_NOT = frozenset({405, 501, 603})
-"""Answers to REFER that say no to it as such."""
+"""Responses that refuse a REFER as such, whatever its target."""
 
 MAX_SUBSCRIPTIONS = 8
-"""Subscriptions of one call at once."""
+"""Most subscriptions of one call at once."""
 RATE = 10
-"""REFERs of one call within `WINDOW` at most."""
+"""Most REFERs of one call within `WINDOW`."""
 WINDOW = 60.0
 """Seconds."""
 
@@ -45,7 +45,7 @@ WINDOW = 60.0
 class Transfers:
     """The transfers of one call.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param legs: the index of dialogs.
     """
 
@@ -56,10 +56,10 @@ class Transfers:
         self._times: deque[float] = deque(maxlen=RATE)
 
     def arrived(self, call: TransferableCall, leg: Leg, transaction: ServerTransaction) -> None:
-        """A REFER, NOTIFY or SUBSCRIBE within the dialog of `leg`; also after the end of the call.
+        """Handle a REFER, NOTIFY or SUBSCRIBE within the dialog of `leg`; also after the end of the call.
 
-        :raises Refusal: 481: there is no such dialog or subscription; 500 with Retry-After: too many REFERs.
-        :raises BadMessage: it can't be read.
+        :raises Refusal: 481 for an unknown dialog or subscription; 500 with Retry-After for too many REFERs.
+        :raises BadMessage: the request can't be read.
         """
         request = transaction.request
         other = call.other(leg)
@@ -124,10 +124,10 @@ class Transfers:
         return subscription
 
     def _transfer_locally(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
-        """Do what the transferee will not.
+        """Carry out the transfer in place of the transferee.
 
         :raises Refusal: 491 while the session is being changed; 403, 404, 416 for a target that the transferor may not
-            call; 603 for one that can't be brought together with anybody.
+            call; 603 for a consultation call that can't be joined with this one.
         """
         request = transaction.request
         uri = NameAddr.parse(request.headers.get("Refer-To") or "").address
@@ -148,7 +148,7 @@ class Transfers:
         self._accept(call, leg, other, transaction).join(consulted)
 
     def _accept(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> LocalTransfer:
-        """Give the transferor its 202."""
+        """Answer the transferor's REFER with 202, and create the transfer."""
         request, headers = transaction.request, [("Contact", leg.dialog.contact)]
         number: int | None = request.cseq.number
         if has_no_subscription(request):
@@ -158,13 +158,13 @@ class Transfers:
         transaction.reply(202, "", headers)
         return transfer
 
-    # NOTIFY, and SUBSCRIBE that refreshes
+    # NOTIFY, and SUBSCRIBE as a refresh
 
     def _find(self, leg: Leg, id: str | None) -> ReferSubscription | None:
         return next((subscription for subscription in self._subscriptions if subscription.is_of(leg, id)), None)
 
     async def _relay_within(self, subscription: ReferSubscription, leg: Leg, transaction: ServerTransaction) -> None:
-        """A request of a subscription crosses, with the id that the subscription has on the other leg."""
+        """Relay a request of a subscription, with the id that the subscription has on the other leg."""
         request = transaction.request
         other = subscription.notifier if leg is subscription.subscriber else subscription.subscriber
         subscription.extend()
@@ -191,7 +191,7 @@ class Transfers:
     ) -> Response:
         """The final response of the far side.
 
-        :raises Refusal: it does not respond.
+        :raises Refusal: 504 where it does not respond, else why it can't be reached.
         """
         request = transaction.request
         try:
@@ -210,4 +210,4 @@ class Transfers:
 
 
 def _ignore(leg: Leg) -> None:
-    """Silence about a subscription does not end the call (RFC 5057 section 5.1)."""
+    """An unanswered request of a subscription does not end the call (RFC 5057 section 5.1)."""

@@ -1,4 +1,4 @@
-"""Triggered INVITE: what a REFER asks for, where the proxy sends it in the place of the transferee (RFC 3515)."""
+"""Triggered INVITE: the INVITE that a REFER asks for, where the proxy sends it for the transferee (RFC 3515)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ReferTargetResolver = Callable[[], Awaitable[Target]]
 
 
 def invite_for_refer(refer: Request, uri: Uri, transferee: Leg, named: Replaces | None) -> Request:
-    """The INVITE of `transferee`'s peer, as far as it crosses: with the Referred-By of this REFER (RFC 3892).
+    """The INVITE that the peer of `transferee` would send, with the Referred-By of this REFER (RFC 3892).
 
-    Other headers that the URI asks for are not obeyed (RFC 3261 section 19.1.5).
+    Other headers in the URI are ignored (RFC 3261 section 19.1.5).
 
-    :param named: the dialog that it is to take the place of, which is unknown here.
-    :raises Refusal: 603 where another method is asked for.
+    :param named: the dialog that it is to replace, which this proxy does not know.
+    :raises Refusal: 603 where the URI asks for another method.
     """
     if (uri.param("method") or "INVITE").upper() != "INVITE":
         raise Refusal(603, "Only INVITE")
@@ -33,7 +33,7 @@ def invite_for_refer(refer: Request, uri: Uri, transferee: Leg, named: Replaces 
     fields = {
         "From": transferee.dialog.remote,
         "To": str(NameAddr("", target)),
-        "Call-ID": refer.call_id,  # for the log: what is sent has its own
+        "Call-ID": refer.call_id,  # for the log; the INVITE that is sent has another one
         "Max-Forwards": "70",
     }
     headers = Headers(list(fields.items()))
@@ -45,12 +45,12 @@ def invite_for_refer(refer: Request, uri: Uri, transferee: Leg, named: Replaces 
 
 
 def refer_next_hops(context: Context, invite: Request, transferor: Leg) -> tuple[ReferTargetResolver, Redirection]:
-    """The resolver for `invite`, where the transferor may call, with the credentials that it may use; and the redirects
-    of the call, where a trunk's are followed.
+    """The resolver of the target of `invite`, with the credentials that the transferor may use; and the handler of a
+    trunk's redirects.
 
-    What the first one returns raises Refusal 502 where the target can't be reached.
+    The resolver raises Refusal 502 where the target can't be reached.
 
-    :raises Refusal: 403, 404, 416: it may not call there.
+    :raises Refusal: 403, 404, 416 where the transferor may not call the target.
     """
     authenticated = context.location.is_authenticated(transferor.flow)
     route = context.policy.route(invite, authenticated)
