@@ -1,4 +1,4 @@
-"""AcceptedInvite: an INVITE of the peer's that has our 2xx, until its ACK (RFC 3261 section 13.3.1.4)."""
+"""AcceptedInvite: repeats the 2xx to a peer's INVITE until the ACK arrives (RFC 3261 section 13.3.1.4)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ class AcceptedInvite:
 
     :param schedule: runs the timers.
     :param number: the CSeq number of the INVITE.
-    :param repeat: sends the 2xx once more.
-    :param unacknowledged: called when no ACK came within 64*T1.
+    :param repeat: sends the 2xx again.
+    :param unacknowledged: called when no ACK arrives within 64*T1.
     :param on_ack: to be called with the ACK, or None.
-    :param before: the one before, if its ACK has not come: a peer that sends a further INVITE has seen that 2xx.
+    :param before: the preceding wait, if its ACK has not arrived: a peer that sends a further INVITE has received that
+        2xx.
     :ivar number: as given.
     :ivar on_ack: as given.
     """
@@ -59,7 +60,7 @@ class AcceptedInvite:
         return self._waiting[-1]
 
     def end(self) -> None:
-        """The ACK is here, or not waited for any longer: no more repeats."""
+        """Stop repeating: the ACK has arrived, or is no longer awaited."""
         self._stop()
         waiting, self._waiting = self._waiting, []
         for acknowledged in waiting:

@@ -1,4 +1,4 @@
-"""Background work: coroutines that answer a request end with a final response, whatever happens in them."""
+"""Background work: runs coroutines so that every request gets a final response and every error is logged."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ log = Logger()
 
 
 def run_and_respond(work: Coroutine[Deferred[Any], Any, None], transaction: ServerTransaction) -> Deferred[None]:
-    """Run `work`, which answers the request of `transaction`; a :class:`Refusal` becomes that response, any other
-    exception a log line and a 500.
+    """Run `work`, which answers the request of `transaction`. If it raises a :class:`Refusal`, that is the response;
+    any other exception is logged and answered with 500.
 
-    :returns: a Deferred that fires with None when the work is over and never fails.
+    :returns: a Deferred that fires with None when the work is done, and never fails.
     """
     return Deferred.fromCoroutine(work).addErrback(_refuse, transaction).addCallback(_check, transaction)
 

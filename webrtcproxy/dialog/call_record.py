@@ -1,4 +1,4 @@
-"""Call record: the one line that every call attempt leaves in the log, what is counted of it, and what writes it."""
+"""Call detail records: every call attempt writes one line to the log when it ends, and is counted in the metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = Logger()
 
 
 class EndedBy(StrEnum):
-    """Who or what ended a call, as its record has it."""
+    """Who or what ended a call, as its record says."""
 
     CALLER = "caller"
     """The caller hung up."""
@@ -25,13 +25,13 @@ class EndedBy(StrEnum):
     CANCEL = "cancel"
     """The caller's CANCEL."""
     NO_ANSWER = "no answer"
-    """It rang for as long as it may."""
+    """It rang for the longest permitted time."""
     REFUSED = "refused"
-    """A final response: of the far side, or of the proxy."""
+    """A final response refused it: of the callee's side, or of the proxy."""
     MEDIA = "media"
-    """rtpengine could not do its part, or gave the session up."""
+    """rtpengine could not set up the media session, or has given it up."""
     LOST = "lost"
-    """A browser lost its connection and did not come back."""
+    """A browser lost its connection and did not reconnect in time."""
     UNACKNOWLEDGED = "unacknowledged"
     """No ACK for a 2xx, or no PRACK for a reliable response."""
     EXPIRED = "expired"
@@ -39,9 +39,9 @@ class EndedBy(StrEnum):
     SHUTDOWN = "shutdown"
     """The proxy stopped."""
     TRANSFERRED = "transferred"
-    """Another call has taken over what it was for."""
+    """A transfer has replaced it."""
     TRANSFER_FAILED = "transfer failed"
-    """Its transferor had hung up, and the transfer failed."""
+    """The transferor had hung up, and then the transfer failed."""
 
 
 _RESULTS: dict[EndedBy, CallResult | None] = {
@@ -58,7 +58,7 @@ _RESULTS: dict[EndedBy, CallResult | None] = {
     EndedBy.TRANSFERRED: None,
     EndedBy.TRANSFER_FAILED: None,
 }
-"""How the set-up of a call ended that had no 2xx; None where the status says it."""
+"""The result of a call without a 2xx; None where it follows from the status."""
 
 _RESULTS_BY_STATUS: dict[int, CallResult] = {
     401: "challenged", 403: "rejected", 404: "not_found", 407: "challenged", 408: "no_answer", 410: "not_found",
@@ -67,7 +67,7 @@ _RESULTS_BY_STATUS: dict[int, CallResult] = {
 
 
 def call_result(status: int, ended_by: EndedBy | None) -> CallResult:
-    """How the set-up of a call ended that had no 2xx.
+    """The result, for the metrics, of a call without a 2xx.
 
     :param status: the final response that the caller got; 0 for none.
     """
@@ -79,19 +79,19 @@ def call_result(status: int, ended_by: EndedBy | None) -> CallResult:
 
 @dataclass(slots=True)
 class CallRecord:
-    """What the log and the metrics have of a call when it is over. Times are seconds of the clock.
+    """The data of one call for the log and the metrics. Times are seconds of the clock.
 
     :ivar meter: counts the calls of this direction.
-    :ivar call: Call-ID of the caller's leg, under which every other log line of this call stands.
+    :ivar call: Call-ID of the caller's leg, with which all log lines of the call begin.
     :ivar caller: URI of the From header.
     :ivar callee: the Request-URI.
     :ivar source: address of the caller.
     :ivar started: when the INVITE arrived.
-    :ivar progressed: when the first 18x was passed on, or None.
-    :ivar answered: when the 200 was passed on, or None.
+    :ivar progressed: when the first 18x was relayed, or None.
+    :ivar answered: when the 2xx was relayed, or None.
     :ivar status: the final response that the caller got.
-    :ivar ended: when it was over.
-    :ivar ended_by: who or what ended it; None before.
+    :ivar ended: when it ended.
+    :ivar ended_by: who or what ended it; None before that.
     """
 
     meter: CallMeter
@@ -107,21 +107,21 @@ class CallRecord:
     ended: float = 0.0
 
     def progress(self, now: float) -> None:
-        """An 18x is passed on."""
+        """An 18x is relayed."""
         if self.progressed is None:
             self.progressed = now
             self.meter.progress.observe(now - self.started)
 
     def answer(self, status: int, now: float) -> None:
-        """The 2xx is passed on."""
+        """The 2xx is relayed."""
         self.status, self.answered = status, now
         self.meter.set_up.observe(now - self.started)
         self.meter.results["answered"].inc()
 
     def close(self, now: float) -> None:
-        """The call is over: count its result or its talk.
+        """The call has ended: count its result or its duration.
 
-        :param now: the time, by the clock that it began by.
+        :param now: the time by the clock of `started`.
         """
         self.ended = now
         if self.answered is None:
@@ -138,10 +138,10 @@ class CallRecord:
 
 
 class CdrWriter:
-    """Writes the records of calls that are over, a moment later where many end. A line has the time at which its
-    call was over, and may stand after later ones.
+    """Writes the records of ended calls, with a short delay where many end at once. A line has the time at which its
+    call ended, and may follow lines with a later time.
 
-    :param clock: has the time at which a call is over, and runs that moment.
+    :param clock: for the time at which a call ends, and for the delay.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -149,17 +149,17 @@ class CdrWriter:
         self._records: Batcher[CallRecord] = Batcher(clock, one_by_one(self._write))
 
     def close(self, record: CallRecord) -> None:
-        """The call of `record` is over now."""
+        """The call of `record` has ended."""
         record.close(self._clock.seconds())
         self._records.add(record)
 
     def flush(self) -> None:
-        """Write what waits, since the log ends."""
+        """Write all pending records: the log is about to end."""
         self._records.flush()
 
     def _write(self, record: CallRecord) -> None:
-        """Write the line. Its event has the record, for observers that want more than a text. It is made here, since a
-        Logger's own have the time at which they are written."""
+        """Write the line. Its event has the record, for observers that need more than the text. The event is created
+        here, since a Logger would give it the time of writing."""
         log.observer({
             "log_logger": log,
             "log_level": LogLevel.info,

@@ -1,4 +1,4 @@
-"""DialogClient: the client side of a leg, which sends requests and ACKs within its dialog (RFC 3261 sections 12.2.1 and
+"""DialogClient: the client side of a leg: sends requests and ACKs within its dialog (RFC 3261 sections 12.2.1 and
 13.2.2.4)."""
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ _CREDENTIALS = ("Authorization", "Proxy-Authorization")
 
 
 class RequestObserver(Protocol):
-    """Gets more of a request within a dialog than its final response."""
+    """Observes an in-dialog request beyond its final response."""
 
     def sent(self, request: ClientRequest) -> None:
-        """The request is out."""
+        """The request was sent."""
 
     def progress(self, response: Response) -> None:
-        """A 101 to 199 to an INVITE."""
+        """A 101 to 199 to an INVITE has arrived."""
 
     def answered_again(self, response: Response) -> None:
-        """A repeat of the 2xx to an INVITE."""
+        """A retransmission of the 2xx to an INVITE has arrived."""
 
 
 class DialogClient:
     """Sends within one dialog.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param dialog: the dialog.
-    :param flow: where the peer was reached last. A browser is reached nowhere else; a trunk by its dialog's next hop.
-    :param profile: what holds for the peer.
+    :param flow: the flow that reached the peer last. A browser is reached only there; a trunk at its dialog's next hop.
+    :param profile: the profile of the peer.
     :param authentication: answers challenges with the trunk's credentials, where they may be used.
-    :ivar over: the dialog is over, or its BYE waits for an ACK: nothing else is sent.
-    :ivar session_timer: how long the session lives without a refresh.
+    :ivar over: whether the dialog has ended, or its BYE awaits an ACK: nothing else is sent.
+    :ivar session_timer: how long the session lasts without a refresh.
     """
 
     def __init__(
@@ -69,30 +69,30 @@ class DialogClient:
         self._ack: Request | None = None
         self._held_ack: tuple[Request, bytes] | None = None
 
-    # What the peer takes
+    # What the peer supports
 
     def learn(self, message: Message) -> None:
-        """Note which methods the peer takes, where `message` says so (RFC 3261 section 20.5)."""
+        """Note the methods that the peer supports, where `message` has Allow (RFC 3261 section 20.5)."""
         allow = message.headers.lines("Allow")
         if allow:
             self._allow = allow
 
     @property
     def takes_update(self) -> bool:
-        """Whether the peer lists UPDATE among the methods that it takes (RFC 3311 section 4)."""
+        """Whether the peer lists UPDATE in its Allow (RFC 3311 section 4)."""
         return self._takes("UPDATE")
 
     def refuses(self, method: str) -> bool:
-        """Whether the peer has said which methods it takes, and left this one out."""
+        """Whether the peer has sent Allow without this method."""
         return bool(self._allow) and not self._takes(method)
 
     def _takes(self, method: str) -> bool:
         return any(name.strip() == method for line in self._allow for name in line.split(","))
 
     def answer_challenges(self, allowed: bool) -> None:
-        """Answer challenges of the trunk that has called, with the credentials of its section.
+        """Answer challenges of the trunk that has called with the credentials of its section.
 
-        :param allowed: whether the peer across may use them; if not, challenges cross.
+        :param allowed: whether the peer of the other leg may use them; else challenges are relayed to it.
         """
         self._authentication = Authentication(self.profile.trunk, allowed)
 
@@ -109,10 +109,10 @@ class DialogClient:
         """Send a request within the dialog.
 
         :param content_type: of the body, where it is not among `headers`.
-        :param observer: gets all else that becomes of it, and sends the ACK for the 2xx to an INVITE.
+        :param observer: gets all other events of the request, and sends the ACK for the 2xx to an INVITE.
         :returns: fires with the final response; challenges are answered where the leg may use its trunk's credentials.
-            Fails with FlowLost (the peer can't be reached), TimedOut (no answer within 64*T1) or Refusal (its host name
-            can't be resolved).
+            Fails with FlowLost (the peer can't be reached), TimedOut (no response within 64*T1) or Refusal (its host
+            name can't be resolved).
         """
         request = self.dialog.request(method)
         for name, value in headers:
@@ -130,7 +130,7 @@ class DialogClient:
         return self._send_towards(flow, request, observer)
 
     def _send_towards(self, flow: Flow, request: Request, observer: RequestObserver | None) -> Deferred[Response]:
-        if observer is not None and self.over:  # while its host was looked up
+        if observer is not None and self.over:  # it ended during the look-up of its host
             return fail(Refusal(481))
         context, refreshing = self._context, request.method in REFRESHING
         sent = ClientRequest(
@@ -152,7 +152,7 @@ class DialogClient:
         return not self.over
 
     def _refreshed(self, response: Response) -> Response:
-        """The final response to our INVITE or UPDATE. The Contact of a 2xx is the remote target from now on (RFC 3261
+        """Take the final response to an INVITE or UPDATE: the Contact of a 2xx becomes the remote target (RFC 3261
         section 12.2.1.2)."""
         self.session_timer.answered(response)
         if response.status >= 300:
@@ -165,8 +165,8 @@ class DialogClient:
         return response
 
     def is_next_rseq(self, rseq: int) -> bool:
-        """Whether a reliable response to our INVITE is the next one in order, which counts from then on: it is neither
-        a repeat, nor has it overtaken another one (RFC 3262 section 4)."""
+        """Whether a reliable response to the leg's INVITE is the next one in order, neither a repeat nor ahead of
+        another one (RFC 3262 section 4). If so, it is counted."""
         if self._rseq and rseq != self._rseq + 1:
             return False
         self._rseq = rseq
@@ -175,10 +175,10 @@ class DialogClient:
     # ACKs
 
     def acknowledge(self, invite: Request, answer: bytes = b"") -> None:
-        """Send the ACK for a 2xx to `invite`; again for each repeat of the 2xx (RFC 3261 section 13.2.2.4).
+        """Send the ACK for a 2xx to `invite`; called again for each repeat of the 2xx (RFC 3261 section 13.2.2.4).
 
-        :param answer: the SDP for the first ACK, where the 2xx had the offer; the repeats have it, too. While it is
-            owed, nothing else is sent.
+        :param answer: the SDP of the first ACK, where the 2xx had the offer; repeated ACKs have it, too. While this ACK
+            is held, no ACK is sent.
         """
         if self._held_ack is not None:
             if not answer:
@@ -196,12 +196,12 @@ class DialogClient:
             self._send_ack(invite, flow)
 
     def hold_ack(self, invite: Request, offer: bytes) -> None:
-        """The 2xx to `invite` has an offer: its ACK waits for the answer. Where the dialog ends before there is one,
-        the answer is that there is to be no medium (RFC 3261 section 13.2.2.4)."""
+        """Hold the ACK for a 2xx with an offer until the answer is known. Where the dialog ends before that, the answer
+        refuses all media (RFC 3261 section 13.2.2.4)."""
         self._held_ack = invite, offer
 
     def send_held_ack(self, answer: bytes = b"") -> None:
-        """Send the ACK that is owed, if there is one: with `answer`, or with one that refuses everything."""
+        """Send the held ACK, if any, with `answer`, or with an answer that refuses all media."""
         if self._held_ack is not None:
             invite, offer = self._held_ack
             self.acknowledge(invite, answer or refuse_all(offer))
@@ -216,25 +216,25 @@ class DialogClient:
         ack = self._ack
         if ack is None or ack.cseq.number != invite.cseq.number:
             return
-        if "Via" not in ack.headers:  # it is the first time
+        if "Via" not in ack.headers:  # it was not sent before
             for name in _CREDENTIALS if self._is_trunk(flow) else ():
                 for value in invite.headers.lines(name):
                     ack.headers.add(name, value)
         self._context.transactions.send_ack(ack, flow)
 
-    # The way to the peer
+    # The flow to the peer
 
     def _flow_without_lookup(self) -> Flow | None:
-        """The way to the peer where it takes no look-up; None where it does, or where there is none."""
+        """The flow to the peer; None where it needs a look-up, or none can be found."""
         if self.profile.flow_bound or (self.flow.reliable and not self.flow.closed):
             return self.flow
         return self._context.upstream.flow_without_lookup(self.dialog.next_hop, self.flow, self.profile.trunk)
 
     async def flow_to_peer(self) -> Flow:
-        """The way to the peer.
+        """The flow to the peer.
 
         :raises Refusal: its host name can't be resolved.
-        :raises FlowLost: no socket of ours can send there.
+        :raises FlowLost: no local socket can send there.
         """
         return self._flow_without_lookup() or await self._context.upstream.flow_to_uri(
             self.dialog.next_hop, self.flow, self.profile.trunk
@@ -243,7 +243,7 @@ class DialogClient:
     def _is_trunk(self, flow: Flow) -> bool:
         """Whether `flow` leads to the host that the INVITE was sent to, or to another address of the same trunk.
 
-        The Contact of an answer may lead anywhere; credentials do not follow it there.
+        The Contact of a response may lead anywhere; credentials are not sent there.
         """
         host = flow.peer.host
         if host == self.flow.peer.host:

@@ -1,4 +1,4 @@
-"""Context: the objects that every call works with, built once per process."""
+"""Context: the objects that all calls of a process share, and the interfaces of its media."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ class CallMedia(Protocol):
         """Fires with None when a digit of that party is being played; fails with an NgError."""
 
     def drop(self, branch: str) -> None:
-        """Give up one losing branch."""
+        """Remove one branch that was not answered."""
 
     def watch(self, lost: Callable[[], None]) -> None:
-        """Call `lost` once when rtpengine has given the session up by itself."""
+        """Have `lost` called once if rtpengine gives the session up by itself."""
 
     def delete(self) -> Deferred[None]:
-        """Free everything; never fails."""
+        """Delete the session at rtpengine. Fires with None; never fails."""
 
 
 class MediaPool(Protocol):
-    """Gives each call its media session."""
+    """Creates the media session of each call."""
 
     def session(self, call_id: str) -> CallMedia:
-        """A new session, nothing allocated yet."""
+        """A new session; nothing is allocated before its first offer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a call needs beside itself."""
+    """The objects that all calls of a process share."""
 
     clock: IReactorTime
     transactions: Transactions
@@ -72,10 +72,10 @@ class Context:
     cdr_writer: CdrWriter
     metrics: Metrics = field(default_factory=Metrics)
     worker_prefix: str = ""
-    """What the user part of our Contact in a dialog begins with: names the process where there are several."""
+    """Prefix of the user part of the proxy's Contact in a dialog: identifies the process where there are several."""
 
     def profile_of(self, transaction: ServerTransaction) -> PeerProfile:
-        """What holds for the sender of a request outside of a dialog."""
+        """The profile of the sender of an out-of-dialog request."""
         flow = transaction.flow
         return (
             BROWSER_PEER

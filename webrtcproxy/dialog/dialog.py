@@ -1,4 +1,4 @@
-"""Dialog: what both ends of one leg remember of each other (RFC 3261 section 12). A record without a life."""
+"""Dialog: the state of a SIP dialog between the proxy and one peer (RFC 3261 section 12). Only data, no timers."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from webrtcproxy.sip.message import STAR, Headers, Message, Request, Response
 from webrtcproxy.sip.uri import Uri
 
 _WITHOUT_CONTACT = frozenset({"ACK", "BYE", "MESSAGE", "PRACK"})
-"""Requests that refresh no target; a MESSAGE must not even have a Contact (RFC 3428 section 4)."""
+"""Requests that are no target refresh; a MESSAGE must not even have a Contact (RFC 3428 section 4)."""
 
 
 @dataclass(slots=True)
 class Dialog:
-    """One dialog of the proxy's, seen from the proxy.
+    """One dialog; "local" is the proxy's side.
 
     :ivar call_id: Call-ID of the leg.
-    :ivar local: From value of our requests, tag included.
-    :ivar remote: To value of our requests, tag included where the peer gave one.
-    :ivar local_tag: our tag: random, and so the key of the dialog.
+    :ivar local: From value of the proxy's requests, tag included.
+    :ivar remote: To value of the proxy's requests, tag included where the peer gave one.
+    :ivar local_tag: the proxy's tag: random, and so the key of the dialog.
     :ivar remote_tag: the peer's tag; empty for a peer of RFC 2543.
-    :ivar remote_target: the URI that the peer's Contact named.
+    :ivar remote_target: the URI in the peer's Contact.
     :ivar route_set: Route values towards the peer, next hop first; fixed for the life of the dialog.
-    :ivar local_cseq: CSeq number of our last request.
+    :ivar local_cseq: CSeq number of the proxy's last request.
     :ivar remote_cseq: CSeq number of the peer's last request, None before the first.
-    :ivar contact: our Contact value in this dialog.
-    :ivar confirmed: it is not an early one: a 2xx to its INVITE was sent or received.
+    :ivar contact: the proxy's Contact value in this dialog.
+    :ivar confirmed: whether a 2xx to its INVITE was sent or received; else it is an early dialog.
     """
 
     call_id: str
@@ -46,7 +46,7 @@ class Dialog:
 
     @classmethod
     def from_request(cls, request: Request, local_tag: str, contact: str) -> Dialog:
-        """The dialog that answering `request` opens (RFC 3261 section 12.1.1): route set as it stands.
+        """The dialog that the response to `request` creates (RFC 3261 section 12.1.1): route set in the given order.
 
         :raises BadMessage: a header of the request can't be read, or leads nowhere.
         """
@@ -68,7 +68,7 @@ class Dialog:
 
     @classmethod
     def from_response(cls, request: Request, response: Response, contact: str) -> Dialog:
-        """The dialog that `response` to our INVITE opens (RFC 3261 section 12.1.2): route set reversed.
+        """The dialog that `response` to the proxy's INVITE creates (RFC 3261 section 12.1.2): route set reversed.
 
         :raises BadMessage: a header of the response can't be read, or leads nowhere.
         """
@@ -90,8 +90,8 @@ class Dialog:
 
     @classmethod
     def from_notify(cls, request: Request, notify: Request, contact: str) -> Dialog:
-        """The dialog that `notify` opens, a NOTIFY for our SUBSCRIBE `request` that has come before any response (RFC
-        6665 section 4.4.1): route set as it stands.
+        """The dialog that `notify` creates, a NOTIFY for the proxy's SUBSCRIBE `request` (RFC 6665 section 4.4.1):
+        route set in the given order.
 
         :raises BadMessage: a header of the NOTIFY can't be read, or leads nowhere.
         """
@@ -112,7 +112,7 @@ class Dialog:
 
     @classmethod
     def from_unreadable(cls, request: Request, response: Response, contact: str, hop: str) -> Dialog:
-        """What is left of a dialog whose 2xx can't be read: enough for an ACK and a BYE, the way that the INVITE went.
+        """A dialog whose 2xx can't be read: enough for an ACK and a BYE along the path of the INVITE.
 
         :param hop: Route value of the hop that the INVITE was sent to; empty where no Route is needed.
         """
@@ -130,7 +130,7 @@ class Dialog:
         )
 
     def _check_ways(self) -> None:
-        """Whether requests can be formed and sent: a dialog wants SIP URIs (RFC 3261 section 12.1).
+        """Check that requests can be formed and sent: a dialog needs SIP URIs (RFC 3261 section 12.1).
 
         :raises BadMessage: 400 that names the header which leads nowhere.
         """
@@ -140,7 +140,7 @@ class Dialog:
             raise BadMessage("Bad Record-Route")
 
     def receive(self, request: Request) -> None:
-        """Check the order of the peer's requests (RFC 3261 section 12.2.2); gaps are fine.
+        """Check the order of the peer's requests (RFC 3261 section 12.2.2); gaps are allowed.
 
         :raises Refusal: 500 for a CSeq below the last one.
         """
@@ -150,10 +150,10 @@ class Dialog:
         self.remote_cseq = number
 
     def refresh(self, message: Message) -> None:
-        """Take the Contact of a target refresh, a request of the peer's or its 2xx to ours, as the remote target; the
-        route set stays (RFC 3261 section 12.2).
+        """Take the Contact of a target refresh, a request of the peer or its 2xx, as the remote target; the route set
+        stays (RFC 3261 section 12.2).
 
-        :raises BadMessage: 400: it leads nowhere.
+        :raises BadMessage: 400 for a Contact that leads nowhere.
         """
         target = _target(message)
         if target is not None:
@@ -162,11 +162,11 @@ class Dialog:
             self.remote_target = target
 
     def confirm(self, response: Response | None = None) -> None:
-        """A 2xx makes an early dialog a confirmed one (RFC 3261 section 12).
+        """Make an early dialog a confirmed one, after a 2xx (RFC 3261 section 12).
 
-        :param response: the peer's 2xx, whose Contact and Record-Route count from now on (section 13.2.2.4); None where
-            the 2xx is ours.
-        :raises BadMessage: 400: one of them leads nowhere.
+        :param response: the peer's 2xx, whose Contact and Record-Route replace the former ones (section 13.2.2.4); None
+            where the proxy sends the 2xx.
+        :raises BadMessage: 400 where one of them leads nowhere.
         """
         if response is not None:
             self.remote_target = _target(response) or self.remote_target
@@ -175,7 +175,7 @@ class Dialog:
         self.confirmed = True
 
     def rename(self, tag: str) -> None:
-        """Our tag is another one from now on."""
+        """Change the local tag."""
         self.local_tag = tag
         self.local = str(NameAddr.parse(self.local).with_tag(tag))
 
@@ -184,7 +184,7 @@ class Dialog:
         return self._request(method, self.next_cseq())
 
     def next_cseq(self) -> int:
-        """Count on, and return the number for our next request."""
+        """Increment the local CSeq number, and return it for the next request."""
         self.local_cseq += 1
         return self.local_cseq
 
@@ -197,7 +197,7 @@ class Dialog:
 
     @property
     def next_hop(self) -> str:
-        """The URI that our next request is sent to: the first route, or the remote target."""
+        """The URI that the next request is sent to: the first route, or the remote target."""
         return NameAddr.parse(self.route_set[0]).uri if self.route_set else self.remote_target
 
     def _request(self, method: str, number: int) -> Request:
@@ -207,7 +207,7 @@ class Dialog:
             uri, routes = NameAddr.parse(routes[0]).uri, (*routes[1:], f"<{self.remote_target}>")
         names = [*["Route"] * len(routes), "Max-Forwards", "From", "To", "Call-ID", "CSeq"]
         values = [*routes, "70", self.local, self.remote, self.call_id, f"{number} {method}"]
-        if method != "ACK":  # which has no answer that could depend on it
+        if method != "ACK":  # an ACK has no response that could depend on it
             names.append("Supported")
             values.append(SUPPORTED_WITHIN[1])
             if method not in _WITHOUT_CONTACT:
@@ -217,7 +217,7 @@ class Dialog:
 
 
 def tag_of(response: Response) -> str:
-    """The To tag of a response; empty where there is none, or where To can't be read."""
+    """The To tag of a response; empty where it has none, or where To can't be read."""
     try:
         return response.to.tag or ""
     except BadMessage:

@@ -1,8 +1,9 @@
-"""Extensions: which side an option tag of Require, Supported and Unsupported is for (RFC 3261 sections 8.2.2.3, 19.2).
+"""SIP extensions: which option tags of Require, Supported and Unsupported concern the proxy itself, and which are
+relayed (RFC 3261 sections 8.2.2.3, 19.2).
 
-Some extensions are about a session, a dialog or a hop: each leg has its own, and the proxy is an end of both. All
-others (lists of subscriptions, recipients of a MESSAGE, what is invented tomorrow) are between the two user agents:
-where a request only crosses, they cross with it, and the far side says whether it can do what is required.
+Some extensions concern a session, a dialog or a hop: each leg has its own, and the proxy is an end of both legs. All
+others (lists of subscriptions, recipients of a MESSAGE, future ones) are between the two user agents: they are relayed
+with the request, and the far side decides whether it supports them.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ OF_THE_LEG = frozenset({
     "100rel", "199", "early-session", "from-change", "gruu", "ice", "join", "mediasec", "outbound", "path",
     "precondition", "privacy", "replaces", "sdp-anat", "sec-agree", "tdialog", "timer", "trickle-ice",
 })  # fmt: skip
-"""Option tags that mean the proxy."""
+"""Option tags that concern the proxy."""
 
 _ENDS_HERE = frozenset({"INVITE", "UPDATE", "PRACK", "BYE", "REGISTER", "OPTIONS"})
-"""Methods that the proxy takes as an end, and makes new on the other leg: what they require is required of it."""
+"""Methods that the proxy terminates, and creates for the other leg: what they require concerns the proxy."""
 
 
 def refuse_required(request: Request) -> None:
     """Check what `request` requires of the proxy.
 
-    :raises Refusal: 420 with all that it cannot do: no extension of a leg, and none that a proxy has to know.
+    :raises Refusal: 420 with the option tags that the proxy does not support.
     """
     headers = request.headers
     if "Require" not in headers and "Proxy-Require" not in headers:
@@ -38,7 +39,7 @@ def refuse_required(request: Request) -> None:
 
 
 def carry_extensions(source: Headers, target: Headers) -> None:
-    """Put what `source` says of extensions into `target`, as far as it is not of a leg."""
+    """Copy the option tags of `source` into `target`, but those that concern one leg."""
     for name in ("Require", "Supported", "Unsupported"):
         if name in source:
             tags = [tag for tag in source.all(name) if tag and tag.lower() not in OF_THE_LEG]

@@ -1,5 +1,5 @@
-"""Flow watch: whether the browsers of a call are still connected. A lost socket parks its leg for a grace time, in
-which the same browser may come back on a new one."""
+"""FlowMonitor: notices when a browser of a call has lost its connection. Its leg is kept for a grace time, within which
+the browser may reconnect."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class FlowMonitor:
     """Watches the sockets under the legs of one call.
 
     :param schedule: runs the grace time.
-    :param grace: seconds from the loss of a socket until its leg counts as gone.
-    :param abandoned: called with the leg then.
+    :param grace: seconds from the loss of a socket until its leg is abandoned.
+    :param abandoned: called with the leg when the grace time has passed.
     """
 
     def __init__(self, schedule: Schedule, grace: float, abandoned: Callable[[Leg], None]) -> None:
@@ -25,7 +25,7 @@ class FlowMonitor:
         self._parked: dict[Leg, Timer] = {}
 
     def watch(self, leg: Leg) -> None:
-        """Watch the flow that `leg` has now, in place of the one it had; a peer on the SIP side needs no watching."""
+        """Watch the current flow of `leg` in place of the former one; a peer on the SIP side is not watched."""
         if not leg.profile.flow_bound:
             return
         self.unwatch(leg)
@@ -35,7 +35,7 @@ class FlowMonitor:
             self._watched[leg] = leg.flow.on_lost(lambda: self._lost(leg))
 
     def stop(self) -> None:
-        """Watch no leg any more."""
+        """Stop watching all legs."""
         for leg in (*self._watched, *self._parked):
             self.unwatch(leg)
         self._abandoned = _ignore
@@ -57,4 +57,4 @@ class FlowMonitor:
 
 
 def _ignore(leg: Leg) -> None:
-    """Nothing is watched any more."""
+    """Do nothing: the monitor has stopped."""

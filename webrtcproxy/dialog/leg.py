@@ -1,4 +1,4 @@
-"""Leg: one side of a call. Its dialog, the flow that leads to the peer, and what ends it properly."""
+"""Leg: one side of a call: its dialog, its offer/answer state, and the flow to the peer; sends 2xx, ACK and BYE."""
 
 from __future__ import annotations
 
@@ -27,42 +27,42 @@ log = Logger()
 
 
 class TransferController(Protocol):
-    """What carries out a transfer, and is about to move legs of a call."""
+    """Carries out a transfer, and moves legs between calls."""
 
     def survives(self, leg: Leg) -> bool:
         """Whether the call goes on though the peer of `leg` has hung up."""
 
     def close(self) -> None:
-        """The call is over."""
+        """The call has ended."""
 
 
 class TransferableCall(Protocol):
-    """A call as what moves its legs sees it."""
+    """A call as a transfer sees it."""
 
     @property
     def id(self) -> str:
-        """Its name in logs."""
+        """Identifies the call in logs."""
 
     def other(self, leg: Leg) -> Leg | None:
-        """The leg across from `leg`; None while there is none."""
+        """The other leg of the call; None while it has only one."""
 
     def dialog_terminated(self, leg: Leg) -> None:
-        """The peer of `leg` says that it has no such dialog, or does not answer."""
+        """The peer of `leg` has no such dialog any more, or does not respond."""
 
     def busy(self) -> bool:
-        """Whether its session is being changed, is not negotiated yet, or is in a transfer already."""
+        """Whether its session is being changed, is not negotiated yet, or is already in a transfer."""
 
     def begin_transfer(self, controller: TransferController) -> None:
         """From now on only `controller` changes the session."""
 
     def end_transfer(self) -> None:
-        """The transfer is over, carried out or not."""
+        """The transfer has ended, successfully or not."""
 
     def replace_leg(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
-        """Put `new` in the place of `old`, which belongs to the call no longer.
+        """Replace `old` by `new`; `old` no longer belongs to the call.
 
-        :param media: the media session between `new` and the leg that stays; that of the call is deleted.
-        :param branch: its branch towards rtpengine.
+        :param media: the media session between `new` and the remaining leg; the call's former one is deleted.
+        :param branch: its branch at rtpengine.
         """
 
     def end(self, why: EndedBy) -> None:
@@ -73,31 +73,31 @@ class DialogUser(Protocol):
     """The call or subscription that a leg belongs to."""
 
     def transferable(self) -> TransferableCall | None:
-        """The call, where its legs may be moved; None for anything else."""
+        """The call where its legs may be moved; else None."""
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """A request arrived within the dialog of `leg`."""
+        """A request has arrived within the dialog of `leg`."""
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """A CANCEL for an INVITE within a dialog of the call, which has no final response yet."""
+        """A CANCEL has arrived for a re-INVITE that has no final response yet."""
 
     def moved(self, leg: Leg, flow: Flow) -> None:
-        """The peer of `leg` is on another flow: it is reached there from now on."""
+        """The peer of `leg` is now reached on another flow."""
 
 
 class Leg(DialogClient):
     """One established side of a call.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param dialog: the leg's dialog.
-    :param flow: where the peer was reached last. A browser is reached nowhere else; a trunk by its dialog's next hop.
-    :param party_tag: the ng from-tag of this party towards rtpengine.
-    :param owner: the call, or None for a dialog that only waits for its end.
-    :param profile: what holds for the peer.
+    :param flow: the flow that reached the peer last. A browser is reached only there; a trunk at its dialog's next hop.
+    :param party_tag: identifies this party to rtpengine (the from-tag of its ng commands).
+    :param owner: the call or subscription; None for a dialog that only awaits its end.
+    :param profile: the profile of the peer.
     :param authentication: answers challenges with the trunk's credentials, where the leg may use them.
     :param aor: the peer's address-of-record, where it is a browser.
     :ivar negotiation: its offer/answer state.
-    :ivar session_timer: how long the session lives without a refresh.
+    :ivar session_timer: how long the session lasts without a refresh.
     """
 
     def __init__(
@@ -125,30 +125,30 @@ class Leg(DialogClient):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """The dialog's identity: Call-ID, our tag, the peer's tag."""
+        """The dialog's identity: Call-ID, local tag, remote tag."""
         return self.dialog.call_id, self.dialog.local_tag, self.dialog.remote_tag
 
     def when_finished(self, call: Callable[[Leg], None]) -> None:
-        """Have `call` called with this leg once its dialog is over, and no usage shares it."""
+        """Have `call` called with this leg once its dialog has ended and no usage shares it."""
         self._finished.append(call)
 
     def target_refresh(self, request: Request) -> None:
-        """An INVITE or UPDATE of the peer's: its Contact is the remote target from now on (RFC 3261 section 12.2.2),
-        and it says which methods the peer takes.
+        """Take in an INVITE or UPDATE of the peer: its Contact becomes the remote target (RFC 3261 section 12.2.2), and
+        its Allow lists the methods that the peer supports.
 
-        :raises BadMessage: 400: its Contact leads nowhere, or its session interval can't be read.
-        :raises Refusal: 422: the interval is too short.
+        :raises BadMessage: 400 where its Contact leads nowhere, or its session interval can't be read.
+        :raises Refusal: 422 where the interval is too short.
         """
         self.dialog.refresh(request)
         self.learn(request)
         self.session_timer.check(request)
 
     def add_usage(self) -> None:
-        """Something else than the call shares the dialog, which lasts until `drop_usage` then (RFC 5057 section 4)."""
+        """Another usage shares the dialog, which then lasts until `drop_usage` (RFC 5057 section 4)."""
         self._usages += 1
 
     def drop_usage(self) -> None:
-        """The counterpart of `add_usage`."""
+        """A usage that was added has ended."""
         self._usages -= 1
         if self._ended:
             self._finish()
@@ -156,8 +156,8 @@ class Leg(DialogClient):
     # As the UAS
 
     def when_acknowledged(self) -> Deferred[None]:
-        """Fires with None once no 2xx of ours waits for its ACK, or none will come: before that, no INVITE may go out
-        (RFC 3261 section 14.1)."""
+        """Fires with None once no 2xx of this leg awaits its ACK: before that, no INVITE may be sent (RFC 3261 section
+        14.1)."""
         return succeed(None) if self._accepted is None else self._accepted.when_acknowledged()
 
     def answer(
@@ -167,13 +167,13 @@ class Leg(DialogClient):
         unacknowledged: Callable[[], None],
         on_ack: Callable[[Request], None] | None = None,
     ) -> None:
-        """Answer the INVITE of `transaction` with a 2xx, and repeat it until the ACK, wherever the peer is by then.
+        """Answer the INVITE of `transaction` with a 2xx, and repeat it until the ACK, on the peer's current flow.
 
-        After another final response it is logged, and neither sent nor repeated.
+        Where the INVITE already has another final response, that is logged, and nothing is sent.
 
-        A peer that has come to a further INVITE has seen the 2xx of the one before: that is repeated no more.
+        A peer that sends a further INVITE has received the 2xx of the last one, which is then no longer repeated.
 
-        :param unacknowledged: called when none came within 64*T1; hanging up is then the caller's part.
+        :param unacknowledged: called when no ACK arrives within 64*T1; the caller of this method has to hang up then.
         :param on_ack: called with the ACK.
         """
         if transaction.answered:
@@ -190,7 +190,7 @@ class Leg(DialogClient):
         self._accepted = AcceptedInvite(schedule, number, repeat, unacknowledged, on_ack, self._accepted)
 
     def ack_arrived(self, ack: Request) -> None:
-        """The peer's ACK for our 2xx arrived; a repeat of an earlier one says nothing of the last 2xx."""
+        """The peer's ACK for a 2xx has arrived; one for an earlier 2xx is ignored."""
         accepted = self._accepted
         if accepted is not None and ack.cseq.number == accepted.number:
             self._confirm()
@@ -200,15 +200,15 @@ class Leg(DialogClient):
                 self._send_bye(self._bye_headers)
 
     def _confirm(self) -> None:
-        """No 2xx waits for its ACK any more."""
+        """No 2xx awaits its ACK any more."""
         accepted, self._accepted = self._accepted, None
         if accepted is not None:
             accepted.end()
 
-    # Its end
+    # The end of the dialog
 
     def hang_up(self, headers: HeaderList = ()) -> None:
-        """End the dialog with a BYE; when our 2xx still waits for its ACK, after that (RFC 3261 section 15)."""
+        """End the dialog with a BYE; where the leg's 2xx still awaits its ACK, after that (RFC 3261 section 15)."""
         if self.over:
             return
         self.over = True
@@ -219,13 +219,13 @@ class Leg(DialogClient):
         self._send_bye(headers)
 
     def unacknowledged(self) -> None:
-        """No ACK came within 64*T1: the BYE may go out all the same (RFC 3261 section 13.3.1.4)."""
+        """No ACK has arrived within 64*T1: now the BYE may be sent (RFC 3261 section 13.3.1.4)."""
         self._confirm()
         if self._bye_headers is not None:
             self._send_bye(self._bye_headers)
 
     def hung_up(self) -> None:
-        """The peer ended the dialog, or says that it has none: nothing more is sent."""
+        """The peer has ended the dialog, or does not know it any more: nothing more is sent."""
         self._confirm()
         self.send_held_ack()
         if not self.over or self._bye_headers is not None:
@@ -249,7 +249,7 @@ class Leg(DialogClient):
         self._ended = True
         if self._usages:
             return
-        self.owner = None  # the call has this leg: nothing is to wait for the garbage collector
+        self.owner = None  # breaks the reference cycle between call and leg
         waiting, self._finished = self._finished, []
         for call in waiting:
             call(self)

@@ -1,10 +1,10 @@
-"""Negotiation: the offer/answer state of one leg. It alone writes what the two sides of the leg have agreed upon.
+"""Negotiation: the offer/answer state of one leg, and the session descriptions that both sides have agreed on.
 
 Theory of operation
 -------------------
 
-On each leg, we and the peer make offers and answers in turn (RFC 3264 section 4): while an offer is unanswered, neither
-side may make another one. Which message may have which, RFC 6337 table 1 says:
+On each leg, the proxy and the peer exchange offers and answers (RFC 3264 section 4): while an offer is unanswered,
+neither side may make another one. RFC 6337 table 1 lists the messages that carry them:
 
 =========================  ==========================  =============================================
 Offer                      Answer                      Defined in
@@ -16,19 +16,19 @@ PRACK                      2xx to PRACK                RFC 3262 section 5
 UPDATE                     2xx to UPDATE               RFC 3311 section 5.1
 =========================  ==========================  =============================================
 
-The *first* offer of a dialog is that of its INVITE. SDP in an unreliable 1xx is a preview of its answer, and a reliable
-one is our answer only once its PRACK is here. Until the answer is confirmed, another fork may answer something else,
-and no UPDATE may change the session (RFC 3311 section 5.1): the state is *answered early*. With the confirmation it
-is *stable*.
+The *first* offer of a dialog is that of its INVITE. SDP in an unreliable 1xx is a preview of the answer, and SDP in a
+reliable 1xx is the proxy's answer only after its PRACK. Until the answer is confirmed, another fork may answer
+differently, and no UPDATE may change the session (RFC 3311 section 5.1): the state is *answered early*. With the
+confirmation it becomes *stable*.
 
-A *re-offer*, in the stable state, leaves the agreed descriptions alone until it is answered. Where it is refused, it is
-rolled back: the session stays what it was (RFC 3264 section 8, RFC 6337 section 3.4).
+A *re-offer*, in the stable state, leaves the agreed descriptions unchanged until it is answered. Where it is refused,
+it is rolled back: the session stays as agreed before (RFC 3264 section 8, RFC 6337 section 3.4).
 
-A peer sees one dialog where the callee's side may have forked. Where another fork answers, the peer gets another To
-tag, and with it another dialog, whose negotiation begins again (RFC 3261 section 13.2.2.4).
+The caller has one dialog, even where the callee's side has forked. Where another fork answers, the caller gets another
+To tag, and with it another dialog, whose negotiation begins from the start (RFC 3261 section 13.2.2.4).
 
-What is not in the table is a mistake of the program, not of the peer: callers check `state` before they let a message
-in. It is logged with a traceback, and the call goes on: the descriptions are taken, the state stays.
+An event that `TRANSITIONS` lacks is a mistake of the program, not of the peer: callers check `state` before they accept
+a message. It is logged with a traceback, and the call goes on with the new descriptions and the old state.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ log = Logger()
 
 
 class NegotiationState(Enum):
-    """Where the offer/answer of a leg stands. "Local" is what we send, "remote" what the peer sends."""
+    """The offer/answer state of a leg. "Local" is the proxy's side, "remote" the peer's."""
 
     INITIAL = "initial"
-    """No description as yet."""
+    """Neither side has sent a description."""
     HAVE_LOCAL_OFFER = "have-local-offer"
-    """Our first offer is unanswered."""
+    """The proxy's first offer is unanswered."""
     HAVE_REMOTE_OFFER = "have-remote-offer"
     """The peer's first offer is unanswered."""
     ANSWERED_EARLY = "answered-early"
     """The first offer has an answer that is not confirmed."""
     STABLE = "stable"
-    """Both sides have agreed, and no offer is out."""
+    """Both sides have agreed, and no offer is unanswered."""
     HAVE_LOCAL_REOFFER = "have-local-reoffer"
-    """Both sides have agreed, and our offer of a change is unanswered."""
+    """Both sides have agreed, and the proxy's offer of a change is unanswered."""
     HAVE_REMOTE_REOFFER = "have-remote-reoffer"
     """Both sides have agreed, and the peer's offer of a change is unanswered."""
 
@@ -107,7 +107,7 @@ TRANSITIONS = {
     (_S.STABLE, _E.ROLLBACK): _S.STABLE,
     **{(state, _E.NEW_DIALOG): _S.INITIAL for state in NegotiationState},
 }
-"""The next state. A pair that is not here is a mistake of the program."""
+"""The next state for each state and event. A missing pair is a mistake of the program."""
 
 _AGREED = frozenset({_S.STABLE, _S.HAVE_LOCAL_REOFFER, _S.HAVE_REMOTE_REOFFER})
 
@@ -129,12 +129,12 @@ class Negotiation:
 
     @property
     def state(self) -> NegotiationState:
-        """Where it stands."""
+        """The current state."""
         return self._state
 
     @property
     def agreed(self) -> bool:
-        """Whether both sides have agreed, and the answer is confirmed; a re-offer may be out."""
+        """Whether both sides have agreed, and the answer is confirmed; a re-offer may be unanswered."""
         return self._state in _AGREED
 
     @property
@@ -144,16 +144,18 @@ class Negotiation:
 
     @property
     def local_description(self) -> bytes:
-        """What the peer has of us: in the last agreement, or before the first one so far. Empty before that."""
+        """The proxy's description: the agreed one, or before the first agreement the last one sent. Empty before
+        that."""
         return self._local
 
     @property
     def remote_description(self) -> bytes:
-        """What we have of the peer: in the last agreement, or before the first one so far. Empty before that."""
+        """The peer's description: the agreed one, or before the first agreement the last one received. Empty before
+        that."""
         return self._remote
 
     def offer_sent(self, sdp: bytes) -> None:
-        """We offer `sdp`; in an agreement, the description of before counts until the answer."""
+        """The proxy has offered `sdp`; after an agreement, the former description is valid until the answer."""
         if self.agreed:
             self._offer = sdp
         else:
@@ -161,7 +163,7 @@ class Negotiation:
         self._move(NegotiationEvent.OFFER_SENT)
 
     def offer_received(self, sdp: bytes) -> None:
-        """The peer offers `sdp`; in an agreement, the description of before counts until the answer."""
+        """The peer has offered `sdp`; after an agreement, the former description is valid until the answer."""
         if self.agreed:
             self._offer = sdp
         else:
@@ -169,7 +171,7 @@ class Negotiation:
         self._move(NegotiationEvent.OFFER_RECEIVED)
 
     def answer_sent(self, sdp: bytes, *, early: bool = False) -> None:
-        """We answer the peer's offer with `sdp`.
+        """The proxy has answered the peer's offer with `sdp`.
 
         :param early: in a response to the first INVITE that does not confirm it.
         """
@@ -178,7 +180,7 @@ class Negotiation:
         self._move(NegotiationEvent.EARLY_ANSWER_SENT if early else NegotiationEvent.ANSWER_SENT)
 
     def answer_received(self, sdp: bytes, *, early: bool = False) -> None:
-        """The peer answers our offer with `sdp`.
+        """The peer has answered the proxy's offer with `sdp`.
 
         :param early: in a response to the first INVITE that does not confirm it.
         """
@@ -187,16 +189,17 @@ class Negotiation:
         self._move(NegotiationEvent.EARLY_ANSWER_RECEIVED if early else NegotiationEvent.ANSWER_RECEIVED)
 
     def answer_confirmed(self) -> None:
-        """The answer to the first offer counts from now on: its PRACK is here, or the 2xx."""
+        """The answer to the first offer is confirmed, by its PRACK or by the 2xx."""
         self._move(NegotiationEvent.ANSWER_CONFIRMED)
 
     def rollback(self) -> None:
-        """The re-offer that is out, if there is one, was refused or is given up: the last agreement stands."""
+        """The unanswered re-offer, if any, was refused or is given up: the last agreement stays valid."""
         self._offer = b""
         self._move(NegotiationEvent.ROLLBACK)
 
     def new_dialog(self) -> None:
-        """To the peer, another fork answers its INVITE, or makes the offer: nothing is agreed with that one."""
+        """The peer gets a new dialog, since another fork answers its INVITE or makes the offer: start from the
+        beginning."""
         self._local = self._remote = self._offer = b""
         self._move(NegotiationEvent.NEW_DIALOG)
 

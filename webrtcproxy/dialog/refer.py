@@ -1,8 +1,8 @@
-"""REFER: one that crossed, and the subscription to its progress that it made (RFC 3515, RFC 6665).
+"""ReferSubscription: the subscription to the progress of a relayed REFER (RFC 3515, RFC 6665).
 
-The subscription shares the dialogs of the call and outlives it: the transferor may hang up long before the transferee
-reports how it went (RFC 5057 section 4). A subscription is known by the CSeq number of its REFER, which each leg
-has its own of.
+The subscription shares the dialogs of the call and may outlast it: the transferor may hang up long before the
+transferee reports the result (RFC 5057 section 4). It is identified by the CSeq number of the REFER, which differs
+between the legs.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from webrtcproxy.sip.message import Message, Response
 class ReferSubscription:
     """The subscription of one REFER; it keeps both dialogs until it is closed.
 
-    :param subscriber: the leg that the REFER came by.
-    :param notifier: the leg that it crossed to.
+    :param subscriber: the leg on which the REFER arrived.
+    :param notifier: the leg to which it was relayed.
     :param number: its CSeq number on the subscriber's leg.
     :param schedule: runs the timer.
-    :param interval: seconds from one message about it to the next, at most.
-    :param closed: called with this when it is over.
+    :param interval: longest time, in seconds, from one of its messages to the next.
+    :param closed: called with this object when it is closed.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class ReferSubscription:
         notifier.add_usage()
 
     def is_of(self, leg: Leg, id: str | None) -> bool:
-        """Whether a message about the subscription `id` that comes by `leg` is about this one; the id may be absent."""
+        """Whether a message with the subscription `id`, which may be absent, on `leg` belongs to this subscription."""
         if leg not in (self.subscriber, self.notifier):
             return False
         numbers = [self._number] if leg is self.subscriber else self._numbers
         return id is None or number(id, MAX_CSEQ) in numbers
 
     def id_for(self, leg: Leg) -> str:
-        """What the peer of `leg` knows this subscription by."""
+        """The id by which the peer of `leg` knows this subscription."""
         return str(self._number if leg is self.subscriber else self._numbers[-1])
 
     @property
@@ -66,13 +66,13 @@ class ReferSubscription:
         return [] if self._request is None else self._request.cseq_numbers
 
     def extend(self) -> None:
-        """A message about it has come: wait for the next one."""
+        """A message of it has arrived: wait for the next one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = self._schedule.after(self._interval, self.close)
 
     def close(self) -> None:
-        """The subscription is over; twice is once."""
+        """The subscription has terminated; no error where it is closed already."""
         closed, self._closed = self._closed, None
         if closed is not None:
             if self._timer is not None:
@@ -82,23 +82,23 @@ class ReferSubscription:
             self.subscriber.drop_usage()
             self.notifier.drop_usage()
 
-    # As the requester of the REFER
+    # As the observer of the REFER
 
     def sent(self, request: ClientRequest) -> None:
-        """The REFER is out."""
+        """The REFER was sent."""
         self._request = request
 
     def progress(self, response: Response) -> None:
-        """A provisional response says nothing to a REFER."""
+        """Do nothing: provisional responses to a REFER have no meaning."""
 
     def answered_again(self, response: Response) -> None:
-        """Only the 2xx of an INVITE is repeated by itself."""
+        """Do nothing: only the 2xx to an INVITE is retransmitted end to end."""
 
 
 def refer_id(message: Message) -> str | None:
     """The ``id`` in an Event header of the package ``refer``; None where it has none.
 
-    :raises BadMessage: 400: the parameters can't be read.
+    :raises BadMessage: 400 where the parameters can't be read.
     """
     params = (message.headers.get("Event") or "").partition(";")[2]
     try:
@@ -114,7 +114,7 @@ def with_id(event: str, id: str) -> str:
 
 
 def is_refer(message: Message) -> bool:
-    """Whether a message is about the event package ``refer`` (RFC 3515 section 3.1); its case matters."""
+    """Whether a message is of the event package ``refer`` (RFC 3515 section 3.1); case-sensitive."""
     return (message.headers.get("Event") or "").partition(";")[0].strip() == "refer"
 
 
@@ -124,5 +124,5 @@ def is_terminated(message: Message) -> bool:
 
 
 def has_no_subscription(message: Message) -> bool:
-    """Whether a response to a REFER says that it made no subscription (RFC 4488 section 3)."""
+    """Whether a REFER or its response has ``Refer-Sub: false``: no subscription (RFC 4488 section 3)."""
     return (message.headers.get("Refer-Sub") or "").partition(";")[0].strip().lower() == "false"

@@ -1,6 +1,6 @@
-"""Relay: a request within one dialog crosses to the other, and the response of the far side comes back.
+"""Relay: sends a request that arrived within one dialog of a call along the other, and relays the response.
 
-What crosses of a request and of its answer is the same outside of dialogs (`subscription/`).
+The functions for the headers that cross also serve requests outside of dialogs (`subscription/`).
 """
 
 from __future__ import annotations
@@ -32,21 +32,22 @@ __all__ = [
 ]
 
 ENDS_DIALOG = frozenset({408, 481})
-"""Responses to a request within a dialog that end it whatever its method (RFC 3261 section 12.2.1.2, RFC 5057)."""
+"""Responses to an in-dialog request of any method that end the dialog (RFC 3261 section 12.2.1.2, RFC 5057)."""
 
 NOT_OURS = frozenset({422, 503})
-"""Responses that would say something of the leg that they cross to: that the proxy is out of service (RFC 3261 section
-16.7 step 6), that the session interval there is too small. They become 500."""
+"""Responses that are never relayed, since on the other leg they would claim that the proxy is out of service (RFC 3261
+section 16.7 step 6) or that the session interval of that leg is too small. They become 500."""
 
 
 def relay(
     transaction: ServerTransaction, leg: Leg, to: Leg, schedule: Schedule, dialog_terminated: Callable[[Leg], None]
 ) -> None:
-    """Send the request of `transaction` along the leg `to`, and answer it with what comes back.
+    """Send the request of `transaction` along the leg `to`, and answer it with the response.
 
-    :param leg: that it came by.
+    :param leg: the leg on which it arrived.
     :param schedule: limits the wait.
-    :param dialog_terminated: called with `to` when its peer has no such dialog any more (RFC 5057) or does not answer.
+    :param dialog_terminated: called with `to` where its peer has no such dialog any more (RFC 5057) or does not
+        respond.
     """
     run_and_respond(_relay(transaction, leg, to, schedule, dialog_terminated), transaction)
 
@@ -76,39 +77,40 @@ async def _relay(
 
 
 async def send_within(to: Leg, request: Request, headers: Headers, deadline: Deadline) -> Response:
-    """Send a request like `request` along the leg `to`: the final response.
+    """Send a request like `request` along the leg `to`, and return the final response.
 
-    :param headers: what crosses of it.
-    :raises FlowLost: its peer can't be reached.
-    :raises TimedOut: it does not answer.
-    :raises Refusal: its host name can't be resolved.
+    :param headers: the headers that cross.
+    :raises FlowLost: the peer can't be reached.
+    :raises TimedOut: the peer does not respond.
+    :raises Refusal: the peer's host name can't be resolved.
     """
     return await deadline.wait(to.send_request(request.method, headers, request.body))
 
 
 def check_size(request: Request, flow: Flow, profile: PeerProfile) -> None:
-    """Whether a MESSAGE can be sent: over UDP, longer ones are lost in fragments, and congest (RFC 3428 section 8).
+    """Check that a MESSAGE is small enough for UDP, where a longer one would be fragmented, and cause congestion (RFC
+    3428 section 8).
 
-    :param request: as it is sent, or nearly.
-    :param flow: where it goes.
-    :param profile: what holds there.
-    :raises Refusal: 513.
+    :param request: the request without Via.
+    :param flow: the flow that it is sent on.
+    :param profile: the profile of the peer there.
+    :raises Refusal: 513 where it is too large.
     """
     if (
         request.method == "MESSAGE"
         and not flow.reliable
         and not (profile.trunk is not None and profile.trunk.tcp_over_mtu)
     ):
-        via = 100  # octets that it gets yet
+        via = 100  # octets of the Via to be added
         if len(request.to_bytes()) + via > MAX_DATAGRAM_REQUEST:
             raise Refusal(513)
 
 
 def request_headers(request: Request, source: PeerProfile, target: PeerProfile) -> Headers:
-    """The headers of a request that cross, those of its body too.
+    """The headers of a request that cross, those of its body included.
 
-    :param source: what holds for its sender.
-    :param target: what holds where it goes.
+    :param source: the profile of its sender.
+    :param target: the profile of its recipient.
     """
     headers = filter_headers(request, source, target)
     _carry(request, headers)
@@ -116,8 +118,8 @@ def request_headers(request: Request, source: PeerProfile, target: PeerProfile) 
 
 
 def response_headers(response: Response, source: PeerProfile, target: PeerProfile) -> Headers:
-    """The headers of a final response that cross, those of its body too: with Allow, since it is what the far side
-    takes that counts; and with the Contacts of a redirection. Parameters as of `request_headers`."""
+    """The headers of a final response that cross, those of its body included: also Allow, since the methods of the far
+    side are meant, and the Contacts of a redirection. Parameters as of `request_headers`."""
     headers = filter_headers(response, source, target)
     if response.status in (401, 407):
         order_challenges(headers)
@@ -130,15 +132,15 @@ def response_headers(response: Response, source: PeerProfile, target: PeerProfil
 
 
 def status_of(response: Response) -> int:
-    """The status that a request other than INVITE is answered with, for the `response` of the far side: no such request
-    may be answered 408 (RFC 4320 section 4.2)."""
+    """The status for a non-INVITE request to which the far side has sent `response`: 408 is not allowed there (RFC 4320
+    section 4.2)."""
     if response.status in NOT_OURS:
         return 500
     return 504 if response.status == 408 else response.status
 
 
 def _carry(message: Message, headers: Headers) -> None:
-    """Extensions, and what says how to read the body (RFC 3261 section 20.15: octets, where nothing says it)."""
+    """Copy the option tags, and the headers that describe the body (RFC 3261 section 20.15: octets by default)."""
     carry_extensions(message.headers, headers)
     if message.body:
         headers.add("Content-Type", message.headers.get("Content-Type") or "application/octet-stream")

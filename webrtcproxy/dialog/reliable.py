@@ -23,19 +23,19 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 MAX_WAITING = 16
-"""Reliable responses that may wait for the PRACK of the one before; what comes beyond is dropped."""
+"""Most reliable responses that may await the PRACK of an earlier one; further ones are dropped."""
 MAX_RSEQ = 2**32 - 1
 
 
 class ReliableProvisionals:
-    """Our provisional responses to one INVITE.
+    """The proxy's provisional responses to one INVITE.
 
-    They are sent reliably where the peer wants all of them so (``Require``), or supports it and they carry SDP: that is
-    then the answer (or offer), not the preview that it is in others.
+    They are sent reliably where the peer requires it for all of them (``Require``), or supports it and they carry SDP,
+    which is then the answer (or offer) and not a preview.
 
     :param schedule: runs the timers.
     :param transaction: the INVITE.
-    :param unacknowledged: called when no PRACK came within 64*T1.
+    :param unacknowledged: called when no PRACK arrives within 64*T1.
     """
 
     __slots__ = (
@@ -65,7 +65,7 @@ class ReliableProvisionals:
 
     @property
     def reliable(self) -> bool:
-        """Whether SDP goes out in reliable responses."""
+        """Whether SDP is sent in reliable responses."""
         if not self._known:
             request = self._transaction.request
             self._known, self._required = True, requires(request)
@@ -73,7 +73,7 @@ class ReliableProvisionals:
         return self._supported
 
     def send(self, status: int, reason: str, headers: Iterable[tuple[str, str]], sdp: bytes) -> None:
-        """Send a provisional response, 101 to 199; a reliable one after the PRACK of the one before."""
+        """Send a provisional response, 101 to 199; a reliable one after the PRACK of the previous one."""
         if not self.reliable or not (sdp or self._required):
             self._transaction.reply(status, reason, headers, sdp)
             return
@@ -86,7 +86,7 @@ class ReliableProvisionals:
         self._next()
 
     def match(self, prack: Request) -> Response | None:
-        """The response that `prack` acknowledges; None where there is none that waits for it (section 3)."""
+        """The response that `prack` acknowledges; None where no response awaits it (section 3)."""
         out = self._out
         if out is None:
             return None
@@ -106,7 +106,7 @@ class ReliableProvisionals:
             settled.callback(None)
 
     def settled(self) -> Deferred[None]:
-        """Fires with None when no SDP waits for its PRACK: before that, no 2xx may go out (section 3)."""
+        """Fires with None when no SDP awaits its PRACK: before that, no 2xx may be sent (section 3)."""
         if not self._has_sdp():
             return succeed(None)
         self._settled = Deferred()
@@ -114,11 +114,11 @@ class ReliableProvisionals:
 
     @property
     def pending(self) -> bool:
-        """Whether a response waits for its PRACK."""
+        """Whether a response awaits its PRACK."""
         return self._out is not None
 
     def stop(self) -> None:
-        """The final response goes out: nothing is sent any more, but a PRACK that comes is still taken."""
+        """The final response is sent: no more provisional ones are, but a PRACK that arrives is still accepted."""
         self._stopped = True
         self._stop_timer()
         self._waiting.clear()
@@ -161,19 +161,20 @@ class ReliableProvisionals:
 
 
 class LatePrackHandler:
-    """The owner of a caller's leg after a refusal that has overtaken a PRACK, still to be answered (section 3).
+    """Owns the leg of a caller whose INVITE was refused while a PRACK was on its way, and answers that PRACK (section
+    3).
 
-    :param provisionals: of the INVITE.
+    :param provisionals: the provisional responses to the INVITE.
     """
 
     def __init__(self, provisionals: ReliableProvisionals) -> None:
         self._provisionals = provisionals
 
     def transferable(self) -> None:
-        """It is no call."""
+        """None: the call has ended."""
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """The PRACK, which is the last of it; or what comes too late."""
+        """Accept the PRACK, which ends the leg; answer any other request with 481."""
         request = transaction.request
         if request.method == "PRACK" and self._provisionals.match(request) is not None:
             transaction.reply(200)
@@ -182,19 +183,19 @@ class LatePrackHandler:
             transaction.reply(481)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """There is no INVITE any more that could be cancelled."""
+        """Do nothing: the INVITE has its final response."""
 
     def moved(self, leg: Leg, flow: Flow) -> None:
-        """Nothing is sent there."""
+        """Do nothing: no more requests are sent."""
 
 
 def requires(message: Message) -> bool:
-    """Whether `message` requires the extension: a request of all responses to it, a response of the UAC."""
+    """Whether `message` requires 100rel: a request for all responses to it, a response for itself."""
     return "Require" in message.headers and OPTION_100REL in message.headers.all("Require")
 
 
 def rseq_of(response: Response) -> int | None:
-    """The RSeq of a reliable provisional response; None for one that is none, and needs no PRACK (section 4)."""
+    """The RSeq of a reliable provisional response; None for any other response, which needs no PRACK (section 4)."""
     value = response.headers.get("RSeq")
     if value is None or not requires(response):
         return None
@@ -224,4 +225,4 @@ def _failed(failure: Failure, leg: Leg) -> None:
 
 
 def _ignore() -> None:
-    """The INVITE has its final response."""
+    """Do nothing: the INVITE has its final response."""

@@ -1,17 +1,18 @@
-"""Replaces: the dialog that a REFER names, and what it is called on the other leg of its call (RFC 3891, RFC 5589
-section 7).
+"""Replaces in Refer-To: translates the dialog that a relayed REFER names from one leg of a call to the other (RFC 3891,
+RFC 5589 section 7).
 
-A call has two dialogs, and each side knows its own only. A party that transfers a call to another one, and has both
-through this proxy, names the dialog that it has itself:
+A call has two dialogs, and each side knows only its own. A party that transfers one call to another, both through this
+proxy, names its own dialog in the Replaces of its REFER:
 
-- Where a browser is to carry the transfer out, that stays so: its INVITE comes here, whatever its Request-URI is, and
-  goes on to the other end of the call that the name is of, with the name that the dialog has there: see
-  `invite/replaced_dialog.py`.
-- Where a peer on the SIP side is to, its INVITE goes its own ways. So its REFER names the dialog with the other end.
+- Where a browser is to carry out the transfer, the REFER is relayed unchanged: the browser's INVITE arrives at this
+  proxy, whatever its Request-URI is. The proxy sends it to the other end of the named call, with the identifiers of the
+  dialog there: see `invite/replaced_dialog.py`.
+- Where a peer on the SIP side is to, its INVITE need not pass this proxy. So the REFER to it names the dialog with the
+  other end.
 
-The name of an unknown dialog crosses as it is.
+A Replaces with an unknown dialog is relayed unchanged.
 
-Who may replace a dialog: see `routing/admission.py`.
+`routing/admission.py` decides who may replace a dialog.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ from webrtcproxy.transport.flow import Flow
 
 
 def rewrite_refer_to(refer: Request, transferor: Flow, transferee: Flow, legs: DialogTable, context: Context) -> str:
-    """The Refer-To of a REFER as it crosses.
+    """The Refer-To of a relayed REFER.
 
-    :param transferor: the flow that it came by.
-    :param transferee: the flow that it crosses to.
-    :raises BadMessage: 400: there is not one (RFC 3515 section 2.4.2), or it can't be read.
+    :param transferor: the flow on which it arrived.
+    :param transferee: the flow to which it is relayed.
+    :raises BadMessage: 400 where it has not exactly one (RFC 3515 section 2.4.2), or it can't be read.
     """
     values = refer.headers.lines("Refer-To")
     if len(values) != 1:
@@ -58,7 +59,7 @@ def rewrite_refer_to(refer: Request, transferor: Flow, transferee: Flow, legs: D
     if other.profile.browser:
         return value
     named = as_peer_has_it(named, other)
-    # Where the dialog goes back to us by way of a registrar, its INVITE comes here all the same.
+    # The INVITE may still arrive here, where a registrar routes the replaced dialog back to this proxy.
     _grant(named, transferee, other.flow.peer.host, legs, context)
     if is_contact_of(uri, leg):
         uri = replace(Uri.parse(other.dialog.remote_target), headers=uri.headers)
@@ -68,8 +69,8 @@ def rewrite_refer_to(refer: Request, transferor: Flow, transferee: Flow, legs: D
 def match_own_dialog(
     named: Replaces, transferor: Flow, legs: DialogTable, context: Context
 ) -> tuple[TransferableCall, Leg, Leg] | None:
-    """The call whose dialog `named` names, where the peer on the flow `transferor` has it: the call, its leg, and the
-    other leg; else None."""
+    """The call with the dialog that `named` names, where that dialog is with the peer on the flow `transferor`: the
+    call, its leg in that dialog, and the other leg; else None."""
     leg = legs.get(named.key)
     call = None if leg is None or leg.owner is None else leg.owner.transferable()
     if leg is None or call is None:
@@ -82,21 +83,21 @@ def match_own_dialog(
 
 
 def as_peer_has_it(named: Replaces, leg: Leg) -> Replaces:
-    """The dialog of `leg`, as its peer has it."""
+    """`named`, with the identifiers by which the peer of `leg` knows the dialog of that leg."""
     dialog = leg.dialog
     return named.names(dialog.call_id, dialog.remote_tag, dialog.local_tag)
 
 
 def is_contact_of(uri: Uri, leg: Leg) -> bool:
-    """Whether `uri` is what the peer of `leg` has as remote target: our Contact."""
+    """Whether `uri` is the remote target of the peer of `leg`: the proxy's Contact."""
     return uri.user == NameAddr.parse(leg.dialog.contact).address.user
 
 
 def _grant(named: Replaces, transferee: Flow, referrer: str, legs: DialogTable, context: Context) -> None:
-    """Let the peer on the flow `transferee` take a place in the dialog that is so named; for a while also where that
-    ends meanwhile, so that an INVITE that comes too late is answered 603.
+    """Permit the peer on the flow `transferee` to replace the named dialog. The dialog is remembered for a while even
+    if it ends meanwhile, so that a late INVITE is answered 603.
 
-    :param referrer: the address of the SIP peer whose place it is.
+    :param referrer: the address of the SIP peer that is replaced.
     """
     grant = ReplacesGrant(transferee if transferee.browser else None, transferee.peer.host, referrer)
     context.grants.add(named.key, grant)

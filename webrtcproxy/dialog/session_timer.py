@@ -1,7 +1,7 @@
-"""Session timer: how long the session of one leg lives without a refresh, and which side refreshes it (RFC 4028).
+"""Session timer: how long the session of one leg lasts without a refresh, and which side refreshes it (RFC 4028).
 
-Each leg has a negotiation of its own: Session-Expires and Min-SE never cross. A peer that knows no session timer is
-probed by us all the same, so that a call whose peer has vanished ends.
+Each leg has its own negotiation: Session-Expires and Min-SE never cross. The proxy also sends refreshes to a peer that
+does not support session timers, so that a call ends when its peer has vanished.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ TIMER = "timer"
 REFRESHING = ("INVITE", "UPDATE")
 """The methods of a request that refreshes a session."""
 MIN_SE = 90
-"""Seconds of the shortest session interval that there may be (section 4)."""
+"""Shortest permitted session interval in seconds (section 4)."""
 MAX_INTERVAL = 86400
-"""Seconds of the longest one that a peer may ask for."""
+"""Longest session interval in seconds; longer ones are shortened to it."""
 MAX_ROUNDS = 4
-"""How often in a row one request is sent again for a longer interval: once for each hop that wants one."""
+"""How often in a row a request is sent again with a longer interval: once for each hop that demands one."""
 MIN_REFRESH = 4.0
-"""Seconds until a refresh that came to nothing is tried again, at least."""
+"""Shortest time in seconds until a failed refresh is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class SessionExpires:
 
     @classmethod
     def of(cls, message: Message) -> SessionExpires | None:
-        """What `message` says; None where it has no such header.
+        """The header of `message`; None where it has none.
 
-        :raises BadMessage: 400: the header can't be read.
+        :raises BadMessage: 400 where the header can't be read.
         """
         text = message.headers.get("Session-Expires")
         if text is None:
@@ -66,14 +66,15 @@ class SessionExpires:
 
 
 class SessionTimer:
-    """What has been agreed with the peer of one leg, and when something is to be done about it.
+    """The session timer agreed with the peer of one leg, and the time of the next action.
 
-    :param clock: tells the time.
-    :param wanted: seconds of the interval that we propose, and the longest that we agree to unless the peer insists.
-    :ivar negotiated: the peer knows session timers, and one is running.
-    :ivar ours: refreshing is our part.
+    :param clock: for the time.
+    :param wanted: the interval in seconds that the proxy proposes, and the longest that it accepts unless the peer
+        insists.
+    :ivar negotiated: whether the peer supports session timers, and one is running.
+    :ivar ours: whether the proxy is the refresher.
     :ivar seconds: the session interval.
-    :ivar due: the time of the next refresh where that is our part, of the end of the call where it is not.
+    :ivar due: the time of the next refresh where the proxy is the refresher, else of the end of the call.
     """
 
     __slots__ = ("_clock", "_ends", "_minimum", "_rounds", "_wanted", "due", "negotiated", "ours", "seconds")
@@ -92,7 +93,7 @@ class SessionTimer:
     # As the UAC
 
     def proposal(self) -> Pairs:
-        """The headers of our INVITE or UPDATE (sections 7.1 and 7.4)."""
+        """The headers of an INVITE or UPDATE of the proxy (sections 7.1 and 7.4)."""
         refresher = ("uac" if self.ours else "uas") if self.negotiated else ""
         proposal = [("Session-Expires", str(SessionExpires(max(self.seconds, self._minimum), refresher)))]
         if self._minimum > MIN_SE:
@@ -100,10 +101,10 @@ class SessionTimer:
         return proposal
 
     def longer_proposal(self, request: Request, response: Response) -> Pairs | None:
-        """The proposal that a 422 asks for (section 7.3).
+        """The headers that propose the interval that a 422 asks for (section 7.3).
 
-        :param request: our INVITE or UPDATE, as it was sent.
-        :returns: its headers; None where the response asks for nothing longer, or was given too often.
+        :param request: the proxy's INVITE or UPDATE, as it was sent.
+        :returns: None where the response asks for no longer interval, or there were too many of them.
         """
         minimum = _seconds(response, "Min-SE")
         self._rounds += 1
@@ -113,7 +114,7 @@ class SessionTimer:
         return self.proposal()
 
     def answered(self, response: Response) -> None:
-        """Our INVITE or UPDATE has its final response; the session timer of a 2xx holds (section 7.2)."""
+        """An INVITE or UPDATE of the proxy has its final response; a 2xx sets the session timer (section 7.2)."""
         self._rounds = 0
         if response.status >= 300:
             return
@@ -129,10 +130,10 @@ class SessionTimer:
     # As the UAS
 
     def check(self, request: Request) -> None:
-        """Whether the interval that an INVITE or UPDATE of the peer's proposes is one (section 9).
+        """Check the interval that an INVITE or UPDATE of the peer proposes (section 9).
 
-        :raises Refusal: 422 with Min-SE for one that is too short, where the peer knows what that means.
-        :raises BadMessage: 400: Session-Expires or Min-SE can't be read.
+        :raises Refusal: 422 with Min-SE where it is too short, and the peer supports session timers.
+        :raises BadMessage: 400 where Session-Expires or Min-SE can't be read.
         """
         asked = SessionExpires.of(request)
         minimum = request.headers.get("Min-SE")
@@ -142,10 +143,11 @@ class SessionTimer:
             raise Refusal(422, "", [("Min-SE", str(MIN_SE))])
 
     def accept(self, request: Request) -> Pairs:
-        """The headers of our 2xx to an INVITE or UPDATE of the peer's, which has passed `check`; from now on they hold
-        (section 9, table 2).
+        """Set the session timer by an INVITE or UPDATE of the peer that has passed `check`, and return the headers of
+        the 2xx to it (section 9, table 2).
 
-        A peer that wants a timer, and leaves the refresher open, refreshes; where the timer is our wish, we do.
+        Where the peer asks for a timer and names no refresher, the peer refreshes; where it asks for none, the proxy
+        does.
         """
         asked = SessionExpires.of(request)
         minimum = max(MIN_SE, _seconds(request, "Min-SE"))
@@ -167,16 +169,16 @@ class SessionTimer:
         headers = [("Session-Expires", str(SessionExpires(self.seconds, "uas" if ours else "uac")))]
         return [("Require", TIMER), *headers] if knows else headers
 
-    # The time
+    # Time
 
     def alive(self) -> None:
-        """The peer has answered: the interval begins again."""
+        """The peer has responded: restart the interval."""
         self._begin(self.seconds, self.ours, self.negotiated)
 
     def postpone(self) -> bool:
-        """Our refresh has failed: the next is due when half of what is left of the interval is over.
+        """A refresh by the proxy has failed: the next one is due after half of the remaining interval.
 
-        :returns: whether anything is left of it.
+        :returns: whether any of the interval remains.
         """
         left = self._ends - self._clock.seconds()
         self.due = self._clock.seconds() + max(left / 2, MIN_REFRESH)
@@ -191,7 +193,7 @@ class SessionTimer:
 
 
 def _knows_timers(request: Request, asked: SessionExpires | None) -> bool:
-    """Whether the sender of `request` knows session timers; a refresher is named by nobody else (section 8.1)."""
+    """Whether the sender of `request` supports session timers; only such a sender names a refresher (section 8.1)."""
     if asked is not None and asked.refresher:
         return True
     return any(
@@ -203,7 +205,7 @@ def _knows_timers(request: Request, asked: SessionExpires | None) -> bool:
 
 
 def _seconds(message: Message, name: str) -> int:
-    """The seconds in Session-Expires or Min-SE; 0 where there are none that can be read."""
+    """The seconds in Session-Expires or Min-SE; 0 where the header is missing or can't be read."""
     text = message.headers.get(name)
     if text is None:
         return 0

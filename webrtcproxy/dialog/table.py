@@ -1,4 +1,4 @@
-"""DialogTable: the index of all dialogs, by their three-part identity (RFC 3261 section 12)."""
+"""DialogTable: the index of all dialogs by Call-ID, local tag and remote tag (RFC 3261 section 12)."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
 
 _NOT_IN_EARLY = frozenset({"BYE", "INVITE", "PRACK", "REFER", "SUBSCRIBE", "UPDATE"})
-"""Requests that have no place in an early dialog without a reliable response: they end it (RFC 3261 section 15),
-change the session (RFC 3311 section 5.2), or begin something that outlives it."""
+"""Requests that are not accepted in an early dialog without a reliable response: they would end it (RFC 3261 section
+15), change the session (RFC 3311 section 5.2), or begin something that lasts longer."""
 
 
 class PendingInvite(Protocol):
-    """Our INVITE that has no final response."""
+    """An INVITE of the proxy without a final response."""
 
     def early(self, tag: str) -> Leg | None:
-        """The leg of the early dialog that a provisional response with the To tag `tag` has opened; None for none."""
+        """The leg of the early dialog that a provisional response with the To tag `tag` has created; None where no such
+        response has arrived."""
 
 
 class DialogTable:
-    """Finds the leg that a request belongs to. A leg leaves by itself when its dialog is over."""
+    """Finds the leg that a request belongs to. A leg is removed automatically when its dialog has ended."""
 
     def __init__(self) -> None:
         self._legs: dict[tuple[str, str, str], Leg] = {}
         self._by_contact: dict[str, list[Leg]] = {}
         self._counts: dict[Flow, int] = {}
         self.pending_invites: dict[tuple[str, str], PendingInvite] = {}
-        """Each INVITE of ours that has no final response, by Call-ID and From tag."""
+        """The proxy's INVITEs without a final response, by Call-ID and From tag."""
 
     def add(self, leg: Leg) -> None:
         """Index `leg` until it is finished."""
@@ -40,13 +41,13 @@ class DialogTable:
         leg.when_finished(self._remove)
 
     def rename(self, leg: Leg, tag: str) -> None:
-        """In the dialog of `leg`, our tag is `tag` from now on: to its peer, another fork has answered."""
+        """Change the local tag in the dialog of `leg` to `tag`: for its peer, another fork has answered."""
         del self._legs[leg.key]
         leg.dialog.rename(tag)
         self._legs[leg.key] = leg
 
     def find(self, request: Request) -> Leg | None:
-        """The leg whose dialog `request` names with Call-ID, To tag and From tag; a made-up tag finds nothing.
+        """The leg whose dialog `request` names with Call-ID, To tag and From tag; None for an unknown dialog.
 
         :raises BadMessage: one of these headers can't be read.
         """
@@ -60,15 +61,15 @@ class DialogTable:
         return self._legs.get(key)
 
     def is_early(self, request: Request) -> bool:
-        """Whether `request` is within an early dialog of our pending INVITE.
+        """Whether `request` is within an early dialog of a pending INVITE.
 
         :raises BadMessage: one of its headers can't be read.
         """
         return (request.call_id, request.to.tag or "") in self.pending_invites
 
     def early(self, request: Request) -> Leg | None:
-        """The leg of the early dialog of our pending INVITE that `request` is within, where :meth:`find` knows
-        none as yet: most calls never need one.
+        """The leg of the early dialog of a pending INVITE that `request` is within. It is created on demand, so
+        :meth:`find` does not know it before: most calls never need one.
 
         :raises BadMessage: one of its headers can't be read.
         """
@@ -78,15 +79,15 @@ class DialogTable:
         return None if pending is None else pending.early(request.from_.tag or "")
 
     def by_contact(self, contact: str, aor: str) -> list[Leg]:
-        """The legs of the browser that calls itself `contact` and is registered as `aor`."""
+        """The legs of the browser with the Contact `contact` that is registered as `aor`."""
         return [leg for leg in self._by_contact.get(_name(contact), ()) if leg.aor == aor]
 
     def count_on(self, flow: Flow) -> int:
-        """How many dialogs the browser on `flow` has, those included that wait for their end."""
+        """The number of dialogs of the browser on `flow`, including those that await their end."""
         return self._counts.get(flow, 0)
 
     def move(self, leg: Leg, flow: Flow) -> None:
-        """The browser of `leg` is on another connection now."""
+        """The browser of `leg` is now reached on another connection."""
         self._count(leg.flow, -1)
         leg.flow = flow
         self._count(flow, 1)
@@ -112,5 +113,5 @@ class DialogTable:
 
 
 def _name(contact: str) -> str:
-    """User and host of a Contact: its parameters differ, as JsSIP has ``;ob`` in INVITE and not in REGISTER."""
+    """User and host of a Contact. Its parameters are left out: JsSIP has ``;ob`` in INVITE and not in REGISTER."""
     return Uri.parse(contact).aor
