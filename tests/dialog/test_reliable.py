@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.routing.test_credentials import CredentialCase
+from tests.routing.test_authentication import CredentialCase
 from tests.support.calls.early import EarlyCase
 from tests.support.calls.world import PLAIN
 from webrtcproxy.invite.branch import MAX_DIALOGS
