@@ -18,7 +18,7 @@ class Left(RealCase):
     changes = (("grace = 1", "grace = 2"),)
 
     async def test_nothing(self) -> None:
-        """Calls that are answered, refused, cancelled and cut off, a late offer, a hold, a transfer that is refused, a
+        """Calls that are answered, refused, cancelled and cut off, a delayed offer, a hold, a refused transfer, a
         MESSAGE and a subscription: no call, dialog, subscription, transaction or media session is left of them."""
         browser, trunk = await self.browser(), await self.peer()
         caller, callee = await self.connected(browser, trunk)

@@ -1,4 +1,5 @@
-"""What is used of Twisted and Autobahn beyond their documented interfaces: here, and nowhere else.
+"""What is used of Twisted and Autobahn beyond their interfaces. Names of theirs with an underscore are used in this
+module only (tests/test_private.py). Some public names that are not documented are used elsewhere: `Deferred.result`.
 
 Each use is a shortcut past work that a SIP message does not need. What it relies on is checked when this module is
 imported. Where a version of the library lacks a name, or has a method of other arguments, the library's own way is

@@ -8,7 +8,8 @@ RELAY     what the other side of the call offers; nothing, where it asks for    
           an offer
 REFRESH   what is agreed, so that the session timer begins again (RFC 4028 7.4)  tried with the next one
 RESTORE   what is agreed, since the peer or rtpengine has something else        given up
-TRANSFER  the session with another party (RFC 3725)                             tried again
+TRANSFER  the session with another party (RFC 3725); what is agreed, where the  tried again
+          transfer fails after this party has accepted the other session
 ========  ====================================================================  ====================
 """
 
