@@ -157,7 +157,7 @@ class Core:
         self.calls = Calls(context, self.legs)
         self.subscriptions = Subscriptions(context, config.subscriptions, self.legs)
         self.out_of_dialog = OutOfDialogRelay(context)
-        registrar = RegistrationRelay(
+        relay = RegistrationRelay(
             transactions,
             directory,
             self.location,
@@ -168,7 +168,7 @@ class Core:
             metrics,
             runtime.contact_hostport,
         )
-        transactions.user = Router(context, self.calls, self.legs, registrar, self.out_of_dialog, self.subscriptions)
+        transactions.user = Router(context, self.calls, self.legs, relay, self.out_of_dialog, self.subscriptions)
 
 
 def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy, Queries]:

@@ -11,7 +11,7 @@ from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import Party, inbound, outbound, party_of
 from tests.support.calls.world import PLAIN as TRUNK
 from tests.support.configs import PBX
-from webrtcproxy.call.dtmf import DEFAULT_DURATION, LONGEST, MAX_BODY, SHORTEST, read, wanted
+from webrtcproxy.call.dtmf import DEFAULT_DURATION, MAX_BODY, MAX_DURATION, MIN_DURATION, read, wanted
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.runtime.errors import NgRefused, NgTimeout, Refusal
 from webrtcproxy.sip.message import Headers, Request, Response
@@ -188,9 +188,9 @@ class Bodies(SynchronousTestCase):
             (b"Signal= *\nDuration= 200\n", ("*", 200)),
             (b"signal = a \r\nduration = 300 \r\n", ("A", 300)),
             (b"Signal=#", ("#", DEFAULT_DURATION)),
-            (b"Signal=0\r\nDuration=0", ("0", SHORTEST)),
-            (b"Signal=0\r\nDuration=70", ("0", SHORTEST)),
-            (b"Signal=0\r\nDuration=999999", ("0", LONGEST)),
+            (b"Signal=0\r\nDuration=0", ("0", MIN_DURATION)),
+            (b"Signal=0\r\nDuration=70", ("0", MIN_DURATION)),
+            (b"Signal=0\r\nDuration=999999", ("0", MAX_DURATION)),
         ):
             self.assertEqual(self.digit(body), expected, body)
 

@@ -1,8 +1,8 @@
-"""Call: one caller leg, the branches towards the callee, and the media session between them. `Call.run` is its story
+"""Call: one call: the caller's leg, the branches to the callee, and the media session between them. `Call.run` tells it
 from beginning to end.
 
-Whatever arrives from outside (CANCEL, BYE, a lost socket, a limit) either answers at once and interrupts the set-up, or
-fires the end of the established call. Both lead to the one `finally` that cleans up.
+An event from outside (CANCEL, BYE, a lost socket, a time limit) either interrupts the set-up, and refuses the caller at
+once, or ends the established call. Both lead to the one `finally` that cleans up.
 """
 
 from __future__ import annotations
@@ -43,13 +43,14 @@ log = Logger()
 class Call:
     """One call, from its INVITE on.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param legs: the index of dialogs.
     :param transaction: the INVITE.
-    :param find_targets: finds where to try the callee, or raises :class:`Refusal`.
+    :param find_targets: finds the targets of the INVITE, or raises :class:`Refusal`.
     :param on_callee: called when `aor` is known.
-    :raises BadMessage: the INVITE can't open a dialog.
-    :ivar aor: the address-of-record whose browsers are called; empty where it is not known, or none.
+    :raises BadMessage: the INVITE can't create a dialog.
+    :ivar aor: the address-of-record whose browsers are called; empty while it is not known, and where no browser is
+        called.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Call:
         request = transaction.request
         user = context.worker_prefix + random_token(8)
         contact = contact_on(transaction.flow, user, is_secure(request.uri))
-        dialog = Dialog.from_request(request, transaction.to_tag, contact)  # or there is no call
+        dialog = Dialog.from_request(request, transaction.to_tag, contact)  # raises before anything is begun
         self._context = context
         self._legs = legs
         self._transaction = transaction
@@ -92,18 +93,18 @@ class Call:
         self._flows = FlowMonitor(context.transactions.schedule, context.limits.grace, self._abandoned)
         self._flows.watch(self._caller)
 
-    # The story
+    # The course of the call
 
     def start(self) -> Deferred[None]:
         """Run the call.
 
-        :returns: a Deferred that fires with None when nothing of the call is left to do; never fails.
+        :returns: a Deferred that fires with None when the call has ended and is cleaned up; never fails.
         """
         self._work = Deferred.fromCoroutine(self.run())
         return self._work
 
     async def run(self) -> None:
-        """The life of the call."""
+        """Run the call from the INVITE to the clean-up."""
         try:
             self._connect(await self._set_up.run(self._find_targets))
             await self._offer_answer.complete()
@@ -122,7 +123,7 @@ class Call:
             self._clean_up()
 
     def _connect(self, response: Response) -> None:
-        """Give the caller its 2xx."""
+        """Send the caller its 2xx."""
         caller, callee = self._caller, self._offer_answer.callee
         assert callee is not None
         caller.dialog.confirm()
@@ -140,30 +141,30 @@ class Call:
 
     @property
     def answered(self) -> bool:
-        """Whether the caller got a 2xx."""
+        """Whether the caller has got a 2xx."""
         return self._state not in (CallState.SET_UP, CallState.REFUSED)
 
     def other(self, leg: Leg) -> Leg | None:
-        """The leg across from `leg`; None while there is none."""
+        """The other leg of the call; None while it has only one."""
         callee = self._offer_answer.callee
         if leg is not self._caller:
             return self._caller
         return None if callee is None or (callee.over and not callee.dialog.confirmed) else callee
 
-    def _is_aside(self, leg: Leg) -> bool:
+    def _is_other_fork(self, leg: Leg) -> bool:
         """Whether `leg` is an early dialog of a fork other than the one whose media the caller gets."""
         return not leg.dialog.confirmed and leg not in (self._caller, self._offer_answer.callee)
 
     def session_agreed(self, branch: str) -> None:
-        """Caller and callee have a session, which may be changed from now on."""
+        """Caller and callee have agreed on a session, which may be changed from now on."""
         self._modifier.open(branch)
 
     def modify_session(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """The request of `transaction` offers a change of the session."""
-        self._modifier.arrived(leg, None if self._is_aside(leg) else self.other(leg), transaction)
+        """The request of `transaction` offers to change the session."""
+        self._modifier.arrived(leg, None if self._is_other_fork(leg) else self.other(leg), transaction)
 
     def _begin_session(self, media: CallMedia, caller_offers: bool) -> None:
-        """Let the session of `media` be changed and refreshed: at the beginning, and where a leg is replaced."""
+        """Begin to change and refresh the session of `media`: with a new call, and after a leg is replaced."""
         context = self._context
         self._media = media
         self._modifier = SessionModifier(
@@ -172,21 +173,22 @@ class Call:
         self._refresher = SessionRefresher(context, self._refresh, self.dialog_terminated, self._expired)
 
     async def _refresh(self, leg: Leg) -> int | None:
-        """Refresh the session of `leg` by re-INVITE: the status of the answer; None while somebody changes it."""
+        """Refresh the session of `leg` by re-INVITE, and return the status of the final response; None while the
+        session is being changed."""
         other = self.other(leg)
         if other is None or self._transfer is not None:
             return None
         return await self._modifier.refresh(leg, other)
 
-    # What comes from outside
+    # Events from outside
 
     def cancelled(self, cancel: Request) -> None:
-        """The caller's CANCEL (RFC 3261 section 9.2)."""
+        """The caller's CANCEL has arrived (RFC 3261 section 9.2)."""
         self._bye_headers = list(cancel.headers.only({"Reason"}))
         self.interrupt(Refusal(487), EndedBy.CANCEL)
 
     def request_in_dialog(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """A request within the dialog of `leg` arrived; it is in order (:meth:`Dialog.receive`)."""
+        """A request has arrived within the dialog of `leg`; :meth:`Dialog.receive` has checked its order."""
         request = transaction.request
         if request.method == "BYE":
             transaction.reply(200)
@@ -215,11 +217,11 @@ class Call:
             dtmf.play(transaction, leg, self._media, self._offer_answer.branch)
             return
         # The end of an early dialog that the caller does not use does not end the call.
-        ended = _ignore if self._is_aside(leg) else self.dialog_terminated
+        ended = _ignore if self._is_other_fork(leg) else self.dialog_terminated
         relay(transaction, leg, other, self._context.transactions.schedule, ended)
 
     def _request_before_answer(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """A request of a caller that is not connected yet: it is for the early dialog whose response it got last."""
+        """Handle a request of a caller without a 2xx: it is for the early dialog whose response the caller got last."""
         request, early = transaction.request, self._offer_answer.early_branch
         if early is not None and dtmf.wanted(request, leg, early.profile):
             dtmf.play(transaction, leg, self._media, early.id)
@@ -230,7 +232,7 @@ class Call:
         relay(transaction, leg, to, self._context.transactions.schedule, self.dialog_terminated)
 
     def cancelled_in_dialog(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """CANCEL of a re-INVITE: the session stays as it is."""
+        """A CANCEL for a re-INVITE has arrived: the session is not changed."""
         self._modifier.cancelled(transaction, cancel)
 
     def callee_found(self, aor: str) -> None:
@@ -239,11 +241,11 @@ class Call:
         self._on_callee(self)
 
     def join(self, target: Target) -> None:
-        """A browser of the callee has registered: while the call rings, it rings there, too."""
+        """A browser of the callee has registered: while the call rings, let it ring there, too."""
         self._set_up.join(target)
 
     def moved(self, leg: Leg, flow: Flow) -> None:
-        """The peer of `leg` is on another socket."""
+        """The peer of `leg` is now reached on another flow."""
         self._legs.move(leg, flow)
         if leg is self._caller and not self._transaction.answered:
             self._transaction.flow = flow
@@ -252,7 +254,7 @@ class Call:
             self._flows.watch(leg)
 
     def end(self, why: EndedBy) -> None:
-        """End the call in whatever state it is, for a reason of the proxy's own.
+        """End the call, whatever its state, for a reason of the proxy.
 
         :param why: for the record.
         """
@@ -265,15 +267,15 @@ class Call:
         self._terminated(leg, Refusal(487 if leg is self._caller else 480))
 
     def dialog_terminated(self, leg: Leg) -> None:
-        """A peer says that it has no such dialog, or does not answer (RFC 5057). Of a leg that was replaced, that ends
-        no call."""
+        """The peer of `leg` has no such dialog any more, or does not respond (RFC 5057). Where the leg was replaced,
+        the call goes on."""
         if leg not in self._replaced_legs:
             self._terminated(leg, Refusal(481))
 
     def _terminated(self, leg: Leg, refusal: Refusal, why: EndedBy | None = None) -> None:
         """The dialog of `leg` has ended."""
         by = EndedBy.CALLER if leg is self._caller else EndedBy.CALLEE
-        aside = self._is_aside(leg)
+        aside = self._is_other_fork(leg)
         leg.hung_up()
         if self._transfer is not None and self._transfer.survives(leg):
             self._flows.unwatch(leg)
@@ -302,8 +304,8 @@ class Call:
         self.interrupt(Refusal(503), EndedBy.MEDIA)
 
     def interrupt(self, refusal: Refusal, why: EndedBy) -> None:
-        """End the call: refuse a caller that has no final response, and have the story end, in the next turn of the
-        reactor: never within the coroutine's own step."""
+        """End the call: refuse a caller without a final response at once, and end `run` in the next turn of the
+        reactor, never while a step of it is running."""
         if not self._end(why):
             return
         if self._state is CallState.REFUSED:
@@ -314,9 +316,9 @@ class Call:
             self._offer_answer.ack_arrived(None)
 
     def _end(self, why: EndedBy) -> bool:
-        """The call ends; only the first reason counts.
+        """Note why the call ends; only the first reason counts.
 
-        :returns: whether this is the first one.
+        :returns: whether this is the first reason.
         """
         if not self._enter(CallEvent.END):
             return False
@@ -324,7 +326,7 @@ class Call:
         return True
 
     def _enter(self, event: CallEvent) -> bool:
-        """Whether `event` takes the call to another state."""
+        """Move to the state after `event`; False where that changes nothing."""
         before, self._state = self._state, TRANSITIONS[self._state, event]
         return self._state is not before
 
@@ -332,14 +334,14 @@ class Call:
         if self._work is not None:
             self._work.cancel()
 
-    # As a call that is transferred
+    # As a transferable call
 
     def transferable(self) -> Call:
-        """Its legs may be moved."""
+        """The call itself: its legs may be moved."""
         return self
 
     def busy(self) -> bool:
-        """Whether its session is being changed, is not negotiated yet, or is in a transfer already."""
+        """Whether its session is being changed, is not negotiated yet, or is already in a transfer."""
         return self._transfer is not None or self._modifier.busy or not self._caller.negotiation.agreed
 
     def begin_transfer(self, controller: TransferController) -> None:
@@ -347,14 +349,14 @@ class Call:
         self._transfer = controller
 
     def end_transfer(self) -> None:
-        """The transfer is over, carried out or not."""
+        """The transfer has ended, successfully or not."""
         self._transfer = None
 
     def replace_leg(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
-        """Put `new` in the place of `old`, which no longer belongs to the call.
+        """Replace `old` by `new`; `old` no longer belongs to the call.
 
-        :param media: the media session between `new` and the leg that stays; that of the call is deleted.
-        :param branch: its branch towards rtpengine.
+        :param media: the media session between `new` and the remaining leg; the call's former one is deleted.
+        :param branch: its branch at rtpengine.
         """
         if old is self._caller:
             self._caller = new
@@ -375,13 +377,13 @@ class Call:
         self._refresher.start(self._caller, callee)
         self._flows.unwatch(old)
         self._flows.watch(new)
-        self._bye_headers = ()  # those of the peer of `old`, which may have sent BYE before
+        self._bye_headers = ()  # they may be those of a BYE from the peer of `old`
 
     # The end
 
     def _fail(self, refusal: Refusal) -> None:
-        """The set-up has failed; or, of an answered call, the ACK has no answer, or none that is any use."""
-        refusal.__traceback__ = None  # it leads to what has waited for the failure, and so to itself
+        """The set-up has failed; or, after the 2xx, the ACK has no usable answer."""
+        refusal.__traceback__ = None  # breaks a reference cycle through the waiting frames
         is_media = isinstance(refusal, NgError)
         if not self._end(EndedBy.MEDIA if is_media else EndedBy.REFUSED):
             return
@@ -394,7 +396,7 @@ class Call:
             self._bye_headers = [("Reason", f'SIP;cause={refusal.status};text="{refusal.reason}"')]
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Give the caller its final response."""
+        """Send the caller its final response."""
         if not self._transaction.answered:
             self.record.status = refusal.status
             self._transaction.reply(refusal.status, refusal.reason, refusal.headers)
@@ -419,4 +421,4 @@ class Call:
 
 
 def _ignore(leg: Leg) -> None:
-    """The end of an early dialog does not end the call."""
+    """Do nothing: the end of an early dialog does not end the call."""

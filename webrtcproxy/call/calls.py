@@ -1,4 +1,4 @@
-"""Calls: all calls that are alive. Makes them, finds them, and ends them when the proxy stops."""
+"""Calls: the table of all current calls: creates them, finds them, and ends them when the proxy stops."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ log = Logger()
 class Calls:
     """The calls of this process.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param legs: the index of their dialogs.
-    :ivar draining: no new calls are taken any more.
+    :ivar draining: whether new calls are refused, since the proxy is about to stop.
     """
 
     def __init__(self, context: Context, legs: DialogTable) -> None:
@@ -39,15 +39,15 @@ class Calls:
 
     @property
     def up(self) -> int:
-        """How many of them have been answered."""
+        """The number of answered calls."""
         return sum(call.answered for call, _ in self._alive.values())
 
     def begin(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
         """Begin the call of an INVITE.
 
-        :param find_targets: finds where it goes.
-        :raises Refusal: 503 where its browser, or the proxy, has as many calls as it may have.
-        :raises BadMessage: it can't open a dialog.
+        :param find_targets: finds its targets.
+        :raises Refusal: 503 where its browser, or the proxy, has too many calls.
+        :raises BadMessage: it can't create a dialog.
         """
         context, flow = self._context, transaction.flow
         authenticated, on_connection = context.location.is_authenticated(flow), self._legs.count_on(flow)
@@ -58,7 +58,7 @@ class Calls:
         call.start().addBoth(self._ended, transaction, over)
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """A CANCEL for an INVITE that has no final response yet."""
+        """A CANCEL has arrived for an INVITE without a final response."""
         alive = self._alive.get(transaction)
         if alive is None:
             transaction.reply(487)
@@ -66,9 +66,9 @@ class Calls:
             alive[0].cancelled(cancel)
 
     def drain(self, seconds: float) -> Deferred[None]:
-        """Take no new calls from now on, and let those that there are end by themselves.
+        """Refuse new calls from now on, and wait until the current ones have ended.
 
-        :returns: a Deferred that fires with None when no call is left, or after so many seconds.
+        :returns: a Deferred that fires with None when no call is left, or after `seconds`.
         """
         self.draining = True
         if not self._alive or seconds <= 0:
@@ -85,9 +85,9 @@ class Calls:
         return drained
 
     def stop(self) -> Deferred[None]:
-        """End every call, as the proxy stops.
+        """End every call, since the proxy stops.
 
-        :returns: a Deferred that fires with None when all of them have ended; BYEs may still wait for their answers.
+        :returns: a Deferred that fires with None when all of them have ended; BYEs may still await their responses.
         """
         works = [work for _, work in self._alive.values()]
         for call, _ in list(self._alive.values()):
@@ -104,12 +104,12 @@ class Calls:
         over.callback(None)
 
     def _add_callee(self, call: Call) -> None:
-        """The browsers of an address-of-record are called: one that registers later is to join in."""
+        """A call rings at the browsers of an address-of-record: remember it, so that a browser which registers later
+        rings, too."""
         self._called.setdefault(call.aor, []).append(call)
 
     def _bound(self, binding: Binding) -> None:
-        """A browser registered, or did so on another socket: it joins in where its user is called, and the legs that
-        belong to it follow."""
+        """A browser has registered, perhaps on another socket: let calls to its user ring there, and move its legs."""
         for call in tuple(self._called.get(binding.aor, ())):
             call.join(target_of_binding(binding))
         for leg in self._legs.by_contact(binding.contact, binding.aor):

@@ -1,5 +1,5 @@
-"""Digits by INFO (``application/dtmf-relay``, ``application/dtmf``) that become events in the audio (RFC 4733), where
-the section of a trunk wants them so. rtpengine makes the events. Digits are never logged."""
+"""DTMF digits in INFO (``application/dtmf-relay``, ``application/dtmf``): rtpengine plays them as telephone-events in
+the audio (RFC 4733), where the section of a trunk asks for it. Digits are never logged."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from webrtcproxy.transaction.server import ServerTransaction
 log = Logger()
 
 DTMF_TYPES = (("Accept", "application/dtmf-relay, application/dtmf"),)
-"""What the 415 to a body that can't be read says (RFC 3261 section 21.4.13)."""
-SHORTEST, LONGEST = 100, 5000
-"""Milliseconds that rtpengine plays an event."""
+"""Header of the 415 to a body that can't be read (RFC 3261 section 21.4.13)."""
+MIN_DURATION, MAX_DURATION = 100, 5000
+"""Shortest and longest event that rtpengine plays, in milliseconds."""
 DEFAULT_DURATION = 250
-"""Milliseconds of a digit that has no duration."""
+"""Milliseconds of a digit without a duration."""
 
 MAX_BODY = 200
-"""Bytes of a body that is looked at; no digit needs as many."""
+"""Longest body that is parsed, in bytes; no digit needs more."""
 
 _RELAY = re.compile(
     rb"\s*Signal[ \t]*=[ \t]*([0-9A-D*#])[ \t]*(?:\r?\n[ \t]*Duration[ \t]*=[ \t]*([0-9]{1,6})[ \t]*)?\s*",
@@ -36,26 +36,26 @@ _BODIES = {"application/dtmf-relay": _RELAY, "application/dtmf": _PLAIN}
 
 
 def wanted(request: Request, leg: Leg, profile: PeerProfile) -> bool:
-    """Whether a request within a call is a digit of a browser for a trunk that wants events.
+    """Whether a request within a call is a digit of a browser for a trunk that is configured to get events.
 
-    :param leg: that it came by.
-    :param profile: what holds where it would cross to.
+    :param leg: the leg on which it arrived.
+    :param profile: the profile of the peer of the other leg.
     """
     return request.method == "INFO" and profile.wants_dtmf_events(leg.profile) and request.content_type in _BODIES
 
 
 def play(transaction: ServerTransaction, leg: Leg, media: CallMedia, branch: str) -> None:
-    """Have the digit of the INFO of `transaction` played, and answer it: 200 where rtpengine does that, else with what
-    its refusal is.
+    """Have rtpengine play the digit in the INFO of `transaction`, and answer the INFO: with 200, or with the error that
+    rtpengine's refusal means.
 
-    :param leg: that it came by.
-    :param branch: name of the callee's branch towards rtpengine.
+    :param leg: the leg on which it arrived.
+    :param branch: name of the callee's branch at rtpengine.
     :raises Refusal: 415 where the body can't be read.
     """
     digit, duration = read(transaction.request)
     played = media.play(digit, duration, from_tag=leg.party_tag, branch=branch)
     played.addCallback(lambda _: transaction.reply(200))
-    played.addErrback(_not_played, transaction)  # no `await`: its traceback would hold the call
+    played.addErrback(_not_played, transaction)  # no `await`: its traceback would keep the call in memory
 
 
 def _not_played(failure: Failure, transaction: ServerTransaction) -> None:
@@ -69,9 +69,9 @@ def _not_played(failure: Failure, transaction: ServerTransaction) -> None:
 
 
 def read(request: Request) -> tuple[str, int]:
-    """The digit in the body of an INFO, and its duration in milliseconds, within what rtpengine plays.
+    """The digit in the body of an INFO, and its duration in milliseconds, limited to what rtpengine plays.
 
-    :raises Refusal: 415 where there is none.
+    :raises Refusal: 415 where the body has no digit.
     """
     body = request.body
     found = _BODIES[request.content_type].fullmatch(body) if len(body) <= MAX_BODY else None
@@ -79,4 +79,4 @@ def read(request: Request) -> tuple[str, int]:
         raise Refusal(415, "", DTMF_TYPES)
     digit, *duration = found.groups()
     milliseconds = int(duration[0]) if duration and duration[0] else DEFAULT_DURATION
-    return digit.decode().upper(), min(max(milliseconds, SHORTEST), LONGEST)
+    return digit.decode().upper(), min(max(milliseconds, MIN_DURATION), MAX_DURATION)

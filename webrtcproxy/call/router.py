@@ -1,4 +1,4 @@
-"""Router: what becomes of a new request. A table from method to handler; no call logic."""
+"""Router: hands each new request to its handler, by method and by dialog; no call logic."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ log = Logger()
 T = TypeVar("T")
 
 RETRY_AFTER = "10"
-"""Seconds after which a proxy that ends is likely to be back."""
+"""Seconds after which a stopping proxy is likely to be available again."""
 
 _ABILITIES = (
     ("Accept", "application/sdp"), ("Accept-Encoding", "identity"), ("Accept-Language", "en"), SUPPORTED,
 )  # fmt: skip
-"""What the 200 to OPTIONS says (RFC 3261 section 11.2)."""
+"""Headers of the 200 to OPTIONS (RFC 3261 section 11.2)."""
 
 
 class Router:
-    """The user of the transaction layer.
+    """The user of the transaction layer (TU).
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param calls: the calls.
     :param legs: the index of dialogs.
-    :param registrar: forwards registrations.
-    :param out_of_dialog: carries requests that have no handler of their own.
-    :param subscriptions: carry SUBSCRIBE and REFER, and the NOTIFYs that they lead to.
+    :param registrations: forwards REGISTERs.
+    :param out_of_dialog: relays out-of-dialog requests without a handler of their own.
+    :param subscriptions: handles out-of-dialog SUBSCRIBEs and REFERs, and their NOTIFYs.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class Router:
         context: Context,
         calls: Calls,
         legs: DialogTable,
-        registrar: RegistrationRelay,
+        registrations: RegistrationRelay,
         out_of_dialog: OutOfDialogRelay,
         subscriptions: Subscriptions,
     ) -> None:
         self._context = context
         self._calls = calls
         self._legs = legs
-        self._registrar = registrar
+        self._registration_relay = registrations
         self._out_of_dialog = out_of_dialog
         self._subscriptions = subscriptions
         self._metrics = context.metrics
@@ -86,8 +86,8 @@ class Router:
     # From the transaction layer
 
     def admits(self, request: Request, flow: Flow) -> bool:
-        """Whether a request is looked at: `is_heard` says so, or it names a dialog by its tags. Any other one gets no
-        answer."""
+        """Whether a request is processed: its source is admitted (`is_heard`), or it names a known dialog by its tags.
+        Any other request gets no response."""
         if is_heard(flow, self._trunks_of, self._is_registrar):
             return True
         try:
@@ -99,14 +99,14 @@ class Router:
         return known
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
-        """Hand a new request to its handler; a Refusal out of it becomes the final response."""
+        """Hand a new request to its handler; a Refusal that it raises becomes the final response."""
         try:
             self._dispatch(transaction)
         except (Refusal, BadMessage) as why:
             self._refuse(transaction, why)
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
-        """The ACK of a 2xx stops its repeats."""
+        """The ACK for a 2xx has arrived: stop repeating the 2xx."""
         try:
             leg = self._legs.find(ack)
         except BadMessage:
@@ -115,7 +115,7 @@ class Router:
             leg.ack_arrived(ack)
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """A CANCEL for an INVITE without a final response."""
+        """A CANCEL has arrived for an INVITE without a final response."""
         leg = self._legs.find(transaction.request)
         if leg is not None and leg.owner is not None:
             leg.owner.cancelled_in_dialog(transaction, cancel)
@@ -132,7 +132,7 @@ class Router:
     def _when(
         self, work: Deferred[T], transaction: ServerTransaction, step: Callable[[ServerTransaction, T], None]
     ) -> None:
-        """Go on with `step` when `work` has fired, unless the request has been answered by then, by CANCEL perhaps."""
+        """Continue with `step` when `work` has fired, unless the request was answered meanwhile, as by a CANCEL."""
         then(work, self._go_on, self._failed, transaction, step)
 
     def _go_on(self, result: T, transaction: ServerTransaction, step: Callable[[ServerTransaction, T], None]) -> None:
@@ -161,7 +161,7 @@ class Router:
         if request.to.tag is not None:
             self._inside.get(request.method, self._relay)(transaction)
         else:
-            self._outside.get(request.method, self._pass)(transaction)
+            self._outside.get(request.method, self._relay_out_of_dialog)(transaction)
 
     def _invite(self, transaction: ServerTransaction) -> None:
         self._refuse_while_draining()
@@ -174,12 +174,12 @@ class Router:
         self._refuse_while_draining()
         self._when(self._targets(transaction), transaction, self._subscriptions.begin)
 
-    def _pass(self, transaction: ServerTransaction) -> None:
-        """Relay a request and its answer, and nothing more."""
+    def _relay_out_of_dialog(self, transaction: ServerTransaction) -> None:
+        """Relay an out-of-dialog request and its response."""
         self._when(self._targets(transaction), transaction, self._out_of_dialog.begin)
 
     def _targets(self, transaction: ServerTransaction) -> Deferred[TargetResolver]:
-        """Where a request outside of dialogs goes, other than an INVITE: that may be for the proxy itself."""
+        """Fires with the resolver for an out-of-dialog request other than INVITE."""
         request, flow = transaction.request, transaction.flow
         check_loop(request, self._context.transactions)
         if not flow.browser and not request.request_uri.user:
@@ -193,11 +193,11 @@ class Router:
         remaining_hops(request)
         context = self._context
         route = context.policy.route(request, context.location.is_authenticated(transaction.flow))
-        self._registrar.register(transaction, route)
+        self._registration_relay.register(transaction, route)
 
     def _options(self, transaction: ServerTransaction) -> None:
-        """OPTIONS for the proxy (no user, or an unknown one at its own address, as trunks ping) is answered by the
-        proxy; OPTIONS for a user crosses."""
+        """Answer OPTIONS for the proxy itself (without a user, or for an unknown user at its own address, as trunks
+        ping); relay OPTIONS for a user."""
         self._refuse_while_draining()
         uri, flow = transaction.request.request_uri, transaction.flow
         if not uri.user:
@@ -207,19 +207,19 @@ class Router:
         if flow.browser and same_hostport(uri.hostport, own):
             self._answer_options(transaction)
         elif flow.browser or plain_host(uri.host) != plain_host(own[0]):
-            self._pass(transaction)
+            self._relay_out_of_dialog(transaction)
         else:
             callees = callees_of(self._context, transaction.request, flow.peer.host)
             self._when(callees, transaction, self._options_for)
 
     def _options_for(self, transaction: ServerTransaction, callees: list[str]) -> None:
-        """OPTIONS for one of `callees` at our own address."""
+        """Handle OPTIONS for one of `callees` at the proxy's own address."""
         found = gatherResults(map(self._context.directory.find, callees))
         self._when(found, transaction, self._options_found)
 
     def _options_found(self, transaction: ServerTransaction, callees: list[Found]) -> None:
         if any(callee.known for callee in callees):
-            self._pass(transaction)
+            self._relay_out_of_dialog(transaction)
         else:
             self._answer_options(transaction)
 
@@ -227,8 +227,8 @@ class Router:
         transaction.reply(200, "", (self._allow(transaction), *_ABILITIES))
 
     def _options_inside(self, transaction: ServerTransaction) -> None:
-        """Within a dialog, too, the proxy answers by itself: a peer that checks so whether its call is alive gets 200
-        or 481, whatever the other end makes of OPTIONS (RFC 3261 section 11)."""
+        """Answer OPTIONS within a dialog, too: a peer that uses it to check whether its call is alive gets 200 or 481,
+        whatever the other end supports (RFC 3261 section 11)."""
         self._leg(transaction)
         self._answer_options(transaction)
 
@@ -249,16 +249,17 @@ class Router:
             raise Refusal(481)
 
     def _leg(self, transaction: ServerTransaction) -> Leg:
-        """The leg that a request within a dialog belongs to.
+        """The leg that an in-dialog request belongs to.
 
-        :raises Refusal: 481 where there is none, 491 for UPDATE where we are calling, 500 for a CSeq out of order.
+        :raises Refusal: 481 for an unknown dialog, 491 for UPDATE in an early dialog of the proxy's own INVITE, 500 for
+            a CSeq out of order.
         """
         request, flow = transaction.request, transaction.flow
         leg = self._find(request) or self._legs.early(request)
         if leg is None and request.method == "NOTIFY":
             leg = self._subscriptions.notified(transaction)
         if leg is None or not leg.profile.sends_on(flow):
-            # A 481 would end the early dialog, too; the session is not there to be changed (RFC 3311 section 5.2).
+            # A 481 would end the early dialog, too; there is no session yet to change (RFC 3311 section 5.2).
             raise Refusal(491 if request.method == "UPDATE" and self._legs.is_early(request) else 481)
         leg.dialog.receive(request)
         if leg.profile.flow_bound and flow is not leg.flow and leg.owner is not None:
@@ -266,11 +267,12 @@ class Router:
         return leg
 
     def _find(self, request: Request) -> Leg | None:
-        """The leg whose dialog a request names, of a call or of a subscription."""
+        """The leg of the call or subscription whose dialog a request names."""
         return self._legs.find(request) or self._subscriptions.legs.find(request)
 
     def _refuse_while_draining(self) -> None:
-        """503 while the proxy ends, so that an INVITE is sent elsewhere (RFC 3261 section 21.5.4)."""
+        """Refuse with 503 while the proxy is stopping, so that an INVITE is sent elsewhere (RFC 3261 section
+        21.5.4)."""
         if self._calls.draining:
             raise Refusal(503, "", [("Retry-After", RETRY_AFTER)])
 
@@ -278,8 +280,8 @@ class Router:
         return self._context.profile_of(transaction).allow
 
     def _unsupported(self, transaction: ServerTransaction) -> Refusal:
-        """405, or 501 for an unknown method: there is nowhere to send the request."""
+        """The refusal of a method that can't be relayed: 405, or 501 for an unknown one."""
         method = transaction.request.method
-        name, methods = self._allow(transaction)  # of which this one may be carried elsewhere, but not here
+        name, methods = self._allow(transaction)  # may include this method, which is relayed in other cases
         allowed = ", ".join(other for other in methods.split(", ") if other != method)
         return Refusal(405 if method in KNOWN_METHODS else 501, "", [(name, allowed)])

@@ -1,9 +1,9 @@
-"""The states of a call, and what moves it from one to the next.
+"""The states of a call, and the events that change them.
 
-A call is set up until its caller has a final response. A 2xx makes it answered, any other response refused. Where the
-2xx has the offer, the answer is in the caller's ACK and has to reach the callee; then the call is up. Whatever ends an
-answered call, its ending is the same: each leg gets a BYE. Only the first end counts; later ones find the call refused
-or ending.
+A call is being set up until its caller has a final response. A 2xx makes it answered, any other response refused. Where
+the 2xx has the offer, the answer is in the caller's ACK and has to reach the callee; then the call is up. Whatever ends
+an answered call, each leg gets a BYE. Only the first event that ends a call counts; later ones find it refused or
+ending.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import Enum
 
 
 class CallState(Enum):
-    """Where a call is."""
+    """The state of a call."""
 
     SET_UP = "set-up"
     """The caller has no final response."""
@@ -21,9 +21,9 @@ class CallState(Enum):
     UP = "up"
     """Both sides have a session."""
     REFUSED = "refused"
-    """The caller has another final response; what rings is being cancelled."""
+    """The caller has another final response; ringing branches are being cancelled."""
     ENDING = "ending"
-    """The call was answered and is over; the legs are being ended."""
+    """The call was answered and has ended; the legs get a BYE."""
 
     __hash__ = object.__hash__  # by identity: Enum hashes the name, in Python
 
@@ -32,11 +32,11 @@ class CallEvent(Enum):
     """What happens to a call."""
 
     ANSWER = "answer"
-    """The 2xx goes to the caller."""
+    """The 2xx is sent to the caller."""
     AGREE = "agree"
     """The offer and the answer of the set-up are complete."""
     END = "end"
-    """Somebody or something ends the call."""
+    """The call ends, for whatever reason."""
 
     __hash__ = object.__hash__
 

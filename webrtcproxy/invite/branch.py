@@ -1,5 +1,5 @@
-"""Branch: one INVITE of the proxy towards the callee, up to its final response, and the dialogs that its responses open
-(RFC 3261 section 13.2.2)."""
+"""Branch: one INVITE of the proxy to one target of a call, up to its final response, and the dialogs that its responses
+create (RFC 3261 section 13.2.2)."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from webrtcproxy.sip.uri import host_port
 log = Logger()
 
 MAX_DIALOGS = 16
-"""Dialogs of one branch that are kept apart: early ones beyond share a party tag, 2xx beyond are not answered."""
+"""Most dialogs of one branch. Further early dialogs share a party tag; a further 2xx is not acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
 class BranchProgress:
-    """A provisional response, 101 to 199; where it was a reliable one, `leg` is the early dialog that it is of."""
+    """A provisional response, 101 to 199, has arrived; for a reliable one, `leg` is the leg of its early dialog."""
 
     branch: Branch
     response: Response
@@ -47,7 +47,7 @@ class BranchProgress:
 
 @dataclass(frozen=True, slots=True)
 class BranchAnswered:
-    """The first 2xx; `leg` is the callee. Its ACK is on the way, unless it owes an answer."""
+    """The first 2xx has arrived; `leg` is the callee's. The ACK was sent, unless it has to carry the answer."""
 
     branch: Branch
     response: Response
@@ -56,7 +56,8 @@ class BranchAnswered:
 
 @dataclass(frozen=True, slots=True)
 class BranchFailed:
-    """No branch answered. `response` is the best of the finals; None when there was none: then `status` says why."""
+    """No branch was answered. `response` is the best final response; None where none was received: then `status` says
+    why."""
 
     branch: Branch
     status: int
@@ -65,7 +66,7 @@ class BranchFailed:
 
     @staticmethod
     def of(branch: Branch, refusal: Refusal) -> BranchFailed:
-        """The failure of a branch that has no final response to pass on."""
+        """The failure of a branch without a final response to relay."""
         return BranchFailed(branch, refusal.status, refusal.reason, None)
 
 
@@ -75,15 +76,15 @@ BranchEvent = BranchProgress | BranchAnswered | BranchFailed
 class Branch:
     """One INVITE of the proxy, with all its tries.
 
-    :param context: what calls work with.
-    :param legs: where the dialogs that it opens are indexed.
+    :param context: the shared objects of the process.
+    :param legs: the index of the dialogs that it creates.
     :param owner: the call.
     :param target: where the INVITE goes.
     :param report: called with each event.
     :ivar target: as given.
-    :ivar cancelled: it was taken back.
-    :ivar ended: nothing more is to come of it.
-    :ivar refused: because its target has refused.
+    :ivar cancelled: whether it was cancelled.
+    :ivar ended: whether no more events will come.
+    :ivar refused: whether it has ended because its target refused.
     """
 
     def __init__(
@@ -114,12 +115,12 @@ class Branch:
 
     @property
     def profile(self) -> PeerProfile:
-        """What holds where the INVITE goes."""
+        """The profile of the target."""
         return self.target.profile
 
     @property
     def credentials_refused(self) -> bool:
-        """Whether the trunk refused the credentials that the proxy has for it."""
+        """Whether the trunk has refused the configured credentials."""
         return self.target.authentication is not None and self.target.authentication.refused
 
     @property
@@ -127,8 +128,8 @@ class Branch:
         return "" if self._request is None else self._request.request.call_id
 
     def party_tag(self, response: Response) -> str:
-        """The name towards rtpengine of the party that sent `response`: one for each To tag, since the far side may
-        have forked."""
+        """Identifies, to rtpengine, the party that sent `response`: one for each To tag, since the INVITE may have
+        forked upstream."""
         tag = response.to.tag or ""
         party_tag = self._party_tags.get(tag)
         if party_tag is None:
@@ -138,9 +139,9 @@ class Branch:
         return party_tag
 
     def invite(self, invite: Request, sequence: RequestSequence) -> None:
-        """Send the INVITE, with our proposal for the session timer.
+        """Send the INVITE, with the proxy's proposal for the session timer.
 
-        :param sequence: has counted it.
+        :param sequence: has numbered it.
         """
         for name, value in self._session_timer.proposal():
             invite.headers.add(name, value)
@@ -164,7 +165,7 @@ class Branch:
         self._request.final.addBoth(self._called, key)
 
     def _retried(self) -> bool:
-        """The INVITE is sent again: the dialogs that the last try has opened are over."""
+        """The INVITE is sent again: the early dialogs of the last try have ended."""
         self._forget_early()
         self._early, self._previews = {}, {}
         return True
@@ -181,10 +182,10 @@ class Branch:
             self._broken(Failure())
 
     def cancel(self, headers: HeaderList = ()) -> None:
-        """Take the INVITE back, whatever its state; a 2xx that comes all the same is ACKed and ended with BYE."""
+        """Cancel the INVITE, whatever its state; a 2xx that still arrives gets an ACK and a BYE."""
         if self._parked is not None:
             self._parked.cancel()
-            self._gone()
+            self._browser_lost()
         if self.cancelled or self.ended:
             return
         self.cancelled = True
@@ -209,20 +210,20 @@ class Branch:
         else:
             if leg is None or not leg.is_next_rseq(number):
                 return
-            if leg.negotiation.local_description or not _sdp(response):  # or else the answer to its offer is awaited
+            if leg.negotiation.local_description or not _sdp(response):  # else the answer to its offer is awaited
                 send_prack(leg, response)
         self._report(BranchProgress(self, response, leg))
 
     def _remember(self, response: Response) -> None:
-        """An unreliable response opens an early dialog, too (RFC 3261 section 12.1): `early` makes it, when somebody
-        has to send a request within it."""
+        """Remember an unreliable response, which creates an early dialog, too (RFC 3261 section 12.1): `early` makes
+        its leg when a request within it is to be sent or has arrived."""
         tag = response.to.tag
         if tag and (tag in self._previews or len(self._previews) < MAX_DIALOGS):
             self._previews[tag] = response
 
     def early(self, tag: str) -> Leg | None:
-        """The leg of the early dialog that a 1xx with this To tag has opened; None where it has not, or where that
-        has ended."""
+        """The leg of the early dialog that a 1xx with this To tag has created; None where no such 1xx has arrived, or
+        the dialog has ended."""
         if self.cancelled or self.ended:
             return None
         leg, preview = self._early.get(tag), self._previews.get(tag)
@@ -235,9 +236,9 @@ class Branch:
         return None if leg is None or leg.over else leg
 
     def _early_leg(self, response: Response) -> Leg | None:
-        """The leg of the early dialog that a provisional response is of; None where there are too many.
+        """The leg of the early dialog that a provisional response belongs to; None where there are too many.
 
-        :raises BadMessage: it opens none.
+        :raises BadMessage: the response can't create a dialog.
         """
         assert self._request is not None
         tag = response.to.tag or ""
@@ -273,10 +274,10 @@ class Branch:
         self._report(BranchFailed(self, response.status, response.reason, response))
 
     def _open(self, sent: SentRequest, response: Response) -> Leg:
-        """The leg of the dialog that a 2xx opens.
+        """The leg of the dialog that a 2xx creates.
 
-        :param sent: what it is the answer to.
-        :raises BadMessage: it can't be read, and opens none; that is ended with BYE.
+        :param sent: the request that it answers.
+        :raises BadMessage: the 2xx can't be read; its sender gets an ACK and a BYE.
         """
         invite = sent.request
         contact = invite.headers.get("Contact") or ""
@@ -293,7 +294,7 @@ class Branch:
                 leg.acknowledge(invite)
             return leg
         except BadMessage:
-            # Its sender takes it for the answer all the same, and needs a BYE.
+            # For its sender the dialog exists all the same, and has to be ended with a BYE.
             hop = "" if self.profile.flow_bound else f"<sip:{host_port(*sent.flow.peer)};lr>"
             leg = self._leg(sent, Dialog.from_unreadable(invite, response, contact, hop), "", None)
             self._legs[leg.dialog.remote_tag] = leg
@@ -310,7 +311,7 @@ class Branch:
         return leg
 
     def _confirmed(self, sent: SentRequest, response: Response) -> Leg | None:
-        """The leg of the early dialog that a 2xx confirms; None where there was none.
+        """The leg of the early dialog that a 2xx confirms; None where it had no early dialog.
 
         :raises BadMessage: its new Contact or Record-Route leads nowhere.
         """
@@ -325,13 +326,14 @@ class Branch:
         return leg
 
     def _forget_early(self) -> None:
-        """The INVITE has its final response: dialogs that are early still are over. What is remembered of them counts
-        where a further 2xx is of one."""
+        """The INVITE has its final response: the remaining early dialogs end. They stay remembered, since a further 2xx
+        may belong to one."""
         for leg in self._early.values():
             leg.hung_up()
 
     def _answered_again(self, response: Response) -> None:
-        """A repeat of the 2xx is ACKed again; one with a new To tag is a further fork: ACK, then BYE."""
+        """Acknowledge a repeat of the 2xx again; a 2xx with a new To tag is of another fork, and gets an ACK and a
+        BYE."""
         sent = None if self._request is None else self._request.answered_by(response)
         if sent is None:
             return
@@ -344,7 +346,7 @@ class Branch:
             leg.acknowledge(sent.request)
 
     def _answered_late(self, sent: SentRequest, response: Response) -> None:
-        """A 2xx that nobody wants: ACK, then BYE."""
+        """Answer a 2xx that comes too late with an ACK and a BYE."""
         with suppress(BadMessage):
             leg = self._open(sent, response)
             leg.owner = None
@@ -359,13 +361,13 @@ class Branch:
         elif not self.profile.flow_bound:
             self._report(BranchFailed.of(self, self.profile.unreachable()))
         elif self._rang and not self.cancelled:
-            # A page that is reloaded, a phone on another network: it may register again, and then it rings again.
-            self._parked = self._context.transactions.schedule.after(self._context.limits.grace, self._gone)
+            # After a reload of the page, or a change of the network, the browser may register and ring again.
+            self._parked = self._context.transactions.schedule.after(self._context.limits.grace, self._browser_lost)
         else:
-            self._gone()
+            self._browser_lost()
 
-    def _gone(self) -> None:
-        """The browser that rang is not there any more."""
+    def _browser_lost(self) -> None:
+        """The browser that rang has lost its connection."""
         self._parked = None
         self._report(BranchFailed(self, 480, "", None))
 
@@ -382,7 +384,7 @@ class Branch:
 
 
 def _sdp(response: Response) -> bytes:
-    """The description in a response; empty where there is none, or where it can't be found."""
+    """The description in a response; empty where it has none, or the body can't be read."""
     try:
         return sdp_of(response)
     except BadMessage:

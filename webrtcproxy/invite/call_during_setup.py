@@ -1,4 +1,4 @@
-"""CallDuringSetup: what the set-up of a call needs of the call."""
+"""CallDuringSetup: the interface of a call that `CallSetup` uses."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ class CallDuringSetup(DialogUser, Protocol):
     """A call that is being set up."""
 
     def callee_found(self, aor: str) -> None:
-        """The callee is a user with this address-of-record: the browsers of it are called."""
+        """The callee is a user with this address-of-record, whose browsers are called."""
 
     def session_agreed(self, branch: str) -> None:
-        """Caller and callee have a session, which may be changed from now on.
+        """Caller and callee have agreed on a session, which may be changed from now on.
 
-        :param branch: name of the callee's branch towards rtpengine.
+        :param branch: name of the callee's branch at rtpengine.
         """
 
     def modify_session(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """The request of `transaction` offers a change of the session."""
+        """The request of `transaction` offers to change the session."""
 
     def interrupt(self, refusal: Refusal, why: EndedBy) -> None:
-        """The set-up is over, the caller gets `refusal`."""
+        """End the set-up, and refuse the caller with `refusal`."""

@@ -1,4 +1,4 @@
-"""Fork: the branches of one call towards the callee, and what becomes of them (RFC 3261 section 16.7)."""
+"""Fork: the branches of one call to its targets: the first 2xx wins, else the best failure (RFC 3261 section 16.7)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from webrtcproxy.invite.branch import Branch, BranchAnswered, BranchEvent, Branc
 from webrtcproxy.sip.message import Response
 
 COMPLETED_ELSEWHERE = (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),)
-"""Why a losing branch is cancelled (RFC 3326)."""
+"""Reason header of the CANCEL for a losing branch (RFC 3326)."""
 
 MAX_BRANCHES = 20
-"""Branches of a call; a further browser does not ring."""
+"""Most branches of a call; further browsers do not ring."""
 MAX_PENDING = 64
-"""Provisional responses of a call that may wait for rtpengine; further ones are dropped."""
+"""Most provisional responses of a call that may wait for rtpengine; further ones are dropped."""
 
 
 class Fork:
@@ -43,20 +43,20 @@ class Fork:
         self.branches.append(branch)
 
     def reopen(self, failed: BranchFailed) -> None:
-        """There is more to try after `failed`, the failure of all. A redirect is followed and no longer counts (section
-        16.7 step 4)."""
+        """Further targets are tried after `failed`, the failure of all. A redirect that is followed no longer counts
+        (section 16.7 step 4)."""
         if failed.status < 400:
             self._failures.remove(failed)
             self._followed += 1
         self.settled = False
 
     def complete(self) -> None:
-        """All branches have been added: from now on the last failure is the failure of all."""
+        """All branches have been added: from now on the failure of the last one is the failure of all."""
         self._complete = True
         self._conclude()
 
     def report(self, event: BranchEvent) -> None:
-        """Take an event of a branch."""
+        """Queue an event of a branch for `next`."""
         if self.settled:
             return
         if isinstance(event, BranchProgress):
@@ -75,8 +75,8 @@ class Fork:
             self._conclude()
 
     def close(self, headers: HeaderList = ()) -> None:
-        """The call is over: cancel what has no final response, and let go of all branches, so that nothing waits for
-        the garbage collector."""
+        """The call has ended: cancel branches without a final response, and drop all of them, which breaks reference
+        cycles."""
         self.settled = True
         self.cancel(headers)
         self.branches = []
@@ -84,18 +84,18 @@ class Fork:
         self.answered = None
 
     def next(self) -> Deferred[BranchEvent]:
-        """Fires with the next event; in order, none is lost."""
+        """Fires with the next event; events come in order, and none is lost."""
         return self._events.get()
 
     def cancel(self, headers: HeaderList = (), *, but: Branch | None = None) -> None:
-        """Cancel every branch that has no final response, except `but`."""
+        """Cancel every branch without a final response, except `but`."""
         for branch in self.branches:
             if branch is not but:
                 branch.cancel(headers)
 
     def combined_response(self, chosen: BranchFailed) -> Response | None:
-        """The response of the best failure, with what the caller needs of the others: every challenge, where it is one
-        (section 16.7 step 7), every Contact, where it is a redirect."""
+        """The response of the best failure, with headers of the others: all challenges where it is a challenge (section
+        16.7 step 7), all Contacts where it is a redirect."""
         response = chosen.response
         if response is None or len(self._failures) < 2:
             return response
@@ -118,15 +118,15 @@ _COMBINED = (
     (frozenset({"WWW-Authenticate", "Proxy-Authenticate"}), frozenset({401, 407})),
     (frozenset({"Contact"}), range(300, 400)),
 )
-"""Which headers of the other failures the best one gets, for which statuses of both."""
+"""Which headers of the other failures the best one gets, by the statuses of both."""
 
-# Within 4xx, what the caller can act upon comes first (RFC 3261 section 16.7 step 6); an absent browser and an
-# unanswered one say less than one that refuses. A 503 is passed on only where there is nothing else.
+# Within 4xx, responses that the caller can act upon come first (RFC 3261 section 16.7 step 6). A refusal of a browser
+# precedes the failure of one that is absent or does not answer. A 503 is relayed only where there is no other response.
 _PREFERRED = {401: 0, 407: 0, 415: 1, 420: 1, 484: 1, 408: 8, 480: 7, 487: 9, 503: 9}
 
 
 class Outcome(Protocol):
-    """How one branch ended."""
+    """The result of one branch."""
 
     @property
     def status(self) -> int:
@@ -137,7 +137,7 @@ AnyOutcome = TypeVar("AnyOutcome", bound=Outcome)
 
 
 def best(failures: Iterable[AnyOutcome]) -> AnyOutcome:
-    """The final response to pass on (RFC 3261 section 16.7 step 6)."""
+    """The final response to relay (RFC 3261 section 16.7 step 6)."""
 
     def rank(failed: AnyOutcome) -> tuple[int, int]:
         family = failed.status // 100

@@ -1,4 +1,4 @@
-"""ForkAnswers: what the forks of a call have said in SDP, and what rtpengine makes of it for the caller."""
+"""ForkAnswers: the SDP answers of the forks of a call, and the answers that rtpengine makes of them for the caller."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from webrtcproxy.transaction.server import ServerTransaction
 
 @dataclass(frozen=True, slots=True)
 class EarlySdp:
-    """The SDP that the caller has got in a 1xx, and the fork that it is of.
+    """The SDP that the caller has got in a 1xx, and the fork that it came from.
 
-    :ivar party_tag: the fork's name towards rtpengine.
+    :ivar party_tag: identifies the fork to rtpengine.
     """
 
     branch: Branch
@@ -29,7 +29,7 @@ class EarlySdp:
 
 @dataclass(frozen=True, slots=True)
 class EarlyOffer:
-    """A callee's offer in a reliable 1xx, which the caller is to answer in its PRACK."""
+    """A callee's offer in a reliable 1xx, which the caller has to answer in its PRACK."""
 
     branch: Branch
     leg: Leg
@@ -40,7 +40,7 @@ class ForkAnswers:
     """The answers to the offer in the INVITE of one call.
 
     :param transaction: the INVITE.
-    :param caller: the leg that it came by.
+    :param caller: the leg on which it arrived.
     :param media: the media session of the call.
     :ivar offer: the caller's; empty where the callee is to make one.
     """
@@ -54,21 +54,21 @@ class ForkAnswers:
         self._applied = ""  # the party tag whose answer rtpengine has
 
     def is_applied(self, tag: str) -> bool:
-        """Whether it is the answer of the fork `tag` that rtpengine has."""
+        """Whether rtpengine has the answer of the fork `tag`."""
         return self._applied == tag
 
     def remote(self, tag: str) -> bytes:
-        """The answer of the fork `tag`, of which there is one."""
+        """The answer of the fork `tag`, which must have one."""
         return self._answers[tag][0]
 
     def local(self, tag: str) -> bytes:
-        """What the caller gets for the answer of the fork `tag`, of which there is one."""
+        """The answer for the caller made of that of the fork `tag`, which must have one."""
         return self._answers[tag][1]
 
     async def offer_for(self, branch: Branch, profile: PeerProfile) -> bytes:
         """The offer for `branch`; empty where the callee is to make one.
 
-        :param profile: of the target.
+        :param profile: the profile of the target.
         :raises NgError: rtpengine can't make it.
         :raises CancelledError: the caller has its final response.
         """
@@ -80,10 +80,10 @@ class ForkAnswers:
         return sdp
 
     async def answer(self, branch: Branch, tag: str, sdp: bytes) -> bytes:
-        """The answer of a fork as the caller gets it; a 2xx without SDP stands by what the 18x said.
+        """The answer for the caller made of that of a fork; for a 2xx without SDP, of the one in an earlier 18x.
 
         :param tag: the fork's party tag.
-        :raises Refusal: there is none, or rtpengine can't make it.
+        :raises Refusal: the fork has sent no answer, or rtpengine can't make one.
         :raises CancelledError: the caller has its final response.
         """
         known = self._answers.get(tag)
@@ -94,7 +94,7 @@ class ForkAnswers:
         if not sdp:
             raise BadResponse("No Answer")
         caller = self._caller
-        if self._applied not in ("", tag):  # rtpengine is to forget the codecs of the other fork's answer
+        if self._applied not in ("", tag):  # makes rtpengine drop the codecs of the other fork's answer
             await self.offer_for(branch, branch.profile)
         to = caller.profile.media_from(branch.profile)
         local = await self._media.answer(sdp, from_tag=caller.party_tag, to_tag=tag, branch=branch.id, to=to)
@@ -104,8 +104,8 @@ class ForkAnswers:
 
 
 def check_unanswered(transaction: ServerTransaction) -> None:
-    """To be called after every wait: an interruption has answered the caller at once, and what was awaited may come
-    before the turn of the reactor in which it ends the story.
+    """Check that the set-up goes on; called after every wait. An interruption answers the caller at once, but ends the
+    waiting coroutine only in the next turn of the reactor, before which the awaited result may arrive.
 
     :raises CancelledError: `transaction` has its final response.
     """

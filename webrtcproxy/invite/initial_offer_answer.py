@@ -1,9 +1,9 @@
-"""InitialOfferAnswer: the first offer and answer of a call, that of its INVITE (RFC 3264, RFC 3261 section 13, RFC
-3262).
+"""InitialOfferAnswer: the offer/answer exchange of the INVITE of a call, in its 1xx, PRACKs, 2xx and ACK (RFC 3264, RFC
+3261 section 13, RFC 3262).
 
-On each leg for itself, the first SDP in a reliable message counts, and that in an unreliable 1xx is a preview (see
-`webrtcproxy.dialog.negotiation`): the answer in a callee's 2xx may be the caller's since a reliable 183. What the SDP
-of a fork, that is of one early dialog with a callee, becomes to the caller:
+On each leg the first SDP in a reliable message counts, and SDP in an unreliable 1xx is a preview (see
+`webrtcproxy.dialog.negotiation`). So the caller may have had the answer in a reliable 183 before the callee's 2xx. The
+tables list the SDP that the caller gets of a fork, that is of one early dialog with a callee.
 
 The INVITE has the offer
 ------------------------
@@ -20,7 +20,7 @@ caller's PRACK      confirms the answer                      -
                     the same
 ==================  =======================================  ========================================================
 
-Where the callee's 1xx is reliable, its leg is agreed from then on, and so is it with the 2xx of the caller.
+The callee's leg is agreed from a reliable 1xx on, else from the 2xx.
 
 The INVITE has none: delayed offer
 ----------------------------------
@@ -30,14 +30,14 @@ Message             Caller wants reliable 1xx                Caller gets none
 ==================  =======================================  ========================================================
 callee's 1xx        reliable, of the first fork: its offer;  no SDP
                     else no SDP
-caller's PRACK      has the answer, which goes into ours     -
+caller's PRACK      its answer goes into the proxy's PRACK   -
 2xx of that fork    no SDP once it is answered               the offer
 2xx of another      the offer, in a dialog of its own        the offer
-caller's ACK        has the answer to the offer in the 2xx, which goes into ours
+caller's ACK        its answer to the offer in the 2xx goes into the proxy's ACK
 ==================  =======================================  ========================================================
 
-The caller has one dialog as long as the SDP that it got in a reliable message is still true. A 2xx that has other
-SDP is that of another fork to it, and has another To tag (RFC 3261 section 13.2.2.4).
+The caller has one dialog as long as the SDP that it got in a reliable message is still valid. A 2xx with other SDP is
+sent to it as that of another fork, with another To tag (RFC 3261 section 13.2.2.4).
 """
 
 from __future__ import annotations
@@ -69,16 +69,16 @@ log = Logger()
 
 
 class InitialOfferAnswer:
-    """The first offer and answer of one call.
+    """The first offer/answer exchange of one call.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param legs: the index of dialogs.
     :param transaction: the caller's INVITE.
-    :param caller: the leg that it came by.
+    :param caller: the leg on which it arrived.
     :param media: the media session of the call.
     :param owner: the call.
-    :ivar callee: the leg that answered, or the one of the early dialog that has an agreement; None before.
-    :ivar branch: name of its branch towards rtpengine; empty before.
+    :ivar callee: the leg that has answered, or that of the early dialog with an agreement; None before.
+    :ivar branch: name of its branch at rtpengine; empty before.
     :ivar provisionals: the caller's provisional responses.
     """
 
@@ -103,8 +103,8 @@ class InitialOfferAnswer:
         self._answers = ForkAnswers(transaction, caller, media)
         self._early_sdp: EarlySdp | None = None
         self._early_offer: EarlyOffer | None = None
-        self._answered = False  # there is a 2xx
-        self._new_fork = False  # which needs a dialog of its own
+        self._answered = False  # a 2xx has arrived
+        self._new_fork = False  # which needs a separate dialog
         self._ack: Deferred[Request | None] | None = None  # with the answer
 
     @property
@@ -114,13 +114,13 @@ class InitialOfferAnswer:
 
     @property
     def early_branch(self) -> Branch | None:
-        """The branch whose early media the caller has."""
+        """The branch whose early media the caller gets."""
         return None if self._early_sdp is None else self._early_sdp.branch
 
     def begin(self) -> None:
         """Read the caller's offer.
 
-        :raises BadMessage: 415: the body is something else.
+        :raises BadMessage: 415 where the body is not SDP.
         """
         offer = self._answers.offer = sdp_of(self._transaction.request)
         if offer:
@@ -131,11 +131,11 @@ class InitialOfferAnswer:
         return await self._answers.offer_for(branch, profile)
 
     async def early(self, event: BranchProgress) -> bytes:
-        """The SDP for the caller in a 1xx; empty where there is none, or none that is new.
+        """The SDP for the caller in a 1xx; empty where it has none, or nothing new.
 
-        Where an answer can't be made, there is none as yet: the one that counts is that of the 2xx.
+        Where rtpengine can't make an answer, the 1xx has none: the 2xx will have it.
 
-        :raises Refusal: an offer can't be made.
+        :raises Refusal: rtpengine can't make an offer.
         """
         try:
             sdp = sdp_in(event.response)
@@ -149,9 +149,9 @@ class InitialOfferAnswer:
         return await self._offer_early(EarlyOffer(event.branch, event.leg, event.response), sdp)
 
     async def connect(self, answered: BranchAnswered) -> bytes:
-        """The SDP for the caller in the first 2xx, when that may go out.
+        """The SDP for the caller in the first 2xx; returns when that may be sent.
 
-        :raises Refusal: there is none that the caller could use.
+        :raises Refusal: no SDP can be made for the caller.
         """
         leg, branch = answered.leg, answered.branch
         agreed = leg is self.callee  # since a reliable 1xx
@@ -171,11 +171,11 @@ class InitialOfferAnswer:
         return sdp
 
     async def complete(self) -> None:
-        """To be called after the caller's 2xx: it confirms the answer. Where it has the offer, the answer is in the
-        caller's ACK, and goes to the callee.
+        """Complete the exchange after the caller's 2xx, which confirms the answer. Where the 2xx has the offer, wait
+        for the answer in the caller's ACK, and relay it to the callee.
 
-        :raises Refusal: 488: it is not there, or no use.
-        :raises BadMessage: 415: the ACK has something else.
+        :raises Refusal: 488 where the answer is missing or can't be used.
+        :raises BadMessage: 415 where the body of the ACK is not SDP.
         """
         caller, callee, branch = self._caller, self.callee, self.branch
         assert callee is not None
@@ -194,18 +194,19 @@ class InitialOfferAnswer:
         caller.negotiation.answer_confirmed()
 
     def reset_early(self) -> None:
-        """All branches have refused, and another one is tried: a preview that the caller has counts no more."""
+        """All branches have failed, and another one is tried: a preview that the caller has is no longer valid."""
         if not self.provisionals.reliable:
             self._early_sdp = None
 
     def close(self) -> None:
-        """The call is over."""
+        """The call has ended."""
         self.provisionals.stop()
         self.ack_arrived(None)
         self._early_sdp = self._early_offer = self._owner = None
 
     def leave(self) -> None:
-        """The caller was refused. Where its PRACK may be on the way, the dialog stays until that comes, or 64*T1."""
+        """The caller was refused. Where its PRACK may be on the way, the dialog stays until that arrives, or for
+        64*T1."""
         caller, schedule = self._caller, self._schedule
         if self.provisionals.pending and not caller.over:
             caller.owner = LatePrackHandler(self.provisionals)
@@ -220,15 +221,16 @@ class InitialOfferAnswer:
     # From the caller
 
     def ack_arrived(self, ack: Request | None) -> None:
-        """The caller's ACK; None: there will be none."""
+        """The caller's ACK has arrived; None where none will."""
         if self._ack is not None and not self._ack.called:
             self._ack.callback(ack)
 
     def prack_arrived(self, transaction: ServerTransaction) -> None:
-        """The caller's PRACK (RFC 3262 section 3): an answer, or a further offer may be in it (section 5).
+        """The caller's PRACK has arrived (RFC 3262 section 3), with an answer or a further offer in some cases (section
+        5).
 
-        :raises Refusal: 481 where no response waits for it, 400 where the answer is missing.
-        :raises BadMessage: 415: its body is something else.
+        :raises Refusal: 481 where no response awaits it, 400 where the answer is missing.
+        :raises BadMessage: 415 where its body is not SDP.
         """
         response, offer = self.provisionals.match(transaction.request), self._early_offer
         if response is None:
@@ -258,7 +260,7 @@ class InitialOfferAnswer:
     # The caller's offer
 
     async def _answer_early(self, event: BranchProgress, sdp: bytes) -> bytes:
-        """The answer in a 1xx, as the caller gets it; see the first table, first row."""
+        """The answer for the caller made of that in a 1xx; see the first table, first row."""
         leg, branch, early = event.leg, event.branch, self._early_sdp
         tag = branch.party_tag(event.response)
         if leg is not None:
@@ -279,9 +281,9 @@ class InitialOfferAnswer:
         return answer
 
     async def _answer_for_caller(self, answered: BranchAnswered, agreed: bool) -> bytes:
-        """The answer in the 2xx; empty where the caller has a newer one.
+        """The answer for the caller's 2xx; empty where the caller has a newer one.
 
-        :param agreed: the answer of this fork is in force since a reliable 1xx.
+        :param agreed: whether the answer of this fork is valid since a reliable 1xx.
         """
         leg, tag, negotiation = answered.leg, answered.leg.party_tag, self._caller.negotiation
         if agreed and self._answers.is_applied(tag):
@@ -302,7 +304,8 @@ class InitialOfferAnswer:
     # The callee's offer
 
     async def _offer_early(self, offer: EarlyOffer, sdp: bytes) -> bytes:
-        """The offer in a reliable 1xx, as the caller gets it; without its PRACK, there is no answer for other forks."""
+        """The offer for the caller made of that in a reliable 1xx; until the PRACK, offers of other forks can't be
+        answered."""
         if self._early_sdp is not None or not self.provisionals.reliable:
             log.warn("{call}: an offer of another fork can't be answered", call=self._call)
             return b""
@@ -313,10 +316,10 @@ class InitialOfferAnswer:
     async def _relay_early_answer(
         self, transaction: ServerTransaction, sdp: bytes, acknowledged: Response, offer: EarlyOffer
     ) -> None:
-        """The answer in the caller's PRACK goes into ours.
+        """Relay the answer in the caller's PRACK in a PRACK to the callee.
 
-        :param transaction: the PRACK.
-        :param acknowledged: our 1xx, which had the offer.
+        :param transaction: the caller's PRACK.
+        :param acknowledged: the 1xx to the caller that had the offer.
         """
         caller, leg = self._caller, offer.leg
         try:
@@ -327,14 +330,14 @@ class InitialOfferAnswer:
             raise
         transaction.reply(200)
         send_prack(leg, offer.response, local)
-        if not self._answered:  # or else another offer counts
+        if not self._answered:  # else another offer counts
             caller.negotiation.answer_received(sdp)
             leg.negotiation.answer_sent(local)
             self._agree(leg, offer.branch.id)
         self.provisionals.acknowledge(acknowledged)
 
     async def _offer_for_caller(self, answered: BranchAnswered) -> bytes:
-        """The offer in the 2xx, as the caller gets it."""
+        """The offer for the caller made of that in the 2xx."""
         sdp = sdp_in(answered.response)
         if not sdp:
             raise BadResponse("No Offer")
@@ -343,7 +346,7 @@ class InitialOfferAnswer:
         return local
 
     async def _offer_of(self, leg: Leg, branch: Branch, sdp: bytes) -> bytes:
-        """A callee's offer as the caller gets it."""
+        """The offer for the caller made of that of a callee."""
         caller = self._caller
         to = caller.profile.media_from(leg.profile)
         local = await self._media.offer(sdp, from_tag=leg.party_tag, branch=branch.id, to=to)
@@ -354,7 +357,7 @@ class InitialOfferAnswer:
         return local
 
     def _answer_of_caller(self, callee: Leg, branch: str, sdp: bytes) -> Deferred[bytes]:
-        """The caller's answer as a callee gets it."""
+        """Fires with the answer for a callee made of the caller's."""
         caller = self._caller
         to = callee.profile.media_from(caller.profile)
         return self._media.answer(sdp, from_tag=callee.party_tag, to_tag=caller.party_tag, branch=branch, to=to)
@@ -362,7 +365,8 @@ class InitialOfferAnswer:
     # Both
 
     def _begin_new_fork(self) -> None:
-        """What the caller has got in a reliable 1xx is not true of the fork that has answered."""
+        """The SDP that the caller has got in a reliable 1xx is not that of the fork which has answered: give the caller
+        a new dialog."""
         self._new_fork = True
         self._caller.negotiation.new_dialog()
 
@@ -378,7 +382,7 @@ class InitialOfferAnswer:
 
 
 def _first_answer(leg: Leg, sdp: bytes) -> bytes:
-    """The answer of a callee's dialog: the first one that was in a reliable response; `sdp` where there was none."""
+    """The answer of a callee's dialog: the one in its first reliable response with SDP, else `sdp`."""
     if not leg.negotiation.remote_description:
         leg.negotiation.answer_received(sdp, early=True)
     return leg.negotiation.remote_description

@@ -1,7 +1,7 @@
-"""Redirection: where the 3xx of a trunk lead, for a trunk whose section has them followed (RFC 3261 section 8.1.3.4).
+"""Redirection: follows the 3xx responses of a trunk, where its section asks for it (RFC 3261 section 8.1.3.4).
 
-A redirect has a call made at the expense of our trunks. So it is followed only to where the caller may call by itself,
-never to a browser, and not far.
+A redirected call may cost money at a trunk. So a redirect is followed only to targets that the caller may call itself,
+never to a browser, and only to `MAX_TARGETS` targets.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 MAX_TARGETS = 5
-"""Targets of one call, the first one included."""
+"""Most targets of one call, the first one included."""
 
 _FOLLOWED = frozenset({300, 301, 302})
-"""Not 305, whose Contact is the next hop for the same target, and not 380, whose body says what else there is."""
+"""Not 305, whose Contact is the next hop for the same target, and not 380, whose alternatives are in its body."""
 
 
 class Redirection:
     """The redirects of one call.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param request: the caller's INVITE.
-    :param authenticated: whether the caller is a browser that has registered with a password of its own.
+    :param authenticated: whether the caller is a browser that has registered with its own password.
     """
 
     def __init__(self, context: Context, request: Request, authenticated: bool) -> None:
         self._context = context
         self._request = request
         self._authenticated = authenticated
-        self._tried = {_place(request.request_uri)}
+        self._tried = {_target_key(request.request_uri)}
         self._left = MAX_TARGETS - 1
         self._waiting: list[Uri] = []
 
     async def next(self, failed: BranchFailed) -> Target | None:
-        """Where to try next: the Contacts of a redirect by their q, those of a later redirect before what is left of an
-        earlier one, and none twice. What is to be replaced there is what was to be replaced before.
+        """The next target: the Contacts of a redirect in the order of their q, those of a later redirect before the
+        remaining ones of an earlier one, and none twice. Replaces is the same as before.
 
-        :param failed: the failure of all that was tried.
-        :returns: None where there is nowhere left.
+        :param failed: the failure of all targets that were tried.
+        :returns: None where no target is left.
         """
         if failed.status >= 600:
             return None
@@ -61,16 +61,16 @@ class Redirection:
             self._waiting = [*_uris(failed.response), *self._waiting]
         while self._waiting and self._left:
             uri = self._waiting.pop(0)
-            place = _place(uri)
-            if place in self._tried:
+            key = _target_key(uri)
+            if key in self._tried:
                 continue
-            self._tried.add(place)
+            self._tried.add(key)
             request = Request("INVITE", str(uri), self._request.headers)
             try:
                 route = self._context.policy.route(request, self._authenticated)
                 self._left -= 1
                 target = await target_of_route(self._context, request, route)
-                if _is_ourselves(target.flow):
+                if _leads_back(target.flow):
                     raise Refusal(482)
                 log.info("{call}: redirected to {uri}", uri=str(uri), call=self._request.call_id)
                 return replace(target, replaces=failed.branch.target.replaces)
@@ -80,17 +80,17 @@ class Redirection:
 
 
 def follows(failed: BranchFailed) -> bool:
-    """Whether a failure is a redirect by a trunk whose section has it followed."""
+    """Whether a failure is a redirect of a trunk whose section asks for following it."""
     trunk = failed.branch.target.profile.trunk
     return trunk is not None and trunk.redirects == "follow" and failed.status in _FOLLOWED
 
 
 def contacts_across(response: Response, source: PeerProfile) -> Headers | None:
-    """The Contact headers of a redirect that crosses. Of a browser's, those that mean something to anybody else: what
-    is under ``.invalid`` only the proxy can reach (RFC 7118 section 5.1).
+    """The Contact headers of a relayed redirect. A browser's Contacts under ``.invalid`` are left out: only the proxy
+    can reach them (RFC 7118 section 5.1).
 
-    :returns: None where a browser has named places of that kind only.
-    :raises Refusal: 502: one can't be read.
+    :returns: None where all Contacts of a browser are of that kind.
+    :raises Refusal: 502 where one can't be read.
     """
     try:
         contacts = response.contacts
@@ -108,14 +108,14 @@ def _is_invalid(contact: NameAddr) -> bool:
     return contact.address.host.rstrip(".").lower().endswith(".invalid")
 
 
-def _is_ourselves(flow: Flow) -> bool:
-    """Whether a flow leads back to us: what came back might ring at a browser."""
+def _leads_back(flow: Flow) -> bool:
+    """Whether a flow leads back to the proxy itself: there a redirected call might ring at a browser."""
     host, port = Uri.parse(f"sip:{flow.sent_by}").hostport
     return flow.peer == (host, port or SIP_PORT)
 
 
 def _uris(message: Message) -> Iterable[Uri]:
-    """The Contacts of a redirect, the most wanted first. Of a URI, neither headers nor a method are obeyed."""
+    """The Contacts of a redirect, the highest q first. Headers and ``method`` in their URIs are ignored."""
     try:
         contacts = message.contacts
         if contacts is STAR:
@@ -130,6 +130,6 @@ def _bare(uri: Uri) -> Uri:
     return replace(uri, headers="", params=params)
 
 
-def _place(uri: Uri) -> tuple[str, str | None]:
-    """What two spellings of a target have in common."""
+def _target_key(uri: Uri) -> tuple[str, str | None]:
+    """A key that equal targets have in common."""
     return f"{uri.scheme}:{uri.aor}", uri.param("user")

@@ -1,6 +1,6 @@
-"""The dialog that an INVITE with Replaces is to take the place of, and the peer that it goes on to (RFC 3891).
+"""Routes an INVITE with Replaces to the other end of the call whose dialog it names (RFC 3891).
 
-Who may replace a dialog: see `routing/admission.py`. How a dialog is named on both legs: see `dialog/replaces.py`.
+`routing/admission.py` decides who may replace a dialog; `dialog/replaces.py` translates its identifiers between legs.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ log = Logger()
 def replaced_dialog_target(context: Context, request: Request, flow: Flow, legs: DialogTable) -> TargetResolver | None:
     """The resolver for an INVITE with Replaces: the other end of the call whose dialog it names.
 
-    :param flow: that it came by.
-    :returns: None where it names an unknown dialog, from a browser.
-    :raises Refusal: 481 for a trunk's that names an unknown dialog, or one that is not answered; 603 for one that has
-        ended, 486 for one that is confirmed and must not be, 403 for a sender that may not (RFC 3891 section 3).
-    :raises BadMessage: 400: several, or one that can't be read, or one beside Join.
+    :param flow: the flow on which it arrived.
+    :returns: None where a browser's INVITE names an unknown dialog.
+    :raises Refusal: 481 where a trunk's INVITE names an unknown dialog, or the dialog is not answered; 603 where the
+        dialog has ended, 486 where it is confirmed and ``early-only`` is given, 403 where the sender may not replace it
+        (RFC 3891 section 3).
+    :raises BadMessage: 400 for several Replaces, for one that can't be read, and for one beside Join.
     """
     values = request.headers.lines("Replaces")
     if len(values) > 1 or "Join" in request.headers:
@@ -61,9 +62,9 @@ def replaced_dialog_target(context: Context, request: Request, flow: Flow, legs:
 
 
 def _peer_of(leg: Leg, named: Replaces, allowed: bool, context: Context) -> TargetResolver:
-    """The peer of `leg`.
+    """The resolver whose target is the peer of `leg`.
 
-    :param named: its dialog, as it has it.
+    :param named: the dialog of `leg`, by the identifiers that its peer knows.
     :param allowed: whether the credentials of its trunk may be used.
     """
 

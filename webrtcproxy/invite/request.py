@@ -1,4 +1,4 @@
-"""The INVITE of a second leg: a dialog of its own, and all of the caller's INVITE that crosses."""
+"""Builds the INVITE of the second leg from the caller's: a new dialog, and the headers that cross."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from webrtcproxy.transport.flow import Flow
 
 
 def contact_on(flow: Flow, user: str, secure: bool = False) -> str:
-    """Our Contact value in a dialog whose peer is reached by `flow`.
+    """The proxy's Contact value in a dialog whose peer is reached over `flow`.
 
-    :param user: names the call.
-    :param secure: the dialog began with a ``sips:`` Request-URI (RFC 3261 section 12.1.1).
+    :param user: identifies the call.
+    :param secure: whether the dialog began with a ``sips:`` Request-URI (RFC 3261 section 12.1.1).
     """
     scheme = "sips" if secure else "sip"
     transport = flow.via_transport.lower()
-    if transport == "wss":  # of a URI it is one word with plain WebSockets (RFC 7118 section 5.2)
+    if transport == "wss":  # in a URI it is ``ws`` for TLS, too (RFC 7118 section 5.2)
         transport = "ws"
     parameter = f";transport={transport}" if flow.reliable else ""
     return f"<{scheme}:{user}@{flow.sent_by}{parameter}>"
@@ -37,13 +37,13 @@ def invite_for(
     """The INVITE to `target`.
 
     :param source: the caller's INVITE.
-    :param profile: what holds for the caller.
-    :param sequence: the request sequence that it is the next one of.
-    :param contact: our Contact value.
+    :param profile: the profile of the caller.
+    :param sequence: the request sequence that it belongs to.
+    :param contact: the proxy's Contact value.
     :param sdp: the offer; empty where the callee is to make one.
-    :param reliable: whether reliable responses are welcome. An offer in one has to be answered in PRACK, which takes a
-        caller that does the same.
-    :raises Refusal: 483 where `source` has gone far enough.
+    :param reliable: whether to support reliable responses. An offer in one has to be answered in the PRACK, which the
+        proxy can only do where the caller supports them, too.
+    :raises Refusal: 483 where Max-Forwards of `source` is exhausted.
     """
     headers = initial_headers(source, sequence, target.profile)
     headers.add("Contact", contact)

@@ -1,7 +1,7 @@
-"""CallSetup: the set-up of a call, from the caller's INVITE to its 2xx.
+"""CallSetup: sets up a call, from the caller's INVITE to the 2xx.
 
-Every target gets an INVITE; the events of the branches are taken one after the other: provisional responses cross, the
-first 2xx wins, else the best refusal goes to the caller. `InitialOfferAnswer` has what is about SDP.
+Every target gets an INVITE; the events of the branches are handled one after the other: provisional responses are
+relayed, and the first 2xx wins, else the best refusal goes to the caller. `InitialOfferAnswer` handles the SDP.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ log = Logger()
 class CallSetup:
     """The set-up of one call.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param legs: the index of dialogs.
     :param transaction: the caller's INVITE.
-    :param caller: the leg that it came by.
+    :param caller: the leg on which it arrived.
     :param media: the media session of the call.
     :param record: notes the first 18x.
-    :param user: user part of our Contacts in this call.
+    :param user: user part of the proxy's Contacts in this call.
     :param owner: the call.
-    :ivar offer_answer: the first offer and answer.
+    :ivar offer_answer: the first offer/answer exchange.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class CallSetup:
         self._sequence = context.sequences.get(self._sequence_key)
         self._fork = Fork()
         self._redirection: Redirection | None = None
-        self._last_progress: BranchProgress | None = None  # what the caller got last
+        self._last_progress: BranchProgress | None = None  # the last one relayed to the caller
         schedule = context.transactions.schedule
         self._ringing: Timer | None = schedule.after(context.limits.ring, self._rang_too_long)
 
-    # The story
+    # The steps of the set-up
 
     async def run(self, find_targets: TargetResolver) -> Response:
-        """Send the offer to every target, and wait for the first 2xx; provisional responses cross meanwhile.
+        """Send the offer to every target, and wait for the first 2xx; provisional responses are relayed meanwhile.
 
-        :returns: the 2xx for the caller; it is not sent yet.
-        :raises Refusal: there is none; what the caller gets instead.
+        :returns: the 2xx for the caller, which is not sent yet.
+        :raises Refusal: the final response for the caller, where no target answers.
         :raises CancelledError: the caller has its final response.
         """
         self._caller.session_timer.check(self._transaction.request)
@@ -109,10 +109,11 @@ class CallSetup:
                 await self._refused(event)
 
     def join(self, target: Target) -> None:
-        """A browser of the callee's has registered while it rings elsewhere: it rings, too.
+        """A browser of the callee has registered while others ring: let it ring, too.
 
-        The same browser on another socket takes the place of what rang there before, and so does the newest where only
-        that counts; a browser that rings or has refused already is left alone.
+        The branch of a browser that has reconnected on another socket replaces its old branch; where only the newest
+        binding of a user is kept, the new branch replaces all others. A browser that rings already or has refused gets
+        no further INVITE.
         """
         if not self._fork.open or target.binding is None:
             return
@@ -143,12 +144,12 @@ class CallSetup:
             self._fork.report(BranchFailed(branch, 500, "", None))
 
     def last_early_dialog(self) -> Leg | None:
-        """The leg of the early dialog whose response the caller got last; None where it has ended, or never began."""
+        """The leg of the early dialog whose response the caller got last; None where it has none, or has ended."""
         last = self._last_progress
         return None if last is None else last.branch.early(last.response.to.tag or "")
 
     def close(self, headers: HeaderList) -> None:
-        """The call is over: what rings is cancelled, a callee that has answered gets a BYE.
+        """The call has ended: cancel ringing branches, and send a BYE to a callee that has answered.
 
         :param headers: for CANCEL and BYE.
         """
@@ -178,7 +179,7 @@ class CallSetup:
         return branch
 
     async def _try(self, branch: Branch) -> None:
-        """Send the offer to a target."""
+        """Send the INVITE of a branch."""
         target = branch.target
         sdp = await self.offer_answer.offer_for(branch, target.profile)
         sequence = self._sequence if target.profile.keeps_call_id else RequestSequence()
@@ -188,7 +189,7 @@ class CallSetup:
         branch.invite(invite, sequence)
 
     async def _progress(self, event: BranchProgress) -> None:
-        """Pass a 1xx on."""
+        """Relay a 1xx."""
         response = event.response
         sdp = await self.offer_answer.early(event)
         self.offer_answer.check_wanted()
@@ -198,7 +199,7 @@ class CallSetup:
         self._record.progress(self._context.clock.seconds())
 
     async def _connect(self, answered: BranchAnswered) -> Response:
-        """The 2xx for the caller, from the first one of a branch."""
+        """The 2xx for the caller, made of the first 2xx of a branch."""
         self._last_progress = None
         for branch in self._fork.branches:
             if branch is not answered.branch:
@@ -214,7 +215,7 @@ class CallSetup:
         return respond(request, response.status, response.reason, to_tag=tag, headers=headers, body=sdp)
 
     async def _refused(self, failed: BranchFailed) -> None:
-        """Every branch was refused: try where a redirect leads, if it is followed; else refuse the caller."""
+        """Every branch has failed: try the next target of a redirect that is followed; else refuse the caller."""
         if self._redirection is None and follows(failed):
             context = self._context
             authenticated = context.location.is_authenticated(self._transaction.flow)
@@ -254,7 +255,7 @@ class CallSetup:
         return headers
 
     def _dialog_headers(self, response: Response, branch: Branch, sdp: bytes) -> Headers:
-        """The headers of a response that is about the dialog with the caller."""
+        """The headers of a response within the dialog with the caller."""
         headers = Headers.of(["Allow", "Contact"], [ALLOW[1], self._caller.dialog.contact])
         headers.extend(self._relayed_headers(response, branch))
         if sdp:
@@ -263,6 +264,6 @@ class CallSetup:
 
 
 def _rings_already(one: Binding, other: Binding) -> bool:
-    """Whether a browser that rings at `one` need not ring at `other`: that is the same socket, or a further one besides
-    the first (RFC 5626)."""
+    """Whether a browser that rings at `one` need not ring at `other`: both have the same socket, or `other` is a
+    further flow of the same browser (RFC 5626)."""
     return one.flow is other.flow or one.reg_id != other.reg_id

@@ -1,5 +1,5 @@
-"""Target: one member of a target set, and how to send a request there (RFC 3261 section 16.5). Made of a route or of a
-binding."""
+"""Target: one member of a target set, and how to send a request there (RFC 3261 section 16.5). Created from a route or
+from a binding."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Target:
 
     :ivar flow: the first flow to it.
     :ivar uri: the Request-URI of the second leg.
-    :ivar profile: what holds there.
+    :ivar profile: the profile of the peer there.
     :ivar aor: the address-of-record registered there, or None.
     :ivar authentication: answers challenges with the trunk's credentials, or None.
-    :ivar binding: of the browser there, or None.
-    :ivar route_set: the Route headers that the INVITE has.
-    :ivar replaces: the dialog that the INVITE is to take the place of, as its receiver has it; or None.
-    :ivar next_hops: the servers that it may be reached by on the SIP side; None for a browser.
+    :ivar binding: the browser's binding, or None.
+    :ivar route_set: the Route headers of the INVITE.
+    :ivar replaces: the dialog that the INVITE is to replace, by the identifiers that its receiver knows; or None.
+    :ivar next_hops: the servers that may reach it on the SIP side; None for a browser.
     """
 
     flow: Flow
@@ -44,24 +44,24 @@ class Target:
 
     @property
     def last_flow(self) -> Flow:
-        """The flow to where it was tried last."""
+        """The flow that was tried last."""
         return self.flow if self.next_hops is None else self.next_hops.flow
 
     @property
     def to(self) -> Flow | NextHops:
-        """What a :class:`ClientRequest` is sent to."""
+        """The destination of a :class:`ClientRequest`."""
         return self.flow if self.next_hops is None else self.next_hops
 
 
 TargetResolver = Callable[[], Awaitable[Sequence[Target]]]
-"""Finds where to try a request, at least one target, or raises :class:`Refusal`."""
+"""Finds the targets of a request, at least one, or raises :class:`Refusal`."""
 
 
 async def target_of_route(context: Context, request: Request, route: Route) -> Target:
     """The target that a route leads to.
 
-    :param request: what goes there.
-    :raises Refusal: there is no way there.
+    :param request: the request to be sent there.
+    :raises Refusal: the target can't be reached.
     """
     try:
         hops = await context.upstream.next_hops(route)
@@ -75,5 +75,5 @@ async def target_of_route(context: Context, request: Request, route: Route) -> T
 
 
 def target_of_binding(binding: Binding) -> Target:
-    """The target that a registered browser is."""
+    """The target for a registered browser."""
     return Target(binding.flow, binding.contact, BROWSER_PEER, binding.aor, None, binding)

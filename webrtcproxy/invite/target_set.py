@@ -1,4 +1,4 @@
-"""Target set: where a request outside of dialogs is tried, be it an INVITE or any other (RFC 3261 section 16.5)."""
+"""Target set: finds the targets of an out-of-dialog request, INVITE or other (RFC 3261 section 16.5)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from webrtcproxy.transport.flow import Flow
 
 
 def call_targets(context: Context, request: Request, flow: Flow, legs: DialogTable) -> Deferred[TargetResolver]:
-    """Fires with the resolver for an INVITE, or fails with Refusal where it may not go there.
+    """Fires with the resolver for an INVITE, or fails with Refusal where it is not permitted.
 
-    :param flow: that it came by.
+    :param flow: the flow on which it arrived.
     :param legs: the index of dialogs, of which it may replace one.
-    :raises Refusal: it may not go there.
+    :raises Refusal: it is not permitted.
     :raises BadMessage: its Replaces can't be read.
     """
     if "Replaces" in request.headers:
@@ -33,11 +33,11 @@ def call_targets(context: Context, request: Request, flow: Flow, legs: DialogTab
 
 
 def request_targets(context: Context, request: Request, flow: Flow) -> Deferred[TargetResolver]:
-    """Fires with the resolver for any request, or fails with Refusal where it may not go there: from the SIP side it
-    goes to registered browsers, from a browser where the policy says.
+    """Fires with the resolver for any request, or fails with Refusal where it is not permitted. A request from the SIP
+    side goes to registered browsers; one from a browser along the route that the policy finds.
 
-    :param flow: that it came by.
-    :raises Refusal: it may not go there.
+    :param flow: the flow on which it arrived.
+    :raises Refusal: it is not permitted.
     """
     if not flow.browser:
         return callees_of(context, request, flow.peer.host).addCallback(lambda aors: _registered(context, aors))
@@ -62,8 +62,8 @@ def callees_of(context: Context, request: Request, host: str) -> Deferred[list[s
 
 
 def _registered(context: Context, aors: Sequence[str]) -> TargetResolver:
-    """The browsers of the first of `aors` that has any; Refusal 480 where one of them is known and its browsers are
-    gone, else 404."""
+    """Resolves to the browsers of the first of `aors` that has any; Refusal 480 where one of them is known but has no
+    browser connected, else 404."""
     directory = context.directory
 
     async def targets() -> Sequence[Target]:

@@ -1,4 +1,4 @@
-"""What the negotiations of a call work on, and the description that a message has to carry."""
+"""NegotiationContext: what all changes of a call's session share; and reading the SDP of a message."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from webrtcproxy.sip.message import Request, Response
 
 @dataclass(slots=True)
 class NegotiationContext:
-    """What the changes of the session of a call work on.
+    """What all changes of the session of one call share.
 
-    :ivar context: what calls work with.
+    :ivar context: the shared objects of the process.
     :ivar media: the media session of the call.
-    :ivar dialog_terminated: called with a leg whose peer has no such dialog any more, or does not answer.
+    :ivar dialog_terminated: called with a leg whose peer has no such dialog any more, or does not respond.
     :ivar unacknowledged: called with a leg whose peer sends no ACK for a 2xx.
-    :ivar branch: name of the callee's branch towards rtpengine; empty while the call is not up.
-    :ivar closed: the call is over.
+    :ivar branch: name of the callee's branch at rtpengine; empty while the call is not up.
+    :ivar closed: whether the call has ended.
     """
 
     context: Context
@@ -35,7 +35,7 @@ class NegotiationContext:
     closed: bool = False
 
     def offer(self, sdp: bytes, of: Leg, to: Leg) -> Deferred[bytes]:
-        """Give rtpengine an offer of one leg.
+        """Send rtpengine the offer of one leg.
 
         :returns: fires with the offer for the other leg; fails with NgError.
         """
@@ -43,7 +43,7 @@ class NegotiationContext:
         return self.media.offer(sdp, from_tag=of.party_tag, branch=self.branch, to=media)
 
     def answer(self, sdp: bytes, of: Leg, to: Leg) -> Deferred[bytes]:
-        """Give rtpengine the answer of one leg to the offer of the other.
+        """Send rtpengine the answer of one leg to the offer of the other.
 
         :returns: fires with the answer for the other leg; fails with NgError.
         """
@@ -54,7 +54,7 @@ class NegotiationContext:
 def sdp_in(message: Request | Response) -> bytes:
     """The description in `message`; empty where it has none.
 
-    :raises Refusal: 502: it can't be read.
+    :raises Refusal: 502 where it can't be read.
     """
     try:
         return sdp_of(message)
@@ -63,9 +63,9 @@ def sdp_in(message: Request | Response) -> bytes:
 
 
 def required_sdp(message: Request | Response) -> bytes:
-    """The description that has to be in `message`.
+    """The description in `message`, which must have one.
 
-    :raises Refusal: 502 where it is not.
+    :raises Refusal: 502 where it is missing or can't be read.
     """
     sdp = sdp_in(message)
     if not sdp:

@@ -1,5 +1,5 @@
-"""SessionModifier: which side may change the session of a call, and when (RFC 3261 section 14.2, RFC 3311 section
-5.2)."""
+"""SessionModifier: lets either side change the session of a call, one change at a time (RFC 3261 section 14.2, RFC 3311
+section 5.2)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
 MAX_RETRY_AFTER = 10
-"""Seconds of Retry-After at most, for a peer that offers again before it has the answer (RFC 3261 section 14.2)."""
+"""Longest Retry-After, in seconds, for a peer whose previous offer is unanswered (RFC 3261 section 14.2)."""
 
 
 class SessionModifier:
     """The changes of the session of one call: one at a time.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param media: the media session of the call.
     :param caller: the leg whose INVITE began the call.
-    :param caller_offers: whether that had an offer; else the callee makes the first one.
-    :param dialog_terminated: called with a leg whose peer has no such dialog any more, or does not answer.
+    :param caller_offers: whether that INVITE had an offer; else the callee makes the first one.
+    :param dialog_terminated: called with a leg whose peer has no such dialog any more, or does not respond.
     :param unacknowledged: called with a leg whose peer sends no ACK for a 2xx.
     """
 
@@ -57,18 +57,19 @@ class SessionModifier:
         return self._current is not None or self._refresh is not None
 
     def open(self, branch: str) -> None:
-        """The call is up: both sides may change its session from now on.
+        """The call is up: from now on both sides may change its session.
 
-        :param branch: the one that was answered.
+        :param branch: the branch that was answered.
         """
         self._session.branch = branch
 
     def arrived(self, leg: Leg, other: Leg | None, transaction: ServerTransaction) -> None:
-        """INVITE or UPDATE within the dialog of `leg`: a target refresh, and an exchange where there is SDP.
+        """Handle an INVITE or UPDATE within the dialog of `leg`: a target refresh, and an offer/answer exchange where
+        it has SDP.
 
-        :param other: where it crosses to; None while nobody has answered.
-        :raises Refusal: 481 where the call is ending; 491 where our offer is unanswered on this leg; 500 with
-            Retry-After where an earlier one of the peer's is unanswered (RFC 3261 section 14.2, RFC 3311 section 5.2).
+        :param other: the leg to which it is relayed; None while nobody has answered.
+        :raises Refusal: 481 where the call is ending; 491 where the proxy's offer on this leg is unanswered; 500 with
+            Retry-After where an earlier offer of the peer is unanswered (RFC 3261 section 14.2, RFC 3311 section 5.2).
         :raises BadMessage: the Contact or the body can't be used.
         """
         request = transaction.request
@@ -82,9 +83,9 @@ class SessionModifier:
             return
         if other is None or not self._session.branch or not leg.negotiation.agreed:
             offers = leg is self._caller if self._caller_offers else leg is not self._caller
-            raise _in_a_while() if offers else Refusal(491)
+            raise _retry_later() if offers else Refusal(491)
         if self._current is not None:
-            raise _in_a_while() if leg is self._current.requester.leg else Refusal(491)
+            raise _retry_later() if leg is self._current.requester.leg else Refusal(491)
         if self._refresh is not None:
             raise Refusal(491)
         requester = Requester(self._session, leg, transaction, other.profile)
@@ -107,7 +108,7 @@ class SessionModifier:
             self._refresh = None
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """CANCEL of a re-INVITE (RFC 3261 section 9.2)."""
+        """A CANCEL for a re-INVITE has arrived (RFC 3261 section 9.2)."""
         current = self._current
         if current is None or not current.requester.has_sent(transaction):
             transaction.reply(487)
@@ -115,14 +116,14 @@ class SessionModifier:
             current.withdraw(Refusal(487), list(cancel.headers.only({"Reason"})))
 
     def moved(self, leg: Leg, flow: Flow) -> None:
-        """The peer of `leg` is on another flow now: that is where its response goes."""
+        """The peer of `leg` is now reached on another flow: send its response there."""
         current = self._current
         if current is not None and current.requester.leg is leg:
             current.requester.moved(flow)
 
     def close(self, headers: HeaderList) -> None:
-        """The call is over: a request that waits for its response gets 487 (RFC 3261 section 15.1.2), one of the
-        proxy's is cancelled.
+        """The call has ended: answer a pending request with 487 (RFC 3261 section 15.1.2), and cancel the proxy's
+        pending re-INVITE.
 
         :param headers: for the CANCEL.
         """
@@ -138,9 +139,9 @@ class SessionModifier:
         self._current = None
 
 
-def _in_a_while() -> Refusal:
+def _retry_later() -> Refusal:
     return Refusal(500, "", [("Retry-After", str(secrets.randbelow(MAX_RETRY_AFTER + 1)))])
 
 
 def _ignore(leg: Leg) -> None:
-    """The call is over."""
+    """Do nothing: the call has ended."""

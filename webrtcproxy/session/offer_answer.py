@@ -1,14 +1,14 @@
-"""OfferAnswer: one offer and answer in the middle of a call, by re-INVITE or UPDATE of either side (RFC 3261 section
-14, RFC 3311, RFC 3264 section 8).
+"""OfferAnswer: one offer/answer exchange in an established call, by re-INVITE or UPDATE of either side (RFC 3261
+section 14, RFC 3311, RFC 3264 section 8).
 
-It runs through: rtpengine makes the offer for the other side, the request is relayed, rtpengine makes the answer, the
-requester gets it. Whatever refuses it, the session stays what both sides agreed upon last: rtpengine gets the old
-descriptions again, and so does a side that had accepted the new ones. The requester gets the refusal at once; what is
-still awaited then is only rolled back.
+In an exchange rtpengine makes the offer for the other side, the request is relayed, rtpengine makes the answer, and the
+requester gets that. Where anything refuses it, the session stays as agreed before: rtpengine gets the old descriptions
+again, and so does a side that had accepted the new ones. The requester gets the refusal at once; responses that arrive
+later only lead to the roll-back.
 
-Where the other side would be offered what it has already (an ICE restart of the requester, new ports of a trunk),
-nothing is relayed: its last description is the answer. The same holds for a refresh, which offers the old description
-to the letter.
+Where the other side would be offered the session that it has already (after an ICE restart of the requester, or new
+ports of a trunk), nothing is relayed: its last description is the answer. The same is true for a refresh, which offers
+the old description unchanged.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE
 log = Logger()
 
 RESTORE_DELAY = 0.5
-"""Seconds that a peer has to roll back an offer that was refused, before it gets one of the proxy's: a browser does so
-at its leisure, and may take what comes before for an answer."""
+"""Seconds that a peer has to roll back its refused offer before it gets an offer of the proxy: a browser rolls back
+asynchronously, and might take an earlier offer for an answer."""
 
 
 class OfferAnswer:
     """One exchange.
 
-    :param session: of the call.
-    :param requester: the side that has asked for it.
-    :param other: the leg that it crosses to.
+    :param session: what the exchanges of the call share.
+    :param requester: the side whose request it is.
+    :param other: the leg to which the request is relayed.
     :ivar requester: as given.
     """
 
@@ -50,15 +50,15 @@ class OfferAnswer:
         self.other = other
         self._session = session
         self._branch = session.branch
-        self._offers: list[Negotiation] = []  # that have an offer of this exchange
-        self._offered = False  # rtpengine has an offer that is not agreed upon
-        self._switched = False  # the other side has agreed upon it
+        self._offers: list[Negotiation] = []  # those with an offer of this exchange
+        self._offered = False  # rtpengine has an offer that both sides have not agreed on
+        self._switched = False  # the other side has accepted it
         self._reinvite: ReInvite | None = None  # the last one
 
     async def run(self, offer: bytes) -> None:
-        """The life of the exchange.
+        """Run the exchange.
 
-        :param offer: of the requester; empty where the request asks for one.
+        :param offer: the requester's; empty where its request asks for one.
         """
         try:
             await self.other.when_acknowledged()
@@ -81,10 +81,10 @@ class OfferAnswer:
         elif (self._offered or self._switched) and not (superseded or self._session.closed):
             await self._rollback(offer)
 
-    # The story
+    # The steps of the exchange
 
     async def _relay_offer(self, offer: bytes) -> None:
-        """The requester's offer crosses, the answer comes back."""
+        """Relay the requester's offer, and the answer to it."""
         session, requester, other = self._session, self.requester, self.other
         negotiation = requester.leg.negotiation
         unchanged = offer == negotiation.remote_description  # a refresh (RFC 4028 section 7.4)
@@ -113,7 +113,7 @@ class OfferAnswer:
         requester.send_2xx(answer, response)
 
     async def _relay_offerless(self) -> None:
-        """The offer is in the other side's 2xx, the answer in the requester's ACK (RFC 3261 section 14.1)."""
+        """Relay the offer in the other side's 2xx, and the answer in the requester's ACK (RFC 3261 section 14.1)."""
         session, requester, other = self._session, self.requester, self.other
         leg = requester.leg
         response = await self._request(b"")
@@ -137,14 +137,14 @@ class OfferAnswer:
         self._send_held_ack()
 
     async def _request(self, sdp: bytes) -> Response:
-        """Relay the request to the other side: its 2xx.
+        """Relay the request to the other side, and return its 2xx.
 
         :param sdp: the offer; empty where the other side is to make one.
-        :raises Refusal: it is none, or none came.
+        :raises Refusal: the response is not a 2xx, or none has arrived.
         """
         requester, other, context = self.requester, self.other, self._session.context
         if not (other.negotiation.agreed and (other.dialog.confirmed or other.takes_update)):
-            raise Refusal(504)  # nothing may be offered there (RFC 3311 section 5.2)
+            raise Refusal(504)  # no offer may be made there (RFC 3311 section 5.2)
         if requester.request.method == "INVITE":
             method, limit = "INVITE", context.limits.ring
         else:
@@ -162,10 +162,10 @@ class OfferAnswer:
         self._check_wanted()
         return response
 
-    # What comes from outside
+    # Events from outside
 
     def withdraw(self, refusal: Refusal, headers: HeaderList) -> None:
-        """Refuse the requester, and cancel what is relayed.
+        """Refuse the requester, and cancel the relayed request.
 
         :param headers: for the CANCEL.
         """
@@ -174,7 +174,7 @@ class OfferAnswer:
             self._reinvite.withdraw(headers)
 
     def close(self, headers: HeaderList) -> None:
-        """The call is over."""
+        """The call has ended."""
         self.withdraw(Refusal(487), headers)
         self._send_held_ack()
         self.requester.end_wait(None)
@@ -185,32 +185,32 @@ class OfferAnswer:
     def _dialog_terminated(self, leg: Leg) -> None:
         self._session.dialog_terminated(leg)
 
-    # Refusals, and the way back
+    # Refusals, and the roll-back
 
     @property
     def _call(self) -> str:
         return self.requester.leg.dialog.call_id
 
     def _check_wanted(self) -> None:
-        """To be called after every wait: the requester may have been refused meanwhile.
+        """Check that the exchange goes on; called after every wait.
 
-        :raises Refusal: it was, or the session that was to be changed is no more.
+        :raises Refusal: the requester was refused meanwhile, or the session has ended.
         """
         if self.requester.answered or self._is_superseded():
             raise Refusal(487)
 
     def _is_superseded(self) -> bool:
-        """Whether another fork of an unanswered call has got one of the two dialogs meanwhile."""
+        """Whether, in an unanswered call, one of the two dialogs belongs to another fork meanwhile."""
         reoffered = all(negotiation.reoffered for negotiation in self._offers)
         return not reoffered or self._branch != self._session.branch
 
     def _send_held_ack(self) -> None:
-        """Answer the other side's offer in the ACK; where it came to nothing, with the description of before."""
+        """Send the held ACK of a failed exchange: it answers the other side's offer with the old description."""
         if self._reinvite is not None:
             self._reinvite.send_held_ack(self.other.negotiation.local_description)
 
     async def _rollback(self, offer: bytes) -> None:
-        """Bring both sides and rtpengine back to the old session."""
+        """Return both sides and rtpengine to the old session."""
         requester, answer = self.requester.leg, b""
         if self._switched:
             answer = await self._restore(self.other, requester)
@@ -219,13 +219,13 @@ class OfferAnswer:
             if is_ice_restart(offer, requester.negotiation.remote_description):
                 answer = await forgotten
         if answer and is_ice_restart(answer, requester.negotiation.local_description):
-            # Its ICE restart came to nothing, but rtpengine has made it: it has other credentials than the requester.
+            # The ICE restart was refused, but rtpengine has done it: its credentials differ from the requester's.
             await self._restore(requester, self.other, RESTORE_DELAY)
 
     def _forget(self) -> Deferred[bytes]:
-        """Have rtpengine forget the offer. Both commands are in its queue before those of the next exchange.
+        """Have rtpengine drop the offer. Both commands are in its queue before those of the next exchange.
 
-        :returns: fires with the answer for the requester, which it has had; empty where there is none.
+        :returns: fires with the answer for the requester, which that has already; empty where rtpengine makes none.
         """
         session, requester, other = self._session, self.requester.leg, self.other
         offered = session.offer(requester.negotiation.remote_description, requester, other)
@@ -234,7 +234,7 @@ class OfferAnswer:
         return answered.addErrback(self._not_restored)
 
     async def _restore(self, to: Leg, of: Leg, pause: float = 0.0) -> bytes:
-        """Offer the old session with `of` to a side that has or needs another one."""
+        """Offer the old session with `of` to a side whose session differs from it."""
         context = self._session.context
         limit = context.limits.ring if to.dialog.confirmed else NON_INVITE_DEADLINE
         self._reinvite = ReInvite(context, to, Purpose.RESTORE, limit, self._dialog_terminated)

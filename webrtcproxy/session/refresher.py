@@ -1,8 +1,8 @@
-"""SessionRefresher: keeps the sessions of one call alive, and ends the call where a peer has vanished (RFC 4028 section
-10).
+"""SessionRefresher: sends the session refreshes of one call, and ends the call where a peer has vanished (RFC 4028
+section 10).
 
-The one timer of a call sleeps until something may be due, at most half a minute: a refresh costs no timer, and a call
-that is short costs the start of one.
+A call has one timer, which runs until something may be due, at most half a minute. So a refresh needs no timer of its
+own, and a short call only starts one.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from webrtcproxy.sip.capabilities import ALLOW
 log = Logger()
 
 WAKE_STEPS = (32.0, 16.0, 8.0, 4.0, 2.0, 1.0)
-"""Seconds that the timer sleeps at a time; few delays, since the schedule keeps a queue for each."""
+"""The delays of the timer in seconds; only a few, since the schedule keeps a queue for each."""
 
 
 class SessionRefresher:
     """Watches the session timers of a call.
 
-    :param context: what calls work with.
+    :param context: the shared objects of the process.
     :param refresh: refreshes the session of a leg by re-INVITE, and returns the status of the final response; None
-        where that would meet a change of the session. It raises Refusal where the peer can't be reached.
+        while the session is being changed. It raises Refusal where the peer can't be reached.
     :param dialog_terminated: called with a leg whose peer has no such dialog.
-    :param expired: called with a leg whose peer did not refresh, or answers nothing.
+    :param expired: called with a leg whose peer has not refreshed the session, or does not respond.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class SessionRefresher:
         self._timer = self._context.transactions.schedule.after(WAKE_STEPS[0], self._wake)  # nothing is due earlier
 
     def stop(self) -> None:
-        """The call is over."""
+        """The call has ended."""
         self._legs = ()
         self._refresh = _not_now
         self._dialog_terminated = self._expired = _ignore
@@ -74,7 +74,7 @@ class SessionRefresher:
         self._timer = None
         for leg in self._legs:
             due = leg.session_timer.due <= self._context.clock.seconds()
-            # The other leg may have ended the call; and a transferor may have hung up before the transfer is done.
+            # The first leg may have ended the call, and a transferor may hang up before the transfer is complete.
             if due and leg in self._legs and leg not in self._out and not leg.over:
                 self._act(leg)
         if self._legs:
@@ -89,14 +89,14 @@ class SessionRefresher:
             self._expired(leg)
 
     async def _keep_alive(self, leg: Leg) -> None:
-        """Refresh the session of `leg`, and see what its peer says.
+        """Refresh the session of `leg`, and act on the response.
 
-        Every response but 408 and 481 is a sign of life: a peer that wants refreshes, and refuses each, ends the
-        call by itself.
+        Every response but 408 and 481 shows that the peer is alive: a peer that wants refreshes, but refuses each of
+        them, ends the call by itself.
         """
         timer, call = leg.session_timer, leg.dialog.call_id
         try:
-            status = await self._ask(leg)
+            status = await self._send_refresh(leg)
             if status == 481:
                 self._dialog_terminated(leg)
             elif status == 408:
@@ -115,8 +115,8 @@ class SessionRefresher:
         finally:
             self._out.discard(leg)
 
-    async def _ask(self, leg: Leg) -> int:
-        """The status of the final response to a refresh; 0 where it has to wait."""
+    async def _send_refresh(self, leg: Leg) -> int:
+        """The status of the final response to a refresh; 0 where the refresh has to wait."""
         if leg.takes_update:
             return (await leg.send_request("UPDATE", (ALLOW,))).status
         if leg.session_timer.negotiated:
@@ -129,8 +129,8 @@ class SessionRefresher:
 
 
 async def _not_now(leg: Leg) -> None:
-    """The call is over."""
+    """Do nothing: the call has ended."""
 
 
 def _ignore(leg: Leg) -> None:
-    """The call is over."""
+    """Do nothing: the call has ended."""

@@ -1,5 +1,5 @@
-"""ReInvite: our request that changes or refreshes the session of one leg, a re-INVITE or an UPDATE (RFC 3261
-section 14, RFC 3311), whatever it is sent for.
+"""ReInvite: a request of the proxy that changes or refreshes the session of one leg: a re-INVITE or an UPDATE (RFC 3261
+section 14, RFC 3311).
 
 ========  ====================================================================  ====================
 Purpose   What is offered                                                       A 491 (RFC 3261 14.1)
@@ -40,7 +40,7 @@ from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE
 log = Logger()
 
 GLARE_TRIES = 3
-"""How often an offer is made that meets one of the peer's (RFC 3261 section 14.1)."""
+"""How often an offer is made that collides with one of the peer (RFC 3261 section 14.1)."""
 
 
 class Purpose(Enum):
@@ -53,30 +53,30 @@ class Purpose(Enum):
 
 
 def _ignore_response(response: Response) -> None:
-    """The owner does not wait for provisional responses."""
+    """Do nothing: the owner does not need provisional responses."""
 
 
 def _ignore_leg(leg: Leg) -> None:
-    """The owner need not know that the peer is gone."""
+    """Do nothing: the owner need not know that the peer does not respond."""
 
 
 def _ignore() -> None:
-    """The owner need not know that the limit is over."""
+    """Do nothing: the owner need not know that the limit has passed."""
 
 
 class ReInvite:
     """One change or refresh of the session of a leg.
 
-    :param context: what calls work with.
-    :param leg: whose session it is.
-    :param purpose: see above.
+    :param context: the shared objects of the process.
+    :param leg: the leg.
+    :param purpose: why it is sent; see the table above.
     :param limit: seconds that the peer has for its final response.
-    :param dialog_terminated: called with the leg when the limit of an UPDATE is over, which can't be cancelled.
+    :param dialog_terminated: called with the leg when the limit of an UPDATE has passed, which can't be cancelled.
     :param progress: called with each provisional response, 101 to 199.
-    :param expired: called when the limit is over, before the request is withdrawn.
+    :param expired: called when the limit has passed, before the request is withdrawn.
     :ivar leg: as given.
-    :ivar ended_dialog: the peer says that it has no such dialog, or nothing at all (RFC 5057 section 5.1), though the
-        request was not withdrawn.
+    :ivar ended_dialog: whether the peer has no such dialog any more, or has not responded (RFC 5057 section 5.1) though
+        the request was not withdrawn.
     """
 
     def __init__(
@@ -102,9 +102,9 @@ class ReInvite:
         self._withdrawn: HeaderList | None = None
 
     async def offer(self, sdp: bytes, method: str = "INVITE") -> bytes:
-        """Offer `sdp`: the answer. What becomes of the leg's negotiation then is the caller's part.
+        """Offer `sdp`, and return the answer. The caller of this method has to complete the leg's negotiation.
 
-        :raises Refusal: what the peer says, or what its silence means; the offer is rolled back.
+        :raises Refusal: the peer has refused it, or does not respond; the offer is rolled back.
         """
         response = await self.request(sdp, method)
         if response.status >= 300:
@@ -116,13 +116,13 @@ class ReInvite:
             raise
 
     async def request(self, sdp: bytes, method: str = "INVITE", headers: Headers | None = None) -> Response:
-        """Send the request: its final response, a 408 for none (RFC 3261 section 8.1.3.1).
+        """Send the request, and return its final response, or a 408 where none arrives (RFC 3261 section 8.1.3.1).
 
-        The ACK for a 2xx is sent; where the offer is in that, it is held until the leg has the answer for it. Where the
-        response is a refusal, the offer is rolled back.
+        The ACK for a 2xx is sent; where the 2xx has the offer, the ACK is held until the answer is known. Where the
+        response is not a 2xx, the offer is rolled back.
 
         :param sdp: the offer; empty where the peer is to make one.
-        :param headers: beside those of each request of the leg; None for Allow alone.
+        :param headers: further headers; None for Allow alone.
         :raises Refusal: the peer can't be reached.
         """
         leg = self.leg
@@ -135,7 +135,7 @@ class ReInvite:
             response = await self._send(sdp, method, headers)
             while response.status == 491 and tries > 1 and self._withdrawn is None:
                 tries -= 1
-                await self._let_pass()
+                await self._wait_out_glare()
                 response = await self._send(sdp, method, headers)
             accepted = response.status < 300
         finally:
@@ -160,9 +160,9 @@ class ReInvite:
         finally:
             limit.cancel()
 
-    async def _let_pass(self) -> None:
-        """Let the peer's own offer pass. The side that has not chosen the Call-ID waits 2 s at most, the other one
-        longer; in between suits both (RFC 3261 section 14.1)."""
+    async def _wait_out_glare(self) -> None:
+        """Wait until the colliding offer of the peer has been handled. The side that has not chosen the Call-ID waits
+        2 s at most, the other one longer; a time in between suits both (RFC 3261 section 14.1)."""
         passed: Deferred[None] = Deferred()
         self._context.clock.callLater(1.9 + secrets.randbelow(11) / 10, passed.callback, None)
         await passed
@@ -180,12 +180,12 @@ class ReInvite:
         self.leg.hold_ack(self._accepted, offer)
 
     def send_held_ack(self, answer: bytes) -> None:
-        """Send the ACK that is held, if it is: with `answer`."""
+        """Send the held ACK, if any, with `answer`."""
         if self._accepted is not None:
             self.leg.send_held_ack(answer)
 
     def withdraw(self, headers: HeaderList = ()) -> None:
-        """The answer is not wanted any more: cancel an INVITE. A 2xx that comes all the same is acknowledged.
+        """Give up the request: cancel an INVITE. A 2xx that still arrives is acknowledged.
 
         :param headers: for the CANCEL.
         """
@@ -202,28 +202,28 @@ class ReInvite:
     # From the leg
 
     def sent(self, transaction: ClientRequest) -> None:
-        """The request is out."""
+        """The request was sent."""
         self._sent = transaction
         if self._withdrawn is not None:
             transaction.cancel(self._withdrawn)
 
     def progress(self, response: Response) -> None:
-        """A provisional response to an INVITE."""
+        """A provisional response to an INVITE has arrived."""
         self._progress(response)
 
     def answered_again(self, response: Response) -> None:
-        """The ACK was lost."""
+        """The 2xx has arrived again, since the ACK was lost."""
         invite = self._accepted
         if invite is not None and invite.cseq.number == response.cseq.number:
             self.leg.acknowledge(invite)
 
 
 async def refresh_session(session: NegotiationContext, reinvite: ReInvite, other: Leg) -> int:
-    """Offer a peer what it has already, with the version that it has: the status of its final response. New ports in
-    its answer are rtpengine's affair alone.
+    """Offer a peer its current session with the same version, and return the status of its final response. Only
+    rtpengine gets new ports in its answer.
 
-    :param session: of the call.
-    :param other: the leg across, which does not notice.
+    :param session: what the exchanges of the call share.
+    :param other: the other leg, which gets no request.
     :raises Refusal: the peer can't be reached.
     """
     leg = reinvite.leg
@@ -245,12 +245,12 @@ async def refresh_session(session: NegotiationContext, reinvite: ReInvite, other
 
 
 async def restore_session(session: NegotiationContext, reinvite: ReInvite, of: Leg, pause: float = 0.0) -> bytes:
-    """Offer a peer the agreed session, since it has another one, or rtpengine has.
+    """Offer a peer the agreed session, since its own or that of rtpengine differs from it.
 
-    :param session: of the call.
-    :param of: the leg across, whose session is offered.
-    :param pause: seconds to wait before.
-    :returns: what the answer is for the peer of `of`; empty where there is none, which the log tells.
+    :param session: what the exchanges of the call share.
+    :param of: the other leg, whose session is offered.
+    :param pause: seconds to wait before the offer.
+    :returns: the answer for the peer of `of`; empty where that fails, which is logged.
     """
     leg = reinvite.leg
     try:

@@ -1,5 +1,5 @@
-"""Requester: the side that has asked for a change of the session, its request and the responses to it (RFC 3261 section
-14.2, RFC 3311 section 5.2)."""
+"""Requester: the side that has requested a change of the session, its request, and the responses to it (RFC 3261
+section 14.2, RFC 3311 section 5.2)."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ log = Logger()
 
 
 class Requester:
-    """One side of an exchange: it gets one final response, and perhaps provisional ones before.
+    """The side of an exchange that gets the final response, and perhaps provisional ones before.
 
-    :param session: of the call.
-    :param leg: that the request came by.
+    :param session: what the exchanges of the call share.
+    :param leg: the leg on which the request arrived.
     :param transaction: the request.
-    :param other: what holds for the peer across.
+    :param other: the profile of the peer of the other leg.
     :ivar leg: as given.
     :ivar request: the request.
-    :ivar ack: fires with the ACK for the 2xx to an INVITE; with None where the call is over before.
+    :ivar ack: fires with the ACK for the 2xx to an INVITE; with None where the call ends before.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Requester:
         return self._transaction is transaction
 
     def moved(self, flow: Flow) -> None:
-        """Its peer is on another flow: that is where the response goes."""
+        """Its peer is now reached on another flow: send the response there."""
         if not self.answered:
             self._transaction.flow = flow
 
@@ -64,8 +64,8 @@ class Requester:
         return headers
 
     def send_1xx(self, response: Response) -> None:
-        """A 1xx of the other side crosses without SDP: what counts is the answer in the 2xx. Where each 1xx has to be
-        reliable, none does: no re-INVITE is in need of it (RFC 3262)."""
+        """Relay a 1xx of the other side without SDP: the answer is in the 2xx. Where the requester requires reliable
+        responses, none is relayed: no re-INVITE needs one (RFC 3262)."""
         if self.request.method == "INVITE" and not self.answered and not requires(self.request):
             headers = Headers.of(["Contact"], [self.leg.dialog.contact])
             headers.extend(filter_headers(response, self._other, self.leg.profile))
@@ -83,7 +83,7 @@ class Requester:
         if response is not None:
             status, reason = response.status, response.reason
             headers.extend(filter_headers(response, self._other, leg.profile))
-        if request.method != "PRACK":  # which refreshes nothing (RFC 4028 section 7.4)
+        if request.method != "PRACK":  # a PRACK does not refresh the session (RFC 4028 section 7.4)
             for name, value in (SUPPORTED, *leg.session_timer.accept(request)):
                 headers.add(name, value)
         headers.add("Content-Type", "application/sdp")
@@ -94,8 +94,8 @@ class Requester:
         leg.answer(transaction, reply, self._no_ack, self.end_wait)
 
     def refuse(self, refusal: Refusal) -> None:
-        """Send a final response other than a 2xx, if none was sent."""
-        refusal.__traceback__ = None  # it leads to what has waited for the failure, and so to itself
+        """Send a final response other than a 2xx; no error where one was sent already."""
+        refusal.__traceback__ = None  # breaks a reference cycle through the waiting frames
         if self.answered:
             return
         if isinstance(refusal, NgError):
@@ -104,7 +104,7 @@ class Requester:
         self._transaction.reply(refusal.status, refusal.reason, refusal.headers)
 
     def refusal_of(self, response: Response) -> Refusal:
-        """The other side's final response, which is no 2xx, as it crosses."""
+        """The refusal that relays the other side's final response, which is not a 2xx."""
         headers = filter_headers(response, self._other, self.leg.profile)
         if response.status in (401, 407):
             order_challenges(headers)
@@ -112,9 +112,9 @@ class Requester:
         return Refusal(408 if silent else status_of(response), response.reason, headers)
 
     def end_wait(self, ack: Request | None) -> None:
-        """The ACK has come.
+        """The ACK has arrived.
 
-        :param ack: None where the call is over instead.
+        :param ack: None where the call has ended instead.
         """
         if not self.ack.called:
             self.ack.callback(ack)

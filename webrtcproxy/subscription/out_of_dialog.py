@@ -211,11 +211,11 @@ class OutOfDialogRelay:
         flow = transaction.flow
         if flow.browser:
             self._enter(flow, transaction.request)
-        passed = run_and_respond(self._pass(transaction, find_targets), transaction)
+        passed = run_and_respond(self._relay(transaction, find_targets), transaction)
         if flow.browser:
             passed.addCallback(self._leave, flow)
 
-    async def _pass(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
+    async def _relay(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
         context = self._context
         relay_response(
             await send_to_targets(context, transaction, find_targets), transaction, context.profile_of(transaction)
