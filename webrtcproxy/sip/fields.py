@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
-from itertools import compress
 
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.grammar import is_token, items
@@ -165,11 +164,13 @@ class Headers:
 
     def without(self, names: Container[str]) -> Headers:
         """A copy without the headers of these canonical names."""
-        return self._picked([name not in names for name in self._names])
+        kept = [at for at, name in enumerate(self._names) if name not in names]
+        return Headers.of([self._names[at] for at in kept], [self._values[at] for at in kept])
 
     def only(self, names: Container[str]) -> Headers:
         """A copy with only the headers of these canonical names."""
-        return self._picked([name in names for name in self._names])
+        kept = [at for at, name in enumerate(self._names) if name in names]
+        return Headers.of([self._names[at] for at in kept], [self._values[at] for at in kept])
 
     def block(self, length: int) -> str:
         """All header lines as they are sent, with the given Content-Length, without the last CRLF."""
@@ -180,7 +181,7 @@ class Headers:
         elif values[at := names.index("Content-Length")] != text:
             values = values.copy()
             values[at] = text
-        return "\r\n".join(map(": ".join, zip(names, values, strict=True)))
+        return "\r\n".join([f"{name}: {value}" for name, value in zip(names, values, strict=True)])
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(list(zip(self._names, self._values, strict=True)))
@@ -201,9 +202,6 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"Headers({list(self)!r})"
-
-    def _picked(self, wanted: list[bool]) -> Headers:
-        return Headers.of(list(compress(self._names, wanted)), list(compress(self._values, wanted)))
 
     def _where(self, name: str) -> list[int]:
         """The indexes of all headers of this name."""
