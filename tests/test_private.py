@@ -97,6 +97,18 @@ def sources() -> Iterator[tuple[str, ast.Module]]:
 class PrivateTests(SynchronousTestCase):
     """The package as it is."""
 
+    def test_between_modules(self) -> None:
+        """No module imports what is private to another module of the package."""
+        found = [
+            f"{module}:{node.lineno}: {alias.name}"
+            for module, tree in sources()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+            if is_private(alias.name)
+        ]
+        self.assertEqual(found, [])
+
     def test_objects_of_others(self) -> None:
         """Nobody reads, sets or imports what is private to an object or a module of a library."""
         trees = dict(sources())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,6 +12,8 @@ from tests.support.sdp import attributes, lines, sample
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.bencode import from_bencode, to_bencode
 from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, BROWSER_ONLY, TRUNK, profiles_of
+
+MEDIA = Path(__file__).parents[2] / "webrtcproxy" / "media"
 
 SRTP, PLAIN = sample("chromium-audio"), sample("trunk")
 
@@ -249,3 +253,20 @@ class CleanTests(SynchronousTestCase):
     def test_browser(self) -> None:
         """A browser gets what rtpengine made for it."""
         self.assertIs(BROWSER.clean(SRTP), SRTP)
+
+
+class KeysTests(SynchronousTestCase):
+    """Who says what to rtpengine."""
+
+    def test_in_one_module(self) -> None:
+        """No other module of media/ writes a dictionary with a key of ng. (``command`` itself is written by ng.py.)"""
+        found = []
+        for path in sorted(MEDIA.glob("*.py")):
+            if path.name in ("profile.py", "bencode.py", "ng.py"):
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Dict) and any(
+                    isinstance(key, ast.Constant) and isinstance(key.value, str) for key in node.keys
+                ):
+                    found.append(f"{path.name}:{node.lineno}")
+        self.assertEqual(found, [])
