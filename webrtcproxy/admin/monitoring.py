@@ -1,4 +1,4 @@
-"""Monitoring: what ``/health`` and ``/metrics`` report of a running proxy."""
+"""Monitoring: gathers what ``/health`` and ``/metrics`` report about a running proxy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from webrtcproxy.transport.wss.server import WebSocketServer
 
 
 def health(nodes: Nodes, calls: Calls, browsers: WebSocketServer, location: ILocation) -> dict[str, object]:
-    """What ``/health`` reports: calls can be taken while an rtpengine answers, and has answered at all."""
+    """The content of ``/health``. The proxy is healthy while an rtpengine has replied and is alive, and calls are not
+    being drained."""
     alive = sum(node.alive and node.answered > 0 for node in nodes.nodes)
     return {
         "healthy": alive > 0 and not calls.draining,
@@ -31,7 +32,7 @@ def bind_gauges(
     location: ILocation,
     transactions: Transactions,
 ) -> None:
-    """Let `metrics` read what there is, whenever it is asked."""
+    """Connect the gauges of `metrics`, which are read at each export."""
     metrics.active_calls.labels("up").set_function(lambda: calls.up)
     metrics.active_calls.labels("setup").set_function(lambda: len(calls) - calls.up)
     metrics.bindings.set_function(lambda: len(location))

@@ -1,4 +1,4 @@
-"""The phone page over HTTP: the built files of one folder, and nothing else."""
+"""The phone page over HTTP: serves the built files of one folder, and nothing else."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class _Answer(NamedTuple):
 
 @implementer(IResource)
 class _Page:
-    """The files of `folder` by their names; ``/`` is index.html. Folders, links and unknown endings do not exist."""
+    """The files of `folder` by name; ``/`` is index.html. Folders, links and unknown extensions get a 404."""
 
     isLeaf = True
 
@@ -61,12 +61,12 @@ class _Page:
         self._settings = json.dumps(dict(settings)).encode()
 
     def getChildWithDefault(self, name: bytes, request: Request) -> IResource:
-        """Never asked, as this is a leaf; the interface wants it."""
+        """Never called, since this is a leaf; the interface requires it."""
         resource: IResource = self
         return resource
 
     def putChild(self, path: bytes, child: IResource) -> None:
-        """The folder alone says what is here.
+        """Not supported: the folder alone determines the content.
 
         :raises TypeError: always.
         """
@@ -116,11 +116,11 @@ def _etag(body: bytes) -> bytes:
 def phone_resource(
     folder: Path, *, domain: str = "", password: str = "", websocket: str = "/", hint: str = ""
 ) -> IResource:
-    """The phone page, with a strict Content-Security-Policy; also ``settings.json``, the defaults of the page.
+    """The phone page, with a strict Content-Security-Policy, and ``settings.json``, the defaults of the page.
 
-    :param folder: what ``npm run build`` made (``webrtcproxy/phone/dist``); it may appear later.
+    :param folder: the output of ``npm run build`` (``webrtcproxy/phone/dist``); it may appear later.
     :param domain: the SIP domain that the page proposes; empty for the host that the page came from.
-    :param password: the password that the page fills in; only for a demo, everybody can read it.
+    :param password: the password that the page fills in; only for a demo, since anyone can read it.
     :param websocket: the path of the WebSocket on the same host and port.
     :param hint: one line shown under the keypad while no call is up.
     """

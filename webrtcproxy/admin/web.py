@@ -1,4 +1,4 @@
-"""Health and metrics over HTTP, on endpoints of their own, off the public port: for load balancers and Prometheus."""
+"""Health and metrics over HTTP, for load balancers and Prometheus, on endpoints apart from the public port."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from webrtcproxy.runtime.metrics import CONTENT_TYPE
 T = TypeVar("T")
 
 Report = Callable[[], T | Deferred[T]]
-"""Tells something, at once or, where other processes have to be asked, when they have answered."""
+"""Returns a report, or a Deferred that fires with it once other processes have sent their parts."""
 
 
 class Health(Resource):
-    """``GET /health``: 200 while calls can be taken, 503 while they can't, with the reason as JSON.
+    """``GET /health``: 200 while the proxy takes calls, else 503; the state as JSON.
 
-    :param state: returns what counts: `healthy`, and anything that is worth knowing.
+    :param state: returns `healthy`, and further facts.
     """
 
     isLeaf = True
@@ -36,7 +36,7 @@ class Health(Resource):
         self._state = state
 
     def render_GET(self, request: Request) -> bytes | int:
-        """The state of this moment."""
+        """The current state."""
         return _answer(request, self._state(), self._text)
 
     def _text(self, request: Request, state: dict[str, object]) -> bytes:
@@ -59,7 +59,7 @@ class Exposition(Resource):
         self._content = text
 
     def render_GET(self, request: Request) -> bytes | int:
-        """The metrics of this moment."""
+        """The current metrics."""
         return _answer(request, self._content(), self._text)
 
     def _text(self, request: Request, text: bytes) -> bytes:
@@ -68,14 +68,14 @@ class Exposition(Resource):
 
 
 def _answer(request: Request, result: T | Deferred[T], write: Callable[[Request, T], bytes]) -> bytes | int:
-    """Answer now, or when the result is there; not at all where the client has disconnected by then."""
+    """Respond now, or when the result is available; not at all if the client has disconnected by then."""
     if not isinstance(result, Deferred):
         return write(request, result)
-    gone = request.notifyFinish()
-    gone.addErrback(lambda _: None)
+    closed = request.notifyFinish()
+    closed.addErrback(lambda _: None)
 
     def found(value: T) -> None:
-        if not gone.called:
+        if not closed.called:
             request.write(write(request, value))
             request.finish()
 
@@ -84,7 +84,7 @@ def _answer(request: Request, result: T | Deferred[T], write: Callable[[Request,
 
 
 class _Site(Site):
-    """One that asks every few seconds leaves no line in the log each time."""
+    """A Site without access log: a load balancer polls every few seconds."""
 
     displayTracebacks = False
 

@@ -1,9 +1,9 @@
-"""SessionAudit: finds the sessions of calls that are up which rtpengine does not have any more.
+"""SessionAudit: finds media sessions that rtpengine has lost although their calls are still up.
 
-rtpengine deletes a session whose media has ceased (its ``timeout``), and has none after a restart; it says nothing of
-that. So each node is asked now and then which sessions it holds. A session that is not in the list is queried by name
-before it is given up: the list is of a moment, and as long as fits a datagram. Where a node holds more sessions than
-that, those that are not listed take turns.
+rtpengine deletes a session whose media has ceased (its ``timeout``), and has no sessions after a restart; it reports
+neither. So the audit lists the sessions of each node periodically. The list is a snapshot, and limited to what fits a
+datagram; so a session that is missing from it is queried by name before its call is notified. If a node holds more
+sessions than the list, the unlisted ones are queried in turns.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from webrtcproxy.runtime.errors import NgOverload, NgRefused, NgTimeout
 log = Logger()
 
 PROBE_LIMIT = 250
-"""Sessions that one audit queries by name and finds to be there; the rest is for the next one."""
+"""An audit that has found this many sessions by name stops; the next one goes on."""
 
-_Lost = Callable[[], None]
+_OnLost = Callable[[], None]
 
 
 class SessionAudit:
     """The sessions that calls need, each with its node.
 
-    :param sessions: gives the call-ids of the sessions that a node holds, not necessarily all.
+    :param sessions: returns the call-ids of sessions that a node holds, not necessarily all.
     :param timeout: seconds for one command.
     """
 
     def __init__(self, sessions: Callable[[Node], Awaitable[list[str]]], timeout: float) -> None:
         self._sessions = sessions
         self._timeout = timeout
-        self._watched: dict[str, tuple[Node, _Lost]] = {}
+        self._watched: dict[str, tuple[Node, _OnLost]] = {}
         self._in_work: set[Node] = set()
 
     def __len__(self) -> int:
         return len(self._watched)
 
-    def watch(self, call_id: str, node: Node, lost: _Lost) -> None:
-        """Call `lost` once when `node` is found to have no session `call_id`."""
+    def watch(self, call_id: str, node: Node, lost: _OnLost) -> None:
+        """Call `lost` once if `node` turns out to have no session `call_id`."""
         self._watched[call_id] = node, lost
 
     def unwatch(self, call_id: str) -> None:
-        """No call needs that session any more."""
+        """Stop watching a session: no call needs it any more."""
         self._watched.pop(call_id, None)
 
     async def check(self, node: Node) -> None:
-        """Ask a node for the sessions that it should have; nothing where that is in work already."""
+        """Check that a node has the sessions that it should have; does nothing if a check is in progress."""
         ours = [call_id for call_id, (where, _) in self._watched.items() if where is node]
         if not ours or node in self._in_work:
             return
@@ -63,13 +63,13 @@ class SessionAudit:
             self._in_work.remove(node)
 
     async def _query_all(self, node: Node, unlisted: Sequence[str]) -> None:
-        """Query those that the list lacks, one after the other; those that were not queried for longest come first."""
+        """Query the sessions that the list lacks, one after the other, least recently queried first."""
         found = 0
         for call_id in unlisted:
             if call_id not in self._watched:
                 continue
             if not await self._has(node, call_id):
-                self._lost(call_id)
+                self._report_lost(call_id)
                 continue
             if call_id in self._watched:
                 self._watched[call_id] = self._watched.pop(call_id)
@@ -86,7 +86,7 @@ class SessionAudit:
             raise
         return True
 
-    def _lost(self, call_id: str) -> None:
+    def _report_lost(self, call_id: str) -> None:
         watched = self._watched.pop(call_id, None)
         if watched is not None:  # the call may have ended meanwhile
             watched[1]()

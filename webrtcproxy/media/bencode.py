@@ -1,4 +1,4 @@
-"""Bencode, the encoding of the ng protocol; the only place, with decoder.py, that knows bencodepy."""
+"""Bencode, the encoding of the ng protocol; only this module and decoder.py use bencodepy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Reply = dict[bytes, Any]
 
 
 class MalformedReply(Exception):
-    """What came is not a bencoded dictionary with a result."""
+    """A reply is not a bencoded dictionary with a result."""
 
 
 def to_bencode(fields: Mapping[str, NgValue]) -> bytes:
@@ -27,9 +27,9 @@ def to_bencode(fields: Mapping[str, NgValue]) -> bytes:
 
 
 def to_items(fields: Mapping[str, NgValue]) -> bytes:
-    """The items of a dictionary, to be joined with others between ``d`` and ``e``; rtpengine takes keys in any order.
+    """The items of a dictionary, to be joined with others between ``d`` and ``e``; rtpengine accepts keys in any order.
 
-    What differs from call to call is words and octets, and these are written here.
+    The values that differ from call to call are strings and octets; these are encoded here, which is quick.
     """
     parts = []
     for key, value in fields.items():
@@ -43,9 +43,9 @@ def to_items(fields: Mapping[str, NgValue]) -> bytes:
 
 
 def from_bencode(data: bytes) -> Reply:
-    """The dictionary that `data` holds.
+    """Decode a dictionary.
 
-    :raises MalformedReply: it holds none.
+    :raises MalformedReply: `data` is anything else.
     """
     reply = _strings(data)
     if reply is not None:
@@ -60,7 +60,7 @@ def from_bencode(data: bytes) -> Reply:
 
 
 def _strings(data: bytes) -> Reply | None:
-    """The same where it has nothing but strings, as nearly every reply to a command of a call; None for all others."""
+    """Decode a dictionary that has only strings, as nearly every reply to a call's command; None for any other."""
     end = len(data) - 1
     if data[:1] != b"d" or data[end:] != b"e":
         return None

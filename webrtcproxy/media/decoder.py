@@ -1,4 +1,4 @@
-"""bencodepy's decoder, with what it lacks. Apart from bencode.py: mypyc can not compile a class that comes from it."""
+"""bencodepy's decoder with a fix. It is not in bencode.py because mypyc can't compile a subclass of bencodepy's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bencodepy import BencodeDecoder
 
 
 class _Decoder(BencodeDecoder):  # type: ignore[misc]
-    """bencodepy takes ``-6:`` as a string that ends before it begins, and reads the same bytes again for ever."""
+    """Rejects ``-6:``, which bencodepy takes for a string of negative length: it then reads the same bytes for ever."""
 
     def decode_string(self, x: bytes, f: int, **kwargs: Any) -> tuple[bytes, int]:
         if not x[f : f + 1].isdigit():
@@ -21,9 +21,9 @@ _decoder = _Decoder()
 
 
 def decode(data: bytes) -> object:
-    """What `data` holds.
+    """Decode `data`.
 
-    :raises BencodeDecodeError: it is no bencode.
+    :raises BencodeDecodeError: it is not bencode.
     """
     value: object = _decoder.decode(data)
     return value

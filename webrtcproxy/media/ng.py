@@ -1,16 +1,16 @@
-"""One rtpengine node, and one command to it over the ng protocol.
+"""Node: one rtpengine, and the commands to it over the ng protocol.
 
 A command is one UDP datagram: a cookie, a blank, a bencoded dictionary; the reply carries the same cookie. UDP loses
-datagrams, so a command is sent again, the same bytes with the same cookie, until its time is up. That is safe:
-rtpengine keeps its replies by cookie for half a minute and holds a duplicate back while the first one is in work. It
-compares the cookie alone, not the sender, so cookies must differ between all processes that command one rtpengine:
-two that clash are sent each other's replies.
+datagrams, so a command is repeated, with the same bytes and cookie, until its timeout. That is safe: rtpengine caches
+its replies by cookie for half a minute, and holds a duplicate back while the first one is being processed. It compares
+only the cookie, not the sender, so all processes that use one rtpengine must use different cookies: if two clash, each
+gets the other's replies.
 
-Each node has a UDP socket of its own, bound to the one local address that leads to the node: the original listened on
-all addresses, and died of one stray datagram. What does not come from the node's own address and port is ignored. The
-socket is not connected, though the kernel would then do that check: a connected one gets ICMP errors, and Twisted's
-epoll reactor closes a socket that has an error, so that a restart of rtpengine would cost the replies under way.
-A node that is not there shows as silence instead, as everything else that is wrong with it.
+Each node has a UDP socket of its own, bound to the local address on the route to the node, and ignores datagrams from
+any other address or port: the original listened on all addresses, and one stray datagram could end it. The socket is
+not connected, though the kernel would then do that check: a connected socket gets ICMP errors, and Twisted's epoll
+reactor closes a socket on an error, so that a restart of rtpengine would cost the replies that are due. A node that is
+down is noticed by its silence, as is any other fault.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ log = Logger()
 FIRST_RESEND = 0.25
 """Seconds after which a command without a reply is sent again; doubled each time."""
 MAX_RESEND_GAP = 4.0
-"""Seconds between two sends at most."""
+"""The longest interval between two sends, in seconds."""
 DEAD_AFTER = 2
-"""So many commands in a row without a reply, and the node is dead."""
+"""A node counts as dead after this many commands in a row without a reply."""
 MAX_PENDING = 4096
-"""More commands than this without a reply: the node is overloaded."""
+"""Commands without a reply above which the node counts as overloaded."""
 MAX_DATAGRAM = 65507
 """Bytes of the largest UDP datagram."""
 RECEIVE_BUFFER = 1 << 21
-"""Bytes of kernel buffer wanted for replies: while we are busy they must not be lost (some 1,000 SDPs)."""
+"""Bytes of kernel buffer for replies, so that none is lost while the reactor is busy (some 1,000 SDPs)."""
 
 
 class MediaReactor(Protocol):
-    """What this layer needs of a reactor."""
+    """The part of a reactor that this module uses."""
 
     def seconds(self) -> float:
         """As `IReactorTime`."""
@@ -66,7 +66,7 @@ class MediaReactor(Protocol):
 
 
 class Cookies:
-    """Cookies that no other process makes: a random part for the process, drawn again after a fork, and a count."""
+    """Cookies that differ from those of all other processes: a random part for each process, and a counter."""
 
     def __init__(self) -> None:
         self._process = -1
@@ -86,10 +86,10 @@ _cookies = Cookies()
 
 
 def local_address(host: str, port: int) -> str:
-    """The local address that the kernel would send from to `host`; nothing is sent.
+    """The local address from which the kernel would send to `host`; nothing is sent.
 
     :param host: an IP address.
-    :raises OSError: there is no way to that address.
+    :raises OSError: there is no route to that address.
     """
     with socket.socket(family_of(host), socket.SOCK_DGRAM) as probe:
         probe.connect((host, port))
@@ -98,7 +98,7 @@ def local_address(host: str, port: int) -> str:
 
 
 class _Command:
-    """One command in work."""
+    """One command that waits for its reply."""
 
     __slots__ = ("data", "done", "due", "gap", "name", "sent", "timer")
 
@@ -113,7 +113,7 @@ class _Command:
 
 
 class _Socket(DatagramProtocol):
-    """The UDP socket of a node; another one is made for each `Node.open`, since closing takes a turn of the reactor."""
+    """The UDP socket of a node; each `Node.open` makes a new one, since closing takes a turn of the reactor."""
 
     noisy = False
 
@@ -124,18 +124,18 @@ class _Socket(DatagramProtocol):
         self._kernel: socket.socket | None = None
 
     def startProtocol(self) -> None:
-        """It is bound: let it keep many replies."""
+        """The socket is bound: enlarge its receive buffer."""
         transport: Any = self.transport  # IUDPTransport has no getHandle
         transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._kernel = getattr(transport, "socket", None)
 
     def stopProtocol(self) -> None:
-        """It is closed: by us, or by Twisted after an error on reading."""
+        """The socket is closed, by `Node.close` or by Twisted after a read error."""
         self._kernel = None
         self.node.lost(self)
 
     def send(self, data: bytes) -> None:
-        """Send one datagram, or not: it is sent again later, and a way that is gone shows as silence."""
+        """Try to send one datagram; a failure is ignored, as the command is sent again and then times out."""
         assert self.transport is not None
         try:
             if self._kernel is not None:  # Twisted would check three times that this is an IP address
@@ -146,7 +146,7 @@ class _Socket(DatagramProtocol):
             log.debug("not sent to rtpengine {node}: {error}", node=self.node, error=error)
 
     def datagramReceived(self, data: bytes, addr: tuple[str, int]) -> None:
-        """A reply; what comes from elsewhere is ignored."""
+        """Handle a reply; datagrams from elsewhere are ignored."""
         if addr[:2] == self.address:
             self.node.received(data)
 
@@ -155,9 +155,9 @@ class Node:
     """One rtpengine.
 
     :param reactor: clock and sockets.
-    :param host: an IP address or a name, which `open` needs resolved.
+    :param host: an IP address or a name; `open` gets it resolved.
     :param port: of rtpengine's ``--listen-ng``.
-    :param cookies: where cookies come from.
+    :param cookies: makes the cookies.
     :param metrics: counts commands.
     :ivar alive: False once `DEAD_AFTER` commands in a row had no reply; True again with the first reply.
     :ivar silent: commands in a row without a reply.
@@ -199,9 +199,9 @@ class Node:
         return self._socket is not None
 
     def open(self, address: str) -> None:
-        """Open a socket towards the node, in place of the one that there is, and send what waits.
+        """Open a socket towards the node, closing the one before, and send the commands that wait.
 
-        :param address: the node's IP address. Where there is no way to it, the node is dead and commands time out.
+        :param address: the node's IP address. If there is no route to it, the node is dead and commands time out.
         """
         self.close()
         opened = _Socket(self, (address, self.port))
@@ -216,9 +216,9 @@ class Node:
             self._send(command)
 
     def close(self) -> Deferred[None]:
-        """Close the socket; commands in work go on waiting.
+        """Close the socket; commands keep waiting for their replies.
 
-        :returns: fires with None when it is closed.
+        :returns: fires with None when the socket is closed.
         """
         closed, self._socket = self._socket, None
         if closed is None:
@@ -226,7 +226,7 @@ class Node:
         return maybeDeferred(closed.listening.stopListening)
 
     def give_up(self) -> None:
-        """Wait for no reply any more: what is in work fails with `NgTimeout`."""
+        """Stop waiting for replies: all commands that wait fail with `NgTimeout`."""
         for cookie, command in list(self._waiting.items()):
             self._remove(cookie)
             command.done.errback(NgTimeout(f"{command.name} given up"))
@@ -241,15 +241,15 @@ class Node:
     def command(
         self, name: str, fields: Mapping[str, NgValue], timeout: float, encoded: bytes = b""
     ) -> Deferred[Reply]:
-        """Send a command, again and again until there is a reply.
+        """Send a command, repeatedly until there is a reply.
 
         :param name: ``offer``, ``answer``, ``delete``, ``ping`` ...
         :param fields: the rest of the dictionary.
         :param encoded: more items of the dictionary, as `to_items` gives them.
         :param timeout: seconds to wait for a reply.
         :returns: fires with the reply, whose result is ``ok`` or ``pong``. Fails with `NgRefused` (result ``error``, or
-            a command too large for a datagram), `NgOverload` (``load limit``, or too much in work) or `NgTimeout`.
-            Cancelling it ends the sending; whether rtpengine has seen the command is not known then.
+            a command too large for a datagram), `NgOverload` (``load limit``, or too many commands wait) or
+            `NgTimeout`. Cancelling it ends the sending; rtpengine may have executed the command.
         """
         if len(self._waiting) >= MAX_PENDING:
             self._meter.failed("overload")
@@ -301,7 +301,7 @@ class Node:
     # -- replies
 
     def received(self, data: bytes) -> None:
-        """A reply; ignored where nothing waits for it (any more), or where it is no bencode."""
+        """Handle a reply; it is ignored if no command waits for it, or if it is not bencode."""
         cookie, _, body = data.partition(b" ")
         command = self._waiting.get(cookie)
         if command is None:
@@ -351,12 +351,12 @@ def _error(reply: Reply) -> NgError | None:
 
 
 def _refusal(reason: str) -> NgError:
-    """What an ``error-reason`` means. Most are about the SDP; these words of rtpengine 10.5's are about itself."""
+    """The error for an ``error-reason``. Most are about the SDP; these texts of rtpengine 10.5 are not."""
     if reason == "Ran out of ports" or reason.endswith((" limit reached", " limit exceeded")):
         return NgOverload(reason)
     return NgRefused(reason, lost=reason.lower() == "unknown call-id")
 
 
 def text(value: object) -> str:
-    """What rtpengine wrote, for a log line."""
+    """A text from rtpengine, for a log line."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

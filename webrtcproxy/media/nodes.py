@@ -1,15 +1,14 @@
-"""Nodes: all rtpengines, which of them is alive, and this proxy's sessions on them.
+"""Nodes: all rtpengines, which of them are alive, and this proxy's sessions on them.
 
-Every node is pinged. One that does not answer two commands in a row is dead: new calls go elsewhere, or there as a last
-resort; a call stays on its node. When it answers again, what it still holds of calls that have ended meanwhile is
-deleted: rtpengine keeps a session whose call was never set up for an hour, ports and all. And calls that are up whose
-session it does not hold any more are told so.
+Every node is pinged. A node that does not reply to two commands in a row is dead: new calls use other nodes, and a dead
+one only as a last resort; a call stays on its node. When a node replies again, sessions of calls that have ended
+meanwhile are deleted there: rtpengine keeps a session whose call was never set up for an hour, with its ports. Calls
+that are up whose session the node has lost are notified.
 
-A session is called ``wrp-RUN-RANDOM`` at rtpengine, or ``wrp-INSTANCE-RUN-RANDOM``, not by the SIP Call-ID: that one
-comes from outside, and whoever knows it could name the session. RUN is random for each process. So what this process
-left there differs from what others have at the same node. What an *earlier* process left is only known by INSTANCE, a
-name that no two running proxies may share; without it nothing of earlier processes is touched, since another proxy
-may still be using it.
+The ng call-id of a session is ``wrp-RUN-RANDOM`` or ``wrp-INSTANCE-RUN-RANDOM``, not the SIP Call-ID: that one comes
+from outside, and anyone who knows it could name the session. RUN is random for each process, and tells the sessions of
+this process from those of others at the same node. Sessions of an *earlier* process are recognised only by INSTANCE, a
+name that no two running proxies may share; without it they are left alone, since another proxy may be using them.
 """
 
 from __future__ import annotations
@@ -41,26 +40,26 @@ from webrtcproxy.runtime.metrics import Metrics
 log = Logger()
 
 FIRST_PING = 1.0
-"""Seconds from the start to the first ping: a node that is started with us may take a moment."""
+"""Seconds from the start to the first ping: a node that starts at the same time may take a moment."""
 PING_TIMEOUT = 2.0
 """Seconds to wait for a pong."""
 REOPEN = 6
-"""Each so many pings the socket towards a dead node is opened again, in case an address has changed."""
+"""The socket towards a dead node is reopened once in this many pings, in case an address has changed."""
 AUDIT_INTERVAL = 6
-"""Each so many pings a living node is asked for the sessions that it should have."""
+"""The sessions of a living node are audited once in this many pings."""
 DELETE_RETRY = 30.0
-"""Seconds during which a delete is sent again and again."""
+"""Seconds during which a delete is repeated."""
 
 BATCH_DELAY = 0.1
 """Seconds that a delete may wait for others."""
 SECOND_DELETE = 1.0
-"""Seconds after which a session that was not there is deleted once more: its offer may have been in work."""
+"""Seconds after which a session that did not exist is deleted once more: its offer may still have been in progress."""
 MAX_LISTED = 1000
-"""Sessions to list at once; so many of our names fit a datagram."""
+"""Sessions to list at once; this many names of ours fit a datagram."""
 
 
 class NodesReactor(MediaReactor, Protocol):
-    """What `Nodes` needs of a reactor."""
+    """The part of a reactor that `Nodes` uses."""
 
     def getThreadPool(self) -> Any:
         """As `IReactorThreads`; used to resolve names."""
@@ -73,8 +72,8 @@ class Nodes(Service):
     :param addresses: host and ng port of each node; a host may be a name.
     :param timeout: seconds for one command of a call, over all nodes.
     :param ping: seconds between two pings of a node.
-    :param instance: a name of this proxy that no other running one has, or empty.
-    :param resolve: gives the IP address of a name; absent: the operating system's resolver, in a thread.
+    :param instance: a name that no other running proxy has, or empty.
+    :param resolve: returns the IP address of a name; absent: the operating system's resolver, in a thread.
     :param metrics: counts commands.
     """
 
@@ -98,7 +97,7 @@ class Nodes(Service):
         self._resolve = resolve or self._resolve_in_thread
         self._order = list(self.nodes)  # the least recently chosen first
         self._timer: IDelayedCall | None = None
-        # In a rush rtpengine is woken for many deletes at once, and so are we for its replies.
+        # Under load, one wake-up of rtpengine serves many deletes, and one of ours serves their replies.
         self._deletes: Batcher[Deferred[Any]] = Batcher(
             reactor, one_by_one(lambda deleted: deleted.callback(None)), delay=BATCH_DELAY
         )
@@ -127,25 +126,25 @@ class Nodes(Service):
         return self._reactor.seconds()
 
     def new_call_id(self) -> str:
-        """An unguessable name of a session; it counts as in use until it is released or discarded."""
+        """An unguessable ng call-id; it counts as in use until it is released or discarded."""
         call_id = self._prefix + random_token(12)
         self._live.add(call_id)
         return call_id
 
     def release(self, call_id: str) -> None:
-        """The name was never sent to a node, or the session is gone."""
+        """The call-id is not in use: it was never sent to a node, or its session is deleted."""
         self._live.discard(call_id)
 
     def watch(self, call_id: str, node: Node, lost: Callable[[], None]) -> None:
-        """Call `lost` once when `node` is found to have no such session any more, which takes half a minute or so."""
+        """Call `lost` once if `node` turns out to have lost the session; noticing takes about half a minute."""
         self._audit.watch(call_id, node, lost)
 
     def unwatch(self, call_id: str) -> None:
-        """No call needs that session any more."""
+        """Stop watching a session: no call needs it any more."""
         self._audit.unwatch(call_id)
 
     def candidates(self) -> Sequence[Node]:
-        """All nodes, living ones first, among them the least recently used; the first counts as used now."""
+        """All nodes, living ones first, then by least recent use; the first one counts as used now."""
         nodes = sorted(self._order, key=lambda node: not node.alive)
         if nodes:
             self._order.remove(nodes[0])
@@ -156,9 +155,9 @@ class Nodes(Service):
         """Delete a session, in the background.
 
         :param call: names the call in logs.
-        :param late: the offer had no reply in time, so the session may be created after the delete: if there was none,
+        :param late: the offer had no reply in time, so the session may be created after the delete: if none existed,
             delete again a moment later.
-        :returns: fires when it is done or given up. Never fails.
+        :returns: fires with None when it is deleted, or all attempts have failed. Never fails.
         """
         deleted: Deferred[Any]
         if self._deletes.idle() or not self.running:
@@ -173,7 +172,7 @@ class Nodes(Service):
         return self._in_background(deleted).addBoth(lambda _: self.release(call_id))
 
     def _delete_later(self, there: bool, node: Node, call_id: str) -> bool | Deferred[bool]:
-        """Delete once more where there was nothing as yet."""
+        """Delete once more if the session did not exist yet."""
         if there:
             return True
         later: Deferred[None] = deferLater(self._reactor, SECOND_DELETE)  # type: ignore[arg-type]
@@ -186,23 +185,23 @@ class Nodes(Service):
         log.warn("{call}: media session {id} not deleted: {why}", call=call, id=call_id, why=why)
 
     def _delete(self, node: Node, call_id: str) -> Deferred[bool]:
-        """Delete a whole session at once; False where there is none of that name."""
+        """Delete a whole session at once; False if it does not exist."""
         reply = node.command("delete", session_fields(call_id), DELETE_RETRY, DELETE_AT_ONCE)
         return reply.addCallback(lambda found: b"warning" not in found)
 
     # -- health
 
     def startService(self) -> None:
-        """Open a socket to each node and ping it, now and then."""
+        """Open a socket to each node, and ping it periodically."""
         super().startService()  # type: ignore[no-untyped-call]
         for node in self.nodes:
             self._open(node)
         self._timer = self._reactor.callLater(FIRST_PING, self._ping)
 
     def stopService(self) -> Deferred[None]:
-        """Wait for deletes in work, `timeout` seconds at most, and close the sockets.
+        """Wait for pending deletes, `timeout` seconds at most, and close the sockets.
 
-        :returns: fires with None when nothing is left.
+        :returns: fires with None when all sockets are closed.
         """
         super().stopService()  # type: ignore[no-untyped-call]
         if self._timer is not None:
@@ -242,7 +241,7 @@ class Nodes(Service):
 
     def _no_pong(self, failure: Failure, node: Node) -> None:
         failure.trap(NgError)
-        # Silent: is it dead, or was a datagram lost? Ask at once. A node that refuses is there.
+        # Silence means a dead node or a lost datagram: ping again at once. A node that refuses is alive.
         if failure.check(NgTimeout) and node.alive and self.running:
             self._ping_one(node)
 
@@ -263,7 +262,7 @@ class Nodes(Service):
         found = deferToThreadPool(reactor, pool, socket.getaddrinfo, host, None, type=socket.SOCK_DGRAM)
         return found.addCallback(lambda answers: str(answers[0][4][0]))
 
-    # -- sessions that are left over, or lost
+    # -- leftover and lost sessions
 
     def _check_sessions(self, node: Node) -> None:
         self._in_background(Deferred.fromCoroutine(self._audit.check(node)))
@@ -278,7 +277,7 @@ class Nodes(Service):
             self._in_background(Deferred.fromCoroutine(self._sweep(node, self._instance_prefix)))
 
     async def _sweep(self, node: Node, prefix: str) -> None:
-        """Delete the node's sessions of that prefix which no call uses."""
+        """Delete the node's sessions with that prefix that no call uses."""
         try:
             left = [name for name in await self.sessions(node) if name.startswith(prefix) and name not in self._live]
             for call_id in left:
@@ -292,16 +291,16 @@ class Nodes(Service):
             await self._sweep(node, prefix)
 
     async def sessions(self, node: Node, limit: int = MAX_LISTED) -> list[str]:
-        """The call-ids of the sessions that a node holds, those of others included.
+        """The call-ids of the sessions that a node holds, including those of other proxies.
 
-        :param limit: how many at most; the reply must fit a datagram.
+        :param limit: the most to list; the reply must fit a datagram.
         :raises NgError: as `Node.command`.
         """
         reply = await node.command("list", list_fields(limit), self.timeout)
         return [name.decode("utf-8", "replace") for name in reply.get(b"calls", []) if isinstance(name, bytes)]
 
     def _in_background(self, done: Deferred[Any]) -> Deferred[None]:
-        """Let a work go on in the background, until it is done or the service is stopped."""
+        """Let a task run in the background, until it is done or the service is stopped."""
         if not done.called:
             self._background.add(done)
         return done.addBoth(self._task_ended, done)

@@ -1,7 +1,7 @@
-"""An rtpengine of our own: `[rtpengine] nodes = spawn` runs one as a watched child process.
+"""RtpengineProcess: a local rtpengine as a supervised child process, for ``[rtpengine] nodes = spawn``.
 
-It listens on ports that were free when the proxy was built, in user space, for ng commands of this host only. When it
-dies it is started again, the later the more often it dies. It never outlives this process.
+It forwards media in user space, on ports that were free when the proxy was built, and takes ng commands from this host
+only. If it dies it is restarted, after a delay that grows with each death. It never outlives this process.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ log = Logger()
 MEDIA_PORTS = 2000
 """Ports for media; a call takes four, each further branch two."""
 LOWEST, HIGHEST = 10000, 32000
-"""Where ports are looked for: below those that the kernel gives to any program that asks (32768 on Linux)."""
+"""The range in which free ports are searched: below the kernel's ephemeral ports (from 32768 on Linux)."""
 FIRST_BACKOFF = 0.5
 """Seconds between its first death and the next start."""
 SLOW_START = 10.0
-"""Seconds without an answer after which a line is logged."""
+"""Seconds without a reply after which a warning is logged."""
 GRACE = 3.0
 """Seconds between TERM and KILL."""
 
 
 class ProcessReactor(MediaReactor, Protocol):
-    """What this needs of a reactor."""
+    """The part of a reactor that this module uses."""
 
     def spawnProcess(
         self, processProtocol: ProcessProtocol, executable: str, args: Sequence[str], env: Any = (), path: Any = None
@@ -51,7 +51,7 @@ class ProcessReactor(MediaReactor, Protocol):
 
 
 class RtpengineMissing(Exception):
-    """There is no rtpengine to run."""
+    """The rtpengine program is not installed."""
 
     def __init__(self, binary: str) -> None:
         super().__init__(
@@ -61,7 +61,7 @@ class RtpengineMissing(Exception):
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether a UDP socket can be bound there now.
+    """Whether a UDP socket can be bound to this host and port now.
 
     :param host: a local IP address.
     """
@@ -74,9 +74,9 @@ def is_free(host: str, port: int) -> bool:
 
 
 def free_ports(host: str, count: int, free: Callable[[str, int], bool] = is_free) -> range:
-    """`count` ports in a row that are free for UDP, the first of them even.
+    """`count` consecutive ports that are free for UDP, the first of them even.
 
-    :raises OSError: none were found, or `host` is no local address.
+    :raises OSError: none were found, or `host` is not a local address.
     """
     for _ in range(100):
         start = random.randrange(LOWEST, HIGHEST - count, 2)  # noqa: S311 - no secret
@@ -87,9 +87,10 @@ def free_ports(host: str, count: int, free: Callable[[str, int], bool] = is_free
 
 
 def forward(line: str) -> None:
-    """Log a line of rtpengine's own: warnings and errors as such, the rest as debug.
+    """Log a line that rtpengine has printed: warnings and errors at their level, all else as debug.
 
-    That a version does not know a key of the profiles, which are for others too, is no warning.
+    A version that does not know a key of the profiles says so; that is not logged as a warning, since the profiles are
+    for other versions too.
     """
     kind = line.partition(":")[0].rpartition(" ")[2]
     serious = kind in ("WARNING", "ERR", "CRIT", "ALERT", "EMERG") and "Unknown dictionary key" not in line
@@ -101,13 +102,13 @@ class RtpengineProcess(Service):
 
     :param reactor: clock, sockets, processes.
     :param binary: the program, by name or path.
-    :param interface: the address for media, as rtpengine's ``--interface`` has it: ``ADDRESS``, a network device,
-        ``ADDRESS!ADVERTISED``.
+    :param interface: the address for media, in the syntax of rtpengine's ``--interface``: ``ADDRESS``, a network
+        device, ``ADDRESS!ADVERTISED``.
     :param extra: further arguments.
-    :param find: gives the path of a program, or None.
-    :param ports: gives free ports.
-    :ivar address: host and port of its ng socket, for `Nodes`; the same over all restarts.
-    :ivar answers: it runs, and has answered a ping.
+    :param find: returns the path of a program, or None.
+    :param ports: returns free ports.
+    :ivar address: host and port of its ng socket, for `Nodes`; the same after each restart.
+    :ivar answers: it runs, and has replied to a ping.
     :raises RtpengineMissing: the program is not installed.
     :raises OSError: there are no free ports.
     """
@@ -134,7 +135,7 @@ class RtpengineProcess(Service):
             "--foreground", "--log-stderr", "--no-log-timestamps", "--log-level=5", *extra,
         ]  # fmt: skip
         self._arguments = with_death_signal(arguments, "KILL", find, "rtpengine")
-        self._node = Node(reactor, *self.address)  # only to see when it answers
+        self._node = Node(reactor, *self.address)  # only to notice when it replies
         self._node.alive = False
         self._process: ChildProcess | None = None  # while it runs
         self._timer: IDelayedCall | None = None  # the next start, or the KILL
@@ -148,14 +149,14 @@ class RtpengineProcess(Service):
         return None if self._process is None else self._process.pid
 
     def startService(self) -> None:
-        """Run it."""
+        """Start rtpengine."""
         super().startService()  # type: ignore[no-untyped-call]
         self._start()
 
     def stopService(self) -> Deferred[None]:
-        """End it: TERM, and KILL after `GRACE` seconds.
+        """End rtpengine: TERM, then KILL after `GRACE` seconds.
 
-        :returns: fires with None when it is gone.
+        :returns: fires with None when the process has ended.
         """
         super().stopService()  # type: ignore[no-untyped-call]
         self._set_timer(None)
@@ -212,7 +213,7 @@ class RtpengineProcess(Service):
 
 
 def _host_of(interface: str) -> str:
-    """The address in rtpengine's ``[NAME/]ADDRESS[!ADVERTISED]``; all addresses where it names a network device."""
+    """The address in rtpengine's ``[NAME/]ADDRESS[!ADVERTISED]``; the wildcard if it names a network device."""
     host = interface.rpartition("/")[2].partition("!")[0].strip("[]")
     try:
         return str(ip_address(host))

@@ -1,12 +1,12 @@
-"""What is said to rtpengine: the only place with keys and flags of ng commands. First what the media of a leg looks
-like, then, at the end, what the commands say besides. (Cookie and ``command`` are written by `Node.command`.)
+"""The keys and flags of all ng commands: first the media profiles of legs, then the fields of single commands. (Only
+the cookie and ``command`` are written elsewhere, by `Node.command`.)
 
-A leg's profile follows from its transport, never from the direction of the call: a WebSocket peer is a
-:data:`BROWSER`, a peer over UDP, TCP or TLS is a :data:`TRUNK`, or what the section of its trunk says
-(:func:`profiles_of`). An offer and an answer are written for the leg that they go *to*; an answer repeats the profile
-of its leg, since rtpengine otherwise answers in the transport protocol of the offer as it understood it.
+The profile of a leg follows from its transport, never from the direction of the call: a WebSocket peer is a
+:data:`BROWSER`; a peer over UDP, TCP or TLS is a :data:`TRUNK`, or has the profile of its trunk's section
+(:func:`profiles_of`). An offer and an answer are written for the leg that they go *to*. An answer repeats the profile
+of its leg, since rtpengine would otherwise answer in the transport protocol of the offer as it understood it.
 
-Every flag is spelled out. rtpengine's alias ``WebRTC`` means nearly the same, but what it means may change.
+Every flag is spelled out. rtpengine's alias ``WebRTC`` means nearly the same, but its meaning may change.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from webrtcproxy.media.bencode import NgValue, to_items
 from webrtcproxy.sip.sdp.questions import has_protocol, is_srtp
 from webrtcproxy.sip.sdp.rewriting import reject_media, without_attributes
 
-#: Attributes that only a browser understands (RFC 8829 section 5.2). ``ICE: remove``, ``DTLS: off`` and ``demux`` take
-#: most of them away; rtpengine 10.5 hands on those that it does not know (``msid``, ``ssrc``, ``rtcp-rsize`` ...) or
-#: keeps on purpose (``mid``, ``rtcp-fb``), and has no flag against them (``sdp-attr`` came later).
+#: Attributes that only a browser understands (RFC 8829 section 5.2). ``ICE: remove``, ``DTLS: off`` and ``demux``
+#: remove most of them; rtpengine 10.5 forwards those that it does not know (``msid``, ``ssrc``, ``rtcp-rsize`` ...) or
+#: keeps on purpose (``mid``, ``rtcp-fb``), and has no flag to remove them (``sdp-attr`` came later).
 BROWSER_ONLY = frozenset(
     b"bundle-only candidate end-of-candidates extmap extmap-allow-mixed fingerprint group ice-lite ice-mismatch "
     b"ice-options ice-pacing ice-pwd ice-ufrag identity mid msid msid-semantic rid rtcp-fb rtcp-mux rtcp-mux-only "
@@ -33,15 +33,15 @@ BROWSER_ONLY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How the SDP towards one kind of leg is made.
+    """How rtpengine writes the SDP towards one kind of leg.
 
     :ivar name: for logs.
-    :ivar offer: what an ``offer`` towards the leg says to rtpengine besides the SDP and the names of the parties.
-    :ivar answer: the same of an ``answer`` towards the leg.
-    :ivar stripped: names of SDP attributes that must not reach the leg, and that rtpengine leaves in.
+    :ivar offer: the flags of an ``offer`` towards the leg: all fields but the SDP and the names of the parties.
+    :ivar answer: the flags of an ``answer`` towards the leg.
+    :ivar stripped: names of SDP attributes that must not reach the leg, and that rtpengine does not remove.
     :ivar rejected_media: kinds of media that the leg is not offered.
-    :ivar required_protocol: the transport protocol that SDP for the leg has to have as its sender wrote it, or one that
-        begins so; empty where any will do.
+    :ivar required_protocol: the transport protocol that SDP for the leg must have, or begin with, as its sender wrote
+        it; empty for any.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Profile:
     _encoded: dict[tuple[str, bool, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def items(self, command: Literal["offer", "answer"], sdp: bytes, later: bool = False) -> bytes:
-        """`fields` as they are sent; all but the SDP is encoded once."""
+        """`fields` in bencode; all but the SDP is encoded once."""
         sdp = reject_media(sdp, self.rejected_media)
         key = command, is_srtp(sdp), later
         encoded = self._encoded.get(key)
@@ -64,12 +64,12 @@ class Profile:
         return b"%b3:sdp%d:%b" % (encoded, len(sdp), sdp)
 
     def fields(self, command: Literal["offer", "answer"], sdp: bytes, later: bool = False) -> dict[str, NgValue]:
-        """What the command says to rtpengine besides the names of the parties.
+        """The fields of a command, without the names of the parties.
 
-        :param sdp: what the other leg sent. Where it is plain RTP, rtpengine is told to take packets of that leg from
-            one source only, once it has learned which: whoever guesses a port could talk into the call otherwise. (SRTP
-            needs no such check, and ICE may change the source.)
-        :param later: the parties have agreed before. The ports on this leg stay then, though the other one may be at a
+        :param sdp: of the other leg. If it is plain RTP, rtpengine accepts packets of that leg from one source only,
+            once it has learned the source: anyone who guesses a port could otherwise talk into the call. (SRTP needs
+            no such check, and ICE may change the source.)
+        :param later: the parties have agreed before. The ports on this leg then stay, even if the other leg is at a
             new address (an ICE restart).
         """
         sdp = reject_media(sdp, self.rejected_media)
@@ -84,11 +84,11 @@ class Profile:
         return fields
 
     def accepts(self, sdp: bytes) -> bool:
-        """Whether the sender of `sdp` may send it so."""
+        """Whether `sdp`, as its sender wrote it, uses the protocol that the leg requires."""
         return not self.required_protocol or has_protocol(sdp, self.required_protocol)
 
     def clean(self, sdp: bytes) -> bytes:
-        """`sdp` as rtpengine gave it, without the lines that must not reach the leg."""
+        """An SDP from rtpengine, without the lines that must not reach the leg."""
         return without_attributes(sdp, self.stripped) if self.stripped else sdp
 
 
@@ -96,14 +96,14 @@ def _frozen(fields: Mapping[str, NgValue]) -> Mapping[str, NgValue]:
     return MappingProxyType(dict(fields))
 
 
-#: There is no DTLS handshake with the offerer, if it has DTLS, before the answer has told it that it is the client.
+#: No DTLS handshake with an offerer that has DTLS begins before the answer has made it the client.
 _OFFERER: Mapping[str, NgValue] = {"DTLS-reverse": "passive"}
 
-#: The leg that gets an answer sees one set of ports, whichever branch or fork the answer is of: a trunk that got 183
-#: from one and 200 from another would else be moved to new ports within one dialog.
+#: The leg that gets an answer keeps one set of ports, whichever branch or fork has answered: a trunk that gets a 183
+#: from one and a 200 from another would otherwise be moved to new ports within one dialog.
 _SAME_PORTS = "port latching"
 
-#: Whoever is to make events in the audio says so in each offer and answer; all audio goes through its codecs then.
+#: Lets rtpengine play digits as events; each offer and answer must have it. All audio is then decoded and encoded.
 _EVENTS = "inject DTMF"
 
 _BROWSER: Mapping[str, NgValue] = {
@@ -127,8 +127,8 @@ _TRUNK: Mapping[str, NgValue] = {
 }
 _TRUNK_FLAGS: list[NgValue] = ["strip extmap"]
 
-#: Keys in whole base64 (RFC 4568 section 9.2): baresip takes a key without its padding for another one. And without the
-#: suites that nobody needs, or that do not encrypt, and rtpengine 10.5 would offer, too.
+#: Keys with base64 padding (RFC 4568 section 9.2): baresip misreads a key without it. Not offered are suites that
+#: rtpengine 10.5 would offer by default, but that nobody needs or that do not encrypt.
 _SDES: list[NgValue] = [
     "pad",
     "no-AES_256_CM_HMAC_SHA1_32",
@@ -140,7 +140,7 @@ _SDES: list[NgValue] = [
     "no-NULL_HMAC_SHA1_32",
 ]
 
-#: Kinds of media that a trunk is never offered: what browsers offer of this one is a WebRTC data channel (RFC 8841).
+#: Kinds of media that a trunk is never offered: ``application`` of a browser is a WebRTC data channel (RFC 8841).
 _BROWSER_ONLY_KINDS = (b"application",)
 
 _PLAIN, _ENCRYPTED = b"RTP/AVP", b"RTP/SAVP"
@@ -155,7 +155,7 @@ def _profile(
 ) -> Profile:
     """A profile whose offers and answers have `settings` and `flags`.
 
-    :param offered: what only an offer says.
+    :param offered: fields of the offer only.
     """
     offer: dict[str, NgValue] = {**settings, **offered, "flags": flags}
     answer: dict[str, NgValue] = {**settings, "flags": [*flags, _SAME_PORTS]}
@@ -165,7 +165,7 @@ def _profile(
 #: A WebSocket peer: DTLS-SRTP, ICE, RTCP on the RTP port.
 BROWSER = _profile("browser", _BROWSER, _BROWSER_FLAGS)
 
-#: A WebSocket peer, for what comes from a peer over UDP, TCP or TLS.
+#: A WebSocket peer, for SDP from a peer over UDP, TCP or TLS.
 BROWSER_OF_TRUNK = replace(BROWSER, required_protocol=_PLAIN)
 
 #: A peer over UDP, TCP or TLS: plain RTP.
@@ -173,10 +173,10 @@ TRUNK = _profile("trunk", _TRUNK, _TRUNK_FLAGS, stripped=BROWSER_ONLY, rejected_
 
 
 def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
-    """The profile of a trunk that has a section, and that of browsers for what comes from it.
+    """The profile of a trunk that has a section, and the profile of browsers for SDP from it.
 
-    Of the trunk's codecs, those that a browser has not offered are made out of the others; those that are not named are
-    never seen by the trunk. The other way, a browser may answer with opus where it has none of the trunk's.
+    The trunk is offered exactly its own codecs; rtpengine transcodes to those that the browser has not offered. In the
+    other direction, a browser that has none of the trunk's codecs may answer with opus.
     """
     if media == TrunkMedia():
         return TRUNK, BROWSER_OF_TRUNK
@@ -213,30 +213,30 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
     return trunk, browser
 
 
-# What commands say besides
+# Fields of single commands
 
 SUPPORTS_LOAD_LIMIT = to_items({"supports": ["load limit"]})
-"""Of each offer: a node at its limit answers so, and not with an error."""
+"""Items of each offer: a node at its limit then replies ``load limit`` instead of an error."""
 
 DELETE_AT_ONCE = to_items({"delete delay": 0})
-"""Of each delete: rtpengine otherwise keeps the ports for half a minute."""
+"""Items of each delete: rtpengine would otherwise keep the ports for half a minute."""
 
 
 def session_fields(call_id: str) -> dict[str, NgValue]:
-    """Which session a command is about: of all but ``ping`` and ``list``.
+    """The session that a command concerns; for all commands but ``ping`` and ``list``.
 
-    :param call_id: what the session is called at rtpengine.
+    :param call_id: the session's ng call-id.
     """
     return {"call-id": call_id}
 
 
 def list_fields(limit: int) -> dict[str, NgValue]:
-    """How many sessions a ``list`` gives at most; rtpengine lists 32 where none is given."""
+    """The most sessions that a ``list`` returns; rtpengine's default is 32."""
     return {"limit": limit}
 
 
 def party_items(branch: str, from_tag: str, to_tag: str = "") -> bytes:
-    """The branch and the parties that an ``offer``, ``answer`` or ``delete`` is about, encoded."""
+    """The branch and the parties that an ``offer``, ``answer`` or ``delete`` concerns, encoded."""
     names: dict[str, NgValue] = {"via-branch": _octets(branch), "from-tag": _octets(from_tag)}
     if to_tag:
         names["to-tag"] = _octets(to_tag)
@@ -244,7 +244,7 @@ def party_items(branch: str, from_tag: str, to_tag: str = "") -> bytes:
 
 
 def digit_items(digit: str, duration: int, from_tag: str) -> bytes:
-    """What a ``play DTMF`` plays and which party sends it, encoded.
+    """The digit and the sender of a ``play DTMF``, encoded.
 
     :param duration: milliseconds.
     """
@@ -252,5 +252,5 @@ def digit_items(digit: str, duration: int, from_tag: str) -> bytes:
 
 
 def _octets(name: str) -> bytes:
-    """A tag or branch as it stood in the message, bytes outside UTF-8 included."""
+    """A tag or branch as in the message, including bytes outside UTF-8."""
     return name.encode("utf-8", "surrogateescape")

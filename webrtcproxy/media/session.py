@@ -1,21 +1,21 @@
-"""MediaSession: what one call asks of rtpengine, in order, and the delete at its end.
+"""MediaSession: the session of one call at rtpengine: its commands, in order, and the delete at its end.
 
-How the parties of a call are named to rtpengine was tried with the one of Debian 12 (10.5.3); a test in
-``tests/integration/test_rtpengine.py`` guards each sentence:
+The naming of the parties of a call was tried with the rtpengine of Debian 12 (10.5.3); a test in
+``tests/integration/test_rtpengine.py`` checks each sentence:
 
 - One session has one ng call-id. A call that forks offers once for each branch, with the caller's tag and the branch as
   ``via-branch``: each branch gets ports and ICE credentials of its own, and the caller gets the same ones from the
-  answer of any branch (for plain RTP thanks to ``port latching``). The last answer decides who hears whom.
+  answer of any branch (for plain RTP thanks to ``port latching``). The last answer decides between whom media flows.
 - A downstream fork (two To tags in answers of one branch) is one party for rtpengine, named by the first tag.
-  Both answers are then about the ports that the branch was offered; a later answer replaces an earlier one.
-- An answer leaves the caller with the codecs that are in it, also for an answer of another fork or branch. So the
-  caller offers again for that one first: ports and credentials stay, and each answer is about all that was offered.
-- A later offer within a branch names both parties. Without the to-tag rtpengine hangs the via-branch on the caller.
+  Both answers then concern the ports that the branch was offered; a later answer replaces an earlier one.
+- An answer reduces the caller's codecs to its own, also for a later answer of another fork or branch. So the caller
+  offers again for that one first: ports and credentials stay, and each answer refers to everything that was offered.
+- A later offer within a branch names both parties. Without the to-tag rtpengine assigns the via-branch to the caller.
 - A branch is dropped by ``delete`` with its via-branch and a from-tag that no party has. With the caller's tag, a
-  branch that rtpengine does not know (any more) makes it remove the caller, and the whole call. And when the last
-  branch goes, the call goes: the caller's ports and ICE credentials, known from an early answer perhaps, would be lost
-  to the next branch (serial forking, the next trunk target). So the last branch stays until there is another.
-- The end is ``delete`` with the call-id alone, ``delete delay`` 0: that frees all of it, whichever parties are left.
+  branch that is unknown to rtpengine makes it remove the caller, and with it the whole call. Removing the last branch
+  removes the call too: the caller's ports and ICE credentials, perhaps known from an early answer, would be lost to
+  the next branch (serial forking, the next trunk target). So the last branch stays until there is another.
+- The end is ``delete`` with the call-id alone and ``delete delay`` 0: it frees everything, whichever parties remain.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ log = Logger()
 
 
 class NodePool(Protocol):
-    """What a session needs of `webrtcproxy.media.nodes.Nodes`."""
+    """The part of `webrtcproxy.media.nodes.Nodes` that a session uses."""
 
     timeout: float
 
@@ -55,22 +55,22 @@ class NodePool(Protocol):
         """The time."""
 
     def new_call_id(self) -> str:
-        """A new ng call-id, which counts as in use from now on."""
+        """A new ng call-id, which is in use from now on."""
 
     def candidates(self) -> Sequence[Node]:
         """All nodes, the best first."""
 
     def discard(self, node: Node, call_id: str, call: str, *, late: bool = False) -> Deferred[None]:
-        """Delete a session from a node; never fails. `late`: it may yet be created there."""
+        """Delete a session from a node; never fails. `late`: it may still be created there."""
 
     def release(self, call_id: str) -> None:
-        """This ng call-id was never sent."""
+        """This ng call-id is not in use: it was never sent."""
 
     def watch(self, call_id: str, node: Node, lost: Callable[[], None]) -> None:
-        """Call `lost` once when the node has no such session any more."""
+        """Call `lost` once if the node loses the session."""
 
     def unwatch(self, call_id: str) -> None:
-        """No call needs that session any more."""
+        """Stop watching a session: no call needs it any more."""
 
 
 @dataclass(slots=True)
@@ -79,10 +79,10 @@ class _Branch:
 
     offerer: str
     answerer: str = ""  # the first To tag that answered
-    offered: tuple[bytes, ...] = ()  # the m-lines of the last offer, where there are several
+    offered: tuple[bytes, ...] = ()  # the m= lines of the last offer, if there are several
 
     def names(self, from_tag: str) -> tuple[str, str]:
-        """The names of the sender and of the other party: who is not the offerer is the answerer, by any tag."""
+        """The names of the sender and of the other party: any tag but the offerer's means the answerer."""
         if from_tag == self.offerer:
             return self.offerer, self.answerer
         return self.answerer or from_tag, self.offerer
@@ -94,15 +94,15 @@ _Work = Callable[[], Deferred[bytes]]
 class MediaSession:
     """The media of one call.
 
-    Operations are done one at a time, in the order they were asked for. The session stays on the node that took its
-    first offer. Cancelling the Deferred of an operation that has begun does not stop it: it is seen to its end,
-    so that what follows (a delete above all) cannot overtake it.
+    Operations run one at a time, in the order of their calls. The session stays on the node that accepted its first
+    offer. Cancelling the Deferred of an operation that has begun does not stop it: it runs to its end, so that a later
+    operation (above all the delete) cannot overtake it.
 
     :param pool: the nodes.
     :param call: the call's name in logs.
-    :ivar call_id: what the session is called at rtpengine. It changes while nodes are tried for the first offer: a
-        delete for a node that did not answer in time must never hit the session of a later try.
-    :ivar node: where the session is; None before the first offer.
+    :ivar call_id: the session's ng call-id. It changes while nodes are tried for the first offer: a delete for a node
+        that did not reply in time must never hit the session of a later attempt.
+    :ivar node: the session's node; None before the first offer.
     """
 
     def __init__(self, pool: NodePool, call: str) -> None:
@@ -117,15 +117,15 @@ class MediaSession:
         self._deleted = False
         self._ended: list[Deferred[None]] | None = []  # to fire when the delete is done; None after that
 
-    # -- what a call asks for
+    # -- for calls
 
     def offer(self, sdp: bytes, *, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         """Have an offer rewritten for the leg that it goes to.
 
         :param sdp: as the offerer sent it.
-        :param from_tag: the call's name for the offerer; another name for each party of the call.
-        :param branch: the call's name for the callee's branch; in later offers too.
-        :param to: of the leg that the offer goes to.
+        :param from_tag: the call's name for the offerer; each party of the call has its own.
+        :param branch: the call's name for the callee's branch, the same in later offers.
+        :param to: the profile of the leg that the offer goes to.
         :returns: fires with the SDP to send. Fails with `NgTimeout`, `NgOverload` or `NgRefused`.
         """
         return self._enqueue(lambda: self._offer(sdp, from_tag, branch, to))
@@ -135,41 +135,40 @@ class MediaSession:
 
         :param sdp: as the answerer sent it.
         :param from_tag: the call's name for the offerer.
-        :param to_tag: the call's name for the answerer; several in one branch are taken for one party.
+        :param to_tag: the call's name for the answerer; several names in one branch count as one party.
         :param branch: as in the offer.
-        :param to: of the offerer's leg.
+        :param to: the profile of the offerer's leg.
         :returns: as `offer`.
         """
         return self._enqueue(lambda: self._answer(sdp, from_tag, to_tag, branch, to))
 
     def play(self, digit: str, duration: int, *, from_tag: str, branch: str) -> Deferred[None]:
-        """Have a digit played to the other party, as an event where that takes them (RFC 4733), else as a tone. Digits
+        """Have a digit played to the other party, as an event if it accepts events (RFC 4733), else as a tone. Digits
         are played one after the other.
 
         :param digit: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
         :param duration: milliseconds, 100 to 5000.
         :param from_tag: the call's name for its sender.
         :param branch: as in the offer.
-        :returns: fires with None when rtpengine has it. Fails as `offer`, above all where the profiles of offer and
-            answer did not say that this may come.
+        :returns: fires with None when rtpengine has accepted it. Fails as `offer`, above all if the profiles of offer
+            and answer did not announce digits.
         """
         return self._enqueue(lambda: self._play(digit, duration, from_tag, branch)).addCallback(lambda _: None)
 
     def drop(self, branch: str) -> None:
-        """Free what a losing branch holds; the last branch stays until there is another. Never raises."""
+        """Free the media of a losing branch; the last branch stays until there is another. Never raises."""
         if not self._deleted:
             self._enqueue(lambda: self._drop(branch)).addErrback(lambda failure: failure.trap(NgRefused) and b"")
 
     def watch(self, lost: Callable[[], None]) -> None:
-        """Call `lost` once when rtpengine has given the session up by itself: no media, or it was restarted. Never
-        after `delete`."""
+        """Call `lost` once if rtpengine loses the session: it saw no media, or was restarted. Never after `delete`."""
         if self.node is not None and not self._deleted:
             self._pool.watch(self.call_id, self.node, lost)
 
     def delete(self) -> Deferred[None]:
-        """Free everything, after the operation in work; what waits after that one is not done any more.
+        """Free everything after the current operation; operations that wait fail.
 
-        :returns: fires with None when rtpengine has done it, or does not answer. Never fails; twice is once.
+        :returns: fires with None when rtpengine has done it, or does not reply. Never fails. May be called again.
         """
         if self._ended is None:
             return succeed(None)
@@ -250,11 +249,11 @@ class MediaSession:
         return Deferred.fromCoroutine(self._drop_left_over()).addCallback(lambda _: _sdp(reply, to))
 
     def _first_offer(self, encoded: bytes, nodes: list[Node], end: float, error: NgError) -> Deferred[Reply]:
-        """Try node after node, within the time for one command; the one that replies keeps the session.
+        """Try node after node, within the time for one command; the first that replies keeps the session.
 
-        :param nodes: those not tried yet.
-        :param end: when the time is over.
-        :param error: what became of the node before.
+        :param nodes: the nodes that were not tried yet.
+        :param end: when the time is over, by the clock of the pool.
+        :param error: the failure of the node before.
         """
         share = (end - self._pool.seconds()) / (sum(node.alive for node in nodes) or len(nodes) or 1)
         if not nodes or share <= 0:
@@ -274,7 +273,7 @@ class MediaSession:
     ) -> Failure | Deferred[Reply]:
         why = failure.value
         if not isinstance(why, (NgTimeout, NgOverload)):
-            self.node = node  # it may hold something of the call all the same
+            self.node = node  # it may have created the session nevertheless
             return failure
         log.warn("{call}: {why}", call=self.call, why=why.why)
         self._pool.discard(node, self.call_id, self.call, late=isinstance(why, NgTimeout))
@@ -307,7 +306,7 @@ class MediaSession:
         return Deferred.fromCoroutine(self._drop_left_over())
 
     async def _drop_left_over(self) -> bytes:
-        """Drop what is to be dropped, if a branch is left that is not."""
+        """Drop the losing branches, as long as another branch is left."""
         while self._to_drop and len(self._to_drop) < len(self._branches) and self.node is not None:
             branch = self._to_drop.pop()
             del self._branches[branch]
@@ -325,7 +324,7 @@ class MediaSession:
         return reply.addCallback(self._log_warning, command)
 
     def _log_warning(self, reply: Reply, command: str) -> Reply:
-        """Log what rtpengine warns of."""
+        """Log a warning in a reply."""
         if b"warning" in reply:
             said = text(reply[b"warning"])
             log.warn("{call}: rtpengine warns of {command}: {said}", call=self.call, command=command, said=said)
@@ -344,11 +343,11 @@ def _fire(result: Deferred[bytes], outcome: bytes | Failure) -> None:
 
 def _sdp(reply: Reply, to: Profile) -> bytes:
     sdp = reply.get(b"sdp")
-    if not isinstance(sdp, bytes) or not sdp:  # 10.5 takes an empty SDP, and gives none
+    if not isinstance(sdp, bytes) or not sdp:  # 10.5 accepts an empty SDP, and returns none
         raise NgRefused("no SDP in the reply")
     return to.clean(sdp)
 
 
 def _not_accepted(to: Profile) -> NgRefused:
-    """How SDP is refused whose sender may not send it so."""
+    """The refusal of SDP that does not use the protocol that its leg requires."""
     return NgRefused(f"the SDP has no media over {to.required_protocol.decode()}")

@@ -87,24 +87,24 @@ def authorize(
     :param cnonce: the client's nonce. If empty, a random one that stays the same for this nonce, since the ``-sess``
         algorithms use the first cnonce for as long as the nonce lasts (RFC 7616 section 3.4.2).
     """
-    asked = challenge.params
-    qops = _qops(asked.get("qop", ""))
+    params = challenge.params
+    qops = _qops(params.get("qop", ""))
     qop = "auth" if "auth" in qops else "auth-int" if qops else ""
-    given = {"username": username, "realm": asked["realm"], "nonce": asked["nonce"], "uri": uri}
-    if asked.get("algorithm"):
-        given["algorithm"] = asked["algorithm"]
-    if qop or _hash_of(asked.get("algorithm") or "MD5")[1]:
-        given["cnonce"] = cnonce or _cnonce(username, asked)
+    given = {"username": username, "realm": params["realm"], "nonce": params["nonce"], "uri": uri}
+    if params.get("algorithm"):
+        given["algorithm"] = params["algorithm"]
+    if qop or _hash_of(params.get("algorithm") or "MD5")[1]:
+        given["cnonce"] = cnonce or _cnonce(username, params)
     if qop:
         given["qop"], given["nc"] = qop, f"{count:08x}"
-    if "opaque" in asked:
-        given["opaque"] = asked["opaque"]
+    if "opaque" in params:
+        given["opaque"] = params["opaque"]
     given["response"] = _response(given, method, password, body)
     return Credentials("Digest", given)
 
 
-def _cnonce(username: str, asked: Mapping[str, str]) -> str:
-    text = "\n".join((username, asked["realm"], asked["nonce"]))
+def _cnonce(username: str, params: Mapping[str, str]) -> str:
+    text = "\n".join((username, params["realm"], params["nonce"]))
     return hmac.digest(_SECRET, text.encode("utf-8", "surrogateescape"), "sha256").hex()[:16]
 
 

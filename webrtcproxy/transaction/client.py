@@ -1,8 +1,8 @@
-"""Client transactions: the machines of RFC 3261 figures 5 and 6, with Accepted and Timer M of RFC 6026 section 7.2.
+"""Client transactions: the state machines of RFC 3261 figures 5 and 6, with Accepted and Timer M of RFC 6026.
 
 The user holds a :class:`ClientTransaction`. The table of the layer holds its machine, which outlives the final
-response, and then keeps nothing but the octets of the ACK. Every cell of both machines:
-:mod:`webrtcproxy.transaction.states`.
+response, and from then on keeps only the octets of the ACK. :mod:`webrtcproxy.transaction.states` has the complete
+state tables.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ UNANSWERED = (ClientState.CALLING, ClientState.TRYING, ClientState.PROCEEDING)
 
 
 class ClientLayer(Protocol):
-    """What the machines need of the layer."""
+    """The part of the layer that the machines use."""
 
     @property
     def timers(self) -> Timers:
-        """T1, T2, T4, and what follows from them."""
+        """T1, T2, T4, and the values derived from them."""
 
     @property
     def schedule(self) -> Schedule:
         """Runs the timers."""
 
     def client_ended(self, machine: ClientMachine) -> None:
-        """The machine is terminated: no message may be matched to it any more."""
+        """The machine is terminated: no message matches it any more."""
 
     def send_cancel(self, cancel: Request, flow: Flow) -> None:
-        """Send a CANCEL, which has its Via."""
+        """Send a CANCEL, which has its Via already."""
 
     def notify_user(self, user: OnResponse, response: Response) -> None:
         """Call the user with a response; never raises."""
 
 
 class ClientTransaction:
-    """A request that we sent.
+    """A request that was sent.
 
     :ivar request: as sent, with our Via.
     :ivar flow: where it was sent.
@@ -87,8 +87,8 @@ class ClientTransaction:
         self._machine.cancel(headers)
 
     def abandon(self) -> None:
-        """Stop retransmitting, as the peer has not responded and the request goes elsewhere. Where it responds within
-        64*T1 after all, an INVITE is cancelled, and `final` fires."""
+        """Stop retransmitting, since the peer has not responded and the request goes elsewhere. If it still responds
+        within 64*T1, an INVITE is cancelled, and `final` fires."""
         self._machine.abandon()
 
     def __repr__(self) -> str:
@@ -96,14 +96,14 @@ class ClientTransaction:
 
 
 class ClientMachine:
-    """What both machines have in common.
+    """The base of both client machines.
 
     :param layer: the layer that it belongs to.
     :param request: with our Via.
     :param key: branch and method, by which its responses are matched (section 17.1.3).
-    :ivar sent_by: of our Via, which the top Via of a response must have.
+    :ivar sent_by: the sent-by of our Via, which the top Via of a response must have.
     :ivar request_uri: as written.
-    :ivar transaction: what the user holds; None after the final response.
+    :ivar transaction: the user's object; None after the final response.
     """
 
     __slots__ = (
@@ -142,11 +142,11 @@ class ClientMachine:
         self._send_request()
 
     def receive(self, response: Response) -> None:
-        """A response has come."""
+        """A response has arrived."""
         raise NotImplementedError
 
     def cancel(self, headers: Iterable[tuple[str, str]]) -> None:
-        """Cancel the request; without effect where it is no INVITE (section 9.1)."""
+        """Cancel the request; no effect unless it is an INVITE (section 9.1)."""
 
     def abandon(self) -> None:
         """See :meth:`ClientTransaction.abandon`."""
@@ -154,7 +154,7 @@ class ClientMachine:
         self.cancel(())
 
     def flow_lost(self) -> None:
-        """The connection is lost: no response can come (section 17.1.4)."""
+        """The connection is lost: no response can arrive (section 17.1.4)."""
         self._fail(FlowLost("the connection is lost"))
 
     def _retransmission_due(self) -> None:
@@ -178,16 +178,16 @@ class ClientMachine:
         self._fail(TimedOut(f"no final response to {transaction.request.method}"))
 
     def _fail(self, why: TimedOut | FlowLost) -> None:
-        """Terminate; where there was no final response, `final` fails."""
+        """Terminate; if there was no final response, `final` fails."""
         transaction = self.transaction
         self._end()
         if transaction is not None:
             transaction.final.errback(why)
 
     def _conclude(self, state: ClientState, delay: float) -> ClientTransaction:
-        """The final response has come: stay in `state` for `delay` seconds, to absorb what still comes, then terminate.
+        """The final response has arrived: stay in `state` for `delay` seconds to absorb retransmissions.
 
-        :returns: what the user holds, whose `final` is to fire.
+        :returns: the user's transaction, whose `final` the caller fires.
         """
         transaction = self.transaction
         assert transaction is not None
@@ -302,9 +302,9 @@ class InviteClient(ClientMachine):
         super()._end()
 
     def _provisional(self, response: Response) -> None:
-        """The first one stops timers A and B: how long the callee may ring is up to the user.
+        """The first one stops timers A and B: the user decides how long the callee may ring.
 
-        After a CANCEL the user is called with none.
+        After a CANCEL, the user gets no provisional responses.
         """
         if self.state is ClientState.CALLING:
             self.state = ClientState.PROCEEDING
@@ -361,12 +361,12 @@ def cancel_for(invite: Request, headers: Iterable[tuple[str, str]] = ()) -> Requ
 
 
 def ack_for(invite: Request, response: Response) -> Request:
-    """The ACK of a final response that is no 2xx (section 17.1.1.3): it has the To of the response, with its tag."""
+    """The ACK of a final response other than 2xx (section 17.1.1.3): it has the To of the response, with its tag."""
     return _follower(invite, "ACK", response.headers.get("To") or "")
 
 
 def _follower(invite: Request, method: str, to: str) -> Request:
-    """A request that takes the same way as `invite` and belongs to it."""
+    """A request that takes the same route as `invite` and belongs to it."""
     asked = invite.headers
     routes = asked.lines("Route")
     names = ["Via", *["Route"] * len(routes), "Max-Forwards", "From", "To", "Call-ID", "CSeq"]

@@ -1,4 +1,4 @@
-"""The time limit for the response to a non-INVITE request that is relayed."""
+"""Deadline: the time limit for the response to a relayed non-INVITE request."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from webrtcproxy.runtime.schedule import Schedule
 T = TypeVar("T")
 
 NON_INVITE_DEADLINE = 30.0
-"""Seconds until a peer gets a 504 where the other side does not respond.
+"""Seconds until a peer gets a 504 if the other side does not respond.
 
-A 408 is forbidden for anything but INVITE (RFC 4320 section 4.2): it would arrive when Timer F of the peer (64*T1, 32
-s) has fired. 504 says that a server further on did not respond (RFC 3261 section 21.5.5), and two seconds before Timer
-F it still arrives.
+RFC 4320 section 4.2 forbids a 408 to any request but INVITE: it would arrive after Timer F of the peer (64*T1, 32 s)
+has fired. A 504 means that a server further on did not respond (RFC 3261 section 21.5.5), and two seconds before Timer
+F it arrives in time.
 """
 
 
 class Deadline:
-    """The time that one request may take in all, as a context manager. What it waits for is not cancelled when the time
-    is over.
+    """The total time that one request may take, as a context manager. The work that it waits for is not cancelled when
+    the time is over.
 
     :param schedule: runs the timer.
     """
@@ -36,7 +36,7 @@ class Deadline:
         self._timer = schedule.after(NON_INVITE_DEADLINE, self._time_up)
 
     def wait(self, work: Deferred[T]) -> Deferred[T]:
-        """Fires with the result of `work`; fails with TimedOut where the time is over before."""
+        """Fires with the result of `work`; fails with TimedOut if the time is over first."""
         waiting: Deferred[T] = Deferred()
         self._waiting = waiting
         work.addBoth(self._fire, waiting)

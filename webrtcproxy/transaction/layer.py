@@ -1,4 +1,4 @@
-"""The transaction layer: a message is matched to its transaction, or goes up to the user as new.
+"""The transaction layer: matches each message to its transaction, or passes it to the user as a new one.
 
 A server transaction is found by its key (:mod:`webrtcproxy.transaction.match`); a client transaction by the branch of
 our Via and the method (RFC 3261 section 17.1.3).
@@ -32,30 +32,30 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 RETRY_AFTER = "5"
-"""Seconds that a client is asked to wait where there are too many transactions."""
+"""The Retry-After of a 503 for too many transactions, in seconds."""
 
 
 class TransactionUser(Protocol):
     """The transaction user (RFC 3261 section 5): :class:`webrtcproxy.call.router.Router`."""
 
     def admits(self, request: Request, flow: Flow) -> bool:
-        """Called before anything is answered or stored.
+        """Called before a request is answered or stored.
 
-        :returns: False where the request is to be dropped in silence.
+        :returns: False if the request is to be dropped silently.
         """
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
         """A new request, neither ACK nor CANCEL."""
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
-        """An ACK that belongs to no transaction, as that of a 2xx does. Its sender is admitted."""
+        """An ACK that belongs to no transaction, such as that of a 2xx. Its sender is admitted."""
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL of an INVITE that has no final response. The CANCEL is answered already; the INVITE is not."""
 
 
 class _NoUser:
-    """Stands for the user while there is none: everything is dropped in silence."""
+    """Takes the place of the user until one is set: drops everything silently."""
 
     def admits(self, request: Request, flow: Flow) -> bool:
         return False
@@ -71,12 +71,12 @@ class Transactions:
     """The transaction layer; it is the `Receiver` of the transports.
 
     :param clock: runs all timers.
-    :param user: may be set later; until then nothing is answered.
+    :param user: may be set later; until then no request is answered.
     :param timers: T1, T2, T4.
     :param limits: of server transactions; beyond them, new requests get 503.
     :param last_resort: seconds until an INVITE that its user has not answered gets a 500, and an error is logged.
-    :param metrics: counts what is refused here.
-    :param mark: what the random part of a branch begins with; it names the process where there are several.
+    :param metrics: counts refused requests.
+    :param mark: the text before the random part of a branch; it names the process if there are several.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Transactions:
         return len(self._table.clients)
 
     def stop(self) -> None:
-        """End every transaction, as the proxy stops: each `final` that is waited for, then or later, fails with
+        """End every transaction because the proxy stops: each pending `final`, and each later one, fails with
         FlowLost."""
         self._stopped = True
         self._table.clear()
@@ -140,7 +140,7 @@ class Transactions:
             log.failure("{call}: a message could not be handled", call=message.log_id)
 
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
-        """Refuse a message that can't be read, where enough of it can be to answer; no transaction is made (section
+        """Refuse a malformed message if enough of it can be parsed for a response; no transaction is made (section
         8.2.7). Never raises."""
         request = error.request
         if not isinstance(request, Request) or request.method == "ACK" or "Via" not in request.headers:
@@ -166,12 +166,12 @@ class Transactions:
     ) -> ClientTransaction:
         """Send a request in a client transaction of its own.
 
-        :param request: gets our Via on top, and belongs to the transaction from then on.
+        :param request: gets our Via on top; from then on it belongs to the transaction.
         :param on_provisional: called with each 101 to 199 to an INVITE.
         :param on_answer: called with each further 2xx to an INVITE, for 64*T1: retransmissions, and the 2xx of other
             forks.
         :returns: the transaction, whose `final` fires with the final response.
-        :raises ValueError: the request can't be written.
+        :raises ValueError: the request can't be serialised.
         """
         key = self._stamp(request, flow), request.method
         machine: ClientMachine
@@ -197,10 +197,10 @@ class Transactions:
             log.failure("{call}: the ACK can't be written", call=ack.log_id)
 
     def is_loop(self, request: Request) -> bool:
-        """Whether `request` is one that we sent, and that came back for the same Request-URI. For another Request-URI
-        it is a spiral, which is legal (section 16.3).
+        """Whether `request` was sent from here and has come back with the same Request-URI. With another Request-URI it
+        is a spiral, which is legal (section 16.3).
 
-        :raises BadMessage: a Via can't be read.
+        :raises BadMessage: a Via is malformed.
         """
         for value in request.headers.all("Via"):
             if BRANCH_PREFIX in value:
@@ -224,7 +224,7 @@ class Transactions:
         self._table.remove_client(machine)
 
     def send_cancel(self, cancel: Request, flow: Flow) -> None:
-        """Send a CANCEL, whose Via is that of its INVITE. Its own outcome is ignored: that of the INVITE counts."""
+        """Send a CANCEL, which has the Via of its INVITE. Its response is ignored: that to the INVITE counts."""
         machine = NonInviteClient(self, cancel, flow, (cancel.via.branch or "", "CANCEL"))
         self._start(machine).final.addErrback(lambda _: None)
 
@@ -268,7 +268,7 @@ class Transactions:
         self._guarded(transaction, request.log_id, self.user.request_arrived, transaction)
 
     def _ack(self, ack: Request, flow: Flow, machine: ServerMachine | None) -> None:
-        """An ACK of a final response that is no 2xx belongs to the machine, any other to the user."""
+        """An ACK of a final response other than 2xx belongs to the machine, any other to the user."""
         if machine is None and not has_cookie(ack.via):
             machine = self._rfc2543_ack(ack, flow)
         if isinstance(machine, InviteServer) and machine.ack_received():
@@ -282,11 +282,11 @@ class Transactions:
         return machine if machine is not None and machine.to_tag == ack.to.tag else None
 
     def _cancel(self, cancel: Request, flow: Flow, key: Key) -> None:
-        """Section 9.2: 200 where the INVITE is there, whatever its state; the user is notified, once, where the INVITE
-        has no final response.
+        """Section 9.2: a 200 if the INVITE exists, in any state; the user is notified, once, if the INVITE has no final
+        response.
 
-        The CANCEL has no transaction of its own: its retransmissions get the same response for as long as the INVITE is
-        there. Where its branch or sent-by is not that of its INVITE, it is matched by the merge key, on the same flow.
+        The CANCEL has no transaction of its own: its retransmissions get the same response for as long as the INVITE
+        exists. If its branch or sent-by is not that of its INVITE, it is matched by the merge key, on the same flow.
         """
         machine = self._table.servers.get(invite_key(key))
         if machine is None:
@@ -318,9 +318,9 @@ class Transactions:
     # Responses
 
     def _response(self, response: Response, flow: Flow) -> None:
-        """Match a response to its client transaction (sections 17.1.3 and 18.1.2); any other is dropped.
+        """Match a response to its client transaction (sections 17.1.3 and 18.1.2); drop any other.
 
-        The branch can't be guessed. A request that was sent by a connection must get its response by that connection.
+        The branch can't be guessed. The response to a request on a connection must arrive on that connection.
         """
         via = response.via
         machine = self._table.clients.get((via.branch or "", response.cseq.method))
@@ -354,9 +354,9 @@ class Transactions:
     def _guarded(
         self, transaction: ServerTransaction | None, call_id: str, call: Callable[..., object], *arguments: object
     ) -> None:
-        """Call the user. An exception is logged, and ends the transaction that it was called for with a 500.
+        """Call the user. An exception is logged, and the transaction gets a 500.
 
-        BadMessage is no fault of the user: it has read a header that was not checked before.
+        BadMessage is not an error of the user: it has parsed a header that was not checked before.
         """
         try:
             call(*arguments)

@@ -7,25 +7,24 @@ from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
 
 MAGIC_COOKIE = "z9hG4bK"
-"""What a branch of RFC 3261 begins with (section 8.1.1.7)."""
+"""The beginning of a branch of RFC 3261 (section 8.1.1.7)."""
 
 BRANCH_PREFIX = MAGIC_COOKIE + "wp-"
-"""How our branches begin; after it come the mark of the process, where there are several, and random
-text."""
+"""The beginning of our branches; after it come the mark of the process, if there are several, and random text."""
 
 MergeKey = tuple[object, ...]
-"""What a request and a merged copy of it have in common (section 8.2.2.2)."""
+"""Equal for a request and a merged copy of it (section 8.2.2.2)."""
 
 Key = tuple[object, str, int | None, str, Flow | None]
-"""What a request and its retransmissions have in common: the branch of the top Via (of a peer of RFC 2543, whose branch
-says nothing, several headers), host and port of its sent-by, the method (INVITE for an ACK), and the connection; None
-for UDP, where a NAT may change the port between two retransmissions."""
+"""Equal for a request and its retransmissions: the branch of the top Via (for a peer of RFC 2543, whose branch is
+meaningless, several headers), host and port of its sent-by, the method (INVITE for an ACK), and the connection. That is
+None for UDP, where a NAT may change the port between two retransmissions."""
 
 
 def key_of(request: Request, flow: Flow) -> Key:
     """The key of a request; for an ACK, that of the INVITE that it may belong to.
 
-    :raises BadMessage: one of the headers in it can't be read.
+    :raises BadMessage: one of the headers of the key is malformed.
     """
     via = request.via
     if not has_cookie(via):
@@ -37,7 +36,7 @@ def rfc2543_key(request: Request, flow: Flow, to_tag: str | None) -> Key:
     """The key of a request of RFC 2543.
 
     :param to_tag: of the request; that of an ACK may be missing in its INVITE.
-    :raises BadMessage: one of the headers in it can't be read.
+    :raises BadMessage: one of the headers of the key is malformed.
     """
     via = request.via
     same = via.transport, via.branch, request.uri, request.from_.tag, request.call_id, request.cseq.number, to_tag
@@ -50,13 +49,13 @@ def _key(branch: object, via: Via, method: str, flow: Flow) -> Key:
 
 
 def invite_key(key: Key) -> Key:
-    """The key of the INVITE that the CANCEL with this key cancels."""
+    """The key of the INVITE that a CANCEL with this key cancels."""
     branch, host, port, _, flow = key
     return branch, host, port, "INVITE", flow
 
 
 def merge_key(request: Request) -> MergeKey:
-    """What a request has in common with a copy of it that came another way (section 8.2.2.2), and with its CANCEL.
+    """A key that is equal for a request, a copy of it on another route (section 8.2.2.2), and its CANCEL.
 
     A copy with another Request-URI is a spiral.
     """

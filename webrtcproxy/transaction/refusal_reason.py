@@ -1,4 +1,4 @@
-"""Why a request was refused, in the words of the metrics."""
+"""The metrics label of a refused request: why it was refused."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _REASONS: dict[int, Reason] = {
 
 
 def reason_of(status: int) -> Reason:
-    """Why a request was refused with `status`, where the proxy did it by itself."""
+    """The label of a request that the proxy itself refused with `status`."""
     return _REASONS.get(status, "other")

@@ -1,9 +1,9 @@
-"""Server transactions: the machines of RFC 3261 figures 7 and 8, with Accepted and Timer L of RFC 6026 section 7.1.
+"""Server transactions: the state machines of RFC 3261 figures 7 and 8, with Accepted and Timer L of RFC 6026.
 
 The user holds a :class:`ServerTransaction`. The table of the layer holds its machine, which outlives the final
-response, to absorb retransmissions. It then keeps nothing but the octets of that response: a request with all of its
-headers is not kept for the half minute of Timer J or L. Every cell of both machines:
-:mod:`webrtcproxy.transaction.states`.
+response to absorb retransmissions. From then on it keeps only the octets of that response: the request with all of its
+headers is not kept for the half minute of Timer J or L. :mod:`webrtcproxy.transaction.states` has the complete state
+tables.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class ServerState(Enum):
 
 
 class ServerLayer(Protocol):
-    """What the machines need of the layer."""
+    """The part of the layer that the machines use."""
 
     @property
     def timers(self) -> Timers:
-        """T1, T2, T4, and what follows from them."""
+        """T1, T2, T4, and the values derived from them."""
 
     @property
     def schedule(self) -> Schedule:
@@ -58,11 +58,11 @@ class ServerLayer(Protocol):
         """The transaction has its final response."""
 
     def server_ended(self, machine: ServerMachine) -> None:
-        """The machine is terminated: no message may be matched to it any more."""
+        """The machine is terminated: no message matches it any more."""
 
 
 class ServerTransaction:
-    """A request that was received, to be answered by the user.
+    """A request that was received; the user answers it.
 
     :ivar request: the request.
     :ivar to_tag: our tag, the same in every response above 100 (RFC 3261 section 8.2.6.2).
@@ -78,7 +78,7 @@ class ServerTransaction:
 
     @property
     def flow(self) -> Flow:
-        """Where the responses go. It may be set, when the peer is back on another connection."""
+        """Where the responses go. It may be set when the peer has reconnected."""
         return self._machine.flow
 
     @flow.setter
@@ -87,14 +87,14 @@ class ServerTransaction:
 
     @property
     def answered(self) -> bool:
-        """Whether a final response was given, or none may be given any more (RFC 4320)."""
+        """Whether a final response was sent, or none may be sent any more (RFC 4320)."""
         return self._machine.final_status != 0
 
     def respond(self, response: Response) -> None:
         """Send a response; never raises.
 
-        A second final response is logged and not sent; but a 2xx to an INVITE may be sent again, as the user has to
-        until its ACK comes (RFC 3261 section 13.3.1.4): it is serialised once. A final response that can't be written
+        A second final response is logged and not sent; but the user retransmits a 2xx to an INVITE until its ACK
+        arrives (RFC 3261 section 13.3.1.4), and it is serialised once. A final response that can't be serialised
         becomes a 500.
         """
         last = self._last_2xx
@@ -137,17 +137,17 @@ class ServerTransaction:
 
 
 class ServerMachine:
-    """What both machines have in common.
+    """The base of both server machines.
 
     :param layer: the layer that it belongs to.
     :param request: the request.
-    :param flow: where it came from.
-    :param key: by which its retransmissions are matched.
-    :param merge_key: what a merged request, or a CANCEL with another branch, has in common with the request.
+    :param flow: the flow that it came from.
+    :param key: matches its retransmissions.
+    :param merge_key: matches a merged request, or a CANCEL with another branch.
     :ivar final_status: of the final response; 0 before it.
     :ivar to_tag: our tag in the responses.
-    :ivar source_flow: the flow that the request came from; `flow` may become another.
-    :ivar transaction: what the user holds; None after the final response.
+    :ivar source_flow: the flow that the request came from; `flow` may change.
+    :ivar transaction: the user's object; None after the final response.
     """
 
     __slots__ = (
@@ -184,27 +184,26 @@ class ServerMachine:
         raise NotImplementedError
 
     def retransmitted(self) -> None:
-        """The request has come once more."""
+        """The request was retransmitted."""
         raise NotImplementedError
 
     def respond(self, status: int, data: bytes) -> bool:
         """The user sends a response.
 
         :param data: the whole message.
-        :returns: False where there was a final response already.
+        :returns: False if there was a final response already.
         """
         raise NotImplementedError
 
     def flow_lost(self) -> None:
-        """The flow is lost: no message can be matched any more. The user may still answer, on another flow that it
-        sets."""
+        """The flow is lost: no message can match any more. The user may still answer on another flow, which it sets."""
         self._stop()
         self._flow_is_lost = True
         if self.final_status:
             self.state = ServerState.TERMINATED
 
     def _conclude(self, status: int, state: ServerState, data: bytes) -> None:
-        """The user has sent its final response: the request is not kept any longer."""
+        """The user has sent its final response: release the request."""
         self.final_status = status
         self.state = state
         self.transaction = None
@@ -213,7 +212,7 @@ class ServerMachine:
         self._layer.server_answered(self)
 
     def _linger(self, delay: float) -> None:
-        """Stay in this state for `delay` seconds, then terminate; at once where nothing can come any more."""
+        """Stay in this state for `delay` seconds, then terminate; at once if nothing can arrive any more."""
         if delay and not self._flow_is_lost:
             self._timer = self._layer.schedule.after(delay, self._end)
         else:
@@ -246,7 +245,7 @@ class NonInviteServer(ServerMachine):
     __slots__ = ()
 
     def start(self) -> None:
-        """A 100 follows when Timer E of the client has grown to T2 (RFC 4320 section 4.1)."""
+        """A 100 follows once Timer E of the client has grown to T2 (RFC 4320 section 4.1)."""
         self.state = ServerState.TRYING
         self._timer = self._layer.schedule.after(self._layer.timers.provisional_delay, self._send_provisional)
 
@@ -255,7 +254,7 @@ class NonInviteServer(ServerMachine):
         self._send()
 
     def respond(self, status: int, data: bytes) -> bool:
-        """A final response is sent, a provisional one is not: the machine sends the only one that is allowed (RFC 4320
+        """Send a final response; a provisional one is dropped: the machine sends the only one that is allowed (RFC 4320
         section 4.1)."""
         if self.final_status:
             return False
@@ -283,8 +282,8 @@ class NonInviteServer(ServerMachine):
     def _client_timed_out(self) -> None:
         """Timer F of the client fires now: a response would come too late (RFC 4320 section 4.2).
 
-        A user that waits 64*T1 for a response of its own notices that a moment later; so an error is logged after T4
-        only.
+        A user that itself waits 64*T1 for a response notices the timeout a moment later; so an error is logged only
+        after T4.
         """
         self._end()
         self._timer = self._layer.schedule.after(self._layer.timers.t4, self._report_unanswered)
@@ -301,7 +300,7 @@ class InviteServer(ServerMachine):
     """An INVITE server transaction (figure 7 as changed by RFC 6026 figure 1): Proceeding, Completed, Confirmed,
     Accepted, Terminated.
 
-    :ivar cancelled: the user was notified of a CANCEL.
+    :ivar cancelled: whether the user was notified of a CANCEL.
     """
 
     __slots__ = ("_interval", "_timer_g", "cancelled")
@@ -313,12 +312,12 @@ class InviteServer(ServerMachine):
         self.cancelled = False
 
     def start(self) -> None:
-        """A 100 follows within 200 ms, unless the user sends a response before (section 17.2.1). Most calls ring before
-        that: the 100 is saved."""
+        """A 100 follows within 200 ms unless the user responds before (section 17.2.1). Most calls ring before that
+        and need no 100."""
         self._timer = self._layer.schedule.after(TRYING_DELAY, self._trying)
 
     def retransmitted(self) -> None:
-        """Proceeding, Completed: the last response is sent again, 100 where there was none. Accepted, Confirmed:
+        """Proceeding, Completed: the last response is sent again, or a 100 if there was none. Accepted, Confirmed:
         absorbed (section 17.2.1, RFC 6026 section 7.1)."""
         if self.state is ServerState.PROCEEDING and not self._last_response:
             self._send_100()
@@ -326,7 +325,7 @@ class InviteServer(ServerMachine):
             self._send()
 
     def respond(self, status: int, data: bytes) -> bool:
-        """A provisional response, the final one, or in Accepted the 2xx once more."""
+        """Send a provisional response, the final one, or in Accepted the 2xx again."""
         if self.state is ServerState.ACCEPTED and status == self.final_status:
             self._last_response = data
             self._send()
@@ -351,9 +350,9 @@ class InviteServer(ServerMachine):
         return True
 
     def ack_received(self) -> bool:
-        """An ACK with the branch of the INVITE has come.
+        """An ACK with the branch of the INVITE has arrived.
 
-        :returns: whether it belongs to the transaction; that of a 2xx belongs to the user.
+        :returns: whether it belongs to the transaction; the ACK of a 2xx belongs to the user.
         """
         if self.state is ServerState.COMPLETED:
             self._stop()

@@ -1,7 +1,7 @@
-"""The state tables of the four transaction machines, as data: the documentation shows them, a test compares each cell
-with what the machines do.
+"""The state tables of the four transaction machines, as data: the documentation shows them, and a test compares each
+cell with the machines.
 
-A cell says which state an event leads to, and what is done. Events without a cell can't happen in that state. The
+A cell names the next state after an event, and the actions. Events without a cell can't happen in that state. The
 tables are for UDP. On a connection, timers D, I, J and K are zero: a state that one of them ends is left as soon as it
 is entered, and timers A, E and G do not run.
 """
@@ -15,7 +15,7 @@ SEND_CANCEL: Final = "send CANCEL"
 SEND_ACK: Final = "send ACK"
 SEND_RESPONSE: Final = "send response"
 PROVISIONAL: Final = "notify user"
-"""Of a provisional response, or of one more 2xx."""
+"""Notify the user of a provisional response, or of another 2xx."""
 FINAL: Final = "final response"
 """`ClientTransaction.final` fires."""
 TIMED_OUT: Final = "TimedOut"
@@ -26,10 +26,10 @@ LOG_ERROR: Final = "log error"
 
 
 class Cell(NamedTuple):
-    """What an event does in a state.
+    """The effect of an event in a state.
 
     :ivar state: the next state.
-    :ivar actions: what is done, in this order.
+    :ivar actions: the actions, in order.
     """
 
     state: str
@@ -40,9 +40,9 @@ class Machine(NamedTuple):
     """One machine.
 
     :ivar name: of its class.
-    :ivar source: where its figure stands.
-    :ivar cells: by state, in the order of its life, and event.
-    :ivar skipped: the state that a connection has no use for.
+    :ivar source: the RFC and figure that defines it.
+    :ivar cells: by state, in the order in which they are entered, and by event.
+    :ivar skipped: the state that is left at once on a connection.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The table of all transactions: by their keys, and by the flow that they depend on."""
+"""Table: all transactions, by key and by the flow that they depend on."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class TransactionLimits:
-    """How many server transactions there may be at once.
+    """The most server transactions that may exist at once.
 
     :ivar browser: unanswered requests of one WebSocket.
-    :ivar flow: of one other flow, including those that only absorb retransmissions (half a minute for each on UDP).
-    :ivar total: of all flows.
+    :ivar flow: transactions of any other flow, including those that only absorb retransmissions (each for half a
+        minute on UDP).
+    :ivar total: transactions of all flows.
     """
 
     browser: int = 200
@@ -33,7 +34,7 @@ class FlowTransactions:
     """The machines of one flow.
 
     :ivar unanswered: requests of its peer without a final response.
-    :ivar unwatch: takes back the callback for the loss of the flow.
+    :ivar unwatch: withdraws the callback for the loss of the flow.
     """
 
     __slots__ = ("clients", "servers", "unanswered", "unwatch")
@@ -72,7 +73,7 @@ class Table:
         return of_flow.unanswered >= limits.browser if flow.browser else len(of_flow.servers) >= limits.flow
 
     def add_server(self, machine: ServerMachine) -> None:
-        """Its request is being handled from now on."""
+        """Add a machine whose request is being handled."""
         self.servers[machine.key] = machine
         self.by_merge_key[machine.merge_key] = machine
         of_flow = self._transactions_of(machine.source_flow)
@@ -80,13 +81,13 @@ class Table:
         of_flow.unanswered += 1
 
     def answered(self, machine: ServerMachine) -> None:
-        """Its request has a final response."""
+        """The request of a machine has its final response."""
         of_flow = self._flows.get(machine.source_flow)
         if of_flow is not None and machine in of_flow.servers:
             of_flow.unanswered -= 1
 
     def remove_server(self, machine: ServerMachine) -> None:
-        """It is terminated; without effect where it was removed before."""
+        """Remove a terminated machine; no effect if it was removed before."""
         if self.servers.get(machine.key) is not machine:
             return
         of_flow = self._flows[machine.source_flow]
@@ -97,13 +98,13 @@ class Table:
         self._release(machine.source_flow, of_flow)
 
     def add_client(self, machine: ClientMachine) -> None:
-        """From now on its responses are expected."""
+        """Add a machine that expects responses."""
         self.clients[machine.key] = machine
         if machine.flow.reliable:
             self._transactions_of(machine.flow).clients.add(machine)
 
     def remove_client(self, machine: ClientMachine) -> None:
-        """It is terminated; without effect where it was removed before."""
+        """Remove a terminated machine; no effect if it was removed before."""
         if self.clients.pop(machine.key, None) is None or not machine.flow.reliable:
             return
         of_flow = self._flows[machine.flow]
@@ -111,7 +112,7 @@ class Table:
         self._release(machine.flow, of_flow)
 
     def clear(self) -> None:
-        """Remove all, as if every flow were lost."""
+        """Remove all machines, as if every flow were lost."""
         for flow in list(self._flows):
             self._flow_lost(flow)
         for client in list(self.clients.values()):
@@ -126,7 +127,7 @@ class Table:
         return of_flow
 
     def _release(self, flow: Flow, of_flow: FlowTransactions) -> None:
-        """Keep nothing for a flow without transactions: there are thousands of idle browsers."""
+        """Drop the entry of a flow that has no transactions: there are thousands of idle browsers."""
         if not of_flow.servers and not of_flow.clients:
             del self._flows[flow]
             if of_flow.unwatch is not None:
@@ -138,7 +139,7 @@ class Table:
             del self.by_merge_key[machine.merge_key]
 
     def _flow_lost(self, flow: Flow) -> None:
-        """End every machine of a flow, after all of them are removed from the table."""
+        """End every machine of a flow, after removing all of them from the table."""
         of_flow = self._flows.pop(flow)
         if of_flow.unwatch is not None:
             of_flow.unwatch()

@@ -1,4 +1,4 @@
-"""The timers of transactions: T1, T2, T4 and what follows from them (RFC 3261 section 17, table 4)."""
+"""The timers of transactions: T1, T2, T4 and the values derived from them (RFC 3261 section 17, table 4)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Timers:
     :ivar t2: longest interval of timers E and G.
     :ivar t4: how long a message can stay in the network: timers I and K.
     :ivar timeout_64t1: 64*T1: timers B, D, F, H, J, and L and M of RFC 6026.
-    :ivar provisional_delay: after which a non-INVITE request gets its 100: when Timer E of the client has grown to T2
+    :ivar provisional_delay: the delay of the 100 to a non-INVITE request: until Timer E of the client has grown to T2
         (RFC 4320 section 4.1).
     """
 
