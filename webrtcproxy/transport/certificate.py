@@ -1,4 +1,4 @@
-"""Server endpoints whose certificate follows its files: the next handshake uses a renewed pair."""
+"""TLS server endpoints that reload their certificate: after a renewal, the next handshake uses the new files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from webrtcproxy.transport.tls import TlsEndpoint
 log = Logger()
 
 RETRY = 5.0
-"""Seconds until files that do not fit together are read again though they have not changed."""
+"""Seconds until unchanged files that do not match each other are read again."""
 
 _OPTIONS = frozenset({"port", "interface", "backlog", "privateKey", "certKey", "extraCertChain", "dhParameters"})
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -43,16 +43,16 @@ Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
 
 class BadCertificate(ValueError):
-    """A certificate and key can't be used; the text names the files and says why."""
+    """A certificate and its key can't be used; the text names the files and the reason."""
 
 
 def server_endpoint(reactor: TcpReactor, text: str, descriptor: int | None = None) -> IStreamServerEndpoint:
     """The endpoint of a Twisted endpoint string.
 
-    ``ssl:`` is read here: its certificate follows its files, the chain may be in the file of the certificate (as in
+    ``ssl:`` is parsed here: the certificate is reloaded, the chain may be in the file of the certificate (as in
     fullchain.pem of Let's Encrypt), `interface` may be IPv6, and TLS is 1.2 or newer. All else is left to Twisted.
 
-    :param descriptor: of a socket that listens there already; only for ``ssl:`` and ``tcp:``.
+    :param descriptor: of a socket that already listens there; only for ``ssl:`` and ``tcp:``.
     :raises ValueError: the string, or one of its files, is not valid.
     """
     kind, *rest = split(text)
@@ -73,7 +73,7 @@ def server_endpoint(reactor: TcpReactor, text: str, descriptor: int | None = Non
 
 
 def _adopted(reactor: TcpReactor, text: str, descriptor: int) -> IStreamServerEndpoint:
-    """An endpoint on a socket that listens already."""
+    """An endpoint on a socket that already listens."""
     interface = next((unescape(part) for part in split(text) if part.startswith("interface=")), "")
     return AdoptedStreamServerEndpoint(reactor, descriptor, family_of(interface))
 
@@ -99,7 +99,7 @@ class KeyFiles:
 
     @classmethod
     def named(cls, options: Mapping[str, str]) -> KeyFiles:
-        """The files that the options of an endpoint name."""
+        """The files named by the options of an endpoint."""
         key = Path(options.get("privateKey", "server.pem"))
         return cls(
             key=key,
@@ -109,13 +109,13 @@ class KeyFiles:
         )
 
     def fingerprint(self) -> Fingerprint:
-        """What changes when one of the files changes."""
+        """A value that changes when one of the files changes."""
         return fingerprint(self.key, self.certificate, self.chain)
 
     def load(self) -> SSL.Context:
         """Read the files.
 
-        :raises BadCertificate: one can't be read, or they do not fit together.
+        :raises BadCertificate: one can't be read, or they do not match each other.
         """
         try:
             return self._load()
@@ -147,10 +147,10 @@ class KeyFiles:
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ReloadingCertificate:
-    """Begins each handshake with the newest pair of files that fits together.
+    """Begins each handshake with the newest files that match each other.
 
-    :param clock: for reading files again that did not fit together.
-    :raises BadCertificate: they do not fit together at first.
+    :param clock: for reading files again that did not match.
+    :raises BadCertificate: they do not match at first.
     """
 
     def __init__(self, clock: IReactorTime, files: KeyFiles) -> None:
@@ -161,14 +161,14 @@ class ReloadingCertificate:
         self._context = files.load()
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """A handshake begins; checking the files takes microseconds."""
+        """A handshake begins: check the files, which takes microseconds."""
         now = self._files.fingerprint()
         if now != self._seen or self._clock.seconds() >= self._retry_at:
             self._renew(now)
         return SSL.Connection(self._context, None)
 
     def _renew(self, now: Fingerprint) -> None:
-        """Use the new pair where it is one, else keep the old one (a renewal writes two files, one after the other)."""
+        """Use the new files if they match, else keep the old pair (a renewal writes two files, one after the other)."""
         changed, self._seen = now != self._seen, now
         try:
             self._context = self._files.load()
@@ -182,7 +182,7 @@ class ReloadingCertificate:
 
 
 def fingerprint(*paths: Path | None) -> Fingerprint:
-    """What changes when one of the files does."""
+    """A value that changes when one of the files changes."""
     return tuple(_state(path) for path in paths if path is not None)
 
 

@@ -1,4 +1,4 @@
-"""What all flows that stand for a connection share: callbacks for its loss, back-pressure, limits."""
+"""The common part of all connections: callbacks for their loss, back-pressure, limits on their number."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ log = Logger()
 
 
 class TcpReactor(IReactorTCP, IReactorTime):
-    """What TCP needs of a reactor."""
+    """The part of a reactor that TCP uses."""
 
 
 class Connection:
-    """The part of a Flow that is the same for WebSocket and TCP.
+    """The part of a Flow that WebSocket and TCP share.
 
     :param peer: the peer's address.
     :param sent_by: our host:port towards it.
@@ -45,8 +45,7 @@ class Connection:
         return bool(self._watchers)
 
     def on_lost(self, call: Callable[[], None]) -> Callable[[], None]:
-        """Have `call` called once when the connection is lost; in the next turn of the reactor where it is lost
-        already.
+        """Have `call` called once when the connection is lost; in the next turn of the reactor if it is lost already.
 
         :returns: a function that withdraws the callback.
         """
@@ -64,7 +63,7 @@ class Connection:
             self._watchers.pop(key, None)
 
     def connection_lost(self) -> None:
-        """The connection is lost: call what waits for that, once. For the protocol of the flow."""
+        """The connection is lost: run the callbacks, once. Called by the protocol of the flow."""
         if self._ended:
             return
         self._ended = True
@@ -82,15 +81,15 @@ def _safely(call: Callable[[], None]) -> None:
 
 
 class IStream(ITCPTransport, IConsumer, IPushProducer):
-    """What the transport of a TCP or TLS connection is."""
+    """The interface of the transport of a TCP or TLS connection."""
 
 
 @implementer(IPushProducer)
 class Backpressure:
-    """Bounds what waits in a transport because its peer doesn't read.
+    """Bounds the data that waits in a transport because its peer doesn't read.
 
-    The transport says when its buffer is full (64 KiB) and when it is empty again. In between, nothing is read from the
-    peer, so that it can't cause more responses to wait, and what is sent is counted: after `MAX_WAITING` octets or
+    The transport reports when its buffer is full (64 KiB) and when it is empty again. In between, nothing is read from
+    the peer, so that it can't cause more responses, and the octets sent are counted: after `MAX_WAITING` octets or
     `READ_TIMEOUT` seconds the connection is cut.
 
     :param cut: called once, with the reason, to cut the connection.
@@ -100,7 +99,7 @@ class Backpressure:
     """Octets that may be sent while the peer doesn't read."""
 
     READ_TIMEOUT = 15.0
-    """Seconds that the peer may take to read what waits."""
+    """Seconds that the peer may take to read the waiting octets."""
 
     __slots__ = ("_clock", "_cut", "_timer", "_transport", "_waiting")
 
@@ -113,7 +112,7 @@ class Backpressure:
         transport.registerProducer(self, True)
 
     def admits(self, octets: int) -> bool:
-        """Whether so many more octets may be written; where not, the connection is cut."""
+        """Whether this many more octets may be written; if not, the connection is cut."""
         if self._timer is not None:
             self._waiting += octets
             if self._waiting > self.MAX_WAITING:
@@ -135,7 +134,7 @@ class Backpressure:
             self._transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """The connection is closed or closing: nothing is watched any more."""
+        """The connection is closed or closing: stop watching."""
         self._cut = None
         if self._timer is not None:
             timer, self._timer = self._timer, None
@@ -150,7 +149,7 @@ class Backpressure:
 
 
 class ConnectionLimits:
-    """Counts connections, in all and for each address; the addresses of an IPv6 /64 network count as one.
+    """Counts connections, in total and for each address; the addresses of an IPv6 /64 network count as one.
 
     :param max_total: connections of all addresses.
     :param max_per_address: connections of one address.
@@ -166,21 +165,21 @@ class ConnectionLimits:
 
     @property
     def full(self) -> bool:
-        """True where no connection is admitted any more."""
+        """True if no further connection is admitted."""
         return self._count >= self.max_total
 
     def full_for(self, host: str) -> bool:
-        """True where no connection of this address is admitted any more."""
+        """True if no further connection from this address is admitted."""
         return self._hosts.get(network_of(host), 0) >= self.max_per_address
 
     def opened(self, host: str) -> None:
-        """A connection of this address is open."""
+        """A connection from this address is open."""
         key = network_of(host)
         self._count += 1
         self._hosts[key] = self._hosts.get(key, 0) + 1
 
     def closed(self, host: str) -> None:
-        """It is closed."""
+        """A connection from this address is closed."""
         key = network_of(host)
         self._count -= 1
         left = self._hosts[key] - 1
@@ -191,7 +190,7 @@ class ConnectionLimits:
 
 
 def network_of(host: str) -> str:
-    """What counts as one address: an IPv4 address, or the first half of an IPv6 address."""
+    """The unit that is counted as one address: an IPv4 address, or the first half of an IPv6 address."""
     try:
         return IPv6Address(host.partition("%")[0]).packed[:8].hex()
     except ValueError:
@@ -199,9 +198,8 @@ def network_of(host: str) -> str:
 
 
 def detect_dead_peer(transport: IStream) -> None:
-    """Have the kernel notice within about a minute and a half that the peer has vanished, and within half a minute
-    where something was sent: by default it retransmits that for a quarter of an hour, and keep-alive is for idle
-    connections only."""
+    """Have the kernel notice within about 90 seconds that the peer has vanished, and within 30 seconds if data was
+    sent: by default it retransmits data for a quarter of an hour, and keep-alive covers idle connections only."""
     transport.setTcpKeepAlive(True)
     kernel = getattr(transport, "socket", None)
     if kernel is not None and hasattr(socket, "TCP_USER_TIMEOUT"):

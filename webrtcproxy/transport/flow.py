@@ -1,4 +1,4 @@
-"""Flow: where a message came from and how to respond there; all that the layers above see of the sockets."""
+"""Flow: a way to one peer, by which messages arrive and leave. The layers above see the sockets only as flows."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Address(NamedTuple):
 
 
 def default_port(transport: str | None) -> int:
-    """The port of SIP over a transport where none is named."""
+    """The default port of SIP over a transport."""
     return SIPS_PORT if transport == "tls" else SIP_PORT
 
 
 class Hop(NamedTuple):
-    """Where a request can be sent to.
+    """A destination for a request: transport, address and port.
 
     :ivar transport: ``udp``, ``tcp`` or ``tls``.
-    :ivar domain: the name by which it was found, which its certificate has to have (RFC 5922 section 7.3).
+    :ivar domain: the name by which it was found, which its certificate must contain (RFC 5922 section 7.3).
     """
 
     transport: str
@@ -38,7 +38,7 @@ class Hop(NamedTuple):
 
     @classmethod
     def to(cls, address: str, port: int | None, transport: str | None) -> Hop:
-        """The hop at an IP address: over UDP where no transport is named (RFC 3263 section 4.1).
+        """The hop at an IP address; over UDP if no transport is given (RFC 3263 section 4.1).
 
         :param port: None for the default of the transport.
         """
@@ -46,8 +46,8 @@ class Hop(NamedTuple):
 
 
 MAX_DATAGRAM_REQUEST = 1300
-"""Octets of the largest request that is sent over UDP where the MTU is not known (RFC 3261 section 18.1.1); a
-MESSAGE must not be larger (RFC 3428 section 8)."""
+"""Octets of the largest request that is sent over UDP when the MTU is unknown (RFC 3261 section 18.1.1); a MESSAGE must
+not be larger (RFC 3428 section 8)."""
 
 
 class Flow(Protocol):
@@ -56,7 +56,7 @@ class Flow(Protocol):
 
     @property
     def reliable(self) -> bool:
-        """True where the transport retransmits (RFC 3261 section 17)."""
+        """True if the transport itself retransmits (RFC 3261 section 17)."""
 
     @property
     def browser(self) -> bool:
@@ -64,15 +64,15 @@ class Flow(Protocol):
 
     @property
     def via_transport(self) -> str:
-        """The transport token for our Via: ``UDP``, ``TCP``, ``TLS``, ``WS`` or ``WSS``."""
+        """The transport token of our Via: ``UDP``, ``TCP``, ``TLS``, ``WS`` or ``WSS``."""
 
     @property
     def sent_by(self) -> str:
-        """Our host[:port] for a Via and a Contact towards this peer, as ``[sip] advertise`` has it."""
+        """Our host[:port] in a Via and a Contact towards this peer; see ``[sip] advertise``."""
 
     @property
     def peer(self) -> Address:
-        """The peer's address as the socket sees it."""
+        """The peer's address at the socket."""
 
     @property
     def closed(self) -> bool:
@@ -81,27 +81,27 @@ class Flow(Protocol):
     def send(self, data: bytes) -> None:
         """Send one whole message.
 
-        :raises FlowLost: the connection is closed or the kernel refused; nothing else is ever raised.
+        :raises FlowLost: the connection is closed or the kernel refused. No other exception is raised.
         """
 
     def on_lost(self, call: Callable[[], None]) -> Callable[[], None]:
-        """Have `call` called once when the connection is lost; never from inside `send`. UDP never calls it.
+        """Have `call` called once when the connection is lost, but never from within `send`. UDP never calls it.
 
         :returns: a function that withdraws the callback.
         """
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """End the connection (WebSocket close code, RFC 6455 section 7.4); does nothing on UDP."""
+        """Close the connection (WebSocket close code, RFC 6455 section 7.4); does nothing on UDP."""
 
 
 class Receiver(Protocol):
-    """Takes what the sockets read: the transaction layer."""
+    """Takes the messages that the sockets read: the transaction layer."""
 
     def message_received(self, message: Request | Response, flow: Flow) -> None:
         """One well-formed message; the top Via of a request has its `received` and `rport` (RFC 3581)."""
 
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
-        """Octets that are not a message; `error.request` is what could be read of it, or None."""
+        """Octets that are not a valid message; `error.request` is what could be parsed, or None."""
 
 
 class Outbound(Protocol):
@@ -111,7 +111,7 @@ class Outbound(Protocol):
         """A flow to `address`.
 
         :param transport: ``udp``, ``tcp`` or ``tls``.
-        :param domain: with TLS, what the certificate of the peer has to name; empty for its address.
+        :param domain: with TLS, the name that the certificate of the peer must contain; empty for its address.
         :returns: the flow; on TCP and TLS the connection is opened on the first send, and messages wait for it.
         :raises FlowLost: there is no local socket of that transport and address family.
         """

@@ -1,4 +1,4 @@
-"""Our sent-by in a Via and a Contact: the advertised address, the bound one, or that of the route to the peer."""
+"""LocalAddresses: our sent-by in Via and Contact: the advertised address, the bound one, or that of the route."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from webrtcproxy.transport.source import unmapped
 
 _WILDCARDS = frozenset(("", "0.0.0.0", "::"))  # noqa: S104  # compared with, not bound to
 MAX_PEERS = 4096
-"""Peers whose route is remembered."""
+"""Peers whose route is cached."""
 
 
 class LocalAddresses:
-    """Knows our sent-by towards a peer.
+    """Determines our sent-by towards a peer.
 
     :param advertise: ``[sip] advertise``, a host; an IP address is used for peers of its family only.
     """
@@ -36,7 +36,7 @@ class LocalAddresses:
         return host_port(unmapped(host), bound.port)
 
     def _route(self, peer: str) -> str:
-        """Our address on the route to `peer`."""
+        """Our local address on the route to `peer`."""
         host = self._routes.get(peer)
         if host is None:
             host = self._routes[peer] = _own_address(peer)
@@ -44,7 +44,7 @@ class LocalAddresses:
 
 
 def is_wildcard(host: str) -> bool:
-    """True for the addresses that stand for all of the machine."""
+    """True for the wildcard addresses, which stand for all addresses of the machine."""
     return host in _WILDCARDS
 
 
@@ -57,7 +57,7 @@ def _may_stand_for(advertise: str, peer: str) -> bool:
 
 
 def _own_address(peer: str) -> str:
-    """Have the kernel look up the route; connecting a UDP socket sends nothing."""
+    """Let the kernel look up the route; connecting a UDP socket sends nothing."""
     with socket.socket(family_of(peer), socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((peer, 9))

@@ -1,4 +1,4 @@
-"""The source address of a request, written into its top Via (RFC 3261 section 18.2.1, RFC 3581 section 4)."""
+"""Writes the source address of a request into its top Via (RFC 3261 section 18.2.1, RFC 3581 section 4)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from webrtcproxy.transport.flow import Address
 
 
 def stamp_received(request: Request, source: Address) -> int | None:
-    """Set `received` and `rport`, whatever the sender wrote there.
+    """Set `received` and `rport`, replacing the values of the sender.
 
-    A sent-by that is a name is not looked up: it counts as different from the source, as `.invalid` has to.
+    A sent-by that is a name is not looked up: it counts as different from the source, as `.invalid` must.
 
-    :param source: the peer as the socket sees it.
-    :returns: the port that responses go to where the transport has no connection: the source port if the request has
-        `rport`, else that of its sent-by; None where the Via can't be read.
+    :param source: the address of the peer at the socket.
+    :returns: the port for responses without a connection: the source port if the request has `rport`, else the port of
+        its sent-by; None if the Via is malformed.
     """
     try:
         via = request.via
@@ -35,7 +35,7 @@ def stamp_received(request: Request, source: Address) -> int | None:
 
 
 def same_host(sent_by: str, address: str) -> bool:
-    """True where the host of a sent-by, IPv6 in brackets, is this IP address, in whatever spelling."""
+    """True if the host of a sent-by, IPv6 in brackets, is this IP address in any spelling."""
     if sent_by == address:
         return True
     if sent_by[:1] != "[":
@@ -47,7 +47,7 @@ def same_host(sent_by: str, address: str) -> bool:
 
 
 def unmapped(host: str) -> str:
-    """An IPv4-mapped address (``::ffff:192.0.2.1``, as a dual-stack socket has it) as IPv4; any other as it is."""
+    """An IPv4-mapped address (``::ffff:192.0.2.1``, on a dual-stack socket) as IPv4; any other unchanged."""
     if host[:7].lower() != "::ffff:":
         return host
     mapped = IPv6Address(host).ipv4_mapped
@@ -55,5 +55,5 @@ def unmapped(host: str) -> str:
 
 
 def address_of(where: IAddress | None) -> Address:
-    """The host and port of an address of Twisted; a Unix socket has neither."""
+    """The host and port of a Twisted address; both empty for a Unix socket."""
     return Address(unmapped(getattr(where, "host", "")), getattr(where, "port", 0))

@@ -1,4 +1,4 @@
-"""Listening with TLS, on connections that write at once."""
+"""TlsEndpoint: a server endpoint with TLS whose connections write at once instead of in the next reactor turn."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (twisted.protocols.tls is half typed)
@@ -27,8 +27,8 @@ class TlsEndpoint:
     """Listens with TLS.
 
     :param creator: makes the TLS connections.
-    :param plain: the endpoint under it.
-    :param clock: for the part that is Twisted's.
+    :param plain: the underlying endpoint.
+    :param clock: for Twisted's part of TLS.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class TlsEndpoint:
 
 
 def immediate_write(port: IListeningPort) -> IListeningPort:
-    """Have the connections of a port write at once, where it is one of Twisted's own."""
+    """Let the connections of a port write at once, if it is one of Twisted's own classes."""
     if isinstance(port, tcp.Port) and isinstance(port.socket, socket.socket):
         port.transport = TcpServer
     return port

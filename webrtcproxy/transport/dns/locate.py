@@ -1,4 +1,4 @@
-"""Locating SIP servers: which transport, address and port a host name stands for (RFC 3263 section 4)."""
+"""Locator: finds the transport, address and port of a SIP server by its host name (RFC 3263 section 4)."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from webrtcproxy.transport.flow import Address, Hop, default_port
 
 T = TypeVar("T")
 
-DNSDatagramProtocol.noisy = False  # each question has a socket of its own: two lines in the log are enough
+DNSDatagramProtocol.noisy = False  # each query has a socket of its own, and would log two lines
 
 MAX_HOPS = 8
 """Servers of a name that are considered."""
 
 PLAN_TTL = 5.0
-"""Seconds for which the servers of a name and their addresses are kept together; each record is cached for its time to
+"""Seconds for which the servers of a name are cached with their addresses; each record is cached for its time to
 live."""
 
 MAX_PLANS = 1024
-"""Names for which they are kept."""
+"""Names whose plans are cached."""
 
 PREFIXES: Final = {"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}
 """The prefix of a name in the SRV records of a transport (RFC 3263 section 4.1)."""
 
 SERVICES: Final = {"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls"}
-"""The services of NAPTR records, and the transports that they mean."""
+"""The transport of each NAPTR service."""
 
 _NO_DNS: Final = frozenset({"localhost", "local", "onion"})
 """Top-level names that are not in the DNS (RFC 6761, RFC 6762, RFC 7686)."""
@@ -55,7 +55,7 @@ class Addresses(Protocol):
 
 
 class DnsAddresses:
-    """Addresses by the DNS alone, where the configuration names a server of its own.
+    """Finds addresses by the DNS alone, if the configuration names a DNS server.
 
     :param records: the DNS.
     """
@@ -83,7 +83,7 @@ class _Server(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What a name stands for: servers, those of one priority together."""
+    """The servers of a name, grouped by priority."""
 
     servers: list[list[_Server]]
     until: float
@@ -95,8 +95,8 @@ class Locator:
     :param clock: for `PLAN_TTL`.
     :param records: NAPTR and SRV.
     :param addresses: A and AAAA.
-    :param transports: those that there are sockets for.
-    :param draw: a random number from 0 to the one that is given.
+    :param transports: those for which there are sockets.
+    :param draw: returns a random number from 0 to its argument.
     """
 
     def __init__(
@@ -115,14 +115,14 @@ class Locator:
         self._plans: BoundedDict[tuple[str, str | None], _Plan] = BoundedDict(MAX_PLANS)
 
     def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
-        """Find where a host is.
+        """Find the hops to a host.
 
         :param host: a name or an IP address, IPv6 with or without brackets.
-        :param port: None: what SRV says, else that of the transport.
-        :param transport: None: what NAPTR and SRV say, else UDP.
-        :returns: fires with at least one Hop, in the order in which to try them; at once for an IP address and for what
-            is still known. Fails with a Refusal: 502 where there is no such host (a 503, which RFC 3261 section 16.7
-            would have here, says that we are out of service), 500 where too much is being looked up.
+        :param port: None for the port from SRV, or else the default of the transport.
+        :param transport: None for the transport from NAPTR and SRV, or else UDP.
+        :returns: fires with at least one Hop, in the order in which to try them; at once for an IP address and for a
+            cached answer. Fails with a Refusal: 502 if there is no such host (RFC 3261 section 16.7 would have a 503
+            here, but that says that the proxy is out of service), 500 if too many lookups are running.
         """
         address = literal(host)
         if address is not None:
@@ -139,7 +139,7 @@ class Locator:
         return Deferred.fromCoroutine(self._by_service(name, transport))
 
     async def _by_service(self, name: str, transport: str | None) -> list[Hop]:
-        """NAPTR where the transport is open, SRV where there is some, else A and AAAA (sections 4.1, 4.2)."""
+        """NAPTR if the transport is open, SRV if there are records, else A and AAAA (sections 4.1, 4.2)."""
         if transport is not None:
             services = [(transport, PREFIXES[transport] + name)]
         else:
@@ -172,9 +172,9 @@ class Locator:
         ]
 
     async def _servers(self, name: str, groups: Sequence[tuple[str, Sequence[Srv]]]) -> list[list[_Server]]:
-        """The addresses of servers, by priority; one that has none is left out.
+        """The addresses of servers, by priority; a server without addresses is left out.
 
-        :raises Refusal: 502 where no server has any.
+        :raises Refusal: 502 if no server has an address.
         """
         wanted = [(place, kind, srv) for place, (kind, group) in enumerate(groups) for srv in group][:MAX_HOPS]
         found = await gatherResults(
@@ -192,7 +192,7 @@ class Locator:
         return servers
 
     def _drawn(self, plan: _Plan) -> list[Hop]:
-        """The hops for one request: of each priority the servers as they are drawn by weight (RFC 2782)."""
+        """The hops for one request: for each priority, the servers in random order by weight (RFC 2782)."""
         hops: dict[Hop, None] = {}
         for group in plan.servers:
             left = list(group)
@@ -214,7 +214,7 @@ class Locator:
 
 
 def locator_for(sip: SipConfig, reactor: Any) -> Locator:
-    """What finds trunks by their names, as the configuration has it: by its DNS server, or in the system's way."""
+    """The Locator for the configuration: it uses the configured DNS server, or the system's resolver."""
     server = sip.resolver
     servers = None if server is None else [(server.host, server.port or DNS_PORT)]
     file = "/etc/resolv.conf" if server is None else None
@@ -224,14 +224,14 @@ def locator_for(sip: SipConfig, reactor: Any) -> Locator:
 
 
 def _by_priority(records: Sequence[Srv]) -> Iterator[list[Srv]]:
-    """The servers of each priority; those without weight come first, so that they are drawn now and then (RFC 2782)."""
+    """The servers of each priority; those of weight 0 come first, so that they are chosen at times (RFC 2782)."""
     for priority in sorted({record.priority for record in records}):
         group = [one for one in records if one.priority == priority and one.target not in ("", ".")]
         yield sorted(group, key=lambda one: one.weight > 0)
 
 
 def _all(*wanted: Deferred[T]) -> Deferred[list[T]]:
-    """Fires with all results; fails as the first that fails."""
+    """Fires with all results; fails with the first failure."""
     return gatherResults(wanted, consumeErrors=True).addErrback(_unwrapped)
 
 

@@ -1,4 +1,4 @@
-"""What lookups of all kinds share: a cache, one lookup at a time for a key, a limit for those that run at once."""
+"""Lookups: the base of DNS and address lookups: a cache, one lookup at a time for each key, a limit of concurrency."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ V = TypeVar("V")
 
 
 class Answer(NamedTuple, Generic[V]):
-    """What a lookup has found.
+    """The result of a lookup.
 
     :ivar until: when it expires, by the clock.
-    :ivar stale: the last lookup failed; this is served until another one succeeds (RFC 8767).
+    :ivar stale: the last lookup failed; this older result is served until another one succeeds (RFC 8767).
     """
 
     value: V
@@ -28,11 +28,11 @@ class Answer(NamedTuple, Generic[V]):
 
 
 class Lookups(ABC, Generic[K, V]):
-    """Looks keys up and caches what is found.
+    """Looks keys up and caches the answers.
 
-    :param clock: for the time that answers are kept.
+    :param clock: measures how long answers are kept.
     :param max_answers: answers that are kept.
-    :param max_running: lookups that run at once; browsers may choose the names.
+    :param max_running: lookups that run at once, since browsers may choose the names.
     """
 
     def __init__(self, clock: IReactorTime, max_answers: int, max_running: int) -> None:
@@ -49,8 +49,8 @@ class Lookups(ABC, Generic[K, V]):
     def look_up(self, key: K) -> Deferred[V]:
         """Look a key up.
 
-        :returns: fires with the answer: at once where there is one that has not expired, or is stale. Fails with a
-            Refusal (500) where too much is being looked up.
+        :returns: fires with the answer: at once if there is one that has not expired, or is stale. Fails with a
+            Refusal (500) if too many lookups are running.
         """
         answer = self._answers.get(key)
         if answer is not None and answer.until > self._clock.seconds():
@@ -75,14 +75,14 @@ class Lookups(ABC, Generic[K, V]):
         return found
 
     def answered(self, key: K) -> V | None:
-        """What the last lookup of a key has found, expired or not; None where nothing is kept."""
+        """The answer of the last lookup of a key, expired or not; None if there is no entry."""
         answer = self._answers.get(key)
         return None if answer is None else answer.value
 
     def finish(self, key: K, value: V, seconds: float, *, stale: bool = False) -> None:
         """A lookup has ended.
 
-        :param seconds: for which the answer is kept.
+        :param seconds: how long the answer is kept.
         """
         self._answers.renew(key, Answer(value, self._clock.seconds() + seconds, stale))
         self._overdue.pop(key, None)
@@ -90,8 +90,8 @@ class Lookups(ABC, Generic[K, V]):
             waiting.callback(value)
 
     def give_up(self, key: K, value: V) -> None:
-        """A lookup takes too long: whoever waits for it, then or later, gets `value`; it counts as running until its
-        end."""
+        """A lookup takes too long: all that wait for it, then or later, get `value`. It counts as running until it
+        ends."""
         self._overdue[key] = value
         waiting, self._running[key] = self._running[key], []
         for one in waiting:

@@ -1,4 +1,4 @@
-"""DNS records, by twisted.names: each question is asked once at a time, and its answer kept for its time to live."""
+"""Records: queries DNS records with twisted.names, one query at a time for each key, and caches them for their TTL."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from webrtcproxy.transport.dns.lookups import Lookups
 log = Logger()
 
 MIN_TTL, MAX_TTL = 5, 3600
-"""Seconds that an answer is kept, whatever its time to live says."""
+"""Bounds of the seconds for which an answer is kept, whatever its time to live."""
 
 NEGATIVE_TTL = 60.0
-"""Seconds for which it is kept that there is no such record: most names have neither NAPTR nor SRV."""
+"""Seconds for which the absence of a record is cached: most names have neither NAPTR nor SRV."""
 
 FAILURE_TTL = 30.0
-"""Seconds until a question is asked again that got no answer. What was known before is served until there is one,
-without delay (RFC 8767)."""
+"""Seconds until a query without a response is repeated. Until one succeeds, the previous answer is served without delay
+(RFC 8767)."""
 
 DNS_TIMEOUTS = (1, 2)
-"""Seconds for each try of a question."""
+"""The timeouts of a query's attempts, in seconds."""
 
 MAX_QUESTIONS = 2048
-"""Questions whose answers are kept."""
+"""Answers that are cached."""
 
 MAX_LOOKUPS = 64
-"""Questions that are asked at the same time; browsers may choose the names."""
+"""Queries that run at the same time; bounded, since browsers may choose the names."""
 
 MAX_RECORDS = 32
-"""Records of one answer that are looked at."""
+"""Records of one answer that are used."""
 
 
 class Naptr(NamedTuple):
-    """A NAPTR record as far as RFC 3263 section 4.1 needs it."""
+    """The fields of a NAPTR record that RFC 3263 section 4.1 uses."""
 
     order: int
     preference: int
@@ -60,17 +60,17 @@ class Srv(NamedTuple):
 
 
 class Resolver(Protocol):
-    """What asks the DNS: :class:`twisted.names.client.Resolver`."""
+    """A DNS client: :class:`twisted.names.client.Resolver`."""
 
     def query(self, query: dns.Query, timeout: Sequence[int]) -> Deferred[Any]:
         """Fires with three lists of records: answers, authority, additional."""
 
 
 class Records(Lookups[tuple[str, int], tuple[Any, ...]]):
-    """Asks the DNS, and caches what it answers. A key is a name and a type of record.
+    """Queries the DNS, and caches the answers. A key is a name and a record type.
 
     :param clock: for the time to live of records.
-    :param connect: makes the resolver, with the first question: most proxies never have one.
+    :param connect: makes the resolver, at the first query: most proxies never need one.
     """
 
     def __init__(self, clock: IReactorTime, connect: Callable[[], Resolver]) -> None:
@@ -79,8 +79,8 @@ class Records(Lookups[tuple[str, int], tuple[Any, ...]]):
         self._resolver: Resolver | None = None
 
     def naptr(self, name: str) -> Deferred[tuple[Naptr, ...]]:
-        """The NAPTR records of `name`. This and the others fire with nothing where there is no record, or no answer;
-        they fail with a Refusal (500) where too much is being looked up."""
+        """The NAPTR records of `name`. This and the following methods fire with an empty result if there is no record
+        or no response, and fail with a Refusal (500) if too many lookups are running."""
         return self.look_up((name, dns.NAPTR))
 
     def srv(self, name: str) -> Deferred[tuple[Srv, ...]]:
@@ -96,7 +96,7 @@ class Records(Lookups[tuple[str, int], tuple[Any, ...]]):
         return self.look_up((name, dns.AAAA))
 
     def start(self, key: tuple[str, int]) -> None:
-        """Ask."""
+        """Send the query."""
         if self._resolver is None:
             self._resolver = self._connect()
         name, kind = key
@@ -110,7 +110,7 @@ class Records(Lookups[tuple[str, int], tuple[Any, ...]]):
         self.finish(key, tuple(_READ[key[1]](record.payload) for record in found), seconds)
 
     def _failed(self, failure: Failure, key: tuple[str, int]) -> None:
-        """There is no such name; or there was no response, and what was known before is served still."""
+        """The name does not exist; or there was no response, and the previous answer is still served."""
         if failure.check(DNSNameError):
             self.finish(key, (), NEGATIVE_TTL)
             return

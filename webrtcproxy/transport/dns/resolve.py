@@ -1,5 +1,5 @@
-"""The addresses of host names of trunks, A and AAAA, by the resolver of the system, so that /etc/hosts counts (RFC 3263
-section 4.2). NAPTR and SRV come before that: :mod:`webrtcproxy.transport.dns.locate`.
+"""AddressResolver: finds the addresses of trunks with the system's resolver, so that /etc/hosts counts (RFC 3263
+section 4.2). NAPTR and SRV come first: :mod:`webrtcproxy.transport.dns.locate`.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ from webrtcproxy.transport.flow import Address
 log = Logger()
 
 POSITIVE_TTL = 30.0
-"""Seconds that addresses are kept."""
+"""Seconds for which addresses are cached."""
 
 NEGATIVE_TTL = 5.0
-"""Seconds that a failure is kept."""
+"""Seconds for which a failure is cached."""
 
 LOOKUP_TIMEOUT = 5.0
-"""Seconds that a request waits for an answer."""
+"""Seconds that a request waits for its lookup."""
 
 MAX_NAMES = 1024
-"""Names that are kept."""
+"""Names that are cached."""
 
 MAX_LOOKUPS = 32
-"""Names looked up at the same time; browsers may choose them, and each takes a thread."""
+"""Lookups at the same time; bounded, since browsers may choose the names, and each takes a thread."""
 
 _is_name = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?").fullmatch
 
 
 class ResolverReactor(IReactorPluggableNameResolver, IReactorTime):
-    """What a resolver needs of a reactor."""
+    """The part of a reactor that a resolver uses."""
 
 
 class AddressResolver(Lookups[str, tuple[str, ...]]):
-    """Looks names up by the system, one lookup at a time for a name, and caches what it finds; nothing for a
-    failure."""
+    """Looks names up with the system's resolver, one lookup at a time for each name, and caches the addresses; a failed
+    lookup has an empty result."""
 
     def __init__(self, reactor: ResolverReactor) -> None:
         super().__init__(reactor, MAX_NAMES, MAX_LOOKUPS)
@@ -64,8 +64,8 @@ class AddressResolver(Lookups[str, tuple[str, ...]]):
         :param host: a name or an IP address, IPv6 with or without brackets.
         :param port: None for 5060.
         :returns: fires with at least one Address, in the order in which to try them; at once for an IP address and for
-            what is still known. Fails with a Refusal: 502 where there is no such host (a 503, which RFC 3261 section
-            16.7 would have here, says that we are out of service), 500 where too much is being looked up.
+            a cached answer. Fails with a Refusal: 502 if there is no such host (RFC 3261 section 16.7 would have a 503
+            here, but that says that the proxy is out of service), 500 if too many lookups are running.
         """
         port = SIP_PORT if port is None else port
         address = literal(host)
@@ -77,11 +77,11 @@ class AddressResolver(Lookups[str, tuple[str, ...]]):
         return self.look_up(name).addCallback(_addresses, name, port)
 
     def start(self, key: str) -> None:
-        """Ask the system."""
+        """Start a lookup with the system's resolver."""
         _Lookup(self, key).start(self._reactor)
 
     def found(self, name: str, hosts: tuple[str, ...]) -> None:
-        """A lookup has ended. For the lookup."""
+        """A lookup has ended. Called by the lookup."""
         if not hosts:
             log.info("There is no address for {name}", name=name)
         self.finish(name, hosts, POSITIVE_TTL if hosts else NEGATIVE_TTL)
@@ -89,10 +89,10 @@ class AddressResolver(Lookups[str, tuple[str, ...]]):
 
 @implementer(IResolutionReceiver)
 class _Lookup:
-    """One question to the system.
+    """One lookup with the system's resolver.
 
-    The system can't be told to stop: a lookup longer than `LOOKUP_TIMEOUT` is given up, and counts among those that run
-    until the system is done.
+    It can't be stopped: a lookup that takes longer than `LOOKUP_TIMEOUT` is abandoned, and counts as running until the
+    system is done.
     """
 
     def __init__(self, owner: AddressResolver, name: str) -> None:
@@ -102,7 +102,7 @@ class _Lookup:
         self._timer: IDelayedCall | None = None
 
     def start(self, reactor: ResolverReactor) -> None:
-        """Ask."""
+        """Start the lookup."""
         self._timer = reactor.callLater(LOOKUP_TIMEOUT, self._timed_out)
         try:
             reactor.nameResolver.resolveHostName(self, self._name, 0, [IPv4Address, IPv6Address])
@@ -111,16 +111,16 @@ class _Lookup:
             self.resolutionComplete()
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """The question is asked."""
+        """The lookup has begun."""
 
     def addressResolved(self, address: IAddress) -> None:
-        """An address; the order is the system's (RFC 6724)."""
+        """An address was found; the order is the system's (RFC 6724)."""
         host = getattr(address, "host", "")
         if host and host not in self._hosts:
             self._hosts.append(host)
 
     def resolutionComplete(self) -> None:
-        """The answer is complete."""
+        """All addresses were found."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._owner.found(self._name, tuple(self._hosts))
@@ -131,7 +131,7 @@ class _Lookup:
 
 
 def _addresses(hosts: tuple[str, ...], name: str, port: int) -> list[Address] | Failure:
-    """The result of a lookup, as `AddressResolver.resolve` has it."""
+    """The result of a lookup, in the form of `AddressResolver.resolve`."""
     return [Address(host, port) for host in hosts] if hosts else Failure(_unresolved(name))
 
 

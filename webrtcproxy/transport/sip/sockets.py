@@ -1,4 +1,4 @@
-"""All SIP sockets: one for every line of ``[sip] listen``, and the flows to trunks through them."""
+"""SipSockets: one socket for each line of ``[sip] listen``, and the flows to trunks through them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RELISTEN = 1.0
 
 
 class SocketReactor(TcpReactor, IReactorUDP):
-    """What the sockets need of a reactor."""
+    """The part of a reactor that the sockets use."""
 
 
 class Listen(NamedTuple):
@@ -47,8 +47,8 @@ class Listen(NamedTuple):
 
     @classmethod
     def parse(cls, line: str) -> Listen:
-        """Read ``udp:PORT``, ``tcp:PORT`` or ``tls:PORT``, perhaps with ``:interface=ADDRESS``, in which ``\\:`` is a
-        colon; for ``tls:`` with the files of its certificate, which are named as in an ``ssl:`` endpoint.
+        """Parse ``udp:PORT``, ``tcp:PORT`` or ``tls:PORT``, optionally with ``:interface=ADDRESS``, in which ``\\:`` is
+        a colon; ``tls:`` has the files of its certificate, with the keys of an ``ssl:`` endpoint.
 
         :raises ValueError: it is none of these.
         """
@@ -73,8 +73,8 @@ class SipSockets(Service):
 
     :param receiver: takes the messages.
     :param listen: lines such as ``udp:5060:interface=192.0.2.10``.
-    :param advertise: the host for Via and Contact where it is not the socket's address.
-    :param trunk_tls: makes the client side of TLS; None for one that trusts the authorities of the system.
+    :param advertise: the host for Via and Contact if it is not the socket's address.
+    :param trunk_tls: makes the client side of TLS; None to trust the authorities of the system.
     """
 
     name = "sip"
@@ -100,21 +100,21 @@ class SipSockets(Service):
 
     @property
     def addresses(self) -> list[tuple[str, Address]]:
-        """Where it listens: ``udp``, ``tcp`` or ``tls``, and the address as it is bound."""
+        """The listening addresses: ``udp``, ``tcp`` or ``tls``, and the bound address."""
         return [(kind, transport.address) for kind, transport in self._sockets]
 
     def privilegedStartService(self) -> None:
-        """Listen, while the process may still use low ports.
+        """Listen while the process still has the privilege for low ports.
 
-        :raises CannotListenError: a port is taken, or the address is none of this machine's.
+        :raises CannotListenError: a port is taken, or the address is not one of this machine.
         """
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._listen()
 
     def startService(self) -> None:
-        """Listen where that has not happened yet.
+        """Listen, unless it does already.
 
-        :raises CannotListenError: a port is taken, or the address is none of this machine's.
+        :raises CannotListenError: a port is taken, or the address is not one of this machine.
         """
         self._listen()
         super().startService()  # type: ignore[no-untyped-call]
@@ -158,7 +158,7 @@ class SipSockets(Service):
                 self._listen_tls(index, line)
 
     def _bind_udp(self, index: int, line: Listen, transport: UdpTransport) -> IListeningPort:
-        """Open the socket of a line; where there are several processes, each has sockets that were opened before.
+        """Open the socket of a line; a worker has sockets that were opened before.
 
         :param index: of the line.
         """
@@ -179,7 +179,7 @@ class SipSockets(Service):
         log.info("SIP over UDP on {where}", where=host_port(*transport.address))
 
     def _closed(self, index: int, line: Listen, transport: UdpTransport, port: IListeningPort) -> None:
-        """A UDP socket is closed; where it failed, it is opened again."""
+        """A UDP socket is closed; if it failed, open it again."""
         if not self._listening:
             return
         log.error("The UDP socket on port {port} broke; opening it again", port=line.port)
@@ -217,7 +217,7 @@ class SipSockets(Service):
 
 
 def _fit(transport: UdpTransport | TcpTransport, address: Address) -> int:
-    """How well a socket suits for sending to `address`: `NO_FIT`, `MAY_FIT` or `FITS`."""
+    """Whether a socket can send to `address`: `NO_FIT`, `MAY_FIT` or `FITS`."""
     bound = unmapped(transport.address.host)
     if (":" in bound) != (":" in address.host):
         return NO_FIT

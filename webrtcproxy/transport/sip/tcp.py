@@ -1,4 +1,4 @@
-"""SIP over TCP: connections that peers open, and those that we open on the first message (RFC 3261 section 18)."""
+"""SIP over TCP: accepted connections, and connections that the first message opens (RFC 3261 section 18)."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ from webrtcproxy.transport.source import address_of, stamp_received
 log = Logger()
 
 FIRST_MESSAGE = 15.0
-"""Seconds until an accepted connection must have sent a whole message."""
+"""Seconds within which the peer of an accepted connection must send a whole message."""
 
 IDLE = 600.0
-"""Seconds without a message after which a connection that no callback watches is closed."""
+"""Seconds without a message after which a connection is closed, unless a callback waits for its loss."""
 
 CONNECT = 8.0
-"""Seconds until a connection that we open must be made."""
+"""The timeout for opening a connection, in seconds."""
 
 LINGER = 5.0
 """Seconds between closing a connection and aborting it."""
 
 QUEUE = 256 * 1024
-"""Octets that may wait for a connection that we open."""
+"""Octets that may wait for a connection that is being opened."""
 
 CONNECTIONS = 2000
 PER_ADDRESS = 100
 
 
 class TcpFlow(Connection):
-    """One TCP connection. Where we open it, the first `send` does so, and messages wait for it.
+    """One TCP connection. The first `send` on a flow of ours opens it, and messages wait until it is made.
 
     :param via_transport: ``TCP`` or ``TLS``.
-    :param connect: opens the connection; None where the peer has opened it.
-    :param domain: what the certificate of the peer has to name, over TLS where we open the connection.
+    :param connect: opens the connection; None if the peer has opened it.
+    :param domain: the name that the certificate of the peer must contain, if we open the connection over TLS.
     """
 
     __slots__ = ("_closed", "_connect", "_protocol", "_queue", "_queued", "domain")
@@ -84,9 +84,9 @@ class TcpFlow(Connection):
         return self._closed
 
     def send(self, data: bytes) -> None:
-        """Send one message, or queue it for the connection that is being made.
+        """Send one message, or queue it while the connection is being opened.
 
-        :raises FlowLost: the connection is closed, or too much waits.
+        :raises FlowLost: the connection is closed, or too many octets wait.
         """
         if self._closed:
             raise FlowLost(f"{self!r} is closed")
@@ -102,13 +102,13 @@ class TcpFlow(Connection):
             connect(self)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection when all is written; `code` and `reason` are for WebSockets."""
+        """Close the connection when everything is written; `code` and `reason` are for WebSockets."""
         self._closed = True
         if self._protocol is not None:
             self._protocol.close()
 
     def connected(self, protocol: TcpConnection) -> None:
-        """The connection is made: send what has waited. For the protocol."""
+        """The connection is made: send the queued messages. Called by the protocol."""
         self._protocol = protocol
         waiting, self._queue = self._queue, []
         for data in waiting:
@@ -117,7 +117,7 @@ class TcpFlow(Connection):
             protocol.close()
 
     def connection_lost(self) -> None:
-        """The connection is closed, or could not be made. For the protocol."""
+        """The connection is closed, or could not be made. Called by the protocol."""
         self._closed = True
         self._protocol = None
         self._queue = []
@@ -128,11 +128,11 @@ class TcpFlow(Connection):
 
 
 class TcpConnection(Protocol):
-    """Splits what arrives into messages.
+    """The protocol of one connection: splits the octets into messages.
 
-    :param owner: the listening socket that it belongs to.
+    :param owner: the transport that it belongs to.
     :param flow: its flow.
-    :param first: seconds until the first message must have come.
+    :param first: seconds within which the first message must arrive.
     """
 
     transport: IStream
@@ -171,7 +171,7 @@ class TcpConnection(Protocol):
         self.transport.write(data)
 
     def close(self) -> None:
-        """Close, and abort a little later where the peer does not close."""
+        """Close, and abort a little later if the peer does not close."""
         if self._closing:
             return
         self._closing = True
@@ -180,7 +180,7 @@ class TcpConnection(Protocol):
         self.transport.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:
-        """Some octets."""
+        """Octets have arrived."""
         items = self._split(data)
         while items:
             for item in items:
@@ -198,7 +198,7 @@ class TcpConnection(Protocol):
         self._owner.closed(self, self._flow)
 
     def _split(self, data: bytes) -> list[bytes]:
-        """The messages that are whole now; none where the framing is lost."""
+        """The messages that are complete; none if the framing is lost."""
         if self._flow.closed:
             return []
         try:
@@ -234,7 +234,7 @@ class TcpConnection(Protocol):
         receiver.message_received(message, self._flow)
 
     def _framing_lost(self, error: BadMessage) -> None:
-        """Where the next message begins can't be told: refuse this one (RFC 3261 section 18.3)."""
+        """The start of the next message is unknown: refuse this one, and close (RFC 3261 section 18.3)."""
         log.info("Closing {flow}: {why}", flow=self._flow, why=error.why)
         if isinstance(error.request, Request):
             stamp_received(error.request, self._flow.peer)
@@ -249,7 +249,7 @@ class TcpConnection(Protocol):
         self.wait(IDLE, self._idle)
 
     def wait(self, seconds: float, then: Callable[[], None]) -> None:
-        """Set the timer of the connection: `then` is called in so many seconds, in place of what it was set for."""
+        """Set the only timer of the connection: it calls `then` after this many seconds."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = self._owner.reactor.callLater(seconds, then)
@@ -265,10 +265,10 @@ class TcpConnection(Protocol):
 
 
 class TcpTransport(ServerFactory[Any]):
-    """One listening TCP socket, and the connections that peers or we opened at its address.
+    """One listening TCP socket, and the connections that peers and the proxy have opened at its address.
 
     :param receiver: takes the messages.
-    :param local: knows our sent-by.
+    :param local: determines our sent-by.
     :param limits: counts the connections.
     """
 
@@ -289,11 +289,11 @@ class TcpTransport(ServerFactory[Any]):
         self._stopped = False
 
     def bound(self, address: Address) -> None:
-        """Tell where it listens."""
+        """The socket is bound to this address."""
         self.address = address
 
     def buildProtocol(self, addr: IAddress | None) -> TcpConnection | None:
-        """A peer has connected; None, which closes the connection, where there are too many."""
+        """A peer has connected. Returns None, which closes the connection, if there are too many."""
         peer = address_of(addr)
         if self._stopped or self._limits.full or self._limits.full_for(peer.host):
             log.info("Refused {kind} from {host}: too many connections", kind=self.via_transport, host=peer.host)
@@ -304,12 +304,12 @@ class TcpTransport(ServerFactory[Any]):
     def connection(self, flow: TcpFlow, first: float) -> TcpConnection:
         """The protocol of a new connection.
 
-        :param first: seconds until the first message must have come.
+        :param first: seconds within which the first message must arrive.
         """
         return TcpConnection(self, flow, first)
 
     def flow_to(self, address: Address, domain: str = "") -> TcpFlow:
-        """A flow to `address`: the connection that we have opened there, or one that the first message opens.
+        """A flow to `address`: the connection that is open there, or one that the first message opens.
 
         :param domain: for TLS only.
         """
@@ -327,7 +327,7 @@ class TcpTransport(ServerFactory[Any]):
         return _ClientFactory(lambda: self.connection(flow, IDLE))
 
     def stop(self) -> Deferred[None]:
-        """Close all connections, also those that are being made; fires when all are closed."""
+        """Close all connections, including those being opened; fires when all are closed."""
         self._stopped = True
         for connecting in list(self._connecting.values()):
             connecting.cancel()
@@ -336,12 +336,12 @@ class TcpTransport(ServerFactory[Any]):
         return DeferredList(list(self._open.values())).addCallback(lambda _: None)
 
     def opened(self, connection: TcpConnection, flow: TcpFlow) -> None:
-        """A connection is open. For the connection."""
+        """A connection is open. Called by the connection."""
         self._limits.opened(flow.peer.host)
         self._open[connection] = Deferred()
 
     def closed(self, connection: TcpConnection, flow: TcpFlow) -> None:
-        """A connection is closed. For the connection."""
+        """A connection is closed. Called by the connection."""
         self._limits.closed(flow.peer.host)
         self._forget(flow)
         self._open.pop(connection).callback(None)
@@ -357,7 +357,7 @@ class TcpTransport(ServerFactory[Any]):
         connecting.addBoth(self._connected, flow)
 
     def _connected(self, result: object, flow: TcpFlow) -> None:
-        """A connection is made, or not; where it fails at once, the flow must not be lost from inside `send`."""
+        """A connection is made, or not; if it fails at once, the flow must not be lost from within `send`."""
         if not isinstance(result, Failure):
             del self._connecting[flow]
         elif self._stopped:

@@ -1,5 +1,5 @@
-"""SIP over TLS: TCP connections with a handshake, in which the server that we connect to is authenticated (RFC 3261
-section 26.3)."""
+"""SIP over TLS: TCP connections with a handshake, in which the proxy authenticates the servers that it connects to (RFC
+3261 section 26.3)."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (twisted.protocols.tls is half typed)
@@ -29,12 +29,12 @@ from webrtcproxy.transport.sip.trunk_tls import TrunkTls, describe_failure
 log = Logger()
 
 DOMAINS = 1024
-"""Addresses whose domains are remembered."""
+"""Addresses whose authenticated domains are remembered."""
 
 
 @implementer(IHandshakeListener)
 class TlsConnection(TcpConnection):
-    """Waits for the handshake before it sends."""
+    """A TCP connection that sends nothing before the handshake is done."""
 
     def __init__(self, owner: TlsTransport, flow: TcpFlow, first: float) -> None:
         super().__init__(owner, flow, first)
@@ -42,18 +42,18 @@ class TlsConnection(TcpConnection):
         self._authenticated = owner.authenticated
 
     def ready(self) -> None:
-        """The TCP connection is made; what is sent waits in the flow, which is bounded."""
+        """The TCP connection is made; messages wait in the flow, which is bounded."""
         self.wait(CONNECT, self._handshake_timed_out)
 
     def handshakeCompleted(self) -> None:
-        """The handshake is done: the peer has the certificate that it needs."""
+        """The handshake is done: the peer's certificate is valid."""
         self._handshake_done = True
         self._authenticated(self._flow)
         self.wait(self._first, self._idle)
         self._flow.connected(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is closed; where the handshake failed, the log says why."""
+        """The connection is closed; if the handshake failed, log why."""
         flow = self._flow
         if flow.domain and (not self._handshake_done or reason.check(SSL.Error, VerificationError)):
             why = describe_failure(reason, flow.domain)
@@ -68,7 +68,7 @@ class TlsConnection(TcpConnection):
 
 
 class TlsTransport(TcpTransport):
-    """One listening socket with TLS, and the connections that peers or we opened at its address.
+    """One listening socket with TLS, and the connections that peers and the proxy have opened at its address.
 
     :param trunk_tls: makes the client side of TLS.
     """
@@ -81,7 +81,7 @@ class TlsTransport(TcpTransport):
         self._domains: BoundedDict[str, str] = BoundedDict(DOMAINS)
 
     def server_factory(self, creator: IOpenSSLServerConnectionCreator) -> Any:
-        """Makes the protocols of connections that peers open.
+        """Makes the protocols of accepted connections.
 
         :param creator: begins the handshakes.
         """
@@ -92,11 +92,11 @@ class TlsTransport(TcpTransport):
         return TlsConnection(self, flow, first)
 
     def flow_to(self, address: Address, domain: str = "") -> TcpFlow:
-        """A flow to `address`, whose certificate has to name `domain`.
+        """A flow to `address`, whose certificate must contain `domain`.
 
-        Within a dialog, Contact and Route often name a trunk by its address alone, which its certificate does not have:
-        then the domain counts that has been authenticated there before. So it does where both are names of the same
-        trunk.
+        Within a dialog, Contact and Route often name a trunk by its address alone, which its certificate does not
+        contain: then the domain that was authenticated at that address before counts. It also counts if both domains
+        belong to the same trunk.
         """
         authenticated = self._domains.get(address.host)
         if not domain or literal(domain) is not None:
@@ -106,12 +106,12 @@ class TlsTransport(TcpTransport):
         return self._flow(address, domain)
 
     def authenticated(self, flow: TcpFlow) -> None:
-        """The handshake of a connection is done. For the connection."""
+        """The handshake of a connection is done. Called by the connection."""
         if flow.domain:
             self._domains[flow.peer.host] = flow.domain
 
     def client_factory(self, flow: TcpFlow) -> IProtocolFactory:
-        """Makes the protocol of a connection that we open.
+        """Makes the protocol of a connection that is being opened.
 
         :raises Exception: the files of the configuration can't be used.
         """

@@ -1,4 +1,4 @@
-"""TLS towards trunks: which authorities are trusted for a domain, and which certificate we present (RFC 5922)."""
+"""TLS towards trunks: the trusted authorities for each domain, and the certificate to present (RFC 5922)."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.transport.certificate import CERTIFICATE, Fingerprint, fingerprint
 
 MAX_DOMAINS = 256
-"""Domains whose settings are cached; browsers may choose them."""
+"""Domains whose settings are cached; bounded, since browsers may choose them."""
 
 _PLAIN = ClientTls()
 
 
 class TrunkTls:
-    """Makes the client's side of TLS.
+    """Makes the client side of TLS connections.
 
-    :param trunks: the configured trunks: each speaks for the names that it is reached by over TLS; two that share one
-        say the same.
+    :param trunks: the configured trunks: each has the settings for the names by which it is reached over TLS; trunks
+        that share a name have equal settings.
     """
 
     def __init__(self, trunks: Sequence[Trunk] = ()) -> None:
@@ -48,12 +48,12 @@ class TrunkTls:
         return any(one in names and other in names for names in self._names)
 
     def creator(self, domain: str) -> IOpenSSLClientConnectionCreator:
-        """Begins handshakes with a server whose certificate has to name `domain`, a host name or an IP address.
+        """Begins handshakes with a server whose certificate must contain `domain`, a host name or an IP address.
 
-        The certificate has to name it in its subjectAltName, and to come from an authority of the trunk's ``tls-ca``
-        or, where there is none, of the system. Files that have changed are read again.
+        The certificate must contain it in its subjectAltName, and be issued by an authority of the trunk's ``tls-ca``
+        or, without that option, of the system. Files that have changed are read again.
 
-        :raises Exception: a file can't be read, or has nothing of use.
+        :raises Exception: a file can't be read, or has no usable content.
         """
         tls = self._settings.get(domain, _PLAIN)
         seen = fingerprint(tls.ca, tls.certificate, tls.key)

@@ -1,4 +1,4 @@
-"""SIP over UDP: one socket, and the flows that go through it (RFC 3261 section 18, RFC 3581)."""
+"""SIP over UDP: a socket, and the flows through it (RFC 3261 section 18, RFC 3581)."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ MAX_DATAGRAM = 65536
 """Octets for `listenUDP`, which truncates datagrams at 8192 by default."""
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
-"""Octets of kernel buffer that are asked for; the kernel gives what `net.core.rmem_max` allows."""
+"""Octets of kernel buffer to request; the kernel grants what `net.core.rmem_max` allows."""
 
 FLOWS = 4096
-"""Flows that one socket remembers; they are values: one that was forgotten is made again."""
+"""Flows that one socket caches; they are values, so a dropped one is simply made again."""
 
 KEEP_ALIVES = frozenset((b"", b"\0", PONG, PING, b"\0\0\0\0"))
 
 
 def _nothing() -> None:
-    """Withdraws a callback that is never called."""
+    """The withdrawal of a callback that is never called."""
 
 
 class UdpFlow:
-    """A UDP socket, where the peer is, and where what is sent goes.
+    """A UDP socket, the address of the peer, and the destination of messages.
 
     The two differ for a request without `rport`: its response goes to the source address but to the port of its
-    sent-by, 5060 if that has none (RFC 3261 section 18.2.2). So the flow of a request is the flow of its responses, and
-    its sender is `peer`. `maddr` is ignored: it would let any sender direct our responses to a third party.
+    sent-by, or 5060 (RFC 3261 section 18.2.2). So the flow of a request is the flow of its responses, and its sender is
+    `peer`. `maddr` is ignored: it would let any sender direct our responses to a third party.
 
     :param transport: the socket.
-    :param peer: the address of the peer as the socket sees it; what it may do is decided by this.
-    :param destination: of what is sent: the peer's address, and its port or that of its sent-by.
+    :param peer: the source address of the peer, on which its permissions depend.
+    :param destination: of messages: the peer's address, and its port or that of its sent-by.
     """
 
     __slots__ = ("_destination", "_hash", "_transport", "peer", "sent_by")
@@ -99,7 +99,7 @@ class UdpTransport(DatagramProtocol):
     """One UDP socket.
 
     :param receiver: takes the messages.
-    :param local: knows our sent-by.
+    :param local: determines our sent-by.
     """
 
     noisy = False
@@ -151,7 +151,7 @@ class UdpTransport(DatagramProtocol):
             raise FlowLost(f"{destination[0]} port {destination[1]}: {error}") from error
 
     def datagramReceived(self, data: bytes, addr: tuple[str, int]) -> None:
-        """One datagram from `addr`."""
+        """A datagram from `addr` has arrived."""
         if data in KEEP_ALIVES:
             return
         try:
@@ -168,7 +168,7 @@ class UdpTransport(DatagramProtocol):
         self._receiver.message_received(message, self._reply_flow(message, host, port))
 
     def _reply_flow(self, message: object, host: str, port: int) -> UdpFlow:
-        """The flow for the responses to a request, after its top Via is filled in; else the one to the source."""
+        """Fill in the top Via of a request. Returns the flow of its responses; for a response, that of its source."""
         reply_port = None
         if isinstance(message, Request):
             reply_port = stamp_received(message, Address(unmapped(host), port))

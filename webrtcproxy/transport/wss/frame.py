@@ -1,5 +1,5 @@
-"""WebSocket frames that are one whole message (RFC 6455 section 5.2; all others are left to Autobahn), and the one SIP
-message in each (RFC 7118 section 5)."""
+"""WebSocket frames that are a whole message (RFC 6455 section 5.2; Autobahn handles all others), and the SIP message in
+each (RFC 7118 section 5)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from webrtcproxy.sip.message import Request, Response, find_end, read
 
 
 def frame(data: bytes) -> bytes:
-    """One unmasked frame with one message, text where it is UTF-8, else binary (RFC 6455 section 5.2)."""
+    """An unmasked frame with a whole message: text if it is UTF-8, else binary (RFC 6455 section 5.2)."""
     kind = 0x81
     if not data.isascii():
         try:
@@ -28,7 +28,7 @@ def frame(data: bytes) -> bytes:
 
 
 def whole_message(data: bytes) -> bytes | None:
-    """The payload, where `data` is one masked frame that is a message, text in UTF-8 or binary; else None (RFC 6455
+    """The payload if `data` is one masked frame with a whole message, text in UTF-8 or binary; else None (RFC 6455
     section 5.2)."""
     if len(data) < 7 or data[0] not in (0x81, 0x82) or data[1] < 0x80:
         return None
@@ -36,7 +36,7 @@ def whole_message(data: bytes) -> bytes | None:
     if size == 126:
         size, start = int.from_bytes(data[2:4], "big"), 4
         if size < 126:
-            return None  # a length in more octets than it needs
+            return None  # the length has more octets than it needs
     elif size == 127:
         return None
     if len(data) != start + 4 + size:
@@ -58,15 +58,15 @@ class TwoMessages(BadMessage):
 
 
 def read_one(payload: bytes) -> Request | Response:
-    """Read the one SIP message of a WebSocket message; line ends after it are tolerated.
+    """Parse the SIP message in a WebSocket message; line ends after it are tolerated.
 
-    :raises BadMessage: there is none.
+    :raises BadMessage: it is malformed.
     :raises TwoMessages: there is more than one.
     """
     try:
         message = read(payload, exact=True)
     except BadMessage:
-        message = read(payload)  # where this succeeds, something follows the body
+        message = read(payload)  # if this succeeds, octets follow the body
         payload = payload.lstrip(b"\r\n")
         if payload[find_end(payload)[1] + len(message.body) :].strip(b"\r\n\0"):
             raise _two(message) from None

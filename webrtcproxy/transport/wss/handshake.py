@@ -1,4 +1,4 @@
-"""Which upgrade requests are accepted: what RFC 6455 section 4.2 and RFC 7118 section 4 ask of them."""
+"""Checks WebSocket upgrade requests (RFC 6455 section 4.2, RFC 7118 section 4), including their origin."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _DEFAULT_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 
 
 class HandshakeRejected(Exception):
-    """The request is refused.
+    """An upgrade request is refused.
 
-    :param status: of HTTP.
-    :param why: for the peer and the log; holds nothing that the peer sent.
+    :param status: the HTTP status code.
+    :param why: for the peer and the log; contains nothing that the peer sent.
     """
 
     def __init__(self, status: int, why: str) -> None:
@@ -33,7 +33,7 @@ class HandshakeRejected(Exception):
 
 
 def for_autobahn(key: str) -> bytes:
-    """The request as Autobahn gets it: what has been checked need not be parsed, checked and stored again."""
+    """A minimal request for Autobahn: headers that were checked here need not be parsed, checked and stored again."""
     return (
         "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
@@ -43,11 +43,11 @@ def for_autobahn(key: str) -> bytes:
 class Origins:
     """The origins whose pages may connect.
 
-    A request without Origin does not come from a browser (RFC 6455 section 10.2): there is no user to protect from a
-    page, so it is accepted. Softphones and monitoring connect like that.
+    A request without Origin does not come from a browser (RFC 6455 section 10.2), so there is no user to protect from a
+    page, and it is accepted. Softphones and monitoring connect in this way.
 
-    :param allowed: ``https://host[:port]``, ``https://*.host``, ``null``, ``*`` for any; None for pages that come from
-        the host and port that they connect to.
+    :param allowed: ``https://host[:port]``, ``https://*.host``, ``null``, ``*`` for any; None for pages from the host
+        and port that they connect to.
     """
 
     def __init__(self, allowed: Iterable[str] | None) -> None:
@@ -60,7 +60,7 @@ class Origins:
         ]
 
     def admit(self, origin: str, host: str) -> bool:
-        """True where a page of this origin may connect.
+        """True if a page of this origin may connect.
 
         :param host: the Host header.
         """
@@ -77,9 +77,9 @@ class Origins:
 
 
 def check(headers: Headers, origins: Origins) -> str:
-    """Read an upgrade request.
+    """Check an upgrade request.
 
-    :returns: its key.
+    :returns: its Sec-WebSocket-Key.
     :raises HandshakeRejected: 400, 403, 426.
     """
     host = _one(headers, "host")
@@ -101,14 +101,14 @@ def check(headers: Headers, origins: Origins) -> str:
 
 
 def is_upgrade(headers: Headers) -> bool:
-    """True where a request asks for a WebSocket."""
+    """True if a request asks for a WebSocket."""
     return "websocket" in _tokens(headers, "upgrade")
 
 
 def forwarded_for(headers: Headers, peer: str, trusted: Iterable[Network]) -> str:
-    """The address of the peer in front of trusted reverse proxies; each proxy appends the address that it saw.
+    """The address of the client of trusted reverse proxies, each of which appends the address of its peer.
 
-    :param peer: the address that the socket shows.
+    :param peer: the address of the peer at the socket.
     :param trusted: the proxies whose X-Forwarded-For counts.
     """
     networks = list(trusted)
@@ -124,7 +124,7 @@ def forwarded_for(headers: Headers, peer: str, trusted: Iterable[Network]) -> st
 
 
 def _origin(text: str) -> tuple[str, str, int | None] | None:
-    """Scheme, host, and port or that of the scheme; None for what is not scheme://host[:port]."""
+    """Scheme, host, and port or the scheme's default; None for anything but ``scheme://host[:port]``."""
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -143,9 +143,9 @@ def _same_place(origin: tuple[str, str, int | None], host: str) -> bool:
 
 
 def _one(headers: Headers, name: str) -> str | None:
-    """The value of a header that may be there once only.
+    """The value of a header that may appear only once.
 
-    :raises HandshakeRejected: 400 where there are two.
+    :raises HandshakeRejected: 400 if it appears more often.
     """
     values = _values(headers, name)
     if len(values) > 1:
@@ -154,7 +154,7 @@ def _one(headers: Headers, name: str) -> str | None:
 
 
 def _values(headers: Headers, name: str) -> list[str]:
-    """The values of a header, whatever octets are in them."""
+    """The values of a header; any octets are decoded."""
     return [value.decode("latin-1") for value in headers.getRawHeaders(name.encode()) or []]
 
 

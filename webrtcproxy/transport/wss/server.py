@@ -1,4 +1,4 @@
-"""The port that browsers connect to: TLS, HTTP for the page, and the WebSockets, with their limits and pings."""
+"""WebSocketServer: the port that browsers connect to, with TLS, HTTP for the page, and WebSockets."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (twisted.web is half typed)
@@ -50,21 +50,22 @@ from webrtcproxy.transport.wss.websocket import (
 log = Logger()
 
 PARTS = 10
-"""Browsers are looked at in so many parts, one after the other, so that what the pings and their answers cost is spread
-evenly, also where thousands of browsers came at once."""
+"""The browsers are checked in this many groups, one after the other, so that the cost of pings and pongs is spread
+evenly even if thousands of browsers connected at once."""
 
 
 class WebSocketServer(Service):
     """All connections from browsers.
 
     :param receiver: takes the messages.
-    :param config: where to listen, which origins may connect, and the limits. On ``ssl:`` endpoints the Via says WSS,
-        on ``tcp:`` (after a proxy that ends TLS) WS. ``connections_per_address`` also limits HTTP connections.
+    :param config: where to listen, which origins may connect, and the limits. The Via transport is WSS on ``ssl:``
+        endpoints and WS on ``tcp:`` (with a reverse proxy that terminates TLS). ``connections_per_address`` also limits
+        HTTP connections.
     :param frame_limit: of each WebSocket; None for the default.
     :param page: the resource for HTTP requests other than those for a WebSocket; None for 404.
-    :param advertise: the host for Via and Contact where it is not the socket's address.
-    :param metrics: counts what is refused.
-    :param inherited: descriptors of sockets that listen there already, one for each of its ``listen``.
+    :param advertise: the host for Via and Contact if it is not the socket's address.
+    :param metrics: counts refused connections.
+    :param inherited: descriptors of sockets that already listen, one for each line of ``listen``.
     """
 
     name = "wss"
@@ -105,21 +106,21 @@ class WebSocketServer(Service):
 
     @property
     def addresses(self) -> list[Address]:
-        """Where it listens."""
+        """The listening addresses."""
         return [address_of(port.getHost()) for port in self._ports]
 
     def privilegedStartService(self) -> None:
-        """Listen, while the process may still use low ports.
+        """Listen while the process still has the privilege for low ports.
 
-        :raises CannotListenError: a port is taken, or the address is none of this machine's.
+        :raises CannotListenError: a port is taken, or the address is not one of this machine.
         """
         super().privilegedStartService()
         self._listen()
 
     def startService(self) -> None:
-        """Listen where that has not happened yet, and begin to ping.
+        """Listen, unless it does already, and start pinging.
 
-        :raises CannotListenError: a port is taken, or the address is none of this machine's.
+        :raises CannotListenError: a port is taken, or the address is not one of this machine.
         """
         self._listen()
         super().startService()
@@ -145,10 +146,10 @@ class WebSocketServer(Service):
         return gatherResults([*closing, self.site.close_all(), emptied]).addCallback(lambda _: None)
 
     def upgrade(self, request: Request) -> int:
-        """Make a WebSocket of a request for one.
+        """Turn a request for a WebSocket into one.
 
         :returns: NOT_DONE_YET.
-        :raises HandshakeRejected: it is refused.
+        :raises HandshakeRejected: the request is refused.
         """
         if request.path != self.config.path.encode():
             raise HandshakeRejected(404, "There is no WebSocket at this path")
@@ -173,9 +174,9 @@ class WebSocketServer(Service):
         return NOT_DONE_YET
 
     def opened(self, socket: SipWebSocket) -> tuple[int, str] | None:
-        """A WebSocket is open. For the WebSocket.
+        """A WebSocket is open. Called by the WebSocket.
 
-        :returns: the close code and the reason where there is no room for it.
+        :returns: the close code and the reason if a limit is reached, else None.
         """
         host = socket.peer_address.host
         refusal = None
@@ -190,7 +191,7 @@ class WebSocketServer(Service):
         return refusal
 
     def closed(self, socket: SipWebSocket) -> None:
-        """A WebSocket is closed. For the WebSocket."""
+        """A WebSocket is closed. Called by the WebSocket."""
         if socket not in self._sockets:
             return
         self._sockets.remove(socket)
@@ -203,7 +204,7 @@ class WebSocketServer(Service):
 
     @property
     def connections(self) -> int:
-        """Open WebSockets."""
+        """The number of open WebSockets."""
         return len(self._sockets)
 
     def _listen(self) -> None:
@@ -230,7 +231,7 @@ class WebSocketServer(Service):
 
 
 class _Site(BoundedSite):
-    """Requests for a WebSocket go one way, all others to the page."""
+    """Separates requests for a WebSocket from those for the page."""
 
     def __init__(
         self, reactor: TcpReactor, page: IResource, limits: ConnectionLimits, metrics: Metrics, upgrade: IResource
@@ -247,7 +248,7 @@ class _Site(BoundedSite):
 
 
 class _Upgrade(Resource):
-    """Responds to a request for a WebSocket with one, or with the reason for refusing it."""
+    """The resource that accepts a request for a WebSocket, or refuses it with a reason."""
 
     isLeaf = True
 
@@ -256,7 +257,7 @@ class _Upgrade(Resource):
         self._owner = owner
 
     def render(self, request: Request) -> bytes | int:
-        """Accept or refuse."""
+        """Accept or refuse the request."""
         try:
             return self._owner.upgrade(request)
         except HandshakeRejected as refused:

@@ -1,4 +1,4 @@
-"""HTTP in front of the WebSocket: twisted.web without access log and version banner, and with limits."""
+"""HTTP on the port of the WebSockets: twisted.web with limits, without access log and version banner."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (twisted.web is half typed)
@@ -24,7 +24,7 @@ from webrtcproxy.transport.source import address_of
 log = Logger()
 
 HEAD = 10.0
-"""Seconds from the connection, or the last response, until a whole request must have come; with the TLS handshake."""
+"""Seconds after the connection or the last response in which a whole request must arrive, TLS handshake included."""
 
 RESPONSE = 60.0
 """Seconds that a response may take to be sent."""
@@ -37,7 +37,7 @@ class PageRequest(Request):
     """A request whose response does not name the software."""
 
     def render(self, resrc: IResource) -> None:
-        """Have the resource answer."""
+        """Let the resource respond."""
         self.responseHeaders.removeHeader(b"server")
         super().render(resrc)
 
@@ -45,8 +45,8 @@ class PageRequest(Request):
 class Channel(HTTPChannel):
     """One HTTP connection, until it becomes a WebSocket.
 
-    Twisted's own time limit starts again with every octet that arrives, and stops while a response is sent; here both
-    are bounded. No resource takes a body, so a request with one is refused.
+    Twisted's own timeout restarts with every octet that arrives, and stops while a response is sent; here both phases
+    are bounded. No resource accepts a body, so a request with one is refused.
     """
 
     maxHeaders = 100
@@ -60,10 +60,10 @@ class Channel(HTTPChannel):
         super().connectionMade()
 
     def resetTimeout(self) -> None:
-        """Nothing: octets do not extend the time limit."""
+        """Do nothing: octets do not extend the timeout."""
 
     def allHeadersReceived(self) -> None:
-        """The head of a request has come."""
+        """The head of a request is complete."""
         if self.length != 0:
             self._ignoring = True
             cast(IStream, self.transport).write(
@@ -74,24 +74,24 @@ class Channel(HTTPChannel):
         super().allHeadersReceived()
 
     def rawDataReceived(self, data: bytes) -> None:
-        """Octets of a body, or of the next request while this one is answered."""
+        """Octets of a body have arrived, or of the next request during a response."""
         if not self._ignoring:
             super().rawDataReceived(data)
 
     def allContentReceived(self) -> None:
-        """A whole request has come."""
+        """A request is complete."""
         super().allContentReceived()
         if self.requests and self.transport is not None:
             self.setTimeout(RESPONSE)
 
     def loseConnection(self) -> None:
-        """Close, and abort a little later where the peer does not close."""
+        """Close, and abort a little later if the peer does not close."""
         super().loseConnection()
         self._closing = True
         self.setTimeout(LINGER)
 
     def timeoutConnection(self) -> None:
-        """Time is up."""
+        """The timeout has expired."""
         if self._closing:
             cast(IStream, self.transport).abortConnection()
         else:
@@ -103,9 +103,9 @@ class Channel(HTTPChannel):
         self.site.closed(self, cast(IStream | None, self.transport))
 
     def release_transport(self) -> IStream:
-        """Release the transport for a protocol that takes over: no timer, producer or count of this channel remains.
+        """Release the transport to another protocol: no timer, producer or count of this channel remains.
 
-        Left registered, the channel and its request would live as long as the transport (8 KB).
+        If they stayed registered, the channel and its request would live as long as the transport (8 KB).
         """
         transport = cast(IStream, self.transport)
         self.setTimeout(None)
@@ -116,7 +116,7 @@ class Channel(HTTPChannel):
 
 
 class RejectAll(Protocol):
-    """Cuts a connection before any TLS. (A factory under TLS can't return None from `buildProtocol`.)"""
+    """Cuts a connection before TLS. (A factory under TLS can't return None from `buildProtocol`.)"""
 
     def connectionMade(self) -> None:
         """A peer has connected."""
@@ -124,11 +124,11 @@ class RejectAll(Protocol):
 
 
 class BoundedSite(Site):
-    """A Site that counts its connections.
+    """A Site that limits its connections.
 
     :param resource: the root.
-    :param limits: where they are reached, a connection is refused, before any TLS.
-    :param metrics: counts what is refused.
+    :param limits: once they are reached, connections are refused, before TLS.
+    :param metrics: counts refused connections.
     """
 
     protocol = Channel  # type: ignore[assignment]  # no HTTP/2: a WebSocket could not take it over
@@ -151,25 +151,25 @@ class BoundedSite(Site):
         return cast(Channel, super().buildProtocol(addr))
 
     def acceptableProtocols(self) -> list[bytes]:
-        """What TLS may agree on."""
+        """The protocols to offer in TLS (ALPN)."""
         return [b"http/1.1"]
 
     def log(self, request: HttpRequest) -> None:
-        """There is no access log."""
+        """Do nothing: no access log."""
 
     def startFactory(self) -> None:
-        """Nothing: what Twisted starts here is the clock of the access log."""
+        """Do nothing: Twisted would start the clock of the access log."""
 
     def stopFactory(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def opened(self, channel: Channel) -> None:
-        """A connection is made. For the channel."""
+        """A connection is made. Called by the channel."""
         self._limits.opened(address_of(cast(IStream, channel.transport).getPeer()).host)
         self._open[channel] = Deferred()
 
     def closed(self, channel: Channel, transport: IStream | None) -> None:
-        """A connection is closed, or is no longer HTTP. For the channel."""
+        """A connection is closed, or is no longer HTTP. Called by the channel."""
         closed = self._open.pop(channel, None)
         if closed is not None and transport is not None:
             self._limits.closed(address_of(transport.getPeer()).host)

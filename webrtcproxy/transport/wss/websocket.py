@@ -1,4 +1,4 @@
-"""SIP over WebSocket, the side that browsers connect to (RFC 6455, RFC 7118): one connection, and its flow."""
+"""SIP over WebSocket, server side (RFC 6455, RFC 7118): one connection, and its flow."""
 
 # mypy: disable-error-code="no-untyped-call"
 # (Autobahn is half typed)
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 log = Logger()
 
 NORMAL, PROTOCOL_ERROR, POLICY, INTERNAL, RESTART, TRY_LATER = 1000, 1002, 1008, 1011, 1012, 1013
-"""Close codes that we send (RFC 6455 section 7.4.1 and its registry); 1007 and 1009 are sent by Autobahn."""
+"""Close codes that are sent here (RFC 6455 section 7.4.1 and its registry); Autobahn sends 1007 and 1009."""
 
 CLOSE_HANDSHAKE = 2.0
-"""Seconds that the peer has for its half of the closing handshake."""
+"""Seconds within which the peer must finish the closing handshake."""
 
 LINGER = 5.0
 """Seconds between closing the connection under the WebSocket and aborting it."""
@@ -47,13 +47,13 @@ FRAMES = 512
 """Frames that one message may consist of."""
 
 SEND_BUFFER = 128 * 1024
-"""Octets of kernel buffer for a connection; by itself the kernel lets a slow reader have megabytes."""
+"""Octets of kernel buffer for a connection; by default, a slow reader could hold megabytes."""
 
 PING_FRAME = b"\x89\0"
 """A ping without content (RFC 6455 section 5.5.2)."""
 
 PONG_HEAD = b"\x8a\x80"
-"""How a masked pong without content begins, which is what answers it."""
+"""The first octets of a masked pong without content, the response to that ping."""
 
 PONG_SIZE = 6
 """Octets of that pong."""
@@ -63,10 +63,10 @@ _OPEN = WebSocket.STATE_OPEN
 
 @dataclass(frozen=True, slots=True)
 class FrameLimit:
-    """How many frames one WebSocket may send.
+    """The limit of frames from one WebSocket, as a token bucket.
 
-    :param rate: frames a second that it may go on sending.
-    :param burst: frames that it may send at once.
+    :param rate: frames a second in the long run.
+    :param burst: frames at once.
     """
 
     rate: float = 100.0
@@ -74,7 +74,7 @@ class FrameLimit:
 
 
 class WebSocketOwner(Protocol):
-    """What a WebSocket needs of the server that it belongs to."""
+    """The part of the server that a WebSocket uses."""
 
     receiver: Receiver
 
@@ -92,16 +92,16 @@ class WebSocketOwner(Protocol):
 
     @property
     def local(self) -> LocalAddresses:
-        """Knows our sent-by."""
+        """Determines our sent-by."""
 
     @property
     def metrics(self) -> Metrics:
-        """Counts what is refused."""
+        """Counts refused connections."""
 
     def opened(self, socket: SipWebSocket) -> tuple[int, str] | None:
         """A WebSocket is open.
 
-        :returns: the close code and the reason where there is no room for it.
+        :returns: the close code and the reason if a limit is reached, else None.
         """
 
     def closed(self, socket: SipWebSocket) -> None:
@@ -109,7 +109,7 @@ class WebSocketOwner(Protocol):
 
 
 class WssFlow(Connection):
-    """The way to one browser, for as long as its WebSocket lives."""
+    """The flow to one browser, for the lifetime of its WebSocket."""
 
     __slots__ = ("_socket",)
 
@@ -139,7 +139,7 @@ class WssFlow(Connection):
             self._socket.start_closing(code, reason)
 
     def connection_lost(self) -> None:
-        """The connection is closed. For the protocol."""
+        """The connection is closed. Called by the protocol."""
         self._socket = None
         super().connection_lost()
 
@@ -150,12 +150,12 @@ class WssFlow(Connection):
 class SipWebSocket(WebSocket):
     """One WebSocket.
 
-    Autobahn does the handshake, frames, UTF-8, sizes and close codes; a whole message in one frame, as nearly all are,
-    is read without it. Pings and the timer of the closing handshake are ours, on the clock of the owner.
+    Autobahn handles the handshake, frames, UTF-8, sizes and close codes; a whole message in one frame, which is nearly
+    every message, bypasses it. Pings and the timer of the closing handshake run on the clock of the owner.
 
     :param owner: the server.
-    :param peer: the address of the peer, perhaps after a reverse proxy.
-    :ivar last_received: when the last octets came, by the clock of the owner.
+    :param peer: the address of the client, perhaps from X-Forwarded-For.
+    :ivar last_received: when the last octets arrived, by the clock of the owner.
     """
 
     transport: IStream
@@ -176,7 +176,7 @@ class SipWebSocket(WebSocket):
     # The handshake
 
     def onConnect(self, request: ConnectionRequest) -> str:
-        """The request is good: `handshake.check` has read it."""
+        """Accept the request: `handshake.check` has checked it."""
         return "sip"
 
     def onOpen(self) -> None:
@@ -195,10 +195,10 @@ class SipWebSocket(WebSocket):
         secure = ISSLTransport.providedBy(self.transport)
         self.flow = WssFlow(self, self.peer_address, sent_by, "WSS" if secure else "WS")
 
-    # What arrives
+    # Receiving
 
     def dataReceived(self, data: bytes) -> None:
-        """Some octets."""
+        """Octets have arrived."""
         if self._ignoring:
             return
         self.last_received = self.owner.reactor.seconds()
@@ -216,14 +216,14 @@ class SipWebSocket(WebSocket):
                 self.transport.abortConnection()
 
     def frame_began(self) -> None:
-        """The head of a frame. Every frame takes a token, pings and fragments too: each of them costs."""
+        """The head of a frame has arrived. Every frame takes a token, even pings and fragments: each has a cost."""
         if self.state == _OPEN:
             self._take_token()
 
     def _take_token(self) -> bool:
-        """Take a token for one frame; where none is left, the connection is closed.
+        """Take a token for one frame; if none is left, close the connection.
 
-        :returns: whether there was one.
+        :returns: whether there was a token.
         """
         limit = self.owner.frame_limit
         self._tokens = min(limit.burst, self._tokens + (self.last_received - self._filled) * limit.rate) - 1
@@ -234,8 +234,8 @@ class SipWebSocket(WebSocket):
         return not self._ignoring
 
     def _whole_message(self, data: bytes) -> bytes | None:
-        """The message that `data` is, where it is one whole frame and nothing else is half read, which is the rule; an
-        empty one for a pong without content. All else is for Autobahn, and so is whatever is wrong with a frame."""
+        """The message in `data` if it is one whole frame and no other is partly read, which is the usual case; empty
+        for a pong without content. Autobahn handles everything else, including invalid frames."""
         if self.state != _OPEN or not self.idle():
             return None
         if len(data) == PONG_SIZE and data.startswith(PONG_HEAD):
@@ -246,19 +246,19 @@ class SipWebSocket(WebSocket):
         return payload
 
     def onMessageBegin(self, isBinary: bool) -> None:
-        """The first frame of a message."""
+        """The first frame of a message has arrived."""
         self._frames = 0
         super().onMessageBegin(isBinary)
 
     def onMessageFrameBegin(self, length: int) -> None:
-        """A frame of a message; empty ones would get past Autobahn's limit of the size."""
+        """A frame of a message has arrived; empty frames would evade Autobahn's size limit."""
         self._frames += 1
         super().onMessageFrameBegin(length)
         if self._frames == FRAMES + 1:
             self.fail(POLICY, "too many fragments")
 
     def message_arrived(self, payload: bytes) -> None:
-        """A message is whole."""
+        """A message is complete."""
         if self.state == _OPEN and self.flow is not None:
             self._payload(payload, self.flow)
 
@@ -282,12 +282,12 @@ class SipWebSocket(WebSocket):
             stamp_received(message, flow.peer)
         receiver.message_received(message, flow)
 
-    # What leaves
+    # Sending
 
     def write(self, data: bytes) -> bool:
-        """Send one message: as text where it is UTF-8, which every client takes, else as binary.
+        """Send one message: as text if it is UTF-8, which every client accepts, else as binary.
 
-        :returns: False where the peer doesn't read; the connection is cut then.
+        :returns: False if the peer doesn't read; the connection is then cut.
         """
         if self.backpressure is None or not self.backpressure.admits(len(data)):
             return False
@@ -295,7 +295,7 @@ class SipWebSocket(WebSocket):
         return True
 
     def start_closing(self, code: int, reason: str) -> None:
-        """Begin the closing handshake; nothing happens where it has begun.
+        """Begin the closing handshake, unless it has begun.
 
         :param code: of the close frame (RFC 6455 section 7.4).
         """
@@ -303,7 +303,7 @@ class SipWebSocket(WebSocket):
             self.sendCloseFrame(code=code, reasonUtf8=reason.encode()[:123], isReply=False)
 
     def check_alive(self, now: float) -> None:
-        """Ping a peer that has been silent for a while, drop one that does not even answer that. For the owner.
+        """Ping a peer that has been silent for a while; cut one that does not respond to a ping. Called by the owner.
 
         :param now: the time, by the clock of the owner.
         """
@@ -316,16 +316,16 @@ class SipWebSocket(WebSocket):
             if self.state == _OPEN:
                 self.transport.write(PING_FRAME)
 
-    # The end
+    # Closing
 
     def failing(self, code: int, reason: str) -> None:
-        """The peer breaks a rule: its connection is about to be closed."""
+        """The peer has violated the protocol: its connection is about to be closed."""
         if self.state == _OPEN:
             log.info("Closing {peer}: {code} {why}", peer=self.peer_address.host, code=code, why=reason)
             self.owner.metrics.refused("websocket")
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
-        """Autobahn's way to begin or to answer the closing handshake."""
+        """Autobahn's hook for its side of the closing handshake."""
         if self.state == _OPEN and not isReply:
             self._end_after(CLOSE_HANDSHAKE, lambda: self.dropConnection(abort=True))
         super().sendCloseFrame(code, reasonUtf8, isReply)
@@ -338,7 +338,7 @@ class SipWebSocket(WebSocket):
         self.dropConnection(abort=True)
 
     def dropConnection(self, abort: bool = False) -> None:
-        """Autobahn's way to end the connection under the WebSocket."""
+        """Autobahn's hook for closing the TCP connection under the WebSocket."""
         if self.state != self.STATE_CLOSED:
             self._stop_timer()
             if not abort:
@@ -365,7 +365,7 @@ class SipWebSocket(WebSocket):
 
 
 class SipWebSocketFactory(WebSocketServerFactory):
-    """What Autobahn wants its connections to have in common.
+    """The factory that Autobahn requires; its options apply to all connections.
 
     :param owner: of all connections.
     """
@@ -377,14 +377,14 @@ class SipWebSocketFactory(WebSocketServerFactory):
         self._owner = owner
         limit = owner.config.max_message
         self.setProtocolOptions(
-            allowNullOrigin=True,  # the origin has been looked at; left out, this call would set it to False
+            allowNullOrigin=True,  # the origin is already checked; without this argument the call would set it to False
             webStatus=False,
             maxMessagePayloadSize=limit,
             maxFramePayloadSize=limit,
-            failByDrop=False,  # else there is no close code
+            failByDrop=False,  # otherwise there is no close code
             echoCloseCodeReason=True,
-            openHandshakeTimeout=0,  # it is over at once
-            closeHandshakeTimeout=0,  # ours is used: Autobahn's timers run on the global reactor
+            openHandshakeTimeout=0,  # it ends at once
+            closeHandshakeTimeout=0,  # our own timer is used: Autobahn's run on the global reactor
         )
         self._kind = SipWebSocket.with_options(self)
 
