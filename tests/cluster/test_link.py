@@ -152,7 +152,7 @@ class LinkTests(SynchronousTestCase):
 
     def test_does_not_read(self) -> None:
         """What waits is bounded: then the link is cut."""
-        self.patch(Link, "MOST", 1000)
+        self.patch(Link, "MAX_WAITING", 1000)
         self.link.pauseProducing()
         sent = 0
         while self.link.send({"do": WRITE}, b"x" * 100):

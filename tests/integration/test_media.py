@@ -17,7 +17,7 @@ from webrtcproxy.runtime.errors import NgRefused
 
 NAMES = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000", 96: "opus/48000/2", 100: "telephone-event/48000",
          101: "telephone-event/8000"}  # fmt: skip
-FEW = TrunkMedia(("PCMU", "PCMA", "telephone-event"))
+NARROWBAND = TrunkMedia(("PCMU", "PCMA", "telephone-event"))
 
 
 def sdp(at: int, kinds: Iterable[int], family: str = "IP4 127.0.0.1") -> bytes:
@@ -38,7 +38,7 @@ class CodecTests(MediaCase):
 
     async def test_named_only(self) -> None:
         """A trunk sees what its section names, in that order, with the browser's payload types."""
-        to, back = profiles_of(FEW)
+        to, back = profiles_of(NARROWBAND)
         for name in ("chromium-audio", "firefox-audio"):
             offered = await self.offer(sample(name), to, branch=name)
             self.assertEqual(codecs(offered), ["PCMU/8000", "PCMA/8000", "telephone-event/8000"], name)
@@ -68,7 +68,7 @@ class CodecTests(MediaCase):
 
     async def test_opus_only(self) -> None:
         """A browser that has nothing of the trunk's is answered what it has, events in its own clock rate."""
-        to, back = profiles_of(FEW)
+        to, back = profiles_of(NARROWBAND)
         offered = await self.offer(sdp(40000, (96, 100)).replace(b"RTP/AVP", b"UDP/TLS/RTP/SAVPF"), to)
         self.assertEqual(codecs(offered)[:2], ["PCMU/8000", "PCMA/8000"])
         answered = await self.answer(sdp(40002, (0, 101)).replace(b"101", _events_of(offered)), back)
@@ -76,7 +76,7 @@ class CodecTests(MediaCase):
 
     async def test_called_by_a_trunk(self) -> None:
         """A browser may have the trunk's codecs, or opus; what the section does not name is not seen."""
-        to, back = profiles_of(FEW)
+        to, back = profiles_of(NARROWBAND)
         offered = await self.offer(sdp(40000, (9, 0, 101)), back)
         self.assertEqual(codecs(offered)[0], "PCMU/8000")
         self.assertIn("opus/48000/2", codecs(offered))
@@ -87,7 +87,7 @@ class CodecTests(MediaCase):
 
     async def test_changed_later(self) -> None:
         """A later offer by either side has the same codecs."""
-        to, back = profiles_of(FEW)
+        to, back = profiles_of(NARROWBAND)
         await self.offer(CHROME, to)
         await self.answer(sdp(40000, (0, 101)), back)
         held = await self.offer(CHROME.replace(b"sendrecv", b"sendonly"), to)
@@ -100,7 +100,7 @@ class CodecTests(MediaCase):
         """A trunk without a video codec sees the m-line refused, the browser the same in its answer; no port is held
         for it. One with a video codec sees that one."""
         video = sample("chromium-video")
-        to, back = profiles_of(FEW)
+        to, back = profiles_of(NARROWBAND)
         offered = await self.offer(video, to)
         self.assertEqual(lines(offered, "m=video")[0].split()[1], "0")
         self.assertEqual([line for line in lines(offered) if "VP8" in line or "H264" in line], [])
@@ -213,7 +213,7 @@ class RtpTests(RtpCase):
 
     async def test_events_pass(self) -> None:
         """RFC 4733 both ways, as it is and through transcoding from one clock rate to another."""
-        for media, web, clock in ((TrunkMedia(), (0, 101), 8000), (FEW, (96, 100), 48000)):
+        for media, web, clock in ((TrunkMedia(), (0, 101), 8000), (NARROWBAND, (96, 100), 48000)):
             await self.connect(media, web, (0, 101))
             await until(lambda: bool(self.trunk.heard and self.web.heard), "both hear", 3)
             self.web.press("5", clock)
@@ -244,7 +244,7 @@ class RtpTests(RtpCase):
 
     async def test_digit_through_transcoding(self) -> None:
         """The same where the browser speaks opus."""
-        await self.connect(replace(FEW, dtmf="rfc4733"), (96, 100), (0, 101))
+        await self.connect(replace(NARROWBAND, dtmf="rfc4733"), (96, 100), (0, 101))
         await until(lambda: bool(self.trunk.heard and self.web.heard), "both hear", 3)
         await self.session.play("D", 100, from_tag="A", branch="b1")
         await until(lambda: self.trunk.digits == "D", "a digit", 3)

@@ -70,10 +70,10 @@ class BatcherTests(SynchronousTestCase):
 
     def test_most(self) -> None:
         """There is a bound to what waits."""
-        self.add("a" * Batcher.MOST)
+        self.add("a" * Batcher.MAX_WAITING)
         self.assertEqual(len(self.done), 1)
         self.add("b")
-        self.assertEqual((len(self.done), self.clock.getDelayedCalls()), (Batcher.MOST + 1, []))
+        self.assertEqual((len(self.done), self.clock.getDelayedCalls()), (Batcher.MAX_WAITING + 1, []))
 
     def test_failures(self) -> None:
         """Those that fail keep none of the others, and `flush` raises the first exception; nothing of it is left."""
@@ -93,7 +93,7 @@ class BatchTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.taken: list[list[str]] = []
-        self.batcher: Batcher[str] = Batcher(self.clock, self.taken.append, delay=2, most=3, eager=False)
+        self.batcher: Batcher[str] = Batcher(self.clock, self.taken.append, delay=2, max_waiting=3, eager=False)
 
     def test_waits_for_others(self) -> None:
         """One that is not eager keeps even what comes alone, for its delay."""

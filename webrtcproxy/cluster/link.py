@@ -51,7 +51,7 @@ class Link(Int32StringReceiver):
     MAX_LENGTH = 1 << 22
     noisy = False
 
-    MOST = 32 << 20
+    MAX_WAITING = 32 << 20
     """Octets that may be sent while the other end does not read: then it is broken, and the link is cut."""
 
     def __init__(self, user: LinkUser) -> None:
@@ -90,7 +90,7 @@ class Link(Int32StringReceiver):
             return False
         if self._full:
             self._waiting += len(raw)
-            if self._waiting > self.MOST:
+            if self._waiting > self.MAX_WAITING:
                 log.error("A link between processes is cut: its other end does not read")
                 self.close()
                 return False

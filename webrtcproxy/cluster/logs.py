@@ -33,7 +33,7 @@ class LogForwarder:
     def __init__(self, clock: IReactorTime, send: Callable[[bytes], object]) -> None:
         self._send = send
         self._events: Batcher[dict[str, object]] = Batcher(
-            clock, self._send_all, delay=DELAY, most=MAX_EVENTS, eager=False
+            clock, self._send_all, delay=DELAY, max_waiting=MAX_EVENTS, eager=False
         )
 
     def __call__(self, event: LogEvent) -> None:

@@ -1,4 +1,4 @@
-"""Batcher: what may be done a moment later, done together with others of its kind while there are many."""
+"""Batcher: collects work that may wait a moment, so that under load it is done in batches."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ T = TypeVar("T")
 
 
 class Batcher(Generic[T]):
-    """Hands things on at once while they are few, and in batches while they are many: what is done right after another
-    of its kind finds code and data in the caches, and costs a fraction of what is done alone.
+    """Passes items on at once while they are few, and in batches while they are many: an item that is handled right
+    after another finds code and data in the CPU caches, and costs a fraction of a single one.
 
-    :param clock: tells the time, and when a delay is over.
-    :param hand_on: takes a batch, in the order in which the things came; never an empty one.
-    :param delay: seconds that a thing may wait.
-    :param most: things that wait, at most.
-    :param eager: a thing is handed on at once where none came for `delay` seconds; else it waits for others, too.
+    :param clock: for the delay.
+    :param hand_on: takes a batch, in the order in which the items were added; never an empty one.
+    :param delay: seconds that an item may wait.
+    :param max_waiting: the number of waiting items at which the batch is passed on.
+    :param eager: an item is passed on at once if none was added for `delay` seconds; otherwise it waits for others too.
     """
 
-    __slots__ = ("_clock", "_delay", "_eager", "_hand_on", "_last", "_most", "_timer", "_waiting")
+    __slots__ = ("_clock", "_delay", "_eager", "_hand_on", "_last", "_max_waiting", "_timer", "_waiting")
 
     DELAY: ClassVar[float] = 0.25
-    """Seconds that a thing may wait, where nothing else is said."""
-    MOST: ClassVar[int] = 1_000
-    """Things that wait at most, where nothing else is said."""
+    """The default of `delay`."""
+    MAX_WAITING: ClassVar[int] = 1_000
+    """The default of `max_waiting`."""
 
     def __init__(
         self,
@@ -36,21 +36,21 @@ class Batcher(Generic[T]):
         hand_on: Callable[[list[T]], object],
         *,
         delay: float = DELAY,
-        most: int = MOST,
+        max_waiting: int = MAX_WAITING,
         eager: bool = True,
     ) -> None:
         self._clock = clock
         self._hand_on = hand_on
         self._delay = delay
-        self._most = most
+        self._max_waiting = max_waiting
         self._eager = eager
         self._waiting: list[T] = []
         self._last = float("-inf")
         self._timer: IDelayedCall | None = None
 
     def idle(self) -> bool:
-        """Whether what comes now need not wait: nothing came for the delay, and nothing waits. Its caller hands that on
-        by itself; it counts as handed on."""
+        """Whether an item need not wait now: none was added for the delay, and none waits. The caller then handles it
+        itself; it counts as passed on."""
         now = self._clock.seconds()
         if self._waiting or now - self._last < self._delay:
             return False
@@ -58,21 +58,21 @@ class Batcher(Generic[T]):
         return True
 
     def add(self, thing: T) -> None:
-        """Take a thing.
+        """Add an item.
 
         :raises Exception: as `flush`.
         """
         self._waiting.append(thing)
         quiet = self._eager and self._clock.seconds() - self._last >= self._delay
-        if quiet or len(self._waiting) >= self._most:
+        if quiet or len(self._waiting) >= self._max_waiting:
             self.flush()
         elif self._timer is None:
             self._timer = self._clock.callLater(self._delay, self.flush)
 
     def flush(self) -> None:
-        """Hand on all that waits.
+        """Pass on all waiting items.
 
-        :raises Exception: what the taker raises; the batch is gone.
+        :raises Exception: any from `hand_on`; the batch is then lost.
         """
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
@@ -84,9 +84,9 @@ class Batcher(Generic[T]):
 
 
 def one_by_one(take: Callable[[T], object]) -> Callable[[list[T]], None]:
-    """A taker of batches that gives `take` one thing after the other.
+    """Makes a `hand_on` that calls `take` for one item after the other.
 
-    Where `take` raises, the others are given to it all the same, and the first exception is raised in the end.
+    If `take` raises, it is still called for the other items, and the first exception is raised at the end.
     """
 
     def hand_on(things: list[T]) -> None:

@@ -1,4 +1,4 @@
-"""A dict that holds so many entries and no more: what peers can make grow has a bound."""
+"""BoundedDict: a dict with a maximum size, for entries whose number peers could drive up."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ V = TypeVar("V")
 
 
 class BoundedDict(dict[K, V]):
-    """A dict in which a new key takes the place of the oldest one, where it is full.
+    """A dict in which, once it is full, a new key replaces the oldest one.
 
-    :param limit: entries that it may hold; 1 at least.
+    :param limit: entries that it may hold, at least 1.
     """
 
     __slots__ = ("_limit",)
@@ -21,7 +21,7 @@ class BoundedDict(dict[K, V]):
         self._limit = limit
 
     def __setitem__(self, key: K, value: V) -> None:
-        """Set an entry; one that is there keeps its age."""
+        """Set an entry; an existing key keeps its age."""
         if len(self) >= self._limit and key not in self:
             del self[next(iter(self))]
         super().__setitem__(key, value)

@@ -1,4 +1,4 @@
-"""Child processes: what they print, how they are signalled, when they start again, and that they end with this one."""
+"""Child processes: their output, signals, the delay of a restart, and their end with this process."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ log = Logger()
 MAX_LINE = 8192
 """Characters of a line that a child prints; the rest is cut off."""
 MAX_BACKOFF = 30.0
-"""Seconds between the end of a child and its next start, at most."""
+"""The longest delay between the end of a child and its next start, in seconds."""
 STABLE = 60.0
-"""Seconds of life after which the next start waits as little as the first time."""
+"""Seconds of life after which the delay of the next start is reset."""
 
 
 class SecondsClock(Protocol):
-    """The part of `IReactorTime` that is needed here."""
+    """The part of `IReactorTime` that this module uses."""
 
     def seconds(self) -> float:
         """The time."""
@@ -31,8 +31,8 @@ class SecondsClock(Protocol):
 class ChildProcess(ProcessProtocol):
     """One run of a program.
 
-    :param line: takes each line that it prints, on either stream, without blank ones; odd octets are replaced.
-    :param ended: called with the reason when it is gone, and all that it printed has been taken.
+    :param line: called with each line that it prints on either stream, except blank ones; invalid octets are replaced.
+    :param ended: called with the reason when it has ended, and after all of its output.
     """
 
     def __init__(self, line: Callable[[str], object], ended: Callable[[Failure], object]) -> None:
@@ -42,28 +42,28 @@ class ChildProcess(ProcessProtocol):
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         pid: int = self.transport.pid  # type: ignore[union-attr]
         return pid
 
     def signal(self, name: str) -> None:
-        """Send it a signal, ``TERM`` or ``KILL``; nothing where it is gone already."""
-        with suppress(ProcessExitedAlready):  # its end is about to be reported
+        """Send a signal, ``TERM`` or ``KILL``; no effect if the process has ended."""
+        with suppress(ProcessExitedAlready):  # its end will be reported soon
             self.transport.signalProcess(name)  # type: ignore[union-attr]
 
     def outReceived(self, data: bytes) -> None:
-        """Part of what it prints on standard output."""
+        """It has printed on standard output."""
         self.errReceived(data)
 
     def errReceived(self, data: bytes) -> None:
-        """Part of what it prints on standard error."""
+        """It has printed on standard error."""
         *lines, rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._take(line)
         self._rest = rest[:MAX_LINE]
 
     def processEnded(self, reason: Failure) -> None:
-        """It is gone, and all that it printed is read."""
+        """It has ended, and all of its output is read."""
         self._take(self._rest)
         self._ended(reason)
 
@@ -74,11 +74,10 @@ class ChildProcess(ProcessProtocol):
 
 
 class Backoff:
-    """How long to wait before a child is started again: twice as long each time, up to `MAX_BACKOFF`, and as little as
-    the first time after `STABLE` seconds of life.
+    """The delay before a child is restarted: doubled each time, up to `MAX_BACKOFF`; reset after `STABLE` seconds.
 
-    :param clock: tells the time.
-    :param first: seconds of the first wait.
+    :param clock: measures the life of the child.
+    :param first: the first delay, in seconds.
     """
 
     def __init__(self, clock: SecondsClock, first: float) -> None:
@@ -88,11 +87,11 @@ class Backoff:
         self._started = clock.seconds()
 
     def started(self) -> None:
-        """A child is started now."""
+        """A child was started."""
         self._started = self._clock.seconds()
 
     def ended(self) -> float:
-        """A child has ended now.
+        """A child has ended.
 
         :returns: seconds until the next start.
         """
@@ -105,15 +104,15 @@ class Backoff:
 def with_death_signal(
     command: Sequence[str], signal: str, find: Callable[[str], str | None], name: str
 ) -> list[str]:  # fmt: skip
-    """A command whose process gets a signal from the kernel when this process ends, whatever it dies of.
+    """A command whose process gets a signal from the kernel when this process ends for any reason.
 
-    ``setpriv --pdeathsig`` does it (util-linux, on every Debian). Python's way, ``preexec_fn``, is not there in
-    `spawnProcess`, and a pipe that closes with this process is of no use for a child that does not read it.
+    It uses ``setpriv --pdeathsig`` (util-linux, on every Debian). `spawnProcess` has no equivalent of Python's
+    ``preexec_fn``, and a pipe that closes with this process would not end a child that does not read it.
 
     :param signal: ``KILL``, ``USR2``.
-    :param find: gives the path of a program, or None.
+    :param find: returns the path of a program, or None.
     :param name: of the child, for the log.
-    :returns: the command as it is where there is no setpriv.
+    :returns: the command, unchanged if there is no setpriv.
     """
     setpriv = find("setpriv")
     if setpriv is None:

@@ -1,4 +1,4 @@
-"""then: goes on with the result of a Deferred, at once and cheaply where that is there already."""
+"""then: continues with the result of a Deferred; cheap if the result is already available."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 def then(work: Deferred[T], step: Callable[..., object], failed: Callable[..., object], *arguments: Any) -> None:
     """Call `step` with the result of `work`, or `failed` with its Failure, and then `arguments`; neither may raise.
 
-    A Deferred that has a result costs nothing more than the call: adding and running callbacks is ten times that.
+    If the Deferred has fired, this costs no more than the call; adding and running callbacks costs ten times that.
     """
     if work.called and not work.paused:
         result: object = work.result

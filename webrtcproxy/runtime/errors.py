@@ -1,4 +1,4 @@
-"""The few exceptions that cross layers. Each knows the SIP status that it causes (RFC 3261 section 21)."""
+"""The exceptions that cross layers. Each knows the SIP status that it causes (RFC 3261 section 21)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Refusal(Exception):
 
     :param status: the SIP status code, 300 to 699.
     :param reason: the reason phrase; empty for the standard one.
-    :param headers: names and values that the response carries besides.
+    :param headers: names and values that the response carries in addition.
     """
 
     def __init__(self, status: int, reason: str = "", headers: Iterable[tuple[str, str]] = ()) -> None:
@@ -24,9 +24,9 @@ class Refusal(Exception):
 
 
 class BadResponse(Refusal):
-    """The far side has answered what can't be passed on.
+    """The far side has sent a response that can't be relayed.
 
-    :param why: what is wrong with it; completes "Upstream Sent".
+    :param why: the fault; completes "Upstream Sent".
     """
 
     def __init__(self, why: str) -> None:
@@ -34,15 +34,15 @@ class BadResponse(Refusal):
 
 
 class FlowLost(Exception):
-    """The socket towards a peer is gone, or the kernel refused the datagram; nothing more can be sent there."""
+    """The connection to a peer is lost, or the kernel refused the datagram; nothing more can be sent there."""
 
 
 class TimedOut(Exception):
-    """No final response came within 64*T1 (RFC 3261 timers B and F), or none after a CANCEL."""
+    """No final response arrived within 64*T1 (RFC 3261 timers B and F), or none after a CANCEL."""
 
 
 class NgError(Refusal):
-    """rtpengine could not do what was asked."""
+    """A command to rtpengine has failed."""
 
 
 class NgTimeout(NgError):
@@ -62,10 +62,10 @@ class NgOverload(NgError):
 
 
 class NgRefused(NgError):
-    """rtpengine read the command and refused it: a broken SDP, an unknown call.
+    """rtpengine has refused a command, for example because of a malformed SDP or an unknown call.
 
     :param why: rtpengine's ``error-reason``, for the log.
-    :param lost: rtpengine does not know the call any more, as after a restart: not the SDP's fault.
+    :param lost: rtpengine does not know the call, as after a restart; the SDP is not at fault.
     """
 
     def __init__(self, why: str, lost: bool = False) -> None:

@@ -1,8 +1,8 @@
-"""GcPolicy: when the garbage collector may run, and when free memory goes back to the system.
+"""GcPolicy: when the garbage collector may run, and when free memory is returned to the system.
 
-A call leaves no reference cycle (tests/call/test_cycles.py), so the collector has next to nothing to find; but each
-collection of the older generations goes through all live objects: a tenth of a second for ten thousand calls, in which
-none of them is served.
+A call leaves no reference cycle (tests/call/test_cycles.py), so the collector finds next to nothing. But a collection
+of the older generations traverses all live objects: with ten thousand calls it takes a tenth of a second, in which none
+of them is served.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from twisted.logger import Logger
 log = Logger()
 
 INTERVAL = 20.0
-"""Seconds between two checks whether to collect."""
+"""Seconds between two checks whether a collection is due."""
 
 MIN_ENDED = 50
-"""Connections that have ended, at least, for a collection: each leaves a handful of cycles."""
+"""Connections that must have ended before a collection: each leaves a handful of cycles."""
 
 OPEN_PER_ENDED = 4
-"""Open connections for each that has ended, at most: a collection goes through all live objects, 0.2 seconds for 5,000
-browsers, in which no message is read, and has to be worth that."""
+"""Open connections for each ended one, at most. A collection traverses all live objects: with 5,000 browsers no message
+is read for 0.2 seconds, and the collection must be worth that."""
 
 MAX_ENDED = 1_000
-"""Connections that have ended after which there is a collection though calls are up: what they leave (some 40 kB each)
-must not grow without a bound where there is never a quiet moment."""
+"""Ended connections after which a collection runs even though calls are up: their garbage (some 40 kB each) must not
+grow without bound if there is never a quiet moment."""
 
 YOUNG_THRESHOLD, OLD_THRESHOLD = 5_000, 400
 """New objects that make a collection of the youngest generation due, a few milliseconds; and so many of those, one of
@@ -41,10 +41,10 @@ class GcPolicy(Service):
     """Collects garbage when no call has to wait for it.
 
     :param clock: runs the checks.
-    :param busy: whether calls are up, which a pause would delay.
-    :param ended: how many connections have ended so far: where many have, there is something to free.
-    :param open_now: how many connections are open.
-    :param drop_caches: called before a collection, to drop what can be computed again.
+    :param busy: returns whether calls are up, which a pause would delay.
+    :param ended: returns how many connections have ended so far, a measure of the garbage.
+    :param open_now: returns how many connections are open.
+    :param drop_caches: called before a collection, to empty caches.
     """
 
     name = "memory"
@@ -66,7 +66,7 @@ class GcPolicy(Service):
         self._checks.clock = clock
 
     def startService(self) -> None:
-        """Exempt all that exists now from collections: it is there to stay."""
+        """Exempt all objects that exist now from collections: they stay until the end."""
         super().startService()  # type: ignore[no-untyped-call]
         gc.collect()
         gc.freeze()
@@ -93,7 +93,7 @@ class GcPolicy(Service):
 
 
 def malloc_trim() -> None:
-    """Have the C library return its free pages to the system; nothing where it is another than glibc."""
+    """Let the C library return its free pages to the system; does nothing unless it is glibc."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -1,6 +1,6 @@
-"""Histogram: observations in buckets, as Prometheus has them, for the one thread that there is.
+"""Histogram: a Prometheus histogram for a single thread.
 
-prometheus-client's own takes three locks and a search in Python for each observation, of which a call makes six.
+The one of prometheus-client takes three locks and a search in Python for each observation; a call makes six.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Observations:
     """One series of a histogram.
 
     :param bounds: the upper bounds of the buckets, ascending; the last is infinite.
-    :ivar counts: for each bucket, the observations that are in no lower one.
+    :ivar counts: the observations of each bucket that are not in a lower one.
     :ivar sum: of all observations.
     """
 
@@ -39,7 +39,7 @@ class Histogram(Collector):
     """A histogram with labels.
 
     :param name: of the metric.
-    :param documentation: its help.
+    :param documentation: its help text.
     :param labels: names of its labels.
     :param registry: collects it.
     :param buckets: upper bounds of the buckets, ascending; an infinite one is added.

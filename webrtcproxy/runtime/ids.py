@@ -1,4 +1,4 @@
-"""Unguessable tokens for tags, branches and names; drawn from the system in batches: each call needs nine."""
+"""Unguessable tokens for tags, branches and names; random octets are drawn in batches, since a call needs nine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _POOL_SIZE = 2048
 
 
 class _RandomPool:
-    """Random digits that were drawn and are not used yet. A child after a fork begins with none."""
+    """A pool of unused random digits. After a fork, the child starts with an empty one."""
 
     __slots__ = ("_at", "_digits")
 
@@ -17,7 +17,7 @@ class _RandomPool:
         self._at = 0
 
     def clear(self) -> None:
-        """Drop what is left: it belongs to the parent."""
+        """Empty the pool: its digits belong to the parent process."""
         self._digits, self._at = "", 0
 
     def random_token(self, octets: int) -> str:
@@ -33,5 +33,5 @@ os.register_at_fork(after_in_child=_pool.clear)
 
 
 def random_token(octets: int) -> str:
-    """Unguessable hexadecimal digits, two for each octet; none is given twice."""
+    """Unguessable hexadecimal digits, two for each octet; no token is returned twice."""
     return _pool.random_token(octets)

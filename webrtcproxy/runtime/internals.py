@@ -1,9 +1,9 @@
-"""What is used of Twisted and Autobahn beyond their interfaces. Names of theirs with an underscore are used in this
-module only (tests/test_private.py). Some public names that are not documented are used elsewhere: `Deferred.result`.
+"""All uses of Twisted and Autobahn beyond their interfaces. Only this module uses names of theirs with an underscore
+(tests/test_private.py). Other modules use some public names that are not documented, such as `Deferred.result`.
 
-Each use is a shortcut past work that a SIP message does not need. What it relies on is checked when this module is
-imported. Where a version of the library lacks a name, or has a method of other arguments, the library's own way is
-taken instead, and one line of the log says what is missing and what that costs. Figures are those of bench/README.rst.
+Each use is a shortcut past work that a SIP message does not need. The names that it relies on are checked when this
+module is imported. If a version of the library lacks a name, or a method has other arguments, the documented interface
+is used instead, and one line of the log says what is missing and what it costs. Figures are from bench/README.rst.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -30,12 +30,12 @@ log = Logger()
 
 
 class Shortcut(NamedTuple):
-    """What a shortcut needs.
+    """The names that a shortcut needs.
 
     :ivar kind: the class of the library.
     :ivar attributes: of the class or of its instances.
     :ivar methods: with the number of their arguments.
-    :ivar cost: what it costs to do without, for the log.
+    :ivar cost: the consequence of doing without it, for the log.
     """
 
     kind: type
@@ -44,13 +44,13 @@ class Shortcut(NamedTuple):
     cost: str
 
     def missing(self) -> list[str]:
-        """The names that the class lacks, or has in another shape."""
+        """The names that the class lacks, or that have other arguments."""
         known = _assigned(self.kind).union(dir(self.kind))
         missing = [name for name in self.attributes if name not in known]
         return missing + [name for name, arguments in self.methods.items() if not self._takes(name, arguments)]
 
     def usable(self) -> bool:
-        """Whether the shortcut can be taken; where it can't, the log says why."""
+        """Whether the shortcut can be used; if not, the reason is logged."""
         missing = self.missing()
         if missing:
             kind = f"{self.kind.__module__}.{self.kind.__qualname__}"
@@ -67,7 +67,7 @@ class Shortcut(NamedTuple):
 
 
 def _assigned(kind: type) -> set[str]:
-    """The attributes that the methods of a class set."""
+    """The attributes that the methods of a class assign."""
     functions = (value for base in kind.__mro__ for value in vars(base).values() if isinstance(value, FunctionType))
     return {
         instruction.argval
@@ -88,26 +88,26 @@ TCP = Shortcut(
 
 
 class ImmediateWriteServer(tcp.Server):
-    """The server's side of a TCP connection; it writes at once where nothing waits to be written.
+    """The server side of a TCP connection; it writes at once if nothing waits to be written.
 
-    Twisted's collects what is written until the next turn of the reactor, and has the socket polled before.
+    Twisted's class collects writes until the next turn of the reactor, and polls the socket before.
     """
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.setTcpNoDelay(True)  # one write is one message: there is nothing to wait for
+        self.setTcpNoDelay(True)  # one write is one message: waiting for more is pointless
 
     def write(self, data: bytes) -> None:
-        """Send, or keep what the kernel does not take. What is wrong with the connection, the reactor finds out."""
+        """Send, and keep what the kernel does not accept. The reactor notices errors of the connection."""
         data = _send(self, data)
         if data:
             super().write(data)
 
 
 def _send(connection: Any, data: bytes) -> bytes:
-    """Hand data to the kernel where nothing waits before it.
+    """Pass data to the kernel if nothing waits before it.
 
-    :returns: what is left to be written.
+    :returns: the data that is still to be written.
     """
     waiting = connection._tempDataBuffer or connection.dataBuffer
     if waiting or connection.disconnecting or not connection.connected:
@@ -119,7 +119,7 @@ def _send(connection: Any, data: bytes) -> bytes:
 
 
 def write_at_once(transport: Any, data: bytes) -> None:
-    """Write to a connection of Twisted's; at once where it is a socket and nothing waits, else as it does."""
+    """Write to a Twisted connection: at once if it is a socket and nothing waits, else in Twisted's way."""
     if HAS_TCP and getattr(transport, "socket", None) is not None:
         data = _send(transport, data)
     if data:
@@ -132,7 +132,7 @@ RECORD = 1 << 14
 """Octets that a TLS record can carry (RFC 8446 section 5.1)."""
 
 SPARE = 1024
-"""Octets that are looked for beside the content of a record: its own overhead is less than 300."""
+"""Octets to read beyond the content of a record, whose overhead is less than 300."""
 
 _HEAD = 5
 _APPLICATION_DATA = 23
@@ -146,16 +146,15 @@ TLS = Shortcut(
 
 
 class ImmediateWriteTLS(TLSMemoryBIOProtocol):
-    """TLS as Twisted does it, on the shortest way for what a SIP connection has nearly always: one message, one record,
-    one segment.
+    """Twisted's TLS with a fast path for the usual case of a SIP connection: one message, one record, one segment.
 
-    Twisted's own collects small writes until the next turn of the reactor, and learns by an exception that there is no
-    more to read or to send. For a stream of large writes that is right; for the messages of a call it costs more than
-    the encryption does. Whatever is not the plain case is left to Twisted.
+    Twisted's class collects small writes until the next turn of the reactor, and uses an exception to notice that there
+    is no more to read or to send. That suits a stream of large writes; for the messages of a call it costs more than
+    the encryption. All other cases are left to Twisted.
     """
 
     _missing = 0
-    """Octets that the last record lacks; -1 where that is not known any more."""
+    """Octets that the last record lacks; -1 if that is unknown."""
 
     def write(self, data: bytes) -> None:
         """Encrypt and send."""
@@ -169,7 +168,7 @@ class ImmediateWriteTLS(TLSMemoryBIOProtocol):
         try:
             sent = connection.send(data)
         except SSL.Error:
-            super().write(data)  # meets the same again, and knows what to do
+            super().write(data)  # gets the same error, and handles it
             return
         record = connection.bio_read(len(data) + SPARE)
         transport: Any = self.transport
@@ -180,7 +179,7 @@ class ImmediateWriteTLS(TLSMemoryBIOProtocol):
             super().write(data[sent:])
 
     def dataReceived(self, data: bytes) -> None:
-        """Decrypt; one whole record of application data is one read."""
+        """Decrypt; one whole record of application data takes one read."""
         if self._missing or not _is_record(data):
             self._missing = octets_missing(data, self._missing)
             super().dataReceived(data)
@@ -193,7 +192,7 @@ class ImmediateWriteTLS(TLSMemoryBIOProtocol):
         try:
             received = connection.recv(len(data))
         except (SSL.WantReadError, SSL.ZeroReturnError):
-            self._flushReceiveBIO()  # a new key, nothing at all, the end
+            self._flushReceiveBIO()  # a new key, no data, or the end
             return
         except SSL.Error:
             self._tlsShutdownFinished(Failure())
@@ -241,7 +240,7 @@ Kind = TypeVar("Kind", bound=type)
 
 
 class _Silence:
-    """In place of Autobahn's logger: it has several lines for each message, and quotes what peers sent."""
+    """Replaces Autobahn's logger, which has several lines for each message and quotes what peers sent."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return self._nothing
@@ -251,8 +250,8 @@ class _Silence:
 
 
 class PlainWebSocket(WebSocketServerProtocol):
-    """A WebSocket as Autobahn does it, by its documented interface and `sendCloseFrame` (`sendClose` takes no code
-    between 1001 and 2999). A subclass says what becomes of frames and messages."""
+    """An Autobahn WebSocket with the documented interface, and `sendCloseFrame` (`sendClose` accepts no code between
+    1001 and 2999). A subclass handles frames and messages."""
 
     log = _Silence()
 
@@ -260,13 +259,13 @@ class PlainWebSocket(WebSocketServerProtocol):
         """A frame is arriving."""
 
     def message_arrived(self, payload: bytes) -> None:
-        """A message is whole."""
+        """A message is complete."""
 
     def failing(self, code: int, reason: str) -> None:
-        """The connection is about to be closed, as the peer breaks a rule."""
+        """The connection is about to be closed, since the peer has violated the protocol."""
 
     def fail(self, code: int, reason: str) -> None:
-        """Close the connection, as the peer breaks a rule: with a close frame, or at once where there was one.
+        """Close the connection, since the peer has violated the protocol: with a close frame, unless one was sent.
 
         :param code: of the close frame (RFC 6455 section 7.4).
         """
@@ -277,11 +276,11 @@ class PlainWebSocket(WebSocketServerProtocol):
             self.dropConnection(abort=False)
 
     def idle(self) -> bool:
-        """Whether nothing is half read; False where that is not known."""
+        """Whether nothing is partly read; False if that is unknown."""
         return False
 
     def read(self, data: bytes) -> None:
-        """Have Autobahn read what has arrived."""
+        """Pass received octets to Autobahn."""
         super().dataReceived(data)
 
     def forget_handshake(self) -> None:
@@ -308,13 +307,13 @@ class PlainWebSocket(WebSocketServerProtocol):
 
 
 class LeanWebSocket(PlainWebSocket):
-    """The same past Autobahn's own hooks on the way of a message, where it logs and fires a signal for each; and with
-    less memory for each idle connection: the options stand in the class, nothing is kept of the handshake."""
+    """The same, but bypasses Autobahn's hooks for messages, which log and fire a signal for each one; and with less
+    memory for each idle connection: the options are in the class, and nothing of the handshake is kept."""
 
     CONFIG_ATTRS: list[str] = []
 
     def fail(self, code: int, reason: str) -> None:
-        """Close the connection, as the peer breaks a rule."""
+        """Close the connection, since the peer has violated the protocol."""
         self._fail_connection(code, reason)
 
     def _fail_connection(self, code: int = 1001, reason: str = "") -> None:
@@ -322,31 +321,31 @@ class LeanWebSocket(PlainWebSocket):
         super()._fail_connection(code, reason)
 
     def idle(self) -> bool:
-        """Whether no frame and no message is half read."""
+        """Whether no frame and no message is partly read."""
         return not (self.data or self.inside_message or self.current_frame is not None)
 
     def read(self, data: bytes) -> None:
-        """Have Autobahn read what has arrived."""
+        """Pass received octets to Autobahn."""
         self._dataReceived(data)
 
     def forget_handshake(self) -> None:
-        """Nothing reads these again, and they are a tenth of what a connection costs."""
+        """Drop attributes that are not read again: they are a tenth of the memory of a connection."""
         del self._transport_details, self.http_headers, self.http_request_data, self.http_response_data
 
     @classmethod
     def with_options(cls: Kind, factory: WebSocketServerFactory) -> Kind:
-        """The class for connections with the options of `factory`, which stand in it."""
+        """The class for connections with the options of `factory`, which are attributes of the class."""
         names = WebSocketServerProtocol.CONFIG_ATTRS
         fixed = {name: _unbound(getattr(factory, name)) for name in names}
         return cast(Kind, type(cls.__name__, (cls,), fixed))
 
     def onFrameBegin(self) -> None:
-        """Autobahn has the head of a frame."""
+        """Autobahn has read the head of a frame."""
         self.frame_began()
         super().onFrameBegin()
 
     def onMessageEnd(self) -> None:
-        """Autobahn has the last frame of a message."""
+        """Autobahn has read the last frame of a message."""
         parts, self.message_data = self.message_data, []
         self.message_arrived(b"".join(parts))
 
@@ -359,7 +358,7 @@ class LeanWebSocket(PlainWebSocket):
 
 
 def _unbound(value: object) -> object:
-    """`value` as it is to stand in a class, so that a function in it stays a function."""
+    """`value` as a class attribute, in a form that keeps a function from becoming a method."""
     return staticmethod(value) if callable(value) else value
 
 
@@ -373,13 +372,12 @@ SERVICE = Shortcut(StreamServerEndpointService, ("_raiseSynchronously",), {}, NO
 
 
 def observers_of(publisher: LogPublisher) -> tuple[ILogObserver, ...]:
-    """The observers of a publisher, which has no interface for that; twistd gives no other access to the observer that
-    it has made."""
+    """The observers of a publisher, which has no interface for that; twistd gives no other access to its observer."""
     return tuple(publisher._observers) if HAS_LOG else ()
 
 
 def fail_at_start(service: StreamServerEndpointService) -> None:
-    """Have the start of a service raise what keeps its endpoint from listening."""
+    """Let the start of a service raise the error that keeps its endpoint from listening."""
     if HAS_SERVICE:
         service._raiseSynchronously = True
 

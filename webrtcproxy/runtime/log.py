@@ -1,4 +1,4 @@
-"""The log: which events reach the observers that twistd has set up, and in what shape."""
+"""The log: filters, escapes and batches the events for the observers that twistd has set up."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from webrtcproxy.runtime.internals import observers_of
 
 @implementer(ILogObserver)
 class EscapingObserver:
-    """Passes events on with control characters, line ends and octets that are not text written as escapes. A peer may
-    send them in a Call-ID or a reason phrase; they would act on a terminal, or break the line.
+    """Escapes control characters, line ends and octets that are not text. A peer may send them in a Call-ID or a reason
+    phrase; they would affect a terminal, or break the line.
 
     :param observer: gets the events.
     """
@@ -36,12 +36,13 @@ class EscapingObserver:
         text = _text(event)
         if not text.isprintable():
             text = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-        # The text has nothing left to fill in: formatting it again costs the observers next to nothing.
+        # The text has no placeholders left: formatting it again costs the observers next to nothing.
         self._observer({**event, "log_format": text.replace("{", "{{").replace("}", "}}")})
 
 
 def _text(event: LogEvent) -> str:
-    """The text of an event. Our own have plain formats: Python fills them in at a tenth of what Twisted's way costs."""
+    """The text of an event. Events of this package have plain formats, which Python fills in at a tenth of the cost of
+    Twisted's function."""
     if event.get("log_namespace", "").startswith("webrtcproxy."):
         with suppress(Exception):
             text: str = event["log_format"].format_map(event)
@@ -51,8 +52,8 @@ def _text(event: LogEvent) -> str:
 
 @implementer(ILogObserver)
 class BatchingObserver:
-    """Hands events on at once while they are few, and in batches while they are many (`Batcher`). Warnings never
-    wait, nor does what was logged before them.
+    """Passes events on at once while they are few, and in batches while they are many (`Batcher`). Warnings never wait,
+    nor do the events before them.
 
     :param observer: gets the events.
     :param clock: for the moment that an event may wait.
@@ -67,17 +68,17 @@ class BatchingObserver:
             self._events.flush()
 
     def flush(self) -> None:
-        """Hand on what waits, in order."""
+        """Pass on the waiting events, in order."""
         self._events.flush()
 
 
 class LogFilter(Service):
-    """Hides log events below a level from the observers that twistd has set up, while it runs.
+    """While it runs, hides log events below a level from the observers that twistd has set up.
 
-    Where the log goes to is an option of twistd (``--logfile``, ``--syslog``, ``--logger``).
+    The destination of the log is an option of twistd (``--logfile``, ``--syslog``, ``--logger``).
 
-    :param level: the lowest level that passes, by name.
-    :param publisher: the one whose observers are meant.
+    :param level: the name of the lowest level that passes.
+    :param publisher: the publisher of those observers.
     :param clock: for `BatchingObserver`.
     """
 

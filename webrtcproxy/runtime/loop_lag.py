@@ -1,4 +1,4 @@
-"""LoopLag: how late the reactor does what is due."""
+"""LoopLag: measures how late the reactor runs its timers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
 class LoopLag(Service):
-    """Measures once a second how late the reactor is: so long everything else waits, too.
+    """Measures once a second how late a timer fires; all other work of the reactor is as late.
 
     :param clock: the reactor.
-    :param late: called with the seconds.
+    :param late: called with the delay in seconds.
     """
 
     INTERVAL = 1.0
@@ -25,12 +25,12 @@ class LoopLag(Service):
         self._timer: IDelayedCall | None = None
 
     def startService(self) -> None:
-        """Begin to measure."""
+        """Start measuring."""
         super().startService()  # type: ignore[no-untyped-call]
         self._wait()
 
     def stopService(self) -> None:
-        """End it."""
+        """Stop measuring."""
         super().stopService()  # type: ignore[no-untyped-call]
         if self._timer is not None:
             self._timer.cancel()

@@ -1,10 +1,9 @@
-"""Metrics: what this process exports to Prometheus.
+"""Metrics: the metrics that this process exports to Prometheus.
 
-Results of calls, REGISTERs and commands to rtpengine are counted where they happen. What exists at the moment (calls,
-bindings, sockets, transactions, nodes) costs nothing until Prometheus asks: it is read by functions that the service
-sets.
+Results of calls, REGISTERs and commands to rtpengine are counted where they happen. Gauges (calls, bindings, sockets,
+transactions, nodes) cost nothing until Prometheus reads them: functions that the service sets return their values.
 
-The value of a label is a word of this file or a name of the configuration, never what a peer has sent.
+The value of a label is a word of this file or a name of the configuration, never text from a peer.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from webrtcproxy.runtime.histogram import Histogram, Observations
 
-# The time at which each series began: a second line for every one that nothing here needs.
+# The creation time of each series would double the lines, and is not needed.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-"""Of `Metrics.text` and `merged`."""
+"""The content type of `Metrics.text` and `merged`."""
 
 Direction = Literal["outbound", "inbound"]
-"""Who calls: a browser, or the SIP side."""
+"""The caller: a browser (outbound), or the SIP side (inbound)."""
 
 CallResult = Literal[
     "answered", "busy", "cancelled", "challenged", "failed", "lost", "media", "no_answer", "not_found", "rejected",
@@ -43,7 +42,7 @@ CallResult = Literal[
 """How the set-up of a call ended."""
 
 RegistrationResult = Literal["accepted", "challenged", "rejected", "failed"]
-"""How a REGISTER was answered."""
+"""The outcome of a REGISTER."""
 
 Reason = Literal[
     # Requests
@@ -52,26 +51,26 @@ Reason = Literal[
     # Connections
     "connections_limit", "handshake", "origin", "websocket",
 ]  # fmt: skip
-"""Why the proxy turned something away by itself: a request before it became a call or reached anybody, a browser's
-connection before it was open, or (`websocket`) because it broke a rule."""
+"""Why the proxy itself refused something: a request, before it became a call or was relayed; a browser's connection,
+before it was open, or (`websocket`) because it violated the protocol."""
 
 NgFailure = Literal["overload", "refused", "timeout"]
-"""What became of a command to rtpengine instead of what was asked for."""
+"""Why a command to rtpengine failed."""
 
 SET_UP = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 180)
-"""Buckets, in seconds, of what a caller waits for: machines at the lower end, people at the upper."""
+"""Buckets, in seconds, for what a caller waits for: machines at the lower end, people at the upper."""
 TALK = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
-"""Buckets, in seconds, of the time from the 2xx to the end."""
+"""Buckets, in seconds, for the time from the 2xx to the end."""
 QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
-"""Buckets, in seconds, of what machines do."""
+"""Buckets, in seconds, for responses of machines."""
 
 
 class CallMeter:
     """Counts the calls of one direction.
 
-    :ivar progress: seconds from the INVITE to the first 101 to 199 that is passed on.
-    :ivar set_up: seconds from the INVITE to the 2xx that is passed on.
-    :ivar talk: seconds from there to the end.
+    :ivar progress: seconds from the INVITE to the first 101 to 199 that is relayed.
+    :ivar set_up: seconds from the INVITE to the 2xx that is relayed.
+    :ivar talk: seconds from that 2xx to the end.
     :ivar results: by how the set-up ended.
     """
 
@@ -94,7 +93,7 @@ class CallMeter:
 class NodeMeter:
     """Counts the commands to one rtpengine.
 
-    :param node: its address, as the configuration has it.
+    :param node: its address in the configuration.
     """
 
     __slots__ = ("_by_command", "_failures", "_node", "_seconds")
@@ -106,7 +105,7 @@ class NodeMeter:
         self._failures = {failure: failures.labels(node, failure) for failure in get_args(NgFailure)}
 
     def replied(self, command: str, seconds: float) -> None:
-        """A reply came, a refusal too, so many seconds after the command was first sent."""
+        """A reply or a refusal has arrived, this many seconds after the command was first sent."""
         child = self._by_command.get(command)
         if child is None:
             child = self._by_command[command] = self._seconds.labels(self._node, command)
@@ -120,13 +119,14 @@ class NodeMeter:
 class Metrics:
     """All metrics of this process, in a registry of their own.
 
-    :param process: include the process and its Python: CPU, memory, descriptors, garbage collections.
+    :param process: also export figures of the process and of Python: CPU, memory, descriptors, garbage collections.
     :ivar outbound: counts the calls of browsers.
     :ivar inbound: counts the calls of the SIP side.
     :ivar loop_lag: seconds that the reactor is late; see `webrtcproxy.runtime.loop_lag`.
-    :ivar active_calls: by `state`; this and what follows is read by functions that the service sets.
+    :ivar active_calls: by `state`; the value of this and of each further gauge comes from a function that the service
+        sets.
     :ivar bindings: of all addresses-of-record.
-    :ivar dialogs: of calls and subscriptions, those included that only wait for their end.
+    :ivar dialogs: of calls and subscriptions, including those that are ending.
     :ivar subscriptions: of both directions.
     :ivar sockets: open WebSockets.
     :ivar transactions: by `kind`.
@@ -192,38 +192,38 @@ class Metrics:
         return CallMeter("outbound", *counts), CallMeter("inbound", *counts)
 
     def registered(self, result: RegistrationResult) -> None:
-        """A REGISTER of a browser got its final response."""
+        """A browser's REGISTER got its final response."""
         self._registrations[result].inc()
 
     def refused(self, reason: Reason) -> None:
-        """Something was turned away."""
+        """A request or a connection was refused."""
         self._refused[reason].inc()
 
     def node(self, node: str, *, up: Callable[[], bool], pending: Callable[[], int]) -> NodeMeter:
-        """What counts the commands to an rtpengine.
+        """The meter for the commands to one rtpengine.
 
-        :param node: its address, as the configuration has it.
-        :param up: whether it answers.
-        :param pending: how many commands have no reply yet.
+        :param node: its address in the configuration.
+        :param up: returns whether it replies.
+        :param pending: returns how many commands have no reply yet.
         """
         self._ng_up.labels(node).set_function(up)
         self._ng_pending.labels(node).set_function(pending)
         return NodeMeter(node, self._ng_seconds, self._ng_failures)
 
     def trunk_is(self, trunk: str, target: str, *, up: bool) -> None:
-        """A ping has shown whether a server of a trunk is there.
+        """A ping has shown whether a server of a trunk is up.
 
-        :param target: one of the places that its name stands for, which are few.
+        :param target: one of the few hops that the trunk's name resolves to.
         """
         self._trunk_up.labels(trunk, target).set(up)
 
     def trunk_forgotten(self, trunk: str, target: str) -> None:
-        """A server is none of the trunk's any more."""
+        """A server no longer belongs to the trunk."""
         with suppress(KeyError):
             self._trunk_up.remove(trunk, target)
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it (its text format 0.0.4)."""
+        """All metrics in the text format 0.0.4 of Prometheus."""
         return generate_latest(self._registry)
 
 
@@ -249,7 +249,7 @@ def merged(texts: Mapping[str, bytes]) -> bytes:
 
 
 def _with_worker(sample: str, worker: str) -> str:
-    """The line of a sample with one more label; a metric's name has neither brace nor blank in it."""
+    """The line of a sample with one more label; a metric's name has neither braces nor blanks."""
     name, brace, rest = sample.partition("{")
     if brace:
         return f'{name}{{worker="{worker}",{rest}'

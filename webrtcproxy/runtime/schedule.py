@@ -1,11 +1,11 @@
-"""Schedule: timers that are nearly always cancelled, as those of a protocol are, at the cost of an append.
+"""Schedule: protocol timers, nearly all of which are cancelled; setting one costs no more than an append.
 
-What a call waits for is a few delays that come again and again: T1, 64*T1, the time for one command to rtpengine. So
-each delay is one queue, first come, first due, with one `callLater` of the reactor for all of it.
+A call uses the same few delays again and again: T1, 64*T1, the timeout of a command to rtpengine. So each delay has a
+queue, in which timers fall due in the order in which they were set, with one `callLater` of the reactor.
 
-Which one to use: `Schedule.after` where the delay is a constant or an option of the configuration, and may be late by
-`GRAIN`. ``clock.callLater`` where the delay is computed (Expires of a peer, a random pause: each would leave a queue),
-is 0 (the next turn of the reactor), or is one of a service that lives as long as the process.
+Use `Schedule.after` if the delay is a constant or an option of the configuration, and the timer may be late by `GRAIN`.
+Use ``clock.callLater`` if the delay is computed (a peer's Expires, a random pause: each would leave a queue), is 0 (the
+next turn of the reactor), or belongs to a service that lives as long as the process.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from twisted.logger import Logger
 log = Logger()
 
 GRAIN = 0.01
-"""Seconds between two sweeps of one queue, at least: what falls due in between is a little late, all at once."""
+"""The shortest interval between two sweeps of a queue, in seconds: timers that fall due in between fire together, a
+little late."""
 
 _ROUNDING = 1e-6
 
 
 class Clock(Protocol):
-    """The part of `IReactorTime` that is needed here."""
+    """The part of `IReactorTime` that this module uses."""
 
     def seconds(self) -> float:
         """The time."""
 
     def callLater(self, delay: float, callable: Callable[[], None]) -> IDelayedCall:
-        """Have `callable` called in `delay` seconds."""
+        """Call `callable` in `delay` seconds."""
 
 
 class Timer:
-    """One thing to do later, unless it is cancelled."""
+    """One pending call."""
 
     __slots__ = ("_queue", "call", "when")
 
@@ -46,18 +47,18 @@ class Timer:
         self.call: Callable[[], None] | None = call
 
     def cancel(self) -> None:
-        """Don't do it; no error where it is done or cancelled already."""
+        """Cancel the call; no error if it was made or cancelled already."""
         if self.call is not None:
             self.call = None
             self._queue.cancelled()
 
 
 class Queue:
-    """Everything that waits for one and the same time.
+    """The timers of one delay.
 
-    :param schedule: the one that it belongs to.
-    :param clock: runs it.
-    :param delay: seconds that each timer waits.
+    :param schedule: the schedule that it belongs to.
+    :param clock: runs the timers.
+    :param delay: of each timer, in seconds.
     """
 
     __slots__ = ("_alarm", "_clock", "_delay", "_schedule", "_waiting")
@@ -70,7 +71,7 @@ class Queue:
         self._alarm: IDelayedCall | None = None
 
     def add(self, call: Callable[[], None]) -> Timer:
-        """Have `call` called after the delay of this queue."""
+        """Call `call` after the delay of this queue."""
         timer = Timer(self, self._clock.seconds() + self._delay, call)
         self._waiting.append(timer)
         self._schedule.running += 1
@@ -79,14 +80,14 @@ class Queue:
         return timer
 
     def cancelled(self) -> None:
-        """A timer of this queue was cancelled: those in front are dropped. The alarm stays, for the next one."""
+        """A timer of this queue was cancelled: drop cancelled timers at the front. The alarm stays for the next one."""
         waiting = self._waiting
         while waiting and waiting[0].call is None:
             waiting.popleft()
         self._schedule.ended()
 
     def rest(self) -> None:
-        """Cancel what still runs, and leave the clock alone."""
+        """Cancel all timers and the alarm."""
         for timer in self._waiting:
             timer.call = None
         self._waiting.clear()
@@ -95,14 +96,14 @@ class Queue:
             self._alarm = None
 
     def _sweep(self) -> None:
-        # The alarm that fired stays in its place meanwhile, so that nobody sets another.
+        # The alarm that fired stays set meanwhile, so that no other is started.
         waiting, schedule = self._waiting, self._schedule
         due = self._clock.seconds() + _ROUNDING
         while waiting and (waiting[0].call is None or waiting[0].when <= due):
             timer = waiting.popleft()
             call, timer.call = timer.call, None
             if call is not None:
-                schedule.running -= 1  # before the call, which may clear all
+                schedule.running -= 1  # before the call, which may clear everything
                 _safely(call)
                 if not schedule.running:
                     schedule.clear()
@@ -112,10 +113,10 @@ class Queue:
 
 
 class Schedule:
-    """Timers of a few delays; each delay is one queue.
+    """Timers with a few different delays, one queue for each.
 
-    :param clock: runs them.
-    :ivar running: how many timers wait.
+    :param clock: runs the timers.
+    :ivar running: how many timers are pending.
     """
 
     __slots__ = ("_clock", "_queues", "running")
@@ -126,9 +127,9 @@ class Schedule:
         self.running = 0
 
     def after(self, delay: float, call: Callable[[], None]) -> Timer:
-        """Have `call` called after `delay` seconds; an exception out of it is logged.
+        """Call `call` after `delay` seconds; an exception from it is logged.
 
-        :param delay: one of a few values that come again and again: each has a queue of its own, for ever.
+        :param delay: one of a few recurring values: each one's queue is kept for ever.
         """
         queue = self._queues.get(delay)
         if queue is None:
@@ -146,7 +147,7 @@ class Schedule:
             queue.rest()
 
     def ended(self) -> None:
-        """One timer less; after the last one the clock is left alone. For the queues."""
+        """A timer has ended; after the last one, the alarms are cancelled. Called by the queues."""
         self.running -= 1
         if not self.running:
             self.clear()
