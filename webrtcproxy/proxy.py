@@ -1,4 +1,4 @@
-"""Proxy: all that carries calls in one process, built and joined, begun and ended in order."""
+"""Proxy: builds and connects everything that carries calls in one process, and starts and stops it in order."""
 
 from __future__ import annotations
 
@@ -51,39 +51,38 @@ log = Logger()
 
 
 class IRuntime(Protocol):
-    """What a proxy has of the process that it runs in: of one that is alone, or of one of several workers."""
+    """The parts of a proxy that depend on its process: a single process, or one of several workers."""
 
     @property
     def worker_prefix(self) -> str:
-        """What its branches and the users of its Contacts begin with; empty where it is alone."""
+        """The beginning of its branches and of the users of its Contacts; empty for a single process."""
 
     @property
     def instance(self) -> str:
-        """Its name towards rtpengine: its successor deletes the sessions that it leaves behind. Empty where it has
-        none."""
+        """Its name at rtpengine, by which its successor finds and deletes its leftover sessions; or empty."""
 
     @property
     def wss_descriptors(self) -> Sequence[int]:
-        """Descriptors of the sockets that listen for browsers, one for each line; empty where it opens its own."""
+        """Descriptors of the sockets that listen for browsers, one for each line; empty if it opens its own."""
 
     def receiver_for(self, transactions: Receiver) -> Receiver:
-        """Takes what the sockets read, in front of the transactions."""
+        """The receiver for the sockets, which passes messages to the transactions."""
 
     def sip_sockets(self, receiver: Receiver, sip: SipConfig, trunk_tls: TrunkTls) -> SipSockets:
         """The SIP sockets."""
 
     def bindings(self, multiple: bool) -> tuple[ILocation, IDirectory]:
-        """The browsers of this process, and the directory of all."""
+        """The bindings that this process knows, and the directory of all processes."""
 
     def replaces_grants(self) -> ReplacesGrants:
-        """Who may take a place in a dialog."""
+        """The grants to replace a dialog."""
 
     def contact_hostport(self, flow: Flow) -> str:
-        """host:port under which the registrar on a flow reaches the proxy, whatever its process."""
+        """host:port at which the registrar on a flow reaches the proxy, in any of its processes."""
 
 
 class Standalone:
-    """The process that is alone.
+    """The runtime of a single process.
 
     :param reactor: the only one.
     """
@@ -113,13 +112,13 @@ class Standalone:
 
 
 class Core:
-    """What carries calls, registrations and all other requests, between the transactions and rtpengine.
+    """The part that handles calls, registrations and all other requests, between the transactions and rtpengine.
 
     :param config: the whole configuration.
     :param clock: runs all timers.
     :param runtime: of this process.
-    :param transactions: sends and receives; this becomes their user.
-    :param nodes: gives each call its media session.
+    :param transactions: the transaction layer, whose user this becomes.
+    :param nodes: makes the media session of each call.
     :param locator: finds the addresses of trunks.
     :param outbound: opens flows towards them.
     """
@@ -172,10 +171,10 @@ class Core:
 
 
 def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy, Queries]:
-    """Build what carries calls.
+    """Build a proxy.
 
     :param runtime: of this process.
-    :returns: the service, and what it can be asked.
+    :returns: the service, and its queries.
     """
     metrics = Metrics(process=True)
     transactions = Transactions(
@@ -204,7 +203,7 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
 
 
 def _media(config: Config, reactor: Any, metrics: Metrics, instance: str) -> tuple[Any, ...]:
-    """What drives rtpengine; the last of these is the `Nodes`."""
+    """The services for rtpengine; the last one is the `Nodes`."""
     timeout = config.rtpengine.timeout
     if config.rtpengine.nodes != SPAWN:
         nodes = Nodes(reactor, config.rtpengine.nodes, timeout=timeout, metrics=metrics, instance=instance)  # type: ignore[arg-type]
@@ -238,7 +237,7 @@ def _browsers(
 
 
 def _page_settings(config: Config) -> dict[str, str]:
-    """What the phone page proposes: the demo's user, or the first trunk's domain."""
+    """The defaults of the phone page: the demo's user, or the first trunk's domain."""
     domain = str(HostPort(config.trunks[0].host, config.trunks[0].port)) if config.trunks else ""
     if config.demo is None:
         return {"domain": domain}
@@ -250,15 +249,15 @@ def _page_settings(config: Config) -> dict[str, str]:
 
 
 def _forget_values() -> None:
-    """Drop what can be computed again: what was read of messages, and what follows from a name."""
+    """Empty the caches of parsed values and of names."""
     drop_cached()
     contact_user_of.cache_clear()
 
 
 class Pinging(Service):
-    """Pings for as long as the sockets are open.
+    """A service that pings while the sockets are open.
 
-    :param pings: what does it.
+    :param pings: sends the pings.
     """
 
     def __init__(self, pings: OptionsPings) -> None:
@@ -274,17 +273,17 @@ class Pinging(Service):
 
 
 class Proxy(MultiService):
-    """Everything that runs. Calls end before the sockets close.
+    """All services of a proxy. Calls end before the sockets close.
 
     :param reactor: the clock.
-    :param core: what carries the calls.
+    :param core: handles the calls.
     :param drain: seconds that calls have to end by themselves.
     """
 
     BYE_TIMEOUT = 2.0
-    """Seconds that the BYEs of a stopping proxy have for their responses."""
+    """Seconds that a stopping proxy waits for the responses to its BYEs."""
     LAST_RESORT = 15
-    """Seconds within which a worker ends when the hub has died."""
+    """Seconds within which a worker ends after the hub has died."""
     REFRESH = 60.0
     """Seconds between two look-ups of the trunks' names."""
 
@@ -303,10 +302,10 @@ class Proxy(MultiService):
         )
 
     def wind_up(self) -> Deferred[None]:
-        """Take no new calls; let those that are up end by themselves for as long as the configuration says, then end
-        them, and wait a moment for the answers to the BYEs.
+        """Take no new calls; give those that are up the configured time to end by themselves, then end them, and wait a
+        moment for the responses to the BYEs.
 
-        :returns: fires with None when there are none.
+        :returns: fires with None when no call is left.
         """
         return Deferred.fromCoroutine(self._wind_up())
 
@@ -329,8 +328,8 @@ class Proxy(MultiService):
         self._core.location.stop()
 
     def stopService(self) -> Deferred[None]:
-        """End the calls, as `wind_up` does, then close the sockets.
+        """End the calls with `wind_up`, then close the sockets.
 
-        :returns: fires with None when all of it is done.
+        :returns: fires with None when everything has stopped.
         """
         return Deferred.fromCoroutine(self._stop())

@@ -1,4 +1,4 @@
-"""``twistd webrtcproxy``: its options, and what runs: one process that carries calls, or one that has workers."""
+"""``twistd webrtcproxy``: its command line, and the service: a single proxy, or a hub with workers."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from webrtcproxy.transport.sip.sockets import Listen
 
 
 def build(config: Config, reactor: Any) -> MultiService:
-    """Build every object once and join them.
+    """Build and connect all services.
 
     :param config: the whole configuration.
-    :param reactor: the only reactor there is.
-    :returns: the service that listens when it is started, and ends what it began when it is stopped.
+    :param reactor: the only reactor.
+    :returns: the service that listens when it is started, and cleans up when it is stopped.
     """
     if config.proxy.workers > 1:
         return build_hub(config, reactor)
@@ -48,7 +48,7 @@ def build(config: Config, reactor: Any) -> MultiService:
 
 
 def build_hub(config: Config, reactor: Any) -> MultiService:
-    """Build what starts, watches and joins several workers."""
+    """Build the hub, which starts, monitors and connects several workers."""
     engine = spawned(config, reactor) if config.rtpengine.nodes == SPAWN else None
     node = None if engine is None else HostPort(*engine.address)
     cluster = Cluster(config, reactor, node, globalLogPublisher)
@@ -67,10 +67,10 @@ def _demo(config: Config, reactor: Any) -> tuple[Service, ...]:
 
 
 def run_worker() -> None:
-    """What the process of a worker does. Everything that it needs comes by its end of the link, its configuration too.
+    """Run a worker process. It gets everything over its link, including its configuration.
 
-    Signals to the whole group are for the hub, which ends its workers in order. When the hub dies the kernel sends
-    SIGUSR2: the worker notices by its link, too, and ends by itself; if it can't, SIGALRM ends it.
+    Signals to the whole group are for the hub, which stops its workers in order. When the hub dies, the kernel sends
+    SIGUSR2; the worker notices it by its link too, and ends by itself; if it can't, SIGALRM ends it.
     """
     import_module(sys.argv[1]).install()
     from twisted.internet import reactor as installed
@@ -119,16 +119,15 @@ class Options(usage.Options):
         return super().getUsage(width) + self.examples
 
     def opt_version(self) -> None:
-        """Print the versions of webrtcproxy and of what it stands on, and exit."""
+        """Print the versions of webrtcproxy and of its main dependencies, and exit."""
         stands_on = ", ".join(f"{name} {version(name)}" for name in ("Twisted", "autobahn", "pyOpenSSL"))
         print(f"webrtcproxy {__version__} ({stands_on}, Python {platform.python_version()})")
         raise SystemExit(0)
 
     def parseOptions(self, options: Any = None) -> None:
-        """Read the command line.
+        """Parse the command line.
 
-        :raises SystemExit: with what is wrong with it as its text. For a UsageError twistd would print its own whole
-            usage in front of that.
+        :raises SystemExit: with the mistake as its text. For a UsageError, twistd would print its own usage first.
         """
         try:
             super().parseOptions(options)  # type: ignore[no-untyped-call]
@@ -137,10 +136,10 @@ class Options(usage.Options):
             raise SystemExit(f"webrtcproxy: {why}; all options: twistd webrtcproxy --help") from None
 
     def postOptions(self) -> None:
-        """Read the configuration while nothing is started yet.
+        """Read the configuration before anything is started.
 
         :raises UsageError: no file is named.
-        :raises SystemExit: with the mistake in it as its text, so that twistd prints this one line and exits with 1.
+        :raises SystemExit: with the mistake in the file as its text; twistd prints that line and exits with 1.
         """
         file = self["config"]
         if file is None:
@@ -156,9 +155,9 @@ class Options(usage.Options):
 
 
 def makeService(options: Options) -> MultiService:
-    """What twistd runs.
+    """Make the service that twistd runs.
 
-    :param options: parsed.
+    :param options: the parsed command line.
     """
     from twisted.internet import reactor
 

@@ -1,4 +1,4 @@
-"""Cluster: everything that is in the hub's process because there are several workers, built and joined."""
+"""Cluster: builds and connects the parts of the hub process: the hub, its sockets, and the shared UDP reader."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from webrtcproxy.transport.certificate import server_endpoint
 
 
 class Cluster(MultiService):
-    """The hub, its workers and their sockets; what else the process runs is added to it.
+    """The hub, its workers and their sockets; other services of the process are added to it.
 
-    :param config: of the whole.
+    :param config: the whole configuration.
     :param reactor: the only one.
-    :param node: the rtpengine that this process runs for its workers, if it does.
-    :param publish: takes the log events of the workers.
+    :param node: the rtpengine that this process runs for its workers, if any.
+    :param publish: gets the log events of the workers.
     """
 
     def __init__(self, config: Config, reactor: Any, node: HostPort | None, publish: Callable[[Any], None]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         for line in config.wss.listen:
-            server_endpoint(reactor, line)  # so that a bad certificate ends the start, as with one process
+            server_endpoint(reactor, line)  # so that a bad certificate fails the start, as with one process
         workers = config.proxy.workers
         sockets = ListeningSockets(config.wss.listen, config.sip.listen, workers)
         flows = RemoteFlows(reactor, HUB, 0, _no_send)
@@ -53,9 +53,9 @@ class Cluster(MultiService):
         self.hub.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[None]:
-        """End the workers, which need the rest until then; then the rest.
+        """Stop the workers first, since they need the other services until then.
 
-        :returns: fires with None when all of it is done.
+        :returns: fires with None when everything has stopped.
         """
         return Deferred.fromCoroutine(self._stop())
 
@@ -64,7 +64,7 @@ class Cluster(MultiService):
         await maybeDeferred(super().stopService)
 
     def metrics(self) -> Deferred[bytes]:
-        """Fires with what ``/metrics`` reports: of each process, by its number; the hub is 0."""
+        """Fires with the content of ``/metrics``: the samples of each process, by its number; the hub is 0."""
         return self.hub.query_all("metrics").addCallback(self._merged)
 
     def _merged(self, texts: dict[int, str]) -> bytes:
@@ -72,14 +72,14 @@ class Cluster(MultiService):
         return merged(own | {str(number): texts[number].encode() for number in sorted(texts)})
 
     def health(self) -> Deferred[dict[str, object]]:
-        """Fires with what ``/health`` reports."""
+        """Fires with the content of ``/health``."""
         return self.hub.query_all("health").addCallback(joint_health, self.hub)
 
 
 def of_worker(config: Config, node: HostPort | None = None) -> Config:
-    """The configuration of each worker: its part of what is limited in all, and nothing that is the hub's.
+    """The configuration of each worker: its share of the total limits, without the hub's sections.
 
-    :param node: the rtpengine that the hub runs, if it does.
+    :param node: the rtpengine that the hub runs, if any.
     """
     workers = config.proxy.workers
     rtpengine = config.rtpengine if node is None else replace(config.rtpengine, nodes=(node,))
@@ -94,7 +94,7 @@ def of_worker(config: Config, node: HostPort | None = None) -> Config:
 
 
 def joint_health(states: dict[int, dict[str, Any]], hub: Hub) -> dict[str, object]:
-    """What ``/health`` reports of several workers: their sums; healthy while one of them takes calls."""
+    """The content of ``/health`` for several workers: their sums; healthy while one of them takes calls."""
     each = states.values()
     return {
         "healthy": any(state["healthy"] for state in each) and not hub.stopping,
@@ -105,5 +105,5 @@ def joint_health(states: dict[int, dict[str, Any]], hub: Hub) -> dict[str, objec
 
 
 def _no_send(header: dict[str, object], body: bytes = b"", /) -> bool:
-    """The hub has no sockets of browsers, and passes on what concerns those of others by other means."""
+    """Send nothing: the hub has no browser connections of its own, and forwards frames about those of workers."""
     return False

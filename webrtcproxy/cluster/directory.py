@@ -1,11 +1,11 @@
-"""SharedDirectory: the bindings of all workers, in each of them and in the hub.
+"""SharedDirectory: the bindings of all workers, replicated in each of them and in the hub.
 
-A worker stores what it changes at once, and sends the change to all others, which store it in their replica. A binding
-of another worker has a `RemoteFlow`: so a call reaches it, a dialog follows it, and it ends when its socket is lost, by
-the same means as a binding of this worker.
+A worker stores its own change at once, and sends it to all others, which apply it to their replicas. A binding of
+another worker has a `RemoteFlow`: calls reach it, dialogs use it, and it ends when its connection is lost, just as a
+binding of this worker.
 
 Two workers may change the same user at the same moment. Each REGISTER that binds has a stamp, its time and its worker;
-where two can't both be, the larger stamp wins, everywhere.
+if two exclude each other, the larger stamp wins in every replica.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 Change = dict[str, Any]
-"""One change: a frame's header."""
+"""One change of the directory: the header of a frame."""
 
 
 def is_own(flow: Flow) -> bool:
-    """Whether a flow is a socket of this process."""
+    """Whether a flow belongs to a socket of this process."""
     return not isinstance(flow, RemoteFlow)
 
 
 class SharedDirectory:
     """One replica; a `webrtcproxy.registration.directory.IDirectory`.
 
-    :param clock: tells the time.
+    :param clock: for stamps.
     :param number: of this process.
     :param location: the bindings of all workers, as this process knows them.
-    :param flows: names sockets towards others.
+    :param flows: describes flows to other processes.
     :param send: sends a frame.
     """
 
@@ -74,11 +74,11 @@ class SharedDirectory:
         return self._location.is_registrar(host)
 
     def owner(self, aor: str) -> int:
-        """The worker that has the newest live binding of an AOR; 0 where it has none."""
+        """The worker that has the newest live binding of an AOR; 0 if there is no binding."""
         return self._owner(self._location.live(aor))
 
     def owner_of_token(self, token: str) -> int | None:
-        """The same for the AOR whose `contact_user_of` this is; None where no AOR is known by it."""
+        """The same for the AOR whose `contact_user_of` this is; None if there is no such AOR."""
         found = self._location.find_token(token)
         return None if found is None else self._owner(found.bindings)
 
@@ -134,14 +134,14 @@ class SharedDirectory:
         self._send({"to": ALL, "do": REGISTERED, "aor": aor, "host": host, "seconds": seconds})
 
     def _now(self) -> float:
-        """A time that is later than every stamp that is known here."""
+        """A time later than every known stamp."""
         self._latest = max(self._clock.seconds(), self._latest + 1e-6)
         return self._latest
 
     # Changes of others
 
     def apply(self, change: Change) -> None:
-        """Store a change of another process."""
+        """Apply a change of another process."""
         what = change["do"]
         if what == BIND:
             self._apply_bind(change)
@@ -153,7 +153,7 @@ class SharedDirectory:
             self._location.registered(change["aor"], change["host"], change["seconds"])
 
     def worker_ended(self, worker: int) -> None:
-        """Another worker has ended, and with it the REGISTERs that it had under way."""
+        """Another worker has ended, and its pending REGISTERs with it."""
         self._intents.remove_worker(worker)
 
     def _apply_intent(self, aor: str, worker: int, register_id: int, seconds: int) -> None:
@@ -203,10 +203,10 @@ class SharedDirectory:
         ]
         self._location.unbind(aor, ended)
 
-    # The whole state, for a worker that starts
+    # The whole state, for a new worker
 
     def changes(self) -> Iterator[Change]:
-        """What leads to the present state, for a process that knows nothing of it."""
+        """The changes that lead from an empty directory to the current state."""
         now = self._clock.seconds()
         for aor, registrars, bindings in self._location.aors():
             for host, until in registrars.items():
@@ -235,5 +235,5 @@ class SharedDirectory:
 
 
 def _intent(aor: str, worker: int, register_id: int, seconds: int) -> Change:
-    """A REGISTER under way, or with 0 seconds its end."""
+    """The frame of a pending REGISTER; with 0 seconds, of its end."""
     return {"to": ALL, "do": INTEND, "aor": aor, "worker": worker, "register": register_id, "seconds": seconds}

@@ -1,4 +1,4 @@
-"""Dispatcher: which worker gets a datagram that came by the socket that all of them share."""
+"""Dispatcher: chooses the worker for each datagram from a shared UDP socket."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from webrtcproxy.sip.message import Request, Response, read
 from webrtcproxy.transaction.match import has_cookie
 
 MAX_REMEMBERED = 100_000
-"""Requests that are remembered at once; past that the oldest are forgotten."""
+"""Requests that are remembered; beyond this number, the oldest are dropped."""
 
 BRANCH_LIFETIME = 32.0
-"""Seconds (64*T1) for which a request, its repeats, its CANCEL and the ACK of its refusal go to the same worker."""
+"""Seconds (64*T1) for which the retransmissions, the CANCEL and the ACK of a request go to the same worker."""
 
 _Seen = tuple[object, ...]
 
 
 class Dispatcher:
-    """Chooses the worker: the first of these that is known.
+    """Chooses the worker: the first of these that exists.
 
-    1. the one that got the request before;
+    1. the worker that got the request before;
     2. the owner of its dialog;
-    3. the one with the browser that our Contact stands for;
-    4. the one that has sent it, so that a loop is seen;
-    5. the one with the browser of the Request-URI's address;
-    6. one by the Call-ID.
+    3. the worker of the browser whose Contact of ours the Request-URI is;
+    4. the worker that has sent the request, so that it detects the loop;
+    5. the worker of the browser that is registered at the Request-URI's address;
+    6. a worker chosen by the Call-ID.
 
-    :param clock: for forgetting.
+    :param clock: for the lifetime of entries.
     :param directory: the bindings of all workers.
     :param trunks: host[:port] of the trunks: a user there may be a registered browser.
     """
@@ -50,8 +50,8 @@ class Dispatcher:
     def choose(self, data: bytes, up: Sequence[int]) -> int:
         """The worker for a datagram.
 
-        :param up: the workers that there are, in order.
-        :returns: 0 where nobody can do anything with it.
+        :param up: the running workers, in order.
+        :returns: 0 if no worker can handle it.
         """
         if not up:
             return HUB
@@ -111,9 +111,9 @@ class Dispatcher:
 
 
 def _seen(request: Request) -> _Seen:
-    """What a request has in common with its repeats, its CANCEL and its ACK (RFC 3261 section 17.2.3).
+    """A key that is equal for a request, its retransmissions, its CANCEL and its ACK (RFC 3261 section 17.2.3).
 
-    :raises BadMessage: its top Via can't be read.
+    :raises BadMessage: its top Via is malformed.
     """
     via = request.via
     if has_cookie(via):

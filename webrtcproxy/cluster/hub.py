@@ -1,5 +1,5 @@
-"""Hub: the process that twistd starts where there are several workers. It carries no calls: it starts and watches the
-workers, passes frames from one to another, and ends them in order."""
+"""Hub: the process that twistd starts if there are several workers. It carries no calls: it starts and monitors the
+workers, forwards frames between them, and stops them in order."""
 
 from __future__ import annotations
 
@@ -37,33 +37,33 @@ from webrtcproxy.runtime.child_process import Backoff
 log = Logger()
 
 FIRST_BACKOFF = 1.0
-"""Seconds between the first death of a worker and its next start."""
+"""The delay between the first death of a worker and its restart, in seconds."""
 
 WATCHDOG = 60.0
-"""Seconds without a word after which a worker counts as stuck, and is killed."""
+"""Seconds without a frame after which a worker counts as stuck, and is killed."""
 
 PING_INTERVAL = 5.0
-"""Seconds between two questions to a worker whether it lives."""
+"""Seconds between two pings of a worker."""
 
 QUERY_TIMEOUT = 2.0
-"""Seconds that the workers have to answer a query."""
+"""Seconds within which the workers must answer a query."""
 
 STOP_TIMEOUT = 5.0
-"""Seconds beyond the time to drain in which a worker has to end its calls."""
+"""Seconds that a worker has, after draining, to end its calls."""
 
 CLOSING = 12.0
-"""Seconds that it then has to close its sockets and end."""
+"""Seconds that a worker then has to close its sockets and exit."""
 
 ENDED = "ended"
-"""What is waited for where a process is to end: no frame says so."""
+"""The name of a process's end in `WorkerProcess.when_done`; there is no frame for it."""
 
 
 class WorkerProcess:
-    """One worker as the hub has it: the process of now, or the time until the next one.
+    """One worker, from the hub's view: its current process, or the delay until the next one.
 
     :param number: from 1 on.
-    :param hub: takes what it sends.
-    :ivar up: it takes messages.
+    :param hub: gets its frames.
+    :ivar up: whether it takes messages.
     """
 
     def __init__(self, number: int, hub: Hub, clock: IReactorTime, launcher: ILauncher) -> None:
@@ -93,7 +93,7 @@ class WorkerProcess:
         self._hub.process_started(self)
 
     def cancel_start(self) -> None:
-        """Start no process any more."""
+        """Cancel a pending restart."""
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
@@ -108,14 +108,14 @@ class WorkerProcess:
         return self.when_done(what)
 
     def when_done(self, what: str) -> Deferred[None]:
-        """Fires with None when the process has reported that it is done with something, or has ended."""
+        """Fires with None when the process has reported that it is done with a command, or has ended."""
         if self.process is None:
             return succeed(None)
         done = self._waiting[what] = Deferred()
         return done
 
     def done(self, what: str) -> None:
-        """The process has reported so."""
+        """The process has reported that it is done with a command."""
         waiting = self._waiting.pop(what, None)
         if waiting is not None:
             waiting.callback(None)
@@ -126,7 +126,7 @@ class WorkerProcess:
         self._hub.frame(self, header, body, raw)
 
     def link_ended(self) -> None:
-        """Without its link it can do nothing: it ends by itself, or is killed."""
+        """The link is closed. The process can do nothing without it: it ends by itself, or is killed."""
         if self.process is not None:
             self.cancel_start()
             self._timer = self._clock.callLater(CLOSING, self.kill)
@@ -158,7 +158,7 @@ class WorkerProcess:
 
 @dataclass(slots=True)
 class _Query:
-    """A query to all workers, and what they have answered so far."""
+    """A query to all workers, and the answers so far."""
 
     expected: int
     limit: IDelayedCall
@@ -169,14 +169,14 @@ class _Query:
 class Hub(Service):
     """All workers.
 
-    :param clock: runs the breaks and limits.
+    :param clock: runs delays and timeouts.
     :param workers: how many.
-    :param launcher: starts one.
-    :param flows: the sockets of the workers, as the hub knows them.
+    :param launcher: starts a worker.
+    :param flows: the flows of the workers.
     :param location: the bindings, as the hub knows them.
-    :param directory: the hub's replica of what the workers share.
+    :param directory: the hub's replica of the directory.
     :param drain: seconds that calls have to end by themselves when the hub is stopped.
-    :param publish: takes the log events of the workers.
+    :param publish: gets the log events of the workers.
     """
 
     name = "hub"
@@ -219,7 +219,7 @@ class Hub(Service):
         self._ping_timer = self._clock.callLater(PING_INTERVAL, self._ping)
 
     def stopService(self) -> Deferred[None]:
-        """Drain the workers, all of them before the sockets of any close: a call may be in one, and its browser in
+        """Drain all workers before any of them closes its sockets: a call may be in one worker, and its browser in
         another.
 
         :returns: fires with None when all processes have ended.
@@ -244,7 +244,7 @@ class Hub(Service):
         self._location.stop()
 
     async def _within(self, seconds: float, works: list[Deferred[None]]) -> None:
-        """Wait until all of them have fired, or for so long."""
+        """Wait until all of them have fired, or the time is over."""
         done: Deferred[None] = Deferred()
         limit = self._clock.callLater(seconds, done.callback, None)
 
@@ -270,13 +270,13 @@ class Hub(Service):
     # From the workers
 
     def process_started(self, worker: WorkerProcess) -> None:
-        """A process has been started: it gets the state of the directory."""
+        """A process was started: send it the state of the directory."""
         assert worker.process is not None
         for change in self._directory.changes():
             worker.process.send(change)
 
     def process_ended(self, worker: WorkerProcess) -> None:
-        """A process has ended, and its sockets are closed; the others are informed."""
+        """A process has ended, and its sockets are closed: notify the others."""
         self._flows.worker_ended(worker.number)
         self._directory.worker_ended(worker.number)
         self._send_to({"do": WORKER_ENDED, "worker": worker.number}, self.workers)
@@ -325,15 +325,16 @@ class Hub(Service):
     # Queries
 
     def send(self, number: int, header: dict[str, object], body: bytes) -> None:
-        """Send a worker a frame that may be lost."""
+        """Send a worker a frame that may be dropped."""
         process = self.workers[number - 1].process
         if process is not None:
             process.send(header, body, lossy=True)
 
     def query_all(self, what: str) -> Deferred[dict[int, Any]]:
-        """Ask all workers something, by its name (see `webrtcproxy.cluster.worker`).
+        """Send a query to all workers.
 
-        :returns: fires with the answers that came within `QUERY_TIMEOUT` seconds, by worker number. Never fails.
+        :param name: one of the queries of `webrtcproxy.cluster.worker`.
+        :returns: fires with the answers that arrive within `QUERY_TIMEOUT` seconds, by worker number. Never fails.
         """
         self._query_number += 1
         number = self._query_number

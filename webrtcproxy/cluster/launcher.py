@@ -1,4 +1,4 @@
-"""Launcher: starts a worker as a process of its own, with its sockets and one end of a link."""
+"""Launcher: starts a worker process with its sockets and one end of a link to the hub."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ log = Logger()
 
 
 class ProcessHandle(Protocol):
-    """A worker that runs, as the hub needs it."""
+    """The part of a running worker process that the hub uses."""
 
     def send(self, header: Mapping[str, object], body: bytes = b"", *, lossy: bool = False) -> bool:
-        """Send a frame; False where the worker has ended or, with `lossy`, does not keep up."""
+        """Send a frame; False if the worker has ended or, with `lossy`, does not keep up."""
 
     def send_raw(self, raw: bytes) -> bool:
-        """Send a frame that came by another link."""
+        """Forward a frame from another link."""
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
 
 
 class ILauncher(Protocol):
     """Starts workers."""
 
     def __call__(self, number: int, run: int, user: LinkUser, ended: Callable[[str], None]) -> ProcessHandle:
-        """Start one.
+        """Start a worker.
 
-        :param run: how many there were of this number before.
-        :param user: takes what it sends.
+        :param run: how many processes had this number before.
+        :param user: gets its frames.
         :param ended: called when its process has ended, with the reason.
         :raises OSError: it can't be started now.
         """
 
 
 class Launcher:
-    """Starts them with the interpreter and the packages of this process.
+    """Starts workers with the interpreter and the packages of this process.
 
     :param reactor: for processes and sockets.
     :param sockets: the sockets.
     :param config: of each worker.
-    :param instance: a name of this proxy that no other has.
-    :param find: finds the path of a program, or None.
+    :param instance: a name that no other proxy has.
+    :param find: returns the path of a program, or None.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Launcher:
             link = Link(user)
             self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, LinkFactory(lambda: link))
             process = LinkedProcess(number, link, ended)
-            with open(os.devnull) as nothing:  # noqa: PTH123  # its descriptor is wanted
+            with open(os.devnull) as nothing:  # noqa: PTH123  # a file for its descriptor
                 files = {0: nothing.fileno(), 1: "r", 2: "r", LINK: theirs.fileno(), **descriptors}
                 command = self.command()
                 environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -93,14 +93,14 @@ class Launcher:
         return process
 
     def command(self) -> Sequence[str]:
-        """The program and its arguments. Where the hub is killed, the kernel sends the worker SIGUSR2."""
+        """The program and its arguments. If the hub is killed, the kernel sends the worker SIGUSR2."""
         start = "from webrtcproxy.service import run_worker; run_worker()"
         reactor = type(self._reactor).__module__
         command = (sys.executable, "-P", "-c", start, reactor)
         return with_death_signal(command, "USR2", self._find, "a worker that hangs")
 
     def _slot(self, number: int, run: int) -> tuple[WorkerSlot, dict[int, int]]:
-        """The slot, with descriptors as they are in the worker, and those of the hub that they are copies of."""
+        """The slot, with its descriptor numbers in the worker, and the hub's descriptors that are copied to them."""
         own = self._sockets.own[number - 1]
         here = [*own.wss, *own.sip, *self._sockets.shared.values()]
         there = list(range(LINK + 1, LINK + 1 + len(here)))
@@ -117,11 +117,12 @@ class Launcher:
 
 
 class LinkedProcess(ChildProcess):
-    """A process that runs, with its link. What it prints is the interpreter's, where there is no log yet, or no more.
+    """A running process with its link. Its output is logged here: the interpreter prints before the worker's log exists
+    and after it has ended.
 
     :param number: of the worker, for the log.
-    :param ended: called when it has ended, with the reason, and all that it sent has been taken: what it sent last,
-        changes of bindings perhaps, may wait in the link.
+    :param ended: called with the reason when it has ended, and after all of its frames: its last ones, perhaps changes
+        of bindings, may still wait in the link.
     """
 
     def __init__(self, number: int, link: Link, ended: Callable[[str], None]) -> None:

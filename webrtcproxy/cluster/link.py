@@ -1,8 +1,8 @@
 """Link: the stream between the hub and a worker.
 
-A frame is a length, a header as one line of JSON, and octets after it that the hub passes on unread: so a SIP message
-stays as it came. `webrtcproxy.cluster.protocol` has the kinds of frames. The frames of one link arrive in order, and a
-frame for all workers goes through the hub; so all get the changes of one worker in the order in which they were made.
+A frame is a length, a header as one line of JSON, and a body of octets that the hub forwards without parsing, so that a
+SIP message stays unchanged. `webrtcproxy.cluster.protocol` defines the kinds of frames. The frames of one link arrive
+in order, and frames for all workers pass through the hub; so all workers get the changes of one worker in order.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Header = dict[str, Any]
 
 
 class LinkUser(Protocol):
-    """Takes what comes by a link."""
+    """Handles the frames of a link."""
 
     def frame(self, header: Header, body: bytes, raw: bytes) -> None:
-        """A frame.
+        """A frame has arrived.
 
-        :param raw: all of it, to be passed on.
+        :param raw: the whole frame, for forwarding.
         """
 
     def link_ended(self) -> None:
@@ -43,16 +43,16 @@ class LinkUser(Protocol):
 
 @implementer(IPushProducer)
 class Link(Int32StringReceiver):
-    """One end.
+    """One end of the stream.
 
-    :param user: takes what comes.
+    :param user: gets the frames.
     """
 
     MAX_LENGTH = 1 << 22
     noisy = False
 
     MAX_WAITING = 32 << 20
-    """Octets that may be sent while the other end does not read: then it is broken, and the link is cut."""
+    """Octets that may be sent while the other end does not read; beyond that, the link is cut."""
 
     def __init__(self, user: LinkUser) -> None:
         self._user = user
@@ -62,7 +62,7 @@ class Link(Int32StringReceiver):
         self._ended: Deferred[None] | None = Deferred()
 
     def when_ended(self) -> Deferred[None]:
-        """Fires with None when the other end has closed, and all that it has sent is read."""
+        """Fires with None when the other end has closed, and everything that it has sent is read."""
         if self._ended is None:
             return succeed(None)
         ended: Deferred[None] = Deferred()
@@ -70,22 +70,22 @@ class Link(Int32StringReceiver):
         return ended
 
     def connectionMade(self) -> None:
-        """The link is there."""
+        """The link is connected."""
         self._open = True
         self.transport.registerProducer(self, True)  # type: ignore[union-attr]
 
     def send(self, header: Mapping[str, object], body: bytes = b"", *, lossy: bool = False) -> bool:
         """Send a frame.
 
-        :param lossy: it may be dropped where the other end does not keep up, as a datagram may.
-        :returns: False where it was not sent.
+        :param lossy: drop it if the other end does not keep up, like a datagram.
+        :returns: False if it was not sent.
         """
         if lossy and self._full:
             return False
         return self.send_raw(json.dumps(header, separators=(",", ":")).encode() + b"\n" + body)
 
     def send_raw(self, raw: bytes) -> bool:
-        """Send a frame that came by another link."""
+        """Forward a frame from another link."""
         if not self._open:
             return False
         if self._full:
@@ -105,13 +105,13 @@ class Link(Int32StringReceiver):
             self.transport.abortConnection()  # type: ignore[union-attr]
 
     def finish(self) -> None:
-        """Close the link after what is written."""
+        """Close the link when everything is written."""
         self._open = False
         self.transport.unregisterProducer()  # type: ignore[union-attr]
         self.transport.loseConnection()  # type: ignore[union-attr]
 
     def stringReceived(self, string: bytes) -> None:
-        """A frame."""
+        """A frame has arrived."""
         line, _, body = string.partition(b"\n")
         try:
             self._user.frame(json.loads(line), body, string)
@@ -126,23 +126,23 @@ class Link(Int32StringReceiver):
         if ended is not None:
             ended.callback(None)
 
-    # IPushProducer, of the transport
+    # IPushProducer, called by the transport
 
     def pauseProducing(self) -> None:
-        """Its buffer is full."""
+        """The transport's buffer is full."""
         self._full = True
 
     def resumeProducing(self) -> None:
-        """Its buffer is empty."""
+        """The transport's buffer is empty."""
         self._full = False
         self._waiting = 0
 
     def stopProducing(self) -> None:
-        """It is closed."""
+        """The transport is closed."""
 
 
 class LinkFactory(Factory[Link]):
-    """Makes the one protocol of a socket that is connected already."""
+    """Makes the only protocol of a socket that is already connected."""
 
     noisy = False
 
@@ -150,5 +150,5 @@ class LinkFactory(Factory[Link]):
         self._build = build
 
     def buildProtocol(self, addr: object) -> Link:
-        """The socket is there."""
+        """The socket is adopted."""
         return self._build()

@@ -1,7 +1,7 @@
-"""Every socket of all workers, opened once by the hub: before it gives up its privileges, and for as long as it runs.
+"""ListeningSockets: the sockets of all workers. The hub opens them before it drops its privileges, and keeps them open.
 
-A worker gets descriptors of its own sockets. One that is restarted gets the same sockets again, so that connections and
-datagrams that arrived meanwhile are served and not lost.
+A worker gets descriptors of its own sockets. After a restart it gets the same sockets again, so that connections and
+datagrams that have arrived meanwhile are served and not lost.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ BACKLOG = 1024
 
 @dataclass(slots=True)
 class WorkerDescriptors:
-    """Those of one worker.
+    """The descriptors of one worker.
 
-    :ivar wss: for each line of ``[wss] listen`` one that listens.
-    :ivar sip: for each line of ``[sip] listen`` its own: bound, for UDP, or one that listens.
+    :ivar wss: a listening socket for each line of ``[wss] listen``.
+    :ivar sip: a socket of its own for each line of ``[sip] listen``: bound for UDP, else listening.
     """
 
     wss: list[socket.socket] = field(default_factory=list)
@@ -33,12 +33,12 @@ class WorkerDescriptors:
 
 
 class ListeningSockets:
-    """The sockets.
+    """The sockets of all workers.
 
     :param wss: the lines of ``[wss] listen``.
     :param sip: the lines of ``[sip] listen``.
     :param workers: how many there are.
-    :ivar shared: the UDP sockets that all share, by the number of their line.
+    :ivar shared: the UDP sockets that all workers share, by the number of their line.
     :ivar own: the sockets of each worker.
     """
 
@@ -50,9 +50,9 @@ class ListeningSockets:
         self.own: list[WorkerDescriptors] = []
 
     def open(self) -> None:
-        """Open all; nothing where they are open.
+        """Open all sockets, unless they are open.
 
-        :raises ConfigError: one can't be had; none stays open then.
+        :raises ConfigError: one can't be opened; none is left open then.
         """
         if self.own:
             return
@@ -71,7 +71,7 @@ class ListeningSockets:
             raise ConfigError(section, "listen", line, remedy, error.strerror or str(error)) from error
 
     def close(self) -> None:
-        """Close all."""
+        """Close all sockets."""
         for each in (*self.shared.values(), *(one for own in self.own for one in (*own.wss, *own.sip))):
             each.close()
         self.shared.clear()
@@ -103,7 +103,7 @@ class ListeningSockets:
 
 
 def _listen(host: str, port: int, backlog: int) -> socket.socket:
-    """A socket that listens, beside others at the same address: the kernel gives each a share of the connections."""
+    """A listening socket that shares its address with others: the kernel gives each a part of the connections."""
     made = socket.socket(family_of(host), socket.SOCK_STREAM)
     try:
         made.setblocking(False)

@@ -1,4 +1,4 @@
-"""The log of several processes: workers send their events to the hub, whose log has all of them."""
+"""The log of several processes: workers send their events to the hub, which logs them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from zope.interface import implementer
 from webrtcproxy.runtime.batching import Batcher
 
 DELAY = 0.05
-"""Seconds for which events are collected."""
+"""Seconds for which events are collected before they are sent."""
 
 MAX_EVENTS = 100
-"""Events that are sent at once at the latest."""
+"""Collected events at which they are sent at once."""
 
 MAX_EVENT = 8000
-"""Characters of the text, and of the traceback, of an event; of what is longer the end is shown."""
+"""Characters of the text, and of the traceback, of an event; longer ones are cut at their beginning."""
 
 
 @implementer(ILogObserver)
 class LogForwarder:
-    """The observer of a worker: sends events, several at once.
+    """The log observer of a worker: sends events in batches.
 
     :param clock: runs the delay.
-    :param send: takes some events as JSON.
+    :param send: sends events, as JSON.
     """
 
     def __init__(self, clock: IReactorTime, send: Callable[[bytes], object]) -> None:
@@ -40,7 +40,7 @@ class LogForwarder:
         self._events.add(_plain(event))
 
     def flush(self) -> None:
-        """Send what was collected."""
+        """Send the collected events."""
         self._events.flush()
 
     def _send_all(self, events: list[dict[str, object]]) -> None:
@@ -48,7 +48,7 @@ class LogForwarder:
 
 
 def _plain(event: LogEvent) -> dict[str, object]:
-    """An event as text: nothing of what was logged but its words leaves the process."""
+    """An event as text only: no object that was logged leaves the process."""
     level = (event.get("log_level") or LogLevel.info).name
     namespace = event.get("log_namespace") or "-"
     failure = event.get("log_failure")
@@ -63,18 +63,18 @@ def _plain(event: LogEvent) -> dict[str, object]:
 
 
 class RemoteFailure:
-    """Stands for a Failure of another process in a log event."""
+    """Takes the place of a Failure of another process in a log event."""
 
     def __init__(self, traceback: str) -> None:
         self._traceback = traceback
 
     def getTraceback(self) -> str:
-        """As a Failure has it."""
+        """The traceback, as of a Failure."""
         return self._traceback
 
 
 def events_of(worker: int, data: bytes) -> Iterator[LogEvent]:
-    """The events that a `LogForwarder` has sent, as the hub's log takes them; each with the number of its worker."""
+    """The events from a `LogForwarder` for the hub's log, each with the number of its worker."""
     for sent in json.loads(data):
         event: dict[str, Any] = {
             "log_time": sent["time"],

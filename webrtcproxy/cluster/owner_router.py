@@ -1,4 +1,4 @@
-"""OwnerRouter: passes on what a worker's sockets have read and another worker owns."""
+"""OwnerRouter: forwards a message that one worker has read to the worker that owns it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ log = Logger()
 class OwnerRouter:
     """The `Receiver` of a worker's sockets.
 
-    A response goes to the worker whose branch it answers, a request within a dialog to the worker whose Contact its
-    Request-URI is. Where that worker is down, its calls are lost, and this worker answers 481.
+    A response goes to the worker that made its branch, a request within a dialog to the worker whose Contact its
+    Request-URI is. If that worker is down, its calls are lost, and this worker responds with 481.
 
     :param number: of this worker.
     :param receiver: the transactions of this worker.
-    :param flows: what others know of our sockets.
+    :param flows: describes the flows of this worker to others.
     :param send: sends a frame.
-    :param is_up: whether a worker can take messages.
+    :param is_up: returns whether a worker takes messages.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class OwnerRouter:
         self._is_up = is_up
 
     def message_received(self, message: Request | Response, flow: Flow) -> None:
-        """One message, from one of our sockets."""
+        """Route a message from a socket of this worker."""
         try:
             owner = owner_of(message)
         except BadMessage:
@@ -50,7 +50,7 @@ class OwnerRouter:
             self._pass_on(owner, message, flow)
 
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
-        """What can't be read is refused where it came."""
+        """A malformed message is refused by the worker that has read it."""
         self._receiver.bad_message(error, flow)
 
     def _pass_on(self, owner: int, message: Request | Response, flow: Flow) -> None:

@@ -1,4 +1,4 @@
-"""Which process a message belongs to: our branches, and our Contacts within a dialog, begin with its number."""
+"""Determines the worker that owns a message: our branches and Contacts within a dialog begin with its number."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _contact = re.compile(r"sips?:([0-9]{1,2})-[0-9a-f]{16}@", re.IGNORECASE).match
 
 
 def worker_prefix(number: int) -> str:
-    """What the branches and the Contacts of a worker begin with."""
+    """The beginning of the branches and Contacts of a worker."""
     return f"{number}-"
 
 
 def owner_of(message: Request | Response) -> int:
-    """The number of the worker that a message belongs to: whose branch a response answers, or whose dialog a request
-    is for, by its Request-URI; 0 where it says nothing of that.
+    """The number of the worker that owns a message: it has made the branch of a response, or has the dialog of a
+    request, by its Request-URI. 0 if the message names no worker.
 
-    :raises BadMessage: the Via of a response, or the To of a request, can't be read.
+    :raises BadMessage: the Via of a response, or the To of a request, is malformed.
     """
     if isinstance(message, Response):
         found = _branch(message.via.branch or "")
@@ -37,14 +37,13 @@ def owner_of(message: Request | Response) -> int:
 
 
 def _is_of_dialog(request: Request) -> bool:
-    """Whether a request is within a dialog, or to take the place of one; so is the CANCEL of such an INVITE."""
+    """Whether a request is within a dialog, or replaces one, or cancels such an INVITE."""
     return request.to.tag is not None or "Replaces" in request.headers or request.method == "CANCEL"
 
 
 def sender_of(request: Request) -> int:
-    """The number of the worker that a request has been at before, by the branches of its Vias; 0 where there is none.
-
-    It goes there again, so that a loop is seen (RFC 3261 section 16.3).
+    """The number of a worker that the request has passed before, by the branches of its Vias, or 0. It goes
+    there again, so that the loop is detected (RFC 3261 section 16.3).
     """
     for value in request.headers.lines("Via"):
         found = _any_branch(value) if BRANCH_PREFIX in value else None

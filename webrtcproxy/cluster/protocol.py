@@ -1,8 +1,8 @@
-"""The frames between the hub and the workers: each kind, from whom to whom, its fields, and what it means.
+"""The frames between the hub and the workers: each kind with its direction, its fields and its meaning.
 
-A frame has a header, a line of JSON, and a body of octets (see `webrtcproxy.cluster.link`). The header names the kind
-as ``do``. A frame for a worker, or for all others, has its receiver as ``to``, and passes through the hub; one without
-``to`` is for the other end of the link.
+A frame has a header, a line of JSON, and a body of octets (see `webrtcproxy.cluster.link`). ``do`` in the header is the
+kind. A frame for a worker, or for all others, has its receiver in ``to`` and passes through the hub; one without ``to``
+is for the other end of the link.
 
 A flow is described by its `webrtcproxy.cluster.remote.FlowDescriptor`; the worker that has it knows it by its number.
 """
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 
 class Direction(Enum):
-    """From whom to whom a frame goes."""
+    """The sender and the receiver of a frame."""
 
     TO_WORKER = "hub to worker"
     TO_HUB = "worker to hub"
@@ -26,10 +26,10 @@ class Frame(NamedTuple):
     """One kind of frame.
 
     :ivar name: its ``do``.
-    :ivar direction: from whom to whom.
-    :ivar fields: what else its header has, ``to`` excepted; a name with ``?`` may be absent.
-    :ivar body: what its octets are; empty where it has none.
-    :ivar meaning: what the receiver is to do, or is to know.
+    :ivar direction: its sender and receiver.
+    :ivar fields: the other fields of its header, except ``to``; a name with ``?`` may be absent.
+    :ivar body: the content of its body; empty if it has none.
+    :ivar meaning: the command to the receiver, or the news for it.
     """
 
     name: str
@@ -100,7 +100,7 @@ FRAMES: Final = (
     Frame(WRITE, Direction.TO_OWNER, ("flow",), "a SIP message", "Send this by the flow of that number."),
     Frame(CLOSE, Direction.TO_OWNER, ("flow", "code", "reason"), "", "Close the flow of that number."),
 )  # fmt: skip
-"""All kinds."""
+"""All kinds of frames."""
 
 REPLICATED: Final = frozenset({INTEND, BIND, UNBIND, REGISTERED})
-"""Those that change the directory of bindings."""
+"""The frames that change the directory of bindings."""

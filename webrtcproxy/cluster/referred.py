@@ -1,4 +1,4 @@
-"""SharedReplacesGrants: what a REFER at one worker allows is known to all; the dialog may be in any of them."""
+"""SharedReplacesGrants: shares the Replaces grants of a REFER among all workers; any of them may have the dialog."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from webrtcproxy.dialog.referred import DialogKey, ReplacesGrant, ReplacesGrants
 class SharedReplacesGrants(ReplacesGrants):
     """One replica.
 
-    :param flows: names sockets towards others.
+    :param flows: describes flows to other processes.
     :param send: sends a frame.
     """
 
@@ -25,7 +25,7 @@ class SharedReplacesGrants(ReplacesGrants):
         self._send = send
 
     def add(self, dialog: DialogKey, grant: ReplacesGrant) -> None:
-        """Remember one, and send it to the others."""
+        """Store a grant, and send it to the other workers."""
         super().add(dialog, grant)
         flow = None if grant.flow is None else self._flows.describe(grant.flow)
         self._send(
@@ -33,7 +33,7 @@ class SharedReplacesGrants(ReplacesGrants):
         )
 
     def apply(self, change: dict[str, Any]) -> None:
-        """Remember one of another worker."""
+        """Store a grant of another worker."""
         call_id, local, remote = change["dialog"]
         flow = None if change["flow"] is None else self._flows.flow_of(change["flow"])
         super().add((call_id, local, remote), ReplacesGrant(flow, change["host"], change["referrer"]))

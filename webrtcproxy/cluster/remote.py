@@ -1,7 +1,7 @@
-"""Flows of other processes: a browser's WebSocket is in one worker, and the call that it takes part in in another.
+"""RemoteFlow: a flow whose socket is in another worker. A browser and its call may be in different workers.
 
-What the one process knows as a socket, the others know as a `RemoteFlow` that goes by a number. A number is given when
-a socket is first described to others; from then on all of them are informed when it is closed.
+The flow of one process is a `RemoteFlow` with a number in the others. It gets its number when it is first described to
+others; from then on all of them are notified when it is closed.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from webrtcproxy.transport.flow import Address, Flow
 log = Logger()
 
 FlowDescriptor = list[Any]
-"""Describes a flow to other processes: worker, number, reliable, browser, via_transport, host and port of the peer,
-sent_by."""
+"""The description of a flow for other processes: worker, number, reliable, browser, via_transport, host and port of the
+peer, sent_by."""
 
 DATAGRAM_FLOWS = 4096
-"""Numbers of UDP flows that are remembered; a flow that is described again later gets another one."""
+"""Numbers of UDP flows that are remembered; a flow that is described again after that gets another number."""
 
 
 class Send(Protocol):
-    """Sends a frame; False where that can't be."""
+    """Sends a frame; returns False if it can't be sent."""
 
     def __call__(self, header: dict[str, object], body: bytes = b"", /) -> bool: ...
 
 
 def _nothing() -> None:
-    """Ends a subscription that was never made."""
+    """The withdrawal of a callback that was never registered."""
 
 
 class RemoteFlow(Connection):
@@ -61,17 +61,17 @@ class RemoteFlow(Connection):
 
     @property
     def number(self) -> int:
-        """What its worker calls it."""
+        """Its number in its worker."""
         number: int = self.descriptor[1]
         return number
 
     @property
     def closed(self) -> bool:
-        """True once its worker has reported that it is closed, or has ended."""
+        """True once its worker has reported its loss, or has ended."""
         return self._closed
 
     def send(self, data: bytes) -> None:
-        """Have its worker send one message. Where that fails there, the flow is lost a moment later.
+        """Let its worker send one message. If that fails, the flow is lost a moment later.
 
         :raises FlowLost: it is known to be lost.
         """
@@ -83,12 +83,12 @@ class RemoteFlow(Connection):
         return super().on_lost(call) if self.reliable else _nothing
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Have its worker end the connection."""
+        """Let its worker close the connection."""
         if not self._closed:
             self._send({"to": self.worker, "do": CLOSE, "flow": self.number, "code": code, "reason": reason})
 
     def mark_closed(self) -> None:
-        """Its worker has reported that it is closed, or has ended."""
+        """Its worker has reported its loss, or has ended."""
         self._closed = True
         super().connection_lost()
 
@@ -105,10 +105,10 @@ class RemoteFlow(Connection):
 
 
 class RemoteFlows:
-    """The flows of others that this process knows, and its own that others know.
+    """The flows of other processes that this one knows, and its own flows that others know.
 
     :param number: of this process.
-    :param run: how many processes of that number there were before: numbers of their flows are never reused.
+    :param run: how many processes had that number before: numbers of their flows are never reused.
     :param send: sends a frame.
     """
 
@@ -123,7 +123,7 @@ class RemoteFlows:
         self._remote: dict[tuple[int, int], RemoteFlow] = {}
 
     def __len__(self) -> int:
-        """How many connections of others are known."""
+        """How many connections of other processes are known."""
         return len(self._remote)
 
     # Flows of this process
@@ -153,7 +153,7 @@ class RemoteFlows:
         return number
 
     def write(self, number: int, data: bytes) -> None:
-        """Another worker has a message for one of our flows."""
+        """Send a message of another worker on a flow of this process."""
         flow = self._own.get(number)
         if flow is None:
             return
@@ -165,7 +165,7 @@ class RemoteFlows:
                 self._own_closed(number)
 
     def close(self, number: int, code: int, reason: str) -> None:
-        """Another worker wants one of our flows ended."""
+        """Close a flow of this process on behalf of another worker."""
         flow = self._own.get(number)
         if flow is not None:
             flow.close(code, reason)

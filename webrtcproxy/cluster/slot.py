@@ -1,4 +1,4 @@
-"""WorkerSlot: what tells one worker from the others and from its predecessor, and what it has of the hub's sockets."""
+"""WorkerSlot: the identity of a worker process, and the descriptors of the sockets that the hub has opened for it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ LINK = 3
 
 @dataclass(frozen=True, slots=True)
 class WorkerSlot:
-    """What one worker is and has.
+    """The identity and the sockets of one worker process.
 
     :ivar number: from 1 on.
     :ivar run: how many processes had this number before.
-    :ivar instance: its name towards rtpengine: its successor deletes the sessions that it leaves behind.
+    :ivar instance: its name at rtpengine, by which its successor finds and deletes its leftover sessions.
     :ivar wss: descriptors of the sockets that listen for browsers, one for each line.
     :ivar sip: descriptors of its own SIP sockets, one for each line.
     :ivar shared: descriptors of the UDP sockets that all workers share, by the number of their line.
@@ -32,7 +32,7 @@ class WorkerSlot:
 
 @dataclass(frozen=True, slots=True)
 class StartOrder:
-    """The first frame that a worker gets: its share of the configuration, and its slot."""
+    """The content of a worker's first frame: its share of the configuration, and its slot."""
 
     config: Config
     slot: WorkerSlot

@@ -1,4 +1,4 @@
-"""The SIP sockets of a worker: its own, and its end of those that all workers share."""
+"""WorkerSockets: the SIP sockets of a worker, its own ones and those that it shares with all workers."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from webrtcproxy.transport.sip.udp import MAX_DATAGRAM, UdpTransport
 
 
 class IWorkerReactor(SocketReactor, IReactorSocket):
-    """What the sockets of a worker need of a reactor."""
+    """The part of a reactor that the sockets of a worker use."""
 
 
 class SharedUdp(UdpTransport):
-    """A UDP socket that the hub reads. What is sent by it has the address that the peer has sent to (RFC 3581); what is
-    said of us in Contact and Via is the address of the worker's own socket, which the dialog goes on by.
+    """A UDP socket that the hub reads. A response through it comes from the address that the peer has sent to (RFC
+    3581); our Contact and Via have the address of the worker's own socket, which the dialog then uses.
 
     :param kernel: the socket.
-    :param own: the address of the worker's own.
+    :param own: the address of the worker's own socket.
     """
 
     def __init__(self, receiver: Receiver, local: LocalAddresses, kernel: socket.socket, own: Address) -> None:
@@ -36,7 +36,7 @@ class SharedUdp(UdpTransport):
         self.closed = False
 
     def end(self) -> None:
-        """Close this end of it."""
+        """Close this worker's copy of the socket."""
         self.closed = True
         kernel, self._kernel = self._kernel, None
         if kernel is not None:
@@ -44,10 +44,10 @@ class SharedUdp(UdpTransport):
 
 
 class WorkerSockets(SipSockets):
-    """All SIP sockets of one worker; an `Outbound`, by way of its own ones.
+    """All SIP sockets of one worker; an `Outbound` through its own ones.
 
-    :param own: for each line the descriptor of the worker's own socket.
-    :param shared: for each ``udp:`` line, by its number, the descriptor of the socket that all share.
+    :param own: for each line, the descriptor of the worker's own socket.
+    :param shared: for each ``udp:`` line, by its number, the descriptor of the socket that all workers share.
     """
 
     def __init__(
@@ -77,16 +77,15 @@ class WorkerSockets(SipSockets):
     def datagram(self, number: int, data: bytes, source: tuple[str, int]) -> None:
         """The hub has read a datagram.
 
-        :param number: which of the lines it came by.
+        :param number: of the line whose socket has received it.
         """
         shared = self._shared.get(number)
         if shared is not None:
             shared.datagramReceived(data, source)
 
     def shared_hostport(self, flow: Flow) -> str:
-        """host:port of the socket that all share, beside that of `flow`: under which a registrar reaches any of us.
-
-        On TCP the port is the same for all.
+        """host:port of the shared socket for the line of `flow`, at which a registrar reaches any worker. On TCP the
+        port is the same for all.
         """
         host, _, port = flow.sent_by.rpartition(":")
         if flow.via_transport != "UDP":

@@ -1,4 +1,4 @@
-"""The UDP sockets that all workers share: the hub reads them, and hands each datagram to one worker."""
+"""SharedUdpReader: reads the UDP sockets that all workers share, and sends each datagram to one worker."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ log = Logger()
 
 
 class SharedUdpReader(Service):
-    """Reads them while it runs.
+    """Reads the shared sockets while it runs.
 
     :param reactor: adopts sockets, and runs a timer.
-    :param sockets: they are opened here, while the process may still use low ports.
-    :param dispatcher: chooses.
+    :param sockets: opened by this service, while the process still has the privilege for low ports.
+    :param dispatcher: chooses the worker.
     :param hub: has the workers.
     """
 
@@ -41,24 +41,24 @@ class SharedUdpReader(Service):
         self._ports: dict[int, IListeningPort] = {}
 
     def privilegedStartService(self) -> None:
-        """Open every socket of all workers.
+        """Open the sockets of all workers.
 
-        :raises ConfigError: one can't be had.
+        :raises ConfigError: one can't be opened.
         """
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._sockets.open()
 
     def startService(self) -> None:
-        """Read."""
+        """Start reading."""
         self._sockets.open()
         super().startService()  # type: ignore[no-untyped-call]
         for line in self._sockets.shared:
             self._read(line)
 
     def stopService(self) -> Deferred[None]:
-        """Close the sockets of all workers, too.
+        """Stop reading, and close the sockets of all workers.
 
-        :returns: fires with None when it is done.
+        :returns: fires with None when all are closed.
         """
         super().stopService()  # type: ignore[no-untyped-call]
         ports, self._ports = self._ports, {}
@@ -66,13 +66,13 @@ class SharedUdpReader(Service):
         return closing.addCallback(lambda _: self._sockets.close())
 
     def received(self, line: int, data: bytes, source: tuple[str, int]) -> None:
-        """One datagram."""
+        """A datagram has arrived."""
         worker = self._dispatcher.choose(data, self._hub.up)
         if worker != HUB:
             self._hub.send(worker, {"do": DATAGRAM, "line": line, "source": source[:2]}, data)
 
     def broken(self, line: int) -> None:
-        """The kernel took a socket away; where that was not our will, it is read again."""
+        """Reading a socket has ended; unless the service is stopping, start it again."""
         if self.running and line in self._ports:
             log.error("The UDP socket that the workers share broke; reading it again")
             del self._ports[line]
@@ -96,7 +96,7 @@ class _Reader(DatagramProtocol):
         self._line = line
 
     def datagramReceived(self, data: bytes, addr: tuple[str, int]) -> None:
-        """One datagram from `addr`."""
+        """A datagram from `addr` has arrived."""
         if data in KEEP_ALIVES:
             return
         try:

@@ -1,4 +1,4 @@
-"""Worker: one of several processes that carry calls, and what it does with the frames that come by its link."""
+"""Worker: one of several processes that carry calls; it handles the frames from its link to the hub."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 log = Logger()
 
 LINGER = 5.0
-"""Seconds that the last frames have to be sent until the process ends."""
+"""Seconds that the last frames have to be sent before the process exits."""
 
 Queries = Mapping[str, Callable[[], Any]]
-"""What the hub can query a worker for: names, and functions that return the result, which becomes JSON."""
+"""The queries that the hub may send, by name: functions whose result is sent as JSON."""
 
 
 class WorkerService(Protocol):
@@ -63,7 +63,7 @@ class WorkerService(Protocol):
     def stopService(self) -> Deferred[None]: ...
 
     def wind_up(self) -> Deferred[None]:
-        """Take no new calls, and end those that there are. Fires with None when none is left."""
+        """Take no new calls, and end the existing ones. Fires with None when none is left."""
 
 
 class Build(Protocol):
@@ -73,12 +73,12 @@ class Build(Protocol):
 
 
 class WorkerRuntime:
-    """What the proxy has of a process that is one of several workers; a `webrtcproxy.proxy.IRuntime`.
+    """The `webrtcproxy.proxy.IRuntime` of a worker: the parts of a proxy that depend on its process.
 
     :param reactor: the only one.
-    :param slot: what this worker is and has.
+    :param slot: the identity and the sockets of this worker.
     :param link: leads to the hub.
-    :ivar worker_prefix: what its branches and Contacts begin with.
+    :ivar worker_prefix: the beginning of its branches and Contacts.
     :ivar up: the workers that take messages.
     """
 
@@ -97,18 +97,18 @@ class WorkerRuntime:
         self._grants: SharedReplacesGrants | None = None
 
     def bindings(self, multiple: bool) -> tuple[Location, SharedDirectory]:
-        """The bindings that this process knows, and the directory of those of all workers."""
+        """The bindings that this process knows, and the directory of all workers."""
         location = Location(self._reactor, multiple, is_own)
         self._directory = SharedDirectory(self._reactor, self.slot.number, location, self.flows, self._link.send)
         return location, self._directory
 
     def replaces_grants(self) -> SharedReplacesGrants:
-        """Who may take a place in a dialog."""
+        """The grants to replace a dialog."""
         self._grants = SharedReplacesGrants(self._reactor, self.flows, self._link.send)
         return self._grants
 
     def receiver_for(self, transactions: Receiver) -> Receiver:
-        """Takes what the sockets read, and passes on what another worker owns."""
+        """The receiver for the sockets; it forwards messages that another worker owns."""
         self.receiver = transactions
         return OwnerRouter(self.slot.number, transactions, self.flows, self._link.send, self.up.__contains__)
 
@@ -126,10 +126,10 @@ class WorkerRuntime:
         return self.sockets
 
     def contact_hostport(self, flow: Flow) -> str:
-        """host:port under which the registrar on a flow reaches all workers."""
+        """host:port at which the registrar on a flow reaches all workers."""
         return flow.sent_by if self.sockets is None else self.sockets.shared_hostport(flow)
 
-    # What comes by the link
+    # Frames
 
     def datagram(self, header: Header, body: bytes) -> None:
         """A datagram that the hub has read."""
@@ -138,7 +138,7 @@ class WorkerRuntime:
             self.sockets.datagram(header["line"], body, (host, port))
 
     def message(self, header: Header, body: bytes) -> None:
-        """A message that another worker's socket has read, and that this worker owns."""
+        """A message for this worker that another one has read."""
         assert self.receiver is not None
         flow = self.flows.flow_of(header["flow"])
         try:
@@ -152,7 +152,7 @@ class WorkerRuntime:
         self._directory.apply(header)
 
     def grant(self, header: Header, body: bytes) -> None:
-        """Another worker has relayed a REFER that allows a peer to take a place in a dialog."""
+        """Another worker has relayed a REFER that allows a peer to replace a dialog."""
         assert self._grants is not None
         self._grants.apply(header)
 
@@ -164,19 +164,19 @@ class WorkerRuntime:
             self._directory.worker_ended(header["worker"])
 
     def workers_up(self, header: Header, body: bytes) -> None:
-        """Which workers take messages."""
+        """The set of workers that take messages has changed."""
         self.up.clear()
         self.up.update(header["workers"])
 
 
 class Worker:
-    """The user of the link: starts the services by the order that comes first, and ends them.
+    """The user of the link: starts the services when the first frame arrives, and stops them.
 
     :param reactor: the only one.
     :param build: builds the services.
-    :param flush: called when nothing more is logged, while the link is still there.
-    :param exited: called once when all has ended, with the exit code.
-    :ivar number: HUB until that order is there.
+    :param flush: called after the last log event, while the link still exists.
+    :param exited: called once when everything has ended, with the exit code.
+    :ivar number: HUB until the first frame.
     """
 
     def __init__(self, reactor: Any, build: Build, flush: Callable[[], None], exited: Callable[[int], None]) -> None:
@@ -200,11 +200,11 @@ class Worker:
         }
 
     def frame(self, header: Header, body: bytes, raw: bytes) -> None:
-        """A frame from the hub, or from another worker by way of it."""
+        """A frame from the hub, or from another worker through it."""
         self._handlers[header["do"]](header, body)
 
     def link_ended(self) -> None:
-        """The hub has ended, and so does the worker; or the last frames have been sent."""
+        """The hub has ended, and the worker ends too; or the last frames have been sent."""
         self._linked = False
         if self._code is not None:
             self._exit()
@@ -213,11 +213,11 @@ class Worker:
             self._end(1)
 
     def send_log(self, events: bytes) -> None:
-        """Have the hub log some events."""
+        """Send events to the hub's log."""
         self.link.send({"do": LOG}, events)
 
     def _start(self, header: Header, body: bytes) -> None:
-        order: StartOrder = pickle.loads(body)  # noqa: S301  # our own words, by a socket that nobody else has
+        order: StartOrder = pickle.loads(body)  # noqa: S301  # our own data, by a private socket
         self.number = order.slot.number
         runtime = WorkerRuntime(self._reactor, order.slot, self.link)
         try:
