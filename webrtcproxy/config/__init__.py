@@ -1,4 +1,4 @@
-"""The configuration: ``load`` turns an INI file into a `Config`, or raises a `ConfigError` that says what to mend."""
+"""The configuration: ``load`` turns an INI file into a `Config`, or raises a `ConfigError` with the correction."""
 
 from webrtcproxy.config.addresses import Destinations, HostPort, Network
 from webrtcproxy.config.ini import ConfigError

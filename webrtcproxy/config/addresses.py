@@ -1,4 +1,4 @@
-"""Hosts, networks and origins as they stand in the configuration: their syntax, and what they match."""
+"""Hosts, networks and origins in the configuration: their syntax, and what they match."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?", re.ASCII)
 
 
 def family_of(host: str) -> AddressFamily:
-    """The address family of an IP address without brackets; IPv4 for none at all."""
+    """The address family of an IP address without brackets; IPv4 for an empty one."""
     return AF_INET6 if ":" in host else AF_INET
 
 
@@ -35,7 +35,7 @@ class HostPort(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> HostPort:
-        """Read ``host``, ``host:port``, ``[v6]`` or ``[v6]:port``.
+        """Parse ``host``, ``host:port``, ``[v6]`` or ``[v6]:port``.
 
         :raises ValueError: says what is wrong.
         """
@@ -53,7 +53,7 @@ class HostPort(NamedTuple):
 
 
 class Served(Protocol):
-    """What may serve a host and port: a trunk."""
+    """Something that serves hosts and ports: a trunk."""
 
     def serves(self, hostport: tuple[str, int | None]) -> bool:
         """Whether the host and port of a Request-URI belong to it."""
@@ -63,11 +63,11 @@ class Served(Protocol):
 class Destinations:
     """Where browsers may call and register.
 
-    :param anywhere: everywhere (``*``).
+    :param anywhere: any destination (``*``).
     :param trunks: the hosts and ports that the trunks of the configuration serve.
     :param hosts: hosts; without a port, any port of that host.
     :param domains: each ``.example.com`` stands for ``*.example.com``.
-    :param networks: match hosts that are IP addresses; names are not looked up for them.
+    :param networks: match hosts that are IP addresses; names are not resolved.
     """
 
     anywhere: bool = False
@@ -86,7 +86,7 @@ class Destinations:
         )
 
     def allows(self, host: str, port: int | None, trunks: Sequence[Served]) -> bool:
-        """True where a browser may call or register at `host` and `port`.
+        """True if a browser may call or register at `host` and `port`.
 
         :param host: in any case, IPv6 with or without brackets.
         :param trunks: all trunks of the configuration.
@@ -105,7 +105,7 @@ class Destinations:
 
 
 def ip(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that `host` is, an IPv4 address mapped into IPv6 as IPv4; None for a name."""
+    """`host` as an IP address; None for a name. An IPv4-mapped IPv6 address becomes IPv4."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -115,7 +115,7 @@ def ip(host: str) -> IPv4Address | IPv6Address | None:
 
 @lru_cache(maxsize=1024)
 def literal(host: str) -> str | None:
-    """The IP address that a host is, in its shortest form; None for a name. IPv6 may have brackets."""
+    """A host that is an IP address, in its shortest form; None for a name. IPv6 may have brackets."""
     address = ip(host.strip("[]"))
     return None if address is None else str(address)
 
@@ -129,14 +129,14 @@ def plain_host(host: str) -> str:
 
 
 def same_hostport(one: tuple[str, int | None], other: tuple[str, int | None]) -> bool:
-    """True where two plain hosts and ports are the same; no port is port 5060."""
+    """True if two plain hosts and ports are the same; no port means 5060."""
     return one[0] == other[0] and (one[1] or SIP_PORT) == (other[1] or SIP_PORT)
 
 
 def host_name(text: str) -> str:
     """Check a host name or IP address.
 
-    :returns: it as `plain_host` has it.
+    :returns: its `plain_host`.
     :raises ValueError: says what is wrong.
     """
     host = plain_host(text)
@@ -162,7 +162,7 @@ def port_number(text: str) -> int:
 
 
 def network(text: str) -> Network:
-    """Read a network such as ``198.51.100.0/24`` or a single address.
+    """Parse a network such as ``198.51.100.0/24`` or a single address.
 
     :raises ValueError: says what is wrong, with the network that was probably meant.
     """
@@ -178,7 +178,7 @@ def network(text: str) -> Network:
 
 
 def destination(word: str) -> Destinations:
-    """Read one word of ``destinations``.
+    """Parse one word of ``destinations``.
 
     :raises ValueError: says what is wrong.
     """
@@ -200,7 +200,7 @@ def destination(word: str) -> Destinations:
 def origin(text: str) -> str:
     """Check an origin of a page: ``https://host[:port]``, ``https://*.example.org``, ``*`` or ``null``.
 
-    :returns: it in lower case.
+    :returns: the origin in lower case.
     :raises ValueError: says what is wrong.
     """
     if text in ("*", "null"):

@@ -1,4 +1,4 @@
-"""Endpoint strings of the configuration: checked before anything listens, with the paths in them made absolute."""
+"""Checks endpoint strings of the configuration before anything listens, and makes their paths absolute."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PATH_FIRST = frozenset({"unix", "tls"})
 
 
 def split(text: str) -> list[str]:
-    """The parts of an endpoint string, split at each ':' without a backslash in front; escapes are kept."""
+    """The parts of an endpoint string, split at each ':' without a backslash before it; escapes are kept."""
     parts = [""]
     letters = iter(text)
     for letter in letters:
@@ -33,7 +33,7 @@ def unescape(part: str) -> str:
 
 
 def check_server(text: str, folder: Path) -> str:
-    """Check a Twisted server endpoint string, and that the files it names can be read and belong together.
+    """Check a Twisted server endpoint string, and that its files can be read and match each other.
 
     :param folder: what relative paths are relative to.
     :returns: the string with absolute paths.
@@ -54,14 +54,14 @@ def check_server(text: str, folder: Path) -> str:
     absolute = ":".join(parts)
     try:
         serverFromString(None, absolute)  # it only parses: nothing listens
-    except Exception as error:  # the parser of each endpoint type raises what it likes
+    except Exception as error:  # the parser of an endpoint type may raise anything
         why = " ".join(map(str, error.args)) or type(error).__name__
         raise ValueError(f"this is no server endpoint ({why})") from error
     return absolute
 
 
 def check_sip(text: str, folder: Path, kinds: Collection[str] = ("udp", "tcp", "tls")) -> str:
-    """Check ``KIND:PORT`` with or without ``:interface=ADDRESS``; ``tls:`` has the files of an ``ssl:`` endpoint.
+    """Check ``KIND:PORT`` with optional ``:interface=ADDRESS``; ``tls:`` has the files of an ``ssl:`` endpoint.
 
     :param folder: what relative paths are relative to.
     :returns: `text`, with absolute paths.
@@ -85,9 +85,10 @@ def check_sip(text: str, folder: Path, kinds: Collection[str] = ("udp", "tcp", "
 
 
 def worker_ports(line: str, workers: int) -> range:
-    """The UDP ports that a line of ``[sip] listen`` takes: its own, and after it one for each of several workers.
+    """The UDP ports that a line of ``[sip] listen`` needs: its own, and the following ones, one for each of several
+    workers.
 
-    :returns: nothing for TCP, where workers share the port, and for port 0, where any free ones are taken.
+    :returns: no ports for TCP, whose port the workers share, and for port 0, which means any free ports.
     """
     kind, port, *_ = split(line)
     if kind != "udp" or port == "0":

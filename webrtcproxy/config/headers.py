@@ -1,4 +1,4 @@
-"""What a trunk's section may say about header fields: which do not cross, and which are set."""
+"""The options of a trunk for header fields: ``strip`` and ``set``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ OF_THE_LEG: Final = frozenset({
     "Security-Verify",
 })  # fmt: skip
 """Headers that belong to one leg: to its transaction, its dialog, its transport, or its negotiation of extensions. They
-never cross, and no setting touches them."""
+never cross, and no option changes them."""
 CREDENTIALS: Final = frozenset({"Authorization", "Proxy-Authorization"})
-"""Answers to a challenge."""
+"""Headers that answer a challenge."""
 
 _NAME = re.compile(r"[A-Za-z0-9.!%_+`'~-]{2,}")
 _UNTOUCHED = frozenset(name.lower() for name in OF_THE_LEG)
@@ -23,9 +23,9 @@ _UNSET = frozenset(name.lower() for name in CREDENTIALS)
 
 
 def header_pattern(text: str) -> str:
-    """Read one word of ``strip``: a header name, or the beginning of one and ``*``.
+    """Parse one word of ``strip``: a header name, or the beginning of one and ``*``.
 
-    :returns: it in lower case.
+    :returns: the word in lower case.
     :raises ValueError: says what is wrong.
     """
     if "*" in text[:-1] or text == "*":
@@ -35,7 +35,7 @@ def header_pattern(text: str) -> str:
 
 
 def header_line(text: str) -> tuple[str, str]:
-    """Read one line of ``set``: a header name, a colon, and the value.
+    """Parse one line of ``set``: a header name, a colon, and the value.
 
     :raises ValueError: says what is wrong.
     """
@@ -52,7 +52,7 @@ def header_line(text: str) -> tuple[str, str]:
 
 
 def _check(name: str, whole: str) -> None:
-    """Whether `name` may be that of a header that crosses, or the beginning of one.
+    """Check that `name` is a header that crosses, or the beginning of one.
 
     :param whole: as it is written.
     :raises ValueError: says what is wrong.

@@ -1,4 +1,4 @@
-"""An INI file as sections of typed values; each mistake is a ConfigError that says what to write instead."""
+"""Reads an INI file as sections of typed values; each mistake is a ConfigError that says what to write instead."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NO = frozenset({"no", "false", "off", "0"})
 class ConfigError(Exception):
     """One mistake in the configuration; its text is one line.
 
-    :param section: the section as it stands in the brackets; empty where the file as a whole is meant.
-    :param key: the key; empty where the section as a whole is meant.
-    :param value: what was written; None where nothing was, or where it must not be shown.
+    :param section: the name in the brackets; empty if the file as a whole is at fault.
+    :param key: the key; empty if the section as a whole is at fault.
+    :param value: the value in the file; None if there is none, or if it must not be shown.
     :param remedy: what to write or do instead.
     :param problem: what is wrong with it.
     """
@@ -47,7 +47,7 @@ class ConfigError(Exception):
 
 
 class InvalidValue(ValueError):
-    """Raised by a parser of one value that knows the remedy better than its caller."""
+    """A value is invalid; raised by a parser that has a better remedy than its caller."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem)
@@ -55,7 +55,7 @@ class InvalidValue(ValueError):
 
 
 class Secret(str):
-    """A text that ``repr`` does not show, nor does that of a dataclass that holds it."""
+    """A text that ``repr`` does not show, not even within a dataclass."""
 
     __slots__ = ()
 
@@ -64,12 +64,12 @@ class Secret(str):
 
 
 class Section:
-    """The keys of one section. What reads a value is asked for a key that is there.
+    """The keys of one section. The methods that read a value need a key that exists.
 
-    :param name: as it stands in the brackets.
-    :param raw: keys and values as read, without comments.
+    :param name: the name in the brackets.
+    :param raw: keys and values from the file, without comments.
     :param known: the keys that this section may have.
-    :param secrets: those of them whose values stand in no error text.
+    :param secrets: those keys whose values appear in no error text.
     :param folder: what relative paths are relative to.
     :raises ConfigError: a key is not known.
     """
@@ -98,7 +98,7 @@ class Section:
         return key in self._raw
 
     def error(self, key: str, problem: str, remedy: str, value: str | None = None) -> ConfigError:
-        """A ConfigError for `key`, with the written value unless `value` has the part of it that matters."""
+        """A ConfigError for `key`, with its value, or with `value`, the part of it that is wrong."""
         shown = value if value is not None else self._raw.get(key)
         if key in self._secrets:
             shown = None
@@ -119,7 +119,7 @@ class Section:
         return value
 
     def lines(self, key: str, remedy: str) -> tuple[str, ...]:
-        """A value of one or several lines, one entry a line."""
+        """A value of one or more lines, one entry a line."""
         entries = tuple(line for line in self._raw[key].split("\n") if line)
         if not entries:
             raise self.error(key, "the value is missing", remedy)
@@ -133,15 +133,15 @@ class Section:
         return entries
 
     def one(self, key: str, remedy: str, parse: Callable[[str], T]) -> T:
-        """A value of one line, read by `parse`, which raises ValueError."""
+        """A value of one line, parsed by `parse`, which raises ValueError."""
         return self._parsed(key, remedy, self.text(key, remedy), parse)
 
     def each(self, key: str, remedy: str, parse: Callable[[str], T]) -> tuple[T, ...]:
-        """Words, each read by `parse`, which raises ValueError."""
+        """Words, each parsed by `parse`, which raises ValueError."""
         return tuple(self._parsed(key, remedy, word, parse) for word in self.words(key, remedy))
 
     def each_line(self, key: str, remedy: str, parse: Callable[[str], T]) -> tuple[T, ...]:
-        """Lines, each read by `parse`, which raises ValueError."""
+        """Lines, each parsed by `parse`, which raises ValueError."""
         return tuple(self._parsed(key, remedy, line, parse) for line in self.lines(key, remedy))
 
     def _parsed(self, key: str, remedy: str, text: str, parse: Callable[[str], T]) -> T:
@@ -171,7 +171,7 @@ class Section:
         return int(number)
 
     def flag(self, key: str) -> bool:
-        """``yes`` or ``no``, and what others write for them."""
+        """``yes`` or ``no``, or one of their usual synonyms."""
         value = self.text(key, "write yes or no")
         if not is_flag(value):
             raise self.error(key, "neither yes nor no", "write yes or no")
@@ -187,12 +187,12 @@ class Section:
 
 
 def is_flag(word: str) -> bool:
-    """True for ``yes``, ``no`` and what others write for them."""
+    """True for ``yes``, ``no`` and their usual synonyms."""
     return word.lower() in _YES | _NO
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str:
-    """The remedy for a word that is not known."""
+    """The remedy for an unknown word."""
     close = get_close_matches(word.lower(), known, 1)
     return f"did you mean '{close[0]}'?" if close else "known are " + ", ".join(known)
 
@@ -201,9 +201,10 @@ def read(path: Path) -> dict[str, dict[str, str]]:
     """Read an INI file: sections, their keys in lower case, and the values without comments.
 
     A comment starts with ``;`` at the start of a line or after a blank; a line that starts with ``#`` is one too.
-    A value in double quotes is taken as it stands between them. A value goes on in lines that start with a blank.
+    A value in double quotes is used without them and otherwise unchanged. A value continues in lines that start with a
+    blank.
 
-    :raises ConfigError: the file cannot be read or is no INI file.
+    :raises ConfigError: the file cannot be read or is not an INI file.
     """
     parser = configparser.RawConfigParser(delimiters=("=",), allow_no_value=True, default_section="")
     try:

@@ -1,4 +1,4 @@
-"""What kinds of values an option may have: how each is read, and what an error says to write instead."""
+"""The kinds of values of options: how each is parsed, and what an error says to write instead."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def _show(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T_co]):
-    """What may be written for an option.
+    """A kind of value.
 
-    :param read: the value of a key that the section has; raises ConfigError.
-    :param remedy: what an error says to write: it begins with "write".
-    :param unit: what a number counts, in the plural.
-    :param secret: the value stands in no error text and no log.
-    :param show: a value as it would be written; empty for None and for an empty list.
+    :param read: returns the value of a key that the section has; raises ConfigError.
+    :param remedy: the correction that an error proposes; it begins with "write".
+    :param unit: the unit of a number, in the plural.
+    :param secret: the value appears in no error text and no log.
+    :param show: returns the text of a value in the file; empty for None and for an empty list.
     """
 
     read: Callable[[Section, str], T_co]
@@ -57,7 +57,7 @@ def flag() -> Kind[bool]:
 def choice(words: Mapping[str, T]) -> Kind[T]:
     """One of a few words.
 
-    :param words: each with the value that it stands for.
+    :param words: each with its value.
     """
 
     def show(value: Any) -> str:
@@ -68,7 +68,7 @@ def choice(words: Mapping[str, T]) -> Kind[T]:
 
 
 def word(*words: T) -> Kind[T]:
-    """One of a few words, which stand for themselves."""
+    """One of a few words, each of which is its own value."""
     return choice({str(one_of): one_of for one_of in words})
 
 
@@ -78,7 +78,7 @@ def text(remedy: str) -> Kind[str]:
 
 
 def password(remedy: str) -> Kind[str]:
-    """A text of one line that is shown nowhere."""
+    """A text of one line that is never shown."""
     return Kind(lambda section, key: Secret(section.text(key, remedy)), remedy, secret=True)
 
 
@@ -93,13 +93,13 @@ def one(parse: Callable[[str], T], remedy: str) -> Kind[T]:
 def each(parse: Callable[[str], T], remedy: str) -> Kind[tuple[T, ...]]:
     """A list of words.
 
-    :param parse: reads one of them; raises ValueError that says what is wrong.
+    :param parse: parses one word; raises ValueError that says what is wrong.
     """
     return Kind(lambda section, key: section.each(key, remedy, parse), remedy)
 
 
 def custom(read: Callable[[Section, str, str], T], remedy: str) -> Kind[T]:
-    """What a function reads.
+    """A value with a parser of its own.
 
     :param read: gets the section, the key and the remedy; raises ConfigError.
     """

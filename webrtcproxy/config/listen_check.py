@@ -1,4 +1,4 @@
-"""The addresses to listen on, tried before anything is started: an error names the section and key."""
+"""Checks the listening addresses by binding them before anything is started: an error names the section and key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REMEDIES = {
 def check_listen(config: Config, *, only_addresses: bool = False) -> None:
     """Bind each address of the configuration for a moment.
 
-    :param only_addresses: a port in use is no mistake, since the proxy itself may be running.
+    :param only_addresses: a port in use is not a mistake, since the proxy itself may be running.
     :raises ConfigError: the first address that can't be bound.
     """
     for section, key, line, kind, host, port in _addresses(config):
@@ -41,7 +41,7 @@ def check_listen(config: Config, *, only_addresses: bool = False) -> None:
 
 
 def _addresses(config: Config) -> Iterator[tuple[str, str, str, int, str, int]]:
-    """Section, key, line, socket type, host and port of everything that will be bound."""
+    """Section, key, line, socket type, host and port of each socket that will be bound."""
     lines = [("wss", line) for line in config.wss.listen] + [("sip", line) for line in config.sip.listen]
     lines += [("web", line) for line in config.web.listen]
     if config.demo is not None:
@@ -49,7 +49,7 @@ def _addresses(config: Config) -> Iterator[tuple[str, str, str, int, str, int]]:
     for section, line in lines:
         name, *parts = split(line)
         if name not in ("udp", "tcp", "tcp6", "ssl", "tls") or not parts or not parts[0].isdigit():
-            continue  # of another kind of endpoint nothing is known here
+            continue  # other kinds of endpoints can't be checked here
         kind = socket.SOCK_DGRAM if name == "udp" else socket.SOCK_STREAM
         hosts = [unescape(part.partition("=")[2]) for part in parts if part.startswith("interface=")]
         of_workers = worker_ports(line, config.proxy.workers)[1:] if section == "sip" else ()

@@ -1,4 +1,4 @@
-"""What a trunk's section may say about media: codecs, encryption, address family, DTMF."""
+"""The options of a trunk for media: codecs, encryption, address family, interfaces, DTMF."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from webrtcproxy.config.option import option
 TRANSCODED: Final = ("PCMU", "PCMA", "G722", "G729", "G723", "GSM", "speex", "opus")
 """Codecs that rtpengine transcodes to."""
 PASSED: Final = ("telephone-event", "CN", "iLBC", "AMR", "AMR-WB", "EVS", "L16", "G726-32")
-"""What else may stand in audio: a trunk is offered it where the browser offers it."""
+"""Other formats of audio: a trunk is offered them if the browser offers them."""
 VIDEO: Final = ("VP8", "VP9", "H264", "H265", "AV1", "rtx", "red", "ulpfec")
-"""What may stand in video; never transcoded."""
+"""Formats of video; never transcoded."""
 
 _CODECS: Final = {name.lower(): name for name in (*TRANSCODED, *PASSED, *VIDEO)}
 
@@ -54,27 +54,27 @@ def _checked(section: Section, key: str, names: Sequence[str]) -> tuple[str, ...
 class TrunkMedia:
     """The media of a trunk.
 
-    :ivar codecs: all that it is offered, the preferred ones first; None: whatever the browser offers.
-    :ivar interfaces: of rtpengine, by name: that towards browsers, and that towards the trunk.
+    :ivar codecs: the codecs that it is offered, in order of preference; None for those of the browser.
+    :ivar interfaces: names of rtpengine's interfaces: towards browsers, and towards the trunk.
     """
 
     codecs: tuple[str, ...] | None = option(
         custom(_codecs, "write codecs such as PCMU PCMA telephone-event, or * for whatever browsers offer"),
-        "The codecs that it is offered, the preferred ones first. Where they are listed nothing else is offered, no"
-        " video unless a video codec is named, and rtpengine transcodes where the browser has none of them.",
+        "The codecs that it is offered, in order of preference. If codecs are listed, nothing else is offered (no video"
+        " unless a video codec is listed), and rtpengine transcodes if the browser has none of them.",
         default=None,
         absent="``*``",
     )
     srtp: bool = option(
         choice({"rtp": False, "srtp": True}),
-        "With ``srtp`` its media is encrypted with keys in the SDP (SDES, RFC 4568), and nothing else is taken from"
-        " it.",
+        "With ``srtp`` its media is encrypted with keys in the SDP (SDES, RFC 4568), and the proxy accepts nothing else"
+        " from it.",
         default=False,
         key="media",
     )
     family: Literal["ipv4", "ipv6"] | None = option(
         word("ipv4", "ipv6"),
-        "The address family of its media; rtpengine needs an address of it.",
+        "The address family of its media; rtpengine needs an address of this family.",
         default=None,
         key="address-family",
         absent="that of the browser",
@@ -83,18 +83,18 @@ class TrunkMedia:
         custom(
             _interfaces, "write two names out of rtpengine's --interface=NAME/ADDRESS: for browsers, and for this trunk"
         ),
-        "The interfaces of rtpengine, by their names: that towards browsers, and that towards it.",
+        "The names of two interfaces of rtpengine: towards browsers, and towards the trunk.",
         default=None,
         absent="rtpengine's first one, for both",
     )
     dtmf: Literal["pass", "rfc4733"] = option(
         word("pass", "rfc4733"),
         "With ``rfc4733`` digits that browsers send by INFO become telephone-events in the audio (RFC 4733), which"
-        " rtpengine then decodes and encodes throughout; else they pass as they are.",
+        " rtpengine then decodes and encodes throughout; with ``pass`` they cross as INFO.",
         default="pass",
     )
 
     @property
     def video(self) -> bool:
-        """Whether it takes video."""
+        """Whether the trunk accepts video."""
         return self.codecs is None or any(name in VIDEO for name in self.codecs)

@@ -7,8 +7,8 @@ A section reads::
     class CallsConfig:
         ring: float = option(number(1, 3600, "seconds"), "How long a call may ring.", default=180.0)
 
-The key in the file is the name of the field with ``-`` for ``_``, unless `option` is given another one. A new option
-needs its declaration, its line in etc/proxy.ini, and the code that makes use of it.
+The key in the file is the name of the field with ``-`` for ``_``, unless `option` has a `key`. A new option needs its
+declaration, its line in etc/proxy.ini, and the code that uses it.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _GROUP: Final = "group"
 
 @dataclass(frozen=True, slots=True)
 class Option(Generic[T]):
-    """An option as it is declared.
+    """The declaration of an option.
 
     :param key: its name in the file.
-    :param kind: what may be written.
-    :param explanation: what it is for, in one sentence or two, as reStructuredText.
-    :param default: its value where the file has none; ``dataclasses.MISSING`` where it must be there.
-    :param absent: what the reference says of the default where the value itself doesn't.
-    :param fills: the fields of the dataclass that get the value; where they are several, each gets a part of it.
+    :param kind: the kind of its values.
+    :param explanation: its purpose, in one or two sentences, as reStructuredText.
+    :param default: its value if the file has none; ``dataclasses.MISSING`` if it is required.
+    :param absent: the text for the default in the reference, if the value itself says too little.
+    :param fills: the fields of the dataclass that get the value; if there are several, each gets a part of it.
     """
 
     key: str
@@ -53,7 +53,7 @@ class Option(Generic[T]):
 
     @property
     def default_text(self) -> str:
-        """The default as it would be written in the file; empty where there is no such text."""
+        """The default as it would be written in the file; empty if it can't be written."""
         return "" if self.required else self.kind.show(self.default)
 
 
@@ -81,13 +81,13 @@ def option(
 
 
 def group(section_part: type[T]) -> T:
-    """Declare a field whose value is a dataclass of options; they stand in the same section."""
+    """Declare a field whose value is a dataclass of further options of the same section."""
     made: T = field(default_factory=section_part, metadata={_GROUP: section_part})
     return made
 
 
 def options_of(section_class: type[Any]) -> Iterator[Option[Any]]:
-    """The options of a section, in the order of their declarations, those of its groups among them."""
+    """The options of a section, including those of its groups, in the order of their declarations."""
     for item in fields(section_class):
         if _GROUP in item.metadata:
             yield from options_of(item.metadata[_GROUP])
@@ -96,12 +96,12 @@ def options_of(section_class: type[Any]) -> Iterator[Option[Any]]:
 
 
 def open_section(section_class: type[Any], name: str, raw: Mapping[str, str], folder: Path) -> Section:
-    """A section as it stands in the file.
+    """A section of the file, before its values are parsed.
 
-    :param name: what stands in the brackets.
+    :param name: the name in the brackets.
     :param raw: its keys and values.
     :param folder: what relative paths are relative to.
-    :raises ConfigError: one of the keys is no option of this section.
+    :raises ConfigError: one of the keys is not an option of this section.
     """
     declared = tuple(options_of(section_class))
     secrets = frozenset(item.key for item in declared if item.kind.secret)
@@ -111,8 +111,8 @@ def open_section(section_class: type[Any], name: str, raw: Mapping[str, str], fo
 def read_section(section_class: Callable[..., T], section: Section, **others: Any) -> T:
     """The values of a section.
 
-    :param others: the fields that are no options.
-    :raises ConfigError: the first value that is wrong, or the first option that is required and absent.
+    :param others: the fields that are not options.
+    :raises ConfigError: the first value that is wrong, or the first required option that is absent.
     """
     values = others
     for item in fields(section_class):  # type: ignore[arg-type]
@@ -129,7 +129,7 @@ def _option_of(item: Field[Any]) -> Option[Any]:
 
 
 def _read(declared: Option[Any], section: Section) -> Mapping[str, Any]:
-    """The fields that the option fills; none where it is absent."""
+    """The fields that the option fills; empty if it is absent."""
     if declared.key in section:
         value = declared.kind.read(section, declared.key)
         return dict(zip(declared.fills, value if len(declared.fills) > 1 else (value,), strict=True))

@@ -1,4 +1,4 @@
-"""The configuration file, read and checked whole. Each mistake is a ConfigError with section, key, value, remedy."""
+"""Reads and checks the whole configuration file. Each mistake is a ConfigError with section, key, value, remedy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from webrtcproxy.config.trunk_transport import check_client_tls
 
 
 def load(path: Path) -> Config:
-    """Read a configuration file and check it whole.
+    """Read and check a configuration file.
 
     :raises ConfigError: the first mistake in it.
     """
@@ -147,7 +147,7 @@ def _check_account(section: Section, trunk: Trunk) -> None:
 
 
 def _check_same_tls(section: Section, trunk: Trunk, other: Trunk) -> None:
-    """A server has one connection from the proxy, whichever trunk it is for."""
+    """Check that trunks at the same server have the same TLS options, since they share one connection."""
     shared = {server.host for server in trunk.servers}.intersection(server.host for server in other.servers)
     if shared and trunk.tls != other.tls and trunk.may_be_tls and other.may_be_tls:
         key = "proxy" if trunk.proxy else "host"

@@ -1,4 +1,4 @@
-"""The options as a page of reStructuredText, made of their declarations."""
+"""The reference of all options, as reStructuredText made from their declarations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
 
 def title(name: str) -> str:
-    """What stands in the brackets of a section."""
+    """The heading of a section, with brackets."""
     return f"[{name} NAME]" if SECTIONS[name] is Trunk else f"[{name}]"
 
 
@@ -32,12 +32,12 @@ def rows(section_class: type[Any]) -> Iterator[Row]:
     for option in options_of(section_class):
         explanation = option.explanation
         if option.kind.secret:
-            explanation += " Stands in no error text and no log."
+            explanation += " It appears in no error text and no log."
         yield Row(f"``{option.key}``", _value(option), _default(option), explanation)
 
 
 def reference() -> Iterator[str]:
-    """The lines of the page: for each section a heading, what it is for, and a table of its options."""
+    """The lines of the page: for each section a heading, a summary, and a table of its options."""
     for name, section_class in SECTIONS.items():
         heading = f"``{title(name)}``"
         summary = (section_class.__doc__ or "").partition("\n")[0]

@@ -18,23 +18,23 @@ from webrtcproxy.config.option import option
 from webrtcproxy.config.trunk import Trunk
 
 SPAWN: Final = "spawn"
-"""`RtpengineConfig.nodes` where the proxy runs a local rtpengine by itself."""
+"""`RtpengineConfig.nodes` if the proxy itself runs a local rtpengine."""
 
 PHONE_PAGE: Final = Path(__file__).parents[1] / "phone" / "dist"
-"""The phone page of the package; the folder exists once the page is built."""
+"""The folder of the package's phone page; it exists once the page is built."""
 
 NG_PORT: Final = 22222
-"""The port of a node that names none."""
+"""The default port of a node."""
 
 MAX_WORKERS: Final = 64
-"""More processes than this are a mistake."""
+"""The most workers."""
 
 MAX_LIMIT: Final = 1_000_000
 """The highest limit of connections, calls and subscriptions."""
 
 
 def _lines(check: Callable[[str, Path], str], remedy: str) -> Kind[tuple[str, ...]]:
-    """Endpoint strings, one a line, the paths in them made absolute."""
+    """Endpoint strings, one a line, with their paths made absolute."""
 
     def read(section: Section, key: str) -> tuple[str, ...]:
         return section.each_line(key, remedy, lambda line: check(line, section.folder))
@@ -93,13 +93,14 @@ def _workers(section: Section, key: str, remedy: str) -> int:
 class WssConfig:
     """Where browsers connect.
 
-    :ivar origins: None: the same host only.
+    :ivar origins: None for pages from the same host only.
     :ivar page: the folder of files, or None.
     """
 
     listen: tuple[str, ...] = option(
         _lines(check_server, "write an endpoint such as ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem"),
-        "Twisted server endpoints, one a line. Behind a web server that ends TLS: ``tcp:8080:interface=127.0.0.1``.",
+        "Twisted server endpoints, one a line. With a web server in front that terminates TLS:"
+        " ``tcp:8080:interface=127.0.0.1``.",
     )
     origins: tuple[str, ...] | None = option(
         each(origin, "write origins such as https://phone.example.com, or *"),
@@ -111,29 +112,27 @@ class WssConfig:
     path: str = option(one(_path, "write a path such as /sip"), "The path of the WebSocket.", default="/")
     page: Path | None = option(
         custom(_page, "write yes, no or a folder with an index.html"),
-        "What the port serves besides: the phone of the demo, nothing, or a folder of files.",
+        "What else the port serves: the phone of the demo, nothing, or a folder of files.",
         default=PHONE_PAGE,
         absent="``yes``",
     )
     trusted_proxies: tuple[Network, ...] = option(
         each(network, "write addresses or networks of your web servers"),
-        "The web servers in front whose X-Forwarded-For tells the address of a browser.",
+        "The reverse proxies in front whose X-Forwarded-For has the address of a browser.",
         default=(),
     )
     max_message: int = option(
-        whole(1024, 1 << 20, "bytes"), "The longest SIP message; a longer one ends the connection.", default=65536
+        whole(1024, 1 << 20, "bytes"), "The longest SIP message; a longer one closes the connection.", default=65536
     )
-    ping: float = option(
-        number(0, 3600, "seconds"), "The time between two pings to a browser, 0 for none.", default=30.0
-    )
+    ping: float = option(number(0, 3600, "seconds"), "The interval of pings to a browser, 0 for none.", default=30.0)
     ping_timeout: float = option(
-        number(1, 3600, "seconds"), "How long a ping may stay without an answer until the connection is ended.",
+        number(1, 3600, "seconds"), "How long a ping may stay without a response before the connection is cut.",
         default=10.0,
     )  # fmt: skip
     connections_per_address: int = option(
         whole(1, MAX_LIMIT), "Connections that one IP address may have open at once.", default=250
     )
-    connections: int = option(whole(1, MAX_LIMIT), "Connections open at once in all.", default=20_000)
+    connections: int = option(whole(1, MAX_LIMIT), "Connections that may be open at once in total.", default=20_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +148,17 @@ class SipConfig:
             check_sip,
             "write udp:PORT, tcp:PORT or tls:PORT:privateKey=FILE:certKey=FILE, perhaps with :interface=ADDRESS behind",
         ),
-        "The sockets, one a line; each ``transport`` of a trunk needs its line.",
+        "The sockets, one a line; each ``transport`` of a trunk needs a line.",
         default=("udp:5060",),
     )
     advertise: str | None = option(
         one(host_name, "write an address or name that trunks reach"),
-        "The host for Via and Contact where it is not the address of the socket (NAT).",
+        "The host in Via and Contact, if it is not the address of the socket (NAT).",
         default=None,
     )
     resolver: HostPort | None = option(
         one(_resolver, "write the address[:port] of a DNS server"),
-        "The DNS server that is asked for all names.",
+        "The DNS server for all names.",
         default=None,
         absent="as the system has it",
     )
@@ -174,17 +173,17 @@ class RtpengineConfig:
 
     nodes: tuple[HostPort, ...] | Literal["spawn"] = option(
         custom(_nodes, "write host:port of rtpengine's --listen-ng, several if there are, or spawn"),
-        "The address of each rtpengine's ``--listen-ng`` (port 22222 where none is written), or ``spawn``: the proxy"
-        " runs one by itself.",
+        "The address of each rtpengine's ``--listen-ng`` (port 22222 by default), or ``spawn``: the proxy runs one"
+        " itself.",
     )
     timeout: float = option(
         number(0.1, 60, "seconds"),
-        "How long one command may take over all nodes; after that the caller gets 503.",
+        "How long one command may take, over all nodes; then the caller gets 503.",
         default=2.0,
     )
     interface: str = option(
         text("write the address for media"),
-        "With ``spawn``: the address for media, as rtpengine's ``--interface`` has it.",
+        "With ``spawn``: the address for media, in the syntax of rtpengine's ``--interface``.",
         default="127.0.0.1",
     )
     binary: str = option(
@@ -197,7 +196,7 @@ class RegistrationsConfig:
     """Bindings of browsers."""
 
     multiple: bool = option(
-        flag(), "Keep all bindings of a user and let all of them ring; else the newest wins.", default=False
+        flag(), "Keep all bindings of a user and let all of them ring; otherwise keep only the newest.", default=False
     )
 
 
@@ -209,21 +208,21 @@ class CallsConfig:
     grace: float = option(
         number(0, 3600, "seconds"), "How long a call waits for a browser whose connection is lost.", default=5.0
     )
-    limit: int = option(whole(1, MAX_LIMIT), "Calls at once; above it callers get 503.", default=1000)
+    limit: int = option(whole(1, MAX_LIMIT), "Calls at once; above this limit, callers get 503.", default=1000)
     limit_per_connection: int = option(
         whole(1, MAX_LIMIT),
-        "Calls at once of one browser that has registered, made and taken; above it, it gets 503.",
+        "Calls at once of one registered browser, in both directions; above this limit, it gets 503.",
         default=10,
     )
     limit_unregistered: int = option(
         whole(0, MAX_LIMIT),
-        "Calls at once of a browser that has not registered with a password of its own, 0 for none. It may have as many"
-        " subscriptions, and as many other requests that wait for an answer, besides.",
+        "Calls at once of a browser that has not registered with a password of its own, 0 for none. The same limit"
+        " applies to its subscriptions, and to its other requests that wait for a response.",
         default=3,
     )
     session_expires: int = option(
         whole(90, 86400, "seconds"),
-        "How long a session lives without a refresh, as the proxy proposes it (RFC 4028).",
+        "The session interval that the proxy proposes: how long a session lives without a refresh (RFC 4028).",
         default=1800,
     )
 
@@ -232,10 +231,12 @@ class CallsConfig:
 class SubscriptionsConfig:
     """Limits of subscriptions (RFC 6665), in both directions."""
 
-    limit: int = option(whole(1, MAX_LIMIT), "Subscriptions at once; above it subscribers get 503.", default=10_000)
+    limit: int = option(
+        whole(1, MAX_LIMIT), "Subscriptions at once; above this limit, subscribers get 503.", default=10_000
+    )
     limit_per_connection: int = option(
         whole(1, MAX_LIMIT),
-        "Subscriptions at once of one browser that has registered, with those to itself.",
+        "Subscriptions at once of one registered browser, including those to itself.",
         default=100,
     )
 
@@ -253,8 +254,8 @@ class AccessConfig:
     )
     trunk_credentials: Literal["registered", "anyone"] = option(
         word("registered", "anyone"),
-        "Who may use the username of a trunk: a browser that has registered on its connection with a password of its"
-        " own, or whoever connects, for registrations too.",
+        "Who may use the account of a trunk: a browser that has registered on its connection with a password of its"
+        " own, or anyone who connects, even to register.",
         default="registered",
     )
 
@@ -286,14 +287,14 @@ class ProxyConfig:
 
     workers: int = option(
         custom(_workers, "write a number, or auto for as many as there are cores"),
-        f"The processes that carry calls, at most {MAX_WORKERS}; ``auto`` is one for each core. With 1 it is the one"
-        " that twistd starts. With several, each takes one more port after that of each ``udp:`` line of ``[sip]"
-        " listen``.",
+        f"The processes that carry calls, at most {MAX_WORKERS}; ``auto`` is one for each core. With 1, it is the"
+        " process that twistd starts. Several need further ports, one for each process, after the port of each"
+        " ``udp:`` line of ``[sip] listen``.",
         default=1,
     )
     drain: float = option(
         number(0, 86400, "seconds"),
-        "How long calls have to end by themselves when the proxy is stopped; new ones get 503 then.",
+        "How long calls have to end by themselves when the proxy is stopped; meanwhile new calls get 503.",
         default=0.0,
     )
 
@@ -313,7 +314,7 @@ class Config:
     """The whole file.
 
     :param path: the file itself, absolute.
-    :param demo: None where no demo is wanted.
+    :param demo: None without the section.
     """
 
     path: Path
@@ -345,4 +346,4 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "proxy": ProxyConfig,
     "demo": DemoConfig,
 }
-"""The sections by their names, ``trunk`` for all ``[trunk NAME]``."""
+"""The sections by name; ``trunk`` for each ``[trunk NAME]``."""

@@ -32,10 +32,10 @@ class Trunk:
 
     :ivar name: for logs.
     :ivar host: with `port`, the host of the Request-URIs that it serves; lower case.
-    :ivar proxy: where to send instead of to `host`, in the order in which to try.
-    :ivar transport: None: what the DNS says, else UDP.
-    :ivar tcp_over_mtu: requests that are too large for a datagram go by TCP (RFC 3261 section 18.1.1).
-    :ivar strip: names in lower case, ``x-*`` for a beginning.
+    :ivar proxy: where to send instead of `host`, in the order of attempts.
+    :ivar transport: None for the transport from the DNS, or else UDP.
+    :ivar tcp_over_mtu: send requests that are too large for a datagram over TCP (RFC 3261 section 18.1.1).
+    :ivar strip: names in lower case; ``x-*`` for all that begin with ``x-``.
     :ivar set: names and values.
     """
 
@@ -48,22 +48,22 @@ class Trunk:
     port: int | None = None
     proxy: tuple[HostPort, ...] = option(
         each(HostPort.parse, _HOST),
-        "Where to send instead of resolving ``host``; several, in the order in which to try.",
+        "Where to send instead of resolving ``host``; several, in the order of attempts.",
         default=(),
     )
     transport: Transport | None = option(
         TRANSPORT,
-        "The transport; ``udp tcp`` is UDP, and TCP for requests of more than 1300 bytes. Each needs a line in ``[sip]"
+        "The transport; ``udp tcp`` is UDP, with TCP for requests of more than 1300 bytes. Each needs a line in ``[sip]"
         " listen``.",
         default=None,
         fills=("transport", "tcp_over_mtu"),
-        absent="what the DNS says of the host (NAPTR, SRV), else udp",
+        absent="the one from the DNS (NAPTR, SRV), else udp",
     )
     tcp_over_mtu: bool = False
     username: str | None = option(
         text("write the account's name"),
-        "With ``password``, what the proxy answers digest challenges of this trunk with, for the browsers that"
-        " ``trunk-credentials`` names; other challenges cross to the browser.",
+        "With ``password``, the account with which the proxy answers digest challenges of this trunk, for the browsers"
+        " that ``trunk-credentials`` names; other challenges cross to the browser.",
         default=None,
     )
     password: str | None = option(password("write the account's password"), "See ``username``.", default=None)
@@ -75,67 +75,67 @@ class Trunk:
     )
     sources: tuple[Network, ...] | None = option(
         each(network, "write networks such as 198.51.100.0/24"),
-        "The networks that calls from it may come from.",
+        "The networks from which the trunk may call.",
         default=None,
         absent="the addresses of ``host`` or ``proxy``",
     )
     redirects: Literal["pass", "follow"] = option(
         word("pass", "follow"),
-        "Whether its 3xx to a call pass to the caller, or the proxy calls where they lead, within ``destinations``.",
+        "Whether its 3xx responses cross to the caller, or the proxy follows them, within ``destinations``.",
         default="pass",
     )
     pass_identity: bool = option(
-        flag(), "Whether identity headers of browsers (P-Asserted-Identity and its like) reach it.", default=False
+        flag(), "Whether identity headers of browsers, such as P-Asserted-Identity, reach it.", default=False
     )
     strip: tuple[str, ...] = option(
         each(header_pattern, "write header names such as User-Agent or X-*"),
-        "Headers that cross neither to it nor from it to browsers; ``*`` ends the beginning of a name.",
+        "Headers that do not cross in either direction; ``X-*`` means all that begin with ``X-``.",
         default=(),
     )
     set: tuple[tuple[str, str], ...] = option(
         custom(_set, "write 'Name: value', one header a line"),
-        "Headers that each request which crosses to it has, in place of the browser's.",
+        "Headers to set in each request that crosses to the trunk, replacing the browser's.",
         default=(),
     )
     media: TrunkMedia = group(TrunkMedia)
     refer: Literal["pass", "local"] = option(
         word("pass", "local"),
-        "With ``local``, a transfer that it refuses (405, 501 or 603 to REFER) is carried out by the proxy.",
+        "With ``local``, the proxy itself carries out a transfer that the trunk refuses (405, 501 or 603 to REFER).",
         default="pass",
     )
     tls: ClientTls = group(ClientTls)
     failover: float = option(
         number(0.5, 32, "seconds"),
-        "How long a target may be silent until the next is tried, where there are several.",
+        "How long a target may be silent before the next one is tried, if there are several.",
         default=4.0,
     )
     stop_codes: frozenset[int] | None = option(
         STOP_CODES,
-        "Final responses after which no further target is tried; challenges and 3xx end the search as well.",
+        "Final responses after which no further target is tried; challenges and 3xx always end the search.",
         default=None,
         absent="all but 408, 500, 502, 503 and 504",
     )
     ping: float = option(
         PING,
-        "Seconds between two OPTIONS to each of its targets, by each worker; one that is silent or says 503 is tried"
-        " last.",
+        "The interval of OPTIONS to each of its targets, in seconds, for each worker; a target that is silent or sends"
+        " 503 is tried last.",
         default=0.0,
     )
 
     @property
     def servers(self) -> tuple[HostPort, ...]:
-        """The hosts and ports where it is reached, in the order in which to try."""
+        """The hosts and ports at which the trunk is reached, in the order of attempts."""
         return self.proxy or (HostPort(self.host, self.port),)
 
     @property
     def may_be_tls(self) -> bool:
-        """Whether it is reached over TLS, or is where the DNS says so."""
+        """Whether the trunk is reached over TLS, or may be if the DNS says so."""
         return self.transport == "tls" or (
             self.transport is None and any(server.port is None for server in self.servers)
         )
 
     def serves(self, hostport: tuple[str, int | None]) -> bool:
-        """True where `hostport` of a Request-URI is this trunk's; no port is port 5060, with TLS port 5061, too."""
+        """True if `hostport` of a Request-URI belongs to this trunk; no port means 5060, and with TLS also 5061."""
         host, port = plain_host(hostport[0]), hostport[1]
         if self.transport == "tls" and None in (port, self.port):
             return host == self.host and (port or self.port) in (None, SIP_PORT, SIPS_PORT)

@@ -1,4 +1,4 @@
-"""How a trunk is reached, as its section says it: transports, TLS, and when the next target is tried."""
+"""The options of a trunk for its transport: UDP, TCP, TLS, stop codes of failover, pings."""
 
 from __future__ import annotations
 
@@ -73,27 +73,27 @@ _PEM: Final = "write the path of a PEM file; a relative one starts at the config
 TRANSPORT: Final[Kind[tuple[Transport, bool]]] = custom(
     _transport, "write udp, tcp or tls, or 'udp tcp' for a trunk that takes by TCP what is too large for UDP"
 )
-"""The transport, and whether TCP takes the requests that are too large for a datagram."""
+"""The transport, and whether requests that are too large for a datagram go over TCP."""
 STOP_CODES: Final = custom(_stop_codes, "write final responses such as 404 486 603, or 4xx for all of them")
-"""Final responses."""
+"""Status codes of final responses."""
 PING: Final = custom(_ping, "write a number from 1 to 3600, or 0 for none")
-"""Seconds."""
+"""The interval of pings, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientTls:
-    """TLS towards a trunk: PEM files."""
+    """TLS towards a trunk: paths of PEM files."""
 
     ca: Path | None = option(
         custom(_certificate_file, _PEM),
-        "With TLS: the authorities that its certificate may be signed by.",
+        "With TLS: the authorities that may have issued its certificate.",
         default=None,
         key="tls-ca",
         absent="those that the system trusts",
     )
     certificate: Path | None = option(
         custom(_certificate_file, _PEM),
-        "With TLS: the certificate that it is shown where it asks for one, followed by its chain.",
+        "With TLS: the certificate to present if the trunk requests one, followed by its chain.",
         default=None,
         key="tls-certificate",
     )
@@ -106,9 +106,9 @@ class ClientTls:
 
 
 def check_client_tls(section: Section, tls: ClientTls) -> None:
-    """Check that certificate and key belong together.
+    """Check that certificate and key match.
 
-    :raises ConfigError: one of them is missing, or they are no pair.
+    :raises ConfigError: one of them is missing, or they don't match.
     """
     if (tls.certificate is None) != (tls.key is None):
         missing = "tls-key" if tls.key is None else "tls-certificate"
