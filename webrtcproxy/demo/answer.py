@@ -1,4 +1,4 @@
-"""The SDP of the echo endpoint: the offered codecs back, so that a packet can return as it came (RFC 3264)."""
+"""The SDP of the echo endpoint: answers with the offered codecs, so that packets can return unchanged (RFC 3264)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from webrtcproxy.sip.sdp.description import MediaSection, SessionDescription, ne
 
 CODECS = frozenset(("pcmu", "pcma", "g722", "opus", "telephone-event"))
 DIRECTIONS = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
-"""The offered direction, and the one to answer (RFC 3264 section 6.1)."""
+"""The direction to answer for each offered one (RFC 3264 section 6.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class EchoAnswer:
     """An SDP body, and whether the echo may send.
 
     :ivar body: the SDP.
-    :ivar sends: False where the offer put us on hold.
+    :ivar sends: False if the offer puts the echo on hold.
     """
 
     body: bytes
@@ -24,13 +24,13 @@ class EchoAnswer:
 
 
 def answer(offer: bytes, host: str, port: int, session: int, version: int) -> EchoAnswer | None:
-    """Answer an offer: its first usable audio with the codecs of `CODECS`, all else rejected.
+    """Answer an offer: accept its first usable audio with the codecs of `CODECS`, reject all other media.
 
     :param host: our IP address, without brackets.
     :param port: our RTP port.
     :param session: sess-id of our o= line, the same throughout a call.
-    :param version: sess-version, one more with each answer.
-    :returns: None where there is nothing in common (488).
+    :param version: sess-version, increased with each answer.
+    :returns: None if there is no common codec (488).
     """
     media = SessionDescription(offer).media
     chosen = next((each for each in media if _is_usable(each) and _formats(each)), None)
@@ -42,7 +42,7 @@ def answer(offer: bytes, host: str, port: int, session: int, version: int) -> Ec
 
 
 def offer(host: str, port: int, session: int, version: int) -> bytes:
-    """An offer, for an INVITE that had none. Parameters as of `answer`."""
+    """An offer, for an INVITE without one. Parameters as of `answer`."""
     attributes = [
         ("rtpmap", "0 PCMU/8000"),
         ("rtpmap", "8 PCMA/8000"),
@@ -59,7 +59,7 @@ def _written(host: str, session: int, version: int, media: list[MediaSection]) -
 
 
 def _is_usable(media: MediaSection) -> bool:
-    """Plain RTP audio that is not switched off."""
+    """Whether this is plain RTP audio that is not rejected."""
     return media.kind == "audio" and media.port != 0 and media.protocol == "RTP/AVP"
 
 

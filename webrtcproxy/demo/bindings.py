@@ -1,4 +1,4 @@
-"""The demo registrar's bindings: where each name can be reached, and until when (RFC 3261 section 10.3)."""
+"""DemoBindings: the bindings of the demo registrar (RFC 3261 section 10.3)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ NAMES = 1000
 class DemoBinding:
     """One contact of a name.
 
-    :ivar contact: as it was registered, without ``expires``.
+    :ivar contact: as registered, without ``expires``.
     :ivar uri: its address.
-    :ivar flow: where the REGISTER came from; calls go there, whatever host the contact names.
+    :ivar flow: of the REGISTER; calls go there, whatever host the contact names.
     :ivar call_id: of the REGISTER.
     :ivar cseq: of the REGISTER.
     :ivar expires_at: seconds of the clock.
@@ -44,7 +44,7 @@ class DemoBinding:
 
 @dataclass(frozen=True, slots=True)
 class ContactUpdate:
-    """What a REGISTER asks for one contact; `expires` in seconds, 0 to remove it."""
+    """The request of a REGISTER for one contact; `expires` in seconds, 0 to remove it."""
 
     contact: NameAddr
     uri: Uri
@@ -52,9 +52,9 @@ class ContactUpdate:
 
 
 class DemoBindings:
-    """All bindings by name; what has expired is not seen any more.
+    """All bindings by name, without those that have expired.
 
-    :param clock: tells the time, in seconds.
+    :param clock: returns the time in seconds.
     :param limit: names that are remembered.
     """
 
@@ -64,7 +64,7 @@ class DemoBindings:
         self._names: dict[str, tuple[DemoBinding, ...]] = {}
 
     def known(self, name: str) -> bool:
-        """True for a name that has registered at some time."""
+        """True for a name that has registered before."""
         return name in self._names
 
     def of(self, name: str) -> tuple[DemoBinding, ...]:
@@ -80,9 +80,9 @@ class DemoBindings:
         return max(1, int(binding.expires_at - self._clock.seconds()))
 
     def update(self, name: str, updates: Iterable[ContactUpdate], flow: Flow, call_id: str, cseq: int) -> None:
-        """Do all that a REGISTER asks for, or nothing of it.
+        """Do everything that a REGISTER requests, or nothing.
 
-        :raises Refusal: 500 an older request came late, 403 too many contacts, 503 too many names.
+        :raises Refusal: 500 for an out-of-order request, 403 for too many contacts, 503 for too many names.
         """
         kept = list(self.of(name))
         now = self._clock.seconds()
@@ -98,9 +98,9 @@ class DemoBindings:
         self._keep(name, tuple(kept))
 
     def clear(self, name: str, call_id: str, cseq: int) -> None:
-        """Remove all bindings of `name`, as ``Contact: *`` wants.
+        """Remove all bindings of `name`, for ``Contact: *``.
 
-        :raises Refusal: 500 an older request came late.
+        :raises Refusal: 500 for an out-of-order request.
         """
         for binding in self.of(name):
             _in_order(binding, call_id, cseq)
@@ -115,7 +115,7 @@ class DemoBindings:
         self._names[name] = bindings
 
     def _evict_one(self) -> None:
-        """Make room: the name that is known longest and not registered any more."""
+        """Make room: remove the oldest name that is not registered any more."""
         gone = next((name for name in list(self._names) if not self.of(name)), None)
         if gone is None:
             raise Refusal(503, headers=[("Retry-After", "60")])

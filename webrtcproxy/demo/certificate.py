@@ -1,4 +1,4 @@
-"""A self-signed certificate for trying things out on one machine: ``python -m webrtcproxy.demo.certificate FOLDER``."""
+"""Makes a self-signed certificate for a demo on one machine: ``python -m webrtcproxy.demo.certificate FOLDER``."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFETIME = timedelta(days=397)
-"""How long a certificate is good: browsers refuse longer ones."""
+"""The lifetime of a certificate: browsers refuse longer ones."""
 
 
 def write_certificate(folder: Path, hosts: Sequence[str] = ("localhost", "127.0.0.1", "::1")) -> tuple[Path, Path]:
     """Make a key and a certificate for `hosts`.
 
-    :param folder: made where it is missing.
+    :param folder: created if it is missing.
     :param hosts: names and IP addresses, at least one.
     :returns: the paths of ``key.pem``, which only its owner can read, and ``cert.pem``.
     """

@@ -1,4 +1,4 @@
-"""The demo's server: requests for the registrar, for the echo, or for a registered name."""
+"""Demo: the demo's SIP server, which routes requests to the registrar, to the echo, or to a registered name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from webrtcproxy.transport.flow import Flow
 log = Logger()
 
 ECHO = "echo"
-"""The name that echoes."""
+"""The user name of the echo."""
 FORKS = 200
 """Calls between registered names that may be ringing at once."""
 
@@ -35,10 +35,10 @@ HostPort = tuple[str, int | None]
 class Demo:
     """The transaction user of the demo.
 
-    :param clock: for everything that takes time.
-    :param transactions: below.
+    :param clock: runs all timers.
+    :param transactions: the transaction layer.
     :param ports: for the audio of the echo.
-    :param guard: knows the password.
+    :param guard: authenticates users.
     :param domains: the hosts (and ports) of Request-URIs that the demo serves.
     """
 
@@ -64,7 +64,7 @@ class Demo:
         return True
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
-        """Any request but ACK and CANCEL; it is answered whatever it holds."""
+        """Any request but ACK and CANCEL; it always gets a response."""
         try:
             check(transaction.request)
             self._answer(transaction)
@@ -74,12 +74,12 @@ class Demo:
             transaction.reply(refusal.status, refusal.reason, refusal.headers)
 
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
-        """The ACK of an echo's 200; those of other calls do not come here."""
+        """The ACK of an echo's 200; those of other calls do not pass the demo."""
         with suppress(BadMessage):  # an ACK is never answered
             self.echo.ack_arrived(ack)
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """The caller cancels."""
+        """The caller has cancelled."""
         fork = self._forks.get(transaction)
         if fork is not None:
             fork.cancel()
@@ -124,6 +124,6 @@ class Demo:
 
 
 def _without_default_port(domain: HostPort) -> HostPort:
-    """One spelling for a host with and without the default port."""
+    """The same text for a host with and without the default port."""
     host, port = domain
     return host.lower().strip("[]"), None if port == 5060 else port

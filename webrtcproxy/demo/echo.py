@@ -1,4 +1,4 @@
-"""The echo endpoint: answers every call and returns its audio. A user agent server (RFC 3261 sections 12 to 15)."""
+"""Echo: a user agent that answers every call and returns its audio (RFC 3261 sections 12 to 15)."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Echo:
         return len(self._calls)
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
-        """A request for the echo: a new call, something within one, or OPTIONS.
+        """A request for the echo: a new call, a request within one, or OPTIONS.
 
-        :raises BadMessage: a header that is needed cannot be read.
+        :raises BadMessage: a header that is needed is malformed.
         """
         request = transaction.request
         if "Require" in request.headers and request.method != "CANCEL":
@@ -63,13 +63,13 @@ class Echo:
             call.acknowledged(ack.cseq.number)
 
     def cancelled(self, transaction: ServerTransaction) -> None:
-        """The caller gave up while it rang."""
+        """The caller has cancelled while it rang."""
         for call in list(self._calls.values()):
             if call.invite is transaction:
                 call.cancelled()
 
     def stop(self) -> None:
-        """Hang up everywhere."""
+        """Hang up all calls."""
         for call in list(self._calls.values()):
             call.hang_up()
 
@@ -114,7 +114,7 @@ class Echo:
 
 
 def _contact(request: Request) -> str:
-    """The URI of the one Contact that an INVITE has (RFC 3261 section 8.1.1.8)."""
+    """The URI of the only Contact of an INVITE (RFC 3261 section 8.1.1.8)."""
     contacts = request.contacts
     if not isinstance(contacts, list) or len(contacts) != 1:
         raise BadMessage("Bad Contact")

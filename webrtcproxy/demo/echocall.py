@@ -1,4 +1,4 @@
-"""One call to the echo, from its INVITE to its BYE."""
+"""EchoCall: one call to the echo, from its INVITE to its BYE."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from webrtcproxy.transaction.server import ServerTransaction
 
 METHODS = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
 RING = 0.6
-"""Seconds from 180 to 200, long enough to see it ring."""
+"""Seconds from 180 to 200, long enough to notice the ringing."""
 LIMIT = 600.0
 """Seconds that a call may last."""
 T1, T2, GIVE_UP = 0.5, 4.0, 32.0
@@ -27,7 +27,7 @@ T1, T2, GIVE_UP = 0.5, 4.0, 32.0
 
 
 def _nothing() -> None:
-    """Nobody listens."""
+    """The default of `EchoCall.over`."""
 
 
 class EchoCall:
@@ -37,7 +37,7 @@ class EchoCall:
     :param transactions: sends the BYE.
     :param invite: the caller's INVITE.
     :param target: the caller's Contact: the Request-URI of our BYE.
-    :param host: our IP address for SDP.
+    :param host: our IP address in SDP.
     :param socket: returns the audio.
     :ivar over: called once at the end.
     """
@@ -68,7 +68,7 @@ class EchoCall:
         self._up = False
 
     def ring(self) -> None:
-        """Answer in a moment, or at once where nothing can come of it."""
+        """Ring, and answer after a moment; refuse at once if there is no common codec."""
         sdp = self._sdp(self.invite.request.body)
         if sdp is None:
             self.invite.reply(488)
@@ -78,19 +78,19 @@ class EchoCall:
         self._timer = self._clock.callLater(RING, self._answer, sdp)
 
     def in_order(self, cseq: int) -> bool:
-        """False for a request older than the last (section 12.2.2); else it is the last now."""
+        """False for a request older than the last one (section 12.2.2); otherwise it becomes the last one."""
         if cseq <= self._cseq:
             return False
         self._cseq = cseq
         return True
 
     def acknowledged(self, cseq: int) -> None:
-        """The ACK of a 200 is here: it need not be repeated."""
+        """The ACK of a 200 has arrived: stop retransmitting it."""
         if self._unconfirmed is not None and self._unconfirmed[0].request.cseq.number == cseq:
             self._confirmed()
 
     def changed(self, transaction: ServerTransaction, target: str) -> None:
-        """A re-INVITE or UPDATE: hold, resume, other codecs, or a sign of life."""
+        """A re-INVITE or UPDATE: hold, resume, other codecs, or a session refresh."""
         request = transaction.request
         if not self._up or (request.method == "INVITE" and self._unconfirmed is not None):
             transaction.reply(500, headers=[("Retry-After", "1")])
@@ -107,20 +107,20 @@ class EchoCall:
             self._repeat(transaction, response)
 
     def cancelled(self) -> None:
-        """CANCEL while it rang."""
+        """A CANCEL while it rang."""
         if not self.invite.answered:
             self.invite.reply(487)
             self._end()
 
     def ended(self, transaction: ServerTransaction) -> None:
-        """BYE from the caller."""
+        """A BYE from the caller."""
         transaction.reply(200)
         if not self.invite.answered:
             self.invite.reply(487)
         self._end()
 
     def hang_up(self) -> None:
-        """BYE to the caller, or 480 where there is no call yet; the call is over at once."""
+        """Send a BYE, or a 480 if the call is not answered yet; the call is over at once."""
         if not self.invite.answered:
             self.invite.reply(480)
         elif self._up:
@@ -136,7 +136,7 @@ class EchoCall:
         self._repeat(self.invite, response)
 
     def _sdp(self, body: bytes) -> bytes | None:
-        """Our half of the offer and answer; None where there is nothing in common."""
+        """Our answer, or our offer if there was none; None if there is no common codec."""
         self._version += 1
         place = self._host, self._socket.port, self._session, self._version
         if not body:
@@ -177,7 +177,7 @@ class EchoCall:
         _stop(self._resend)
 
     def _bye(self) -> Request:
-        """Our BYE (section 12.2.1.1); the route set is the INVITE's Record-Route as it came."""
+        """Our BYE (section 12.2.1.1); the route set is the INVITE's Record-Route."""
         invite = self.invite.request
         headers = Headers([("Max-Forwards", "70")])
         for route in invite.headers.all("Record-Route"):
@@ -203,5 +203,5 @@ def _stop(timer: IDelayedCall | None) -> None:
 
 
 def _gone(failure: Failure) -> None:
-    """One that does not answer our BYE is gone as well."""
+    """Ignore the failure of a BYE: the call is over anyway."""
     failure.trap(FlowLost, TimedOut)

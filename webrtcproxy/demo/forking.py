@@ -1,6 +1,6 @@
-"""A call to a registered name: one INVITE to each of its contacts, the best answer back (RFC 3261 section 16).
+"""DemoFork: forks a call to all contacts of a registered name, and returns the best response (RFC 3261 section 16).
 
-The smallest stateful proxy: no Record-Route, so ACK, BYE and the rest of the dialog go past it, from end to end.
+It is a minimal stateful proxy without Record-Route, so that ACK, BYE and the rest of the dialog bypass it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from webrtcproxy.transaction.server import ServerTransaction
 log = Logger()
 
 TIMER_C = 181.0
-"""Seconds that it may ring (section 16.6 step 11); a 180 does not prolong it, so nothing rings for ever."""
-_TELLING = (401, 407, 415, 420, 484)
-"""The 4xx that help the caller to try again, better than the other ones (section 16.7 step 6)."""
+"""Seconds that a call may ring (section 16.6 step 11); a 180 does not restart the timer, so that every call ends."""
+_RETRIABLE = (401, 407, 415, 420, 484)
+"""The 4xx with which the caller can try again, preferred to others (section 16.7 step 6)."""
 
 
 class DemoFork:
-    """One INVITE on its way to the contacts of a name.
+    """One INVITE, forked to the contacts of a name.
 
     :param transactions: sends the branches.
     :param clock: for Timer C.
@@ -44,12 +44,12 @@ class DemoFork:
         self._done = done
         self._open: list[ClientTransaction] = []
         self._worse: list[Response] = []
-        self._given_up = 0  # the status that the caller gets, if nobody accepts, since the call was taken back
+        self._given_up = 0  # the status for the caller if no branch accepts after the call was ended
         self._starting = True
         self._timer: IDelayedCall | None = None
 
     def start(self, bindings: Iterable[DemoBinding]) -> None:
-        """Ask every contact at once."""
+        """Send the INVITE to all contacts at once."""
         self._timer = self._clock.callLater(TIMER_C, self._give_up, 408)
         for binding in bindings:
             client = self._transactions.request(
@@ -62,7 +62,7 @@ class DemoFork:
         self._finish()
 
     def cancel(self) -> None:
-        """The caller gave up."""
+        """The caller has cancelled."""
         self._give_up(487)
 
     def _give_up(self, status: int) -> None:
@@ -74,7 +74,7 @@ class DemoFork:
             client.cancel()
 
     def _branch(self, binding: DemoBinding) -> Request:
-        """The caller's request, as `binding` gets it."""
+        """The caller's request, rewritten for `binding`."""
         request = self._server.request
         hops = request.max_forwards
         headers = request.headers.without({"Route", "Proxy-Authorization", "Max-Forwards"})
@@ -97,7 +97,7 @@ class DemoFork:
         self._finish()
 
     def _failed(self, failure: Failure, client: ClientTransaction) -> None:
-        """No answer is a 408 of that branch; a contact that cannot be reached is not there: 480."""
+        """A branch without a response counts as a 408, an unreachable contact as a 480."""
         failure.trap(TimedOut, FlowLost)
         self._open.remove(client)
         self._worse.append(self._own(408 if failure.check(TimedOut) else 480))
@@ -117,7 +117,7 @@ class DemoFork:
         return respond(self._server.request, status, to_tag=self._server.to_tag)
 
     def _relay(self, response: Response) -> None:
-        """Pass a response on with the Vias that the request came with (section 16.7 steps 3 and 9)."""
+        """Relay a response with the Vias of the request (section 16.7 steps 3 and 9)."""
         headers = response.headers.without({"Via"})
         for via in reversed(self._server.request.headers.lines("Via")):
             headers.prepend("Via", via)
@@ -125,7 +125,7 @@ class DemoFork:
 
 
 def best(responses: list[Response]) -> Response | None:
-    """The final response to pass on when nobody accepted (section 16.7 step 6); a 503 goes on as 500."""
+    """The final response to relay if no branch accepted (section 16.7 step 6); a 503 becomes a 500."""
     if not responses:
         return None
     chosen = min(responses, key=_rank)
@@ -138,6 +138,6 @@ def _rank(response: Response) -> tuple[int, int, int]:
     status = response.status
     return (
         0 if status >= 600 else status // 100,
-        0 if status in _TELLING else 1,
+        0 if status in _RETRIABLE else 1,
         1 if status in (408, 480, 487, 503) else 0,
     )

@@ -1,4 +1,4 @@
-"""Digest at the demo's door (RFC 3261 section 22): every name has the same password."""
+"""Guard: digest authentication for the demo (RFC 3261 section 22); every name has the same password."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from webrtcproxy.sip.headers import Credentials
 from webrtcproxy.sip.message import Request
 
 ALGORITHMS = ("SHA-256", "MD5")
-"""MD5 last: JsSIP and SIP.js know nothing else, and of several challenges both see the last one only."""
+"""MD5 last: JsSIP and SIP.js support nothing else, and both use only the last of several challenges."""
 _ASKS = {
     "Authorization": (401, "WWW-Authenticate"),
     "Proxy-Authorization": (407, "Proxy-Authenticate"),
@@ -21,9 +21,9 @@ _ASKS = {
 class Guard:
     """Authenticates users.
 
-    :param clock: tells the time, in seconds.
+    :param clock: returns the time in seconds.
     :param realm: of the challenges.
-    :param password: of everybody.
+    :param password: of every user.
     """
 
     def __init__(self, clock: IReactorTime, realm: str, password: str) -> None:
@@ -32,10 +32,10 @@ class Guard:
         self._nonces = Nonces(realm)
 
     def user(self, request: Request, header: str) -> str:
-        """The user name that `request` proves.
+        """The authenticated user name of `request`.
 
-        :param header: where the proof stands: ``Authorization`` or ``Proxy-Authorization``.
-        :raises Refusal: 401 or 407 with challenges, where there is none or it is wrong or its nonce too old.
+        :param header: of the credentials: ``Authorization`` or ``Proxy-Authorization``.
+        :raises Refusal: 401 or 407 with challenges, if the credentials are absent or wrong or their nonce is too old.
         """
         now = self._clock.seconds()
         stale = False

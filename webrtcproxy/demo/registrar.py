@@ -1,4 +1,4 @@
-"""The demo registrar (RFC 3261 section 10.3): any name may register, with the one password."""
+"""DemoRegistrar: a registrar where any name may register with one common password (RFC 3261 section 10.3)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Headers = list[tuple[str, str]]
 class DemoRegistrar:
     """Answers REGISTER.
 
-    :param bindings: the memory.
-    :param guard: knows the password.
+    :param bindings: stores the bindings.
+    :param guard: authenticates users.
     :param reserved: names that nobody may register, spelled as `webrtcproxy.sip.uri.normal` does.
     """
 
@@ -31,10 +31,10 @@ class DemoRegistrar:
         self._reserved = reserved
 
     def register(self, request: Request, flow: Flow) -> Headers:
-        """Do what a REGISTER asks for.
+        """Handle a REGISTER.
 
-        :param flow: where calls for its contacts will go.
-        :returns: the headers of the 200: every binding with its seconds.
+        :param flow: the flow for calls to its contacts.
+        :returns: the headers of the 200: every binding with its remaining seconds.
         :raises Refusal: 401, 403, 423 (with Min-Expires), 500 (out of order), 503.
         :raises BadMessage: 400.
         """
@@ -59,7 +59,7 @@ class DemoRegistrar:
 
 
 def _updates(request: Request) -> Iterator[ContactUpdate]:
-    """What a REGISTER asks for, contact by contact (section 10.3 step 7)."""
+    """The changes that a REGISTER requests, by contact (section 10.3 step 7)."""
     contacts = request.contacts
     for contact in contacts if isinstance(contacts, list) else []:
         expires = _expires(contact, request)
@@ -74,7 +74,7 @@ def _updates(request: Request) -> Iterator[ContactUpdate]:
 
 
 def _expires(contact: NameAddr, request: Request) -> int:
-    """The seconds asked for; a parameter that is no number counts as none (section 10.2.1.1: as 3600)."""
+    """The requested seconds; a parameter that is not a number counts as absent (section 10.2.1.1: as 3600)."""
     asked = contact.param("expires")
     if asked is not None:
         seconds = number(asked, 2**32 - 1)

@@ -1,4 +1,4 @@
-"""RTP that comes back: sockets that return each packet to where it came from (symmetric RTP, RFC 4961)."""
+"""RTP sockets of the echo: each packet returns to its source address (symmetric RTP, RFC 4961)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from twisted.internet.protocol import DatagramProtocol
 
 
 class EchoSocket(DatagramProtocol):
-    """One RTP port. Telephone-events return like audio; RTCP does not, it would speak of packets we never sent.
+    """One RTP port. Telephone-events are returned like audio; RTCP is not, since it would report packets that the echo
+    has not sent.
 
-    :param ssrc: put into every packet instead of the sender's own, which must not meet itself (RFC 3550 section 8.2).
-        A packet that carries it already has been here before and is dropped: two echoes never play tennis.
+    :param ssrc: replaces the SSRC of each packet, since the sender must not get its own (RFC 3550 section 8.2). A
+        packet that already has it is dropped, so that two echoes do not loop.
     """
 
     noisy = False
@@ -27,7 +28,7 @@ class EchoSocket(DatagramProtocol):
         self.sends = True
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
-        """One packet; anything but RTP version 2 is dropped."""
+        """Return one packet; anything but RTP version 2 is dropped."""
         if not self.sends or len(datagram) < 12 or datagram[0] >> 6 != 2 or 192 <= datagram[1] <= 223:
             return
         if datagram[8:12] == self._ssrc or self.transport is None:
@@ -36,7 +37,7 @@ class EchoSocket(DatagramProtocol):
             self.transport.write(datagram[:8] + self._ssrc + datagram[12:], addr)
 
     def connectionRefused(self) -> None:
-        """Nobody listens there any more; the call's end will come by SIP."""
+        """The peer's port is closed; the call will be ended by SIP."""
 
     def opened(self, listening: IListeningPort, port: int) -> None:
         """The socket is bound to `port`."""
@@ -44,7 +45,7 @@ class EchoSocket(DatagramProtocol):
         self.port = port
 
     def close(self) -> None:
-        """Close the socket; twice is once."""
+        """Close the socket; may be called again."""
         listening, self._listening = self._listening, None
         if listening is not None:
             listening.stopListening()
@@ -56,7 +57,7 @@ class RtpPorts:
     :param reactor: opens the sockets.
     :param host: the address to bind to.
     :param ports: the first and the last port.
-    :param choose: picks a number below its argument: where in the range to begin.
+    :param choose: returns a number below its argument: where in the range to begin.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class RtpPorts:
         self.host = host
 
     def open(self) -> EchoSocket | None:
-        """A socket on a free port; None where there is none."""
+        """A socket on a free port; None if all are taken."""
         start = self._choose(len(self._even)) if self._even else 0
         for offset in range(len(self._even)):
             port = self._even[(start + offset) % len(self._even)]

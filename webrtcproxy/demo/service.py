@@ -1,4 +1,4 @@
-"""The demo as a service: a registrar and an echo on one UDP socket, for a first call without a trunk."""
+"""DemoService: a registrar and an echo on one UDP socket, for a first call without a trunk."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from webrtcproxy.transport.sip.udp import MAX_DATAGRAM, UdpTransport
 
 REALM = "demo"
 RTP_PORTS = (24000, 24998)
-"""Below the ports that Linux and rtpengine give out by themselves."""
+"""The ports for RTP, below the ranges of Linux's ephemeral ports and of rtpengine."""
 
 
 class IDemoReactor(IReactorTime, IReactorUDP):
-    """What the demo needs of a reactor."""
+    """The part of a reactor that the demo uses."""
 
 
 class DemoService(Service):
-    """Listens while it runs.
+    """The demo's server; it listens while it runs.
 
     :param reactor: for time and UDP.
     :param address: the IP address of SIP and RTP.
@@ -33,7 +33,7 @@ class DemoService(Service):
     :param password: of every name.
     :param domains: hosts of Request-URIs that the demo serves, beside `address` with `port`.
     :param rtp_ports: first and last port for the echo's audio.
-    :ivar port: of SIP, the real one once it runs.
+    :ivar port: of SIP; the bound one once it runs.
     """
 
     name = "demo"
@@ -59,7 +59,7 @@ class DemoService(Service):
     def startService(self) -> None:
         """Bind the socket.
 
-        :raises CannotListenError: somebody else has it.
+        :raises CannotListenError: the port is taken.
         """
         transactions = Transactions(self._reactor)
         transport = UdpTransport(transactions, LocalAddresses())
@@ -99,7 +99,7 @@ def demo_service(
     """The registrar and the echo. Parameters as of `DemoService`.
 
     :param address: empty for 127.0.0.1.
-    :raises ValueError: `address` stands for all addresses, and so can't stand in SDP.
+    :raises ValueError: `address` is a wildcard, which can't be used in SDP.
     """
     if is_wildcard(address) and address:
         raise ValueError(f"the demo needs one address, not {address}")
