@@ -100,7 +100,7 @@ class SectionTests(SynchronousTestCase):
     def test_colon_for_equals(self) -> None:
         """'key: value' is told apart from an unknown key, and the value is not shown."""
         error = self.assertRaises(ConfigError, Section, "a", {"password: s3cret": ""}, ("password",))
-        self.assertEqual(str(error), "[a] password: there is no '=' behind the key; write 'key = value'")
+        self.assertEqual(str(error), "[a] password: there is no '=' after the key; write 'key = value'")
 
     def test_missing_value(self) -> None:
         """A key with nothing after it is an error with the remedy."""

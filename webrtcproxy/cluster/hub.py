@@ -148,7 +148,7 @@ class WorkerProcess:
             return
         seconds = self._backoff.ended()
         log.error(
-            "Worker {number} is gone ({why}); started again in {seconds} s",
+            "Worker {number} has ended ({why}); restarting in {seconds} s",
             number=self.number,
             why=why,
             seconds=seconds,

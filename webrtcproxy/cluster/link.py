@@ -116,7 +116,7 @@ class Link(Int32StringReceiver):
         try:
             self._user.frame(json.loads(line), body, string)
         except Exception:
-            log.failure("A frame of another process was too much")
+            log.failure("A frame of another process could not be handled")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The other end has closed."""

@@ -102,7 +102,7 @@ class _Reader(DatagramProtocol):
         try:
             self._owner.received(self._line, data, addr)
         except Exception:
-            log.failure("A datagram from {host} port {port} was too much", host=addr[0], port=addr[1])
+            log.failure("A datagram from {host} port {port} could not be handled", host=addr[0], port=addr[1])
 
     def stopProtocol(self) -> None:
         """The socket is closed."""

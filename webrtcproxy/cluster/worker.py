@@ -209,7 +209,7 @@ class Worker:
         if self._code is not None:
             self._exit()
         elif not self._ending:
-            log.error("The hub is gone")
+            log.error("The hub has ended")
             self._end(1)
 
     def send_log(self, events: bytes) -> None:

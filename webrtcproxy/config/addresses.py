@@ -48,7 +48,7 @@ class HostPort(NamedTuple):
         elif text.count(":") == 1:
             host, _colon, port = text.partition(":")
             if not port:
-                raise ValueError("there is no port behind the ':'")
+                raise ValueError("there is no port after the ':'")
         return cls(host_name(host), port_number(port) if port else None)
 
 
@@ -174,7 +174,7 @@ def network(text: str) -> Network:
         meant = ip_network(text, strict=False)
     except ValueError:
         raise ValueError("this is no network") from None
-    raise ValueError(f"there are address bits behind the mask, {meant} is the network")
+    raise ValueError(f"there are address bits outside the mask, {meant} is the network")
 
 
 def destination(word: str) -> Destinations:
@@ -209,6 +209,6 @@ def origin(text: str) -> str:
         raise ValueError(f"the scheme is missing, write https://{text}")
     parts = urlsplit(text.lower())
     if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError(f"an origin ends behind the host and port, write {parts.scheme}://{parts.netloc}")
+        raise ValueError(f"an origin ends after the host and port, write {parts.scheme}://{parts.netloc}")
     HostPort.parse(parts.netloc.removeprefix("*."))
     return text.lower()

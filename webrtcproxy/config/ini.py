@@ -91,7 +91,7 @@ class Section:
             if key in known:
                 continue
             if word in known:
-                raise ConfigError(name, word, None, "write 'key = value'", "there is no '=' behind the key")
+                raise ConfigError(name, word, None, "write 'key = value'", "there is no '=' after the key")
             raise ConfigError(name, word, None, did_you_mean(word, known), "there is no such key")
 
     def __contains__(self, key: str) -> bool:
@@ -109,7 +109,7 @@ class Section:
     def text(self, key: str, remedy: str) -> str:
         """A value of one line.
 
-        :param remedy: what to write, for the error where the value is empty.
+        :param remedy: what to write, for the error if the value is empty.
         """
         value = self._raw[key]
         if not value:

@@ -89,7 +89,7 @@ def _sip(section: Section, workers: int) -> SipConfig:
     for line in sip.listen:
         for port in worker_ports(line, workers):
             if not 0 < port < 65536 or taken.get(port, line) != line:
-                remedy = f"leave {workers} ports free behind the port of each udp: line, one for each worker"
+                remedy = f"leave {workers} ports free after the port of each udp: line, one for each worker"
                 raise section.error("listen", f"there is no port {port} for its workers", remedy, line)
             taken[port] = line
     return sip

@@ -146,7 +146,7 @@ class SipConfig:
     listen: tuple[str, ...] = option(
         _lines(
             check_sip,
-            "write udp:PORT, tcp:PORT or tls:PORT:privateKey=FILE:certKey=FILE, perhaps with :interface=ADDRESS behind",
+            "write udp:PORT, tcp:PORT or tls:PORT:privateKey=FILE:certKey=FILE, optionally :interface=ADDRESS",
         ),
         "The sockets, one a line; each ``transport`` of a trunk needs a line.",
         default=("udp:5060",),

@@ -116,6 +116,8 @@ def with_death_signal(
     """
     setpriv = find("setpriv")
     if setpriv is None:
-        log.warn("there is no setpriv (Debian: util-linux): {name} would outlive us if we were killed", name=name)
+        log.warn(
+            "there is no setpriv (Debian: util-linux): {name} would outlive the proxy if that were killed", name=name
+        )
         return list(command)
     return [setpriv, "--pdeathsig", signal, "--", *command]

@@ -211,7 +211,7 @@ def octets_missing(data: bytes, before: int) -> int:
     """How many octets the last TLS record of `data` lacks.
 
     :param before: what the last record before `data` lacked.
-    :returns: -1 where a header is cut in two, and from then on.
+    :returns: -1 if a header is cut in two, and from then on.
     """
     if before < 0:
         return -1

@@ -9,7 +9,7 @@ class BadMessage(Exception):
     :param why: the reason phrase of the response; ASCII, names the header: ``Bad CSeq``, ``Missing Call-ID``.
     :param status: the status code of the response: 400, 415, 416, 505 or 513.
     :param request: a `webrtcproxy.sip.request.Request` with what could be parsed, enough for `message.respond`; None
-        where no response can be sent: no Via, an ACK, a response, not SIP at all. (Its type is object because the
+        if no response can be sent: no Via, an ACK, a response, not SIP at all. (Its type is object because the
         module of requests imports this one.)
     """
 

@@ -161,7 +161,7 @@ class Via:
     """One Via: a hop of a request, and where its response goes (RFC 3261 section 20.42).
 
     :ivar transport: upper case: ``UDP``, ``TCP``, ``TLS``, ``WS``, ``WSS``, or whatever was written.
-    :ivar host: with brackets where it is an IPv6 address.
+    :ivar host: with brackets if it is an IPv6 address.
     """
 
     transport: Final[str]
