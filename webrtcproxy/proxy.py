@@ -189,7 +189,7 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     browsers = _browsers(config, reactor, receiver, metrics, runtime.wss_descriptors)
     bind_gauges(metrics, calls, core.subscriptions, browsers, location, transactions)
     memory = GcPolicy(
-        reactor, lambda: len(calls) > 0, lambda: browsers.closings, lambda: browsers.connections, _forget_values
+        reactor, lambda: len(calls) > 0, lambda: browsers.closings, lambda: browsers.connections, _drop_caches
     )
     pings = OptionsPings(reactor, transactions, context.upstream, context.policy, config.trunks, metrics)
     limit = LogFilter(config.logging.level, globalLogPublisher, reactor)
@@ -248,7 +248,7 @@ def _page_settings(config: Config) -> dict[str, str]:
     }
 
 
-def _forget_values() -> None:
+def _drop_caches() -> None:
     """Empty the caches of parsed values and of names."""
     drop_cached()
     contact_user_of.cache_clear()

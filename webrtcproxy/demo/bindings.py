@@ -116,10 +116,10 @@ class DemoBindings:
 
     def _evict_one(self) -> None:
         """Make room: remove the oldest name that is not registered any more."""
-        gone = next((name for name in list(self._names) if not self.of(name)), None)
-        if gone is None:
+        unregistered = next((name for name in list(self._names) if not self.of(name)), None)
+        if unregistered is None:
             raise Refusal(503, headers=[("Retry-After", "60")])
-        del self._names[gone]
+        del self._names[unregistered]
 
 
 def _in_order(binding: DemoBinding, call_id: str, cseq: int) -> None:

@@ -125,7 +125,7 @@ class EchoCall:
             self.invite.reply(480)
         elif self._up:
             final: Deferred[Response] = self._transactions.request(self._bye(), self._flow).final
-            final.addErrback(_gone)
+            final.addErrback(_ignore_failure)
         self._end()
 
     def _answer(self, sdp: bytes) -> None:
@@ -202,6 +202,6 @@ def _stop(timer: IDelayedCall | None) -> None:
         timer.cancel()
 
 
-def _gone(failure: Failure) -> None:
+def _ignore_failure(failure: Failure) -> None:
     """Ignore the failure of a BYE: the call is over anyway."""
     failure.trap(FlowLost, TimedOut)

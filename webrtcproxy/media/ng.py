@@ -209,7 +209,7 @@ class Node:
             interface = local_address(address, self.port)
             opened.listening = self._reactor.listenUDP(0, opened, interface, 65536)
         except (OSError, CannotListenError) as error:
-            self._die(f"no way to {address}: {error}")
+            self._mark_dead(f"no route to {address}: {error}")
             return
         self._socket = opened
         for command in list(self._waiting.values()):
@@ -290,7 +290,7 @@ class Node:
         self._meter.failed("timeout")
         self.silent += 1
         if self.silent >= DEAD_AFTER:
-            self._die("it does not answer")
+            self._mark_dead("it does not answer")
         command.done.errback(NgTimeout(f"no reply to {command.name} from rtpengine {self}"))
 
     def _remove(self, cookie: bytes) -> None:
@@ -329,7 +329,7 @@ class Node:
             log.info("rtpengine {node} answers", node=self)
             self.on_alive(self)
 
-    def _die(self, why: str) -> None:
+    def _mark_dead(self, why: str) -> None:
         if self.alive:
             self.alive = False
             log.warn("rtpengine {node} is dead: {why}", node=self, why=why)

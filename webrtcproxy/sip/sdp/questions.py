@@ -38,10 +38,10 @@ def same_session(one: bytes, other: bytes) -> bool:
     ignored = [b"o=", b"a=setup:"]
     if one.count(_PTIME) != other.count(_PTIME):
         ignored.append(_PTIME)
-    return _but(one, ignored) == _but(other, ignored)
+    return _lines_without(one, ignored) == _lines_without(other, ignored)
 
 
-def _but(sdp: bytes, ignored: list[bytes]) -> list[bytes]:
+def _lines_without(sdp: bytes, ignored: list[bytes]) -> list[bytes]:
     starts = tuple(ignored)
     return [line for line in sdp.splitlines() if not line.startswith(starts)]
 

@@ -179,7 +179,7 @@ class Locator:
         wanted = [(place, kind, srv) for place, (kind, group) in enumerate(groups) for srv in group][:MAX_HOPS]
         found = await gatherResults(
             [
-                self._by_address(srv.target.removesuffix("."), name, srv.port, kind).addErrback(_none)
+                self._by_address(srv.target.removesuffix("."), name, srv.port, kind).addErrback(_no_hops)
                 for _, kind, srv in wanted
             ]
         )
@@ -240,5 +240,5 @@ def _unwrapped(failure: Failure) -> Failure:
     return error.subFailure if isinstance(error, FirstError) else failure
 
 
-def _none(failure: object) -> list[Hop]:
+def _no_hops(failure: object) -> list[Hop]:
     return []

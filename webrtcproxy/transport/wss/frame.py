@@ -69,13 +69,13 @@ def read_one(payload: bytes) -> Request | Response:
         message = read(payload)  # if this succeeds, octets follow the body
         payload = payload.lstrip(b"\r\n")
         if payload[find_end(payload)[1] + len(message.body) :].strip(b"\r\n\0"):
-            raise _two(message) from None
+            raise _two_messages(message) from None
     body = message.body
     if body and "Content-Length" not in message.headers and b"SIP/2.0" in body.lstrip().partition(b"\n")[0]:
-        raise _two(message)
+        raise _two_messages(message)
     return message
 
 
-def _two(message: Request | Response) -> TwoMessages:
+def _two_messages(message: Request | Response) -> TwoMessages:
     request = message if isinstance(message, Request) and message.method != "ACK" else None
     return TwoMessages("More Than One Message", 400, request)

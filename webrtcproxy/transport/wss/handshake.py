@@ -67,7 +67,7 @@ class Origins:
         origin = origin.lower()
         parts = _origin(origin)
         if self._same_host:
-            return parts is not None and _same_place(parts, host.lower())
+            return parts is not None and _same_origin(parts, host.lower())
         if self._any or (parts or origin) in self._exact:
             return True
         return parts is not None and any(
@@ -136,10 +136,10 @@ def _origin(text: str) -> tuple[str, str, int | None] | None:
     return parts.scheme, parts.hostname, _DEFAULT_PORTS.get(parts.scheme) if port is None else port
 
 
-def _same_place(origin: tuple[str, str, int | None], host: str) -> bool:
+def _same_origin(origin: tuple[str, str, int | None], host: str) -> bool:
     scheme, name, port = origin
-    asked = _origin(f"{scheme}://{host}")
-    return scheme in ("https", "http") and asked is not None and (name, port) == asked[1:]
+    own = _origin(f"{scheme}://{host}")
+    return scheme in ("https", "http") and own is not None and (name, port) == own[1:]
 
 
 def _one(headers: Headers, name: str) -> str | None:
