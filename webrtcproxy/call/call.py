@@ -1,5 +1,5 @@
-"""Call: one call: the caller's leg, the branches to the callee, and the media session between them. `Call.run` tells it
-from beginning to end.
+"""Call: the caller's leg, the branches to the callee, and the media session between them. `Call.run` is the course of
+the call from beginning to end.
 
 An event from outside (CANCEL, BYE, a lost socket, a time limit) either interrupts the set-up, and refuses the caller at
 once, or ends the established call. Both lead to the one `finally` that cleans up.
