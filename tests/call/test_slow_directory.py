@@ -44,6 +44,14 @@ class SlowDirectoryTests(CallCase):
         self.world.slow.answer()
         self.assert_over(self.alice, self.trunk)
 
+    def test_draining(self) -> None:
+        """Where the proxy has begun to stop meanwhile, there is no new call."""
+        self.trunk.call(self.alice)
+        self.assertTrue(self.world.calls.drain(60).called)
+        self.world.slow.answer()
+        self.assertEqual(self.trunk.response(503).headers.get("Retry-After"), "10")
+        self.assert_over(self.alice, self.trunk)
+
     def test_refused(self) -> None:
         """A refusal that follows from the answer is the final response, and counted."""
         self.trunk.say(request("OPTIONS", "sip:other.example.com"))

@@ -168,7 +168,11 @@ class Router:
         request = transaction.request
         check_loop(request, self._context.transactions)
         targets = call_targets(self._context, request, transaction.flow, self._legs)
-        self._when(targets, transaction, self._calls.begin)
+        self._when(targets, transaction, self._begin_call)
+
+    def _begin_call(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
+        self._refuse_while_draining()  # it may have begun while the directory was asked
+        self._calls.begin(transaction, find_targets)
 
     def _subscribe(self, transaction: ServerTransaction) -> None:
         self._refuse_while_draining()

@@ -64,6 +64,7 @@ class DialogClient:
         self.session_timer = SessionTimer(context.clock, context.limits.session_expires)
         self._context = context
         self._authentication = authentication
+        self._called_in = False
         self._allow: list[str] = []
         self._rseq = 0
         self._ack: Request | None = None
@@ -90,11 +91,13 @@ class DialogClient:
         return any(name.strip() == method for line in self._allow for name in line.split(","))
 
     def answer_challenges(self, allowed: bool) -> None:
-        """Answer challenges of the trunk that has called with the credentials of its section.
+        """Answer challenges of the trunk that has called with the credentials of its section. They go to its servers
+        only: an address of its `sources` may be anybody's who is allowed to call in, and could use a digest elsewhere.
 
         :param allowed: whether the peer of the other leg may use them; else challenges are relayed to it.
         """
         self._authentication = Authentication(self.profile.trunk, allowed)
+        self._called_in = True
 
     # Requests
 
@@ -245,8 +248,10 @@ class DialogClient:
 
         The Contact of a response may lead anywhere; credentials are not sent there.
         """
-        host = flow.peer.host
+        host, sources = flow.peer.host, self._context.sources
+        trunk = None if self._authentication is None else self._authentication.trunk
+        if self._called_in:
+            return trunk is not None and sources.is_server(trunk, host)
         if host == self.flow.peer.host:
             return True
-        trunk = None if self._authentication is None else self._authentication.trunk
-        return trunk is not None and trunk in self._context.sources.trunks_of(host)
+        return trunk is not None and trunk in sources.trunks_of(host)

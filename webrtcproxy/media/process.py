@@ -172,8 +172,9 @@ class RtpengineProcess(Service):
     def _start(self) -> None:
         self._timer = None
         self._backoff.started()
-        self._process = ChildProcess(forward, self._process_ended)
-        self._reactor.spawnProcess(self._process, self._arguments[0], self._arguments, env=None)
+        process = ChildProcess(forward, self._process_ended)
+        self._reactor.spawnProcess(process, self._arguments[0], self._arguments, env=None)
+        self._process = process
         self._node.open(self.address[0])
         self._probe()
 

@@ -200,7 +200,6 @@ class RegisterTransaction:
     def _on_response(self, response: Response) -> None:
         relay, authentication, sequence, sent = self._relay, self._authentication, self._sequence, self._sent
         assert sent is not None and sequence is not None
-        self._timer.cancel()
         if response.status == 408:
             raise Refusal(504, "Registrar Not Responding")
         if response.status in (401, 407) and authentication.refused:
@@ -273,6 +272,7 @@ class RegisterTransaction:
         for binding in bindings:
             headers.add("Contact", str(binding.value.with_param("expires", str(self._remaining(binding)))))
         self._done = True
+        self._timer.cancel()
         self._withdraw()
         self._relay.metrics.registered(registration_result(response.status))
         self._transaction.reply(response.status, response.reason, headers, response.body)

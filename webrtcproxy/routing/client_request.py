@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.failover import NextHops, OnLateAnswer, SentRequest, resent
+from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.client import OnResponse
 from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE
@@ -185,7 +186,11 @@ class ClientRequest:
         if self._authentication is not None:
             self._authentication.prepare(request)
         self._earlier = (*self._earlier, self.sent)
-        return self._send(request)
+        try:
+            return self._send(request)
+        except FlowLost:
+            self._end()
+            raise
 
     def _answers_challenge(self, response: Response) -> bool:
         authentication = self._authentication

@@ -196,7 +196,10 @@ class NextHops:
                 return self._outbound.flow_to(*self.hop)
             except FlowLost as why:
                 lost = why
-        raise lost or FlowLost("there is no other hop")
+        try:
+            raise lost or FlowLost("there is no other hop")
+        finally:
+            del lost  # its traceback has this frame
 
     def _by_tcp(self, request: Request, contact_hostport: Callable[[Flow], str] | None) -> None:
         """Switch to TCP for the same hop. UDP is the next hop in case TCP is refused (RFC 3261 section 18.1.1);

@@ -59,12 +59,18 @@ class Sources:
             return next((trunk for place in places for trunk in trunks if trunk.serves(place)), trunks[0])
         return trunks[0] if trunks else None
 
+    def is_server(self, trunk: Trunk, host: str) -> bool:
+        """True where the IP address `host` is a server of `trunk`: its host, its proxies, or what they resolve to. An
+        address that is only among its `sources` is none."""
+        return host in self._resolved.get(trunk.name, ())
+
     def refresh(self) -> Deferred[None]:
-        """Resolve the names of the trunks that have no `sources`. Must be called at start and every minute.
+        """Resolve the names of the trunks that have no `sources`, or have a password. Must be called at start and
+        every minute.
 
         :returns: a Deferred that fires with None; a name that can't be resolved keeps the addresses that it had.
         """
-        wanted = [self._resolve(trunk) for trunk in self._trunks if trunk.sources is None]
+        wanted = [self._resolve(trunk) for trunk in self._trunks if trunk.sources is None or trunk.password]
         return gatherResults(wanted).addCallback(lambda _: self._known.clear())
 
     def _belongs(self, host: str, trunk: Trunk) -> bool:
@@ -97,6 +103,6 @@ class Sources:
         self._resolved[trunk.name] = frozenset().union(*(self._found.get(question, ()) for question in questions))
         if any(found):
             self._lost.discard(trunk.name)
-        elif trunk.name not in self._lost:
+        elif trunk.sources is None and trunk.name not in self._lost:
             self._lost.add(trunk.name)
             log.warn("Trunk {trunk}: its names can't be resolved, and it has no `sources`", trunk=trunk.name)

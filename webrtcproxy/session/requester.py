@@ -109,7 +109,8 @@ class Requester:
         if response.status in (401, 407):
             order_challenges(headers)
         silent = response.status == 408 and self.request.method == "INVITE"
-        return Refusal(408 if silent else status_of(response), response.reason, headers)
+        status = 408 if silent else status_of(response)
+        return Refusal(status, response.reason if status == response.status else "", headers)
 
     def end_wait(self, ack: Request | None) -> None:
         """The ACK has arrived.

@@ -125,7 +125,7 @@ class ServerTransaction:
 
     def _unwritable(self, status: int) -> None:
         log.failure("{call}: a {status} can't be written", status=status, call=self.request.log_id)
-        if status >= 200:
+        if status >= 200 and status != 500:
             self.reply(500)
 
     def _pass_on(self, status: int, data: bytes) -> None:
