@@ -182,6 +182,21 @@ def retired(path: Path, source: str) -> Iterator[str]:
             yield f"{path}:{line}: {name}"
 
 
+def twins(trees: dict[str, ast.Module]) -> Iterator[str]:
+    """The names that several classes have, whether or not they begin with an underscore.
+
+    :param trees: the sources by path.
+    """
+    names: dict[str, str] = {}
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                name = node.name.lstrip("_")
+                if name in names:
+                    yield f"{name}: {names[name]}, {path}"
+                names[name] = path
+
+
 class WordsTests(SynchronousTestCase):
     """The tree."""
 
@@ -193,17 +208,9 @@ class WordsTests(SynchronousTestCase):
         self.assertEqual([], found)
 
     def test_classes_once(self) -> None:
-        """No two public classes of the package have one name."""
-        names: dict[str, str] = {}
-        twice = []
-        for path in sources("webrtcproxy"):
-            for node in ast.parse(path.read_text()).body:
-                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                    where = str(path.relative_to(ROOT))
-                    if node.name in names:
-                        twice.append(f"{node.name}: {names[node.name]}, {where}")
-                    names[node.name] = where
-        self.assertEqual([], twice)
+        """No two classes of the package have one name, nor names that differ in the underscore only."""
+        trees = {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in sources("webrtcproxy")}
+        self.assertEqual([], list(twins(trees)))
 
     def test_modules(self) -> None:
         """No module has a retired name."""
@@ -235,3 +242,10 @@ class WordsTests(SynchronousTestCase):
             [line.rpartition(" ")[2] for line in found], ["SharedHeirs", "take_seat", "HEIR", "patience", "_office"]
         )
         self.assertEqual(list(retired(Path("webrtcproxy/x.py"), "class Hunt: pass")), ["webrtcproxy/x.py:1: Hunt"])
+
+    def test_twins(self) -> None:
+        """Twins are found within a file and between files, private or nested; other names are not."""
+        trees = {"a": ast.parse("class Branch: pass\nclass Site: pass"), "b": ast.parse("class Branches: pass")}
+        self.assertEqual(list(twins(trees)), [])
+        trees["c"] = ast.parse("class _Branch:\n class Site: pass\nclass Site: pass")
+        self.assertEqual(list(twins(trees)), ["Branch: a, c", "Site: a, c", "Site: c, c"])

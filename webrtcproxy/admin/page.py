@@ -44,7 +44,7 @@ NOT_BUILT = """The phone page is not built yet. Build it once (Node.js 18 or new
 """
 
 
-class _Answer(NamedTuple):
+class _HttpResponse(NamedTuple):
     code: int
     content_type: str
     body: bytes
@@ -85,28 +85,28 @@ class _Page:
         headers.setRawHeaders("Content-Length", [str(len(answer.body))])
         return b"" if request.method == b"HEAD" else answer.body
 
-    def _answer(self, request: Request) -> _Answer:
+    def _answer(self, request: Request) -> _HttpResponse:
         if request.method not in (b"GET", b"HEAD"):
-            return _Answer(405, TEXT, b"Only GET and HEAD work here.\n")
+            return _HttpResponse(405, TEXT, b"Only GET and HEAD work here.\n")
         name = b"/".join(request.postpath or []).decode("ascii", "replace") or "index.html"
         if name == "settings.json":
-            return _Answer(200, "application/json", self._settings)
+            return _HttpResponse(200, "application/json", self._settings)
         return self._file(name) or self._missing(name)
 
-    def _file(self, name: str) -> _Answer | None:
+    def _file(self, name: str) -> _HttpResponse | None:
         path = self._folder / name
         content_type = CONTENT_TYPES.get(path.suffix)
         if content_type is None or not NAME.fullmatch(name):
             return None
         try:
-            return None if path.is_symlink() else _Answer(200, content_type, path.read_bytes())
+            return None if path.is_symlink() else _HttpResponse(200, content_type, path.read_bytes())
         except OSError:
             return None
 
-    def _missing(self, name: str) -> _Answer:
+    def _missing(self, name: str) -> _HttpResponse:
         if name == "index.html":
-            return _Answer(404, TEXT, NOT_BUILT.format(folder=self._folder.parent).encode())
-        return _Answer(404, TEXT, b"There is no such file.\n")
+            return _HttpResponse(404, TEXT, NOT_BUILT.format(folder=self._folder.parent).encode())
+        return _HttpResponse(404, TEXT, b"There is no such file.\n")
 
 
 def _etag(body: bytes) -> bytes:

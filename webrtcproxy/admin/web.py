@@ -83,7 +83,7 @@ def _answer(request: Request, result: T | Deferred[T], write: Callable[[Request,
     return NOT_DONE_YET
 
 
-class _Site(Site):
+class _UnloggedSite(Site):
     """A Site without access log: a load balancer polls every few seconds."""
 
     displayTracebacks = False
@@ -105,7 +105,7 @@ def web_service(
     root = Resource()
     root.putChild(b"health", Health(state))
     root.putChild(b"metrics", Exposition(metrics))
-    site = _Site(root)  # type: ignore[no-untyped-call]
+    site = _UnloggedSite(root)  # type: ignore[no-untyped-call]
     service = MultiService()
     for line in listen:
         endpoint = StreamServerEndpointService(serverFromString(reactor, line), site)

@@ -112,7 +112,7 @@ class _Command:
         self.timer: IDelayedCall | Timer | None = None
 
 
-class _Socket(DatagramProtocol):
+class _NodeSocket(DatagramProtocol):
     """The UDP socket of a node; each `Node.open` makes a new one, since closing takes a turn of the reactor."""
 
     noisy = False
@@ -182,7 +182,7 @@ class Node:
         self._reactor = reactor
         self._cookies = cookies
         self._schedule = Schedule(reactor)
-        self._socket: _Socket | None = None
+        self._socket: _NodeSocket | None = None
         self._waiting: dict[bytes, _Command] = {}
         self._meter = (metrics or Metrics()).node(
             str(self), up=lambda: self.alive and self.answered > 0, pending=lambda: len(self._waiting)
@@ -204,7 +204,7 @@ class Node:
         :param address: the node's IP address. If there is no route to it, the node is dead and commands time out.
         """
         self.close()
-        opened = _Socket(self, (address, self.port))
+        opened = _NodeSocket(self, (address, self.port))
         try:
             interface = local_address(address, self.port)
             opened.listening = self._reactor.listenUDP(0, opened, interface, 65536)
@@ -231,7 +231,7 @@ class Node:
             self._remove(cookie)
             command.done.errback(NgTimeout(f"{command.name} given up"))
 
-    def lost(self, closed: _Socket) -> None:
+    def lost(self, closed: _NodeSocket) -> None:
         """A socket is closed."""
         if self._socket is closed:
             self._socket = None

@@ -31,7 +31,7 @@ log = Logger()
 
 MEDIA_PORTS = 2000
 """Ports for media; a call takes four, each further branch two."""
-MIN_PORT, MAX_PORT = 10000, 32000
+LOWEST, HIGHEST = 10000, 32000
 """The range in which free ports are searched: below the kernel's ephemeral ports (from 32768 on Linux)."""
 FIRST_BACKOFF = 0.5
 """Seconds between its first death and the next start."""
@@ -79,7 +79,7 @@ def free_ports(host: str, count: int, free: Callable[[str, int], bool] = is_free
     :raises OSError: none were found, or `host` is not a local address.
     """
     for _ in range(100):
-        start = random.randrange(MIN_PORT, MAX_PORT - count, 2)  # noqa: S311 - no secret
+        start = random.randrange(LOWEST, HIGHEST - count, 2)  # noqa: S311 - no secret
         ports = range(start, start + count)
         if all(free(host, port) for port in ports):
             return ports

@@ -74,7 +74,7 @@ class NodePool(Protocol):
 
 
 @dataclass(slots=True)
-class _Branch:
+class _BranchTags:
     """The two parties of a branch, as they are named to rtpengine."""
 
     offerer: str
@@ -110,7 +110,7 @@ class MediaSession:
         self.call_id = pool.new_call_id()
         self.node: Node | None = None
         self._pool = pool
-        self._branches: dict[str, _Branch] = {}
+        self._branches: dict[str, _BranchTags] = {}
         self._to_drop: set[str] = set()
         self._queue: deque[tuple[_Work, Deferred[bytes]]] = deque()
         self._working = False
@@ -243,7 +243,7 @@ class MediaSession:
     def _offered(
         self, reply: Reply, from_tag: str, branch: str, to: Profile, offered: tuple[bytes, ...]
     ) -> bytes | Deferred[bytes]:
-        self._branches.setdefault(branch, _Branch(from_tag)).offered = offered
+        self._branches.setdefault(branch, _BranchTags(from_tag)).offered = offered
         if not self._to_drop:
             return _sdp(reply, to)
         return Deferred.fromCoroutine(self._drop_left_over()).addCallback(lambda _: _sdp(reply, to))
@@ -285,7 +285,7 @@ class MediaSession:
             return fail(NgRefused("an answer without an offer"))
         if not to.accepts(sdp):
             return fail(_not_accepted(to))
-        parties = self._branches.setdefault(branch, _Branch(from_tag))
+        parties = self._branches.setdefault(branch, _BranchTags(from_tag))
         if from_tag == parties.offerer and not parties.answerer:
             parties.answerer = to_tag
         encoded = to.items("answer", complete_answer(sdp, parties.offered)) + party_items(
