@@ -24,7 +24,8 @@ from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.media.process import RtpengineProcess
 from webrtcproxy.registration.binding import contact_user_of
-from webrtcproxy.registration.directory import IDirectory, LocalDirectory
+from webrtcproxy.registration.directory import IDirectory
+from webrtcproxy.registration.local_directory import LocalDirectory
 from webrtcproxy.registration.location import ILocation, Location
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.failover import HopHealth

@@ -10,7 +10,7 @@ from tests.support.configs import PBX, config
 from tests.support.fakes import FakeFlow
 from webrtcproxy.config import Destinations, Trunk
 from webrtcproxy.registration.binding import Binding, contact_user_of
-from webrtcproxy.registration.directory import LocalDirectory
+from webrtcproxy.registration.local_directory import LocalDirectory
 from webrtcproxy.registration.location import Location
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.failover import HopHealth
