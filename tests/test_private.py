@@ -1,4 +1,5 @@
-"""Names that a library does not promise are used in one module only: the referee reads them from the sources."""
+"""What an object keeps to itself is used by its class only, and what a library does not promise in one module only: the
+referee reads it from the sources."""
 
 import ast
 import importlib
@@ -43,19 +44,21 @@ def defined(tree: ast.AST) -> set[str]:
     return {name for name in names if is_private(name)}
 
 
-def foreign(tree: ast.AST, ours: set[str]) -> Iterator[tuple[int, str]]:
-    """The private names of others that a source reads, sets, or imports: line and name.
+def foreign(tree: ast.AST, own: frozenset[str] = frozenset()) -> Iterator[tuple[int, str]]:
+    """The private names of other objects that a source reads, sets, or imports: line and name.
 
-    :param ours: the private names of the package.
+    :param own: the private names that the class defines in which it stands: its methods may use them on another object
+        of the class.
     """
-    for node in ast.walk(tree):
+    for node in ast.iter_child_nodes(tree):
+        yield from foreign(node, frozenset(defined(node)) if isinstance(node, ast.ClassDef) else own)
         if isinstance(node, ast.Attribute) and is_private(node.attr) and not is_own(node.value):
-            if node.attr not in ours | OF_TUPLES:
+            if node.attr not in own | OF_TUPLES:
                 yield node.lineno, node.attr
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             if node.func.id in ("getattr", "setattr", "hasattr", "delattr"):
                 name = node.args[1]
-                if isinstance(name, ast.Constant) and is_private(str(name.value)) and name.value not in ours:
+                if isinstance(name, ast.Constant) and is_private(str(name.value)) and name.value not in own:
                     yield node.lineno, str(name.value)
         elif isinstance(node, ast.ImportFrom) and not (node.level or (node.module or "").startswith("webrtcproxy")):
             parts = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
@@ -110,14 +113,12 @@ class PrivateTests(SynchronousTestCase):
         self.assertEqual(found, [])
 
     def test_objects_of_others(self) -> None:
-        """Nobody reads, sets or imports what is private to an object or a module of a library."""
-        trees = dict(sources())
-        ours = set().union(*map(defined, trees.values()))
+        """Nobody reads, sets or imports what is private to an object of another class, be it ours or a library's."""
         found = [
             f"{module}:{line}: {name}"
-            for module, tree in trees.items()
+            for module, tree in sources()
             if module != ALLOWED
-            for line, name in foreign(tree, ours)
+            for line, name in foreign(tree)
         ]
         self.assertEqual(found, [])
 
@@ -138,8 +139,8 @@ class PrivateTests(SynchronousTestCase):
 class RefereeTests(SynchronousTestCase):
     """The referee sees what it shall see."""
 
-    def found(self, source: str, ours: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]
-        return [name for _line, name in foreign(ast.parse(source), set(ours))]
+    def found(self, source: str) -> list[str]:
+        return [name for _line, name in foreign(ast.parse(source))]
 
     def test_foreign(self) -> None:
         """Reading, setting, calling, in whatever spelling; and imports."""
@@ -152,6 +153,10 @@ class RefereeTests(SynchronousTestCase):
             "setattr(transport, '_buffer', [])",
             "from twisted.internet import _buffer",
             "from twisted._buffer import Buffer",
+            "class A:\n def f(self, other): other._buffer = b''",
+            "class A:\n def f(self): return self.transport._buffer",
+            "class A:\n def f(self): self._buffer = []\nclass B:\n def f(self, a): return a._buffer",
+            "class A:\n def f(self): self._buffer = []\ndef f(a): return a._buffer",
         ):
             self.assertEqual(self.found(source), ["_buffer"], source)
 
@@ -159,7 +164,12 @@ class RefereeTests(SynchronousTestCase):
         """What is ours, public or promised is no matter."""
         for source in ("self._buffer", "cls._buffer", "transport.buffer", "pair._replace(x=1)", "x.__class__"):
             self.assertEqual(self.found(source), [], source)
-        self.assertEqual(self.found("other._buffer", {"_buffer"}), [])
+        for source in (
+            "class A:\n def f(self, other): self._buffer = other._buffer",
+            "class A:\n def _buffer(self): pass\n @classmethod\n def f(cls): cls()._buffer()",
+            "class A:\n _buffer: bytes\n def f(self, other): return other._buffer",
+        ):
+            self.assertEqual(self.found(source), [], source)
 
     def test_taken(self) -> None:
         """A name of the library's class counts, whether it is read, overridden or set; one of our own does not."""
