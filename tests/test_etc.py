@@ -123,7 +123,7 @@ class ReadmeTests(SynchronousTestCase):
     def test_small_configuration(self) -> None:
         """The small configuration is one without mistakes, and says who may use the trunk's account."""
         text = (ROOT / "README.rst").read_text()
-        small = dedent(text[text.index("       [wss]\n") : text.index("   Browsers must trust")])
+        small = dedent(text[text.index("       [wss]\n") : text.index("   The certificate is one")])
         path = Path(self.mktemp())
         path.write_text(re.sub("listen = ssl:.*", "listen = tcp:8443", small))  # there are no such certificates here
         self.assertEqual(load(path).trunks[0].username, "account")

@@ -1,7 +1,7 @@
 """Peer profile: how the messages and the media of a browser, a trunk, or an unknown SIP peer are treated.
 
-Where browsers and peers on the SIP side are treated differently, the code asks the profile; only this file says which
-kind of peer gets what.
+How the messages and the media of a dialog differ between the two sides is decided in this file only. What a peer may
+send, and to whom, depends on the kind of its flow as well: tests/test_owners.py lists the modules that ask for that.
 """
 
 from __future__ import annotations

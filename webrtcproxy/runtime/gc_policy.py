@@ -33,8 +33,8 @@ MAX_ENDED = 1_000
 grow without bound if there is never a quiet moment."""
 
 YOUNG_THRESHOLD, OLD_THRESHOLD = 5_000, 400
-"""New objects after which the youngest generation is collected, which takes a few milliseconds; and the number of those
-collections after which the next generation is collected: two million more objects, whether of calls or of a leak."""
+"""New objects that make a collection of the youngest generation due, a few milliseconds; and so many of those, one of
+the next: two million objects more than before, whether calls or something that leaks."""
 
 
 class GcPolicy(Service):

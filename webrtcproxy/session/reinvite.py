@@ -1,5 +1,6 @@
-"""ReInvite: a request of the proxy that changes or refreshes the session of one leg: a re-INVITE or an UPDATE (RFC 3261
-section 14, RFC 3311).
+"""ReInvite: a request of the proxy that makes an offer to one leg, or asks it for one: a re-INVITE or an UPDATE (RFC
+3261 section 14, RFC 3311). Nothing else sends an INVITE within a dialog. A refresh without an offer, an UPDATE or an
+OPTIONS, is sent by `webrtcproxy.session.refresher` itself.
 
 ========  ====================================================================  ====================
 Purpose   What is offered                                                       A 491 (RFC 3261 14.1)
@@ -65,7 +66,7 @@ def _ignore() -> None:
 
 
 class ReInvite:
-    """One change or refresh of the session of a leg.
+    """One offer that the proxy makes to a leg, or asks it for.
 
     :param context: the shared objects of the process.
     :param leg: the leg.
