@@ -36,6 +36,32 @@ MESSAGES = {
 UDP_ONLY = {"Timer A", "Timer E", "Timer G", "Timer D", "Timer I", "Timer J", "Timer K"}
 """Events that a connection does not have."""
 
+FIRE = {
+    "InviteClient": {
+        "Calling": {"Timer A", "Timer B", "connection lost"},
+        "Proceeding": {"64*T1 after cancel", "connection lost"},
+        "Completed": {"Timer D"},
+        "Accepted": {"Timer M", "connection lost"},
+    },
+    "NonInviteClient": {
+        "Trying": {"Timer E", "Timer F", "connection lost"},
+        "Proceeding": {"Timer E", "Timer F", "connection lost"},
+        "Completed": {"Timer K"},
+    },
+    "InviteServer": {
+        "Proceeding": {"150 ms", "last resort", "connection lost"},
+        "Completed": {"Timer G", "Timer H", "connection lost"},
+        "Confirmed": {"Timer I"},
+        "Accepted": {"Timer L", "connection lost"},
+    },
+    "NonInviteServer": {
+        "Trying": {"3.5 s", "connection lost"},
+        "Proceeding": {"64*T1", "connection lost"},
+        "Completed": {"Timer J"},
+    },
+}
+"""The timers that fire in each state of each machine (RFC 3261 figures 5 to 8, RFC 6026), and where a flow can end."""
+
 
 class Flow(FakeFlow):
     """Notes what is sent among the actions.
@@ -143,6 +169,15 @@ class Cells(TransactionCase):
             of_messages = set().union(*machine.cells.values()) & MESSAGES
             for name, events in machine.cells.items():
                 self.assertEqual(of_messages - events.keys(), set(), (machine.name, name))
+
+    def test_timers(self) -> None:
+        """Each state has its timers, and the loss of its connection: no cell of theirs is missing or too many."""
+        by_user = {"cancel", "1xx after cancel"}
+        found = {
+            machine.name: {name: events.keys() - MESSAGES - by_user for name, events in machine.cells.items()}
+            for machine in states.MACHINES
+        }
+        self.assertEqual(found, FIRE)
 
 
 class Client:
