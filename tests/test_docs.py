@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.test_layers import MAY_IMPORT
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted((ROOT / "docs").glob("*.rst")), ROOT / "CONTRIBUTING.rst"]
+PAGES = [*sorted((ROOT / "docs").glob("*.rst")), ROOT / "CONTRIBUTING.rst", ROOT / "README.rst"]
 _LITERAL = re.compile(r"``([^`]+)``")
 _FILE = re.compile(r"(?P<path>[\w./-]+\.(?:rst|sh|ini|txt|md|cfg|yaml|toml|py(?:: (?P<names>[\w.]+(?:, [\w.]+)*))?))")
 _FOLDER = re.compile(r"[\w/]+/")
@@ -53,6 +53,8 @@ def wrong(text: str) -> Iterator[str]:
         file = _FILE.fullmatch(literal)
         if file is not None:
             path = located(file["path"].partition(":")[0])
+            if literal.startswith("/"):
+                continue  # of the machine, not of the project
             if path is None:
                 yield literal
             elif file["names"]:
@@ -110,6 +112,17 @@ class PagesTests(SynchronousTestCase):
             if place[target] <= place[part] and part not in beside
         ]
         self.assertEqual([], wrong_way)
+
+    def test_state_tables(self) -> None:
+        """Each table of states that the program has is shown once by docs/states.rst."""
+        shown = re.findall(r"(?m)^\.\. state-table:: webrtcproxy\.(\S+)$", (ROOT / "docs" / "states.rst").read_text())
+        tables = [
+            f"{'.'.join(path.relative_to(ROOT / 'webrtcproxy').with_suffix('').parts)}.{name}"
+            for path in (ROOT / "webrtcproxy").rglob("*.py")
+            for name in re.findall(r"(?m)^(TRANSITIONS|\w+(?=: Final = Machine\())", path.read_text())
+        ]
+        self.assertEqual(len(tables), 6)
+        self.assertEqual(sorted(shown), sorted(tables))
 
     def test_cited_corners(self) -> None:
         """Each row of docs/corners.rst that a test cites is a row of that section."""

@@ -11,6 +11,7 @@ from unittest import TestCase
 from twisted.trial.unittest import SynchronousTestCase
 
 TABLE = Path(__file__).parent / "data" / "rows.txt"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def rows() -> Iterator[tuple[str, str, list[str], str]]:
@@ -31,6 +32,24 @@ def rows() -> Iterator[tuple[str, str, list[str], str]]:
             section = line[3:] if line.startswith("==") else section
 
 
+def corners() -> Iterator[tuple[str, str]]:
+    """Section and row of docs/corners.rst, but for section 6, which is tested with the libraries themselves."""
+    for title, body in re.findall(
+        r"(?ms)^([1-5]\. [^\n]+)\n-+\n(.*?)(?=^\d\. |\Z)", (DOCS / "corners.rst").read_text()
+    ):
+        for row in re.findall(r"(?m)^   \* - (.+)$", body)[1:]:
+            yield title, row
+
+
+def of_the_original() -> Iterator[tuple[str, str]]:
+    """Section and row of the table of features in docs/original.rst."""
+    features = (DOCS / "original.rst").read_text().partition("\nFigures\n")[0]
+    area = ""
+    for named, case in re.findall(r"(?m)^   \* -(?: (.+))?\n     - (.+(?:\n       .+)*)$", features)[1:]:
+        area = named or area
+        yield f"The original: {area}", re.sub(r"\s+", " ", case).replace("``", "")
+
+
 def found(name: str) -> tuple[type[TestCase], str]:
     """The class and the method of a test, by its dotted name. Raises ImportError or AttributeError."""
     module, case, method = name.rsplit(".", 2)
@@ -47,6 +66,10 @@ class RowsTests(SynchronousTestCase):
         names = [(section, row) for section, row, _, _ in rows()]
         self.assertEqual(sorted(set(names)), sorted(names))
         self.assertEqual([], [f"{section}: {row}" for section, row, tests, why in rows() if bool(tests) == bool(why)])
+
+    def test_rows_of_the_pages(self) -> None:
+        """The rows are those of docs/original.rst and docs/corners.rst, by the same names and in the same order."""
+        self.assertEqual([(section, row) for section, row, _, _ in rows()], [*of_the_original(), *corners()])
 
     def test_every_test_is_there(self) -> None:
         """Each test can be imported, is one that trial runs, and is not skipped or expected to fail."""

@@ -13,7 +13,7 @@ from webrtcproxy.runtime.errors import FlowLost, TimedOut
 from webrtcproxy.sip.message import Headers, Request
 
 
-class Hunting(Case):
+class FailoverTests(Case):
     """The next target is tried where one fails."""
 
     def test_out_of_service(self) -> None:
