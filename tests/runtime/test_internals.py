@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import socket
 from pathlib import Path
 from types import ModuleType
@@ -36,6 +38,60 @@ SHORTCUTS = {"TCP": TCP, "TLS": TLS, "WEBSOCKET": WEBSOCKET, "LOG": LOG, "SERVIC
 def names_of(shortcut: Shortcut) -> list[str]:
     """All names that it needs."""
     return [*shortcut.attributes, *shortcut.methods]
+
+
+USERS = {
+    "TCP": [internals.ImmediateWriteServer, internals._send, internals.write_at_once],
+    "TLS": [internals.ImmediateWriteTLS],
+    "WEBSOCKET": [LeanWebSocket],
+    "LOG": [internals.observers_of],
+    "SERVICE": [internals.fail_at_start],
+}
+"""What uses the names of each shortcut."""
+
+
+def attributes_of(user: object) -> tuple[set[str], set[str]]:
+    """The attributes that a class or function uses, and those among them that it defines itself."""
+    tree = ast.parse(inspect.getsource(user))  # type: ignore[arg-type]
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    own = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return used, own
+
+
+class NamesTests(SynchronousTestCase):
+    """The names that a shortcut checks, and those that it uses."""
+
+    def test_agree(self) -> None:
+        """Each private attribute that is used is checked, and nothing is checked that is not used."""
+        for name, shortcut in SHORTCUTS.items():
+            checked, used = set(names_of(shortcut)), set[str]()
+            for user in USERS[name]:
+                attributes, own = attributes_of(user)
+                used |= attributes - (own - checked)
+            private = {one for one in used if one.startswith("_") and not one.startswith("__")}
+            self.assertEqual((name, private - checked), (name, set()))
+            self.assertEqual((name, checked - used), (name, set()))
+
+    def test_all_users(self) -> None:
+        """No other class or function of the module uses private attributes of a library."""
+        known = {user.__name__ for users in USERS.values() for user in users}
+        tree = ast.parse(inspect.getsource(internals))
+        own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        others = {
+            f"{node.name}: {one.attr}"
+            for node in tree.body
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name not in known
+            for one in ast.walk(node)
+            if isinstance(one, ast.Attribute) and one.attr.startswith("_") and not one.attr.startswith("__")
+            if one.attr not in own
+        }
+        self.assertEqual(others, set())
 
 
 class VersionCase(SynchronousTestCase):
