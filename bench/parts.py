@@ -37,10 +37,10 @@ from webrtcproxy.transport.wss.websocket import FrameLimit
 Operation = Callable[[int], float]
 """Does it so many times, and gives the seconds of CPU that the proxy took for it. What plays its peers is left out."""
 
-SetUp = Callable[[ExitStack], Operation]
+PartSetup = Callable[[ExitStack], Operation]
 """Makes what the operation needs; what has to be ended goes to the stack."""
 
-PARTS: dict[str, SetUp] = {}
+PARTS: dict[str, PartSetup] = {}
 
 T = TypeVar("T")
 
@@ -65,17 +65,17 @@ ENOUGH = 40.0
 """Seconds within which every timer of a transaction runs out (RFC 3261 table 4: 64*T1)."""
 
 
-def part(name: str) -> Callable[[SetUp], SetUp]:
+def part(name: str) -> Callable[[PartSetup], PartSetup]:
     """This sets up the part of that name."""
 
-    def enter(set_up: SetUp) -> SetUp:
+    def enter(set_up: PartSetup) -> PartSetup:
         PARTS[name] = set_up
         return set_up
 
     return enter
 
 
-def plainly(do: Callable[[T], object], value: T) -> SetUp:
+def plainly(do: Callable[[T], object], value: T) -> PartSetup:
     """The part that is one function with one argument."""
 
     def operation(turns: int) -> float:

@@ -156,7 +156,7 @@ class Counted(CallCase):
         self.assertEqual((len(self.world.calls), self.world.calls.up), (2, 1))
 
 
-class TurnedAway(CallCase):
+class RejectedCalls(CallCase):
     """What never became a call has a reason, and is no call."""
 
     trunks = (PBX,)

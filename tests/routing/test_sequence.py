@@ -1,4 +1,4 @@
-"""Pairings: one request sequence upstream for a browser that sends again (RFC 3261 section 22.2)."""
+"""Request sequences: one request sequence upstream for a browser that sends again (RFC 3261 section 22.2)."""
 
 from __future__ import annotations
 

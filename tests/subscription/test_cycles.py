@@ -1,4 +1,4 @@
-"""What a subscription or a passage leaves behind is freed at once, as with calls (test_cycles.py)."""
+"""What a subscription or a relayed request leaves behind is freed at once, as with calls (test_cycles.py)."""
 
 from __future__ import annotations
 

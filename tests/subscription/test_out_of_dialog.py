@@ -1,4 +1,4 @@
-"""Passages: requests outside of dialogs, and their true answers, both ways."""
+"""Requests outside of dialogs, and their true answers, both ways."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ class Out(CallCase):
 
 
 class Faults(CallCase):
-    """Nothing that goes wrong with a passage stays without an answer."""
+    """Nothing that goes wrong with one stays without an answer."""
 
     trunks: tuple[Trunk, ...] = (PBX,)
 

@@ -1,4 +1,4 @@
-"""Passages: requests outside of dialogs that come from the SIP side."""
+"""Requests outside of dialogs that come from the SIP side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The certificate follows its files (ANCHORS section 4.3)."""
+"""The certificate follows its files: one that is renewed needs no restart, which would end the calls."""
 
 import contextlib
 from pathlib import Path

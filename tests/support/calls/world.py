@@ -309,7 +309,7 @@ class World:
         left += [f"{len(self.legs)} legs"] if len(self.legs) else []
         left += [f"{len(self.subscriptions)} subscriptions"] if len(self.subscriptions) else []
         left += [f"{len(self.subscriptions.legs)} legs of them"] if len(self.subscriptions.legs) else []
-        left += [f"{len(self.out_of_dialog)} passages"] if len(self.out_of_dialog) else []
+        left += [f"{len(self.out_of_dialog)} requests outside of dialogs"] if len(self.out_of_dialog) else []
         left += [f"{len(self.nodes.leaks())} media sessions"] if self.nodes.leaks() else []
         return left
 

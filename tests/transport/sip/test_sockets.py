@@ -92,7 +92,7 @@ class Loopback(TestCase):
         self.assertIn(f"rport={phone.address.port}".encode(), data)
 
     async def test_large_datagram(self) -> None:
-        """A datagram of 60 KB arrives whole: Twisted would cut it at 8 KB (ANCHORS 4.4)."""
+        """A datagram of 60 KB arrives whole: Twisted would cut it at 8 KB."""
         ours = self.start("udp:0:interface=127.0.0.1").addresses[0][1]
         phone = self.phone()
         body = b"x" * 60000

@@ -180,7 +180,7 @@ class Flows(UdpCase):
         flow.send(b"x")
 
     def test_refusals(self) -> None:
-        """Whatever keeps a datagram from leaving is FlowLost (ANCHORS 4.4), and passes."""
+        """Whatever keeps a datagram from leaving is FlowLost, as on a connection, and passes."""
         flow = self.transport.flow_to(Address("198.51.100.9", 5060))
         codes = (errno.EAGAIN, errno.EPERM, errno.ENETUNREACH, errno.EINVAL, errno.ENOBUFS, errno.EMSGSIZE)
         for refusal in (*(OSError(code, "no") for code in codes), OverflowError("no port"), ValueError("NUL")):

@@ -175,7 +175,7 @@ class Secure(RealCase):
         await lost
 
     async def test_new_certificate(self) -> None:
-        """A renewed certificate is used by the next connection; one that is open lives on (ANCHORS 4.3)."""
+        """A renewed certificate is used by the next connection; one that is open lives on."""
         browser = await self.browser()
         before = await deferToThread(ssl.get_server_certificate, ("127.0.0.1", self.port))
         self.assertEqual(before, self.certificate.read_text())
