@@ -28,7 +28,7 @@ from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.local_directory import LocalDirectory
 from webrtcproxy.registration.location import ILocation, Location
 from webrtcproxy.registration.relay import RegistrationRelay
-from webrtcproxy.routing.failover import HopHealth
+from webrtcproxy.routing.hop_health import HopHealth
 from webrtcproxy.routing.options_ping import OptionsPings
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.routing.sequence import RequestSequences

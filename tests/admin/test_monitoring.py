@@ -49,7 +49,7 @@ class WatchTests(SynchronousTestCase):
         """Each number is that of the object that has it, at that moment."""
 
         class Calls(list[int]):
-            up = 1
+            answered = 1
 
         class Subscriptions(list[int]):
             calls = (1, 2, 3, 4)

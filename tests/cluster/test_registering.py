@@ -10,7 +10,7 @@ from tests.support.configs import PBX, config
 from tests.support.fakes import FakeFlow
 from webrtcproxy.config import Destinations
 from webrtcproxy.registration.relay import RegistrationRelay
-from webrtcproxy.routing.failover import HopHealth
+from webrtcproxy.routing.hop_health import HopHealth
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.routing.sequence import RequestSequences
 from webrtcproxy.routing.upstream import Upstream

@@ -150,10 +150,10 @@ class Counted(CallCase):
 
     def test_states(self) -> None:
         """`up` counts the answered among those that are there."""
-        self.assertEqual((len(self.world.calls), self.world.calls.up), (0, 0))
+        self.assertEqual((len(self.world.calls), self.world.calls.answered), (0, 0))
         self.up(self.alice, self.trunk)
         self.out()
-        self.assertEqual((len(self.world.calls), self.world.calls.up), (2, 1))
+        self.assertEqual((len(self.world.calls), self.world.calls.answered), (2, 1))
 
 
 class RejectedCalls(CallCase):

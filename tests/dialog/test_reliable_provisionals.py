@@ -56,7 +56,7 @@ class ToCaller(EarlyCase):
             caller.heard(487)
             self.prack(self.at_caller(early), early)
             caller.heard(200)
-            self.assertEqual(self.world.calls.up, 0)
+            self.assertEqual(self.world.calls.answered, 0)
             self.world.turn()
             self.callee.answer(self.callee.request("BYE"), 200)
             self.assert_over(caller, self.callee)

@@ -80,13 +80,13 @@ class Answering(TimerCase):
             timer = SessionTimer(self.clock, 1800)
             timer.check(self.ask(*headers))
             self.assertEqual(timer.accept(self.ask(*headers)), expected, headers)
-            self.assertEqual(timer.ours, ("Session-Expires", "300;refresher=uac") not in expected, headers)
+            self.assertEqual(timer.proxy_refreshes, ("Session-Expires", "300;refresher=uac") not in expected, headers)
             self.assertEqual(timer.negotiated, TIMER_NEEDED in expected, headers)
 
     def test_jssip(self) -> None:
         """JsSIP asks for 90 seconds and refreshes by itself: nothing is due until 60, and then it is the end."""
         self.timer.accept(self.ask(("Session-Expires", "90"), ("Supported", "timer,ice,replaces,outbound")))
-        self.assertEqual((self.timer.ours, self.due()), (False, 60))
+        self.assertEqual((self.timer.proxy_refreshes, self.due()), (False, 60))
 
     def test_no_longer_than_ours(self) -> None:
         """A peer doesn't choose how long we wait: ours at most, unless its Min-SE is above, and a day in any case."""
@@ -126,13 +126,13 @@ class Answering(TimerCase):
         self.assertEqual(self.due(), 300 - 32)
         named = ("Session-Expires", "120;refresher=uas")
         self.assertEqual(self.timer.accept(self.ask(named, method="UPDATE"))[-1], named)
-        self.assertEqual((self.timer.ours, self.due()), (True, 60))
+        self.assertEqual((self.timer.proxy_refreshes, self.due()), (True, 60))
 
     def test_timer_is_given_up(self) -> None:
         """A re-INVITE of a peer that knows none any more: it is ours to ask for signs of life."""
         self.timer.accept(self.ask(TIMER, ("Session-Expires", "300")))
         self.assertEqual(self.timer.accept(self.ask()), [])
-        self.assertEqual((self.timer.ours, self.timer.negotiated), (True, False))
+        self.assertEqual((self.timer.proxy_refreshes, self.timer.negotiated), (True, False))
 
 
 TIMER_NEEDED = ("Require", "timer")
@@ -156,18 +156,19 @@ class Asking(TimerCase):
     def test_proposal(self) -> None:
         """Ours at first, and who refreshes is left open; then what was agreed, with the same refresher."""
         self.assertEqual(self.timer.proposal(), [("Session-Expires", "1800")])
-        for said, ours_, next_ in (("300;refresher=uac", True, "uac"), ("300;refresher=uas", False, "uas"),
+        for said, refreshes, next_ in (("300;refresher=uac", True, "uac"), ("300;refresher=uas", False, "uas"),
                                    ("300", True, "uac")):  # fmt: skip
             self.timer.answered(answer(self.sent, 200, headers=[("Session-Expires", said)]))
-            self.assertEqual((self.timer.ours, self.timer.negotiated, self.timer.seconds), (ours_, True, 300))
+            found = self.timer.proxy_refreshes, self.timer.negotiated, self.timer.seconds
+            self.assertEqual(found, (refreshes, True, 300))
             self.assertEqual(self.timer.proposal(), [("Session-Expires", f"300;refresher={next_}")])
-            self.assertEqual(self.due(), 150 if ours_ else 268)
+            self.assertEqual(self.due(), 150 if refreshes else 268)
 
     def test_peer_without_timer(self) -> None:
         """No Session-Expires in the 2xx, or none that can be read: no timer runs there, we look for signs of life."""
         for headers in ([], [("Session-Expires", "soon")]):
             self.timer.answered(answer(self.sent, 200, headers=headers))
-            self.assertEqual((self.timer.ours, self.timer.negotiated, self.due()), (True, False, 900))
+            self.assertEqual((self.timer.proxy_refreshes, self.timer.negotiated, self.due()), (True, False, 900))
 
     def test_odd_intervals(self) -> None:
         """A 2xx makes us neither refresh every second nor wait for ever."""
@@ -237,4 +238,4 @@ class Time(TimerCase):
         """A sign of life begins a new interval of the same kind."""
         self.clock.advance(900)
         self.timer.alive()
-        self.assertEqual((self.due(), self.timer.ours, self.timer.negotiated), (900, True, False))
+        self.assertEqual((self.due(), self.timer.proxy_refreshes, self.timer.negotiated), (900, True, False))

@@ -13,7 +13,8 @@ from tests.support.messages import request
 from webrtcproxy.dialog.session_timer import SessionTimer
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.client_request import ClientRequest
-from webrtcproxy.routing.failover import HopHealth, NextHops, SentRequest
+from webrtcproxy.routing.failover import NextHops, SentRequest
+from webrtcproxy.routing.hop_health import HopHealth
 from webrtcproxy.routing.sequence import RequestSequence
 from webrtcproxy.runtime.errors import FlowLost, TimedOut
 from webrtcproxy.sip.headers import Challenge

@@ -15,7 +15,7 @@ from tests.support.calls.world import PLAIN, Names
 from tests.support.configs import CARRIER, PBX
 from tests.support.fakes import FakeFlow
 from webrtcproxy.config import HostPort, Trunk
-from webrtcproxy.routing.failover import HopHealth
+from webrtcproxy.routing.hop_health import HopHealth
 from webrtcproxy.routing.peer_profile import UNKNOWN_PEER
 from webrtcproxy.routing.policy import Route
 from webrtcproxy.routing.sources import Sources

@@ -33,8 +33,8 @@ def bind_gauges(
     transactions: Transactions,
 ) -> None:
     """Connect the gauges of `metrics`, which are read at each export."""
-    metrics.active_calls.labels("up").set_function(lambda: calls.up)
-    metrics.active_calls.labels("setup").set_function(lambda: len(calls) - calls.up)
+    metrics.active_calls.labels("up").set_function(lambda: calls.answered)
+    metrics.active_calls.labels("setup").set_function(lambda: len(calls) - calls.answered)
     metrics.bindings.set_function(lambda: len(location))
     metrics.dialogs.set_function(lambda: len(subscriptions.calls) + len(subscriptions.legs))
     metrics.subscriptions.set_function(lambda: len(subscriptions))

@@ -108,7 +108,6 @@ class Call:
         try:
             self._connect(await self._set_up.run(self._find_targets))
             await self._offer_answer.complete()
-            self._enter(CallEvent.AGREE)
             await self._over
         except CancelledError:
             pass

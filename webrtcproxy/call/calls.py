@@ -38,7 +38,7 @@ class Calls:
         return len(self._alive)
 
     @property
-    def up(self) -> int:
+    def answered(self) -> int:
         """The number of answered calls."""
         return sum(call.answered for call, _ in self._alive.values())
 

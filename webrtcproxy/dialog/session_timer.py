@@ -72,12 +72,12 @@ class SessionTimer:
     :param wanted: the interval in seconds that the proxy proposes, and the longest that it accepts unless the peer
         insists.
     :ivar negotiated: whether the peer supports session timers, and one is running.
-    :ivar ours: whether the proxy is the refresher.
+    :ivar proxy_refreshes: whether the proxy is the refresher.
     :ivar seconds: the session interval.
     :ivar due: the time of the next refresh where the proxy is the refresher, else of the end of the call.
     """
 
-    __slots__ = ("_clock", "_ends", "_minimum", "_rounds", "_wanted", "due", "negotiated", "ours", "seconds")
+    __slots__ = ("_clock", "_ends", "_minimum", "_rounds", "_wanted", "due", "negotiated", "proxy_refreshes", "seconds")
 
     def __init__(self, clock: IReactorTime, wanted: int) -> None:
         self._clock = clock
@@ -85,7 +85,7 @@ class SessionTimer:
         self._minimum = MIN_SE
         self._rounds = 0
         self.negotiated = False
-        self.ours = True
+        self.proxy_refreshes = True
         self.seconds = wanted
         self.due = 0.0
         self._ends = 0.0
@@ -94,7 +94,7 @@ class SessionTimer:
 
     def proposal(self) -> Pairs:
         """The headers of an INVITE or UPDATE of the proxy (sections 7.1 and 7.4)."""
-        refresher = ("uac" if self.ours else "uas") if self.negotiated else ""
+        refresher = ("uac" if self.proxy_refreshes else "uas") if self.negotiated else ""
         proposal = [("Session-Expires", str(SessionExpires(max(self.seconds, self._minimum), refresher)))]
         if self._minimum > MIN_SE:
             proposal.append(("Min-SE", str(self._minimum)))
@@ -123,9 +123,9 @@ class SessionTimer:
         except BadMessage:
             said = None
         if said is None:
-            self._begin(self._wanted, ours=True, negotiated=False)
+            self._begin(self._wanted, proxy_refreshes=True, negotiated=False)
         else:
-            self._begin(said.seconds, ours=said.refresher != "uas", negotiated=True)
+            self._begin(said.seconds, proxy_refreshes=said.refresher != "uas", negotiated=True)
 
     # As the UAS
 
@@ -154,26 +154,26 @@ class SessionTimer:
         knows = _knows_timers(request, asked)
         refresher = "" if asked is None else asked.refresher
         if not knows:
-            ours = True
+            proxy_refreshes = True
         elif refresher:
-            ours = refresher == "uas"
+            proxy_refreshes = refresher == "uas"
         else:
-            ours = self.ours if self.negotiated else asked is None
+            proxy_refreshes = self.proxy_refreshes if self.negotiated else asked is None
         if asked is not None:
             seconds = min(asked.seconds, max(self._wanted, minimum))
         else:
             seconds = max(self.seconds if self.negotiated else self._wanted, minimum)
-        self._begin(seconds, ours=ours, negotiated=knows)
+        self._begin(seconds, proxy_refreshes=proxy_refreshes, negotiated=knows)
         if asked is None and not knows:
             return []
-        headers = [("Session-Expires", str(SessionExpires(self.seconds, "uas" if ours else "uac")))]
+        headers = [("Session-Expires", str(SessionExpires(self.seconds, "uas" if proxy_refreshes else "uac")))]
         return [("Require", TIMER), *headers] if knows else headers
 
     # Time
 
     def alive(self) -> None:
         """The peer has responded: restart the interval."""
-        self._begin(self.seconds, self.ours, self.negotiated)
+        self._begin(self.seconds, self.proxy_refreshes, self.negotiated)
 
     def postpone(self) -> bool:
         """A refresh by the proxy has failed: the next one is due after half of the remaining interval.
@@ -184,12 +184,12 @@ class SessionTimer:
         self.due = self._clock.seconds() + max(left / 2, MIN_REFRESH)
         return left > 0
 
-    def _begin(self, seconds: int, ours: bool, negotiated: bool) -> None:
+    def _begin(self, seconds: int, proxy_refreshes: bool, negotiated: bool) -> None:
         self.seconds = min(max(seconds, MIN_SE), MAX_INTERVAL)
-        self.ours, self.negotiated = ours, negotiated
+        self.proxy_refreshes, self.negotiated = proxy_refreshes, negotiated
         now = self._clock.seconds()
         self._ends = now + self.seconds - min(32.0, self.seconds / 3)  # section 10
-        self.due = now + self.seconds / 2 if ours else self._ends
+        self.due = now + self.seconds / 2 if proxy_refreshes else self._ends
 
 
 def _knows_timers(request: Request, asked: SessionExpires | None) -> bool:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import ClassVar, Final, Protocol
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.config import Trunk
-from webrtcproxy.runtime.bounded import BoundedDict
+from webrtcproxy.routing.hop_health import PENALTY, HopHealth
 from webrtcproxy.runtime.errors import FlowLost, TimedOut
 from webrtcproxy.runtime.schedule import Timer
 from webrtcproxy.sip.grammar import number, set_param
@@ -26,7 +25,7 @@ from webrtcproxy.sip.message import STAR, Request, Response
 from webrtcproxy.sip.uri import Uri, is_secure
 from webrtcproxy.transaction.client import ClientTransaction, OnResponse
 from webrtcproxy.transaction.layer import Transactions
-from webrtcproxy.transport.flow import MAX_DATAGRAM_REQUEST, Address, Flow, Hop, Outbound
+from webrtcproxy.transport.flow import MAX_DATAGRAM_REQUEST, Flow, Hop, Outbound
 
 log = Logger()
 
@@ -63,43 +62,8 @@ trunk is configured otherwise. RFC 3263 section 4.3 names only 503, but another 
 MAX_VIA: Final = 90
 """Most octets of the proxy's Via without its address."""
 
-PENALTY: Final = 30.0
-"""Seconds for which a failed hop is tried last."""
-
 MAX_RETRY_AFTER: Final = 300
 """Longest Retry-After that is honoured, in seconds."""
-
-
-class HopHealth:
-    """Which hops are down, and until when.
-
-    :param clock: for the time.
-    """
-
-    REMEMBERED: ClassVar[int] = 4096
-    """Most hops that are remembered."""
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._dead: BoundedDict[tuple[str, Address], float] = BoundedDict(self.REMEMBERED)
-
-    def in_order(self, hops: Sequence[Hop]) -> list[Hop]:
-        """The same hops, those that are down last. Where all are down, the order stays: some may be up again."""
-        if not self._dead or len(hops) < 2:
-            return list(hops)
-        now = self._clock.seconds()
-        return sorted(hops, key=lambda hop: self._dead.get((hop.transport, hop.address), 0.0) > now)
-
-    def mark_down(self, hop: Hop, seconds: float = PENALTY) -> None:
-        """A hop did not respond, or is out of service (503).
-
-        :param seconds: how long it counts as down.
-        """
-        self._dead.renew((hop.transport, hop.address), self._clock.seconds() + seconds)
-
-    def mark_up(self, hop: Hop) -> None:
-        """A hop has responded."""
-        self._dead.pop((hop.transport, hop.address), None)
 
 
 class NextHops:

@@ -10,7 +10,8 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.config import Trunk
 from webrtcproxy.config.addresses import literal
-from webrtcproxy.routing.failover import HopHealth, NextHops
+from webrtcproxy.routing.failover import NextHops
+from webrtcproxy.routing.hop_health import HopHealth
 from webrtcproxy.routing.policy import Route
 from webrtcproxy.runtime.errors import FlowLost, Refusal
 from webrtcproxy.sip.errors import BadMessage

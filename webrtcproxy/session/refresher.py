@@ -81,7 +81,7 @@ class SessionRefresher:
             self._sleep()
 
     def _act(self, leg: Leg) -> None:
-        if leg.session_timer.ours:
+        if leg.session_timer.proxy_refreshes:
             self._out.add(leg)
             background(self._keep_alive(leg), "A session refresh", leg.dialog.call_id)
         else:

@@ -13,7 +13,7 @@ from webrtcproxy.registration.binding import Binding, contact_user_of
 from webrtcproxy.registration.local_directory import LocalDirectory
 from webrtcproxy.registration.location import Location
 from webrtcproxy.registration.relay import RegistrationRelay
-from webrtcproxy.routing.failover import HopHealth
+from webrtcproxy.routing.hop_health import HopHealth
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.routing.sequence import RequestSequences
 from webrtcproxy.routing.upstream import Upstream
