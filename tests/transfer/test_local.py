@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from tests.support.calls.party import Party, party_of
 from tests.support.calls.transferring import BY, NEW, TARGET, LocalTransferCase, tag_of
 from tests.support.calls.world import PLAIN
@@ -166,6 +168,23 @@ class Blind(LocalTransferCase):
         self.told("200 OK", "terminated")
         self.mine.answer(self.alice.request("BYE"), 200)
         self.bye(party_of(self.carrier, invite, answer), self.bob)
+
+    def test_pause_at_glare(self) -> None:
+        """The offer is made again after 1.9 to 2.9 seconds, at random (RFC 3261 section 14.1)."""
+        for share, seconds in ((0, 1.9), (1, 2.9)):
+            invite = self.refer()
+            answer = self.carrier.answer(invite, 200, NEW, tag="dave")
+            self.carrier.heard("ACK")
+            self.patch(secrets, "randbelow", lambda limit, share=share: share * (limit - 1))
+            self.bob.answer(self.pbx.request("INVITE"), 491)
+            self.pbx.heard("ACK")
+            self.world.turn(seconds - 0.01)
+            self.pbx.silent()
+            self.world.turn(0.02)
+            self.agrees(self.bob, 488)
+            party_of(self.carrier, invite, answer).answer(self.carrier.request("BYE"), 200)
+            self.told("488 Not Acceptable Here", "terminated")
+        self.old_call()
 
     def test_no_media(self) -> None:
         """rtpengine refuses the target's answer, or the transferee's: the old session stands, or is told again."""

@@ -158,6 +158,30 @@ class HangUps(LocalTransferCase):
         self.agrees(self.bob)
         self.old_call()
 
+    def test_target_during_glare(self) -> None:
+        """The target hangs up while the offer to the transferee is out, and collides with one of its own; or during the
+        pause after that: the offer is withdrawn, and is not made again."""
+        for pausing in (False, True):
+            invite = self.refer()
+            answer = self.carrier.answer(invite, 200, NEW, tag="dave")
+            self.carrier.heard("ACK")
+            offered = self.pbx.request("INVITE")
+            if pausing:
+                self.bob.answer(offered, 491)
+                self.pbx.heard("ACK")
+            else:
+                self.bob.answer(offered, 100)
+            party_of(self.carrier, invite, answer).ask("BYE")
+            self.carrier.heard(200)
+            self.told("480 Temporarily Unavailable", "terminated")
+            if not pausing:
+                self.pbx.answer(self.pbx.request("CANCEL"), 200)
+                self.bob.answer(offered, 491)
+                self.pbx.heard("ACK")
+            self.world.turn(4)
+            self.pbx.silent()
+        self.old_call()
+
     def test_shutdown(self) -> None:
         """The proxy ends: everybody gets its BYE, the target a CANCEL."""
         invite = self.refer()

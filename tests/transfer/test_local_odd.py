@@ -70,6 +70,21 @@ class Odd(LocalTransferCase):
         self.told("488 Not Acceptable Here", "terminated")
         self.old_call()
 
+    def test_old_session_is_accepted_without_sdp(self) -> None:
+        """A transferee that goes back with a 200 without SDP: its leg waits for no answer any more, and its session
+        may be changed."""
+        invite = self.refer()
+        answer = self.carrier.answer(invite, 200, NEW, tag="dave")
+        self.carrier.heard("ACK")
+        self.world.nodes.fail("answer", NgRefused("no"))
+        self.bob.answer(self.pbx.request("INVITE"), 200, self.bob.sdp())
+        self.pbx.heard("ACK")
+        self.bob.answer(self.pbx.request("INVITE"), 200)
+        self.pbx.heard("ACK")
+        party_of(self.carrier, invite, answer).answer(self.carrier.request("BYE"), 200)
+        self.told("488 Not Acceptable Here", "terminated")
+        self.old_call()
+
     def test_unexpected_exception(self) -> None:
         """An unexpected exception ends the transfer with 500 and a line in the log; the old call stands."""
         self.world.nodes.fail("offer", ZeroDivisionError())

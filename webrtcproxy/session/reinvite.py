@@ -137,7 +137,8 @@ class ReInvite:
             while response.status == 491 and tries > 1 and self._withdrawn is None:
                 tries -= 1
                 await self._wait_out_glare()
-                response = await self._send(sdp, method, headers)
+                if self._withdrawn is None:
+                    response = await self._send(sdp, method, headers)
             accepted = response.status < 300
         finally:
             self._dialog_terminated, self._progress, self._expired = _ignore_leg, _ignore_response, _ignore
