@@ -88,6 +88,20 @@ class Every(CallCase):
             other.answer(other.peer.request("INFO"), 503, b"", ("Retry-After", "3"))
             self.assertEqual(asker.peer.response(500).headers.get("Retry-After"), "3")
 
+    def test_unreachable_trunk(self) -> None:
+        """No way to the trunk: 502 for the browser, and the call goes on."""
+        for call in (outbound, inbound):
+            self.world = self.make_world()
+            one, other = call(self.world)
+            asker, other = (one, other) if one.browser else (other, one)
+            self.world.unreachable = True
+            asker.ask("INFO")
+            self.assertEqual(asker.peer.response(502).reason, "Trunk Unreachable")
+            self.world.unreachable = False
+            asker.ask("INFO")
+            other.answer(other.peer.request("INFO"), 200)
+            asker.peer.heard(200)
+
     def test_408(self) -> None:
         """408 ends the dialog that it is from, and is no answer to a request other than INVITE (RFC 4320): 504."""
         for asker, other in self.ways():

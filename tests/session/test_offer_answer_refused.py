@@ -39,6 +39,19 @@ class Refused(SessionChangeCase):
                 self.refuse(asker, other, 401, *(("WWW-Authenticate", digest) for digest in digests))
                 self.assertEqual(asker.peer.response(401).headers.lines("WWW-Authenticate"), digests[::-1])
 
+    def test_unreachable_trunk(self) -> None:
+        """No way to the trunk: 502 for the browser that asks, and the old session stands."""
+        for asker, other in self.all_ways():
+            if not asker.browser:
+                continue
+            self.world.unreachable = True
+            invite = asker.ask("INVITE", asker.sdp("sendonly", 7))
+            self.assertEqual(asker.peer.response(502).reason, "Trunk Unreachable")
+            asker.ack_refusal(invite)
+            self.world.unreachable = False
+            self.check_old_session(asker, other)
+            self.check_alive(asker, other)
+
     def test_after_a_change(self) -> None:
         """The old session is the last one that was agreed upon, not the first."""
         for asker, other in self.all_ways():
