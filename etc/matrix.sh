@@ -5,32 +5,26 @@ set -u
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- 3.11 3.12 3.13 3.14
 
-units=
-for test in tests/*/test_*.py tests/*/*/test_*.py tests/test_*.py; do
-    case $test in
-        tests/integration/* | tests/browser/*) ;;
-        *) units="$units $(echo "${test%.py}" | tr / .)" ;;
-    esac
-done
-
 checked() {
-    python=run/matrix/$1/bin/python
-    if [ ! -x "$python" ]; then
+    bin=run/matrix/$1/bin
+    if [ ! -x "$bin/python" ]; then
         "python$1" -m venv "run/matrix/$1" || return 1
     fi
-    "$python" -m pip install -qq --disable-pip-version-check --editable '.[test]' || return 1
-    "$python" -m mypy --strict --cache-dir "run/matrix/mypy" || return 1
-    "$python" -m twisted.trial --temp-directory="run/matrix/$1.trial" --reporter=text $units
+    "$bin/python" -m pip install -qq --disable-pip-version-check --editable '.[test]' || return 1
+    BIN=$bin .ci/run mypy units
 }
 
+found=
 wrong=
 for version in "$@"; do
     echo "== Python $version =="
     if ! command -v "python$version" >/dev/null; then
         echo "not found, skipped"
-    elif ! checked "$version"; then
-        wrong="$wrong $version"
+        continue
     fi
+    found=yes
+    checked "$version" || wrong="$wrong $version"
 done
+[ -n "$found" ] || echo "no Python was found: $*" >&2
 [ -z "$wrong" ] || echo "wrong:$wrong" >&2
-[ -z "$wrong" ]
+[ -n "$found" ] && [ -z "$wrong" ]

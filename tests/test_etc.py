@@ -34,6 +34,85 @@ class ScriptTests(SynchronousTestCase):
             self.assertEqual((result.returncode, result.stderr), (0, ""))
 
 
+class HabitTests(SynchronousTestCase):
+    """What has to hold before a change lands."""
+
+    def test_gated_folders(self) -> None:
+        """etc/test.sh measures the coverage of each folder of the package that has logic."""
+        text = re.sub(r"\\\n", " ", (ROOT / "etc" / "test.sh").read_text())
+        (gated,) = re.findall(r"coverage_gate\.py \S+ ([a-z ]+) \|\|", text)
+        folders = [path.parent.name for path in (ROOT / "webrtcproxy").glob("*/__init__.py")]
+        self.assertEqual(gated.split(), sorted(folders))
+
+    def test_steps(self) -> None:
+        """.ci/run has each step, by default all but the unit tests alone, and says so."""
+        text = (ROOT / ".ci" / "run").read_text()
+        steps = ["ruff", "format", "mypy", "layers", "words", "docs", "tests", "compiled"]
+        self.assertEqual(re.findall(r"(?m)^(?:steps|more)=\((.*)\)$", text), [" ".join(steps), "units"])
+        self.assertEqual(sorted(re.findall(r"(?m)^(\w+)\(\) \{", text)), sorted([*steps, "units"]))
+        self.assertIn(f"these steps only: {', '.join(steps)};", text)
+        for name in (".pre-commit-config.yaml", "etc/matrix.sh", "CONTRIBUTING.rst"):
+            called = re.findall(r"\.ci/run((?: [a-z]+)+)", (ROOT / name).read_text())
+            self.assertTrue(called, name)
+            self.assertLessEqual({step for one in called for step in one.split()}, {*steps, "units"})
+
+    def test_hooks(self) -> None:
+        """The hook of the pages runs for each source that they are made from."""
+        (files,) = re.findall(r"(?s)id: docs\n.*?files: (\S+)\n", (ROOT / ".pre-commit-config.yaml").read_text())
+        tables = re.findall(r"state-table:: (\S+)\.\w+\n", (ROOT / "docs" / "states.rst").read_text())
+        made_from = {f"{module.replace('.', '/')}.py" for module in tables} | {"webrtcproxy/config/wss.py", "NEWS.rst"}
+        self.assertGreater(len(made_from), 4)
+        for path in made_from | {"docs/index.rst"}:
+            self.assertRegex(path, files)
+        self.assertNotRegex("webrtcproxy/call/call.py", files)
+
+    def test_upper_bounds(self) -> None:
+        """Twisted and Autobahn, whose internals are used, have an upper bound: a new major version is tried first."""
+        text = (ROOT / "setup.cfg").read_text()
+        for name in ("twisted", "autobahn"):
+            self.assertRegex(text, rf"(?m)^    {name}>=(\d+)\.\d+,<\d+$")
+
+
+class MatrixTests(SynchronousTestCase):
+    """etc/matrix.sh, with a Python that only pretends."""
+
+    def run_matrix(self, *versions: str) -> tuple[int, str, str]:
+        """Its exit code, its errors, and how it called .ci/run."""
+        folder = Path(self.mktemp()).absolute()
+        for name, text in (
+            ("etc/matrix.sh", (ROOT / "etc" / "matrix.sh").read_text()),
+            (".ci/run", '#!/bin/sh\necho "$BIN $*" >>calls\ncase $BIN in *9.97*) exit 1 ;; esac\n'),
+            *(
+                (
+                    f"path/python{version}",
+                    '#!/bin/sh\nmkdir -p "$3/bin" && echo "#!/bin/sh" >"$3/bin/python" && chmod +x "$3/bin/python"\n',
+                )
+                for version in ("9.97", "9.98")
+            ),
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+        environment = {"PATH": f"{folder}/path:/usr/bin:/bin"}
+        command = ("sh", "etc/matrix.sh", *versions)
+        result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        calls = folder / "calls"
+        return result.returncode, result.stderr, calls.read_text() if calls.exists() else ""
+
+    def test_steps_of_ci(self) -> None:
+        """Each version that is found takes the steps of .ci/run in its own environment; others are skipped."""
+        self.assertEqual(self.run_matrix("9.98", "9.99"), (0, "", "run/matrix/9.98/bin mypy units\n"))
+
+    def test_wrong(self) -> None:
+        """A version whose steps fail is named, and the others are tried."""
+        code, errors, calls = self.run_matrix("9.97", "9.98")
+        self.assertEqual((code, errors, calls.count("\n")), (1, "wrong: 9.97\n", 2))
+
+    def test_none(self) -> None:
+        """Where no Python is found it says so, and fails: nothing was checked."""
+        self.assertEqual(self.run_matrix("9.99"), (1, "no Python was found: 9.99\n", ""))
+
+
 class DemoTests(SynchronousTestCase):
     """etc/demo.sh, from where everything is set up."""
 
