@@ -9,7 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.calls.early import EarlyCase
 from webrtcproxy.call.states import TRANSITIONS, CallEvent, CallState
 
-ANSWERED, REFUSED, ENDING, SET_UP = CallState.ANSWERED, CallState.REFUSED, CallState.ENDING, CallState.SET_UP
+ANSWERED, UP, REFUSED, ENDING, SET_UP = (
+    CallState.ANSWERED, CallState.UP, CallState.REFUSED, CallState.ENDING, CallState.SET_UP,
+)  # fmt: skip
 
 
 class TableTests(SynchronousTestCase):
@@ -20,11 +22,11 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(set(TRANSITIONS), set(product(CallState, CallEvent)))
 
     def test_cells(self) -> None:
-        """A 2xx answers a call that is set up, an end is refusal before the 2xx and ending after it; any other event
-        leaves the state alone."""
+        """A 2xx answers a call that is set up, an agreement lifts an answered one up, an end is refusal before the 2xx
+        and ending after it; any other event leaves the state alone."""
         moves = {
-            (SET_UP, CallEvent.ANSWER): ANSWERED, (SET_UP, CallEvent.END): REFUSED,
-            (ANSWERED, CallEvent.END): ENDING,
+            (SET_UP, CallEvent.ANSWER): ANSWERED, (SET_UP, CallEvent.END): REFUSED, (ANSWERED, CallEvent.AGREE): UP,
+            (ANSWERED, CallEvent.END): ENDING, (UP, CallEvent.END): ENDING,
         }  # fmt: skip
         for state, event in product(CallState, CallEvent):
             self.assertIs(TRANSITIONS[state, event], moves.get((state, event), state), (state, event))

@@ -108,6 +108,7 @@ class Call:
         try:
             self._connect(await self._set_up.run(self._find_targets))
             await self._offer_answer.complete()
+            self._enter(CallEvent.AGREE)
             await self._over
         except CancelledError:
             pass
@@ -341,7 +342,7 @@ class Call:
 
     def busy(self) -> bool:
         """Whether its session is being changed, is not negotiated yet, or is already in a transfer."""
-        return self._transfer is not None or self._modifier.busy or not self._caller.negotiation.agreed
+        return self._transfer is not None or self._modifier.busy or self._state is not CallState.UP
 
     def begin_transfer(self, controller: TransferController) -> None:
         """From now on only `controller` changes the session."""

@@ -1,8 +1,9 @@
 """The states of a call, and the events that change them.
 
-A call is being set up until its caller has a final response. A 2xx makes it answered, any other response refused.
-Whether its offer and answer are complete is a state of each leg: `dialog/negotiation.py`. Whatever ends an answered
-call, each leg gets a BYE. Only the first event that ends a call counts; later ones find it refused or ending.
+A call is being set up until its caller has a final response. A 2xx makes it answered, any other response refused. Where
+the 2xx has the offer, the answer is in the caller's ACK and has to reach the callee; then the call is up. Whatever ends
+an answered call, each leg gets a BYE. Only the first event that ends a call counts; later ones find it refused or
+ending.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ class CallState(Enum):
     """The caller has no final response."""
     ANSWERED = "answered"
     """The caller has its 2xx; the offer and the answer may not be complete."""
+    UP = "up"
+    """Both sides have a session."""
     REFUSED = "refused"
     """The caller has another final response; ringing branches are being cancelled."""
     ENDING = "ending"
@@ -30,6 +33,8 @@ class CallEvent(Enum):
 
     ANSWER = "answer"
     """The 2xx is sent to the caller."""
+    AGREE = "agree"
+    """The offer and the answer of the set-up are complete."""
     END = "end"
     """The call ends, for whatever reason."""
 
@@ -38,12 +43,19 @@ class CallEvent(Enum):
 
 TRANSITIONS = {
     (CallState.SET_UP, CallEvent.ANSWER): CallState.ANSWERED,
+    (CallState.SET_UP, CallEvent.AGREE): CallState.SET_UP,
     (CallState.SET_UP, CallEvent.END): CallState.REFUSED,
     (CallState.ANSWERED, CallEvent.ANSWER): CallState.ANSWERED,
+    (CallState.ANSWERED, CallEvent.AGREE): CallState.UP,
     (CallState.ANSWERED, CallEvent.END): CallState.ENDING,
+    (CallState.UP, CallEvent.ANSWER): CallState.UP,
+    (CallState.UP, CallEvent.AGREE): CallState.UP,
+    (CallState.UP, CallEvent.END): CallState.ENDING,
     (CallState.REFUSED, CallEvent.ANSWER): CallState.REFUSED,
+    (CallState.REFUSED, CallEvent.AGREE): CallState.REFUSED,
     (CallState.REFUSED, CallEvent.END): CallState.REFUSED,
     (CallState.ENDING, CallEvent.ANSWER): CallState.ENDING,
+    (CallState.ENDING, CallEvent.AGREE): CallState.ENDING,
     (CallState.ENDING, CallEvent.END): CallState.ENDING,
 }
 """The state after each event, in each state."""
