@@ -19,7 +19,7 @@ class Call {
     results.attempted++;
   }
 
-  patience(milliseconds, what) {
+  startTimeout(milliseconds, what) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.fail(`timeout: ${what}`), milliseconds);
   }
@@ -64,7 +64,7 @@ class OutgoingCall extends Call {
     this.to = `<${this.uri}>`;
     this.branch = branch();
     const body = sdp.offer(phone.fingerprint);
-    this.patience(options.timeout, 'INVITE');
+    this.startTimeout(options.timeout, 'INVITE');
     this.since = performance.now();
     phone.send(`INVITE ${this.uri} SIP/2.0\r\n${phone.via(this.branch)}Max-Forwards: 69\r\nTo: ${this.to}\r\n` +
       `From: ${this.from}\r\nCall-ID: ${this.id}\r\nCSeq: 1 INVITE\r\nContact: ${phone.contact}\r\n` +
@@ -115,7 +115,7 @@ class OutgoingCall extends Call {
 
   hangUp() {
     this.cseq++;
-    this.patience(options.timeout, 'BYE');
+    this.startTimeout(options.timeout, 'BYE');
     this.request('BYE', this.target, branch(), this.routes, this.to);
   }
 }
@@ -125,7 +125,7 @@ class IncomingCall extends Call {
     super(phone, invite.header['call-id'], phone.results);
     this.judge(invite.body, 'offer');
     this.acknowledged = false;
-    this.patience(options.timeout + options.hold, 'BYE');
+    this.startTimeout(options.timeout + options.hold, 'BYE');
     const contact = `Contact: ${phone.contact}\r\n`;
     phone.answer(invite, 180, 'Ringing', this.tag, contact);
     phone.answer(invite, 200, 'OK', this.tag, `${contact}${ALLOW}User-Agent: load\r\nContent-Type: application/sdp\r\n`,
