@@ -136,8 +136,7 @@ class ReInvite:
             response = await self._send(sdp, method, headers)
             while response.status == 491 and tries > 1 and self._withdrawn is None:
                 tries -= 1
-                await self._wait_out_glare()
-                if self._withdrawn is None:
+                if await self._wait_out_glare():
                     response = await self._send(sdp, method, headers)
             accepted = response.status < 300
         finally:
@@ -162,12 +161,16 @@ class ReInvite:
         finally:
             limit.cancel()
 
-    async def _wait_out_glare(self) -> None:
+    async def _wait_out_glare(self) -> bool:
         """Wait until the colliding offer of the peer has been handled. The side that has not chosen the Call-ID waits
-        2 s at most, the other one longer; a time in between suits both (RFC 3261 section 14.1)."""
+        2 s at most, the other one longer; a time in between suits both (RFC 3261 section 14.1).
+
+        :returns: whether the offer is still wanted.
+        """
         passed: Deferred[None] = Deferred()
         self._context.clock.callLater(1.9 + secrets.randbelow(11) / 10, passed.callback, None)
         await passed
+        return self._withdrawn is None
 
     def _acknowledge(self, response: Response, offered: bool) -> None:
         assert self._sent is not None
