@@ -89,6 +89,15 @@ class CommandTests(TwistdCase):
         self.assertEqual((result.returncode, result.stdout), (0, f"{self.folder}/proxy.ini: no mistake found\n"))
         self.assertEqual(self.files(), ["proxy.ini"])
 
+    def test_check_warns(self) -> None:
+        """--check names what the configuration opens (docs/configuration.rst), and exits with 0 all the same."""
+        path = self.configuration(RIGHT + "[access]\ntrunk-credentials = anyone\n")
+        result = self.twistd("webrtcproxy", "--check", "-c", path)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        warning, end = result.stdout.splitlines()
+        self.assertTrue(warning.startswith(f"{path}: warning: [access] trunk-credentials = anyone: whoever connects"))
+        self.assertEqual(end, f"{path}: no mistake found")
+
 
 class MistakeTests(TwistdCase):
     """A mistake in the configuration."""
@@ -132,12 +141,16 @@ class DaemonTests(TwistdCase):
     """``twistd webrtcproxy -c FILE`` without -n."""
 
     def test_daemon(self) -> None:
-        """It goes into the background, works on with its log in a file, and ends clean at SIGTERM."""
-        self._lives(RIGHT)
+        """It goes into the background, works on with its log in a file, and ends clean at SIGTERM. The log says what
+        the configuration opens (docs/configuration.rst), once."""
+        text = self._lives(RIGHT + "[access]\ntrunk-credentials = anyone\n")
+        self.assertEqual(text.count("[access] trunk-credentials = anyone: whoever connects"), 1)
 
     def test_workers(self) -> None:
         """So it does with several processes, which end with it."""
-        text = self._lives(RIGHT + "[proxy]\nworkers = 2\n", "Worker 1 is up", "Worker 2 is up")
+        opens = "[access]\ntrunk-credentials = anyone\n"
+        text = self._lives(RIGHT + opens + "[proxy]\nworkers = 2\n", "Worker 1 is up", "Worker 2 is up")
+        self.assertEqual(text.count("[access] trunk-credentials = anyone: whoever connects"), 1)
         for pid in re.findall(r"is up, process (\d+)", text):
             self.assertFalse(Path(f"/proc/{pid}").exists())
 

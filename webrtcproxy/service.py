@@ -13,7 +13,7 @@ from socket import AF_UNIX
 from typing import Any, ClassVar
 
 from twisted.application.service import MultiService, Service
-from twisted.logger import globalLogBeginner, globalLogPublisher
+from twisted.logger import Logger, globalLogBeginner, globalLogPublisher
 from twisted.python import usage
 
 from webrtcproxy import __version__
@@ -25,10 +25,13 @@ from webrtcproxy.cluster.slot import LINK
 from webrtcproxy.cluster.worker import Worker
 from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, load
 from webrtcproxy.config.listen_check import check_listen
+from webrtcproxy.config.warnings import warnings_of
 from webrtcproxy.demo.service import demo_service
 from webrtcproxy.proxy import Proxy, Standalone, build_proxy, spawned
 from webrtcproxy.runtime.log import LogFilter
 from webrtcproxy.transport.sip.sockets import Listen
+
+log = Logger()
 
 
 def build(config: Config, reactor: Any) -> MultiService:
@@ -64,6 +67,21 @@ def _demo(config: Config, reactor: Any) -> tuple[Service, ...]:
         return ()
     listen = Listen.parse(config.demo.listen)
     return (demo_service(reactor, listen.interface, listen.port, password=config.demo.password),)
+
+
+class Warnings(Service):
+    """Tells the log at the start what the configuration opens.
+
+    :param config: the whole configuration.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]
+        for line in warnings_of(self._config):
+            log.warn("The configuration opens something. {line}", line=line)
 
 
 def run_worker() -> None:
@@ -108,10 +126,12 @@ class Options(usage.Options):
         "Examples:\n"
         "  twistd webrtcproxy -c /etc/webrtcproxy/proxy.ini      as a daemon, log in twistd.log\n"
         "  twistd -n webrtcproxy -c etc/proxy.ini                in the foreground, log on the terminal\n"
-        "  twistd webrtcproxy --check -c etc/proxy.ini           only look for mistakes in the file\n"
+        "  twistd webrtcproxy --check -c etc/proxy.ini           only look for mistakes, and what it opens\n"
     )
     optParameters: ClassVar = [["config", "c", None, "The configuration file; etc/proxy.ini tells every option."]]
-    optFlags: ClassVar = [["check", None, "Check the configuration file, say what is wrong with it, and exit."]]
+    optFlags: ClassVar = [
+        ["check", None, "Check the configuration file, say what is wrong with it and what it opens, and exit."]
+    ]
 
     loaded: Config
 
@@ -150,6 +170,8 @@ class Options(usage.Options):
         except ConfigError as error:
             raise SystemExit(f"webrtcproxy: {error}") from None
         if self["check"]:
+            for line in warnings_of(self.loaded):
+                sys.stdout.write(f"{self.loaded.path}: warning: {line}\n")
             sys.stdout.write(f"{self.loaded.path}: no mistake found\n")
             raise SystemExit(0)
 
@@ -161,4 +183,6 @@ def makeService(options: Options) -> MultiService:
     """
     from twisted.internet import reactor
 
-    return build(options.loaded, reactor)
+    service = build(options.loaded, reactor)
+    Warnings(options.loaded).setServiceParent(service)  # type: ignore[no-untyped-call]
+    return service

@@ -1,0 +1,184 @@
+"""What a configuration opens is told: ``twistd webrtcproxy --check`` prints it, and the log has it at the start
+(docs/configuration.rst)."""
+
+import shutil
+from ipaddress import ip_network
+from pathlib import Path
+
+from tests.config.case import SMALLEST, Case
+from webrtcproxy.config import load
+from webrtcproxy.config.warnings import is_open, is_public, is_wide, warnings_of
+from webrtcproxy.demo.certificate import write_certificate
+
+ETC = Path(__file__).parents[2] / "etc"
+BEHIND = "listen = tcp:8443:interface=127.0.0.1\n"
+"""A [wss] that opens nothing: a web server in front ends TLS."""
+
+
+class WarningsCase(Case):
+    """Loads files made of sections, and asks what they open."""
+
+    def warnings(self, **sections: str) -> list[str]:
+        """The warnings for the smallest file with these sections."""
+        return warnings_of(self.load(**{"wss": BEHIND, **sections}))
+
+    def told(self, section: str, key: str, *words: str, **sections: str) -> None:
+        """There is one warning, a line with section, key, all of `words` and a remedy."""
+        (line,) = self.warnings(**sections)
+        for part in (f"[{section}] {key}", *words, "; "):
+            self.assertIn(part, line)
+        self.assertNotIn("\n", line)
+
+
+class FilesTests(WarningsCase):
+    """The files in etc/."""
+
+    def test_sample(self) -> None:
+        """etc/proxy.ini opens nothing, where its owner alone can read it and the key."""
+        shutil.copy(ETC / "proxy.ini", self.folder)
+        write_certificate(self.folder / "tls")
+        (self.folder / "proxy.ini").chmod(0o600)
+        self.assertEqual(warnings_of(load(self.folder / "proxy.ini")), [])
+
+    def test_smallest(self) -> None:
+        """Neither does the least that a configuration has, with TLS or behind a web server."""
+        self.assertEqual(self.warnings(), [])
+        write_certificate(self.folder)
+        tls = f"ssl:443:privateKey={self.folder}/key.pem:certKey={self.folder}/cert.pem"
+        self.assertEqual(self.warnings(wss=f"listen = {tls}"), [])
+
+
+class AddressTests(WarningsCase):
+    """Which addresses and networks are others'."""
+
+    def test_public(self) -> None:
+        """Addresses of the internet, not those of private networks and of documentation (RFC 1918, 4193, 5737)."""
+        for host in ("8.8.8.8", "2600::1", "::ffff:8.8.8.8"):
+            self.assertTrue(is_public(host), host)
+        for host in ("10.1.1.1", "192.0.2.1", "fd00::1", "::1", "127.0.0.1", "100.64.0.1", "media.example", ""):
+            self.assertFalse(is_public(host), host)
+
+    def test_open(self) -> None:
+        """An endpoint is open where it is on all addresses, or on one of the internet."""
+        for line in (
+            "tcp:80",
+            "tcp:80:interface=0.0.0.0",
+            r"tcp:80:interface=\:\:",
+            "ssl:443:interface=8.8.8.8",
+            "udp:1",
+        ):
+            self.assertTrue(is_open(line), line)
+        for line in ("tcp:80:interface=127.0.0.1", r"tcp6:80:interface=\:\:1", "unix:/run/x", "systemd:domain=INET"):
+            self.assertFalse(is_open(line), line)
+
+    def test_wide(self) -> None:
+        """A network is wide where it has more of the internet than one company has; private ones are not."""
+        for network in ("0.0.0.0/0", "::/0", "8.0.0.0/8", "2600::/16", "10.0.0.0/7"):
+            self.assertTrue(is_wide(ip_network(network)), network)
+        for network in ("10.0.0.0/8", "172.16.0.0/12", "8.8.0.0/16", "8.8.8.8/32", "fc00::/7", "2600::/32"):
+            self.assertFalse(is_wide(ip_network(network)), network)
+
+
+class OptionTests(WarningsCase):
+    """Each option that opens something."""
+
+    def test_listen_without_tls(self) -> None:
+        """Browsers' passwords, and calls, go in the clear over a port without TLS that others reach."""
+        self.told("wss", "listen", "= tcp:8443:", "without TLS", "ssl:", wss="listen = tcp:8443")
+
+    def test_origins(self) -> None:
+        """With `*` any page may connect (RFC 6455 section 10.2); `null` is what a frame in a sandbox sends, of any."""
+        self.told("wss", "origins", "= *", "any site", wss=BEHIND + "origins = *")
+        self.told("wss", "origins", "= null", "any site", wss=BEHIND + "origins = https://a.example null")
+
+    def test_trusted_proxies(self) -> None:
+        """Whoever is among the trusted proxies chooses its address by X-Forwarded-For."""
+        self.told("wss", "trusted-proxies", "= 0.0.0.0/0", wss=BEHIND + "trusted-proxies = 127.0.0.1 0.0.0.0/0")
+        self.assertEqual(self.warnings(wss=BEHIND + "trusted-proxies = 172.16.0.0/12"), [])
+
+    def test_nodes(self) -> None:
+        """The ng protocol has no password: a node with an address of the internet is anybody's."""
+        self.told("rtpengine", "nodes", "8.8.8.8:22222", "--listen-ng", rtpengine="nodes = 127.0.0.1 8.8.8.8")
+        self.assertEqual(self.warnings(rtpengine=f"nodes = spawn\nbinary = {shutil.which('true')}"), [])
+
+    def test_destinations(self) -> None:
+        """With `*` a browser reaches whatever this machine reaches; a network of half the world is no better."""
+        self.told("access", "destinations", "= *", "a browser", access="destinations = *")
+        self.told("access", "destinations", "= 0.0.0.0/1", access="destinations = trunks 0.0.0.0/1")
+        self.assertEqual(self.warnings(access="destinations = trunks 10.0.0.0/8"), [])
+
+    def test_trunk_credentials(self) -> None:
+        """With `anyone` whoever connects calls; the trunks whose accounts pay are named."""
+        self.told("access", "trunk-credentials", "whoever connects", access="trunk-credentials = anyone")
+        account = SMALLEST["trunk a"] + "\nusername = u\npassword = hidden"
+        (self.folder / "proxy.ini").chmod(0o600)
+        self.told("access", "trunk-credentials", "[trunk a]", access="trunk-credentials = anyone", trunk_a=account)
+
+    def test_both(self) -> None:
+        """Both together are an open relay, and both lines say that it is whoever connects."""
+        lines = self.warnings(access="destinations = *\ntrunk-credentials = anyone")
+        self.assertEqual(len(lines), 2)
+        for line in lines:
+            self.assertIn("whoever connects", line)
+
+    def test_pass_identity(self) -> None:
+        """P-Asserted-Identity of browsers is believed by the trunk (RFC 3325)."""
+        self.told("trunk a", "pass-identity", "= yes", trunk_a="host = voip.example\npass-identity = yes")
+
+    def test_sources(self) -> None:
+        """Whoever is in `sources` is the trunk."""
+        self.told("trunk a", "sources", "= ::/0", trunk_a="host = voip.example\nsources = 198.51.100.0/24 ::/0")
+
+    def test_web(self) -> None:
+        """/metrics is for Prometheus, not for the internet."""
+        self.told("web", "listen", "= tcp:8080", web="listen = tcp:8080\n  tcp:8081:interface=127.0.0.1")
+
+    def test_demo(self) -> None:
+        """The demo's password is in its page."""
+        self.told("demo", "listen", "= udp:5070", demo="listen = udp:5070")
+        self.assertEqual(self.warnings(demo="listen = udp:5070:interface=127.0.0.1"), [])
+
+
+class FileTests(WarningsCase):
+    """Files with secrets that others may read."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        write_certificate(self.folder)
+        self.key = self.folder / "key.pem"
+        self.tls = f":privateKey={self.key}:certKey={self.folder / 'cert.pem'}"
+
+    def test_key_of_a_listener(self) -> None:
+        """A key that its group or all may read or change is told, with mode and remedy; 600 and 400 are right."""
+        for mode, who in ((0o640, "its group"), (0o644, "everybody"), (0o602, "everybody")):
+            self.key.chmod(mode)
+            words = (who, str(self.key), f"mode {mode:03o}", f"chmod 600 {self.key}")
+            self.told("wss", "listen", *words, wss=f"listen = ssl:443{self.tls}")
+            self.told("sip", "listen", *words, sip=f"listen = udp:5060\n  tls:5061{self.tls}")
+            self.told("web", "listen", *words, web=f"listen = ssl:8080:interface=127.0.0.1{self.tls}")
+        for mode in (0o600, 0o400):
+            self.key.chmod(mode)
+            self.assertEqual(self.warnings(wss=f"listen = ssl:443{self.tls}"), [])
+
+    def test_key_of_a_trunk(self) -> None:
+        """The same for the key that is shown to a trunk."""
+        self.key.chmod(0o644)
+        files = f"tls-certificate = {self.folder / 'cert.pem'}\ntls-key = {self.key}"
+        self.told("trunk a", "tls-key", "everybody", trunk_a=f"host = voip.example\n{files}")
+
+    def test_password(self) -> None:
+        """The configuration itself, where it has a password; its group may read it, as packages set it up."""
+        file = self.folder / "proxy.ini"
+        account = "host = voip.example\nusername = u\npassword = hidden"
+        file.touch(0o644)
+        file.chmod(0o644)
+        self.told("trunk a", "password", "everybody", f"chmod 640 {file}", trunk_a=account)
+        self.assertNotIn("hidden", self.warnings(trunk_a=account)[0])
+        file.chmod(0o640)
+        self.assertEqual(self.warnings(trunk_a=account), [])
+
+    def test_gone(self) -> None:
+        """A file that is gone meanwhile is no matter of this check."""
+        config = self.load(wss=f"listen = ssl:443{self.tls}")
+        self.key.unlink()
+        self.assertEqual(warnings_of(config), [])

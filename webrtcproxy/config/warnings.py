@@ -1,0 +1,208 @@
+"""What a configuration opens to others: a rule for each option that can. ``--check`` prints what they say, and the log
+has it at the start.
+
+A rule is a function with `rule` in front of it. It yields a `warning` for each value that opens something, and nothing
+for the values of etc/proxy.ini.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Final
+
+from webrtcproxy.config.addresses import Network, ip
+from webrtcproxy.config.endpoints import split, unescape
+from webrtcproxy.config.ini import ConfigError
+from webrtcproxy.config.sections import SPAWN, Config
+
+Rule = Callable[[Config], Iterator[str]]
+"""Yields the warnings about one option."""
+
+_LOCAL: Final = tuple(
+    map(
+        ip_network,
+        (
+            "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+            "::1/128", "fc00::/7", "fe80::/10",
+        ),
+    )
+)  # fmt: skip
+"""The networks that nobody from elsewhere reaches or comes from (RFC 1918, 6598, 1122, 3927, 4193, 4291)."""
+
+_WIDE: Final = {4: 16, 6: 32}
+"""For each IP version, the shortest prefix that one company usually has; a shorter one takes in others."""
+
+_RULES: Final[list[Rule]] = []
+
+
+def warnings_of(config: Config) -> list[str]:
+    """What the configuration opens.
+
+    :returns: one line for each option that opens something: section, key, value, what it opens, and the remedy. No
+        secret is in it.
+    """
+    return [line for one in _RULES for line in one(config)]
+
+
+def rule(check: Rule) -> Rule:
+    """Add a rule to those that `warnings_of` asks, in the order of the source."""
+    _RULES.append(check)
+    return check
+
+
+def warning(section: str, key: str, value: str | None, opens: str, remedy: str) -> str:
+    """The line of a warning, written as a `ConfigError` is.
+
+    :param value: the value in the file; None if there is none, or if it must not be shown.
+    :param opens: what it opens, and to whom.
+    :param remedy: what to write or do instead.
+    """
+    return str(ConfigError(section, key, value, remedy, opens))
+
+
+def is_public(host: str) -> bool:
+    """Whether an address is one of the internet; false for a name, which is not resolved here."""
+    address = ip(host)
+    return address is not None and address.is_global
+
+
+def is_open(line: str) -> bool:
+    """Whether an endpoint string listens on an address of the internet, or on all addresses; false for sockets of
+    other kinds than TCP and UDP."""
+    kind, *parts = split(line)
+    if kind not in ("udp", "tcp", "tcp6", "ssl", "tls"):
+        return False
+    hosts = [unescape(part.partition("=")[2]) for part in parts if part.startswith("interface=")]
+    address = ip(hosts[0]) if hosts else None
+    return address is None or address.is_unspecified or address.is_global
+
+
+def is_wide(network: Network) -> bool:
+    """Whether a network has addresses of the internet that can't all be one company's."""
+    local = any(network[0] in one and network[-1] in one for one in _LOCAL)
+    return not local and network.prefixlen < _WIDE[network.version]
+
+
+@rule
+def _wss_listen(config: Config) -> Iterator[str]:
+    for line in config.wss.listen:
+        if split(line)[0] in ("tcp", "tcp6") and is_open(line):
+            opens = "without TLS, whoever is on the way reads and changes what browsers send"
+            yield warning("wss", "listen", line, opens, "write ssl:, or :interface=127.0.0.1 behind a web server")
+
+
+@rule
+def _origins(config: Config) -> Iterator[str]:
+    words = {
+        "*": "the pages of any site may use the browsers of its visitors here",
+        "null": "any site may pass for a local file, by a frame in a sandbox",
+    }
+    for origin in config.wss.origins or ():
+        if origin in words:
+            yield warning("wss", "origins", origin, words[origin], "name the sites of your pages")
+
+
+@rule
+def _trusted_proxies(config: Config) -> Iterator[str]:
+    for network in config.wss.trusted_proxies:
+        if is_wide(network):
+            opens = "whoever is in it may claim any address for itself"
+            yield warning("wss", "trusted-proxies", str(network), opens, "name the addresses of your web servers")
+
+
+@rule
+def _nodes(config: Config) -> Iterator[str]:
+    for node in () if config.rtpengine.nodes == SPAWN else config.rtpengine.nodes:
+        if is_public(node.host):
+            opens = "the commands for it cross the internet, where anybody may send others"
+            remedy = "give rtpengine an address of your own network for --listen-ng"
+            yield warning("rtpengine", "nodes", str(node), opens, remedy)
+
+
+@rule
+def _destinations(config: Config) -> Iterator[str]:
+    access = config.access
+    if access.destinations.anywhere:
+        who = "whoever connects" if access.trunk_credentials == "anyone" else "a browser"
+        opens = f"{who} may call and register at any host that this machine reaches, those of your own network too"
+        yield warning("access", "destinations", "*", opens, "write trunks, or the hosts that are called")
+    for network in filter(is_wide, access.destinations.networks):
+        opens = "a browser may call and register at any address in it"
+        yield warning("access", "destinations", str(network), opens, "name the networks that are called")
+
+
+@rule
+def _trunk_credentials(config: Config) -> Iterator[str]:
+    if config.access.trunk_credentials == "anyone":
+        accounts = [f"[trunk {trunk.name}]" for trunk in config.trunks if trunk.username is not None]
+        opens = f"whoever connects may call at the expense of {', '.join(accounts) or 'the trunks that know this host'}"
+        yield warning("access", "trunk-credentials", "anyone", opens, "write registered")
+
+
+@rule
+def _pass_identity(config: Config) -> Iterator[str]:
+    for trunk in config.trunks:
+        if trunk.pass_identity:
+            opens = "a browser may give any number as its own, and have others charged"
+            yield warning(f"trunk {trunk.name}", "pass-identity", "yes", opens, "write no")
+
+
+@rule
+def _sources(config: Config) -> Iterator[str]:
+    for trunk in config.trunks:
+        for network in trunk.sources or ():
+            if is_wide(network):
+                opens = "whoever is in it may call your browsers as this trunk"
+                yield warning(f"trunk {trunk.name}", "sources", str(network), opens, "name the networks of the trunk")
+
+
+@rule
+def _web_listen(config: Config) -> Iterator[str]:
+    for line in config.web.listen:
+        if is_open(line):
+            opens = "anybody may read how many calls and browsers there are, and which trunks"
+            yield warning("web", "listen", line, opens, "write :interface=127.0.0.1, or an address of your own network")
+
+
+@rule
+def _demo(config: Config) -> Iterator[str]:
+    if config.demo is not None and is_open(config.demo.listen):
+        opens = "anybody may register there, and send with its echo"
+        yield warning("demo", "listen", config.demo.listen, opens, "write :interface=127.0.0.1")
+
+
+@rule
+def _key_files(config: Config) -> Iterator[str]:
+    lines = [("wss", line) for line in config.wss.listen] + [("sip", line) for line in config.sip.listen]
+    for section, line in [*lines, *(("web", line) for line in config.web.listen)]:
+        for part in split(line):
+            if part.startswith("privateKey="):
+                yield from _readable(section, "listen", Path(unescape(part.partition("=")[2])), 0o077)
+    for trunk in config.trunks:
+        if trunk.tls.key is not None:
+            yield from _readable(f"trunk {trunk.name}", "tls-key", trunk.tls.key, 0o077)
+
+
+@rule
+def _passwords(config: Config) -> Iterator[str]:
+    for trunk in config.trunks:
+        if trunk.password is not None:
+            yield from _readable(f"trunk {trunk.name}", "password", config.path, 0o007)
+
+
+def _readable(section: str, key: str, path: Path, others: int) -> Iterator[str]:
+    """Warn of a file with a secret.
+
+    :param others: the permissions that it must not give, as bits of its mode.
+    """
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return  # it was there a moment ago, or is not this user's to see: the start tells
+    if mode & others:
+        who = "everybody" if mode & others & 0o007 else "its group"
+        opens = f"{who} on this machine may read or change {path} (mode {mode:03o}), which has a secret"
+        yield warning(section, key, None, opens, f"chmod {mode & ~others:03o} {path}")
