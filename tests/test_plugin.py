@@ -248,10 +248,12 @@ class WheelTests(TwistdCase):
             wheel.extractall(packages)
         # Twisted and the others come from where these tests found them; an editable install there is not followed.
         (packages / "others.pth").write_text(f"{Path(twisted.__file__).parents[1]}\n")
-        installed = (str(self.folder / "venv" / "bin" / "python"), *TWISTD[1:])
+        # -E: PYTHONPATH, which trial sets for several processes, would lead back to these sources.
+        python = str(self.folder / "venv" / "bin" / "python"), "-E"
+        installed = (*python, *TWISTD[1:])
         self.assertIn(" webrtcproxy ", self.twistd("--help", command=installed).stdout)
         where = "import webrtcproxy; print(webrtcproxy.__file__)"
-        told = subprocess.run((installed[0], "-c", where), capture_output=True, text=True, check=True, timeout=60)
+        told = subprocess.run((*python, "-c", where), capture_output=True, text=True, check=True, timeout=60)
         self.assertTrue(told.stdout.startswith(str(packages)))
         result = self.twistd("webrtcproxy", "--check", "-c", self.configuration(RIGHT), command=installed)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
