@@ -53,9 +53,9 @@ install_packages() {
     say "installing Debian packages: $*"
     as_root apt-get update -q
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
-    # Both packages start a service with a configuration of their own; here each is run as it is needed.
+    # These packages start a service with a configuration of their own; here each is run as it is needed.
     if [ -d /run/systemd/system ]; then
-        for service in rtpengine-daemon kamailio; do
+        for service in rtpengine-daemon kamailio coturn; do
             case " $* " in
                 *" $service "*) as_root systemctl disable --now --quiet "$service" || true ;;
             esac

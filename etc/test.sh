@@ -15,7 +15,7 @@ trouble=
 # Folders with an npm lock file: the pages of the browser tests.
 pages=$(find tests -name node_modules -prune -o -name package-lock.json -print | sed 's|/package-lock.json$||')
 sh etc/setup.sh apt rtpengine:rtpengine-daemon kamailio:kamailio sipp:sip-tester baresip:baresip-core chromium:chromium \
-    openssl:openssl \
+    openssl:openssl turnserver:coturn \
     -- python test -- page -- npm $pages || exit 1
 rm -rf $logs
 mkdir -p $logs
@@ -77,7 +77,7 @@ stage browser 900 $python $(trial browser verbose) tests.browser
 echo "== coverage of the unit tests =="
 $python -m coverage json --quiet -o $logs/coverage.json
 $python etc/coverage_gate.py $logs/coverage.json admin call cluster config demo dialog invite media registration routing \
-    runtime session sip subscription transaction transfer transport || trouble="$trouble coverage"
+    runtime session sip subscription transaction transfer transport users || trouble="$trouble coverage"
 
 [ -z "$trouble" ] || echo "trouble:$trouble"
 echo "$passed passed, $failed failed$([ $skipped -eq 0 ] || echo ", $skipped skipped")"

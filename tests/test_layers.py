@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "transport": {"sip", *LEAVES},
     "transaction": {"sip", "transport.flow", *LEAVES},
     "media": {"sip", *LEAVES},
+    "users": {"sip", *LEAVES},
     "routing": BELOW_ROUTING,
     "registration": {"routing", *BELOW_ROUTING},
     "dialog": {"registration", "routing", *BELOW_ROUTING},

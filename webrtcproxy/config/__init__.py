@@ -21,6 +21,7 @@ from webrtcproxy.config.sections import (
 )
 from webrtcproxy.config.trunk import Trunk
 from webrtcproxy.config.trunk_transport import ClientTls
+from webrtcproxy.config.turn import TurnConfig
 
 __all__ = [
     "SPAWN",
@@ -41,6 +42,7 @@ __all__ = [
     "SubscriptionsConfig",
     "Trunk",
     "TrunkMedia",
+    "TurnConfig",
     "WebConfig",
     "WssConfig",
     "load",

@@ -29,6 +29,7 @@ from webrtcproxy.config.sections import (
 )
 from webrtcproxy.config.trunk import Trunk
 from webrtcproxy.config.trunk_transport import check_client_tls
+from webrtcproxy.config.turn import TurnConfig, check_turn
 
 
 def load(path: Path) -> Config:
@@ -72,6 +73,7 @@ def _config(path: Path) -> Config:
         demo=read_section(DemoConfig, sections["demo"]) if "demo" in raw else None,
         proxy=proxy,
         subscriptions=read_section(SubscriptionsConfig, sections["subscriptions"]),
+        turn=_turn(sections["turn"]),
     )
 
 
@@ -153,6 +155,12 @@ def _check_same_tls(section: Section, trunk: Trunk, other: Trunk) -> None:
         key = "proxy" if trunk.proxy else "host"
         problem = f"[trunk {other.name}] is at {min(shared)} too, with other tls- files"
         raise section.error(key, problem, "write the same tls-ca, tls-certificate and tls-key in both")
+
+
+def _turn(section: Section) -> TurnConfig:
+    turn = read_section(TurnConfig, section)
+    check_turn(section, turn)
+    return turn
 
 
 def _access(section: Section, trunks: tuple[Trunk, ...]) -> AccessConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import or_
 from pathlib import Path
@@ -16,6 +16,7 @@ from webrtcproxy.config.ini import Secret, Section, is_flag
 from webrtcproxy.config.kinds import Kind, custom, each, flag, number, one, password, text, whole, word
 from webrtcproxy.config.option import option
 from webrtcproxy.config.trunk import Trunk
+from webrtcproxy.config.turn import TurnConfig
 
 SPAWN: Final = "spawn"
 """`RtpengineConfig.nodes` if the proxy itself runs a local rtpengine."""
@@ -330,6 +331,7 @@ class Config:
     demo: DemoConfig | None
     proxy: ProxyConfig = ProxyConfig()
     subscriptions: SubscriptionsConfig = SubscriptionsConfig()
+    turn: TurnConfig = field(default_factory=TurnConfig)
 
 
 SECTIONS: Final[Mapping[str, type[Any]]] = {
@@ -341,6 +343,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "subscriptions": SubscriptionsConfig,
     "trunk": Trunk,
     "access": AccessConfig,
+    "turn": TurnConfig,
     "web": WebConfig,
     "logging": LoggingConfig,
     "proxy": ProxyConfig,

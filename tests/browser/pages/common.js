@@ -60,6 +60,35 @@ export async function freshPicture(connection) {
   }
 }
 
+// The candidates of a connection that may use those of the given kind only, and what went wrong while they were gathered.
+export async function gather(iceServers, iceTransportPolicy = "relay") {
+  const connection = new RTCPeerConnection({ iceServers, iceTransportPolicy });
+  const candidates = [];
+  const errors = [];
+  connection.addEventListener("icecandidate", ({ candidate }) => candidate?.candidate && candidates.push(candidate.candidate));
+  connection.addEventListener("icecandidateerror", ({ errorCode }) => errors.push(errorCode));
+  const gathered = new Promise((resolve) => {
+    connection.addEventListener("icegatheringstatechange", () => {
+      if (connection.iceGatheringState === "complete") resolve();
+    });
+  });
+  connection.addTransceiver("audio");
+  await connection.setLocalDescription();
+  await Promise.race([gathered, new Promise((resolve) => setTimeout(resolve, 10000))]);
+  connection.close();
+  return { candidates, errors };
+}
+
+// The kind of our candidate that is in use: host, srflx or relay; and how we reach the TURN server.
+function usedCandidate(report) {
+  let pair;
+  report.forEach((entry) => {
+    if (entry.type === "candidate-pair" && entry.nominated && entry.state === "succeeded") pair = entry;
+  });
+  const used = pair && report.get(pair.localCandidateId);
+  return { candidate: used?.candidateType ?? "", relayProtocol: used?.relayProtocol ?? "" };
+}
+
 // Packets and audio energy of one RTCPeerConnection, both directions; frames, where there is video.
 export async function figures(connection) {
   const result = {
@@ -67,6 +96,7 @@ export async function figures(connection) {
     framesReceived: 0, framesSent: 0, frameWidth: 0,
   };
   const report = await connection.getStats();
+  Object.assign(result, usedCandidate(report));
   report.forEach((entry) => {
     if (entry.type === "inbound-rtp" && entry.kind === "audio") {
       result.received += entry.packetsReceived;

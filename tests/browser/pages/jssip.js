@@ -1,6 +1,6 @@
 // The test phone on JsSIP.
 import JsSIP from "jssip";
-import { Events, constraints, figures, freshPicture, play } from "./common.js";
+import { Events, constraints, figures, freshPicture, gather, play } from "./common.js";
 
 const events = new Events();
 const media = { mediaConstraints: constraints(false), pcConfig: { iceServers: [] } };
@@ -64,6 +64,7 @@ window.phone = {
   start(config) {
     JsSIP.debug.disable();
     media.mediaConstraints = constraints(config.video);
+    media.pcConfig = { iceServers: [], ...config.ice };
     ua = new JsSIP.UA({
       sockets: [new JsSIP.WebSocketInterface(config.server)],
       uri: config.uri,
@@ -138,5 +139,6 @@ window.phone = {
   refreshSubscription: () => subscriber.subscribe(),
   unsubscribe: () => subscriber.terminate(),
   freshPicture: () => freshPicture(session.connection),
+  gather,
   stats: () => figures(session.connection),
 };

@@ -2,7 +2,7 @@
 import {
   Invitation, Inviter, Messager, Registerer, SIPExtension, SessionState, Subscriber, SubscriptionState, UserAgent,
 } from "sip.js";
-import { Events, constraints, direction, figures, freshPicture, play } from "./common.js";
+import { Events, constraints, direction, figures, freshPicture, gather, play } from "./common.js";
 
 const events = new Events();
 const media = { sessionDescriptionHandlerOptions: { constraints: constraints(false) } };
@@ -83,7 +83,7 @@ window.phone = {
       logLevel: "warn",
       sipExtension100rel: config.reliable ? SIPExtension.Supported : SIPExtension.Unsupported,
       sipExtensionReplaces: SIPExtension.Supported,
-      sessionDescriptionHandlerFactoryOptions: { peerConnectionConfiguration: { iceServers: [] } },
+      sessionDescriptionHandlerFactoryOptions: { peerConnectionConfiguration: { iceServers: [], ...config.ice } },
       delegate: {
         onDisconnect: () => events.emit("disconnected"),
         onMessage: (message) => {
@@ -208,5 +208,6 @@ window.phone = {
   refreshSubscription: () => void subscriber.subscribe(),
   unsubscribe: () => void subscriber.unsubscribe(),
   freshPicture: () => freshPicture(session.sessionDescriptionHandler.peerConnection),
+  gather,
   stats: () => figures(session.sessionDescriptionHandler.peerConnection),
 };

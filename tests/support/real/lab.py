@@ -4,6 +4,7 @@ import os
 from typing import TypeVar
 
 from tests.support.real.chromium import Chromium
+from tests.support.real.coturn import Coturn
 from tests.support.real.kamailio import Kamailio
 from tests.support.real.pages import Pages
 from tests.support.real.part import Part
@@ -97,6 +98,10 @@ class Lab:
     async def chromium(self) -> Chromium:
         """The one browser."""
         return await self._running(Chromium)
+
+    async def coturn(self) -> Coturn:
+        """The one TURN server."""
+        return await self._running(Coturn)
 
     async def pages(self) -> Pages:
         """The server of the test pages."""

@@ -54,7 +54,7 @@ class Proxy(Part):
 
     def command(self) -> Sequence[str]:
         """twistd of the interpreter that runs the tests."""
-        _make_certificate(self.folder)
+        make_certificate(self.folder)
         twistd = Path(sys.executable).with_name("twistd")
         return (str(twistd), "-n", "--pidfile=", "webrtcproxy", "-c", str(self.file))
 
@@ -98,7 +98,7 @@ class Proxy(Part):
         assert fault is None, f"{fault and fault.group()} in the proxy's log:\n{log[-8000:]}"
 
 
-def _make_certificate(folder: Path) -> None:
+def make_certificate(folder: Path) -> None:
     """A self-signed certificate for loopback, in key.pem and cert.pem of the folder."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
