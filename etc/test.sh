@@ -76,7 +76,7 @@ stage browser 900 $python $(trial browser verbose) tests.browser
 
 echo "== coverage of the unit tests =="
 $python -m coverage json --quiet -o $logs/coverage.json
-$python etc/coverage_gate.py $logs/coverage.json admin call cluster config demo dialog invite media registration routing \
+$python etc/coverage_gate.py $logs/coverage.json access admin call cluster config demo dialog invite media registration routing \
     runtime session sip subscription transaction transfer transport users || trouble="$trouble coverage"
 
 [ -z "$trouble" ] || echo "trouble:$trouble"

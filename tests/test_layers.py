@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).parents[1]
 LEAVES = {"config", "runtime"}
-BELOW_ROUTING = {"sip", "transaction", "media", "transport.flow", *LEAVES}
+BELOW_ROUTING = {"access", "users", "sip", "transaction", "media", "transport.flow", *LEAVES}
 MAY_IMPORT = {
     "sip": set(),
     "config": {"sip.uri"},
@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "transaction": {"sip", "transport.flow", *LEAVES},
     "media": {"sip", *LEAVES},
     "users": {"sip", *LEAVES},
+    "access": {"users", "sip", "transport.flow", *LEAVES},
     "routing": BELOW_ROUTING,
     "registration": {"routing", *BELOW_ROUTING},
     "dialog": {"registration", "routing", *BELOW_ROUTING},
@@ -38,7 +39,17 @@ MAY_IMPORT = {
         "routing",
         *BELOW_ROUTING,
     },
-    "admin": {"call", "subscription", "registration", "media", "transaction", "transport.wss", *LEAVES},
+    "admin": {
+        "call",
+        "access",
+        "users",
+        "subscription",
+        "registration",
+        "media",
+        "transaction",
+        "transport.wss",
+        *LEAVES,
+    },
     "demo": {"sip", "transport", "transaction", *LEAVES},
     "cluster": {"sip", "transport", "transaction.match", "registration", "dialog.referred", *LEAVES},
     "proxy": {
@@ -46,6 +57,8 @@ MAY_IMPORT = {
         "transport",
         "transaction",
         "media",
+        "users",
+        "access",
         "routing",
         "registration",
         "dialog",
@@ -55,7 +68,7 @@ MAY_IMPORT = {
         "cluster",
         *LEAVES,
     },
-    "service": {"proxy", "transport", "admin", "demo", "cluster", *LEAVES},
+    "service": {"proxy", "users", "transport", "admin", "demo", "cluster", *LEAVES},
 }
 """Each part of the package and the parts of the package that it may import, beside itself."""
 
@@ -77,7 +90,8 @@ SOCKETS = {
 }
 CLOCK_AND_LOG = {"asyncio", "logging", "sched", "select", "socket", "threading", "time"}
 ABOVE_THE_FLOW = (
-    "transaction", "routing", "registration", "dialog", "session", "invite", "transfer", "subscription", "call",
+    "transaction", "access", "routing", "registration", "dialog", "session", "invite", "transfer", "subscription",
+    "call",
 )  # fmt: skip
 SDP_LINES = re.compile(r"""splitlines\(|(split|partition)\(\s*[rb]{0,2}["'](\\r\??)?\\n|["'](\\n)?[acmo]=""")
 """What cuts or writes the lines of a session description."""

@@ -1,6 +1,7 @@
 """The configuration: ``load`` turns an INI file into a `Config`, or raises a `ConfigError` with the correction."""
 
 from webrtcproxy.config.addresses import Destinations, HostPort, Network
+from webrtcproxy.config.bans import BansConfig
 from webrtcproxy.config.ini import ConfigError
 from webrtcproxy.config.media import TrunkMedia
 from webrtcproxy.config.reader import load
@@ -26,6 +27,7 @@ from webrtcproxy.config.turn import TurnConfig
 __all__ = [
     "SPAWN",
     "AccessConfig",
+    "BansConfig",
     "CallsConfig",
     "ClientTls",
     "Config",

@@ -120,6 +120,17 @@ def literal(host: str) -> str | None:
     return None if address is None else str(address)
 
 
+def network_of(host: str) -> str:
+    """The unit that is counted as one address: an IPv4 address, or the /64 network of an IPv6 address; anything else
+    unchanged."""
+    if ":" not in host:
+        return host
+    try:
+        return str(IPv6Network((int(IPv6Address(host.partition("%")[0])) >> 64 << 64, 64)))
+    except ValueError:
+        return host
+
+
 def plain_host(host: str) -> str:
     """`host` in lower case, without brackets and final dot, an IP address in its shortest form."""
     host = host.lower().removeprefix("[").removesuffix("]")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from webrtcproxy.config import ini
 from webrtcproxy.config.addresses import Destinations
+from webrtcproxy.config.bans import BansConfig
 from webrtcproxy.config.endpoints import split, worker_ports
 from webrtcproxy.config.ini import ConfigError, Section
 from webrtcproxy.config.option import open_section, read_section
@@ -74,6 +75,7 @@ def _config(path: Path) -> Config:
         proxy=proxy,
         subscriptions=read_section(SubscriptionsConfig, sections["subscriptions"]),
         turn=_turn(sections["turn"]),
+        bans=read_section(BansConfig, sections["bans"]),
     )
 
 

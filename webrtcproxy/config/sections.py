@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from webrtcproxy.config.addresses import Destinations, HostPort, Network, destination, host_name, ip, network, origin
+from webrtcproxy.config.bans import BansConfig
 from webrtcproxy.config.endpoints import check_server, check_sip
 from webrtcproxy.config.ini import Secret, Section, is_flag
 from webrtcproxy.config.kinds import Kind, custom, each, flag, number, one, password, text, whole, word
@@ -332,6 +333,7 @@ class Config:
     proxy: ProxyConfig = ProxyConfig()
     subscriptions: SubscriptionsConfig = SubscriptionsConfig()
     turn: TurnConfig = field(default_factory=TurnConfig)
+    bans: BansConfig = field(default_factory=BansConfig)
 
 
 SECTIONS: Final[Mapping[str, type[Any]]] = {
@@ -344,6 +346,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "trunk": Trunk,
     "access": AccessConfig,
     "turn": TurnConfig,
+    "bans": BansConfig,
     "web": WebConfig,
     "logging": LoggingConfig,
     "proxy": ProxyConfig,

@@ -46,13 +46,17 @@ RegistrationResult = Literal["accepted", "challenged", "rejected", "failed"]
 
 Reason = Literal[
     # Requests
-    "extension", "forbidden", "loop", "malformed", "method", "no_dialog", "not_acceptable", "not_found", "other",
-    "overload", "scheme", "transactions_limit", "unknown_source",
+    "banned", "extension", "forbidden", "loop", "malformed", "method", "no_dialog", "not_acceptable", "not_found",
+    "other", "overload", "scheme", "transactions_limit", "unknown_source",
     # Connections
     "connections_limit", "handshake", "origin", "websocket",
 ]  # fmt: skip
 """Why the proxy itself refused something: a request, before it became a call or was relayed; a browser's connection,
 before it was open, or (`websocket`) because it violated the protocol."""
+
+BanReason = Literal["logins", "probes", "user_agent"]
+"""Why an address is banned: too many failed logins; too many requests that nobody but a scanner sends; the User-Agent
+of a scanner."""
 
 NgFailure = Literal["overload", "refused", "timeout"]
 """Why a command to rtpengine failed."""
@@ -125,6 +129,7 @@ class Metrics:
     :ivar loop_lag: seconds that the reactor is late; see `webrtcproxy.runtime.loop_lag`.
     :ivar active_calls: by `state`; the value of this and of each further gauge comes from a function that the service
         sets.
+    :ivar banned_addresses: of IPv6, networks.
     :ivar bindings: of all addresses-of-record.
     :ivar dialogs: of calls and subscriptions, including those that are ending.
     :ivar subscriptions: of both directions.
@@ -143,6 +148,11 @@ class Metrics:
             "webrtcproxy_registrations", "REGISTERs of browsers, by the answer.", ["result"], registry=registry
         )
         self._registrations = {result: registrations.labels(result) for result in get_args(RegistrationResult)}
+        bans = Counter("webrtcproxy_bans", "Bans of addresses, by their cause.", ["reason"], registry=registry)
+        self._bans = {reason: bans.labels(reason) for reason in get_args(BanReason)}
+        self._failed_logins = Counter(
+            "webrtcproxy_failed_logins", "Logins of browsers with wrong credentials.", registry=registry
+        )
         refused = Counter(
             "webrtcproxy_refused", "Requests and connections that the proxy turned away.", ["reason"], registry=registry
         )
@@ -165,6 +175,7 @@ class Metrics:
             return Gauge(f"webrtcproxy_{name}", text, labels, registry=registry)
 
         self.active_calls = gauge("active_calls", "Calls being set up and calls that are up.", "state")
+        self.banned_addresses = gauge("banned_addresses", "Addresses that are banned now.")
         self.bindings = gauge("bindings", "Registered browsers.")
         self.dialogs = gauge("dialogs", "SIP dialogs, those included that only wait for their end.")
         self.subscriptions = gauge("subscriptions", "Subscriptions that cross the proxy.")
@@ -198,6 +209,14 @@ class Metrics:
     def refused(self, reason: Reason) -> None:
         """A request or a connection was refused."""
         self._refused[reason].inc()
+
+    def banned(self, why: BanReason) -> None:
+        """An address was banned."""
+        self._bans[why].inc()
+
+    def login_failed(self) -> None:
+        """A browser's credentials were wrong."""
+        self._failed_logins.inc()
 
     def node(self, node: str, *, up: Callable[[], bool], pending: Callable[[], int]) -> NodeMeter:
         """The meter for the commands to one rtpengine.

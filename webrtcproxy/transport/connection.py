@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from ipaddress import IPv6Address
 
 from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, IReactorTCP, IReactorTime, ITCPTransport
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from webrtcproxy.config.addresses import network_of
 from webrtcproxy.transport.flow import Address
 
 log = Logger()
@@ -187,14 +187,6 @@ class ConnectionLimits:
             self._hosts[key] = left
         else:
             del self._hosts[key]
-
-
-def network_of(host: str) -> str:
-    """The unit that is counted as one address: an IPv4 address, or the first half of an IPv6 address."""
-    try:
-        return IPv6Address(host.partition("%")[0]).packed[:8].hex()
-    except ValueError:
-        return host
 
 
 def detect_dead_peer(transport: IStream) -> None:

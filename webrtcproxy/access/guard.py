@@ -1,0 +1,219 @@
+"""LoginGuard: how long a login has to wait after failed ones, and from when on an address is banned.
+
+What counts is who fails where: a user at an address (of IPv6: at a /64), called a pair here.
+
+- A pair that has logged in before is *known*. It waits for its own failures only, so that nobody else can lock the
+  user out, and its failures do not count for the others at its address.
+- Any other pair waits for the failures of its address, whichever user they were for. It also waits for those of its
+  user at any address, but only where its own address has failures: whoever gives the right password first is never
+  delayed.
+- A user who logs in takes back his own failures at this address, and nobody else's: who has one account can not wash
+  away his guesses for others.
+- An address with too many failures is banned. Where users are known at it, the ban is for all others at it only: their
+  logins are refused unseen, but it may connect.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from twisted.internet.interfaces import IReactorTime
+
+from webrtcproxy.access.bans import Bans
+from webrtcproxy.config import BansConfig
+from webrtcproxy.config.addresses import network_of
+from webrtcproxy.runtime.bounded import BoundedDict
+from webrtcproxy.runtime.metrics import BanReason, Metrics
+
+_K = TypeVar("_K")
+
+FREE = 3
+"""Failures of an address, or of a pair, that delay nothing."""
+
+FREE_OF_USER = 10
+"""Failures of a user, at all addresses, that delay nothing."""
+
+SLOWEST = 60.0
+"""The longest delay in seconds; each failure doubles it, beginning with one second."""
+
+SLOWEST_KNOWN = 15.0
+"""The longest delay of a known pair."""
+
+FORGIVEN = 300.0
+"""Seconds in which one failure is forgiven."""
+
+KNOWN = 30 * 86_400.0
+"""Seconds for which a pair is known after a login."""
+
+REMEMBERED = 20_000
+"""Most addresses, users and pairs with failures, and addresses with known users, that are remembered."""
+
+USERS_OF_ADDRESS = 1_000
+"""Most known users of one address."""
+
+LONGEST_NAME = 256
+"""Characters of an address-of-record that are looked at."""
+
+
+class _Failures:
+    """Failures that are forgiven one by one.
+
+    :ivar at: when the last one was.
+    """
+
+    __slots__ = ("_count", "at")
+
+    def __init__(self) -> None:
+        self._count = 0.0
+        self.at = 0.0
+
+    def left(self, now: float) -> float:
+        """Those that are not forgiven yet."""
+        return max(0.0, self._count - (now - self.at) / FORGIVEN)
+
+    def add(self, now: float) -> None:
+        self._count = self.left(now) + 1
+        self.at = now
+
+    def take_back(self, count: float, now: float) -> None:
+        """Forgive so many at once; the time of the last one stays."""
+        self._count = max(0.0, self.left(now) - count) + (now - self.at) / FORGIVEN
+
+    def wait(self, slowest: float, now: float) -> float:
+        """The seconds until the next login, after as many failures as there were at the last one."""
+        return max(0.0, self.at + _pause(self._count, FREE, slowest) - now)
+
+
+def _pause(count: float, free: int, slowest: float) -> float:
+    """The seconds that have to lie between the last of so many failures and the next login."""
+    whole = round(count)
+    return 0.0 if whole < free else min(2.0 ** min(whole - free, 30), slowest)
+
+
+class LoginGuard:
+    """Delays logins after failed ones, and bans addresses.
+
+    :param clock: for the time.
+    :param config: when and for how long addresses are banned.
+    :param bans: the bans; None for new ones.
+    :param metrics: counts failed logins.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, config: BansConfig, bans: Bans | None = None, metrics: Metrics | None = None
+    ) -> None:
+        self._clock = clock
+        self._after = config.after
+        self._metrics = metrics or Metrics()
+        self.bans = bans or Bans(clock, config, metrics=self._metrics)
+        self._of_networks: BoundedDict[str, _Failures] = BoundedDict(REMEMBERED)
+        self._of_users: BoundedDict[str, _Failures] = BoundedDict(REMEMBERED)
+        self._of_pairs: BoundedDict[tuple[str, str], _Failures] = BoundedDict(REMEMBERED)
+        self._known: BoundedDict[str, BoundedDict[str, float]] = BoundedDict(REMEMBERED)
+
+    # Queries
+
+    def delay(self, host: str, aor: str) -> float:
+        """How long a login is not looked at: it is to be refused with Retry-After, the same for users that exist and
+        those that do not.
+
+        :param host: the IP address of the browser.
+        :param aor: the address-of-record of the user, as the browser names it.
+        :returns: seconds, 0 normally.
+        """
+        network, now = network_of(host), self._clock.seconds()
+        aor = aor[:LONGEST_NAME]
+        if self._is_known(network, aor, now):
+            own = self._of_pairs.get((network, aor))
+            return 0.0 if own is None else own.wait(SLOWEST_KNOWN, now)
+        ban = self.bans.remaining(host)
+        if ban:
+            return ban
+        failures = self._of_networks.get(network) or self._of_pairs.get((network, aor))
+        if failures is None:
+            return 0.0
+        wait = failures.wait(SLOWEST, now)
+        of_user = self._of_users.get(aor)
+        if of_user is not None and failures.left(now):
+            wait = max(wait, failures.at + _pause(of_user.left(now), FREE_OF_USER, SLOWEST) - now)
+        return wait
+
+    def is_banned(self, host: str) -> bool:
+        """Whether an address may not even connect: it is banned, and no user is known there."""
+        return self.bans.remaining(host) > 0 and not self._has_known(network_of(host))
+
+    # Changes
+
+    def failed(self, host: str, aor: str) -> None:
+        """A login has failed, or was forged.
+
+        :param host: the IP address of the browser; it must be certain, so never that of a datagram.
+        :param aor: the address-of-record that it was for; it need not exist.
+        """
+        network, now = network_of(host), self._clock.seconds()
+        aor = aor[:LONGEST_NAME]
+        self._metrics.login_failed()
+        _counted(self._of_pairs, (network, aor), now)
+        if self._is_known(network, aor, now) or self.bans.is_exempt(host):
+            return
+        _counted(self._of_users, aor, now)
+        self._charge(host, network, now, "logins")
+
+    def probed(self, host: str) -> None:
+        """A stranger has sent something that nobody but a scanner sends.
+
+        :param host: its IP address; it must be certain, so never that of a datagram.
+        """
+        if not self.bans.is_exempt(host):
+            self._charge(host, network_of(host), self._clock.seconds(), "probes")
+
+    def succeeded(self, host: str, aor: str) -> None:
+        """A login has succeeded: the user has proven a secret, at a trunk or a domain that is served here.
+
+        :param host: the IP address of the browser.
+        :param aor: the address-of-record of the user.
+        """
+        network, now = network_of(host), self._clock.seconds()
+        aor = aor[:LONGEST_NAME]
+        own = self._of_pairs.pop((network, aor), None)
+        if own is not None:
+            for failures in (self._of_networks.get(network), self._of_users.get(aor)):
+                if failures is not None:
+                    failures.take_back(own.left(now), now)
+        users = self._known.get(network)
+        if users is None:
+            users = BoundedDict(USERS_OF_ADDRESS)
+        users.renew(aor, now + KNOWN)
+        self._known.renew(network, users)
+
+    def lift(self, host: str) -> bool:
+        """End the ban of an address, and forget its failures.
+
+        :param host: the address, or the network as `Bans.listed` has it.
+        :returns: whether it was banned.
+        """
+        self._of_networks.pop(network_of(host.partition("/")[0]), None)
+        return self.bans.lift(host)
+
+    def _charge(self, host: str, network: str, now: float, why: BanReason) -> None:
+        failures = _counted(self._of_networks, network, now)
+        if self._after and failures.left(now) >= self._after:
+            failures.take_back(failures.left(now) - min(FREE, self._after - 1), now)
+            self.bans.ban(host, why)
+
+    def _is_known(self, network: str, aor: str, now: float) -> bool:
+        users = self._known.get(network)
+        return users is not None and users.get(aor, 0.0) > now
+
+    def _has_known(self, network: str) -> bool:
+        users = self._known.get(network)
+        now = self._clock.seconds()
+        return users is not None and any(until > now for until in users.values())
+
+
+def _counted(table: BoundedDict[_K, _Failures], key: _K, now: float) -> _Failures:
+    """Add one failure to a key of a table."""
+    failures = table.get(key) or _Failures()
+    failures.add(now)
+    table.renew(key, failures)
+    return failures
