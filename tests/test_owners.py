@@ -38,7 +38,7 @@ READ_BROWSER = {
     "dialog.replaces": (4, "who may take over a dialog"),
     "invite.replaced_dialog": (1, "who may take over a dialog"),
     "invite.target_set": (1, "a browser calls a trunk or a browser, a SIP peer browsers"),
-    "routing.admission": (8, "who may send what to whom"),
+    "routing.admission": (10, "who may send what to whom"),
     "routing.peer_profile": (11, "the profile"),
     "routing.sequence": (1, "URIs are written otherwise for a browser"),
     "subscription.out_of_dialog": (2, "a browser has a limit of requests under way"),

@@ -76,6 +76,7 @@ class PerConnection(CallCase):
 
     def test_on_another_connection(self) -> None:
         """Calls that follow the browser to another connection count there, and no more on the old one."""
+        self.alice.bind(authenticated=False)
         self.call(self.alice)
         new = self.world.browser()
         new.contact = self.alice.contact

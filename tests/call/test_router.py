@@ -206,10 +206,12 @@ class Inside(CallCase):
         self.assertEqual(self.alice.pending(), ["481"] * 4)
 
     def test_tags_of_another_transport(self) -> None:
-        """Tags of a browser's dialog are no ticket over UDP."""
+        """The tags of a browser's dialog count for nothing over UDP: silence for a stranger, 481 for a trunk."""
         stranger = self.world.trunk("203.0.113.66")
         stranger.say(self.alice.inside("BYE", self.invite, self.ok))
-        stranger.heard(481)
+        stranger.silent()
+        self.trunk.say(self.alice.inside("BYE", self.invite, self.ok))
+        self.trunk.heard(481)
         self.assertEqual(len(self.world.calls), 1)
 
     def test_cseq(self) -> None:

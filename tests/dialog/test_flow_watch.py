@@ -137,6 +137,7 @@ class Back(CallCase):
     def test_answer_is_repeated_where_the_browser_is(self) -> None:
         """A 200 that waits for its ACK is repeated on the new socket, and not complained about on the old one."""
         alice = self.world.browser("bert")
+        alice.bind()
         invite = alice.invite("sip:bob@pbx.example.com")
         self.trunk.answer(self.trunk.request("INVITE"), 200, PLAIN)
         ok = alice.response(200)
@@ -153,6 +154,7 @@ class Back(CallCase):
     def test_while_it_rings(self) -> None:
         """A caller that comes back before the answer gets the rest of it on the new socket."""
         alice = self.world.browser("bert")
+        alice.bind()
         invite = alice.invite("sip:bob@pbx.example.com")
         leg = self.trunk.request("INVITE")
         alice.flow.lose()
@@ -170,6 +172,7 @@ class Back(CallCase):
     def test_newest_socket_counts_while_the_old_one_lives(self) -> None:
         """The same where the old socket is not known to be lost: responses go on the newest flow of the instance."""
         alice = self.world.browser("bert")
+        alice.bind()
         alice.invite("sip:bob@pbx.example.com")
         leg = self.trunk.request("INVITE")
         new = self.world.browser("bert")
@@ -180,9 +183,11 @@ class Back(CallCase):
         alice.silent()
 
     def test_by_a_request_in_the_dialog(self) -> None:
-        """Who knows the dialog's tags is its browser, registered or not."""
+        """A browser that has authenticated as the same user goes on with the call, whatever its Contact is now."""
         self.alice.flow.lose()
         self.world.turn(1)
+        self.new.contact = "sip:reloaded@browser.invalid"
+        self.new.bind()
         self.new.say(self.new.inside("INFO", self.invite, self.ok, body=b"Signal=1"))
         self.trunk.answer(self.trunk.request("INFO"), 200)
         self.new.heard(200)

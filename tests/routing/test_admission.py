@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,9 +16,10 @@ from webrtcproxy.config import CallsConfig, Destinations, SubscriptionsConfig, T
 from webrtcproxy.dialog.referred import ReplacesGrant
 from webrtcproxy.routing import admission
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.transport.flow import Flow
 
 INVITE = request("INVITE")
-ADDRESSES = {"192.0.2.10": (PBX,), "192.0.2.11": (PBX,), "192.0.2.20": (CARRIER,)}
+ADDRESSES = {"192.0.2.10": (PBX,), "192.0.2.11": (PBX,), "192.0.2.20": (CARRIER,), "192.0.2.30": (PBX, CARRIER)}
 ALICE = "alice@pbx.example.com"
 
 
@@ -27,6 +29,26 @@ def trunks_of(host: str) -> Sequence[Trunk]:
 
 def sip(host: str) -> FakeFlow:
     return FakeFlow.udp(host, 5060)
+
+
+@dataclass
+class Peer:
+    """The peer of a dialog."""
+
+    flow: Flow
+    user: admission.BrowserUser = admission.UNREGISTERED
+    trunk: Trunk | None = None
+    named: Sequence[str] = ()
+
+    def names(self, host: str) -> bool:
+        return host in self.named
+
+
+class Bound(NamedTuple):
+    """A binding of a browser."""
+
+    aor: str
+    instance: str
 
 
 class AdmissionCase(SynchronousTestCase):
@@ -121,16 +143,59 @@ class AtOnce(AdmissionCase):
 class Dialogs(AdmissionCase):
     """Whose dialog it is."""
 
-    def test_peer(self) -> None:
-        """A browser is its own peer, and that of whom it has proven to be; a trunk is one at all its addresses."""
+    def owns(self, flow: Flow, peer: Peer, aors: Iterable[str] = (), *bindings: Bound) -> bool:
+        return admission.is_peer(flow, peer, aors, bindings, trunks_of)
+
+    def test_browser(self) -> None:
+        """A browser is known by the flow of the dialog; on another one, by the address-of-record that it has
+        authenticated for, or by its instance. The tags alone show nothing (docs/access.rst: A request within a
+        dialog)."""
         one, other = FakeFlow.wss(), FakeFlow.wss()
-        for flow, peer, aors, is_peer in (
-            (one, one, (), True), (other, one, (), False), (other, one, (ALICE,), True),
-            (sip("192.0.2.10"), sip("192.0.2.11"), (), True), (sip("192.0.2.20"), sip("192.0.2.11"), (), False),
-            (sip("203.0.113.5"), sip("203.0.113.5"), (), True), (sip("192.0.2.10"), one, (ALICE,), False),
-            (one, sip("192.0.2.10"), (ALICE,), False),
+        peer = Peer(one, admission.BrowserUser(frozenset([ALICE]), frozenset(["urn:uuid:8f4b"])))
+        self.assertTrue(self.owns(one, peer))
+        self.assertFalse(self.owns(other, peer))
+        self.assertTrue(self.owns(other, peer, [ALICE]))
+        self.assertFalse(self.owns(other, peer, ["mallory@pbx.example.com"]))
+        self.assertTrue(self.owns(other, peer, [], Bound(ALICE, "urn:uuid:8f4b")))
+        self.assertFalse(self.owns(other, peer, [], Bound(ALICE, "urn:uuid:other")))
+        self.assertFalse(self.owns(other, peer, [], Bound("mallory@pbx.example.com", "urn:uuid:8f4b")))
+
+    def test_unregistered_browser(self) -> None:
+        """The dialog of a browser that has not registered is bound to its flow, whoever else has registered."""
+        one, other = FakeFlow.wss(), FakeFlow.wss()
+        self.assertTrue(self.owns(one, Peer(one)))
+        self.assertFalse(self.owns(other, Peer(one), [ALICE], Bound(ALICE, "urn:uuid:8f4b")))
+
+    def test_kinds(self) -> None:
+        """A browser is no peer on the SIP side, nor the other way round, whatever else is true."""
+        browser = Peer(FakeFlow.wss("192.0.2.10", 5060), admission.BrowserUser(frozenset([ALICE])))
+        self.assertFalse(self.owns(sip("192.0.2.10"), browser, [ALICE]))
+        self.assertFalse(self.owns(FakeFlow.wss("192.0.2.10", 5060), Peer(sip("192.0.2.10"), trunk=PBX), [ALICE]))
+
+    def test_sip_side(self) -> None:
+        """A peer on the SIP side sends from its address, whatever the port, from any address of its trunk, or from one
+        that the dialog names."""
+        for peer, host, owns in (
+            (Peer(sip("192.0.2.10"), trunk=PBX), "192.0.2.10", True),
+            (Peer(sip("192.0.2.10"), trunk=PBX), "192.0.2.11", True),
+            (Peer(sip("192.0.2.10"), trunk=PBX), "192.0.2.20", False),
+            (Peer(sip("192.0.2.10"), trunk=PBX), "203.0.113.5", False),
+            (Peer(sip("192.0.2.10"), trunk=PBX, named=("203.0.113.5",)), "203.0.113.5", True),
+            (Peer(sip("203.0.113.5")), "203.0.113.5", True),
+            (Peer(sip("203.0.113.5")), "203.0.113.6", False),
+            (Peer(sip("192.0.2.10")), "192.0.2.11", True),  # in no section, but at the address of one
+            (Peer(sip("192.0.2.30"), trunk=PBX), "192.0.2.20", False),  # .30 is in two sections: the dialog's counts
+        ):
+            self.assertIs(self.owns(FakeFlow.udp(host, 40000), peer), owns, (peer, host))
+
+    def test_same_peer(self) -> None:
+        """Two addresses of a trunk are one peer; a browser's never are."""
+        for one, other, same in (
+            (sip("192.0.2.10"), sip("192.0.2.11"), True), (sip("192.0.2.10"), sip("192.0.2.20"), False),
+            (sip("203.0.113.5"), FakeFlow.udp("203.0.113.5", 9), True),
+            (FakeFlow.wss("192.0.2.10", 1), sip("192.0.2.10"), False),
         ):  # fmt: skip
-            self.assertEqual(admission.is_peer(flow, peer, ALICE, aors, trunks_of), is_peer)
+            self.assertIs(admission.is_same_peer(one, other, trunks_of), same)
 
     def test_granted(self) -> None:
         """Whom the SIP side has told by REFER may replace its dialog, from any address of the same trunk; a grant of
@@ -143,4 +208,3 @@ class Dialogs(AdmissionCase):
             (browser, sip("192.0.2.20"), False), (browser, FakeFlow.wss("192.0.2.10", 4000), False),
         ):  # fmt: skip
             self.assertEqual(admission.is_granted(flow, peer, grants, trunks_of), granted)
-            self.assertEqual(admission.may_replace(flow, peer, None, (), grants, trunks_of), granted)

@@ -95,7 +95,7 @@ class ClientRequestCase(SynchronousTestCase):
         response = respond(asked, status, "", to_tag="callee", headers=headers or [])
         host = self.last.flow.peer.host
         for name, flow in self.flows.items():
-            if any(asked is one for one in flow.messages):
+            if any(asked.via == one.via for one in flow.messages):
                 host = name
         self.transactions.message_received(response, self.flows[host])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.calls.modifying import UPDATES, SessionChangeCase
 from tests.support.calls.party import Party
+from tests.support.calls.world import Browser
 from tests.support.ngnode import Operation
 from webrtcproxy.sip.capabilities import ALLOW
 from webrtcproxy.sip.message import Request
@@ -138,14 +139,16 @@ class Change(SessionChangeCase):
             asker.answer(asker.peer.request("BYE"), 200)
 
     def test_comes_back_on_another_socket(self) -> None:
-        """The asking browser's connection is replaced meanwhile: that is where its 200 goes."""
+        """The asking browser's connection is replaced meanwhile, by the same user: that is where its 200 goes."""
         for asker, other in self.all_ways():
-            if not asker.browser:
+            if not isinstance(asker.peer, Browser):
                 continue
+            asker.peer.bind()
             invite = asker.ask("INVITE", asker.sdp())
             crossed = other.peer.request("INVITE")
             asker.peer.flow.lose()
-            asker.peer = self.world.browser()
+            asker.peer = again = self.world.browser()
+            again.bind()
             asker.ask("OPTIONS")
             asker.peer.heard(200)
             other.answer(crossed, 200, other.sdp())

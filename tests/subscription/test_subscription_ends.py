@@ -72,7 +72,11 @@ class Silence(WatchCase):
 
 
 class Sockets(WatchCase):
-    """A browser that loses its socket, and comes back. (corners.rst 4: 6665 to browsers)"""
+    """A browser that has registered loses its socket, and comes back. (corners.rst 4: 6665 to browsers)"""
+
+    def people(self) -> None:
+        super().people()
+        self.alice.bind()
 
     def back(self, old: Party) -> Party:
         """The browser registers on a new socket; its end of the subscription is there now."""
@@ -97,10 +101,11 @@ class Sockets(WatchCase):
             old.silent()
 
     def test_by_a_refresh(self) -> None:
-        """A refresh on another socket moves it, too."""
+        """A refresh on another socket moves it, too, where the same user has authenticated there."""
         subscriber, notifier = self.watching()
         old = subscriber.peer
         self.alice = self.world.browser()
+        self.alice.bind()
         subscriber = Party(
             self.alice, subscriber.call_id, subscriber.local, subscriber.remote, subscriber.target, subscriber.cseq
         )

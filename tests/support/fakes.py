@@ -167,12 +167,16 @@ class FakeUser:
     """A user of the transaction layer that keeps what it gets.
 
     :ivar admitting: what `admits` answers.
+    :ivar owning: the flows for which `owns` answers True.
+    :ivar same: the flows that all lead to one peer.
     :ivar on_request: called with each new server transaction, to answer it or to raise.
     :ivar on_cancel: the same for a cancelled one.
     """
 
     def __init__(self) -> None:
         self.admitting = True
+        self.owning: set[object] = set()
+        self.same: set[object] = set()
         self.on_request: Callable[[ServerTransaction], object] | None = None
         self.on_ack: Callable[[Request], object] | None = None
         self.on_cancel: Callable[[ServerTransaction], object] | None = None
@@ -196,6 +200,14 @@ class FakeUser:
         self.transactions.append(transaction)
         if self.on_request is not None:
             self.on_request(transaction)
+
+    def owns(self, transaction: ServerTransaction, flow: object) -> bool:
+        """Whether a CANCEL on another flow counts."""
+        return flow in self.owning
+
+    def is_same_peer(self, flow: object, other: object) -> bool:
+        """Whether two flows lead to the same peer."""
+        return {flow, other} <= self.same
 
     def ack_arrived(self, ack: Request, flow: object) -> None:
         """An ACK of a 2xx."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.exposition import Readings
 from tests.support.fakes import FakeFlow
 from tests.support.messages import ack, cancel, ours, request, response, twin
 from tests.transaction.case import TransactionCase, state
@@ -115,6 +116,25 @@ class Requests(TransactionCase):
             self.finish()
             self.udp.clear()
 
+    def test_repeat_from_another_address(self) -> None:
+        """A peer with several addresses repeats its request from any of them; the copy of somebody else is a merged
+        request, and gets nothing of the answer."""
+        other, stranger = FakeFlow.udp("198.51.100.2"), FakeFlow.udp("203.0.113.66")
+        self.user.same = {self.udp, other}
+        for to_tag in ("", "dialog"):
+            asked = request("INFO", to_tag=to_tag, branch=f"z9hG4bK1{to_tag}")
+            self.receive(asked)
+            transaction = self.user.transaction
+            transaction.reply(404)
+            self.receive(asked, other)
+            self.assertEqual((self.udp.summary, other.summary), ([404, 404], []))
+            self.assertIs(self.user.transaction, transaction)
+            self.receive(asked, stranger)
+            self.assertEqual(self.udp.summary, [404, 404])
+            self.finish()
+            self.udp.clear()
+        self.assertEqual(stranger.summary, [482, 404])
+
     def test_spiral(self) -> None:
         """For another Request-URI it is a spiral, and fine; so is another CSeq, From tag or Call-ID, and all that has a
         To tag."""
@@ -167,6 +187,17 @@ class Cancels(TransactionCase):
         for flow in (self.flow(port=9), self.wss):
             self.receive(twin(cancel(self.invite), via="SIP/2.0/UDP 203.0.113.77;branch=z9hG4bKmoved"), flow)
             self.assertEqual((flow.summary, self.user.cancels), ([481], []))
+
+    def test_branch_of_somebody_else(self) -> None:
+        """The branch alone is not enough: from another address it needs the word of the user that the peer is the
+        same, and its answer goes there."""
+        other = FakeFlow.udp("198.51.100.2")
+        self.receive(cancel(self.invite), other)
+        self.assertEqual((other.summary, self.user.cancels), ([481], []))
+        self.user.owning = {other}
+        self.receive(cancel(self.invite), other)
+        self.transaction.reply(487)
+        self.assertEqual((other.summary, self.udp.summary), ([481, 200, 487], []))
 
     def test_nothing_to_cancel(self) -> None:
         """481, with one To tag for all repeats (section 8.2.7), and nothing is kept."""
@@ -287,6 +318,22 @@ class Responses(TransactionCase):
             self.assertNoResult(self.final)
         self.assertEqual(self.udp.summary, ["INFO"])
         self.receive(response(sent, 200))
+        self.successResultOf(self.final)
+
+    def test_from_elsewhere(self) -> None:
+        """Over UDP a response comes from the address that the request was sent to, whatever the port, or from another
+        one of the same peer; any other is ignored, and counted (docs/access.rst: A request within a dialog)."""
+        sent = self.send(self.udp)
+        elsewhere, other = FakeFlow.udp("203.0.113.66"), FakeFlow.udp("198.51.100.2")
+        self.user.same = {self.udp, other}
+        readings = Readings(self.metrics)
+        self.receive(response(sent, 200), elsewhere)
+        self.assertNoResult(self.final)
+        self.assertEqual(readings.moved(), {'refused_total{reason="foreign"}': 1})
+        self.receive(response(sent, 200), other)
+        self.successResultOf(self.final)
+        sent = self.send(self.udp)
+        self.receive(response(sent, 200), self.flow(port=40000))
         self.successResultOf(self.final)
 
     def test_sent_by_in_another_case(self) -> None:

@@ -20,6 +20,7 @@ from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.dialog import Dialog
 from webrtcproxy.dialog.flow_watch import FlowMonitor
 from webrtcproxy.dialog.leg import Leg, TransferController
+from webrtcproxy.dialog.peers import user_on
 from webrtcproxy.dialog.relay import relay
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.request import contact_on
@@ -62,8 +63,8 @@ class Call:
         on_callee: Callable[[Call], None],
     ) -> None:
         request = transaction.request
-        user = context.worker_prefix + random_token(8)
-        contact = contact_on(transaction.flow, user, is_secure(request.uri))
+        contact_user = context.worker_prefix + random_token(8)
+        contact = contact_on(transaction.flow, contact_user, is_secure(request.uri))
         dialog = Dialog.from_request(request, transaction.to_tag, contact)  # raises before anything is begun
         self._context = context
         self._legs = legs
@@ -81,12 +82,12 @@ class Call:
         self.record = CallRecord(
             meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
         )
-        aor, profile = request.from_.address.aor, context.profile_of(transaction)
-        self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, profile, aor=aor)
+        user, profile = user_on(context, transaction.flow), context.profile_of(transaction)
+        self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, profile, user=user)
         self._caller.learn(request)
         legs.add(self._caller)
         self._begin_session(context.nodes.session(request.call_id), bool(request.body))
-        self._set_up = CallSetup(context, legs, transaction, self._caller, self._media, self.record, user, self)
+        self._set_up = CallSetup(context, legs, transaction, self._caller, self._media, self.record, contact_user, self)
         self._offer_answer = self._set_up.offer_answer
         self._transfers: Transfers | None = None
         self._replaced_legs: list[Leg] = []
@@ -138,6 +139,11 @@ class Call:
         self.record.answer(response.status, self._context.clock.seconds())
         self._flows.watch(callee)
         self._media.watch(self._media_lost)
+
+    @property
+    def caller(self) -> Leg:
+        """The leg of the caller."""
+        return self._caller
 
     @property
     def answered(self) -> bool:

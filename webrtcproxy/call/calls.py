@@ -8,6 +8,7 @@ from twisted.logger import Logger
 from webrtcproxy.call.call import Call
 from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target import TargetResolver, target_of_binding
 from webrtcproxy.registration.binding import Binding
@@ -65,6 +66,11 @@ class Calls:
         else:
             alive[0].cancelled(cancel)
 
+    def caller_of(self, transaction: ServerTransaction) -> Leg | None:
+        """The leg of the caller whose INVITE this is; None where its call is over."""
+        alive = self._alive.get(transaction)
+        return None if alive is None else alive[0].caller
+
     def drain(self, seconds: float) -> Deferred[None]:
         """Refuse new calls from now on, and wait until the current ones have ended.
 
@@ -112,6 +118,6 @@ class Calls:
         """A browser has registered, perhaps on another socket: let calls to its user ring there, and move its legs."""
         for call in tuple(self._called.get(binding.aor, ())):
             call.join(target_of_binding(binding))
-        for leg in self._legs.by_contact(binding.contact, binding.aor):
-            if leg.owner is not None and leg.flow is not binding.flow:
+        for leg in self._legs.registered(binding):
+            if leg.owner is not None:
                 leg.owner.moved(leg, binding.flow)

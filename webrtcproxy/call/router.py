@@ -19,7 +19,7 @@ from webrtcproxy.invite.target import TargetResolver
 from webrtcproxy.invite.target_set import call_targets, callees_of, request_targets
 from webrtcproxy.registration.binding import Found
 from webrtcproxy.registration.relay import RegistrationRelay
-from webrtcproxy.routing.admission import is_heard
+from webrtcproxy.routing.admission import is_heard, is_same_peer
 from webrtcproxy.routing.loops import check_loop, remaining_hops
 from webrtcproxy.runtime.deferred import then
 from webrtcproxy.runtime.errors import Refusal
@@ -86,17 +86,21 @@ class Router:
     # From the transaction layer
 
     def admits(self, request: Request, flow: Flow) -> bool:
-        """Whether a request is processed: its source is admitted (`is_heard`), or it names a known dialog by its tags.
-        Any other request gets no response."""
+        """Whether a request is processed: its source is admitted (`is_heard`), or it is from the peer of the dialog
+        that it names by its tags. Any other request gets no response."""
         if is_heard(flow, self._trunks_of, self._is_registrar):
             return True
         try:
-            known = self._find(request) is not None or self._subscriptions.expects(request)
+            leg = self._find(request)
+            if self._subscriptions.expects(request, flow) if leg is None else leg.is_from_peer(flow):
+                return True
         except BadMessage:
-            known = False
-        if not known:
+            leg = None
+        if leg is None:
             self._metrics.refused("unknown_source")
-        return known
+        else:
+            self._is_foreign(request, flow)
+        return False
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
         """Hand a new request to its handler; a Refusal that it raises becomes the final response."""
@@ -111,8 +115,12 @@ class Router:
             leg = self._legs.find(ack)
         except BadMessage:
             return
-        if leg is not None and leg.profile.sends_on(flow):
+        if leg is None:
+            return
+        if leg.is_from_peer(flow):
             leg.ack_arrived(ack)
+        else:
+            self._is_foreign(ack, flow)
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL has arrived for an INVITE without a final response."""
@@ -121,6 +129,21 @@ class Router:
             leg.owner.cancelled_in_dialog(transaction, cancel)
         else:
             self._calls.cancelled(transaction, cancel)
+
+    def owns(self, transaction: ServerTransaction, flow: Flow) -> bool:
+        """Whether a CANCEL on another flow than that of the INVITE of `transaction` is from the same peer."""
+        leg = self._legs.find(transaction.request) or self._calls.caller_of(transaction)
+        return leg is not None and leg.is_from_peer(flow)
+
+    def is_same_peer(self, flow: Flow, other: Flow) -> bool:
+        """Whether two flows on the SIP side lead to the same peer (`admission.is_same_peer`)."""
+        return is_same_peer(flow, other, self._trunks_of)
+
+    def _is_foreign(self, request: Request, flow: Flow) -> None:
+        """Note a request whose sender is not the peer of the dialog that it names."""
+        self._metrics.refused("foreign")
+        method, where = request.method, flow.peer.host
+        log.info("{call}: {method} from {where} is not from the peer", call=request.log_id, method=method, where=where)
 
     def _refuse(self, transaction: ServerTransaction, why: Refusal | BadMessage) -> None:
         self._metrics.refused(reason_of(why.status))
@@ -262,9 +285,12 @@ class Router:
         leg = self._find(request) or self._legs.early(request)
         if leg is None and request.method == "NOTIFY":
             leg = self._subscriptions.notified(transaction)
-        if leg is None or not leg.profile.sends_on(flow):
+        if leg is None:
             # A 481 would end the early dialog, too; there is no session yet to change (RFC 3311 section 5.2).
-            raise Refusal(491 if request.method == "UPDATE" and self._legs.is_early(request) else 481)
+            raise Refusal(491 if request.method == "UPDATE" and self._legs.is_early(request, flow) else 481)
+        if not leg.is_from_peer(flow):
+            self._is_foreign(request, flow)
+            raise Refusal(481)  # as for a dialog that does not exist, so that nothing is learned
         leg.dialog.receive(request)
         if leg.profile.flow_bound and flow is not leg.flow and leg.owner is not None:
             leg.owner.moved(leg, flow)

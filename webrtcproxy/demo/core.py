@@ -73,6 +73,14 @@ class Demo:
         except Refusal as refusal:
             transaction.reply(refusal.status, refusal.reason, refusal.headers)
 
+    def owns(self, transaction: ServerTransaction, flow: Flow) -> bool:
+        """A CANCEL has to come on the flow of its INVITE."""
+        return False
+
+    def is_same_peer(self, flow: Flow, other: Flow) -> bool:
+        """The demo knows each peer by its address only."""
+        return False
+
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
         """The ACK of an echo's 200; those of other calls do not pass the demo."""
         with suppress(BadMessage):  # an ACK is never answered

@@ -65,6 +65,7 @@ class DialogClient:
         self._context = context
         self._authentication = authentication
         self._called_in = False
+        self._resolved = ""
         self._allow: list[str] = []
         self._rseq = 0
         self._ack: Request | None = None
@@ -239,19 +240,25 @@ class DialogClient:
         :raises Refusal: its host name can't be resolved.
         :raises FlowLost: no local socket can send there.
         """
-        return self._flow_without_lookup() or await self._context.upstream.flow_to_uri(
-            self.dialog.next_hop, self.flow, self.profile.trunk
-        )
+        flow = self._flow_without_lookup()
+        if flow is None:
+            flow = await self._context.upstream.flow_to_uri(self.dialog.next_hop, self.flow, self.profile.trunk)
+            self._resolved = flow.peer.host
+        return flow
+
+    def names(self, host: str) -> bool:
+        """Whether the IP address `host` is one that the peer itself has named: that of the next hop or of the remote
+        target, or the one that the name of the next hop has last been resolved to."""
+        return host == self._resolved or self.dialog.names(host)
 
     def _is_trunk(self, flow: Flow) -> bool:
-        """Whether `flow` leads to the host that the INVITE was sent to, or to another address of the same trunk.
+        """Whether `flow` leads to the host that the INVITE was sent to, or to another server of the same trunk.
 
-        The Contact of a response may lead anywhere; credentials are not sent there.
+        The Contact of a response may lead anywhere; credentials are not sent there. An address that is only among the
+        `sources` of the trunk is no server of it.
         """
         host, sources = flow.peer.host, self._context.sources
         trunk = None if self._authentication is None else self._authentication.trunk
         if self._called_in:
             return trunk is not None and sources.is_server(trunk, host)
-        if host == self.flow.peer.host:
-            return True
-        return trunk is not None and trunk in sources.trunks_of(host)
+        return host == self.flow.peer.host or (trunk is not None and sources.is_server(trunk, host))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from webrtcproxy.config.addresses import literal
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.capabilities import SUPPORTED_WITHIN
 from webrtcproxy.sip.errors import BadMessage
@@ -64,6 +65,7 @@ class Dialog:
             confirmed=request.method != "INVITE",
         )
         dialog._check_ways()
+        _ = request.from_.address  # a URI that can't be read is refused here
         return dialog
 
     @classmethod
@@ -199,6 +201,11 @@ class Dialog:
     def next_hop(self) -> str:
         """The URI that the next request is sent to: the first route, or the remote target."""
         return NameAddr.parse(self.route_set[0]).uri if self.route_set else self.remote_target
+
+    def names(self, host: str) -> bool:
+        """Whether the IP address `host` stands in the first route or in the remote target. Both are from messages of
+        the peer, whose requests may come from there."""
+        return any(literal(Uri.parse(uri).host) == host for uri in {self.next_hop, self.remote_target})
 
     def _request(self, method: str, number: int) -> Request:
         uri, routes = self.remote_target, self.route_set

@@ -10,12 +10,15 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.config import Trunk
 from webrtcproxy.dialog.accepted_invite import AcceptedInvite
 from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.client import DialogClient, HeaderList
 from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.dialog import Dialog
 from webrtcproxy.dialog.negotiation import Negotiation
+from webrtcproxy.dialog.peers import is_from_peer
+from webrtcproxy.routing.admission import UNREGISTERED, BrowserUser
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
@@ -95,7 +98,7 @@ class Leg(DialogClient):
     :param owner: the call or subscription; None for a dialog that only awaits its end.
     :param profile: the profile of the peer.
     :param authentication: answers challenges with the trunk's credentials, where the leg may use them.
-    :param aor: the peer's address-of-record, where it is a browser.
+    :param user: the user of the peer, where that is a browser that has registered.
     :ivar negotiation: its offer/answer state.
     :ivar session_timer: how long the session lasts without a refresh.
     """
@@ -109,12 +112,12 @@ class Leg(DialogClient):
         owner: DialogUser | None,
         profile: PeerProfile,
         authentication: Authentication | None = None,
-        aor: str | None = None,
+        user: BrowserUser = UNREGISTERED,
     ) -> None:
         super().__init__(context, dialog, flow, profile, authentication)
         self.party_tag = party_tag
         self.owner = owner
-        self.aor = aor
+        self.user = user
         self.contact = dialog.remote_target
         self.negotiation = Negotiation()
         self._usages = 0
@@ -127,6 +130,15 @@ class Leg(DialogClient):
     def key(self) -> tuple[str, str, str]:
         """The dialog's identity: Call-ID, local tag, remote tag."""
         return self.dialog.call_id, self.dialog.local_tag, self.dialog.remote_tag
+
+    @property
+    def trunk(self) -> Trunk | None:
+        """The trunk of the peer."""
+        return self.profile.trunk
+
+    def is_from_peer(self, flow: Flow) -> bool:
+        """Whether a message on `flow` is from the peer: see `routing.admission.is_peer`."""
+        return is_from_peer(self._context, self, flow)
 
     def when_finished(self, call: Callable[[Leg], None]) -> None:
         """Have `call` called with this leg once its dialog has ended and no usage shares it."""

@@ -23,7 +23,6 @@ from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg, TransferableCall
 from webrtcproxy.dialog.referred import ReplacesGrant, ReplacesGrants
 from webrtcproxy.dialog.table import DialogTable
-from webrtcproxy.routing.admission import is_peer
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
@@ -75,8 +74,7 @@ def match_own_dialog(
     call = None if leg is None or leg.owner is None else leg.owner.transferable()
     if leg is None or call is None:
         return None
-    aors = context.location.authenticated_aors(transferor)
-    if not is_peer(transferor, leg.flow, leg.aor, aors, context.sources.trunks_of):
+    if not leg.is_from_peer(transferor):
         return None
     other = call.other(leg)
     return None if other is None else (call, leg, other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.registration.binding import Binding
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
@@ -16,6 +17,9 @@ _NOT_IN_EARLY = frozenset({"BYE", "INVITE", "PRACK", "REFER", "SUBSCRIBE", "UPDA
 
 class PendingInvite(Protocol):
     """An INVITE of the proxy without a final response."""
+
+    def is_from_peer(self, flow: Flow) -> bool:
+        """Whether a message on `flow` is from where the INVITE was sent."""
 
     def early(self, tag: str) -> Leg | None:
         """The leg of the early dialog that a provisional response with the To tag `tag` has created; None where no such
@@ -60,12 +64,13 @@ class DialogTable:
         """The leg with this :attr:`Leg.key`."""
         return self._legs.get(key)
 
-    def is_early(self, request: Request) -> bool:
-        """Whether `request` is within an early dialog of a pending INVITE.
+    def is_early(self, request: Request, flow: Flow) -> bool:
+        """Whether `request` is within an early dialog of a pending INVITE, and from where that was sent.
 
         :raises BadMessage: one of its headers can't be read.
         """
-        return (request.call_id, request.to.tag or "") in self.pending_invites
+        pending = self.pending_invites.get((request.call_id, request.to.tag or ""))
+        return pending is not None and pending.is_from_peer(flow)
 
     def early(self, request: Request) -> Leg | None:
         """The leg of the early dialog of a pending INVITE that `request` is within. It is created on demand, so
@@ -78,9 +83,16 @@ class DialogTable:
         pending = self.pending_invites.get((request.call_id, request.to.tag or ""))
         return None if pending is None else pending.early(request.from_.tag or "")
 
-    def by_contact(self, contact: str, aor: str) -> list[Leg]:
-        """The legs of the browser with the Contact `contact` that is registered as `aor`."""
-        return [leg for leg in self._by_contact.get(_name(contact), ()) if leg.aor == aor]
+    def registered(self, binding: Binding) -> list[Leg]:
+        """A browser has registered: returns its legs on another flow, which it may have lost. Those on its flow are
+        from now on legs of the registered user."""
+        moving = []
+        for leg in self._by_contact.get(_name(binding.contact), ()):
+            if leg.flow is binding.flow:
+                leg.user = leg.user.with_binding(binding)
+            elif binding.aor in leg.user.aors and leg.owner is not None:
+                moving.append(leg)
+        return moving
 
     def count_on(self, flow: Flow) -> int:
         """The number of dialogs of the browser on `flow`, including those that await their end."""

@@ -14,6 +14,7 @@ from webrtcproxy.dialog.client import HeaderList
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.dialog import Dialog, tag_of
 from webrtcproxy.dialog.leg import DialogUser, Leg
+from webrtcproxy.dialog.peers import Addressee, is_from_peer
 from webrtcproxy.dialog.reliable import rseq_of, send_prack
 from webrtcproxy.dialog.session_timer import SessionTimer
 from webrtcproxy.dialog.table import DialogTable
@@ -29,6 +30,7 @@ from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.uri import host_port
+from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
@@ -221,6 +223,12 @@ class Branch:
         if tag and (tag in self._previews or len(self._previews) < MAX_DIALOGS):
             self._previews[tag] = response
 
+    def is_from_peer(self, flow: Flow) -> bool:
+        """Whether a message on `flow` is from where its INVITE was sent."""
+        target, request = self.target, self._request
+        sent_to = target.flow if request is None else request.flow
+        return is_from_peer(self._context, Addressee(sent_to, target.user, target.profile.trunk), flow)
+
     def early(self, tag: str) -> Leg | None:
         """The leg of the early dialog that a 1xx with this To tag has created; None where no such 1xx has arrived, or
         the dialog has ended."""
@@ -304,7 +312,9 @@ class Branch:
 
     def _leg(self, sent: SentRequest, dialog: Dialog, party_tag: str, owner: DialogUser | None) -> Leg:
         target = self.target
-        leg = Leg(self._context, dialog, sent.flow, party_tag, owner, target.profile, target.authentication, target.aor)
+        leg = Leg(
+            self._context, dialog, sent.flow, party_tag, owner, target.profile, target.authentication, target.user
+        )
         if sent.request.body:
             leg.negotiation.offer_sent(sent.request.body)
         self._index.add(leg)

@@ -14,7 +14,7 @@ from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.replaces import as_peer_has_it
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target import Target, TargetResolver
-from webrtcproxy.routing.admission import may_replace
+from webrtcproxy.routing.admission import is_granted
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.runtime.errors import FlowLost, Refusal
 from webrtcproxy.sip.errors import BadMessage
@@ -46,8 +46,9 @@ def replaced_dialog_target(context: Context, request: Request, flow: Flow, legs:
             return None
         raise Refusal(481)
     location = context.location
-    aors, grants = location.authenticated_aors(flow), context.grants.of(leg.key)
-    if not may_replace(flow, leg.flow, leg.aor, aors, grants, context.sources.trunks_of):
+    if not leg.is_from_peer(flow) and not is_granted(
+        flow, leg.flow, context.grants.of(leg.key), context.sources.trunks_of
+    ):
         log.info("{call}: {host} may not replace this dialog", host=flow.peer.host, call=leg.dialog.call_id)
         raise Refusal(403)
     other = call.other(leg)
@@ -77,6 +78,6 @@ def _peer_of(leg: Leg, named: Replaces, allowed: bool, context: Context) -> Targ
             raise leg.profile.unreachable() from why
         uri, routes = dialog.remote_target, tuple(dialog.route_set)
         authentication = Authentication(trunk, allowed)
-        return [Target(flow, uri, leg.profile, leg.aor, authentication, None, routes, str(named), hops)]
+        return [Target(flow, uri, leg.profile, leg.user, authentication, None, routes, str(named), hops)]
 
     return targets

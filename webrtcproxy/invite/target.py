@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.registration.binding import Binding
+from webrtcproxy.routing.admission import UNREGISTERED, BrowserUser
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.failover import NextHops
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, PeerProfile
@@ -24,7 +25,7 @@ class Target:
     :ivar flow: the first flow to it.
     :ivar uri: the Request-URI of the second leg.
     :ivar profile: the profile of the peer there.
-    :ivar aor: the address-of-record registered there, or None.
+    :ivar user: the user of the browser there.
     :ivar authentication: answers challenges with the trunk's credentials, or None.
     :ivar binding: the browser's binding, or None.
     :ivar route_set: the Route headers of the INVITE.
@@ -35,7 +36,7 @@ class Target:
     flow: Flow
     uri: str
     profile: PeerProfile
-    aor: str | None = None
+    user: BrowserUser = UNREGISTERED
     authentication: Authentication | None = None
     binding: Binding | None = None
     route_set: tuple[str, ...] = ()
@@ -70,10 +71,15 @@ async def target_of_route(context: Context, request: Request, route: Route) -> T
     authentication = Authentication(route.trunk, route.may_use_credentials)
     replaces = request.headers.get("Replaces")
     return Target(
-        hops.flow, route.uri_for(request), route.profile, None, authentication, replaces=replaces, next_hops=hops
+        hops.flow,
+        route.uri_for(request),
+        route.profile,
+        authentication=authentication,
+        replaces=replaces,
+        next_hops=hops,
     )
 
 
 def target_of_binding(binding: Binding) -> Target:
     """The target for a registered browser."""
-    return Target(binding.flow, binding.contact, BROWSER_PEER, binding.aor, None, binding)
+    return Target(binding.flow, binding.contact, BROWSER_PEER, UNREGISTERED.with_binding(binding), None, binding)

@@ -44,6 +44,9 @@ class ILocation(Protocol):
     def authenticated_aors(self, flow: Flow) -> list[str]:
         """The AORs that the browser on `flow` has registered with its own password."""
 
+    def bindings_on(self, flow: Flow) -> list[Binding]:
+        """The bindings of the browser on `flow` that have not expired."""
+
     def mark_authenticated(self, aor: str, flow: Flow, seconds: float) -> None:
         """Regard the browser on `flow` as authenticated for `aor` for so many seconds; with 0, no longer."""
 
@@ -164,6 +167,11 @@ class Location:
         socket = self._sockets.get(flow)
         now = self._clock.seconds()
         return [] if socket is None else [aor for aor, until in socket.authenticated.items() if until > now]
+
+    def bindings_on(self, flow: Flow) -> list[Binding]:
+        socket = self._sockets.get(flow)
+        now = self._clock.seconds()
+        return [] if socket is None else [each for each in socket.bindings.values() if each.expires_at > now]
 
     def watch(self, call: Callable[[Binding], None]) -> Callable[[], None]:
         """See `IDirectory.watch`."""

@@ -5,12 +5,14 @@
 - A request from the SIP side is processed where `is_heard` is true, and may call the users that `callees` returns.
 - `check_calls`, `check_requests_of_browser` and `check_subscriptions` limit how many calls, requests and subscriptions
   there may be at once.
-- A dialog may be replaced by the peers for which `may_replace` is true, and transferred by its own peer (`is_peer`).
+- A dialog belongs to its peer (`is_peer`), which may also replace and transfer it, and to whom that peer has sent
+  there by REFER (`is_granted`): this one may replace it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.logger import Logger
@@ -157,27 +159,91 @@ class Grant(Protocol):
         """The address of the SIP peer that sent the REFER."""
 
 
-def may_replace(
-    flow: Flow, peer: Flow, aor: str | None, aors: Container[str], grants: Iterable[Grant], trunks_of: TrunksOf
-) -> bool:
-    """Whether an INVITE on `flow` may replace a dialog (RFC 3891 section 3): one of the dialog's peer may, and one of a
-    peer that was sent there by the dialog peer's REFER. Parameters as of `is_peer` and `is_granted`."""
-    return is_peer(flow, peer, aor, aors, trunks_of) or is_granted(flow, peer, grants, trunks_of)
+class Registered(Protocol):
+    """A binding of a browser (`webrtcproxy.registration.binding.Binding`)."""
+
+    @property
+    def aor(self) -> str:
+        """The address-of-record."""
+
+    @property
+    def instance(self) -> str:
+        """Its ``+sip.instance``, else its Contact."""
 
 
-def is_peer(flow: Flow, peer: Flow, aor: str | None, aors: Container[str], trunks_of: TrunksOf) -> bool:
-    """Whether a request on `flow` is from the peer of a dialog. A browser's may also come from another browser that has
-    authenticated for the same address-of-record; a trunk's from any address of the trunk.
+@dataclass(frozen=True, slots=True)
+class BrowserUser:
+    """Whose browser it is that a dialog is with, as far as it has registered.
 
-    :param peer: the flow of the dialog.
-    :param aor: the address-of-record of its peer, where that is a browser.
-    :param aors: those that the browser on `flow` has authenticated for.
+    :ivar aors: the addresses-of-record that it had registered, or had authenticated for, on the flow of the dialog.
+    :ivar instances: its ``+sip.instance``, or its Contact where it has none.
     """
-    if flow.browser != peer.browser:
+
+    aors: frozenset[str] = frozenset()
+    instances: frozenset[str] = frozenset()
+
+    def with_binding(self, binding: Registered) -> BrowserUser:
+        """The same browser, which has registered on the flow of its dialog."""
+        return BrowserUser(self.aors | {binding.aor}, self.instances | {binding.instance})
+
+
+UNREGISTERED = BrowserUser()
+"""A browser that has not registered, and every peer on the SIP side."""
+
+
+class DialogPeer(Protocol):
+    """The peer of a dialog, or of a request that may create one."""
+
+    @property
+    def flow(self) -> Flow:
+        """The flow that has reached it last."""
+
+    @property
+    def user(self) -> BrowserUser:
+        """Who it is, where it is a browser."""
+
+    @property
+    def trunk(self) -> Trunk | None:
+        """The trunk that it belongs to."""
+
+    def names(self, host: str) -> bool:
+        """Whether the dialog itself, by a message of this peer, has requests sent to or from the address `host`."""
+
+
+def is_peer(
+    flow: Flow, peer: DialogPeer, aors: Iterable[str], bindings: Iterable[Registered], trunks_of: TrunksOf
+) -> bool:
+    """Whether a message on `flow` is from the peer of a dialog. Whoever else sends it does not belong there, even with
+    the right tags: they are no secret to the other end, nor to those in between.
+
+    - A browser sends on the flow of the dialog. On another one it does if it has authenticated there as the same user,
+      or is registered there as the same instance of that user. One that has not registered has its own flow only.
+    - A peer on the SIP side sends from its address, from any address of its trunk, or from one that the dialog names:
+      the port may differ.
+
+    :param aors: those that the browser on `flow` has authenticated for.
+    :param bindings: those of the browser on `flow`.
+    """
+    known = peer.flow
+    if flow is known:
+        return True
+    if flow.browser != known.browser:
         return False
     if flow.browser:
-        return flow is peer or aor in aors
-    return _is_same(flow.peer.host, peer.peer.host, trunks_of)
+        user = peer.user
+        return not user.aors.isdisjoint(aors) or any(
+            each.aor in user.aors and each.instance in user.instances for each in bindings
+        )
+    host, trunk = flow.peer.host, peer.trunk
+    if host == known.peer.host:
+        return True
+    trunks = trunks_of(known.peer.host) if trunk is None else (trunk,)
+    return any(each in trunks for each in trunks_of(host)) or peer.names(host)
+
+
+def is_same_peer(flow: Flow, other: Flow, trunks_of: TrunksOf) -> bool:
+    """Whether two flows on the SIP side lead to the same peer: to one address, or to addresses of one trunk."""
+    return not flow.browser and not other.browser and _is_same(flow.peer.host, other.peer.host, trunks_of)
 
 
 def is_granted(flow: Flow, peer: Flow, grants: Iterable[Grant], trunks_of: TrunksOf) -> bool:

@@ -14,7 +14,6 @@ from webrtcproxy.routing.header_policy import ASSERTED_IDENTITY, DEFAULT_HEADER_
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.capabilities import ALLOW, ALLOW_BROWSER
 from webrtcproxy.sip.message import Headers, Message, Request
-from webrtcproxy.transport.flow import Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +54,6 @@ class PeerProfile:
         """Whether retries of a request to it are one sequence upstream, with one Call-ID and increasing CSeq numbers,
         so that the sender can answer challenges. To a browser, each request has a new Call-ID."""
         return not self.browser
-
-    def sends_on(self, flow: Flow) -> bool:
-        """Whether a peer of this kind sends over a flow of this kind: within a dialog with a browser, nothing is
-        accepted from the SIP side, nor the other way round."""
-        return flow.browser == self.browser
 
     def wants_dtmf_events(self, sender: PeerProfile) -> bool:
         """Whether digits in an INFO of `sender` become telephone-events in the audio (RFC 4733) towards this peer."""

@@ -46,8 +46,8 @@ RegistrationResult = Literal["accepted", "challenged", "rejected", "failed"]
 
 Reason = Literal[
     # Requests
-    "banned", "extension", "forbidden", "loop", "malformed", "method", "no_dialog", "not_acceptable", "not_found",
-    "other", "overload", "scheme", "transactions_limit", "unknown_source",
+    "banned", "extension", "forbidden", "foreign", "loop", "malformed", "method", "no_dialog", "not_acceptable",
+    "not_found", "other", "overload", "scheme", "transactions_limit", "unknown_source",
     # Connections
     "connections_limit", "handshake", "origin", "websocket",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.dialog import Dialog
 from webrtcproxy.dialog.leg import Leg
+from webrtcproxy.dialog.peers import Addressee, is_from_peer, user_on
 from webrtcproxy.dialog.refer import has_no_subscription
 from webrtcproxy.dialog.replaces import rewrite_refer_to
 from webrtcproxy.dialog.table import DialogTable
@@ -92,22 +93,26 @@ class Subscriptions:
         check_subscriptions(self._limits, most, flow, self.legs.count_on(flow), len(self._alive), request)
         run_and_respond(PendingSubscribe(self, self._context, transaction).run(find_targets), transaction)
 
-    def expects(self, request: Request) -> bool:
-        """Whether `request` may be a NOTIFY that creates the dialog of a subscription.
+    def expects(self, request: Request, flow: Flow) -> bool:
+        """Whether `request` on `flow` may be a NOTIFY that creates the dialog of a subscription.
 
         :raises BadMessage: one of its headers can't be read.
         """
-        return request.method == "NOTIFY" and (request.call_id, request.to.tag or "") in self._sent
+        if request.method != "NOTIFY":
+            return False
+        sent = self._sent.get((request.call_id, request.to.tag or ""))
+        return sent is not None and sent.pending.is_from_notifier(sent.target, flow)
 
     def notified(self, transaction: ServerTransaction) -> Leg | None:
-        """Create the dialog of a NOTIFY, and return its leg; None where no SUBSCRIBE matches.
+        """Create the dialog of a NOTIFY, and return its leg; None where no SUBSCRIBE matches, or where it is not from
+        where that was sent.
 
         :raises BadMessage: it can't create a dialog.
         """
         request = transaction.request
-        sent = self._sent.get((request.call_id, request.to.tag or ""))
-        if sent is None or not sent.target.profile.sends_on(transaction.flow):
+        if not self.expects(request, transaction.flow):
             return None
+        sent = self._sent[request.call_id, request.to.tag or ""]
         return sent.pending.notified(request, sent)
 
     def stop(self) -> None:
@@ -137,8 +142,8 @@ class Subscriptions:
 
     def _bound(self, binding: Binding) -> None:
         """A browser has registered on another socket: move its subscriptions there."""
-        for leg in self.legs.by_contact(binding.contact, binding.aor):
-            if leg.owner is not None and leg.flow is not binding.flow:
+        for leg in self.legs.registered(binding):
+            if leg.owner is not None:
                 leg.owner.moved(leg, binding.flow)
 
 
@@ -200,6 +205,15 @@ class PendingSubscribe:
             self._had.clear()  # the dialog of the 2xx is replaced by that of the NOTIFY
         return self._open(self._opened[-1], dialog, sent.target)
 
+    def is_from_notifier(self, target: Target, flow: Flow) -> bool:
+        """Whether a NOTIFY on `flow` may be from a notifier that the SUBSCRIBE to `target` has reached: it comes from
+        there, or from the address that the 2xx, or the NOTIFY of another notifier, has named."""
+        sent_to = Addressee(target.last_flow, target.user, target.profile.trunk)
+        if is_from_peer(self._context, sent_to, flow):
+            return True
+        notifiers = (each.far for each in self._opened)
+        return any(far is not None and far.is_from_peer(flow) for far in notifiers)
+
     def _answered(self, winner: BranchResult, response: Response) -> None:
         if not self._first.notified:
             contact = winner.request.headers.get("Contact") or ""
@@ -225,7 +239,7 @@ class PendingSubscribe:
         """A subscription whose dialog with the subscriber on `flow` has the local tag `tag`."""
         request, context = self._request, self._context
         dialog = Dialog.from_request(request, tag, contact_on(flow, self._user))
-        near = Leg(context, dialog, flow, tag, None, self._profile, aor=request.from_.address.aor)
+        near = Leg(context, dialog, flow, tag, None, self._profile, user=user_on(context, flow))
         legs = self._subscriptions.legs
         legs.add(near)
         event = request.headers.get("Event") or "" if self._is_subscribe else "refer"
@@ -242,7 +256,7 @@ class PendingSubscribe:
 
     def _open(self, subscription: Subscription, dialog: Dialog, target: Target) -> Leg:
         """Join the notifier of `dialog` to a subscription, and return its leg."""
-        far = Leg(self._context, dialog, target.last_flow, "", None, target.profile, target.authentication, target.aor)
+        far = Leg(self._context, dialog, target.last_flow, "", None, target.profile, target.authentication, target.user)
         self._had.add((dialog.call_id, dialog.remote_tag))
         self._subscriptions.legs.add(far)
         subscription.open(far)

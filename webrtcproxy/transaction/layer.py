@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable
-from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -22,49 +21,27 @@ from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond
 from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, NonInviteClient, OnResponse
-from webrtcproxy.transaction.match import BRANCH_PREFIX, Key, has_cookie, invite_key, key_of, merge_key, rfc2543_key
+from webrtcproxy.transaction.match import (
+    BRANCH_PREFIX,
+    Key,
+    has_cookie,
+    invite_key,
+    is_repeat,
+    key_of,
+    merge_key,
+    rfc2543_key,
+)
 from webrtcproxy.transaction.refusal_reason import reason_of
 from webrtcproxy.transaction.server import InviteServer, NonInviteServer, ServerMachine, ServerTransaction
 from webrtcproxy.transaction.table import Table, TransactionLimits
 from webrtcproxy.transaction.timers import RFC3261, Timers
+from webrtcproxy.transaction.user import NoUser, TransactionUser
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
 RETRY_AFTER = "5"
 """The Retry-After of a 503 for too many transactions, in seconds."""
-
-
-class TransactionUser(Protocol):
-    """The transaction user (RFC 3261 section 5): :class:`webrtcproxy.call.router.Router`."""
-
-    def admits(self, request: Request, flow: Flow) -> bool:
-        """Called before a request is answered or stored.
-
-        :returns: False if the request is to be dropped silently.
-        """
-
-    def request_arrived(self, transaction: ServerTransaction) -> None:
-        """A new request, neither ACK nor CANCEL."""
-
-    def ack_arrived(self, ack: Request, flow: Flow) -> None:
-        """An ACK that belongs to no transaction, such as that of a 2xx. Its sender is admitted."""
-
-    def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """A CANCEL of an INVITE that has no final response. The CANCEL is answered already; the INVITE is not."""
-
-
-class _NoUser:
-    """Takes the place of the user until one is set: drops everything silently."""
-
-    def admits(self, request: Request, flow: Flow) -> bool:
-        return False
-
-    def request_arrived(self, transaction: ServerTransaction) -> None: ...
-
-    def ack_arrived(self, ack: Request, flow: Flow) -> None: ...
-
-    def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None: ...
 
 
 class Transactions:
@@ -90,7 +67,7 @@ class Transactions:
         metrics: Metrics | None = None,
         mark: str = "",
     ) -> None:
-        self.user: TransactionUser = user or _NoUser()
+        self.user: TransactionUser = user or NoUser()
         self.timers = timers
         self.last_resort = last_resort
         self.schedule = Schedule(clock)
@@ -252,9 +229,14 @@ class Transactions:
     def _new(self, request: Request, flow: Flow, key: Key) -> None:
         table = self._table
         merged = merge_key(request)
-        if merged in table.by_merge_key and request.to.tag is None:
-            self._refuse(request, flow, 482)  # section 8.2.2.2
-            return
+        first = table.by_merge_key.get(merged)
+        if first is not None:
+            if is_repeat(first.key, key) and not flow.reliable and self.user.is_same_peer(flow, first.source_flow):
+                first.retransmitted()
+                return
+            if request.to.tag is None:
+                self._refuse(request, flow, 482)  # section 8.2.2.2
+                return
         if table.is_full(flow):
             self._metrics.refused("transactions_limit")
             self._refuse(request, flow, 503, retry_after=RETRY_AFTER)
@@ -286,12 +268,13 @@ class Transactions:
         response.
 
         The CANCEL has no transaction of its own: its retransmissions get the same response for as long as the INVITE
-        exists. If its branch or sent-by is not that of its INVITE, it is matched by the merge key, on the same flow.
+        exists. If its branch, sent-by or flow is not that of its INVITE, it is matched by the merge key, and has to be
+        from the same peer.
         """
         machine = self._table.servers.get(invite_key(key))
         if machine is None:
             machine = self._table.by_merge_key.get(merge_key(cancel))
-            if machine is not None and machine.source_flow != flow:
+            if machine is not None and not self._may_cancel(machine, cancel, flow):
                 machine = None
         if not isinstance(machine, InviteServer):
             self._refuse(cancel, flow, 481)
@@ -301,6 +284,30 @@ class Transactions:
         if transaction is not None and not machine.cancelled:
             machine.cancelled = True
             self._guarded(transaction, cancel.log_id, self.user.cancelled, transaction, cancel)
+
+    def _may_cancel(self, machine: ServerMachine, cancel: Request, flow: Flow) -> bool:
+        """Whether `cancel` is from the sender of the INVITE of `machine`. Its final response then goes where the CANCEL
+        came from."""
+        if flow in (machine.source_flow, machine.flow):
+            return True
+        transaction = machine.transaction
+        if transaction is not None and self.user.owns(transaction, flow):
+            machine.flow = flow
+            return True
+        self._foreign(cancel, flow)
+        return False
+
+    def _foreign(self, message: Request | Response, flow: Flow) -> None:
+        """Note a message whose sender is not the peer of its transaction."""
+        self._metrics.refused("foreign")
+        what = message.method if isinstance(message, Request) else message.status
+        where = flow.peer.host
+        log.info(
+            "{call}: {what} from {where} is not from the peer of its transaction",
+            call=message.log_id,
+            what=what,
+            where=where,
+        )
 
     def _refuse(self, request: Request, flow: Flow, status: int, reason: str = "", retry_after: str = "") -> None:
         """Answer without a transaction; the To tag is the same for each retransmission (section 8.2.7)."""
@@ -320,14 +327,21 @@ class Transactions:
     def _response(self, response: Response, flow: Flow) -> None:
         """Match a response to its client transaction (sections 17.1.3 and 18.1.2); drop any other.
 
-        The branch can't be guessed. The response to a request on a connection must arrive on that connection.
+        The branch can't be guessed. The response to a request on a connection must arrive on that connection; over UDP,
+        from the address that the request was sent to, or another one of the same trunk.
         """
         via = response.via
         machine = self._table.clients.get((via.branch or "", response.cseq.method))
         if machine is None or not _is_sent_by(via, machine.sent_by):
             return
-        if machine.flow is flow or not (machine.flow.reliable or flow.reliable):
+        sent_to = machine.flow
+        if sent_to is flow or (not (sent_to.reliable or flow.reliable) and self._is_from(sent_to, flow)):
             machine.receive(response)
+        else:
+            self._foreign(response, flow)
+
+    def _is_from(self, sent_to: Flow, flow: Flow) -> bool:
+        return flow.peer.host == sent_to.peer.host or self.user.is_same_peer(flow, sent_to)
 
     def _stamp(self, request: Request, flow: Flow) -> str:
         """Add our Via.

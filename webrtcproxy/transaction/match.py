@@ -15,10 +15,11 @@ BRANCH_PREFIX = MAGIC_COOKIE + "wp-"
 MergeKey = tuple[object, ...]
 """Equal for a request and a merged copy of it (section 8.2.2.2)."""
 
-Key = tuple[object, str, int | None, str, Flow | None]
+Key = tuple[object, str, int | None, str, Flow | str]
 """Equal for a request and its retransmissions: the branch of the top Via (for a peer of RFC 2543, whose branch is
-meaningless, several headers), host and port of its sent-by, the method (INVITE for an ACK), and the connection. That is
-None for UDP, where a NAT may change the port between two retransmissions."""
+meaningless, several headers), host and port of its sent-by, the method (INVITE for an ACK), and the connection. For UDP
+that is the source address without the port, which a NAT may change between two retransmissions: who only knows the
+branch and the sent-by of somebody else's request can't cancel, acknowledge or take the place of it."""
 
 
 def key_of(request: Request, flow: Flow) -> Key:
@@ -45,13 +46,18 @@ def rfc2543_key(request: Request, flow: Flow, to_tag: str | None) -> Key:
 
 def _key(branch: object, via: Via, method: str, flow: Flow) -> Key:
     method = "INVITE" if method == "ACK" else method
-    return branch, via.host, via.port, method, flow if flow.reliable else None
+    return branch, via.host, via.port, method, flow if flow.reliable else flow.peer.host
 
 
 def invite_key(key: Key) -> Key:
     """The key of the INVITE that a CANCEL with this key cancels."""
     branch, host, port, _, flow = key
     return branch, host, port, "INVITE", flow
+
+
+def is_repeat(key: Key, other: Key) -> bool:
+    """Whether two keys differ in the source address only: one peer with several addresses has sent both requests."""
+    return key[:4] == other[:4]
 
 
 def merge_key(request: Request) -> MergeKey:

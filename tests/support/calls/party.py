@@ -28,6 +28,10 @@ class Party:
         host, port = peer.flow.peer
         self.contact = f"sip:me@{host}:{port}"
 
+    def known_to(self, peer: Peer) -> Party:
+        """The same end as somebody else at `peer` would tell it, who knows all of the dialog."""
+        return Party(peer, self.call_id, self.local, self.remote, self.target, self.cseq + 5)
+
     @property
     def browser(self) -> bool:
         return self.peer.flow.browser
@@ -119,9 +123,10 @@ def party_of(peer: Peer, invite: Request, answer: Response) -> Party:
     """The end at `peer`, out of the INVITE that it sent or was sent, and the response."""
     sender, receiver = invite.headers.get("From") or "", answer.headers.get("To") or ""
     if invite.via.sent_by == peer.flow.sent_by:
-        return Party(peer, invite.call_id, receiver, sender, _contact(invite), 0)
-    return Party(peer, invite.call_id, sender, receiver, _contact(answer), invite.cseq.number)
+        return Party(peer, invite.call_id, receiver, sender, contact_uri(invite), 0)
+    return Party(peer, invite.call_id, sender, receiver, contact_uri(answer), invite.cseq.number)
 
 
-def _contact(message: Request | Response) -> str:
+def contact_uri(message: Request | Response) -> str:
+    """The URI of its Contact."""
     return NameAddr.parse(message.headers.get("Contact") or "").uri

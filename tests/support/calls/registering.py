@@ -146,6 +146,12 @@ class RegistrarCase(SynchronousTestCase):
         authenticated = self.location.is_authenticated(transaction.flow)
         self.registrar.register(transaction, self.policy.route(transaction.request, authenticated))
 
+    def owns(self, transaction: ServerTransaction, flow: Flow) -> bool:
+        return False
+
+    def is_same_peer(self, flow: Flow, other: Flow) -> bool:
+        return False
+
     def ack_arrived(self, ack: Request, flow: Flow) -> None:
         raise AssertionError("an ACK")
 

@@ -1,0 +1,45 @@
+"""The peers of dialogs: collects what is known of the sender of a message, for `routing.admission.is_peer`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webrtcproxy.config import Trunk
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.routing.admission import UNREGISTERED, BrowserUser, DialogPeer, is_peer
+from webrtcproxy.transport.flow import Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """Whom a request was sent to that has no dialog yet; a `DialogPeer`.
+
+    :ivar flow: where it was sent last.
+    :ivar user: the user of the browser there.
+    :ivar trunk: the trunk there.
+    """
+
+    flow: Flow
+    user: BrowserUser
+    trunk: Trunk | None
+
+    def names(self, host: str) -> bool:
+        """False: without a dialog there is no Contact and no Record-Route."""
+        return False
+
+
+def is_from_peer(context: Context, peer: DialogPeer, flow: Flow) -> bool:
+    """Whether a message on `flow` is from the peer of a dialog."""
+    if flow is peer.flow:
+        return True
+    location = context.location
+    aors, bindings = location.authenticated_aors(flow), location.bindings_on(flow)
+    return is_peer(flow, peer, aors, bindings, context.sources.trunks_of)
+
+
+def user_on(context: Context, flow: Flow) -> BrowserUser:
+    """The user of the browser on `flow`; `UNREGISTERED` where it has not registered, and for a peer on the SIP side."""
+    location = context.location
+    bindings = location.bindings_on(flow)
+    aors = frozenset([*location.authenticated_aors(flow), *(each.aor for each in bindings)])
+    return BrowserUser(aors, frozenset(each.instance for each in bindings)) if aors else UNREGISTERED
