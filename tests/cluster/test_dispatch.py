@@ -132,9 +132,14 @@ class OtherTests(DispatcherCase):
             self.assertEqual(self.choose(answer(200, via=f"SIP/2.0/UDP 192.0.2.1;branch={branch}")), HUB)
 
     def test_garbage(self) -> None:
-        """What nobody could answer is dropped; what can be refused goes to somebody, its repeats to the same."""
-        self.assertEqual(self.dispatcher.choose(b"\x16\x03\x01", UP), HUB)
-        self.assertEqual(self.dispatcher.choose(b"SIP/2.0 200 OK\r\n\r\n", UP), HUB)
+        """What nobody could answer is dropped and counted; what can be refused goes to somebody, its repeats
+        too."""
+        dropped: list[None] = []
+        counting = Dispatcher(self.net.clock, self.net.hub.directory, malformed=lambda: dropped.append(None))
+        for octets in (b"\x16\x03\x01", b"SIP/2.0 200 OK\r\n\r\n", b"SIP/2.0 "):
+            self.assertEqual(self.dispatcher.choose(octets, UP), HUB)
+            self.assertEqual(counting.choose(octets, UP), HUB)
+        self.assertEqual(len(dropped), 3)
         broken = request("OPTIONS").to_bytes().replace(b"Call-ID", b"Call-JD")
         chosen = {self.dispatcher.choose(broken, UP) for _ in range(5)}
         self.assertEqual(len(chosen), 1)

@@ -6,13 +6,14 @@ from string import Formatter
 
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, LogPublisher, formatEvent
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 import webrtcproxy
 from webrtcproxy.runtime.batching import Batcher
 from webrtcproxy.runtime.errors import FlowLost
-from webrtcproxy.runtime.log import BatchingObserver, EscapingObserver, LogFilter, _text
+from webrtcproxy.runtime.log import BatchingObserver, EscapingObserver, FailureLimit, LogFilter, _text
 from webrtcproxy.transport.flow import Address
 
 
@@ -25,6 +26,66 @@ class Observer:
 
     def __call__(self, event: LogEvent) -> None:
         self.levels.append(event["log_level"].name)
+
+
+class FailureLimitTests(SynchronousTestCase):
+    """A failure that repeats does not fill the disk (docs/decisions.rst)."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.events: list[LogEvent] = []
+        publisher = LogPublisher(self.events.append)  # type: ignore[arg-type]
+        self.filter = LogFilter("info", publisher, self.clock)
+        self.filter.startService()
+        self.log = Logger(namespace="webrtcproxy.somewhere", observer=publisher)
+
+    def fail(self, count: int, error: Exception | None = None, text: str = "A datagram of {host} failed") -> None:  # type: ignore[override]
+        """Log as many failures of one kind."""
+        for number in range(count):
+            self.log.failure(text, Failure(error or ValueError("x")), host=f"192.0.2.{number}")
+
+    def taken(self) -> tuple[int, list[str]]:
+        """How many tracebacks came through since the last time, and the other lines."""
+        events, self.events[:] = self.events[:], []
+        with_traceback = [event for event in events if event.get("log_failure") is not None]
+        return len(with_traceback), [formatEvent(event) for event in events if event not in with_traceback]
+
+    def test_repeated(self) -> None:
+        """The first five of a kind pass, whatever else is in their text; a minute later one line has the number of the
+        others; then they pass again."""
+        self.fail(2000)
+        self.assertEqual(self.taken(), (5, []))
+        self.clock.advance(60)
+        self.assertEqual(self.taken(), (0, ["1995 more of these within 60 seconds: A datagram of 192.0.2.0 failed"]))
+        self.fail(1)
+        self.assertEqual(self.taken(), (1, []))
+        self.clock.advance(60)
+        self.assertEqual(self.taken(), (0, []))
+
+    def test_kinds(self) -> None:
+        """Failures with another exception, or from another line of the program, are of another kind; what is no failure
+        always passes."""
+        self.fail(9)
+        self.fail(9, KeyError("y"))
+        self.fail(9, text="Something else failed")
+        self.assertEqual(self.taken(), (15, []))
+        for _ in range(9):
+            self.log.error("No failure")
+        self.assertEqual(self.taken(), (0, ["No failure"] * 9))
+
+    def test_bounded(self) -> None:
+        """So many kinds are known, and no more are kept: failures of others are dropped."""
+        for number in range(FailureLimit.KINDS + 10):
+            self.fail(1, text=f"Number {number} failed")
+        self.assertEqual(self.taken(), (FailureLimit.KINDS, []))
+
+    def test_end(self) -> None:
+        """What has not passed is told when the log ends; no timer is left."""
+        self.fail(7)
+        self.filter.stopService()
+        tracebacks, lines = self.taken()
+        self.assertEqual((tracebacks, len(lines)), (5, 1))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class LogLevelLimitTests(SynchronousTestCase):

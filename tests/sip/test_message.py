@@ -6,6 +6,7 @@ import time
 from twisted.trial.unittest import SynchronousTestCase
 
 from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import MAX_HEADERS, MAX_MESSAGE, MAX_VALUE, Request, Response, read
 from webrtcproxy.sip.uri import MAX_URI
 
@@ -149,6 +150,28 @@ class LineTests(Case):
         """A line without colon or with anything but a token before it is refused."""
         for line in ("Subject", "Via", ": a", "a b: c", "a@b: c", "é: c", "(a): b", "X-A", ":", "Via SIP/2.0/UDP: h"):
             self.refused(options(line + "\r\n"), "Bad Header Line")
+
+
+class ControlTests(Case):
+    """Control characters in headers (RFC 3261 section 25.1: none but in an escape of a quoted string)."""
+
+    def test_blanks(self) -> None:
+        """Escape, bell, backspace, delete and the C1 controls in UTF-8 are read as blanks: a terminal, a log or the
+        display of a phone might obey them. The text about them stays, and so do umlauts and the body."""
+        for control in ("\x1b", "\x07", "\x08", "\x7f", "\x01", "\x1f", "\x0b", "\x80", "\x85", "\x9b"):
+            for quoted in (f'"a{control}b é"', f'"a\\{control}b é"'):
+                request = self.request(options(f"P-X: {quoted} <sip:a@b>\r\n", f"c{control}d".encode()))
+                value = request.headers.get("P-X") or ""
+                self.assertEqual(NameAddr.parse(value).display, "a b é", repr(control))
+                self.assertEqual(request.body, f"c{control}d".encode())
+        self.assertEqual(self.request(options("Subject: a\tb\r\n")).headers.get("Subject"), "a\tb")
+
+    def test_elsewhere(self) -> None:
+        """Where a blank can't be, there is no such message: in the start line, a name, a Call-ID."""
+        self.refused(options().replace(b"OPTIONS sip", b"OPTIONS s\x07ip"), "Bad Request Line")
+        self.refused(options("Sub\x1bject: a\r\n"), "Bad Header Line")
+        call_id = read(options().replace(b"Call-ID: ", b"Call-ID: a\x08"))
+        self.assertRaises(BadMessage, lambda: call_id.call_id)
 
 
 class CountTests(Case):

@@ -69,6 +69,14 @@ class InUri(SynchronousTestCase):
         for text in ("sip:c@b?Replaces=1", "sip:c@b?Replaces=1%3Bto-tag%3D7%3Bfrom-tag%3D8&replaces=2"):
             self.assertRaises(BadMessage, replaces_of, Uri.parse(text))
 
+    def test_no_text(self) -> None:
+        """Octets that are no UTF-8, as they are or escaped, are like any others (RFC 3261 section 25.1)."""
+        uri = Uri.parse("sip:a@b?X\udcff=1&Replaces=c\udcf5%F5%3Bto-tag%3D1%3Bfrom-tag%3D2")
+        replaces = replaces_of(uri)
+        assert replaces is not None
+        self.assertEqual(replaces.call_id, "c\udcf5\udcf5")
+        self.assertEqual(replaces_of(with_replaces(uri, replaces)), replaces)
+
     def test_written(self) -> None:
         """The new value is escaped, all else stays (RFC 3261 section 25.1: hvalue)."""
         made = with_replaces(Uri.parse(self.ESCAPED), Replaces("x%;&@y", "a", "b"))

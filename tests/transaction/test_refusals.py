@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.logger import capturedLogs
 
 from tests.support.exposition import Readings
-from tests.support.messages import cancel, ours, request, twin, wire
+from tests.support.messages import cancel, ours, request, response, twin, wire
 from tests.transaction.case import TransactionCase
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.sip.errors import BadMessage
@@ -35,7 +35,8 @@ class Refused(TransactionCase):
             self.layer = Transactions(self.clock)
 
     def test_counted(self) -> None:
-        """What can't be read and is answered for that counts as malformed; what meets silence does not."""
+        """What can't be read counts as malformed, and so does what is no message at all, which meets silence; what is
+        not admitted does not: the user has counted it."""
         readings = Readings(self.metrics)
         self.bad(self.MINIMAL)
         unreadable = request("OPTIONS")
@@ -44,8 +45,14 @@ class Refused(TransactionCase):
         self.assertEqual(readings.moved(), {'refused_total{reason="malformed"}': 2})
         self.user.admitting = False
         self.bad(self.MINIMAL)
-        self.bad(b"nonsense\r\n\r\n")
         self.assertEqual(readings.moved(), {})
+        for octets in (b"nonsense\r\n\r\n", b"SIP/2.0 ", b"SIP/2.0 200 OK\r\n\r\n"):
+            self.bad(octets)
+        unmatched = response(request("OPTIONS"), 200)
+        unmatched.headers.set("Via", "SIP/2.0/UDP")
+        self.layer.message_received(unmatched, self.udp)
+        self.assertEqual(readings.moved(), {'refused_total{reason="malformed"}': 4})
+        self.assertEqual(self.udp.sent[2:], [])
 
     def test_nobody(self) -> None:
         """The user may come later."""

@@ -46,8 +46,9 @@ class Cluster(MultiService):
         launcher = Launcher(reactor, sockets, of_worker(config, node), instance=secrets.token_hex(4))
         self.hub = Hub(reactor, workers, launcher, flows, location, directory, config.proxy.drain, publish)
         trunks = [str(HostPort(trunk.host, trunk.port)) for trunk in config.trunks]
-        self._udp_reader = SharedUdpReader(reactor, sockets, Dispatcher(reactor, directory, trunks), self.hub)
         self._metrics = Metrics(process=True)
+        dispatcher = Dispatcher(reactor, directory, trunks, lambda: self._metrics.refused("malformed"))
+        self._udp_reader = SharedUdpReader(reactor, sockets, dispatcher, self.hub)
         LoopLag(reactor, self._metrics.loop_lag.observe).setServiceParent(self)  # type: ignore[no-untyped-call]
         self._udp_reader.setServiceParent(self)  # type: ignore[no-untyped-call]
         self.hub.setServiceParent(self)  # type: ignore[no-untyped-call]

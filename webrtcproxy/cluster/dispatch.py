@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from zlib import crc32
 
 from twisted.internet.interfaces import IReactorTime
@@ -35,12 +35,20 @@ class Dispatcher:
     :param clock: for the lifetime of entries.
     :param directory: the bindings of all workers.
     :param trunks: host[:port] of the trunks: a user there may be a registered browser.
+    :param malformed: called for octets that nobody can answer, to count them.
     """
 
-    def __init__(self, clock: IReactorTime, directory: SharedDirectory, trunks: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        directory: SharedDirectory,
+        trunks: Collection[str] = (),
+        malformed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._clock = clock
         self._directory = directory
         self._trunks = tuple(trunks)
+        self._malformed = malformed
         self._memory: dict[_Seen, tuple[int, float]] = {}
 
     def __len__(self) -> int:
@@ -58,8 +66,10 @@ class Dispatcher:
         try:
             message = read(data)
         except BadMessage as error:
-            # Any worker can answer 400; it needs no memory of the request.
-            return HUB if error.request is None else up[crc32(data) % len(up)]
+            if error.request is None:
+                self._malformed()
+                return HUB
+            return up[crc32(data) % len(up)]  # any worker can answer 400; it needs no memory of the request
         try:
             if isinstance(message, Response):
                 owner = owner_of(message)

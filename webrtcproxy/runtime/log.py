@@ -1,11 +1,14 @@
-"""The log: filters, escapes and batches the events for the observers that twistd has set up."""
+"""The log: filters, limits, escapes and batches the events for the observers that twistd has set up."""
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
 from twisted.application.service import Service
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import (
     FilteringLogObserver,
     ILogObserver,
@@ -72,19 +75,93 @@ class BatchingObserver:
         self._events.flush()
 
 
+@dataclass(slots=True)
+class _Repeats:
+    """The failures of one kind within one period."""
+
+    seen: int
+    sample: LogEvent
+    period: IDelayedCall
+
+
+@implementer(ILogObserver)
+class FailureLimit:
+    """Passes on the first failures of a kind, and then only tells how many there were: whatever a peer may send, it
+    can't have a traceback written for each datagram or frame. All other events pass.
+
+    Failures are of one kind if they come from the same line of the program and have the same exception.
+
+    :param observer: gets the events.
+    :param clock: for the period.
+    """
+
+    AT_ONCE: ClassVar[int] = 5
+    """Failures of one kind that pass within a period."""
+    PERIOD: ClassVar[float] = 60.0
+    """Seconds until failures of this kind pass again."""
+    KINDS: ClassVar[int] = 256
+    """Kinds that are distinguished in one period; failures of further ones are dropped."""
+
+    def __init__(self, observer: ILogObserver, clock: IReactorTime) -> None:
+        self._observer = observer
+        self._clock = clock
+        self._kinds: dict[tuple[object, ...], _Repeats] = {}
+
+    def __call__(self, event: LogEvent) -> None:
+        failure = event.get("log_failure")
+        if failure is None or self._admits(event, failure):
+            self._observer(event)
+
+    def _admits(self, event: LogEvent, failure: object) -> bool:
+        kind = event.get("log_namespace"), event.get("log_format"), event.get("worker"), _type_of(failure)
+        repeats = self._kinds.get(kind)
+        if repeats is None:
+            if len(self._kinds) >= self.KINDS:
+                return False
+            period = self._clock.callLater(self.PERIOD, self._end, kind)
+            repeats = self._kinds[kind] = _Repeats(0, event, period)
+        repeats.seen += 1
+        return repeats.seen <= self.AT_ONCE
+
+    def _end(self, kind: tuple[object, ...]) -> None:
+        """A period is over."""
+        repeats = self._kinds.pop(kind)
+        more = repeats.seen - self.AT_ONCE
+        if more > 0:
+            plain = {key: value for key, value in repeats.sample.items() if key in _PLAIN}
+            text = f"{more} more of these within {self.PERIOD:.0f} seconds: {_text(repeats.sample)}"
+            self._observer({**plain, "log_format": "{text}", "text": text, "log_time": time.time()})
+
+    def flush(self) -> None:
+        """Tell what has not passed yet."""
+        for kind in list(self._kinds):
+            self._kinds[kind].period.cancel()
+            self._end(kind)
+
+
+_PLAIN: Final = frozenset(("log_level", "log_namespace", "log_system"))
+"""What the event that counts others has of them."""
+
+
+def _type_of(failure: object) -> object:
+    """The exception of a failure; None for one of another process, of which there is the text alone."""
+    return getattr(failure, "type", None)
+
+
 class LogFilter(Service):
-    """While it runs, hides log events below a level from the observers that twistd has set up.
+    """While it runs, hides log events below a level from the observers that twistd has set up, and failures that repeat
+    (`FailureLimit`).
 
     The destination of the log is an option of twistd (``--logfile``, ``--syslog``, ``--logger``).
 
     :param level: the name of the lowest level that passes.
     :param publisher: the publisher of those observers.
-    :param clock: for `BatchingObserver`.
+    :param clock: for `BatchingObserver` and `FailureLimit`.
     """
 
     def __init__(self, level: str, publisher: LogPublisher, clock: IReactorTime) -> None:
         self._clock = clock
-        self._batching: list[BatchingObserver] = []
+        self._waiting: list[FailureLimit | BatchingObserver] = []
         self._passes = LogLevelFilterPredicate(LogLevel.levelWithName(level))
         self._publisher = publisher
         self._replaced: list[tuple[ILogObserver, ILogObserver]] = []
@@ -93,19 +170,20 @@ class LogFilter(Service):
         super().startService()  # type: ignore[no-untyped-call]
         for observer in observers_of(self._publisher):
             batching = BatchingObserver(EscapingObserver(observer), self._clock)
-            limited = FilteringLogObserver(batching, [self._passes])
+            failures = FailureLimit(batching, self._clock)
+            limited = FilteringLogObserver(failures, [self._passes])
             self._replace(observer, limited)
-            self._batching.append(batching)
+            self._waiting += [failures, batching]
             self._replaced.append((observer, limited))
 
     def stopService(self) -> None:
         super().stopService()  # type: ignore[no-untyped-call]
-        for batching in self._batching:
-            batching.flush()
-        self._batching.clear()
+        for observer in self._waiting:
+            observer.flush()
+        self._waiting.clear()
         while self._replaced:
-            observer, limited = self._replaced.pop()
-            self._replace(limited, observer)
+            replaced, limited = self._replaced.pop()
+            self._replace(limited, replaced)
 
     def _replace(self, old: ILogObserver, new: ILogObserver) -> None:
         self._publisher.removeObserver(old)

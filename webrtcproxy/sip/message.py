@@ -43,7 +43,9 @@ MAX_VALUE = 8192
 
 _fold = re.compile(rb"\n[ \t]+")
 _is_version = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE).fullmatch
-_no_control = bytes.maketrans(b"\r\0", b"  ")
+_controls = bytes([*range(9), 11, 12, *range(14, 32), 127])  # but TAB, LF and CR
+_blanks = bytes.maketrans(_controls, b" " * len(_controls))
+_is_c1 = re.compile(rb"\xc2[\x80-\x9f]")  # U+0080 to U+009F in UTF-8
 _single = ("From", "To", "Call-ID", "CSeq")
 _required = frozenset(["Via", *_single])
 _with_timestamp = _required | {"Timestamp"}
@@ -54,7 +56,9 @@ _at_most_one = (*_single, "Max-Forwards", "Content-Length", "Content-Type", "Exp
 def read(data: bytes, *, stream: bool = False, exact: bool = False) -> Request | Response:
     """Split one message into start line, headers and body; header values are not parsed.
 
-    Bare LF as line end, empty lines before the start line and whitespace after it are tolerated.
+    Bare LF as line end, empty lines before the start line and whitespace after it are tolerated. Control characters in
+    the headers, which have no place there (section 25.1) and which a peer's terminal or display might obey, are read as
+    blanks.
 
     :param data: a datagram, a WebSocket message, or a message from `stream.StreamReader`.
     :param stream: Content-Length is required (RFC 3261 section 18.3).
@@ -77,7 +81,7 @@ def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
     lines = text.split("\r\n")
     breaks = len(lines) - 1
     joined = "".join(lines)  # searching one string for single characters is quick
-    if not empty or not breaks or "\n" in joined or "\r" in joined or "\0" in joined:
+    if not empty or not breaks or "\n" in joined or "\r" in joined or _has_controls(head):
         return _read(_tidy(data), stream, exact)
     if breaks > MAX_HEADERS:
         raise BadMessage("Too Many Headers", 513)
@@ -99,6 +103,16 @@ def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
     response = Response(status, reason, headers, body)
     response.reason = reason
     return response
+
+
+def _has_controls(head: bytes) -> bool:
+    if len(head.translate(None, _controls)) != len(head):
+        return True
+    return not head.isascii() and _is_c1.search(head) is not None
+
+
+def _without_controls(head: bytes) -> bytes:
+    return _is_c1.sub(b" ", head.translate(_blanks))
 
 
 def _headers(lines: list[str]) -> Headers | None:
@@ -129,7 +143,8 @@ def _headers(lines: list[str]) -> Headers | None:
 
 
 def _tidy(data: bytes) -> bytes:
-    """The same message with CRLF line ends, without folds (RFC 3261 section 7.3.1), leading empty lines and NULs."""
+    """The same message with CRLF line ends, without folds (RFC 3261 section 7.3.1), leading empty lines and control
+    characters."""
     data = data.lstrip(b"\r\n")
     end, begin = find_end(data)
     if end < 0:
@@ -138,6 +153,7 @@ def _tidy(data: bytes) -> bytes:
     head = head.replace(b"\\\0", b"\\ ")  # a quoted string may have a NUL, but what we send must not
     if b"\r" in head or b"\0" in head or b"\n" not in head:
         raise BadMessage("Bad Header Line")
+    head = _without_controls(head)
     return b"\r\n\r\n".join([head.replace(b"\n", b"\r\n"), data[begin:]])
 
 
@@ -158,11 +174,11 @@ def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int]:
 
 
 def _status_line(line: str) -> tuple[int, str]:
-    _, code, *reason = line.rstrip(" \t").split(" ", 2)
+    code, _, reason = line[8:].rstrip(" \t").partition(" ")
     status = number(code, 699) if len(code) == 3 else None
     if status is None or status < 100:
         raise BadMessage("Bad Status Line")
-    return status, reason[0] if reason else ""
+    return status, reason
 
 
 def _request_line(line: str) -> tuple[str, str]:
@@ -194,7 +210,7 @@ def salvage(data: bytes) -> Request | None:
     data = data[:MAX_MESSAGE].lstrip(b"\r\n")
     end, _ = find_end(data)
     head = _fold.sub(b" ", (data[:end] if end >= 0 else data).replace(b"\r\n", b"\n"))
-    text = head.translate(_no_control).decode("utf-8", "surrogateescape")
+    text = _without_controls(head.replace(b"\r", b" ")).decode("utf-8", "surrogateescape")
     lines = text.split("\n", MAX_HEADERS + 1)[: MAX_HEADERS + 1]
     words = lines[0].split()
     if len(words) < 3 or not is_token(words[0]) or words[0] == "ACK" or words[-1][:4].upper() != "SIP/":

@@ -82,7 +82,7 @@ def replaces_of(uri: Uri) -> Replaces | None:
         return None
     if len(found) > 1:
         raise BadMessage("Bad Replaces")
-    return Replaces.parse(unquote_to_bytes(found[0]).decode("utf-8", "surrogateescape"))
+    return Replaces.parse(_unescaped(found[0]).decode("utf-8", "surrogateescape"))
 
 
 def with_replaces(uri: Uri, replaces: Replaces) -> Uri:
@@ -109,4 +109,8 @@ def _headers(uri: Uri) -> list[tuple[str, str]]:
 
 
 def _is_replaces(name: str) -> bool:
-    return unquote_to_bytes(name).lower() == b"replaces"
+    return _unescaped(name).lower() == b"replaces"
+
+
+def _unescaped(text: str) -> bytes:
+    return unquote_to_bytes(text.encode("utf-8", "surrogateescape"))

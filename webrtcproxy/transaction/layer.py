@@ -110,17 +110,17 @@ class Transactions:
             else:
                 self._request(message, flow)
         except BadMessage as error:
-            if isinstance(message, Request):
-                error.request = message
-                self.bad_message(error, flow)
+            error.request = message
+            self.bad_message(error, flow)
         except Exception:
             log.failure("{call}: a message could not be handled", call=message.log_id)
 
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
         """Refuse a malformed message if enough of it can be parsed for a response; no transaction is made (section
-        8.2.7). Never raises."""
+        8.2.7). Others are counted, and not logged: anybody can send them. Never raises."""
         request = error.request
         if not isinstance(request, Request) or request.method == "ACK" or "Via" not in request.headers:
+            self._metrics.refused("malformed")
             return
         try:
             if self.user.admits(request, flow):
