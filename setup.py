@@ -16,6 +16,8 @@ COMPILED = [
     "webrtcproxy/runtime/ids.py",
     "webrtcproxy/runtime/schedule.py",
     "webrtcproxy/transaction/*.py",
+    "webrtcproxy/access/caller.py",
+    "webrtcproxy/access/proofs.py",
     "webrtcproxy/routing/*.py",
     "webrtcproxy/registration/*.py",
     "webrtcproxy/dialog/*.py",

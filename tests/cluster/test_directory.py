@@ -118,10 +118,10 @@ class SharedTests(SharedDirectoryCase):
     def test_removed_by_another_worker(self) -> None:
         """``Contact: *`` on one worker ends the bindings of the other, and the authentication of their flows."""
         self.net.one.bind(self.first)
-        self.net.one.location.mark_authenticated(ALICE, self.first, 600)
+        self.net.one.location.proofs.add(self.first, ALICE, ("trunk", "pbx"), 600)
         self.net.two.directory.unbind(ALICE)
         self.everywhere()
-        self.assertFalse(self.net.one.location.is_authenticated(self.first))
+        self.assertFalse(self.net.one.location.proofs.any(self.first))
 
     def test_one_removed(self) -> None:
         """By its name, one of two."""
@@ -146,9 +146,9 @@ class SharedTests(SharedDirectoryCase):
 
     def test_authentication_is_local(self) -> None:
         """That a flow is authenticated is known where its socket is, and not sent to others."""
-        self.net.one.location.mark_authenticated(ALICE, self.first, 600)
+        self.net.one.location.proofs.add(self.first, ALICE, ("trunk", "pbx"), 600)
         self.assertEqual(self.net.frames, [])
-        self.assertTrue(self.net.one.location.is_authenticated(self.first))
+        self.assertTrue(self.net.one.location.proofs.any(self.first))
 
     def test_lost_before_it_is_bound(self) -> None:
         """A socket that is lost while the registrar was asked is bound nowhere."""

@@ -280,7 +280,7 @@ class ByTrunk(ReplacingCase):
     def test_limit(self) -> None:
         """It counts as any other call of the browser's."""
         self.transfer()
-        self.world.location.mark_authenticated(self.bob.aor, self.bob.flow, 0)
+        self.world.location.proofs.remove(self.bob.flow, self.bob.aor)
         more = [self.out(self.bob, self.trunk, f"tag{number}") for number in range(2)]
         self.refused(503, str(self.named))
         for one, other in more:

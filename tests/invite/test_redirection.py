@@ -8,7 +8,7 @@ from dataclasses import replace
 from tests.support.calls.case import CallCase
 from tests.support.calls.world import PLAIN, TrunkPeer
 from tests.support.configs import CARRIER, PBX
-from webrtcproxy.config import Destinations
+from webrtcproxy.config import Destinations, Trunk
 from webrtcproxy.registration.binding import contact_user_of
 from webrtcproxy.sip.message import Request, Response
 
@@ -66,13 +66,18 @@ class Following(CallCase):
         super().setUp()
         self.call()
 
-    def call(self, **options: object) -> None:
-        """A browser calls bob at the trunk that has its redirects followed."""
-        if options:
+    def call(self, also: Trunk | None = None, **options: object) -> None:
+        """A browser calls bob at the trunk that has its redirects followed.
+
+        :param also: another trunk to which it has authenticated.
+        """
+        if options or also is not None:
             self.world = self.make_world(**options)  # type: ignore[arg-type]
         self.alice, self.trunk = self.world.browser(), self.world.trunk()
         self.trunk.forget()
         self.alice.bind()
+        if also is not None:
+            self.alice.authenticate(also)
         self.invite = self.alice.invite(
             "sip:bob@pbx.example.com", ("History-Info", "<sip:bob@pbx.example.com>;index=1")
         )
@@ -269,6 +274,7 @@ class Following(CallCase):
     def test_other_trunk(self) -> None:
         """At another trunk that trunk's section holds: where it is reached, its credentials, and whether its own
         redirects are followed."""
+        self.call(CARRIER)
         self.redirect(self.leg, "<sip:0800@carrier.example.net:5080>")
         carrier = self.world.trunk("192.0.2.7", 5090)
         leg = carrier.request("INVITE")
@@ -291,6 +297,16 @@ class Following(CallCase):
         self.trunk.silent()
         self.alice.heard(401)
 
+    def test_authenticated_elsewhere(self) -> None:
+        """Nor does a browser that has authenticated to the redirecting trunk use those of the other one."""
+        self.redirect(self.leg, "<sip:0800@carrier.example.net:5080>")
+        carrier = self.world.trunk("192.0.2.7", 5090)
+        challenge = ("WWW-Authenticate", 'Digest realm="carrier", nonce="n"')
+        carrier.answer(carrier.request("INVITE"), 401, headers=[challenge])
+        carrier.heard("ACK")
+        carrier.silent()
+        self.alice.heard(401)
+
     def test_unregistered(self) -> None:
         """A browser that may not use a trunk's credentials may not by way of a redirect."""
         self.alice = self.world.browser("mallory")
@@ -307,6 +323,7 @@ class Following(CallCase):
     def test_after_a_challenge(self) -> None:
         """What answers a challenge or a 422 has the next CSeq, and what follows a redirect after it the next but one:
         with one that was used, it would be a merged request (section 8.2.2.2)."""
+        self.call(CARRIER)
         carrier = self.world.trunk("192.0.2.7", 5090)
         challenge = ("WWW-Authenticate", 'Digest realm="carrier", nonce="n"')
         contacts = "<sip:0800@carrier.example.net:5080>;q=0.9", f"<{SALES}>;q=0.1"

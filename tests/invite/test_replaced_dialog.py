@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.support.calls.party import Party, party_of
 from tests.support.calls.transferring import TARGET, ReplacingCase, name_of
 from tests.support.calls.world import PLAIN, Browser, TrunkPeer
+from tests.support.configs import CARRIER
 
 CHALLENGE = ("Proxy-Authenticate", 'Digest realm="carrier", nonce="n", qop="auth"')
 
@@ -22,6 +23,7 @@ class Challenged(ReplacingCase):
         alice, carrier = self.world.browser(), self.world.trunk("192.0.2.7", 5090)
         if registered:
             alice.bind()
+            alice.authenticate(CARRIER)
         invite = alice.invite(TARGET)
         leg = carrier.request("INVITE")
         answer = carrier.answer(leg, 200, PLAIN)

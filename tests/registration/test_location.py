@@ -148,9 +148,9 @@ class NewestWinsTests(LocationCase):
     def test_replaced_stays_proven(self) -> None:
         """One that is replaced by a newer browser is still registered, as far as it knows, and may call out."""
         self.bind(self.binding())
-        self.location.mark_authenticated(ALICE, self.flow, 600)
+        self.location.proofs.add(self.flow, ALICE, ("trunk", "pbx"), 600)
         self.bind(self.binding(FakeFlow.wss(), "two"))
-        self.assertTrue(self.location.is_authenticated(self.flow))
+        self.assertTrue(self.location.proofs.any(self.flow))
 
 
 class GoneTests(LocationCase):
@@ -237,39 +237,39 @@ class ProofTests(LocationCase):
 
     def test_until_it_expires(self) -> None:
         """A proof holds for the granted time on its own socket, to the second."""
-        self.location.mark_authenticated(ALICE, self.flow, 3 * SWEEP_INTERVAL + 3)
-        self.assertTrue(self.location.is_authenticated(self.flow))
-        self.assertEqual(self.location.authenticated_aors(self.flow), [ALICE])
-        self.assertFalse(self.location.is_authenticated(FakeFlow.wss()))
+        self.location.proofs.add(self.flow, ALICE, ("trunk", "pbx"), 3 * SWEEP_INTERVAL + 3)
+        self.assertTrue(self.location.proofs.any(self.flow))
+        self.assertEqual(self.location.proofs.aors(self.flow), [ALICE])
+        self.assertFalse(self.location.proofs.any(FakeFlow.wss()))
         self.clock.pump([SWEEP_INTERVAL] * 3 + [3])
-        self.assertFalse(self.location.is_authenticated(self.flow))
-        self.clock.advance(SWEEP_INTERVAL)
-        self.assertEqual((self.flow.watched, self.clock.getDelayedCalls()), (False, []))
+        self.assertFalse(self.location.proofs.any(self.flow))
+        self.flow.lose()
+        self.assertEqual((len(self.location.proofs), self.clock.getDelayedCalls()), (0, []))
 
     def test_ends_with_the_socket(self) -> None:
         """A proof dies with its socket."""
-        self.location.mark_authenticated(ALICE, self.flow, 60)
+        self.location.proofs.add(self.flow, ALICE, ("trunk", "pbx"), 60)
         self.flow.lose()
-        self.assertFalse(self.location.is_authenticated(self.flow))
+        self.assertFalse(self.location.proofs.any(self.flow))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_ends_with_the_last_binding(self) -> None:
         """Un-registering ends the proof, but not while another Contact of the same user is bound on that socket."""
         self.bind(self.binding(instance="one"), self.binding(instance="two"))
-        self.location.mark_authenticated(ALICE, self.flow, 60)
+        self.location.proofs.add(self.flow, ALICE, ("trunk", "pbx"), 60)
         self.location.unbind(ALICE, [("one", 1)])
-        self.assertTrue(self.location.is_authenticated(self.flow))
+        self.assertTrue(self.location.proofs.any(self.flow))
         self.location.unbind(ALICE, [("two", 1)])
-        self.assertFalse(self.location.is_authenticated(self.flow))
+        self.assertFalse(self.location.proofs.any(self.flow))
 
     def test_taken_back(self) -> None:
         """A proof can be taken back, also one that was never given."""
-        self.location.mark_authenticated(ALICE, self.flow, 60)
-        self.location.mark_authenticated("bob@pbx.example.com", self.flow, 60)
-        self.location.mark_authenticated(ALICE, self.flow, 0)
-        self.assertEqual(self.location.authenticated_aors(self.flow), ["bob@pbx.example.com"])
-        self.location.mark_authenticated(ALICE, self.flow, 0)
-        self.location.mark_authenticated(ALICE, FakeFlow.wss(), 0)
+        self.location.proofs.add(self.flow, ALICE, ("trunk", "pbx"), 60)
+        self.location.proofs.add(self.flow, "bob@pbx.example.com", ("trunk", "pbx"), 60)
+        self.location.proofs.remove(self.flow, ALICE)
+        self.assertEqual(self.location.proofs.aors(self.flow), ["bob@pbx.example.com"])
+        self.location.proofs.remove(self.flow, ALICE)
+        self.location.proofs.remove(FakeFlow.wss(), ALICE)
 
 
 class ObserverTests(LocationCase):

@@ -28,7 +28,6 @@ class EndTests(LocationCase):
     def test_memory_is_given_back(self) -> None:
         """When all has expired nothing is left: no binding, no subscription, no timer."""
         self.bind(self.binding(seconds=60))
-        self.location.mark_authenticated(ALICE, self.flow, 60)
         self.clock.pump([SWEEP_INTERVAL] * 62)
         self.assertEqual(len(self.location), 0)
         self.assertFalse(self.location.find(ALICE).known)
@@ -39,14 +38,14 @@ class EndTests(LocationCase):
     def test_nothing_is_watched_for_nothing(self) -> None:
         """What is gone before it expires leaves no timer behind, whatever ended it."""
         self.location.bind([self.binding()])
-        self.location.mark_authenticated(ALICE, self.flow, 600)
+        self.location.proofs.add(self.flow, ALICE, ("trunk", "pbx"), 600)
         self.flow.lose()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.flow = FakeFlow.wss()
         self.location.bind([self.binding()])
         self.location.unbind(ALICE)
-        self.location.mark_authenticated(ALICE, self.flow, 600)
-        self.location.mark_authenticated(ALICE, self.flow, 0)
+        self.location.proofs.add(self.flow, ALICE, ("trunk", "pbx"), 600)
+        self.location.proofs.remove(self.flow, ALICE)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_socket_lost(self) -> None:
@@ -71,13 +70,13 @@ class EndTests(LocationCase):
         self.flow.lose()
         self.location.bind([self.binding()])
         self.location.bind([])
-        self.location.mark_authenticated(ALICE, self.flow, 60)
+        self.location.proofs.add(self.flow, ALICE, ("trunk", "pbx"), 60)
         self.assertFalse(self.location.find(ALICE).known)
-        self.assertFalse(self.location.is_authenticated(self.flow))
+        self.assertFalse(self.location.proofs.any(self.flow))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_one_subscription(self) -> None:
-        """A socket is watched once, however many bindings and refreshes it sees."""
+        """A socket is watched once for its bindings and once for what it has proven, however many of them it sees."""
         watched = []
 
         class Counting(FakeFlow):
@@ -88,8 +87,8 @@ class EndTests(LocationCase):
         flow = Counting.wss()
         for _ in range(3):
             self.bind(self.binding(flow, "one"), self.binding(flow, "two"))
-        self.location.mark_authenticated(ALICE, flow, 600)
-        self.assertEqual(len(watched), 1)
+            self.location.proofs.add(flow, ALICE, ("trunk", "pbx"), 600)
+        self.assertEqual(len(watched), 2)
         self.location.unbind(ALICE)
         self.assertFalse(flow.watched)
 

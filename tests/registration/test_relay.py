@@ -15,7 +15,7 @@ from tests.support.calls.registering import (
     jssip_expires,
     sipjs_expires,
 )
-from tests.support.configs import CARRIER
+from tests.support.configs import CARRIER, PBX
 from tests.support.exposition import Readings
 from tests.support.fakes import FakeFlow
 from webrtcproxy.registration.binding import Binding
@@ -136,7 +136,7 @@ class AcceptedTests(RegistrarCase):
         self.transactions.message_received(respond(self.upstream(), 200, headers=[contact]), flow)
         self.assertEqual(self.bound(), [])
         self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
-        self.assertFalse(self.location.is_authenticated(self.browser))
+        self.assertFalse(self.location.proofs.any(self.browser))
 
     def test_lost_while_it_moves(self) -> None:
         """So it is where the lost browser had taken back an older Contact in the same request."""
@@ -256,29 +256,73 @@ class ChallengeTests(RegistrarCase):
         self.assertEqual(200, self.accept().status)
 
     def test_proves(self) -> None:
-        """A 200 at a configured trunk proves the browser, until it is no longer registered."""
-        self.register(f"{JSSIP};expires=600")
-        self.answer(401, ("WWW-Authenticate", self.CHALLENGE))
-        self.assertFalse(self.location.is_authenticated(self.browser))
-        self.register(f"{JSSIP};expires=600", more=('Authorization: Digest username="alice"',))
-        self.accept()
-        self.assertEqual(self.location.authenticated_aors(self.browser), [ALICE])
+        """A 200 at a configured trunk, to the answer to its challenge, proves the browser, until it is no longer
+        registered."""
+        self.register_with_password()
+        self.assertEqual(self.location.proofs.aors(self.browser), [ALICE])
         self.register(f"{JSSIP};expires=0")
         self.answer(200)
-        self.assertFalse(self.location.is_authenticated(self.browser))
+        self.assertFalse(self.location.proofs.any(self.browser))
 
-    def test_elsewhere_proves_nothing(self) -> None:
-        """A 200 from a registrar that is no trunk proves nothing: anybody may have one."""
-        self.register(f"{JSSIP};expires=600", domain="own.example", uri="sip:own.example")
+    def test_unchallenged_proves_nothing(self) -> None:
+        """A registrar that accepts anybody, as one that trusts the proxy's address, proves nothing: not by a bare
+        REGISTER, not by one with credentials that nobody has asked for, and not by a challenge of another user's."""
+        self.register(f"{JSSIP};expires=600")
+        self.accept()
+        self.register(f"{JSSIP};expires=600", more=('Authorization: Digest username="alice", nonce="abc"',))
+        self.accept()
+        self.assertEqual(len(self.bound()), 1)
+        self.assertFalse(self.location.proofs.any(self.browser))
+        self.register(f"{JSSIP};expires=600", user="bob", call_id="cid2")
+        self.answer(401, ("WWW-Authenticate", self.CHALLENGE))
+        self.register(f"{JSSIP};expires=600", more=('Authorization: Digest username="alice", nonce="abc"',))
+        self.accept()
+        self.assertFalse(self.location.proofs.any(self.browser))
+
+    def test_challenge_to_another_connection_proves_nothing(self) -> None:
+        """The proof belongs to the connection that was challenged: a recorded REGISTER is nobody's password."""
+        credentials = self.register_with_password()
+        other = FakeFlow.wss()
+        self.register(f"{SIPJS};expires=600", flow=other, call_id="cid2", more=(credentials,))
+        self.accept()
+        self.assertFalse(self.location.proofs.any(other))
+
+    def test_refresh_without_a_challenge(self) -> None:
+        """Once proven, a refresh that the registrar accepts at once goes on with it."""
+        self.register_with_password()
+        self.clock.advance(500)
+        self.register(f"{JSSIP};expires=600")
+        self.accept()
+        self.clock.advance(500)
+        self.assertEqual(self.location.proofs.aors(self.browser), [ALICE])
+        self.clock.advance(101)
+        self.assertFalse(self.location.proofs.any(self.browser))
+
+    def test_odd_challenges(self) -> None:
+        """Challenges and credentials that can't be read prove nothing, and harm nothing."""
+        self.register(f"{JSSIP};expires=600")
+        self.answer(401, ("WWW-Authenticate", 'Digest realm="x'), ("WWW-Authenticate", "Digest realm=x"))
+        odd = ('Authorization: Digest nonce="', "Authorization: Digest realm=x", "Proxy-Authorization: ,")
+        self.register(f"{JSSIP};expires=600", more=odd)
+        self.accept()
+        self.assertFalse(self.location.proofs.any(self.browser))
+
+    def test_elsewhere(self) -> None:
+        """A registrar that is no trunk proves its own users to itself, and to nobody else: anybody may have one."""
+        of_own = {"domain": "own.example", "uri": "sip:own.example"}
+        self.register(f"{JSSIP};expires=600", **of_own)
+        self.answer(401, ("WWW-Authenticate", self.CHALLENGE))
+        self.register(f"{JSSIP};expires=600", more=('Authorization: Digest username="a", nonce="abc"',), **of_own)
         self.answer(200)
-        self.assertEqual(len(self.bound("alice@own.example")), 1)
-        self.assertFalse(self.location.is_authenticated(self.browser))
+        caller = self.location.proofs.caller(self.browser, "alice@own.example")
+        self.assertEqual(caller.authorities, {("host", "own.example")})
+        self.assertFalse(caller.may_use(PBX))
 
     def test_query_proves_nothing(self) -> None:
         """A 200 to a query is no registration."""
         self.register()
         self.answer(200)
-        self.assertFalse(self.location.is_authenticated(self.browser))
+        self.assertFalse(self.location.proofs.any(self.browser))
 
 
 class WithheldCredentialsTests(RegistrarCase):
@@ -300,7 +344,7 @@ class WithheldCredentialsTests(RegistrarCase):
 
     def test_not_told(self) -> None:
         """One that has registered with one answers for itself by design."""
-        self.location.mark_authenticated("alice@carrier.example.net:5080", self.browser, 600)
+        self.location.proofs.add(self.browser, "alice@carrier.example.net:5080", ("trunk", "pbx"), 600)
         self.assertEqual(self.challenged(), [])
 
 
@@ -325,7 +369,7 @@ class CredentialsTests(RegistrarCase):
         self.answer(200)
         self.assertEqual(self.replies(), [200])
         self.assertEqual(len(self.bound("alice@carrier.example.net:5080")), 1)
-        self.assertFalse(self.location.is_authenticated(self.browser))
+        self.assertFalse(self.location.proofs.any(self.browser))
         self.register(f"{JSSIP};expires=600", **self.CARRIERS)
         self.assertEqual((self.upstream().call_id, self.upstream().cseq.number), (first.call_id, 3))
 
@@ -352,7 +396,7 @@ class CredentialsTests(RegistrarCase):
 
     def test_not_for_the_proven(self) -> None:
         """One that has a password of its own answers for itself: with the trunk's it could take any name."""
-        self.location.mark_authenticated("alice@carrier.example.net:5080", self.browser, 600)
+        self.location.proofs.add(self.browser, "alice@carrier.example.net:5080", ("trunk", "pbx"), 600)
         self.register(f"{JSSIP};expires=600", user="bob", **self.CARRIERS)
         self.answer_challenge()
         self.assertEqual(self.replies(), [407])

@@ -44,18 +44,16 @@ class UnregisterTests(RegistrarCase):
         """While another browser of the user needs our Contact it stays: upstream is only asked, which authenticates
         (the original: un-REGISTER of either removed both)."""
         other = FakeFlow.wss()
-        self.register(f"{SIPJS};expires=600", flow=other, call_id="cid2")
-        self.accept()
-        self.register(f"{JSSIP};expires=600")
-        self.accept()
+        self.register_with_password(f"{SIPJS};expires=600", flow=other, call_id="cid2")
+        self.register_with_password()
         self.register(f"{JSSIP};expires=0", expires=0)
         self.assertNotIn("Contact", self.upstream().headers)
         self.assertNotIn("Expires", self.upstream().headers)
         response = self.accept(500)
         self.assertEqual(self.contacts(response), [f"{SIPJS};expires=600"])
         self.assertEqual([binding.flow for binding in self.bound()], [other])
-        self.assertFalse(self.location.is_authenticated(self.browser))
-        self.assertTrue(self.location.is_authenticated(other))
+        self.assertFalse(self.location.proofs.any(self.browser))
+        self.assertTrue(self.location.proofs.any(other))
         self.clock.advance(REGISTRAR_LINGER + 1)
         self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
 
@@ -92,7 +90,7 @@ class UnregisterTests(RegistrarCase):
         self.assertEqual(self.upstream().headers.get("Expires"), "0")
         response = self.answer(200)
         self.assertEqual((response.status, self.contacts(response), self.bound()), (200, [], []))
-        self.assertFalse(self.location.is_authenticated(other))
+        self.assertFalse(self.location.proofs.any(other))
         self.clock.advance(REGISTRAR_LINGER)
         self.assertNotIn(REGISTRAR, self.location.find(ALICE).registrars)
 
@@ -199,17 +197,16 @@ class NewestWinsTests(RegistrarCase):
         newer = FakeFlow.wss()
         self.register(f"{JSSIP};expires=3000")
         self.accept(3000)
-        self.register(f"{SIPJS};expires=600", flow=newer, call_id="cid2")
+        self.register_with_password(f"{SIPJS};expires=600", flow=newer, call_id="cid2")
         self.assertEqual(self.upstream().headers.get("Contact"), f"<{OURS}>;expires=600")
-        self.accept()
         self.assertEqual(self.contacts(self.reply(newer)), [f"{SIPJS};expires=600"])
         self.assertEqual([binding.flow for binding in self.bound()], [newer])
         self.register(f"{JSSIP};expires=0")
         self.assertNotIn("Contact", self.upstream().headers)
         self.answer(200)
         self.assertEqual([binding.flow for binding in self.bound()], [newer])
-        self.assertFalse(self.location.is_authenticated(self.browser))
-        self.assertTrue(self.location.is_authenticated(newer))
+        self.assertFalse(self.location.proofs.any(self.browser))
+        self.assertTrue(self.location.proofs.any(newer))
 
 
 class FailureTests(RegistrarCase):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import CARRIER, PBX, config
+from webrtcproxy.access.caller import STRANGER, Caller
 from webrtcproxy.config import Destinations, SipConfig
 from webrtcproxy.routing.header_policy import (
     DEFAULT_HEADER_POLICY,
@@ -20,6 +21,9 @@ from webrtcproxy.routing.policy import Policy, Route
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Headers, Request, Response
 from webrtcproxy.sip.names import COMPACT
+from webrtcproxy.users.user import User
+
+USER = User("alice", "example.com", trunks=frozenset(["carrier"]))
 
 
 def invite(uri: str, caller: str = "sip:alice@pbx.example.com", **headers: str) -> Request:
@@ -132,17 +136,31 @@ class Routes(SynchronousTestCase):
         self.assertEqual(self.policy.route(request).uri_for(request), request.uri)
 
     def test_credentials(self) -> None:
-        """A trunk's credentials are for a browser that has registered, or for any where the section says so; the route
-        says it of each browser, whoever has asked for it before."""
+        """A trunk's credentials are for a browser that has authenticated to that trunk, or for any where the section
+        says so; the route says it of each browser, whoever has asked for it before."""
+        callers = (
+            STRANGER,
+            Caller("alice@pbx.example.com", frozenset([("trunk", "pbx")])),
+            Caller("alice@carrier.example.net", frozenset([("trunk", "carrier")])),
+            Caller("alice@example.com", frozenset([("domain", "example.com")]), USER),
+            Caller("pbx", frozenset([("host", "pbx"), ("domain", "pbx")])),
+        )
         found = []
         for anyone in (False, True):
             policy = Policy(config(PBX, CARRIER, anyone=anyone))
-            for authenticated in (False, True):
-                allowed = policy.may_use_trunk_credentials(authenticated)
+            for caller in callers:
+                allowed = [policy.may_use_trunk_credentials(trunk, caller) for trunk in (PBX, CARRIER)]
                 found.append(allowed)
-                for uri in ("sip:bob@pbx.example.com", "tel:+1555"):
-                    self.assertIs(policy.route(invite(uri), authenticated).may_use_credentials, allowed)
-        self.assertEqual(found, [False, True, True, True])
+                uris = "sip:bob@pbx.example.com", "sip:bob@carrier.example.net:5080"
+                self.assertEqual([policy.route(invite(uri), caller).may_use_credentials for uri in uris], allowed)
+                self.assertIs(policy.route(invite("tel:+1555"), caller).may_use_credentials, allowed[0])
+        expected = [[False, False], [True, False], [False, True], [False, True], [False, False]]
+        self.assertEqual(found, [*expected, *[[True, True]] * 5])
+
+    def test_no_trunk_no_credentials(self) -> None:
+        """Where a route leads to no trunk there is nothing to pay with."""
+        policy = Policy(config(PBX, destinations=Destinations(anywhere=True), anyone=True))
+        self.assertFalse(policy.route(invite("sip:bob@else.example")).may_use_credentials)
 
 
 class Crossing(SynchronousTestCase):

@@ -191,6 +191,7 @@ class Out(CallCase):
         """A browser that has registered may use the trunk's account: the proxy answers the challenge."""
         alice = self.world.browser()
         alice.bind()
+        alice.authenticate(CARRIER)
         self.send("MESSAGE", "sip:bob@carrier.example.net:5080", alice=alice)
         carrier = self.world.trunk("192.0.2.7", 5090)
         leg = carrier.request("MESSAGE")
@@ -212,6 +213,7 @@ class Out(CallCase):
         """A trunk that refuses its own credentials: 502, for the browser can't help it."""
         alice = self.world.browser()
         alice.bind()
+        alice.authenticate(CARRIER)
         self.send("MESSAGE", "sip:bob@carrier.example.net:5080", alice=alice)
         carrier = self.world.trunk("192.0.2.7", 5090)
         for _ in range(2):

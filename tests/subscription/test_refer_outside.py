@@ -7,6 +7,7 @@ from tests.support.calls.party import Pair, Party
 from tests.support.calls.subscribing import contact_of, early_notifier_of, notifier_of, subscriber_of
 from tests.support.calls.transferring import ReplacingCase, name_of, refer_to, tag_of
 from tests.support.calls.world import Caller
+from tests.support.configs import CARRIER
 from tests.support.messages import request
 from webrtcproxy.config import SubscriptionsConfig
 from webrtcproxy.sip.headers import NameAddr
@@ -242,6 +243,7 @@ class Challenged(OutsideCase):
 
     def test_answered(self) -> None:
         """Its number is that of the try that was accepted."""
+        self.alice.authenticate(CARRIER)
         carrier = self.world.trunk("192.0.2.7", 5090)
         uri = "sip:dave@carrier.example.net:5080"
         sent = request("REFER", uri, to=f"<{uri}>", contact=f"<{self.alice.contact}>", cseq=7, headers=[CAROL])

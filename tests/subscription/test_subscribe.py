@@ -13,7 +13,7 @@ from tests.support.calls.subscribing import (
     notify,
     subscriber_of,
 )
-from tests.support.configs import PBX, config
+from tests.support.configs import CARRIER, PBX, config
 from tests.support.messages import request
 from webrtcproxy.config import SubscriptionsConfig
 
@@ -116,6 +116,7 @@ class First(WatchCase):
         """The proxy answers a challenge of its trunk's for a browser that has registered, in the dialog too; CSeq goes
         on from there."""
         self.alice.bind()
+        self.alice.authenticate(CARRIER)
         self.trunk = self.world.trunk("192.0.2.7", 5090)
         uri = "sip:box@carrier.example.net:5080"
         sent = self.subscribe(uri=uri)
@@ -157,6 +158,7 @@ class Order(WatchCase):
     def test_notify_after_a_challenge(self) -> None:
         """Where the proxy has answered a challenge in between, requests within the dialog count on from there."""
         self.alice.bind()
+        self.alice.authenticate(CARRIER)
         self.trunk = self.world.trunk("192.0.2.7", 5090)
         sent = self.subscribe(uri="sip:box@carrier.example.net:5080")
         self.trunk.answer(self.trunk.request("SUBSCRIBE"), 407, headers=[CHALLENGE])

@@ -7,6 +7,7 @@ import secrets
 from tests.support.calls.party import Party, party_of
 from tests.support.calls.transferring import BY, NEW, TARGET, LocalTransferCase, tag_of
 from tests.support.calls.world import PLAIN
+from tests.support.configs import CARRIER
 from webrtcproxy.runtime.errors import NgRefused
 from webrtcproxy.sip.message import Request
 
@@ -126,6 +127,7 @@ class Blind(LocalTransferCase):
     def test_challenged(self) -> None:
         """The trunk's challenge is answered with its credentials, where the transferor may use them; else it fails."""
         challenge = ("WWW-Authenticate", 'Digest realm="carrier", nonce="n", qop="auth"')
+        self.alice.authenticate(CARRIER)
         invite = self.refer()
         self.carrier.answer(invite, 401, headers=[challenge])
         self.carrier.heard("ACK")
@@ -134,7 +136,7 @@ class Blind(LocalTransferCase):
         self.carrier.answer(again, 486)
         self.carrier.heard("ACK")
         self.told("486 Busy Here", "terminated")
-        self.world.location.mark_authenticated(self.alice.aor, self.alice.flow, 0)
+        self.world.location.proofs.remove(self.alice.flow, "alice@carrier.example.net")
         invite = self.refer()
         self.carrier.answer(invite, 401, headers=[challenge])
         self.carrier.heard("ACK")

@@ -130,8 +130,8 @@ class Call:
         caller.dialog.confirm()
         if caller.profile.trunk is not None:
             context = self._context
-            authenticated = context.location.is_authenticated(callee.flow)
-            caller.answer_challenges(context.policy.may_use_trunk_credentials(authenticated))
+            owner = context.proofs.caller(callee.flow)
+            caller.answer_challenges(context.policy.may_use_trunk_credentials(caller.profile.trunk, owner))
         on_ack = self._offer_answer.ack_arrived if self._offer_answer.delayed_offer else None
         caller.answer(self._transaction, response, lambda: self._unacknowledged(caller), on_ack)
         self._refresher.start(caller, callee)

@@ -51,7 +51,7 @@ class Calls:
         :raises BadMessage: it can't create a dialog.
         """
         context, flow = self._context, transaction.flow
-        authenticated, on_connection = context.location.is_authenticated(flow), self._legs.count_on(flow)
+        authenticated, on_connection = context.proofs.any(flow), self._legs.count_on(flow)
         check_calls(context.limits, flow, authenticated, on_connection, len(self._alive), transaction.request)
         call = Call(context, self._legs, transaction, find_targets, self._add_callee)
         over: Deferred[None] = Deferred()

@@ -219,7 +219,7 @@ class Router:
             raise self._unsupported(transaction)
         remaining_hops(request)
         context = self._context
-        route = context.policy.route(request, context.location.is_authenticated(transaction.flow))
+        route = context.policy.route(request, context.caller_of(request, transaction.flow))
         self._registration_relay.register(transaction, route)
 
     def _options(self, transaction: ServerTransaction) -> None:

@@ -9,6 +9,8 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from webrtcproxy.access.caller import Caller
+from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.config import CallsConfig
 from webrtcproxy.dialog.call_record import CdrWriter
 from webrtcproxy.dialog.referred import ReplacesGrants
@@ -21,8 +23,10 @@ from webrtcproxy.routing.sequence import RequestSequences
 from webrtcproxy.routing.sources import Sources
 from webrtcproxy.routing.upstream import Upstream
 from webrtcproxy.runtime.metrics import Metrics
+from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
 
 
 class CallMedia(Protocol):
@@ -73,6 +77,18 @@ class Context:
     metrics: Metrics = field(default_factory=Metrics)
     worker_prefix: str = ""
     """Prefix of the user part of the proxy's Contact in a dialog: identifies the process where there are several."""
+
+    @property
+    def proofs(self) -> Proofs:
+        """What the browsers of this process have proven."""
+        return self.location.proofs
+
+    def caller_of(self, request: Request, flow: Flow) -> Caller:
+        """On whose behalf a browser has sent a request, as far as that is proven.
+
+        :raises BadMessage: From can't be read.
+        """
+        return self.location.proofs.caller(flow, request.from_.address.aor)
 
     def profile_of(self, transaction: ServerTransaction) -> PeerProfile:
         """The profile of the sender of an out-of-dialog request."""

@@ -33,7 +33,7 @@ def is_from_peer(context: Context, peer: DialogPeer, flow: Flow) -> bool:
     if flow is peer.flow:
         return True
     location = context.location
-    aors, bindings = location.authenticated_aors(flow), location.bindings_on(flow)
+    aors, bindings = location.proofs.aors(flow), location.bindings_on(flow)
     return is_peer(flow, peer, aors, bindings, context.sources.trunks_of)
 
 
@@ -41,5 +41,5 @@ def user_on(context: Context, flow: Flow) -> BrowserUser:
     """The user of the browser on `flow`; `UNREGISTERED` where it has not registered, and for a peer on the SIP side."""
     location = context.location
     bindings = location.bindings_on(flow)
-    aors = frozenset([*location.authenticated_aors(flow), *(each.aor for each in bindings)])
+    aors = frozenset([*location.proofs.aors(flow), *(each.aor for each in bindings)])
     return BrowserUser(aors, frozenset(each.instance for each in bindings)) if aors else UNREGISTERED

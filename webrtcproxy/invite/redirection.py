@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from twisted.logger import Logger
 
+from webrtcproxy.access.caller import Caller
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.invite.branch import BranchFailed
 from webrtcproxy.invite.target import Target, target_of_route
@@ -37,13 +38,13 @@ class Redirection:
 
     :param context: the shared objects of the process.
     :param request: the caller's INVITE.
-    :param authenticated: whether the caller is a browser that has registered with its own password.
+    :param caller: on whose behalf it is sent.
     """
 
-    def __init__(self, context: Context, request: Request, authenticated: bool) -> None:
+    def __init__(self, context: Context, request: Request, caller: Caller) -> None:
         self._context = context
         self._request = request
-        self._authenticated = authenticated
+        self._caller = caller
         self._tried = {_target_key(request.request_uri)}
         self._left = MAX_TARGETS - 1
         self._waiting: list[Uri] = []
@@ -67,7 +68,7 @@ class Redirection:
             self._tried.add(key)
             request = Request("INVITE", str(uri), self._request.headers)
             try:
-                route = self._context.policy.route(request, self._authenticated)
+                route = self._context.policy.route(request, self._caller)
                 self._left -= 1
                 target = await target_of_route(self._context, request, route)
                 if _leads_back(target.flow):

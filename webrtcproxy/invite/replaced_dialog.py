@@ -45,7 +45,6 @@ def replaced_dialog_target(context: Context, request: Request, flow: Flow, legs:
         if flow.browser:
             return None
         raise Refusal(481)
-    location = context.location
     if not leg.is_from_peer(flow) and not is_granted(
         flow, leg.flow, context.grants.of(leg.key), context.sources.trunks_of
     ):
@@ -58,7 +57,7 @@ def replaced_dialog_target(context: Context, request: Request, flow: Flow, legs:
         raise Refusal(481)
     if named.early_only:
         raise Refusal(486)
-    allowed = context.policy.may_use_trunk_credentials(location.is_authenticated(flow))
+    allowed = context.policy.may_use_trunk_credentials(other.profile.trunk, context.caller_of(request, flow))
     return _peer_of(other, as_peer_has_it(named, other), allowed, context)
 
 

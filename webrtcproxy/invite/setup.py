@@ -217,9 +217,9 @@ class CallSetup:
     async def _refused(self, failed: BranchFailed) -> None:
         """Every branch has failed: try the next target of a redirect that is followed; else refuse the caller."""
         if self._redirection is None and follows(failed):
-            context = self._context
-            authenticated = context.location.is_authenticated(self._transaction.flow)
-            self._redirection = Redirection(context, self._transaction.request, authenticated)
+            context, request = self._context, self._transaction.request
+            caller = context.caller_of(request, self._transaction.flow)
+            self._redirection = Redirection(context, request, caller)
         target = None if self._redirection is None else await self._redirection.next(failed)
         self.offer_answer.check_wanted()
         if target is None:

@@ -41,8 +41,7 @@ def request_targets(context: Context, request: Request, flow: Flow) -> Deferred[
     """
     if not flow.browser:
         return callees_of(context, request, flow.peer.host).addCallback(lambda aors: _registered(context, aors))
-    authenticated = context.location.is_authenticated(flow)
-    route = context.policy.route(request, authenticated)
+    route = context.policy.route(request, context.caller_of(request, flow))
 
     async def targets() -> Sequence[Target]:
         return [await target_of_route(context, request, route)]

@@ -16,6 +16,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.registration.binding import Binding, Found, Key, contact_user_of
 from webrtcproxy.registration.expiry import Expirable, ExpiryWheel
 from webrtcproxy.runtime.errors import Refusal
@@ -38,17 +39,12 @@ INVITE that crossed the REGISTER that removed it gets 480 and not silence."""
 class ILocation(Protocol):
     """What is known of the browsers whose sockets are in this process; all of it is answered at once."""
 
-    def is_authenticated(self, flow: Flow) -> bool:
-        """True where the browser on `flow` has registered at a trunk with its own password."""
-
-    def authenticated_aors(self, flow: Flow) -> list[str]:
-        """The AORs that the browser on `flow` has registered with its own password."""
+    @property
+    def proofs(self) -> Proofs:
+        """What the browsers have proven."""
 
     def bindings_on(self, flow: Flow) -> list[Binding]:
         """The bindings of the browser on `flow` that have not expired."""
-
-    def mark_authenticated(self, aor: str, flow: Flow, seconds: float) -> None:
-        """Regard the browser on `flow` as authenticated for `aor` for so many seconds; with 0, no longer."""
 
     def check(self, aor: str, keys: Collection[Key], flow: Flow) -> None:
         """Check that there is room for these bindings.
@@ -63,7 +59,7 @@ class ILocation(Protocol):
         """Forget everything: the proxy is stopping."""
 
 
-class _User(Expirable):
+class _Known(Expirable):
     """A known AOR; its newest binding is the last.
 
     :ivar registrars: IP addresses of registrars, and until when each keeps the proxy's Contact.
@@ -79,24 +75,20 @@ class _User(Expirable):
         self.registrars: dict[str, float] = {}
 
 
-class _Socket(Expirable):
+class _Socket:
     """What depends on one flow.
 
     :ivar forget: ends the notification of its loss.
-    :ivar authenticated: AORs that its browser has registered with its own password, and until when.
     """
 
-    __slots__ = ("authenticated", "bindings", "flow", "forget")
+    __slots__ = ("bindings", "forget")
 
-    def __init__(self, flow: Flow, forget: Callable[[], None]) -> None:
-        super().__init__()
-        self.flow = flow
+    def __init__(self, forget: Callable[[], None]) -> None:
         self.forget = forget
         self.bindings: dict[tuple[str, Key], Binding] = {}
-        self.authenticated: dict[str, float] = {}
 
 
-def _live(user: _User, now: float) -> list[Binding]:
+def _live(user: _Known, now: float) -> list[Binding]:
     return [
         binding for binding in reversed(user.bindings.values()) if binding.expires_at > now and not binding.flow.closed
     ]
@@ -109,16 +101,18 @@ class Location:
     :param clock: for the time and for the sweeps that remove what has expired.
     :param multiple: keep all browsers of a user; else the newest REGISTER replaces the others.
     :param is_own: whether a flow is a socket of this process. Only bindings of own flows are counted and logged.
+    :ivar proofs: what the browsers have proven.
     """
 
     def __init__(
         self, clock: IReactorTime, multiple: bool = False, is_own: Callable[[Flow], bool] = lambda flow: True
     ) -> None:
         self.multiple = multiple
+        self.proofs = Proofs(clock)
         self._clock = clock
         self._is_own = is_own
-        self._users: dict[str, _User] = {}
-        self._tokens: dict[str, _User] = {}
+        self._users: dict[str, _Known] = {}
+        self._tokens: dict[str, _Known] = {}
         self._without_binding: dict[str, None] = {}
         self._sockets: dict[Flow, _Socket] = {}
         self._registrars: dict[str, int] = {}
@@ -160,14 +154,6 @@ class Location:
         """See `IDirectory.is_registrar`."""
         return host in self._registrars
 
-    def is_authenticated(self, flow: Flow) -> bool:
-        return flow in self._sockets and bool(self.authenticated_aors(flow))
-
-    def authenticated_aors(self, flow: Flow) -> list[str]:
-        socket = self._sockets.get(flow)
-        now = self._clock.seconds()
-        return [] if socket is None else [aor for aor, until in socket.authenticated.items() if until > now]
-
     def bindings_on(self, flow: Flow) -> list[Binding]:
         socket = self._sockets.get(flow)
         now = self._clock.seconds()
@@ -178,7 +164,7 @@ class Location:
         self._watchers.append(call)
         return lambda: self._watchers.remove(call)
 
-    def _found(self, user: _User) -> Found:
+    def _found(self, user: _Known) -> Found:
         now = self._clock.seconds()
         return Found(
             user.aor, _live(user, now), [host for host, until in user.registrars.items() if until > now], known=True
@@ -192,14 +178,16 @@ class Location:
             wanted = len({binding.key for binding in self.live(aor)}.union(keys))
         if wanted > MAX_BINDINGS_PER_AOR:
             raise Refusal(403, "Too Many Contacts")
-        socket = self._sockets.get(flow)
-        if socket is not None and len(socket.authenticated) + len(socket.bindings) >= MAX_AORS_PER_FLOW:
-            self._check_aors(aor, socket)
+        self._check_aors(aor, flow)
         if self._full(aor):
             raise Refusal(503, "Too Many Registrations", [("Retry-After", "60")])
 
-    def _check_aors(self, aor: str, socket: _Socket) -> None:
-        if len({aor, *socket.authenticated, *(other for other, _ in socket.bindings)}) > MAX_AORS_PER_FLOW:
+    def _check_aors(self, aor: str, flow: Flow) -> None:
+        socket, aors = self._sockets.get(flow), self.proofs.aors(flow)
+        bound = () if socket is None else socket.bindings
+        if len(aors) + len(bound) < MAX_AORS_PER_FLOW:
+            return
+        if len({aor, *aors, *(other for other, _ in bound)}) > MAX_AORS_PER_FLOW:
             raise Refusal(403, "Too Many Addresses Of Record")
 
     def bind(self, bindings: Sequence[Binding]) -> None:
@@ -221,8 +209,8 @@ class Location:
                 watcher(binding)
 
     def unbind(self, aor: str, keys: Iterable[Key] | None = None) -> None:
-        """Remove bindings of an AOR, by default all of them. A flow without a binding of the AOR left is no longer
-        authenticated for it."""
+        """Remove bindings of an AOR, by default all of them. A flow without a binding of the AOR left has no longer
+        proven it."""
         user = self._users.get(aor)
         if user is None:
             return
@@ -231,7 +219,7 @@ class Location:
         self._end(ended, "taken back")
         staying = {binding.flow for binding in user.bindings.values()}
         for flow in {binding.flow for binding in ended} - staying:
-            self.mark_authenticated(aor, flow, 0)
+            self.proofs.remove(flow, aor)
 
     def registered(self, aor: str, host: str, seconds: float) -> None:
         """See `IDirectory.registered`."""
@@ -251,17 +239,9 @@ class Location:
             self._expiry.watch(self._users[aor], now + REGISTRAR_LINGER)
             self._tidy(aor)
 
-    def mark_authenticated(self, aor: str, flow: Flow, seconds: float) -> None:
-        if seconds > 0 and not flow.closed:
-            socket, until = self._socket(flow), self._clock.seconds() + seconds
-            socket.authenticated[aor] = until
-            self._expiry.watch(socket, until)
-        elif flow in self._sockets:
-            self._sockets[flow].authenticated.pop(aor, None)
-            self._tidy_socket(flow)
-
     def stop(self) -> None:
         self._expiry.clear()
+        self.proofs.stop()
         for socket in self._sockets.values():
             socket.forget()
         self._users.clear()
@@ -272,12 +252,12 @@ class Location:
 
     # Users and their bindings
 
-    def _user(self, aor: str) -> _User:
+    def _user(self, aor: str) -> _Known:
         user = self._users.get(aor)
         if user is None:
             if len(self._users) >= MAX_AORS and self._without_binding:
                 self._drop(self._users[next(iter(self._without_binding))])
-            user = self._users[aor] = _User(aor)
+            user = self._users[aor] = _Known(aor)
             self._tokens[user.token] = user
             self._without_binding[aor] = None
         return user
@@ -285,7 +265,7 @@ class Location:
     def _full(self, aor: str) -> bool:
         return aor not in self._users and len(self._users) >= MAX_AORS and not self._without_binding
 
-    def _put(self, user: _User, binding: Binding) -> bool:
+    def _put(self, user: _Known, binding: Binding) -> bool:
         """Store one binding; True where it is new, or has a new flow or Contact."""
         old = user.bindings.pop(binding.key, None)
         if old is not None and old.flow is not binding.flow:
@@ -328,7 +308,7 @@ class Location:
         else:
             self._drop(user)
 
-    def _drop(self, user: _User) -> None:
+    def _drop(self, user: _Known) -> None:
         for host in tuple(user.registrars):
             self._unregister(user, host)
         del self._users[user.aor]
@@ -336,7 +316,7 @@ class Location:
         self._without_binding.pop(user.aor, None)
         self._expiry.forget(user)
 
-    def _unregister(self, user: _User, host: str) -> None:
+    def _unregister(self, user: _Known, host: str) -> None:
         del user.registrars[host]
         if self._registrars[host] > 1:
             self._registrars[host] -= 1
@@ -348,7 +328,7 @@ class Location:
     def _socket(self, flow: Flow) -> _Socket:
         socket = self._sockets.get(flow)
         if socket is None:
-            socket = self._sockets[flow] = _Socket(flow, flow.on_lost(lambda: self._flow_lost(flow)))
+            socket = self._sockets[flow] = _Socket(flow.on_lost(lambda: self._flow_lost(flow)))
         return socket
 
     def _detach(self, binding: Binding) -> None:
@@ -359,33 +339,25 @@ class Location:
 
     def _tidy_socket(self, flow: Flow) -> None:
         socket = self._sockets[flow]
-        if not socket.bindings and not socket.authenticated:
+        if not socket.bindings:
             del self._sockets[flow]
             socket.forget()
-            self._expiry.forget(socket)
 
     def _flow_lost(self, flow: Flow) -> None:
         socket = self._sockets.pop(flow)
-        self._expiry.forget(socket)
         self._end(tuple(socket.bindings.values()), "its connection is lost")
 
     # Time
 
     def _check_expired(self, what: Expirable, now: float) -> float | None:
-        """Remove the expired parts of a user or a socket.
+        """Remove the expired parts of a user.
 
         :returns: when the next part expires, None where nothing is left.
         """
-        if isinstance(what, _User):
-            return self._check_user(what, now)
-        assert isinstance(what, _Socket)
-        authenticated = what.authenticated
-        for aor in [aor for aor, until in authenticated.items() if until <= now]:
-            del authenticated[aor]
-        self._tidy_socket(what.flow)
-        return min(authenticated.values(), default=None)
+        assert isinstance(what, _Known)
+        return self._check_user(what, now)
 
-    def _check_user(self, user: _User, now: float) -> float | None:
+    def _check_user(self, user: _Known, now: float) -> float | None:
         self._end([binding for binding in user.bindings.values() if binding.expires_at <= now], "expired")
         if user.aor in self._users:
             self._tidy(user.aor)

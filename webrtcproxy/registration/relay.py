@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.access.proofs import nonces_offered
 from webrtcproxy.registration.binding import Binding, Found
 from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.location import ILocation
@@ -129,7 +130,7 @@ class RegisterTransaction:
         self._route = route
         # A browser that has registered with its own password answers challenges itself: with the trunk's credentials it
         # could register any name for which they are valid.
-        trunk = None if relay.location.is_authenticated(transaction.flow) else route.trunk
+        trunk = None if relay.location.proofs.any(transaction.flow) else route.trunk
         self._authentication = Authentication(trunk, route.may_use_credentials)
         self._timer = relay.transactions.schedule.after(NON_INVITE_DEADLINE, self._timed_out)
         self._done = False
@@ -237,8 +238,10 @@ class RegisterTransaction:
 
     def _stored(self, found: Found) -> None:
         wanted = self._wanted
-        if self._route.trunk is not None and not self._authentication.used:
-            self._relay.location.mark_authenticated(wanted.aor, self._transaction.flow, self._granted)
+        if self._granted and not self._authentication.used:
+            transaction, authority = self._transaction, self._route.authority
+            proofs = self._relay.location.proofs
+            proofs.accepted(transaction.flow, transaction.request, wanted.aor, authority, self._granted)
         if wanted.removes:
             self._unbind()
         else:
@@ -250,7 +253,10 @@ class RegisterTransaction:
         self._wait(self._relay.directory.unbind(wanted.aor, keys), self._accepted)
 
     def _refused(self, response: Response) -> None:
-        if response.status not in (401, 407):
+        if response.status in (401, 407):
+            proofs, flow = self._relay.location.proofs, self._transaction.flow
+            proofs.challenged(flow, self._wanted.aor, self._route.authority, nonces_offered(response))
+        else:
             call_id = self._transaction.request.call_id
             log.info("{call}: the registrar refuses: {response}", response=response, call=call_id)
         self._reply(response, [])
@@ -262,7 +268,7 @@ class RegisterTransaction:
             assert self._upstream_flow is not None
             self._relay.directory.registered(wanted.aor, self._upstream_flow.peer.host, 0)
         if (wanted.removes or wanted.everything) and all(binding.flow is not flow for binding in bindings):
-            self._relay.location.mark_authenticated(wanted.aor, flow, 0)
+            self._relay.location.proofs.remove(flow, wanted.aor)
         assert self._response is not None
         ordered = sorted(bindings, key=lambda binding: binding.key not in wanted.keys)
         self._reply(self._response, ordered)

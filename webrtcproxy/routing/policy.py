@@ -6,9 +6,10 @@ Whether something is permitted at all is decided in `admission`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from webrtcproxy.access.caller import STRANGER, Authority, Caller, authority_of
 from webrtcproxy.config import Config, HostPort, Trunk
 from webrtcproxy.routing.admission import check_destination
 from webrtcproxy.routing.peer_profile import UNKNOWN_PEER, PeerProfile
@@ -46,6 +47,11 @@ class Route:
         """The trunk that it leads to."""
         return self.profile.trunk
 
+    @property
+    def authority(self) -> Authority:
+        """Who registers the users of the host: the trunk, or the host itself."""
+        return authority_of(self.trunk, self.host)
+
     def uri_for(self, request: Request) -> str:
         """The Request-URI of the upstream request: the browser's, so that its digest stays valid.
 
@@ -58,6 +64,10 @@ class Route:
         parameters = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in target.params)
         port = "" if trunk.port is None else f":{trunk.port}"
         return f"sip:{target.user}{parameters}@{host}{port};user=phone"
+
+
+_Routes = tuple[Route, Route]
+"""The route to one place, without and with the credentials of its trunk."""
 
 
 class Policy:
@@ -73,18 +83,18 @@ class Policy:
         self._trunks = config.trunks
         self._profiles = {trunk.name: PeerProfile.of(trunk) for trunk in config.trunks}
         self._destinations = config.access.destinations
-        self._routes: BoundedDict[tuple[str, str, int | None, bool], Route] = BoundedDict(self.REMEMBERED)
+        self._routes: BoundedDict[tuple[str, str, int | None], _Routes] = BoundedDict(self.REMEMBERED)
         self._has_tls = any(line.startswith("tls:") for line in config.sip.listen)
         self._credentials_for_anyone = config.access.trunk_credentials == "anyone"
         self.multiple = config.registrations.multiple
 
-    def route(self, request: Request, authenticated: bool = False) -> Route:
+    def route(self, request: Request, caller: Caller = STRANGER) -> Route:
         """The route of a browser's request, by the host and port of its Request-URI and nothing else.
 
         Route, Via, ``maddr`` and the ``transport`` parameter are ignored: a browser does not choose where the proxy's
         packets go.
 
-        :param authenticated: whether the browser has registered with its own password.
+        :param caller: on whose behalf the browser sends it.
         :raises Refusal: 403 for a host that browsers may not call, 404 for a ``tel:`` number without any trunk,
             416 for another scheme, and for ``sips:`` where the next hop is not reached over TLS (RFC 3261 section
             26.2.2).
@@ -93,33 +103,37 @@ class Policy:
         if target.scheme == "tel":
             if not self._trunks:
                 raise Refusal(404, "No Trunk For Telephone Numbers")
-            return self._trunk_route(self._trunk_of_caller(request), authenticated)
+            return self._paid(self._trunk_route(self._trunk_of_caller(request)), caller)
         if target.scheme not in ("sip", "sips"):
             raise Refusal(416, "Only sip, sips And tel URIs")
-        key = (target.scheme, *target.hostport, authenticated)
-        route = self._routes.get(key)
-        if route is None:
-            route = self._route_to(*key)
-            self._routes[key] = route
-        return route
+        key = (target.scheme, *target.hostport)
+        routes = self._routes.get(key)
+        if routes is None:
+            routes = self._routes[key] = self._route_to(*key)
+        return self._paid(routes, caller)
 
-    def may_use_trunk_credentials(self, authenticated: bool) -> bool:
-        """Whether challenges of a trunk to a browser's requests are answered with the credentials of its section: for a
-        browser that has registered with its own password, or for any where `[access] trunk-credentials` is
-        ``anyone``."""
-        return self._credentials_for_anyone or authenticated
+    def may_use_trunk_credentials(self, trunk: Trunk | None, caller: Caller) -> bool:
+        """Whether challenges of a trunk to the requests of `caller` are answered with the credentials of its section:
+        for a caller that may use that trunk, or for any where `[access] trunk-credentials` is ``anyone``."""
+        return trunk is not None and (self._credentials_for_anyone or caller.may_use(trunk))
 
-    def _route_to(self, scheme: str, host: str, port: int | None, authenticated: bool) -> Route:
+    def _paid(self, routes: _Routes, caller: Caller) -> Route:
+        """The one of two routes to the same place that `caller` may take."""
+        unpaid, paid = routes
+        return paid if self.may_use_trunk_credentials(unpaid.trunk, caller) else unpaid
+
+    def _route_to(self, scheme: str, host: str, port: int | None) -> _Routes:
         check_destination(self._destinations, self._trunks, host, port)
         secure = scheme == "sips"
         for trunk in self._trunks:
             if trunk.serves((host, port)):
                 if secure and trunk.transport != "tls":
                     raise Refusal(416, "This Trunk Has No TLS")
-                return self._trunk_route(trunk, authenticated)
+                return self._trunk_route(trunk)
         if secure and not self._has_tls:
             raise Refusal(416, "No TLS Here")
-        return Route(UNKNOWN_PEER, host, port, "tls" if secure else None)
+        route = Route(UNKNOWN_PEER, host, port, "tls" if secure else None)
+        return route, route
 
     def _trunk_of_caller(self, request: Request) -> Trunk:
         caller = request.from_.address
@@ -132,7 +146,7 @@ class Policy:
         """The profile of a peer on the SIP side that belongs to `trunk`, or has no section."""
         return UNKNOWN_PEER if trunk is None else self._profiles[trunk.name]
 
-    def _trunk_route(self, trunk: Trunk, authenticated: bool) -> Route:
+    def _trunk_route(self, trunk: Trunk) -> _Routes:
         host, port = trunk.servers[0]
-        allowed = self.may_use_trunk_credentials(authenticated)
-        return Route(self._profiles[trunk.name], host, port, trunk.transport, allowed)
+        unpaid = Route(self._profiles[trunk.name], host, port, trunk.transport)
+        return unpaid, replace(unpaid, may_use_credentials=True)

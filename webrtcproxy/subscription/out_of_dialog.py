@@ -223,7 +223,7 @@ class OutOfDialogRelay:
 
     def _enter(self, flow: Flow, request: Request) -> None:
         context, waiting = self._context, self._waiting.get(flow, 0)
-        check_requests_of_browser(context.limits, context.location.is_authenticated(flow), waiting, request)
+        check_requests_of_browser(context.limits, context.proofs.any(flow), waiting, request)
         self._waiting[flow] = waiting + 1
 
     def _leave(self, _: object, flow: Flow) -> None:

@@ -85,11 +85,7 @@ class Subscriptions:
         if request.method == "SUBSCRIBE" and not request.headers.get("Event"):
             raise Refusal(489)
         context, flow = self._context, transaction.flow
-        most = (
-            self._limits.limit_per_connection
-            if context.location.is_authenticated(flow)
-            else context.limits.limit_unregistered
-        )
+        most = self._limits.limit_per_connection if context.proofs.any(flow) else context.limits.limit_unregistered
         check_subscriptions(self._limits, most, flow, self.legs.count_on(flow), len(self._alive), request)
         run_and_respond(PendingSubscribe(self, self._context, transaction).run(find_targets), transaction)
 

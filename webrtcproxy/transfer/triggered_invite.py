@@ -52,10 +52,10 @@ def refer_next_hops(context: Context, invite: Request, transferor: Leg) -> tuple
 
     :raises Refusal: 403, 404, 416 where the transferor may not call the target.
     """
-    authenticated = context.location.is_authenticated(transferor.flow)
-    route = context.policy.route(invite, authenticated)
+    caller = context.proofs.caller(transferor.flow)
+    route = context.policy.route(invite, caller)
 
     async def find() -> Target:
         return await target_of_route(context, invite, route)
 
-    return find, Redirection(context, invite, authenticated)
+    return find, Redirection(context, invite, caller)

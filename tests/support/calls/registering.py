@@ -143,8 +143,9 @@ class RegistrarCase(SynchronousTestCase):
         return True
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
-        authenticated = self.location.is_authenticated(transaction.flow)
-        self.registrar.register(transaction, self.policy.route(transaction.request, authenticated))
+        request = transaction.request
+        caller = self.location.proofs.caller(transaction.flow, request.from_.address.aor)
+        self.registrar.register(transaction, self.policy.route(request, caller))
 
     def owns(self, transaction: ServerTransaction, flow: Flow) -> bool:
         return False
@@ -170,6 +171,16 @@ class RegistrarCase(SynchronousTestCase):
         self.cseq += 1
         how.setdefault("cseq", self.cseq)
         self.send(register_request(*contacts, **how), flow)
+
+    def register_with_password(self, *contacts: str, flow: FakeFlow | None = None, **how: object) -> str:
+        """The browser registers: the registrar challenges it, and accepts its credentials, which are returned as a
+        line."""
+        credentials = 'Authorization: Digest username="alice", realm="pbx", nonce="abc", uri="sip:x", response="0"'
+        self.register(*(contacts or (f"{JSSIP};expires=600",)), flow=flow, **how)
+        self.answer(401, ("WWW-Authenticate", 'Digest realm="pbx", nonce="abc"'))
+        self.register(*(contacts or (f"{JSSIP};expires=600",)), flow=flow, more=(credentials,), **how)
+        self.accept()
+        return credentials
 
     def upstream(self) -> Request:
         """The request that the registrar got last, from the only flow there is."""

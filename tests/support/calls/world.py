@@ -20,6 +20,7 @@ from tests.support.configs import config as make_config
 from tests.support.directories import SlowDirectory
 from tests.support.fakes import FakeFlow
 from tests.support.ngnode import BROWSER_SDP, TRUNK_SDP, FakeNodes
+from webrtcproxy.access.caller import authority_of
 from webrtcproxy.config import Config, Trunk
 from webrtcproxy.proxy import Core, Standalone
 from webrtcproxy.registration.binding import Binding, contact_user_of, key_of
@@ -202,7 +203,10 @@ class Browser(Caller):
         self.contact = f"sip:{user}x{next(_numbers)}@browser.invalid;transport=ws"
 
     def bind(self, *, registrar: str = TRUNK_ADDRESS, authenticated: bool = True) -> Binding:
-        """Have the browser registered, as if its REGISTER had been answered 200."""
+        """Have the browser registered, as if its REGISTER had been answered 200.
+
+        :param authenticated: it has proven its address-of-record to the first trunk.
+        """
         value = NameAddr("", self.contact)
         instance, reg_id = key_of(value)
         binding = Binding(self.aor, instance, reg_id, self.contact, value, self.flow, self.world.clock.seconds() + 600)
@@ -210,8 +214,13 @@ class Browser(Caller):
         location.bind([binding])
         location.registered(self.aor, registrar, 600)
         if authenticated:
-            location.mark_authenticated(self.aor, self.flow, 600)
+            location.proofs.add(self.flow, self.aor, authority_of(self.world.config.trunks[0], ""), 600)
         return binding
+
+    def authenticate(self, trunk: Trunk) -> None:
+        """Have the browser proven to a further trunk, with a password of its own there."""
+        aor = f"{self.aor.partition('@')[0]}@{trunk.host}"
+        self.world.location.proofs.add(self.flow, aor, authority_of(trunk, ""), 600)
 
 
 class TrunkPeer(Caller):

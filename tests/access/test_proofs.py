@@ -1,0 +1,153 @@
+"""Proofs: what the browser on each flow has proven, and to whom."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.configs import CARRIER, PBX
+from tests.support.fakes import FakeFlow
+from webrtcproxy.access.caller import STRANGER, Authority, Caller, authority_of
+from webrtcproxy.access.proofs import MAX_CHALLENGES, Proofs, nonces_of
+from webrtcproxy.sip.message import Headers, Request
+from webrtcproxy.users.user import User
+
+ALICE = "alice@pbx.example.com"
+BOB = "bob@carrier.example.net"
+AT_PBX: Authority = ("trunk", "pbx")
+USER = User("alice", "example.com", trunks=frozenset(["carrier"]))
+
+
+def register(*nonces: str) -> Request:
+    """A REGISTER with credentials for these nonces."""
+    return Request("REGISTER", "sip:x", Headers([("Authorization", f'Digest nonce="{nonce}"') for nonce in nonces]))
+
+
+class ProofCase(SynchronousTestCase):
+    """The proofs, and one browser."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.proofs = Proofs(self.clock)
+        self.flow = FakeFlow.wss()
+
+
+class CallerTests(ProofCase):
+    """On whose behalf a request is handled."""
+
+    def test_authority(self) -> None:
+        """A trunk's registrar is the trunk, any other is its host: nobody is taken for another."""
+        self.assertEqual(authority_of(PBX, "pbx.example.com"), ("trunk", "pbx"))
+        self.assertEqual(authority_of(None, "pbx"), ("host", "pbx"))
+
+    def test_stranger(self) -> None:
+        """Who has proven nothing is nobody, and may use no trunk."""
+        self.assertIs(self.proofs.caller(self.flow, ALICE), STRANGER)
+        self.assertFalse(STRANGER.may_use(PBX))
+
+    def test_each_trunk(self) -> None:
+        """What is proven to one trunk proves nothing to another; several proofs of one connection add up."""
+        self.proofs.add(self.flow, ALICE, AT_PBX, 60)
+        caller = self.proofs.caller(self.flow, ALICE)
+        self.assertEqual((caller.aor, caller.may_use(PBX), caller.may_use(CARRIER)), (ALICE, True, False))
+        self.proofs.add(self.flow, BOB, authority_of(CARRIER, ""), 60)
+        self.assertTrue(self.proofs.caller(self.flow, ALICE).may_use(CARRIER))
+
+    def test_another_name(self) -> None:
+        """A claimed address that is not proven is not the caller's; what the connection has proven still counts."""
+        self.proofs.add(self.flow, ALICE, AT_PBX, 60)
+        for claimed in (BOB, ""):
+            caller = self.proofs.caller(self.flow, claimed)
+            self.assertEqual((caller.aor, caller.is_authenticated_by(AT_PBX)), (None, True))
+
+    def test_no_name(self) -> None:
+        """Where no address is claimed, the caller is the one that was proven first and still is."""
+        self.proofs.add(self.flow, ALICE, AT_PBX, 60)
+        self.proofs.add(self.flow, BOB, authority_of(CARRIER, ""), 90)
+        self.assertEqual(self.proofs.caller(self.flow).aor, ALICE)
+        self.clock.advance(60)
+        self.assertEqual(self.proofs.caller(self.flow).aor, BOB)
+
+    def test_user(self) -> None:
+        """A user of a domain that is served here may use the trunks of its account."""
+        self.proofs.add(self.flow, USER.aor, ("domain", "example.com"), 60, USER)
+        caller = self.proofs.caller(self.flow, USER.aor)
+        self.assertEqual(caller, Caller(USER.aor, frozenset([("domain", "example.com")]), USER))
+        self.assertEqual((caller.may_use(PBX), caller.may_use(CARRIER)), (False, True))
+
+    def test_expired(self) -> None:
+        """A proof counts to the second."""
+        self.proofs.add(self.flow, ALICE, AT_PBX, 60)
+        self.clock.advance(59.9)
+        self.assertTrue(self.proofs.has(self.flow, ALICE, AT_PBX))
+        self.clock.advance(0.1)
+        self.assertFalse(self.proofs.has(self.flow, ALICE, AT_PBX))
+        self.assertEqual((self.proofs.any(self.flow), self.proofs.aors(self.flow)), (False, []))
+        self.assertEqual(self.proofs.caller(self.flow, ALICE), STRANGER)
+
+
+class EndTests(ProofCase):
+    """Proofs end, and leave nothing."""
+
+    def test_with_the_flow(self) -> None:
+        """A lost connection has proven nothing, and a closed one can't any more."""
+        self.proofs.add(self.flow, ALICE, AT_PBX, 60)
+        self.flow.lose()
+        self.assertEqual((self.proofs.any(self.flow), len(self.proofs)), (False, 0))
+        self.proofs.add(self.flow, ALICE, AT_PBX, 60)
+        self.proofs.challenged(self.flow, ALICE, AT_PBX, ["n"])
+        self.assertEqual(len(self.proofs), 0)
+
+    def test_lasting(self) -> None:
+        """What was proven for the connection stays when its user un-registers; what a REGISTER has proven does not."""
+        self.proofs.add(self.flow, ALICE, AT_PBX, 60, lasting=True)
+        self.proofs.add(self.flow, BOB, AT_PBX, 60)
+        self.proofs.remove(self.flow, ALICE)
+        self.proofs.remove(self.flow, BOB)
+        self.proofs.remove(self.flow, BOB)
+        self.assertEqual(self.proofs.aors(self.flow), [ALICE])
+
+    def test_stop(self) -> None:
+        """When the proxy stops, nobody is listened to any more."""
+        self.proofs.add(self.flow, ALICE, AT_PBX, 60)
+        self.proofs.stop()
+        self.assertEqual((len(self.proofs), self.flow.watched), (0, False))
+
+
+class ChallengeTests(ProofCase):
+    """A REGISTER that was accepted proves something where it answers a challenge."""
+
+    def accepted(self, *nonces: str, aor: str = ALICE, authority: Authority = AT_PBX) -> bool:
+        """A REGISTER with these nonces is accepted; whether that has proven it."""
+        self.proofs.accepted(self.flow, register(*nonces), aor, authority, 60)
+        return self.proofs.has(self.flow, aor, authority)
+
+    def test_own_challenge(self) -> None:
+        """The nonce, the address-of-record and the authority have to be those of the challenge."""
+        self.assertFalse(self.accepted("n"))
+        self.proofs.challenged(self.flow, ALICE, AT_PBX, ["m", "n"])
+        self.assertFalse(self.accepted())
+        self.assertFalse(self.accepted("o"))
+        self.assertFalse(self.accepted("n", aor=BOB))
+        self.assertFalse(self.accepted("n", authority=("trunk", "carrier")))
+        self.assertTrue(self.accepted("o", "n"))
+
+    def test_refresh(self) -> None:
+        """A refresh needs no new challenge while the proof lasts."""
+        self.proofs.challenged(self.flow, ALICE, AT_PBX, ["n"])
+        self.assertTrue(self.accepted("n"))
+        self.clock.advance(59)
+        self.assertTrue(self.accepted())
+        self.clock.advance(61)
+        self.assertFalse(self.accepted())
+
+    def test_bounded(self) -> None:
+        """Of challenges that nobody answers, the last ones are remembered."""
+        self.proofs.challenged(self.flow, ALICE, AT_PBX, map(str, range(MAX_CHALLENGES + 1)))
+        self.assertFalse(self.accepted("0"))
+        self.assertTrue(self.accepted(str(MAX_CHALLENGES)))
+
+    def test_unreadable(self) -> None:
+        """Credentials that can't be read have no nonce."""
+        headers = Headers([("Authorization", 'Digest nonce="'), ("Proxy-Authorization", 'Digest nonce="n"')])
+        self.assertEqual(nonces_of(Request("REGISTER", "sip:x", headers)), ["n"])
