@@ -15,7 +15,7 @@ trouble=
 # Folders with an npm lock file: the pages of the browser tests.
 pages=$(find tests -name node_modules -prune -o -name package-lock.json -print | sed 's|/package-lock.json$||')
 sh etc/setup.sh apt rtpengine:rtpengine-daemon kamailio:kamailio sipp:sip-tester baresip:baresip-core chromium:chromium \
-    openssl:openssl turnserver:coturn \
+    firefox-esr:firefox-esr openssl:openssl turnserver:coturn \
     -- python test -- page -- npm $pages || exit 1
 rm -rf $logs
 mkdir -p $logs

@@ -66,6 +66,12 @@ class SipJsRelayOnly(RelayOnly, TurnCase):
     library = "sipjs"
 
 
+class FirefoxRelayOnly(RelayOnly, TurnCase):
+    """With SIP.js in Firefox."""
+
+    library, browser_name = "sipjs", "firefox"
+
+
 class Credentials(TurnCase):
     """Which credentials coturn takes."""
 

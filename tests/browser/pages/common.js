@@ -89,10 +89,11 @@ function usedCandidate(report) {
   return { candidate: used?.candidateType ?? "", relayProtocol: used?.relayProtocol ?? "" };
 }
 
-// Packets and audio energy of one RTCPeerConnection, both directions; frames, where there is video.
+// Packets and audio energy of one RTCPeerConnection, both directions; frames, where there is video. Firefox does not
+// count the energy that it sends: null.
 export async function figures(connection) {
   const result = {
-    received: 0, receivedEnergy: 0, sent: 0, sentEnergy: 0, dtls: "", ice: connection.iceConnectionState, codec: "",
+    received: 0, receivedEnergy: 0, sent: 0, sentEnergy: null, dtls: "", ice: connection.iceConnectionState, codec: "",
     framesReceived: 0, framesSent: 0, frameWidth: 0,
   };
   const report = await connection.getStats();
@@ -109,8 +110,8 @@ export async function figures(connection) {
       result.framesSent += entry.framesEncoded ?? 0;
     } else if (entry.type === "outbound-rtp" && entry.kind === "audio") {
       result.sent += entry.packetsSent;
-    } else if (entry.type === "media-source" && entry.kind === "audio") {
-      result.sentEnergy += entry.totalAudioEnergy ?? 0;
+    } else if (entry.type === "media-source" && entry.totalAudioEnergy !== undefined) {
+      result.sentEnergy += entry.totalAudioEnergy;
     } else if (entry.type === "transport") {
       result.dtls = entry.dtlsState;
     }

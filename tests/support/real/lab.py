@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from tests.support.real.chromium import Chromium
 from tests.support.real.coturn import Coturn
+from tests.support.real.firefox import Firefox
 from tests.support.real.kamailio import Kamailio
 from tests.support.real.pages import Pages
 from tests.support.real.part import Part
@@ -96,8 +97,12 @@ class Lab:
         return await self._running(Kamailio)
 
     async def chromium(self) -> Chromium:
-        """The one browser."""
+        """The one Chromium."""
         return await self._running(Chromium)
+
+    async def firefox(self) -> Firefox:
+        """The one Firefox."""
+        return await self._running(Firefox)
 
     async def coturn(self) -> Coturn:
         """The one TURN server."""
