@@ -44,6 +44,7 @@ from webrtcproxy.subscription.subscribe import Subscriptions
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.dns.locate import locator_for
 from webrtcproxy.transport.flow import Flow, Outbound, Receiver
+from webrtcproxy.transport.sip.slots import Knows
 from webrtcproxy.transport.sip.sockets import SipSockets
 from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 from webrtcproxy.transport.wss.server import WebSocketServer
@@ -69,7 +70,9 @@ class IRuntime(Protocol):
     def receiver_for(self, transactions: Receiver) -> Receiver:
         """The receiver for the sockets, which passes messages to the transactions."""
 
-    def sip_sockets(self, receiver: Receiver, sip: SipConfig, trunk_tls: TrunkTls) -> SipSockets:
+    def sip_sockets(
+        self, receiver: Receiver, sip: SipConfig, trunk_tls: TrunkTls, knows: Knows, metrics: Metrics
+    ) -> SipSockets:
         """The SIP sockets."""
 
     def bindings(self, multiple: bool) -> tuple[ILocation, IDirectory]:
@@ -98,8 +101,18 @@ class Standalone:
     def receiver_for(self, transactions: Receiver) -> Receiver:
         return transactions
 
-    def sip_sockets(self, receiver: Receiver, sip: SipConfig, trunk_tls: TrunkTls) -> SipSockets:
-        return SipSockets(self._reactor, receiver, sip.listen, advertise=sip.advertise, trunk_tls=trunk_tls)
+    def sip_sockets(
+        self, receiver: Receiver, sip: SipConfig, trunk_tls: TrunkTls, knows: Knows, metrics: Metrics
+    ) -> SipSockets:
+        return SipSockets(
+            self._reactor,
+            receiver,
+            sip.listen,
+            advertise=sip.advertise,
+            trunk_tls=trunk_tls,
+            knows=knows,
+            metrics=metrics,
+        )
 
     def bindings(self, multiple: bool) -> tuple[ILocation, IDirectory]:
         location = Location(self._reactor, multiple)
@@ -170,6 +183,10 @@ class Core:
         )
         transactions.user = Router(context, self.calls, self.legs, relay, self.out_of_dialog, self.subscriptions)
 
+    def knows(self, host: str) -> bool:
+        """Whether an IP address is a trunk's, or that of a registrar at which a browser is registered."""
+        return bool(self.context.sources.trunks_of(host)) or self.context.directory.is_registrar(host)
+
 
 def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy, Queries]:
     """Build a proxy.
@@ -182,7 +199,7 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
         reactor, last_resort=config.calls.ring + 120, metrics=metrics, mark=runtime.worker_prefix
     )
     receiver = runtime.receiver_for(transactions)
-    sockets = runtime.sip_sockets(receiver, config.sip, TrunkTls(config.trunks))
+    sockets = runtime.sip_sockets(receiver, config.sip, TrunkTls(config.trunks), lambda host: core.knows(host), metrics)
     media = _media(config, reactor, metrics, runtime.instance)
     core = Core(config, reactor, runtime, transactions, media[-1], locator_for(config.sip, reactor), sockets, metrics)
     context, calls, location = core.context, core.calls, core.location

@@ -13,7 +13,6 @@ from webrtcproxy.config.addresses import family_of
 from webrtcproxy.transport.flow import Address, Flow, Receiver
 from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.sip.sockets import Listen, SipSockets, SocketReactor
-from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 from webrtcproxy.transport.sip.udp import MAX_DATAGRAM, UdpTransport
 
 
@@ -48,6 +47,7 @@ class WorkerSockets(SipSockets):
 
     :param own: for each line, the descriptor of the worker's own socket.
     :param shared: for each ``udp:`` line, by its number, the descriptor of the socket that all workers share.
+    :param more: the others of `SipSockets`.
     """
 
     def __init__(
@@ -58,10 +58,9 @@ class WorkerSockets(SipSockets):
         *,
         own: list[int],
         shared: Mapping[int, int],
-        advertise: str | None = None,
-        trunk_tls: TrunkTls | None = None,
+        **more: Any,
     ) -> None:
-        super().__init__(reactor, receiver, listen, advertise=advertise, trunk_tls=trunk_tls)
+        super().__init__(reactor, receiver, listen, **more)
         self._adopt: IReactorSocket = reactor
         self._own = own
         self._kernels = {number: socket.socket(fileno=descriptor) for number, descriptor in shared.items()}

@@ -39,9 +39,11 @@ from webrtcproxy.cluster.slot import StartOrder, WorkerSlot
 from webrtcproxy.cluster.sockets import WorkerSockets
 from webrtcproxy.config import Config, SipConfig
 from webrtcproxy.registration.location import Location
+from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import read
 from webrtcproxy.transport.flow import Flow, Receiver
+from webrtcproxy.transport.sip.slots import Knows
 from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 
 log = Logger()
@@ -112,7 +114,9 @@ class WorkerRuntime:
         self.receiver = transactions
         return OwnerRouter(self.slot.number, transactions, self.flows, self._link.send, self.up.__contains__)
 
-    def sip_sockets(self, receiver: Receiver, sip: SipConfig, trunk_tls: TrunkTls) -> WorkerSockets:
+    def sip_sockets(
+        self, receiver: Receiver, sip: SipConfig, trunk_tls: TrunkTls, knows: Knows, metrics: Metrics
+    ) -> WorkerSockets:
         """The SIP sockets."""
         self.sockets = WorkerSockets(
             self._reactor,
@@ -122,6 +126,8 @@ class WorkerRuntime:
             shared=self.slot.shared,
             advertise=sip.advertise,
             trunk_tls=trunk_tls,
+            knows=knows,
+            metrics=metrics,
         )
         return self.sockets
 

@@ -5,12 +5,15 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.exposition import Readings
 from tests.support.wire import Recorder, Wire, options
 from webrtcproxy.runtime.errors import FlowLost
+from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.transport.connection import Backpressure, ConnectionLimits
 from webrtcproxy.transport.flow import Address
 from webrtcproxy.transport.local import LocalAddresses
-from webrtcproxy.transport.sip import tcp
+from webrtcproxy.transport.sip import tcp, tcp_flow
+from webrtcproxy.transport.sip.slots import CONNECTIONS, Slots
 
 TRUNK = Address("198.51.100.9", 5060)
 
@@ -21,11 +24,12 @@ class TcpCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
         self.receiver = Recorder()
-        self.transport = self.make(ConnectionLimits(10, 3))
+        self.metrics = Metrics()
+        self.transport = self.make(Slots(known=ConnectionLimits(10, 3)))
 
-    def make(self, limits: ConnectionLimits | None = None) -> tcp.TcpTransport:
+    def make(self, slots: Slots | None = None) -> tcp.TcpTransport:
         """A listener."""
-        transport = tcp.TcpTransport(self.reactor, self.receiver, LocalAddresses(), limits)
+        transport = tcp.TcpTransport(self.reactor, self.receiver, LocalAddresses(), slots, self.metrics)
         transport.bound(Address("192.0.2.1", 5060))
         return transport
 
@@ -173,11 +177,13 @@ class Accepted(TcpCase):
         self.assertTrue(wire.aborted)
 
     def test_limits(self) -> None:
-        """Too many connections, from one address or in all, are closed at once."""
+        """Too many connections, from one address or in all, are closed at once, and counted."""
+        readings = Readings(self.metrics)
         wires = [self.accept() for _ in range(3)]
         self.assertIsNone(self.transport.buildProtocol(wires[0].getPeer()))
         wires += [self.accept(f"203.0.113.{place}") for place in range(7)]
         self.assertIsNone(self.transport.buildProtocol(Wire("192.0.2.99").getPeer()))
+        self.assertEqual(readings.moved(), {'refused_total{reason="connections_limit"}': 2})
         wires[0].lose()
         self.accept()
 
@@ -286,7 +292,7 @@ class Dialled(TcpCase):
     def test_queue_is_bounded(self) -> None:
         """What waits for a connection to be made is bounded."""
         flow = self.transport.flow_to(TRUNK)
-        flow.send(b"x" * tcp.QUEUE)
+        flow.send(b"x" * tcp_flow.QUEUE)
         self.assertRaises(FlowLost, flow.send, b"x")
 
     def test_closed_while_connecting(self) -> None:
@@ -325,4 +331,8 @@ class Dialled(TcpCase):
 
     def test_limits_of_its_own(self) -> None:
         """A listener that is given none has limits nevertheless."""
-        self.assertEqual(self.make()._limits.max_total, tcp.CONNECTIONS)
+        transport = self.make()
+        for number in range(CONNECTIONS):
+            peer = Wire(f"10.1.{number // 100}.1").getPeer()
+            Wire(peer.host).attach(transport.buildProtocol(peer))
+        self.assertIsNone(transport.buildProtocol(Wire("10.2.0.1").getPeer()))

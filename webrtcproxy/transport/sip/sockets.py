@@ -13,11 +13,13 @@ from twisted.logger import Logger
 
 from webrtcproxy.config.endpoints import FILE_KEYS, split, unescape
 from webrtcproxy.runtime.errors import FlowLost
+from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.uri import host_port
 from webrtcproxy.transport.certificate import KeyFiles, ReloadingCertificate
 from webrtcproxy.transport.connection import TcpReactor
 from webrtcproxy.transport.flow import Address, Flow, Receiver
 from webrtcproxy.transport.local import LocalAddresses, is_wildcard
+from webrtcproxy.transport.sip.slots import Knows, Slots
 from webrtcproxy.transport.sip.tcp import TcpTransport
 from webrtcproxy.transport.sip.tls import TlsTransport
 from webrtcproxy.transport.sip.trunk_tls import TrunkTls
@@ -75,6 +77,9 @@ class SipSockets(Service):
     :param listen: lines such as ``udp:5060:interface=192.0.2.10``.
     :param advertise: the host for Via and Contact if it is not the socket's address.
     :param trunk_tls: makes the client side of TLS; None to trust the authorities of the system.
+    :param knows: whether an IP address is a trunk's or a registrar's; others get few connections, for a short time. By
+        default all are known.
+    :param metrics: counts refused connections.
     """
 
     name = "sip"
@@ -87,8 +92,12 @@ class SipSockets(Service):
         *,
         advertise: str | None = None,
         trunk_tls: TrunkTls | None = None,
+        knows: Knows = lambda host: True,
+        metrics: Metrics | None = None,
     ) -> None:
         self._reactor = reactor
+        self._knows = knows
+        self._metrics = metrics or Metrics()
         self._lines = [Listen.parse(line) for line in listen]
         self._receiver = receiver
         self._local = LocalAddresses(advertise)
@@ -198,11 +207,12 @@ class SipSockets(Service):
             self._reactor.callLater(RELISTEN, self._reopen, index, line)
 
     def _listen_tcp(self, index: int, line: Listen) -> None:
-        transport = TcpTransport(self._reactor, self._receiver, self._local)
+        transport = TcpTransport(self._reactor, self._receiver, self._local, Slots(self._knows), self._metrics)
         self._listens("tcp", transport, self._bind_tcp(index, line, transport))
 
     def _listen_tls(self, index: int, line: Listen) -> None:
-        transport = TlsTransport(self._reactor, self._receiver, self._local, self._trunk_tls)
+        slots = Slots(self._knows)
+        transport = TlsTransport(self._reactor, self._receiver, self._local, self._trunk_tls, slots, self._metrics)
         certificate = ReloadingCertificate(self._reactor, KeyFiles.named(dict(line.files)))
         self._listens(
             "tls", transport, immediate_write(self._bind_tcp(index, line, transport.server_factory(certificate)))

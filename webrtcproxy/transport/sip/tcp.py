@@ -7,31 +7,27 @@ from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol, ServerFactory, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.runtime.errors import FlowLost
+from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, read
 from webrtcproxy.sip.stream import PING, PONG, StreamReader
-from webrtcproxy.transport.connection import (
-    Backpressure,
-    Connection,
-    ConnectionLimits,
-    IStream,
-    TcpReactor,
-    detect_dead_peer,
-)
+from webrtcproxy.transport.connection import Backpressure, IStream, TcpReactor, detect_dead_peer
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses, is_wildcard
+from webrtcproxy.transport.sip.slots import Slots
+from webrtcproxy.transport.sip.tcp_flow import TcpFlow
 from webrtcproxy.transport.source import address_of, stamp_received
 
 log = Logger()
 
 FIRST_MESSAGE = 15.0
-"""Seconds within which the peer of an accepted connection must send a whole message."""
+"""Seconds within which a known peer must send a whole message after it has connected."""
 
 IDLE = 600.0
 """Seconds without a message after which a connection is closed, unless a callback waits for its loss."""
@@ -42,89 +38,8 @@ CONNECT = 8.0
 LINGER = 5.0
 """Seconds between closing a connection and aborting it."""
 
-QUEUE = 256 * 1024
-"""Octets that may wait for a connection that is being opened."""
-
-CONNECTIONS = 2000
-PER_ADDRESS = 100
-
-
-class TcpFlow(Connection):
-    """One TCP connection. The first `send` on a flow of ours opens it, and messages wait until it is made.
-
-    :param via_transport: ``TCP`` or ``TLS``.
-    :param connect: opens the connection; None if the peer has opened it.
-    :param domain: the name that the certificate of the peer must contain, if we open the connection over TLS.
-    """
-
-    __slots__ = ("_closed", "_connect", "_protocol", "_queue", "_queued", "domain")
-
-    browser = False
-
-    def __init__(
-        self,
-        clock: IReactorTime,
-        peer: Address,
-        sent_by: str,
-        connect: Callable[[TcpFlow], None] | None = None,
-        via_transport: str = "TCP",
-        domain: str = "",
-    ) -> None:
-        super().__init__(clock, peer, sent_by, via_transport)
-        self.domain = domain
-        self._connect = connect
-        self._protocol: TcpConnection | None = None
-        self._queue: list[bytes] = []
-        self._queued = 0
-        self._closed = False
-
-    @property
-    def closed(self) -> bool:
-        """True once nothing can be sent any more."""
-        return self._closed
-
-    def send(self, data: bytes) -> None:
-        """Send one message, or queue it while the connection is being opened.
-
-        :raises FlowLost: the connection is closed, or too many octets wait.
-        """
-        if self._closed:
-            raise FlowLost(f"{self!r} is closed")
-        if self._protocol is not None:
-            self._protocol.write(data)
-            return
-        self._queued += len(data)
-        if self._queued > QUEUE:
-            raise FlowLost(f"too much waits for {self!r}")
-        self._queue.append(data)
-        connect, self._connect = self._connect, None
-        if connect is not None:
-            connect(self)
-
-    def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection when everything is written; `code` and `reason` are for WebSockets."""
-        self._closed = True
-        if self._protocol is not None:
-            self._protocol.close()
-
-    def connected(self, protocol: TcpConnection) -> None:
-        """The connection is made: send the queued messages. Called by the protocol."""
-        self._protocol = protocol
-        waiting, self._queue = self._queue, []
-        for data in waiting:
-            protocol.write(data)
-        if self._closed:
-            protocol.close()
-
-    def connection_lost(self) -> None:
-        """The connection is closed, or could not be made. Called by the protocol."""
-        self._closed = True
-        self._protocol = None
-        self._queue = []
-        super().connection_lost()
-
-    def __repr__(self) -> str:
-        return f"<{self.via_transport.capitalize()}Flow {self.peer.host} port {self.peer.port}>"
+STRANGER = 5.0
+"""Seconds for which the connection of a stranger stays open, unless a dialog or a transaction uses it."""
 
 
 class TcpConnection(Protocol):
@@ -133,11 +48,14 @@ class TcpConnection(Protocol):
     :param owner: the transport that it belongs to.
     :param flow: its flow.
     :param first: seconds within which the first message must arrive.
+    :param stranger: the peer has connected, and is not known: what it sends does not keep the connection open.
+    :ivar stranger: the same, until the peer is known.
     """
 
     transport: IStream
 
-    def __init__(self, owner: TcpTransport, flow: TcpFlow, first: float) -> None:
+    def __init__(self, owner: TcpTransport, flow: TcpFlow, first: float, stranger: bool = False) -> None:
+        self.stranger = stranger
         self._owner = owner
         self._flow = flow
         self._first = first
@@ -241,12 +159,25 @@ class TcpConnection(Protocol):
         self._owner.receiver.bad_message(error, self._flow)
 
     def _idle(self) -> None:
+        if self.stranger:
+            self._stranger_waits()
+            return
         if not self._message_seen and not self._flow.watched:
             log.info("Closing {flow}: it is silent", flow=self._flow)
             self._flow.close()
             return
         self._message_seen = False
         self.wait(IDLE, self._idle)
+
+    def _stranger_waits(self) -> None:
+        """The time of a stranger is over: the connection stays only while a dialog or a transaction uses it."""
+        if self._owner.is_known(self, self._flow):
+            self.wait(FIRST_MESSAGE, self._idle)
+        elif self._flow.watched:
+            self.wait(STRANGER, self._idle)
+        else:
+            log.info("Closing {flow}: it is no trunk's, and no dialog uses it", flow=self._flow)
+            self._flow.close()
 
     def wait(self, seconds: float, then: Callable[[], None]) -> None:
         """Set the only timer of the connection: it calls `then` after this many seconds."""
@@ -269,20 +200,27 @@ class TcpTransport(ServerFactory[Any]):
 
     :param receiver: takes the messages.
     :param local: determines our sent-by.
-    :param limits: counts the connections.
+    :param slots: counts the connections, and tells strangers from others.
+    :param metrics: counts refused connections.
     """
 
     noisy = False
     via_transport: ClassVar[str] = "TCP"
 
     def __init__(
-        self, reactor: TcpReactor, receiver: Receiver, local: LocalAddresses, limits: ConnectionLimits | None = None
+        self,
+        reactor: TcpReactor,
+        receiver: Receiver,
+        local: LocalAddresses,
+        slots: Slots | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.reactor = reactor
         self.receiver = receiver
         self.address = Address("", 0)
         self._local = local
-        self._limits = ConnectionLimits(CONNECTIONS, PER_ADDRESS) if limits is None else limits
+        self._slots = slots or Slots()
+        self._metrics = metrics or Metrics()
         self._outgoing: dict[tuple[Address, str], TcpFlow] = {}
         self._connecting: dict[TcpFlow, Deferred[Any]] = {}
         self._open: dict[TcpConnection, Deferred[None]] = {}
@@ -295,18 +233,17 @@ class TcpTransport(ServerFactory[Any]):
     def buildProtocol(self, addr: IAddress | None) -> TcpConnection | None:
         """A peer has connected. Returns None, which closes the connection, if there are too many."""
         peer = address_of(addr)
-        if self._stopped or self._limits.full or self._limits.full_for(peer.host):
+        stranger = not self._slots.knows(peer.host)
+        if self._stopped or not self._slots.admits(peer.host, stranger):
             log.info("Refused {kind} from {host}: too many connections", kind=self.via_transport, host=peer.host)
+            self._metrics.refused("connections_limit")
             return None
         flow = TcpFlow(self.reactor, peer, self._sent_by(peer), via_transport=self.via_transport)
-        return self.connection(flow, FIRST_MESSAGE)
+        return self.connection(flow, STRANGER if stranger else FIRST_MESSAGE, stranger)
 
-    def connection(self, flow: TcpFlow, first: float) -> TcpConnection:
-        """The protocol of a new connection.
-
-        :param first: seconds within which the first message must arrive.
-        """
-        return TcpConnection(self, flow, first)
+    def connection(self, flow: TcpFlow, first: float, stranger: bool = False) -> TcpConnection:
+        """The protocol of a new connection; the parameters are those of `TcpConnection`."""
+        return TcpConnection(self, flow, first, stranger)
 
     def flow_to(self, address: Address, domain: str = "") -> TcpFlow:
         """A flow to `address`: the connection that is open there, or one that the first message opens.
@@ -337,14 +274,24 @@ class TcpTransport(ServerFactory[Any]):
 
     def opened(self, connection: TcpConnection, flow: TcpFlow) -> None:
         """A connection is open. Called by the connection."""
-        self._limits.opened(flow.peer.host)
+        self._slots.opened(flow.peer.host, connection.stranger)
         self._open[connection] = Deferred()
 
     def closed(self, connection: TcpConnection, flow: TcpFlow) -> None:
         """A connection is closed. Called by the connection."""
-        self._limits.closed(flow.peer.host)
+        self._slots.closed(flow.peer.host, connection.stranger)
         self._forget(flow)
         self._open.pop(connection).callback(None)
+
+    def is_known(self, connection: TcpConnection, flow: TcpFlow) -> bool:
+        """Whether the peer of a stranger's connection is known by now, as when a trunk's name has been resolved; then
+        it is no stranger's any more. Called by the connection."""
+        if not self._slots.knows(flow.peer.host):
+            return False
+        self._slots.closed(flow.peer.host, connection.stranger)
+        connection.stranger = False
+        self._slots.opened(flow.peer.host, connection.stranger)
+        return True
 
     def _connect(self, flow: TcpFlow) -> None:
         host, port = flow.peer

@@ -20,10 +20,13 @@ from zope.interface import implementer
 from webrtcproxy.config.addresses import literal
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.internals import TlsProtocol
+from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.transport.connection import TcpReactor
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses
-from webrtcproxy.transport.sip.tcp import CONNECT, TcpConnection, TcpFlow, TcpTransport
+from webrtcproxy.transport.sip.slots import Slots
+from webrtcproxy.transport.sip.tcp import CONNECT, STRANGER, TcpConnection, TcpTransport
+from webrtcproxy.transport.sip.tcp_flow import TcpFlow
 from webrtcproxy.transport.sip.trunk_tls import TrunkTls, describe_failure
 
 log = Logger()
@@ -36,14 +39,14 @@ DOMAINS = 1024
 class TlsConnection(TcpConnection):
     """A TCP connection that sends nothing before the handshake is done."""
 
-    def __init__(self, owner: TlsTransport, flow: TcpFlow, first: float) -> None:
-        super().__init__(owner, flow, first)
+    def __init__(self, owner: TlsTransport, flow: TcpFlow, first: float, stranger: bool = False) -> None:
+        super().__init__(owner, flow, first, stranger)
         self._handshake_done = False
         self._authenticated = owner.authenticated
 
     def ready(self) -> None:
         """The TCP connection is made; messages wait in the flow, which is bounded."""
-        self.wait(CONNECT, self._handshake_timed_out)
+        self.wait(STRANGER if self.stranger else CONNECT, self._handshake_timed_out)
 
     def handshakeCompleted(self) -> None:
         """The handshake is done: the peer's certificate is valid."""
@@ -75,8 +78,16 @@ class TlsTransport(TcpTransport):
 
     via_transport: ClassVar[str] = "TLS"
 
-    def __init__(self, reactor: TcpReactor, receiver: Receiver, local: LocalAddresses, trunk_tls: TrunkTls) -> None:
-        super().__init__(reactor, receiver, local)
+    def __init__(
+        self,
+        reactor: TcpReactor,
+        receiver: Receiver,
+        local: LocalAddresses,
+        trunk_tls: TrunkTls,
+        slots: Slots | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        super().__init__(reactor, receiver, local, slots, metrics)
         self._trunk_tls = trunk_tls
         self._domains: BoundedDict[str, str] = BoundedDict(DOMAINS)
 
@@ -87,9 +98,9 @@ class TlsTransport(TcpTransport):
         """
         return self._wrapped(TLSMemoryBIOFactory(creator, False, self, self.reactor))
 
-    def connection(self, flow: TcpFlow, first: float) -> TlsConnection:
+    def connection(self, flow: TcpFlow, first: float, stranger: bool = False) -> TlsConnection:
         """The protocol of a new connection."""
-        return TlsConnection(self, flow, first)
+        return TlsConnection(self, flow, first, stranger)
 
     def flow_to(self, address: Address, domain: str = "") -> TcpFlow:
         """A flow to `address`, whose certificate must contain `domain`.

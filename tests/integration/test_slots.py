@@ -1,0 +1,108 @@
+"""Strangers at the port for SIP over TCP and TLS, with a real proxy and real connections (docs/access.rst)."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from typing import ClassVar
+
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import TestCase
+
+from tests.support.real.ports import LOOPBACK, free_port
+from tests.support.real.proxy import Proxy
+from tests.support.wire import options
+from webrtcproxy.transport.sip.slots import STRANGERS, STRANGERS_PER_ADDRESS
+from webrtcproxy.transport.sip.tcp import STRANGER
+
+TRUNK = "127.0.2.1"
+
+
+class StrangersTests(TestCase):
+    """A trunk at 127.0.2.1; everybody else at addresses of their own."""
+
+    timeout = 60
+    workers: ClassVar = 1
+    kind: ClassVar = "tcp"
+
+    async def setUp(self) -> None:
+        self.port = free_port()
+        files = ":privateKey=key.pem:certKey=cert.pem" if self.kind == "tls" else ""
+        self.proxy = Proxy(
+            f"[wss]\nlisten = ssl:{{wss}}:interface={LOOPBACK}:privateKey=key.pem:certKey=cert.pem\n"
+            f"[sip]\nlisten = udp:{{sip}}:interface={LOOPBACK}\n  {self.kind}:{self.port}:interface={LOOPBACK}{files}\n"
+            f"[rtpengine]\nnodes = {LOOPBACK}:9\n[trunk a]\nhost = {TRUNK}\ntransport = {self.kind}\n"
+            f"[web]\nlisten = tcp:{{web}}:interface={LOOPBACK}\n[proxy]\nworkers = {self.workers}\n"
+        )
+        self.addCleanup(self.proxy.stop)
+        await self.proxy.start()
+
+    def connect(self, source: str) -> socket.socket:
+        """A connection from this address, which has sent a whole message."""
+        plain = socket.create_connection((LOOPBACK, self.port), 10, (source, 0))
+        self.addCleanup(plain.close)
+        try:
+            if self.kind == "tls":
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                plain = context.wrap_socket(plain)
+                self.addCleanup(plain.close)
+            plain.sendall(options(self.kind.upper(), source))
+        except OSError:  # refused: closed at once
+            pass
+        return plain
+
+    def ended(self, connection: socket.socket, seconds: float) -> bool:
+        """Whether the proxy has ended a connection within this time."""
+        connection.settimeout(max(seconds, 0.01))
+        try:
+            return connection.recv(1) == b""
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+
+    def flood(self) -> tuple[int, int, bytes]:
+        """Strangers take what they get; then the trunk sends a request.
+
+        :returns: how many strangers had a connection, how many of these still had one when their time was over, and
+            what the trunk was answered.
+        """
+        begun = time.monotonic()
+        sources = [f"127.0.3.{number}" for number in range(1, STRANGERS // STRANGERS_PER_ADDRESS + 11)]
+        strangers = [self.connect(source) for source in sources for _ in range(STRANGERS_PER_ADDRESS + 1)]
+        trunk = self.connect(TRUNK)
+        trunk.settimeout(10)
+        answer = trunk.recv(1000)
+        there = [one for one in strangers if not self.ended(one, 0)]
+        within = time.monotonic() - begun
+        left = [one for one in there if not self.ended(one, STRANGER + 2)]
+        self.assertLess(within, STRANGER, "this machine is too slow for this test")
+        self.assertFalse(self.ended(trunk, 0.2))
+        return len(there), len(left), answer
+
+    async def test_flood(self) -> None:
+        """Strangers get their share, a few each, and lose it within seconds whatever they send; the trunk is
+        answered."""
+        there, left, answer = await deferToThread(self.flood)
+        self.assertLessEqual(there, STRANGERS * self.workers)
+        self.assertGreaterEqual(there, STRANGERS // 2)
+        self.assertEqual(left, 0)
+        self.assertTrue(answer.startswith(b"SIP/2.0 404 "), answer)  # there is no such user; a stranger hears nothing
+        samples = await self.proxy.samples()
+        refused = [many for name, many in samples.items() if 'reason="connections_limit"' in name]
+        self.assertGreater(sum(refused), 0)
+        self.proxy.assert_clean()
+
+
+class OverTls(StrangersTests):
+    """The same, where each connection costs a handshake."""
+
+    kind = "tls"
+
+
+class Workers(StrangersTests):
+    """The same with several processes, each of which has slots of its own."""
+
+    workers = 2
