@@ -69,6 +69,7 @@ MAY_IMPORT = {
         *LEAVES,
     },
     "service": {"proxy", "users", "transport", "admin", "demo", "cluster", *LEAVES},
+    "__main__": {"users", *LEAVES},
 }
 """Each part of the package and the parts of the package that it may import, beside itself."""
 

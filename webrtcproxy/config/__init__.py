@@ -2,6 +2,7 @@
 
 from webrtcproxy.config.addresses import Destinations, HostPort, Network
 from webrtcproxy.config.bans import BansConfig
+from webrtcproxy.config.domain import Domain
 from webrtcproxy.config.ini import ConfigError
 from webrtcproxy.config.media import TrunkMedia
 from webrtcproxy.config.reader import load
@@ -34,6 +35,7 @@ __all__ = [
     "ConfigError",
     "DemoConfig",
     "Destinations",
+    "Domain",
     "HostPort",
     "LoggingConfig",
     "Network",

@@ -9,10 +9,12 @@ from pathlib import Path
 from webrtcproxy.config import ini
 from webrtcproxy.config.addresses import Destinations
 from webrtcproxy.config.bans import BansConfig
+from webrtcproxy.config.domain import Domain, read_domains
 from webrtcproxy.config.endpoints import split, worker_ports
 from webrtcproxy.config.ini import ConfigError, Section
 from webrtcproxy.config.option import open_section, read_section
 from webrtcproxy.config.sections import (
+    NAMED,
     SECTIONS,
     SPAWN,
     AccessConfig,
@@ -49,17 +51,19 @@ def load(path: Path) -> Config:
 def _config(path: Path) -> Config:
     raw = ini.read(path)
     for name in raw:
-        kind = name.split(" ")[0] if name.startswith("trunk") else name
+        kind = name.split(" ")[0]
+        kind = kind if kind in NAMED else name
         if kind not in SECTIONS:
             raise ConfigError(name, "", None, ini.did_you_mean(kind, SECTIONS), "there is no such section")
     sections = {
         name: open_section(declared, name, raw.get(name, {}), path.parent)
         for name, declared in SECTIONS.items()
-        if name != "trunk"
+        if name not in NAMED
     }
     proxy = read_section(ProxyConfig, sections["proxy"])
     sip = _sip(sections["sip"], proxy.workers)
     trunks = _trunks(raw, path.parent, {split(line)[0] for line in sip.listen})
+    domains = read_domains(raw, path.parent, trunks)
     return Config(
         path=path,
         wss=_wss(sections["wss"], proxy.workers),
@@ -68,7 +72,7 @@ def _config(path: Path) -> Config:
         registrations=read_section(RegistrationsConfig, sections["registrations"]),
         calls=read_section(CallsConfig, sections["calls"]),
         trunks=trunks,
-        access=_access(sections["access"], trunks),
+        access=_access(sections["access"], trunks, domains),
         web=read_section(WebConfig, sections["web"]),
         logging=read_section(LoggingConfig, sections["logging"]),
         demo=read_section(DemoConfig, sections["demo"]) if "demo" in raw else None,
@@ -76,6 +80,7 @@ def _config(path: Path) -> Config:
         subscriptions=read_section(SubscriptionsConfig, sections["subscriptions"]),
         turn=_turn(sections["turn"]),
         bans=read_section(BansConfig, sections["bans"]),
+        domains=domains,
     )
 
 
@@ -114,7 +119,7 @@ def _trunks(raw: Mapping[str, Mapping[str, str]], folder: Path, kinds: Collectio
     :param kinds: the transports that ``[sip] listen`` has.
     """
     trunks: list[Trunk] = []
-    for section in [open_section(Trunk, name, raw[name], folder) for name in raw if name.startswith("trunk")]:
+    for section in [open_section(Trunk, name, raw[name], folder) for name in raw if name.split(" ")[0] == "trunk"]:
         trunk = _trunk(section, kinds)
         for other in trunks:
             if other.name == trunk.name:
@@ -165,9 +170,9 @@ def _turn(section: Section) -> TurnConfig:
     return turn
 
 
-def _access(section: Section, trunks: tuple[Trunk, ...]) -> AccessConfig:
+def _access(section: Section, trunks: tuple[Trunk, ...], domains: tuple[Domain, ...]) -> AccessConfig:
     access = read_section(AccessConfig, section)
-    if access.destinations == Destinations(trunks=True) and not trunks:
-        remedy = "add a [trunk NAME] with its host, or name hosts here"
+    if access.destinations == Destinations(trunks=True) and not trunks and not domains:
+        remedy = "add a [trunk NAME] with its host or a [domain NAME], or name hosts here"
         raise section.error("destinations", "there is no trunk, so nobody could call anywhere", remedy, "trunks")
     return access

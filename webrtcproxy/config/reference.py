@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from webrtcproxy.config.option import Option, options_of
-from webrtcproxy.config.sections import SECTIONS
-from webrtcproxy.config.trunk import Trunk
+from webrtcproxy.config.sections import NAMED, SECTIONS
 
 _MARKUP: Final = re.compile(r"[*`_|\\]")
 
@@ -24,7 +23,7 @@ class Row(NamedTuple):
 
 def title(name: str) -> str:
     """The heading of a section, with brackets."""
-    return f"[{name} NAME]" if SECTIONS[name] is Trunk else f"[{name}]"
+    return f"[{name} NAME]" if name in NAMED else f"[{name}]"
 
 
 def rows(section_class: type[Any]) -> Iterator[Row]:

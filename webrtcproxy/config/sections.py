@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from webrtcproxy.config.addresses import Destinations, HostPort, Network, destination, host_name, ip, network, origin
 from webrtcproxy.config.bans import BansConfig
+from webrtcproxy.config.domain import Domain
 from webrtcproxy.config.endpoints import check_server, check_sip
 from webrtcproxy.config.ini import Secret, Section, is_flag
 from webrtcproxy.config.kinds import Kind, custom, each, flag, number, one, password, text, whole, word
@@ -317,6 +318,7 @@ class Config:
 
     :param path: the file itself, absolute.
     :param demo: None without the section.
+    :param auth: the checkers of twisted.cred that ``--auth`` names on the command line; not of the file.
     """
 
     path: Path
@@ -334,6 +336,8 @@ class Config:
     subscriptions: SubscriptionsConfig = SubscriptionsConfig()
     turn: TurnConfig = field(default_factory=TurnConfig)
     bans: BansConfig = field(default_factory=BansConfig)
+    domains: tuple[Domain, ...] = ()
+    auth: tuple[str, ...] = ()
 
 
 SECTIONS: Final[Mapping[str, type[Any]]] = {
@@ -344,6 +348,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "calls": CallsConfig,
     "subscriptions": SubscriptionsConfig,
     "trunk": Trunk,
+    "domain": Domain,
     "access": AccessConfig,
     "turn": TurnConfig,
     "bans": BansConfig,
@@ -352,4 +357,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "proxy": ProxyConfig,
     "demo": DemoConfig,
 }
-"""The sections by name; ``trunk`` for each ``[trunk NAME]``."""
+"""The sections by name; those of `NAMED` stand for each of their kind."""
+
+NAMED: Final = frozenset({"trunk", "domain"})
+"""The sections that have a name of their own and may be several: ``[trunk NAME]``."""

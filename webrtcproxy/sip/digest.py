@@ -1,7 +1,8 @@
 """Digest authentication, client and server (RFC 7616, RFC 8760; peers of RFC 2069 and RFC 2617 are supported).
 
-Client: :func:`choose` picks the challenges to answer, :func:`authorize` makes the credentials. Server:
-:class:`Nonces` makes signed nonces that carry their time, :func:`verify` checks credentials against them.
+Client: :func:`choose` picks the challenges to answer, :func:`authorize` makes the credentials. Server: :func:`is_right`
+checks credentials against the hash of a password; :class:`Nonces` makes signed nonces that carry their time, and
+:func:`verify` checks credentials against both, for the demo.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from urllib.parse import unquote_to_bytes
 
 from webrtcproxy.sip.headers import Challenge, Credentials
 
@@ -108,7 +110,61 @@ def _cnonce(username: str, params: Mapping[str, str]) -> str:
     return hmac.digest(_SECRET, text.encode("utf-8", "surrogateescape"), "sha256").hex()[:16]
 
 
+def ha1(algorithm: str, username: str, realm: str, password: str) -> str:
+    """The hash of a user's password in a realm, H(A1) of RFC 7616 section 3.4.2. It is all that a server needs to know
+    of a password, and all that a client needs.
+
+    :param algorithm: in any case, without ``-sess``.
+    :raises KeyError: the algorithm is not known here.
+    """
+    return _HASHES[algorithm.lower()](f"{username}:{realm}:{password}".encode("utf-8", "surrogateescape"))
+
+
+def is_right(given: Mapping[str, str], hashed: str, method: str, body: bytes = b"") -> bool:
+    """Whether credentials have the right response, found in constant time.
+
+    :param given: the parameters of the credentials; they have nonce, uri and response, and a known algorithm.
+    :param hashed: `ha1` for their algorithm.
+    :param method: of the request.
+    """
+    expected = _response_of(given, hashed, method, body)
+    return hmac.compare_digest(expected.encode(), given["response"].lower().encode("utf-8", "replace"))
+
+
+def algorithm_of(given: Mapping[str, str]) -> str | None:
+    """The algorithm of credentials, in lower case and without ``-sess``; None for an unknown one."""
+    name = (given.get("algorithm") or "MD5").lower().removesuffix("-sess")
+    return name if name in _HASHES else None
+
+
+def username_of(given: Mapping[str, str]) -> str | None:
+    """The username of credentials; with ``username*``, the one that is encoded there (RFC 7616 section 3.4, RFC 8187).
+
+    :returns: None where there is none, or a hash instead (``userhash``), which no challenge of this server asks for.
+    """
+    if given.get("userhash", "").lower() == "true":
+        return None
+    encoded = given.get("username*")
+    if encoded is None:
+        return given.get("username")
+    charset, _, rest = encoded.partition("'")
+    text = rest.partition("'")[2]
+    if "username" in given or charset.upper() != "UTF-8" or not text.isascii():
+        return None
+    try:
+        return unquote_to_bytes(text).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
 def _response(given: Mapping[str, str], method: str, password: str, body: bytes) -> str:
+    """The value of ``response`` for credentials of a user with this password."""
+    algorithm = algorithm_of(given)
+    assert algorithm is not None
+    return _response_of(given, ha1(algorithm, given["username"], given["realm"], password), method, body)
+
+
+def _response_of(given: Mapping[str, str], hashed: str, method: str, body: bytes) -> str:
     """The value of ``response`` for credentials (RFC 7616 section 3.4.1)."""
     digest, session = _hash_of(given.get("algorithm") or "MD5")
     assert digest is not None
@@ -118,9 +174,7 @@ def _response(given: Mapping[str, str], method: str, password: str, body: bytes)
 
     qop = given.get("qop", "").lower()
     nonce, cnonce = given["nonce"], given.get("cnonce", "")
-    one = joined(given["username"], given["realm"], password)
-    if session:
-        one = joined(one, nonce, cnonce)
+    one = joined(hashed, nonce, cnonce) if session else hashed
     two = joined(method, given["uri"], digest(body)) if qop == "auth-int" else joined(method, given["uri"])
     if not qop:
         return joined(one, nonce, two)

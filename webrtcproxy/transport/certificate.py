@@ -28,6 +28,7 @@ from zope.interface import implementer
 
 from webrtcproxy.config.addresses import family_of
 from webrtcproxy.config.endpoints import split, unescape
+from webrtcproxy.runtime.fingerprint import Fingerprint, fingerprint
 from webrtcproxy.transport.connection import TcpReactor
 from webrtcproxy.transport.tls import TlsEndpoint
 
@@ -38,8 +39,6 @@ RETRY = 5.0
 
 _OPTIONS = frozenset({"port", "interface", "backlog", "privateKey", "certKey", "extraCertChain", "dhParameters"})
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s.+?-----END CERTIFICATE-----", re.DOTALL)
-
-Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
 
 class BadCertificate(ValueError):
@@ -179,19 +178,6 @@ class ReloadingCertificate:
             return
         self._retry_at = float("inf")
         log.info("New certificate from {file}", file=str(self._files.certificate))
-
-
-def fingerprint(*paths: Path | None) -> Fingerprint:
-    """A value that changes when one of the files changes."""
-    return tuple(_state(path) for path in paths if path is not None)
-
-
-def _state(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _options(parts: list[str]) -> dict[str, str]:

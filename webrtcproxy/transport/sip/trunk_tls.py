@@ -20,7 +20,8 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.config import ClientTls, Trunk
 from webrtcproxy.runtime.bounded import BoundedDict
-from webrtcproxy.transport.certificate import CERTIFICATE, Fingerprint, fingerprint
+from webrtcproxy.runtime.fingerprint import Fingerprint, fingerprint
+from webrtcproxy.transport.certificate import CERTIFICATE
 
 MAX_DOMAINS = 256
 """Domains whose settings are cached; bounded, since browsers may choose them."""

@@ -1,0 +1,169 @@
+"""Domains: those that are served here, and who their users are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from twisted.cred.strcred import makeChecker
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from webrtcproxy.config import Config, Domain
+from webrtcproxy.config.addresses import plain_host
+from webrtcproxy.sip.uri import SIP_PORT, SIPS_PORT, bracketed
+from webrtcproxy.users.credentials import SipDigest
+from webrtcproxy.users.plugin import ILogin, portal_named
+from webrtcproxy.users.portals import DomainPortals, UsersFileChecker, portal_for
+from webrtcproxy.users.user import User
+from webrtcproxy.users.users_file import Account, Accounts, UsersFile
+
+log = Logger()
+
+CHECK_FILES = 5.0
+"""Seconds between two looks at the users files. A login looks at once."""
+
+UserChanged = Callable[[str, User | None], None]
+"""Called with the address-of-record of a user whose line in a users file has changed, and with the user as it is now:
+None where it is gone, or has another password."""
+
+
+class ServedDomain:
+    """One domain.
+
+    :param config: its section.
+    :param file: its users file; None where it has none.
+    :param portals: those that are asked after the file: each with whether it looks up whole addresses-of-record.
+    """
+
+    def __init__(
+        self, config: Domain, file: UsersFile | None = None, portals: Iterable[tuple[ILogin, bool]] = ()
+    ) -> None:
+        self.config = config
+        self.name = config.name
+        self.trunks: frozenset[str] = frozenset(config.trunks)
+        self._file = file
+        first: list[tuple[ILogin, bool]] = []
+        if file is not None:
+            first.append((portal_for(UsersFileChecker(file, config.name), config.name, file), False))
+        self._portals = DomainPortals(config.name, [*first, *portals])
+
+    def login(self, username: str, credentials: SipDigest) -> Deferred[User | None]:
+        """Ask those that know the users.
+
+        :param username: as the credentials have it.
+        :returns: fires with the user, with None where nobody knows it with these credentials; fails with
+            `webrtcproxy.users.portals.NotAvailable`.
+        """
+        return self._portals.login(username, credentials).addCallback(self.complete)
+
+    def complete(self, user: User | None) -> User | None:
+        """A user with what the section of the domain gives to each: the use of its trunks."""
+        if user is None or self.trunks <= user.trunks:
+            return user
+        return replace(user, trunks=user.trunks | self.trunks)
+
+    def has(self, aor: str) -> bool:
+        """Whether the users file has this address-of-record. Others may be known to a portal only."""
+        return self._file is not None and self._file.get(aor) is not None
+
+    def user(self, aor: str) -> User | None:
+        """A user of the users file, who need not have logged in."""
+        account = None if self._file is None else self._file.get(aor)
+        return None if account is None else self.complete(account.user)
+
+    def members(self, group: str) -> Collection[str]:
+        """The addresses-of-record of a group, as the users file has it, in its order."""
+        return () if self._file is None else self._file.members(self.name, group.lower())
+
+
+class Domains:
+    """The domains that are served here, by name.
+
+    :param domains: all of them.
+    :param files: their users files.
+    """
+
+    def __init__(self, domains: Iterable[ServedDomain] = (), files: Sequence[UsersFile] = ()) -> None:
+        self._domains = {domain.name: domain for domain in domains}
+        self._files = tuple(files)
+        self._watchers: list[UserChanged] = []
+        for file in files:
+            file.watch(self._file_changed)
+
+    def __len__(self) -> int:
+        return len(self._domains)
+
+    def __iter__(self) -> Iterable[ServedDomain]:
+        return iter(self._domains.values())
+
+    def of(self, hostport: tuple[str, int | None]) -> ServedDomain | None:
+        """The domain that a host and port of a URI belong to, whatever the port (`is_aor_port`).
+
+        :param hostport: as `Uri.hostport` has it.
+        """
+        if not self._domains:
+            return None
+        return self._domains.get(bracketed(plain_host(hostport[0])))
+
+    def named(self, name: str) -> ServedDomain | None:
+        """The domain of an address-of-record."""
+        return self._domains.get(name)
+
+    def watch(self, changed: UserChanged) -> None:
+        """Have `changed` called with each user of a users file that has changed."""
+        self._watchers.append(changed)
+
+    def refresh(self) -> None:
+        """Read the users files that have changed."""
+        for file in self._files:
+            file.refresh()
+
+    def _file_changed(self, before: Accounts, now: Accounts) -> None:
+        for aor, account in before.items():
+            there = now.get(aor)
+            if there is None or _has_other_password(account, there):
+                self._changed(aor, None)
+            elif there.user != account.user:
+                domain = self._domains[there.user.domain]
+                self._changed(aor, domain.complete(there.user))
+
+    def _changed(self, aor: str, user: User | None) -> None:
+        log.info("User {aor} {what}", aor=aor, what="has changed" if user else "is gone, or has a new password")
+        for watcher in self._watchers:
+            watcher(aor, user)
+
+
+def is_aor_port(port: int | None) -> bool:
+    """Whether a URI with this port can be an address-of-record of a domain: with any other, nobody is there."""
+    return port in (None, SIP_PORT, SIPS_PORT)
+
+
+def domains_of(config: Config) -> Domains:
+    """The domains that a configuration serves.
+
+    :raises webrtcproxy.users.plugin.NoSuchPlugin: a portal is not installed, or refuses its argument.
+    """
+    of_file: dict[Path, list[str]] = {}
+    for domain in config.domains:
+        if domain.users is not None:
+            of_file.setdefault(domain.users, []).append(domain.name)
+    files = {path: UsersFile(path, names) for path, names in of_file.items()}
+    return Domains([_served(config, domain, files) for domain in config.domains], list(files.values()))
+
+
+def _served(config: Config, domain: Domain, files: dict[Path, UsersFile]) -> ServedDomain:
+    file = None if domain.users is None else files[domain.users]
+    portals: list[tuple[ILogin, bool]] = []
+    if domain.portal is not None:
+        portals.append((portal_named(domain.portal, domain.name), False))
+    if domain.auth != "no":
+        whole = domain.auth == "address"
+        portals += [(portal_for(makeChecker(text), domain.name, file), whole) for text in config.auth]
+    return ServedDomain(domain, file, portals)
+
+
+def _has_other_password(account: Account, there: Account) -> bool:
+    """Whether a hash of the account is not valid any more."""
+    return any(there.hashes.get(algorithm) != hashed for algorithm, hashed in account.hashes.items())
