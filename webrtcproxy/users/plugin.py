@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from twisted.cred.credentials import ICredentials
 from twisted.internet.defer import Deferred
 from twisted.plugin import getPlugins
 from zope.interface import Attribute, Interface
@@ -27,7 +26,7 @@ class IAttributedUser(IUser):
 class ILogin(Protocol):
     """What is needed of a portal; ``twisted.cred.portal.Portal`` is one."""
 
-    def login(self, credentials: ICredentials, mind: object, *interfaces: type[Interface]) -> Deferred[Any]:
+    def login(self, credentials: Any, mind: object, *interfaces: type[Interface]) -> Deferred[Any]:
         """As ``Portal.login``: fires with interface, avatar and logout. The avatar is an `IUser`, perhaps an
         `IAttributedUser`. Fails with ``UnauthorizedLogin`` where the credentials are wrong or the user is unknown, and
         with ``UnhandledCredentials`` where it does not know such credentials; then the next one is asked."""

@@ -12,7 +12,7 @@ from typing import Final
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin, UnhandledCredentials
 from twisted.cred.portal import IRealm, Portal
-from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
@@ -125,7 +125,7 @@ class DomainPortals:
         for portal, whole in self._portals:
             asked = credentials.looked_up_as(f"{username}@{self._domain}" if whole else username)
             try:
-                _, avatar, logout = await maybeDeferred(portal.login, asked, None, IUser)
+                _, avatar, logout = await _asked(portal, asked)
                 return self._user(avatar, logout)
             except REFUSALS:
                 continue
@@ -153,6 +153,12 @@ class DomainPortals:
             log.error("{aor} is no user of {domain}", aor=avatar.aor, domain=self._domain)
             raise UnauthorizedLogin
         return avatar
+
+
+async def _asked(portal: ILogin, credentials: SipDigest) -> tuple[object, object, object]:
+    """What a portal says, whose fault may come at once or later."""
+    interface, avatar, logout = await portal.login(credentials, None, IUser)
+    return interface, avatar, logout
 
 
 def portal_for(checker: object, domain: str, file: UsersFile | None) -> Portal:
