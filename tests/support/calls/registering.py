@@ -62,7 +62,7 @@ def register_request(
         *more,
         f"Content-Length: {len(body)}",
     ]
-    request = read("\r\n".join([*lines, "", body]).encode())
+    request = read("\r\n".join([*lines, "", body]).encode("utf-8", "surrogateescape"))
     assert isinstance(request, Request)
     return request
 

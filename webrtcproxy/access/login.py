@@ -1,0 +1,211 @@
+"""Logins: whether a request of a browser comes from a user of a domain that is served here (RFC 3261 section 22).
+
+A *scheme* knows one kind of credentials: digests here (`DigestScheme`), tokens elsewhere. Each failure is the same for
+users that exist and users that do not: status, reason, headers, and the work that it takes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import ClassVar, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.access.nonces import FlowNonces
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.digest import algorithm_of, username_of
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.headers import Challenge, Credentials
+from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import Uri, normal
+from webrtcproxy.transport.flow import Flow
+from webrtcproxy.users.credentials import SipDigest
+from webrtcproxy.users.domains import ServedDomain
+from webrtcproxy.users.portals import NotAvailable
+from webrtcproxy.users.user import User
+
+log = Logger()
+
+
+class WrongCredentials(Exception):
+    """Credentials let nobody in.
+
+    :param why: for the log.
+    :param stale: they may be right, but have to be made again for a new challenge.
+    :param guess: they may be a guess, and count as a failed login.
+    """
+
+    def __init__(self, why: str, stale: bool = False, guess: bool = True) -> None:
+        super().__init__(why)
+        self.why = why
+        self.stale = stale
+        self.guess = guess and not stale
+
+
+class LoginScheme(Protocol):
+    """A kind of credentials."""
+
+    @property
+    def name(self) -> str:
+        """The scheme of its credentials, in lower case."""
+
+    def challenges(self, domain: ServedDomain, flow: Flow, stale: bool) -> Iterable[str]:
+        """The challenges for the browser on `flow`, as header values, the preferred one first; none where the domain
+        does not take such credentials."""
+
+    def is_for(self, domain: ServedDomain, credentials: Credentials) -> bool:
+        """Whether credentials of this scheme are meant for a domain; a request may have several."""
+
+    def claimed(self, domain: ServedDomain, credentials: Credentials) -> str:
+        """The address-of-record that credentials claim to be those of; not proven. Empty where they name none."""
+
+    def login(self, domain: ServedDomain, credentials: Credentials, request: Request, flow: Flow) -> Deferred[User]:
+        """Fires with the user of the credentials; fails with WrongCredentials, or NotAvailable."""
+
+
+class DigestScheme:
+    """Digests (RFC 7616, RFC 8760).
+
+    :param nonces: the nonces of all flows.
+    """
+
+    name: ClassVar[str] = "digest"
+
+    def __init__(self, nonces: FlowNonces) -> None:
+        self._nonces = nonces
+
+    def challenges(self, domain: ServedDomain, flow: Flow, stale: bool) -> Iterable[str]:
+        """One for each algorithm. They share a nonce, as a browser answers one of them."""
+        params = {"realm": domain.config.realm, "nonce": self._nonces.make(flow), "qop": "auth"}
+        if stale:
+            params["stale"] = "true"
+        return [str(Challenge("Digest", {**params, "algorithm": name})) for name in domain.config.algorithms]
+
+    def is_for(self, domain: ServedDomain, credentials: Credentials) -> bool:
+        return credentials.params.get("realm") == domain.config.realm
+
+    def claimed(self, domain: ServedDomain, credentials: Credentials) -> str:
+        username = username_of(credentials.params)
+        return f"{normal(username)}@{domain.name}" if username else ""
+
+    def login(self, domain: ServedDomain, credentials: Credentials, request: Request, flow: Flow) -> Deferred[User]:
+        return Deferred.fromCoroutine(self._login(domain, credentials, request, flow))
+
+    async def _login(self, domain: ServedDomain, credentials: Credentials, request: Request, flow: Flow) -> User:
+        given = credentials.params
+        username = username_of(given)
+        if not username or any(name not in given for name in ("nonce", "uri", "response")):
+            raise WrongCredentials("a parameter is missing", guess=False)
+        algorithm = algorithm_of(given)
+        if algorithm is None or algorithm not in map(str.lower, domain.config.algorithms):
+            raise WrongCredentials("the algorithm was not offered", guess=False)
+        if not _is_for_uri(given["uri"], request):
+            raise WrongCredentials("they are for another Request-URI", guess=False)
+        if not self._nonces.take(flow, given["nonce"], _count(given.get("qop"), given.get("nc"), given.get("cnonce"))):
+            raise WrongCredentials("the nonce is unknown, too old, or its count was used", stale=True)
+        user = await domain.login(username, SipDigest(username, username, given, request.method, request.body))
+        if user is None:
+            raise WrongCredentials("unknown user or wrong password")
+        return user
+
+
+def _is_for_uri(uri: str, request: Request) -> bool:
+    """Whether credentials were made for the Request-URI: as it stands there, or equivalent (RFC 3261 section 22.4)."""
+    if uri == request.uri:
+        return True
+    try:
+        return Uri.parse(uri).same_as(request.request_uri)
+    except BadMessage:
+        return False
+
+
+def _count(qop: str | None, nc: str | None, cnonce: str | None) -> int | None:
+    """The nonce count; None for credentials without qop, which have none.
+
+    :raises WrongCredentials: it is none, or does not suit qop.
+    """
+    if qop is None:
+        return None
+    if qop.lower() not in ("auth", "auth-int") or cnonce is None or not nc or len(nc) > 8:
+        raise WrongCredentials("qop, nc or cnonce is wrong", guess=False)
+    try:
+        return int(nc, 16) if nc.isalnum() else 0
+    except ValueError as error:
+        raise WrongCredentials("nc is no number", guess=False) from error
+
+
+class Logins:
+    """The logins of users at the domains that are served here.
+
+    :param guard: delays further attempts after failed ones.
+    :param schemes: the kinds of credentials; digests last, since browsers answer the last challenge.
+    """
+
+    def __init__(self, guard: LoginGuard, schemes: Iterable[LoginScheme]) -> None:
+        self._guard = guard
+        self._schemes = {scheme.name: scheme for scheme in schemes}
+
+    def login(self, domain: ServedDomain, request: Request, flow: Flow) -> Deferred[User]:
+        """The user that has sent a request.
+
+        :param domain: whose user it has to be.
+        :param flow: on which it has arrived, from a browser.
+        :returns: fires with the user; fails with Refusal: 401 for REGISTER, else 407, with challenges; 503 where there
+            were too many failed logins, or nobody can be asked.
+        """
+        return Deferred.fromCoroutine(self._login(domain, request, flow))
+
+    async def _login(self, domain: ServedDomain, request: Request, flow: Flow) -> User:
+        found = self._credentials(domain, request)
+        if found is None:
+            raise self._challenge(domain, request, flow)
+        scheme, credentials = found
+        host, aor = flow.peer.host, scheme.claimed(domain, credentials)
+        delay = self._guard.delay(host, aor)
+        if delay > 0:
+            log.info(
+                "{call}: a login of {aor} from {host} has to wait after failed ones",
+                call=request.log_id,
+                aor=aor,
+                host=host,
+            )
+            raise Refusal(503, "Too Many Failed Logins", [("Retry-After", str(math.ceil(delay)))])
+        try:
+            user = await scheme.login(domain, credentials, request, flow)
+        except WrongCredentials as wrong:
+            log.info(
+                "{call}: no login of {aor} from {host}: {why}", call=request.log_id, aor=aor, host=host, why=wrong.why
+            )
+            if wrong.guess:
+                self._guard.failed(host, aor)
+            raise self._challenge(domain, request, flow, wrong.stale) from wrong
+        except NotAvailable as error:
+            raise Refusal(503, "Users Can't Be Looked Up", [("Retry-After", "10")]) from error
+        self._guard.succeeded(host, user.aor)
+        return user
+
+    def _credentials(self, domain: ServedDomain, request: Request) -> tuple[LoginScheme, Credentials] | None:
+        """The first credentials of a request that are meant for a domain."""
+        for line in request.headers.lines(_header(request)):
+            try:
+                credentials = Credentials.parse(line)
+            except BadMessage:
+                continue
+            scheme = self._schemes.get(credentials.scheme.lower())
+            if scheme is not None and scheme.is_for(domain, credentials):
+                return scheme, credentials
+        return None
+
+    def _challenge(self, domain: ServedDomain, request: Request, flow: Flow, stale: bool = False) -> Refusal:
+        """The response that asks for credentials."""
+        status, name = (401, "WWW-Authenticate") if request.method == "REGISTER" else (407, "Proxy-Authenticate")
+        values = [value for scheme in self._schemes.values() for value in scheme.challenges(domain, flow, stale)]
+        return Refusal(status, "", [(name, value) for value in values])
+
+
+def _header(request: Request) -> str:
+    """The header with the credentials for the registrar, or for the proxy."""
+    return "Authorization" if request.method == "REGISTER" else "Proxy-Authorization"
