@@ -11,6 +11,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger, globalLogPublisher
 
+from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.access.login import DigestScheme, Logins
+from webrtcproxy.access.nonces import FlowNonces
 from webrtcproxy.admin.monitoring import bind_gauges, health
 from webrtcproxy.admin.page import phone_resource
 from webrtcproxy.call.calls import Calls
@@ -26,6 +29,7 @@ from webrtcproxy.media.process import RtpengineProcess
 from webrtcproxy.registration.binding import contact_user_of
 from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.local_directory import LocalDirectory
+from webrtcproxy.registration.local_registrar import LocalRegistrar
 from webrtcproxy.registration.location import ILocation, Location
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.hop_health import HopHealth
@@ -48,6 +52,8 @@ from webrtcproxy.transport.sip.slots import Knows
 from webrtcproxy.transport.sip.sockets import SipSockets
 from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 from webrtcproxy.transport.wss.server import WebSocketServer
+from webrtcproxy.users.domains import CHECK_FILES, domains_of
+from webrtcproxy.users.user import User
 
 log = Logger()
 
@@ -164,9 +170,15 @@ class Core:
             limits=config.calls,
             grants=runtime.replaces_grants(),
             cdr_writer=CdrWriter(clock),
+            domains=domains_of(config),
             metrics=metrics,
             worker_prefix=runtime.worker_prefix,
         )
+        self.nonces = FlowNonces(clock)
+        guard = LoginGuard(clock, config.bans, metrics=metrics)
+        logins = Logins(context.domains, context.proofs, guard, [DigestScheme(self.nonces)])
+        registrar = LocalRegistrar(logins, directory, self.location, clock, metrics)
+        context.domains.watch(self._user_changed)
         self.calls = Calls(context, self.legs)
         self.subscriptions = Subscriptions(context, config.subscriptions, self.legs)
         self.out_of_dialog = OutOfDialogRelay(context)
@@ -181,7 +193,17 @@ class Core:
             metrics,
             runtime.contact_hostport,
         )
-        transactions.user = Router(context, self.calls, self.legs, relay, self.out_of_dialog, self.subscriptions)
+        transactions.user = Router(
+            context, self.calls, self.legs, relay, registrar, logins, self.out_of_dialog, self.subscriptions
+        )
+
+    def _user_changed(self, aor: str, user: User | None) -> None:
+        """A users file has changed: who is gone, or has another password, has to log in again."""
+        self.context.proofs.replace_user(aor, user)
+        if user is None:
+            self.context.directory.unbind(aor).addErrback(
+                lambda failure: log.failure("The bindings of {aor} can't be removed", failure, aor=aor)
+            )
 
     def knows(self, host: str) -> bool:
         """Whether an IP address is a trunk's, or that of a registrar at which a browser is registered."""
@@ -312,12 +334,18 @@ class Proxy(MultiService):
         self._drain = drain
         self._refresh = LoopingCall(core.context.sources.refresh)
         self._refresh.clock = reactor
+        self._check_files = LoopingCall(core.context.domains.refresh)
+        self._check_files.clock = reactor
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]
         self._refresh.start(self.REFRESH).addErrback(
             lambda failure: log.failure("The trunks' addresses are not looked up any more", failure)
         )
+        if len(self._core.context.domains):
+            self._check_files.start(CHECK_FILES, now=False).addErrback(
+                lambda failure: log.failure("Users files are not read again any more", failure)
+            )
 
     def wind_up(self) -> Deferred[None]:
         """Take no new calls; give those that are up the configured time to end by themselves, then end them, and wait a
@@ -339,11 +367,13 @@ class Proxy(MultiService):
     async def _stop(self) -> None:
         await self._wind_up()
         self._core.context.cdr_writer.flush()
-        if self._refresh.running:
-            self._refresh.stop()
+        for loop in (self._refresh, self._check_files):
+            if loop.running:
+                loop.stop()
         await maybeDeferred(super().stopService)
         self._core.context.transactions.stop()
         self._core.location.stop()
+        self._core.nonces.stop()
 
     def stopService(self) -> Deferred[None]:
         """End the calls with `wind_up`, then close the sockets.

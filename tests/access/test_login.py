@@ -12,6 +12,7 @@ from tests.support.logins import DOMAIN, answer, domain_with
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.login import DigestScheme, Logins
 from webrtcproxy.access.nonces import FlowNonces
+from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.config import BansConfig, Domain
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import Metrics
@@ -32,8 +33,9 @@ class LoginCase(SynchronousTestCase):
         self.clock.advance(1_000_000)
         self.metrics = Metrics()
         self.guard = LoginGuard(self.clock, BansConfig(after=1000), metrics=self.metrics)
-        self.logins = Logins(self.guard, [DigestScheme(FlowNonces(self.clock))])
         self.domains, self.path = domain_with(self.mktemp())
+        self.proofs = Proofs(self.clock)
+        self.logins = Logins(self.domains, self.proofs, self.guard, [DigestScheme(FlowNonces(self.clock))])
         self.browser = FakeFlow.wss()
         self.cseq = 0
 

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.nonces import FlowNonces
+from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.digest import algorithm_of, username_of
 from webrtcproxy.sip.errors import BadMessage
@@ -23,7 +24,7 @@ from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri, normal
 from webrtcproxy.transport.flow import Flow
 from webrtcproxy.users.credentials import SipDigest
-from webrtcproxy.users.domains import ServedDomain
+from webrtcproxy.users.domains import Domains, ServedDomain
 from webrtcproxy.users.portals import NotAvailable
 from webrtcproxy.users.user import User
 
@@ -140,13 +141,71 @@ def _count(qop: str | None, nc: str | None, cnonce: str | None) -> int | None:
 class Logins:
     """The logins of users at the domains that are served here.
 
+    :param domains: all of them.
+    :param proofs: what browsers have proven.
     :param guard: delays further attempts after failed ones.
     :param schemes: the kinds of credentials; digests last, since browsers answer the last challenge.
     """
 
-    def __init__(self, guard: LoginGuard, schemes: Iterable[LoginScheme]) -> None:
+    LASTS: ClassVar[float] = 300.0
+    """Seconds for which a login by another request than REGISTER is a proof."""
+
+    def __init__(self, domains: Domains, proofs: Proofs, guard: LoginGuard, schemes: Iterable[LoginScheme]) -> None:
+        self._domains = domains
+        self._proofs = proofs
         self._guard = guard
         self._schemes = {scheme.name: scheme for scheme in schemes}
+
+    def needed(self, request: Request, flow: Flow) -> ServedDomain | None:
+        """The domain at which a browser has to log in before its request is looked at: that of From, so that nobody
+        calls in another's name, else that of the Request-URI. None where it has done so on this connection, and where
+        neither is served here.
+
+        :raises BadMessage: From can't be read.
+        """
+        if not len(self._domains):
+            return None
+        caller = request.from_.address
+        domain = self._domains.of(caller.hostport)
+        if domain is not None:
+            return None if self._proofs.has(flow, caller.aor, domain.authority) else domain
+        domain = self._domains.of(request.request_uri.hostport)
+        if domain is None or self._proofs.caller(flow).is_authenticated_by(domain.authority):
+            return None
+        return domain
+
+    def admit(self, domain: ServedDomain, request: Request, flow: Flow) -> Deferred[None]:
+        """Let a browser prove who its user is, by another request than REGISTER.
+
+        :param domain: as `needed` has it.
+        :returns: fires with None when it has; fails with Refusal as `login`, and with 403 where From is another user's.
+        """
+        return self.login(domain, request, flow).addCallback(self._admitted, domain, request, flow)
+
+    def _admitted(self, user: User, domain: ServedDomain, request: Request, flow: Flow) -> None:
+        caller = request.from_.address
+        if self._domains.of(caller.hostport) is not None and caller.aor != user.aor:
+            raise Refusal(403, "From Is Another User's")
+        self._proofs.add(flow, user.aor, domain.authority, self.LASTS, user)
+
+    def take_credentials(self, request: Request) -> None:
+        """Remove the credentials for domains that are served here: they go no further (RFC 3261 section 22.3)."""
+        headers, name = request.headers, "Proxy-Authorization"
+        if name not in headers:
+            return
+        lines = headers.lines(name)
+        headers.remove(name)
+        for line in lines:
+            if not self._is_ours(line):
+                headers.add(name, line)
+
+    def _is_ours(self, line: str) -> bool:
+        try:
+            credentials = Credentials.parse(line)
+        except BadMessage:
+            return False
+        scheme = self._schemes.get(credentials.scheme.lower())
+        return scheme is not None and any(scheme.is_for(domain, credentials) for domain in self._domains)
 
     def login(self, domain: ServedDomain, request: Request, flow: Flow) -> Deferred[User]:
         """The user that has sent a request.

@@ -109,6 +109,14 @@ class Proofs:
         proof = valid.get(aor) if aor else None
         return Caller(None, authorities) if proof is None else Caller(aor, authorities, proof.user)
 
+    def lasting(self, flow: Flow, aor: str, authority: Authority) -> User | None:
+        """The user whose login for the whole connection has proven this AOR; None where there was none."""
+        known = self._flows.get(flow)
+        proof = None if known is None else known.by_aor.get(aor)
+        if proof is None or not proof.lasting or proof.authority != authority or proof.until <= self._clock.seconds():
+            return None
+        return proof.user
+
     # Changes
 
     def add(
@@ -131,6 +139,22 @@ class Proofs:
         known = self._flows.get(flow)
         proof = None if known is None else known.by_aor.get(aor)
         if known is not None and proof is not None and not proof.lasting:
+            del known.by_aor[aor]
+            if not known.by_aor and not known.challenges:
+                self._drop(flow)
+
+    def replace_user(self, aor: str, user: User | None) -> None:
+        """The user with this AOR has changed, or is gone: what browsers have proven as this user ends.
+
+        :param user: as it is now; None where it is gone.
+        """
+        for flow, known in tuple(self._flows.items()):
+            proof = known.by_aor.get(aor)
+            if proof is None or proof.user is None:
+                continue
+            if user is not None:
+                known.by_aor[aor] = Proof(proof.authority, proof.until, user, proof.lasting)
+                continue
             del known.by_aor[aor]
             if not known.by_aor and not known.challenges:
                 self._drop(flow)

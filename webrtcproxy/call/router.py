@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.access.login import Logins
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.config.addresses import plain_host, same_hostport
 from webrtcproxy.dialog.context import Context
@@ -18,6 +19,7 @@ from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target import TargetResolver
 from webrtcproxy.invite.target_set import call_targets, callees_of, request_targets
 from webrtcproxy.registration.binding import Found
+from webrtcproxy.registration.local_registrar import LocalRegistrar
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.admission import is_heard, is_same_peer
 from webrtcproxy.routing.loops import check_loop, remaining_hops
@@ -53,6 +55,8 @@ class Router:
     :param calls: the calls.
     :param legs: the index of dialogs.
     :param registrations: forwards REGISTERs.
+    :param registrar: carries out those for domains that are served here.
+    :param logins: whether a browser's user is one of these domains.
     :param out_of_dialog: relays out-of-dialog requests without a handler of their own.
     :param subscriptions: handles out-of-dialog SUBSCRIBEs and REFERs, and their NOTIFYs.
     """
@@ -63,6 +67,8 @@ class Router:
         calls: Calls,
         legs: DialogTable,
         registrations: RegistrationRelay,
+        registrar: LocalRegistrar,
+        logins: Logins,
         out_of_dialog: OutOfDialogRelay,
         subscriptions: Subscriptions,
     ) -> None:
@@ -70,6 +76,8 @@ class Router:
         self._calls = calls
         self._legs = legs
         self._registration_relay = registrations
+        self._registrar = registrar
+        self._logins = logins
         self._out_of_dialog = out_of_dialog
         self._subscriptions = subscriptions
         self._metrics = context.metrics
@@ -182,13 +190,27 @@ class Router:
         request = transaction.request
         refuse_required(request)
         if request.to.tag is not None:
+            self._logins.take_credentials(request)
             self._inside.get(request.method, self._relay)(transaction)
         else:
             self._outside.get(request.method, self._relay_out_of_dialog)(transaction)
 
+    def _after_login(self, transaction: ServerTransaction, step: Callable[[ServerTransaction, None], None]) -> None:
+        """Continue with `step` when a browser's user has proven to be one of the domain that the request concerns."""
+        request, flow = transaction.request, transaction.flow
+        domain = self._logins.needed(request, flow) if flow.browser else None
+        if domain is None:
+            step(transaction, None)
+        else:
+            self._when(self._logins.admit(domain, request, flow), transaction, step)
+
     def _invite(self, transaction: ServerTransaction) -> None:
         self._refuse_while_draining()
+        self._after_login(transaction, self._find_callees)
+
+    def _find_callees(self, transaction: ServerTransaction, _: None) -> None:
         request = transaction.request
+        self._logins.take_credentials(request)
         check_loop(request, self._context.transactions)
         targets = call_targets(self._context, request, transaction.flow, self._legs)
         self._when(targets, transaction, self._begin_call)
@@ -199,15 +221,22 @@ class Router:
 
     def _subscribe(self, transaction: ServerTransaction) -> None:
         self._refuse_while_draining()
+        self._after_login(transaction, self._begin_subscription)
+
+    def _begin_subscription(self, transaction: ServerTransaction, _: None) -> None:
         self._when(self._targets(transaction), transaction, self._subscriptions.begin)
 
     def _relay_out_of_dialog(self, transaction: ServerTransaction) -> None:
         """Relay an out-of-dialog request and its response."""
+        self._after_login(transaction, self._begin_relay)
+
+    def _begin_relay(self, transaction: ServerTransaction, _: None) -> None:
         self._when(self._targets(transaction), transaction, self._out_of_dialog.begin)
 
     def _targets(self, transaction: ServerTransaction) -> Deferred[TargetResolver]:
         """Fires with the resolver for an out-of-dialog request other than INVITE."""
         request, flow = transaction.request, transaction.flow
+        self._logins.take_credentials(request)
         check_loop(request, self._context.transactions)
         if not flow.browser and not request.request_uri.user:
             raise self._unsupported(transaction)
@@ -219,6 +248,10 @@ class Router:
             raise self._unsupported(transaction)
         remaining_hops(request)
         context = self._context
+        domain = context.domains.of(request.request_uri.hostport)
+        if domain is not None:
+            self._registrar.register(transaction, domain)
+            return
         route = context.policy.route(request, context.caller_of(request, transaction.flow))
         self._registration_relay.register(transaction, route)
 

@@ -27,6 +27,7 @@ from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
+from webrtcproxy.users.domains import Domains
 
 
 class CallMedia(Protocol):
@@ -74,6 +75,7 @@ class Context:
     limits: CallsConfig
     grants: ReplacesGrants
     cdr_writer: CdrWriter
+    domains: Domains = field(default_factory=Domains)
     metrics: Metrics = field(default_factory=Metrics)
     worker_prefix: str = ""
     """Prefix of the user part of the proxy's Contact in a dialog: identifies the process where there are several."""

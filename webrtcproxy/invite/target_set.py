@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 from twisted.internet.defer import Deferred, succeed
 
+from webrtcproxy.access.caller import Caller
+from webrtcproxy.config import Trunk
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.invite.local_targets import group_targets, local_targets, number_in, number_target
 from webrtcproxy.invite.replaced_dialog import replaced_dialog_target
 from webrtcproxy.invite.target import Target, TargetResolver, target_of_binding, target_of_route
 from webrtcproxy.registration.binding import Found
@@ -41,12 +45,29 @@ def request_targets(context: Context, request: Request, flow: Flow) -> Deferred[
     """
     if not flow.browser:
         return callees_of(context, request, flow.peer.host).addCallback(lambda aors: _registered(context, aors))
-    route = context.policy.route(request, context.caller_of(request, flow))
+    caller, target = context.caller_of(request, flow), request.request_uri
+    domain = context.domains.of(target.hostport) if target.host else None
+    if domain is not None:
+        return succeed(local_targets(context, request, domain, caller))
+    if target.scheme == "tel" and caller.user is not None:
+        number = number_in(target.user or "")
+        if number is not None:
+            return succeed(_number(context, request, number, caller))
+    route = context.policy.route(request, caller)
 
     async def targets() -> Sequence[Target]:
         return [await target_of_route(context, request, route)]
 
     return succeed(targets)
+
+
+def _number(context: Context, request: Request, number: str, caller: Caller) -> TargetResolver:
+    """Resolves to the trunk that a user's number goes to."""
+
+    async def targets() -> Sequence[Target]:
+        return [await number_target(context, request, number, caller)]
+
+    return targets
 
 
 def callees_of(context: Context, request: Request, host: str) -> Deferred[list[str]]:
@@ -55,9 +76,22 @@ def callees_of(context: Context, request: Request, host: str) -> Deferred[list[s
 
     def found(there: Found | None) -> list[str]:
         aor, registrars = (None, ()) if there is None else (there.aor, there.registrars)
-        return callees(request, context.sources.trunks_of(host), aor, host in registrars)
+        trunks = context.sources.trunks_of(host)
+        found = callees(request, trunks, aor, host in registrars)
+        return [each for each in found if _may_call(context, trunks, each)] or _nobody()
 
     return context.directory.find_token(request.request_uri.user or "").addCallback(found)
+
+
+def _may_call(context: Context, trunks: Sequence[Trunk], aor: str) -> bool:
+    """Whether the trunks of an address may call a user: one of a domain that is served here only where the domain has
+    one of them."""
+    domain = context.domains.named(aor.rpartition("@")[2])
+    return domain is None or any(trunk.name in domain.trunks for trunk in trunks)
+
+
+def _nobody() -> NoReturn:
+    raise Refusal(404)
 
 
 def _registered(context: Context, aors: Sequence[str]) -> TargetResolver:
@@ -71,7 +105,11 @@ def _registered(context: Context, aors: Sequence[str]) -> TargetResolver:
             there = await directory.find(aor)
             if there.bindings:
                 return [target_of_binding(binding) for binding in there.targets()]
-            known = known or there.known
+            name, _, host = aor.rpartition("@")
+            domain = context.domains.named(host)
+            if domain is not None and domain.members(name):
+                return await group_targets(context, domain, name)
+            known = known or there.known or (domain is not None and domain.has(aor))
         raise Refusal(480 if known else 404)
 
     return targets

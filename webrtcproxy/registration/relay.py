@@ -10,7 +10,6 @@ coroutine: the coroutines would cost more than all other work.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -26,7 +25,9 @@ from webrtcproxy.registration.location import ILocation
 from webrtcproxy.registration.request import (
     DEFAULT_EXPIRES,
     RegisterRequest,
+    bindings_for,
     check_domain,
+    contact_headers,
     granted_expires,
     own_contact,
     registration_result,
@@ -56,6 +57,29 @@ T = TypeVar("T")
 SEQUENCE_LINGER = 64.0
 """Seconds for which Call-ID and CSeq of a REGISTER upstream are remembered after its end: time enough for the browser
 to answer a challenge that was relayed to it."""
+
+
+def refuse_register(transaction: ServerTransaction, failure: Failure, metrics: Metrics) -> None:
+    """Answer a REGISTER that has failed here, not at the registrar.
+
+    :param failure: a Refusal, or what else went wrong.
+    """
+    why, call_id = failure.value, transaction.request.log_id
+    if isinstance(why, FlowLost):
+        why = Refusal(502, "Registrar Unreachable")
+    elif isinstance(why, TimedOut):
+        why = Refusal(504, "Registrar Not Responding")
+    elif isinstance(why, BadMessage):
+        why = Refusal(why.status, why.why)
+    if not isinstance(why, Refusal):
+        log.failure("{call}: REGISTER could not be carried out", failure, call=call_id)
+        transaction.reply(500)
+        return
+    result = registration_result(why.status)
+    if result != "challenged":
+        log.info("{call}: REGISTER is refused: {why}", why=why, call=call_id)
+    metrics.registered(result)
+    transaction.reply(why.status, why.reason, why.headers)
 
 
 class RegistrationRelay:
@@ -270,13 +294,12 @@ class RegisterTransaction:
         if (wanted.removes or wanted.everything) and all(binding.flow is not flow for binding in bindings):
             self._relay.location.proofs.remove(flow, wanted.aor)
         assert self._response is not None
-        ordered = sorted(bindings, key=lambda binding: binding.key not in wanted.keys)
-        self._reply(self._response, ordered)
+        self._reply(self._response, bindings)
 
     def _reply(self, response: Response, bindings: Sequence[Binding]) -> None:
         headers = response_headers(response, self._route)
-        for binding in bindings:
-            headers.add("Contact", str(binding.value.with_param("expires", str(self._remaining(binding)))))
+        for name, value in contact_headers(bindings, self._wanted, self._relay.clock.seconds()):
+            headers.add(name, value)
         self._done = True
         self._timer.cancel()
         self._withdraw()
@@ -308,23 +331,7 @@ class RegisterTransaction:
         if self._sent is not None:
             self._sent.cancel()
         self._withdraw()
-        transaction, why = self._transaction, failure.value
-        call_id = transaction.request.log_id
-        if isinstance(why, FlowLost):
-            why = Refusal(502, "Registrar Unreachable")
-        elif isinstance(why, TimedOut):
-            why = Refusal(504, "Registrar Not Responding")
-        if isinstance(why, Refusal):
-            status, reason, headers = why.status, why.reason, why.headers
-        elif isinstance(why, BadMessage):
-            status, reason, headers = why.status, why.why, ()
-        else:
-            log.failure("{call}: REGISTER could not be forwarded", failure, call=call_id)
-            transaction.reply(500)
-            return
-        log.info("{call}: REGISTER is refused: {why}", why=why, call=call_id)
-        self._relay.metrics.registered(registration_result(status))
-        transaction.reply(status, reason, headers)
+        refuse_register(self._transaction, failure, self._relay.metrics)
 
     def _withdraw(self) -> None:
         if self._register_id and self._wanted.adds:
@@ -361,19 +368,4 @@ class RegisterTransaction:
         """The bindings of the request, each for the time that it asks for, but no longer than was granted."""
         now, seconds = self._relay.clock.seconds(), self._granted
         flow, call_id = self._transaction.flow, self._transaction.request.call_id
-        return [
-            Binding(
-                self._wanted.aor,
-                *contact.key,
-                contact=contact.value.uri,
-                value=contact.value,
-                flow=flow,
-                expires_at=now + (seconds if contact.seconds is None else min(seconds, contact.seconds)),
-                q=contact.q,
-                call_id=call_id,
-            )
-            for contact in self._wanted.adds
-        ]
-
-    def _remaining(self, binding: Binding) -> int:
-        return math.ceil(binding.expires_at - self._relay.clock.seconds())
+        return bindings_for(self._wanted, flow, call_id, now, seconds)

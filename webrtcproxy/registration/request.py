@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from webrtcproxy.config.addresses import plain_host
-from webrtcproxy.registration.binding import Key, contact_user_of, key_of
+from webrtcproxy.registration.binding import Binding, Key, contact_user_of, key_of
 from webrtcproxy.routing.header_policy import order_challenges
 from webrtcproxy.routing.loops import remaining_hops
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, filter_headers
@@ -193,6 +194,42 @@ def granted_expires(response: Response, own: str, asked: int | None) -> int:
     if seconds is None:
         seconds = DEFAULT_EXPIRES if asked is None else asked
     return seconds
+
+
+def bindings_for(wanted: RegisterRequest, flow: Flow, call_id: str, now: float, seconds: int) -> list[Binding]:
+    """The bindings of a REGISTER, each for the time that it asks for, but no longer than was granted.
+
+    :param flow: of the browser.
+    :param call_id: of the REGISTER, for the log.
+    :param now: seconds of the clock.
+    :param seconds: granted.
+    """
+    return [
+        Binding(
+            wanted.aor,
+            *contact.key,
+            contact=contact.value.uri,
+            value=contact.value,
+            flow=flow,
+            expires_at=now + (seconds if contact.seconds is None else min(seconds, contact.seconds)),
+            q=contact.q,
+            call_id=call_id,
+        )
+        for contact in wanted.adds
+    ]
+
+
+def contact_headers(bindings: Iterable[Binding], wanted: RegisterRequest, now: float) -> list[tuple[str, str]]:
+    """The Contact headers of a 200: the live bindings of the AOR as the browsers wrote them, first those that the
+    REGISTER concerns, each with its remaining seconds.
+
+    :param now: seconds of the clock.
+    """
+    ordered = sorted(bindings, key=lambda binding: binding.key not in wanted.keys)
+    return [
+        ("Contact", str(binding.value.with_param("expires", str(math.ceil(binding.expires_at - now)))))
+        for binding in ordered
+    ]
 
 
 def _find(response: Response, own: Uri) -> NameAddr | None:

@@ -9,8 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from webrtcproxy.config import Trunk
+from webrtcproxy.config.headers import CREDENTIALS
 from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, TRUNK, Profile, profiles_of
-from webrtcproxy.routing.header_policy import ASSERTED_IDENTITY, DEFAULT_HEADER_POLICY, HeaderPolicy, keeps_identity
+from webrtcproxy.routing.header_policy import (
+    ASSERTED_IDENTITY,
+    DEFAULT_HEADER_POLICY,
+    TO_TRUNK,
+    HeaderPolicy,
+    keeps_identity,
+)
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.capabilities import ALLOW, ALLOW_BROWSER
 from webrtcproxy.sip.message import Headers, Message, Request
@@ -78,8 +85,8 @@ class PeerProfile:
         return Refusal(480) if self.browser else Refusal(502, "Trunk Unreachable")
 
 
-BROWSER_PEER = PeerProfile(True, None, DEFAULT_HEADER_POLICY, BROWSER, BROWSER)
-"""The profile of every browser."""
+BROWSER_PEER = PeerProfile(True, None, HeaderPolicy(to_browser=TO_TRUNK | CREDENTIALS), BROWSER, BROWSER)
+"""The profile of every browser. To another browser no more of its headers cross than to a trunk, and no credentials."""
 
 
 UNKNOWN_PEER = PeerProfile(False, None, DEFAULT_HEADER_POLICY, TRUNK, BROWSER_OF_TRUNK)

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from webrtcproxy.access.caller import STRANGER, Authority, Caller, authority_of
 from webrtcproxy.config import Config, HostPort, Trunk
+from webrtcproxy.config.addresses import plain_host
 from webrtcproxy.routing.admission import check_destination
 from webrtcproxy.routing.peer_profile import UNKNOWN_PEER, PeerProfile
 from webrtcproxy.runtime.bounded import BoundedDict
@@ -83,6 +84,7 @@ class Policy:
         self._trunks = config.trunks
         self._profiles = {trunk.name: PeerProfile.of(trunk) for trunk in config.trunks}
         self._destinations = config.access.destinations
+        self._domains = frozenset(domain.name for domain in config.domains)
         self._routes: BoundedDict[tuple[str, str, int | None], _Routes] = BoundedDict(self.REMEMBERED)
         self._has_tls = any(line.startswith("tls:") for line in config.sip.listen)
         self._credentials_for_anyone = config.access.trunk_credentials == "anyone"
@@ -112,6 +114,21 @@ class Policy:
             routes = self._routes[key] = self._route_to(*key)
         return self._paid(routes, caller)
 
+    def route_to(self, trunk: str, caller: Caller) -> Route:
+        """The route of a request of `caller` to a trunk.
+
+        :param trunk: its name; it exists.
+        """
+        found = next(each for each in self._trunks if each.name == trunk)
+        return self._paid(self._trunk_route(found), caller)
+
+    def check_destination(self, host: str, port: int | None) -> None:
+        """Check that browsers may call a host.
+
+        :raises Refusal: 403 where they may not.
+        """
+        check_destination(self._destinations, self._trunks, host, port)
+
     def may_use_trunk_credentials(self, trunk: Trunk | None, caller: Caller) -> bool:
         """Whether challenges of a trunk to the requests of `caller` are answered with the credentials of its section:
         for a caller that may use that trunk, or for any where `[access] trunk-credentials` is ``anyone``."""
@@ -123,6 +140,8 @@ class Policy:
         return paid if self.may_use_trunk_credentials(unpaid.trunk, caller) else unpaid
 
     def _route_to(self, scheme: str, host: str, port: int | None) -> _Routes:
+        if self._domains and bracketed(plain_host(host)) in self._domains:
+            raise Refusal(404)  # it is served here: no server has its users, whatever the DNS says
         check_destination(self._destinations, self._trunks, host, port)
         secure = scheme == "sips"
         for trunk in self._trunks:

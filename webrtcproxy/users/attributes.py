@@ -22,7 +22,7 @@ MAX_TEXT: Final = 128
 MAX_WORDS: Final = 256
 """Most entries of a list."""
 
-_is_number = re.compile(r"\+?[0-9*#]+").fullmatch
+_is_number = re.compile(r"\+?[0-9*#]{1,32}").fullmatch
 _separators = re.compile(r"[-.() ]")
 _is_word = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*").fullmatch
 _control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search

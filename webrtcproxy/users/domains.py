@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +35,8 @@ class ServedDomain:
     :param config: its section.
     :param file: its users file; None where it has none.
     :param portals: those that are asked after the file: each with whether it looks up whole addresses-of-record.
+    :ivar authority: its name in proofs, as `webrtcproxy.access.caller.Authority`.
+    :ivar trunks: names of the trunks that its users may use.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class ServedDomain:
     ) -> None:
         self.config = config
         self.name = config.name
+        self.authority = ("domain", config.name)
         self.trunks: frozenset[str] = frozenset(config.trunks)
         self._file = file
         first: list[tuple[ILogin, bool]] = []
@@ -95,7 +98,7 @@ class Domains:
     def __len__(self) -> int:
         return len(self._domains)
 
-    def __iter__(self) -> Iterable[ServedDomain]:
+    def __iter__(self) -> Iterator[ServedDomain]:
         return iter(self._domains.values())
 
     def of(self, hostport: tuple[str, int | None]) -> ServedDomain | None:

@@ -196,9 +196,9 @@ class Browser(Caller):
     sdp = OFFER
     via = "browser.invalid"  # type: ignore[assignment]
 
-    def __init__(self, world: World, flow: FakeFlow, user: str) -> None:
+    def __init__(self, world: World, flow: FakeFlow, user: str, domain: str = "pbx.example.com") -> None:
         super().__init__(world, flow)
-        self.aor = f"{user}@pbx.example.com"
+        self.aor = f"{user}@{domain}"
         self.uri = f"sip:{self.aor}"
         self.contact = f"sip:{user}x{next(_numbers)}@browser.invalid;transport=ws"
 
@@ -292,9 +292,9 @@ class World:
             raise FlowLost("no route")
         return self.trunk(*address, transport).flow
 
-    def browser(self, user: str = "alice") -> Browser:
+    def browser(self, user: str = "alice", domain: str = "pbx.example.com") -> Browser:
         flow = FakeFlow.wss("198.51.100.9", 40000 + next(_numbers))
-        return Browser(self, flow, user)
+        return Browser(self, flow, user, domain)
 
     def trunk(self, host: str = TRUNK_ADDRESS, port: int = 5060, transport: str = "udp") -> TrunkPeer:
         key = Address(host, port), transport

@@ -1,0 +1,96 @@
+"""Local targets: where a request to a domain that is served here goes: to browsers of a user or of a group, or with a
+number to the trunk of the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+from urllib.parse import unquote
+
+from webrtcproxy.access.caller import Caller
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.invite.target import Target, TargetResolver, target_of_binding, target_of_route
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import bracketed, normal
+from webrtcproxy.users.attributes import number_of
+from webrtcproxy.users.domains import ServedDomain, is_aor_port
+
+MAX_MEMBERS: Final = 50
+"""Most members of a group that are called."""
+
+
+def number_in(user: str) -> str | None:
+    """The telephone number that a user part is, without visual separators and parameters (RFC 3261 section 19.1.6, RFC
+    3966 section 5.1.1); None where it is none."""
+    try:
+        return number_of(unquote(user.partition(";")[0]))
+    except ValueError:
+        return None
+
+
+def local_targets(context: Context, request: Request, domain: ServedDomain, caller: Caller) -> TargetResolver:
+    """The resolver for a browser's request to a domain that is served here: the browsers of the user, else those of the
+    group of that name, else, with a number, the first trunk of the caller's domain.
+
+    :param domain: that of the Request-URI.
+    :param caller: on whose behalf the browser sends it; it has proven to be a user of that domain, or of another.
+    :raises Refusal: 403 for a user of another domain, where `[access] destinations` does not name this one.
+    """
+    target = request.request_uri
+    if not caller.is_authenticated_by(domain.authority):
+        context.policy.check_destination(*target.hostport)
+
+    async def targets() -> Sequence[Target]:
+        if target.user is None or not is_aor_port(target.port):
+            raise Refusal(404)
+        aor = f"{normal(target.user)}@{domain.name}"
+        there = await context.directory.find(aor)
+        if there.bindings:
+            return [target_of_binding(binding) for binding in there.targets()]
+        if there.known or domain.has(aor):
+            raise Refusal(480)
+        if domain.members(target.user):
+            return await group_targets(context, domain, target.user, caller.aor)
+        number = number_in(target.user)
+        if number is None:
+            raise Refusal(404)
+        return [await number_target(context, request, number, caller)]
+
+    return targets
+
+
+async def group_targets(
+    context: Context, domain: ServedDomain, group: str, caller: str | None = None
+) -> Sequence[Target]:
+    """The browsers of all members of a group.
+
+    :param caller: the address-of-record of the caller, whose own browsers do not ring.
+    :raises Refusal: 480 where none of them is connected.
+    """
+    found = []
+    for aor in list(domain.members(group))[:MAX_MEMBERS]:
+        if aor != caller:
+            there = await context.directory.find(aor)
+            found += [target_of_binding(binding) for binding in there.targets()]
+    if not found:
+        raise Refusal(480)
+    return found
+
+
+async def number_target(context: Context, request: Request, number: str, caller: Caller) -> Target:
+    """The target for a number that a user dials: the first trunk of its domain, at the expense of its account.
+
+    :param request: whose Request-URI the number replaces.
+    :raises Refusal: 404 where the domain has no trunk.
+    """
+    domain = None if caller.user is None else context.domains.named(caller.user.domain)
+    if domain is None or not domain.config.trunks:
+        raise Refusal(404, "No Trunk For Telephone Numbers")
+    route = context.policy.route_to(domain.config.trunks[0], caller)
+    target = await target_of_route(context, request, route)
+    trunk = route.trunk
+    assert trunk is not None
+    port = "" if trunk.port is None else f":{trunk.port}"
+    return replace(target, uri=f"sip:{number.replace('#', '%23')}@{bracketed(trunk.host)}{port}")
