@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import Pair, Party, outbound
 from tests.support.calls.registering import JSSIP, RegistrarCase
+from tests.support.calls.world import OFFER
 from tests.support.configs import PBX
-from webrtcproxy.sip.message import Message, Request
+from tests.test_layers import ROOT
+from webrtcproxy.routing.peer_profile import (
+    BROWSER_PEER,
+    UNKNOWN_PEER,
+    PeerProfile,
+    contacts_of,
+    filter_address,
+    filter_headers,
+)
+from webrtcproxy.sip.message import Headers, Message, Request, Response
+from webrtcproxy.sip.names import COMPACT
 
 ALL: tuple[Pair, ...] = (
     ("Privacy", "none"),
@@ -19,12 +32,14 @@ ALL: tuple[Pair, ...] = (
     ("Alert-Info", "<http://x.example/ring>;info=alert"),
     ("Warning", '399 pbx "Take care"'),
     ("Retry-After", "9"),
-    ("P-Associated-URI", "<tel:+49301234>"),
+    ("Session-ID", "f81d4fae7dec11d0a76500a0c91e6bf6;remote=00000000000000000000000000000000"),
     ("User-to-User", "56a390;encoding=hex"),
 )
 IDENTITY: tuple[Pair, ...] = (
     ("P-Asserted-Identity", '"Carol" <sip:carol@pbx.example.com>'),
     ("Diversion", "<sip:dora@pbx.example.com>;reason=busy"),
+    ("P-Associated-URI", "<tel:+49301234>"),
+    ("Resource-Priority", "dsn.flash"),
 )
 
 
@@ -172,3 +187,115 @@ class Registrations(RegistrarCase):
         heard = self.answer(423, ("Min-Expires", "60"), ("Retry-After", "5"), reason="Too Brief")
         self.assertEqual((heard.status, heard.reason), (423, "Too Brief"))
         self.assertEqual((heard.headers.get("Min-Expires"), heard.headers.get("Retry-After")), ("60", "5"))
+
+
+class Registry(SynchronousTestCase):
+    """Every registered header has a verdict in each direction (docs/access.rst: Headers)."""
+
+    @staticmethod
+    def rows() -> list[list[str]]:
+        lines = (ROOT / "tests/data/headers.txt").read_text().splitlines()
+        return [line.split() for line in lines if not line.startswith("#")]
+
+    def crosses(self, name: str, target: PeerProfile, source: PeerProfile) -> bool:
+        """Whether a header crosses, however it is spelled."""
+        ways = [name, name.lower(), name.upper(), name.swapcase(), *(key for key in COMPACT if COMPACT[key] == name)]
+        crossed = [len(filter_headers(Response(200, "OK", Headers([(way, "x")])), source, target)) for way in ways]
+        self.assertEqual(len(set(crossed)), 1, (name, crossed))
+        return bool(crossed[0])
+
+    def test_verdicts(self) -> None:
+        """The policy does what the table says; each name is known, so that its case does not matter."""
+        trunk, trusting = PeerProfile.of(PBX), PeerProfile.of(replace(PBX, pass_identity=True))
+        rows = self.rows()
+        self.assertGreater(len(rows), 130)
+        for name, up, down in rows:
+            for source in (trunk, UNKNOWN_PEER):
+                self.assertEqual(self.crosses(name, source, BROWSER_PEER), up == "cross", name)
+                self.assertEqual(self.crosses(name, BROWSER_PEER, source), down == "cross", name)
+            self.assertEqual(self.crosses(name, trusting, BROWSER_PEER), up != "leg", name)
+
+    def test_unknown_private_headers(self) -> None:
+        """A private header that nobody has registered is for servers of the operator, too (RFC 3427 section 4.1); one
+        of an application is not."""
+        trunk, trusting = PeerProfile.of(PBX), PeerProfile.of(replace(PBX, pass_identity=True))
+        for name in ("P-Vendor-Billing", "P-Com.Example-Account"):
+            self.assertFalse(self.crosses(name, trunk, BROWSER_PEER))
+            self.assertFalse(self.crosses(name, BROWSER_PEER, trunk))
+            self.assertTrue(self.crosses(name, trusting, BROWSER_PEER))
+        for name in ("X-Tenant", "Pager"):
+            self.assertTrue(self.crosses(name, trunk, BROWSER_PEER))
+            self.assertTrue(self.crosses(name, BROWSER_PEER, trunk))
+
+    def test_privacy(self) -> None:
+        """A signed identity says who calls as well, and so is withheld; the history has a wish of its own (RFC 7044
+        section 10.1)."""
+        trunk = PeerProfile.of(PBX)
+        sent = ("P-Asserted-Identity", "Additional-Identity", "Identity", "History-Info")
+        for wish, left in (
+            ("none", list(sent)),
+            ("id", ["History-Info"]),
+            ("history", list(sent[:3])),
+            ("id;header", []),
+        ):
+            headers = Headers([("Privacy", wish), *((name, "x") for name in sent)])
+            crossed = filter_headers(Response(200, "OK", headers), trunk, BROWSER_PEER)
+            self.assertEqual([name for name, _ in crossed if name != "Privacy"], left, wish)
+
+
+class InUris(SynchronousTestCase):
+    """The headers in a URI, of which its recipient makes a request (RFC 3261 sections 19.1.1 and 19.1.5)."""
+
+    def test_refer_to(self) -> None:
+        """What would not cross by itself does not cross there, however it is escaped; what names a dialog does."""
+        trunk, trusting = PeerProfile.of(PBX), PeerProfile.of(replace(PBX, pass_identity=True))
+        replaces = "Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2"
+        for headers, left, trusted in (
+            ("P-Asserted-Identity=%3Csip:x@y%3E", "", "?P-Asserted-Identity=%3Csip:x@y%3E"),
+            ("%50-charge-info=x&Subject=hi", "?Subject=hi", "?%50-charge-info=x&Subject=hi"),
+            (f"{replaces}&y=x&Require=replaces", f"?{replaces}&Require=replaces", f"?{replaces}&y=x&Require=replaces"),
+            ("From=%3Csip:x@y%3E&Route=%3Csip:z%3E&f=x&Via=x", "", ""),
+            ("Authorization=Digest&body=v%3D0&%0d%0aP-Asserted-Identity=x&=x", "", ""),
+            ("X-Tenant=7", "?X-Tenant=7", "?X-Tenant=7"),
+        ):
+            value = f"<sip:bob@pbx.example.com?{headers}>;x=y"
+            self.assertEqual(filter_address(value, BROWSER_PEER, trunk), f"<sip:bob@pbx.example.com{left}>;x=y")
+            self.assertEqual(filter_address(value, BROWSER_PEER, trusting), f"<sip:bob@pbx.example.com{trusted}>;x=y")
+        for value in ("<sip:bob@pbx.example.com>", '"Why?" <sip:bob@pbx.example.com>;x=y', "tel:+49301"):
+            self.assertEqual(filter_address(value, BROWSER_PEER, trunk), value)
+
+    def test_redirection(self) -> None:
+        """The Contacts of a browser's 302 are no way around either."""
+        trunk = PeerProfile.of(PBX)
+        response = Response(302, "Moved", Headers([("Contact", "<sip:x@y?P-Asserted-Identity=a>;q=1, <sip:z@y>")]))
+        self.assertEqual(contacts_of(response, BROWSER_PEER, trunk).lines("Contact"), ["<sip:x@y>;q=1", "<sip:z@y>"])
+        response.headers.set("Contact", "<sip:x@y?P-Asserted-Identity=a")
+        self.assertEqual(contacts_of(response, BROWSER_PEER, trunk).lines("Contact"), [])
+
+
+class Around(SessionChangeCase):
+    """The ways of a browser to a request that is made of what it writes."""
+
+    CLAIM = "sip:dora@pbx.example.com?P-Asserted-Identity=%3Csip:boss@pbx.example.com%3E&Subject=hi"
+
+    def test_refer(self) -> None:
+        """Within a call, and outside of one."""
+        alice, trunk = outbound(self.world)
+        alice.ask("REFER", b"", ("Refer-To", f"<{self.CLAIM}>"), ("Contact", f"<{alice.contact}>"))
+        self.assertEqual(trunk.peer.request("REFER").headers.get("Refer-To"), "<sip:dora@pbx.example.com?Subject=hi>")
+
+    def test_request_uri(self) -> None:
+        """A Request-URI has no headers (RFC 3261 section 19.1.1, table 1)."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        alice.invite(self.CLAIM)
+        alice.heard(400)
+        trunk.silent()
+
+    def test_bodies(self) -> None:
+        """Of the body of an INVITE only the description crosses: no part of it states an identity (RFC 3893)."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        parts = ("message/sipfrag", "From: <sip:boss@pbx.example.com>"), ("application/sdp", OFFER.decode())
+        body = "".join(f"--x\r\nContent-Type: {kind}\r\n\r\n{text}\r\n" for kind, text in parts) + "--x--\r\n"
+        alice.sdp, alice.content_type = body.encode(), "multipart/mixed;boundary=x"
+        alice.invite("sip:bob@pbx.example.com")
+        self.assertEqual(trunk.request("INVITE").content_type, "application/sdp")

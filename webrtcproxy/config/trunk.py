@@ -85,7 +85,10 @@ class Trunk:
         default="pass",
     )
     pass_identity: bool = option(
-        flag(), "Whether identity headers of browsers, such as P-Asserted-Identity, reach it.", default=False
+        flag(),
+        "Whether headers by which browsers claim an identity, say who is charged, or state a privilege reach it:"
+        " P-Asserted-Identity, P-Charge-Info, Resource-Priority and others.",
+        default=False,
     )
     strip: tuple[str, ...] = option(
         each(header_pattern, "write header names such as User-Agent or X-*"),

@@ -11,7 +11,7 @@ from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.extensions import carry_extensions
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.routing.header_policy import order_challenges
-from webrtcproxy.routing.peer_profile import PeerProfile, filter_headers
+from webrtcproxy.routing.peer_profile import PeerProfile, contacts_of, filter_headers
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.schedule import Schedule
 from webrtcproxy.sip.message import Headers, Message, Request, Response
@@ -126,7 +126,7 @@ def response_headers(response: Response, source: PeerProfile, target: PeerProfil
     for value in response.headers.lines("Allow"):
         headers.add("Allow", value)
     if 300 <= response.status < 400:
-        headers.extend(response.headers.only({"Contact"}))
+        headers.extend(contacts_of(response, source, target))
     _carry(response, headers)
     return headers
 

@@ -17,12 +17,13 @@ A Replaces with an unknown dialog is relayed unchanged.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg, TransferableCall
 from webrtcproxy.dialog.referred import ReplacesGrant, ReplacesGrants
 from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.routing.peer_profile import PeerProfile, filter_address
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
@@ -31,17 +32,34 @@ from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
 
 
-def rewrite_refer_to(refer: Request, transferor: Flow, transferee: Flow, legs: DialogTable, context: Context) -> str:
-    """The Refer-To of a relayed REFER.
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One end of a REFER.
 
-    :param transferor: the flow on which it arrived.
-    :param transferee: the flow to which it is relayed.
+    :ivar flow: that leads to it.
+    :ivar profile: its profile.
+    """
+
+    flow: Flow
+    profile: PeerProfile
+
+
+def rewrite_refer_to(refer: Request, transferor: Party, transferee: Party, legs: DialogTable, context: Context) -> str:
+    """The Refer-To of a relayed REFER, without the headers in its URI that don't cross.
+
+    :param transferor: has sent it.
+    :param transferee: gets it.
     :raises BadMessage: 400 where it has not exactly one (RFC 3515 section 2.4.2), or it can't be read.
     """
     values = refer.headers.lines("Refer-To")
     if len(values) != 1:
         raise BadMessage("Bad Refer-To")
-    value = values[0]
+    value = filter_address(values[0], transferor.profile, transferee.profile)
+    return _translated(value, transferor.flow, transferee.flow, legs, context)
+
+
+def _translated(value: str, transferor: Flow, transferee: Flow, legs: DialogTable, context: Context) -> str:
+    """The same Refer-To with the dialog that its Replaces names translated for the transferee."""
     address = NameAddr.parse(value)
     uri = address.address
     named = replaces_of(uri)

@@ -16,7 +16,7 @@ from webrtcproxy.dialog.context import Context
 from webrtcproxy.invite.branch import BranchFailed
 from webrtcproxy.invite.target import Target, target_of_route
 from webrtcproxy.registration.request import preference
-from webrtcproxy.routing.peer_profile import PeerProfile
+from webrtcproxy.routing.peer_profile import PeerProfile, contacts_of
 from webrtcproxy.runtime.errors import BadResponse, Refusal
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import STAR, NameAddr
@@ -86,9 +86,12 @@ def follows(failed: BranchFailed) -> bool:
     return trunk is not None and trunk.redirects == "follow" and failed.status in _FOLLOWED
 
 
-def contacts_across(response: Response, source: PeerProfile) -> Headers | None:
+def contacts_across(response: Response, source: PeerProfile, target: PeerProfile) -> Headers | None:
     """The Contact headers of a relayed redirect. A browser's Contacts under ``.invalid`` are left out: only the proxy
     can reach them (RFC 7118 section 5.1).
+
+    :param source: the profile of the callee.
+    :param target: the profile of the caller.
 
     :returns: None where all Contacts of a browser are of that kind.
     :raises Refusal: 502 where one can't be read.
@@ -97,9 +100,10 @@ def contacts_across(response: Response, source: PeerProfile) -> Headers | None:
         contacts = response.contacts
         if contacts is STAR or not contacts:
             return Headers()
+        crossed = contacts_of(response, source, target)
         if not source.flow_bound:
-            return response.headers.only({"Contact"})
-        usable = [value for value in response.headers.all("Contact") if not _is_invalid(NameAddr.parse(value))]
+            return crossed
+        usable = [value for value in crossed.all("Contact") if not _is_invalid(NameAddr.parse(value))]
         return Headers([("Contact", value) for value in usable]) if usable else None
     except BadMessage as error:
         raise BadResponse(error.why) from error

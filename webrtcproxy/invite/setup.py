@@ -238,7 +238,7 @@ class CallSetup:
             raise Refusal(502, "Trunk Refuses Our Credentials")
         headers = self._relayed_headers(response, failed.branch)
         if 300 <= response.status < 400:
-            contacts = contacts_across(response, failed.branch.profile)
+            contacts = contacts_across(response, failed.branch.profile, self._caller.profile)
             if contacts is None:
                 raise Refusal(480, "Redirected To Nowhere", headers)
             headers.extend(contacts)

@@ -2,40 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from dataclasses import dataclass
 
 from webrtcproxy.config import Trunk
 from webrtcproxy.config.headers import CREDENTIALS, OF_THE_LEG
 from webrtcproxy.sip.message import Headers
 
-ASSERTED_IDENTITY = frozenset({"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID"})
-"""Headers in which the sender states its own identity."""
+ASSERTED_IDENTITY = frozenset({
+    "P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Additional-Identity", "Identity",
+    "Identity-Info",
+})  # fmt: skip
+"""Headers in which the sender states its own identity, also those that prove it by a signature (RFC 8224)."""
 
-TO_TRUNK = OF_THE_LEG | ASSERTED_IDENTITY | {"Diversion"}
-"""Headers that are removed from a browser's message to a trunk."""
+OF_NETWORKS = frozenset({
+    "Attestation-Info", "Cellular-Network-Info", "DC-Info", "Origination-Id", "Priority-Share", "Priority-Verstat",
+    "Relayed-Charge", "Resource-Share", "Response-Source", "Restoration-Info", "Service-Interact-Info",
+})  # fmt: skip
+"""Headers that servers of an operator exchange, on identity, charges and priorities (3GPP TS 24.229)."""
 
-TO_BROWSER = OF_THE_LEG | CREDENTIALS
-"""Headers that are removed from a trunk's message to a browser."""
+CLAIMS = ASSERTED_IDENTITY | OF_NETWORKS | {
+    "Diversion", "Feature-Caps", "History-Info", "Priv-Answer-Mode", "RPID-Privacy", "Resource-Priority",
+}  # fmt: skip
+"""Headers by which a sender claims to be somebody, to be sent by somebody, to be charged elsewhere, or to have a
+privilege. A trunk believes them, since it trusts the proxy; so they don't cross from browsers, but with
+``pass-identity``."""
+
+FOR_USER_AGENTS = frozenset({
+    "P-Answer-State", "P-Asserted-Identity", "P-Associated-URI", "P-Called-Party-ID", "P-Early-Media",
+    "P-Media-Authorization", "P-Preferred-Identity", "P-Refused-URI-List",
+})  # fmt: skip
+"""The private headers, all beginning with ``P-``, that a network has for a user agent. All others are for its own
+servers (RFC 3427 section 4.1), and tell of its charging, its databases, or the place of the other user."""
 
 
-class _DeniedNames:
-    """The names of headers that do not cross, with those that a trunk's section adds.
+class DeniedNames:
+    """The names of headers that do not cross.
 
     :param names: canonical names.
-    :param patterns: names in lower case, or prefixes followed by ``*``.
+    :param private: the private headers (``P-``) that cross; all other private ones, known or not, are denied. None
+        where they are treated as any other name.
+    :param patterns: further names in lower case, or prefixes followed by ``*``.
     """
 
-    def __init__(self, names: frozenset[str], patterns: tuple[str, ...]) -> None:
-        self._names = names
+    def __init__(
+        self, names: frozenset[str], private: frozenset[str] | None = None, patterns: tuple[str, ...] = ()
+    ) -> None:
+        self.names = names
+        self.private = private
         self._more = frozenset(patterns)
         self._beginnings = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
 
+    def with_patterns(self, patterns: tuple[str, ...]) -> DeniedNames:
+        """The same names, and those that a trunk's section adds."""
+        return DeniedNames(self.names, self.private, patterns)
+
     def __contains__(self, name: object) -> bool:
-        if name in self._names or not isinstance(name, str):
+        if name in self.names or not isinstance(name, str):
             return True
+        private = self.private
+        if private is not None and name[:2] in ("P-", "p-") and name not in private:
+            return True
+        if not self._more:
+            return False
         lower = name.lower()
         return lower in self._more or lower.startswith(self._beginnings)
+
+
+TO_TRUNK = DeniedNames(OF_THE_LEG | CLAIMS, frozenset())
+"""Headers that are removed from a browser's message to a trunk."""
+
+TO_TRUSTING_TRUNK = DeniedNames(OF_THE_LEG)
+"""The same for a trunk with ``pass-identity``."""
+
+TO_BROWSER = DeniedNames(OF_THE_LEG | CREDENTIALS | OF_NETWORKS, FOR_USER_AGENTS)
+"""Headers that are removed from a trunk's message to a browser."""
+
+BETWEEN_BROWSERS = DeniedNames(TO_TRUNK.names | CREDENTIALS, frozenset())
+"""Headers that are removed from a browser's message to another browser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +90,33 @@ class HeaderPolicy:
     :ivar sets: name and value of the headers that each request to it gets, in place of those that crossed.
     """
 
-    to_trunk: Container[str] = TO_TRUNK
-    to_browser: Container[str] = TO_BROWSER
+    to_trunk: DeniedNames = TO_TRUNK
+    to_browser: DeniedNames = TO_BROWSER
     sets: tuple[tuple[str, str], ...] = ()
 
     @staticmethod
     def of(trunk: Trunk) -> HeaderPolicy:
         """The policy that the trunk's section configures."""
-        to_trunk = OF_THE_LEG if trunk.pass_identity else TO_TRUNK
+        to_trunk = TO_TRUSTING_TRUNK if trunk.pass_identity else TO_TRUNK
         if not trunk.strip:
             return HeaderPolicy(to_trunk, TO_BROWSER, trunk.set)
-        return HeaderPolicy(_DeniedNames(to_trunk, trunk.strip), _DeniedNames(TO_BROWSER, trunk.strip), trunk.set)
+        return HeaderPolicy(to_trunk.with_patterns(trunk.strip), TO_BROWSER.with_patterns(trunk.strip), trunk.set)
 
 
 DEFAULT_HEADER_POLICY = HeaderPolicy()
 """The policy for a browser, and for a peer without a section."""
 
 
-def keeps_identity(headers: Headers) -> bool:
-    """Whether the sender wants its identity withheld from untrusted peers (RFC 3325 section 7)."""
-    wishes = ";".join(headers.lines("Privacy")).lower().split(";")
-    return "id" in map(str.strip, wishes)
+IN_URIS = frozenset({"Join", "Replaces", "Require", "Target-Dialog"})
+"""Headers of a leg that a URI may have for the request that is made from it: they name a dialog of its recipient."""
+
+
+def withheld(headers: Headers) -> list[str]:
+    """The headers that the sender wants withheld from untrusted peers: its identity (RFC 3325 section 7), or the way
+    that its request has taken (RFC 7044 section 10.1)."""
+    wishes = [wish.strip() for wish in ";".join(headers.lines("Privacy")).lower().split(";")]
+    names = [*ASSERTED_IDENTITY] if "id" in wishes else []
+    return [*names, "History-Info"] if "history" in wishes or "header" in wishes else names
 
 
 def order_challenges(headers: Headers) -> None:

@@ -6,21 +6,28 @@ send, and to whom, depends on the kind of its flow as well: tests/test_owners.py
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from webrtcproxy.config import Trunk
 from webrtcproxy.config.headers import CREDENTIALS
 from webrtcproxy.media.profile import BROWSER, BROWSER_OF_TRUNK, TRUNK, Profile, profiles_of
 from webrtcproxy.routing.header_policy import (
-    ASSERTED_IDENTITY,
+    BETWEEN_BROWSERS,
     DEFAULT_HEADER_POLICY,
-    TO_TRUNK,
+    IN_URIS,
+    DeniedNames,
     HeaderPolicy,
-    keeps_identity,
+    withheld,
 )
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.capabilities import ALLOW, ALLOW_BROWSER
-from webrtcproxy.sip.message import Headers, Message, Request
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.fields import canonical
+from webrtcproxy.sip.grammar import is_token
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import Headers, Message, Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ class PeerProfile:
         return Refusal(480) if self.browser else Refusal(502, "Trunk Unreachable")
 
 
-BROWSER_PEER = PeerProfile(True, None, HeaderPolicy(to_browser=TO_TRUNK | CREDENTIALS), BROWSER, BROWSER)
+BROWSER_PEER = PeerProfile(True, None, HeaderPolicy(to_browser=BETWEEN_BROWSERS), BROWSER, BROWSER)
 """The profile of every browser. To another browser no more of its headers cross than to a trunk, and no credentials."""
 
 
@@ -98,15 +105,55 @@ def filter_headers(message: Message, source: PeerProfile, target: PeerProfile) -
 
     The policy is a deny-list: a header crosses unless it is known to belong to one leg.
     """
+    crossed = message.headers.without(_denied(source, target))
     if target.browser:
-        crossed = message.headers.without(source.headers.to_browser)
-        if "Privacy" in crossed and keeps_identity(crossed):
-            for name in ASSERTED_IDENTITY:
+        if "Privacy" in crossed:
+            for name in withheld(crossed):
                 crossed.remove(name)
-        return crossed
-    policy = target.headers
-    crossed = message.headers.without(policy.to_trunk)
-    if policy.sets and isinstance(message, Request):
-        for name, value in policy.sets:
+    elif target.headers.sets and isinstance(message, Request):
+        for name, value in target.headers.sets:
             crossed.set(name, value)
     return crossed
+
+
+def filter_address(value: str, source: PeerProfile, target: PeerProfile) -> str:
+    """A Refer-To, or the Contact of a redirection, that crosses from one peer to another. Its URI may have headers for
+    the request that the recipient makes from it (RFC 3261 section 19.1.1): only those stay that would cross by
+    themselves, and those that name a dialog.
+
+    :param value: an address; returned unchanged where its URI has no headers.
+    :raises BadMessage: it can't be read.
+    """
+    if "?" not in value:
+        return value
+    address = NameAddr.parse(value)
+    uri = address.address
+    if not uri.headers:
+        return value
+    denied = _denied(source, target)
+    kept = [pair for pair in uri.headers.split("&") if _stays(canonical(unquote(pair.partition("=")[0])), denied)]
+    return str(replace(address, uri=str(replace(uri, headers="&".join(kept)))))
+
+
+def contacts_of(response: Response, source: PeerProfile, target: PeerProfile) -> Headers:
+    """The Contacts of a redirection that cross from one peer to another; those that can't be read are left out where
+    one of them has headers in its URI."""
+    headers = response.headers.only({"Contact"})
+    if not any("?" in value for value in headers.lines("Contact")):
+        return headers
+    filtered = Headers()
+    with suppress(BadMessage):
+        for value in headers.all("Contact"):
+            filtered.add("Contact", filter_address(value, source, target))
+    return filtered
+
+
+def _denied(source: PeerProfile, target: PeerProfile) -> DeniedNames:
+    """The names of the headers that do not cross."""
+    return source.headers.to_browser if target.browser else target.headers.to_trunk
+
+
+def _stays(name: str, denied: DeniedNames) -> bool:
+    if name in IN_URIS:
+        return True
+    return is_token(name) and name.lower() != "body" and name not in CREDENTIALS and name not in denied

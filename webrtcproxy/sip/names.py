@@ -34,13 +34,18 @@ _lists = """
     Security-Server Security-Verify Service-Route Supported Trigger-Consent Unsupported User-to-User Via Warning
 """
 _others = """
-    Authentication-Info Authorization CSeq Call-ID Content-Disposition Content-ID Content-Length
-    Content-Type Date Event Expires Flow-Timer From Identity Identity-Info Info-Package Join MIME-Version
-    Max-Breadth Max-Forwards Min-Expires Min-SE Organization P-Answer-State P-Asserted-Service P-Called-Party-ID
-    P-Charging-Function-Addresses P-Charging-Vector P-Preferred-Service Priority Privacy Proxy-Authenticate
-    Proxy-Authentication-Info Proxy-Authorization RAck RSeq Refer-Sub Refer-To Referred-By Replaces Reply-To
-    Retry-After SIP-ETag SIP-If-Match Server Session-Expires Session-ID Subject Subscription-State
-    Suppress-If-Match Target-Dialog Timestamp To User-Agent WWW-Authenticate
+    Additional-Identity AlertMsg-Error Answer-Mode Attestation-Info Authentication-Info Authorization CSeq Call-ID
+    Cellular-Network-Info Content-Disposition Content-ID Content-Length Content-Type DC-Info Date Encryption Event
+    Expires Flow-Timer From Geolocation-Error Geolocation-Routing Hide Identity Identity-Info Info-Package Join
+    MIME-Version Max-Breadth Max-Forwards Min-Expires Min-SE Organization Origination-Id P-Answer-State
+    P-Asserted-Service P-Called-Party-ID P-Charge-Info P-Charging-Function-Addresses P-Charging-Vector
+    P-DCS-Billing-Info P-DCS-LAES P-DCS-OSPS P-DCS-Redirect P-DCS-Trace-Party-ID P-Preferred-Service
+    P-Private-Network-Indication P-Profile-Key P-Refused-URI-List P-Served-User P-User-Database Policy-Contact
+    Policy-ID Priority Priority-Share Priority-Verstat Priv-Answer-Mode Privacy Proxy-Authenticate
+    Proxy-Authentication-Info Proxy-Authorization RAck RPID-Privacy RSeq Refer-Events-At Refer-Sub Refer-To
+    Referred-By Relayed-Charge Replaces Reply-To Resource-Share Response-Key Response-Source Restoration-Info
+    Retry-After SIP-ETag SIP-If-Match Server Service-Interact-Info Session-Expires Session-ID Subject
+    Subscription-State Suppress-If-Match Target-Dialog Timestamp To User-Agent WWW-Authenticate
 """
 
 LISTS = frozenset(_lists.split())

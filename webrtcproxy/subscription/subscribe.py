@@ -21,7 +21,7 @@ from webrtcproxy.dialog.dialog import Dialog
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.peers import Addressee, is_from_peer, user_on
 from webrtcproxy.dialog.refer import has_no_subscription
-from webrtcproxy.dialog.replaces import rewrite_refer_to
+from webrtcproxy.dialog.replaces import Party, rewrite_refer_to
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.branch import MAX_DIALOGS
 from webrtcproxy.invite.request import contact_on
@@ -223,10 +223,9 @@ class PendingSubscribe:
     def _before_send(self, target: Target, request: Request, sequence: RequestSequence) -> None:
         request.headers.add("Contact", contact_on(target.flow, self._user))
         if not self._is_subscribe:
-            transferor, legs = self._first.near.flow, self._subscriptions.calls
-            request.headers.set(
-                "Refer-To", rewrite_refer_to(self._request, transferor, target.flow, legs, self._context)
-            )
+            transferor, transferee = Party(self._first.near.flow, self._profile), Party(target.flow, target.profile)
+            value = rewrite_refer_to(self._request, transferor, transferee, self._subscriptions.calls, self._context)
+            request.headers.set("Refer-To", value)
         bound_expires(request.headers, self._request)
         self._sent.append(SentSubscribe(self, target, request, sequence))
         self._subscriptions.remember(self._sent[-1])
