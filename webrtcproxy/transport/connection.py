@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import cast
 
 from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, IReactorTCP, IReactorTime, ITCPTransport
+from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -146,6 +148,14 @@ class Backpressure:
         self.stopProducing()
         if cut is not None:
             cut(why)
+
+
+class RejectAll(Protocol):
+    """Cuts a connection before TLS. (A factory under TLS can't return None from `buildProtocol`.)"""
+
+    def connectionMade(self) -> None:
+        """A peer has connected."""
+        cast(IStream, self.transport).abortConnection()
 
 
 class ConnectionLimits:

@@ -4,8 +4,10 @@ from tests.support.wire import Wire, options
 from tests.transport.sip.test_tcp import TcpCase
 from webrtcproxy.transport.connection import ConnectionLimits
 from webrtcproxy.transport.flow import Address
-from webrtcproxy.transport.sip import tcp
+from webrtcproxy.transport.local import LocalAddresses
+from webrtcproxy.transport.sip import tcp, tls
 from webrtcproxy.transport.sip.slots import Slots
+from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 
 
 class Strangers(TcpCase):
@@ -83,3 +85,14 @@ class Strangers(TcpCase):
         wire = self.dialled()
         self.reactor.advance(tcp.IDLE)
         self.assertFalse(wire.disconnecting)
+
+    def test_under_tls(self) -> None:
+        """Over TLS a connection that is one too many is cut before its handshake, without a failure in the log."""
+        full = Slots(known=ConnectionLimits(0, 0))
+        transport = tls.TlsTransport(self.reactor, self.receiver, LocalAddresses(), TrunkTls(), full, self.metrics)
+        wire = Wire("198.51.100.9")
+        protocol = transport.buildProtocol(wire.getPeer())
+        self.assertIsNotNone(protocol)
+        wire.attach(protocol)
+        self.assertTrue(wire.aborted)
+        self.assertEqual(wire.take(), b"")

@@ -10,7 +10,12 @@ from typing import Any, ClassVar
 
 from OpenSSL import SSL
 from service_identity import VerificationError
-from twisted.internet.interfaces import IHandshakeListener, IOpenSSLServerConnectionCreator, IProtocolFactory
+from twisted.internet.interfaces import (
+    IAddress,
+    IHandshakeListener,
+    IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
+)
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -21,7 +26,7 @@ from webrtcproxy.config.addresses import literal
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.internals import TlsProtocol
 from webrtcproxy.runtime.metrics import Metrics
-from webrtcproxy.transport.connection import TcpReactor
+from webrtcproxy.transport.connection import RejectAll, TcpReactor
 from webrtcproxy.transport.flow import Address, Receiver
 from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.sip.slots import Slots
@@ -97,6 +102,10 @@ class TlsTransport(TcpTransport):
         :param creator: begins the handshakes.
         """
         return self._wrapped(TLSMemoryBIOFactory(creator, False, self, self.reactor))
+
+    def buildProtocol(self, addr: IAddress | None) -> TcpConnection | RejectAll:  # type: ignore[override]
+        """A peer has connected; it is cut before TLS if there are too many."""
+        return super().buildProtocol(addr) or RejectAll()
 
     def connection(self, flow: TcpFlow, first: float, stranger: bool = False) -> TlsConnection:
         """The protocol of a new connection."""

@@ -9,7 +9,7 @@ from typing import cast
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IAddress, IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -18,7 +18,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from webrtcproxy.runtime.metrics import Metrics
-from webrtcproxy.transport.connection import ConnectionLimits, IStream
+from webrtcproxy.transport.connection import ConnectionLimits, IStream, RejectAll
 from webrtcproxy.transport.source import address_of
 
 log = Logger()
@@ -113,14 +113,6 @@ class Channel(HTTPChannel):
         self.transport = None
         self.site.closed(self, transport)
         return transport
-
-
-class RejectAll(Protocol):
-    """Cuts a connection before TLS. (A factory under TLS can't return None from `buildProtocol`.)"""
-
-    def connectionMade(self) -> None:
-        """A peer has connected."""
-        cast(IStream, self.transport).abortConnection()
 
 
 class BoundedSite(Site):
