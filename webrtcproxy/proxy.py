@@ -116,6 +116,7 @@ class Standalone:
             sip.listen,
             advertise=sip.advertise,
             trunk_tls=trunk_tls,
+            client_ca=sip.client_ca,
             knows=knows,
             metrics=metrics,
         )

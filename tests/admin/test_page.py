@@ -1,4 +1,4 @@
-"""webrtcproxy/admin/page.py: the phone page is served safely, and says how to build it where it is missing."""
+"""webrtcproxy/admin/page.py: the phone page is served safely, and the log says how to build it where it is missing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Site
 
@@ -108,12 +109,16 @@ class PhonePageTest(SynchronousTestCase):
             self.assertNotIn(b"secret", answer.body)
 
     def test_not_built(self) -> None:
-        """A page that is not built answers 404 with the commands that build it."""
+        """A page that is not built is a 404 as any other, which tells nobody where the program is installed; the log
+        has the commands that build it."""
         (self.folder / "index.html").unlink()
-        answer = self.fetch("/")
-        self.assertEqual(answer.code, 404)
-        self.assertIn(b"npm ci", answer.body)
-        self.assertIn(b"npm run build", answer.body)
+        with capturedLogs() as events:
+            answer = self.fetch("/")
+        self.assertEqual((answer.code, answer.body), (404, self.fetch("/none").body))
+        self.assertNotIn(str(self.folder.parent).encode(), answer.body)
+        (line,) = [formatEvent(event) for event in events]
+        for part in ("npm ci", "npm run build", str(self.folder.parent)):
+            self.assertIn(part, line)
 
     def test_head_and_other_methods(self) -> None:
         """HEAD has the length without the body; anything that writes is 405 with Allow."""

@@ -91,6 +91,23 @@ class WebTests(SynchronousTestCase):
         self.assertEqual(captured, [])
         channel.connectionLost(Failure(ConnectionDone()))
 
+    def test_nothing_told(self) -> None:
+        """What is not there, and what fails, tells neither a path nor a version nor a traceback."""
+        reactor = MemoryReactorClock()
+        web_service(reactor, ["tcp:8080"], lambda: {"healthy": 1 / 0}, lambda: b"a 1\n").privilegedStartService()
+        site = reactor.tcpServers[0][1]
+        for line in ("GET /", "GET /none", "GET /metrics/", "POST /metrics", "GET /health", "GET /..%2f", "BREW /"):
+            transport = StringTransport()
+            channel = site.buildProtocol(None)
+            channel.makeConnection(transport)
+            channel.dataReceived(f"{line} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            response = transport.value()
+            self.assertRegex(response, rb"HTTP/1.1 (404|405|500|200) ", line)
+            for told in (b"wisted", b"raceback", b"ZeroDivision", b".py", b"/work", b"server:"):
+                self.assertNotIn(told, response.lower() if told.islower() else response, line)
+            channel.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_absent(self) -> None:
         """Without a listen line there is no port."""
         reactor = MemoryReactorClock()

@@ -59,6 +59,13 @@ class ServerTests(SynchronousTestCase):
         """A file that cannot be read is named too."""
         self.assertIn("certKey: Is a directory", self.refused("ssl:443:privateKey=tls/key.pem:certKey=tls"))
 
+    def test_dh_parameters(self) -> None:
+        """A file for DHE, of which no suite is offered, is refused before anything starts."""
+        pair = "privateKey=tls/key.pem:certKey=tls/cert.pem"
+        self.assertIn("dhParameters has no use", self.refused(f"ssl:443:{pair}:dhParameters=tls/dh.pem"))
+        tls = self.assertRaises(ValueError, check_sip, f"tls:5061:{pair}:dhParameters=tls/dh.pem", self.folder)
+        self.assertIn("dhParameters has no use", str(tls))
+
     def test_no_certificate(self) -> None:
         """A TLS endpoint without files would look for server.pem in the working folder: refused."""
         self.assertIn("privateKey= and certKey= are missing", self.refused("ssl:443"))

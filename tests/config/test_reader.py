@@ -160,6 +160,17 @@ class WssTests(Case):
             wss="listen = ssl:443:privateKey=tls/key.pem:certKey=cert.pem",
         )
 
+    def test_client_ca(self) -> None:
+        """The authorities of clients' certificates are a PEM file, and there is a line with TLS that asks for them."""
+        write_certificate(self.folder / "tls")
+        listen = "listen = ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem\nclient-ca ="
+        self.assertEqual(self.load(wss=f"{listen} tls/cert.pem").wss.client_ca, self.folder / "tls" / "cert.pem")
+        self.refused("wss", "client-ca", "No such file", wss=f"{listen} tls/none.pem")
+        self.refused("wss", "client-ca", "there is no certificate", wss=f"{listen} tls/key.pem")
+        self.refused("wss", "client-ca", "no line of listen has TLS", wss="listen = tcp:1\nclient-ca = tls/cert.pem")
+        sip = f"listen = tls:5061:privateKey=tls/key.pem:certKey=tls/cert.pem\nclient-ca = {self.folder}/tls/cert.pem"
+        self.assertEqual(self.load(sip=sip).sip.client_ca, self.folder / "tls" / "cert.pem")
+
     def test_origins(self) -> None:
         """An origin without scheme gets one proposed."""
         wss = "listen = tcp:1\norigins = https://a.example phone.example"

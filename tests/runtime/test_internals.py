@@ -24,15 +24,17 @@ from tests.support.wire import Recorder, Wire, frame, frames, options, upgrade
 from webrtcproxy.config import WssConfig
 from webrtcproxy.demo.certificate import write_certificate
 from webrtcproxy.runtime import internals
-from webrtcproxy.runtime.internals import LOG, SERVICE, TCP, TLS, WEBSOCKET, LeanWebSocket, Shortcut
+from webrtcproxy.runtime.internals import GROUPS, LOG, SERVICE, TCP, TLS, WEBSOCKET, LeanWebSocket
+from webrtcproxy.runtime.shortcut import Shortcut
 from webrtcproxy.transport.wss.websocket import FrameLimit
 
 CLOSE, PING, PONG = 8, 9, 10
 
-INTERNALS, LINK = "webrtcproxy.runtime.internals", "webrtcproxy.cluster.link"
+SHORTCUT, INTERNALS = "webrtcproxy.runtime.shortcut", "webrtcproxy.runtime.internals"
+LINK = "webrtcproxy.cluster.link"
 LOGGING, SERVER = "webrtcproxy.runtime.log", "webrtcproxy.transport.wss.server"
 
-SHORTCUTS = {"TCP": TCP, "TLS": TLS, "WEBSOCKET": WEBSOCKET, "LOG": LOG, "SERVICE": SERVICE}
+SHORTCUTS = {"TCP": TCP, "TLS": TLS, "WEBSOCKET": WEBSOCKET, "LOG": LOG, "SERVICE": SERVICE, "GROUPS": GROUPS}
 
 
 def names_of(shortcut: Shortcut) -> list[str]:
@@ -46,6 +48,7 @@ USERS = {
     "WEBSOCKET": [LeanWebSocket],
     "LOG": [internals.observers_of],
     "SERVICE": [internals.fail_at_start],
+    "GROUPS": [internals.limit_groups],
 }
 """What uses the names of each shortcut."""
 
@@ -103,7 +106,7 @@ class VersionCase(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, self.keep)
 
     def keep(self, event: dict[str, object]) -> None:
-        if event.get("log_namespace") == INTERNALS and event.get("log_level") is LogLevel.warn:
+        if event.get("log_namespace") == SHORTCUT and event.get("log_level") is LogLevel.warn:
             self.lines.append(formatEvent(event))
 
     def assert_said(self, name: str, shortcut: Shortcut) -> None:

@@ -9,7 +9,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.authority import Authority
 from webrtcproxy.demo.certificate import write_certificate
+from webrtcproxy.transport import certificate
 from webrtcproxy.transport.certificate import (
     RETRY,
     BadCertificate,
@@ -19,15 +21,28 @@ from webrtcproxy.transport.certificate import (
 )
 
 
-def handshake(server: SSL.Connection, version: int | None = None):
+def handshake(
+    server: SSL.Connection,
+    version: int | None = None,
+    *,
+    suites: str = "",
+    pair: tuple[Path, Path] | None = None,
+):
     """Shake hands in memory.
 
     :param version: the newest that the client speaks.
+    :param suites: those that the client offers for TLS 1.2; empty for the usual ones.
+    :param pair: key and certificate of the client.
     :returns: the certificates that the client saw, the server's first.
     """
     context = SSL.Context(SSL.TLS_METHOD)
     if version is not None:
         context.set_max_proto_version(version)
+    if suites:
+        context.set_cipher_list(suites.encode())
+    if pair is not None:
+        context.use_privatekey_file(str(pair[0]))
+        context.use_certificate_file(str(pair[1]))
     client = SSL.Connection(context, None)
     client.set_connect_state()
     server.set_accept_state()
@@ -147,6 +162,79 @@ class Following(CertificateCase):
         self.assertRaises(SSL.Error, handshake, follower.serverConnectionForTLS(None), SSL.TLS1_1_VERSION)
 
 
+class Strength(CertificateCase):
+    """What is agreed on, in memory; tests/integration/test_tls_server.py has the real ports (RFC 9325)."""
+
+    def agreed(self, *given: object, **more: object) -> SSL.Connection:
+        """The server's side after a handshake."""
+        server = self.follow().serverConnectionForTLS(None)
+        handshake(server, *given, **more)  # type: ignore[arg-type]
+        return server
+
+    def test_suites(self) -> None:
+        """TLS 1.2 has suites with ECDHE and authenticated encryption, and no other, whatever the client would take."""
+        for suite in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305"):
+            suite = f"ECDHE-ECDSA-{suite}"
+            self.assertEqual(self.agreed(SSL.TLS1_2_VERSION, suites=suite).get_cipher_name(), suite)
+        for suite in ("ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-CCM8"):
+            self.assertRaises(SSL.Error, self.agreed, SSL.TLS1_2_VERSION, suites=f"{suite}:@SECLEVEL=0")
+
+    def test_tls13(self) -> None:
+        """TLS 1.3 is what two who can have it agree on."""
+        self.assertEqual(self.agreed().get_protocol_version_name(), "TLSv1.3")
+
+    def test_older_openssl(self) -> None:
+        """A version of OpenSSL that lacks the first list of groups gets the second; the error of the first is no error
+        of the next handshake."""
+        self.patch(certificate, "GROUPS", (b"NoSuchGroup:X25519", b"P-384"))
+        self.assertEqual(self.agreed().get_protocol_version_name(), "TLSv1.3")
+
+
+class Clients(CertificateCase):
+    """Certificates of clients (RFC 8446 section 4.3.2)."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.authority, self.other = Authority(self.folder, "ours"), Authority(self.folder, "other")
+        self.follower = self.follow(client_ca=self.authority.file)
+
+    def taken(self, pair: tuple[Path, Path] | None, version: int) -> bool:
+        """Whether a client with this pair of files gets a connection."""
+        try:
+            handshake(self.follower.serverConnectionForTLS(None), version, pair=pair)
+        except SSL.Error:
+            return False
+        return True
+
+    def test_required(self) -> None:
+        """The right one connects; none, that of another authority, an expired one, and one that has signed
+        itself do not."""
+        right = self.authority.issue("phone.example")
+        wrong = [None, self.other.issue("phone.test"), self.authority.issue("old.example", expired=True), self.one]
+        for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
+            self.assertTrue(self.taken(right, version))
+            self.assertEqual([self.taken(pair, version) for pair in wrong], [False] * len(wrong))
+
+    def test_not_asked(self) -> None:
+        """Without the option nobody is asked."""
+        self.follower = self.follow()
+        self.assertTrue(self.taken(None, SSL.TLS1_3_VERSION))
+
+    def test_renewed(self) -> None:
+        """Authorities that are changed are those of the next handshake; a file without any keeps the old ones."""
+        right, others = self.authority.issue("phone.example"), self.other.issue("phone.test")
+        self.authority.file.write_text("nothing")
+        self.assertEqual([self.taken(pair, SSL.TLS1_3_VERSION) for pair in (right, others, None)], [True, False, False])
+        self.copy(self.other.file, self.authority.file)
+        self.assertEqual([self.taken(pair, SSL.TLS1_3_VERSION) for pair in (right, others)], [False, True])
+
+    def test_bad_start(self) -> None:
+        """A file without a certificate ends the start, and is named."""
+        self.authority.file.write_text("nothing")
+        error = self.assertRaises(BadCertificate, self.follow, client_ca=self.authority.file)
+        self.assertIn(f"there is no PEM certificate in {self.authority.file}", str(error))
+
+
 class Endpoints(CertificateCase):
     """Endpoint strings."""
 
@@ -176,12 +264,6 @@ class Endpoints(CertificateCase):
         both.write_bytes(self.key.read_bytes() + self.certificate.read_bytes())
         self.endpoint(f"ssl:8443:privateKey={both}")
 
-    def test_dh_parameters(self) -> None:
-        """A file for DHE is not left aside."""
-        parameters = self.folder / "dh.pem"
-        text = f"ssl:8443:privateKey={self.key}:certKey={self.certificate}:dhParameters={parameters}"
-        self.assertIn("no such file", str(self.assertRaises(BadCertificate, self.endpoint, text)))
-
     def test_others(self) -> None:
         """All other endpoint strings are up to Twisted."""
         self.assertIsInstance(self.endpoint("tcp:8080"), TCP4ServerEndpoint)
@@ -192,6 +274,7 @@ class Endpoints(CertificateCase):
         for text, word in (
             (f"ssl:8443:{pair}:sslmethod=SSLv23_METHOD", "sslmethod"),
             (f"ssl:x:{pair}", "port"),
+            (f"ssl:8443:{pair}:dhParameters={self.key}", "dhParameters"),
             (f"ssl:8443:{pair}:backlog=x", "backlog"),
             (f"ssl:8443:{pair}:", "empty"),
             ("ssl:8443:privateKey=/nowhere", "/nowhere"),

@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from twisted.logger import Logger
 from twisted.web.http import CACHED
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 from zope.interface import implementer
+
+log = Logger()
 
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -36,12 +39,6 @@ HEADERS = {
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 TEXT = CONTENT_TYPES[".txt"]
-NOT_BUILT = """The phone page is not built yet. Build it once (Node.js 18 or newer) and reload:
-
-    cd {folder}
-    npm ci
-    npm run build
-"""
 
 
 class _HttpResponse(NamedTuple):
@@ -91,7 +88,7 @@ class _Page:
         name = b"/".join(request.postpath or []).decode("ascii", "replace") or "index.html"
         if name == "settings.json":
             return _HttpResponse(200, "application/json", self._settings)
-        return self._file(name) or self._missing(name)
+        return self._file(name) or _HttpResponse(404, TEXT, b"There is nothing here.\n")
 
     def _file(self, name: str) -> _HttpResponse | None:
         path = self._folder / name
@@ -102,11 +99,6 @@ class _Page:
             return None if path.is_symlink() else _HttpResponse(200, content_type, path.read_bytes())
         except OSError:
             return None
-
-    def _missing(self, name: str) -> _HttpResponse:
-        if name == "index.html":
-            return _HttpResponse(404, TEXT, NOT_BUILT.format(folder=self._folder.parent).encode())
-        return _HttpResponse(404, TEXT, b"There is no such file.\n")
 
 
 def _etag(body: bytes) -> bytes:
@@ -124,6 +116,11 @@ def phone_resource(
     :param websocket: the path of the WebSocket on the same host and port.
     :param hint: one line shown under the keypad while no call is up.
     """
+    if not (folder / "index.html").is_file():
+        log.warn(
+            "The phone page is not built: once, in {folder}: npm ci && npm run build (Node.js 18 or newer)",
+            folder=str(folder.parent),
+        )
     settings = {"password": password, "websocket": websocket, "hint": hint}
     if domain:
         settings["domain"] = domain

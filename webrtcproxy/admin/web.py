@@ -10,12 +10,12 @@ from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
-from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import NOT_DONE_YET, Request
 
 from webrtcproxy.runtime.internals import fail_at_start
 from webrtcproxy.runtime.metrics import CONTENT_TYPE
+from webrtcproxy.transport.wss.site import Folder, QuietSite
 
 T = TypeVar("T")
 
@@ -83,15 +83,6 @@ def _answer(request: Request, result: T | Deferred[T], write: Callable[[Request,
     return NOT_DONE_YET
 
 
-class _UnloggedSite(Site):
-    """A Site without access log: a load balancer polls every few seconds."""
-
-    displayTracebacks = False
-
-    def log(self, request: HttpRequest) -> None:
-        """There is no access log."""
-
-
 def web_service(
     reactor: object, listen: Iterable[str], state: Report[dict[str, object]], metrics: Report[bytes]
 ) -> MultiService:
@@ -102,10 +93,10 @@ def web_service(
     :param state: see `Health`.
     :param metrics: see `Exposition`.
     """
-    root = Resource()
+    root = Folder()  # type: ignore[no-untyped-call]
     root.putChild(b"health", Health(state))
     root.putChild(b"metrics", Exposition(metrics))
-    site = _UnloggedSite(root)  # type: ignore[no-untyped-call]
+    site = QuietSite(root)
     service = MultiService()
     for line in listen:
         endpoint = StreamServerEndpointService(serverFromString(reactor, line), site)

@@ -37,7 +37,9 @@ class Cluster(MultiService):
     def __init__(self, config: Config, reactor: Any, node: HostPort | None, publish: Callable[[Any], None]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         for line in config.wss.listen:
-            server_endpoint(reactor, line)  # so that a bad certificate fails the start, as with one process
+            server_endpoint(
+                reactor, line, None, config.wss.client_ca
+            )  # so that a bad certificate fails the start, as with one process
         workers = config.proxy.workers
         sockets = ListeningSockets(config.wss.listen, config.sip.listen, workers)
         flows = RemoteFlows(reactor, HUB, 0, _no_send)

@@ -126,6 +126,7 @@ class WorkerRuntime:
             shared=self.slot.shared,
             advertise=sip.advertise,
             trunk_tls=trunk_tls,
+            client_ca=sip.client_ca,
             knows=knows,
             metrics=metrics,
         )

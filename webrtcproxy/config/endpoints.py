@@ -11,7 +11,7 @@ from twisted.internet.endpoints import serverFromString
 from webrtcproxy.config.addresses import ip, port_number
 from webrtcproxy.config.ini import InvalidValue
 
-FILE_KEYS = frozenset({"privateKey", "certKey", "extraCertChain", "dhParameters"})
+FILE_KEYS = frozenset({"privateKey", "certKey", "extraCertChain"})
 _PATH_FIRST = frozenset({"unix", "tls"})
 
 
@@ -44,6 +44,8 @@ def check_server(text: str, folder: Path) -> str:
         raise ValueError("privateKey= and certKey= are missing")
     for index, part in enumerate(parts):
         key, equals, value = part.partition("=")
+        if key == "dhParameters" and parts[0] == "ssl":
+            raise InvalidValue("dhParameters has no use: no suite with DHE is offered", "leave it out")
         if equals and key in FILE_KEYS:
             parts[index] = f"{key}={_absolute(value, folder)}"
             _readable(key, folder / unescape(value))

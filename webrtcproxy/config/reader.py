@@ -89,6 +89,8 @@ def _wss(section: Section, workers: int) -> WssConfig:
     for line in wss.listen:
         if workers > 1 and split(line)[0] not in ("ssl", "tcp"):
             raise section.error("listen", "several workers can't share it", "write ssl: or tcp:, or workers = 1", line)
+    if wss.client_ca is not None and "ssl" not in {split(line)[0] for line in wss.listen}:
+        raise section.error("client-ca", "no line of listen has TLS", "write an ssl: line, or leave out client-ca")
     return wss
 
 

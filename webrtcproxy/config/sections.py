@@ -18,6 +18,7 @@ from webrtcproxy.config.ini import Secret, Section, is_flag
 from webrtcproxy.config.kinds import Kind, custom, each, flag, number, one, password, text, whole, word
 from webrtcproxy.config.option import option
 from webrtcproxy.config.trunk import Trunk
+from webrtcproxy.config.trunk_transport import CERTIFICATE_FILE
 from webrtcproxy.config.turn import TurnConfig
 
 SPAWN: Final = "spawn"
@@ -28,6 +29,9 @@ PHONE_PAGE: Final = Path(__file__).parents[1] / "phone" / "dist"
 
 NG_PORT: Final = 22222
 """The default port of a node."""
+
+YEAR: Final = 31_536_000
+"""Seconds of 365 days."""
 
 MAX_WORKERS: Final = 64
 """The most workers."""
@@ -136,6 +140,18 @@ class WssConfig:
         whole(1, MAX_LIMIT), "Connections that one IP address may have open at once.", default=250
     )
     connections: int = option(whole(1, MAX_LIMIT), "Connections that may be open at once in total.", default=20_000)
+    client_ca: Path | None = option(
+        CERTIFICATE_FILE,
+        "The authorities that must have issued the certificate of each client at an ``ssl:`` line, a browser or a web"
+        " server in front; without one the handshake fails.",
+        default=None,
+        absent="clients need no certificate",
+    )
+    hsts: int = option(
+        whole(0, 2 * YEAR, "seconds"),
+        "How long browsers are to use nothing but TLS with this host (RFC 6797), 0 not to ask for it.",
+        default=YEAR,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +180,13 @@ class SipConfig:
         "The DNS server for all names.",
         default=None,
         absent="as the system has it",
+    )
+    client_ca: Path | None = option(
+        CERTIFICATE_FILE,
+        "The authorities that must have issued the certificate of each peer that connects to a ``tls:`` line; without"
+        " one the handshake fails.",
+        default=None,
+        absent="peers need no certificate",
     )
 
 

@@ -74,6 +74,8 @@ TRANSPORT: Final[Kind[tuple[Transport, bool]]] = custom(
     _transport, "write udp, tcp or tls, or 'udp tcp' for a trunk that takes by TCP what is too large for UDP"
 )
 """The transport, and whether requests that are too large for a datagram go over TCP."""
+CERTIFICATE_FILE: Final[Kind[Path]] = custom(_certificate_file, _PEM)
+"""The path of a PEM file with certificates."""
 STOP_CODES: Final = custom(_stop_codes, "write final responses such as 404 486 603, or 4xx for all of them")
 """Status codes of final responses."""
 PING: Final = custom(_ping, "write a number from 1 to 3600, or 0 for none")
@@ -85,14 +87,14 @@ class ClientTls:
     """TLS towards a trunk: paths of PEM files."""
 
     ca: Path | None = option(
-        custom(_certificate_file, _PEM),
+        CERTIFICATE_FILE,
         "With TLS: the authorities that may have issued its certificate.",
         default=None,
         key="tls-ca",
         absent="those that the system trusts",
     )
     certificate: Path | None = option(
-        custom(_certificate_file, _PEM),
+        CERTIFICATE_FILE,
         "With TLS: the certificate to present if the trunk requests one, followed by its chain.",
         default=None,
         key="tls-certificate",

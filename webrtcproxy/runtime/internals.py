@@ -11,14 +11,12 @@ is used instead, and one line of the log says what is missing and what it costs.
 
 from __future__ import annotations
 
-import dis
-import inspect
-from collections.abc import Callable, Mapping
-from types import FunctionType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from OpenSSL import SSL
+from OpenSSL._util import lib
 from twisted.application.internet import StreamServerEndpointService
 from twisted.internet import tcp
 from twisted.logger import ILogObserver, Logger, LogPublisher
@@ -26,55 +24,9 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
+from webrtcproxy.runtime.shortcut import Shortcut
+
 log = Logger()
-
-
-class Shortcut(NamedTuple):
-    """The names that a shortcut needs.
-
-    :ivar kind: the class of the library.
-    :ivar attributes: of the class or of its instances.
-    :ivar methods: with the number of their arguments.
-    :ivar cost: the consequence of doing without it, for the log.
-    """
-
-    kind: type
-    attributes: tuple[str, ...]
-    methods: Mapping[str, int]
-    cost: str
-
-    def missing(self) -> list[str]:
-        """The names that the class lacks, or that have other arguments."""
-        known = _assigned(self.kind).union(dir(self.kind))
-        missing = [name for name in self.attributes if name not in known]
-        return missing + [name for name, arguments in self.methods.items() if not self._takes(name, arguments)]
-
-    def usable(self) -> bool:
-        """Whether the shortcut can be used; if not, the reason is logged."""
-        missing = self.missing()
-        if missing:
-            kind = f"{self.kind.__module__}.{self.kind.__qualname__}"
-            names = ", ".join(missing)
-            log.warn("This version of {kind} lacks {names}: {cost}", kind=kind, names=names, cost=self.cost)
-        return not missing
-
-    def _takes(self, name: str, arguments: int) -> bool:
-        try:
-            inspect.signature(getattr(self.kind, name)).bind(*range(1 + arguments))  # the first is self
-        except (AttributeError, TypeError):
-            return False
-        return True
-
-
-def _assigned(kind: type) -> set[str]:
-    """The attributes that the methods of a class assign."""
-    functions = (value for base in kind.__mro__ for value in vars(base).values() if isinstance(value, FunctionType))
-    return {
-        instruction.argval
-        for function in functions
-        for instruction in dis.get_instructions(function)
-        if instruction.opname == "STORE_ATTR"
-    }
 
 
 # TCP: write at once
@@ -362,6 +314,23 @@ def _unbound(value: object) -> object:
     return staticmethod(value) if callable(value) else value
 
 
+# OpenSSL
+
+SLOW_GROUPS = "clients may choose groups for TLS 1.3 that make each handshake slow"
+GROUPS = Shortcut(SSL.Context, ("_context",), {}, SLOW_GROUPS)
+
+
+def limit_groups(context: SSL.Context, choices: Sequence[bytes]) -> None:
+    """Limit the groups with which keys are agreed on; pyOpenSSL has no interface for that.
+
+    :param choices: lists of names, apart by colons; the first that this version of OpenSSL knows is taken.
+    """
+    for names in choices if HAS_GROUPS else ():
+        if lib.SSL_CTX_set1_curves_list(context._context, names) == 1:
+            return
+        lib.ERR_clear_error()
+
+
 # The log, and services
 
 NO_LOG_LEVEL = "[logging] level has no effect, and what peers wrote is logged as it came"
@@ -384,6 +353,7 @@ def fail_at_start(service: StreamServerEndpointService) -> None:
 
 HAS_TCP, HAS_TLS, HAS_WEBSOCKET = TCP.usable(), TLS.usable(), WEBSOCKET.usable()
 HAS_LOG, HAS_SERVICE = LOG.usable(), SERVICE.usable()
+HAS_GROUPS = GROUPS.usable() and hasattr(lib, "SSL_CTX_set1_curves_list")
 
 TcpServer: type[tcp.Server] = ImmediateWriteServer if HAS_TCP else tcp.Server
 TlsProtocol: type[TLSMemoryBIOProtocol] = ImmediateWriteTLS if HAS_TLS else TLSMemoryBIOFactory.protocol

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from OpenSSL import SSL
+from OpenSSL.crypto import X509StoreFlags
 from twisted.internet.endpoints import (
     AdoptedStreamServerEndpoint,
     TCP4ServerEndpoint,
@@ -17,18 +18,17 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReacto
 from twisted.internet.ssl import (
     Certificate,
     CertificateOptions,
-    DiffieHellmanParameters,
     PrivateCertificate,
     TLSVersion,
 )
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
-from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from webrtcproxy.config.addresses import family_of
 from webrtcproxy.config.endpoints import split, unescape
 from webrtcproxy.runtime.fingerprint import Fingerprint, fingerprint
+from webrtcproxy.runtime.internals import limit_groups
 from webrtcproxy.transport.connection import TcpReactor
 from webrtcproxy.transport.tls import TlsEndpoint
 
@@ -37,7 +37,18 @@ log = Logger()
 RETRY = 5.0
 """Seconds until unchanged files that do not match each other are read again."""
 
-_OPTIONS = frozenset({"port", "interface", "backlog", "privateKey", "certKey", "extraCertChain", "dhParameters"})
+SUITES = (
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:"
+    b"ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+)
+"""The suites for TLS 1.2: with forward secrecy and authenticated encryption (RFC 9325 section 4.2). Those of TLS 1.3
+all have both."""
+
+GROUPS = (b"X25519MLKEM768:X25519:P-256:P-384:P-521", b"X25519:P-256:P-384:P-521")
+"""The groups for both, with and without the hybrid that older versions of OpenSSL lack. Finite-field groups, which TLS
+1.3 has too, would let a client have the server compute for milliseconds (CVE-2002-20001)."""
+
+_OPTIONS = frozenset({"port", "interface", "backlog", "privateKey", "certKey", "extraCertChain"})
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -45,13 +56,17 @@ class BadCertificate(ValueError):
     """A certificate and its key can't be used; the text names the files and the reason."""
 
 
-def server_endpoint(reactor: TcpReactor, text: str, descriptor: int | None = None) -> IStreamServerEndpoint:
+def server_endpoint(
+    reactor: TcpReactor, text: str, descriptor: int | None = None, client_ca: Path | None = None
+) -> IStreamServerEndpoint:
     """The endpoint of a Twisted endpoint string.
 
     ``ssl:`` is parsed here: the certificate is reloaded, the chain may be in the file of the certificate (as in
     fullchain.pem of Let's Encrypt), `interface` may be IPv6, and TLS is 1.2 or newer. All else is left to Twisted.
 
     :param descriptor: of a socket that already listens there; only for ``ssl:`` and ``tcp:``.
+    :param client_ca: for ``ssl:``, the authorities that must have issued the certificates of clients; None to ask for
+        none.
     :raises ValueError: the string, or one of its files, is not valid.
     """
     kind, *rest = split(text)
@@ -60,7 +75,7 @@ def server_endpoint(reactor: TcpReactor, text: str, descriptor: int | None = Non
     if kind != "ssl":
         return serverFromString(reactor, text)  # type: ignore[no-any-return]
     options = _options(rest)
-    files = KeyFiles.named(options)
+    files = KeyFiles.named(options, client_ca)
     port, backlog = _number(options, "port", "443"), _number(options, "backlog", "1024")
     interface = options.get("interface", "")
     plain: IStreamServerEndpoint
@@ -83,33 +98,31 @@ class KeyFiles:
     :param key: the private key, PEM.
     :param certificate: the certificate, PEM, with or without its chain after it.
     :param chain: more certificates of the chain.
-    :param dh_parameters: for the DHE ciphers.
+    :param client_ca: PEM; each client has to present a certificate that one of these has issued. None to ask for none.
     """
 
-    __slots__ = ("certificate", "chain", "dh_parameters", "key")
+    __slots__ = ("certificate", "chain", "client_ca", "key")
 
-    def __init__(
-        self, key: Path, certificate: Path, chain: Path | None = None, dh_parameters: Path | None = None
-    ) -> None:
+    def __init__(self, key: Path, certificate: Path, chain: Path | None = None, client_ca: Path | None = None) -> None:
         self.key = key
         self.certificate = certificate
         self.chain = chain
-        self.dh_parameters = dh_parameters
+        self.client_ca = client_ca
 
     @classmethod
-    def named(cls, options: Mapping[str, str]) -> KeyFiles:
+    def named(cls, options: Mapping[str, str], client_ca: Path | None = None) -> KeyFiles:
         """The files named by the options of an endpoint."""
         key = Path(options.get("privateKey", "server.pem"))
         return cls(
             key=key,
             certificate=Path(options.get("certKey", key)),
             chain=Path(options["extraCertChain"]) if "extraCertChain" in options else None,
-            dh_parameters=Path(options["dhParameters"]) if "dhParameters" in options else None,
+            client_ca=client_ca,
         )
 
     def fingerprint(self) -> Fingerprint:
         """A value that changes when one of the files changes."""
-        return fingerprint(self.key, self.certificate, self.chain)
+        return fingerprint(self.key, self.certificate, self.chain, self.client_ca)
 
     def load(self) -> SSL.Context:
         """Read the files.
@@ -120,7 +133,8 @@ class KeyFiles:
             return self._load()
         except Exception as error:  # OSError, OpenSSL's, cryptography's, Twisted's: the remedy is the same
             why = error.strerror if isinstance(error, OSError) else str(error) or type(error).__name__
-            raise BadCertificate(f"{self.certificate} with {self.key}: {why}") from error
+            clients = f" and {self.client_ca}" if self.client_ca is not None else ""
+            raise BadCertificate(f"{self.certificate} with {self.key}{clients}: {why}") from error
 
     def _load(self) -> SSL.Context:
         certificates = CERTIFICATE.findall(self.certificate.read_bytes())
@@ -130,18 +144,35 @@ class KeyFiles:
         chain = certificates[1:]
         if self.chain is not None:
             chain += CERTIFICATE.findall(self.chain.read_bytes())
-        dh = None
-        if self.dh_parameters is not None:
-            dh = DiffieHellmanParameters.fromFile(FilePath(str(self.dh_parameters)))
         options = CertificateOptions(
             privateKey=pair.privateKey.original,
             certificate=pair.original,
             extraCertChain=[Certificate.loadPEM(text).original for text in chain],
-            dhParameters=dh,
             raiseMinimumTo=TLSVersion.TLSv1_2,
         )
         context: SSL.Context = options.getContext()
+        context.set_cipher_list(SUITES)
+        context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
+        limit_groups(context, GROUPS)
+        if self.client_ca is not None:
+            _ask_for_certificates(context, self.client_ca)
         return context
+
+
+def _ask_for_certificates(context: SSL.Context, file: Path) -> None:
+    """Have each client present a certificate that one of the authorities in a PEM file has issued (RFC 5246 section
+    7.4.4, RFC 8446 section 4.3.2)."""
+    authorities = CERTIFICATE.findall(file.read_bytes())
+    if not authorities:
+        raise ValueError(f"there is no PEM certificate in {file}")
+    store = context.get_cert_store()
+    assert store is not None
+    store.set_flags(X509StoreFlags.PARTIAL_CHAIN)  # an intermediate authority will do, without the root above it
+    for text in authorities:
+        authority = Certificate.loadPEM(text).original
+        store.add_cert(authority)
+        context.add_client_ca(authority)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
 
 
 @implementer(IOpenSSLServerConnectionCreator)

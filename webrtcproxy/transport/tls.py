@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import socket
 
+from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.internet import tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -17,6 +19,7 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from webrtcproxy.runtime.internals import TcpServer, TlsProtocol
@@ -51,3 +54,13 @@ def immediate_write(port: IListeningPort) -> IListeningPort:
     if isinstance(port, tcp.Port) and isinstance(port.socket, socket.socket):
         port.transport = TcpServer
     return port
+
+
+def describe_failure(failure: Failure, domain: str) -> str:
+    """Why a handshake failed, for the log."""
+    error = failure.value
+    if isinstance(error, VerificationError):
+        return f"its certificate does not name {domain}"
+    if isinstance(error, SSL.Error) and error.args and error.args[0]:
+        return ", ".join(str(part[-1]) for part in error.args[0])
+    return failure.getErrorMessage()

@@ -1,7 +1,13 @@
 """The HTTP around a WebSocket: the page, slow and broken requests, what is no WebSocket."""
 
+from OpenSSL import SSL
+from twisted.internet.interfaces import ISSLTransport
+from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
+from zope.interface import directlyProvides
 
+from tests.support.exposition import Readings
 from tests.support.wire import options, upgrade
 from tests.transport.case import BrowsersCase
 from webrtcproxy.transport.wss import site
@@ -29,6 +35,49 @@ class Http(BrowsersCase):
             self.assertTrue(response.endswith(b"a page"))
             self.assertNotIn(b"server:", response.lower())
 
+    def test_careful_browsers(self) -> None:
+        """Every response, of a page, of what is not there and of a refused WebSocket, has the headers by which browsers
+        are careful; a resource may set others."""
+        for request in (
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            upgrade("/other"),
+            upgrade(origin="https://evil.example"),
+        ):
+            wire = self.connect()
+            wire.deliver(request)
+            response = wire.take().lower()
+            for header in (
+                b"content-security-policy: default-src 'none'; frame-ancestors 'none'",
+                b"referrer-policy: no-referrer",
+                b"x-content-type-options: nosniff",
+            ):
+                self.assertIn(b"\r\n" + header + b"\r\n", response)
+            self.assertNotIn(b"strict-transport-security", response)
+
+    def test_hsts(self) -> None:
+        """Over TLS a browser is told to use nothing else for a year (RFC 6797 section 6.1); not without TLS, where it
+        means nothing (section 7.2), and not where the option says so."""
+        for seconds, told in ((31_536_000, True), (0, False)):
+            for secure in (True, False):
+                wire = self.connect(browsers=self.make(hsts=seconds))
+                if secure:
+                    directlyProvides(wire, ISSLTransport)
+                for request in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", upgrade("/other")):
+                    wire.deliver(request)
+                    header = b"\r\nstrict-transport-security: max-age=31536000\r\n"
+                    self.assertEqual(header in wire.take().lower(), told and secure)
+
+    def test_handshake_failed(self) -> None:
+        """Where TLS fails, as without a certificate that is asked for, the log says of whom and why, and it counts."""
+        readings = Readings(self.browsers.metrics)
+        wire = self.connect()
+        with capturedLogs() as events:
+            wire.protocol.connectionLost(Failure(SSL.Error([("", "", "peer did not return a certificate")])))
+        self.assertEqual(
+            [formatEvent(event) for event in events], ["No TLS with 192.0.2.7: peer did not return a certificate"]
+        )
+        self.assertEqual(readings.moved(), {'refused_total{reason="handshake"}': 1})
+
     def test_keep_alive(self) -> None:
         """A WebSocket may follow the page on the same connection."""
         wire = self.connect()
@@ -39,11 +88,15 @@ class Http(BrowsersCase):
         self.assertEqual(len(self.send(wire, options())), 1)
 
     def test_no_page(self) -> None:
-        """Without a page: 404."""
+        """Without a page: 404, whatever is asked for, and nothing of the program in it."""
         self.page = None
-        wire = self.connect(browsers=self.make())
-        wire.deliver(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        self.assertIn(b" 404 ", wire.take())
+        for line in (b"GET /", b"GET /a/b", b"POST /", b"HEAD /index.html"):
+            wire = self.connect(browsers=self.make())
+            wire.deliver(line + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+            response = wire.take()
+            self.assertIn(b" 404 ", response)
+            self.assertNotIn(b"wisted", response)
+            self.assertIn(response.partition(b"\r\n\r\n")[2], (b"", b"There is nothing here.\n"))
 
     def test_body(self) -> None:
         """No resource takes a body: 413, and none of it is kept."""

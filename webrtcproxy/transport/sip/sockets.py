@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from twisted.application.service import Service
@@ -77,6 +78,7 @@ class SipSockets(Service):
     :param listen: lines such as ``udp:5060:interface=192.0.2.10``.
     :param advertise: the host for Via and Contact if it is not the socket's address.
     :param trunk_tls: makes the client side of TLS; None to trust the authorities of the system.
+    :param client_ca: the authorities that must have issued the certificate of who connects to a ``tls:`` line.
     :param knows: whether an IP address is a trunk's or a registrar's; others get few connections, for a short time. By
         default all are known.
     :param metrics: counts refused connections.
@@ -92,10 +94,12 @@ class SipSockets(Service):
         *,
         advertise: str | None = None,
         trunk_tls: TrunkTls | None = None,
+        client_ca: Path | None = None,
         knows: Knows = lambda host: True,
         metrics: Metrics | None = None,
     ) -> None:
         self._reactor = reactor
+        self._client_ca = client_ca
         self._knows = knows
         self._metrics = metrics or Metrics()
         self._lines = [Listen.parse(line) for line in listen]
@@ -213,7 +217,7 @@ class SipSockets(Service):
     def _listen_tls(self, index: int, line: Listen) -> None:
         slots = Slots(self._knows)
         transport = TlsTransport(self._reactor, self._receiver, self._local, self._trunk_tls, slots, self._metrics)
-        certificate = ReloadingCertificate(self._reactor, KeyFiles.named(dict(line.files)))
+        certificate = ReloadingCertificate(self._reactor, KeyFiles.named(dict(line.files), self._client_ca))
         self._listens(
             "tls", transport, immediate_write(self._bind_tcp(index, line, transport.server_factory(certificate)))
         )

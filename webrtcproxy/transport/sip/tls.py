@@ -32,7 +32,8 @@ from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.sip.slots import Slots
 from webrtcproxy.transport.sip.tcp import CONNECT, STRANGER, TcpConnection, TcpTransport
 from webrtcproxy.transport.sip.tcp_flow import TcpFlow
-from webrtcproxy.transport.sip.trunk_tls import TrunkTls, describe_failure
+from webrtcproxy.transport.sip.trunk_tls import TrunkTls
+from webrtcproxy.transport.tls import describe_failure
 
 log = Logger()
 
@@ -48,6 +49,7 @@ class TlsConnection(TcpConnection):
         super().__init__(owner, flow, first, stranger)
         self._handshake_done = False
         self._authenticated = owner.authenticated
+        self._count_failure = owner.handshake_failed
 
     def ready(self) -> None:
         """The TCP connection is made; messages wait in the flow, which is bounded."""
@@ -68,6 +70,7 @@ class TlsConnection(TcpConnection):
             log.warn("No TLS with {domain} ({flow}): {why}", domain=flow.domain, flow=flow, why=why)
         elif not self._handshake_done:
             log.info("No TLS with {flow}: {why}", flow=flow, why=describe_failure(reason, "us"))
+            self._count_failure()
         super().connectionLost(reason)
 
     def _handshake_timed_out(self) -> None:
@@ -129,6 +132,10 @@ class TlsTransport(TcpTransport):
         """The handshake of a connection is done. Called by the connection."""
         if flow.domain:
             self._domains[flow.peer.host] = flow.domain
+
+    def handshake_failed(self) -> None:
+        """The handshake of a peer that has connected has failed. Called by the connection."""
+        self._metrics.refused("handshake")
 
     def client_factory(self, flow: TcpFlow) -> IProtocolFactory:
         """Makes the protocol of a connection that is being opened.

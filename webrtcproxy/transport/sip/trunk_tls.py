@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from OpenSSL import SSL
-from service_identity import VerificationError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import (
     Certificate,
@@ -16,7 +14,6 @@ from twisted.internet.ssl import (
     platformTrust,
     trustRootFromCertificates,
 )
-from twisted.python.failure import Failure
 
 from webrtcproxy.config import ClientTls, Trunk
 from webrtcproxy.runtime.bounded import BoundedDict
@@ -83,13 +80,3 @@ def _creator(domain: str, tls: ClientTls) -> IOpenSSLClientConnectionCreator:
 
 def _certificates(path: Path) -> list[bytes]:
     return CERTIFICATE.findall(path.read_bytes())
-
-
-def describe_failure(failure: Failure, domain: str) -> str:
-    """Why a handshake failed, for the log."""
-    error = failure.value
-    if isinstance(error, VerificationError):
-        return f"its certificate does not name {domain}"
-    if isinstance(error, SSL.Error) and error.args and error.args[0]:
-        return ", ".join(str(part[-1]) for part in error.args[0])
-    return failure.getErrorMessage()

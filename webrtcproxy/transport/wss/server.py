@@ -18,7 +18,6 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
-from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
@@ -37,7 +36,7 @@ from webrtcproxy.transport.wss.handshake import (
     forwarded_for,
     is_upgrade,
 )
-from webrtcproxy.transport.wss.site import BoundedSite, Channel, answer
+from webrtcproxy.transport.wss.site import BoundedSite, Channel, NothingHere, answer
 from webrtcproxy.transport.wss.websocket import (
     POLICY,
     RESTART,
@@ -88,12 +87,13 @@ class WebSocketServer(Service):
         self.config = config
         self.frame_limit = frame_limit or FrameLimit()
         self.local = LocalAddresses(advertise)
-        self._endpoints = [server_endpoint(reactor, *place) for place in zip_longest(config.listen, inherited)]
+        places = zip_longest(config.listen, inherited)
+        self._endpoints = [server_endpoint(reactor, *place, config.client_ca) for place in places]
         self._limits = ConnectionLimits(config.connections, config.connections_per_address)
         self._origins = Origins(config.origins)
         self._factory = SipWebSocketFactory(self)
         underway = ConnectionLimits(max(config.connections // 4, 256), max(config.connections_per_address, 16))
-        self.site = _Site(reactor, page or notFound(), underway, self.metrics, _Upgrade(self))
+        self.site = _Site(reactor, page or NothingHere(), underway, self.metrics, _Upgrade(self), config.hsts)
         self._ports: list[IListeningPort] = []
         self._sockets: set[SipWebSocket] = set()
         self._unchecked: list[SipWebSocket] = []
@@ -234,9 +234,15 @@ class _Site(BoundedSite):
     """Separates requests for a WebSocket from those for the page."""
 
     def __init__(
-        self, reactor: TcpReactor, page: IResource, limits: ConnectionLimits, metrics: Metrics, upgrade: IResource
+        self,
+        reactor: TcpReactor,
+        page: IResource,
+        limits: ConnectionLimits,
+        metrics: Metrics,
+        upgrade: IResource,
+        hsts: int,
     ) -> None:
-        super().__init__(reactor, page, limits, metrics)
+        super().__init__(reactor, page, limits, metrics, hsts)
         self._upgrade = upgrade
 
     def getResourceFor(self, request: Request) -> IResource:

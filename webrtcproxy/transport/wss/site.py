@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, Final, cast
 
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import connectionDone
@@ -14,12 +15,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as HttpRequest
-from twisted.web.resource import IResource
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.transport.connection import ConnectionLimits, IStream, RejectAll
 from webrtcproxy.transport.source import address_of
+from webrtcproxy.transport.tls import describe_failure
 
 log = Logger()
 
@@ -33,13 +35,66 @@ LINGER = 5.0
 """Seconds between closing a connection and aborting it."""
 
 
+SECURITY_HEADERS: Final = {
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+}
+"""What every response has, unless its resource sets something else."""
+
+
 class PageRequest(Request):
-    """A request whose response does not name the software."""
+    """A request whose response does not name the software, and has the headers by which browsers are careful."""
 
     def render(self, resrc: IResource) -> None:
         """Let the resource respond."""
-        self.responseHeaders.removeHeader(b"server")
+        headers = self.responseHeaders
+        headers.removeHeader(b"server")
+        for name, value in SECURITY_HEADERS.items():
+            headers.setRawHeaders(name, [value])
+        hsts = cast(QuietSite, self.site).hsts
+        if hsts and self.isSecure():
+            headers.setRawHeaders(b"strict-transport-security", [b"max-age=%d" % hsts])
         super().render(resrc)
+
+
+class NothingHere(Resource):
+    """The response for whatever is not there: the same 404, wherever it is asked for."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        """404."""
+        return plain(request, 404, "There is nothing here.\n")
+
+
+class Folder(Resource):
+    """Has its children, and nothing else."""
+
+    def getChild(self, path: bytes, request: Request) -> IResource:
+        """What is not a child is `NothingHere`."""
+        return NothingHere()
+
+    def render(self, request: Request) -> bytes:
+        """The folder itself is not there either."""
+        return plain(request, 404, "There is nothing here.\n")
+
+
+class QuietSite(Site):
+    """A Site without access log, whose responses tell nothing about the program.
+
+    :param hsts: seconds for which browsers that came over TLS are to use nothing else (RFC 6797); 0 for not.
+    """
+
+    displayTracebacks = False
+    noisy = False
+
+    def __init__(self, resource: IResource, hsts: int = 0, **more: Any) -> None:
+        super().__init__(resource, PageRequest, **more)
+        self.hsts = hsts
+
+    def log(self, request: HttpRequest) -> None:
+        """Do nothing: no access log."""
 
 
 class Channel(HTTPChannel):
@@ -98,7 +153,9 @@ class Channel(HTTPChannel):
             self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is closed."""
+        """The connection is closed; if TLS has failed, as without a certificate that was asked for, it is logged."""
+        if reason.check(SSL.Error):
+            self.site.handshake_failed(cast(IStream, self.transport), reason)
         super().connectionLost(reason)
         self.site.closed(self, cast(IStream | None, self.transport))
 
@@ -115,20 +172,21 @@ class Channel(HTTPChannel):
         return transport
 
 
-class BoundedSite(Site):
+class BoundedSite(QuietSite):
     """A Site that limits its connections.
 
     :param resource: the root.
     :param limits: once they are reached, connections are refused, before TLS.
     :param metrics: counts refused connections.
+    :param hsts: see `QuietSite`.
     """
 
     protocol = Channel  # type: ignore[assignment]  # no HTTP/2: a WebSocket could not take it over
-    displayTracebacks = False
-    noisy = False
 
-    def __init__(self, reactor: IReactorTime, resource: IResource, limits: ConnectionLimits, metrics: Metrics) -> None:
-        super().__init__(resource, PageRequest, timeout=HEAD, reactor=reactor)
+    def __init__(
+        self, reactor: IReactorTime, resource: IResource, limits: ConnectionLimits, metrics: Metrics, hsts: int = 0
+    ) -> None:
+        super().__init__(resource, hsts, timeout=HEAD, reactor=reactor)
         self._limits = limits
         self._metrics = metrics
         self._open: dict[Channel, Deferred[None]] = {}
@@ -145,9 +203,6 @@ class BoundedSite(Site):
     def acceptableProtocols(self) -> list[bytes]:
         """The protocols to offer in TLS (ALPN)."""
         return [b"http/1.1"]
-
-    def log(self, request: HttpRequest) -> None:
-        """Do nothing: no access log."""
 
     def startFactory(self) -> None:
         """Do nothing: Twisted would start the clock of the access log."""
@@ -167,6 +222,12 @@ class BoundedSite(Site):
             self._limits.closed(address_of(transport.getPeer()).host)
             closed.callback(None)
 
+    def handshake_failed(self, transport: IStream, reason: Failure) -> None:
+        """TLS has failed. Called by the channel."""
+        why = describe_failure(reason, "us")
+        log.info("No TLS with {host}: {why}", host=address_of(transport.getPeer()).host, why=why)
+        self._metrics.refused("handshake")
+
     def close_all(self) -> Deferred[None]:
         """Close all HTTP connections; fires when all are closed."""
         for channel in list(self._open):
@@ -174,10 +235,17 @@ class BoundedSite(Site):
         return DeferredList(list(self._open.values())).addCallback(lambda _: None)
 
 
-def answer(request: Request, status: int, text: str) -> bytes:
-    """A short plain text as the response; the connection is closed after it."""
+def plain(request: Request, status: int, text: str) -> bytes:
+    """A short plain text as the response."""
+    body = text.encode()
     request.setResponseCode(status)
     request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+    request.setHeader(b"Content-Length", b"%d" % len(body))
+    return body
+
+
+def answer(request: Request, status: int, text: str) -> bytes:
+    """A short plain text as the response; the connection is closed after it."""
     request.setHeader(b"Connection", b"close")
     request.channel.persistent = False
-    return text.encode()
+    return plain(request, status, text)
