@@ -177,6 +177,23 @@ class FileTests(WarningsCase):
         file.chmod(0o640)
         self.assertEqual(self.warnings(trunk_a=account), [])
 
+    def test_secret(self) -> None:
+        """Any option whose value is secret counts, and the file is told of once."""
+        (self.folder / "proxy.ini").touch(0o644)
+        (self.folder / "proxy.ini").chmod(0o644)
+        turn = "servers = turn:turn.example.com\nsecret = hidden-hidden-hidden"
+        self.told("turn", "secret", "everybody", turn=turn)
+        account = "host = voip.example\nusername = u\npassword = hidden"
+        self.assertEqual(len(self.warnings(turn=turn, trunk_a=account, trunk_b=account.replace("voip", "b"))), 1)
+
+    def test_users(self) -> None:
+        """A users file has what is as good as its users' passwords (RFC 7616 section 5.4)."""
+        users = self.folder / "users"
+        users.touch()
+        users.chmod(0o644)
+        words = ("everybody", f"chmod 640 {users}")
+        self.told("domain d.example", "users", *words, **{"domain d.example": f"users = {users}"})
+
     def test_gone(self) -> None:
         """A file that is gone meanwhile is no matter of this check."""
         config = self.load(wss=f"listen = ssl:443{self.tls}")

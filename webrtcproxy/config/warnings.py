@@ -10,13 +10,15 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from webrtcproxy.config.addresses import Network, ip
 from webrtcproxy.config.endpoints import split, unescape
 from webrtcproxy.config.ini import ConfigError
-from webrtcproxy.config.sections import SPAWN, Config
+from webrtcproxy.config.option import options_of
+from webrtcproxy.config.sections import SECTIONS, SPAWN, Config
 
 Rule = Callable[[Config], Iterator[str]]
 """Yields the warnings about one option."""
@@ -187,10 +189,25 @@ def _key_files(config: Config) -> Iterator[str]:
 
 
 @rule
-def _passwords(config: Config) -> Iterator[str]:
-    for trunk in config.trunks:
-        if trunk.password is not None:
-            yield from _readable(f"trunk {trunk.name}", "password", config.path, 0o007)
+def _secrets(config: Config) -> Iterator[str]:
+    for section, key in islice(_options_with_secrets(config), 1):  # all of them are in the same file
+        yield from _readable(section, key, config.path, 0o007)
+
+
+def _options_with_secrets(config: Config) -> Iterator[tuple[str, str]]:
+    """Section and key of each option that has a secret of the file."""
+    parts = [(name, getattr(config, name, None)) for name in SECTIONS]
+    for name, part in [*parts, *((f"trunk {trunk.name}", trunk) for trunk in config.trunks)]:
+        for option in options_of(type(part)) if part is not None else ():
+            if option.kind.secret and getattr(part, option.fills[0]) not in (None, option.default):
+                yield name, option.key
+
+
+@rule
+def _users_files(config: Config) -> Iterator[str]:
+    for domain in config.domains:
+        if domain.users is not None:
+            yield from _readable(f"domain {domain.name}", "users", domain.users, 0o007)
 
 
 def _readable(section: str, key: str, path: Path, others: int) -> Iterator[str]:
@@ -204,5 +221,5 @@ def _readable(section: str, key: str, path: Path, others: int) -> Iterator[str]:
         return  # it was there a moment ago, or is not this user's to see: the start tells
     if mode & others:
         who = "everybody" if mode & others & 0o007 else "its group"
-        opens = f"{who} on this machine may read or change {path} (mode {mode:03o}), which has a secret"
+        opens = f"{who} on this machine may read or change {path} (mode {mode:03o}), and what is confidential in it"
         yield warning(section, key, None, opens, f"chmod {mode & ~others:03o} {path}")
