@@ -47,6 +47,8 @@ MAY_IMPORT = {
         "registration",
         "media",
         "transaction",
+        "transport.certificate",
+        "transport.connection",
         "transport.wss",
         *LEAVES,
     },

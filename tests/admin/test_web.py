@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -14,6 +15,8 @@ from twisted.web.server import NOT_DONE_YET
 from twisted.web.test.requesthelper import DummyRequest
 
 from webrtcproxy.admin.web import Exposition, Health, web_service
+from webrtcproxy.demo.certificate import write_certificate
+from webrtcproxy.runtime.internals import TlsProtocol
 
 
 class HealthTests(SynchronousTestCase):
@@ -107,6 +110,16 @@ class WebTests(SynchronousTestCase):
                 self.assertNotIn(told, response.lower() if told.islower() else response, line)
             channel.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_tls(self) -> None:
+        """An ``ssl:`` line is as for browsers: its certificate is read again, and TLS is strong
+        (tests/transport/test_certificate.py)."""
+        key, certificate = write_certificate(Path(self.mktemp()))
+        reactor = MemoryReactorClock()
+        line = f"ssl:8443:privateKey={key}:certKey={certificate}"
+        web_service(reactor, [line], lambda: {"healthy": True}, lambda: b"").privilegedStartService()
+        (factory,) = (server[1] for server in reactor.tcpServers)
+        self.assertIs(factory.protocol, TlsProtocol)
 
     def test_absent(self) -> None:
         """Without a listen line there is no port."""

@@ -9,12 +9,13 @@ from typing import TypeVar
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from webrtcproxy.runtime.internals import fail_at_start
 from webrtcproxy.runtime.metrics import CONTENT_TYPE
+from webrtcproxy.transport.certificate import server_endpoint
+from webrtcproxy.transport.connection import TcpReactor
 from webrtcproxy.transport.wss.site import Folder, QuietSite
 
 T = TypeVar("T")
@@ -84,7 +85,7 @@ def _answer(request: Request, result: T | Deferred[T], write: Callable[[Request,
 
 
 def web_service(
-    reactor: object, listen: Iterable[str], state: Report[dict[str, object]], metrics: Report[bytes]
+    reactor: TcpReactor, listen: Iterable[str], state: Report[dict[str, object]], metrics: Report[bytes]
 ) -> MultiService:
     """Listens for HTTP while it runs; a port that is taken ends the start with CannotListenError.
 
@@ -99,7 +100,7 @@ def web_service(
     site = QuietSite(root)
     service = MultiService()
     for line in listen:
-        endpoint = StreamServerEndpointService(serverFromString(reactor, line), site)
+        endpoint = StreamServerEndpointService(server_endpoint(reactor, line), site)
         fail_at_start(endpoint)
         endpoint.setServiceParent(service)
     return service
