@@ -175,3 +175,6 @@ class PeersTests(FuzzCase):
                 self.turn()
                 self.unharmed()
             alice.flow.lose()
+        for peer in self.world.peers:
+            peer.flow.lose()
+        self.world.rest()

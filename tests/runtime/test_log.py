@@ -1,6 +1,8 @@
 """The log: which events reach the observers of twistd, in what shape, and when."""
 
 import ast
+import gc
+import weakref
 from pathlib import Path
 from string import Formatter
 
@@ -78,6 +80,20 @@ class FailureLimitTests(SynchronousTestCase):
         for number in range(FailureLimit.KINDS + 10):
             self.fail(1, text=f"Number {number} failed")
         self.assertEqual(self.taken(), (FailureLimit.KINDS, []))
+
+    def test_nothing_kept(self) -> None:
+        """What the traceback of a failure refers to is not kept for the period."""
+
+        class Large:
+            """Stands for a call and all that belongs to it."""
+
+        error = ValueError(Large())
+        kept = weakref.ref(error.args[0])
+        self.fail(7, error)
+        self.taken()
+        del error
+        gc.collect()
+        self.assertIsNone(kept())
 
     def test_end(self) -> None:
         """What has not passed is told when the log ends; no timer is left."""

@@ -77,7 +77,8 @@ class BatchingObserver:
 
 @dataclass(slots=True)
 class _Repeats:
-    """The failures of one kind within one period."""
+    """The failures of one kind within one period, and the first one as an event without its failure, which would keep
+    all that its traceback refers to."""
 
     seen: int
     sample: LogEvent
@@ -119,7 +120,8 @@ class FailureLimit:
             if len(self._kinds) >= self.KINDS:
                 return False
             period = self._clock.callLater(self.PERIOD, self._end, kind)
-            repeats = self._kinds[kind] = _Repeats(0, event, period)
+            sample = {key: event[key] for key in _PLAIN if key in event}
+            repeats = self._kinds[kind] = _Repeats(0, {**sample, "text": _text(event)}, period)
         repeats.seen += 1
         return repeats.seen <= self.AT_ONCE
 
@@ -128,9 +130,8 @@ class FailureLimit:
         repeats = self._kinds.pop(kind)
         more = repeats.seen - self.AT_ONCE
         if more > 0:
-            plain = {key: value for key, value in repeats.sample.items() if key in _PLAIN}
-            text = f"{more} more of these within {self.PERIOD:.0f} seconds: {_text(repeats.sample)}"
-            self._observer({**plain, "log_format": "{text}", "text": text, "log_time": time.time()})
+            text = f"{more} more of these within {self.PERIOD:.0f} seconds: {repeats.sample['text']}"
+            self._observer({**repeats.sample, "log_format": "{text}", "text": text, "log_time": time.time()})
 
     def flush(self) -> None:
         """Tell what has not passed yet."""
