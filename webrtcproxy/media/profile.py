@@ -19,7 +19,7 @@ from typing import Any, Literal
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.bencode import NgValue, to_items
 from webrtcproxy.sip.sdp.questions import has_protocol, is_srtp
-from webrtcproxy.sip.sdp.rewriting import reject_media, without_attributes
+from webrtcproxy.sip.sdp.rewriting import reject_media, with_valid_version, without_attributes
 
 #: Attributes that only a browser understands (RFC 8829 section 5.2). ``ICE: remove``, ``DTLS: off`` and ``demux``
 #: remove most of them; rtpengine 10.5 forwards those that it does not know (``msid``, ``ssrc``, ``rtcp-rsize`` ...) or
@@ -88,7 +88,8 @@ class Profile:
         return not self.required_protocol or has_protocol(sdp, self.required_protocol)
 
     def clean(self, sdp: bytes) -> bytes:
-        """An SDP from rtpengine, without the lines that must not reach the leg."""
+        """An SDP from rtpengine, without the lines that must not reach the leg, and with a version that it can read."""
+        sdp = with_valid_version(sdp)
         return without_attributes(sdp, self.stripped) if self.stripped else sdp
 
 

@@ -13,6 +13,7 @@ from webrtcproxy.sip.sdp.rewriting import (
     complete_answer,
     refuse_all,
     reject_media,
+    with_valid_version,
     without_attributes,
 )
 
@@ -31,6 +32,34 @@ class RejectMediaTests(SynchronousTestCase):
         self.assertEqual(
             reject_media(b"m=video 5 x 0\na=y\nm=audio 6 x 0\na=z", (b"video",)), b"m=video 0 x 0\nm=audio 6 x 0\na=z"
         )
+
+
+class VersionTests(SynchronousTestCase):
+    """`with_valid_version`"""
+
+    def version(self, version: str, after: str = "\r\ns=-\r\n") -> bytes:
+        return f"v=0\r\no=- 5598042933852603138 {version} IN IP4 192.0.2.1{after}".encode()
+
+    def test_too_large(self) -> None:
+        """A version of 2**62 or more is out of what RFC 3264 section 5 allows, and of what Firefox reads."""
+        for version, valid in (
+            (2**62, 0), (10264682549600763531, 10264682549600763531 - 2 * 2**62), (2**64 - 1, 2**62 - 1),
+        ):  # fmt: skip
+            self.assertEqual(with_valid_version(self.version(str(version))), self.version(str(valid)))
+
+    def test_steps(self) -> None:
+        """An increase by one stays one, and what is equal stays equal (RFC 3264 section 8)."""
+        one, other = (with_valid_version(self.version(str(2**63 + step))) for step in (5, 6))
+        self.assertEqual((one, other), (self.version("5"), self.version("6")))
+
+    def test_valid(self) -> None:
+        """Any other line stays as it is, and what is none raises nothing."""
+        for version in ("0", "1", str(2**62 - 1), "x" * 30, "-" + "9" * 25, ""):
+            self.assertEqual(with_valid_version(self.version(version)), self.version(version))
+        for sdp in (b"", b"v=0\r\n", b"o=", b"v=0\r\no=" + b"9" * 30, b"v=0\r\no= IN ", b"v=0\r\ns=o=- 1 2 IN "):
+            self.assertEqual(with_valid_version(sdp), sdp)
+        hidden = b"v=0\r\ns=- IN\r\na=x:" + self.version(str(2**63))
+        self.assertEqual(with_valid_version(hidden), hidden)
 
 
 class CompleteTests(SynchronousTestCase):

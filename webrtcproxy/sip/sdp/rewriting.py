@@ -10,6 +10,8 @@ from collections.abc import Collection
 from webrtcproxy.sip.sdp.description import MAX_LINES, SessionDescription, new_session, reject_m_line
 from webrtcproxy.sip.sdp.questions import all_m_lines
 
+_VERSIONS = 1 << 62
+_DIGITS = len(str(_VERSIONS))
 _NOWHERE = "0.0.0.0"  # noqa: S104 - an address that is never sent to
 
 
@@ -20,6 +22,20 @@ def without_attributes(sdp: bytes, names: frozenset[bytes]) -> bytes:
         for line in sdp.splitlines(keepends=True)
         if line[:2] != b"a=" or line[2:].partition(b":")[0].strip() not in names
     ])  # fmt: skip
+
+
+def with_valid_version(sdp: bytes) -> bytes:
+    """`sdp` with the version in its o= line below 2**62, where it has to begin (RFC 3264 section 5). rtpengine begins
+    with any number of 64 bits, and Firefox refuses half of them. What is next to each other stays so.
+    """
+    start = sdp.find(b"o=", 0, 16)
+    if start < 0:
+        return sdp
+    end = sdp.find(b" IN ", start)
+    version = sdp[sdp.rfind(b" ", start, end) + 1 : end]
+    if len(version) < _DIGITS or not version.isdigit() or int(version) < _VERSIONS:
+        return sdp
+    return b"%b%d%b" % (sdp[: end - len(version)], int(version) % _VERSIONS, sdp[end:])
 
 
 def reject_media(sdp: bytes, kinds: Collection[bytes]) -> bytes:
