@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from twisted.application.service import MultiService, Service
@@ -10,10 +11,14 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger, globalLogPublisher
+from twisted.web.resource import IResource
 
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.login import DigestScheme, Logins
 from webrtcproxy.access.nonces import FlowNonces
+from webrtcproxy.access.password_login import PasswordLogins
+from webrtcproxy.admin.bootstrap import Bootstrap
+from webrtcproxy.admin.http_logins import HttpLogins
 from webrtcproxy.admin.monitoring import bind_gauges, health
 from webrtcproxy.admin.page import phone_resource
 from webrtcproxy.call.calls import Calls
@@ -53,6 +58,7 @@ from webrtcproxy.transport.sip.sockets import SipSockets
 from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 from webrtcproxy.transport.wss.server import WebSocketServer
 from webrtcproxy.users.domains import CHECK_FILES, domains_of
+from webrtcproxy.users.turn import IceServers
 from webrtcproxy.users.user import User
 
 log = Logger()
@@ -176,8 +182,8 @@ class Core:
             worker_prefix=runtime.worker_prefix,
         )
         self.nonces = FlowNonces(clock)
-        guard = LoginGuard(clock, config.bans, metrics=metrics)
-        logins = Logins(context.domains, context.proofs, guard, [DigestScheme(self.nonces)])
+        self.guard = LoginGuard(clock, config.bans, metrics=metrics)
+        logins = Logins(context.domains, context.proofs, self.guard, [DigestScheme(self.nonces)])
         registrar = LocalRegistrar(logins, directory, self.location, clock, metrics)
         context.domains.watch(self._user_changed)
         self.calls = Calls(context, self.legs)
@@ -227,7 +233,7 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     core = Core(config, reactor, runtime, transactions, media[-1], locator_for(config.sip, reactor), sockets, metrics)
     context, calls, location = core.context, core.calls, core.location
     proxy = Proxy(reactor, core, config.proxy.drain)
-    browsers = _browsers(config, reactor, receiver, metrics, runtime.wss_descriptors)
+    browsers = _browsers(config, reactor, receiver, metrics, runtime.wss_descriptors, _resources(config, core))
     bind_gauges(metrics, calls, core.subscriptions, browsers, location, transactions)
     memory = GcPolicy(
         reactor, lambda: len(calls) > 0, lambda: browsers.closings, lambda: browsers.connections, _drop_caches
@@ -259,9 +265,14 @@ def spawned(config: Config, reactor: Any) -> RtpengineProcess:
 
 
 def _browsers(
-    config: Config, reactor: Any, receiver: Receiver, metrics: Metrics, inherited: Sequence[int]
+    config: Config,
+    reactor: Any,
+    receiver: Receiver,
+    metrics: Metrics,
+    inherited: Sequence[int],
+    resources: Mapping[str, IResource],
 ) -> WebSocketServer:
-    """The port of the browsers, and the page on it."""
+    """The port of the browsers, the page on it, and other resources by their path."""
     wss = config.wss
     page = None
     if wss.page is not None:
@@ -271,10 +282,20 @@ def _browsers(
         receiver,
         wss,
         page=page,
+        resources=resources,
         advertise=config.sip.advertise,
         metrics=metrics,
         inherited=inherited,
     )
+
+
+def _resources(config: Config, core: Core) -> dict[str, IResource]:
+    """The bootstrap document at its path, where there is a login."""
+    path, domains = config.wss.bootstrap, core.context.domains
+    if path is None or not len(domains):
+        return {}
+    logins = HttpLogins(PasswordLogins(domains, core.guard))
+    return {path: Bootstrap(config.wss, logins, IceServers(config.turn, time.time), core.context.metrics)}
 
 
 def _page_settings(config: Config) -> dict[str, str]:

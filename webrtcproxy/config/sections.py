@@ -9,6 +9,7 @@ from functools import partial, reduce
 from operator import or_
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from webrtcproxy.config.addresses import Destinations, HostPort, Network, destination, host_name, ip, network, origin
 from webrtcproxy.config.bans import BansConfig
@@ -57,6 +58,19 @@ def _path(value: str) -> str:
     if not value.startswith("/") or any(sign in value for sign in "?# "):
         raise ValueError("a path starts with / and has no ? and #")
     return value
+
+
+def _websocket_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("wss", "ws") or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("this is no wss:// address")
+    HostPort.parse(parts.netloc)
+    return f"{parts.scheme}://{parts.netloc}{_path(parts.path or '/')}"
+
+
+def _bootstrap(section: Section, key: str, remedy: str) -> str | None:
+    value = section.text(key, remedy)
+    return None if value.lower() == "no" else section.one(key, remedy, _path)
 
 
 def _page(section: Section, key: str, remedy: str) -> Path | None:
@@ -117,6 +131,18 @@ class WssConfig:
         absent="pages that come from the host and port that they connect to",
     )
     path: str = option(one(_path, "write a path such as /sip"), "The path of the WebSocket.", default="/")
+    url: str | None = option(
+        one(_websocket_url, "write the address of the WebSocket, such as wss://phone.example.com/"),
+        "The address by which browsers reach the WebSocket, for the bootstrap document.",
+        default=None,
+        absent="the host and port by which the document was fetched, and ``path``",
+    )
+    bootstrap: str | None = option(
+        custom(_bootstrap, "write a path such as /bootstrap.json, or no"),
+        "The path of the bootstrap document: what a page needs to know to be a phone, for users who have logged in."
+        " There is none without a ``[domain]``; ``no`` for none at all.",
+        default="/bootstrap.json",
+    )
     page: Path | None = option(
         custom(_page, "write yes, no or a folder with an index.html"),
         "What else the port serves: the phone of the demo, nothing, or a folder of files.",

@@ -49,10 +49,10 @@ Reason = Literal[
     "banned", "extension", "forbidden", "foreign", "loop", "malformed", "method", "no_dialog", "not_acceptable",
     "not_found", "other", "overload", "scheme", "transactions_limit", "unknown_source",
     # Connections
-    "connections_limit", "handshake", "origin", "websocket",
+    "bootstrap", "connections_limit", "handshake", "origin", "websocket",
 ]  # fmt: skip
 """Why the proxy itself refused something: a request, before it became a call or was relayed; a browser's connection,
-before it was open, or (`websocket`) because it violated the protocol."""
+before it was open, or (`websocket`) because it violated the protocol; the bootstrap document."""
 
 BanReason = Literal["logins", "probes", "user_agent"]
 """Why an address is banned: too many failed logins; too many requests that nobody but a scanner sends; the User-Agent

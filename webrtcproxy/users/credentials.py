@@ -1,13 +1,22 @@
-"""SIP digest credentials for twisted.cred: checkers that know a password, or a hash of it, check them.
+"""Credentials for twisted.cred: SIP digests, and passwords over HTTPS. Checkers that know a password, or a hash of it,
+check them.
 
-The password itself never comes, so a checker that wants it (``IUsernamePassword``, as ``unix`` does) can't check them.
+With a digest the password itself never comes, so a checker that wants it (``IUsernamePassword``, as ``unix`` does) can
+check passwords only.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
+from contextlib import suppress
 
-from twisted.cred.credentials import ICredentials, IUsernameDigestHash, IUsernameHashedPassword
+from twisted.cred.credentials import (
+    ICredentials,
+    IUsernameDigestHash,
+    IUsernameHashedPassword,
+    IUsernamePassword,
+)
 from zope.interface import Attribute, implementer
 
 from webrtcproxy.sip.digest import algorithm_of, ha1, is_right
@@ -24,6 +33,18 @@ class IDigestHash(ICredentials):
         """Whether they are right.
 
         :param hashed: H(A1) of RFC 7616 section 3.4.2, that is `algorithm` of ``user:realm:password``, in lower case.
+        """
+
+
+class IPasswordForHashes(ICredentials):
+    """A password for a checker that has hashes of it, as digests need them."""
+
+    username: bytes = Attribute("The username, as it is looked up.")
+
+    def check_hashes(hashes: Mapping[str, str]) -> bool:
+        """Whether it is right.
+
+        :param hashes: H(A1), as `IDigestHash.check_ha1` has it, by the name of the algorithm. They are all compared.
         """
 
 
@@ -75,3 +96,40 @@ class SipDigest:
         if isinstance(digestHash, bytes):
             digestHash = digestHash.decode("ascii", "replace")
         return self.algorithm == "md5" and self.check_ha1(digestHash.lower())
+
+
+@implementer(IPasswordForHashes, IUsernamePassword, IUsernameHashedPassword)
+class Password:
+    """A name and a password, which came over HTTPS.
+
+    :param username: as it is to be looked up; the name, or the whole address-of-record.
+    :param written: the name, which is part of the hashes in a users file.
+    :param realm: the realm of the domain, which is part of them, too.
+    """
+
+    def __init__(self, username: str, written: str, realm: str, password: str) -> None:
+        self.username = username.encode("utf-8", "surrogateescape")
+        self.password = password.encode("utf-8", "surrogateescape")
+        self._written = written
+        self._realm = realm
+        self._text = password
+
+    def __repr__(self) -> str:
+        return f"<Password of {self.username!r}>"
+
+    def looked_up_as(self, username: str) -> Password:
+        """The same, for a checker that looks up another username."""
+        return Password(username, self._written, self._realm, self._text)
+
+    def check_hashes(self, hashes: Mapping[str, str]) -> bool:
+        right = False
+        for algorithm, hashed in hashes.items():
+            with suppress(KeyError):  # OpenSSL may lack it
+                right |= hmac.compare_digest(ha1(algorithm, self._written, self._realm, self._text), hashed)
+        return right
+
+    def checkPassword(self, password: bytes | str) -> bool:
+        """Whether it is this password."""
+        if isinstance(password, str):
+            password = password.encode("utf-8", "surrogateescape")
+        return hmac.compare_digest(self.password, password)

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from webrtcproxy.config import Config, Domain
 from webrtcproxy.config.addresses import plain_host
 from webrtcproxy.sip.uri import SIP_PORT, SIPS_PORT, bracketed
-from webrtcproxy.users.credentials import SipDigest
+from webrtcproxy.users.credentials import Password, SipDigest
 from webrtcproxy.users.plugin import ILogin, portal_named
 from webrtcproxy.users.portals import DomainPortals, UsersFileChecker, portal_for
 from webrtcproxy.users.user import User
@@ -52,7 +52,7 @@ class ServedDomain:
             first.append((portal_for(UsersFileChecker(file, config.name), config.name, file), False))
         self._portals = DomainPortals(config.name, [*first, *portals])
 
-    def login(self, username: str, credentials: SipDigest) -> Deferred[User | None]:
+    def login(self, username: str, credentials: SipDigest | Password) -> Deferred[User | None]:
         """Ask those that know the users.
 
         :param username: as the credentials have it.

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
 from webrtcproxy.users.attributes import AttributeRefused, user_from
-from webrtcproxy.users.credentials import IDigestHash, SipDigest
+from webrtcproxy.users.credentials import IDigestHash, IPasswordForHashes, Password, SipDigest
 from webrtcproxy.users.plugin import IAttributedUser, ILogin
 from webrtcproxy.users.user import IUser, User
 from webrtcproxy.users.users_file import HASHES, UsersFile
@@ -44,13 +44,13 @@ class UsersFileChecker:
     :param domain: whose users are asked for.
     """
 
-    credentialInterfaces = (IDigestHash,)
+    credentialInterfaces = (IDigestHash, IPasswordForHashes)
 
     def __init__(self, file: UsersFile, domain: str) -> None:
         self._file = file
         self._domain = domain
 
-    def requestAvatarId(self, credentials: IDigestHash) -> Deferred[bytes | tuple[()]]:
+    def requestAvatarId(self, credentials: IDigestHash | IPasswordForHashes) -> Deferred[bytes | tuple[()]]:
         """Fires with the name of the user; fails with UnauthorizedLogin."""
         self._file.refresh()
         name = credentials.username.decode("utf-8", "surrogateescape")
@@ -59,9 +59,13 @@ class UsersFileChecker:
         except AttributeRefused:
             aor = ""
         account = self._file.get(aor)
-        hashed = None if account is None else account.hashes.get(credentials.algorithm)
-        right = credentials.check_ha1(hashed or _NOBODY[credentials.algorithm])
-        return succeed(credentials.username) if right and hashed else fail(UnauthorizedLogin())
+        hashes = {} if account is None else account.hashes
+        compared = {**_NOBODY, **hashes}
+        if IPasswordForHashes.providedBy(credentials):
+            right = credentials.check_hashes(compared) and bool(hashes)
+        else:
+            right = credentials.check_ha1(compared[credentials.algorithm]) and credentials.algorithm in hashes
+        return succeed(credentials.username) if right else fail(UnauthorizedLogin())
 
 
 @implementer(IRealm)
@@ -111,7 +115,7 @@ class DomainPortals:
     def __len__(self) -> int:
         return len(self._portals)
 
-    def login(self, username: str, credentials: SipDigest) -> Deferred[User | None]:
+    def login(self, username: str, credentials: SipDigest | Password) -> Deferred[User | None]:
         """Ask for a user.
 
         :param username: as the credentials have it.
@@ -120,7 +124,7 @@ class DomainPortals:
         """
         return Deferred.fromCoroutine(self._login(username, credentials))
 
-    async def _login(self, username: str, credentials: SipDigest) -> User | None:
+    async def _login(self, username: str, credentials: SipDigest | Password) -> User | None:
         failed = False
         for portal, whole in self._portals:
             asked = credentials.looked_up_as(f"{username}@{self._domain}" if whole else username)
@@ -155,7 +159,7 @@ class DomainPortals:
         return avatar
 
 
-async def _asked(portal: ILogin, credentials: SipDigest) -> tuple[object, object, object]:
+async def _asked(portal: ILogin, credentials: SipDigest | Password) -> tuple[object, object, object]:
     """What a portal says, whose fault may come at once or later."""
     interface, avatar, logout = await portal.login(credentials, None, IUser)
     return interface, avatar, logout

@@ -92,13 +92,17 @@ class DevTools(WebSocketClientProtocol):
         assert "error" not in reply, f"{method}: {reply['error']}"
         return cast(dict[str, Any], reply["result"])
 
-    async def open(self, url: str) -> "Tab":
-        """A new tab, with the page at `url` loaded so far that window.phone is there."""
+    async def open(self, url: str, first: str = "0") -> "Tab":
+        """A new tab, with the page at `url` loaded so far that window.phone is there.
+
+        :param first: an expression that is run before any script of the page.
+        """
         target = (await self.command("Target.createTarget", url="about:blank"))["targetId"]
         session = (await self.command("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
         tab = self.tabs[session] = Tab(self, target, session)
         await self.command("Runtime.enable", session)
         await self.command("Page.enable", session)
+        await self.command("Page.addScriptToEvaluateOnNewDocument", session, source=first)
         await self.command("Page.navigate", session, url=url)
         await tab.run(LOADED)
         return tab

@@ -128,10 +128,15 @@ class BiDi(WebSocketClientProtocol):
         assert reply["type"] == "success", f"{method}: {reply}"
         return cast(dict[str, Any], reply["result"])
 
-    async def open(self, url: str) -> "FirefoxTab":
-        """A new tab, with the page at `url` loaded so far that window.phone is there."""
+    async def open(self, url: str, first: str = "0") -> "FirefoxTab":
+        """A new tab, with the page at `url` loaded so far that window.phone is there.
+
+        :param first: an expression that is run before any script of the page.
+        """
         context = (await self.command("browsingContext.create", type="tab"))["context"]
         tab = self.tabs[context] = FirefoxTab(self, context)
+        preload = {"functionDeclaration": f"() => {first}", "contexts": [context]}
+        await self.command("script.addPreloadScript", **preload)
         await self.command("browsingContext.navigate", context=context, url=url, wait="complete")
         await tab.run(LOADED)
         return tab

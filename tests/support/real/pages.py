@@ -42,13 +42,18 @@ class Pages(Part):
         return listens_tcp(self.port)
 
     def _build(self) -> None:
-        """Install by the lock file where that was not done, and bundle."""
-        installed = SOURCE / "node_modules" / ".package-lock.json"
-        lock = SOURCE / "package-lock.json"
-        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-            _run("npm", "ci", "--ignore-scripts")
+        """Install what is needed, and bundle."""
+        install()
         _run("npm", "run", "--silent", "build", "--", f"--outdir={self.folder / 'build'}")
         shutil.copy(SOURCE / "index.html", self.folder / "build")
+
+
+def install() -> None:
+    """Install the packages of the pages by the lock file, where that was not done."""
+    installed = SOURCE / "node_modules" / ".package-lock.json"
+    lock = SOURCE / "package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        _run("npm", "ci", "--ignore-scripts")
 
 
 def _run(*command: str) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from math import ceil
 from typing import Any, cast
@@ -62,6 +62,7 @@ class WebSocketServer(Service):
         HTTP connections.
     :param frame_limit: of each WebSocket; None for the default.
     :param page: the resource for HTTP requests other than those for a WebSocket; None for 404.
+    :param resources: other resources, by their path.
     :param advertise: the host for Via and Contact if it is not the socket's address.
     :param metrics: counts refused connections.
     :param inherited: descriptors of sockets that already listen, one for each line of ``listen``.
@@ -77,6 +78,7 @@ class WebSocketServer(Service):
         *,
         frame_limit: FrameLimit | None = None,
         page: IResource | None = None,
+        resources: Mapping[str, IResource] | None = None,
         advertise: str | None = None,
         metrics: Metrics | None = None,
         inherited: Sequence[int] = (),
@@ -93,7 +95,9 @@ class WebSocketServer(Service):
         self._origins = Origins(config.origins)
         self._factory = SipWebSocketFactory(self)
         underway = ConnectionLimits(max(config.connections // 4, 256), max(config.connections_per_address, 16))
-        self.site = _Site(reactor, page or NothingHere(), underway, self.metrics, _Upgrade(self), config.hsts)
+        self.site = _Site(
+            reactor, page or NothingHere(), resources or {}, underway, self.metrics, _Upgrade(self), config.hsts
+        )
         self._ports: list[IListeningPort] = []
         self._sockets: set[SipWebSocket] = set()
         self._unchecked: list[SipWebSocket] = []
@@ -231,25 +235,27 @@ class WebSocketServer(Service):
 
 
 class _Site(BoundedSite):
-    """Separates requests for a WebSocket from those for the page."""
+    """Separates requests for a WebSocket from those for the page, and for other resources by their path."""
 
     def __init__(
         self,
         reactor: TcpReactor,
         page: IResource,
+        resources: Mapping[str, IResource],
         limits: ConnectionLimits,
         metrics: Metrics,
         upgrade: IResource,
         hsts: int,
     ) -> None:
         super().__init__(reactor, page, limits, metrics, hsts)
+        self._resources = {path.encode(): resource for path, resource in resources.items()}
         self._upgrade = upgrade
 
     def getResourceFor(self, request: Request) -> IResource:
         """The resource for a request."""
         if is_upgrade(request.requestHeaders):
             return self._upgrade
-        found: IResource = super().getResourceFor(request)
+        found: IResource = self._resources.get(request.path) or super().getResourceFor(request)
         return found
 
 
