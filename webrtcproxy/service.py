@@ -6,6 +6,7 @@ import os
 import platform
 import signal
 import sys
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ from socket import AF_UNIX
 from typing import Any, ClassVar
 
 from twisted.application.service import MultiService, Service
+from twisted.cred.strcred import AuthOptionMixin
 from twisted.logger import Logger, globalLogBeginner, globalLogPublisher
 from twisted.python import usage
 
@@ -30,6 +32,8 @@ from webrtcproxy.demo.service import demo_service
 from webrtcproxy.proxy import Proxy, Standalone, build_proxy, spawned
 from webrtcproxy.runtime.log import LogFilter
 from webrtcproxy.transport.sip.sockets import Listen
+from webrtcproxy.users.credentials import SUPPORTED
+from webrtcproxy.users.domains import broken_lines, check_domains
 
 log = Logger()
 
@@ -112,8 +116,13 @@ def run_worker() -> None:
     sys.exit(codes[0] if codes else 1)
 
 
-class Options(usage.Options):
-    """The command line after ``twistd webrtcproxy``; `loaded` is the configuration that it names."""
+class Options(AuthOptionMixin, usage.Options):
+    """The command line after ``twistd webrtcproxy``; `loaded` is the configuration that it names.
+
+    ``--auth``, ``--help-auth`` and ``--help-auth-type`` are those of any command of twistd.
+    """
+
+    supportedInterfaces = SUPPORTED
 
     synopsis = "-c FILE"
     longdesc = (
@@ -135,8 +144,17 @@ class Options(usage.Options):
 
     loaded: Config
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.checkers: list[str] = []
+
     def getUsage(self, width: int | None = None) -> str:
         return super().getUsage(width) + self.examples
+
+    def opt_auth(self, description: str) -> None:
+        """Ask this checker of twisted.cred, too, who the users of each [domain] are; several are asked in order."""
+        super().opt_auth(description)  # type: ignore[no-untyped-call]
+        self.checkers.append(description)
 
     def opt_version(self) -> None:
         """Print the versions of webrtcproxy and of its main dependencies, and exit."""
@@ -165,13 +183,17 @@ class Options(usage.Options):
         if file is None:
             raise usage.UsageError("which configuration file? Name it, as in: twistd webrtcproxy -c etc/proxy.ini")
         try:
-            self.loaded = load(Path(file))
+            self.loaded = replace(load(Path(file)), auth=tuple(self.checkers))
             check_listen(self.loaded, only_addresses=bool(self["check"]))
+            check_domains(self.loaded)
         except ConfigError as error:
             raise SystemExit(f"webrtcproxy: {error}") from None
         if self["check"]:
             for line in warnings_of(self.loaded):
                 sys.stdout.write(f"{self.loaded.path}: warning: {line}\n")
+            mistakes = [f"webrtcproxy: {line}" for line in broken_lines(self.loaded)]
+            if mistakes:
+                raise SystemExit("\n".join(mistakes))
             sys.stdout.write(f"{self.loaded.path}: no mistake found\n")
             raise SystemExit(0)
 

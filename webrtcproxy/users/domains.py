@@ -6,18 +6,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from twisted.cred.strcred import makeChecker
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from webrtcproxy.config import Config, Domain
+from webrtcproxy.config import Config, ConfigError, Domain
 from webrtcproxy.config.addresses import plain_host
 from webrtcproxy.sip.uri import SIP_PORT, SIPS_PORT, bracketed
 from webrtcproxy.users.credentials import Password, SipDigest
-from webrtcproxy.users.plugin import ILogin, portal_named
-from webrtcproxy.users.portals import DomainPortals, UsersFileChecker, portal_for
+from webrtcproxy.users.plugin import ILogin, NoSuchPlugin, portal_named
+from webrtcproxy.users.portals import DomainPortals, UsersFileChecker, checker_for, portal_for
 from webrtcproxy.users.user import User
-from webrtcproxy.users.users_file import Account, Accounts, UsersFile
+from webrtcproxy.users.users_file import Account, Accounts, UsersFile, read_file
 
 log = Logger()
 
@@ -148,12 +147,51 @@ def domains_of(config: Config) -> Domains:
 
     :raises webrtcproxy.users.plugin.NoSuchPlugin: a portal is not installed, or refuses its argument.
     """
-    of_file: dict[Path, list[str]] = {}
+    files = {path: UsersFile(path, names) for path, names in _files_of(config).items()}
+    return Domains([_served(config, domain, files) for domain in config.domains], list(files.values()))
+
+
+def check_domains(config: Config) -> None:
+    """Check what the configuration file alone can't say: the plugins, and the command line.
+
+    :raises ConfigError: the first mistake.
+    """
+    for domain in config.domains:
+        if domain.portal is not None:
+            try:
+                portal_named(domain.portal, domain.name)
+            except NoSuchPlugin as error:
+                raise _mistake(config, domain.name, "portal", str(error), "install it, or take the line out") from error
+    by_name = [domain.name for domain in config.domains if domain.auth == "name"]
+    if config.auth and len(by_name) > 1:
+        problem = (
+            f"--auth is asked for the names alone in [domain {by_name[0]}], too: a user of one would be one of both"
+        )
+        raise _mistake(config, by_name[1], "auth", problem, "write auth = address or auth = no")
+    if config.auth and all(domain.auth == "no" for domain in config.domains):
+        raise ConfigError("", "", None, "add [domain NAME], or take --auth out", "--auth has no domain to be asked for")
+
+
+def broken_lines(config: Config) -> Iterator[str]:
+    """What can't be used in the users files, each as a line with file, number, problem and remedy."""
+    for path, names in _files_of(config).items():
+        for broken in read_file(path, names)[1]:
+            yield f"{path}: {broken}"
+
+
+def _mistake(config: Config, domain: str, key: str, problem: str, remedy: str) -> ConfigError:
+    error = ConfigError(f"domain {domain}", key, None, remedy, problem)
+    error.path = config.path
+    return error
+
+
+def _files_of(config: Config) -> dict[Path, list[str]]:
+    """The users files, and the domains whose users stand in each."""
+    files: dict[Path, list[str]] = {}
     for domain in config.domains:
         if domain.users is not None:
-            of_file.setdefault(domain.users, []).append(domain.name)
-    files = {path: UsersFile(path, names) for path, names in of_file.items()}
-    return Domains([_served(config, domain, files) for domain in config.domains], list(files.values()))
+            files.setdefault(domain.users, []).append(domain.name)
+    return files
 
 
 def _served(config: Config, domain: Domain, files: dict[Path, UsersFile]) -> ServedDomain:
@@ -163,7 +201,7 @@ def _served(config: Config, domain: Domain, files: dict[Path, UsersFile]) -> Ser
         portals.append((portal_named(domain.portal, domain.name), False))
     if domain.auth != "no":
         whole = domain.auth == "address"
-        portals += [(portal_for(makeChecker(text), domain.name, file), whole) for text in config.auth]
+        portals += [(portal_for(checker_for(text), domain.name, file), whole) for text in config.auth]
     return ServedDomain(domain, file, portals)
 
 

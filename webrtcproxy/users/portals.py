@@ -9,9 +9,10 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.checkers import ICredentialsChecker, InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin, UnhandledCredentials
 from twisted.cred.portal import IRealm, Portal
+from twisted.cred.strcred import makeChecker
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -163,6 +164,17 @@ async def _asked(portal: ILogin, credentials: SipDigest | Password) -> tuple[obj
     """What a portal says, whose fault may come at once or later."""
     interface, avatar, logout = await portal.login(credentials, None, IUser)
     return interface, avatar, logout
+
+
+def checker_for(text: str) -> ICredentialsChecker:
+    """The checker that ``--auth`` names."""
+    checker: ICredentialsChecker = makeChecker(text)
+    if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
+        # Its plugin adds names as text, but credentials have octets, as those of all of Twisted.
+        for name, password in {**checker.users}.items():
+            if isinstance(name, str):
+                checker.addUser(name.encode(), password)
+    return checker
 
 
 def portal_for(checker: object, domain: str, file: UsersFile | None) -> Portal:

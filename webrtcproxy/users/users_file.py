@@ -116,15 +116,11 @@ class UsersFile:
         if now == self._seen:
             return
         first, self._seen = self._seen is None, now
-        try:
-            text = _text(self.path)
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            self.broken = [BrokenLine(0, why or "it can't be read", "the users that were read before stay")]
+        accounts, self.broken = read_file(self.path, self._domains)
+        if accounts is None:
             log.error("Users file {file}: {why}", file=str(self.path), why=self.broken[0])
             return
-        before = self._accounts
-        self._accounts, self.broken = read_lines(StringIO(text), self._domains)
+        before, self._accounts = self._accounts, accounts
         self._members = _members(self._accounts.values())
         self._tell(first)
         for changed in self._watchers:
@@ -137,6 +133,20 @@ class UsersFile:
             log.error("Users file {file}: so are {more} more", file=str(self.path), more=len(self.broken) - MAX_LOGGED)
         text = "Users file {file} has {users} users" if first else "Users file {file} has changed: {users} users"
         log.info(text, file=str(self.path), users=len(self))
+
+
+def read_file(path: Path, domains: Collection[str]) -> tuple[Accounts | None, list[BrokenLine]]:
+    """Read a users file.
+
+    :param domains: whose users stand in it.
+    :returns: the accounts, None where it can't be read; and what can't be used.
+    """
+    try:
+        text = _text(path)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        return None, [BrokenLine(0, why or "it can't be read", "the users that were read before stay")]
+    return read_lines(StringIO(text), domains)
 
 
 def read_lines(lines: Iterable[str], domains: Collection[str]) -> tuple[Accounts, list[BrokenLine]]:
