@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
-from textwrap import dedent
 
+from tests.support.real.domain import example
 from tests.test_plugin import RIGHT, ROOT, TWISTD, TwistdCase
-
-
-def example(name: str) -> str:
-    """The source of the plugin that docs/users.rst calls `name`."""
-    found = re.search(
-        rf"(?s)such as \*{re.escape(name)}\*::\n\n(.*?)\n\n(?=\S)", (ROOT / "docs" / "users.rst").read_text()
-    )
-    assert found is not None, name
-    return dedent(found[1]) + "\n"
-
 
 DOMAIN = RIGHT + "[domain example.com]\n"
 

@@ -1,5 +1,6 @@
 """What every test with real parts has in common."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from twisted.trial.reporter import Reporter
@@ -22,10 +23,14 @@ class RealCase(TestCase):
     """A running proxy, Kamailio and rtpengine before each test; no media session and no fault in the log after it.
 
     :cvar changes: what the configuration of the class has differently from lab.INI: pairs of old and new text.
+    :cvar arguments: further arguments of the proxy's command line.
+    :cvar path: a folder with plugins of somebody else.
     """
 
     timeout = 60
     changes: ClassVar[tuple[tuple[str, str], ...]] = ()
+    arguments: ClassVar[tuple[str, ...]] = ()
+    path: ClassVar[Path | None] = None
 
     rtpengine: Rtpengine
     proxy_ends = False
@@ -36,7 +41,7 @@ class RealCase(TestCase):
         self.ladder = Ladder()
         self.rtpengine = await LAB.rtpengine()
         self.kamailio = await LAB.kamailio()
-        self.proxy = await LAB.proxy(self.changes)
+        self.proxy = await LAB.proxy(self.changes, self.arguments, self.path)
         self._log_start = self.proxy.log_size()
         for user in PASSWORDS:
             await self._forget(user)

@@ -1,6 +1,7 @@
 """The parts that one test run shares. Each is started when the first test wants it and ended with the run."""
 
 import os
+from pathlib import Path
 from typing import TypeVar
 
 from tests.support.real.chromium import Chromium
@@ -83,7 +84,7 @@ class Lab:
 
     def __init__(self) -> None:
         self._parts: dict[type[Part], Part] = {}
-        self._proxy: tuple[str, Proxy] | None = None
+        self._proxy: tuple[tuple[str, tuple[str, ...], Path | None], Proxy] | None = None
         self.plain = free_port()
         self.paid = free_port()
         self.modern = free_port()
@@ -112,8 +113,15 @@ class Lab:
         """The server of the test pages."""
         return await self._running(Pages)
 
-    async def proxy(self, changes: tuple[tuple[str, str], ...] = ()) -> Proxy:
+    async def proxy(
+        self,
+        changes: tuple[tuple[str, str], ...] = (),
+        arguments: tuple[str, ...] = (),
+        path: Path | None = None,
+    ) -> Proxy:
         """A proxy with INI as configuration, after replacing the first of each pair of texts by the second.
+
+        The other parameters are those of `Proxy`.
 
         One proxy runs at a time: tests of a class share it, a class that wants another configuration ends it.
         """
@@ -130,11 +138,11 @@ class Lab:
         for word, value in words.items():
             text = text.replace(f"@{word}@", value)
         if self._proxy is not None:
-            if self._proxy[0] == text and self._proxy[1].alive:
+            if self._proxy[0] == (text, arguments, path) and self._proxy[1].alive:
                 return self._proxy[1]
             self._proxy[1].stop()
-        proxy = Proxy(text)
-        self._proxy = (text, proxy)
+        proxy = Proxy(text, arguments, path)
+        self._proxy = ((text, arguments, path), proxy)
         await proxy.start()
         return proxy
 

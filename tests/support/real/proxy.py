@@ -28,12 +28,16 @@ class Proxy(Part):
     """A running proxy with a configuration of the test's.
 
     :param text: the file, with the words {wss}, {sip}, {web} for the proxy's free ports.
+    :param arguments: of its command line, beside the file.
+    :param path: a folder that has plugins of somebody else.
     """
 
     name: ClassVar[str] = "proxy"
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, arguments: Sequence[str] = (), path: Path | None = None) -> None:
         super().__init__()
+        self._arguments = tuple(arguments)
+        self._path = path
         self.wss, self.sip, self.web = free_port(), free_ports(1 + WORKERS)[0], free_port()
         self.file = self.folder / "proxy.ini"
         for word in ("wss", "sip", "web"):
@@ -56,11 +60,12 @@ class Proxy(Part):
         """twistd of the interpreter that runs the tests."""
         make_certificate(self.folder)
         twistd = Path(sys.executable).with_name("twistd")
-        return (str(twistd), "-n", "--pidfile=", "webrtcproxy", "-c", str(self.file))
+        return (str(twistd), "-n", "--pidfile=", "webrtcproxy", "-c", str(self.file), *self._arguments)
 
     def environment(self) -> dict[str, str]:
         """The package of this source tree, whatever is installed besides."""
-        return {**os.environ, "PYTHONPATH": str(ROOT)}
+        path = str(ROOT) if self._path is None else f"{ROOT}:{self._path}"
+        return {**os.environ, "PYTHONPATH": path}
 
     def is_ready(self) -> bool:
         """Whether both sides listen, and where there are workers, all of them are up."""
