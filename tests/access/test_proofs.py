@@ -151,3 +151,42 @@ class ChallengeTests(ProofCase):
         """Credentials that can't be read have no nonce."""
         headers = Headers([("Authorization", 'Digest nonce="'), ("Proxy-Authorization", 'Digest nonce="n"')])
         self.assertEqual(nonces_of(Request("REGISTER", "sip:x", headers)), ["n"])
+
+
+class UserTests(ProofCase):
+    """Users of domains that are served here."""
+
+    AT_HOME: Authority = ("domain", "example.com")
+
+    def test_lasting(self) -> None:
+        """A login for the whole connection says which user it was, to that authority, until it ends."""
+        self.proofs.add(self.flow, USER.aor, self.AT_HOME, 60, USER)
+        self.assertIsNone(self.proofs.lasting(self.flow, USER.aor, self.AT_HOME))
+        self.proofs.add(self.flow, USER.aor, self.AT_HOME, 60, USER, lasting=True)
+        self.assertIs(self.proofs.lasting(self.flow, USER.aor, self.AT_HOME), USER)
+        self.assertIsNone(self.proofs.lasting(self.flow, USER.aor, AT_PBX))
+        self.assertIsNone(self.proofs.lasting(self.flow, BOB, self.AT_HOME))
+        self.assertIsNone(self.proofs.lasting(FakeFlow.wss(), USER.aor, self.AT_HOME))
+        self.clock.advance(60)
+        self.assertIsNone(self.proofs.lasting(self.flow, USER.aor, self.AT_HOME))
+
+    def test_changed(self) -> None:
+        """A user that has changed is another one in every proof, which lasts as long as before."""
+        self.proofs.add(self.flow, USER.aor, self.AT_HOME, 60, USER, lasting=True)
+        changed = User("alice", "example.com", "Alice")
+        self.proofs.replace_user(USER.aor, changed)
+        self.assertIs(self.proofs.lasting(self.flow, USER.aor, self.AT_HOME), changed)
+        self.clock.advance(60)
+        self.assertEqual(self.proofs.aors(self.flow), [])
+
+    def test_gone(self) -> None:
+        """A user that is gone has proven nothing any more, a lasting login included; what others have, stays."""
+        other = FakeFlow.wss("192.0.2.7", 7)
+        self.proofs.add(self.flow, USER.aor, self.AT_HOME, 60, USER, lasting=True)
+        self.proofs.add(other, USER.aor, self.AT_HOME, 60, USER)
+        self.proofs.add(other, ALICE, AT_PBX, 60)
+        self.proofs.replace_user(USER.aor, None)
+        self.assertEqual((self.proofs.aors(self.flow), self.proofs.aors(other)), ([], [ALICE]))
+        self.assertEqual(len(self.proofs), 1)
+        self.proofs.replace_user(ALICE, None)
+        self.assertEqual(self.proofs.aors(other), [ALICE], "it is no user of a domain that is served here")

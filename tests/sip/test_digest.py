@@ -7,7 +7,18 @@ import hashlib
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.messages import request, response
-from webrtcproxy.sip.digest import Nonces, Verdict, authorize, choose, is_answerable, verify
+from webrtcproxy.sip.digest import (
+    Nonces,
+    Verdict,
+    algorithm_of,
+    authorize,
+    choose,
+    ha1,
+    is_answerable,
+    is_right,
+    username_of,
+    verify,
+)
 from webrtcproxy.sip.headers import Challenge, Credentials, parse_challenges
 
 SDP = b"\r\n".join(
@@ -364,3 +375,51 @@ class Server(SynchronousTestCase):
         given = self.credentials()
         loud = Credentials("DIGEST", {**given.params, "response": given.params["response"].upper()})
         self.assertIs(self.verdict(loud), Verdict.RIGHT)
+
+
+class HashTests(SynchronousTestCase):
+    """What a server does that knows hashes, not passwords (RFC 7616 section 3.4)."""
+
+    def test_examples(self) -> None:
+        """The examples of RFC 7616 section 3.9.1: Mufasa, by MD5 and SHA-256."""
+        shared = {
+            "username": "Mufasa", "realm": "http-auth@example.org", "uri": "/dir/index.html", "nc": "00000001",
+            "nonce": "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", "qop": "auth",
+            "cnonce": "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+        }  # fmt: skip
+        for algorithm, expected in (
+            ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
+            ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
+        ):
+            given = {**shared, "algorithm": algorithm, "response": expected}
+            hashed = ha1(algorithm, "Mufasa", "http-auth@example.org", "Circle of Life")
+            self.assertTrue(is_right(given, hashed, "GET"))
+            self.assertFalse(is_right(given, hashed, "PUT"))
+            self.assertFalse(is_right({**given, "nc": "00000002"}, hashed, "GET"))
+            self.assertFalse(is_right(given, ha1(algorithm, "Mufasa", "http-auth@example.org", "x"), "GET"))
+            self.assertTrue(is_right({**given, "response": expected.upper()}, hashed, "GET"))
+            self.assertFalse(is_right({**given, "response": "\udc80"}, hashed, "GET"))
+
+    def test_algorithm(self) -> None:
+        """In any case, without -sess; MD5 where there is none (section 3.3); None for an unknown one."""
+        for given, algorithm in (
+            ({}, "md5"), ({"algorithm": "md5-SESS"}, "md5"), ({"algorithm": "SHA-256"}, "sha-256"),
+            ({"algorithm": "SHA-1"}, None),
+        ):  # fmt: skip
+            self.assertEqual(algorithm_of(given), algorithm)
+
+    def test_username(self) -> None:
+        """The username, or ``username*`` (RFC 8187); none where it is a hash, is missing, or stands there twice."""
+        for given, username in (
+            ({"username": "a"}, "a"),
+            ({"username*": "utf-8'de'%C3%A4%20b"}, "ä b"),
+            ({"username": "a", "userhash": "false"}, "a"),
+            ({"username": "a", "userhash": "TRUE"}, None),
+            ({"username": "a", "username*": "UTF-8''a"}, None),
+            ({"username*": "ISO-8859-1''a"}, None),
+            ({"username*": "UTF-8''%FF"}, None),
+            ({"username*": "UTF-8''ä"}, None),
+            ({"username*": "a"}, None),
+            ({}, None),
+        ):
+            self.assertEqual(username_of(given), username, given)

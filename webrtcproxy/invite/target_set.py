@@ -45,20 +45,30 @@ def request_targets(context: Context, request: Request, flow: Flow) -> Deferred[
     """
     if not flow.browser:
         return callees_of(context, request, flow.peer.host).addCallback(lambda aors: _registered(context, aors))
-    caller, target = context.caller_of(request, flow), request.request_uri
+    return succeed(browser_targets(context, request, context.caller_of(request, flow)))
+
+
+def browser_targets(context: Context, request: Request, caller: Caller) -> TargetResolver:
+    """The resolver for a request of a browser: to a domain that is served here, or along the route that the policy
+    finds.
+
+    :param caller: on whose behalf the browser sends it.
+    :raises Refusal: it is not permitted.
+    """
+    target = request.request_uri
     domain = context.domains.of(target.hostport) if target.host else None
     if domain is not None:
-        return succeed(local_targets(context, request, domain, caller))
+        return local_targets(context, request, domain, caller)
     if target.scheme == "tel" and caller.user is not None:
         number = number_in(target.user or "")
         if number is not None:
-            return succeed(_number(context, request, number, caller))
+            return _number(context, request, number, caller)
     route = context.policy.route(request, caller)
 
     async def targets() -> Sequence[Target]:
         return [await target_of_route(context, request, route)]
 
-    return succeed(targets)
+    return targets
 
 
 def _number(context: Context, request: Request, number: str, caller: Caller) -> TargetResolver:

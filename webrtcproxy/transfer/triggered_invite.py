@@ -8,7 +8,8 @@ from dataclasses import replace
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.invite.redirection import Redirection
-from webrtcproxy.invite.target import Target, target_of_route
+from webrtcproxy.invite.target import Target
+from webrtcproxy.invite.target_set import browser_targets
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
@@ -48,14 +49,15 @@ def refer_next_hops(context: Context, invite: Request, transferor: Leg) -> tuple
     """The resolver of the target of `invite`, with the credentials that the transferor may use; and the handler of a
     trunk's redirects.
 
-    The resolver raises Refusal 502 where the target can't be reached.
+    Of several targets, as the browsers of a user, the first is called. The resolver raises Refusal: 502 where the
+    target can't be reached, 404 or 480 where nobody is there.
 
     :raises Refusal: 403, 404, 416 where the transferor may not call the target.
     """
     caller = context.proofs.caller(transferor.flow)
-    route = context.policy.route(invite, caller)
+    targets = browser_targets(context, invite, caller)
 
     async def find() -> Target:
-        return await target_of_route(context, invite, route)
+        return (await targets())[0]
 
     return find, Redirection(context, invite, caller)

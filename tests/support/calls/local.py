@@ -23,12 +23,13 @@ class LocalCase(CallCase):
 
     options: dict[str, object] = {"trunks": ("carrier",)}
     lines: tuple[str, ...] = ()
+    carrier = CARRIER
     multiple = True
 
     def make_world(self, more: object = (), slow: bool = False, **options: object) -> World:
         _, self.path = domain_with(self.mktemp(), *self.lines)
         domain = Domain(DOMAIN, users=self.path, **{"realm": DOMAIN, **self.options})  # type: ignore[arg-type]
-        whole = config(CARRIER, PBX, multiple=self.multiple, **options)  # type: ignore[arg-type]
+        whole = config(self.carrier, PBX, multiple=self.multiple, **options)  # type: ignore[arg-type]
         world = World(config=replace(whole, domains=(domain,)), slow=slow)
         self.worlds.append(world)
         self.cseq = 0
