@@ -299,8 +299,10 @@ def _resources(config: Config, core: Core) -> dict[str, IResource]:
 
 
 def _page_settings(config: Config) -> dict[str, str]:
-    """The defaults of the phone page: the demo's user, or the first trunk's domain."""
+    """The defaults of the phone page: the demo's user, the domain that is served here, or the first trunk's."""
     domain = str(HostPort(config.trunks[0].host, config.trunks[0].port)) if config.trunks else ""
+    if config.domains:
+        domain = config.domains[0].name
     if config.demo is None:
         return {"domain": domain}
     return {
