@@ -110,6 +110,16 @@ class FileTests(TestCase):
         ])  # fmt: skip
         self.assertEqual(list(self.file.members("example.com", "sales")), [])
 
+    def test_known_lines(self) -> None:
+        """Of a long file only the lines that have changed are read: the others are the same accounts as before."""
+        bob, alice = self.file.get("bob@example.com"), self.file.get("alice@example.com")
+        self.write("# new\nbob@example.com groups=sales\nalice@example.com\nbob@example.com groups=sales\n")
+        self.file.refresh()
+        self.assertIs(self.file.get("bob@example.com"), bob)
+        self.assertIsNot(self.file.get("alice@example.com"), alice)
+        (broken,) = self.file.broken
+        self.assertIn("line 4: bob@example.com stands in line 2 too", str(broken))
+
     def test_unreadable(self) -> None:
         """A file that vanishes, or can't be read, changes nothing: nobody is thrown out by a mistake."""
         self.path.unlink()

@@ -125,6 +125,8 @@ class Domains:
     def _file_changed(self, before: Accounts, now: Accounts) -> None:
         for aor, account in before.items():
             there = now.get(aor)
+            if there is account:
+                continue
             if there is None or _has_other_password(account, there):
                 self._changed(aor, None)
             elif there.user != account.user:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from twisted.logger import Logger
@@ -46,12 +47,10 @@ class Account:
     """One user of a file, with the hashes of its password.
 
     :ivar hashes: HA1 by the name of the algorithm in lower case; empty for a user that logs in by token only.
-    :ivar line: its line in the file, counted from 1.
     """
 
     user: User
     hashes: Mapping[str, str] = field(repr=False)
-    line: int
 
 
 class BrokenLine(NamedTuple):
@@ -72,6 +71,9 @@ class BrokenLine(NamedTuple):
 Accounts = dict[str, Account]
 """The accounts of a file, by address-of-record."""
 
+Known = dict[str, Account]
+"""The accounts that lines have made, by the text of the line."""
+
 Changed = Callable[[Accounts, Accounts], None]
 """Called with the accounts before a change of the file, and those after it."""
 
@@ -89,6 +91,7 @@ class UsersFile:
         self.broken: list[BrokenLine] = []
         self._domains = frozenset(domains)
         self._accounts: Accounts = {}
+        self._known: Known = {}
         self._members: dict[tuple[str, str], list[str]] = {}
         self._seen: Fingerprint | None = None
         self._watchers: list[Changed] = []
@@ -116,11 +119,12 @@ class UsersFile:
         if now == self._seen:
             return
         first, self._seen = self._seen is None, now
-        accounts, self.broken = read_file(self.path, self._domains)
+        known: Known = {}
+        accounts, self.broken = read_file(self.path, self._domains, self._known, known)
         if accounts is None:
             log.error("Users file {file}: {why}", file=str(self.path), why=self.broken[0])
             return
-        before, self._accounts = self._accounts, accounts
+        before, self._accounts, self._known = self._accounts, accounts, known
         self._members = _members(self._accounts.values())
         self._tell(first)
         for changed in self._watchers:
@@ -135,10 +139,14 @@ class UsersFile:
         log.info(text, file=str(self.path), users=len(self))
 
 
-def read_file(path: Path, domains: Collection[str]) -> tuple[Accounts | None, list[BrokenLine]]:
+def read_file(
+    path: Path, domains: Collection[str], known: Mapping[str, Account] | None = None, read: Known | None = None
+) -> tuple[Accounts | None, list[BrokenLine]]:
     """Read a users file.
 
     :param domains: whose users stand in it.
+    :param known: what lines have made before: of a long file only the lines that have changed take time.
+    :param read: gets what the lines have made now.
     :returns: the accounts, None where it can't be read; and what can't be used.
     """
     try:
@@ -146,29 +154,40 @@ def read_file(path: Path, domains: Collection[str]) -> tuple[Accounts | None, li
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         return None, [BrokenLine(0, why or "it can't be read", "the users that were read before stay")]
-    return read_lines(StringIO(text), domains)
+    return read_lines(StringIO(text), domains, known or {}, read)
 
 
-def read_lines(lines: Iterable[str], domains: Collection[str]) -> tuple[Accounts, list[BrokenLine]]:
+def read_lines(
+    lines: Iterable[str],
+    domains: Collection[str],
+    known: Mapping[str, Account] = MappingProxyType({}),
+    read: Known | None = None,
+) -> tuple[Accounts, list[BrokenLine]]:
     """Read the lines of a users file.
 
     :param domains: whose users stand in it.
+    :param known: what lines have made before.
+    :param read: gets what the lines have made now.
     :returns: the accounts, and the lines that can't be used.
     """
     accounts: Accounts = {}
+    numbers: dict[str, int] = {}
     broken: list[BrokenLine] = []
     for number, line in enumerate(lines, 1):
         try:
-            account = _account(line, number)
+            account = known.get(line) or _account(line)
             if account is None:
                 continue
             user = account.user
+            aor = user.aor
             if user.domain not in domains:
                 raise AttributeRefused(user.domain, "no [domain] section with this file has this name", "write one")
-            if user.aor in accounts:
-                problem = f"{user.aor} stands in line {accounts[user.aor].line} too"
-                raise AttributeRefused("", problem, "keep one of the lines")
-            accounts[user.aor] = account
+            if aor in accounts:
+                raise AttributeRefused("", f"{aor} stands in line {numbers[aor]} too", "keep one of the lines")
+            accounts[aor] = account
+            numbers[aor] = number
+            if read is not None:
+                read[line] = account
         except AttributeRefused as why:
             problem = f"{why.attribute}: {why.problem}" if why.attribute else why.problem
             broken.append(BrokenLine(number, problem, why.remedy))
@@ -208,7 +227,7 @@ def aor_of(word: str) -> tuple[str, str]:
     return name, domain_name(domain)
 
 
-def _account(line: str, number: int) -> Account | None:
+def _account(line: str) -> Account | None:
     words = [word for _, word in words_of_line(line)]
     if not words:
         return None
@@ -230,7 +249,7 @@ def _account(line: str, number: int) -> Account | None:
             hashes[key] = _hash(key, value)
         else:
             attributes[key] = value
-    return Account(user_from(name, domain, attributes), hashes, number)
+    return Account(user_from(name, domain, attributes), hashes)
 
 
 def _hash(key: str, value: str) -> str:
