@@ -9,8 +9,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 
 def kinds_left(case: SynchronousTestCase, live: Callable[[], None]) -> set[type]:
-    """The types of the objects that are garbage when `live` is over, and that nothing but the collector would free."""
+    """The types of the objects that `live` has made, that are garbage when it is over, and that nothing but the
+    collector would free.
+
+    What was there before does not count: in a worker of ``trial -j``, the world of an earlier test may lose its last
+    reference meanwhile.
+    """
     gc.collect()
+    gc.freeze()
+    case.addCleanup(gc.unfreeze)
     gc.disable()
     case.addCleanup(gc.enable)
     live()
