@@ -275,3 +275,66 @@ class AvailableTests(LoginCase):
         self.assertEqual(failure.value.status, 503)
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
         self.assertIn(b"webrtcproxy_failed_logins_total 0.0", self.metrics.text())
+
+
+class NeededTests(LoginCase):
+    """Which requests need a login, and what one by another request than REGISTER proves."""
+
+    def ask(self, uri: str, *credentials: str, user: str = "alice", domain: str = DOMAIN) -> Request:
+        self.cseq += 1
+        more = tuple(f"Proxy-Authorization: {value}" for value in credentials)
+        made = register_request(uri=uri, user=user, domain=domain, cseq=self.cseq, more=more)
+        return Request("INVITE", made.uri, made.headers)
+
+    def needed(self, request: Request, flow: FakeFlow | None = None) -> bool:
+        return self.logins.needed(request, flow or self.browser) is not None
+
+    def admit(self, request: Request) -> None:
+        self.successResultOf(self.logins.admit(self.domain, request, self.browser))
+
+    def test_whom(self) -> None:
+        """From of the domain, or a Request-URI of the domain; anything else is no matter of it."""
+        self.assertTrue(self.needed(self.ask("sip:+49@carrier.example")))
+        self.assertTrue(self.needed(self.ask("tel:+49")))
+        self.assertTrue(self.needed(self.ask(f"sip:bob@{DOMAIN}", domain="elsewhere.example")))
+        self.assertFalse(self.needed(self.ask("sip:bob@elsewhere.example", domain="elsewhere.example")))
+        self.assertFalse(self.needed(self.ask("tel:+49", domain="elsewhere.example")))
+
+    def test_proves(self) -> None:
+        """It proves the user to its domain on this connection, for some minutes; nobody else."""
+        uri = f"sip:bob@{DOMAIN}"
+        first = self.ask(uri)
+        failure = self.failureResultOf(self.logins.admit(self.domain, first, self.browser), Refusal)
+        challenges = [value for _, value in failure.value.headers]
+        self.admit(self.ask(uri, self.answer(challenges, method="INVITE", uri=uri)))
+        self.assertFalse(self.needed(self.ask(uri)))
+        self.assertFalse(self.needed(self.ask(uri, user="x", domain="anonymous.invalid")))
+        self.assertTrue(self.needed(self.ask(uri, user="bob")), "it has not proven to be bob")
+        self.assertTrue(self.needed(self.ask(uri), FakeFlow.wss("192.0.2.9", 9)))
+        self.clock.advance(Logins.LASTS)
+        self.assertTrue(self.needed(self.ask(uri)))
+
+    def test_numbers(self) -> None:
+        """A user may call from its own numbers, at its domain; not from those of others."""
+        self.path.write_text(self.path.read_text().replace("alice@example.com", "alice@example.com numbers=+4930"))
+        self.domains.refresh()
+        uri = f"sip:bob@{DOMAIN}"
+        failure = self.failureResultOf(self.logins.admit(self.domain, self.ask(uri), self.browser), Refusal)
+        challenges = [value for _, value in failure.value.headers]
+        for count, (number, admitted) in enumerate((("+4940", False), ("+4930", True)), 1):
+            request = self.ask(uri, self.answer(challenges, method="INVITE", uri=uri, count=count), user=number)
+            work = self.logins.admit(self.domain, request, self.browser)
+            if admitted:
+                self.successResultOf(work)
+            else:
+                self.assertEqual(self.failureResultOf(work, Refusal).value.status, 403)
+        self.assertFalse(self.needed(self.ask(uri, user="+4930")))
+        self.assertTrue(self.needed(self.ask(uri, user="+4940")))
+
+    def test_taken(self) -> None:
+        """Credentials for the domain end here; others, and what can't be read, cross as they are."""
+        others = ['Digest realm="pbx", nonce="n"', "Basic abc", "???"]
+        request = self.ask("sip:x@y.example", f'Digest realm="{DOMAIN}", nonce="n"', *others)
+        self.logins.take_credentials(request)
+        self.assertEqual(request.headers.lines("Proxy-Authorization"), others)
+        self.logins.take_credentials(self.ask("sip:x@y.example"))

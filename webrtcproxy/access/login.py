@@ -158,8 +158,8 @@ class Logins:
 
     def needed(self, request: Request, flow: Flow) -> ServedDomain | None:
         """The domain at which a browser has to log in before its request is looked at: that of From, so that nobody
-        calls in another's name, else that of the Request-URI. None where it has done so on this connection, and where
-        neither is served here.
+        calls in another's name, else that of the Request-URI. None where it has done so on this connection, as this
+        user or as the one with this number, and where neither is served here.
 
         :raises BadMessage: From can't be read.
         """
@@ -168,7 +168,10 @@ class Logins:
         caller = request.from_.address
         domain = self._domains.of(caller.hostport)
         if domain is not None:
-            return None if self._proofs.has(flow, caller.aor, domain.authority) else domain
+            if self._proofs.has(flow, caller.aor, domain.authority):
+                return None
+            user = self._proofs.caller(flow).user
+            return None if user is not None and user.domain == domain.name and _is_own(user, caller) else domain
         domain = self._domains.of(request.request_uri.hostport)
         if domain is None or self._proofs.caller(flow).is_authenticated_by(domain.authority):
             return None
@@ -184,7 +187,7 @@ class Logins:
 
     def _admitted(self, user: User, domain: ServedDomain, request: Request, flow: Flow) -> None:
         caller = request.from_.address
-        if self._domains.of(caller.hostport) is not None and caller.aor != user.aor:
+        if self._domains.of(caller.hostport) is not None and not _is_own(user, caller):
             raise Refusal(403, "From Is Another User's")
         self._proofs.add(flow, user.aor, domain.authority, self.LASTS, user)
 
@@ -263,6 +266,11 @@ class Logins:
         status, name = (401, "WWW-Authenticate") if request.method == "REGISTER" else (407, "Proxy-Authenticate")
         values = [value for scheme in self._schemes.values() for value in scheme.challenges(domain, flow, stale)]
         return Refusal(status, "", [(name, value) for value in values])
+
+
+def _is_own(user: User, address: Uri) -> bool:
+    """Whether an address in From is one of a user: its address-of-record, or one of its numbers at its domain."""
+    return address.aor == user.aor or (address.user or "") in user.numbers
 
 
 def _header(request: Request) -> str:
