@@ -215,7 +215,7 @@ class Bounds(GuardCase):
             self.assertEqual(len(table), 50)
         self.assertEqual({len(aor) for aor in guard._of_users}, {module.LONGEST_NAME})
 
-    def test_users_of_an_address(self) -> None:
+    def test_also_for_an_address(self) -> None:
         """The known users of one address are so many at most; the newest stay."""
         self.patch(module, "USERS_OF_ADDRESS", 3)
         for number in range(5):

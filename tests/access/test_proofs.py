@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -52,6 +54,15 @@ class CallerTests(ProofCase):
         self.assertEqual((caller.aor, caller.may_use(PBX), caller.may_use(CARRIER)), (ALICE, True, False))
         self.proofs.add(self.flow, BOB, authority_of(CARRIER, ""), 60)
         self.assertTrue(self.proofs.caller(self.flow, ALICE).may_use(CARRIER))
+
+    def test_also_for(self) -> None:
+        """A trunk may be there for the users of others, if its section says so; not the other way round."""
+        open_to_pbx = replace(CARRIER, also_for=("pbx",))
+        self.proofs.add(self.flow, ALICE, AT_PBX, 60)
+        self.assertTrue(self.proofs.caller(self.flow).may_use(open_to_pbx))
+        other = FakeFlow.wss()
+        self.proofs.add(other, BOB, authority_of(open_to_pbx, ""), 60)
+        self.assertFalse(self.proofs.caller(other).may_use(PBX))
 
     def test_another_name(self) -> None:
         """A claimed address that is not proven is not the caller's; what the connection has proven still counts."""

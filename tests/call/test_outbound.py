@@ -306,7 +306,7 @@ class Refused(CallCase):
 
     def test_too_many_calls(self) -> None:
         """Over the limit: 503 with Retry-After, and the calls that are up go on."""
-        world = self.make_world(calls=CallsConfig(limit=1))
+        world = self.make_world(calls=CallsConfig(limit=1, limit_unregistered=3))
         alice, bert = world.browser(), world.browser("bert")
         alice.invite("sip:bob@pbx.example.com")
         bert.invite("sip:bob@pbx.example.com")

@@ -29,7 +29,7 @@ class DefaultsTests(Case):
         self.assertEqual(config.rtpengine.timeout, 2)
         self.assertFalse(config.registrations.multiple)
         self.assertEqual((config.calls.ring, config.calls.grace, config.calls.limit), (180, 5, 1000))
-        self.assertEqual((config.calls.limit_per_connection, config.calls.limit_unregistered), (10, 3))
+        self.assertEqual((config.calls.limit_per_connection, config.calls.limit_unregistered), (10, 0))
         self.assertEqual(config.trunks, (Trunk("a", "voip.example"),))
         self.assertTrue(config.access.destinations.allows("voip.example", None, config.trunks))
         self.assertFalse(config.access.destinations.allows("other.example", None, config.trunks))

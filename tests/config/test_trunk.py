@@ -8,6 +8,14 @@ from webrtcproxy.demo.certificate import write_certificate
 class TrunkTests(Case):
     """[trunk NAME]"""
 
+    def test_also_for(self) -> None:
+        """The trunks whose users may use another one exist."""
+        other = "host = b.example"
+        trunks = self.load(trunk_a="host = a.example\nalso-for = b", trunk_b=other).trunks
+        self.assertEqual([trunk.also_for for trunk in trunks], [("b",), ()])
+        wrong = "host = a.example\nalso-for = c"
+        self.refused("trunk a", "also-for", "there is no such trunk", trunk_a=wrong, trunk_b=other)
+
     def test_values(self) -> None:
         """Everything that a trunk may have."""
         (trunk,) = self.load(

@@ -169,7 +169,7 @@ class RejectedCalls(CallCase):
 
     def test_limit(self) -> None:
         """One call too many."""
-        self.world = self.make_world(calls=CallsConfig(limit=1))
+        self.world = self.make_world(calls=CallsConfig(limit=1, limit_unregistered=3))
         alice = self.world.browser()
         alice.invite("sip:bob@pbx.example.com")
         readings = Readings(self.world.metrics)

@@ -36,7 +36,7 @@ class Negotiation(TimerCase):
 
     def test_configured(self) -> None:
         """`[calls] session-expires`."""
-        self.world = self.make_world(calls=CallsConfig(session_expires=120))
+        self.world = self.make_world(calls=CallsConfig(session_expires=120, limit_unregistered=3))
         self.connect((TIMER,))
         self.assertEqual(self.leg.headers.lines("Session-Expires"), ["120"])
         self.assertEqual(self.ok.headers.lines("Session-Expires"), ["120;refresher=uas"])

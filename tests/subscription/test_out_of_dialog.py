@@ -24,6 +24,7 @@ class Out(CallCase):
     def send(self, method: str, uri: str = BOB, alice: Browser | None = None, **more: object) -> Request:
         """A request of a browser's."""
         self.alice = alice or self.world.browser()
+        more.setdefault("from_", f"<{self.alice.uri}>")
         sent = request(method, uri, to=f"<{uri}>", **more)  # type: ignore[arg-type]
         self.alice.say(sent)
         return sent

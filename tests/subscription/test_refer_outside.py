@@ -246,7 +246,15 @@ class Challenged(OutsideCase):
         self.alice.authenticate(CARRIER)
         carrier = self.world.trunk("192.0.2.7", 5090)
         uri = "sip:dave@carrier.example.net:5080"
-        sent = request("REFER", uri, to=f"<{uri}>", contact=f"<{self.alice.contact}>", cseq=7, headers=[CAROL])
+        sent = request(
+            "REFER",
+            uri,
+            from_=f"<{self.alice.uri}>",
+            to=f"<{uri}>",
+            contact=f"<{self.alice.contact}>",
+            cseq=7,
+            headers=[CAROL],
+        )
         self.alice.say(sent)
         challenge = ("WWW-Authenticate", 'Digest realm="carrier", nonce="n", qop="auth"')
         carrier.answer(carrier.request("REFER"), 401, headers=[challenge])

@@ -53,7 +53,7 @@ def config(
         sip=SipConfig(("udp:0",)),
         rtpengine=RtpengineConfig((HostPort("127.0.0.1", 2223),)),
         registrations=RegistrationsConfig(multiple),
-        calls=calls or CallsConfig(),
+        calls=calls or CallsConfig(limit_unregistered=3),
         trunks=trunks,
         access=AccessConfig(destinations or Destinations(trunks=True), "anyone" if anyone else "registered"),
         web=WebConfig(),

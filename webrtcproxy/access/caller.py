@@ -39,9 +39,11 @@ class Caller:
         return authority in self.authorities
 
     def may_use(self, trunk: Trunk) -> bool:
-        """Whether it may use a trunk at the expense of the trunk's account: it has registered there with a password of
-        its own, or is a user whose domain has the trunk."""
-        return ("trunk", trunk.name) in self.authorities or (self.user is not None and trunk.name in self.user.trunks)
+        """Whether it may use a trunk at the expense of the trunk's account: it has registered there, or at one of its
+        ``also-for``, with a password of its own, or is a user whose domain has the trunk."""
+        if ("trunk", trunk.name) in self.authorities or (self.user is not None and trunk.name in self.user.trunks):
+            return True
+        return any(("trunk", name) in self.authorities for name in trunk.also_for)
 
 
 STRANGER = Caller()

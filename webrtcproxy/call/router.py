@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.access.identity import check_referred_by
 from webrtcproxy.access.login import Logins
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.config.addresses import plain_host, same_hostport
@@ -187,8 +188,11 @@ class Router:
     # Handlers
 
     def _dispatch(self, transaction: ServerTransaction) -> None:
-        request = transaction.request
+        request, flow = transaction.request, transaction.flow
         refuse_required(request)
+        if request.method == "REFER" and flow.browser:
+            policy, proofs = self._context.policy, self._context.proofs
+            check_referred_by(proofs, flow, request, replace=policy.replaces_foreign_from)
         if request.to.tag is not None:
             self._logins.take_credentials(request)
             self._inside.get(request.method, self._relay)(transaction)
@@ -252,7 +256,7 @@ class Router:
         if domain is not None:
             self._registrar.register(transaction, domain)
             return
-        route = context.policy.route(request, context.caller_of(request, transaction.flow))
+        route = context.policy.route(request, context.proofs.caller(transaction.flow))
         self._registration_relay.register(transaction, route)
 
     def _options(self, transaction: ServerTransaction) -> None:

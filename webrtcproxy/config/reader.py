@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from webrtcproxy.config import ini
@@ -33,6 +34,9 @@ from webrtcproxy.config.sections import (
 from webrtcproxy.config.trunk import Trunk
 from webrtcproxy.config.trunk_transport import check_client_tls
 from webrtcproxy.config.turn import TurnConfig, check_turn
+
+UNREGISTERED_CALLS = 3
+"""The default of ``limit-unregistered`` where nobody needs to register."""
 
 
 def load(path: Path) -> Config:
@@ -64,7 +68,7 @@ def _config(path: Path) -> Config:
     sip = _sip(sections["sip"], proxy.workers)
     trunks = _trunks(raw, path.parent, {split(line)[0] for line in sip.listen})
     domains = read_domains(raw, path.parent, trunks)
-    return Config(
+    config = Config(
         path=path,
         wss=_wss(sections["wss"], proxy.workers),
         sip=sip,
@@ -82,6 +86,9 @@ def _config(path: Path) -> Config:
         bans=read_section(BansConfig, sections["bans"]),
         domains=domains,
     )
+    if config.access.trunk_credentials == "anyone" and "limit-unregistered" not in sections["calls"]:
+        return replace(config, calls=replace(config.calls, limit_unregistered=UNREGISTERED_CALLS))
+    return config
 
 
 def _wss(section: Section, workers: int) -> WssConfig:
@@ -130,7 +137,17 @@ def _trunks(raw: Mapping[str, Mapping[str, str]], folder: Path, kinds: Collectio
                 raise section.error("host", f"[trunk {other.name}] has it too", "give each trunk a host of its own")
             _check_same_tls(section, trunk, other)
         trunks.append(trunk)
+    _check_also_for(raw, folder, trunks)
     return tuple(trunks)
+
+
+def _check_also_for(raw: Mapping[str, Mapping[str, str]], folder: Path, trunks: Collection[Trunk]) -> None:
+    known = {trunk.name for trunk in trunks}
+    for trunk in trunks:
+        for name in trunk.also_for:
+            if name not in known:
+                section = open_section(Trunk, f"trunk {trunk.name}", {}, folder)
+                raise section.error("also-for", "there is no such trunk", ini.did_you_mean(name, known), name)
 
 
 def _trunk(section: Section, kinds: Collection[str]) -> Trunk:

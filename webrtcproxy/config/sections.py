@@ -268,9 +268,11 @@ class CallsConfig:
     )
     limit_unregistered: int = option(
         whole(0, MAX_LIMIT),
-        "Calls at once of a browser that has not registered with a password of its own, 0 for none. The same limit"
-        " applies to its subscriptions, and to its other requests that wait for a response.",
-        default=3,
+        "Calls at once of a browser that has not registered with a password of its own where it calls; 0: nothing but"
+        " its REGISTER reaches a trunk. The same limit applies to its subscriptions, and to its other requests that"
+        " wait for a response.",
+        default=0,
+        absent="0; 3 with ``trunk-credentials = anyone``",
     )
     session_expires: int = option(
         whole(90, 86400, "seconds"),
@@ -309,6 +311,12 @@ class AccessConfig:
         "Who may use the account of a trunk: a browser that has registered on its connection with a password of its"
         " own, or anyone who connects, even to register.",
         default="registered",
+    )
+    foreign_from: Literal["refuse", "replace"] = option(
+        word("refuse", "replace"),
+        "What happens to a request of a registered browser whose From, or Referred-By, is another's: it gets 403, or"
+        " the address that the browser has registered is written there.",
+        default="refuse",
     )
 
 

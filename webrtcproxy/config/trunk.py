@@ -73,6 +73,11 @@ class Trunk:
         default=None,
         absent="any",
     )
+    also_for: tuple[str, ...] = option(
+        each(str, "write names of trunks"),
+        "Other trunks whose registered browsers may use this one as well, at the expense of its account.",
+        default=(),
+    )
     sources: tuple[Network, ...] | None = option(
         each(network, "write networks such as 198.51.100.0/24"),
         "The networks from which the trunk may call.",

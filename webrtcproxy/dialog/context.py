@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.access.caller import Caller
+from webrtcproxy.access.identity import identify
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.config import CallsConfig
 from webrtcproxy.dialog.call_record import CdrWriter
@@ -88,9 +89,10 @@ class Context:
     def caller_of(self, request: Request, flow: Flow) -> Caller:
         """On whose behalf a browser has sent a request, as far as that is proven.
 
+        :raises Refusal: 403 where From is another's.
         :raises BadMessage: From can't be read.
         """
-        return self.location.proofs.caller(flow, request.from_.address.aor)
+        return identify(self.location.proofs, flow, request, replace=self.policy.replaces_foreign_from)
 
     def profile_of(self, transaction: ServerTransaction) -> PeerProfile:
         """The profile of the sender of an out-of-dialog request."""

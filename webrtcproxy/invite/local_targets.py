@@ -89,7 +89,7 @@ async def number_target(context: Context, request: Request, number: str, caller:
     if domain is None or not domain.config.trunks:
         raise Refusal(404, "No Trunk For Telephone Numbers")
     route = context.policy.route_to(domain.config.trunks[0], caller)
-    target = await target_of_route(context, request, route)
+    target = await target_of_route(context, request, route, caller)
     trunk = route.trunk
     assert trunk is not None
     port = "" if trunk.port is None else f":{trunk.port}"

@@ -68,9 +68,9 @@ class Redirection:
             self._tried.add(key)
             request = Request("INVITE", str(uri), self._request.headers)
             try:
-                route = self._context.policy.route(request, self._caller)
+                route = self._context.policy.call_route(request, self._caller)
                 self._left -= 1
-                target = await target_of_route(self._context, request, route)
+                target = await target_of_route(self._context, request, route, self._caller)
                 if _leads_back(target.flow):
                     raise Refusal(482)
                 log.info("{call}: redirected to {uri}", uri=str(uri), call=self._request.call_id)

@@ -45,7 +45,7 @@ def invite_for(
         proxy can only do where the caller supports them, too.
     :raises Refusal: 483 where Max-Forwards of `source` is exhausted.
     """
-    headers = initial_headers(source, sequence, target.profile)
+    headers = initial_headers(source, sequence, target.profile, target.caller_id)
     headers.add("Contact", contact)
     headers.add("Allow", ALLOW[1])
     headers.add(*(SUPPORTED if reliable else SUPPORTED_WITHIN))

@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from webrtcproxy.access.caller import Caller
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.registration.binding import Binding
 from webrtcproxy.routing.admission import UNREGISTERED, BrowserUser
 from webrtcproxy.routing.authentication import Authentication
+from webrtcproxy.routing.caller_id import AS_WRITTEN, CallerId, caller_id_of
 from webrtcproxy.routing.failover import NextHops
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, PeerProfile
 from webrtcproxy.routing.policy import Route
@@ -31,6 +33,7 @@ class Target:
     :ivar route_set: the Route headers of the INVITE.
     :ivar replaces: the dialog that the INVITE is to replace, by the identifiers that its receiver knows; or None.
     :ivar next_hops: the servers that may reach it on the SIP side; None for a browser.
+    :ivar caller_id: how the caller is shown to it.
     """
 
     flow: Flow
@@ -42,6 +45,7 @@ class Target:
     route_set: tuple[str, ...] = ()
     replaces: str | None = None
     next_hops: NextHops | None = None
+    caller_id: CallerId = AS_WRITTEN
 
     @property
     def last_flow(self) -> Flow:
@@ -58,10 +62,11 @@ TargetResolver = Callable[[], Awaitable[Sequence[Target]]]
 """Finds the targets of a request, at least one, or raises :class:`Refusal`."""
 
 
-async def target_of_route(context: Context, request: Request, route: Route) -> Target:
+async def target_of_route(context: Context, request: Request, route: Route, caller: Caller) -> Target:
     """The target that a route leads to.
 
     :param request: the request to be sent there.
+    :param caller: on whose behalf it is sent.
     :raises Refusal: the target can't be reached.
     """
     try:
@@ -77,6 +82,7 @@ async def target_of_route(context: Context, request: Request, route: Route) -> T
         authentication=authentication,
         replaces=replaces,
         next_hops=hops,
+        caller_id=caller_id_of(request, caller),
     )
 
 

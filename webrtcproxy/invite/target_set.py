@@ -63,10 +63,10 @@ def browser_targets(context: Context, request: Request, caller: Caller) -> Targe
         number = number_in(target.user or "")
         if number is not None:
             return _number(context, request, number, caller)
-    route = context.policy.route(request, caller)
+    route = context.policy.call_route(request, caller)
 
     async def targets() -> Sequence[Target]:
-        return [await target_of_route(context, request, route)]
+        return [await target_of_route(context, request, route, caller)]
 
     return targets
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from twisted.logger import Logger
+
 from webrtcproxy.access.caller import STRANGER, Authority, Caller, authority_of
 from webrtcproxy.config import Config, HostPort, Trunk
 from webrtcproxy.config.addresses import plain_host
@@ -18,6 +20,8 @@ from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import bracketed
+
+log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,9 @@ class Policy:
         self._routes: BoundedDict[tuple[str, str, int | None], _Routes] = BoundedDict(self.REMEMBERED)
         self._has_tls = any(line.startswith("tls:") for line in config.sip.listen)
         self._credentials_for_anyone = config.access.trunk_credentials == "anyone"
+        self._lets_unregistered = config.calls.limit_unregistered > 0
         self.multiple = config.registrations.multiple
+        self.replaces_foreign_from = config.access.foreign_from == "replace"
 
     def route(self, request: Request, caller: Caller = STRANGER) -> Route:
         """The route of a browser's request, by the host and port of its Request-URI and nothing else.
@@ -128,6 +134,33 @@ class Policy:
         :raises Refusal: 403 where they may not.
         """
         check_destination(self._destinations, self._trunks, host, port)
+
+    def call_route(self, request: Request, caller: Caller) -> Route:
+        """The route of a browser's request other than REGISTER.
+
+        A browser that has registered nowhere with a password of its own reaches nothing, and learns nothing of what
+        there is to reach, unless `[calls] limit-unregistered` lets it. One that has reaches a trunk where it may use
+        that trunk.
+
+        :raises Refusal: 403 for such a browser, and as `route`.
+        """
+        if not self._lets_unregistered and not caller.authorities:
+            self._log_unregistered(request, "it has not registered with a password of its own")
+            raise Refusal(403, "Register First")
+        route = self.route(request, caller)
+        trunk = route.trunk
+        if trunk is not None and not self._lets_unregistered and not self.may_use_trunk_credentials(trunk, caller):
+            self._log_unregistered(request, f"it has not registered at trunk {trunk.name}")
+            raise Refusal(403, "Register First")
+        return route
+
+    def _log_unregistered(self, request: Request, why: str) -> None:
+        log.info(
+            "{call}: {method} of a browser is refused: {why}, and [calls] limit-unregistered is 0",
+            call=request.log_id,
+            method=request.method,
+            why=why,
+        )
 
     def may_use_trunk_credentials(self, trunk: Trunk | None, caller: Caller) -> bool:
         """Whether challenges of a trunk to the requests of `caller` are answered with the credentials of its section:

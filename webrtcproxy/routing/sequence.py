@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from twisted.internet.interfaces import IReactorTime
 
+from webrtcproxy.routing.caller_id import AS_WRITTEN, CallerId
 from webrtcproxy.routing.loops import remaining_hops
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.ids import random_token
@@ -86,12 +87,15 @@ class RequestSequences:
         return len(self._sequences)
 
 
-def initial_headers(source: Request, sequence: RequestSequence, target: PeerProfile) -> Headers:
+def initial_headers(
+    source: Request, sequence: RequestSequence, target: PeerProfile, caller_id: CallerId = AS_WRITTEN
+) -> Headers:
     """The headers of the second leg's request that replace those of `source`; takes the next CSeq number.
 
+    :param caller_id: how the caller is shown to the target.
     :raises Refusal: 483 where Max-Forwards is exhausted.
     """
-    caller, callee = source.from_.with_tag(sequence.from_tag), source.to
+    caller, callee = (caller_id.address or source.from_).with_tag(sequence.from_tag), source.to
     if target.browser:
         caller, callee = _escaped(caller), _insecure(_escaped(callee))
     fields = {

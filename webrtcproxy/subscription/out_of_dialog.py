@@ -139,7 +139,7 @@ async def _found(find_targets: TargetResolver) -> Sequence[Target]:
 
 def _request(source: Request, profile: PeerProfile, target: Target, sequence: RequestSequence) -> Request:
     """The request of the second leg, with the headers that cross."""
-    headers = initial_headers(source, sequence, target.profile)
+    headers = initial_headers(source, sequence, target.profile, target.caller_id)
     headers.extend(request_headers(source, profile, target.profile))
     return Request(source.method, target.uri, headers, source.body)
 

@@ -10,6 +10,7 @@ from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.invite.redirection import Redirection
 from webrtcproxy.invite.target import Target
 from webrtcproxy.invite.target_set import browser_targets
+from webrtcproxy.routing.caller_id import AS_WRITTEN
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
@@ -58,6 +59,8 @@ def refer_next_hops(context: Context, invite: Request, transferor: Leg) -> tuple
     targets = browser_targets(context, invite, caller)
 
     async def find() -> Target:
-        return (await targets())[0]
+        target = (await targets())[0]
+        # The transferee goes on in its own name where the transferor is no user whose number is to be shown.
+        return target if caller.user is not None else replace(target, caller_id=AS_WRITTEN)
 
     return find, Redirection(context, invite, caller)

@@ -1,0 +1,86 @@
+"""Identity: who a browser's request is from, and that it shows nobody else (RFC 3323, RFC 3892)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.logger import Logger
+
+from webrtcproxy.access.caller import STRANGER, Caller
+from webrtcproxy.access.proofs import Proofs
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import Uri
+from webrtcproxy.transport.flow import Flow
+
+log = Logger()
+
+ANONYMOUS_HOST = "anonymous.invalid"
+"""The host of an address that names nobody (RFC 3323 section 4.1.1.3)."""
+
+
+def identify(proofs: Proofs, flow: Flow, request: Request, *, replace: bool) -> Caller:
+    """On whose behalf a browser has sent a request. A browser that has proven an address-of-record speaks for that one
+    or for nobody (anonymous), and not for another.
+
+    :param flow: on which it arrived.
+    :param replace: whether a From that is another's is replaced by the proven address, and the request goes on.
+    :returns: the caller, whose `Caller.aor` need not be the address in From; `STRANGER` where the browser has proven
+        nothing.
+    :raises Refusal: 403 where From is another's.
+    :raises BadMessage: From can't be read.
+    """
+    aors = proofs.aors(flow)
+    if not aors:
+        return STRANGER
+    claimed = request.from_.address
+    if claimed.aor in aors:
+        return proofs.caller(flow, claimed.aor)
+    if is_anonymous(claimed, aors) or replace:
+        return proofs.caller(flow)
+    for caller in (proofs.caller(flow, aor) for aor in aors):
+        if caller.user is not None and claimed.user in caller.user.numbers:
+            return caller
+    log.info(
+        "{call}: {method} of {host} is refused: it is registered as {aors}, and From is another's; [access]"
+        " foreign-from = replace would write {aor} there",
+        call=request.log_id,
+        method=request.method,
+        host=flow.peer.host,
+        aors=", ".join(aors),
+        aor=aors[0],
+    )
+    raise Refusal(403, "From Is Not Yours")
+
+
+def is_anonymous(address: Uri, aors: Sequence[str] = ()) -> bool:
+    """Whether an address names nobody: ``anonymous`` at `ANONYMOUS_HOST`, or at the domain of one of `aors`."""
+    if (address.user or "").lower() != "anonymous":
+        return False
+    host = address.host.lower()
+    return host == ANONYMOUS_HOST or any(host == aor.partition("@")[2].partition(":")[0] for aor in aors)
+
+
+def check_referred_by(proofs: Proofs, flow: Flow, request: Request, *, replace: bool) -> None:
+    """Let the Referred-By of a browser's REFER name nobody but its user (RFC 3892).
+
+    :param replace: whether one that is another's is replaced by the proven address.
+    :raises Refusal: 403 where it is another's.
+    """
+    aors = proofs.aors(flow)
+    values = request.headers.lines("Referred-By")
+    if not aors or all(_aor(value) in aors for value in values):
+        return
+    if not replace:
+        log.info("{call}: refused, its Referred-By is another's than {aors}", call=request.log_id, aors=", ".join(aors))
+        raise Refusal(403, "Referred-By Is Not Yours")
+    request.headers.set("Referred-By", f"<sip:{aors[0]}>")
+
+
+def _aor(value: str) -> str | None:
+    try:
+        return NameAddr.parse(value).address.aor
+    except BadMessage:
+        return None
