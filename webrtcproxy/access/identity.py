@@ -14,6 +14,8 @@ from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
+from webrtcproxy.users.attributes import number_in
+from webrtcproxy.users.user import User
 
 log = Logger()
 
@@ -35,14 +37,11 @@ def identify(proofs: Proofs, flow: Flow, request: Request, *, replace: bool) -> 
     aors = proofs.aors(flow)
     if not aors:
         return STRANGER
-    claimed = request.from_.address
-    if claimed.aor in aors:
-        return proofs.caller(flow, claimed.aor)
-    if is_anonymous(claimed, aors) or replace:
+    caller = speaker(proofs, flow, request.from_.address)
+    if caller is not None:
+        return caller
+    if replace:
         return proofs.caller(flow)
-    for caller in (proofs.caller(flow, aor) for aor in aors):
-        if caller.user is not None and claimed.user in caller.user.numbers:
-            return caller
     log.info(
         "{call}: {method} of {host} is refused: it is registered as {aors}, and From is another's; [access]"
         " foreign-from = replace would write {aor} there",
@@ -53,6 +52,28 @@ def identify(proofs: Proofs, flow: Flow, request: Request, *, replace: bool) -> 
         aor=aors[0],
     )
     raise Refusal(403, "From Is Not Yours")
+
+
+def speaker(proofs: Proofs, flow: Flow, claimed: Uri) -> Caller | None:
+    """The caller whom an address in From may stand for: it is the proven address-of-record of the browser on `flow`, a
+    number of its user, or nobody's. None where the browser has proven nothing, and for an address that is another's."""
+    aors = proofs.aors(flow)
+    if claimed.aor in aors:
+        return proofs.caller(flow, claimed.aor)
+    if aors and is_anonymous(claimed, aors):
+        return proofs.caller(flow)
+    for caller in (proofs.caller(flow, aor) for aor in aors):
+        if caller.user is not None and may_show(caller.user, claimed):
+            return caller
+    return None
+
+
+def may_show(user: User, claimed: Uri) -> bool:
+    """Whether an address is that of the user, one of its numbers at its domain, or nobody's."""
+    if claimed.aor == user.aor or is_anonymous(claimed, (user.aor,)):
+        return True
+    number = number_in(claimed.user or "")
+    return number in user.numbers and claimed.host.lower() in ("", user.domain)
 
 
 def is_anonymous(address: Uri, aors: Sequence[str] = ()) -> bool:

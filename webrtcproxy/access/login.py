@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.access.identity import may_show, speaker
 from webrtcproxy.access.nonces import FlowNonces
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.runtime.errors import Refusal
@@ -168,10 +169,8 @@ class Logins:
         caller = request.from_.address
         domain = self._domains.of(caller.hostport)
         if domain is not None:
-            if self._proofs.has(flow, caller.aor, domain.authority):
-                return None
-            user = self._proofs.caller(flow).user
-            return None if user is not None and user.domain == domain.name and _is_own(user, caller) else domain
+            known = speaker(self._proofs, flow, caller)
+            return None if known is not None and known.is_authenticated_by(domain.authority) else domain
         domain = self._domains.of(request.request_uri.hostport)
         if domain is None or self._proofs.caller(flow).is_authenticated_by(domain.authority):
             return None
@@ -187,7 +186,7 @@ class Logins:
 
     def _admitted(self, user: User, domain: ServedDomain, request: Request, flow: Flow) -> None:
         caller = request.from_.address
-        if self._domains.of(caller.hostport) is not None and not _is_own(user, caller):
+        if self._domains.of(caller.hostport) is not None and not may_show(user, caller):
             raise Refusal(403, "From Is Another User's")
         self._proofs.add(flow, user.aor, domain.authority, self.LASTS, user)
 
@@ -266,11 +265,6 @@ class Logins:
         status, name = (401, "WWW-Authenticate") if request.method == "REGISTER" else (407, "Proxy-Authenticate")
         values = [value for scheme in self._schemes.values() for value in scheme.challenges(domain, flow, stale)]
         return Refusal(status, "", [(name, value) for value in values])
-
-
-def _is_own(user: User, address: Uri) -> bool:
-    """Whether an address in From is one of a user: its address-of-record, or one of its numbers at its domain."""
-    return address.aor == user.aor or (address.user or "") in user.numbers
 
 
 def _header(request: Request) -> str:

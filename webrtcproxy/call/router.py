@@ -18,7 +18,7 @@ from webrtcproxy.dialog.extensions import refuse_required
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target import TargetResolver
-from webrtcproxy.invite.target_set import call_targets, callees_of, request_targets
+from webrtcproxy.invite.target_set import Callees, call_targets, callees_of, request_targets
 from webrtcproxy.registration.binding import Found
 from webrtcproxy.registration.local_registrar import LocalRegistrar
 from webrtcproxy.registration.relay import RegistrationRelay
@@ -276,9 +276,9 @@ class Router:
             callees = callees_of(self._context, transaction.request, flow.peer.host)
             self._when(callees, transaction, self._options_for)
 
-    def _options_for(self, transaction: ServerTransaction, callees: list[str]) -> None:
+    def _options_for(self, transaction: ServerTransaction, callees: Callees) -> None:
         """Handle OPTIONS for one of `callees` at the proxy's own address."""
-        found = gatherResults(map(self._context.directory.find, callees))
+        found = gatherResults(map(self._context.directory.find, callees.aors))
         self._when(found, transaction, self._options_found)
 
     def _options_found(self, transaction: ServerTransaction, callees: list[Found]) -> None:

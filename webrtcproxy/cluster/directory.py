@@ -67,6 +67,9 @@ class SharedDirectory:
     def find_token(self, token: str) -> Deferred[Found | None]:
         return succeed(self._location.find_token(token))
 
+    def only_registered_at(self, ending: str) -> Deferred[str | None]:
+        return succeed(self._location.only_aor(ending))
+
     def watch(self, call: Callable[[Binding], None]) -> Callable[[], None]:
         return self._location.watch(call)
 

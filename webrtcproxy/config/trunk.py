@@ -10,6 +10,7 @@ from webrtcproxy.config.headers import header_line, header_pattern
 from webrtcproxy.config.ini import Section
 from webrtcproxy.config.kinds import custom, each, flag, number, one, password, text, word
 from webrtcproxy.config.media import TrunkMedia
+from webrtcproxy.config.numbers import NUMBERS, NumberMap, one_number
 from webrtcproxy.config.option import group, option
 from webrtcproxy.config.trunk_transport import PING, STOP_CODES, TRANSPORT, ClientTls, Transport
 from webrtcproxy.sip.uri import SIP_PORT, SIPS_PORT
@@ -83,6 +84,32 @@ class Trunk:
         "The networks from which the trunk may call.",
         default=None,
         absent="the addresses of ``host`` or ``proxy``",
+    )
+    numbers: NumberMap = option(
+        NUMBERS,
+        "Whom the numbers that the trunk calls ring, one a line: ``+4930123* = alice@example.com sales@example.com``;"
+        " ``*`` after the beginning of numbers. A whole number is preferred to a beginning, and a longer beginning to a"
+        " shorter one. ``registered`` in place of an address stands for the only user that is registered at this"
+        " trunk.",
+        default=NumberMap(),
+        absent="the numbers in the accounts of users whose domain has this trunk",
+    )
+    called_number: Literal["request-uri", "p-called-party-id", "to"] = option(
+        word("request-uri", "p-called-party-id", "to"),
+        "Where the trunk writes the number that was called, for ``numbers`` and for the numbers of users.",
+        default="request-uri",
+    )
+    caller_id: Literal["from", "asserted", "both"] = option(
+        word("from", "asserted", "both"),
+        "Where the trunk wants the number of a user of a ``[domain]`` that calls: in From, in P-Asserted-Identity with"
+        " the account in From, or in both.",
+        default="from",
+    )
+    main_number: str | None = option(
+        one(one_number, "write a number such as +4930123456"),
+        "The number that is shown for a user that has none of its own.",
+        default=None,
+        key="number",
     )
     redirects: Literal["pass", "follow"] = option(
         word("pass", "follow"),

@@ -4,30 +4,20 @@ number to the trunk of the domain."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
-from urllib.parse import unquote
 
 from webrtcproxy.access.caller import Caller
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.invite.target import Target, TargetResolver, target_of_binding, target_of_route
+from webrtcproxy.routing.caller_id import AS_WRITTEN, CallerId, caller_id_of
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import bracketed, normal
-from webrtcproxy.users.attributes import number_of
+from webrtcproxy.users.attributes import number_in
 from webrtcproxy.users.domains import ServedDomain, is_aor_port
 
 MAX_MEMBERS: Final = 50
 """Most members of a group that are called."""
-
-
-def number_in(user: str) -> str | None:
-    """The telephone number that a user part is, without visual separators and parameters (RFC 3261 section 19.1.6, RFC
-    3966 section 5.1.1); None where it is none."""
-    try:
-        return number_of(unquote(user.partition(";")[0]))
-    except ValueError:
-        return None
 
 
 def local_targets(context: Context, request: Request, domain: ServedDomain, caller: Caller) -> TargetResolver:
@@ -42,17 +32,22 @@ def local_targets(context: Context, request: Request, domain: ServedDomain, call
     if not caller.is_authenticated_by(domain.authority):
         context.policy.check_destination(*target.hostport)
 
+    caller_id = caller_id_of(request, caller, None, request.uri)
+
     async def targets() -> Sequence[Target]:
         if target.user is None or not is_aor_port(target.port):
             raise Refusal(404)
         aor = f"{normal(target.user)}@{domain.name}"
         there = await context.directory.find(aor)
         if there.bindings:
-            return [target_of_binding(binding) for binding in there.targets()]
+            return [target_of_binding(binding, caller_id) for binding in there.targets()]
         if there.known or domain.has(aor):
             raise Refusal(480)
         if domain.members(target.user):
-            return await group_targets(context, domain, target.user, caller.aor)
+            members = await group_targets(context, domain, target.user, caller.aor, caller_id)
+            if not members:
+                raise Refusal(480)
+            return members
         number = number_in(target.user)
         if number is None:
             raise Refusal(404)
@@ -62,20 +57,22 @@ def local_targets(context: Context, request: Request, domain: ServedDomain, call
 
 
 async def group_targets(
-    context: Context, domain: ServedDomain, group: str, caller: str | None = None
-) -> Sequence[Target]:
-    """The browsers of all members of a group.
+    context: Context,
+    domain: ServedDomain,
+    group: str,
+    caller: str | None = None,
+    caller_id: CallerId = AS_WRITTEN,
+) -> list[Target]:
+    """The browsers of all members of a group; empty where none is connected.
 
     :param caller: the address-of-record of the caller, whose own browsers do not ring.
-    :raises Refusal: 480 where none of them is connected.
+    :param caller_id: how the caller is shown.
     """
-    found = []
+    found: list[Target] = []
     for aor in list(domain.members(group))[:MAX_MEMBERS]:
         if aor != caller:
             there = await context.directory.find(aor)
-            found += [target_of_binding(binding) for binding in there.targets()]
-    if not found:
-        raise Refusal(480)
+            found += [target_of_binding(binding, caller_id) for binding in there.targets()]
     return found
 
 
@@ -89,8 +86,8 @@ async def number_target(context: Context, request: Request, number: str, caller:
     if domain is None or not domain.config.trunks:
         raise Refusal(404, "No Trunk For Telephone Numbers")
     route = context.policy.route_to(domain.config.trunks[0], caller)
-    target = await target_of_route(context, request, route, caller)
     trunk = route.trunk
     assert trunk is not None
     port = "" if trunk.port is None else f":{trunk.port}"
-    return replace(target, uri=f"sip:{number.replace('#', '%23')}@{bracketed(trunk.host)}{port}")
+    uri = f"sip:{number.replace('#', '%23')}@{bracketed(trunk.host)}{port}"
+    return await target_of_route(context, request, route, caller, uri)

@@ -50,6 +50,7 @@ def invite_for(
     headers.add("Allow", ALLOW[1])
     headers.add(*(SUPPORTED if reliable else SUPPORTED_WITHIN))
     headers.extend(filter_headers(source, profile, target.profile))
+    target.caller_id.assert_identity(headers)
     for route in target.route_set:
         headers.add("Route", route)
     for name, value in replaces_headers(source, target.replaces):

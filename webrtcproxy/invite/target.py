@@ -62,11 +62,12 @@ TargetResolver = Callable[[], Awaitable[Sequence[Target]]]
 """Finds the targets of a request, at least one, or raises :class:`Refusal`."""
 
 
-async def target_of_route(context: Context, request: Request, route: Route, caller: Caller) -> Target:
+async def target_of_route(context: Context, request: Request, route: Route, caller: Caller, uri: str = "") -> Target:
     """The target that a route leads to.
 
     :param request: the request to be sent there.
     :param caller: on whose behalf it is sent.
+    :param uri: the Request-URI there; empty for the one of the request.
     :raises Refusal: the target can't be reached.
     """
     try:
@@ -75,17 +76,22 @@ async def target_of_route(context: Context, request: Request, route: Route, call
         raise route.profile.unreachable() from why
     authentication = Authentication(route.trunk, route.may_use_credentials)
     replaces = request.headers.get("Replaces")
+    uri = uri or route.uri_for(request)
     return Target(
         hops.flow,
-        route.uri_for(request),
+        uri,
         route.profile,
         authentication=authentication,
         replaces=replaces,
         next_hops=hops,
-        caller_id=caller_id_of(request, caller),
+        caller_id=caller_id_of(request, caller, route.trunk, uri),
     )
 
 
-def target_of_binding(binding: Binding) -> Target:
-    """The target for a registered browser."""
-    return Target(binding.flow, binding.contact, BROWSER_PEER, UNREGISTERED.with_binding(binding), None, binding)
+def target_of_binding(binding: Binding, caller_id: CallerId = AS_WRITTEN) -> Target:
+    """The target for a registered browser.
+
+    :param caller_id: how the caller is shown to it.
+    """
+    user = UNREGISTERED.with_binding(binding)
+    return Target(binding.flow, binding.contact, BROWSER_PEER, user, None, binding, caller_id=caller_id)

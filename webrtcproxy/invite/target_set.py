@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
+from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -11,7 +11,8 @@ from webrtcproxy.access.caller import Caller
 from webrtcproxy.config import Trunk
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.table import DialogTable
-from webrtcproxy.invite.local_targets import group_targets, local_targets, number_in, number_target
+from webrtcproxy.invite.called_number import called_aors
+from webrtcproxy.invite.local_targets import group_targets, local_targets, number_target
 from webrtcproxy.invite.replaced_dialog import replaced_dialog_target
 from webrtcproxy.invite.target import Target, TargetResolver, target_of_binding, target_of_route
 from webrtcproxy.registration.binding import Found
@@ -19,6 +20,7 @@ from webrtcproxy.routing.admission import callees
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
+from webrtcproxy.users.attributes import number_in
 
 
 def call_targets(context: Context, request: Request, flow: Flow, legs: DialogTable) -> Deferred[TargetResolver]:
@@ -44,7 +46,7 @@ def request_targets(context: Context, request: Request, flow: Flow) -> Deferred[
     :raises Refusal: it is not permitted.
     """
     if not flow.browser:
-        return callees_of(context, request, flow.peer.host).addCallback(lambda aors: _registered(context, aors))
+        return callees_of(context, request, flow.peer.host).addCallback(lambda callees: _registered(context, callees))
     return succeed(browser_targets(context, request, context.caller_of(request, flow)))
 
 
@@ -80,15 +82,32 @@ def _number(context: Context, request: Request, number: str, caller: Caller) -> 
     return targets
 
 
-def callees_of(context: Context, request: Request, host: str) -> Deferred[list[str]]:
-    """Fires with the addresses-of-record that a request from `host`, on the SIP side, may be for, the likeliest first;
-    fails with Refusal as :func:`webrtcproxy.routing.admission.callees`."""
+@dataclass(frozen=True, slots=True)
+class Callees:
+    """Whom a request from the SIP side is for.
 
-    def found(there: Found | None) -> list[str]:
+    :ivar aors: the addresses-of-record.
+    :ivar together: whether all of them ring; else the first one that has a browser.
+    """
+
+    aors: Sequence[str]
+    together: bool = False
+
+
+def callees_of(context: Context, request: Request, host: str) -> Deferred[Callees]:
+    """Fires with the addresses-of-record that a request from `host`, on the SIP side, may be for; fails with Refusal as
+    :func:`webrtcproxy.routing.admission.callees`."""
+
+    def found(there: Found | None) -> Callees | Deferred[Callees]:
         aor, registrars = (None, ()) if there is None else (there.aor, there.registrars)
+        rung = called_aors(context, request, context.sources.trunk_of(request, host)) if aor is None else None
+        if rung is not None:
+            return rung.addCallback(Callees, together=True)
         trunks = context.sources.trunks_of(host)
-        found = callees(request, trunks, aor, host in registrars)
-        return [each for each in found if _may_call(context, trunks, each)] or _nobody()
+        aors = [each for each in callees(request, trunks, aor, host in registrars) if _may_call(context, trunks, each)]
+        if not aors:
+            raise Refusal(404)
+        return Callees(aors)
 
     return context.directory.find_token(request.request_uri.user or "").addCallback(found)
 
@@ -100,26 +119,25 @@ def _may_call(context: Context, trunks: Sequence[Trunk], aor: str) -> bool:
     return domain is None or any(trunk.name in domain.trunks for trunk in trunks)
 
 
-def _nobody() -> NoReturn:
-    raise Refusal(404)
-
-
-def _registered(context: Context, aors: Sequence[str]) -> TargetResolver:
-    """Resolves to the browsers of the first of `aors` that has any; Refusal 480 where one of them is known but has no
-    browser connected, else 404."""
-    directory = context.directory
+def _registered(context: Context, callees: Callees) -> TargetResolver:
+    """Resolves to the browsers of the callees; Refusal 480 where one of them is known but has no browser connected,
+    else 404."""
 
     async def targets() -> Sequence[Target]:
-        known = False
-        for aor in aors:
-            there = await directory.find(aor)
-            if there.bindings:
-                return [target_of_binding(binding) for binding in there.targets()]
+        known, rung = False, []
+        for aor in callees.aors:
+            there = await context.directory.find(aor)
+            found = [target_of_binding(binding) for binding in there.targets()]
             name, _, host = aor.rpartition("@")
             domain = context.domains.named(host)
-            if domain is not None and domain.members(name):
-                return await group_targets(context, domain, name)
+            if not found and domain is not None and domain.members(name):
+                found, known = await group_targets(context, domain, name), True
             known = known or there.known or (domain is not None and domain.has(aor))
-        raise Refusal(480 if known else 404)
+            rung += found
+            if rung and not callees.together:
+                break
+        if not rung:
+            raise Refusal(480 if known else 404)
+        return rung
 
     return targets

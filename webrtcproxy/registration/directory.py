@@ -25,6 +25,10 @@ class IDirectory(Protocol):
         """Fires with the entry of the known AOR whose `contact_user_of` this is, with None where no known AOR has
         it."""
 
+    def only_registered_at(self, ending: str) -> Deferred[str | None]:
+        """Fires with the one known AOR that ends with `ending`, such as ``@example.com``; with None where there is
+        none, or more than one."""
+
     def intend(self, aor: str, register_id: int, keys: Collection[Key], seconds: int) -> Deferred[list[int]]:
         """Announce that a REGISTER is about to be sent. Until `bind` or `withdraw` the other REGISTERs of the AOR allow
         for it: the registrar has one Contact of the proxy for all browsers of an AOR, and no REGISTER may shorten or

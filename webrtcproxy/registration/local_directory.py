@@ -31,6 +31,9 @@ class LocalDirectory:
     def find_token(self, token: str) -> Deferred[Found | None]:
         return succeed(self._location.find_token(token))
 
+    def only_registered_at(self, ending: str) -> Deferred[str | None]:
+        return succeed(self._location.only_aor(ending))
+
     def intend(self, aor: str, register_id: int, keys: Collection[Key], seconds: int) -> Deferred[list[int]]:
         others: list[int] = []
         if self._location.multiple or not seconds:

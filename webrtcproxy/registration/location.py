@@ -134,6 +134,16 @@ class Location:
         user = self._tokens.get(token)
         return None if user is None else self._found(user)
 
+    def only_aor(self, ending: str) -> str | None:
+        """See `IDirectory.only_registered_at`."""
+        found = None
+        for aor in self._users:
+            if aor.endswith(ending):
+                if found is not None:
+                    return None
+                found = aor
+        return found
+
     def live(self, aor: str) -> list[Binding]:
         """The bindings of an AOR that have not expired and whose flow is open, the newest first."""
         user = self._users.get(aor)

@@ -1,37 +1,112 @@
-"""Caller ID: how the caller of a request is shown to its target."""
+"""Caller ID: how the caller of a request is shown to its target (RFC 3323, RFC 3325).
+
+A browser that has registered at a trunk is shown as that address. A user of a domain that is served here is shown to a
+trunk with one of the numbers of its account, where the trunk's section wants it, and to another user by its address.
+Neither is shown as anybody else, and both may be shown as nobody.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from webrtcproxy.access.caller import Caller
-from webrtcproxy.access.identity import is_anonymous
+from webrtcproxy.access.identity import ANONYMOUS_HOST, is_anonymous
+from webrtcproxy.config import Trunk
+from webrtcproxy.routing.header_policy import ASSERTED_IDENTITY, wants_anonymity
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.fields import Headers
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import Uri, bracketed
+from webrtcproxy.users.attributes import number_in
+from webrtcproxy.users.user import User
+
+ANONYMOUS = NameAddr("Anonymous", f"sip:anonymous@{ANONYMOUS_HOST}")
+"""Nobody (RFC 3323 section 4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerId:
     """How a caller is shown.
 
-    :ivar address: what stands in From; None for what the browser has written.
+    :ivar address: From, without tag; None for what the browser has written.
+    :ivar callee: To, without tag; None for what the browser has written.
+    :ivar asserted: P-Asserted-Identity in place of all that the browser says of its identity: empty for none; None
+        where what it says crosses by the header policy.
     """
 
     address: NameAddr | None = None
+    callee: NameAddr | None = None
+    asserted: str | None = None
+
+    def assert_identity(self, headers: Headers) -> None:
+        """Write P-Asserted-Identity into the headers of a request that is about to be sent."""
+        if self.asserted is None:
+            return
+        for name in ASSERTED_IDENTITY:
+            headers.remove(name)
+        if self.asserted:
+            headers.set("P-Asserted-Identity", self.asserted)
 
 
 AS_WRITTEN = CallerId()
-"""From crosses as it is."""
+"""What the browser has written crosses."""
 
 
-def caller_id_of(request: Request, caller: Caller) -> CallerId:
-    """How the caller is shown: as it has written, where that is its own address or none; else as the address that it
-    has proven.
+def caller_id_of(request: Request, caller: Caller, trunk: Trunk | None, uri: str) -> CallerId:
+    """How the caller is shown.
 
     :param caller: as `identify` has found it.
+    :param trunk: the trunk that the request goes to; None for a browser, and for a server without a section.
+    :param uri: the Request-URI there.
     :raises BadMessage: From can't be read.
     """
     claimed = request.from_.address
+    if caller.user is not None:
+        private = is_anonymous(claimed, (caller.user.aor,)) or wants_anonymity(request.headers)
+        if trunk is None:
+            return CallerId(ANONYMOUS if private else _named(caller.user, request, f"sip:{caller.user.aor}"), None, "")
+        return _to_trunk(request, caller.user, trunk, private, uri)
     if caller.aor is None or claimed.aor == caller.aor or is_anonymous(claimed, (caller.aor,)):
         return AS_WRITTEN
     return CallerId(NameAddr("", f"sip:{caller.aor}"))
+
+
+def _to_trunk(request: Request, user: User, trunk: Trunk, private: bool, uri: str) -> CallerId:
+    number = _number(request, user) or trunk.main_number
+    account = user.accounts.get(trunk.name)
+    name = trunk.username if account is None else account.username
+    shown = _named(user, request, _uri(number or name or user.name, trunk))
+    asserted = "" if trunk.caller_id == "from" or number is None else str(_named(user, request, _uri(number, trunk)))
+    if trunk.caller_id == "asserted":
+        shown = _named(user, request, _uri(name or number or user.name, trunk))
+    return CallerId(ANONYMOUS if private else shown, NameAddr("", uri), asserted)
+
+
+def _named(user: User, request: Request, uri: str) -> NameAddr:
+    return NameAddr(user.display_name or request.from_.display, uri)
+
+
+def _uri(user: str, trunk: Trunk) -> str:
+    port = "" if trunk.port is None else f":{trunk.port}"
+    return f"sip:{user}@{bracketed(trunk.host)}{port}"
+
+
+def _number(request: Request, user: User) -> str | None:
+    """The number to show: the one of the user's that it asks for, in From or in P-Preferred-Identity, else its
+    first."""
+    for wanted in _wanted(request):
+        number = number_in(wanted.user or "")
+        if number in user.numbers:
+            return number
+    return user.numbers[0] if user.numbers else None
+
+
+def _wanted(request: Request) -> Iterable[Uri]:
+    yield request.from_.address
+    for value in request.headers.all("P-Preferred-Identity"):
+        try:
+            yield NameAddr.parse(value).address
+        except BadMessage:
+            continue

@@ -119,6 +119,12 @@ def withheld(headers: Headers) -> list[str]:
     return [*names, "History-Info"] if "history" in wishes or "header" in wishes else names
 
 
+def wants_anonymity(headers: Headers) -> bool:
+    """Whether the sender wants to be shown to the callee as nobody (RFC 3323 section 4.2, RFC 3325 section 9.3)."""
+    wishes = {wish.strip() for wish in ";".join(headers.lines("Privacy")).lower().split(";")}
+    return bool(wishes & {"id", "user", "header"})
+
+
 def order_challenges(headers: Headers) -> None:
     """Move the challenges that a browser can answer to the end: JsSIP and SIP.js support only MD5, and use the last
     challenge of a response. The others keep the server's order of preference (RFC 8760 section 2.4)."""

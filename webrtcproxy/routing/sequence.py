@@ -95,7 +95,7 @@ def initial_headers(
     :param caller_id: how the caller is shown to the target.
     :raises Refusal: 483 where Max-Forwards is exhausted.
     """
-    caller, callee = (caller_id.address or source.from_).with_tag(sequence.from_tag), source.to
+    caller, callee = (caller_id.address or source.from_).with_tag(sequence.from_tag), caller_id.callee or source.to
     if target.browser:
         caller, callee = _escaped(caller), _insecure(_escaped(callee))
     fields = {

@@ -141,6 +141,7 @@ def _request(source: Request, profile: PeerProfile, target: Target, sequence: Re
     """The request of the second leg, with the headers that cross."""
     headers = initial_headers(source, sequence, target.profile, target.caller_id)
     headers.extend(request_headers(source, profile, target.profile))
+    target.caller_id.assert_identity(headers)
     return Request(source.method, target.uri, headers, source.body)
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import unquote
 
 from webrtcproxy.config.addresses import host_name
 from webrtcproxy.sip.uri import bracketed, normal
@@ -104,6 +105,15 @@ def number_of(text: str) -> str:
     if not _is_number(number):
         raise ValueError(f"'{text}' is no telephone number")
     return number
+
+
+def number_in(user: str) -> str | None:
+    """The telephone number that a user part is, without visual separators and parameters (RFC 3261 section 19.1.6, RFC
+    3966 section 5.1.1); None where it is none."""
+    try:
+        return number_of(unquote(user.partition(";")[0]))
+    except ValueError:
+        return None
 
 
 def name_of(text: str) -> str:

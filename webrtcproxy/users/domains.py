@@ -75,6 +75,10 @@ class ServedDomain:
         account = None if self._file is None else self._file.get(aor)
         return None if account is None else self.complete(account.user)
 
+    def owners(self, number: str) -> Collection[str]:
+        """The addresses-of-record that have a number, as the users file has it: it rings all of them."""
+        return () if self._file is None else self._file.owners(self.name, number)
+
     def members(self, group: str) -> Collection[str]:
         """The addresses-of-record of a group, as the users file has it, in its order."""
         return () if self._file is None else self._file.members(self.name, group.lower())

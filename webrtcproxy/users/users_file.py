@@ -93,6 +93,7 @@ class UsersFile:
         self._accounts: Accounts = {}
         self._known: Known = {}
         self._members: dict[tuple[str, str], list[str]] = {}
+        self._owners: dict[tuple[str, str], list[str]] = {}
         self._seen: Fingerprint | None = None
         self._watchers: list[Changed] = []
         self.refresh()
@@ -107,6 +108,10 @@ class UsersFile:
     def members(self, domain: str, group: str) -> Collection[str]:
         """The addresses-of-record of a group, in the order of the file."""
         return self._members.get((domain, group), ())
+
+    def owners(self, domain: str, number: str) -> Collection[str]:
+        """The addresses-of-record that have a number, in the order of the file."""
+        return self._owners.get((domain, number), ())
 
     def watch(self, changed: Changed) -> None:
         """Have `changed` called after each change of the file."""
@@ -126,6 +131,7 @@ class UsersFile:
             return
         before, self._accounts, self._known = self._accounts, accounts, known
         self._members = _members(self._accounts.values())
+        self._owners = _owners(self._accounts.values())
         self._tell(first)
         for changed in self._watchers:
             changed(before, self._accounts)
@@ -265,6 +271,14 @@ def _members(accounts: Iterable[Account]) -> dict[tuple[str, str], list[str]]:
         for group in account.user.groups:
             members.setdefault((account.user.domain, group), []).append(account.user.aor)
     return members
+
+
+def _owners(accounts: Iterable[Account]) -> dict[tuple[str, str], list[str]]:
+    owners: dict[tuple[str, str], list[str]] = {}
+    for account in accounts:
+        for number in account.user.numbers:
+            owners.setdefault((account.user.domain, number), []).append(account.user.aor)
+    return owners
 
 
 def _text(path: Path) -> str:

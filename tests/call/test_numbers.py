@@ -1,0 +1,245 @@
+"""Numbers and identity: which number a user shows, and whom a called number rings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.support.calls.local import DOMAIN, TRUNK, LocalCase, message_to
+from tests.support.calls.world import OFFER, Browser, World
+from tests.support.configs import CARRIER, PBX, config
+from webrtcproxy.config import Domain, Trunk
+from webrtcproxy.config.numbers import NumberMap
+from webrtcproxy.sip.message import Request
+
+NUMBER = "+493012340"
+SECOND = "+493012341"
+DIALLED = f"sip:+441234567890@{DOMAIN}"
+AT_TRUNK = "carrier.example.net:5080"
+ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'
+
+
+class NumbersCase(LocalCase):
+    """alice has two numbers and a name; bob has none."""
+
+    lines = (
+        f'alice@example.com name="Alice Liddell" numbers={NUMBER},{SECOND} groups=sales',
+        "bob@example.com groups=sales",
+    )
+
+    def start(self, **trunk: object) -> None:
+        """Start the proxy with these options of its trunk."""
+        section: Trunk = replace(CARRIER, **trunk)
+        domain = Domain(DOMAIN, users=self.path, realm=DOMAIN, trunks=("carrier",))
+        self.world = World(config=replace(config(section, PBX, multiple=True), domains=(domain,)))
+        self.worlds.append(self.world)
+        self.trunk = self.world.trunk(TRUNK, 5090)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.start()
+
+    def shown(self, browser: Browser, *headers: tuple[str, str], from_: str = "", method: str = "INVITE") -> Request:
+        """What the trunk gets of a call of this browser, which it refuses."""
+        own, browser.uri = browser.uri, from_ or browser.uri
+        try:
+            if method == "INVITE":
+                browser.invite(DIALLED, *headers)
+            else:
+                message_to(browser, DIALLED, *headers, method=method)
+        finally:
+            browser.uri = own
+        leg = self.trunk.request(method)
+        self.trunk.answer(leg, 486)
+        if method == "INVITE":
+            self.trunk.heard("ACK")
+        browser.heard(486)
+        return leg
+
+
+class CallerIds(NumbersCase):
+    """What a trunk sees of a user who calls (RFC 3325)."""
+
+    def test_from(self) -> None:
+        """By default the first number is in From, at the trunk's host, with the name of the account; To is what was
+        dialled, there. No P-Asserted-Identity."""
+        for method in ("INVITE", "MESSAGE"):
+            leg = self.shown(self.registered(), method=method)
+            self.assertEqual((leg.from_.display, leg.from_.uri), ("Alice Liddell", f"sip:{NUMBER}@{AT_TRUNK}"))
+            self.assertEqual((leg.to.uri, leg.uri), (leg.uri, f"sip:+441234567890@{AT_TRUNK}"))
+            self.assertNotIn("P-Asserted-Identity", leg.headers)
+
+    def test_asserted(self) -> None:
+        """With `asserted` the account is in From, and the number in P-Asserted-Identity; with `both` it is in both."""
+        for where, user in (("asserted", "us"), ("both", NUMBER)):
+            self.start(caller_id=where)
+            leg = self.shown(self.registered())
+            self.assertEqual(leg.from_.uri, f"sip:{user}@{AT_TRUNK}")
+            self.assertEqual(leg.headers.lines("P-Asserted-Identity"), [f'"Alice Liddell" <sip:{NUMBER}@{AT_TRUNK}>'])
+
+    def test_chosen(self) -> None:
+        """A user chooses among its numbers, by From or by P-Preferred-Identity, in any spelling."""
+        alice = self.registered()
+        wanted = ("P-Preferred-Identity", f"<sip:{SECOND}@example.com>")
+        for leg in (
+            self.shown(alice, wanted),
+            self.shown(alice, from_=f"sip:{SECOND}@example.com"),
+            self.shown(alice, from_="sip:+49%2030-12341@example.com"),
+        ):
+            self.assertEqual(leg.from_.uri, f"sip:{SECOND}@{AT_TRUNK}")
+            self.assertNotIn("P-Preferred-Identity", leg.headers)
+
+    def test_not_its_own(self) -> None:
+        """Nobody shows another's number: From with one is refused, and no header smuggles one in, whatever the trunk
+        lets cross."""
+        self.start(pass_identity=True, caller_id="both")
+        alice = self.registered()
+        for name in ("P-Preferred-Identity", "P-Asserted-Identity", "Remote-Party-ID"):
+            leg = self.shown(alice, (name, "<sip:+49112@example.com>"), (name, "<tel:+49112>"))
+            self.assertNotIn("+49112", str(leg))
+            self.assertEqual(leg.from_.uri, f"sip:{NUMBER}@{AT_TRUNK}")
+        for other in ("sip:+49112@example.com", f"sip:{SECOND}@carrier.example.net:5080", "sip:bob@example.com"):
+            own, alice.uri = alice.uri, other
+            alice.invite(DIALLED)
+            alice.uri = own
+            self.assertIn(alice.next().status, (403, 407))  # type: ignore[union-attr]
+            self.trunk.silent()
+
+    def test_none(self) -> None:
+        """A user without a number is shown with the number of the trunk, else with its account, never with another
+        user's."""
+        leg = self.shown(self.registered("bob"))
+        self.assertEqual(leg.from_.uri, f"sip:us@{AT_TRUNK}")
+        self.start(main_number="+4930120", caller_id="both")
+        leg = self.shown(self.registered("bob"))
+        self.assertEqual(leg.from_.uri, f"sip:+4930120@{AT_TRUNK}")
+        self.assertIn("+4930120", leg.headers.get("P-Asserted-Identity") or "")
+
+    def test_anonymous(self) -> None:
+        """A call may be anonymous, by From or by Privacy: From names nobody; a trunk that wants P-Asserted-Identity
+        gets it beside Privacy, since it has to know who pays (RFC 3323, RFC 3325 section 9.3)."""
+        self.start(caller_id="asserted")
+        alice = self.registered()
+        for leg in (
+            self.shown(alice, ("Privacy", "id"), from_="sip:anonymous@anonymous.invalid"),
+            self.shown(alice, ("Privacy", "user;id")),
+        ):
+            self.assertEqual(str(leg.from_).partition(";tag")[0], ANONYMOUS)
+            self.assertIn(NUMBER, leg.headers.get("P-Asserted-Identity") or "")
+            self.assertIn("id", leg.headers.get("Privacy") or "")
+        self.start()
+        leg = self.shown(self.registered(), ("Privacy", "id"))
+        self.assertNotIn("3012340", str(leg))
+        self.assertNotIn("alice", str(leg).lower().replace("sip:alicex", ""))
+
+    def test_to_users(self) -> None:
+        """A user is shown to another by its address and the name of its account, or as nobody."""
+        alice, bob = self.registered(), self.registered("bob")
+        for headers, shown in (
+            ((), '"Alice Liddell" <sip:alice@example.com>'),
+            ((("Privacy", "user"),), ANONYMOUS),
+        ):
+            invite = alice.invite(f"sip:bob@{DOMAIN}", *headers)
+            leg = bob.request("INVITE")
+            self.assertEqual(str(leg.from_).partition(";tag")[0], shown)
+            bob.answer(leg, 486)
+            bob.heard("ACK")
+            alice.ack(invite, alice.response(486))
+
+    def test_in_the_dialog(self) -> None:
+        """Within the dialog the trunk sees the same address; the browser its own."""
+        alice = self.registered()
+        invite = alice.invite(DIALLED)
+        leg = self.trunk.request("INVITE")
+        self.trunk.answer(leg, 200, OFFER.replace(b"UDP/TLS/RTP/SAVPF", b"RTP/AVP"))
+        self.trunk.heard("ACK")
+        ok = alice.response(200)
+        self.assertEqual(ok.from_.uri, alice.uri)
+        alice.ack(invite, ok)
+        alice.say(alice.inside("BYE", invite, ok))
+        bye = self.trunk.request("BYE")
+        self.assertEqual(bye.from_.uri, f"sip:{NUMBER}@{AT_TRUNK}")
+        self.trunk.answer(bye, 200)
+        alice.heard(200)
+
+
+class CalledNumbers(NumbersCase):
+    """Whom a number rings that the trunk calls."""
+
+    def rung(self, uri: str, *browsers: Browser, headers: tuple[tuple[str, str], ...] = (), to: str = "") -> list[str]:
+        """Have the trunk call; the users whose browsers ring, or the status that it gets."""
+        self.trunk.contact = f"sip:carol@{TRUNK}:5090"
+        invite = self.trunk.invite(uri, *headers)
+        found = []
+        for browser in browsers:
+            if browser.pending():
+                leg = browser.request("INVITE")
+                browser.answer(leg, 486)
+                browser.heard("ACK")
+                found.append(browser.aor.partition("@")[0])
+        response = self.trunk.next()
+        self.trunk.ack(invite, response)  # type: ignore[arg-type]
+        return found or [str(response.status)]  # type: ignore[union-attr]
+
+    def test_of_the_account(self) -> None:
+        """A number in an account rings its user, in every spelling; one that nobody has rings nobody."""
+        alice, bob = self.registered(), self.registered("bob")
+        for user in (NUMBER, SECOND, "+49-30-12340", "%2B493012340;npdi;rn=+4930999"):
+            self.assertEqual(self.rung(f"sip:{user}@192.0.2.1", alice, bob), ["alice"])
+        self.assertEqual(self.rung("sip:+4930999@192.0.2.1", alice, bob), ["404"])
+
+    def test_not_of_another_domain(self) -> None:
+        """A trunk that the domain does not have calls none of its numbers."""
+        self.registered()
+        self.trunk = self.world.trunk("192.0.2.50")
+        self.assertEqual(self.rung(f"sip:{NUMBER}@192.0.2.1"), ["404"])
+
+    def test_not_there(self) -> None:
+        """480 where its user has no browser connected."""
+        self.assertEqual(self.rung(f"sip:{NUMBER}@192.0.2.1"), ["480"])
+
+    def test_mapped(self) -> None:
+        """The map of the trunk comes before the accounts: a number rings users and groups, all of them at once."""
+        numbers = NumberMap(((NUMBER, ("bob@example.com",)),), (("+4930999", ("sales@example.com",)),))
+        self.start(numbers=numbers)
+        alice, bob = self.registered(), self.registered("bob")
+        self.assertEqual(self.rung(f"sip:{NUMBER}@192.0.2.1", alice, bob), ["bob"])
+        self.assertEqual(self.rung("sip:+49309991@192.0.2.1", alice, bob), ["alice", "bob"])
+        self.start(numbers=NumberMap(((NUMBER, ("bob@example.com", "alice@example.com")),)))
+        alice, bob = self.registered(), self.registered("bob")
+        self.assertEqual(self.rung(f"sip:{NUMBER}@192.0.2.1", alice, bob), ["alice", "bob"])
+
+    def test_nobody_mapped(self) -> None:
+        """A group without anybody does not keep the others from ringing."""
+        self.start(numbers=NumberMap(((NUMBER, ("sales@example.com", "12345@pbx.example.com")),)))
+        other = self.world.browser("12345")
+        other.bind()
+        self.assertEqual(self.rung(f"sip:{NUMBER}@192.0.2.1", other), ["12345"])
+
+    def test_only_one(self) -> None:
+        """`registered` is the only user of the trunk, and nobody where there are two: never a guess."""
+        self.start(numbers=NumberMap((), (("", ("registered",)),)))
+        one = self.world.browser("12345", AT_TRUNK)
+        self.assertEqual(self.rung("sip:+441234567890@192.0.2.1"), ["404"])
+        one.bind(registrar=TRUNK)
+        self.assertEqual(self.rung("sip:+441234567890@192.0.2.1", one), ["12345"])
+        two = self.world.browser("67890", AT_TRUNK)
+        two.bind(registrar=TRUNK)
+        self.assertEqual(self.rung("sip:+441234567890@192.0.2.1", one, two), ["404"])
+
+    def test_in_a_header(self) -> None:
+        """The number stands where the section says, else in the Request-URI."""
+        alice, bob = self.registered(), self.registered("bob")
+        header = ("P-Called-Party-ID", f"<sip:{NUMBER}@example.net>")
+        self.assertEqual(self.rung("sip:trunk@192.0.2.1", alice, bob, headers=(header,)), ["404"])
+        self.start(called_number="p-called-party-id")
+        alice, bob = self.registered(), self.registered("bob")
+        for value in (header, ("P-Called-Party-ID", f"<tel:{NUMBER}>")):
+            self.assertEqual(self.rung("sip:trunk@192.0.2.1", alice, bob, headers=(value,)), ["alice"])
+        for lines in ((), (("P-Called-Party-ID", "<sip:"),)):
+            self.assertEqual(self.rung(f"sip:{SECOND}@192.0.2.1", alice, bob, headers=lines), ["alice"])
+
+    def test_in_to(self) -> None:
+        """It may stand in To."""
+        self.start(called_number="to")
+        alice = self.registered()
+        self.assertEqual(self.rung(f"sip:{NUMBER}@192.0.2.1", alice), ["alice"])

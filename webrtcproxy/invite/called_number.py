@@ -1,0 +1,54 @@
+"""Called number: whom a number rings that a trunk calls: the trunk's ``numbers``, else the users that have it."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, succeed
+
+from webrtcproxy.config import Trunk
+from webrtcproxy.config.numbers import THE_ONLY_ONE
+from webrtcproxy.dialog.context import Context
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.message import Request
+from webrtcproxy.users.attributes import number_in
+
+
+def called_aors(context: Context, request: Request, trunk: Trunk | None) -> Deferred[list[str]] | None:
+    """The addresses-of-record that the called number rings.
+
+    :param trunk: the one that calls.
+    :returns: fires with them, and with none where nobody is meant unambiguously; None where the number is not known.
+    """
+    if trunk is None:
+        return None
+    number = called_number(request, trunk)
+    if number is None:
+        return None
+    aors = trunk.numbers.find(number)
+    if THE_ONLY_ONE in aors:
+        others = [aor for aor in aors if aor != THE_ONLY_ONE]
+        only = context.directory.only_registered_at(f"@{_domain_of(trunk)}")
+        return only.addCallback(lambda aor: [*others, *([] if aor is None else [aor])])
+    owners = [aor for domain in context.domains if trunk.name in domain.trunks for aor in domain.owners(number)]
+    found = list(aors) or owners
+    return succeed(found) if found else None
+
+
+def called_number(request: Request, trunk: Trunk) -> str | None:
+    """The number that a trunk calls, without visual separators and parameters; None where there is none.
+
+    It stands where ``called-number`` says, and in the Request-URI where that header is absent or unreadable.
+    """
+    user = None
+    try:
+        if trunk.called_number == "to":
+            user = request.to.address.user
+        elif trunk.called_number == "p-called-party-id":
+            user = NameAddr.parse(request.headers.get("P-Called-Party-ID") or "").address.user
+    except BadMessage:
+        pass
+    return number_in(user or request.request_uri.user or "")
+
+
+def _domain_of(trunk: Trunk) -> str:
+    return trunk.host if trunk.port is None else f"{trunk.host}:{trunk.port}"
