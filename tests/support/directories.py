@@ -22,7 +22,7 @@ ALICE = "alice@pbx.example.com"
 REGISTRAR = "192.0.2.50"
 
 
-ASYNCHRONOUS = frozenset({"find", "find_token", "intend", "bind", "unbind"})
+ASYNCHRONOUS = frozenset({"find", "find_token", "only_registered_at", "intend", "bind", "unbind"})
 """The methods of a directory that fire a Deferred, for which a store on another machine may be asked."""
 
 
@@ -112,6 +112,20 @@ class DirectoryContract:
         self.assertEqual((found.aor, found.registrars, found.known), (ALICE, [REGISTRAR], True))
         self.assertEqual([binding.instance for binding in found.targets()], ["two", "one"])
         self.assertTrue(self.other.is_registrar(REGISTRAR))
+
+    def test_only_one(self) -> None:
+        """The only AOR of a domain is found, and none where there are several or none."""
+
+        def only(ending: str = "@pbx.example.com") -> str | None:
+            return self.result(self.other.only_registered_at(ending))  # type: ignore[no-any-return]
+
+        self.assertIsNone(only())
+        self.bind(FakeFlow.wss())
+        self.assertEqual((only(), only("@example.com")), (ALICE, None))
+        other = self.binding(FakeFlow.wss())
+        bob = Binding("bob@pbx.example.com", "bob", 1, other.contact, other.value, other.flow, other.expires_at)
+        self.result(self.directory.bind([bob], 2))
+        self.assertIsNone(only())
 
     def test_refused(self) -> None:
         """Where there are too many, `bind` fails, nothing is stored, and the intent has ended."""
