@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 
 from tests.support.calls.local import DOMAIN, TRUNK, LocalCase, message_to
 from tests.support.calls.world import OFFER, Browser, World
@@ -192,6 +193,17 @@ class CalledNumbers(NumbersCase):
         self.registered()
         self.trunk = self.world.trunk("192.0.2.50")
         self.assertEqual(self.rung(f"sip:{NUMBER}@192.0.2.1"), ["404"])
+
+    def test_trunks_at_one_address(self) -> None:
+        """Several trunks may share an address: the one that knows the number counts, whatever the host in From."""
+        shared = replace(PBX, sources=(ip_network(TRUNK),))
+        section = replace(CARRIER, sources=(ip_network(TRUNK),))
+        domain = Domain(DOMAIN, users=self.path, realm=DOMAIN, trunks=("carrier",))
+        self.world = World(config=replace(config(shared, section, multiple=True), domains=(domain,)))
+        self.worlds.append(self.world)
+        self.trunk = self.world.trunk(TRUNK, 5090)
+        alice = self.registered()
+        self.assertEqual(self.rung(f"sip:{NUMBER}@192.0.2.1", alice), ["alice"])
 
     def test_not_there(self) -> None:
         """480 where its user has no browser connected."""

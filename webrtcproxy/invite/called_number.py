@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.defer import Deferred, succeed
 
 from webrtcproxy.config import Trunk
@@ -13,24 +15,28 @@ from webrtcproxy.sip.message import Request
 from webrtcproxy.users.attributes import number_in
 
 
-def called_aors(context: Context, request: Request, trunk: Trunk | None) -> Deferred[list[str]] | None:
+def called_aors(context: Context, request: Request, trunks: Sequence[Trunk]) -> Deferred[list[str]] | None:
     """The addresses-of-record that the called number rings.
 
-    :param trunk: the one that calls.
+    :param trunks: those that may have called: several may share an address. The first one that knows the number counts.
     :returns: fires with them, and with none where nobody is meant unambiguously; None where the number is not known.
     """
-    if trunk is None:
-        return None
-    number = called_number(request, trunk)
-    if number is None:
-        return None
+    for trunk in trunks:
+        number = called_number(request, trunk)
+        found = None if number is None else _rung(context, number, trunk)
+        if found is not None:
+            return found
+    return None
+
+
+def _rung(context: Context, number: str, trunk: Trunk) -> Deferred[list[str]] | None:
     aors = trunk.numbers.find(number)
     if THE_ONLY_ONE in aors:
         others = [aor for aor in aors if aor != THE_ONLY_ONE]
         only = context.directory.only_registered_at(f"@{_domain_of(trunk)}")
         return only.addCallback(lambda aor: [*others, *([] if aor is None else [aor])])
-    owners = [aor for domain in context.domains if trunk.name in domain.trunks for aor in domain.owners(number)]
-    found = list(aors) or owners
+    of_trunk = [domain for domain in context.domains if trunk.name in domain.trunks]
+    found = list(aors) or [aor for domain in of_trunk for aor in domain.owners(number)]
     return succeed(found) if found else None
 
 

@@ -100,10 +100,12 @@ def callees_of(context: Context, request: Request, host: str) -> Deferred[Callee
 
     def found(there: Found | None) -> Callees | Deferred[Callees]:
         aor, registrars = (None, ()) if there is None else (there.aor, there.registrars)
-        rung = called_aors(context, request, context.sources.trunk_of(request, host)) if aor is None else None
-        if rung is not None:
-            return rung.addCallback(Callees, together=True)
         trunks = context.sources.trunks_of(host)
+        if aor is None and trunks:
+            likeliest = context.sources.trunk_of(request, host)
+            rung = called_aors(context, request, sorted(trunks, key=lambda each: each is not likeliest))
+            if rung is not None:
+                return rung.addCallback(Callees, together=True)
         aors = [each for each in callees(request, trunks, aor, host in registrars) if _may_call(context, trunks, each)]
         if not aors:
             raise Refusal(404)
