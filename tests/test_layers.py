@@ -103,6 +103,7 @@ NO_SDP = {
     "webrtcproxy.config.ini": "the values of the configuration",
     "webrtcproxy.config.reference": "docstrings",
     "webrtcproxy.runtime.child_process": "what a process writes",
+    "webrtcproxy.runtime.log": "tracebacks",
     "webrtcproxy.runtime.metrics": "what Prometheus reads",
     "webrtcproxy.sip.body": "the headers and the parts of a multipart body",
     "webrtcproxy.sip.message": "the headers of a message",

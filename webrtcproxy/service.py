@@ -30,7 +30,7 @@ from webrtcproxy.config.listen_check import check_listen
 from webrtcproxy.config.warnings import warnings_of
 from webrtcproxy.demo.service import demo_service
 from webrtcproxy.proxy import Proxy, Standalone, build_proxy, spawned
-from webrtcproxy.runtime.log import LogFilter
+from webrtcproxy.runtime.log import LogFilter, escape_first
 from webrtcproxy.transport.sip.sockets import Listen
 from webrtcproxy.users.credentials import SUPPORTED
 from webrtcproxy.users.domains import broken_lines, check_domains
@@ -205,6 +205,7 @@ def makeService(options: Options) -> MultiService:
     """
     from twisted.internet import reactor
 
+    escape_first(globalLogPublisher)
     service = build(options.loaded, reactor)
     Warnings(options.loaded).setServiceParent(service)  # type: ignore[no-untyped-call]
     return service

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import socket
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +16,8 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.ssl import Certificate, optionsForClientTLS
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import Logger, LogLevel, formatEvent, globalLogPublisher
+from twisted.logger import Logger, LogLevel, LogPublisher, formatEvent, globalLogPublisher, textFileLogObserver
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.support.tls import TlsCase
@@ -24,7 +26,8 @@ from tests.support.wire import Recorder, Wire, frame, frames, options, upgrade
 from webrtcproxy.config import WssConfig
 from webrtcproxy.demo.certificate import write_certificate
 from webrtcproxy.runtime import internals
-from webrtcproxy.runtime.internals import GROUPS, LOG, SERVICE, TCP, TLS, WEBSOCKET, LeanWebSocket
+from webrtcproxy.runtime.internals import GROUPS, LOG, SERVICE, TCP, TLS, WEBSOCKET, LeanWebSocket, observers_of
+from webrtcproxy.runtime.log import escape_first
 from webrtcproxy.runtime.shortcut import Shortcut
 from webrtcproxy.transport.wss.websocket import FrameLimit
 
@@ -284,6 +287,35 @@ class LogVersions(VersionCase):
             Logger(observer=publisher).info("hello")
             limit.stopService()
             self.assertEqual(len(events), 1)
+
+    def test_escaped(self) -> None:
+        """What peers wrote is escaped all the same, on every observer that twistd adds later, and in tracebacks."""
+        with other_version("LOG", names_of(LOG)) as ours:
+            from twisted.logger import LogPublisher
+
+            publisher = LogPublisher()
+            ours[LOGGING].escape_first(publisher)
+            files = StringIO(), StringIO()
+            for file in files:
+                publisher.addObserver(textFileLogObserver(file, timeFormat=None))
+            limit = ours[LOGGING].LogFilter("info", publisher, Clock())
+            limit.startService()
+            log = Logger(namespace="webrtcproxy.call", observer=publisher)
+            log.info("{call}: {why}", call="a\x1b[31m{call}", why="x\r\nforged\x07")
+            log.failure("{call}: broke", Failure(ValueError("\x08\x9b {x}")), call="c\x7f")
+            limit.stopService()
+            for file in files:
+                first, *rest = file.getvalue().replace("\t", "").split("\n")
+                self.assertEqual(first, "- [webrtcproxy.call#info] a\\x1b[31m{call}: x\\r\\nforged\\x07")
+                self.assertEqual(rest[0], "- [webrtcproxy.call#critical] c\\x7f: broke")
+                self.assertIn("Failure: builtins.ValueError: \\x08\\x9b {x}", rest)
+                self.assertTrue("".join(rest).isprintable())
+
+    def test_not_twice(self) -> None:
+        """Where the observers can be replaced, nothing is added to the publisher."""
+        publisher = LogPublisher()
+        escape_first(publisher)
+        self.assertEqual(observers_of(publisher), ())
 
 
 class ServiceVersions(VersionCase):

@@ -212,6 +212,18 @@ class PrintableTests(SynchronousTestCase):
         EscapingObserver(lambda event: None)(event)  # type: ignore[arg-type]
         self.assertEqual(event["log_format"], "{why}")
 
+    def test_traceback(self) -> None:
+        """The text of an exception may be a peer's: in the traceback it is escaped as well; a harmless Failure stays
+        what it is."""
+        events: list[LogEvent] = []
+        log = Logger(namespace="somebody", observer=EscapingObserver(events.append))  # type: ignore[arg-type]
+        harmless, other = Failure(ValueError("x")), Failure(ValueError("x\x1b[31m\ny\x07"))
+        log.failure("broke", harmless)
+        log.failure("broke", other)
+        self.assertIs(events[0]["log_failure"], harmless)
+        written = events[1]["log_failure"].getTraceback()
+        self.assertEqual(written, other.getTraceback().replace("\x1b", "\\x1b").replace("\x07", "\\x07"))
+
     def test_escaped(self) -> None:
         """Octets that are no UTF-8, escape sequences and line ends are written as escapes, wherever they come from."""
         text = self.logged(call="a\udcff\x1b[31m", why=ValueError("x\r\nforged"))

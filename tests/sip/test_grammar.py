@@ -34,6 +34,7 @@ class WordTests(SynchronousTestCase):
             self.assertEqual(grammar.quote(text), quoted)
             self.assertEqual(grammar.unquote(quoted), text)
         self.assertEqual(grammar.quote("a\r\nVia: x\0"), '"aVia: x"')
+        self.assertEqual(grammar.quote("a\x1b[31m\x07\x08\x7f\x9bb\tü"), '"a[31mb\tü"')
 
     def test_unquoting(self) -> None:
         """Any character may stand after a backslash; what is not quoted stays as it is (RFC 3261 section 25.1)."""

@@ -333,7 +333,7 @@ def limit_groups(context: SSL.Context, choices: Sequence[bytes]) -> None:
 
 # The log, and services
 
-NO_LOG_LEVEL = "[logging] level has no effect, and what peers wrote is logged as it came"
+NO_LOG_LEVEL = "[logging] level has no effect"
 LOG = Shortcut(LogPublisher, ("_observers",), {}, NO_LOG_LEVEL)
 
 NO_START_ERROR = "a port of [web] listen that is taken is logged, and does not end the start"

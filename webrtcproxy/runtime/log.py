@@ -21,7 +21,7 @@ from twisted.logger import (
 from zope.interface import implementer
 
 from webrtcproxy.runtime.batching import Batcher, one_by_one
-from webrtcproxy.runtime.internals import observers_of
+from webrtcproxy.runtime.internals import HAS_LOG, observers_of
 
 
 @implementer(ILogObserver)
@@ -36,11 +36,59 @@ class EscapingObserver:
         self._observer = observer
 
     def __call__(self, event: LogEvent) -> None:
-        text = _text(event)
-        if not text.isprintable():
-            text = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-        # The text has no placeholders left: formatting it again costs the observers next to nothing.
-        self._observer({**event, "log_format": text.replace("{", "{{").replace("}", "}}")})
+        self._observer({**event, **_escaped_fields(event)})
+
+
+@implementer(ILogObserver)
+class EscapeInPlace:
+    """The same for a log whose observers can't be replaced (`internals.LOG`): changes the events themselves. Added to
+    the publisher before them, it gets each event first."""
+
+    def __call__(self, event: LogEvent) -> None:
+        event.update(_escaped_fields(event))
+
+
+class EscapedFailure:
+    """Takes the place of a Failure whose traceback has control characters: those of an exception's text, which may be
+    a peer's.
+
+    :param traceback: as of the Failure.
+    """
+
+    def __init__(self, traceback: str) -> None:
+        self._traceback = "\n".join(map(_escaped, traceback.split("\n")))
+
+    def getTraceback(self) -> str:
+        """The traceback, line by line as that of the Failure."""
+        return self._traceback
+
+
+def escape_first(publisher: LogPublisher) -> None:
+    """Have everything that is logged escaped where `LogFilter` can't do it; else do nothing. Must be called before
+    twistd adds its observers, as when it makes the service.
+
+    :param publisher: the publisher of those observers.
+    """
+    if not HAS_LOG:
+        publisher.addObserver(EscapeInPlace())
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def _escaped_fields(event: LogEvent) -> LogEvent:
+    """The fields of an event that observers write, without control characters."""
+    # The text has no placeholders left: formatting it again costs the observers next to nothing.
+    fields: LogEvent = {"log_format": _escaped(_text(event)).replace("{", "{{").replace("}", "}}")}
+    failure = event.get("log_failure")
+    if failure is not None:
+        traceback = failure.getTraceback()
+        if not all(map(str.isprintable, traceback.split("\n"))):
+            fields["log_failure"] = EscapedFailure(traceback)
+    return fields
 
 
 def _text(event: LogEvent) -> str:

@@ -14,7 +14,7 @@ _is_odd_token = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+").fullmatch
 _is_hostname = re.compile(r"[A-Za-z0-9._\-]+").fullmatch
 _escape_or_quote = re.compile(r'\\.|"', re.DOTALL)
 _escape = re.compile(r"\\(.)", re.DOTALL)
-_unwritable = re.compile(r"[\r\n\0]")
+_unwritable = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _needs_escape = re.compile(r'["\\]')
 _blank_or_quote = re.compile(r'[ \t"]').search
 _quote_or_semicolon = re.compile('[;"]')
@@ -39,7 +39,8 @@ def number(text: str, most: int) -> int | None:
 
 
 def quote(text: str) -> str:
-    """`text` as a quoted string, without CR, LF and NUL, which a header value must not contain."""
+    """`text` as a quoted string, without control characters: CR, LF and NUL would end the line, and others are obeyed
+    by terminals."""
     text = _unwritable.sub("", text)
     return '"' + _needs_escape.sub(r"\\\g<0>", text) + '"'
 
