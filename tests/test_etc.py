@@ -27,7 +27,8 @@ class ScriptTests(SynchronousTestCase):
         """Each script is read by the plain sh of the system."""
         scripts = [*sorted((ROOT / "etc").glob("*.sh")), ROOT / "bench" / "run.sh"]
         self.assertEqual(
-            [script.name for script in scripts], ["asterisk.sh", "demo.sh", "docs.sh", "matrix.sh", "setup.sh", "test.sh", "run.sh"]
+            [script.name for script in scripts],
+            ["asterisk.sh", "demo.sh", "docs.sh", "matrix.sh", "setup.sh", "test.sh", "run.sh"],
         )
         for script in scripts:
             result = subprocess.run(("sh", "-n", script), capture_output=True, text=True, check=False)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import ip_network
+
 from tests.support.calls.case import CallCase
-from tests.support.calls.world import OFFER, PLAIN
-from tests.support.configs import PBX
+from tests.support.calls.world import OFFER, PLAIN, World
+from tests.support.configs import CARRIER, PBX
+from webrtcproxy.registration.binding import contact_user_of
 from webrtcproxy.sip.headers import NameAddr
 
 
@@ -114,6 +118,24 @@ class In(CallCase):
         trunk.heard(486)
         trunk.invite("tel:+49-30-99999")
         trunk.heard(404)
+
+    def test_user_of_another_trunk(self) -> None:
+        """A trunk calls the users that have registered at it, and no others, by name or by our Contact (which is no
+        secret); with an address that two of them have, those of both (docs/access.rst: Which users may a trunk
+        call)."""
+        overlapping = replace(PBX, sources=(ip_network("192.0.2.7/32"), ip_network("192.0.2.50/32")))
+        for trunks, called in (((PBX, CARRIER), False), ((overlapping, CARRIER), True)):
+            self.world = World(*trunks)
+            self.worlds.append(self.world)
+            alice, carrier = self.world.browser(), self.world.trunk("192.0.2.7")
+            alice.bind()
+            for uri in ("sip:alice@pbx.example.com", f"sip:{contact_user_of(alice.aor)}@192.0.2.1"):
+                carrier.invite(uri)
+                if called:
+                    alice.answer(alice.request("INVITE"), 486)
+                    alice.heard("ACK")
+                carrier.heard(486 if called else 404)
+                alice.silent()
 
     def test_transport_of_our_contact(self) -> None:
         """Towards a browser our Contact says `ws`, whatever the browser's own says; never `wss`, which is no transport

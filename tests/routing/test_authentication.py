@@ -299,6 +299,7 @@ class CallersLeg(CredentialCase):
     def come_in(self, *, authenticated: bool = True, contact: str = "") -> None:
         """The trunk calls, and the browser answers: `far` and `near` are their dialogs."""
         self.alice, self.trunk = self.world.browser(), self.world.trunk("192.0.2.7")
+        self.alice.aor = "alice@carrier.example.net:5080"
         self.alice.bind(authenticated=authenticated)
         self.trunk.contact = contact or self.trunk.contact
         invite = self.trunk.call(self.alice)

@@ -128,10 +128,7 @@ class Call:
         caller, callee = self._caller, self._offer_answer.callee
         assert callee is not None
         caller.dialog.confirm()
-        if caller.profile.trunk is not None:
-            context = self._context
-            owner = context.proofs.caller(callee.flow)
-            caller.answer_challenges(context.policy.may_use_trunk_credentials(caller.profile.trunk, owner))
+        caller.answer_challenges_for(callee)
         on_ack = self._offer_answer.ack_arrived if self._offer_answer.delayed_offer else None
         caller.answer(self._transaction, response, lambda: self._unacknowledged(caller), on_ack)
         self._refresher.start(caller, callee)

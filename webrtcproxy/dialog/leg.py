@@ -140,6 +140,14 @@ class Leg(DialogClient):
         """Whether a message on `flow` is from the peer: see `routing.admission.is_peer`."""
         return is_from_peer(self._context, self, flow)
 
+    def answer_challenges_for(self, other: Leg) -> None:
+        """Answer challenges of the trunk that has called, or subscribed, with the credentials of its section, where the
+        user of `other` may use them (`answer_challenges`). No effect for a peer that belongs to no trunk."""
+        if self.trunk is not None:
+            context = self._context
+            owner = context.proofs.caller(other.flow)
+            self.answer_challenges(context.policy.may_use_trunk_credentials(self.trunk, owner))
+
     def when_finished(self, call: Callable[[Leg], None]) -> None:
         """Have `call` called with this leg once its dialog has ended and no usage shares it."""
         self._finished.append(call)

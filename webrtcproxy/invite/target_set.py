@@ -19,6 +19,7 @@ from webrtcproxy.registration.binding import Found
 from webrtcproxy.routing.admission import callees
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
 from webrtcproxy.users.attributes import number_in
 
@@ -106,7 +107,9 @@ def callees_of(context: Context, request: Request, host: str) -> Deferred[Callee
             rung = called_aors(context, request, sorted(trunks, key=lambda each: each is not likeliest))
             if rung is not None:
                 return rung.addCallback(Callees, together=True)
-        aors = [each for each in callees(request, trunks, aor, host in registrars) if _may_call(context, trunks, each)]
+        is_registrar = host in registrars
+        permitted = callees(request, trunks, aor, is_registrar)
+        aors = [each for each in permitted if _may_call(context, trunks, each, is_registrar)]
         if not aors:
             raise Refusal(404)
         return Callees(aors)
@@ -114,11 +117,17 @@ def callees_of(context: Context, request: Request, host: str) -> Deferred[Callee
     return context.directory.find_token(request.request_uri.user or "").addCallback(found)
 
 
-def _may_call(context: Context, trunks: Sequence[Trunk], aor: str) -> bool:
+def _may_call(context: Context, trunks: Sequence[Trunk], aor: str, is_registrar: bool) -> bool:
     """Whether the trunks of an address may call a user: one of a domain that is served here only where the domain has
-    one of them."""
+    one of them, any other only where the user has registered at one of them, or at that address.
+
+    :param is_registrar: whether the user has registered at the address.
+    """
     domain = context.domains.named(aor.rpartition("@")[2])
-    return domain is None or any(trunk.name in domain.trunks for trunk in trunks)
+    if domain is not None:
+        return any(trunk.name in domain.trunks for trunk in trunks)
+    _, at, place = aor.rpartition("@")
+    return is_registrar or (bool(at) and any(trunk.serves(Uri.parse(f"sip:{place}").hostport) for trunk in trunks))
 
 
 def _registered(context: Context, callees: Callees) -> TargetResolver:

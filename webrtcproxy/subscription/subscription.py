@@ -120,6 +120,7 @@ class Subscription:
             self.far.hung_up()
         self.far = far
         far.owner = self
+        self.near.answer_challenges_for(far)
         self._numbers[far] = far.dialog.local_cseq
         self._flows.watch(far)
         self._set_expiry(DEFAULT_EXPIRES)
