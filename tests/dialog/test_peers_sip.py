@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 from tests.support.calls.case import CallCase
-from tests.support.calls.party import Party, contact_uri, inbound, outbound
+from tests.support.calls.party import Party, contact_uri, inbound, outbound, party_of
 from tests.support.calls.subscribing import EVENT, WatchCase, early_notifier_of, notify
 from tests.support.calls.world import OFFER, PLAIN
 from tests.support.configs import CARRIER, PBX
@@ -103,6 +103,44 @@ class SipSide(CallCase):
             contact_uri(leg), 0,
         )  # fmt: skip
         end.ask("BYE")
+        self.stranger.heard(200)
+        alice.answer(alice.request("BYE"), 200)
+
+    def test_name_that_is_not_resolved(self) -> None:
+        """Where nothing was sent there before, the name is looked up once, and a repeat is taken; nobody else's is."""
+        self.world.names.known["edge.example.com"] = "203.0.113.65 203.0.113.66"
+        alice, trunk, other = self.world.browser(), self.world.trunk(), self.world.trunk("203.0.113.99")
+        alice.bind()
+        trunk.contact = "sip:carol@edge.example.com"
+        invite = trunk.call(alice)
+        alice.answer(alice.request("INVITE"), 200, OFFER.replace(b"actpass", b"active"))
+        ok = trunk.response(200)
+        alice.heard("ACK")
+        self.stranger.ack(invite, ok)
+        self.world.turn(0.5)
+        trunk.heard(200)
+        other.ack(invite, ok)
+        self.stranger.ack(invite, ok)
+        self.world.turn(2)
+        trunk.silent()
+        end = party_of(trunk, invite, ok)
+        end.known_to(other).ask("BYE")
+        other.silent()
+        end.known_to(self.stranger).ask("BYE")
+        self.stranger.heard(200)
+        alice.answer(alice.request("BYE"), 200)
+
+    def test_mapped_address(self) -> None:
+        """An IPv4-mapped address in a Contact is the IPv4 address that its packets come from."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        alice.bind()
+        trunk.contact = "sip:carol@[::ffff:203.0.113.66]"
+        invite = trunk.call(alice)
+        alice.answer(alice.request("INVITE"), 200, OFFER.replace(b"actpass", b"active"))
+        ok = trunk.response(200)
+        alice.heard("ACK")
+        self.stranger.ack(invite, ok)
+        party_of(trunk, invite, ok).known_to(self.stranger).ask("BYE")
         self.stranger.heard(200)
         alice.answer(alice.request("BYE"), 200)
 

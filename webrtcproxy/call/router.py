@@ -108,7 +108,7 @@ class Router:
         if leg is None:
             self._metrics.refused("unknown_source")
         else:
-            self._is_foreign(request, flow)
+            self._is_foreign(request, flow, leg)
         return False
 
     def request_arrived(self, transaction: ServerTransaction) -> None:
@@ -129,7 +129,7 @@ class Router:
         if leg.is_from_peer(flow):
             leg.ack_arrived(ack)
         else:
-            self._is_foreign(ack, flow)
+            self._is_foreign(ack, flow, leg)
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL has arrived for an INVITE without a final response."""
@@ -148,8 +148,9 @@ class Router:
         """Whether two flows on the SIP side lead to the same peer (`admission.is_same_peer`)."""
         return is_same_peer(flow, other, self._trunks_of)
 
-    def _is_foreign(self, request: Request, flow: Flow) -> None:
-        """Note a request whose sender is not the peer of the dialog that it names."""
+    def _is_foreign(self, request: Request, flow: Flow, leg: Leg) -> None:
+        """Note a request whose sender is not known to be the peer of the dialog that it names."""
+        leg.resolve_peer()
         self._metrics.refused("foreign")
         method, where = request.method, flow.peer.host
         log.info("{call}: {method} from {where} is not from the peer", call=request.log_id, method=method, where=where)
@@ -326,7 +327,7 @@ class Router:
             # A 481 would end the early dialog, too; there is no session yet to change (RFC 3311 section 5.2).
             raise Refusal(491 if request.method == "UPDATE" and self._legs.is_early(request, flow) else 481)
         if not leg.is_from_peer(flow):
-            self._is_foreign(request, flow)
+            self._is_foreign(request, flow, leg)
             raise Refusal(481)  # as for a dialog that does not exist, so that nothing is learned
         leg.dialog.receive(request)
         if leg.profile.flow_bound and flow is not leg.flow and leg.owner is not None:

@@ -131,6 +131,13 @@ def network_of(host: str) -> str:
         return host
 
 
+def plain_literal(host: str) -> str | None:
+    """The same, with an IPv4-mapped address as the IPv4 address that its packets come from."""
+    address = ip(host.strip("[]"))
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return None if address is None else str(mapped or address)
+
+
 def plain_host(host: str) -> str:
     """`host` in lower case, without brackets and final dot, an IP address in its shortest form."""
     host = host.lower().removeprefix("[").removesuffix("]")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, fail
@@ -65,7 +66,8 @@ class DialogClient:
         self._context = context
         self._authentication = authentication
         self._called_in = False
-        self._resolved = ""
+        self._resolved: frozenset[str] = frozenset()
+        self._resolving = False
         self._allow: list[str] = []
         self._rseq = 0
         self._ack: Request | None = None
@@ -243,13 +245,24 @@ class DialogClient:
         flow = self._flow_without_lookup()
         if flow is None:
             flow = await self._context.upstream.flow_to_uri(self.dialog.next_hop, self.flow, self.profile.trunk)
-            self._resolved = flow.peer.host
+            self._resolved |= {flow.peer.host}
         return flow
 
     def names(self, host: str) -> bool:
         """Whether the IP address `host` is one that the peer itself has named: that of the next hop or of the remote
-        target, or the one that the name of the next hop has last been resolved to."""
-        return host == self._resolved or self.dialog.names(host)
+        target, or one that the name of the next hop was resolved to."""
+        return host in self._resolved or self.dialog.names(host)
+
+    def resolve_peer(self) -> None:
+        """Resolve the name of the next hop, once for each dialog: a message has come from an address that may be the
+        peer's, and a repeat of it is then taken. No effect where the next hop is an address, and for a browser."""
+        if not self._resolving and not self.profile.flow_bound:
+            self._resolving = True
+            background(self._resolve_peer(), "The look-up of the peer", self.dialog.call_id)
+
+    async def _resolve_peer(self) -> None:
+        with suppress(Refusal):
+            self._resolved |= await self._context.upstream.hosts_of(self.dialog.next_hop, self.flow)
 
     def _is_trunk(self, flow: Flow) -> bool:
         """Whether `flow` leads to the host that the INVITE was sent to, or to another server of the same trunk.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from webrtcproxy.config.addresses import literal
+from webrtcproxy.config.addresses import plain_literal
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.capabilities import SUPPORTED_WITHIN
 from webrtcproxy.sip.errors import BadMessage
@@ -205,7 +205,7 @@ class Dialog:
     def names(self, host: str) -> bool:
         """Whether the IP address `host` stands in the first route or in the remote target. Both are from messages of
         the peer, whose requests may come from there."""
-        return any(literal(Uri.parse(uri).host) == host for uri in {self.next_hop, self.remote_target})
+        return any(plain_literal(Uri.parse(uri).host) == host for uri in {self.next_hop, self.remote_target})
 
     def _request(self, method: str, number: int) -> Request:
         uri, routes = self.remote_target, self.route_set

@@ -138,6 +138,22 @@ class Upstream:
         hop = next((hop for hop in hops if hop.address.host == last.peer.host), hops[0])
         return self.flow_to(_of(trunk, hop) if hop.address.host == last.peer.host else hop)
 
+    async def hosts_of(self, uri: str, last: Flow) -> frozenset[str]:
+        """The IP addresses that the name of the next hop of a dialog stands for; empty where it is an address.
+
+        :param uri: the route or remote target.
+        :param last: the flow that the dialog began on, whose transport counts.
+        :raises Refusal: the URI can't be read or its name can't be resolved.
+        """
+        try:
+            host, port = Uri.parse(uri).hostport
+        except BadMessage as error:
+            raise Refusal(502, "Bad Contact") from error
+        if literal(host) is not None:
+            return frozenset()
+        hops = await self._resolver.resolve(host, port, last.via_transport.lower())
+        return frozenset(hop.address.host for hop in hops)
+
     def _flow_to_address(self, host: str, port: int | None, transport: str, trunk: Trunk | None) -> Flow | None:
         """The flow to an IP address; None for a name.
 
