@@ -225,6 +225,19 @@ class WrongTests(LoginCase):
             refusal = self.refused(self.answer(self.challenges(), changes=changes))
             self.assertFalse(self.is_stale(refusal), changes)
 
+    def test_not_offered(self) -> None:
+        """An algorithm that was not offered is not taken, though the digest is right: where MD5 is switched off, nobody
+        can bring it back (RFC 8760 section 2.4)."""
+        self.domains, _ = domain_with(self.mktemp(), algorithms=("SHA-256",))
+        offered = [value.replace("SHA-256", "MD5") for value in self.challenges()]
+        self.assertFalse(self.is_stale(self.refused(self.answer(offered))))
+        self.login(self.answer(self.challenges(), algorithm="SHA-256"))
+
+    def test_other_uri(self) -> None:
+        """Credentials for one Request-URI are no good for another, though they are right (RFC 3261 section 22.4)."""
+        for uri in ("sip:other.example", "sip:example.com:5070", "sip:bob@example.com", "?"):
+            self.assertEqual(self.refused(self.answer(self.challenges(), uri=uri)).status, 401, uri)
+
     def test_other_method(self) -> None:
         """Credentials of one method are no good for another."""
         self.refused(self.answer(self.challenges(), method="INVITE"))

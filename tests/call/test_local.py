@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.calls.local import DOMAIN, OTHER_TRUNK, TRUNK, LocalCase, message_to
 from tests.support.calls.world import OFFER, PLAIN, Browser
+from webrtcproxy.config import Destinations, HostPort
 from webrtcproxy.media.profile import BROWSER
 from webrtcproxy.registration.binding import contact_user_of
 from webrtcproxy.sip.message import Request, Response
@@ -328,6 +329,32 @@ class TrunkTests(LocalCase):
         stranger = self.world.trunk("203.0.113.99")
         stranger.invite(BOB)
         stranger.silent()
+
+
+class SecondDomainTests(LocalCase):
+    """Another domain that is served here, too."""
+
+    others = ("second.example",)
+
+    def test_not_named(self) -> None:
+        """Users of one domain are strangers in another: 403, whoever is called there."""
+        alice = self.registered()
+        for user in ("dave", "nobody", "+4930"):
+            alice.invite(f"sip:{user}@second.example")
+            alice.heard(403)
+
+    def test_named(self) -> None:
+        """Where `[access] destinations` names it, they may call its users."""
+        self.world = self.make_world(destinations=Destinations(hosts=frozenset([HostPort("second.example", None)])))
+        alice, dave = self.registered(), self.browser("dave", "second.example")
+        dave.bind(authenticated=False)
+        invite = alice.invite("sip:dave@second.example")
+        leg = dave.request("INVITE")
+        dave.answer(leg, 486)
+        dave.heard("ACK")
+        alice.ack(invite, alice.response(486))
+        alice.invite("sip:nobody@second.example")
+        alice.heard(404)
 
 
 class OtherDomainTests(LocalCase):

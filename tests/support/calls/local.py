@@ -24,13 +24,14 @@ class LocalCase(CallCase):
     options: dict[str, object] = {"trunks": ("carrier",)}
     lines: tuple[str, ...] = ()
     carrier = CARRIER
+    others: tuple[str, ...] = ()
     multiple = True
 
     def make_world(self, more: object = (), slow: bool = False, **options: object) -> World:
         _, self.path = domain_with(self.mktemp(), *self.lines)
         domain = Domain(DOMAIN, users=self.path, **{"realm": DOMAIN, **self.options})  # type: ignore[arg-type]
         whole = config(self.carrier, PBX, multiple=self.multiple, **options)  # type: ignore[arg-type]
-        world = World(config=replace(whole, domains=(domain,)), slow=slow)
+        world = World(config=replace(whole, domains=(domain, *map(Domain, self.others))), slow=slow)
         self.worlds.append(world)
         self.cseq = 0
         return world
