@@ -147,10 +147,11 @@ class TrunkTests(Case):
     def test_media(self) -> None:
         """Codecs in any spelling, once each, the preferred one first; `*` and nothing are all that there is."""
         text = "host = a\ncodecs = pcmu, PCMA\n telephone-event h264 PCMU\nmedia = SRTP\naddress-family = ipv6"
-        (trunk,) = self.load(trunk_a=f"{text}\ninterfaces = web far\ndtmf = rfc4733").trunks
+        (trunk,) = self.load(trunk_a=f"{text}\ninterfaces = web far\ndtmf = rfc4733\nmedia-nat = yes").trunks
         codecs = ("PCMU", "PCMA", "telephone-event", "H264")
         self.assertEqual(
-            trunk.media, TrunkMedia(codecs, srtp=True, family="ipv6", interfaces=("web", "far"), dtmf="rfc4733")
+            trunk.media,
+            TrunkMedia(codecs, srtp=True, family="ipv6", interfaces=("web", "far"), dtmf="rfc4733", nat=True),
         )
         self.assertTrue(trunk.media.video)
         for text in ("host = a", "host = a\ncodecs = *\nmedia = rtp\ndtmf = pass"):

@@ -180,7 +180,7 @@ class RtpCase(MediaCase):
         events = _events_of(offered)
         self.web.events, self.trunk.events = web_kinds[1], int(events)
         self.offered = offered
-        family = "IP6 ::1" if ":" in self.far else "IP4 127.0.0.1"
+        family = f"{'IP6' if ':' in self.far else 'IP4'} {self.far}"
         answered = await self.answer(sdp(self.trunk.port, kinds, family).replace(b"101", events), back)
         for phone, other, kind in ((self.web, answered, web_kinds[0]), (self.trunk, offered, kinds[0])):
             opus = kind == 96

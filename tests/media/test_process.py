@@ -62,7 +62,8 @@ class ProcessCase(SynchronousTestCase):
 
 class StartTests(ProcessCase):
     def test_arguments(self) -> None:
-        """In user space, ng on loopback alone, media at the interface, in the foreground, bound to our life."""
+        """In user space, ng on loopback alone, media at the interface, no address learned by itself, in the foreground,
+        bound to our life."""
         self.rtpengine = self.make(interface="media/192.0.2.1!203.0.113.7", extra=["--max-sessions=1"])
         self.start()
         self.assertEqual(
@@ -70,8 +71,8 @@ class StartTests(ProcessCase):
             [
                 "/usr/bin/setpriv", "--pdeathsig", "KILL", "--", "/usr/bin/rtpengine", "--config-file=none",
                 "--table=-1", "--interface=media/192.0.2.1!203.0.113.7", "--listen-ng=127.0.0.1:20000",
-                "--port-min=20000", f"--port-max={19999 + MEDIA_PORTS}", "--foreground", "--log-stderr",
-                "--no-log-timestamps", "--log-level=5", "--max-sessions=1",
+                "--port-min=20000", f"--port-max={19999 + MEDIA_PORTS}", "--endpoint-learning=off",
+                "--foreground", "--log-stderr", "--no-log-timestamps", "--log-level=5", "--max-sessions=1",
             ],
         )  # fmt: skip
         self.assertEqual(self.rtpengine.address, ("127.0.0.1", 20000))

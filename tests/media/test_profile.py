@@ -34,6 +34,8 @@ TO_TRUNK = {
     "rtcp-mux": ["demux"],
     "replace": ["origin", "session connection", "SDP version"],
 }
+NOT_LEARNED = {"endpoint-learning": ["off"]}
+TRUNK_OF_TRUNK = TRUNK.of("signalled")
 FOR_BROWSER = ["generate mid", "no rtcp attribute", "trickle ICE"]
 
 
@@ -43,13 +45,13 @@ class GoldenTests(SynchronousTestCase):
     maxDiff = None
 
     def expect(self, fields: dict[str, Any], sdp: bytes, flags: list[str], **expected: object) -> None:
-        self.assertEqual(fields, {**expected, "sdp": sdp, "flags": flags})
+        self.assertEqual(fields, {**NOT_LEARNED, **expected, "sdp": sdp, "flags": flags})
         to_bencode(fields)
 
     def test_offer_to_browser_from_trunk(self) -> None:
-        """DTLS-SRTP and ICE of our own; the trunk's packets are taken from one source."""
+        """DTLS-SRTP and ICE of our own; the trunk's packets are taken from the address in its SDP."""
         self.expect(
-            BROWSER.fields("offer", PLAIN), PLAIN, [*FOR_BROWSER, "strict source"],
+            BROWSER_OF_TRUNK.fields("offer", PLAIN), PLAIN, [*FOR_BROWSER, "strict source"],
             **TO_BROWSER, **{"DTLS-reverse": "passive"},
         )  # fmt: skip
 
@@ -60,7 +62,7 @@ class GoldenTests(SynchronousTestCase):
     def test_answer_to_browser_from_trunk(self) -> None:
         """An answer repeats the profile of its leg."""
         flags = [*FOR_BROWSER, "port latching", "strict source"]
-        self.expect(BROWSER.fields("answer", PLAIN), PLAIN, flags, **TO_BROWSER)
+        self.expect(BROWSER_OF_TRUNK.fields("answer", PLAIN), PLAIN, flags, **TO_BROWSER)
 
     def test_answer_to_browser_from_browser(self) -> None:
         """The same without the check of sources."""
@@ -73,7 +75,7 @@ class GoldenTests(SynchronousTestCase):
     def test_offer_to_trunk_from_trunk(self) -> None:
         """Trunk to trunk."""
         flags = ["strip extmap", "strict source"]
-        self.expect(TRUNK.fields("offer", PLAIN), PLAIN, flags, **TO_TRUNK, **{"DTLS-reverse": "passive"})
+        self.expect(TRUNK_OF_TRUNK.fields("offer", PLAIN), PLAIN, flags, **TO_TRUNK, **{"DTLS-reverse": "passive"})
 
     def test_answer_to_trunk_from_browser(self) -> None:
         """The trunk sees the same ports from every branch that answers (port latching)."""
@@ -82,7 +84,7 @@ class GoldenTests(SynchronousTestCase):
     def test_answer_to_trunk_from_trunk(self) -> None:
         """Trunk to trunk."""
         flags = ["strip extmap", "port latching", "strict source"]
-        self.expect(TRUNK.fields("answer", PLAIN), PLAIN, flags, **TO_TRUNK)
+        self.expect(TRUNK_OF_TRUNK.fields("answer", PLAIN), PLAIN, flags, **TO_TRUNK)
 
     def test_later_offers(self) -> None:
         """The ports of a leg stay, wherever the offerer is by then (an ICE restart)."""
@@ -90,7 +92,12 @@ class GoldenTests(SynchronousTestCase):
         flags = ["strip extmap", "port latching"]
         self.expect(TRUNK.fields("offer", SRTP, later=True), SRTP, flags, **TO_TRUNK, **reverse)
         flags = [*FOR_BROWSER, "strict source", "port latching"]
-        self.expect(BROWSER.fields("offer", PLAIN, later=True), PLAIN, flags, **TO_BROWSER, **reverse)
+        self.expect(BROWSER_OF_TRUNK.fields("offer", PLAIN, later=True), PLAIN, flags, **TO_BROWSER, **reverse)
+
+    def test_plain_media_of_a_browser(self) -> None:
+        """A browser that does not encrypt is taken from one source, too: nothing else tells its packets."""
+        self.expect(TRUNK.fields("offer", PLAIN), PLAIN, ["strip extmap", "strict source"], **TO_TRUNK,
+                    **{"DTLS-reverse": "passive"})  # fmt: skip
 
     def test_fields_are_the_callers(self) -> None:
         """What is made for one command can be changed without harm to the next."""
@@ -115,8 +122,8 @@ class TrunkTests(SynchronousTestCase):
         return [
             _difference(trunk.fields("offer", SRTP), TRUNK.fields("offer", SRTP)),
             _difference(trunk.fields("answer", SRTP), TRUNK.fields("answer", SRTP)),
-            _difference(browser.fields("offer", other), BROWSER.fields("offer", other)),
-            _difference(browser.fields("answer", other), BROWSER.fields("answer", other)),
+            _difference(browser.fields("offer", other), BROWSER_OF_TRUNK.fields("offer", other)),
+            _difference(browser.fields("answer", other), BROWSER_OF_TRUNK.fields("answer", other)),
         ]
 
     def test_nothing(self) -> None:
@@ -163,6 +170,18 @@ class TrunkTests(SynchronousTestCase):
     def test_dtmf(self) -> None:
         """The flag stands in offers and answers, whichever side began (corners.rst 5: DTMF)."""
         self.assertEqual(self.changed(TrunkMedia(dtmf="rfc4733")), [{"flags": ["inject DTMF"]}] * 4)
+
+    def test_nat(self) -> None:
+        """A trunk behind NAT, and no other party, is sought where its packets come from; the best match for its SDP
+        wins, and from then on it alone is heard (docs/access.rst: media)."""
+        learned = {"endpoint-learning": ["heuristic"]}
+        self.assertEqual(self.changed(TrunkMedia(nat=True)), [{}, {}, learned, learned])
+        _, browser = profiles_of(TrunkMedia(nat=True, srtp=True))
+        for profile in (browser, TRUNK.of("learned")):
+            for sdp in (PLAIN, PLAIN.replace(b"RTP/AVP", b"RTP/SAVP")):
+                self.assertIn("strict source", profile.fields("answer", sdp)["flags"])  # type: ignore[arg-type]
+        self.assertIs(TRUNK.of("learned"), TRUNK.of("learned"))
+        self.assertIs(TRUNK.of("browser"), TRUNK)
 
     def test_encryption_is_kept(self) -> None:
         """SDP of a trunk has to have what its section says; a browser's may be anything."""

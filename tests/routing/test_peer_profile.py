@@ -69,9 +69,21 @@ class Profiles(SessionChangeCase):
             policy.route(self.world.browser().invite("sip:bob@pbx.example.com")).profile,
         ):
             self.assertEqual(profile.browser, False)
-        self.assertEqual(
-            (policy.profile(None).own_profile, policy.profile(None).for_browsers), (TRUNK, BROWSER_OF_TRUNK)
-        )
+        self.assertEqual(policy.profile(None).media_from(BROWSER_PEER), TRUNK)
+        self.assertEqual(policy.profile(None).for_browsers, BROWSER_OF_TRUNK)
+
+    def test_where_packets_come_from(self) -> None:
+        """That a trunk is behind NAT follows its own SDP, to whomever that goes (a transfer may join two trunks)."""
+        behind_nat = PeerProfile.of(replace(PBX, media=TrunkMedia(nat=True)))
+        trunk = PeerProfile.of(PBX)
+        for sender, source in (
+            (behind_nat, "learned"),
+            (trunk, "signalled"),
+            (UNKNOWN_PEER, "signalled"),
+            (BROWSER_PEER, "browser"),
+        ):
+            for receiver in (behind_nat, trunk, UNKNOWN_PEER, BROWSER_PEER):
+                self.assertEqual(receiver.media_from(sender).source, source)
 
     def test_unreachable(self) -> None:
         """A browser that is not reached is a user that is not there; on the SIP side it is the gateway's failure."""

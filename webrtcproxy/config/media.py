@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from webrtcproxy.config.ini import Section
-from webrtcproxy.config.kinds import choice, custom, word
+from webrtcproxy.config.kinds import choice, custom, flag, word
 from webrtcproxy.config.option import option
 
 TRANSCODED: Final = ("PCMU", "PCMA", "G722", "G729", "G723", "GSM", "speex", "opus")
@@ -92,6 +92,15 @@ class TrunkMedia:
         "With ``rfc4733`` digits that browsers send by INFO become telephone-events in the audio (RFC 4733), which"
         " rtpengine then decodes and encodes throughout; with ``pass`` they cross as INFO.",
         default="pass",
+    )
+    nat: bool = option(
+        flag(),
+        "Whether its media comes from another address or port than its SDP says, since it is behind NAT. rtpengine then"
+        " sends to where packets came from during the first three seconds after each offer and answer. This opens the"
+        " call to strangers: whoever sends RTP to the port of the call in that time may hear and be heard in place of"
+        " the trunk. With ``no`` packets from other addresses are dropped.",
+        default=False,
+        key="media-nat",
     )
 
     @property

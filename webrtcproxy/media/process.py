@@ -1,7 +1,8 @@
 """RtpengineProcess: a local rtpengine as a supervised child process, for ``[rtpengine] nodes = spawn``.
 
-It forwards media in user space, on ports that were free when the proxy was built, and takes ng commands from this host
-only. If it dies it is restarted, after a delay that grows with each death. It never outlives this process.
+It forwards media in user space, on ports that were free when the proxy was built, takes ng commands from this host
+only, and learns no address unless a command says so. If it dies it is restarted, after a delay that grows with each
+death. It never outlives this process.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ class RtpengineProcess(Service):
         arguments = [
             program, "--config-file=none", "--table=-1", f"--interface={interface}",
             f"--listen-ng={self.address[0]}:{self.address[1]}", f"--port-min={media[0]}", f"--port-max={media[-1]}",
-            "--foreground", "--log-stderr", "--no-log-timestamps", "--log-level=5", *extra,
+            "--endpoint-learning=off", "--foreground", "--log-stderr", "--no-log-timestamps", "--log-level=5", *extra,
         ]  # fmt: skip
         self._arguments = with_death_signal(arguments, "KILL", find, "rtpengine")
         self._node = Node(reactor, *self.address)  # only to notice when it replies

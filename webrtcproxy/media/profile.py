@@ -6,6 +6,9 @@ The profile of a leg follows from its transport, never from the direction of the
 (:func:`profiles_of`). An offer and an answer are written for the leg that they go *to*. An answer repeats the profile
 of its leg, since rtpengine would otherwise answer in the transport protocol of the offer as it understood it.
 
+From where a party's packets are taken (:data:`Source`) is said with each SDP *of* that party: by itself rtpengine
+learns it from the first packets that come, whoever sends them.
+
 Every flag is spelled out. rtpengine's alias ``WebRTC`` means nearly the same, but its meaning may change.
 """
 
@@ -30,6 +33,25 @@ BROWSER_ONLY = frozenset(
     b"rtcp-rsize rtcp-xr setup simulcast ssrc ssrc-group tls-id".split()
 )
 
+Source = Literal["browser", "signalled", "learned"]
+"""From where the packets of a party are taken, RTP and RTCP, and to where packets for it go:
+
+``browser``
+    The address that ICE has found; DTLS tells its packets from those of others.
+``signalled``
+    The address in its SDP, and no other.
+``learned``
+    The address from which packets came during the three seconds after an offer or answer, preferably the one in its
+    SDP; then no other. Whoever sends packets early enough may take its place.
+"""
+
+# A list: rtpengine 10.5 ignores a text here. ``asymmetric`` turns learning off too, but from rtpengine 11.3 to 13.3 the
+# source is then compared with that of the first packet, whoever sent it, instead of the SDP's address, for ever
+# (https://github.com/sipwise/rtpengine/issues/1679).
+_LEARNING: Mapping[Source, NgValue] = MappingProxyType(
+    {"browser": ["off"], "signalled": ["off"], "learned": ["heuristic"]}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -42,6 +64,7 @@ class Profile:
     :ivar rejected_media: kinds of media that the leg is not offered.
     :ivar required_protocol: the transport protocol that SDP for the leg must have, or begin with, as its sender wrote
         it; empty for any.
+    :ivar source: from where the packets of the SDP's sender are taken.
     """
 
     name: str
@@ -50,7 +73,18 @@ class Profile:
     stripped: frozenset[bytes] = frozenset()
     rejected_media: tuple[bytes, ...] = ()
     required_protocol: bytes = b""
+    source: Source = "browser"
+    _others: dict[Source, Profile] = field(default_factory=dict, init=False, repr=False, compare=False)
     _encoded: dict[tuple[str, bool, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def of(self, source: Source) -> Profile:
+        """The same profile, for SDP of a party whose packets are taken from such a source."""
+        if source == self.source:
+            return self
+        other = self._others.get(source)
+        if other is None:
+            other = self._others[source] = replace(self, source=source)
+        return other
 
     def items(self, command: Literal["offer", "answer"], sdp: bytes, later: bool = False) -> bytes:
         """`fields` in bencode; all but the SDP is encoded once."""
@@ -66,17 +100,18 @@ class Profile:
     def fields(self, command: Literal["offer", "answer"], sdp: bytes, later: bool = False) -> dict[str, NgValue]:
         """The fields of a command, without the names of the parties.
 
-        :param sdp: of the other leg. If it is plain RTP, rtpengine accepts packets of that leg from one source only,
-            once it has learned the source: anyone who guesses a port could otherwise talk into the call. (SRTP needs
-            no such check, and ICE may change the source.)
+        :param sdp: of the other leg. rtpengine accepts its packets from one source only, unless it is a browser whose
+            packets are encrypted (ICE may change the source): anyone who guesses a port could otherwise talk into the
+            call.
         :param later: the parties have agreed before. The ports on this leg then stay, even if the other leg is at a
             new address (an ICE restart).
         """
         sdp = reject_media(sdp, self.rejected_media)
         fields: dict[str, NgValue] = {**(self.offer if command == "offer" else self.answer), "sdp": sdp}
+        fields["endpoint-learning"] = _LEARNING[self.source]
         flags = fields["flags"]
         assert isinstance(flags, list)
-        if not is_srtp(sdp):
+        if self.source != "browser" or not is_srtp(sdp):
             flags = [*flags, "strict source"]
         if later and command == "offer":
             flags = [*flags, _SAME_PORTS]
@@ -167,14 +202,14 @@ def _profile(
 BROWSER = _profile("browser", _BROWSER, _BROWSER_FLAGS)
 
 #: A WebSocket peer, for SDP from a peer over UDP, TCP or TLS.
-BROWSER_OF_TRUNK = replace(BROWSER, required_protocol=_PLAIN)
+BROWSER_OF_TRUNK = replace(BROWSER, required_protocol=_PLAIN, source="signalled")
 
-#: A peer over UDP, TCP or TLS: plain RTP.
+#: A peer over UDP, TCP or TLS, for SDP from a WebSocket peer: plain RTP.
 TRUNK = _profile("trunk", _TRUNK, _TRUNK_FLAGS, stripped=BROWSER_ONLY, rejected_media=_BROWSER_ONLY_KINDS)
 
 
 def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
-    """The profile of a trunk that has a section, and the profile of browsers for SDP from it.
+    """The profile of a trunk that has a section, for SDP from browsers; and the profile of browsers for SDP from it.
 
     The trunk is offered exactly its own codecs; rtpengine transcodes to those that the browser has not offered. In the
     other direction, a browser that has none of the trunk's codecs may answer with opus.
@@ -210,6 +245,7 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
         to_browser,
         rejected_media=no_video,
         required_protocol=_ENCRYPTED if media.srtp else _PLAIN,
+        source="learned" if media.nat else "signalled",
     )
     return trunk, browser
 

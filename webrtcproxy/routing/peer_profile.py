@@ -37,7 +37,7 @@ class PeerProfile:
     :ivar browser: whether it is a browser.
     :ivar trunk: the trunk that it belongs to, where it has a section.
     :ivar headers: which headers cross to it and from it.
-    :ivar own_profile: the media profile of SDP for it, where it is not a browser; use `media_from`.
+    :ivar own_profile: the media profile of a browser's SDP for it, where it is not a browser; use `media_from`.
     :ivar for_browsers: the media profile of its SDP for a browser.
     """
 
@@ -84,7 +84,7 @@ class PeerProfile:
 
     def media_from(self, source: PeerProfile) -> Profile:
         """The media profile of SDP from another peer for this one."""
-        return source.for_browsers if self.browser else self.own_profile
+        return source.for_browsers if self.browser else self.own_profile.of(source.for_browsers.source)
 
     def unreachable(self) -> Refusal:
         """The response to the other side where this peer can't be reached: 480 for a browser without a connection, 502

@@ -1,0 +1,176 @@
+"""A third party sprays RTP and RTCP at all ports of a call, with the real rtpengine, from before the answer to the end:
+it hears nothing and is not heard (docs/access.rst: media; corners.rst 5: strict source)."""
+
+from __future__ import annotations
+
+from twisted.internet.task import LoopingCall
+
+from tests.integration.media import MediaCase
+from tests.support.real.part import pause, until
+from tests.support.real.stranger import SSRC, Stranger
+from tests.support.real.trunk_media import TrunkMedia
+from tests.support.real.webrtc import WebPhone
+from webrtcproxy.config import TrunkMedia as Settings
+from webrtcproxy.media.profile import profiles_of
+
+MOST = 4
+"""Packets of a stranger that may be heard in a call."""
+
+
+class SprayedCase(MediaCase):
+    """A browser, a trunk, and somebody who sprays every port that the session has."""
+
+    settings = Settings()
+
+    async def setUp(self) -> None:
+        await super().setUp()
+        self.to_trunk, self.to_browser = profiles_of(self.settings)
+        self.web = WebPhone()
+        self.addCleanup(self.web.close)
+        self.ends: list[TrunkMedia] = []
+        self.trunk = self.end()
+        self.stranger = Stranger()
+        self.addCleanup(self.stranger.close)
+        self.aiming = LoopingCall(self._aim)
+        self.aiming.start(0.05, now=False)
+        self.addCleanup(lambda: self.aiming.running and self.aiming.stop())
+
+    def end(self, **options: bool) -> TrunkMedia:
+        media = TrunkMedia(srtp=self.settings.srtp, **options)
+        self.addCleanup(media.close)
+        self.ends.append(media)
+        return media
+
+    async def _aim(self) -> None:
+        if await self.rtpengine.sessions():
+            self.stranger.at(await self.local_ports())
+
+    async def calls(self, silent: float = 0.5, sprayed: bool = True) -> None:
+        """The browser calls; the stranger sprays before the answer, and for a while before the trunk says anything."""
+        self.offered = await self.offer(self.web.offer(), self.to_trunk)
+        if sprayed:
+            await until(lambda: self.stranger.sent > 20, "sprayed")
+        self.web.take(await self.answer(self.trunk.answer(self.offered), self.to_browser))
+        await pause(silent)
+        self.trunk.talk(self.offered)
+
+    async def both_hear(self, trunk: TrunkMedia | None = None, seconds: float = 5) -> None:
+        """Each hears the other, from now on."""
+        trunk = trunk or self.trunk
+        self.web.heard[trunk.ssrc] = trunk.heard[self.web.ssrc] = 0
+        await until(
+            lambda: min(self.web.heard[trunk.ssrc], trunk.heard[self.web.ssrc]) > 50, "both hear each other", seconds
+        )
+
+    def nobody_in(self) -> None:
+        """The stranger has sprayed all the time, got nothing, and was heard by nobody."""
+        self.assertGreater(self.stranger.sent, 100)
+        self.assertEqual([], self.stranger.got)
+        heard = [self.web.heard[SSRC], *(end.heard[SSRC] + end.reports[SSRC] for end in self.ends)]
+        self.assertLessEqual(max(heard), MOST, heard)
+
+
+class Sprayed(SprayedCase):
+    """A trunk whose section says nothing."""
+
+    async def test_browser_calls(self) -> None:
+        """From before the answer, and with a trunk that says nothing for four seconds."""
+        await self.calls(silent=4)
+        await self.both_hear()
+        self.nobody_in()
+
+    async def test_trunk_calls(self) -> None:
+        """The same the other way round."""
+        offered = await self.offer(self.trunk.sdp(), self.to_browser)
+        await until(lambda: self.stranger.sent > 20, "sprayed")
+        answered = await self.answer(self.web.answer(offered), self.to_trunk)
+        await pause(1)
+        self.trunk.talk(answered)
+        await self.both_hear()
+        self.nobody_in()
+
+    async def test_hold(self) -> None:
+        """The browser holds and resumes: an offer and answer are no occasion to learn another address."""
+        await self.calls()
+        await self.both_hear()
+        for browser, trunk in (("sendonly", "recvonly"), ("sendrecv", "sendrecv")):
+            self.offered = await self.offer(self.web.offer(browser), self.to_trunk)
+            self.trunk.stop()
+            self.web.take(await self.answer(self.trunk.answer(self.offered, trunk), self.to_browser))
+            await pause(1)
+        self.trunk.talk(self.offered)
+        await self.both_hear()
+        self.nobody_in()
+
+    async def test_trunk_moves(self) -> None:
+        """The trunk moves its media to another host, which waits until it hears something, while packets from the
+        former one are still under way: the address in the SDP is taken."""
+        await self.calls()
+        await self.both_hear()
+        moved = self.end()
+        answer = self.web.answer(await self.offer(moved.sdp(), self.to_browser, from_tag="B"))
+        answered = await self.answer(answer, self.to_trunk, from_tag="B", to_tag="A")
+        await pause(0.3)
+        self.trunk.stop()
+        await until(lambda: moved.heard[self.web.ssrc] > 20, "heard at the new address")
+        moved.talk(answered)
+        await self.both_hear(moved)
+        self.nobody_in()
+
+    async def test_early_media(self) -> None:
+        """A 183 with SDP, a fork of the trunk with another To tag that answers, and no media of the first any more."""
+        await self.calls(silent=1)
+        await self.both_hear()
+        winner = self.end()
+        self.offered = await self.offer(self.web.offer(), self.to_trunk)
+        self.web.take(await self.answer(winner.answer(self.offered), self.to_browser, to_tag="B2"))
+        self.trunk.stop()
+        await pause(1)
+        winner.talk(self.offered)
+        await self.both_hear(winner)
+        self.nobody_in()
+
+
+class Encrypted(Sprayed):
+    """The same with keys in the SDP: whoever has none is not taken for the trunk either."""
+
+    settings = Settings(srtp=True)
+
+
+class BehindNat(SprayedCase):
+    """`media-nat = yes`."""
+
+    settings = Settings(nat=True)
+
+    async def test_other_port(self) -> None:
+        """A trunk is heard that sends from another port than its SDP says, and whoever comes later is not."""
+        self.trunk = self.end(behind_nat=True)
+        self.aiming.stop()
+        await self.calls(sprayed=False)
+        await self.both_hear()
+        await pause(4)
+        await self._aim()
+        await self.both_hear()
+        await until(lambda: self.stranger.sent > 200, "sprayed")
+        self.nobody_in()
+
+    async def test_named_port(self) -> None:
+        """A trunk that sends from the port in its SDP after all is taken before a stranger that came first."""
+        await self.calls(silent=1)
+        await self.both_hear()
+        await pause(4)
+        before = len(self.stranger.got)
+        await self.both_hear()
+        self.assertEqual(before, len(self.stranger.got))
+
+
+class NotBehindNat(SprayedCase):
+    """Without it."""
+
+    async def test_other_port(self) -> None:
+        """A trunk that sends from another port than its SDP says is not heard."""
+        self.aiming.stop()
+        self.trunk = self.end(behind_nat=True)
+        await self.calls(sprayed=False)
+        await pause(2)
+        self.assertEqual(0, self.web.heard[self.trunk.ssrc])
