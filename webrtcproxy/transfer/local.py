@@ -2,9 +2,11 @@
 
 The transferee keeps its leg. In a blind transfer the proxy calls the target of the REFER on the transferee's behalf. In
 an attended transfer the target is the other end of another call of the transferor through this proxy. Either way
-transferee and target get a new media session (RFC 3725). When both have agreed to it, the target's leg replaces the
-transferor's in the call, and the transferor gets the last NOTIFY and a BYE. Until then the old session is not touched,
-and a failed transfer leaves it unchanged. The transferor may hang up meanwhile; then a failed transfer ends the call.
+transferee and target get a new media session (RFC 3725), in which rtpengine learns the transferee's address from its
+answer only: it would else send it whatever anybody sends to the port of a target that has not answered. When both have
+agreed to it, the target's leg replaces the transferor's in the call, and the transferor gets the last NOTIFY and a BYE.
+Until then the old session is not touched, and a failed transfer leaves it unchanged. The transferor may hang up
+meanwhile; then a failed transfer ends the call.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from webrtcproxy.session.reinvite import Purpose, ReInvite
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import PHRASES, Request, Response
+from webrtcproxy.sip.sdp.rewriting import sent_nowhere
 from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transfer.triggered_invite import ReferTargetResolver
 from webrtcproxy.transport.flow import Flow
@@ -139,7 +142,7 @@ class LocalTransfer:
         self._fork.complete()
         stays = self._stays
         sdp = await self._media.offer(
-            stays.negotiation.remote_description,
+            sent_nowhere(stays.negotiation.remote_description),
             from_tag=stays.party_tag,
             branch=branch.id,
             to=target.profile.media_from(stays.profile),
@@ -176,7 +179,7 @@ class LocalTransfer:
         self._notify(100)
         leg, stays, branch = consulted.leg, self._stays, random_token(8)
         sdp = await self._media.offer(
-            stays.negotiation.remote_description,
+            sent_nowhere(stays.negotiation.remote_description),
             from_tag=stays.party_tag,
             branch=branch,
             to=leg.profile.media_from(stays.profile),

@@ -13,6 +13,7 @@ from webrtcproxy.sip.sdp.rewriting import (
     complete_answer,
     refuse_all,
     reject_media,
+    sent_nowhere,
     with_valid_version,
     without_attributes,
 )
@@ -120,6 +121,27 @@ class AttributeTests(SynchronousTestCase):
         sdp = b"v=0\r\na=mid:9\r\na=midi:1\nm=audio 9 x 0\r\na=mid\r\na= mid :1\r\nb=mid:1\r\na=sendrecv"
         kept = b"v=0\r\na=midi:1\nm=audio 9 x 0\r\nb=mid:1\r\na=sendrecv"
         self.assertEqual(without_attributes(sdp, frozenset((b"mid",))), kept)
+
+
+class NowhereTests(SynchronousTestCase):
+    """`sent_nowhere` (docs/access.rst: media)."""
+
+    def test_all_addresses(self) -> None:
+        """Of the session, of each medium, of RTCP, IPv6 or a host name: none of them is left."""
+        sdp = (
+            b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\nc=IN IP4 far.example\r\nm=audio 5000/2 RTP/AVP 0\r\na=rtcp:5003\r\n"
+            b"m=video 5004 RTP/AVP 96\r\nc=IN IP6 2001:db8::1\r\na=sendonly\r\n"
+        )
+        self.assertEqual(
+            sent_nowhere(sdp),
+            b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\nc=IN IP4 127.0.0.1\r\nm=audio 9 RTP/AVP 0\r\n"
+            b"m=video 9 RTP/AVP 96\r\nc=IN IP6 ::1\r\na=sendonly\r\n",
+        )
+
+    def test_held(self) -> None:
+        """What is on hold the old way (RFC 3264 section 8.4) or rejected stays so; odd lines stay as they are."""
+        for sdp in (b"c=IN IP4 0.0.0.0\r\nm=audio 0 RTP/AVP 0\r\n", b"c=IN IP6 ::\r\n", b"m=audio\r\nc=\r\n", b""):
+            self.assertEqual(sent_nowhere(sdp), sdp)
 
 
 class RoleTests(SynchronousTestCase):

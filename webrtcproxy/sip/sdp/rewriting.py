@@ -13,6 +13,7 @@ from webrtcproxy.sip.sdp.questions import all_m_lines
 _VERSIONS = 1 << 62
 _DIGITS = len(str(_VERSIONS))
 _NOWHERE = "0.0.0.0"  # noqa: S104 - an address that is never sent to
+_DISCARD = {b"c=IN IP4 ": b"c=IN IP4 127.0.0.1\r\n", b"c=IN IP6 ": b"c=IN IP6 ::1\r\n"}
 
 
 def without_attributes(sdp: bytes, names: frozenset[bytes]) -> bytes:
@@ -72,6 +73,14 @@ def complete_answer(answer: bytes, offered: tuple[bytes, ...]) -> bytes:
     return b"".join([answer.rstrip(b"\r\n"), b"\r\n", *lines]) if lines else answer
 
 
+def sent_nowhere(sdp: bytes) -> bytes:
+    """`sdp` with an address at which nobody listens in place of its sender's (port 9, RFC 863, of the loopback
+    interface), so that its sender is sent nothing. What is on hold or rejected stays so."""
+    return b"".join([
+        _elsewhere(line) for line in sdp.splitlines(keepends=True) if not line.startswith(b"a=rtcp:")
+    ])  # fmt: skip
+
+
 def refuse_all(offer: bytes) -> bytes:
     """The answer that rejects all media of `offer`: each m= line with port 0 (RFC 3264 section 6)."""
     lines = list(new_session(_NOWHERE).lines)
@@ -90,6 +99,15 @@ def as_offer(sdp: bytes) -> bytes:
     """A description that may have been an answer, as an offer: an offer leaves the DTLS role open (RFC 8842 section
     5.2)."""
     return sdp.replace(b"a=setup:active", b"a=setup:actpass").replace(b"a=setup:passive", b"a=setup:actpass")
+
+
+def _elsewhere(line: bytes) -> bytes:
+    if line[:2] == b"c=" and line[9:].strip() not in (b"0.0.0.0", b"::"):
+        return _DISCARD.get(line[:9], line)
+    fields = line.split(b" ", 2)
+    if line[:2] == b"m=" and len(fields) == 3 and fields[1] != b"0":
+        return b"%b 9 %b" % (fields[0], fields[2])
+    return line
 
 
 def _kind(m_line: bytes) -> bytes:
