@@ -25,6 +25,7 @@ class TrunkMedia(DatagramProtocol):
     :param srtp: whether it is encrypted.
     :param behind_nat: whether it sends from other ports than it names.
     :ivar heard: audio packets that came, by SSRC.
+    :ivar sent: audio packets that it has sent.
     :ivar reports: RTCP packets that came, by SSRC; from a trunk with SRTP, too (RFC 3711 section 3.4).
     """
 
@@ -38,7 +39,7 @@ class TrunkMedia(DatagramProtocol):
         self._out = Context.inline(KEY) if srtp else None
         self._in: Context | None = None
         self._tag = "1"
-        self._version = self._count = self._to = 0
+        self._version = self.sent = self._to = 0
         self._rtcp = _Rtcp(self.reports)
         self._listening: list[Any] = [
             reactor.listenUDP(self.port, self, LOOPBACK),  # type: ignore[attr-defined]
@@ -88,11 +89,11 @@ class TrunkMedia(DatagramProtocol):
     def _speak(self) -> None:
         if self.transport is None:
             return
-        self._count += 1
-        count, ssrc = self._count.to_bytes(2, "big"), self.ssrc.to_bytes(4, "big")
-        packet = b"\x80\0" + count + (self._count * 160).to_bytes(4, "big") + ssrc + SOUND[0]
+        self.sent += 1
+        count, ssrc = self.sent.to_bytes(2, "big"), self.ssrc.to_bytes(4, "big")
+        packet = b"\x80\0" + count + (self.sent * 160).to_bytes(4, "big") + ssrc + SOUND[0]
         self.transport.write(packet if self._out is None else self._out.protect(packet), (LOOPBACK, self._to))
-        if self._out is None and not self._count % 10:
+        if self._out is None and not self.sent % 10:
             self._rtcp.send(b"\x80\xc8\0\6" + ssrc + bytes(20), self._to + 1)
 
     async def close(self) -> None:
