@@ -125,6 +125,10 @@ class OptionTests(WarningsCase):
         """P-Asserted-Identity of browsers is believed by the trunk (RFC 3325)."""
         self.told("trunk a", "pass-identity", "= yes", trunk_a="host = voip.example\npass-identity = yes")
 
+    def test_media_nat(self) -> None:
+        """rtpengine learns addresses from packets that nobody has authenticated (docs/access.rst: media)."""
+        self.told("trunk a", "media-nat", "= yes", trunk_a="host = voip.example\nmedia-nat = yes")
+
     def test_sources(self) -> None:
         """Whoever is in `sources` is the trunk."""
         self.told("trunk a", "sources", "= ::/0", trunk_a="host = voip.example\nsources = 198.51.100.0/24 ::/0")

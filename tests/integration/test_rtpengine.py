@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from subprocess import run
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import LoopingCall
+from twisted.logger import capturedLogs
 
 from tests.integration.media import (
     BROWSERS,
@@ -245,3 +248,19 @@ class MediaTests(MediaCase):
             mallory.speak(to_bob)
         await pause(0.3)
         self.assertEqual((alice.heard, bob.heard, mallory.heard), ({b"b"}, {b"a"}, set()))
+
+
+class VersionTests(MediaCase):
+    """The version of a node (docs/access.rst: media)."""
+
+    async def test_told(self) -> None:
+        """It is the one that the program gives for itself; nothing is left of the question."""
+        said = run(["rtpengine", "--version"], capture_output=True, check=True)
+        version = (said.stdout + said.stderr).decode().split()[-1]
+        with capturedLogs() as events:
+            nodes = self.make()
+            await until(lambda: any("version" in event for event in events), "the version", 5)
+        (told,) = {str(event["version"]) for event in events if "version" in event}
+        self.assertEqual(told, re.sub(r"[^A-Za-z0-9.]", "-", version))
+        await self.rtpengine.assert_empty()
+        self.assertEqual(await nodes.sessions(nodes.nodes[0]), [])

@@ -142,6 +142,7 @@ class FakeDaemon:
         self.replies: list[bytes] = []
         self.result: dict[bytes, Any] | None = None
         self.warning = b""
+        self.software = b""  # by which it calls itself in descriptions of its own, which it makes only if there is one
         self.dies_after = b""  # silent after its reply to the first command of that name
         self._cache: dict[bytes, bytes] = {}
         reactor.daemons[self.address] = self
@@ -157,15 +158,21 @@ class FakeDaemon:
         cookie, _, body = data.partition(b" ")
         if cookie not in self._cache:
             command = bencodepy.decode(body)
-            self.commands.append(command)
+            if command[b"command"] != b"publish":
+                self.commands.append(command)
             self._cache[cookie] = self.replies.pop(0) if self.replies else bencodepy.encode(self._do(command))
-        if self.dies_after and self.commands[-1][b"command"] == self.dies_after:
+        if self.dies_after and self.commands and self.commands[-1][b"command"] == self.dies_after:
             self.silent = True
         reply = cookie + b" " + self._cache[cookie]
         self.reactor.callLater(self.delay, port.deliver, reply, self.address)
 
     def _do(self, command: dict[bytes, Any]) -> dict[bytes, Any]:
         name, call_id = command[b"command"], command.get(b"call-id", b"")
+        if name == b"publish":
+            if not self.software:
+                return {b"result": b"error", b"error-reason": b"Unrecognized command"}
+            self.sessions.add(call_id)
+            return {b"result": b"ok", b"sdp": b"v=0\r\ns=" + self.software + b"\r\nt=0 0\r\n"}
         if name == b"ping":
             return {b"result": b"pong"}
         if name == b"list":

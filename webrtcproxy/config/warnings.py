@@ -153,6 +153,14 @@ def _pass_identity(config: Config) -> Iterator[str]:
 
 
 @rule
+def _media_nat(config: Config) -> Iterator[str]:
+    for trunk in config.trunks:
+        if trunk.media.nat:
+            opens = "whoever sends RTP to the port of a call within 3 seconds of an answer may hear it and be heard"
+            yield warning(f"trunk {trunk.name}", "media-nat", "yes", opens, "write no, unless the trunk is behind NAT")
+
+
+@rule
 def _sources(config: Config) -> Iterator[str]:
     for trunk in config.trunks:
         for network in trunk.sources or ():

@@ -30,8 +30,9 @@ from twisted.python.failure import Failure
 from webrtcproxy.media.audit import SessionAudit
 from webrtcproxy.media.bencode import Reply
 from webrtcproxy.media.ng import MediaReactor, Node
-from webrtcproxy.media.profile import DELETE_AT_ONCE, list_fields, session_fields
+from webrtcproxy.media.profile import ASKS_FOR_A_DESCRIPTION, DELETE_AT_ONCE, list_fields, session_fields
 from webrtcproxy.media.session import MediaSession
+from webrtcproxy.media.version import version_in, vulnerabilities_of
 from webrtcproxy.runtime.batching import Batcher, one_by_one
 from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.runtime.ids import random_token
@@ -108,6 +109,7 @@ class Nodes(Service):
         self._live: set[str] = set()
         self._audit = SessionAudit(self.sessions, timeout)
         self._unswept = set(self.nodes) if name else set()
+        self._unasked = set(self.nodes)  # for their versions
         self._background: set[Deferred[Any]] = set()
 
     # -- for calls
@@ -272,9 +274,34 @@ class Nodes(Service):
         self._in_background(Deferred.fromCoroutine(self._sweep(node, self._prefix)))
 
     def _pong(self, _: Reply, node: Node) -> None:
+        if node in self._unasked:
+            self._unasked.remove(node)
+            self._in_background(Deferred.fromCoroutine(self._ask_version(node)))
         if node in self._unswept:
             self._unswept.remove(node)
             self._in_background(Deferred.fromCoroutine(self._sweep(node, self._instance_prefix)))
+
+    async def _ask_version(self, node: Node) -> None:
+        """Log the version of a node, with a warning if it is known to be vulnerable."""
+        call_id = self.new_call_id()
+        try:
+            reply = await node.command("publish", session_fields(call_id), self.timeout, ASKS_FOR_A_DESCRIPTION)
+        except NgRefused:
+            self.release(call_id)
+            return
+        except NgError:
+            self.discard(node, call_id, "version", late=True)
+            return
+        self.discard(node, call_id, "version")
+        version = version_in(reply.get(b"sdp"))
+        if version is None:
+            return
+        log.info("rtpengine {node} has version {version}", node=node, version=version)
+        for each in vulnerabilities_of(version):
+            log.warn(
+                "rtpengine {node}, version {version}, has {name}: {allows}; update it",
+                node=node, version=version, name=each.name, allows=each.allows,
+            )  # fmt: skip
 
     async def _sweep(self, node: Node, prefix: str) -> None:
         """Delete the node's sessions with that prefix that no call uses."""

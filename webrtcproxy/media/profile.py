@@ -22,7 +22,12 @@ from typing import Any, Literal
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.bencode import NgValue, to_items
 from webrtcproxy.sip.sdp.questions import has_protocol, is_srtp
-from webrtcproxy.sip.sdp.rewriting import reject_media, with_valid_version, without_attributes
+from webrtcproxy.sip.sdp.rewriting import (
+    offer_from_nowhere,
+    reject_media,
+    with_valid_version,
+    without_attributes,
+)
 
 #: Attributes that only a browser understands (RFC 8829 section 5.2). ``ICE: remove``, ``DTLS: off`` and ``demux``
 #: remove most of them; rtpengine 10.5 forwards those that it does not know (``msid``, ``ssrc``, ``rtcp-rsize`` ...) or
@@ -254,6 +259,9 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
 
 SUPPORTS_LOAD_LIMIT = to_items({"supports": ["load limit"]})
 """Items of each offer: a node at its limit then replies ``load limit`` instead of an error."""
+
+ASKS_FOR_A_DESCRIPTION = to_items({"from-tag": "version", "sdp": offer_from_nowhere()})
+"""Items of a ``publish`` that gets a description of rtpengine's own."""
 
 DELETE_AT_ONCE = to_items({"delete delay": 0})
 """Items of each delete: rtpengine would otherwise keep the ports for half a minute."""

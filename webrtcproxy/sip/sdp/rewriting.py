@@ -81,6 +81,11 @@ def sent_nowhere(sdp: bytes) -> bytes:
     ])  # fmt: skip
 
 
+def offer_from_nowhere() -> bytes:
+    """An offer to send audio from an address at which nobody is."""
+    return b"".join([*new_session("127.0.0.1").lines, b"m=audio 9 RTP/AVP 0\r\na=sendonly\r\n"])
+
+
 def refuse_all(offer: bytes) -> bytes:
     """The answer that rejects all media of `offer`: each m= line with port 0 (RFC 3264 section 6)."""
     lines = list(new_session(_NOWHERE).lines)
