@@ -40,6 +40,9 @@ limit = 100000
 limit-per-connection = 100000
 limit-unregistered = 100000
 
+[limits]
+share = 100
+
 [trunk sipp]
 host = @TRUNK@
 

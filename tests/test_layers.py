@@ -70,7 +70,7 @@ MAY_IMPORT = {
         "cluster",
         *LEAVES,
     },
-    "service": {"proxy", "users", "transport", "admin", "demo", "cluster", *LEAVES},
+    "service": {"access", "proxy", "users", "transport", "admin", "demo", "cluster", *LEAVES},
     "__main__": {"users", *LEAVES},
 }
 """Each part of the package and the parts of the package that it may import, beside itself."""

@@ -32,7 +32,8 @@ SENT_IN_DIALOGS = {
 
 READ_BROWSER = {
     "call.call": (1, "the metrics have a direction"),
-    "call.router": (6, "who may send what to whom"),
+    "call.calls": (1, "a browser's calls have other limits than a trunk's"),
+    "call.router": (7, "who may send what to whom"),
     "cluster.remote": (1, "tells another process of a flow"),
     "dialog.context": (1, "makes the profile"),
     "dialog.replaces": (4, "who may take over a dialog"),
@@ -42,7 +43,9 @@ READ_BROWSER = {
     "routing.peer_profile": (11, "the profile"),
     "routing.sequence": (1, "URIs are written otherwise for a browser"),
     "subscription.out_of_dialog": (2, "a browser has a limit of requests under way"),
+    "subscription.subscribe": (2, "a browser has limits, and where its REFER leads is checked"),
     "transaction.table": (2, "the limits of a flow; one is called so"),
+    "transfer.transfer": (1, "where a browser's REFER leads is checked"),
 }
 """The modules that ask whether something is a browser, how often, and why the profile does not say it."""
 

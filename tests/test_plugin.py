@@ -28,6 +28,10 @@ nodes = 127.0.0.1:9
 [trunk a]
 host = 127.0.0.1:9
 """
+POLICY = """
+[access]
+policy = {}
+"""
 
 
 class TwistdCase(SynchronousTestCase):
@@ -66,6 +70,20 @@ class CommandTests(TwistdCase):
         self.assertEqual(result.returncode, 0)
         for part in ("-c, --config=", "--check", "Examples:", "twistd -n webrtcproxy -c etc/proxy.ini"):
             self.assertIn(part, result.stdout)
+
+    def test_access_policy(self) -> None:
+        """`[access] policy` names a plugin, found as any plugin of Twisted: here etc/working_hours.py. Another name is
+        an error that says which there are."""
+        plugins = self.folder / "twisted" / "plugins"
+        plugins.mkdir(parents=True)
+        shutil.copy(ROOT / "etc" / "working_hours.py", plugins)
+        result = self.twistd("webrtcproxy", "--check", "-c", self.configuration(RIGHT + POLICY.format("working-hours")))
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertIn("no mistake found", result.stdout)
+        result = self.twistd("webrtcproxy", "--check", "-c", self.configuration(RIGHT + POLICY.format("mine")))
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("[access] policy = mine: there is no policy of this name", result.stderr)
+        self.assertIn("working-hours", result.stderr)
 
     def test_version(self) -> None:
         """Its version is its own, with those of what it stands on."""
@@ -164,7 +182,7 @@ class DaemonTests(TwistdCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         pid = int((self.folder / "twistd.pid").read_text())
         try:
-            os.kill(pid, 0)
+            self.wait_for_reactor(pid)
             self.wait_for(log, *until)
         finally:
             os.kill(pid, signal.SIGTERM)
@@ -174,6 +192,16 @@ class DaemonTests(TwistdCase):
         self.assertNotIn("Unhandled", text)
         self.assertFalse((self.folder / "twistd.pid").exists())
         return text
+
+    def wait_for_reactor(self, pid: int) -> None:
+        """Wait until a process catches SIGTERM, as the reactor does when it runs; before, it would just be killed."""
+        deadline = time.monotonic() + 30
+        while True:
+            (caught,) = re.findall(r"(?m)^SigCgt:\s+([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text())
+            if int(caught, 16) >> (signal.SIGTERM - 1) & 1:
+                return
+            self.assertLess(time.monotonic(), deadline, "the reactor does not run")
+            time.sleep(0.05)
 
     def wait_for(self, log: Path, *words: str) -> None:
         """Wait until all of that is in the log."""

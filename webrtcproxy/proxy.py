@@ -13,6 +13,7 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger, globalLogPublisher
 from twisted.web.resource import IResource
 
+from webrtcproxy.access.control import AccessControl
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.login import DigestScheme, Logins
 from webrtcproxy.access.nonces import FlowNonces
@@ -171,6 +172,7 @@ class Core:
             upstream=Upstream(locator, outbound, HopHealth(clock)),
             sources=Sources(config.trunks, locator),
             policy=Policy(config),
+            access=AccessControl(config, clock, metrics),
             directory=directory,
             location=self.location,
             sequences=RequestSequences(clock),

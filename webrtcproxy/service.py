@@ -19,6 +19,7 @@ from twisted.logger import Logger, globalLogBeginner, globalLogPublisher
 from twisted.python import usage
 
 from webrtcproxy import __version__
+from webrtcproxy.access.policy import check_policy
 from webrtcproxy.admin.web import web_service
 from webrtcproxy.cluster.cluster import Cluster
 from webrtcproxy.cluster.link import LinkFactory
@@ -184,6 +185,7 @@ class Options(AuthOptionMixin, usage.Options):
             raise usage.UsageError("which configuration file? Name it, as in: twistd webrtcproxy -c etc/proxy.ini")
         try:
             self.loaded = replace(load(Path(file)), auth=tuple(self.checkers))
+            check_policy(self.loaded)
             check_listen(self.loaded, only_addresses=bool(self["check"]))
             check_domains(self.loaded)
         except ConfigError as error:

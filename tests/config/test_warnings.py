@@ -107,6 +107,20 @@ class OptionTests(WarningsCase):
         self.told("access", "destinations", "= 0.0.0.0/1", access="destinations = trunks 0.0.0.0/1")
         self.assertEqual(self.warnings(access="destinations = trunks 10.0.0.0/8"), [])
 
+    def test_deny(self) -> None:
+        """Ranges that cost and are not denied are named, unless only some numbers are allowed."""
+        self.told("access", "deny", "none", "premium and satellite", access="deny = none")
+        self.told("access", "deny", "call satellite", access="deny = premium +44*")
+        for access in ("deny = premium satellite +44*", "deny = none\nallow = +49*", "deny = *"):
+            self.assertEqual(self.warnings(access=access), [])
+
+    def test_limits(self) -> None:
+        """A limit that is none is named, and so is a share that leaves nothing."""
+        self.told("limits", "user-calls-per-minute", "one user", limits="user-calls-per-minute = 0")
+        self.told("limits", "address-registrations-per-minute", limits="address-registrations-per-minute = 0")
+        self.told("limits", "share", "one address", limits="share = 100")
+        self.assertEqual(self.warnings(limits="user-minutes-per-day = 0\nuser-calls = 5"), [])
+
     def test_trunk_credentials(self) -> None:
         """With `anyone` whoever connects calls; the trunks whose accounts pay are named."""
         self.told("access", "trunk-credentials", "whoever connects", access="trunk-credentials = anyone")

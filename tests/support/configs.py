@@ -10,6 +10,7 @@ from webrtcproxy.config import (
     Config,
     Destinations,
     HostPort,
+    LimitsConfig,
     LoggingConfig,
     RegistrationsConfig,
     RtpengineConfig,
@@ -41,11 +42,14 @@ def config(
     multiple: bool = False,
     calls: CallsConfig | None = None,
     subscriptions: SubscriptionsConfig | None = None,
+    limits: LimitsConfig | None = None,
+    access: AccessConfig | None = None,
 ) -> Config:
     """A whole configuration with these trunks.
 
     :param destinations: the trunks where it is None.
     :param anyone: trunk credentials are for anyone.
+    :param access: in place of both.
     """
     return Config(
         path=Path("/proxy.ini"),
@@ -55,9 +59,10 @@ def config(
         registrations=RegistrationsConfig(multiple),
         calls=calls or CallsConfig(limit_unregistered=3),
         trunks=trunks,
-        access=AccessConfig(destinations or Destinations(trunks=True), "anyone" if anyone else "registered"),
+        access=access or AccessConfig(destinations or Destinations(trunks=True), "anyone" if anyone else "registered"),
         web=WebConfig(),
         logging=LoggingConfig(),
         demo=None,
         subscriptions=subscriptions or SubscriptionsConfig(),
+        limits=limits or LimitsConfig(),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.support.calls.party import party_of
 from tests.support.calls.transferring import BY, NEW, TARGET, LocalTransferCase, name_of, refer_to
 from tests.support.calls.world import PLAIN
-from webrtcproxy.config import HostPort
+from webrtcproxy.config import HostPort, TrunkLimits
 from webrtcproxy.sip.message import Request, Response
 
 
@@ -51,6 +51,40 @@ class Target(LocalTransferCase):
         self.told("183 Session Progress", "active")
         answer = self.carrier.answer(invite, 200, tag="dave")
         self.assert_taken_over(invite, answer)
+
+    def test_limit_of_the_trunk(self) -> None:
+        """The call of a transfer counts at the trunk of its target: where that has as many calls as it may have, the
+        transferor gets 503, and the call stands. One that fails counts no more (docs/access.rst: Limits)."""
+        self.trunks = (self.trunks[0], replace(self.trunks[1], limits=TrunkLimits(calls=1)))  # type: ignore[misc]
+        self.world = self.make_world()
+        self.people()
+        other = self.world.browser("erin")
+        other.bind()
+        other.authenticate(self.trunks[1])
+        other.invite(TARGET)
+        first = self.carrier.request("INVITE")
+        self.mine.ask("REFER", b"", ("Refer-To", f"<{TARGET}>"), BY)
+        self.pbx.answer(self.pbx.request("REFER"), 405)
+        self.alice.heard(202)
+        self.told("100 Trying", "active")
+        self.told("503 Too Many Calls Of Yours", "terminated")
+        self.carrier.answer(first, 486)
+        self.carrier.heard("ACK")
+        other.heard(486)
+        for _ in range(2):
+            invite = self.refer()
+            other.invite(TARGET)
+            other.heard(503)
+            self.carrier.answer(invite, 486)
+            self.carrier.heard("ACK")
+            self.told("486 Busy Here", "terminated")
+        invite = self.refer()
+        dave = self.answered(invite)
+        self.told("200 OK", "terminated")
+        self.mine.answer(self.alice.request("BYE"), 200)
+        other.invite(TARGET)
+        other.heard(503)
+        self.bye(dave, self.bob)
 
     def test_redirected(self) -> None:
         """A redirect is followed where the trunk's section says so, and else is how it ends (RFC 3261 8.1.3.4)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from webrtcproxy.config import PartyLimits
 from webrtcproxy.users.attributes import ATTRIBUTES, MAX_TEXT, MAX_WORDS, AttributeRefused, user_from
 
 
@@ -25,6 +26,23 @@ class AttributesTests(SynchronousTestCase):
         self.assertEqual(user.numbers, ("+4930123", "101"))
         self.assertEqual(user.groups, {"sales", "night"})
         self.assertEqual(user.trunks, {"carrier"})
+
+    def test_access(self) -> None:
+        """Which numbers the user may call, and its limits; what it has none of is that of every user."""
+        attributes = {"allow": "+49*, 112", "deny": ["premium"], "calls": "2", "calls-per-minute": 5}
+        user = user_from("alice", "example.com", attributes)
+        self.assertEqual((user.allow.words, user.deny.words), (("+49*", "112"), ("premium",)))
+        limits = PartyLimits(calls=10, calls_per_minute=60, messages_per_minute=7, minutes_per_day=3)
+        own = PartyLimits(calls=2, calls_per_minute=5, messages_per_minute=7, minutes_per_day=3)
+        self.assertEqual(user.limits_over(limits), own)
+        other = user_from("alice", "example.com", {"minutes-per-day": 0})
+        self.assertEqual(other.limits_over(limits).minutes_per_day, 0)
+        self.assertIs(user_from("bob", "example.com", {}).limits_over(limits), limits)
+        for name, value in (
+            ("calls", "two"), ("calls", -1), ("calls", True), ("calls", 2.5), ("calls", "1" * 9), ("allow", "+49x*"),
+            ("deny", 7), ("minutes-per-day", None),
+        ):  # fmt: skip
+            self.assertTrue(self.refused({name: value}).startswith(f"{name}: "), name)
 
     def test_json(self) -> None:
         """What a token says: lists are lists, and a number may be one."""

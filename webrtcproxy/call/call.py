@@ -12,8 +12,11 @@ from collections.abc import Callable
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from webrtcproxy.access.calls import PermittedCall
+from webrtcproxy.access.policy import Permitted
 from webrtcproxy.call import dtmf
 from webrtcproxy.call.states import TRANSITIONS, CallEvent, CallState
+from webrtcproxy.config import Trunk
 from webrtcproxy.dialog.call_record import CallRecord, EndedBy
 from webrtcproxy.dialog.client import HeaderList
 from webrtcproxy.dialog.context import CallMedia, Context
@@ -49,6 +52,7 @@ class Call:
     :param transaction: the INVITE.
     :param find_targets: finds the targets of the INVITE, or raises :class:`Refusal`.
     :param on_callee: called when `aor` is known.
+    :param permitted: keeps the limits of the call.
     :raises BadMessage: the INVITE can't create a dialog.
     :ivar aor: the address-of-record whose browsers are called; empty while it is not known, and where no browser is
         called.
@@ -61,6 +65,7 @@ class Call:
         transaction: ServerTransaction,
         find_targets: TargetResolver,
         on_callee: Callable[[Call], None],
+        permitted: PermittedCall,
     ) -> None:
         request = transaction.request
         contact_user = context.worker_prefix + random_token(8)
@@ -71,6 +76,7 @@ class Call:
         self._transaction = transaction
         self._find_targets = find_targets
         self._on_callee = on_callee
+        self._permitted = permitted
         self._state = CallState.SET_UP
         self._over: Deferred[None] = Deferred()
         self._work: Deferred[None] | None = None
@@ -134,6 +140,7 @@ class Call:
         self._refresher.start(caller, callee)
         self._enter(CallEvent.ANSWER)
         self.record.answer(response.status, self._context.clock.seconds())
+        self._permitted.answered(self._time_up)
         self._flows.watch(callee)
         self._media.watch(self._media_lost)
 
@@ -238,6 +245,10 @@ class Call:
         """A CANCEL for a re-INVITE has arrived: the session is not changed."""
         self._modifier.cancelled(transaction, cancel)
 
+    def goes_to(self, trunk: Trunk | None, permitted: Permitted | None) -> None:
+        """A target is found, to be called next; raises Denied where a limit of calls is reached."""
+        self._permitted.goes_to(trunk, permitted)
+
     def callee_found(self, aor: str) -> None:
         """The browsers of `aor` are called."""
         self.aor = aor
@@ -289,6 +300,11 @@ class Call:
         """The session of `leg` was not refreshed in time (RFC 4028 section 10)."""
         self._bye_headers = [("Reason", 'SIP;cause=408;text="Session expired"')]
         self.interrupt(Refusal(408), EndedBy.EXPIRED)
+
+    def _time_up(self) -> None:
+        log.info("{call}: its time is used up", call=self.id)
+        self._bye_headers = [("Reason", 'SIP;cause=403;text="Time Used Up"')]
+        self.interrupt(Refusal(403), EndedBy.LIMIT)
 
     def _abandoned(self, leg: Leg) -> None:
         log.info("{call}: the browser did not come back", call=self.id)
@@ -354,6 +370,7 @@ class Call:
     def end_transfer(self) -> None:
         """The transfer has ended, successfully or not."""
         self._transfer = None
+        self._permitted.leave_target()
 
     def replace_leg(self, old: Leg, new: Leg, media: CallMedia, branch: str) -> None:
         """Replace `old` by `new`; `old` no longer belongs to the call.
@@ -367,6 +384,7 @@ class Call:
             self._offer_answer.callee = new
         self._offer_answer.branch = branch
         old.owner, new.owner = None, self
+        self._permitted.reach_target()
         old.add_usage()  # it still counts as a call of its browser
         self._replaced_legs.append(old)
         self._media.delete()
@@ -420,6 +438,7 @@ class Call:
         for leg in self._replaced_legs:
             leg.drop_usage()
         self._media.delete()
+        self._permitted.over()
         self._context.cdr_writer.close(self.record)
 
 

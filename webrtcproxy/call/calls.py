@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 
+from webrtcproxy.access.calls import PermittedCall
 from webrtcproxy.call.call import Call
 from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.context import Context
@@ -15,6 +16,7 @@ from webrtcproxy.registration.binding import Binding
 from webrtcproxy.routing.admission import check_calls
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
@@ -47,16 +49,31 @@ class Calls:
         """Begin the call of an INVITE.
 
         :param find_targets: finds its targets.
-        :raises Refusal: 503 where its browser, or the proxy, has too many calls.
+        :raises Refusal: 503 where its browser, user, address or the proxy has too many calls, 486 where its trunk has.
         :raises BadMessage: it can't create a dialog.
         """
         context, flow = self._context, transaction.flow
         authenticated, on_connection = context.proofs.any(flow), self._legs.count_on(flow)
         check_calls(context.limits, flow, authenticated, on_connection, len(self._alive), transaction.request)
-        call = Call(context, self._legs, transaction, find_targets, self._add_callee)
+        permitted = self._permit(transaction.request, flow)
+        try:
+            call = Call(context, self._legs, transaction, find_targets, self._add_callee, permitted)
+        except BaseException:
+            permitted.over()
+            raise
         over: Deferred[None] = Deferred()
         self._alive[transaction] = call, over
         call.start().addBoth(self._ended, transaction, over)
+
+    def _permit(self, request: Request, flow: Flow) -> PermittedCall:
+        """Count the call of an INVITE for its user and its address, or its trunk.
+
+        :raises Denied: one of them has too many.
+        """
+        context, limits, host = self._context, self._context.access.calls, flow.peer.host
+        if flow.browser:
+            return limits.begin_of_browser(request.call_id, context.proofs.caller(flow), host)
+        return limits.begin_of_peer(request.call_id, host, context.sources.trunk_of(request, host))
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:
         """A CANCEL has arrived for an INVITE without a final response."""

@@ -25,7 +25,7 @@ from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.admission import is_heard, is_same_peer
 from webrtcproxy.routing.loops import check_loop, remaining_hops
 from webrtcproxy.runtime.deferred import then
-from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.runtime.errors import Denied, Refusal
 from webrtcproxy.sip.capabilities import KNOWN_METHODS, SUPPORTED
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request
@@ -156,7 +156,8 @@ class Router:
         log.info("{call}: {method} from {where} is not from the peer", call=request.log_id, method=method, where=where)
 
     def _refuse(self, transaction: ServerTransaction, why: Refusal | BadMessage) -> None:
-        self._metrics.refused(reason_of(why.status))
+        if not isinstance(why, Denied):
+            self._metrics.refused(reason_of(why.status))
         if isinstance(why, Refusal):
             transaction.reply(why.status, why.reason, why.headers)
         else:
@@ -198,6 +199,7 @@ class Router:
             self._logins.take_credentials(request)
             self._inside.get(request.method, self._relay)(transaction)
         else:
+            self._check_rate(request, transaction.flow)
             self._outside.get(request.method, self._relay_out_of_dialog)(transaction)
 
     def _after_login(self, transaction: ServerTransaction, step: Callable[[ServerTransaction, None], None]) -> None:
@@ -208,6 +210,14 @@ class Router:
             step(transaction, None)
         else:
             self._when(self._logins.admit(domain, request, flow), transaction, step)
+
+    def _check_rate(self, request: Request, flow: Flow) -> None:
+        """Count a request outside of dialogs, and refuse it with 503 where there are too many of its sender."""
+        context, host = self._context, flow.peer.host
+        if flow.browser:
+            context.access.rates.check_browser(request, host, context.proofs.caller(flow))
+        else:
+            context.access.rates.check_peer(request, host, context.sources.trunk_of(request, host))
 
     def _invite(self, transaction: ServerTransaction) -> None:
         self._refuse_while_draining()
@@ -257,8 +267,13 @@ class Router:
         if domain is not None:
             self._registrar.register(transaction, domain)
             return
-        route = context.policy.route(request, context.proofs.caller(transaction.flow))
-        self._registration_relay.register(transaction, route)
+        caller, host = context.proofs.caller(transaction.flow), transaction.flow.peer.host
+        route = context.policy.route(request, caller)
+        permitted = context.access.decide(context.access.question(request, caller, host, route.trunk))
+        if isinstance(permitted, Deferred):
+            self._when(permitted, transaction, lambda asked, _: self._registration_relay.register(asked, route))
+        else:
+            self._registration_relay.register(transaction, route)
 
     def _options(self, transaction: ServerTransaction) -> None:
         """Answer OPTIONS for the proxy itself (without a user, or for an unknown user at its own address, as trunks

@@ -1,14 +1,15 @@
 """The configuration: ``load`` turns an INI file into a `Config`, or raises a `ConfigError` with the correction."""
 
+from webrtcproxy.config.access import AccessConfig
 from webrtcproxy.config.addresses import Destinations, HostPort, Network
 from webrtcproxy.config.bans import BansConfig
 from webrtcproxy.config.domain import Domain
 from webrtcproxy.config.ini import ConfigError
+from webrtcproxy.config.limits import LimitsConfig, PartyLimits, TrunkLimits
 from webrtcproxy.config.media import TrunkMedia
 from webrtcproxy.config.reader import load
 from webrtcproxy.config.sections import (
     SPAWN,
-    AccessConfig,
     CallsConfig,
     Config,
     DemoConfig,
@@ -37,14 +38,17 @@ __all__ = [
     "Destinations",
     "Domain",
     "HostPort",
+    "LimitsConfig",
     "LoggingConfig",
     "Network",
+    "PartyLimits",
     "ProxyConfig",
     "RegistrationsConfig",
     "RtpengineConfig",
     "SipConfig",
     "SubscriptionsConfig",
     "Trunk",
+    "TrunkLimits",
     "TrunkMedia",
     "TurnConfig",
     "WebConfig",

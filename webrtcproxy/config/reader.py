@@ -8,17 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from webrtcproxy.config import ini
+from webrtcproxy.config.access import AccessConfig
 from webrtcproxy.config.addresses import Destinations
 from webrtcproxy.config.bans import BansConfig
 from webrtcproxy.config.domain import Domain, read_domains
 from webrtcproxy.config.endpoints import split, worker_ports
 from webrtcproxy.config.ini import ConfigError, Section
+from webrtcproxy.config.limits import LimitsConfig
 from webrtcproxy.config.option import open_section, read_section
 from webrtcproxy.config.sections import (
     NAMED,
     SECTIONS,
     SPAWN,
-    AccessConfig,
     CallsConfig,
     Config,
     DemoConfig,
@@ -85,6 +86,7 @@ def _config(path: Path) -> Config:
         turn=_turn(sections["turn"]),
         bans=read_section(BansConfig, sections["bans"]),
         domains=domains,
+        limits=read_section(LimitsConfig, sections["limits"]),
     )
     if config.access.trunk_credentials == "anyone" and "limit-unregistered" not in sections["calls"]:
         return replace(config, calls=replace(config.calls, limit_unregistered=UNREGISTERED_CALLS))

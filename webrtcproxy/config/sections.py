@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial, reduce
-from operator import or_
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from webrtcproxy.config.addresses import Destinations, HostPort, Network, destination, host_name, ip, network, origin
+from webrtcproxy.config.access import AccessConfig
+from webrtcproxy.config.addresses import HostPort, Network, host_name, ip, network, origin
 from webrtcproxy.config.bans import BansConfig
 from webrtcproxy.config.domain import Domain
 from webrtcproxy.config.endpoints import check_server, check_sip
 from webrtcproxy.config.ini import Secret, Section, is_flag
 from webrtcproxy.config.kinds import Kind, custom, each, flag, number, one, password, text, whole, word
+from webrtcproxy.config.limits import LimitsConfig
 from webrtcproxy.config.option import option
 from webrtcproxy.config.trunk import Trunk
 from webrtcproxy.config.trunk_transport import CERTIFICATE_FILE
@@ -98,10 +99,6 @@ def _nodes(section: Section, key: str, remedy: str) -> tuple[HostPort, ...] | Li
         raise section.error(key, "spawn does not go with others", "write either spawn or addresses")
     nodes = section.each(key, remedy, HostPort.parse)
     return tuple(HostPort(node.host, node.port or NG_PORT) for node in nodes)
-
-
-def _destinations(section: Section, key: str, remedy: str) -> Destinations:
-    return reduce(or_, section.each(key, remedy, destination))
 
 
 def _workers(section: Section, key: str, remedy: str) -> int:
@@ -296,31 +293,6 @@ class SubscriptionsConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessConfig:
-    """Who may do what."""
-
-    destinations: Destinations = option(
-        custom(_destinations, "write trunks, hosts, *.domains, networks or *"),
-        "Where browsers may call and register: ``trunks`` (the hosts of the trunks), hosts, ``host:port``,"
-        " ``*.domains``, networks (for addresses: names are not resolved), or ``*`` for anywhere.",
-        default=Destinations(trunks=True),
-        absent="``trunks``",
-    )
-    trunk_credentials: Literal["registered", "anyone"] = option(
-        word("registered", "anyone"),
-        "Who may use the account of a trunk: a browser that has registered on its connection with a password of its"
-        " own, or anyone who connects, even to register.",
-        default="registered",
-    )
-    foreign_from: Literal["refuse", "replace"] = option(
-        word("refuse", "replace"),
-        "What happens to a request of a registered browser whose From, or Referred-By, is another's: it gets 403, or"
-        " the address that the browser has registered is written there.",
-        default="refuse",
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class WebConfig:
     """Health and metrics."""
 
@@ -395,6 +367,7 @@ class Config:
     bans: BansConfig = field(default_factory=BansConfig)
     domains: tuple[Domain, ...] = ()
     auth: tuple[str, ...] = ()
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
 
 
 SECTIONS: Final[Mapping[str, type[Any]]] = {
@@ -409,6 +382,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "access": AccessConfig,
     "turn": TurnConfig,
     "bans": BansConfig,
+    "limits": LimitsConfig,
     "web": WebConfig,
     "logging": LoggingConfig,
     "proxy": ProxyConfig,

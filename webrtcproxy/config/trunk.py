@@ -9,9 +9,11 @@ from webrtcproxy.config.addresses import HostPort, Network, network, plain_host,
 from webrtcproxy.config.headers import header_line, header_pattern
 from webrtcproxy.config.ini import Section
 from webrtcproxy.config.kinds import custom, each, flag, number, one, password, text, word
+from webrtcproxy.config.limits import TrunkLimits
 from webrtcproxy.config.media import TrunkMedia
 from webrtcproxy.config.numbers import NUMBERS, NumberMap, one_number
 from webrtcproxy.config.option import group, option
+from webrtcproxy.config.rules import NO_RULES, RuleWords, rule_list
 from webrtcproxy.config.trunk_transport import PING, STOP_CODES, TRANSPORT, ClientTls, Transport
 from webrtcproxy.sip.uri import SIP_PORT, SIPS_PORT
 
@@ -138,6 +140,17 @@ class Trunk:
         "With ``local``, the proxy itself carries out a transfer that the trunk refuses (405, 501 or 603 to REFER).",
         default="pass",
     )
+    allow: RuleWords = option(
+        rule_list(hosts=False),
+        "The only numbers that may be called at it, of those that ``[access]`` permits.",
+        default=NO_RULES,
+        absent="whatever is not denied",
+    )
+    deny: RuleWords = option(
+        rule_list(hosts=False), "The numbers that may not be called at it, whatever ``[access]`` says.",
+        default=NO_RULES,
+    )  # fmt: skip
+    limits: TrunkLimits = group(TrunkLimits)
     tls: ClientTls = group(ClientTls)
     failover: float = option(
         number(0.5, 32, "seconds"),

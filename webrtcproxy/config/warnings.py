@@ -18,6 +18,7 @@ from webrtcproxy.config.addresses import Network, ip
 from webrtcproxy.config.endpoints import split, unescape
 from webrtcproxy.config.ini import ConfigError
 from webrtcproxy.config.option import options_of
+from webrtcproxy.config.ranges import RANGES
 from webrtcproxy.config.sections import SECTIONS, SPAWN, Config
 
 Rule = Callable[[Config], Iterator[str]]
@@ -134,6 +135,34 @@ def _destinations(config: Config) -> Iterator[str]:
     for network in filter(is_wide, access.destinations.networks):
         opens = "a browser may call and register at any address in it"
         yield warning("access", "destinations", str(network), opens, "name the networks that are called")
+
+
+@rule
+def _deny(config: Config) -> Iterator[str]:
+    allow, deny = config.access.allow, config.access.deny
+    only_allowed = deny.everything or (allow.has_numbers and not allow.everything)
+    missing = [] if only_allowed else [word for word in RANGES if word not in deny.words]
+    if missing:
+        opens = f"browsers may call {' and '.join(missing)} numbers, at the expense of whoever pays for the trunks"
+        yield warning("access", "deny", " ".join(deny.words), opens, f"add {' '.join(missing)}")
+
+
+@rule
+def _limits(config: Config) -> Iterator[str]:
+    limits = config.limits
+    for key, value, whose in (
+        ("user-calls", limits.user_calls, "user"),
+        ("user-calls-per-minute", limits.user_calls_per_minute, "user"),
+        ("user-registrations-per-minute", limits.user_registrations_per_minute, "user"),
+        ("address-calls-per-minute", limits.address_calls_per_minute, "address"),
+        ("address-registrations-per-minute", limits.address_registrations_per_minute, "address"),
+    ):
+        if value == 0:
+            opens = f"one {whose} may send as many as it can, and guess passwords with them"
+            yield warning("limits", key, "0", opens, "write a number, or leave the default")
+    if limits.share == 100:
+        opens = "the calls from one address or one trunk may be all that there are"
+        yield warning("limits", "share", "100", opens, "write 80")
 
 
 @rule

@@ -36,6 +36,8 @@ class EndedBy(StrEnum):
     """No ACK for a 2xx, or no PRACK for a reliable response."""
     EXPIRED = "expired"
     """The session was not refreshed in time."""
+    LIMIT = "limit"
+    """Its time was used up: the minutes of a day, or what the access policy has permitted."""
     SHUTDOWN = "shutdown"
     """The proxy stopped."""
     TRANSFERRED = "transferred"
@@ -54,6 +56,7 @@ _RESULTS: dict[EndedBy, CallResult | None] = {
     EndedBy.LOST: "lost",
     EndedBy.UNACKNOWLEDGED: None,
     EndedBy.EXPIRED: None,
+    EndedBy.LIMIT: None,
     EndedBy.SHUTDOWN: "shutdown",
     EndedBy.TRANSFERRED: None,
     EndedBy.TRANSFER_FAILED: None,

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.access.caller import Caller
+from webrtcproxy.access.control import AccessControl
 from webrtcproxy.access.identity import identify
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.config import CallsConfig
@@ -70,6 +71,7 @@ class Context:
     upstream: Upstream
     sources: Sources
     policy: Policy
+    access: AccessControl
     directory: IDirectory
     location: ILocation
     sequences: RequestSequences

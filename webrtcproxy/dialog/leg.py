@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.access.policy import Permitted
 from webrtcproxy.config import Trunk
 from webrtcproxy.dialog.accepted_invite import AcceptedInvite
 from webrtcproxy.dialog.call_record import EndedBy
@@ -66,6 +67,14 @@ class TransferableCall(Protocol):
 
         :param media: the media session between `new` and the remaining leg; the call's former one is deleted.
         :param branch: its branch at rtpengine.
+        """
+
+    def goes_to(self, trunk: Trunk | None, permitted: Permitted | None) -> None:
+        """The target of a transfer is found, to be called next.
+
+        :param trunk: where it leads, or None.
+        :param permitted: what the access policy has permitted, where it was asked.
+        :raises Denied: a limit of calls is reached.
         """
 
     def end(self, why: EndedBy) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from webrtcproxy.access.policy import Permitted
+from webrtcproxy.config import Trunk
 from webrtcproxy.dialog.call_record import EndedBy
 from webrtcproxy.dialog.leg import DialogUser, Leg
 from webrtcproxy.runtime.errors import Refusal
@@ -12,6 +14,14 @@ from webrtcproxy.transaction.server import ServerTransaction
 
 class CallDuringSetup(DialogUser, Protocol):
     """A call that is being set up."""
+
+    def goes_to(self, trunk: Trunk | None, permitted: Permitted | None) -> None:
+        """A target is found, to be called next.
+
+        :param trunk: where it leads, or None.
+        :param permitted: what the access policy has permitted, where it was asked.
+        :raises Denied: a limit of calls is reached.
+        """
 
     def callee_found(self, aor: str) -> None:
         """The callee is a user with this address-of-record, whose browsers are called."""

@@ -20,12 +20,15 @@ MAX_MEMBERS: Final = 50
 """Most members of a group that are called."""
 
 
-def local_targets(context: Context, request: Request, domain: ServedDomain, caller: Caller) -> TargetResolver:
+def local_targets(
+    context: Context, request: Request, domain: ServedDomain, caller: Caller, host: str
+) -> TargetResolver:
     """The resolver for a browser's request to a domain that is served here: the browsers of the user, else those of the
     group of that name, else, with a number, the first trunk of the caller's domain.
 
     :param domain: that of the Request-URI.
     :param caller: on whose behalf the browser sends it; it has proven to be a user of that domain, or of another.
+    :param host: the IP address of its browser.
     :raises Refusal: 403 for a user of another domain, where `[access] destinations` does not name this one.
     """
     target = request.request_uri
@@ -51,7 +54,7 @@ def local_targets(context: Context, request: Request, domain: ServedDomain, call
         number = number_in(target.user)
         if number is None:
             raise Refusal(404)
-        return [await number_target(context, request, number, caller)]
+        return [await number_target(context, request, number, caller, host)]
 
     return targets
 
@@ -76,10 +79,12 @@ async def group_targets(
     return found
 
 
-async def number_target(context: Context, request: Request, number: str, caller: Caller) -> Target:
+async def number_target(context: Context, request: Request, number: str, caller: Caller, host: str) -> Target:
     """The target for a number that a user dials: the first trunk of its domain, at the expense of its account.
 
     :param request: whose Request-URI the number replaces.
+    :param host: the IP address of the browser.
+    :raises Denied: the access policy does not permit it.
     :raises Refusal: 404 where the domain has no trunk.
     """
     domain = None if caller.user is None else context.domains.named(caller.user.domain)
@@ -90,4 +95,4 @@ async def number_target(context: Context, request: Request, number: str, caller:
     assert trunk is not None
     port = "" if trunk.port is None else f":{trunk.port}"
     uri = f"sip:{number.replace('#', '%23')}@{bracketed(trunk.host)}{port}"
-    return await target_of_route(context, request, route, caller, uri)
+    return await target_of_route(context, request, route, caller, host, uri)

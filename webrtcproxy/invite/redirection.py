@@ -39,12 +39,14 @@ class Redirection:
     :param context: the shared objects of the process.
     :param request: the caller's INVITE.
     :param caller: on whose behalf it is sent.
+    :param host: the IP address of the caller, or of the transferor.
     """
 
-    def __init__(self, context: Context, request: Request, caller: Caller) -> None:
+    def __init__(self, context: Context, request: Request, caller: Caller, host: str) -> None:
         self._context = context
         self._request = request
         self._caller = caller
+        self._host = host
         self._tried = {_target_key(request.request_uri)}
         self._left = MAX_TARGETS - 1
         self._waiting: list[Uri] = []
@@ -70,7 +72,7 @@ class Redirection:
             try:
                 route = self._context.policy.call_route(request, self._caller)
                 self._left -= 1
-                target = await target_of_route(self._context, request, route, self._caller)
+                target = await target_of_route(self._context, request, route, self._caller, self._host)
                 if _leads_back(target.flow):
                     raise Refusal(482)
                 log.info("{call}: redirected to {uri}", uri=str(uri), call=self._request.call_id)

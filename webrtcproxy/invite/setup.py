@@ -91,8 +91,10 @@ class CallSetup:
         self._caller.session_timer.check(self._transaction.request)
         self.offer_answer.begin()
         targets = await find_targets()
-        if targets[0].binding is not None and self._owner is not None:
-            self._owner.callee_found(targets[0].binding.aor)
+        if self._owner is not None:
+            self._owner.goes_to(targets[0].profile.trunk, targets[0].permitted)
+            if targets[0].binding is not None:
+                self._owner.callee_found(targets[0].binding.aor)
         for target in targets:
             if self._fork.settled:
                 break
@@ -218,13 +220,15 @@ class CallSetup:
         """Every branch has failed: try the next target of a redirect that is followed; else refuse the caller."""
         if self._redirection is None and follows(failed):
             context, request = self._context, self._transaction.request
-            caller = context.caller_of(request, self._transaction.flow)
-            self._redirection = Redirection(context, request, caller)
+            flow = self._transaction.flow
+            self._redirection = Redirection(context, request, context.caller_of(request, flow), flow.peer.host)
         target = None if self._redirection is None else await self._redirection.next(failed)
         self.offer_answer.check_wanted()
         if target is None:
             self._fail(failed)
         else:
+            if self._owner is not None:
+                self._owner.goes_to(target.profile.trunk, target.permitted)
             self._fork.reopen(failed)
             self.offer_answer.reset_early()
             await self._try(self._branch(target))

@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from twisted.internet.defer import Deferred
+
 from webrtcproxy.access.caller import Caller
+from webrtcproxy.access.policy import Permitted
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.registration.binding import Binding
 from webrtcproxy.routing.admission import UNREGISTERED, BrowserUser
@@ -17,6 +20,7 @@ from webrtcproxy.routing.peer_profile import BROWSER_PEER, PeerProfile
 from webrtcproxy.routing.policy import Route
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
 
 
@@ -34,6 +38,7 @@ class Target:
     :ivar replaces: the dialog that the INVITE is to replace, by the identifiers that its receiver knows; or None.
     :ivar next_hops: the servers that may reach it on the SIP side; None for a browser.
     :ivar caller_id: how the caller is shown to it.
+    :ivar permitted: what the access policy has permitted; None for a browser.
     """
 
     flow: Flow
@@ -46,6 +51,7 @@ class Target:
     replaces: str | None = None
     next_hops: NextHops | None = None
     caller_id: CallerId = AS_WRITTEN
+    permitted: Permitted | None = None
 
     @property
     def last_flow(self) -> Flow:
@@ -62,14 +68,22 @@ TargetResolver = Callable[[], Awaitable[Sequence[Target]]]
 """Finds the targets of a request, at least one, or raises :class:`Refusal`."""
 
 
-async def target_of_route(context: Context, request: Request, route: Route, caller: Caller, uri: str = "") -> Target:
-    """The target that a route leads to.
+async def target_of_route(
+    context: Context, request: Request, route: Route, caller: Caller, host: str, uri: str = ""
+) -> Target:
+    """The target that a route leads to, where the access policy permits it.
 
     :param request: the request to be sent there.
     :param caller: on whose behalf it is sent.
+    :param host: the IP address of the caller's browser.
     :param uri: the Request-URI there; empty for the one of the request.
+    :raises Denied: it is not permitted.
     :raises Refusal: the target can't be reached.
     """
+    called = Uri.parse(uri) if uri else None
+    permitted = context.access.decide(context.access.question(request, caller, host, route.trunk, called))
+    if isinstance(permitted, Deferred):
+        permitted = await permitted
     try:
         hops = await context.upstream.next_hops(route)
     except FlowLost as why:
@@ -85,6 +99,7 @@ async def target_of_route(context: Context, request: Request, route: Route, call
         replaces=replaces,
         next_hops=hops,
         caller_id=caller_id_of(request, caller, route.trunk, uri),
+        permitted=permitted,
     )
 
 

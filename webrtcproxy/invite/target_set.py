@@ -48,37 +48,38 @@ def request_targets(context: Context, request: Request, flow: Flow) -> Deferred[
     """
     if not flow.browser:
         return callees_of(context, request, flow.peer.host).addCallback(lambda callees: _registered(context, callees))
-    return succeed(browser_targets(context, request, context.caller_of(request, flow)))
+    return succeed(browser_targets(context, request, context.caller_of(request, flow), flow.peer.host))
 
 
-def browser_targets(context: Context, request: Request, caller: Caller) -> TargetResolver:
+def browser_targets(context: Context, request: Request, caller: Caller, host: str) -> TargetResolver:
     """The resolver for a request of a browser: to a domain that is served here, or along the route that the policy
     finds.
 
     :param caller: on whose behalf the browser sends it.
+    :param host: the IP address of the browser.
     :raises Refusal: it is not permitted.
     """
     target = request.request_uri
     domain = context.domains.of(target.hostport) if target.host else None
     if domain is not None:
-        return local_targets(context, request, domain, caller)
+        return local_targets(context, request, domain, caller, host)
     if target.scheme == "tel" and caller.user is not None:
         number = number_in(target.user or "")
         if number is not None:
-            return _number(context, request, number, caller)
+            return _number(context, request, number, caller, host)
     route = context.policy.call_route(request, caller)
 
     async def targets() -> Sequence[Target]:
-        return [await target_of_route(context, request, route, caller)]
+        return [await target_of_route(context, request, route, caller, host)]
 
     return targets
 
 
-def _number(context: Context, request: Request, number: str, caller: Caller) -> TargetResolver:
+def _number(context: Context, request: Request, number: str, caller: Caller, host: str) -> TargetResolver:
     """Resolves to the trunk that a user's number goes to."""
 
     async def targets() -> Sequence[Target]:
-        return [await number_target(context, request, number, caller)]
+        return [await number_target(context, request, number, caller, host)]
 
     return targets
 

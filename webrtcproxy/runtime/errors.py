@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from webrtcproxy.runtime.metrics import Reason
+
 
 class Refusal(Exception):
     """A request is refused with a final response.
@@ -21,6 +23,28 @@ class Refusal(Exception):
 
     def __str__(self) -> str:
         return f"{self.status} {self.reason}".rstrip()
+
+
+class Denied(Refusal):
+    """A request is refused by a limit, a rule or the access policy. Who raises it has counted it.
+
+    :param counted: the label of the metrics.
+    :param retry_after: seconds after which it may succeed; 0 where that is not known.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        counted: Reason,
+        *,
+        retry_after: float = 0.0,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        if retry_after:
+            headers = [*headers, ("Retry-After", str(int(retry_after) + 1))]
+        super().__init__(status, reason, headers)
+        self.counted = counted
 
 
 class BadResponse(Refusal):

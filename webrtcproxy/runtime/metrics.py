@@ -46,8 +46,9 @@ RegistrationResult = Literal["accepted", "challenged", "rejected", "failed"]
 
 Reason = Literal[
     # Requests
-    "banned", "extension", "forbidden", "foreign", "loop", "malformed", "method", "no_dialog", "not_acceptable",
-    "not_found", "other", "overload", "scheme", "transactions_limit", "unknown_source",
+    "banned", "calls_limit", "destination", "extension", "forbidden", "foreign", "loop", "malformed", "method",
+    "minutes_limit", "no_dialog", "not_acceptable", "not_found", "other", "overload", "policy", "rate_limit", "scheme",
+    "transactions_limit", "unknown_source",
     # Connections
     "bootstrap", "connections_limit", "handshake", "origin", "websocket",
 ]  # fmt: skip

@@ -10,10 +10,12 @@ decides which of them it keeps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twisted.logger import Logger
 
+from webrtcproxy.access.limits import CountedCall
 from webrtcproxy.config import SubscriptionsConfig
 from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.context import Context
@@ -24,6 +26,7 @@ from webrtcproxy.dialog.refer import has_no_subscription
 from webrtcproxy.dialog.replaces import Party, rewrite_refer_to
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.branch import MAX_DIALOGS
+from webrtcproxy.invite.refer_target import check_refer_target
 from webrtcproxy.invite.request import contact_on
 from webrtcproxy.invite.target import Target, TargetResolver
 from webrtcproxy.registration.binding import Binding
@@ -87,7 +90,17 @@ class Subscriptions:
         context, flow = self._context, transaction.flow
         most = self._limits.limit_per_connection if context.proofs.any(flow) else context.limits.limit_unregistered
         check_subscriptions(self._limits, most, flow, self.legs.count_on(flow), len(self._alive), request)
-        run_and_respond(PendingSubscribe(self, self._context, transaction).run(find_targets), transaction)
+        counted = None
+        if flow.browser:
+            limits, caller = context.access.calls, context.proofs.caller(flow)
+            counted = limits.begin_subscription(request.call_id, request.method, caller, flow.peer.host)
+        try:
+            pending = PendingSubscribe(self, context, transaction, counted)
+        except BaseException:
+            if counted is not None:
+                counted.ended()
+            raise
+        run_and_respond(pending.run(find_targets), transaction)
 
     def expects(self, request: Request, flow: Flow) -> bool:
         """Whether `request` on `flow` may be a NOTIFY that creates the dialog of a subscription.
@@ -149,10 +162,17 @@ class PendingSubscribe:
     :param subscriptions: the table of all subscriptions.
     :param context: the shared objects of the process.
     :param transaction: the subscriber's request.
+    :param counted: counts it for a browser until its last subscription has terminated.
     :raises BadMessage: it can't create a dialog.
     """
 
-    def __init__(self, subscriptions: Subscriptions, context: Context, transaction: ServerTransaction) -> None:
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        context: Context,
+        transaction: ServerTransaction,
+        counted: CountedCall | None,
+    ) -> None:
         self._subscriptions = subscriptions
         self._context = context
         self._transaction = transaction
@@ -160,6 +180,7 @@ class PendingSubscribe:
         self._is_subscribe = transaction.request.method == "SUBSCRIBE"
         self._profile = context.profile_of(transaction)
         self._user = context.worker_prefix + random_token(8)
+        self._counted = counted
         self._sent: list[SentSubscribe] = []
         self._had: set[tuple[str, str]] = set()  # Call-ID and tag of each notifier that has had a dialog
         self._first = self._subscription(transaction.to_tag, transaction.flow)
@@ -171,6 +192,8 @@ class PendingSubscribe:
         """Forward it, and send its subscriber the final response."""
         accepted = False
         try:
+            if not self._is_subscribe and self._profile.browser:
+                find_targets = self._checked(find_targets)
             winner = await send_to_targets(self._context, self._transaction, find_targets, self._before_send)
             if winner.response is not None and winner.status < 300:
                 self._answered(winner, winner.response)
@@ -182,6 +205,17 @@ class PendingSubscribe:
             if not accepted:
                 for subscription in tuple(self._opened):
                     subscription.end()
+
+    def _checked(self, find_targets: TargetResolver) -> TargetResolver:
+        """The targets of a browser's REFER, after its Refer-To is checked."""
+
+        async def find() -> Sequence[Target]:
+            targets = await find_targets()
+            calls, flow = self._subscriptions.calls, self._first.near.flow
+            await check_refer_target(self._context, self._request, flow, targets[0].profile.trunk, calls)
+            return targets
+
+        return find
 
     def notified(self, notify: Request, sent: SentSubscribe) -> Leg | None:
         """Create the dialog of a NOTIFY, and return its leg; None where there are too many notifiers.
@@ -248,6 +282,8 @@ class PendingSubscribe:
         if all(each.over for each in self._opened):
             self._timer.cancel()
             self._forget()
+            if self._counted is not None:
+                self._counted.ended()
 
     def _open(self, subscription: Subscription, dialog: Dialog, target: Target) -> Leg:
         """Join the notifier of `dialog` to a subscription, and return its leg."""

@@ -117,6 +117,7 @@ class LocalTransfer:
         target: Target | None = await find()
         self._ringing = self._context.transactions.schedule.after(self._context.limits.ring, self._rang_too_long)
         while target is not None:
+            self._call.goes_to(target.profile.trunk, target.permitted)
             await self._try(target, source)
             event = await self._outcome()
             if isinstance(event, BranchAnswered):

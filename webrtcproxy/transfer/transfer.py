@@ -17,6 +17,7 @@ from webrtcproxy.dialog.refer import ReferSubscription, has_no_subscription, is_
 from webrtcproxy.dialog.relay import ENDS_DIALOG, relay, request_headers, response_headers, status_of
 from webrtcproxy.dialog.replaces import Party, match_own_dialog, rewrite_refer_to
 from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.invite.refer_target import check_refer_target
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request, Response
@@ -95,6 +96,11 @@ class Transfers:
 
     async def _refer(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
         request = transaction.request
+        if leg.profile.browser:
+            self._context.access.rates.check_browser(request, leg.flow.peer.host, self._context.proofs.caller(leg.flow))
+            await check_refer_target(self._context, request, leg.flow, other.profile.trunk, self._legs)
+            if leg.over or other.over:
+                raise Refusal(481)
         headers = request_headers(request, leg.profile, other.profile)
         headers.set("Refer-To", self._refer_to(request, leg, other))
         local = other.profile.transfers_locally(leg.profile)

@@ -55,12 +55,12 @@ def refer_next_hops(context: Context, invite: Request, transferor: Leg) -> tuple
 
     :raises Refusal: 403, 404, 416 where the transferor may not call the target.
     """
-    caller = context.proofs.caller(transferor.flow)
-    targets = browser_targets(context, invite, caller)
+    caller, host = context.proofs.caller(transferor.flow), transferor.flow.peer.host
+    targets = browser_targets(context, invite, caller, host)
 
     async def find() -> Target:
         target = (await targets())[0]
         # The transferee goes on in its own name where the transferor is no user whose number is to be shown.
         return target if caller.user is not None else replace(target, caller_id=AS_WRITTEN)
 
-    return find, Redirection(context, invite, caller)
+    return find, Redirection(context, invite, caller, host)

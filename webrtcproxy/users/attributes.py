@@ -13,6 +13,9 @@ from typing import Any, Final, Generic, TypeVar
 from urllib.parse import unquote
 
 from webrtcproxy.config.addresses import host_name
+from webrtcproxy.config.limits import MAX_RATE
+from webrtcproxy.config.rules import REMEDY as RULES_REMEDY
+from webrtcproxy.config.rules import RuleWords, rules
 from webrtcproxy.sip.uri import bracketed, normal
 from webrtcproxy.users.user import User
 
@@ -136,6 +139,19 @@ def _groups(value: object) -> frozenset[str]:
     return frozenset(name_of(word).lower() for word in words_of(value))
 
 
+def _rules(value: object) -> RuleWords:
+    return rules(words_of(value))
+
+
+def _limit(value: object) -> int:
+    """A limit: a whole number, or the text of one."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 8:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RATE:
+        raise ValueError(f"this is no whole number from 0 to {MAX_RATE}")
+    return value
+
+
 def _trunks(value: object) -> frozenset[str]:
     return frozenset(name_of(word) for word in words_of(value))
 
@@ -170,6 +186,41 @@ ATTRIBUTES: Final[Mapping[str, UserAttribute[Any]]] = {
             _trunks,
             "write names of trunks, with commas between them",
             "The trunks that it may use beside those of its domain, at the expense of their accounts.",
+        ),
+        UserAttribute(
+            "allow",
+            "allow",
+            _rules,
+            RULES_REMEDY,
+            "The only numbers and hosts that it may call, beside those in ``allow`` of ``[access]``.",
+        ),
+        UserAttribute(
+            "deny",
+            "deny",
+            _rules,
+            RULES_REMEDY,
+            "Numbers and hosts that it may not call, beside those in ``deny`` of ``[access]``; the longest decides.",
+        ),
+        UserAttribute(
+            "calls",
+            "calls",
+            _limit,
+            "write a number such as 2",
+            "Calls at once, in place of ``user-calls``; 0 for any number.",
+        ),
+        UserAttribute(
+            "calls-per-minute",
+            "calls_per_minute",
+            _limit,
+            "write a number such as 10",
+            "Calls in a minute, in place of ``user-calls-per-minute``; 0 for any number.",
+        ),
+        UserAttribute(
+            "minutes-per-day",
+            "minutes_per_day",
+            _limit,
+            "write a number such as 60",
+            "Minutes of calls to trunks in a day, in place of ``user-minutes-per-day``; 0 for any number.",
         ),
     )
 }

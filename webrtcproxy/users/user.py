@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from zope.interface import Attribute, Interface, implementer
+
+from webrtcproxy.config.limits import PartyLimits
+from webrtcproxy.config.rules import NO_RULES, RuleWords
 
 
 class IUser(Interface):
@@ -42,6 +45,11 @@ class User:
     :ivar groups: names of the groups that it belongs to; a number may ring a group.
     :ivar trunks: names of the trunks that it may use, at their expense.
     :ivar accounts: its own accounts, by the name of the trunk.
+    :ivar allow: the only numbers and hosts that it may call, together with those of `[access]`.
+    :ivar deny: those that it may not call, together with those of `[access]`.
+    :ivar calls: calls at once; None for the limit of `[limits]`, 0 for none. The same holds for the next two.
+    :ivar calls_per_minute: calls in a minute.
+    :ivar minutes_per_day: minutes of calls to trunks within 24 hours.
     """
 
     name: str
@@ -51,8 +59,26 @@ class User:
     groups: frozenset[str] = frozenset()
     trunks: frozenset[str] = frozenset()
     accounts: Mapping[str, TrunkAccount] = field(default_factory=dict)
+    allow: RuleWords = NO_RULES
+    deny: RuleWords = NO_RULES
+    calls: int | None = None
+    calls_per_minute: int | None = None
+    minutes_per_day: int | None = None
 
     @property
     def aor(self) -> str:
         """Its address-of-record, ``user@domain``."""
         return f"{self.name}@{self.domain}"
+
+    def limits_over(self, limits: PartyLimits) -> PartyLimits:
+        """The limits of this user: its own, and where it has none, those of every user."""
+        own = {
+            name: value
+            for name, value in (
+                ("calls", self.calls),
+                ("calls_per_minute", self.calls_per_minute),
+                ("minutes_per_day", self.minutes_per_day),
+            )
+            if value is not None
+        }
+        return replace(limits, **own) if own else limits

@@ -292,8 +292,8 @@ class World:
             raise FlowLost("no route")
         return self.trunk(*address, transport).flow
 
-    def browser(self, user: str = "alice", domain: str = "pbx.example.com") -> Browser:
-        flow = FakeFlow.wss("198.51.100.9", 40000 + next(_numbers))
+    def browser(self, user: str = "alice", domain: str = "pbx.example.com", host: str = "198.51.100.9") -> Browser:
+        flow = FakeFlow.wss(host, 40000 + next(_numbers))
         return Browser(self, flow, user, domain)
 
     def trunk(self, host: str = TRUNK_ADDRESS, port: int = 5060, transport: str = "udp") -> TrunkPeer:

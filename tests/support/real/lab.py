@@ -35,6 +35,12 @@ multiple = yes
 [calls]
 grace = 1
 
+; All tests share a few users, at one address
+[limits]
+user-calls-per-minute = 0
+user-messages-per-minute = 0
+user-registrations-per-minute = 0
+
 ; SIPp, or a peer that a test scripts
 [trunk plain]
 host = 127.0.0.1:@plain@

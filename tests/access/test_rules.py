@@ -1,0 +1,132 @@
+"""Rules for numbers and hosts: the longest match decides (docs/access.rst: Rules)."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.configs import CARRIER, PBX
+from webrtcproxy.access.numbers import DialPlan
+from webrtcproxy.access.rules import Rules
+from webrtcproxy.config.rules import rules
+from webrtcproxy.sip.uri import Uri
+
+DENIED = "premium satellite"
+
+
+class RulesCase(SynchronousTestCase):
+    """Checks URIs."""
+
+    plan = DialPlan()
+
+    def denials(self, allow: str, deny: str, *uris: str) -> list[str]:
+        """The URIs that are denied; without a scheme, users at the trunk."""
+        checked = Rules(self.plan, (PBX, CARRIER), rules(allow.split()), rules(deny.split()))
+        denied = []
+        for text in uris:
+            uri = Uri.parse(text if text.startswith(("sip", "tel:")) else f"sip:{text}@{PBX.host}")
+            readings = self.plan.readings(uri)
+            if checked.denial([readings] if readings else [], *uri.hostport):
+                denied.append(text)
+        return denied
+
+    def assert_denied(self, allow: str, deny: str, *uris: str) -> None:
+        self.assertEqual(self.denials(allow, deny, *uris), list(uris))
+
+    def assert_permitted(self, allow: str, deny: str, *uris: str) -> None:
+        self.assertEqual(self.denials(allow, deny, *uris), [])
+
+
+class Numbers(RulesCase):
+    """Prefixes and whole numbers."""
+
+    def test_deny(self) -> None:
+        """What is denied is denied in each spelling, and nothing else is."""
+        self.assert_denied(
+            "", DENIED,
+            "+88212345678", "0088212345678", "01188212345678", "88212345678", "tel:+882-1234-5678", "+1900-555-1212",
+            "19005551212", "0900123456", "%30900123456", "0900-123456;x=1", "*31%230900123456",
+            "+493012;rn=+8821234567", f"sip:+88212345678@{PBX.host};user=phone", "+8701234567", "+979123456789",
+        )  # fmt: skip
+        self.assert_permitted(
+            "", DENIED, "+493012345", "030123", "881", "8701234", "bob", "+8801712345678", "008801712345678",
+            "+86123456789",
+        )  # fmt: skip
+
+    def test_longest_match(self) -> None:
+        """The longest of the words that match decides, whichever list it is in; of equal ones that of `deny`."""
+        self.assert_permitted("*", "+49900* +49900123*", "+49301234")
+        self.assert_denied("*", "+49900*", "+4990012345")
+        self.assert_permitted("+49900123*", "+49900*", "+4990012345")
+        self.assert_denied("+49900123*", "+49900* +4990012345*", "+4990012345")
+        self.assert_permitted("+4990012345", "+4990012345*", "+4990012345")
+        self.assert_denied("+4990012345*", "+4990012345", "+4990012345")
+        self.assert_denied("+49900*", "+49900*", "+4990012345")
+        self.assert_permitted("112 +49*", "1*", "112")
+
+    def test_only_allowed(self) -> None:
+        """Where numbers are allowed, no others are; names are not touched."""
+        self.assert_permitted("+49* 112", DENIED, "+49301234", "0049301234", "112", "bob", "49301234567")
+        self.assert_denied(
+            "+49* 112", DENIED, "+33123456", "0033123456", "33123456789", "1123", "030123", "*97", "+49900123"
+        )
+        self.assert_permitted("* +49*", DENIED, "+33123456")
+        self.assert_permitted("+49* *97 *1*", DENIED, "*31%2349301234567", "*97", "*100", "*31%23+4930123")
+        self.assert_denied("+49*", DENIED, "*31%23+33123456", "*97")
+
+    def test_all_denied(self) -> None:
+        """``deny = *`` leaves what is allowed; names, too, only where their host is."""
+        self.assert_permitted("+49*", "*", "+49301234", "0049301234")
+        self.assert_denied("+49*", "*", "+33123456", "bob")
+        self.assert_permitted("+49* trunks", "*", "bob", "+49301234")
+        self.assert_denied("*", "*", "bob", "+49301234")
+
+    def test_national(self) -> None:
+        """With a country, national and international spellings are the same, in rules, too."""
+        self.plan = DialPlan("49")
+        self.assert_denied("", "0900*", "0900123456", "+49900123456", "0049900123456", "+49(0)900123456", "49900123456")
+        self.assert_permitted("+49*", "0900*", "030123456", "+4930123456", "0049-30-123456")
+        self.assert_permitted("+49* 112 9*", DENIED, "112", "900", "9001", "9118")
+        self.assert_denied("+49*", "", "112")
+        self.assert_denied("0*", "", "+33123456", "0033123456")
+        self.assert_denied("", "+*", "+33123456")
+        self.assert_permitted("+49* 112", "+*", "030123456", "112", "+4930123")
+
+    def test_all_international(self) -> None:
+        """``+*`` and ``00*`` are all international numbers."""
+        for word in ("+*", "00*", "011*"):
+            self.assert_denied("", word, "+33123456", "0033123456", "01133123456")
+            self.assert_permitted("", word, "030123", "112")
+
+    def test_several_numbers(self) -> None:
+        """A target is denied if one of the URIs that name it is."""
+        checked = Rules(self.plan, (), rules([]), rules(["0900*"]))
+        self.assertTrue(checked.denial([("030123",), ("0900123",)], "", None))
+
+    def test_named(self) -> None:
+        """The log names the word."""
+        checked = Rules(self.plan, (), rules([]), rules(["premium", "+49-137*"]))
+        self.assertEqual(checked.denial([("+49137123",)], "", None), "deny = +49-137*")
+        self.assertEqual(checked.denial([("+1900123",)], "", None), "deny = premium")
+
+
+class Places(RulesCase):
+    """Hosts, domains and networks."""
+
+    def test_deny(self) -> None:
+        """The longest match of a host: with its port, without, its network or domain, all trunks."""
+        for uri, denied in (
+            ("sip:bob@evil.example", True), ("sip:bob@a.evil.example", True), ("sip:bob@good.evil.example", False),
+            ("sip:bob@192.0.2.7", True), ("sip:bob@192.0.2.8", False), ("sip:bob@192.0.3.1", False),
+            ("sip:bob@pbx.example.com", False), ("sip:bob@GOOD.evil.example.:5062", True),
+            ("sip:bob@[2001:db8::7]", True),
+        ):  # fmt: skip
+            deny = "evil.example *.evil.example 192.0.2.0/24 good.evil.example:5062 2001:db8::/32"
+            found = self.denials("* good.evil.example 192.0.2.8", deny, uri)
+            self.assertEqual(found, [uri] if denied else [])
+
+    def test_only_allowed(self) -> None:
+        """Where hosts are allowed, no others are; a number at a host meets both kinds of rules."""
+        self.assert_permitted("trunks", "", "bob", "+493012345")
+        self.assert_denied("trunks", "", "sip:bob@example.net", "sip:+493012345@example.net")
+        self.assert_denied("trunks", "0900*", "0900123")
+        self.assert_permitted("trunks", "", "tel:+493012345")

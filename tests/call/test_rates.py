@@ -1,0 +1,189 @@
+"""How often one user, one address and one trunk may send requests outside of dialogs (docs/access.rst: Limits)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from twisted.logger import capturedLogs, formatEvent
+
+from tests.support.calls.case import CallCase
+from tests.support.calls.world import Browser, Peer
+from tests.support.configs import PBX
+from tests.support.exposition import Readings
+from tests.support.messages import request
+from webrtcproxy.config import LimitsConfig, TrunkLimits
+from webrtcproxy.sip.message import Request, Response
+
+LIMITS = LimitsConfig(
+    user_calls=0,
+    user_calls_per_minute=3,
+    user_messages_per_minute=4,
+    user_registrations_per_minute=5,
+    address_calls=0,
+    address_calls_per_minute=8,
+    address_messages_per_minute=10,
+    address_registrations_per_minute=12,
+)
+SLOW_TRUNK = replace(PBX, limits=TrunkLimits(calls_per_minute=12))
+
+
+class RatesCase(CallCase):
+    """A proxy with small limits."""
+
+    trunks = (SLOW_TRUNK,)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.world = self.make_world(limits=LIMITS)
+        self.trunk = self.world.trunk()
+
+    def over(self, peer: Peer, reason: str) -> Response:
+        """The sender is refused: with 503, why, and when to try again."""
+        refused = peer.response(503)
+        self.assertEqual(refused.reason, reason)
+        self.assertGreater(int(refused.headers.get("Retry-After") or 0), 0)
+        return refused
+
+    def messages(self, browser: Browser, count: int) -> None:
+        """Send a number of MESSAGEs."""
+        for _ in range(count):
+            uri = "sip:bob@pbx.example.com"
+            browser.say(request("MESSAGE", uri, from_=f"<{browser.uri}>", transport="WSS"))
+
+    def registers(self, browser: Browser, count: int) -> None:
+        """Send a number of REGISTERs."""
+        for _ in range(count):
+            aor = f"<{browser.uri}>"
+            browser.say(
+                request("REGISTER", "sip:pbx.example.com", from_=aor, to=aor, transport="WSS", contact=browser.contact)
+            )
+
+    def calls(self, browser: Browser, count: int) -> None:
+        for _ in range(count):
+            browser.invite("sip:bob@pbx.example.com")
+
+    def upstream(self, method: str) -> int:
+        """How many requests of a method have reached the trunk, without their repeats."""
+        messages = self.trunk.flow.messages
+        return len({each.call_id for each in messages if isinstance(each, Request) and each.method == method})
+
+
+class OfUsers(RatesCase):
+    """One user, over all its connections."""
+
+    def test_calls_over_several_connections(self) -> None:
+        """A user has no more calls with more connections, nor with another one after it was refused; the others at its
+        address are not touched. A minute later it may go on."""
+        for number in range(5):
+            alice = self.world.browser()
+            alice.bind()
+            self.calls(alice, 1)
+            if number >= 3:
+                self.over(alice, "Too Many Calls")
+        self.assertEqual(self.upstream("INVITE"), 3)
+        bob = self.world.browser("bob")
+        bob.bind()
+        self.calls(bob, 1)
+        self.assertEqual(self.upstream("INVITE"), 4)
+        self.world.turn(21)
+        again = self.world.browser()
+        again.bind()
+        self.calls(again, 1)
+        self.assertEqual(self.upstream("INVITE"), 5)
+
+    def test_counted_and_logged(self) -> None:
+        """Each refusal is counted by its reason. The log has one line a second, with the option and its value: a flood
+        does not fill it."""
+        alice, readings = self.world.browser(), Readings(self.world.metrics)
+        alice.bind()
+        with capturedLogs() as events:
+            self.calls(alice, 50)
+        self.assertEqual(readings.moved()['refused_total{reason="rate_limit"}'], 47)
+        lines = [formatEvent(event) for event in events]
+        refused = [line for line in lines if "is refused" in line]
+        option = "[limits] user-calls-per-minute = 3"
+        (line,) = refused
+        self.assertRegex(line, rf"^call\d+: INVITE is refused, more than {re.escape(option)} of user {alice.aor}$")
+
+    def test_messages(self) -> None:
+        """Requests other than calls have a limit of their own."""
+        alice = self.world.browser()
+        alice.bind()
+        self.messages(alice, 6)
+        self.over(alice, "Too Many Requests")
+        self.over(alice, "Too Many Requests")
+        self.assertEqual(self.upstream("MESSAGE"), 4)
+        self.calls(alice, 1)
+        self.assertEqual(self.upstream("INVITE"), 1)
+
+    def test_registrations(self) -> None:
+        """REGISTERs for one user from one address: what is too much reaches no registrar, on whichever connection it
+        comes; from another address the user is not kept out."""
+        for _ in range(7):
+            self.registers(self.world.browser(), 1)
+        self.assertEqual(self.upstream("REGISTER"), 5)
+        self.registers(self.world.browser("bob"), 1)
+        self.registers(self.world.browser(host="203.0.113.9"), 1)
+        self.assertEqual(self.upstream("REGISTER"), 7)
+
+    def test_without_login(self) -> None:
+        """Browsers of one address that have not registered count as one user."""
+        for _ in range(5):
+            self.messages(self.world.browser(), 1)
+        self.assertLessEqual(self.upstream("MESSAGE"), 4)
+        bob = self.world.browser("bob")
+        bob.bind()
+        self.messages(bob, 1)
+        self.assertEqual(bob.pending(), [])
+
+
+class OfAddresses(RatesCase):
+    """One address, over all its users."""
+
+    def test_guessing_for_many_users(self) -> None:
+        """Who registers many users from one address reaches the registrar so often, and no more."""
+        for number in range(20):
+            self.registers(self.world.browser(f"user{number}"), 1)
+        self.assertEqual(self.upstream("REGISTER"), 12)
+        self.registers(self.world.browser("user20", host="203.0.113.9"), 1)
+        self.assertEqual(self.upstream("REGISTER"), 13)
+
+    def test_many_users(self) -> None:
+        """The calls of many users of one address have a limit together."""
+        for number in range(10):
+            browser = self.world.browser(f"user{number}")
+            browser.bind()
+            self.calls(browser, 1)
+        self.assertEqual(self.upstream("INVITE"), 8)
+
+    def test_networks_of_ipv6(self) -> None:
+        """Who has one address of a /64 has them all: they count as one (RFC 6177 section 2)."""
+        for number in range(20):
+            self.registers(self.world.browser(f"user{number}", host=f"2001:db8:0:1::{number:x}"), 1)
+        self.assertEqual(self.upstream("REGISTER"), 12)
+        self.registers(self.world.browser("user20", host="2001:db8:0:2::1"), 1)
+        self.assertEqual(self.upstream("REGISTER"), 13)
+
+
+class OfTrunks(RatesCase):
+    """Calls that a trunk sends."""
+
+    def test_flood(self) -> None:
+        """A sixth of the calls of a minute may come at once; above it the trunk gets 503, and other trunks don't."""
+        alice = self.world.browser()
+        alice.bind()
+        for _ in range(4):
+            self.trunk.call(alice)
+        self.assertEqual(self.trunk.pending(), ["503", "503"])
+        self.over(self.trunk, "Too Many Calls")
+        self.world.turn(5)
+        self.trunk.forget()
+        self.trunk.call(alice)
+        self.assertEqual(self.trunk.pending(), [])
+
+    def test_other_requests(self) -> None:
+        """Pings of a trunk are not limited."""
+        for _ in range(50):
+            self.trunk.say(request("OPTIONS", "sip:192.0.2.1"))
+        self.assertEqual(self.trunk.pending(), ["200"] * 50)

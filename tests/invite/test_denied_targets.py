@@ -1,0 +1,170 @@
+"""Which numbers a browser reaches: by INVITE, MESSAGE, SUBSCRIBE, REFER, a redirect, a transfer (docs/access.rst:
+Rules; corners.rst 1: 3xx)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from tests.support.calls.party import Party
+from tests.support.calls.transferring import ReplacingCase, name_of, refer_to
+from tests.support.calls.world import TrunkPeer
+from tests.support.configs import CARRIER, PBX
+from tests.support.exposition import Readings
+from tests.support.messages import request
+from webrtcproxy.config import AccessConfig
+from webrtcproxy.config.rules import rules
+
+PREMIUM = "+4990012345678"
+SPELLINGS = (
+    "+4990012345678", "004990012345678", "4990012345678", "090012345678", "+49-900-12345678", "%2B4990012345678",
+    "+49(0)90012345678", "*31%23090012345678", "+493012345;npdi;rn=+4990012345678", "0900%2012345678",
+)  # fmt: skip
+ACCESS = AccessConfig(country="49")
+
+
+class DeniedCase(ReplacingCase):
+    """A trunk that lets a browser call."""
+
+    trunks: ClassVar = (replace(PBX, redirects="follow", refer="local"), CARRIER)
+    access: ClassVar = ACCESS
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.world = self.make_world(access=self.access)
+        self.alice, self.trunk = self.world.browser(), self.world.trunk()
+        self.alice.bind()
+        self.readings = Readings(self.world.metrics)
+
+    def denied(self, count: int = 1) -> None:
+        """The browser got 403, which is counted, and nothing of it reached a trunk."""
+        for _ in range(count):
+            self.assertEqual(self.alice.response(403).reason, "Destination Not Allowed")
+        self.assertEqual(self.readings.moved()['refused_total{reason="destination"}'], count)
+        self.trunk.silent()
+
+
+class OutsideOfDialogs(DeniedCase):
+    """Requests outside of dialogs."""
+
+    def test_spellings(self) -> None:
+        """An INVITE to a premium number is refused in each spelling; its call is recorded."""
+        for number in SPELLINGS:
+            self.alice.invite(f"sip:{number}@pbx.example.com")
+        self.alice.invite(f"sip:{PREMIUM}@pbx.example.com;user=phone")
+        self.alice.invite(f"tel:{PREMIUM}")
+        self.alice.invite("tel:0900-12345678;phone-context=+49")
+        self.denied(len(SPELLINGS) + 3)
+        self.assert_over(self.alice, self.trunk)
+
+    def test_others(self) -> None:
+        """MESSAGE, SUBSCRIBE and REFER cost as well."""
+        for method in ("MESSAGE", "SUBSCRIBE", "REFER", "INFO", "OPTIONS"):
+            headers = [("Event", "presence"), ("Refer-To", "<sip:bob@pbx.example.com>")]
+            self.alice.say(
+                request(method, f"sip:{PREMIUM}@pbx.example.com", from_=f"<{self.alice.uri}>", headers=headers)
+            )
+            self.denied()
+
+    def test_to(self) -> None:
+        """Some providers go by To: it is checked, too."""
+        to = f"<sip:{PREMIUM}@pbx.example.com>"
+        self.alice.say(request("MESSAGE", "sip:bob@pbx.example.com", from_=f"<{self.alice.uri}>", to=to))
+        self.denied()
+
+    def test_permitted(self) -> None:
+        """Others cross as before."""
+        for number in ("+4930123456", "112", "bob", "900", "+8801712345678"):
+            self.alice.invite(f"sip:{number}@pbx.example.com")
+            self.trunk.answer(self.trunk.request("INVITE"), 486)
+            self.trunk.heard("ACK")
+            self.alice.heard(486)
+
+    def test_refer_to(self) -> None:
+        """A REFER outside of a dialog whose target is a premium number goes nowhere."""
+        for number in SPELLINGS:
+            self.alice.say(
+                request(
+                    "REFER",
+                    "sip:bob@pbx.example.com",
+                    from_=f"<{self.alice.uri}>",
+                    headers=[("Refer-To", f"<sip:{number}@pbx.example.com>")],
+                )
+            )
+            self.denied()
+
+
+class InCalls(DeniedCase):
+    """Redirects and transfers."""
+
+    def test_redirect(self) -> None:
+        """A redirect that is followed leads to no premium number."""
+        self.alice.invite("sip:bob@pbx.example.com")
+        contact = ", ".join(f"<sip:{number}@pbx.example.com>" for number in SPELLINGS[:4])
+        self.trunk.answer(self.trunk.request("INVITE"), 302, headers=[("Contact", contact)])
+        self.trunk.heard("ACK")
+        self.alice.heard(302)
+        self.assert_over(self.alice, self.trunk)
+
+    def refers(self, ours: Party, to: str) -> None:
+        ours.ask("REFER", b"", ("Refer-To", to))
+
+    def test_transfer(self) -> None:
+        """A REFER in a call is not relayed to a trunk that would call a premium number, nor carried out here."""
+        ours, theirs = self.out(self.alice, self.trunk)
+        for number in SPELLINGS[:6]:
+            self.refers(ours, f"<sip:{number}@pbx.example.com>")
+            self.denied()
+        self.refers(ours, f"<sip:{PREMIUM}@elsewhere.example.org>")
+        self.denied()
+        self.refers(ours, "<cid:list@example.org>")
+        self.alice.heard(416)
+        self.end(ours, theirs)
+
+    def test_permitted_transfer(self) -> None:
+        """Another number is passed on as before."""
+        ours, _ = self.out(self.alice, self.trunk)
+        self.refers(ours, "<sip:+4930123456@pbx.example.com>")
+        refer = self.trunk.request("REFER")
+        self.assertEqual(refer.headers.get("Refer-To"), "<sip:+4930123456@pbx.example.com>")
+        self.trunk.answer(refer, 603)
+        self.trunk.request("INVITE")
+
+    def test_premium_number_with_replaces(self) -> None:
+        """Replaces is no way around it: the proxy's own Contact in another call is, which nobody calls."""
+        first, _ = self.out(self.alice, self.trunk)
+        second, _ = self.out(self.alice, self.trunk, "other")
+        _, value = refer_to(f"sip:{PREMIUM}@pbx.example.com", name_of(second))
+        self.refers(first, value)
+        self.denied()
+        _, value = refer_to(second.target, name_of(second))
+        self.refers(first, value)
+        self.trunk.answer(self.trunk.request("REFER"), 404)
+        self.alice.heard(404)
+
+    def end(self, ours: Party, theirs: Party) -> None:
+        ours.ask("BYE")
+        self.alice.heard(200)
+        self.trunk.answer(self.trunk.request("BYE"), 200)
+
+
+class OfTrunks(DeniedCase):
+    """`allow` and `deny` of a trunk."""
+
+    trunks: ClassVar = (replace(PBX, allow=rules(["+49*"]), deny=rules(["+4930*"])), CARRIER)
+    access: ClassVar = AccessConfig()
+
+    def call(self, to: str) -> TrunkPeer:
+        self.alice.invite(to)
+        return self.trunk
+
+    def test_numbers(self) -> None:
+        """They hold for that trunk alone, beside those of `[access]`."""
+        for number in ("+33123456", "+493012345", "0033123456"):
+            self.call(f"sip:{number}@pbx.example.com")
+            self.denied()
+        self.call("sip:+4989123456@pbx.example.com")
+        self.trunk.heard("INVITE")
+        self.call("sip:+33123456@carrier.example.net:5080")
+        self.assertTrue(self.world.trunk("192.0.2.7", 5090).pending())
+        self.alice.silent()

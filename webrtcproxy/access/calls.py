@@ -1,0 +1,244 @@
+"""CallLimits: how many calls a user, an address and a trunk may have at once, and for how long in a day; and how many
+subscriptions a user and an address may have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from webrtcproxy.access.caller import Caller
+from webrtcproxy.access.limits import CallCounts, CallLimit, CountedCall
+from webrtcproxy.access.policy import AccessRequest, Permitted
+from webrtcproxy.access.refusal_log import RefusalLog
+from webrtcproxy.config import Config, Trunk
+from webrtcproxy.config.addresses import network_of
+from webrtcproxy.config.limits import PartyLimits
+from webrtcproxy.runtime.errors import Denied
+
+SOON = 10.0
+"""Seconds after which one of several calls may be over."""
+
+_OPTIONS = {
+    "user": "[limits] user-calls or share",
+    "address": "[limits] address-calls or share",
+    "trunk": "calls",
+    "calls from": "[limits] share",
+    "subscriptions of user": "[limits] share",
+    "subscriptions of address": "[limits] share",
+    "minutes of user": "[limits] user-minutes-per-day",
+    "minutes of address": "[limits] address-minutes-per-day",
+    "minutes of trunk": "minutes-per-day",
+}
+"""The option that limits calls, by the kind of the key."""
+
+Ended = Callable[[AccessRequest, float], None]
+"""Called when a call is over, with the seconds since its 2xx; 0 where it was not answered."""
+
+
+class CallLimits:
+    """The calls of this process, as far as they are limited.
+
+    :param config: the whole configuration.
+    :param clock: for the time.
+    :param refusals: the log, and the count of refusals.
+    :param ended: called at the end of each call that the access policy has permitted.
+    """
+
+    def __init__(self, config: Config, clock: IReactorTime, refusals: RefusalLog, ended: Ended) -> None:
+        limits = config.limits
+        self.clock = clock
+        self.ended = ended
+        self._refusals = refusals
+        self._counts = CallCounts(clock)
+        self._share = _part(config.calls.limit, limits.share)
+        self._user = limits.of_user(config.calls.limit_per_connection)
+        self._address = limits.of_address(config.wss.connections_per_address)
+        self._calls_of_address = _least(self._address.calls, self._share)
+        self._share_of_user = _part(self._calls_of_address, limits.share)
+        self._subscriptions = _part(config.subscriptions.limit, limits.share)
+        self._subscriptions_of_user = _part(self._subscriptions, limits.share)
+
+    def __len__(self) -> int:
+        """How many users, addresses and trunks have calls."""
+        return len(self._counts)
+
+    def begin_of_browser(self, call_id: str, caller: Caller, host: str) -> PermittedCall:
+        """Begin the call of a browser.
+
+        :param host: the IP address of the browser.
+        :raises Denied: 503 with Retry-After where there are too many calls of its user or its address.
+        """
+        limits = [CallLimit(("address", network_of(host)), self._calls_of_address)]
+        if caller.aor is not None:
+            calls = _least(self._of_user(caller).calls, self._share_of_user)
+            limits.insert(0, CallLimit(("user", caller.aor), calls))
+        return PermittedCall(self, call_id, caller, host, self.begin(call_id, limits, 503))
+
+    def begin_of_peer(self, call_id: str, host: str, trunk: Trunk | None) -> PermittedCall:
+        """Begin a call of the SIP side.
+
+        :param host: its address, which counts where it is no trunk's: of a registrar that has no section.
+        :raises Denied: 486 with Retry-After where there are too many calls of it.
+        """
+        limits = [CallLimit(("calls from", host if trunk is None else trunk.name), self._share)]
+        if trunk is not None:
+            limits.append(CallLimit(("trunk", trunk.name), trunk.limits.calls))
+        return PermittedCall(self, call_id, None, host, self.begin(call_id, limits, 486))
+
+    def begin_subscription(self, call_id: str, method: str, caller: Caller, host: str) -> CountedCall:
+        """Begin a subscription of a browser, which counts until it has ended.
+
+        :param method: SUBSCRIBE or REFER.
+        :param host: the IP address of the browser.
+        :raises Denied: 503 with Retry-After where its user or its address has its share of all that there may be.
+        """
+        limits = [CallLimit(("subscriptions of address", network_of(host)), self._subscriptions)]
+        if caller.aor is not None:
+            limits.insert(0, CallLimit(("subscriptions of user", caller.aor), self._subscriptions_of_user))
+        return self.begin(call_id, limits, 503, method)
+
+    def to_trunk(self, caller: Caller | None, host: str, trunk: Trunk) -> list[CallLimit]:
+        """The limits of a call that goes to a trunk, at whose expense it is.
+
+        :param caller: None for a call of the SIP side.
+        :param host: the address that it comes from.
+        """
+        limits = [
+            CallLimit(("trunk", trunk.name), trunk.limits.calls),
+            CallLimit(("minutes of trunk", trunk.name), 0, 60.0 * trunk.limits.minutes_per_day),
+        ]
+        if caller is None:
+            return limits
+        limits.append(CallLimit(("minutes of address", network_of(host)), 0, 60.0 * self._address.minutes_per_day))
+        if caller.aor is not None:
+            minutes = self._of_user(caller).minutes_per_day
+            limits.append(CallLimit(("minutes of user", caller.aor), 0, 60.0 * minutes))
+        return limits
+
+    def begin(self, call_id: str, limits: Sequence[CallLimit], busy: int, method: str = "INVITE") -> CountedCall:
+        """Count a call or a subscription, where none of its limits is reached.
+
+        :param busy: the status where there are too many at once.
+        :param method: of its request, for the log.
+        :raises Denied: with that status, or 403 where the time of a day is used up.
+        """
+        for limit in limits:
+            kind, name = limit.key
+            if self._counts.is_full(limit):
+                what = "Calls" if method == "INVITE" else "Subscriptions"
+                denied = Denied(busy, f"Too Many {what} Of Yours", "calls_limit", retry_after=SOON)
+                why = f"{kind} {name} has as many as {_OPTIONS[kind]} = {limit.calls}"
+                raise self._refusals.denied(denied, call_id, method, limit.key, why)
+            wait = self._counts.used_up_for(limit)
+            if wait:
+                denied = Denied(403, "Minutes Of This Day Used Up", "minutes_limit", retry_after=wait)
+                why = f"the {kind} {name} are used up: {_OPTIONS[kind]} = {limit.seconds / 60:.0f}"
+                raise self._refusals.denied(denied, call_id, method, limit.key, why)
+        return self._counts.begin(limits)
+
+    def _of_user(self, caller: Caller) -> PartyLimits:
+        """The limits of a user: those of `[limits]`, where it has none of its own."""
+        return self._user if caller.user is None else caller.user.limits_over(self._user)
+
+
+class PermittedCall:
+    """One call from its INVITE to its end.
+
+    :param limits: those that it has to keep.
+    :param caller: the caller that is a browser, or None.
+    :param host: the address that it comes from.
+    :param counted: its count.
+    """
+
+    __slots__ = (
+        "_answered_at", "_call_id", "_caller", "_counted", "_end", "_host", "_limits", "_permitted", "_reached",
+        "_timer",
+    )  # fmt: skip
+
+    def __init__(
+        self, limits: CallLimits, call_id: str, caller: Caller | None, host: str, counted: CountedCall
+    ) -> None:
+        self._limits = limits
+        self._call_id = call_id
+        self._caller = caller
+        self._host = host
+        self._counted = [counted]
+        self._reached = 1
+        self._end: Callable[[], None] | None = None
+        self._permitted: Permitted | None = None
+        self._answered_at = 0.0
+        self._timer: IDelayedCall | None = None
+
+    def goes_to(self, trunk: Trunk | None, permitted: Permitted | None) -> None:
+        """A target of the call is found; a further one where it is redirected or transferred.
+
+        :param trunk: where it leads, or None.
+        :param permitted: what the access policy has permitted, where it was asked.
+        :raises Denied: 503 where there are too many calls at that trunk, 403 where the minutes of the user, the address
+            or the trunk are used up; with Retry-After.
+        """
+        limits, end = self._limits, self._end
+        self.leave_target()
+        if trunk is not None:
+            caller, host = self._caller, self._host
+            if permitted is not None:  # a transferor pays for the call that it has asked for
+                caller, host = permitted.question.caller, permitted.question.address
+            counted = limits.begin(self._call_id, limits.to_trunk(caller, host, trunk), 503)
+            self._counted.append(counted)
+            if end is not None:
+                counted.answered(end)
+        if permitted is not None:
+            self._permitted = permitted
+        if end is not None:
+            self._start_timer(end)
+
+    def answered(self, end: Callable[[], None]) -> None:
+        """The caller has got its 2xx.
+
+        :param end: called if the call has to end since its time is used up.
+        """
+        self._answered_at, self._end = self._limits.clock.seconds(), end
+        for counted in self._counted:
+            counted.answered(end)
+        self.reach_target()
+        self._start_timer(end)
+
+    def reach_target(self) -> None:
+        """The target that was found last has answered: the call counts at its trunk until it is over."""
+        self._reached = len(self._counted)
+
+    def leave_target(self) -> None:
+        """The target that was found last has refused, or is not wanted any more."""
+        while len(self._counted) > self._reached:
+            self._counted.pop().ended()
+
+    def over(self) -> None:
+        """The call has ended."""
+        self._stop_timer()
+        for counted in self._counted:
+            counted.ended()
+        answered, self._end = self._end is not None, None
+        if self._permitted is not None:
+            seconds = self._limits.clock.seconds() - self._answered_at if answered else 0.0
+            self._limits.ended(self._permitted.question, seconds)
+
+    def _start_timer(self, end: Callable[[], None]) -> None:
+        self._stop_timer()
+        if self._permitted is not None and self._permitted.permit.seconds:
+            self._timer = self._limits.clock.callLater(self._permitted.permit.seconds, end)
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+
+def _part(number: int, percent: int) -> int:
+    """A part of a number, at least one."""
+    return max(1, number * percent // 100)
+
+
+def _least(limit: int, most: int) -> int:
+    """The lower one of two limits, of which the first is none where it is 0."""
+    return min(limit, most) if limit else most

@@ -1,0 +1,235 @@
+"""Limits: how often something may be done, how many calls there may be at once, and for how long in a day.
+
+All of them are kept by a key of the caller, such as its address-of-record or its address, and never by connection: they
+survive a reconnect. They are of this process, and begin at nothing when it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from webrtcproxy.runtime.bounded import BoundedDict
+
+MAX_KEYS = 100_000
+"""Keys of one kind that are remembered; beyond it, the oldest is forgotten."""
+
+DAY = 86_400.0
+"""Seconds in which the minutes of a day are counted, from the first call on."""
+
+CallKey = tuple[str, str]
+"""Whose calls are counted: what it is, and its name."""
+
+
+class Rates:
+    """How often each of many keys may do something: a bucket of tokens for each, which fills while it is not used.
+
+    A key costs one number: the time at which its bucket will be full again. Keys whose buckets are full are forgotten.
+
+    :param clock: for the time.
+    :param limit: how many keys are remembered.
+    """
+
+    __slots__ = ("_clock", "_full_at")
+
+    def __init__(self, clock: IReactorTime, limit: int = MAX_KEYS) -> None:
+        self._clock = clock
+        self._full_at: BoundedDict[Hashable, float] = BoundedDict(limit)
+
+    def __len__(self) -> int:
+        """How many keys are remembered."""
+        return len(self._full_at)
+
+    def wait(self, key: Hashable, per_minute: int, burst: int) -> float:
+        """For how many seconds `key` has no token; 0 where it has one. Nothing is taken.
+
+        :param per_minute: tokens that come in a minute; 0 for as many as are wanted.
+        :param burst: tokens in a full bucket.
+        """
+        full_at = self._full_at.get(key)
+        if full_at is None or not per_minute:
+            return 0.0
+        each = 60.0 / per_minute
+        return max(0.0, full_at - self._clock.seconds() - each * (burst - 1))
+
+    def take(self, key: Hashable, per_minute: int) -> None:
+        """Take a token, whether or not there is one: `wait` says that before."""
+        if not per_minute:
+            return
+        now, full_at = self._clock.seconds(), self._full_at
+        self._forget_full(now)
+        full_at.renew(key, max(now, full_at.get(key, now)) + 60.0 / per_minute)
+
+    def _forget_full(self, now: float) -> None:
+        """Forget two keys that were not used for longest, if their buckets are full: no more come than are added."""
+        for key in [key for key, _ in zip(self._full_at, range(2), strict=False)]:
+            if self._full_at[key] <= now:
+                del self._full_at[key]
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimit:
+    """What one key may have of calls.
+
+    :ivar key: whose calls: of what kind it is, and its name.
+    :ivar calls: how many at once; 0 for any number.
+    :ivar seconds: of answered calls in a day; 0 for any number.
+    """
+
+    key: CallKey
+    calls: int = 0
+    seconds: float = 0.0
+
+
+class _Day:
+    """The answered calls of one key.
+
+    :ivar since: when its day began.
+    :ivar used: seconds of the calls that have ended in it.
+    :ivar talking: when each call that is up was answered, in this day, and what ends it.
+    :ivar timer: ends them when the time is used up.
+    """
+
+    __slots__ = ("since", "talking", "timer", "used")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.used = 0.0
+        self.talking: dict[CountedCall, float] = {}
+        self.timer: IDelayedCall | None = None
+
+    def used_at(self, now: float) -> float:
+        """Seconds that are used by now."""
+        return self.used + sum(now - answered for answered in self.talking.values())
+
+
+class CallCounts:
+    """The calls of each key: how many there are, and how long they have talked today.
+
+    :param clock: for the time, and for the end of a call whose time is used up.
+    :param limit: how many keys whose calls have ended are remembered until the end of their day.
+    """
+
+    def __init__(self, clock: IReactorTime, limit: int = MAX_KEYS) -> None:
+        self._clock = clock
+        self._alive: dict[CallKey, int] = {}
+        self._days: BoundedDict[CallKey, _Day] = BoundedDict(limit)
+
+    def __len__(self) -> int:
+        """How many keys have calls."""
+        return len(self._alive)
+
+    def alive(self, key: CallKey) -> int:
+        """How many calls a key has."""
+        return self._alive.get(key, 0)
+
+    def is_full(self, limit: CallLimit) -> bool:
+        """Whether a key has as many calls at once as it may have."""
+        return bool(limit.calls) and self.alive(limit.key) >= limit.calls
+
+    def used_up_for(self, limit: CallLimit) -> float:
+        """For how many seconds a key may have no further call since its time is used up; 0 where it may have one."""
+        day = self._days.get(limit.key)
+        if not limit.seconds or day is None:
+            return 0.0
+        now = self._clock.seconds()
+        self._begin_day(day, now)
+        return day.since + DAY - now if day.used_at(now) >= limit.seconds else 0.0
+
+    def begin(self, limits: Iterable[CallLimit]) -> CountedCall:
+        """Count a call for each of these keys until it is over. Whether it may begin was asked before."""
+        call = CountedCall(self, tuple(limits))
+        for limit in call.limits:
+            self._alive[limit.key] = self.alive(limit.key) + 1
+        return call
+
+    # From CountedCall
+
+    def talks(self, call: CountedCall, limit: CallLimit) -> None:
+        """The call is answered: its time is counted from now on."""
+        now = self._clock.seconds()
+        day = self._days.get(limit.key)
+        if day is None:
+            day = self._days[limit.key] = _Day(now)
+        self._begin_day(day, now)
+        day.talking[call] = now
+        self._set_timer(day, limit, now)
+
+    def ended(self, call: CountedCall, limit: CallLimit) -> None:
+        """The call is over."""
+        left = self._alive[limit.key] - 1
+        if left:
+            self._alive[limit.key] = left
+        else:
+            del self._alive[limit.key]
+        day = self._days.get(limit.key)
+        if day is None or call not in day.talking:
+            return
+        now = self._clock.seconds()
+        self._begin_day(day, now)
+        day.used += now - day.talking.pop(call)
+        self._set_timer(day, limit, now)
+
+    def _begin_day(self, day: _Day, now: float) -> None:
+        """If the day of a key is over, begin another: the calls that are up are of the new one from its beginning."""
+        if now - day.since >= DAY:
+            day.since, day.used = now, 0.0
+            day.talking = dict.fromkeys(day.talking, now)
+
+    def _set_timer(self, day: _Day, limit: CallLimit, now: float) -> None:
+        """Be called when the calls that are up have used all that is left, or when their day is over."""
+        if day.timer is not None and day.timer.active():
+            day.timer.cancel()
+        day.timer = None
+        if day.talking:
+            left = max(0.0, limit.seconds - day.used_at(now)) / len(day.talking)
+            day.timer = self._clock.callLater(min(left, day.since + DAY - now), self._time_up, day, limit)
+
+    def _time_up(self, day: _Day, limit: CallLimit) -> None:
+        now = self._clock.seconds()
+        day.timer = None
+        self._begin_day(day, now)
+        if day.used_at(now) < limit.seconds - 0.001:
+            self._set_timer(day, limit, now)
+            return
+        for call in tuple(day.talking):
+            call.time_up()
+
+
+class CountedCall:
+    """One call that counts for several keys.
+
+    :param counts: counts it.
+    :param limits: of each key.
+    """
+
+    __slots__ = ("_counts", "_end", "limits")
+
+    def __init__(self, counts: CallCounts, limits: tuple[CallLimit, ...]) -> None:
+        self._counts = counts
+        self._end: Callable[[], None] | None = None
+        self.limits = limits
+
+    def answered(self, end: Callable[[], None]) -> None:
+        """The call is answered.
+
+        :param end: called once if it has to end since the time of one of its keys is used up.
+        """
+        self._end = end
+        for limit in self.limits:
+            if limit.seconds:
+                self._counts.talks(self, limit)
+
+    def time_up(self) -> None:
+        """The time of one of its keys is used up."""
+        end, self._end = self._end, None
+        if end is not None:
+            end()
+
+    def ended(self) -> None:
+        """The call is over; no error where it was before."""
+        limits, self.limits, self._end = self.limits, (), None
+        for limit in limits:
+            self._counts.ended(self, limit)

@@ -1,0 +1,103 @@
+"""RateLimits: how often a user, an address and a trunk may send requests outside of dialogs.
+
+The limits are of a user over all its connections, of an address over all its users, and of a trunk (`LimitsConfig`,
+`TrunkLimits`). They are looked at in this order, and nothing is taken where one of them refuses: so a user that is over
+its limit takes nothing from the others at its address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Literal, get_args
+
+from twisted.internet.interfaces import IReactorTime
+
+from webrtcproxy.access.caller import Caller
+from webrtcproxy.access.limits import Rates
+from webrtcproxy.access.refusal_log import RefusalLog
+from webrtcproxy.config import Config, Trunk
+from webrtcproxy.config.addresses import network_of
+from webrtcproxy.config.limits import PartyLimits, TrunkLimits
+from webrtcproxy.runtime.errors import Denied
+from webrtcproxy.sip.message import Request
+
+Kind = Literal["calls", "messages", "registrations"]
+"""What is counted for itself."""
+
+KINDS: dict[str, Kind] = {"INVITE": "calls", "REFER": "calls", "REGISTER": "registrations"}
+"""The kind of a request by its method; all others are messages."""
+
+_ANY_PEER = TrunkLimits()
+"""Of a registrar that has no section."""
+
+_NAMES = {"calls": "Calls", "messages": "Requests", "registrations": "Registrations"}
+
+
+class RateLimits:
+    """The rates of this process.
+
+    :param config: the whole configuration.
+    :param clock: for the time.
+    :param refusals: the log.
+    """
+
+    def __init__(self, config: Config, clock: IReactorTime, refusals: RefusalLog) -> None:
+        limits = config.limits
+        self._refusals = refusals
+        self._user = limits.of_user(config.calls.limit_per_connection)
+        self._calls = config.calls.limit
+        self._address = limits.of_address(config.wss.connections_per_address)
+        self._rates = {kind: Rates(clock) for kind in get_args(Kind)}
+
+    def check_browser(self, request: Request, host: str, caller: Caller) -> None:
+        """Count a request of a browser outside of dialogs.
+
+        :param host: the IP address of the browser.
+        :param caller: what it has proven. The user of a REGISTER is the one that it wants to register.
+        :raises Denied: 503 with Retry-After where there were too many within the last minute.
+        """
+        kind = KINDS.get(request.method, "messages")
+        rates, place = self._rates[kind], network_of(host)
+        aor, own = caller.aor, self._user
+        if kind == "registrations":
+            aor = request.to.address.aor
+            user: Hashable = (place, aor)
+        else:
+            user = aor or (place, None)
+            own = own if caller.user is None else caller.user.limits_over(own)
+        most, per_address = _rate(own, kind), _rate(self._address, kind)
+        wait = rates.wait(user, most, most)
+        if wait:
+            self._refuse(request, kind, f"user {aor}" if aor else f"all without a login at {place}", "user", most, wait)
+        wait = rates.wait(place, per_address, per_address)
+        if wait:
+            self._refuse(request, kind, place, "address", per_address, wait)
+        rates.take(user, most)
+        rates.take(place, per_address)
+
+    def check_peer(self, request: Request, host: str, trunk: Trunk | None) -> None:
+        """Count an INVITE of the SIP side outside of dialogs.
+
+        :param host: its address, which counts where it is no trunk's: of a registrar that has no section.
+        :raises Denied: 503 with Retry-After where there were too many within the last minute.
+        """
+        if request.method != "INVITE":
+            return
+        name, limits = (host, _ANY_PEER) if trunk is None else (f"trunk {trunk.name}", trunk.limits)
+        rates, key, most = self._rates["calls"], ("from", name), limits.rate(self._calls)
+        wait = rates.wait(key, most, max(1, most // 6))
+        if wait:
+            self._refuse(request, "calls", name, "trunk", most, wait)
+        rates.take(key, most)
+
+    def _refuse(self, request: Request, kind: Kind, who: str, of: str, most: int, wait: float) -> None:
+        option = f"{kind}-per-minute" if of == "trunk" else f"[limits] {of}-{kind}-per-minute"
+        why = f"more than {option} = {most} of {who}"
+        denied = Denied(503, f"Too Many {_NAMES[kind]}", "rate_limit", retry_after=wait)
+        raise self._refusals.denied(denied, request.log_id, request.method, (kind, who), why)
+
+
+def _rate(limits: PartyLimits, kind: Kind) -> int:
+    if kind == "calls":
+        return limits.calls_per_minute
+    return limits.messages_per_minute if kind == "messages" else limits.registrations_per_minute

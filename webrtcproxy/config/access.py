@@ -1,0 +1,86 @@
+"""The section `[access]`: who may do what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Final, Literal
+
+from webrtcproxy.config.addresses import Destinations, destination
+from webrtcproxy.config.ini import Section
+from webrtcproxy.config.kinds import custom, each, number, one, word
+from webrtcproxy.config.option import option
+from webrtcproxy.config.rules import NO_RULES, RuleWords, country_code, dial_prefix, rule_list, rules
+
+DEFAULT_DENY: Final = rules(("premium", "satellite"))
+"""What browsers may not call unless the configuration says otherwise."""
+
+
+def _destinations(section: Section, key: str, remedy: str) -> Destinations:
+    return reduce(or_, section.each(key, remedy, destination))
+
+
+@dataclass(frozen=True, slots=True)
+class AccessConfig:
+    """Who may do what."""
+
+    destinations: Destinations = option(
+        custom(_destinations, "write trunks, hosts, *.domains, networks or *"),
+        "Where browsers may call and register: ``trunks`` (the hosts of the trunks), hosts, ``host:port``,"
+        " ``*.domains``, networks (for addresses: names are not resolved), or ``*`` for anywhere.",
+        default=Destinations(trunks=True),
+        absent="``trunks``",
+    )
+    trunk_credentials: Literal["registered", "anyone"] = option(
+        word("registered", "anyone"),
+        "Who may use the account of a trunk: a browser that has registered on its connection with a password of its"
+        " own, or anyone who connects, even to register.",
+        default="registered",
+    )
+    foreign_from: Literal["refuse", "replace"] = option(
+        word("refuse", "replace"),
+        "What happens to a request of a registered browser whose From, or Referred-By, is another's: it gets 403, or"
+        " the address that the browser has registered is written there.",
+        default="refuse",
+    )
+    allow: RuleWords = option(
+        rule_list(),
+        "The only numbers, or hosts, that browsers may call within ``destinations``: prefixes such as ``+49*``, whole"
+        " numbers, ranges (``premium``, ``satellite``), hosts, ``*.domains``, networks, or ``*``. Of ``allow`` and"
+        " ``deny`` the longest matching word decides, of two that are as long ``deny``.",
+        default=NO_RULES,
+        absent="whatever is not denied",
+    )
+    deny: RuleWords = option(
+        rule_list(),
+        "What browsers may not call: words as those of ``allow``; ``none`` for nothing.",
+        default=DEFAULT_DENY,
+    )
+    country: str = option(
+        one(country_code, "write a country code such as +49"),
+        "The country code of national numbers, those in ``allow`` and ``deny`` included.",
+        default="",
+        absent="national numbers are compared as they are dialled",
+    )
+    international_prefixes: tuple[str, ...] = option(
+        each(dial_prefix, "write prefixes such as 00 and 011"),
+        "What providers take for the ``+`` of an international number.",
+        default=("00", "011"),
+    )
+    dial_prefixes: tuple[str, ...] = option(
+        each(dial_prefix, "write digits such as 0 and 01033"),
+        "What providers or PBXs take before a number and drop: a digit for an outside line, the code of a carrier."
+        " Codes such as ``*31#`` are known.",
+        default=(),
+    )
+    policy: str = option(
+        one(str, "write rules, or the name of a plugin"),
+        "Who decides where browsers may call: ``rules`` (``allow`` and ``deny``), or a plugin; see"
+        " ``docs/policy.rst``.",
+        default="rules",
+    )
+    policy_timeout: float = option(
+        number(0.1, 30, "seconds"), "How long a plugin may take for its decision; then the caller gets 503.",
+        default=2.0,
+    )  # fmt: skip
