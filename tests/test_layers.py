@@ -53,7 +53,7 @@ MAY_IMPORT = {
         *LEAVES,
     },
     "demo": {"sip", "transport", "transaction", *LEAVES},
-    "cluster": {"sip", "transport", "transaction.match", "registration", "dialog.referred", *LEAVES},
+    "cluster": {"access", "sip", "transport", "transaction.match", "registration", "dialog.referred", *LEAVES},
     "proxy": {
         "sip",
         "transport",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from twisted.application.service import MultiService, Service
@@ -13,6 +13,7 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger, globalLogPublisher
 from twisted.web.resource import IResource
 
+from webrtcproxy.access.bans import Bans
 from webrtcproxy.access.control import AccessControl
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.login import DigestScheme, Logins
@@ -26,6 +27,7 @@ from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.router import Router
 from webrtcproxy.cluster.worker import Queries
 from webrtcproxy.config import SPAWN, Config, HostPort, SipConfig
+from webrtcproxy.config.addresses import ip
 from webrtcproxy.dialog.call_record import CdrWriter
 from webrtcproxy.dialog.context import Context, MediaPool
 from webrtcproxy.dialog.referred import ReplacesGrants
@@ -94,6 +96,9 @@ class IRuntime(Protocol):
     def replaces_grants(self) -> ReplacesGrants:
         """The grants to replace a dialog."""
 
+    def share_bans(self, guard: LoginGuard) -> None:
+        """Share bans and logins with the other processes."""
+
     def contact_hostport(self, flow: Flow) -> str:
         """host:port at which the registrar on a flow reaches the proxy, in any of its processes."""
 
@@ -135,6 +140,9 @@ class Standalone:
     def replaces_grants(self) -> ReplacesGrants:
         return ReplacesGrants(self._reactor)
 
+    def share_bans(self, guard: LoginGuard) -> None:
+        pass
+
     def contact_hostport(self, flow: Flow) -> str:
         return flow.sent_by
 
@@ -163,6 +171,7 @@ class Core:
         metrics: Metrics,
     ) -> None:
         multiple = config.registrations.multiple
+        sources = Sources(config.trunks, locator)
         self.location, directory = runtime.bindings(multiple)
         self.legs = DialogTable()
         self.context = context = Context(
@@ -170,7 +179,7 @@ class Core:
             transactions=transactions,
             nodes=nodes,
             upstream=Upstream(locator, outbound, HopHealth(clock)),
-            sources=Sources(config.trunks, locator),
+            sources=sources,
             policy=Policy(config),
             access=AccessControl(config, clock, metrics),
             directory=directory,
@@ -181,11 +190,11 @@ class Core:
             cdr_writer=CdrWriter(clock),
             domains=domains_of(config),
             metrics=metrics,
+            guard=_guard(config, clock, sources, metrics),
             worker_prefix=runtime.worker_prefix,
         )
         self.nonces = FlowNonces(clock)
-        self.guard = LoginGuard(clock, config.bans, metrics=metrics)
-        logins = Logins(context.domains, context.proofs, self.guard, [DigestScheme(self.nonces)])
+        logins = Logins(context.domains, context.proofs, context.guard, [DigestScheme(self.nonces)])
         registrar = LocalRegistrar(logins, directory, self.location, clock, metrics)
         context.domains.watch(self._user_changed)
         self.calls = Calls(context, self.legs)
@@ -219,6 +228,17 @@ class Core:
         return bool(self.context.sources.trunks_of(host)) or self.context.directory.is_registrar(host)
 
 
+def _guard(config: Config, clock: IReactorTime, sources: Sources, metrics: Metrics) -> LoginGuard:
+    """The guard of logins; it never bans trunks and reverse proxies."""
+    proxies = config.wss.trusted_proxies
+
+    def is_exempt(host: str) -> bool:
+        address = ip(host)
+        return bool(sources.trunks_of(host)) or any(address in network for network in proxies if address is not None)
+
+    return LoginGuard(clock, config.bans, Bans(clock, config.bans, is_exempt, metrics), metrics)
+
+
 def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy, Queries]:
     """Build a proxy.
 
@@ -235,8 +255,14 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     core = Core(config, reactor, runtime, transactions, media[-1], locator_for(config.sip, reactor), sockets, metrics)
     context, calls, location = core.context, core.calls, core.location
     proxy = Proxy(reactor, core, config.proxy.drain)
-    browsers = _browsers(config, reactor, receiver, metrics, runtime.wss_descriptors, _resources(config, core))
+    guard = context.guard
+    runtime.share_bans(guard)
+    browsers = _browsers(
+        config, reactor, receiver, metrics, guard.is_banned, runtime.wss_descriptors, _resources(config, core)
+    )
+    guard.bans.watch(lambda network: browsers.cut(network, context.proofs.any))
     bind_gauges(metrics, calls, core.subscriptions, browsers, location, transactions)
+    metrics.banned_addresses.set_function(lambda: len(guard.bans))
     memory = GcPolicy(
         reactor, lambda: len(calls) > 0, lambda: browsers.closings, lambda: browsers.connections, _drop_caches
     )
@@ -248,6 +274,8 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     return proxy, {
         "health": lambda: health(media[-1], calls, browsers, location),
         "metrics": lambda: metrics.text().decode(),
+        "bans": guard.bans.listed,
+        "lift": guard.lift,
     }
 
 
@@ -271,6 +299,7 @@ def _browsers(
     reactor: Any,
     receiver: Receiver,
     metrics: Metrics,
+    is_banned: Callable[[str], bool],
     inherited: Sequence[int],
     resources: Mapping[str, IResource],
 ) -> WebSocketServer:
@@ -287,6 +316,7 @@ def _browsers(
         resources=resources,
         advertise=config.sip.advertise,
         metrics=metrics,
+        is_banned=is_banned,
         inherited=inherited,
     )
 
@@ -296,7 +326,7 @@ def _resources(config: Config, core: Core) -> dict[str, IResource]:
     path, domains = config.wss.bootstrap, core.context.domains
     if path is None or not len(domains):
         return {}
-    logins = HttpLogins(PasswordLogins(domains, core.guard))
+    logins = HttpLogins(PasswordLogins(domains, core.context.guard))
     return {path: Bootstrap(config.wss, logins, IceServers(config.turn, time.time), core.context.metrics)}
 
 

@@ -49,7 +49,14 @@ def build(config: Config, reactor: Any) -> MultiService:
     if config.proxy.workers > 1:
         return build_hub(config, reactor)
     proxy, answers = build_proxy(config, reactor, Standalone(reactor))
-    web = web_service(reactor, config.web.listen, answers["health"], lambda: answers["metrics"]().encode())
+    web = web_service(
+        reactor,
+        config.web.listen,
+        answers["health"],
+        lambda: answers["metrics"]().encode(),
+        answers["bans"],
+        answers["lift"],
+    )
     for service in (web, *_demo(config, reactor)):
         service.setServiceParent(proxy)
     return proxy
@@ -61,7 +68,7 @@ def build_hub(config: Config, reactor: Any) -> MultiService:
     node = None if engine is None else HostPort(*engine.address)
     cluster = Cluster(config, reactor, node, globalLogPublisher)
     limit = LogFilter(config.logging.level, globalLogPublisher, reactor)
-    web = web_service(reactor, config.web.listen, cluster.health, cluster.metrics)
+    web = web_service(reactor, config.web.listen, cluster.health, cluster.metrics, cluster.bans, cluster.lift)
     for service in (limit, *([engine] if engine else []), web, *_demo(config, reactor)):
         service.setServiceParent(cluster)
     return cluster

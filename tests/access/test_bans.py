@@ -57,7 +57,8 @@ class Banned(SynchronousTestCase):
         self.bans.ban("2001:db8:1:2:3::4", "logins")
         self.assertTrue(self.bans.remaining("2001:db8:1:2:ffff::1"))
         self.assertFalse(self.bans.remaining("2001:db8:1:3::4"))
-        self.assertEqual([ban.network for ban in self.bans.listed()], ["2001:db8:1:2::/64"])
+        listed = {"network": "2001:db8:1:2::/64", "reason": "logins", "seconds": 600, "times": 1}
+        self.assertEqual(self.bans.listed(), [listed])
 
     def test_exempt(self) -> None:
         """Trusted networks, trunks and reverse proxies are never banned (docs/access.rst, Strangers)."""

@@ -70,18 +70,20 @@ class WebTests(SynchronousTestCase):
     """The port."""
 
     def test_listens(self) -> None:
-        """It is opened by the start, with nothing but /health and /metrics on it."""
+        """It is opened by the start, with nothing but /health, /metrics and /bans on it."""
         reactor = MemoryReactorClock()
-        web = web_service(reactor, ["tcp:8080:interface=127.0.0.1"], lambda: {"healthy": True}, lambda: b"")
+        web = web_service(reactor, ["tcp:8080:interface=127.0.0.1"], lambda: {"healthy": True}, lambda: b"", list, bool)
         self.assertEqual(reactor.tcpServers, [])
         web.privilegedStartService()
         port, site, *_ = reactor.tcpServers[0]
-        self.assertEqual((port, list(site.resource.children)), (8080, [b"health", b"metrics"]))
+        self.assertEqual((port, list(site.resource.children)), (8080, [b"health", b"metrics", b"bans"]))
 
     def test_no_access_log(self) -> None:
         """One that asks every few seconds leaves no line in the log each time."""
         reactor = MemoryReactorClock()
-        web_service(reactor, ["tcp:8080"], lambda: {"healthy": True}, lambda: b"a 1\n").privilegedStartService()
+        web_service(
+            reactor, ["tcp:8080"], lambda: {"healthy": True}, lambda: b"a 1\n", list, bool
+        ).privilegedStartService()
         site = reactor.tcpServers[0][1]
         site.doStart()
         self.addCleanup(site.doStop)
@@ -97,7 +99,9 @@ class WebTests(SynchronousTestCase):
     def test_nothing_told(self) -> None:
         """What is not there, and what fails, tells neither a path nor a version nor a traceback."""
         reactor = MemoryReactorClock()
-        web_service(reactor, ["tcp:8080"], lambda: {"healthy": 1 / 0}, lambda: b"a 1\n").privilegedStartService()
+        web_service(
+            reactor, ["tcp:8080"], lambda: {"healthy": 1 / 0}, lambda: b"a 1\n", list, bool
+        ).privilegedStartService()
         site = reactor.tcpServers[0][1]
         for line in ("GET /", "GET /none", "GET /metrics/", "POST /metrics", "GET /health", "GET /..%2f", "BREW /"):
             transport = StringTransport()
@@ -117,12 +121,12 @@ class WebTests(SynchronousTestCase):
         key, certificate = write_certificate(Path(self.mktemp()))
         reactor = MemoryReactorClock()
         line = f"ssl:8443:privateKey={key}:certKey={certificate}"
-        web_service(reactor, [line], lambda: {"healthy": True}, lambda: b"").privilegedStartService()
+        web_service(reactor, [line], lambda: {"healthy": True}, lambda: b"", list, bool).privilegedStartService()
         (factory,) = (server[1] for server in reactor.tcpServers)
         self.assertIs(factory.protocol, TlsProtocol)
 
     def test_absent(self) -> None:
         """Without a listen line there is no port."""
         reactor = MemoryReactorClock()
-        web_service(reactor, [], lambda: {"healthy": True}, lambda: b"").privilegedStartService()
+        web_service(reactor, [], lambda: {"healthy": True}, lambda: b"", list, bool).privilegedStartService()
         self.assertEqual(reactor.tcpServers, [])

@@ -46,10 +46,20 @@ class ClusterCase(SynchronousTestCase):
         self.assertEqual(health["workers"], "1 of 2")
         self.assertEqual((health["healthy"], health["calls"]), (True, 2))
 
+    def test_bans(self) -> None:
+        """A network that several workers have banned is listed once, with the latest end; a ban is lifted in all."""
+        one = {"network": "192.0.2.1", "reason": "logins", "seconds": 60.0, "times": 1}
+        other = {"network": "192.0.2.2", "reason": "probes", "seconds": 5.0, "times": 1}
+        self.patch(self.cluster.hub, "query_all", self.results({1: [one], 2: [{**one, "seconds": 90.0}, other]}))
+        self.assertEqual(self.successResultOf(self.cluster.bans()), [{**one, "seconds": 90.0}, other])
+        for answers, lifted in (({1: False, 2: True}, True), ({1: False, 2: False}, False), ({}, False)):
+            self.patch(self.cluster.hub, "query_all", self.results(answers))
+            self.assertEqual(self.successResultOf(self.cluster.lift("192.0.2.1")), lifted)
+
     def results(self, answers: dict[int, Any]) -> Any:
         """A `query_all` of the hub that has these answers at once."""
 
-        def query_all(what: str) -> Deferred[dict[int, Any]]:
+        def query_all(what: str, about: str | None = None) -> Deferred[dict[int, Any]]:
             done: Deferred[dict[int, Any]] = Deferred()
             done.callback(answers)
             return done

@@ -248,6 +248,14 @@ class FrameTests(HubCase):
         self.one.say({"do": RESULT, "number": header["number"], "result": {"calls": 1}})
         self.assertEqual(self.successResultOf(asked), {1: {"calls": 1}, 2: {"calls": 2}})
 
+    def test_question_about(self) -> None:
+        """A question may be about something; others have no such field."""
+        self.hub.query_all("lift", "192.0.2.1")
+        self.hub.query_all("health")
+        headers = [header for header, *_ in self.one.received]
+        self.assertEqual([header.get("about") for header in headers], ["192.0.2.1", None])
+        self.seconds(QUERY_TIMEOUT)
+
     def test_answer_missing(self) -> None:
         """One that does not answer in time is left out; too late an answer is ignored."""
         asked = self.hub.query_all("health")

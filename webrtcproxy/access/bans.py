@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -36,6 +37,18 @@ class Ban:
     why: BanReason
     since: float
     until: float
+    times: int
+
+
+class BanReport(TypedDict):
+    """A ban as ``GET /bans`` lists it.
+
+    :ivar seconds: until its end.
+    """
+
+    network: str
+    reason: BanReason
+    seconds: float
     times: int
 
 
@@ -83,10 +96,14 @@ class Bans:
         ban = self._bans.get(network_of(host))
         return 0.0 if ban is None else max(0.0, ban.until - self._clock.seconds())
 
-    def listed(self) -> list[Ban]:
+    def listed(self) -> list[BanReport]:
         """The bans of now, the newest last."""
         now = self._clock.seconds()
-        return [ban for ban in self._bans.values() if ban.until > now]
+        return [
+            BanReport(network=ban.network, reason=ban.why, seconds=round(ban.until - now, 1), times=ban.times)
+            for ban in self._bans.values()
+            if ban.until > now
+        ]
 
     def watch(self, call: Callable[[str], None]) -> None:
         """Have `call` called with each network that is banned, to close its connections."""

@@ -15,6 +15,7 @@ What counts is who fails where: a user at an address (of IPv6: at a /64), called
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from twisted.internet.interfaces import IReactorTime
@@ -44,6 +45,9 @@ FORGIVEN = 300.0
 
 KNOWN = 30 * 86_400.0
 """Seconds for which a pair is known after a login."""
+
+NEWS = 86_400.0
+"""Seconds after which a further login of a known pair is told to the other processes."""
 
 REMEMBERED = 20_000
 """Most addresses, users and pairs with failures, and addresses with known users, that are remembered."""
@@ -97,6 +101,9 @@ class LoginGuard:
     :param config: when and for how long addresses are banned.
     :param bans: the bans; None for new ones.
     :param metrics: counts failed logins.
+    :ivar bans: the bans.
+    :ivar logged_in: called with network and address-of-record of a pair that has become known here, or has not been
+        for a day: for the other processes.
     """
 
     def __init__(
@@ -110,6 +117,7 @@ class LoginGuard:
         self._of_users: BoundedDict[str, _Failures] = BoundedDict(REMEMBERED)
         self._of_pairs: BoundedDict[tuple[str, str], _Failures] = BoundedDict(REMEMBERED)
         self._known: BoundedDict[str, BoundedDict[str, float]] = BoundedDict(REMEMBERED)
+        self.logged_in: Callable[[str, str], None] = lambda network, aor: None
 
     # Queries
 
@@ -175,6 +183,15 @@ class LoginGuard:
         """
         network, now = network_of(host), self._clock.seconds()
         aor = aor[:LONGEST_NAME]
+        users = self._known.get(network)
+        is_news = users is None or users.get(aor, 0.0) < now + KNOWN - NEWS
+        self.logged_in_elsewhere(network, aor)
+        if is_news:
+            self.logged_in(network, aor)
+
+    def logged_in_elsewhere(self, network: str, aor: str) -> None:
+        """A login has succeeded in another process; `logged_in` has told it."""
+        now = self._clock.seconds()
         own = self._of_pairs.pop((network, aor), None)
         if own is not None:
             for failures in (self._of_networks.get(network), self._of_users.get(aor)):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
 
+from webrtcproxy.access.bans import BanReport
 from webrtcproxy.cluster.directory import SharedDirectory, is_own
 from webrtcproxy.cluster.dispatch import Dispatcher
 from webrtcproxy.cluster.hub import Hub
@@ -74,9 +75,27 @@ class Cluster(MultiService):
         own = {str(HUB): self._metrics.text()}
         return merged(own | {str(number): texts[number].encode() for number in sorted(texts)})
 
+    def bans(self) -> Deferred[list[BanReport]]:
+        """Fires with the bans of all workers."""
+        return self.hub.query_all("bans").addCallback(lambda lists: joint_bans(lists.values()))
+
+    def lift(self, address: str) -> Deferred[bool]:
+        """End the ban of an address in all workers. Fires with whether there was one."""
+        return self.hub.query_all("lift", address).addCallback(lambda lifted: any(lifted.values()))
+
     def health(self) -> Deferred[dict[str, object]]:
         """Fires with the content of ``/health``."""
         return self.hub.query_all("health").addCallback(joint_health, self.hub)
+
+
+def joint_bans(lists: Iterable[list[BanReport]]) -> list[BanReport]:
+    """The bans of several workers: each network once, as it is banned for longest."""
+    joint: dict[str, BanReport] = {}
+    for ban in (ban for bans in lists for ban in bans):
+        known = joint.get(ban["network"])
+        if known is None or ban["seconds"] > known["seconds"]:
+            joint[ban["network"]] = ban
+    return list(joint.values())
 
 
 def of_worker(config: Config, node: HostPort | None = None) -> Config:

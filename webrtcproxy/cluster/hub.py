@@ -330,10 +330,11 @@ class Hub(Service):
         if process is not None:
             process.send(header, body, lossy=True)
 
-    def query_all(self, what: str) -> Deferred[dict[int, Any]]:
+    def query_all(self, what: str, about: str | None = None) -> Deferred[dict[int, Any]]:
         """Send a query to all workers.
 
-        :param name: one of the queries of `webrtcproxy.cluster.worker`.
+        :param what: one of the queries of `webrtcproxy.cluster.worker`.
+        :param about: its argument, if it has one.
         :returns: fires with the answers that arrive within `QUERY_TIMEOUT` seconds, by worker number. Never fails.
         """
         self._query_number += 1
@@ -343,7 +344,8 @@ class Hub(Service):
             return succeed({})
         limit = self._clock.callLater(QUERY_TIMEOUT, self._conclude, number)
         query = self._queries[number] = _Query(len(asked), limit)
-        self._send_to({"do": QUERY, "what": what, "number": number}, asked)
+        header: dict[str, object] = {"do": QUERY, "what": what, "number": number}
+        self._send_to(header if about is None else {**header, "about": about}, asked)
         return query.done
 
     def _result(self, worker: WorkerProcess, header: Header) -> None:

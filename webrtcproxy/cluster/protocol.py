@@ -55,6 +55,8 @@ BIND: Final = "bind"
 UNBIND: Final = "unbind"
 REGISTERED: Final = "registered"
 GRANT: Final = "grant"
+BAN: Final = "ban"
+LOGIN: Final = "login"
 FLOW_CLOSED: Final = "flow_closed"
 MESSAGE: Final = "message"
 WRITE: Final = "write"
@@ -62,7 +64,10 @@ CLOSE: Final = "close"
 
 FRAMES: Final = (
     Frame(START, Direction.TO_WORKER, (), "a pickled StartOrder", "Build the services and start them; answer READY."),
-    Frame(QUERY, Direction.TO_WORKER, ("what", "number"), "", "Answer a question with RESULT, of the same number."),
+    Frame(
+        QUERY, Direction.TO_WORKER, ("what", "number", "about?"), "",
+        "Answer a question, perhaps about something, with RESULT, of the same number.",
+    ),
     Frame(DRAIN, Direction.TO_WORKER, (), "", "Take no new calls, end those that there are, answer DONE."),
     Frame(STOP, Direction.TO_WORKER, (), "", "Stop the services and end."),
     Frame(
@@ -95,6 +100,8 @@ FRAMES: Final = (
         GRANT, Direction.TO_OTHERS, ("dialog", "flow", "host", "referrer"), "",
         "A REFER allows a browser, by its flow, or the peer at a host to take a place in a dialog.",
     ),
+    Frame(BAN, Direction.TO_OTHERS, ("network", "why", "seconds"), "", "A network is banned for so many seconds."),
+    Frame(LOGIN, Direction.TO_OTHERS, ("network", "aor"), "", "A user has logged in from an address of that network."),
     Frame(FLOW_CLOSED, Direction.TO_OTHERS, ("flow",), "", "A flow, by its worker and number, is closed."),
     Frame(MESSAGE, Direction.TO_OWNER, ("flow",), "a SIP message", "A message for this worker came by that flow."),
     Frame(WRITE, Direction.TO_OWNER, ("flow",), "a SIP message", "Send this by the flow of that number."),

@@ -10,11 +10,14 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.cluster.bans import SharedBans
 from webrtcproxy.cluster.directory import SharedDirectory, is_own
 from webrtcproxy.cluster.link import Header, Link
 from webrtcproxy.cluster.owner_router import OwnerRouter
 from webrtcproxy.cluster.ownership import HUB, worker_prefix
 from webrtcproxy.cluster.protocol import (
+    BAN,
     CLOSE,
     DATAGRAM,
     DONE,
@@ -22,6 +25,7 @@ from webrtcproxy.cluster.protocol import (
     FLOW_CLOSED,
     GRANT,
     LOG,
+    LOGIN,
     MESSAGE,
     QUERY,
     READY,
@@ -51,8 +55,8 @@ log = Logger()
 LINGER = 5.0
 """Seconds that the last frames have to be sent before the process exits."""
 
-Queries = Mapping[str, Callable[[], Any]]
-"""The queries that the hub may send, by name: functions whose result is sent as JSON."""
+Queries = Mapping[str, Callable[..., Any]]
+"""The queries that the hub may send, by name: functions whose result is sent as JSON. Some have an argument, a text."""
 
 
 class WorkerService(Protocol):
@@ -97,6 +101,7 @@ class WorkerRuntime:
         self.sockets: WorkerSockets | None = None
         self._directory: SharedDirectory | None = None
         self._grants: SharedReplacesGrants | None = None
+        self._bans: SharedBans | None = None
 
     def bindings(self, multiple: bool) -> tuple[Location, SharedDirectory]:
         """The bindings that this process knows, and the directory of all workers."""
@@ -108,6 +113,10 @@ class WorkerRuntime:
         """The grants to replace a dialog."""
         self._grants = SharedReplacesGrants(self._reactor, self.flows, self._link.send)
         return self._grants
+
+    def share_bans(self, guard: LoginGuard) -> None:
+        """Share bans and logins with the other workers."""
+        self._bans = SharedBans(guard, self._link.send)
 
     def receiver_for(self, transactions: Receiver) -> Receiver:
         """The receiver for the sockets; it forwards messages that another worker owns."""
@@ -162,6 +171,11 @@ class WorkerRuntime:
         """Another worker has relayed a REFER that allows a peer to replace a dialog."""
         assert self._grants is not None
         self._grants.apply(header)
+
+    def bans(self, header: Header, body: bytes) -> None:
+        """Another worker has banned an address, or has a login of a user."""
+        assert self._bans is not None
+        self._bans.apply(header)
 
     def worker_ended(self, header: Header, body: bytes) -> None:
         """A worker has ended."""
@@ -241,6 +255,8 @@ class Worker:
             MESSAGE: runtime.message,
             **dict.fromkeys(REPLICATED, runtime.change),
             GRANT: runtime.grant,
+            BAN: runtime.bans,
+            LOGIN: runtime.bans,
             WORKER_ENDED: runtime.worker_ended,
             WORKERS_UP: runtime.workers_up,
             WRITE: lambda header, body: flows.write(header["flow"], body),
@@ -251,7 +267,8 @@ class Worker:
 
     def _query(self, header: Header, body: bytes) -> None:
         query = self._queries.get(header["what"])
-        result = None if query is None else query()
+        about = (header["about"],) if "about" in header else ()
+        result = None if query is None else query(*about)
         self.link.send({"do": RESULT, "number": header["number"], "result": result})
 
     def _drain(self, header: Header, body: bytes) -> None:

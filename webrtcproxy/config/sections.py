@@ -294,11 +294,11 @@ class SubscriptionsConfig:
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """Health and metrics."""
+    """Health, metrics and bans."""
 
     listen: tuple[str, ...] = option(
         _lines(check_server, "write an endpoint such as tcp:8080:interface=127.0.0.1"),
-        "Server endpoints, one a line, for ``/health`` and ``/metrics``; keep them off the public port.",
+        "Server endpoints, one a line, for ``/health``, ``/metrics`` and ``/bans``; keep them off the public port.",
         default=(),
         absent="nowhere",
     )

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.access.caller import Caller
 from webrtcproxy.access.control import AccessControl
+from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.identity import identify
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.config import CallsConfig
@@ -78,6 +79,7 @@ class Context:
     limits: CallsConfig
     grants: ReplacesGrants
     cdr_writer: CdrWriter
+    guard: LoginGuard
     domains: Domains = field(default_factory=Domains)
     metrics: Metrics = field(default_factory=Metrics)
     worker_prefix: str = ""

@@ -1,5 +1,7 @@
 """The HTTP around a WebSocket: the page, slow and broken requests, what is no WebSocket."""
 
+from ipaddress import ip_network
+
 from OpenSSL import SSL
 from twisted.internet.interfaces import ISSLTransport
 from twisted.logger import capturedLogs, formatEvent
@@ -10,7 +12,9 @@ from zope.interface import directlyProvides
 from tests.support.exposition import Readings
 from tests.support.wire import options, upgrade
 from tests.transport.case import BrowsersCase
+from webrtcproxy.config import WssConfig
 from webrtcproxy.transport.wss import site
+from webrtcproxy.transport.wss.server import WebSocketServer
 
 
 class _Page(Resource):
@@ -163,3 +167,58 @@ class Http(BrowsersCase):
         wire = self.connect()
         wire.deliver(b"\x16\x03\x01\x00\r\n\r\n")
         self.assertTrue(wire.disconnecting)
+
+
+class Banned(BrowsersCase):
+    """Addresses that may not connect (docs/access.rst, Strangers)."""
+
+    page = _Page()
+
+    def setUp(self) -> None:
+        self.banned: set[str] = set()
+        super().setUp()
+        self.metrics = Readings(self.browsers.metrics)
+
+    def make(self, **options) -> WebSocketServer:
+        config = WssConfig(("tcp:8443",), **options)
+        browsers = WebSocketServer(
+            self.reactor, self.receiver, config, page=self.page, is_banned=self.banned.__contains__
+        )
+        browsers.startService()
+        return browsers
+
+    def test_before_anything(self) -> None:
+        """A connection of a banned address is cut before TLS and HTTP, and counted; others are not."""
+        self.banned.add("192.0.2.66")
+        wire = self.connect("192.0.2.66")
+        self.assertTrue(wire.disconnecting)
+        self.assertEqual(wire.take(), b"")
+        self.assertEqual(self.metrics.moved(), {'refused_total{reason="banned"}': 1})
+        self.open(peer="192.0.2.7")
+
+    def test_open_ones_are_cut(self) -> None:
+        """What a network has open when it is banned is cut, WebSockets without a close frame; those of others stay, and
+        so does one that may be spared: a user who is logged in."""
+        page, stranger = self.connect("192.0.2.66"), self.open(peer="192.0.2.66")
+        user, other = self.open(peer="192.0.2.66"), self.open(peer="192.0.2.7")
+        self.send(user, options())
+        spared = self.receiver.flow
+        self.browsers.cut("192.0.2.66", lambda flow: flow is spared)
+        self.assertEqual([wire.disconnecting for wire in (page, stranger, user, other)], [True, True, False, False])
+        self.assertEqual(stranger.take(), b"")
+
+    def test_behind_a_reverse_proxy(self) -> None:
+        """A banned client of a trusted reverse proxy gets 403, from the page and for a WebSocket; others of its clients
+        are served on the same connection."""
+        browsers = self.make(trusted_proxies=(ip_network("192.0.2.7"),))
+        self.banned.add("198.51.100.66")
+        for path in (b"/", b"/other"):
+            wire = self.connect(browsers=browsers)
+            wire.deliver(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n")
+            self.assertIn(b" 200 ", wire.take())
+            wire.deliver(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 198.51.100.66\r\n\r\n")
+            self.assertIn(b" 403 ", wire.take())
+        _, response = self.ask(browsers=browsers, x_forwarded_for="198.51.100.66")
+        self.assertIn(b" 403 ", response)
+        _, response = self.ask(browsers=browsers, x_forwarded_for="198.51.100.1")
+        self.assertIn(b" 101 ", response)

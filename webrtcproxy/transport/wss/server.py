@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from math import ceil
 from typing import Any, cast
@@ -22,10 +22,11 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from webrtcproxy.config import WssConfig
+from webrtcproxy.config.addresses import network_of
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.transport.certificate import server_endpoint
 from webrtcproxy.transport.connection import ConnectionLimits, TcpReactor
-from webrtcproxy.transport.flow import Address, Receiver
+from webrtcproxy.transport.flow import Address, Flow, Receiver
 from webrtcproxy.transport.local import LocalAddresses
 from webrtcproxy.transport.source import address_of
 from webrtcproxy.transport.wss.handshake import (
@@ -65,6 +66,7 @@ class WebSocketServer(Service):
     :param resources: other resources, by their path.
     :param advertise: the host for Via and Contact if it is not the socket's address.
     :param metrics: counts refused connections.
+    :param is_banned: whether browsers at an IP address may not connect.
     :param inherited: descriptors of sockets that already listen, one for each line of ``listen``.
     """
 
@@ -81,6 +83,7 @@ class WebSocketServer(Service):
         resources: Mapping[str, IResource] | None = None,
         advertise: str | None = None,
         metrics: Metrics | None = None,
+        is_banned: Callable[[str], bool] = lambda host: False,
         inherited: Sequence[int] = (),
     ) -> None:
         self.reactor = reactor
@@ -95,8 +98,9 @@ class WebSocketServer(Service):
         self._origins = Origins(config.origins)
         self._factory = SipWebSocketFactory(self)
         underway = ConnectionLimits(max(config.connections // 4, 256), max(config.connections_per_address, 16))
+        self._is_banned = is_banned
         self.site = _Site(
-            reactor, page or NothingHere(), resources or {}, underway, self.metrics, _Upgrade(self), config.hsts
+            reactor, page or NothingHere(), resources or {}, underway, self.metrics, config.hsts, is_banned, self
         )
         self._ports: list[IListeningPort] = []
         self._sockets: set[SipWebSocket] = set()
@@ -164,9 +168,7 @@ class WebSocketServer(Service):
         if not self._listening:
             raise HandshakeRejected(503, "The service is ending")
         key = check(request.requestHeaders, self._origins)
-        seen = address_of(request.getClientAddress())
-        host = forwarded_for(request.requestHeaders, seen.host, self.config.trusted_proxies)
-        socket = self._factory.connection(Address(host, seen.port))
+        socket = self._factory.connection(self.client_of(request))
         transport = cast(Channel, request.channel).release_transport()
         if isinstance(transport, ProtocolWrapper):  # TLS
             transport.wrappedProtocol = socket
@@ -176,6 +178,21 @@ class WebSocketServer(Service):
         transport.resumeProducing()
         socket.dataReceived(for_autobahn(key))
         return NOT_DONE_YET
+
+    def client_of(self, request: Request) -> Address:
+        """The address of the client of an HTTP request, perhaps from X-Forwarded-For, and the port at the socket."""
+        seen = address_of(request.getClientAddress())
+        return Address(forwarded_for(request.requestHeaders, seen.host, self.config.trusted_proxies), seen.port)
+
+    def cut(self, network: str, spared: Callable[[Flow], bool]) -> None:
+        """Cut the connections of a banned network.
+
+        :param spared: whether the browser on a flow may stay.
+        """
+        self.site.cut(network)
+        for socket in list(self._sockets):
+            if network_of(socket.peer_address.host) == network and not (socket.flow and spared(socket.flow)):
+                socket.cut("its address is banned")
 
     def opened(self, socket: SipWebSocket) -> tuple[int, str] | None:
         """A WebSocket is open. Called by the WebSocket.
@@ -244,19 +261,35 @@ class _Site(BoundedSite):
         resources: Mapping[str, IResource],
         limits: ConnectionLimits,
         metrics: Metrics,
-        upgrade: IResource,
         hsts: int,
+        is_banned: Callable[[str], bool],
+        owner: WebSocketServer,
     ) -> None:
-        super().__init__(reactor, page, limits, metrics, hsts)
+        super().__init__(reactor, page, limits, metrics, hsts, is_banned)
         self._resources = {path.encode(): resource for path, resource in resources.items()}
-        self._upgrade = upgrade
+        self._owner = owner
+        self._upgrade = _Upgrade(owner)
 
     def getResourceFor(self, request: Request) -> IResource:
-        """The resource for a request."""
+        """The resource for a request; the clients of a reverse proxy can be told apart only here."""
+        owner = self._owner
+        if owner.config.trusted_proxies and self._is_banned(owner.client_of(request).host):
+            self._metrics.refused("banned")
+            return _Banned()
         if is_upgrade(request.requestHeaders):
             return self._upgrade
         found: IResource = self._resources.get(request.path) or super().getResourceFor(request)
         return found
+
+
+class _Banned(Resource):
+    """The resource for clients of a reverse proxy that are banned."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        """Refuse the request."""
+        return answer(request, 403, "Forbidden.\n")
 
 
 class _Upgrade(Resource):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from OpenSSL import SSL
@@ -18,6 +19,7 @@ from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
+from webrtcproxy.config.addresses import network_of
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.transport.connection import ConnectionLimits, IStream, RejectAll
 from webrtcproxy.transport.source import address_of
@@ -179,21 +181,32 @@ class BoundedSite(QuietSite):
     :param limits: once they are reached, connections are refused, before TLS.
     :param metrics: counts refused connections.
     :param hsts: see `QuietSite`.
+    :param is_banned: whether connections from an IP address are refused, before TLS.
     """
 
     protocol = Channel  # type: ignore[assignment]  # no HTTP/2: a WebSocket could not take it over
 
     def __init__(
-        self, reactor: IReactorTime, resource: IResource, limits: ConnectionLimits, metrics: Metrics, hsts: int = 0
+        self,
+        reactor: IReactorTime,
+        resource: IResource,
+        limits: ConnectionLimits,
+        metrics: Metrics,
+        hsts: int = 0,
+        is_banned: Callable[[str], bool] = lambda host: False,
     ) -> None:
         super().__init__(resource, hsts, timeout=HEAD, reactor=reactor)
         self._limits = limits
         self._metrics = metrics
+        self._is_banned = is_banned
         self._open: dict[Channel, Deferred[None]] = {}
 
     def buildProtocol(self, addr: IAddress | None) -> Channel | RejectAll:  # type: ignore[override]
         """A peer has connected."""
         host = address_of(addr).host
+        if self._is_banned(host):
+            self._metrics.refused("banned")
+            return RejectAll()
         if self._limits.full or self._limits.full_for(host):
             log.info("Refused {host}: too many connections", host=host)
             self._metrics.refused("connections_limit")
@@ -227,6 +240,13 @@ class BoundedSite(QuietSite):
         why = describe_failure(reason, "us")
         log.info("No TLS with {host}: {why}", host=address_of(transport.getPeer()).host, why=why)
         self._metrics.refused("handshake")
+
+    def cut(self, network: str) -> None:
+        """Cut the HTTP connections of a banned network."""
+        for channel in list(self._open):
+            transport = cast(IStream, channel.transport)
+            if network_of(address_of(transport.getPeer()).host) == network:
+                transport.abortConnection()
 
     def close_all(self) -> Deferred[None]:
         """Close all HTTP connections; fires when all are closed."""

@@ -190,7 +190,7 @@ class SipWebSocket(WebSocket):
         kernel = getattr(self.transport, "socket", None)
         if kernel is not None:
             kernel.setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER)
-        self.backpressure = Backpressure(self.owner.reactor, self.transport, self._cut)
+        self.backpressure = Backpressure(self.owner.reactor, self.transport, self.cut)
         sent_by = self.owner.local.sent_by(address_of(self.transport.getHost()), self.peer_address.host)
         secure = ISSLTransport.providedBy(self.transport)
         self.flow = WssFlow(self, self.peer_address, sent_by, "WSS" if secure else "WS")
@@ -302,6 +302,17 @@ class SipWebSocket(WebSocket):
         if self.state == _OPEN:
             self.sendCloseFrame(code=code, reasonUtf8=reason.encode()[:123], isReply=False)
 
+    def cut(self, why: str) -> None:
+        """Cut the connection, without a close frame.
+
+        :param why: for the log.
+        """
+        if self.state == self.STATE_CLOSED:
+            return
+        log.info("Cutting {peer}: {why}", peer=self.peer_address.host, why=why)
+        self._ignoring = True
+        self.dropConnection(abort=True)
+
     def check_alive(self, now: float) -> None:
         """Ping a peer that has been silent for a while; cut one that does not respond to a ping. Called by the owner.
 
@@ -310,7 +321,7 @@ class SipWebSocket(WebSocket):
         config = self.owner.config
         silent = now - self.last_received
         if silent >= config.ping + config.ping_timeout:
-            self._cut("it does not answer pings")
+            self.cut("it does not answer pings")
         elif silent >= config.ping and self.last_pinged <= self.last_received:
             self.last_pinged = now
             if self.state == _OPEN:
@@ -329,13 +340,6 @@ class SipWebSocket(WebSocket):
         if self.state == _OPEN and not isReply:
             self._end_after(CLOSE_HANDSHAKE, lambda: self.dropConnection(abort=True))
         super().sendCloseFrame(code, reasonUtf8, isReply)
-
-    def _cut(self, why: str) -> None:
-        if self.state == self.STATE_CLOSED:
-            return
-        log.info("Cutting {peer}: {why}", peer=self.peer_address.host, why=why)
-        self._ignoring = True
-        self.dropConnection(abort=True)
 
     def dropConnection(self, abort: bool = False) -> None:
         """Autobahn's hook for closing the TCP connection under the WebSocket."""
