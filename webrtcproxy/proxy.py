@@ -13,9 +13,8 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger, globalLogPublisher
 from twisted.web.resource import IResource
 
-from webrtcproxy.access.bans import Bans
 from webrtcproxy.access.control import AccessControl
-from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.access.guard import LoginGuard, guard_of
 from webrtcproxy.access.login import DigestScheme, Logins
 from webrtcproxy.access.nonces import FlowNonces
 from webrtcproxy.access.password_login import PasswordLogins
@@ -27,7 +26,6 @@ from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.router import Router
 from webrtcproxy.cluster.worker import Queries
 from webrtcproxy.config import SPAWN, Config, HostPort, SipConfig
-from webrtcproxy.config.addresses import ip
 from webrtcproxy.dialog.call_record import CdrWriter
 from webrtcproxy.dialog.context import Context, MediaPool
 from webrtcproxy.dialog.referred import ReplacesGrants
@@ -190,7 +188,7 @@ class Core:
             cdr_writer=CdrWriter(clock),
             domains=domains_of(config),
             metrics=metrics,
-            guard=_guard(config, clock, sources, metrics),
+            guard=guard_of(config, clock, sources.trunks_of, metrics),
             worker_prefix=runtime.worker_prefix,
         )
         self.nonces = FlowNonces(clock)
@@ -226,17 +224,6 @@ class Core:
     def knows(self, host: str) -> bool:
         """Whether an IP address is a trunk's, or that of a registrar at which a browser is registered."""
         return bool(self.context.sources.trunks_of(host)) or self.context.directory.is_registrar(host)
-
-
-def _guard(config: Config, clock: IReactorTime, sources: Sources, metrics: Metrics) -> LoginGuard:
-    """The guard of logins; it never bans trunks and reverse proxies."""
-    proxies = config.wss.trusted_proxies
-
-    def is_exempt(host: str) -> bool:
-        address = ip(host)
-        return bool(sources.trunks_of(host)) or any(address in network for network in proxies if address is not None)
-
-    return LoginGuard(clock, config.bans, Bans(clock, config.bans, is_exempt, metrics), metrics)
 
 
 def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy, Queries]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.configs import PBX, config
 from tests.support.exposition import samples
 from webrtcproxy.access import guard as module
-from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.access.guard import LoginGuard, guard_of
 from webrtcproxy.config import BansConfig
 from webrtcproxy.runtime.metrics import Metrics
 
@@ -223,3 +225,18 @@ class Bounds(GuardCase):
         self.fail_at(SHARED, *[BOB] * 10)
         delays = [self.guard.delay(SHARED, f"u{number}@example.com") for number in range(5)]
         self.assertEqual(delays, [600, 600, 0, 0, 0])
+
+
+class OfAProxy(SynchronousTestCase):
+    """The guard that a proxy has."""
+
+    def test_exempt(self) -> None:
+        """Trunks and the reverse proxies in front are never banned (docs/access.rst, Strangers)."""
+        given = config(PBX)
+        given = replace(given, wss=replace(given.wss, trusted_proxies=(ip_network("198.51.100.0/28"),)))
+        guard = guard_of(given, Clock(), lambda host: [PBX] if host == "192.0.2.1" else [], Metrics())
+        for host in ("192.0.2.1", "198.51.100.5", STRANGER, "no address"):
+            for _ in range(20):
+                guard.probed(host)
+        found = [guard.is_banned(host) for host in ("192.0.2.1", "198.51.100.5", STRANGER, "no address")]
+        self.assertEqual(found, [False, False, True, True])

@@ -15,14 +15,14 @@ What counts is who fails where: a user at an address (of IPv6: at a /64), called
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.access.bans import Bans
-from webrtcproxy.config import BansConfig
-from webrtcproxy.config.addresses import network_of
+from webrtcproxy.config import BansConfig, Config
+from webrtcproxy.config.addresses import ip, network_of
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.metrics import BanReason, Metrics
 
@@ -112,7 +112,7 @@ class LoginGuard:
         self._clock = clock
         self._after = config.after
         self._metrics = metrics or Metrics()
-        self.bans = bans or Bans(clock, config, metrics=self._metrics)
+        self.bans = Bans(clock, config, metrics=self._metrics) if bans is None else bans
         self._of_networks: BoundedDict[str, _Failures] = BoundedDict(REMEMBERED)
         self._of_users: BoundedDict[str, _Failures] = BoundedDict(REMEMBERED)
         self._of_pairs: BoundedDict[tuple[str, str], _Failures] = BoundedDict(REMEMBERED)
@@ -234,3 +234,19 @@ def _counted(table: BoundedDict[_K, _Failures], key: _K, now: float) -> _Failure
     failures.add(now)
     table.renew(key, failures)
     return failures
+
+
+def guard_of(
+    config: Config, clock: IReactorTime, trunks_of: Callable[[str], Sequence[object]], metrics: Metrics
+) -> LoginGuard:
+    """The guard of a proxy: it never bans trunks and reverse proxies.
+
+    :param trunks_of: returns the trunks that an IP address belongs to.
+    """
+    proxies = config.wss.trusted_proxies
+
+    def is_exempt(host: str) -> bool:
+        address = ip(host)
+        return bool(trunks_of(host)) or (address is not None and any(address in network for network in proxies))
+
+    return LoginGuard(clock, config.bans, Bans(clock, config.bans, is_exempt, metrics), metrics)
