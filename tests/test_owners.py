@@ -33,7 +33,7 @@ SENT_IN_DIALOGS = {
 READ_BROWSER = {
     "call.call": (1, "the metrics have a direction"),
     "call.calls": (1, "a browser's calls have other limits than a trunk's"),
-    "call.router": (7, "who may send what to whom"),
+    "call.router": (9, "who may send what to whom"),
     "cluster.remote": (1, "tells another process of a flow"),
     "dialog.context": (1, "makes the profile"),
     "dialog.replaces": (4, "who may take over a dialog"),

@@ -18,6 +18,7 @@ from webrtcproxy.access.guard import LoginGuard, guard_of
 from webrtcproxy.access.login import DigestScheme, Logins
 from webrtcproxy.access.nonces import FlowNonces
 from webrtcproxy.access.password_login import PasswordLogins
+from webrtcproxy.access.scanners import Scanners
 from webrtcproxy.admin.bootstrap import Bootstrap
 from webrtcproxy.admin.http_logins import HttpLogins
 from webrtcproxy.admin.monitoring import bind_gauges, health
@@ -172,6 +173,7 @@ class Core:
         sources = Sources(config.trunks, locator)
         self.location, directory = runtime.bindings(multiple)
         self.legs = DialogTable()
+        guard = guard_of(config, clock, sources.trunks_of, metrics)
         self.context = context = Context(
             clock=clock,
             transactions=transactions,
@@ -188,7 +190,8 @@ class Core:
             cdr_writer=CdrWriter(clock),
             domains=domains_of(config),
             metrics=metrics,
-            guard=guard_of(config, clock, sources.trunks_of, metrics),
+            guard=guard,
+            scanners=Scanners(guard, self.location.proofs, config.bans.user_agents, metrics),
             worker_prefix=runtime.worker_prefix,
         )
         self.nonces = FlowNonces(clock)
@@ -206,6 +209,7 @@ class Core:
             context.sequences,
             clock,
             multiple,
+            context.guard,
             metrics,
             runtime.contact_hostport,
         )
@@ -244,10 +248,12 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     proxy = Proxy(reactor, core, config.proxy.drain)
     guard = context.guard
     runtime.share_bans(guard)
+    sockets.is_banned = guard.is_banned
     browsers = _browsers(
         config, reactor, receiver, metrics, guard.is_banned, runtime.wss_descriptors, _resources(config, core)
     )
     guard.bans.watch(lambda network: browsers.cut(network, context.proofs.any))
+    guard.bans.watch(sockets.cut)
     bind_gauges(metrics, calls, core.subscriptions, browsers, location, transactions)
     metrics.banned_addresses.set_function(lambda: len(guard.bans))
     memory = GcPolicy(

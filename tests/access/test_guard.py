@@ -173,9 +173,12 @@ class Banning(GuardCase):
         self.assertFalse(self.guard.is_banned(STRANGER))
 
     def test_probes(self) -> None:
-        """What only a scanner sends counts like a failed login."""
-        for _ in range(10):
-            self.guard.probed(STRANGER)
+        """Each target that a stranger tries without success counts like a failed login, the same one only once."""
+        for _ in range(3):
+            for number in range(9):
+                self.guard.probed(STRANGER, f"sip:{number}@example.com")
+        self.assertFalse(self.guard.is_banned(STRANGER))
+        self.guard.probed(STRANGER, "sip:9@example.com")
         self.assertTrue(self.guard.is_banned(STRANGER))
         self.assertEqual(samples(self.metrics.text())['bans_total{reason="probes"}'], 1)
 
@@ -184,8 +187,8 @@ class Banning(GuardCase):
         failures."""
         self.guard = LoginGuard(self.clock, BansConfig(trusted=(ip_network("203.0.113.0/24"),)))
         self.fail_at(STRANGER, *[ALICE] * 50)
-        for _ in range(50):
-            self.guard.probed(STRANGER)
+        for number in range(50):
+            self.guard.probed(STRANGER, f"sip:{number}@example.com")
         self.assertFalse(self.guard.is_banned(STRANGER))
         self.assertEqual((self.guard.delay(STRANGER, ALICE), self.guard.delay(STRANGER, BOB)), (60, 0))
 
@@ -217,7 +220,15 @@ class Bounds(GuardCase):
             self.assertEqual(len(table), 50)
         self.assertEqual({len(aor) for aor in guard._of_users}, {module.LONGEST_NAME})
 
-    def test_also_for_an_address(self) -> None:
+    def test_targets(self) -> None:
+        """Of the targets of one address so many are remembered; further ones count each time."""
+        self.guard = LoginGuard(self.clock, BansConfig(after=0))
+        for number in range(200):
+            self.guard.probed(STRANGER, f"sip:{number}@example.com" + "x" * 1000)
+        (failures,) = self.guard._of_networks.values()
+        self.assertEqual((len(failures.targets), max(map(len, failures.targets))), (module.TARGETS, 256))
+
+    def test_users_of_an_address(self) -> None:
         """The known users of one address are so many at most; the newest stay."""
         self.patch(module, "USERS_OF_ADDRESS", 3)
         for number in range(5):
@@ -236,7 +247,7 @@ class OfAProxy(SynchronousTestCase):
         given = replace(given, wss=replace(given.wss, trusted_proxies=(ip_network("198.51.100.0/28"),)))
         guard = guard_of(given, Clock(), lambda host: [PBX] if host == "192.0.2.1" else [], Metrics())
         for host in ("192.0.2.1", "198.51.100.5", STRANGER, "no address"):
-            for _ in range(20):
-                guard.probed(host)
+            for number in range(20):
+                guard.probed(host, f"sip:{number}@example.com")
         found = [guard.is_banned(host) for host in ("192.0.2.1", "198.51.100.5", STRANGER, "no address")]
         self.assertEqual(found, [False, False, True, True])

@@ -8,7 +8,8 @@ from tests.cluster.net import ALICE, Member, Net
 from tests.support.calls.registering import JSSIP, OURS, REGISTRAR, SIPJS, Network, register_request
 from tests.support.configs import PBX, config
 from tests.support.fakes import FakeFlow
-from webrtcproxy.config import Destinations
+from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.config import BansConfig, Destinations
 from webrtcproxy.registration.relay import RegistrationRelay
 from webrtcproxy.routing.hop_health import HopHealth
 from webrtcproxy.routing.policy import Policy
@@ -38,6 +39,7 @@ class Registering:
             RequestSequences(member.net.clock),
             member.net.clock,
             member.location.multiple,
+            LoginGuard(member.net.clock, BansConfig()),
         )
         self.browser = FakeFlow.wss(port=40000 + member.number)
         self.cseq = 0

@@ -15,16 +15,22 @@ What counts is who fails where: a user at an address (of IPv6: at a /64), called
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from webrtcproxy.access.bans import Bans
 from webrtcproxy.config import BansConfig, Config
 from webrtcproxy.config.addresses import ip, network_of
 from webrtcproxy.runtime.bounded import BoundedDict
+from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import BanReason, Metrics
+from webrtcproxy.sip.message import Request
+
+log = Logger()
 
 _K = TypeVar("_K")
 
@@ -55,21 +61,26 @@ REMEMBERED = 20_000
 USERS_OF_ADDRESS = 1_000
 """Most known users of one address."""
 
+TARGETS = 50
+"""Targets of one address that are remembered; beyond them, each one counts."""
+
 LONGEST_NAME = 256
-"""Characters of an address-of-record that are looked at."""
+"""Characters of an address-of-record, or of a target, that are looked at."""
 
 
 class _Failures:
     """Failures that are forgiven one by one.
 
     :ivar at: when the last one was.
+    :ivar targets: what a stranger has tried without success.
     """
 
-    __slots__ = ("_count", "at")
+    __slots__ = ("_count", "at", "targets")
 
     def __init__(self) -> None:
         self._count = 0.0
         self.at = 0.0
+        self.targets: set[str] = set()
 
     def left(self, now: float) -> float:
         """Those that are not forgiven yet."""
@@ -146,6 +157,27 @@ class LoginGuard:
             wait = max(wait, failures.at + _pause(of_user.left(now), FREE_OF_USER, SLOWEST) - now)
         return wait
 
+    def knows(self, host: str, aor: str) -> bool:
+        """Whether a user has logged in from an address before."""
+        return self._is_known(network_of(host), aor[:LONGEST_NAME], self._clock.seconds())
+
+    def check(self, host: str, aor: str, request: Request) -> None:
+        """Check that a login may be looked at; parameters as of `delay`.
+
+        :raises Refusal: 503 with Retry-After where it has to wait.
+        """
+        delay = self.delay(host, aor)
+        if delay > 0:
+            self._metrics.refused("login_delay")
+            log.info(
+                "{call}: a login of {aor} from {host} has to wait {delay:.0f} s after failed ones ([bans])",
+                call=request.log_id,
+                aor=aor,
+                host=host,
+                delay=delay,
+            )
+            raise Refusal(503, "Too Many Failed Logins", [("Retry-After", str(math.ceil(delay)))])
+
     def is_banned(self, host: str) -> bool:
         """Whether an address may not even connect: it is banned, and no user is known there."""
         return self.bans.remaining(host) > 0 and not self._has_known(network_of(host))
@@ -167,13 +199,21 @@ class LoginGuard:
         _counted(self._of_users, aor, now)
         self._charge(host, network, now, "logins")
 
-    def probed(self, host: str) -> None:
-        """A stranger has sent something that nobody but a scanner sends.
+    def probed(self, host: str, target: str) -> None:
+        """A stranger has tried to reach something, and was refused. Each target counts once: a page that is not logged
+        in may try the same one again and again.
 
         :param host: its IP address; it must be certain, so never that of a datagram.
+        :param target: a Request-URI, or the Call-ID of a dialog that is not the stranger's.
         """
-        if not self.bans.is_exempt(host):
-            self._charge(host, network_of(host), self._clock.seconds(), "probes")
+        network, target = network_of(host), target[:LONGEST_NAME]
+        failures = self._of_networks.get(network)
+        if (failures is not None and target in failures.targets) or self.bans.is_exempt(host):
+            return
+        self._charge(host, network, self._clock.seconds(), "probes")
+        targets = self._of_networks[network].targets
+        if len(targets) < TARGETS:
+            targets.add(target)
 
     def succeeded(self, host: str, aor: str) -> None:
         """A login has succeeded: the user has proven a secret, at a trunk or a domain that is served here.

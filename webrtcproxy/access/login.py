@@ -6,7 +6,6 @@ users that exist and users that do not: status, reason, headers, and the work th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
@@ -15,6 +14,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.identity import may_show, speaker
+from webrtcproxy.access.login_queue import LoginQueue
 from webrtcproxy.access.nonces import FlowNonces
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.runtime.errors import Refusal
@@ -154,7 +154,7 @@ class Logins:
     def __init__(self, domains: Domains, proofs: Proofs, guard: LoginGuard, schemes: Iterable[LoginScheme]) -> None:
         self._domains = domains
         self._proofs = proofs
-        self._guard = guard
+        self._queue = LoginQueue(guard)
         self._schemes = {scheme.name: scheme for scheme in schemes}
 
     def needed(self, request: Request, flow: Flow) -> ServedDomain | None:
@@ -225,27 +225,23 @@ class Logins:
             raise self._challenge(domain, request, flow)
         scheme, credentials = found
         host, aor = flow.peer.host, scheme.claimed(domain, credentials)
-        delay = self._guard.delay(host, aor)
-        if delay > 0:
-            log.info(
-                "{call}: a login of {aor} from {host} has to wait after failed ones",
-                call=request.log_id,
-                aor=aor,
-                host=host,
-            )
-            raise Refusal(503, "Too Many Failed Logins", [("Retry-After", str(math.ceil(delay)))])
+        login = self._queue.begin(host, aor, domain.authority, request)
+        succeeded = None
         try:
+            if login.turn is not None:
+                await login.turn
             user = await scheme.login(domain, credentials, request, flow)
+            login.aor, succeeded = user.aor, True
         except WrongCredentials as wrong:
             log.info(
                 "{call}: no login of {aor} from {host}: {why}", call=request.log_id, aor=aor, host=host, why=wrong.why
             )
-            if wrong.guess:
-                self._guard.failed(host, aor)
+            succeeded = False if wrong.guess else None
             raise self._challenge(domain, request, flow, wrong.stale) from wrong
         except NotAvailable as error:
             raise Refusal(503, "Users Can't Be Looked Up", [("Retry-After", "10")]) from error
-        self._guard.succeeded(host, user.aor)
+        finally:
+            login.end(succeeded)
         return user
 
     def _credentials(self, domain: ServedDomain, request: Request) -> tuple[LoginScheme, Credentials] | None:

@@ -84,6 +84,7 @@ class Router:
         self._metrics = context.metrics
         self._trunks_of = context.sources.trunks_of
         self._is_registrar = context.directory.is_registrar
+        self._scanners = context.scanners
         self._outside = {
             "INVITE": self._invite, "REGISTER": self._register, "OPTIONS": self._options, "SUBSCRIBE": self._subscribe,
             "BYE": self._no_dialog, "UPDATE": self._no_dialog, "PRACK": self._no_dialog, "REFER": self._subscribe,
@@ -98,7 +99,9 @@ class Router:
         """Whether a request is processed: its source is admitted (`is_heard`), or it is from the peer of the dialog
         that it names by its tags. Any other request gets no response."""
         if is_heard(flow, self._trunks_of, self._is_registrar):
-            return True
+            return not (flow.browser and self._scanners.is_scanner(request, flow))
+        if self._scanners.is_scanner(request, flow):
+            return False
         try:
             leg = self._find(request)
             if self._subscriptions.expects(request, flow) if leg is None else leg.is_from_peer(flow):
@@ -107,6 +110,7 @@ class Router:
             leg = None
         if leg is None:
             self._metrics.refused("unknown_source")
+            self._scanners.ignored(flow, request.uri)
         else:
             self._is_foreign(request, flow, leg)
         return False
@@ -151,6 +155,7 @@ class Router:
     def _is_foreign(self, request: Request, flow: Flow, leg: Leg) -> None:
         """Note a request whose sender is not known to be the peer of the dialog that it names."""
         leg.resolve_peer()
+        self._scanners.ignored(flow, request.log_id)
         self._metrics.refused("foreign")
         method, where = request.method, flow.peer.host
         log.info("{call}: {method} from {where} is not from the peer", call=request.log_id, method=method, where=where)
@@ -158,6 +163,9 @@ class Router:
     def _refuse(self, transaction: ServerTransaction, why: Refusal | BadMessage) -> None:
         if not isinstance(why, Denied):
             self._metrics.refused(reason_of(why.status))
+        request, flow = transaction.request, transaction.flow
+        if flow.browser and request.to.tag is None:
+            self._scanners.refused(request, flow, why.status)
         if isinstance(why, Refusal):
             transaction.reply(why.status, why.reason, why.headers)
         else:

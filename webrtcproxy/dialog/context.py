@@ -14,6 +14,7 @@ from webrtcproxy.access.control import AccessControl
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.identity import identify
 from webrtcproxy.access.proofs import Proofs
+from webrtcproxy.access.scanners import Scanners
 from webrtcproxy.config import CallsConfig
 from webrtcproxy.dialog.call_record import CdrWriter
 from webrtcproxy.dialog.referred import ReplacesGrants
@@ -80,6 +81,7 @@ class Context:
     grants: ReplacesGrants
     cdr_writer: CdrWriter
     guard: LoginGuard
+    scanners: Scanners
     domains: Domains = field(default_factory=Domains)
     metrics: Metrics = field(default_factory=Metrics)
     worker_prefix: str = ""

@@ -19,7 +19,7 @@ from webrtcproxy.config import Domain
 from webrtcproxy.registration.binding import Found
 from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.location import ILocation
-from webrtcproxy.registration.relay import refuse_register
+from webrtcproxy.registration.refusal import refuse_register
 from webrtcproxy.registration.request import RegisterRequest, bindings_for, check_domain, contact_headers
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import Metrics

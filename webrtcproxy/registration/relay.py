@@ -18,10 +18,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.access.login_queue import LoginQueue, PendingLogin
 from webrtcproxy.access.proofs import nonces_offered
+from webrtcproxy.access.relayed_login import is_wrong, login_name
 from webrtcproxy.registration.binding import Binding, Found
 from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.location import ILocation
+from webrtcproxy.registration.refusal import refuse_register
 from webrtcproxy.registration.request import (
     DEFAULT_EXPIRES,
     RegisterRequest,
@@ -41,9 +45,8 @@ from webrtcproxy.routing.policy import Route
 from webrtcproxy.routing.sequence import RequestSequence, RequestSequences
 from webrtcproxy.routing.upstream import Upstream
 from webrtcproxy.runtime.deferred import then
-from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
+from webrtcproxy.runtime.errors import Refusal, TimedOut
 from webrtcproxy.runtime.metrics import Metrics
-from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE
 from webrtcproxy.transaction.layer import Transactions
@@ -59,29 +62,6 @@ SEQUENCE_LINGER = 64.0
 to answer a challenge that was relayed to it."""
 
 
-def refuse_register(transaction: ServerTransaction, failure: Failure, metrics: Metrics) -> None:
-    """Answer a REGISTER that has failed here, not at the registrar.
-
-    :param failure: a Refusal, or what else went wrong.
-    """
-    why, call_id = failure.value, transaction.request.log_id
-    if isinstance(why, FlowLost):
-        why = Refusal(502, "Registrar Unreachable")
-    elif isinstance(why, TimedOut):
-        why = Refusal(504, "Registrar Not Responding")
-    elif isinstance(why, BadMessage):
-        why = Refusal(why.status, why.why)
-    if not isinstance(why, Refusal):
-        log.failure("{call}: REGISTER could not be carried out", failure, call=call_id)
-        transaction.reply(500)
-        return
-    result = registration_result(why.status)
-    if result != "challenged":
-        log.info("{call}: REGISTER is refused: {why}", why=why, call=call_id)
-    metrics.registered(result)
-    transaction.reply(why.status, why.reason, why.headers)
-
-
 class RegistrationRelay:
     """Forwards REGISTERs.
 
@@ -92,6 +72,7 @@ class RegistrationRelay:
     :param sequences: keep Call-ID and CSeq upstream over challenges and refreshes.
     :param clock: for the time.
     :param multiple: whether all browsers of a user are kept; the same as `location` has it.
+    :param guard: delays logins after failed ones.
     :param metrics: counts the answers.
     :param contact_hostport: returns the host:port at which the registrar on a flow reaches the proxy. All processes of
         the proxy return the same: a registrar that saw a Contact of each process would fork to all of them.
@@ -106,6 +87,7 @@ class RegistrationRelay:
         sequences: RequestSequences,
         clock: IReactorTime,
         multiple: bool,
+        guard: LoginGuard,
         metrics: Metrics | None = None,
         contact_hostport: Callable[[Flow], str] = lambda flow: flow.sent_by,
     ) -> None:
@@ -116,6 +98,8 @@ class RegistrationRelay:
         self.sequences = sequences
         self.clock = clock
         self.multiple = multiple
+        self.guard = guard
+        self.logins = LoginQueue(guard)
         self.metrics = metrics or Metrics()
         self.contact_hostport = contact_hostport
         self._registers = 0
@@ -144,8 +128,8 @@ class RegisterTransaction:
     _wanted: RegisterRequest
 
     __slots__ = (
-        "_authentication", "_done", "_expires", "_granted", "_next_hops", "_own_contact", "_register_id", "_relay",
-        "_response", "_route", "_sent", "_sequence", "_timer", "_transaction", "_upstream_flow", "_wanted",
+        "_authentication", "_done", "_expires", "_granted", "_login", "_next_hops", "_own_contact", "_register_id",
+        "_relay", "_response", "_route", "_sent", "_sequence", "_timer", "_transaction", "_upstream_flow", "_wanted",
     )  # fmt: skip
 
     def __init__(self, relay: RegistrationRelay, transaction: ServerTransaction, route: Route) -> None:
@@ -158,6 +142,7 @@ class RegisterTransaction:
         self._authentication = Authentication(trunk, route.may_use_credentials)
         self._timer = relay.transactions.schedule.after(NON_INVITE_DEADLINE, self._timed_out)
         self._done = False
+        self._login: PendingLogin | None = None
         self._own_contact = ""
         self._expires: int | None = 0
         self._granted = 0
@@ -180,6 +165,29 @@ class RegisterTransaction:
         wanted = self._wanted = RegisterRequest.of(request)
         if wanted.adds:
             relay.location.check(wanted.aor, wanted.keys, self._transaction.flow)
+        name = login_name(request, wanted.aor)
+        if name or not self._is_proven:
+            self._log_in(name)
+        else:
+            self._find_next_hops(None)
+
+    def _log_in(self, name: str) -> None:
+        """Go on when it is the turn of the browser's login.
+
+        :param name: the address-of-record of its credentials; empty where it has none.
+        """
+        relay, request, host = self._relay, self._transaction.request, self._transaction.flow.peer.host
+        if not name:
+            relay.guard.check(host, self._wanted.aor, request)
+        else:
+            login = self._login = relay.logins.begin(host, name, self._route.authority, request)
+            if login.turn is not None:
+                self._wait(login.turn, self._find_next_hops)
+                return
+        self._find_next_hops(None)
+
+    def _find_next_hops(self, _: None) -> None:
+        relay = self._relay
         next_hops = relay.upstream.next_hops_without_lookup(self._route)
         if next_hops is not None:
             self._next_hops_known(next_hops)
@@ -266,6 +274,9 @@ class RegisterTransaction:
             transaction, authority = self._transaction, self._route.authority
             proofs = self._relay.location.proofs
             proofs.accepted(transaction.flow, transaction.request, wanted.aor, authority, self._granted)
+            if self._login is not None and self._is_proven and self._route.trunk is not None:
+                self._login.end(True)
+                self._relay.guard.succeeded(transaction.flow.peer.host, wanted.aor)
         if wanted.removes:
             self._unbind()
         else:
@@ -277,6 +288,11 @@ class RegisterTransaction:
         self._wait(self._relay.directory.unbind(wanted.aor, keys), self._accepted)
 
     def _refused(self, response: Response) -> None:
+        if is_wrong(self._transaction.request, response):
+            if self._login is not None:
+                self._login.end(False)
+            elif not self._is_proven:
+                self._relay.guard.probed(self._transaction.flow.peer.host, self._wanted.aor)
         if response.status in (401, 407):
             proofs, flow = self._relay.location.proofs, self._transaction.flow
             proofs.challenged(flow, self._wanted.aor, self._route.authority, nonces_offered(response))
@@ -303,6 +319,7 @@ class RegisterTransaction:
         self._done = True
         self._timer.cancel()
         self._withdraw()
+        self._end_login()
         self._relay.metrics.registered(registration_result(response.status))
         self._transaction.reply(response.status, response.reason, headers, response.body)
 
@@ -331,13 +348,23 @@ class RegisterTransaction:
         if self._sent is not None:
             self._sent.cancel()
         self._withdraw()
+        self._end_login()
         refuse_register(self._transaction, failure, self._relay.metrics)
+
+    def _end_login(self) -> None:
+        if self._login is not None:
+            self._login.end()
 
     def _withdraw(self) -> None:
         if self._register_id and self._wanted.adds:
             self._relay.directory.withdraw(self._wanted.aor, self._register_id)
 
     # Parts of the messages
+
+    @property
+    def _is_proven(self) -> bool:
+        """Whether the browser has proven the address-of-record to this registrar."""
+        return self._relay.location.proofs.has(self._transaction.flow, self._wanted.aor, self._route.authority)
 
     @property
     def _key(self) -> tuple[str, ...]:

@@ -46,9 +46,9 @@ RegistrationResult = Literal["accepted", "challenged", "rejected", "failed"]
 
 Reason = Literal[
     # Requests
-    "banned", "calls_limit", "destination", "extension", "forbidden", "foreign", "loop", "malformed", "method",
-    "minutes_limit", "no_dialog", "not_acceptable", "not_found", "other", "overload", "policy", "rate_limit", "scheme",
-    "transactions_limit", "unknown_source",
+    "banned", "calls_limit", "destination", "extension", "forbidden", "foreign", "login_delay", "loop", "malformed",
+    "method", "minutes_limit", "no_dialog", "not_acceptable", "not_found", "other", "overload", "policy", "rate_limit",
+    "scanner", "scheme", "transactions_limit", "unknown_source",
     # Connections
     "bootstrap", "connections_limit", "handshake", "origin", "websocket",
 ]  # fmt: skip

@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import PBX, config
 from tests.support.fakes import FakeFlow
-from webrtcproxy.config import Destinations, Trunk
+from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.config import BansConfig, Destinations, Trunk
 from webrtcproxy.registration.binding import Binding, contact_user_of
 from webrtcproxy.registration.local_directory import LocalDirectory
 from webrtcproxy.registration.location import Location
@@ -123,6 +124,7 @@ class RegistrarCase(SynchronousTestCase):
         upstream = Upstream(self.network, self.network, HopHealth(self.clock))
         self.metrics = Metrics()
         self.contact_hostport = "203.0.113.7:5060"
+        self.guard = LoginGuard(self.clock, BansConfig(), metrics=self.metrics)
         self.registrar = RegistrationRelay(
             self.transactions,
             self.directory,
@@ -131,6 +133,7 @@ class RegistrarCase(SynchronousTestCase):
             self.sequences,
             self.clock,
             self.multiple,
+            self.guard,
             self.metrics,
             lambda flow: self.contact_hostport,
         )

@@ -41,6 +41,22 @@ class Strangers(TcpCase):
         self.assertTrue(self.refused("2001:db8::3"))
         self.accept("2001:db8:0:1::1")
 
+    def test_banned(self) -> None:
+        """A stranger that is banned can't connect, and what it has open is cut, but for the connection that a dialog
+        uses; a trunk is never refused (docs/access.rst, Strangers)."""
+        banned = {"203.0.113.1", "198.51.100.9"}
+        self.transport = self.make(Slots(self.known.__contains__, is_banned=banned.__contains__))
+        other, trunk = self.accept("203.0.113.2"), self.accept()
+        banned.clear()
+        idle, used = self.accept("203.0.113.1"), self.accept("203.0.113.1")
+        used.deliver(options("TCP"))
+        self.receiver.flow.on_lost(lambda: None)
+        banned.add("203.0.113.1")
+        self.assertTrue(self.refused("203.0.113.1"))
+        for host in ("203.0.113.1", "198.51.100.9"):
+            self.transport.cut(host)
+        self.assertEqual([wire.disconnecting for wire in (idle, used, other, trunk)], [True, False, False, False])
+
     def test_messages_buy_nothing(self) -> None:
         """Neither silence nor pings nor messages keep a stranger's connection open."""
         for data in (b"", b"\r\n\r\n", options("TCP"), b"OPTIONS"):

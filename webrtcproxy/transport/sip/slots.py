@@ -27,24 +27,27 @@ class Slots:
     :param knows: tells known peers from strangers by their addresses; by default all are known.
     :param known: the limits of known peers, and of the connections that the proxy opens.
     :param strangers: the limits of strangers.
+    :param is_banned: whether strangers at an IP address may not connect.
     """
 
-    __slots__ = ("_known", "_strangers", "knows")
+    __slots__ = ("_is_banned", "_known", "_strangers", "knows")
 
     def __init__(
         self,
         knows: Knows = lambda host: True,
         known: ConnectionLimits | None = None,
         strangers: ConnectionLimits | None = None,
+        is_banned: Callable[[str], bool] = lambda host: False,
     ) -> None:
         self.knows = knows
+        self._is_banned = is_banned
         self._known = known or ConnectionLimits(CONNECTIONS, PER_ADDRESS)
         self._strangers = strangers or ConnectionLimits(STRANGERS, STRANGERS_PER_ADDRESS)
 
     def admits(self, host: str, stranger: bool) -> bool:
         """Whether there may be one more connection from this address."""
         limits = self._of(stranger)
-        return not limits.full and not limits.full_for(host)
+        return not (stranger and self._is_banned(host)) and not limits.full and not limits.full_for(host)
 
     def opened(self, host: str, stranger: bool) -> None:
         """A connection with this address is open."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,6 +82,7 @@ class SipSockets(Service):
     :param knows: whether an IP address is a trunk's or a registrar's; others get few connections, for a short time. By
         default all are known.
     :param metrics: counts refused connections.
+    :ivar is_banned: whether strangers at an IP address may not connect; may be set later.
     """
 
     name = "sip"
@@ -110,6 +111,7 @@ class SipSockets(Service):
         self._sockets: list[tuple[str, UdpTransport | TcpTransport]] = []
         self._best: dict[tuple[str, bool, bool], UdpTransport | TcpTransport] = {}
         self._listening = False
+        self.is_banned: Callable[[str], bool] = lambda host: False
 
     @property
     def addresses(self) -> list[tuple[str, Address]]:
@@ -157,6 +159,12 @@ class SipSockets(Service):
                 raise FlowLost(f"no {transport} socket of ours can send to {address.host}")
             self._best[key] = socket
         return socket.flow_to(address) if isinstance(socket, UdpTransport) else socket.flow_to(address, domain)
+
+    def cut(self, network: str) -> None:
+        """Cut the connections of strangers in a banned network."""
+        for _, transport in self._sockets:
+            if isinstance(transport, TcpTransport):
+                transport.cut(network)
 
     def _listen(self) -> None:
         if self._listening:
@@ -211,16 +219,19 @@ class SipSockets(Service):
             self._reactor.callLater(RELISTEN, self._reopen, index, line)
 
     def _listen_tcp(self, index: int, line: Listen) -> None:
-        transport = TcpTransport(self._reactor, self._receiver, self._local, Slots(self._knows), self._metrics)
+        transport = TcpTransport(self._reactor, self._receiver, self._local, self._slots(), self._metrics)
         self._listens("tcp", transport, self._bind_tcp(index, line, transport))
 
     def _listen_tls(self, index: int, line: Listen) -> None:
-        slots = Slots(self._knows)
+        slots = self._slots()
         transport = TlsTransport(self._reactor, self._receiver, self._local, self._trunk_tls, slots, self._metrics)
         certificate = ReloadingCertificate(self._reactor, KeyFiles.named(dict(line.files), self._client_ca))
         self._listens(
             "tls", transport, immediate_write(self._bind_tcp(index, line, transport.server_factory(certificate)))
         )
+
+    def _slots(self) -> Slots:
+        return Slots(self._knows, is_banned=lambda host: self.is_banned(host))
 
     def _listens(self, kind: str, transport: TcpTransport, port: IListeningPort) -> None:
         transport.bound(address_of(port.getHost()))

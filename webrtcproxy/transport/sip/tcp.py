@@ -12,6 +12,7 @@ from twisted.internet.protocol import Factory, Protocol, ServerFactory, connecti
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.config.addresses import network_of
 from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.errors import BadMessage
@@ -96,6 +97,11 @@ class TcpConnection(Protocol):
         self.wait(LINGER, self.abort)
         self.transport.unregisterProducer()
         self.transport.loseConnection()
+
+    def cut(self, network: str) -> None:
+        """Cut the connection where it is a stranger's in a banned network, and no dialog uses it."""
+        if self.stranger and not self._flow.watched and network_of(self._flow.peer.host) == network:
+            self.abort()
 
     def dataReceived(self, data: bytes) -> None:
         """Octets have arrived."""
@@ -262,6 +268,11 @@ class TcpTransport(ServerFactory[Any]):
     def client_factory(self, flow: TcpFlow) -> IProtocolFactory:
         """Makes the protocol of a connection that we open."""
         return _ClientFactory(lambda: self.connection(flow, IDLE))
+
+    def cut(self, network: str) -> None:
+        """Cut the connections of strangers in a banned network."""
+        for connection in list(self._open):
+            connection.cut(network)
 
     def stop(self) -> Deferred[None]:
         """Close all connections, including those being opened; fires when all are closed."""

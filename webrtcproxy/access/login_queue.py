@@ -1,0 +1,148 @@
+"""LoginQueue: logins that take time, in turn, so that the first ones have failed before many more are under way.
+
+Without it, hundreds of guesses could be on their way to a trunk's registrar before the first of them is refused. Each
+network has a window: so many of its logins may be under way at once. The window grows by one with each login that
+succeeds, so that hundreds of honest users behind one address are not held up for long, and is halved by one that fails.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+
+from webrtcproxy.access.caller import Authority
+from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.config.addresses import network_of
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.message import Request
+
+WINDOW = 4
+"""Logins of one network that may be under way at once in the beginning."""
+
+WIDEST = 64
+"""The most that ever may be."""
+
+WAITING = 500
+"""Logins of one network that may wait."""
+
+
+class _Line:
+    """The logins of one network at one authority.
+
+    :ivar busy: whether logins are being let on: one that ends meanwhile only makes room.
+    """
+
+    __slots__ = ("busy", "underway", "waiting", "window")
+
+    def __init__(self) -> None:
+        self.window = WINDOW
+        self.busy = False
+        self.underway = 0
+        self.waiting: deque[PendingLogin] = deque()
+
+
+class PendingLogin:
+    """One login that waits, or is under way.
+
+    :ivar underway: whether its turn has come.
+    :ivar turn: fires with None when it may go on, and fails with Refusal where it has to be tried again later; None
+        where it may go on at once.
+    """
+
+    __slots__ = ("_ended", "aor", "host", "request", "turn", "underway")
+
+    def __init__(
+        self, host: str, aor: str, request: Request, ended: Callable[[PendingLogin, bool | None], None]
+    ) -> None:
+        self.host = host
+        self.aor = aor
+        self.request = request
+        self.underway = True
+        self.turn: Deferred[None] | None = None
+        self._ended: Callable[[PendingLogin, bool | None], None] | None = ended
+
+    def end(self, succeeded: bool | None = None) -> None:
+        """It is over; does nothing the second time.
+
+        :param succeeded: whether the credentials were right; None where that is not known.
+        """
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(self, succeeded)
+
+
+class LoginQueue:
+    """The logins of this process that are under way.
+
+    :param guard: knows which logins have to wait, and is told of failures and successes.
+    """
+
+    def __init__(self, guard: LoginGuard) -> None:
+        self._guard = guard
+        self._lines: dict[tuple[str, Authority], _Line] = {}
+
+    def __len__(self) -> int:
+        """The number of networks with logins under way."""
+        return len(self._lines)
+
+    def begin(self, host: str, aor: str, authority: Authority, request: Request) -> PendingLogin:
+        """A login begins; each must be ended.
+
+        :param host: the IP address of the browser.
+        :param aor: the address-of-record of the user.
+        :param authority: who looks at the credentials: only those that it has to look at stand in one line.
+        :raises Refusal: 503 where there were too many failures, or too many wait.
+        """
+        guard = self._guard
+        guard.check(host, aor, request)
+        if guard.knows(host, aor):
+            return PendingLogin(host, aor, request, self._report)
+        key = network_of(host), authority
+        line = self._lines.setdefault(key, _Line())
+        login = PendingLogin(host, aor, request, lambda login, succeeded: self._end(key, login, succeeded))
+        if line.underway < line.window:
+            line.underway += 1
+        elif len(line.waiting) >= WAITING:
+            raise Refusal(503, "Too Many Logins", [("Retry-After", "5")])
+        else:
+            login.turn, login.underway = Deferred(), False
+            line.waiting.append(login)
+        return login
+
+    def _report(self, login: PendingLogin, succeeded: bool | None) -> None:
+        if succeeded:
+            self._guard.succeeded(login.host, login.aor)
+        elif succeeded is not None:
+            self._guard.failed(login.host, login.aor)
+
+    def _end(self, key: tuple[str, Authority], login: PendingLogin, succeeded: bool | None) -> None:
+        line = self._lines[key]
+        if not login.underway:
+            line.waiting.remove(login)  # it has given up
+            return
+        self._report(login, succeeded)
+        line.underway -= 1
+        if succeeded is not None:
+            line.window = min(line.window + 1, WIDEST) if succeeded else max(line.window // 2, 1)
+        if line.busy:
+            return
+        line.busy = True
+        while line.waiting and line.underway < line.window:
+            self._let_on(line, line.waiting.popleft())
+        line.busy = False
+        if not line.underway:
+            del self._lines[key]
+
+    def _let_on(self, line: _Line, login: PendingLogin) -> None:
+        """It is the turn of a login, unless failures of others have to delay it by now."""
+        assert login.turn is not None
+        login.underway = True
+        line.underway += 1
+        try:
+            self._guard.check(login.host, login.aor, login.request)
+        except Refusal as refusal:
+            login.turn.errback(refusal)
+        else:
+            login.turn.callback(None)

@@ -1,0 +1,62 @@
+"""Logins that a trunk decides: as whom a request logs in, and whether the trunk's response says that it failed."""
+
+from __future__ import annotations
+
+from webrtcproxy.sip.digest import username_of
+from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.headers import Credentials, parse_challenges
+from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.uri import normal
+
+_CREDENTIALS = ("Authorization", "Proxy-Authorization")
+_CHALLENGES = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
+
+_REFUSED = frozenset({403, 404, 604})
+"""Responses to a REGISTER by which a registrar says that the user does not exist, or may not."""
+
+
+def login_name(request: Request, aor: str) -> str:
+    """As whom the credentials of a request log in.
+
+    :param aor: the address-of-record that the request is about.
+    :returns: `aor` where they are its user's; else the address-of-record that they have their username in: the password
+        of another user is guessed, or a user has another name for digests. Empty where there are no credentials.
+    """
+    user, _, host = aor.rpartition("@")
+    names = [_name_in(line) for header in _CREDENTIALS for line in request.headers.lines(header)]
+    others = [name for name in names if name and normal(name) not in (user, aor)]
+    if others:
+        return f"{normal(others[0])}@{host}"
+    return aor if names else ""
+
+
+def is_wrong(request: Request, response: Response) -> bool:
+    """Whether a final response says that the credentials of a request are wrong: it challenges once more in the realm
+    that was answered, and the nonce is not just too old (RFC 7616 section 3.3); or it refuses a REGISTER, so that a
+    stranger could learn from it which users there are.
+
+    :param request: of the browser.
+    """
+    if response.status in _REFUSED:
+        return request.method == "REGISTER"
+    if response.status not in _CHALLENGES:
+        return False
+    challenge, credentials = _CHALLENGES[response.status]
+    answered = {_params(line).get("realm") for line in request.headers.lines(credentials)}
+    try:
+        challenges = parse_challenges(response.headers.lines(challenge))
+    except BadMessage:
+        return bool(answered)
+    realms = {each.params.get("realm") for each in challenges if each.params.get("stale", "").lower() != "true"}
+    return bool(answered & realms)
+
+
+def _params(line: str) -> dict[str, str]:
+    try:
+        return dict(Credentials.parse(line).params)
+    except BadMessage:
+        return {}
+
+
+def _name_in(line: str) -> str:
+    return username_of(_params(line)) or ""
