@@ -10,9 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import PBX, config
 from tests.support.exposition import samples
+from tests.support.messages import request
 from webrtcproxy.access import guard as module
 from webrtcproxy.access.guard import LoginGuard, guard_of
 from webrtcproxy.config import BansConfig
+from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import Metrics
 
 ALICE, BOB, MALLORY = "alice@example.com", "bob@example.com", "mallory@example.com"
@@ -181,6 +183,26 @@ class Banning(GuardCase):
         self.guard.probed(STRANGER, "sip:9@example.com")
         self.assertTrue(self.guard.is_banned(STRANGER))
         self.assertEqual(samples(self.metrics.text())['bans_total{reason="probes"}'], 1)
+
+    def test_too_early(self) -> None:
+        """Who does not wait is banned as well: five logins that come too early count like a failure. They do not
+        prolong the delay, so that who has typed the right one a moment too early has not to wait for longer."""
+        self.fail_at(STRANGER, *[ALICE] * 3)
+        for _ in range(34):
+            self.assertRaises(Refusal, self.guard.check, STRANGER, ALICE, request())
+        self.assertEqual((self.guard.delay(STRANGER, ALICE), self.guard.is_banned(STRANGER)), (1, False))
+        self.assertRaises(Refusal, self.guard.check, STRANGER, ALICE, request())
+        self.assertTrue(self.guard.is_banned(STRANGER))
+
+    def test_known_and_early(self) -> None:
+        """A known user who does not wait bans nobody; nor does anybody in a trusted network."""
+        self.guard = LoginGuard(self.clock, BansConfig(trusted=(ip_network("203.0.113.0/24"),)))
+        self.guard.succeeded(SHARED, ALICE)
+        for host, aor in ((SHARED, ALICE), (STRANGER, BOB)):
+            self.fail_at(host, *[aor] * 5)
+            for _ in range(200):
+                self.assertRaises(Refusal, self.guard.check, host, aor, request())
+            self.assertEqual(self.guard.bans.remaining(host), 0)
 
     def test_trusted(self) -> None:
         """A trusted network is never banned, and nobody there waits for others; each user waits for his own

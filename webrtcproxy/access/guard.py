@@ -46,6 +46,9 @@ SLOWEST = 60.0
 SLOWEST_KNOWN = 15.0
 """The longest delay of a known pair."""
 
+EARLY = 5
+"""Logins that come too early and count towards a ban like one failure."""
+
 FORGIVEN = 300.0
 """Seconds in which one failure is forgiven."""
 
@@ -72,14 +75,16 @@ class _Failures:
     """Failures that are forgiven one by one.
 
     :ivar at: when the last one was.
+    :ivar early: logins since then that were refused because they came too early.
     :ivar targets: what a stranger has tried without success.
     """
 
-    __slots__ = ("_count", "at", "targets")
+    __slots__ = ("_count", "at", "early", "targets")
 
     def __init__(self) -> None:
         self._count = 0.0
         self.at = 0.0
+        self.early = 0
         self.targets: set[str] = set()
 
     def left(self, now: float) -> float:
@@ -89,6 +94,7 @@ class _Failures:
     def add(self, now: float) -> None:
         self._count = self.left(now) + 1
         self.at = now
+        self.early = 0
 
     def take_back(self, count: float, now: float) -> None:
         """Forgive so many at once; the time of the last one stays."""
@@ -162,12 +168,14 @@ class LoginGuard:
         return self._is_known(network_of(host), aor[:LONGEST_NAME], self._clock.seconds())
 
     def check(self, host: str, aor: str, request: Request) -> None:
-        """Check that a login may be looked at; parameters as of `delay`.
+        """Check that a login may be looked at; parameters as of `delay`. One that comes too early does not prolong the
+        delay, but `EARLY` of them count towards a ban like one failure.
 
         :raises Refusal: 503 with Retry-After where it has to wait.
         """
         delay = self.delay(host, aor)
         if delay > 0:
+            self._came_early(host, aor)
             self._metrics.refused("login_delay")
             log.info(
                 "{call}: a login of {aor} from {host} has to wait {delay:.0f} s after failed ones ([bans])",
@@ -251,6 +259,14 @@ class LoginGuard:
         """
         self._of_networks.pop(network_of(host.partition("/")[0]), None)
         return self.bans.lift(host)
+
+    def _came_early(self, host: str, aor: str) -> None:
+        failures = self._of_networks.get(network_of(host))
+        if failures is None or not self._after or self.knows(host, aor) or self.bans.remaining(host):
+            return
+        failures.early += 1
+        if failures.left(self._clock.seconds()) + failures.early / EARLY >= self._after:
+            self.bans.ban(host, "logins")
 
     def _charge(self, host: str, network: str, now: float, why: BanReason) -> None:
         failures = _counted(self._of_networks, network, now)
