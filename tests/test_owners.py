@@ -31,6 +31,7 @@ SENT_IN_DIALOGS = {
 """The modules that send requests within a dialog, and the methods or what stands for them."""
 
 READ_BROWSER = {
+    "access.relayed_login": (2, "only browsers log in"),
     "call.call": (1, "the metrics have a direction"),
     "call.calls": (1, "a browser's calls have other limits than a trunk's"),
     "call.router": (9, "who may send what to whom"),

@@ -7,6 +7,8 @@ from tests.support.configs import PBX
 from tests.support.exposition import Readings
 from tests.support.messages import request
 
+ALICE = "<sip:alice@pbx.example.com>"
+
 
 class Strangers(CallCase):
     """Browsers that have not logged in, and other peers (docs/access.rst, Strangers)."""
@@ -50,3 +52,32 @@ class Strangers(CallCase):
                 peer.say(request("INVITE", f"sip:{number}@192.0.2.1", transport=transport.upper()))
             peer.silent()
             self.assertEqual(self.guard.is_banned(host), transport == "tcp")
+
+
+class Guesses(CallCase):
+    """A user who guesses the passwords of others at a trunk (docs/access.rst, Strangers)."""
+
+    trunks = (PBX,)
+
+    def test_by_method(self) -> None:
+        """By requests other than REGISTER, a further challenge in the realm that was answered is a failed login of the
+        username; from the third on, the next is refused before it reaches the trunk."""
+        wrong = ("Proxy-Authorization", 'Digest username="bob", realm="pbx", nonce="n", uri="sip:x", response="0"')
+        challenge = ("Proxy-Authenticate", 'Digest realm="pbx", nonce="n"')
+        for method in ("INVITE", "MESSAGE", "SUBSCRIBE"):
+            browser, trunk = self.world.browser(), self.world.trunk()
+            browser.authenticate(PBX)
+            headers = [wrong, ("Event", "presence")]
+            for _ in range(3):
+                browser.say(
+                    request(method, "sip:5@pbx.example.com", from_="<sip:alice@pbx.example.com>", headers=headers)
+                )
+                asked = trunk.request(method)
+                trunk.answer(asked, 407, headers=[challenge])
+                self.assertEqual(browser.response(407).status, 407)
+                trunk.forget()
+            browser.forget()
+            browser.say(request(method, "sip:5@pbx.example.com", from_=ALICE, headers=headers))
+            self.assertEqual(browser.response(503).reason, "Too Many Failed Logins")
+            trunk.silent()
+            self.world.context.guard.lift(browser.flow.peer.host)

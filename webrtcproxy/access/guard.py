@@ -257,7 +257,10 @@ class LoginGuard:
         :param host: the address, or the network as `Bans.listed` has it.
         :returns: whether it was banned.
         """
-        self._of_networks.pop(network_of(host.partition("/")[0]), None)
+        network = network_of(host.partition("/")[0])
+        self._of_networks.pop(network, None)
+        for pair in [pair for pair in self._of_pairs if pair[0] == network]:
+            del self._of_pairs[pair]
         return self.bans.lift(host)
 
     def _came_early(self, host: str, aor: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.sip.digest import username_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import Credentials, parse_challenges
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.uri import normal
+from webrtcproxy.transport.flow import Flow
 
 _CREDENTIALS = ("Authorization", "Proxy-Authorization")
 _CHALLENGES = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
@@ -49,6 +51,22 @@ def is_wrong(request: Request, response: Response) -> bool:
         return bool(answered)
     realms = {each.params.get("realm") for each in challenges if each.params.get("stale", "").lower() != "true"}
     return bool(answered & realms)
+
+
+def check_login(guard: LoginGuard, request: Request, flow: Flow) -> None:
+    """Check that a request of a browser other than REGISTER, with credentials for a trunk, may go to the trunk.
+
+    :raises Refusal: 503 where logins as this user have to wait after failed ones.
+    :raises BadMessage: From can't be read.
+    """
+    if flow.browser and any(name in request.headers for name in _CREDENTIALS):
+        guard.check(flow.peer.host, login_name(request, request.from_.address.aor), request)
+
+
+def report_login(guard: LoginGuard, request: Request, response: Response, flow: Flow) -> None:
+    """Count a failed login where a trunk's final response to a browser's request, other than REGISTER, says so."""
+    if flow.browser and is_wrong(request, response):
+        guard.failed(flow.peer.host, login_name(request, request.from_.address.aor))
 
 
 def _params(line: str) -> dict[str, str]:

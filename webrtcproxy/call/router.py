@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.access.identity import check_referred_by
 from webrtcproxy.access.login import Logins
+from webrtcproxy.access.relayed_login import check_login
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.config.addresses import plain_host, same_hostport
 from webrtcproxy.dialog.context import Context
@@ -234,6 +235,7 @@ class Router:
     def _find_callees(self, transaction: ServerTransaction, _: None) -> None:
         request = transaction.request
         self._logins.take_credentials(request)
+        check_login(self._context.guard, request, transaction.flow)
         check_loop(request, self._context.transactions)
         targets = call_targets(self._context, request, transaction.flow, self._legs)
         self._when(targets, transaction, self._begin_call)
@@ -260,6 +262,7 @@ class Router:
         """Fires with the resolver for an out-of-dialog request other than INVITE."""
         request, flow = transaction.request, transaction.flow
         self._logins.take_credentials(request)
+        check_login(self._context.guard, request, flow)
         check_loop(request, self._context.transactions)
         if not flow.browser and not request.request_uri.user:
             raise self._unsupported(transaction)

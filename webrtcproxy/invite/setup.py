@@ -9,6 +9,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
+from webrtcproxy.access.relayed_login import report_login
 from webrtcproxy.dialog.background import background
 from webrtcproxy.dialog.call_record import CallRecord, EndedBy
 from webrtcproxy.dialog.client import HeaderList
@@ -246,6 +247,7 @@ class CallSetup:
             if contacts is None:
                 raise Refusal(480, "Redirected To Nowhere", headers)
             headers.extend(contacts)
+        report_login(self._context.guard, self._transaction.request, response, self._transaction.flow)
         if response.status in (401, 407):
             self._context.sequences.remember(self._sequence_key, self._sequence, CHALLENGE_KEPT)
         if response.status in NOT_OURS:

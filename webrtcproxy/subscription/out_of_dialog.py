@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from webrtcproxy.access.relayed_login import report_login
 from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.relay import check_size, request_headers, response_headers, status_of
@@ -126,6 +127,8 @@ async def _send_until(
         winner = await deadline.wait(branches.winner)
     except TimedOut:
         winner = branches.best_after_timeout(BranchResult(target, request, 504, "", None))
+    if winner.response is not None:
+        report_login(context.guard, source, winner.response, transaction.flow)
     if winner.status in (401, 407):
         context.sequences.remember(key, kept, CHALLENGE_KEPT)
     else:
