@@ -274,3 +274,19 @@ class OfAProxy(SynchronousTestCase):
                 guard.probed(host, f"sip:{number}@example.com")
         found = [guard.is_banned(host) for host in ("192.0.2.1", "198.51.100.5", STRANGER, "no address")]
         self.assertEqual(found, [False, False, True, True])
+
+    def test_behind_nobody_named(self) -> None:
+        """Where the port is on loopback only and without TLS, a reverse proxy is in front of it, even if nobody has
+        named it: all browsers seem to be there, and a ban would keep everybody out."""
+        for lines, banned in (
+            (("tcp:8080:interface=127.0.0.1", "tcp:8080:interface=\\:\\:1"), False),
+            (("tcp:8080:interface=127.0.0.1", "tcp:8081"), True),
+            (("ssl:443:interface=127.0.0.1",), True),
+            (("tcp:8080:interface=192.0.2.1",), True),
+        ):
+            given = config(PBX)
+            given = replace(given, wss=replace(given.wss, listen=lines))
+            guard = guard_of(given, Clock(), lambda host: (), Metrics())
+            for number in range(20):
+                guard.probed("127.0.0.1", f"sip:{number}@example.com")
+            self.assertEqual(guard.is_banned("127.0.0.1"), banned, lines)

@@ -147,6 +147,11 @@ class OptionTests(WarningsCase):
         """Whoever is in `sources` is the trunk."""
         self.told("trunk a", "sources", "= ::/0", trunk_a="host = voip.example\nsources = 198.51.100.0/24 ::/0")
 
+    def test_bans(self) -> None:
+        """No bans at all, and none for more than a company."""
+        self.told("bans", "after", "guess passwords", bans="after = 0")
+        self.told("bans", "trusted", "0.0.0.0/0", bans="trusted = 0.0.0.0/0 192.0.2.0/24")
+
     def test_web(self) -> None:
         """/metrics is for Prometheus, not for the internet."""
         self.told("web", "listen", "= tcp:8080", web="listen = tcp:8080\n  tcp:8081:interface=127.0.0.1")

@@ -17,14 +17,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from ipaddress import ip_network
+from typing import Final, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from webrtcproxy.access.bans import Bans
-from webrtcproxy.config import BansConfig, Config
+from webrtcproxy.config import BansConfig, Config, Network
 from webrtcproxy.config.addresses import ip, network_of
+from webrtcproxy.config.endpoints import split, unescape
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import BanReason, Metrics
@@ -66,6 +68,8 @@ USERS_OF_ADDRESS = 1_000
 
 TARGETS = 50
 """Targets of one address that are remembered; beyond them, each one counts."""
+
+_LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 LONGEST_NAME = 256
 """Characters of an address-of-record, or of a target, that are looked at."""
@@ -302,10 +306,21 @@ def guard_of(
 
     :param trunks_of: returns the trunks that an IP address belongs to.
     """
-    proxies = config.wss.trusted_proxies
+    proxies = _reverse_proxies(config)
 
     def is_exempt(host: str) -> bool:
         address = ip(host)
         return bool(trunks_of(host)) or (address is not None and any(address in network for network in proxies))
 
     return LoginGuard(clock, config.bans, Bans(clock, config.bans, is_exempt, metrics), metrics)
+
+
+def _reverse_proxies(config: Config) -> tuple[Network, ...]:
+    """Where reverse proxies are: ``trusted-proxies``. Where there are none, but the port of the browsers is on loopback
+    only and without TLS, there is one in front that nobody has named: all browsers seem to be there."""
+    wss = config.wss
+    if wss.trusted_proxies or not all(split(line)[0].startswith("tcp") for line in wss.listen):
+        return wss.trusted_proxies
+    hosts = [part.partition("=")[2] for line in wss.listen for part in split(line) if part.startswith("interface=")]
+    local = [address is not None and address.is_loopback for address in map(ip, map(unescape, hosts))]
+    return _LOOPBACK if len(local) == len(wss.listen) and all(local) else ()

@@ -199,6 +199,16 @@ def _sources(config: Config) -> Iterator[str]:
 
 
 @rule
+def _bans(config: Config) -> Iterator[str]:
+    if config.bans.after == 0:
+        opens = "whoever connects may guess passwords for as long as he likes, only slower"
+        yield warning("bans", "after", "0", opens, "write how many failed logins are enough, such as 10")
+    for network in filter(is_wide, config.bans.trusted):
+        opens = "whoever is in it may guess the passwords of many users, and is never banned"
+        yield warning("bans", "trusted", str(network), opens, "name the networks of your own")
+
+
+@rule
 def _web_listen(config: Config) -> Iterator[str]:
     for line in config.web.listen:
         if is_open(line):
