@@ -32,6 +32,7 @@ SENT_IN_DIALOGS = {
 
 READ_BROWSER = {
     "access.relayed_login": (2, "only browsers log in"),
+    "access.scanners": (1, "the peer of a dialog on the SIP side may be known later"),
     "call.call": (1, "the metrics have a direction"),
     "call.calls": (1, "a browser's calls have other limits than a trunk's"),
     "call.router": (9, "who may send what to whom"),

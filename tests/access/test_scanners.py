@@ -112,9 +112,21 @@ class Probes(ScannerCase):
         self.assertEqual(self.guard.delay(STRANGER, "alice@example.com"), 0)
 
     def test_ignored(self) -> None:
-        """Who gets no response over TCP, or names others' dialogs, is banned as well; over UDP nobody is."""
+        """Who gets no response over TCP is banned as well; over UDP nobody is, nor who names dialogs that are over."""
         for number in range(20):
-            for flow in (FakeFlow.tcp("203.0.113.1"), FakeFlow.udp("203.0.113.2"), FakeFlow.wss("203.0.113.3")):
-                self.scanners.ignored(flow, f"c{number}")
+            for flow, to_tag in (
+                (FakeFlow.tcp("203.0.113.1"), ""),
+                (FakeFlow.udp("203.0.113.2"), ""),
+                (FakeFlow.tcp("203.0.113.3"), "a"),
+            ):
+                self.scanners.ignored(request("BYE", f"sip:{number}@example.com", to_tag=to_tag), flow)
         found = [self.guard.is_banned(f"203.0.113.{number}") for number in (1, 2, 3)]
-        self.assertEqual(found, [True, False, True])
+        self.assertEqual(found, [True, False, False])
+
+    def test_foreign(self) -> None:
+        """A browser that names dialogs of others is banned; on the SIP side it may be a peer that is not known yet."""
+        for number in range(20):
+            for flow in (FakeFlow.wss("203.0.113.1"), FakeFlow.tcp("203.0.113.2"), FakeFlow.udp("203.0.113.3")):
+                self.scanners.foreign(request("BYE", call_id=f"c{number}"), flow)
+        found = [self.guard.is_banned(f"203.0.113.{number}") for number in (1, 2, 3)]
+        self.assertEqual(found, [True, False, False])

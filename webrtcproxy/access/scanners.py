@@ -14,6 +14,7 @@ from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.metrics import Metrics
+from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
 
@@ -62,13 +63,20 @@ class Scanners:
         if status in _PROBES and not self._proofs.any(flow):
             self._guard.probed(flow.peer.host, request.uri)
 
-    def ignored(self, flow: Flow, target: str) -> None:
-        """A request gets no response, or names a dialog of others.
+    def ignored(self, request: Request, flow: Flow) -> None:
+        """A request from the SIP side gets no response. One with a To tag may be from the peer of a call that is over,
+        and does not count."""
+        try:
+            outside = request.to.tag is None
+        except BadMessage:
+            outside = True
+        if flow.reliable and outside:
+            self._guard.probed(flow.peer.host, request.uri)
 
-        :param target: what it names.
-        """
-        if flow.reliable and not self._proofs.any(flow):
-            self._guard.probed(flow.peer.host, target)
+    def foreign(self, request: Request, flow: Flow) -> None:
+        """A request names a dialog of others. On the SIP side, the peer may be one that is only not known yet."""
+        if flow.browser and not self._proofs.any(flow):
+            self._guard.probed(flow.peer.host, request.log_id)
 
     def _is_listed(self, agent: str) -> bool:
         agent = agent[:LONGEST_AGENT]

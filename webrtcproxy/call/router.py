@@ -111,7 +111,7 @@ class Router:
             leg = None
         if leg is None:
             self._metrics.refused("unknown_source")
-            self._scanners.ignored(flow, request.uri)
+            self._scanners.ignored(request, flow)
         else:
             self._is_foreign(request, flow, leg)
         return False
@@ -156,7 +156,7 @@ class Router:
     def _is_foreign(self, request: Request, flow: Flow, leg: Leg) -> None:
         """Note a request whose sender is not known to be the peer of the dialog that it names."""
         leg.resolve_peer()
-        self._scanners.ignored(flow, request.log_id)
+        self._scanners.foreign(request, flow)
         self._metrics.refused("foreign")
         method, where = request.method, flow.peer.host
         log.info("{call}: {method} from {where} is not from the peer", call=request.log_id, method=method, where=where)
