@@ -140,6 +140,18 @@ class InWhoseName(SafeCase):
             self.assertIsNotNone(self.crossed("MESSAGE", text))
             self.alice.heard(486)
 
+    def test_claims(self) -> None:
+        """What only a network may say of a caller stays here, in the URI and beside it; other parameters cross."""
+        for text in (
+            "<sip:alice@pbx.example.com;cpc=priority;x=1>;verstat=TN-Validation-Passed;y=2",
+            "<sip:alice@pbx.example.com;OLI=62;tgrp=a;trunk-context=b;x=1>",
+        ):
+            leg = self.crossed("MESSAGE", text)
+            assert leg is not None
+            self.assertEqual(leg.from_.uri, "sip:alice@pbx.example.com;x=1")
+            self.assertNotIn("verstat", str(leg.from_))
+            self.alice.heard(486)
+
     def test_anonymous_elsewhere(self) -> None:
         """An account of that name at another host is somebody."""
         self.assertIsNone(self.crossed("MESSAGE", "<sip:anonymous@carrier.example.net>"))

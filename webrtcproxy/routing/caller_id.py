@@ -8,7 +8,7 @@ Neither is shown as anybody else, and both may be shown as nobody.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from webrtcproxy.access.caller import Caller
 from webrtcproxy.access.identity import ANONYMOUS_HOST, is_anonymous
@@ -24,6 +24,11 @@ from webrtcproxy.users.user import User
 
 ANONYMOUS = NameAddr("Anonymous", f"sip:anonymous@{ANONYMOUS_HOST}")
 """Nobody (RFC 3323 section 4.1)."""
+
+
+CLAIMS = frozenset({"verstat", "cpc", "oli", "isup-oli", "tgrp", "trunk-context", "rn", "npdi", "cic", "rn-context"})
+"""Parameters by which an address says what only a network may say: that it is verified, who pays, which trunk group it
+comes by (3GPP TS 24.229 section 7.2A, RFC 4694, RFC 4904)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,19 @@ def caller_id_of(request: Request, caller: Caller, trunk: Trunk | None, uri: str
             return CallerId(ANONYMOUS if private else _named(caller.user, request, f"sip:{caller.user.aor}"), None, "")
         return _to_trunk(request, caller.user, trunk, private, uri)
     if caller.aor is None or claimed.aor == caller.aor or is_anonymous(claimed, (caller.aor,)):
-        return AS_WRITTEN
+        return AS_WRITTEN if not _claims(request) else CallerId(_without_claims(request.from_))
     return CallerId(NameAddr("", f"sip:{caller.aor}"))
+
+
+def _claims(request: Request) -> bool:
+    from_ = request.from_
+    return any(name.lower() in CLAIMS for name, _ in (*from_.params, *from_.address.params))
+
+
+def _without_claims(from_: NameAddr) -> NameAddr:
+    address = from_.address
+    params = tuple(param for param in address.params if param[0].lower() not in CLAIMS)
+    return NameAddr(from_.display, str(replace(address, params=params)))
 
 
 def _to_trunk(request: Request, user: User, trunk: Trunk, private: bool, uri: str) -> CallerId:
