@@ -116,6 +116,7 @@ MAY_NOT_IMPORT = {**dict.fromkeys(ABOVE_THE_FLOW, SOCKETS), "sip": CLOCK_AND_LOG
 
 DISTRIBUTIONS = {
     "bencodepy": "bencode.py",
+    "jwt": "pyjwt",
     "OpenSSL": "pyopenssl",
     "prometheus_client": "prometheus-client",
     "service_identity": "service-identity",

@@ -75,6 +75,7 @@ class ExampleFilesTests(Case):
         everything = self.folder / "everything.ini"
         everything.write_text(re.sub(r"(?m)^;(?! )", "", (ETC / "proxy.ini").read_text()))
         (self.folder / "users").touch()
+        (self.folder / "token.secret").write_text("0123456789abcdef" * 2)
         config = load(everything)
         self.assertIsNotNone(config.demo)
         self.assertEqual(config.trunks[0].tls.ca, self.folder / "tls" / "ca.pem")
@@ -93,7 +94,7 @@ class ExampleFilesTests(Case):
             if heading := re.match(r";?\[([a-z]+)", line):
                 section = heading[1]
             key = re.match(r";([a-z-]+) = ", line)
-            uncomment = key is not None and section not in ("demo", "domain") and (section, key[1]) in shown
+            uncomment = key is not None and section not in ("demo", "domain", "tokens") and (section, key[1]) in shown
             uncommented += uncomment
             lines.append(line[1:] if uncomment else line)
         path = self.folder / "defaults.ini"

@@ -22,6 +22,7 @@ from webrtcproxy.config.sections import (
     WebConfig,
     WssConfig,
 )
+from webrtcproxy.config.tokens import TokensConfig
 from webrtcproxy.config.trunk import Trunk
 from webrtcproxy.config.trunk_transport import ClientTls
 from webrtcproxy.config.turn import TurnConfig
@@ -47,6 +48,7 @@ __all__ = [
     "RtpengineConfig",
     "SipConfig",
     "SubscriptionsConfig",
+    "TokensConfig",
     "Trunk",
     "TrunkLimits",
     "TrunkMedia",

@@ -32,6 +32,7 @@ from webrtcproxy.config.sections import (
     WebConfig,
     WssConfig,
 )
+from webrtcproxy.config.tokens import TokensConfig, check_tokens
 from webrtcproxy.config.trunk import Trunk
 from webrtcproxy.config.trunk_transport import check_client_tls
 from webrtcproxy.config.turn import TurnConfig, check_turn
@@ -69,9 +70,10 @@ def _config(path: Path) -> Config:
     sip = _sip(sections["sip"], proxy.workers)
     trunks = _trunks(raw, path.parent, {split(line)[0] for line in sip.listen})
     domains = read_domains(raw, path.parent, trunks)
+    wss = _wss(sections["wss"], proxy.workers)
     config = Config(
         path=path,
-        wss=_wss(sections["wss"], proxy.workers),
+        wss=wss,
         sip=sip,
         rtpengine=_rtpengine(sections["rtpengine"]),
         registrations=read_section(RegistrationsConfig, sections["registrations"]),
@@ -87,6 +89,7 @@ def _config(path: Path) -> Config:
         bans=read_section(BansConfig, sections["bans"]),
         domains=domains,
         limits=read_section(LimitsConfig, sections["limits"]),
+        tokens=_tokens(sections["tokens"], wss, domains) if "tokens" in raw else None,
     )
     if config.access.trunk_credentials == "anyone" and "limit-unregistered" not in sections["calls"]:
         return replace(config, calls=replace(config.calls, limit_unregistered=UNREGISTERED_CALLS))
@@ -189,6 +192,12 @@ def _turn(section: Section) -> TurnConfig:
     turn = read_section(TurnConfig, section)
     check_turn(section, turn)
     return turn
+
+
+def _tokens(section: Section, wss: WssConfig, domains: tuple[Domain, ...]) -> TokensConfig:
+    tokens = read_section(TokensConfig, section)
+    check_tokens(section, tokens, wss.origins, [domain.name for domain in domains])
+    return tokens
 
 
 def _access(section: Section, trunks: tuple[Trunk, ...], domains: tuple[Domain, ...]) -> AccessConfig:

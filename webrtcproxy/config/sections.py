@@ -19,6 +19,7 @@ from webrtcproxy.config.ini import Secret, Section, is_flag
 from webrtcproxy.config.kinds import Kind, custom, each, flag, number, one, password, text, whole, word
 from webrtcproxy.config.limits import LimitsConfig
 from webrtcproxy.config.option import option
+from webrtcproxy.config.tokens import TokensConfig
 from webrtcproxy.config.trunk import Trunk
 from webrtcproxy.config.trunk_transport import CERTIFICATE_FILE
 from webrtcproxy.config.turn import TurnConfig
@@ -348,6 +349,7 @@ class Config:
     :param path: the file itself, absolute.
     :param demo: None without the section.
     :param auth: the checkers of twisted.cred that ``--auth`` names on the command line; not of the file.
+    :param tokens: None without the section.
     """
 
     path: Path
@@ -368,6 +370,7 @@ class Config:
     domains: tuple[Domain, ...] = ()
     auth: tuple[str, ...] = ()
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    tokens: TokensConfig | None = None
 
 
 SECTIONS: Final[Mapping[str, type[Any]]] = {
@@ -379,6 +382,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "subscriptions": SubscriptionsConfig,
     "trunk": Trunk,
     "domain": Domain,
+    "tokens": TokensConfig,
     "access": AccessConfig,
     "turn": TurnConfig,
     "bans": BansConfig,
