@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,6 +14,9 @@ from tests.support.tokens import jwks, private_key, public_jwk
 from webrtcproxy.config.key_set import MAX_KEYS, MAX_SET, parse_key_set
 
 _RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
+
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A machine that is busy with other tests makes texts slowly."""
 
 
 class KeySetTests(SynchronousTestCase):
@@ -91,6 +94,7 @@ class KeySetTests(SynchronousTestCase):
         self.assertRaises(ValueError, parse_key_set, jwks(*[public_jwk("OKP")] * (MAX_KEYS + 1)))
         self.assertRaises(ValueError, parse_key_set, jwks(public_jwk("OKP", pad="x" * MAX_SET)))
 
+    @SLOW
     @given(
         st.dictionaries(
             st.sampled_from(["kty", "crv", "n", "e", "x", "y", "alg", "use", "kid", "key_ops"]),
