@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from twisted.application.service import MultiService, Service
@@ -14,26 +14,29 @@ from twisted.logger import Logger, globalLogPublisher
 from twisted.web.resource import IResource
 
 from webrtcproxy.access.control import AccessControl
+from webrtcproxy.access.bearer import BearerScheme
 from webrtcproxy.access.guard import LoginGuard, guard_of
-from webrtcproxy.access.login import DigestScheme, Logins
+from webrtcproxy.access.login import DigestScheme, Logins, LoginScheme
 from webrtcproxy.access.nonces import FlowNonces
 from webrtcproxy.access.password_login import PasswordLogins
 from webrtcproxy.access.scanners import Scanners
+from webrtcproxy.access.token_logins import TokenLogins
 from webrtcproxy.admin.bootstrap import Bootstrap
 from webrtcproxy.admin.http_logins import HttpLogins
 from webrtcproxy.admin.monitoring import bind_gauges, health
 from webrtcproxy.admin.page import phone_resource
+from webrtcproxy.admin.upgrade_login import upgrade_login
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.router import Router
 from webrtcproxy.cluster.worker import Queries
-from webrtcproxy.config import SPAWN, Config, HostPort, SipConfig
+from webrtcproxy.config import SPAWN, Config, HostPort, SipConfig, TokensConfig
 from webrtcproxy.dialog.call_record import CdrWriter
 from webrtcproxy.dialog.context import Context, MediaPool
 from webrtcproxy.dialog.referred import ReplacesGrants
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.media.process import RtpengineProcess
-from webrtcproxy.registration.binding import contact_user_of
+from webrtcproxy.registration.binding import Key, contact_user_of
 from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.local_directory import LocalDirectory
 from webrtcproxy.registration.local_registrar import LocalRegistrar
@@ -58,8 +61,11 @@ from webrtcproxy.transport.flow import Flow, Outbound, Receiver
 from webrtcproxy.transport.sip.slots import Knows
 from webrtcproxy.transport.sip.sockets import SipSockets
 from webrtcproxy.transport.sip.trunk_tls import TrunkTls
-from webrtcproxy.transport.wss.server import WebSocketServer
+from webrtcproxy.transport.wss.server import UpgradeLogin, WebSocketServer
 from webrtcproxy.users.domains import CHECK_FILES, domains_of
+from webrtcproxy.users.key_source import UrlKeys, key_source
+from webrtcproxy.users.token import TokenVerifier
+from webrtcproxy.users.token_users import user_factory
 from webrtcproxy.users.turn import IceServers
 from webrtcproxy.users.user import User
 
@@ -195,7 +201,12 @@ class Core:
             worker_prefix=runtime.worker_prefix,
         )
         self.nonces = FlowNonces(clock)
-        logins = Logins(context.domains, context.proofs, context.guard, [DigestScheme(self.nonces)])
+        self.tokens: TokenLogins | None = None
+        self.services: list[Service] = []
+        schemes: list[LoginScheme] = [DigestScheme(self.nonces)]
+        if config.tokens is not None:
+            schemes.insert(0, self._bearer_scheme(config.tokens, clock, context.guard))
+        logins = Logins(context.domains, context.proofs, context.guard, schemes)
         registrar = LocalRegistrar(logins, directory, self.location, clock, metrics)
         context.domains.watch(self._user_changed)
         self.calls = Calls(context, self.legs)
@@ -217,13 +228,35 @@ class Core:
             context, self.calls, self.legs, relay, registrar, logins, self.out_of_dialog, self.subscriptions
         )
 
+    def _bearer_scheme(self, config: TokensConfig, clock: IReactorTime, guard: LoginGuard) -> BearerScheme:
+        """Logins by token, and what they need."""
+        keys = key_source(config, clock)
+        if isinstance(keys, UrlKeys):
+            self.services.append(keys)
+        verifier = TokenVerifier(config, keys, user_factory(self.context.domains))
+        self.tokens = TokenLogins(clock, config, verifier, self.context.proofs, guard, self)
+        return BearerScheme(config, verifier, self.tokens)
+
+    def has_calls(self, flow: Flow) -> bool:
+        """See `webrtcproxy.access.token_logins.Connections`."""
+        return self.legs.count_on(flow) > 0
+
+    def unbind(self, flow: Flow, aor: str) -> None:
+        """See `webrtcproxy.access.token_logins.Connections`."""
+        keys = [binding.key for binding in self.location.bindings_on(flow) if binding.aor == aor]
+        if keys:
+            self._unbind(aor, keys)
+
+    def _unbind(self, aor: str, keys: Collection[Key] | None = None) -> None:
+        self.context.directory.unbind(aor, keys).addErrback(
+            lambda failure: log.failure("The bindings of {aor} can't be removed", failure, aor=aor)
+        )
+
     def _user_changed(self, aor: str, user: User | None) -> None:
         """A users file has changed: who is gone, or has another password, has to log in again."""
         self.context.proofs.replace_user(aor, user)
         if user is None:
-            self.context.directory.unbind(aor).addErrback(
-                lambda failure: log.failure("The bindings of {aor} can't be removed", failure, aor=aor)
-            )
+            self._unbind(aor)
 
     def knows(self, host: str) -> bool:
         """Whether an IP address is a trunk's, or that of a registrar at which a browser is registered."""
@@ -249,9 +282,9 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     guard = context.guard
     runtime.share_bans(guard)
     sockets.is_banned = guard.is_banned
-    browsers = _browsers(
-        config, reactor, receiver, metrics, guard.is_banned, runtime.wss_descriptors, _resources(config, core)
-    )
+    login = None if config.tokens is None or core.tokens is None else upgrade_login(config.tokens, core.tokens)
+    resources = _resources(config, core)
+    browsers = _browsers(config, reactor, receiver, metrics, guard.is_banned, runtime.wss_descriptors, resources, login)
     guard.bans.watch(lambda network: browsers.cut(network, context.proofs.any))
     guard.bans.watch(sockets.cut)
     bind_gauges(metrics, calls, core.subscriptions, browsers, location, transactions)
@@ -262,7 +295,7 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     pings = OptionsPings(reactor, transactions, context.upstream, context.policy, config.trunks, metrics)
     limit = LogFilter(config.logging.level, globalLogPublisher, reactor)
     lag = LoopLag(reactor, metrics.loop_lag.observe)
-    for service in (limit, *media, sockets, browsers, lag, memory, Pinging(pings)):
+    for service in (limit, *core.services, *media, sockets, browsers, lag, memory, Pinging(pings)):
         service.setServiceParent(proxy)
     return proxy, {
         "health": lambda: health(media[-1], calls, browsers, location),
@@ -295,6 +328,7 @@ def _browsers(
     is_banned: Callable[[str], bool],
     inherited: Sequence[int],
     resources: Mapping[str, IResource],
+    login: UpgradeLogin | None,
 ) -> WebSocketServer:
     """The port of the browsers, the page on it, and other resources by their path."""
     wss = config.wss
@@ -311,6 +345,7 @@ def _browsers(
         metrics=metrics,
         is_banned=is_banned,
         inherited=inherited,
+        login=login,
     )
 
 
@@ -423,6 +458,8 @@ class Proxy(MultiService):
         self._core.context.transactions.stop()
         self._core.location.stop()
         self._core.nonces.stop()
+        if self._core.tokens is not None:
+            self._core.tokens.stop()
 
     def stopService(self) -> Deferred[None]:
         """End the calls with `wind_up`, then close the sockets.

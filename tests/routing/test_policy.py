@@ -284,3 +284,10 @@ class Challenges(SynchronousTestCase):
             kinds = [value.rpartition("=")[2] for value in headers.lines("Proxy-Authenticate")]
             self.assertEqual(kinds[:2], ["SHA-512-256", "SHA-256"])
             self.assertEqual(headers.lines("Proxy-Authenticate")[2], md5)
+
+    def test_other_schemes_are_first(self) -> None:
+        """A challenge for tokens (RFC 8898) is none for MD5, though it names no algorithm."""
+        values = ['Digest realm="a", nonce="n"', 'Bearer realm="a"']
+        headers = Headers([("WWW-Authenticate", value) for value in values])
+        order_challenges(headers)
+        self.assertEqual(headers.lines("WWW-Authenticate"), values[::-1])

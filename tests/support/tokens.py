@@ -82,6 +82,11 @@ class FixedKeys:
         self.then: KeySet | None = self.keys
         self.renewals = 0
 
+    @staticmethod
+    def empty() -> KeySet:
+        """A set without keys."""
+        return KeySet(())
+
     def current(self) -> KeySet | None:
         return self.keys
 

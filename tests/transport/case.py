@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.wire import Frame, Recorder, Wire, frame, frames, upgrade
 from webrtcproxy.config import WssConfig
-from webrtcproxy.transport.wss.server import WebSocketServer
+from webrtcproxy.transport.wss.server import UpgradeLogin, WebSocketServer
 from webrtcproxy.transport.wss.websocket import FrameLimit
 
 
@@ -25,7 +25,9 @@ class BrowsersCase(SynchronousTestCase):
         self.receiver = Recorder()
         self.browsers = self.make(**self.options)
 
-    def make(self, frame_limit: FrameLimit | None = None, **options: Any) -> WebSocketServer:
+    def make(
+        self, frame_limit: FrameLimit | None = None, login: UpgradeLogin | None = None, **options: Any
+    ) -> WebSocketServer:
         """A service with these options of [wss]."""
         browsers = WebSocketServer(
             self.reactor,
@@ -34,6 +36,7 @@ class BrowsersCase(SynchronousTestCase):
             frame_limit=frame_limit or self.frame_limit,
             page=self.page,
             advertise="203.0.113.7",
+            login=login,
         )
         browsers.startService()
         return browsers

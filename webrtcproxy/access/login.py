@@ -6,8 +6,8 @@ users that exist and users that do not: status, reason, headers, and the work th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar, Protocol
+from collections.abc import Container, Iterable, Mapping
+from typing import ClassVar, Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -38,12 +38,14 @@ class WrongCredentials(Exception):
     :param why: for the log.
     :param stale: they may be right, but have to be made again for a new challenge.
     :param guess: they may be a guess, and count as a failed login.
+    :param scheme: the name of the scheme whose challenge says that they are wrong; empty where none does.
     """
 
-    def __init__(self, why: str, stale: bool = False, guess: bool = True) -> None:
+    def __init__(self, why: str, stale: bool = False, guess: bool = True, scheme: str = "") -> None:
         super().__init__(why)
         self.why = why
         self.stale = stale
+        self.scheme = scheme
         self.guess = guess and not stale
 
 
@@ -54,15 +56,22 @@ class LoginScheme(Protocol):
     def name(self) -> str:
         """The scheme of its credentials, in lower case."""
 
-    def challenges(self, domain: ServedDomain, flow: Flow, stale: bool) -> Iterable[str]:
+    def challenges(self, domain: ServedDomain, flow: Flow, wrong: WrongCredentials | None) -> Iterable[str]:
         """The challenges for the browser on `flow`, as header values, the preferred one first; none where the domain
-        does not take such credentials."""
+        does not take such credentials.
+
+        :param wrong: why the request's credentials, of whichever scheme, let nobody in; None where it had none.
+        """
 
     def is_for(self, domain: ServedDomain, credentials: Credentials) -> bool:
         """Whether credentials of this scheme are meant for a domain; a request may have several."""
 
     def claimed(self, domain: ServedDomain, credentials: Credentials) -> str:
         """The address-of-record that credentials claim to be those of; not proven. Empty where they name none."""
+
+    def renews(self, credentials: Credentials, flow: Flow) -> bool:
+        """Whether credentials are newer than the login for the whole connection, and have to be looked at though there
+        is one."""
 
     def login(self, domain: ServedDomain, credentials: Credentials, request: Request, flow: Flow) -> Deferred[User]:
         """Fires with the user of the credentials; fails with WrongCredentials, or NotAvailable."""
@@ -79,10 +88,10 @@ class DigestScheme:
     def __init__(self, nonces: FlowNonces) -> None:
         self._nonces = nonces
 
-    def challenges(self, domain: ServedDomain, flow: Flow, stale: bool) -> Iterable[str]:
+    def challenges(self, domain: ServedDomain, flow: Flow, wrong: WrongCredentials | None) -> Iterable[str]:
         """One for each algorithm. They share a nonce, as a browser answers one of them."""
         params = {"realm": domain.config.realm, "nonce": self._nonces.make(flow), "qop": "auth"}
-        if stale:
+        if wrong is not None and wrong.stale:
             params["stale"] = "true"
         return [str(Challenge("Digest", {**params, "algorithm": name})) for name in domain.config.algorithms]
 
@@ -92,6 +101,10 @@ class DigestScheme:
     def claimed(self, domain: ServedDomain, credentials: Credentials) -> str:
         username = username_of(credentials.params)
         return f"{normal(username)}@{domain.name}" if username else ""
+
+    def renews(self, credentials: Credentials, flow: Flow) -> bool:
+        """A digest is a login for one request."""
+        return False
 
     def login(self, domain: ServedDomain, credentials: Credentials, request: Request, flow: Flow) -> Deferred[User]:
         return Deferred.fromCoroutine(self._login(domain, credentials, request, flow))
@@ -188,23 +201,33 @@ class Logins:
         caller = request.from_.address
         if self._domains.of(caller.hostport) is not None and not may_show(user, caller):
             raise Refusal(403, "From Is Another User's")
-        self._proofs.add(flow, user.aor, domain.authority, self.LASTS, user)
+        if self._proofs.lasting(flow, user.aor, domain.authority) is None:
+            self._proofs.add(flow, user.aor, domain.authority, self.LASTS, user)
+
+    def lasting(self, domain: ServedDomain, request: Request, flow: Flow) -> User | None:
+        """The user whose login for the whole connection is one for this REGISTER, too; None where the REGISTER has
+        newer credentials, or there was no such login."""
+        user = self._proofs.lasting(flow, request.to.address.aor, domain.authority)
+        if user is None:
+            return None
+        found = self._credentials(domain, request)
+        return None if found is not None and found[0].renews(found[1], flow) else user
 
     def take_credentials(self, request: Request) -> None:
-        """Remove the credentials for domains that are served here: they go no further (RFC 3261 section 22.3)."""
-        headers, name = request.headers, "Proxy-Authorization"
-        if name not in headers:
-            return
-        lines = headers.lines(name)
-        headers.remove(name)
-        for line in lines:
-            if not self._is_ours(line):
-                headers.add(name, line)
+        """Remove the credentials for domains that are served here: they go no further (RFC 3261 section 22.3). Those in
+        Authorization, which is for the peer, stay there, but for tokens (RFC 8898 section 3)."""
+        headers = request.headers
+        for name, schemes in _TAKEN.items():
+            if name in headers:
+                lines = headers.lines(name)
+                headers.remove(name)
+                for line in lines:
+                    if not self._is_ours(line, schemes):
+                        headers.add(name, line)
 
-    def _is_ours(self, line: str) -> bool:
-        try:
-            credentials = Credentials.parse(line)
-        except BadMessage:
+    def _is_ours(self, line: str, schemes: Container[str]) -> bool:
+        credentials = read_credentials(line)
+        if credentials is None or credentials.scheme.lower() not in schemes:
             return False
         scheme = self._schemes.get(credentials.scheme.lower())
         return scheme is not None and any(scheme.is_for(domain, credentials) for domain in self._domains)
@@ -237,7 +260,7 @@ class Logins:
                 "{call}: no login of {aor} from {host}: {why}", call=request.log_id, aor=aor, host=host, why=wrong.why
             )
             succeeded = False if wrong.guess else None
-            raise self._challenge(domain, request, flow, wrong.stale) from wrong
+            raise self._challenge(domain, request, flow, wrong) from wrong
         except NotAvailable as error:
             raise Refusal(503, "Users Can't Be Looked Up", [("Retry-After", "10")]) from error
         finally:
@@ -246,23 +269,44 @@ class Logins:
 
     def _credentials(self, domain: ServedDomain, request: Request) -> tuple[LoginScheme, Credentials] | None:
         """The first credentials of a request that are meant for a domain."""
-        for line in request.headers.lines(_header(request)):
-            try:
-                credentials = Credentials.parse(line)
-            except BadMessage:
-                continue
-            scheme = self._schemes.get(credentials.scheme.lower())
-            if scheme is not None and scheme.is_for(domain, credentials):
-                return scheme, credentials
+        for name, schemes in _READ["REGISTER" if request.method == "REGISTER" else ""].items():
+            for line in request.headers.lines(name):
+                credentials = read_credentials(line)
+                if credentials is None or credentials.scheme.lower() not in schemes:
+                    continue
+                scheme = self._schemes.get(credentials.scheme.lower())
+                if scheme is not None and scheme.is_for(domain, credentials):
+                    return scheme, credentials
         return None
 
-    def _challenge(self, domain: ServedDomain, request: Request, flow: Flow, stale: bool = False) -> Refusal:
+    def _challenge(
+        self, domain: ServedDomain, request: Request, flow: Flow, wrong: WrongCredentials | None = None
+    ) -> Refusal:
         """The response that asks for credentials."""
         status, name = (401, "WWW-Authenticate") if request.method == "REGISTER" else (407, "Proxy-Authenticate")
-        values = [value for scheme in self._schemes.values() for value in scheme.challenges(domain, flow, stale)]
+        values = [value for scheme in self._schemes.values() for value in scheme.challenges(domain, flow, wrong)]
         return Refusal(status, "", [(name, value) for value in values])
 
 
-def _header(request: Request) -> str:
-    """The header with the credentials for the registrar, or for the proxy."""
-    return "Authorization" if request.method == "REGISTER" else "Proxy-Authorization"
+_ANY: Final = frozenset({"digest", "bearer"})
+_TOKEN: Final = frozenset({"bearer"})
+_READ: Final[Mapping[str, Mapping[str, Container[str]]]] = {
+    "REGISTER": {"Authorization": _ANY},
+    "": {"Proxy-Authorization": _ANY, "Authorization": _TOKEN},
+}
+"""The headers that are read, by method, and the schemes that count in them. JsSIP sends its token with every request,
+whether or not it was challenged, in Authorization."""
+_TAKEN: Final[Mapping[str, Container[str]]] = {"Proxy-Authorization": _ANY, "Authorization": _TOKEN}
+"""The headers from which credentials are removed."""
+
+
+def read_credentials(line: str) -> Credentials | None:
+    """The credentials in a header value; None where they can't be read. A token without ``Bearer`` before it, as some
+    pages have it, is one, too."""
+    try:
+        credentials = Credentials.parse(line)
+    except BadMessage:
+        return None
+    if not credentials.params and credentials.scheme.startswith("eyJ") and credentials.scheme.count(".") == 2:
+        return Credentials("Bearer", {"": credentials.scheme})
+    return credentials

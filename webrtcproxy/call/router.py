@@ -278,6 +278,7 @@ class Router:
         if domain is not None:
             self._registrar.register(transaction, domain)
             return
+        self._logins.take_credentials(request)
         caller, host = context.proofs.caller(transaction.flow), transaction.flow.peer.host
         route = context.policy.route(request, caller)
         permitted = context.access.decide(context.access.question(request, caller, host, route.trunk))

@@ -76,8 +76,7 @@ class LocalRegistrar:
 
         :raises Refusal: 401, 503.
         """
-        lasting = self._location.proofs.lasting(flow, request.to.address.aor, domain.authority)
-        return lasting or await self._logins.login(domain, request, flow)
+        return self._logins.lasting(domain, request, flow) or await self._logins.login(domain, request, flow)
 
     async def _bind(
         self, wanted: RegisterRequest, domain: ServedDomain, user: User, transaction: ServerTransaction

@@ -137,6 +137,6 @@ def order_challenges(headers: Headers) -> None:
 
 
 def _is_md5(challenge: str) -> bool:
-    """Whether a challenge is for MD5, which is also the default where it names no algorithm."""
+    """Whether a challenge is for a digest with MD5, which is also the default where it names no algorithm."""
     text = challenge.lower().replace(" ", "").replace('"', "")
-    return "algorithm=md5" in text or "algorithm=" not in text
+    return text.startswith("digest") and ("algorithm=md5" in text or "algorithm=" not in text)

@@ -50,7 +50,7 @@ Reason = Literal[
     "method", "minutes_limit", "no_dialog", "not_acceptable", "not_found", "other", "overload", "policy", "rate_limit",
     "scanner", "scheme", "transactions_limit", "unknown_source",
     # Connections
-    "bootstrap", "connections_limit", "handshake", "origin", "websocket",
+    "bootstrap", "connections_limit", "handshake", "login", "origin", "websocket",
 ]  # fmt: skip
 """Why the proxy itself refused something: a request, before it became a call or was relayed; a browser's connection,
 before it was open, or (`websocket`) because it violated the protocol; the bootstrap document."""

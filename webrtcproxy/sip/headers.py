@@ -297,7 +297,9 @@ def parse_seconds(text: str, name: str = "Expires") -> int:
 
 
 _is_token68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*").fullmatch
-_quoted_in_challenge = frozenset({"realm", "nonce", "opaque", "domain", "qop"})
+_quoted_in_challenge = frozenset(
+    {"realm", "nonce", "opaque", "domain", "qop", "scope", "authz_server", "error"}  # the last three: RFC 8898
+)
 _quoted_in_credentials = frozenset({"username", "realm", "nonce", "uri", "response", "cnonce", "opaque"})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -13,9 +13,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.config import TokensConfig
 from webrtcproxy.config.key_set import KeySet, parse_key_set
 from webrtcproxy.runtime.fingerprint import Fingerprint, fingerprint
-from webrtcproxy.users.key_fetch import FetchedKeys
+from webrtcproxy.users.key_fetch import FetchedKeys, KeyFetch, key_agent
 
 log = Logger()
 
@@ -169,6 +170,15 @@ class UrlKeys(Service):
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             one.callback(None)
+
+
+def key_source(config: TokensConfig, reactor: Any) -> IKeySource:
+    """The source that the configuration names."""
+    if config.keys is None:
+        return NoKeys()
+    if isinstance(config.keys, Path):
+        return FileKeys(config.keys)
+    return UrlKeys(reactor, KeyFetch(key_agent(reactor, config.keys_ca), reactor, config.keys), config.cache)
 
 
 def log_unusable(keys: KeySet, where: str) -> None:

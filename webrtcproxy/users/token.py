@@ -6,6 +6,7 @@ HS algorithms and nothing else, a public key those of its kind.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,15 +20,13 @@ from webrtcproxy.config import TokensConfig
 from webrtcproxy.config.key_set import SYMMETRIC, KeySet, PublicKey
 from webrtcproxy.users.attributes import AttributeRefused, user_from
 from webrtcproxy.users.key_source import IKeySource
+from webrtcproxy.users.token_users import UserFactory
 from webrtcproxy.users.user import User
 
 MAX_KID = 256
 """Characters of the longest name of a key."""
 MAX_TRIES = 8
 """Keys that are tried for one token that names none."""
-
-UserFactory = Callable[[str, str, Mapping[str, object]], User]
-"""Makes a user of its name, its domain and its attributes; raises `AttributeRefused`."""
 
 
 class TokenRefused(Exception):
@@ -53,10 +52,17 @@ class TokenLogin:
 
     :ivar user: the bearer.
     :ivar until: when it ends, in seconds since 1970; the tolerance for clocks is added.
+    :ivar fingerprint: of the token.
     """
 
     user: User
     until: float
+    fingerprint: bytes = b""
+
+
+def fingerprint_of(text: str) -> bytes:
+    """What tells a token from another one; it does not let anybody in."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
 class TokenVerifier:
@@ -99,10 +105,21 @@ class TokenVerifier:
         algorithm, kid = self._header(text)
         payload = await self._signed(text, algorithm, kid)
         try:
-            return self._login(payload)
+            user, until = self._login(payload)
         except TokenRefused as refused:
             refused.genuine = True
             raise
+        return TokenLogin(user, until, fingerprint_of(text))
+
+    def claimed(self, text: str) -> str:
+        """The address-of-record that a token claims to be for; not proven. Empty where it names none."""
+        if len(text) > self._config.max_size:
+            return ""
+        try:
+            payload = self._jws.decode_complete(text, options={"verify_signature": False})["payload"]
+            return "@".join(self._name(_claims(payload)))
+        except (TokenRefused, PyJWTError, ValueError, TypeError, RecursionError):
+            return ""
 
     def _header(self, text: str) -> tuple[str, str | None]:
         """The algorithm of a token, one of those allowed, and the name of its key."""
@@ -152,16 +169,11 @@ class TokenVerifier:
             return payload
         return None
 
-    def _login(self, payload: bytes) -> TokenLogin:
-        try:
-            claims = json.loads(payload)
-        except (ValueError, RecursionError) as error:
-            raise TokenRefused("its claims can't be read") from error
-        if not isinstance(claims, dict):
-            raise TokenRefused("its claims can't be read")
+    def _login(self, payload: bytes) -> tuple[User, float]:
+        claims = _claims(payload)
         until = self._times(claims)
         self._addressees(claims)
-        return TokenLogin(self._user(claims), until)
+        return self._user(claims), until
 
     def _times(self, claims: Mapping[str, Any]) -> float:
         """When it ends (RFC 7519 sections 4.1.4 to 4.1.6)."""
@@ -187,7 +199,8 @@ class TokenVerifier:
         if not config.any_audience and not any(name in config.audience for name in named if isinstance(name, str)):
             raise TokenRefused("it is for another audience")
 
-    def _user(self, claims: Mapping[str, Any]) -> User:
+    def _name(self, claims: Mapping[str, Any]) -> tuple[str, str]:
+        """The user part and the domain of its address-of-record."""
         name = claim_of(claims, self._config.user_claim)
         if isinstance(name, int) and not isinstance(name, bool):
             name = str(name)
@@ -195,9 +208,13 @@ class TokenVerifier:
             raise TokenRefused(f"its claim {self._config.user_claim} names no user")
         user, at, domain = name.rpartition("@")
         if not at:
-            user, domain = name, self._config.domain or ""
-        elif self._config.domain is not None and domain.lower() != self._config.domain:
+            return name, self._config.domain or ""
+        if self._config.domain is not None and domain.lower() != self._config.domain:
             raise TokenRefused(f"its claim {self._config.user_claim} names a user of another domain")
+        return user, domain.lower()
+
+    def _user(self, claims: Mapping[str, Any]) -> User:
+        user, domain = self._name(claims)
         attributes = {
             attribute: value
             for attribute, claim in self._claims.items()
@@ -208,6 +225,17 @@ class TokenVerifier:
         except AttributeRefused as error:
             claim = self._claims.get(error.attribute, self._config.user_claim)
             raise TokenRefused(f"its claim {claim} can't be used: {error.problem}") from error
+
+
+def _claims(payload: bytes) -> dict[str, Any]:
+    """The claims of a token."""
+    try:
+        claims = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise TokenRefused("its claims can't be read") from error
+    if not isinstance(claims, dict):
+        raise TokenRefused("its claims can't be read")
+    return claims
 
 
 def claim_of(claims: Mapping[str, Any], name: str) -> object:

@@ -9,7 +9,7 @@ from tests.support.calls.registering import register_request
 from tests.support.calls.world import Browser, World
 from tests.support.configs import CARRIER, PBX, config
 from tests.support.logins import DOMAIN, answer, domain_with
-from webrtcproxy.config import Domain
+from webrtcproxy.config import Domain, TokensConfig
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request, Response
 
@@ -25,13 +25,15 @@ class LocalCase(CallCase):
     lines: tuple[str, ...] = ()
     carrier = CARRIER
     others: tuple[str, ...] = ()
+    tokens: TokensConfig | None = None
     multiple = True
 
     def make_world(self, more: object = (), slow: bool = False, **options: object) -> World:
         _, self.path = domain_with(self.mktemp(), *self.lines)
         domain = Domain(DOMAIN, users=self.path, **{"realm": DOMAIN, **self.options})  # type: ignore[arg-type]
         whole = config(self.carrier, PBX, multiple=self.multiple, **options)  # type: ignore[arg-type]
-        world = World(config=replace(whole, domains=(domain, *map(Domain, self.others))), slow=slow)
+        domains = (domain, *map(Domain, self.others))
+        world = World(config=replace(whole, domains=domains, tokens=self.tokens), slow=slow)
         self.worlds.append(world)
         self.cseq = 0
         return world

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from twisted.web.http_headers import Headers
 
 from webrtcproxy.config.addresses import ip
+from webrtcproxy.runtime.metrics import Reason
 
 SUBPROTOCOL = "sip"
 
@@ -24,12 +25,18 @@ class HandshakeRejected(Exception):
 
     :param status: the HTTP status code.
     :param why: for the peer and the log; contains nothing that the peer sent.
+    :param headers: names and values that the response has in addition.
+    :param reason: how it is counted.
     """
 
-    def __init__(self, status: int, why: str) -> None:
+    def __init__(
+        self, status: int, why: str, headers: Iterable[tuple[str, str]] = (), reason: Reason = "handshake"
+    ) -> None:
         super().__init__(status, why)
         self.status = status
         self.why = why
+        self.headers = tuple(headers)
+        self.reason = reason
 
 
 def for_autobahn(key: str) -> bytes:
@@ -88,13 +95,14 @@ def check(headers: Headers, origins: Origins) -> str:
     if "upgrade" not in _tokens(headers, "connection"):
         raise HandshakeRejected(400, "Connection does not say Upgrade")
     if _one(headers, "sec-websocket-version") != "13":
-        raise HandshakeRejected(426, "The version of WebSocket is not 13")
+        version = [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+        raise HandshakeRejected(426, "The version of WebSocket is not 13", version)
     key = _one(headers, "sec-websocket-key") or ""
     if not _is_key(key):
         raise HandshakeRejected(400, "Sec-WebSocket-Key is missing or broken")
     origin = _one(headers, "origin")
     if origin is not None and not origins.admit(origin, host):
-        raise HandshakeRejected(403, "Pages of this origin may not connect")
+        raise HandshakeRejected(403, "Pages of this origin may not connect", reason="origin")
     if SUBPROTOCOL not in _list(headers, "sec-websocket-protocol"):
         raise HandshakeRejected(400, "The subprotocol sip is not offered")
     return key

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from autobahn.websocket import USES_NVX
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -23,6 +23,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from webrtcproxy.config import WssConfig
 from webrtcproxy.config.addresses import network_of
+from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.transport.certificate import server_endpoint
 from webrtcproxy.transport.connection import ConnectionLimits, TcpReactor
@@ -49,6 +50,13 @@ from webrtcproxy.transport.wss.websocket import (
 
 log = Logger()
 
+Opened = Callable[[Flow], None]
+"""Called with the flow of a WebSocket that is open, before its first message."""
+
+UpgradeLogin = Callable[[Request, str, bool], Deferred[Opened]]
+"""Logs a browser in while it connects. Called with the request for the WebSocket, the browser's address, and whether
+the request has an Origin, which was admitted then. Fails with Refusal, whose status is one of HTTP."""
+
 PARTS = 10
 """The browsers are checked in this many groups, one after the other, so that the cost of pings and pongs is spread
 evenly even if thousands of browsers connected at once."""
@@ -68,6 +76,7 @@ class WebSocketServer(Service):
     :param metrics: counts refused connections.
     :param is_banned: whether browsers at an IP address may not connect.
     :param inherited: descriptors of sockets that already listen, one for each line of ``listen``.
+    :param login: logs browsers in; None where they do so by SIP only.
     """
 
     name = "wss"
@@ -85,6 +94,7 @@ class WebSocketServer(Service):
         metrics: Metrics | None = None,
         is_banned: Callable[[str], bool] = lambda host: False,
         inherited: Sequence[int] = (),
+        login: UpgradeLogin | None = None,
     ) -> None:
         self.reactor = reactor
         self.receiver = receiver
@@ -96,6 +106,7 @@ class WebSocketServer(Service):
         self._endpoints = [server_endpoint(reactor, *place, config.client_ca) for place in places]
         self._limits = ConnectionLimits(config.connections, config.connections_per_address)
         self._origins = Origins(config.origins)
+        self._login = login
         self._factory = SipWebSocketFactory(self)
         underway = ConnectionLimits(max(config.connections // 4, 256), max(config.connections_per_address, 16))
         self._is_banned = is_banned
@@ -153,10 +164,11 @@ class WebSocketServer(Service):
             emptied = self._emptied = Deferred()
         return gatherResults([*closing, self.site.close_all(), emptied]).addCallback(lambda _: None)
 
-    def upgrade(self, request: Request) -> int:
+    def upgrade(self, request: Request) -> Deferred[None]:
         """Turn a request for a WebSocket into one.
 
-        :returns: NOT_DONE_YET.
+        :returns: fires with None when it is one; fails with Refusal, whose status is one of HTTP, where the browser
+            may not log in, and with CancelledError where it has gone meanwhile.
         :raises HandshakeRejected: the request is refused.
         """
         if request.path != self.config.path.encode():
@@ -168,7 +180,22 @@ class WebSocketServer(Service):
         if not self._listening:
             raise HandshakeRejected(503, "The service is ending")
         key = check(request.requestHeaders, self._origins)
-        socket = self._factory.connection(self.client_of(request))
+        peer = self.client_of(request)
+        if self._login is None:
+            self._open(None, request, key, peer)
+            return succeed(None)
+        login = self._login(request, peer.host, request.requestHeaders.hasHeader(b"Origin"))
+        request.notifyFinish().addErrback(lambda _: login.cancel())
+        return login.addCallback(self._open, request, key, peer)
+
+    def _open(self, logged_in: Opened | None, request: Request, key: str, peer: Address) -> None:
+        """Turn a request that was checked into a WebSocket.
+
+        :param logged_in: called with its flow.
+        """
+        if not self._listening:
+            raise HandshakeRejected(503, "The service is ending")
+        socket = self._factory.connection(peer)
         transport = cast(Channel, request.channel).release_transport()
         if isinstance(transport, ProtocolWrapper):  # TLS
             transport.wrappedProtocol = socket
@@ -177,7 +204,8 @@ class WebSocketServer(Service):
         socket.makeConnection(transport)
         transport.resumeProducing()
         socket.dataReceived(for_autobahn(key))
-        return NOT_DONE_YET
+        if logged_in is not None and socket.flow is not None:
+            logged_in(socket.flow)
 
     def client_of(self, request: Request) -> Address:
         """The address of the client of an HTTP request, perhaps from X-Forwarded-For, and the port at the socket."""
@@ -304,12 +332,32 @@ class _Upgrade(Resource):
     def render(self, request: Request) -> bytes | int:
         """Accept or refuse the request."""
         try:
-            return self._owner.upgrade(request)
+            opening = self._owner.upgrade(request)
         except HandshakeRejected as refused:
-            peer = address_of(request.getClientAddress()).host
-            log.info("Refused {peer}: {status} {why}", peer=peer, status=refused.status, why=refused.why)
-            self._owner.metrics.refused("origin" if refused.status == 403 else "handshake")
-            if refused.status == 426:
-                request.setHeader(b"Upgrade", b"websocket")
-                request.setHeader(b"Sec-WebSocket-Version", b"13")
-            return answer(request, refused.status, f"{refused.why}.\n")
+            return self._refusal(request, refused)
+        opening.addErrback(self._failed, request)
+        return NOT_DONE_YET
+
+    def _failed(self, failure: Failure, request: Request) -> None:
+        """The browser may not log in."""
+        if failure.check(CancelledError):
+            return
+        why = failure.value
+        if isinstance(why, Refusal):
+            why = HandshakeRejected(why.status, why.reason, why.headers, "login")
+        elif not isinstance(why, HandshakeRejected):
+            log.failure("A WebSocket can't be opened", failure)
+            why = HandshakeRejected(500, "It can't be opened")
+        if cast(Channel, request.channel).is_open:
+            body = self._refusal(request, why)
+            request.setHeader("Content-Length", str(len(body)))
+            request.write(body)
+            request.finish()
+
+    def _refusal(self, request: Request, refused: HandshakeRejected) -> bytes:
+        peer = address_of(request.getClientAddress()).host
+        log.info("Refused {peer}: {status} {why}", peer=peer, status=refused.status, why=refused.why)
+        self._owner.metrics.refused(refused.reason)
+        for name, value in refused.headers:
+            request.setHeader(name, value)
+        return answer(request, refused.status, f"{refused.why}.\n")

@@ -161,6 +161,11 @@ class Channel(HTTPChannel):
         super().connectionLost(reason)
         self.site.closed(self, cast(IStream | None, self.transport))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a response can be sent: the connection is neither closed, nor closing, nor released."""
+        return self.transport is not None and not self._closing
+
     def release_transport(self) -> IStream:
         """Release the transport to another protocol: no timer, producer or count of this channel remains.
 

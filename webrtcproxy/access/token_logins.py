@@ -1,0 +1,223 @@
+"""TokenLogins: the browsers that have logged in with a token, for how long, and what happens then.
+
+A token proves its user for the whole connection, as the credentials of a REGISTER prove one for the time that it is
+bound. When it ends and no newer one has come, what the configuration says happens to the connection, and nothing to
+calls: a connection with calls is closed after the last one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, Literal, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.access.proofs import Proofs
+from webrtcproxy.config import TokensConfig
+from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.headers import Challenge
+from webrtcproxy.transport.flow import Flow
+from webrtcproxy.users.token import KeysUnavailable, TokenLogin, TokenRefused, TokenVerifier
+from webrtcproxy.users.user import User
+
+log = Logger()
+
+UNAUTHORIZED: Final = 3000
+"""Close code of a WebSocket whose token has ended: Unauthorized in IANA's registry of close codes."""
+FOR_EVER: Final = 10 * 365 * 86400.0
+"""Seconds of a login that lasts as long as its connection."""
+MAX_USERS: Final = 10
+"""Users that may be logged in on one connection."""
+CHECK_CALLS: Final = 2.0
+"""Seconds between two looks whether a connection whose token has ended still has calls."""
+
+
+class UnverifiedToken(Protocol):
+    """A token as it has arrived (`webrtcproxy.users.http_token.HttpToken`)."""
+
+    @property
+    def text(self) -> str:
+        """The token."""
+
+    @property
+    def ambient(self) -> bool:
+        """Whether it came in a cookie."""
+
+
+class Connections(Protocol):
+    """What is done to connections when a token ends."""
+
+    def has_calls(self, flow: Flow) -> bool:
+        """Whether a call is up, or is being set up, on a connection."""
+
+    def unbind(self, flow: Flow, aor: str) -> None:
+        """Remove the bindings of a user on a connection."""
+
+
+class _Session:
+    """The login of one user on one connection.
+
+    :ivar fingerprint: of the token.
+    :ivar timer: for its end; None where it lasts as long as the connection.
+    """
+
+    __slots__ = ("fingerprint", "timer")
+
+    def __init__(self, fingerprint: bytes, timer: IDelayedCall | None) -> None:
+        self.fingerprint = fingerprint
+        self.timer = timer
+
+    def end(self) -> None:
+        """Stop the timer."""
+        if self.timer is not None and self.timer.active():
+            self.timer.cancel()
+
+
+class TooManyUsers(Exception):
+    """A connection has too many users."""
+
+
+class TokenLogins:
+    """The logins by token of this process.
+
+    :param clock: for the time.
+    :param config: the section.
+    :param verifier: verifies tokens.
+    :param proofs: gets what tokens prove.
+    :param guard: delays attempts after failed ones.
+    :param connections: ends what a token has begun.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        config: TokensConfig,
+        verifier: TokenVerifier,
+        proofs: Proofs,
+        guard: LoginGuard,
+        connections: Connections,
+    ) -> None:
+        self._clock = clock
+        self._required = config.required
+        self._on_expiry: Literal["close", "logout", "keep"] = config.on_expiry
+        self._realm = config.domain or ""
+        self._verifier = verifier
+        self._proofs = proofs
+        self._guard = guard
+        self._connections = connections
+        self._sessions: dict[Flow, dict[str, _Session]] = {}
+        self._closing: dict[Flow, IDelayedCall] = {}
+
+    def __len__(self) -> int:
+        """The number of connections with a login by token."""
+        return len(self._sessions)
+
+    # Over HTTP
+
+    def authenticate(self, token: UnverifiedToken | None, host: str, from_page: bool) -> Deferred[TokenLogin | None]:
+        """Whose an HTTP request is.
+
+        :param token: the one in it, if any.
+        :param host: the IP address of the browser.
+        :param from_page: it has an Origin, which has been admitted.
+        :returns: fires with the login; with None where there is no token, and none is required. Fails with Refusal,
+            with an HTTP status: 401, 403, 429, 503.
+        """
+        return Deferred.fromCoroutine(self._authenticate(token, host, from_page))
+
+    async def _authenticate(self, token: UnverifiedToken | None, host: str, from_page: bool) -> TokenLogin | None:
+        if token is None:
+            if self._required:
+                raise Refusal(401, "A Token Is Required", [("WWW-Authenticate", self._challenge())])
+            return None
+        if token.ambient and not from_page:
+            # Without Origin nobody can tell which page has asked the browser to connect.
+            raise Refusal(403, "A Cookie Needs An Origin")
+        aor = self._verifier.claimed(token.text)
+        delay = self._guard.delay(host, aor)
+        if delay > 0:
+            raise Refusal(429, "Too Many Failed Logins", [("Retry-After", str(math.ceil(delay)))])
+        try:
+            login = await self._verifier.verify(token.text)
+        except TokenRefused as refused:
+            log.info("A token from {host} is refused: {why}", host=host, why=refused.why)
+            if not refused.genuine:
+                self._guard.failed(host, aor)
+            raise Refusal(
+                401, "The Token Is Not Valid", [("WWW-Authenticate", self._challenge("invalid_token"))]
+            ) from None
+        except KeysUnavailable:
+            raise Refusal(503, "Tokens Can't Be Verified", [("Retry-After", "10")]) from None
+        self._guard.succeeded(host, login.user.aor)
+        return login
+
+    def _challenge(self, error: str = "") -> str:
+        """A challenge (RFC 6750 section 3)."""
+        params = {"realm": self._realm} if self._realm else {}
+        if error:
+            params["error"] = error
+        return str(Challenge("Bearer", params))
+
+    # On a connection
+
+    def logged_in(self, flow: Flow, login: TokenLogin) -> None:
+        """The browser on a connection has shown a token; a newer one of the same user takes its place.
+
+        :raises TooManyUsers: it has shown those of too many users.
+        """
+        if flow.closed:
+            return
+        user, seconds = login.user, max(0.0, login.until - self._verifier.now())
+        sessions = self._sessions.get(flow)
+        if sessions is None:
+            sessions = self._sessions[flow] = {}
+            flow.on_lost(lambda: self._lost(flow))
+        elif user.aor not in sessions and len(sessions) >= MAX_USERS:
+            raise TooManyUsers
+        before = sessions.get(user.aor)
+        if before is not None:
+            before.end()
+        timer = None
+        if self._on_expiry != "keep":
+            timer = self._clock.callLater(seconds, self._expired, flow, user)
+        sessions[user.aor] = _Session(login.fingerprint, timer)
+        lasts = FOR_EVER if timer is None else seconds
+        self._proofs.add(flow, user.aor, ("domain", user.domain), lasts, user, lasting=True)
+        log.info("{user} has logged in with a token from {host}", user=user.aor, host=flow.peer.host)
+
+    def is_known(self, flow: Flow, fingerprint: bytes) -> bool:
+        """Whether a token has logged in on a connection, and nothing has changed since."""
+        return any(session.fingerprint == fingerprint for session in self._sessions.get(flow, {}).values())
+
+    def _expired(self, flow: Flow, user: User) -> None:
+        sessions = self._sessions[flow]
+        del sessions[user.aor]
+        log.info("The token of {user} on {flow} has expired", user=user.aor, flow=flow)
+        self._connections.unbind(flow, user.aor)
+        if not sessions and self._on_expiry == "close":
+            self._close(flow)
+
+    def _close(self, flow: Flow) -> None:
+        """Close a connection, unless somebody has logged in meanwhile; later, while it has calls."""
+        self._closing.pop(flow, None)
+        if self._sessions[flow]:
+            return
+        if self._connections.has_calls(flow):
+            self._closing[flow] = self._clock.callLater(CHECK_CALLS, self._close, flow)
+        else:
+            flow.close(UNAUTHORIZED, "the token has expired")
+
+    def _lost(self, flow: Flow) -> None:
+        closing = self._closing.pop(flow, None)
+        if closing is not None:
+            closing.cancel()
+        for session in self._sessions.pop(flow, {}).values():
+            session.end()
+
+    def stop(self) -> None:
+        """Stop all timers: the proxy is stopping."""
+        for flow in list(self._sessions):
+            self._lost(flow)
