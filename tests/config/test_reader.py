@@ -75,6 +75,7 @@ class ExampleFilesTests(Case):
         everything = self.folder / "everything.ini"
         everything.write_text(re.sub(r"(?m)^;(?! )", "", (ETC / "proxy.ini").read_text()))
         (self.folder / "users").touch()
+        (self.folder / "accounts").touch(0o600)
         (self.folder / "token.secret").write_text("0123456789abcdef" * 2)
         config = load(everything)
         self.assertIsNotNone(config.demo)

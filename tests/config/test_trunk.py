@@ -193,6 +193,16 @@ class TrunkTests(Case):
             line = str(self.assertRaises(ConfigError, self.load, trunk_a=text))
             self.assertNotIn("cret", line, text)
 
+    def test_accounts(self) -> None:
+        """The file with passwords of users is there, and nobody else on the machine may read it."""
+        path = self.folder / "accounts"
+        self.refused("trunk a", "accounts", "No such file", trunk_a="host = a.example\naccounts = accounts")
+        path.touch(0o640)
+        self.refused("trunk a", "accounts", "chmod 600", trunk_a="host = a.example\naccounts = accounts")
+        path.chmod(0o600)
+        (trunk,) = self.load(trunk_a="host = a.example\naccounts = accounts").trunks
+        self.assertEqual(trunk.accounts, path)
+
     def test_duplicate_host(self) -> None:
         """Two trunks with one host: a Request-URI could belong to either."""
         self.refused("trunk b", "host", "[trunk a] has it too", trunk_b="host = VOIP.example:5060")

@@ -19,6 +19,6 @@ class UserTests(SynchronousTestCase):
 
     def test_secret(self) -> None:
         """The password of an account at a trunk is in no text that may reach a log."""
-        user = User("alice", "example.com", accounts={"pbx": TrunkAccount("4711", "topsecret")})
+        user = User("alice", "example.com", accounts={"pbx": TrunkAccount("4711@pbx.example", "4711", "topsecret")})
         self.assertNotIn("topsecret", repr(user))
         self.assertIn("4711", repr(user))

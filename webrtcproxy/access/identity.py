@@ -69,8 +69,9 @@ def speaker(proofs: Proofs, flow: Flow, claimed: Uri) -> Caller | None:
 
 
 def may_show(user: User, claimed: Uri) -> bool:
-    """Whether an address is that of the user, one of its numbers at its domain, or nobody's."""
-    if claimed.aor == user.aor or is_anonymous(claimed, (user.aor,)):
+    """Whether an address is that of the user, that of its own account at a trunk, one of its numbers at its domain, or
+    nobody's."""
+    if claimed.aor in (user.aor, *user.account_aors) or is_anonymous(claimed, (user.aor,)):
         return True
     number = number_in(claimed.user or "")
     return number in user.numbers and claimed.host.lower() in ("", user.domain)
@@ -92,7 +93,9 @@ def check_referred_by(proofs: Proofs, flow: Flow, request: Request, *, replace: 
     """
     aors = proofs.aors(flow)
     values = request.headers.lines("Referred-By")
-    if not aors or all(_aor(value) in aors for value in values):
+    users = (proofs.caller(flow, aor).user for aor in aors)
+    own = {*aors, *(aor for user in users if user is not None for aor in user.account_aors)} if values else ()
+    if not aors or all(_aor(value) in own for value in values):
         return
     if not replace:
         log.info("{call}: refused, its Referred-By is another's than {aors}", call=request.log_id, aors=", ".join(aors))

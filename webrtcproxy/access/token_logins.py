@@ -196,7 +196,8 @@ class TokenLogins:
         sessions = self._sessions[flow]
         del sessions[user.aor]
         log.info("The token of {user} on {flow} has expired", user=user.aor, flow=flow)
-        self._connections.unbind(flow, user.aor)
+        for aor in (user.aor, *(account.aor for account in user.accounts.values())):
+            self._connections.unbind(flow, aor)
         if not sessions and self._on_expiry == "close":
             self._close(flow)
 

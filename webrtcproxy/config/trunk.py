@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from webrtcproxy.config.addresses import HostPort, Network, network, plain_host, same_hostport
@@ -27,6 +28,18 @@ def _set(section: Section, key: str, remedy: str) -> tuple[tuple[str, str], ...]
         if name in names[:index]:
             raise section.error(key, "this header is set twice", "keep one", lines[index][0])
     return lines
+
+
+def _accounts(section: Section, key: str, remedy: str) -> Path:
+    path = section.folder / section.text(key, remedy)
+    try:
+        mode = path.stat().st_mode
+        path.open("rb").close()
+    except OSError as error:
+        raise section.error(key, f"{error.strerror} ({path})", remedy) from error
+    if mode & 0o077:
+        raise section.error(key, f"others on this machine may read the passwords in {path}", f"chmod 600 {path}")
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,13 @@ class Trunk:
         default=None,
     )
     password: str | None = option(password("write the account's password"), "See ``username``.", default=None)
+    accounts: Path | None = option(
+        custom(_accounts, "write the path of a file with lines NAME USERNAME PASSWORD"),
+        "The accounts of users, where the trunk wants a registration per user: lines ``NAME USERNAME PASSWORD``, the"
+        " name as the user part of the address there. Of the users of ``[domain NAME]``, each registers and calls with"
+        " the account that its attribute ``account`` names, and no page ever has the password.",
+        default=None,
+    )
     realm: str | None = option(
         text("write the realm of the provider's challenges"),
         "Answer challenges of this realm only.",

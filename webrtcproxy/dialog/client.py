@@ -22,6 +22,7 @@ from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Message, Request, Response
 from webrtcproxy.sip.sdp.rewriting import refuse_all
 from webrtcproxy.transport.flow import Flow
+from webrtcproxy.users.user import TrunkAccount
 
 log = Logger()
 
@@ -93,13 +94,14 @@ class DialogClient:
     def _takes(self, method: str) -> bool:
         return any(name.strip() == method for line in self._allow for name in line.split(","))
 
-    def answer_challenges(self, allowed: bool) -> None:
+    def answer_challenges(self, allowed: bool, account: TrunkAccount | None = None) -> None:
         """Answer challenges of the trunk that has called with the credentials of its section. They go to its servers
         only: an address of its `sources` may be anybody's who is allowed to call in, and could use a digest elsewhere.
 
         :param allowed: whether the peer of the other leg may use them; else challenges are relayed to it.
+        :param account: that peer's own, in place of the section's.
         """
-        self._authentication = Authentication(self.profile.trunk, allowed)
+        self._authentication = Authentication(self.profile.trunk, allowed, account)
         self._called_in = True
 
     # Requests

@@ -22,6 +22,7 @@ from webrtcproxy.dialog.peers import is_from_peer
 from webrtcproxy.routing.admission import UNREGISTERED, BrowserUser
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.routing.peer_profile import PeerProfile
+from webrtcproxy.routing.policy import account_of
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.server import ServerTransaction
@@ -155,7 +156,8 @@ class Leg(DialogClient):
         if self.trunk is not None:
             context = self._context
             owner = context.proofs.caller(other.flow)
-            self.answer_challenges(context.policy.may_use_trunk_credentials(self.trunk, owner))
+            allowed = context.policy.may_use_trunk_credentials(self.trunk, owner)
+            self.answer_challenges(allowed, account_of(self.trunk, owner))
 
     def when_finished(self, call: Callable[[Leg], None]) -> None:
         """Have `call` called with this leg once its dialog has ended and no usage shares it."""

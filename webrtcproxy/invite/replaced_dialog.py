@@ -16,6 +16,7 @@ from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target import Target, TargetResolver
 from webrtcproxy.routing.admission import is_granted
 from webrtcproxy.routing.authentication import Authentication
+from webrtcproxy.routing.policy import account_of
 from webrtcproxy.runtime.errors import FlowLost, Refusal
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request
@@ -57,15 +58,17 @@ def replaced_dialog_target(context: Context, request: Request, flow: Flow, legs:
         raise Refusal(481)
     if named.early_only:
         raise Refusal(486)
-    allowed = context.policy.may_use_trunk_credentials(other.profile.trunk, context.caller_of(request, flow))
-    return _peer_of(other, as_peer_has_it(named, other), allowed, context)
+    trunk, caller = other.profile.trunk, context.caller_of(request, flow)
+    allowed = context.policy.may_use_trunk_credentials(trunk, caller)
+    authentication = Authentication(trunk, allowed, account_of(trunk, caller))
+    return _peer_of(other, as_peer_has_it(named, other), authentication, context)
 
 
-def _peer_of(leg: Leg, named: Replaces, allowed: bool, context: Context) -> TargetResolver:
+def _peer_of(leg: Leg, named: Replaces, authentication: Authentication, context: Context) -> TargetResolver:
     """The resolver whose target is the peer of `leg`.
 
     :param named: the dialog of `leg`, by the identifiers that its peer knows.
-    :param allowed: whether the credentials of its trunk may be used.
+    :param authentication: answers the challenges of its trunk.
     """
 
     async def targets() -> Sequence[Target]:
@@ -76,7 +79,6 @@ def _peer_of(leg: Leg, named: Replaces, allowed: bool, context: Context) -> Targ
         except FlowLost as why:
             raise leg.profile.unreachable() from why
         uri, routes = dialog.remote_target, tuple(dialog.route_set)
-        authentication = Authentication(trunk, allowed)
         return [Target(flow, uri, leg.profile, leg.user, authentication, None, routes, str(named), hops)]
 
     return targets

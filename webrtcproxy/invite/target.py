@@ -88,7 +88,7 @@ async def target_of_route(
         hops = await context.upstream.next_hops(route)
     except FlowLost as why:
         raise route.profile.unreachable() from why
-    authentication = Authentication(route.trunk, route.may_use_credentials)
+    authentication = Authentication(route.trunk, route.may_use_credentials, route.account)
     replaces = request.headers.get("Replaces")
     uri = uri or route.uri_for(request)
     return Target(

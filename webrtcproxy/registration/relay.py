@@ -138,8 +138,9 @@ class RegisterTransaction:
         self._route = route
         # A browser that has registered with its own password answers challenges itself: with the trunk's credentials it
         # could register any name for which they are valid.
-        trunk = None if relay.location.proofs.any(transaction.flow) else route.trunk
-        self._authentication = Authentication(trunk, route.may_use_credentials)
+        # One whose user has an account of its own there registers with that.
+        own = route.account is not None or not relay.location.proofs.any(transaction.flow)
+        self._authentication = Authentication(route.trunk if own else None, route.may_use_credentials, route.account)
         self._timer = relay.transactions.schedule.after(NON_INVITE_DEADLINE, self._timed_out)
         self._done = False
         self._login: PendingLogin | None = None
@@ -163,6 +164,9 @@ class RegisterTransaction:
         relay = self._relay
         check_domain(request)
         wanted = self._wanted = RegisterRequest.of(request)
+        account = self._route.account
+        if account is not None and wanted.aor != account.aor:
+            raise Refusal(403, "Address Of Another User")
         if wanted.adds:
             relay.location.check(wanted.aor, wanted.keys, self._transaction.flow)
         name = login_name(request, wanted.aor)

@@ -12,6 +12,7 @@ from webrtcproxy.sip.digest import authorize, choose
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import Challenge, parse_challenges
 from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.users.user import TrunkAccount
 
 log = Logger()
 
@@ -24,6 +25,7 @@ class Authentication:
 
     :param trunk: the trunk that the requests go to, or None: then the browser has to answer every challenge.
     :param allowed: whether the browser may use the trunk's credentials.
+    :param account: the browser's own at the trunk, in place of the trunk's.
     :ivar trunk: as given.
     :ivar used: whether a challenge was answered.
     :ivar refused: whether the trunk has refused the credentials.
@@ -34,9 +36,14 @@ class Authentication:
     ROUNDS: ClassVar[int] = 6
     """Most answers in a row, however many nonces are stale."""
 
-    def __init__(self, trunk: Trunk | None, allowed: bool) -> None:
+    def __init__(self, trunk: Trunk | None, allowed: bool, account: TrunkAccount | None = None) -> None:
         self.trunk = trunk
-        self._account = trunk if trunk is not None and trunk.username and trunk.password else None
+        self._username, self._password = "", ""
+        if account is not None:
+            self._username, self._password = account.username, account.password
+        elif trunk is not None:
+            self._username, self._password = trunk.username or "", trunk.password or ""
+        self._account = trunk if self._username and self._password else None
         self._allowed = allowed
         self._answered: dict[tuple[str, str], _AnsweredChallenge] = {}
         self._rounds = 0
@@ -116,15 +123,14 @@ class Authentication:
         return True
 
     def _credentials(self, answered: _AnsweredChallenge, request: Request) -> str:
-        assert self._account is not None and self._account.username is not None and self._account.password is not None
         answered.count += 1
         return str(
             authorize(
                 answered.challenge,
                 request.method,
                 request.uri,
-                self._account.username,
-                self._account.password,
+                self._username,
+                self._password,
                 body=request.body,
                 count=answered.count,
             )

@@ -92,7 +92,7 @@ def _without_claims(from_: NameAddr) -> NameAddr:
 def _to_trunk(request: Request, user: User, trunk: Trunk, private: bool, uri: str) -> CallerId:
     number = _number(request, user) or trunk.main_number
     account = user.accounts.get(trunk.name)
-    name = trunk.username if account is None else account.username
+    name = trunk.username if account is None else account.aor.partition("@")[0]
     shown = _named(user, request, _uri(number or name or user.name, trunk))
     asserted = "" if trunk.caller_id == "from" or number is None else str(_named(user, request, _uri(number, trunk)))
     if trunk.caller_id == "asserted":

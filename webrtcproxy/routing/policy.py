@@ -20,6 +20,7 @@ from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import bracketed
+from webrtcproxy.users.user import TrunkAccount
 
 log = Logger()
 
@@ -33,7 +34,8 @@ class Route:
     :ivar host: a name or an IP address (IPv6 without brackets).
     :ivar port: None for the default of the transport.
     :ivar transport: ``udp``, ``tcp`` or ``tls``; None for the one found in the DNS, else UDP.
-    :ivar may_use_credentials: whether challenges of the trunk are answered with the credentials of its section.
+    :ivar may_use_credentials: whether the proxy answers challenges of the trunk.
+    :ivar account: the caller's own account at the trunk, with which it answers; None for that of the trunk's section.
     """
 
     profile: PeerProfile
@@ -41,6 +43,7 @@ class Route:
     port: int | None
     transport: str | None = None
     may_use_credentials: bool = False
+    account: TrunkAccount | None = None
 
     @property
     def servers(self) -> tuple[HostPort, ...]:
@@ -69,6 +72,12 @@ class Route:
         parameters = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in target.params)
         port = "" if trunk.port is None else f":{trunk.port}"
         return f"sip:{target.user}{parameters}@{host}{port};user=phone"
+
+
+def account_of(trunk: Trunk | None, caller: Caller) -> TrunkAccount | None:
+    """The own account of a caller at a trunk."""
+    user = caller.user
+    return None if trunk is None or user is None or not user.accounts else user.accounts.get(trunk.name)
 
 
 _Routes = tuple[Route, Route]
@@ -163,13 +172,19 @@ class Policy:
         )
 
     def may_use_trunk_credentials(self, trunk: Trunk | None, caller: Caller) -> bool:
-        """Whether challenges of a trunk to the requests of `caller` are answered with the credentials of its section:
-        for a caller that may use that trunk, or for any where `[access] trunk-credentials` is ``anyone``."""
-        return trunk is not None and (self._credentials_for_anyone or caller.may_use(trunk))
+        """Whether challenges of a trunk to the requests of `caller` are answered by the proxy: for a caller that has an
+        account of its own there (`account_of`) or may use the trunk's, or for any where `[access] trunk-credentials` is
+        ``anyone``."""
+        if trunk is None:
+            return False
+        return self._credentials_for_anyone or caller.may_use(trunk) or account_of(trunk, caller) is not None
 
     def _paid(self, routes: _Routes, caller: Caller) -> Route:
-        """The one of two routes to the same place that `caller` may take."""
+        """The one of two routes to the same place that `caller` may take; or one with its own account there."""
         unpaid, paid = routes
+        account = account_of(unpaid.trunk, caller)
+        if account is not None:
+            return replace(paid, account=account)
         return paid if self.may_use_trunk_credentials(unpaid.trunk, caller) else unpaid
 
     def _route_to(self, scheme: str, host: str, port: int | None) -> _Routes:

@@ -156,6 +156,16 @@ def _trunks(value: object) -> frozenset[str]:
     return frozenset(name_of(word) for word in words_of(value))
 
 
+def _accounts(value: object) -> tuple[str, ...]:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    words = words_of(value)
+    for word in words:
+        if not word or any(sign.isspace() for sign in word):
+            raise ValueError(f"'{word}' is no name of an account")
+    return tuple(dict.fromkeys(words))
+
+
 ATTRIBUTES: Final[Mapping[str, UserAttribute[Any]]] = {
     attribute.name: attribute
     for attribute in (
@@ -221,6 +231,13 @@ ATTRIBUTES: Final[Mapping[str, UserAttribute[Any]]] = {
             _limit,
             "write a number such as 60",
             "Minutes of calls to trunks in a day, in place of ``user-minutes-per-day``; 0 for any number.",
+        ),
+        UserAttribute(
+            "account",
+            "account",
+            _accounts,
+            "write names of lines in the accounts file of a trunk, NAME or TRUNK/NAME, with commas between them",
+            "Its own accounts at trunks that want a registration per user.",
         ),
     )
 }

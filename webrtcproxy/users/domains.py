@@ -15,6 +15,7 @@ from webrtcproxy.sip.uri import SIP_PORT, SIPS_PORT, bracketed
 from webrtcproxy.users.credentials import Password, SipDigest
 from webrtcproxy.users.plugin import ILogin, NoSuchPlugin, portal_named
 from webrtcproxy.users.portals import DomainPortals, UsersFileChecker, checker_for, portal_for
+from webrtcproxy.users.trunk_accounts import TrunkAccounts, broken_accounts
 from webrtcproxy.users.user import User
 from webrtcproxy.users.users_file import Account, Accounts, UsersFile, read_file
 
@@ -34,18 +35,24 @@ class ServedDomain:
     :param config: its section.
     :param file: its users file; None where it has none.
     :param portals: those that are asked after the file: each with whether it looks up whole addresses-of-record.
+    :param accounts: those of users at trunks.
     :ivar authority: its name in proofs, as `webrtcproxy.access.caller.Authority`.
     :ivar trunks: names of the trunks that its users may use.
     """
 
     def __init__(
-        self, config: Domain, file: UsersFile | None = None, portals: Iterable[tuple[ILogin, bool]] = ()
+        self,
+        config: Domain,
+        file: UsersFile | None = None,
+        portals: Iterable[tuple[ILogin, bool]] = (),
+        accounts: TrunkAccounts | None = None,
     ) -> None:
         self.config = config
         self.name = config.name
         self.authority = ("domain", config.name)
         self.trunks: frozenset[str] = frozenset(config.trunks)
         self._file = file
+        self._accounts = accounts or TrunkAccounts()
         first: list[tuple[ILogin, bool]] = []
         if file is not None:
             first.append((portal_for(UsersFileChecker(file, config.name), config.name, file), False))
@@ -61,10 +68,11 @@ class ServedDomain:
         return self._portals.login(username, credentials).addCallback(self.complete)
 
     def complete(self, user: User | None) -> User | None:
-        """A user with what the section of the domain gives to each: the use of its trunks."""
-        if user is None or self.trunks <= user.trunks:
+        """A user with what the section of the domain gives to each, the use of its trunks, and with its own accounts
+        there."""
+        if user is None or (self.trunks <= user.trunks and not user.account):
             return user
-        return replace(user, trunks=user.trunks | self.trunks)
+        return replace(user, trunks=user.trunks | self.trunks, accounts=self._accounts.of(user))
 
     def has(self, aor: str) -> bool:
         """Whether the users file has this address-of-record. Others may be known to a portal only."""
@@ -154,7 +162,8 @@ def domains_of(config: Config) -> Domains:
     :raises webrtcproxy.users.plugin.NoSuchPlugin: a portal is not installed, or refuses its argument.
     """
     files = {path: UsersFile(path, names) for path, names in _files_of(config).items()}
-    return Domains([_served(config, domain, files) for domain in config.domains], list(files.values()))
+    accounts = TrunkAccounts(config.trunks)
+    return Domains([_served(config, domain, files, accounts) for domain in config.domains], list(files.values()))
 
 
 def check_domains(config: Config) -> None:
@@ -179,7 +188,9 @@ def check_domains(config: Config) -> None:
 
 
 def broken_lines(config: Config) -> Iterator[str]:
-    """What can't be used in the users files, each as a line with file, number, problem and remedy."""
+    """What can't be used in the files of users and of their accounts, each as a line with file, number, problem and
+    remedy."""
+    yield from broken_accounts(config.trunks)
     for path, names in _files_of(config).items():
         for broken in read_file(path, names)[1]:
             yield f"{path}: {broken}"
@@ -200,7 +211,7 @@ def _files_of(config: Config) -> dict[Path, list[str]]:
     return files
 
 
-def _served(config: Config, domain: Domain, files: dict[Path, UsersFile]) -> ServedDomain:
+def _served(config: Config, domain: Domain, files: dict[Path, UsersFile], accounts: TrunkAccounts) -> ServedDomain:
     file = None if domain.users is None else files[domain.users]
     portals: list[tuple[ILogin, bool]] = []
     if domain.portal is not None:
@@ -208,7 +219,7 @@ def _served(config: Config, domain: Domain, files: dict[Path, UsersFile]) -> Ser
     if domain.auth != "no":
         whole = domain.auth == "address"
         portals += [(portal_for(checker_for(text), domain.name, file), whole) for text in config.auth]
-    return ServedDomain(domain, file, portals)
+    return ServedDomain(domain, file, portals, accounts)
 
 
 def _has_other_password(account: Account, there: Account) -> bool:

@@ -22,15 +22,17 @@ class IUser(Interface):
 class TrunkAccount:
     """The account of one user at a trunk that wants a registration per user.
 
+    :ivar aor: its address-of-record at the trunk; it registers no other.
     :ivar username: of its digests.
     :ivar password: in clear text, as the trunk's challenges need it.
     """
 
+    aor: str
     username: str
     password: str
 
     def __repr__(self) -> str:
-        return f"TrunkAccount({self.username!r})"
+        return f"TrunkAccount({self.aor!r}, {self.username!r})"
 
 
 @implementer(IUser)
@@ -44,7 +46,8 @@ class User:
     :ivar numbers: the numbers that it may show when it calls, the one shown by default first.
     :ivar groups: names of the groups that it belongs to; a number may ring a group.
     :ivar trunks: names of the trunks that it may use, at their expense.
-    :ivar accounts: its own accounts, by the name of the trunk.
+    :ivar account: names of its own accounts at trunks, each perhaps with the trunk before it, ``TRUNK/NAME``.
+    :ivar accounts: these accounts, by the name of the trunk, where they were looked up (`ServedDomain.complete`).
     :ivar allow: the only numbers and hosts that it may call, together with those of `[access]`.
     :ivar deny: those that it may not call, together with those of `[access]`.
     :ivar calls: calls at once; None for the limit of `[limits]`, 0 for none. The same holds for the next two.
@@ -58,12 +61,18 @@ class User:
     numbers: tuple[str, ...] = ()
     groups: frozenset[str] = frozenset()
     trunks: frozenset[str] = frozenset()
+    account: tuple[str, ...] = ()
     accounts: Mapping[str, TrunkAccount] = field(default_factory=dict)
     allow: RuleWords = NO_RULES
     deny: RuleWords = NO_RULES
     calls: int | None = None
     calls_per_minute: int | None = None
     minutes_per_day: int | None = None
+
+    @property
+    def account_aors(self) -> tuple[str, ...]:
+        """The addresses-of-record of its own accounts at trunks."""
+        return tuple(account.aor for account in self.accounts.values())
 
     @property
     def aor(self) -> str:

@@ -9,7 +9,7 @@ from tests.support.calls.registering import register_request
 from tests.support.calls.world import Browser, World
 from tests.support.configs import CARRIER, PBX, config
 from tests.support.logins import DOMAIN, answer, domain_with
-from webrtcproxy.config import Domain, TokensConfig
+from webrtcproxy.config import Config, Domain, TokensConfig
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request, Response
 
@@ -32,11 +32,14 @@ class LocalCase(CallCase):
         _, self.path = domain_with(self.mktemp(), *self.lines)
         domain = Domain(DOMAIN, users=self.path, **{"realm": DOMAIN, **self.options})  # type: ignore[arg-type]
         whole = config(self.carrier, PBX, multiple=self.multiple, **options)  # type: ignore[arg-type]
-        domains = (domain, *map(Domain, self.others))
-        world = World(config=replace(whole, domains=domains, tokens=self.tokens), slow=slow)
+        world = World(config=self.configured(replace(whole, domains=domains, tokens=self.tokens)), slow=slow)
         self.worlds.append(world)
         self.cseq = 0
         return world
+
+    def configured(self, config: Config) -> Config:
+        """The configuration of the case, from that of all."""
+        return config
 
     def browser(self, user: str = "alice", domain: str = DOMAIN) -> Browser:
         return self.world.browser(user, domain)
