@@ -1,6 +1,6 @@
 """The two transports of the tests' scripted endpoints: a browser's WebSocket, and UDP."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from secrets import token_hex
 from typing import cast
 
@@ -21,23 +21,41 @@ class Browser(Endpoint):
 
     :param user: its name; its address-of-record is sip:user@pbx.test.
     :param port: the proxy's, for browsers.
-    :param origin: the Origin that it sends.
+    :param origin: the Origin that it sends; None for none.
+    :param path: of the WebSocket, with its query.
+    :param protocols: the subprotocols that it offers.
+    :param headers: further ones of its request for the WebSocket.
     """
 
     def __init__(
-        self, user: str, port: int, *, domain: str = "pbx.test", origin: str = "https://phone.test", password: str = ""
+        self,
+        user: str,
+        port: int,
+        *,
+        domain: str = "pbx.test",
+        origin: str | None = "https://phone.test",
+        password: str = "",
+        path: str = "/",
+        protocols: Sequence[str] = ("sip",),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         host = f"{token_hex(6)}.invalid"
         super().__init__(user, domain, "WSS", host, f"sip:{token_hex(4)}@{host};transport=ws", password)
         self.instance = token_hex(16)
         self.closed: Deferred[tuple[int | None, str]] = Deferred()
         self._origin, self._port = origin, port
+        self._path, self._protocols, self._headers = path, list(protocols), dict(headers or {})
         self._socket: _Socket | None = None
         self._refused: Exception | None = None
 
     async def connect(self) -> None:
         """Connect, with the subprotocol `sip`. Raises ConnectionError where the handshake is refused."""
-        factory = WebSocketClientFactory(f"wss://{LOOPBACK}:{self._port}/", origin=self._origin, protocols=["sip"])
+        factory = WebSocketClientFactory(
+            f"wss://{LOOPBACK}:{self._port}{self._path}",
+            origin=self._origin,
+            protocols=self._protocols,
+            headers=self._headers,
+        )
         factory.protocol = _Socket
         factory.setProtocolOptions(openHandshakeTimeout=5, closeHandshakeTimeout=2, autoPingInterval=0)
         factory.phone, factory.opened = self, Deferred()
