@@ -33,6 +33,15 @@ export class Events {
   }
 }
 
+// Both libraries offer the subprotocol `sip` only; a token goes beside it.
+export function offer(protocol) {
+  if (!protocol) return;
+  const Native = window.WebSocket;
+  window.WebSocket = class extends Native {
+    constructor(url) { super(url, ["sip", protocol]); }
+  };
+}
+
 // A small picture, ten times a second: that of the fake camera costs a whole processor otherwise.
 export function constraints(video) {
   return { audio: true, video: video ? { width: 160, height: 120, frameRate: 10 } : false };

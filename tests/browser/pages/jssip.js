@@ -1,6 +1,6 @@
 // The test phone on JsSIP.
 import JsSIP from "jssip";
-import { Events, constraints, figures, freshPicture, gather, play } from "./common.js";
+import { Events, constraints, figures, freshPicture, gather, offer, play } from "./common.js";
 
 const events = new Events();
 const media = { mediaConstraints: constraints(false), pcConfig: { iceServers: [] } };
@@ -65,10 +65,12 @@ window.phone = {
     JsSIP.debug.disable();
     media.mediaConstraints = constraints(config.video);
     media.pcConfig = { iceServers: [], ...config.ice };
+    offer(config.protocol);
     ua = new JsSIP.UA({
       sockets: [new JsSIP.WebSocketInterface(config.server)],
       uri: config.uri,
-      password: config.password,
+      ...(config.password ? { password: config.password } : {}),
+      ...(config.bearer ? { authorization_jwt: config.bearer } : {}),
       register: false,
       register_expires: config.expires ?? 600,
     });

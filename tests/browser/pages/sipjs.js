@@ -2,7 +2,7 @@
 import {
   Invitation, Inviter, Messager, Registerer, SIPExtension, SessionState, Subscriber, SubscriptionState, UserAgent,
 } from "sip.js";
-import { Events, constraints, direction, figures, freshPicture, gather, play } from "./common.js";
+import { Events, constraints, direction, figures, freshPicture, gather, offer, play } from "./common.js";
 
 const events = new Events();
 const media = { sessionDescriptionHandlerOptions: { constraints: constraints(false) } };
@@ -75,6 +75,8 @@ window.phone = {
 
   async start(config) {
     media.sessionDescriptionHandlerOptions.constraints = constraints(config.video);
+    offer(config.protocol);
+    const extraHeaders = config.bearer ? [`Authorization: ${config.bearer}`] : [];
     ua = new UserAgent({
       uri: UserAgent.makeURI(config.uri),
       transportOptions: { server: config.server },
@@ -103,7 +105,7 @@ window.phone = {
         },
       },
     });
-    registerer = new Registerer(ua, { expires: config.expires ?? 600 });
+    registerer = new Registerer(ua, { expires: config.expires ?? 600, extraHeaders });
     await ua.start();
     return "connected";
   },
