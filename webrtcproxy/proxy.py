@@ -13,8 +13,8 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger, globalLogPublisher
 from twisted.web.resource import IResource
 
-from webrtcproxy.access.control import AccessControl
 from webrtcproxy.access.bearer import BearerScheme
+from webrtcproxy.access.control import AccessControl
 from webrtcproxy.access.guard import LoginGuard, guard_of
 from webrtcproxy.access.login import DigestScheme, Logins, LoginScheme
 from webrtcproxy.access.nonces import FlowNonces

@@ -48,6 +48,32 @@ class FilesTests(WarningsCase):
         self.assertEqual(self.warnings(wss=f"listen = {tls}"), [])
 
 
+class TokensTests(WarningsCase):
+    """[tokens]"""
+
+    def setUp(self) -> None:
+        super().setUp()
+        path = self.folder / "secret"
+        path.write_text("0123456789abcdef" * 2)
+        path.chmod(0o600)
+
+    def tokens(self, text: str, audience: str = "me") -> dict[str, str]:
+        """The sections."""
+        return {"tokens": f"audience = {audience}\nsecret-file = secret\n{text}", "domain example.com": ""}
+
+    def test_safe(self) -> None:
+        """A token for this proxy, in a subprotocol or a cookie, opens nothing."""
+        self.assertEqual(self.warnings(**self.tokens("cookie = session")), [])
+
+    def test_open(self) -> None:
+        """Tokens for anybody, in addresses, that never end, and a secret that others can read."""
+        self.told("tokens", "audience", "any other service", **self.tokens("", "*"))
+        self.told("tokens", "query", "logs", **self.tokens("query = token"))
+        self.told("tokens", "on-expiry", "as long as", **self.tokens("on-expiry = keep"))
+        (self.folder / "secret").chmod(0o644)
+        self.told("tokens", "secret-file", "chmod 600", **self.tokens(""))
+
+
 class AddressTests(WarningsCase):
     """Which addresses and networks are others'."""
 

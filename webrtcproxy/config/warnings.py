@@ -257,6 +257,28 @@ def _users_files(config: Config) -> Iterator[str]:
             yield from _readable(f"domain {domain.name}", "users", domain.users, 0o007)
 
 
+@rule
+def _tokens(config: Config) -> Iterator[str]:
+    tokens = config.tokens
+    if tokens is None:
+        return
+    if tokens.any_audience:
+        opens = "a token that its user has got for any other service logs in here"
+        yield warning(
+            "tokens", "audience", "*", opens, "write the audience that the issuer gives to tokens for this proxy"
+        )
+    if tokens.query is not None:
+        opens = "web servers in front may write tokens into their logs, where they can be read while they are valid"
+        yield warning(
+            "tokens", "query", tokens.query, opens, "let the page send a subprotocol token.JWT, or issue short ones"
+        )
+    if tokens.on_expiry == "keep":
+        opens = "who has a token once is logged in for as long as the connection lasts"
+        yield warning("tokens", "on-expiry", "keep", opens, "write close or logout")
+    if tokens.secret_file is not None:
+        yield from _readable("tokens", "secret-file", tokens.secret_file, 0o077)
+
+
 def _readable(section: str, key: str, path: Path, others: int) -> Iterator[str]:
     """Warn of a file with a secret.
 

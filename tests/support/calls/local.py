@@ -32,6 +32,7 @@ class LocalCase(CallCase):
         _, self.path = domain_with(self.mktemp(), *self.lines)
         domain = Domain(DOMAIN, users=self.path, **{"realm": DOMAIN, **self.options})  # type: ignore[arg-type]
         whole = config(self.carrier, PBX, multiple=self.multiple, **options)  # type: ignore[arg-type]
+        domains = (domain, *map(Domain, self.others))
         world = World(config=self.configured(replace(whole, domains=domains, tokens=self.tokens)), slow=slow)
         self.worlds.append(world)
         self.cseq = 0
