@@ -147,7 +147,7 @@ class RegistrarAsSource(RealCase):
 class NamedSources(RealCase):
     """`sources` where they are named."""
 
-    changes: ClassVar = (("host = 127.0.0.1:@plain@", "host = 127.0.0.1:@plain@\nsources = 127.0.0.8/31"),)
+    changes: ClassVar = (("host = pbx.test\n", "host = pbx.test\nsources = 127.0.0.1 127.0.0.8/31\n"),)
 
     async def test_named_network(self) -> None:
         """An address of the network may call in."""
