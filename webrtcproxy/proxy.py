@@ -354,7 +354,7 @@ def _resources(config: Config, core: Core) -> dict[str, IResource]:
     path, domains = config.wss.bootstrap, core.context.domains
     if path is None or not len(domains):
         return {}
-    logins = HttpLogins(PasswordLogins(domains, core.context.guard))
+    logins = HttpLogins(PasswordLogins(domains, core.context.guard), core.tokens, config.tokens)
     return {path: Bootstrap(config.wss, logins, IceServers(config.turn, time.time), core.context.metrics)}
 
 

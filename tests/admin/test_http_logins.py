@@ -5,12 +5,20 @@ from __future__ import annotations
 from base64 import b64encode
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
+from tests.support.tokens import NOW, FixedKeys, secret_token, tokens_config
+from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.access.proofs import Proofs
+from webrtcproxy.access.token_logins import TokenLogins
+from webrtcproxy.admin.bootstrap import HttpLogin
 from webrtcproxy.admin.http_logins import HttpLogins
+from webrtcproxy.config import BansConfig
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.transport.wss.peer import HttpPeer
+from webrtcproxy.users.token import TokenVerifier
 from webrtcproxy.users.user import User
 
 TLS = HttpPeer("192.0.2.7", True)
@@ -78,3 +86,49 @@ class HttpLoginsTests(SynchronousTestCase):
         self.assertEqual(self.passwords.asked, [])
         for peer in (HttpPeer("127.0.0.1", False), HttpPeer("::1", False)):
             self.successResultOf(self.login(basic("alice:x"), peer=peer))
+
+
+class TokenTests(SynchronousTestCase):
+    """Tokens, beside passwords."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        config = tokens_config(keys=None, query="token", cookie="session")
+        verifier = TokenVerifier(config, FixedKeys(), now=lambda: NOW)
+        guard = LoginGuard(self.clock, BansConfig())
+        tokens = TokenLogins(self.clock, config, verifier, Proofs(self.clock), guard, None)  # type: ignore[arg-type]
+        self.passwords = Passwords()
+        self.logins = HttpLogins(self.passwords, tokens, config)  # type: ignore[arg-type]
+
+    def login(self, query: str = "", **headers: str) -> Deferred[HttpLogin]:
+        request = DummyRequest([b"bootstrap.json"])
+        request.args = {b"token": [query.encode()]} if query else {}
+        for name, value in headers.items():
+            request.requestHeaders.setRawHeaders(name, [value])
+        return self.logins.login(request, TLS)  # type: ignore[arg-type]
+
+    def test_each_place(self) -> None:
+        """As on the upgrade (docs/tokens.rst); the login is valid as long as the token. No Origin is needed: a page of
+        another one can't read the response."""
+        token = secret_token(exp=NOW + 100)
+        for login in (
+            self.login(token), self.login(Authorization=f"Bearer {token}"), self.login(Cookie=f"session={token}"),
+        ):  # fmt: skip
+            found = self.successResultOf(login)
+            self.assertEqual((found.user.aor, found.seconds, found.token), ("alice@example.com", 130, ""))
+        self.assertEqual(self.passwords.asked, [])
+
+    def test_password(self) -> None:
+        """Without a token a password counts."""
+        self.successResultOf(self.login(Authorization=basic("alice:x")))
+        self.assertEqual(len(self.passwords.asked), 1)
+
+    def test_wrong(self) -> None:
+        """A wrong token is not helped by anything else; two are too many."""
+        for query, headers, status in (
+            (secret_token(exp=0), {}, 401), ("x", {"Authorization": "Bearer y"}, 400),
+            ("x", {"Authorization": basic("alice:x")}, 401),
+        ):  # fmt: skip
+            refusal = self.failureResultOf(self.login(query, **headers), Refusal).value
+            self.assertEqual(refusal.status, status)
+        self.assertEqual(self.passwords.asked, [])

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import ssl
 from typing import ClassVar
+from urllib.error import HTTPError
+from urllib.request import Request as UrlRequest
+from urllib.request import urlopen
+
+from twisted.internet.threads import deferToThread
 
 from tests.support.real.case import RealCase
 from tests.support.real.issuer import DOMAIN, Issuer, configured, issued, parts_of
@@ -101,6 +108,32 @@ class Connecting(TokensCase):
         caller = await calling.answered()
         await trunk.request("ACK")
         await self.hang_up(caller, callee)
+
+    async def test_bootstrap(self) -> None:
+        """The bootstrap document is for who has a token, in the same places; it is valid for no longer than the token,
+        and none is in it."""
+        url = f"https://127.0.0.1:{self.proxy.wss}/bootstrap.json"
+
+        def get(query: str, **headers: str) -> tuple[int, dict[str, object]]:
+            request = UrlRequest(url + query, headers={"Origin": PAGE, **headers})
+            try:
+                with urlopen(request, timeout=5, context=ssl._create_unverified_context()) as response:
+                    return response.status, json.loads(response.read())
+            except HTTPError as error:
+                return error.code, json.loads(error.read())
+
+        token = self.token(seconds=100)
+        for query, headers in (
+            ("", {"Authorization": f"Bearer {token}"}), (f"?token={token}", {}), ("", {"Cookie": f"session={token}"}),
+        ):  # fmt: skip
+            status, document = await deferToThread(get, query, **headers)
+            self.assertEqual(
+                (200, f"sip:alice@{DOMAIN}", "Alice"), (status, document["address"], document["displayName"])
+            )
+            self.assertIn(document["expires"], range(90, 101))
+            self.assertNotIn(token, str(document))
+        self.assertEqual(401, (await deferToThread(get, ""))[0])
+        self.assertEqual(401, (await deferToThread(get, "", Authorization=f"Bearer {self.token(seconds=-1)}"))[0])
 
     async def test_without(self) -> None:
         """Without a token a browser connects, and gets a challenge that offers both ways."""
@@ -235,13 +268,13 @@ class Workers(TokensCase):
 
     async def test_each(self) -> None:
         """Each worker verifies tokens by itself, and users reach each other whichever has their connections."""
+        bob = await self.bearer(self.token("bob"), "bob")
+        self.assertEqual(200, (await self.registers(bob)).status)
         for _ in range(6):
-            alice, bob = await self.bearer(self.token()), await self.bearer(self.token("bob"), "bob")
-            for browser in (alice, bob):
-                self.assertEqual(200, (await self.registers(browser)).status)
+            alice = await self.bearer(self.token())
+            self.assertEqual(200, (await self.registers(alice)).status)
             message = alice.build("MESSAGE", f"sip:bob@{DOMAIN}")
             alice.send(message)
             bob.reply(await bob.request("MESSAGE"), 200)
             self.assertEqual(200, (await alice.response(message)).status)
             await alice.close()
-            await bob.close()

@@ -170,7 +170,7 @@ class TokenLogins:
         """
         if flow.closed:
             return
-        user, seconds = login.user, max(0.0, login.until - self._verifier.now())
+        user, seconds = login.user, self.seconds_of(login)
         sessions = self._sessions.get(flow)
         if sessions is None:
             sessions = self._sessions[flow] = {}
@@ -187,6 +187,10 @@ class TokenLogins:
         lasts = FOR_EVER if timer is None else seconds
         self._proofs.add(flow, user.aor, ("domain", user.domain), lasts, user, lasting=True)
         log.info("{user} has logged in with a token from {host}", user=user.aor, host=flow.peer.host)
+
+    def seconds_of(self, login: TokenLogin) -> float:
+        """The seconds until a token ends; 0 where it has."""
+        return max(0.0, login.until - self._verifier.now())
 
     def is_known(self, flow: Flow, fingerprint: bytes) -> bool:
         """Whether a token has logged in on a connection, and nothing has changed since."""
