@@ -17,7 +17,7 @@ AUTHORITY = ("domain", DOMAIN)
 class BearerCase(LocalCase):
     """Users of example.com who log in with tokens."""
 
-    tokens = tokens_config(keys=None)
+    tokens = tokens_config(keys=None, claims=(("deny", "deny"),))
 
     def token(self, seconds: float = 600, secret: str = SECRET, **claims: object) -> str:
         """A token of alice that is valid for so many seconds of the real time."""
@@ -200,6 +200,21 @@ class CallTests(BearerCase):
         alice.ack(invite, ok)
         self.world.clock.advance(5)
         self.assertFalse(alice.flow.closed)
+
+    def test_users_file_changes(self) -> None:
+        """What a token says of its user holds on its connection whatever becomes of the user's line in the users file:
+        a change there opens nothing that the token has closed (docs/tokens.rst)."""
+        alice, trunk = self.browser(), self.world.trunk(TRUNK, 5090)
+        self.assertEqual(self.ask(alice, self.token(deny="+49*")).status, 200)
+        lines = self.path.read_text().splitlines()
+        changed = [f"{line} numbers=+4930777" if line.startswith("alice@") else line for line in lines]
+        self.path.write_text("\n".join(changed))
+        self.world.context.domains.refresh()
+        alice.forget()
+        alice.ack(alice.invite(f"sip:+4930123@{DOMAIN}"), alice.response(403))
+        trunk.silent()
+        alice.invite(f"sip:+33123456789@{DOMAIN}")
+        self.assertEqual(trunk.request("INVITE").from_.address.user, "+4930777")
 
     def called(self, alice: Browser, trunk: TrunkPeer) -> tuple[Request, Response]:
         """A call to a number that is up: the browser's INVITE and its 200."""

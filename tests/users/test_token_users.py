@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.logins import domain_with
 from webrtcproxy.users.attributes import AttributeRefused
 from webrtcproxy.users.token_users import user_factory
+from webrtcproxy.users.user import TrunkAccount
 
 
 class UsersTests(SynchronousTestCase):
@@ -28,6 +31,16 @@ class UsersTests(SynchronousTestCase):
         user = self.make("carol", "EXAMPLE.com", {"name": "Carol C."})
         self.assertEqual((user.display_name, user.numbers), ("Carol C.", ("+49301", "+49302")))
         self.assertEqual((user.groups, user.trunks), ({"sales"}, {"carrier"}))
+
+    def test_changed(self) -> None:
+        """When the line of the user changes, what the token has said stays: an account that it has taken away, too."""
+        known = self.make("carol", "example.com", {})
+        account = TrunkAccount("1001@carrier.example.net", "1001", "secret")
+        line = replace(known, display_name="C.", numbers=("+49309",), account=("1001",), accounts={"carrier": account})
+        self.assertEqual(known.changed_to(line), line)
+        user = self.make("carol", "example.com", {"numbers": ["+49302"], "account": []}).changed_to(line)
+        self.assertEqual((user.display_name, user.numbers), ("C.", ("+49302",)))
+        self.assertEqual((user.account, user.accounts), ((), {}))
 
     def test_elsewhere(self) -> None:
         """A token of another domain logs nobody in, and neither does one that says what can't be."""

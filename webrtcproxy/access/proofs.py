@@ -144,16 +144,17 @@ class Proofs:
                 self._drop(flow)
 
     def replace_user(self, aor: str, user: User | None) -> None:
-        """The user with this AOR has changed, or is gone: what browsers have proven as this user ends.
+        """The user with this AOR has changed; or it is gone: what browsers have proven as this user ends.
 
-        :param user: as it is now; None where it is gone.
+        :param user: as its line in the users file is now (`User.changed_to`); None where it is gone.
         """
         for flow, known in tuple(self._flows.items()):
             proof = known.by_aor.get(aor)
             if proof is None or proof.user is None:
                 continue
             if user is not None:
-                known.by_aor[aor] = Proof(proof.authority, proof.until, user, proof.lasting)
+                changed = proof.user.changed_to(user)
+                known.by_aor[aor] = Proof(proof.authority, proof.until, changed, proof.lasting)
                 continue
             del known.by_aor[aor]
             if not known.by_aor and not known.challenges:

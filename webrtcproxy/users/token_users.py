@@ -25,10 +25,13 @@ def user_factory(domains: Domains) -> UserFactory:
         served = domains.named(said.domain)
         if served is None:
             raise AttributeRefused("", "its domain is not served here", "write [domain NAME] for it")
+        fields = {ATTRIBUTES[attribute].fills for attribute in attributes}
+        if "account" in fields:
+            fields.add("accounts")
+        said = replace(said, of_token=frozenset(fields))
         known = served.user(said.aor)
         if known is not None:
-            fields = {ATTRIBUTES[attribute].fills for attribute in attributes}
-            said = replace(known, **{field: getattr(said, field) for field in fields})
+            said = said.changed_to(known)
         return served.complete(said) or said
 
     return make

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from zope.interface import Attribute, Interface, implementer
 
@@ -53,6 +54,7 @@ class User:
     :ivar calls: calls at once; None for the limit of `[limits]`, 0 for none. The same holds for the next two.
     :ivar calls_per_minute: calls in a minute.
     :ivar minutes_per_day: minutes of calls to trunks within 24 hours.
+    :ivar of_token: names of the fields that a token has filled.
     """
 
     name: str
@@ -68,6 +70,7 @@ class User:
     calls: int | None = None
     calls_per_minute: int | None = None
     minutes_per_day: int | None = None
+    of_token: frozenset[str] = frozenset()
 
     @property
     def account_aors(self) -> tuple[str, ...]:
@@ -78,6 +81,13 @@ class User:
     def aor(self) -> str:
         """Its address-of-record, ``user@domain``."""
         return f"{self.name}@{self.domain}"
+
+    def changed_to(self, known: User) -> User:
+        """This user with what its line in the users file says now, but for what a token has said of it."""
+        if not self.of_token:
+            return known
+        kept: dict[str, Any] = {name: getattr(self, name) for name in self.of_token}
+        return replace(known, of_token=self.of_token, **kept)
 
     def limits_over(self, limits: PartyLimits) -> PartyLimits:
         """The limits of this user: its own, and where it has none, those of every user."""
