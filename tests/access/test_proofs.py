@@ -97,6 +97,51 @@ class CallerTests(ProofCase):
         self.assertEqual(self.proofs.caller(self.flow, ALICE), STRANGER)
 
 
+class RememberedCallerTests(ProofCase):
+    """The caller of a connection is found out once for many requests; what changes it counts at once."""
+
+    def test_once(self) -> None:
+        """Requests that follow each other are those of one and the same caller."""
+        self.proofs.add(self.flow, ALICE, AT_PBX, 60)
+        self.assertIs(self.proofs.caller(self.flow, ALICE), self.proofs.caller(self.flow, ALICE))
+        self.assertIs(self.proofs.caller(self.flow), self.proofs.caller(self.flow))
+
+    def test_added(self) -> None:
+        """A further proof, also for another authority, is one of the next request."""
+        self.proofs.add(self.flow, ALICE, AT_PBX, 60)
+        self.proofs.caller(self.flow, ALICE)
+        self.proofs.add(self.flow, BOB, authority_of(CARRIER, ""), 60)
+        self.assertTrue(self.proofs.caller(self.flow, ALICE).may_use(CARRIER))
+
+    def test_removed(self) -> None:
+        """After an un-REGISTER the next request may use nothing any more."""
+        self.proofs.add(self.flow, ALICE, AT_PBX, 60)
+        self.proofs.add(self.flow, BOB, authority_of(CARRIER, ""), 60)
+        self.proofs.caller(self.flow, ALICE)
+        self.proofs.remove(self.flow, BOB)
+        self.assertFalse(self.proofs.caller(self.flow, ALICE).may_use(CARRIER))
+
+    def test_one_of_two_expired(self) -> None:
+        """What has expired is no longer among what the others of the connection may use, to the second."""
+        self.proofs.add(self.flow, ALICE, AT_PBX, 60)
+        self.proofs.add(self.flow, BOB, authority_of(CARRIER, ""), 30)
+        self.proofs.caller(self.flow, ALICE)
+        self.clock.advance(29.9)
+        self.assertTrue(self.proofs.caller(self.flow, ALICE).may_use(CARRIER))
+        self.clock.advance(0.1)
+        self.assertFalse(self.proofs.caller(self.flow, ALICE).may_use(CARRIER))
+
+    def test_another_user(self) -> None:
+        """A user whose account has changed, or is gone, is the changed one with the next request."""
+        self.proofs.add(self.flow, USER.aor, ("domain", "example.com"), 60, USER)
+        self.assertEqual(self.proofs.caller(self.flow).user, USER)
+        changed = replace(USER, trunks=frozenset())
+        self.proofs.replace_user(USER.aor, changed)
+        self.assertEqual(self.proofs.caller(self.flow).user, changed)
+        self.proofs.replace_user(USER.aor, None)
+        self.assertEqual(self.proofs.caller(self.flow), STRANGER)
+
+
 class EndTests(ProofCase):
     """Proofs end, and leave nothing."""
 

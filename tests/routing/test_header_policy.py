@@ -12,6 +12,13 @@ from tests.support.calls.registering import JSSIP, RegistrarCase
 from tests.support.calls.world import OFFER
 from tests.support.configs import PBX
 from tests.test_layers import ROOT
+from webrtcproxy.routing.header_policy import (
+    BETWEEN_BROWSERS,
+    TO_BROWSER,
+    TO_TRUNK,
+    TO_TRUSTING_TRUNK,
+    DeniedNames,
+)
 from webrtcproxy.routing.peer_profile import (
     BROWSER_PEER,
     UNKNOWN_PEER,
@@ -21,7 +28,7 @@ from webrtcproxy.routing.peer_profile import (
     filter_headers,
 )
 from webrtcproxy.sip.message import Headers, Message, Request, Response
-from webrtcproxy.sip.names import COMPACT
+from webrtcproxy.sip.names import COMPACT, SPELLINGS
 
 ALL: tuple[Pair, ...] = (
     ("Privacy", "none"),
@@ -241,6 +248,19 @@ class Registry(SynchronousTestCase):
             headers = Headers([("Privacy", wish), *((name, "x") for name in sent)])
             crossed = filter_headers(Response(200, "OK", headers), trunk, BROWSER_PEER)
             self.assertEqual([name for name, _ in crossed if name != "Privacy"], left, wish)
+
+
+class Names(SynchronousTestCase):
+    """The names that are known are looked at once for all messages, and all others one by one: with one result."""
+
+    def test_every_name(self) -> None:
+        """Each known name, and names that nobody knows, cross or not as `strip` and the lists of the policy say."""
+        patterns = DeniedNames(TO_BROWSER.names, TO_BROWSER.private, ("x-*", "subject", "p-odd"))
+        rare = ("X-Tenant", "x-tenant", "P-Unknown", "p-unknown", "P-Odd", "Tenant", "T-Odd")
+        for denied in (TO_TRUNK, TO_TRUSTING_TRUNK, TO_BROWSER, BETWEEN_BROWSERS, patterns):
+            for name in (*sorted(set(SPELLINGS.values())), *rare):
+                headers = Headers([(name, "x")])
+                self.assertEqual(len(headers.without(denied.among(headers))), int(name not in denied), name)
 
 
 class InUris(SynchronousTestCase):

@@ -123,15 +123,17 @@ class CallLimits:
         :param method: of its request, for the log.
         :raises Denied: with that status, or 403 where the time of a day is used up.
         """
+        limits = [limit for limit in limits if limit.calls or limit.seconds]
         for limit in limits:
-            kind, name = limit.key
             if self._counts.is_full(limit):
+                kind, name = limit.key
                 what = "Calls" if method == "INVITE" else "Subscriptions"
                 denied = Denied(busy, f"Too Many {what} Of Yours", "calls_limit", retry_after=SOON)
                 why = f"{kind} {name} has as many as {_OPTIONS[kind]} = {limit.calls}"
                 raise self._refusals.denied(denied, call_id, method, limit.key, why)
             wait = self._counts.used_up_for(limit)
             if wait:
+                kind, name = limit.key
                 denied = Denied(403, "Minutes Of This Day Used Up", "minutes_limit", retry_after=wait)
                 why = f"the {kind} {name} are used up: {_OPTIONS[kind]} = {limit.seconds / 60:.0f}"
                 raise self._refusals.denied(denied, call_id, method, limit.key, why)

@@ -80,7 +80,7 @@ class AccessControl:
         numbers: list[Sequence[str]] = []
         if request.method != "REGISTER":
             named = [uri]
-            if target is None:
+            if target is None and request.to.uri != request.uri:
                 to = request.to.address
                 if (to.scheme, to.user, to.params) != (uri.scheme, uri.user, uri.params):
                     named.append(to)
@@ -98,6 +98,8 @@ class AccessControl:
             decided = self._policy.decide(question)
         except Exception:
             raise self._refusal(Failure(), question) from None
+        if isinstance(decided, Permit):
+            return Permitted(question, decided)
         if isinstance(decided, Coroutine):
             decided = Deferred.fromCoroutine(decided)
         if isinstance(decided, Deferred):

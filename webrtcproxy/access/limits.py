@@ -7,7 +7,7 @@ survive a reconnect. They are of this process, and begin at nothing when it star
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -51,26 +51,29 @@ class Rates:
         full_at = self._full_at.get(key)
         if full_at is None or not per_minute:
             return 0.0
-        each = 60.0 / per_minute
-        return max(0.0, full_at - self._clock.seconds() - each * (burst - 1))
+        wait = full_at - self._clock.seconds() - 60.0 / per_minute * (burst - 1)
+        return wait if wait > 0.0 else 0.0
 
     def take(self, key: Hashable, per_minute: int) -> None:
         """Take a token, whether or not there is one: `wait` says that before."""
         if not per_minute:
             return
         now, full_at = self._clock.seconds(), self._full_at
+        full = full_at.pop(key, now)
         self._forget_full(now)
-        full_at.renew(key, max(now, full_at.get(key, now)) + 60.0 / per_minute)
+        full_at[key] = (full if full > now else now) + 60.0 / per_minute
 
     def _forget_full(self, now: float) -> None:
         """Forget two keys that were not used for longest, if their buckets are full: no more come than are added."""
-        for key in [key for key, _ in zip(self._full_at, range(2), strict=False)]:
-            if self._full_at[key] <= now:
-                del self._full_at[key]
+        full_at = self._full_at
+        for _ in range(2):
+            oldest = next(iter(full_at), None)
+            if oldest is None or full_at[oldest] > now:
+                return
+            del full_at[oldest]
 
 
-@dataclass(frozen=True, slots=True)
-class CallLimit:
+class CallLimit(NamedTuple):
     """What one key may have of calls.
 
     :ivar key: whose calls: of what kind it is, and its name.
@@ -127,12 +130,12 @@ class CallCounts:
 
     def is_full(self, limit: CallLimit) -> bool:
         """Whether a key has as many calls at once as it may have."""
-        return bool(limit.calls) and self.alive(limit.key) >= limit.calls
+        return bool(limit.calls) and self._alive.get(limit.key, 0) >= limit.calls
 
     def used_up_for(self, limit: CallLimit) -> float:
         """For how many seconds a key may have no further call since its time is used up; 0 where it may have one."""
-        day = self._days.get(limit.key)
-        if not limit.seconds or day is None:
+        day = self._days.get(limit.key) if limit.seconds else None
+        if day is None:
             return 0.0
         now = self._clock.seconds()
         self._begin_day(day, now)
@@ -140,9 +143,9 @@ class CallCounts:
 
     def begin(self, limits: Iterable[CallLimit]) -> CountedCall:
         """Count a call for each of these keys until it is over. Whether it may begin was asked before."""
-        call = CountedCall(self, tuple(limits))
+        call, alive = CountedCall(self, tuple(limits)), self._alive
         for limit in call.limits:
-            self._alive[limit.key] = self.alive(limit.key) + 1
+            alive[limit.key] = alive.get(limit.key, 0) + 1
         return call
 
     # From CountedCall
@@ -164,7 +167,7 @@ class CallCounts:
             self._alive[limit.key] = left
         else:
             del self._alive[limit.key]
-        day = self._days.get(limit.key)
+        day = self._days.get(limit.key) if limit.seconds else None
         if day is None or call not in day.talking:
             return
         now = self._clock.seconds()

@@ -65,6 +65,8 @@ class DialPlan:
             return ()
         if not uri.params and _is_plain(user):
             return self._of_dialled(user) if user[0] == "+" else self._of_digits(user)
+        if not uri.params and user.isalpha() and user.isascii() and uri.scheme != "tel":
+            return ()
         is_phone = uri.scheme == "tel" or (uri.param("user") or "").lower() == "phone"
         text, *params = _decoded(user).split(";")
         params += [f"{name}={value}" for name, value in uri.params if value]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -29,8 +29,7 @@ RULES = "rules"
 """The name of the policy that comes with the proxy, in `[access] policy`."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRequest:
+class AccessRequest(NamedTuple):
     """What is asked: may this caller reach that target?
 
     :ivar method: of the request; ``INVITE`` also for the target of a redirect, and of a transfer that the proxy itself
@@ -72,8 +71,7 @@ PERMIT = Permit()
 """A permit without a condition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Permitted:
+class Permitted(NamedTuple):
     """A request that is permitted, and how.
 
     :ivar question: what the policy was asked.

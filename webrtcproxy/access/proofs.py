@@ -48,14 +48,18 @@ class _FlowProofs:
     :ivar forget: ends the notification of its loss.
     :ivar by_aor: the proofs.
     :ivar challenges: authority, AOR and nonce of challenges that the browser may answer.
+    :ivar callers: what `Proofs.caller` has found, by the AOR that was claimed, where that is proven; and until when it
+        is so, if nothing changes.
     """
 
-    __slots__ = ("by_aor", "challenges", "forget")
+    __slots__ = ("by_aor", "callers", "callers_until", "challenges", "forget")
 
     def __init__(self, forget: Callable[[], None]) -> None:
         self.forget = forget
         self.by_aor: dict[str, Proof] = {}
         self.challenges: deque[tuple[Authority, str, str]] = deque(maxlen=MAX_CHALLENGES)
+        self.callers: dict[str | None, Caller] = {}
+        self.callers_until = 0.0
 
 
 class Proofs:
@@ -78,8 +82,15 @@ class Proofs:
     def aors(self, flow: Flow) -> list[str]:
         """The AORs that the browser on `flow` has proven, to whomever."""
         known = self._flows.get(flow)
+        if known is None:
+            return []
         now = self._clock.seconds()
-        return [] if known is None else [aor for aor, proof in known.by_aor.items() if proof.until > now]
+        return [aor for aor, proof in known.by_aor.items() if proof.until > now]
+
+    def count(self, flow: Flow) -> int:
+        """How many AORs the browser on `flow` has proven, with those that are no longer valid but not yet removed."""
+        known = self._flows.get(flow)
+        return 0 if known is None else len(known.by_aor)
 
     def any(self, flow: Flow) -> bool:
         """Whether the browser on `flow` has proven any AOR to anybody."""
@@ -102,12 +113,23 @@ class Proofs:
         if known is None:
             return STRANGER
         now = self._clock.seconds()
+        if now >= known.callers_until:
+            known.callers.clear()
+        caller = known.callers.get(aor)
+        if caller is None:
+            caller = self._caller(known, aor, now)
+        return caller
+
+    def _caller(self, known: _FlowProofs, claimed: str | None, now: float) -> Caller:
         valid = {name: proof for name, proof in known.by_aor.items() if proof.until > now}
         authorities = frozenset(proof.authority for proof in valid.values())
-        if aor is None:
-            aor = next(iter(valid), None)
+        aor = next(iter(valid), None) if claimed is None else claimed
         proof = valid.get(aor) if aor else None
-        return Caller(None, authorities) if proof is None else Caller(aor, authorities, proof.user)
+        if proof is None:
+            return Caller(None, authorities)
+        caller = known.callers[claimed] = Caller(aor, authorities, proof.user)
+        known.callers_until = min(each.until for each in valid.values())
+        return caller
 
     def lasting(self, flow: Flow, aor: str, authority: Authority) -> User | None:
         """The user whose login for the whole connection has proven this AOR; None where there was none."""
@@ -132,6 +154,7 @@ class Proofs:
         if flow.closed:
             return
         known = self._known(flow)
+        known.callers.clear()
         known.by_aor[aor] = Proof(authority, self._clock.seconds() + seconds, user, lasting)
 
     def remove(self, flow: Flow, aor: str) -> None:
@@ -140,6 +163,7 @@ class Proofs:
         proof = None if known is None else known.by_aor.get(aor)
         if known is not None and proof is not None and not proof.lasting:
             del known.by_aor[aor]
+            known.callers.clear()
             if not known.by_aor and not known.challenges:
                 self._drop(flow)
 
@@ -152,6 +176,7 @@ class Proofs:
             proof = known.by_aor.get(aor)
             if proof is None or proof.user is None:
                 continue
+            known.callers.clear()
             if user is not None:
                 changed = proof.user.changed_to(user)
                 known.by_aor[aor] = Proof(proof.authority, proof.until, changed, proof.lasting)

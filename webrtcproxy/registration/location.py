@@ -193,11 +193,11 @@ class Location:
             raise Refusal(503, "Too Many Registrations", [("Retry-After", "60")])
 
     def _check_aors(self, aor: str, flow: Flow) -> None:
-        socket, aors = self._sockets.get(flow), self.proofs.aors(flow)
+        socket = self._sockets.get(flow)
         bound = () if socket is None else socket.bindings
-        if len(aors) + len(bound) < MAX_AORS_PER_FLOW:
+        if self.proofs.count(flow) + len(bound) < MAX_AORS_PER_FLOW:
             return
-        if len({aor, *aors, *(other for other, _ in bound)}) > MAX_AORS_PER_FLOW:
+        if len({aor, *self.proofs.aors(flow), *(other for other, _ in bound)}) > MAX_AORS_PER_FLOW:
             raise Refusal(403, "Too Many Addresses Of Record")
 
     def bind(self, bindings: Sequence[Binding]) -> None:

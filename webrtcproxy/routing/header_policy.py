@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from webrtcproxy.config import Trunk
 from webrtcproxy.config.headers import CREDENTIALS, OF_THE_LEG
 from webrtcproxy.sip.message import Headers
+from webrtcproxy.sip.names import SPELLINGS
 
 ASSERTED_IDENTITY = frozenset({
     "P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Additional-Identity", "Identity",
@@ -35,6 +36,10 @@ FOR_USER_AGENTS = frozenset({
 servers (RFC 3427 section 4.1), and tell of its charging, its databases, or the place of the other user."""
 
 
+_KNOWN = frozenset(SPELLINGS.values())
+"""All names that have a usual spelling."""
+
+
 class DeniedNames:
     """The names of headers that do not cross.
 
@@ -51,10 +56,19 @@ class DeniedNames:
         self.private = private
         self._more = frozenset(patterns)
         self._beginnings = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
+        self._known = frozenset(name for name in _KNOWN | names if name in self)
 
     def with_patterns(self, patterns: tuple[str, ...]) -> DeniedNames:
         """The same names, and those that a trunk's section adds."""
         return DeniedNames(self.names, self.private, patterns)
+
+    def among(self, headers: Headers) -> frozenset[str]:
+        """Names in their usual spelling for `Headers.without`: those of `headers` that are denied, and others.
+
+        Nearly all names of messages are known, and are looked at once for all messages.
+        """
+        rare = headers.beyond(_KNOWN)
+        return self._known.union([name for name in rare if name in self]) if rare else self._known
 
     def __contains__(self, name: object) -> bool:
         if name in self.names or not isinstance(name, str):

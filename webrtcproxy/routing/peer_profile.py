@@ -105,7 +105,8 @@ def filter_headers(message: Message, source: PeerProfile, target: PeerProfile) -
 
     The policy is a deny-list: a header crosses unless it is known to belong to one leg.
     """
-    crossed = message.headers.without(_denied(source, target))
+    headers = message.headers
+    crossed = headers.without(_denied(source, target).among(headers))
     if target.browser:
         if "Privacy" in crossed:
             for name in withheld(crossed):

@@ -182,10 +182,11 @@ class Policy:
     def _paid(self, routes: _Routes, caller: Caller) -> Route:
         """The one of two routes to the same place that `caller` may take; or one with its own account there."""
         unpaid, paid = routes
-        account = account_of(unpaid.trunk, caller)
+        trunk = unpaid.trunk
+        account = account_of(trunk, caller)
         if account is not None:
             return replace(paid, account=account)
-        return paid if self.may_use_trunk_credentials(unpaid.trunk, caller) else unpaid
+        return paid if self.may_use_trunk_credentials(trunk, caller) else unpaid
 
     def _route_to(self, scheme: str, host: str, port: int | None) -> _Routes:
         if self._domains and bracketed(plain_host(host)) in self._domains:

@@ -162,6 +162,10 @@ class Headers:
         headers.typed = self.typed.copy()
         return headers
 
+    def beyond(self, names: frozenset[str]) -> frozenset[str]:
+        """The names of headers that are not among these canonical names; nearly always none."""
+        return frozenset() if names.issuperset(self._names) else frozenset(self._names).difference(names)
+
     def without(self, names: Container[str]) -> Headers:
         """A copy without the headers of these canonical names."""
         kept = [at for at, name in enumerate(self._names) if name not in names]

@@ -81,7 +81,9 @@ def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
     lines = text.split("\r\n")
     breaks = len(lines) - 1
     joined = "".join(lines)  # searching one string for single characters is quick
-    if not empty or not breaks or "\n" in joined or "\r" in joined or _has_controls(head):
+    if not empty or not breaks or "\n" in joined or "\r" in joined or head.translate(_blanks) != head:
+        return _read(_tidy(data), stream, exact)
+    if not text.isascii() and _is_c1.search(head) is not None:
         return _read(_tidy(data), stream, exact)
     if breaks > MAX_HEADERS:
         raise BadMessage("Too Many Headers", 513)
@@ -103,12 +105,6 @@ def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
     response = Response(status, reason, headers, body)
     response.reason = reason
     return response
-
-
-def _has_controls(head: bytes) -> bool:
-    if len(head.translate(None, _controls)) != len(head):
-        return True
-    return not head.isascii() and _is_c1.search(head) is not None
 
 
 def _without_controls(head: bytes) -> bytes:
