@@ -70,9 +70,9 @@ done
 python=.venv/bin/python
 COVERAGE_FILE=$logs/coverage
 export COVERAGE_FILE
-stage unit 900 $python -m coverage run $(trial unit text) $unit
-stage integration 600 $python $(trial integration verbose) tests.integration
-stage browser 900 $python $(trial browser verbose) tests.browser
+stage unit 1200 $python -m coverage run $(trial unit text) $unit
+stage integration 1500 $python $(trial integration verbose) tests.integration
+stage browser 1500 $python $(trial browser verbose) tests.browser
 
 echo "== coverage of the unit tests =="
 $python -m coverage json --quiet -o $logs/coverage.json
