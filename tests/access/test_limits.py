@@ -19,15 +19,23 @@ class RatesTests(SynchronousTestCase):
     def taken(self, key: str, per_minute: int, burst: int) -> int:
         """How many tokens a key takes until it has none."""
         count = 0
-        while not self.rates.wait(key, per_minute, burst):
-            self.rates.take(key, per_minute)
+        while self.wait(key, per_minute, burst) == 0:
             count += 1
         return count
+
+    def wait(self, key: str, per_minute: int, burst: int) -> float:
+        """Take a token of a key; the seconds that it has to wait for one."""
+        bucket = (key, per_minute, burst)
+        empty = self.rates.take(bucket)
+        if empty is None:
+            return 0.0
+        self.assertIs(empty[0], bucket)
+        return empty[1]
 
     def test_burst_then_rate(self) -> None:
         """A quiet key has a full bucket; then as many come as the rate says, whatever was refused meanwhile."""
         self.assertEqual(self.taken("alice", 60, 60), 60)
-        self.assertAlmostEqual(self.rates.wait("alice", 60, 60), 1.0)
+        self.assertAlmostEqual(self.wait("alice", 60, 60), 1.0)
         self.clock.advance(10)
         self.assertEqual(self.taken("alice", 60, 60), 10)
         self.clock.advance(3600)
@@ -47,30 +55,41 @@ class RatesTests(SynchronousTestCase):
     def test_no_limit(self) -> None:
         """0 is no limit, and nothing is remembered."""
         for _ in range(1000):
-            self.assertEqual(self.rates.wait("alice", 0, 0), 0)
-            self.rates.take("alice", 0)
+            self.assertEqual(self.wait("alice", 0, 0), 0)
         self.assertEqual(len(self.rates), 0)
 
     def test_bounded(self) -> None:
         """Keys whose buckets are full are forgotten as others come; beyond the bound the oldest is."""
         for number in range(100):
-            self.rates.take(f"user{number}", 60)
+            self.rates.take((f"user{number}", 60, 60))
         self.clock.advance(60)
         for number in range(60):
-            self.rates.take(f"other{number}", 60)
+            self.rates.take((f"other{number}", 60, 60))
         self.assertEqual(len(self.rates), 60)
         small = Rates(self.clock, limit=3)
         for number in range(10):
-            small.take(number, 60)
+            small.take((number, 60, 60))
         self.assertEqual(len(small), 3)
 
     def test_recent_keys_stay(self) -> None:
         """A key in use is not the one that is forgotten."""
         small = Rates(self.clock, limit=3)
         for number in range(10):
-            small.take("alice", 60)
-            small.take(number, 60)
-        self.assertEqual(small.wait("alice", 60, 1), 10)
+            small.take(("alice", 60, 60))
+            small.take((number, 60, 60))
+        single = ("alice", 60, 1)
+        self.assertEqual(small.take(single), (single, 10))
+
+    def test_all_or_none(self) -> None:
+        """Where one of several buckets is empty, nothing is taken from the others: a user over its limit takes nothing
+        from its neighbours (docs/access.rst: Limits)."""
+        user, place = ("alice", 60, 1), ("192.0.2.1", 60, 2)
+        self.assertIsNone(self.rates.take(user, place))
+        self.assertEqual(self.rates.take(user, place), (user, 1))
+        self.assertIsNone(self.rates.take(place))
+        other = ("bob", 60, 1)
+        self.assertEqual(self.rates.take(other, place), (place, 1))
+        self.assertIsNone(self.rates.take(other))
 
 
 class CallsTests(SynchronousTestCase):

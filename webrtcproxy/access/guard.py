@@ -150,17 +150,18 @@ class LoginGuard:
         :param aor: the address-of-record of the user, as the browser names it.
         :returns: seconds, 0 normally.
         """
-        network, now = network_of(host), self._clock.seconds()
-        aor = aor[:LONGEST_NAME]
-        if self._is_known(network, aor, now):
-            own = self._of_pairs.get((network, aor))
-            return 0.0 if own is None else own.wait(SLOWEST_KNOWN, now)
+        network, aor = network_of(host), aor[:LONGEST_NAME]
+        own, of_network = self._of_pairs.get((network, aor)), self._of_networks.get(network)
         ban = self.bans.remaining(host)
+        if own is None and of_network is None and not ban:
+            return 0.0  # nearly always
+        now = self._clock.seconds()
+        if self._is_known(network, aor, now):
+            return 0.0 if own is None else own.wait(SLOWEST_KNOWN, now)
         if ban:
             return ban
-        failures = self._of_networks.get(network) or self._of_pairs.get((network, aor))
-        if failures is None:
-            return 0.0
+        failures = of_network or own
+        assert failures is not None
         wait = failures.wait(SLOWEST, now)
         of_user = self._of_users.get(aor)
         if of_user is not None and failures.left(now):

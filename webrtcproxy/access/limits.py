@@ -7,6 +7,7 @@ survive a reconnect. They are of this process, and begin at nothing when it star
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -23,6 +24,10 @@ CallKey = tuple[str, str]
 """Whose calls are counted: what it is, and its name."""
 
 
+Bucket = tuple[Hashable, int, int]
+"""A bucket of tokens: whose it is, how many come in a minute (0 for as many as are wanted), how many fit in."""
+
+
 class Rates:
     """How often each of many keys may do something: a bucket of tokens for each, which fills while it is not used.
 
@@ -32,45 +37,38 @@ class Rates:
     :param limit: how many keys are remembered.
     """
 
-    __slots__ = ("_clock", "_full_at")
+    __slots__ = ("_clock", "_full_at", "_limit")
 
     def __init__(self, clock: IReactorTime, limit: int = MAX_KEYS) -> None:
         self._clock = clock
-        self._full_at: BoundedDict[Hashable, float] = BoundedDict(limit)
+        self._limit = limit
+        self._full_at: dict[Hashable, float] = {}
 
     def __len__(self) -> int:
         """How many keys are remembered."""
         return len(self._full_at)
 
-    def wait(self, key: Hashable, per_minute: int, burst: int) -> float:
-        """For how many seconds `key` has no token; 0 where it has one. Nothing is taken.
+    def take(self, *buckets: Bucket) -> tuple[Bucket, float] | None:
+        """Take a token from each of these buckets; none from any where one of them is empty.
 
-        :param per_minute: tokens that come in a minute; 0 for as many as are wanted.
-        :param burst: tokens in a full bucket.
+        :returns: the first one that is empty, and the seconds until it has a token; None where all had one.
         """
-        full_at = self._full_at.get(key)
-        if full_at is None or not per_minute:
-            return 0.0
-        wait = full_at - self._clock.seconds() - 60.0 / per_minute * (burst - 1)
-        return wait if wait > 0.0 else 0.0
-
-    def take(self, key: Hashable, per_minute: int) -> None:
-        """Take a token, whether or not there is one: `wait` says that before."""
-        if not per_minute:
-            return
         now, full_at = self._clock.seconds(), self._full_at
-        full = full_at.pop(key, now)
-        self._forget_full(now)
-        full_at[key] = (full if full > now else now) + 60.0 / per_minute
-
-    def _forget_full(self, now: float) -> None:
-        """Forget two keys that were not used for longest, if their buckets are full: no more come than are added."""
-        full_at = self._full_at
-        for _ in range(2):
-            oldest = next(iter(full_at), None)
-            if oldest is None or full_at[oldest] > now:
-                return
-            del full_at[oldest]
+        for bucket in buckets:
+            key, per_minute, burst = bucket
+            full = full_at.get(key)
+            if full is not None and per_minute and full - now > 60.0 / per_minute * (burst - 1):
+                return bucket, full - now - 60.0 / per_minute * (burst - 1)
+        for key, per_minute, _ in buckets:
+            if per_minute:
+                full = full_at.pop(key, now)
+                for oldest in list(islice(full_at, 2)):  # two that were not used for longest, if they are full
+                    if full_at[oldest] <= now:
+                        del full_at[oldest]
+                if len(full_at) >= self._limit:
+                    del full_at[next(iter(full_at))]
+                full_at[key] = (full if full > now else now) + 60.0 / per_minute
+        return None
 
 
 class CallLimit(NamedTuple):

@@ -17,7 +17,6 @@ from webrtcproxy.access.identity import may_show, speaker
 from webrtcproxy.access.login_queue import LoginQueue
 from webrtcproxy.access.nonces import FlowNonces
 from webrtcproxy.access.proofs import Proofs
-from webrtcproxy.access.relayed_login import has_credentials
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.digest import algorithm_of, username_of
 from webrtcproxy.sip.errors import BadMessage
@@ -217,9 +216,9 @@ class Logins:
     def take_credentials(self, request: Request) -> None:
         """Remove the credentials for domains that are served here: they go no further (RFC 3261 section 22.3). Those in
         Authorization, which is for the peer, stay there, but for tokens (RFC 8898 section 3)."""
-        if not has_credentials(request):
-            return
         headers = request.headers
+        if "Proxy-Authorization" not in headers and "Authorization" not in headers:
+            return
         for name, schemes in _TAKEN.items():
             if name in headers:
                 lines = headers.lines(name)

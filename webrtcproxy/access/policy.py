@@ -177,9 +177,9 @@ class RulePolicy:
 
         :raises Denied: 403 where a rule denies the target.
         """
-        host, port = request.target.hostport
-        is_user = request.method != "REGISTER" and request.target.user is not None
-        why = self._rules_of(request.caller).denial(request.numbers, host, port, is_user)
+        rules, target = self._rules_of(request.caller), request.target
+        host, port = target.hostport if rules.has_places else ("", None)
+        why = rules.denial(request.numbers, host, port, request.method != "REGISTER" and target.user is not None)
         if not why and request.trunk in self._of_trunks:
             why = self._of_trunks[request.trunk].denial(request.numbers, "", None)
             why = why and f"{why} of trunk {request.trunk}"

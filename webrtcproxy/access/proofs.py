@@ -200,11 +200,11 @@ class Proofs:
 
         :param register: as the browser has sent it.
         """
-        if self.has(flow, aor, authority):
-            self.add(flow, aor, authority, seconds)
-            return
         known = self._flows.get(flow)
         if known is None:
+            return
+        if self.has(flow, aor, authority):
+            self.add(flow, aor, authority, seconds)
             return
         for nonce in nonces_of(register):
             if (authority, aor, nonce) in known.challenges:

@@ -8,7 +8,7 @@ its limit takes nothing from the others at its address.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Literal, get_args
+from typing import Literal, NoReturn, get_args
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -44,9 +44,10 @@ class RateLimits:
     def __init__(self, config: Config, clock: IReactorTime, refusals: RefusalLog) -> None:
         limits = config.limits
         self._refusals = refusals
-        self._user = limits.of_user(config.calls.limit_per_connection)
+        self._user_limits = limits.of_user(config.calls.limit_per_connection)
+        self._user = _rates(self._user_limits)
         self._calls = config.calls.limit
-        self._address = limits.of_address(config.wss.connections_per_address)
+        self._address = _rates(limits.of_address(config.wss.connections_per_address))
         self._rates = {kind: Rates(clock) for kind in get_args(Kind)}
 
     def check_browser(self, request: Request, host: str, caller: Caller) -> None:
@@ -57,23 +58,24 @@ class RateLimits:
         :raises Denied: 503 with Retry-After where there were too many within the last minute.
         """
         kind = KINDS.get(request.method, "messages")
-        rates, place = self._rates[kind], network_of(host)
-        aor, own = caller.aor, self._user
+        place = network_of(host)
+        aor, most = caller.aor, self._user[kind]
         if kind == "registrations":
             aor = request.to.address.aor
             user: Hashable = (place, aor)
         else:
             user = aor or (place, None)
-            own = own if caller.user is None else caller.user.limits_over(own)
-        most, per_address = _rate(own, kind), _rate(self._address, kind)
-        wait = rates.wait(user, most, most)
-        if wait:
-            self._refuse(request, kind, f"user {aor}" if aor else f"all without a login at {place}", "user", most, wait)
-        wait = rates.wait(place, per_address, per_address)
-        if wait:
+            if caller.user is not None:
+                most = _rates(caller.user.limits_over(self._user_limits))[kind]
+        per_address = self._address[kind]
+        of_user, of_address = (user, most, most), (place, per_address, per_address)
+        empty = self._rates[kind].take(of_user, of_address)
+        if empty is None:
+            return
+        bucket, wait = empty
+        if bucket is of_address:
             self._refuse(request, kind, place, "address", per_address, wait)
-        rates.take(user, most)
-        rates.take(place, per_address)
+        self._refuse(request, kind, f"user {aor}" if aor else f"all without a login at {place}", "user", most, wait)
 
     def check_peer(self, request: Request, host: str, trunk: Trunk | None) -> None:
         """Count an INVITE of the SIP side outside of dialogs.
@@ -84,20 +86,21 @@ class RateLimits:
         if request.method != "INVITE":
             return
         name, limits = (host, _ANY_PEER) if trunk is None else (f"trunk {trunk.name}", trunk.limits)
-        rates, key, most = self._rates["calls"], ("from", name), limits.rate(self._calls)
-        wait = rates.wait(key, most, max(1, most // 6))
-        if wait:
-            self._refuse(request, "calls", name, "trunk", most, wait)
-        rates.take(key, most)
+        most = limits.rate(self._calls)
+        empty = self._rates["calls"].take((("from", name), most, max(1, most // 6)))
+        if empty is not None:
+            self._refuse(request, "calls", name, "trunk", most, empty[1])
 
-    def _refuse(self, request: Request, kind: Kind, who: str, of: str, most: int, wait: float) -> None:
+    def _refuse(self, request: Request, kind: Kind, who: str, of: str, most: int, wait: float) -> NoReturn:
         option = f"{kind}-per-minute" if of == "trunk" else f"[limits] {of}-{kind}-per-minute"
         why = f"more than {option} = {most} of {who}"
         denied = Denied(503, f"Too Many {_NAMES[kind]}", "rate_limit", retry_after=wait)
         raise self._refusals.denied(denied, request.log_id, request.method, (kind, who), why)
 
 
-def _rate(limits: PartyLimits, kind: Kind) -> int:
-    if kind == "calls":
-        return limits.calls_per_minute
-    return limits.messages_per_minute if kind == "messages" else limits.registrations_per_minute
+def _rates(limits: PartyLimits) -> dict[Kind, int]:
+    return {
+        "calls": limits.calls_per_minute,
+        "messages": limits.messages_per_minute,
+        "registrations": limits.registrations_per_minute,
+    }

@@ -17,12 +17,6 @@ _REFUSED = frozenset({403, 404, 604})
 """Responses to a REGISTER by which a registrar says that the user does not exist, or may not."""
 
 
-def has_credentials(request: Request) -> bool:
-    """Whether a request has credentials of any kind."""
-    headers = request.headers
-    return "Authorization" in headers or "Proxy-Authorization" in headers
-
-
 def login_name(request: Request, aor: str) -> str:
     """As whom the credentials of a request log in.
 
@@ -30,10 +24,11 @@ def login_name(request: Request, aor: str) -> str:
     :returns: `aor` where they are its user's; else the address-of-record that they have their username in: the password
         of another user is guessed, or a user has another name for digests. Empty where there are no credentials.
     """
-    if not has_credentials(request):
+    headers = request.headers
+    if "Authorization" not in headers and "Proxy-Authorization" not in headers:
         return ""
     user, _, host = aor.rpartition("@")
-    names = [_name_in(line) for header in _CREDENTIALS for line in request.headers.lines(header)]
+    names = [_name_in(line) for header in _CREDENTIALS for line in headers.lines(header)]
     others = [name for name in names if name and normal(name) not in (user, aor)]
     if others:
         return f"{normal(others[0])}@{host}"
@@ -67,7 +62,7 @@ def check_login(guard: LoginGuard, request: Request, flow: Flow) -> None:
     :raises Refusal: 503 where logins as this user have to wait after failed ones.
     :raises BadMessage: From can't be read.
     """
-    if flow.browser and has_credentials(request):
+    if flow.browser and ("Authorization" in request.headers or "Proxy-Authorization" in request.headers):
         guard.check(flow.peer.host, login_name(request, request.from_.address.aor), request)
 
 

@@ -116,13 +116,15 @@ class Rules:
 
     :param plan: how numbers are dialled.
     :param trunks: all trunks of the configuration.
+    :ivar has_places: whether it matters which host is called.
     """
 
-    __slots__ = ("_denies_names", "_numbers", "_places")
+    __slots__ = ("_denies_names", "_numbers", "_places", "has_places")
 
     def __init__(self, plan: DialPlan, trunks: Sequence[Trunk], allow: RuleWords, deny: RuleWords) -> None:
         self._numbers = NumberRules(plan, allow, deny)
         self._places = PlaceRules(trunks, allow, deny)
+        self.has_places = allow.has_places or deny.has_places
         self._denies_names = deny.everything and not allow.has_places
 
     def denial(self, numbers: Iterable[Sequence[str]], host: str, port: int | None, is_user: bool = True) -> str:

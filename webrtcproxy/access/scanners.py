@@ -50,7 +50,12 @@ class Scanners:
         """Whether a request that is not a trunk's has the User-Agent of a scanner; then its address is banned, and it
         gets no response."""
         agent = request.headers.get("User-Agent")
-        if not agent or not self._is_listed(agent) or self._proofs.any(flow):
+        if not agent:
+            return False
+        listed = self._known.get(agent)
+        if listed is None:
+            listed = self._is_listed(agent)
+        if not listed or self._proofs.any(flow):
             return False
         self._metrics.refused("scanner")
         if flow.reliable:

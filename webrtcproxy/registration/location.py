@@ -188,15 +188,15 @@ class Location:
             wanted = len({binding.key for binding in self.live(aor)}.union(keys))
         if wanted > MAX_BINDINGS_PER_AOR:
             raise Refusal(403, "Too Many Contacts")
-        self._check_aors(aor, flow)
+        socket = self._sockets.get(flow)
+        if self.proofs.count(flow) + (0 if socket is None else len(socket.bindings)) >= MAX_AORS_PER_FLOW:
+            self._check_aors(aor, flow)
         if self._full(aor):
             raise Refusal(503, "Too Many Registrations", [("Retry-After", "60")])
 
     def _check_aors(self, aor: str, flow: Flow) -> None:
         socket = self._sockets.get(flow)
         bound = () if socket is None else socket.bindings
-        if self.proofs.count(flow) + len(bound) < MAX_AORS_PER_FLOW:
-            return
         if len({aor, *self.proofs.aors(flow), *(other for other, _ in bound)}) > MAX_AORS_PER_FLOW:
             raise Refusal(403, "Too Many Addresses Of Record")
 

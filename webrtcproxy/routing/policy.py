@@ -182,6 +182,8 @@ class Policy:
     def _paid(self, routes: _Routes, caller: Caller) -> Route:
         """The one of two routes to the same place that `caller` may take; or one with its own account there."""
         unpaid, paid = routes
+        if caller is STRANGER and not self._credentials_for_anyone:
+            return unpaid
         trunk = unpaid.trunk
         account = account_of(trunk, caller)
         if account is not None:

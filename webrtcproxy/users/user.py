@@ -91,6 +91,8 @@ class User:
 
     def limits_over(self, limits: PartyLimits) -> PartyLimits:
         """The limits of this user: its own, and where it has none, those of every user."""
+        if self.calls is None and self.calls_per_minute is None and self.minutes_per_day is None:
+            return limits
         own = {
             name: value
             for name, value in (
@@ -100,4 +102,4 @@ class User:
             )
             if value is not None
         }
-        return replace(limits, **own) if own else limits
+        return replace(limits, **own)
