@@ -10,7 +10,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.configs import PBX, config
 from tests.support.exposition import samples
-from tests.support.messages import request
 from webrtcproxy.access import guard as module
 from webrtcproxy.access.guard import LoginGuard, guard_of
 from webrtcproxy.config import BansConfig
@@ -189,9 +188,9 @@ class Banning(GuardCase):
         prolong the delay, so that who has typed the right one a moment too early has not to wait for longer."""
         self.fail_at(STRANGER, *[ALICE] * 3)
         for _ in range(34):
-            self.assertRaises(Refusal, self.guard.check, STRANGER, ALICE, request())
+            self.assertRaises(Refusal, self.guard.check, STRANGER, ALICE, "call")
         self.assertEqual((self.guard.delay(STRANGER, ALICE), self.guard.is_banned(STRANGER)), (1, False))
-        self.assertRaises(Refusal, self.guard.check, STRANGER, ALICE, request())
+        self.assertRaises(Refusal, self.guard.check, STRANGER, ALICE, "call")
         self.assertTrue(self.guard.is_banned(STRANGER))
 
     def test_known_and_early(self) -> None:
@@ -201,7 +200,7 @@ class Banning(GuardCase):
         for host, aor in ((SHARED, ALICE), (STRANGER, BOB)):
             self.fail_at(host, *[aor] * 5)
             for _ in range(200):
-                self.assertRaises(Refusal, self.guard.check, host, aor, request())
+                self.assertRaises(Refusal, self.guard.check, host, aor, "call")
             self.assertEqual(self.guard.bans.remaining(host), 0)
 
     def test_trusted(self) -> None:

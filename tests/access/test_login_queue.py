@@ -5,7 +5,6 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.messages import request
 from webrtcproxy.access import login_queue as module
 from webrtcproxy.access.caller import Authority
 from webrtcproxy.access.guard import LoginGuard
@@ -29,7 +28,7 @@ class Queue(SynchronousTestCase):
 
     def begin(self, host: str, aor: str, authority: Authority = TRUNK) -> PendingLogin | None:
         try:
-            login = self.queue.begin(host, aor, authority, request())
+            login = self.queue.begin(host, aor, authority, "call")
         except Refusal as refusal:
             self.refused.append(refusal.status)
             return None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.logins import DOMAIN, domain_with
 from webrtcproxy.access.guard import FREE, LoginGuard
+from webrtcproxy.access.login_queue import WINDOW
 from webrtcproxy.access.password_login import MAX_PASSWORD, PasswordLogins
 from webrtcproxy.config import BansConfig, Domain
 from webrtcproxy.runtime.errors import Refusal
@@ -74,6 +76,35 @@ class PasswordLoginTests(SynchronousTestCase):
         self.assertEqual(self.login("alice", "wonderland", "198.51.100.1").name, "alice")
         self.clock.advance(2)
         self.assertEqual(self.login("alice", "wonderland").name, "alice")
+
+    def test_early(self) -> None:
+        """Who does not wait is banned in the end, as with logins by SIP (docs/access.rst, Strangers)."""
+        for _ in range(FREE):
+            self.refused("mallory", "guess")
+        for _ in range(100):
+            self.refused("mallory", "guess")
+        self.assertTrue(self.guard.is_banned(HOST))
+
+    def test_many_at_once(self) -> None:
+        """Of a hundred guesses in one moment a handful reaches whoever knows the users: the others wait until those
+        have failed, and are refused by then (docs/access.rst, Strangers)."""
+        asked: list[Deferred[object]] = []
+
+        class Slow:
+            def login(self, *arguments: object) -> Deferred[object]:
+                asked.append(Deferred())
+                return asked[-1]
+
+        self.logins = PasswordLogins(
+            Domains([ServedDomain(Domain(DOMAIN, realm=DOMAIN), None, [(Slow(), False)])]), self.guard
+        )
+        results = [self.logins.login(HOST, f"u{number}", "guess") for number in range(100)]
+        self.assertEqual(len(asked), WINDOW)
+        for answer in asked:
+            answer.errback(UnauthorizedLogin())
+        self.assertLessEqual(len(asked), 6)
+        statuses = [self.failureResultOf(result, Refusal).value.status for result in results]
+        self.assertEqual((len(statuses), {*statuses}), (100, {401, 429}))
 
     def test_not_available(self) -> None:
         """Where nobody can be asked, nothing is held against the browser: 503 with Retry-After."""

@@ -30,7 +30,6 @@ from webrtcproxy.config.endpoints import split, unescape
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import BanReason, Metrics
-from webrtcproxy.sip.message import Request
 
 log = Logger()
 
@@ -172,11 +171,13 @@ class LoginGuard:
         """Whether a user has logged in from an address before."""
         return self._is_known(network_of(host), aor[:LONGEST_NAME], self._clock.seconds())
 
-    def check(self, host: str, aor: str, request: Request) -> None:
+    def check(self, host: str, aor: str, what: str, status: int = 503) -> None:
         """Check that a login may be looked at; parameters as of `delay`. One that comes too early does not prolong the
         delay, but `EARLY` of them count towards a ban like one failure.
 
-        :raises Refusal: 503 with Retry-After where it has to wait.
+        :param what: what logs in, for the log: the Call-ID of a request, or ``HTTP``.
+        :param status: of the refusal: 503 in SIP, 429 in HTTP.
+        :raises Refusal: with Retry-After where it has to wait.
         """
         delay = self.delay(host, aor)
         if delay > 0:
@@ -184,12 +185,12 @@ class LoginGuard:
             self._metrics.refused("login_delay")
             log.info(
                 "{call}: a login of {aor} from {host} has to wait {delay:.0f} s after failed ones ([bans])",
-                call=request.log_id,
+                call=what,
                 aor=aor,
                 host=host,
                 delay=delay,
             )
-            raise Refusal(503, "Too Many Failed Logins", [("Retry-After", str(math.ceil(delay)))])
+            raise Refusal(status, "Too Many Failed Logins", [("Retry-After", str(math.ceil(delay)))])
 
     def is_banned(self, host: str) -> bool:
         """Whether an address may not even connect: it is banned, and no user is known there."""

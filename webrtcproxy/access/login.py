@@ -250,7 +250,7 @@ class Logins:
             raise self._challenge(domain, request, flow)
         scheme, credentials = found
         host, aor = flow.peer.host, scheme.claimed(domain, credentials)
-        login = self._queue.begin(host, aor, domain.authority, request)
+        login = self._queue.begin(host, aor, domain.authority, request.log_id)
         succeeded = None
         try:
             if login.turn is not None:

@@ -16,7 +16,6 @@ from webrtcproxy.access.caller import Authority
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.config.addresses import network_of
 from webrtcproxy.runtime.errors import Refusal
-from webrtcproxy.sip.message import Request
 
 WINDOW = 4
 """Logins of one network that may be under way at once in the beginning."""
@@ -51,14 +50,12 @@ class PendingLogin:
         where it may go on at once.
     """
 
-    __slots__ = ("_ended", "aor", "host", "request", "turn", "underway")
+    __slots__ = ("_ended", "aor", "host", "turn", "underway", "what")
 
-    def __init__(
-        self, host: str, aor: str, request: Request, ended: Callable[[PendingLogin, bool | None], None]
-    ) -> None:
+    def __init__(self, host: str, aor: str, what: str, ended: Callable[[PendingLogin, bool | None], None]) -> None:
         self.host = host
         self.aor = aor
-        self.request = request
+        self.what = what
         self.underway = True
         self.turn: Deferred[None] | None = None
         self._ended: Callable[[PendingLogin, bool | None], None] | None = ended
@@ -77,35 +74,38 @@ class LoginQueue:
     """The logins of this process that are under way.
 
     :param guard: knows which logins have to wait, and is told of failures and successes.
+    :param status: of its refusals: 503 in SIP, 429 in HTTP.
     """
 
-    def __init__(self, guard: LoginGuard) -> None:
+    def __init__(self, guard: LoginGuard, status: int = 503) -> None:
         self._guard = guard
+        self._status = status
         self._lines: dict[tuple[str, Authority], _Line] = {}
 
     def __len__(self) -> int:
         """The number of networks with logins under way."""
         return len(self._lines)
 
-    def begin(self, host: str, aor: str, authority: Authority, request: Request) -> PendingLogin:
+    def begin(self, host: str, aor: str, authority: Authority, what: str) -> PendingLogin:
         """A login begins; each must be ended.
 
         :param host: the IP address of the browser.
         :param aor: the address-of-record of the user.
         :param authority: who looks at the credentials: only those that it has to look at stand in one line.
-        :raises Refusal: 503 where there were too many failures, or too many wait.
+        :param what: what logs in, for the log (`LoginGuard.check`).
+        :raises Refusal: where there were too many failures, or too many wait.
         """
         guard = self._guard
-        guard.check(host, aor, request)
+        guard.check(host, aor, what, self._status)
         if guard.knows(host, aor):
-            return PendingLogin(host, aor, request, self._report)
+            return PendingLogin(host, aor, what, self._report)
         key = network_of(host), authority
         line = self._lines.setdefault(key, _Line())
-        login = PendingLogin(host, aor, request, lambda login, succeeded: self._end(key, login, succeeded))
+        login = PendingLogin(host, aor, what, lambda login, succeeded: self._end(key, login, succeeded))
         if line.underway < line.window:
             line.underway += 1
         elif len(line.waiting) >= WAITING:
-            raise Refusal(503, "Too Many Logins", [("Retry-After", "5")])
+            raise Refusal(self._status, "Too Many Logins", [("Retry-After", "5")])
         else:
             login.turn, login.underway = Deferred(), False
             line.waiting.append(login)
@@ -141,7 +141,7 @@ class LoginQueue:
         login.underway = True
         line.underway += 1
         try:
-            self._guard.check(login.host, login.aor, login.request)
+            self._guard.check(login.host, login.aor, login.what, self._status)
         except Refusal as refusal:
             login.turn.errback(refusal)
         else:

@@ -5,12 +5,14 @@ Each failure is the same for users that exist and users that do not.
 
 from __future__ import annotations
 
-import math
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from webrtcproxy.access.caller import Authority
 from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.access.login_queue import LoginQueue
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.users.attributes import AttributeRefused, user_from
 from webrtcproxy.users.credentials import Password
@@ -23,6 +25,9 @@ log = Logger()
 MAX_PASSWORD = 1024
 """Characters of the longest password."""
 
+_NOWHERE: Final[Authority] = ("domain", "")
+"""Who looks at the credentials of those that can be no users."""
+
 
 class PasswordLogins:
     """The logins with passwords.
@@ -33,7 +38,7 @@ class PasswordLogins:
 
     def __init__(self, domains: Domains, guard: LoginGuard) -> None:
         self._domains = domains
-        self._guard = guard
+        self._queue = LoginQueue(guard, 429)
 
     def login(self, host: str, username: str, password: str) -> Deferred[User]:
         """Log in.
@@ -47,19 +52,22 @@ class PasswordLogins:
 
     async def _login(self, host: str, username: str, password: str) -> User:
         name, domain, aor = self._claimed(username)
-        delay = self._guard.delay(host, aor)
-        if delay > 0:
-            log.info("A login of {aor} from {host} has to wait after failed ones", aor=aor, host=host)
-            raise Refusal(429, "Too Many Failed Logins", [("Retry-After", str(math.ceil(delay)))])
+        login = self._queue.begin(host, aor, _NOWHERE if domain is None else domain.authority, "HTTP")
+        user, succeeded = None, None
         try:
+            if login.turn is not None:
+                await login.turn
             user = None if domain is None else await _user(domain, name, password)
+            succeeded = user is not None
         except NotAvailable as error:
             raise Refusal(503, "Users Can't Be Looked Up", [("Retry-After", "10")]) from error
+        finally:
+            if user is not None:
+                login.aor = user.aor
+            login.end(succeeded)
         if user is None:
             log.info("No login of {aor} from {host}: unknown user or wrong password", aor=aor, host=host)
-            self._guard.failed(host, aor)
             raise Refusal(401, "Unknown User Or Wrong Password")
-        self._guard.succeeded(host, user.aor)
         return user
 
     def _claimed(self, username: str) -> tuple[str, ServedDomain | None, str]:

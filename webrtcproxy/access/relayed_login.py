@@ -63,7 +63,7 @@ def check_login(guard: LoginGuard, request: Request, flow: Flow) -> None:
     :raises BadMessage: From can't be read.
     """
     if flow.browser and ("Authorization" in request.headers or "Proxy-Authorization" in request.headers):
-        guard.check(flow.peer.host, login_name(request, request.from_.address.aor), request)
+        guard.check(flow.peer.host, login_name(request, request.from_.address.aor), request.log_id)
 
 
 def report_login(guard: LoginGuard, request: Request, response: Response, flow: Flow) -> None:

@@ -7,7 +7,6 @@ calls: a connection with calls is closed after the last one.
 
 from __future__ import annotations
 
-import math
 from typing import Final, Literal, Protocol
 
 from twisted.internet.defer import Deferred
@@ -137,9 +136,7 @@ class TokenLogins:
             # Without Origin nobody can tell which page has asked the browser to connect.
             raise Refusal(403, "A Cookie Needs An Origin")
         aor = self._verifier.claimed(token.text)
-        delay = self._guard.delay(host, aor)
-        if delay > 0:
-            raise Refusal(429, "Too Many Failed Logins", [("Retry-After", str(math.ceil(delay)))])
+        self._guard.check(host, aor, "HTTP", 429)
         try:
             login = await self._verifier.verify(token.text)
         except TokenRefused as refused:

@@ -182,9 +182,9 @@ class RegisterTransaction:
         """
         relay, request, host = self._relay, self._transaction.request, self._transaction.flow.peer.host
         if not name:
-            relay.guard.check(host, self._wanted.aor, request)
+            relay.guard.check(host, self._wanted.aor, request.log_id)
         else:
-            login = self._login = relay.logins.begin(host, name, self._route.authority, request)
+            login = self._login = relay.logins.begin(host, name, self._route.authority, request.log_id)
             if login.turn is not None:
                 self._wait(login.turn, self._find_next_hops)
                 return
