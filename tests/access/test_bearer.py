@@ -125,6 +125,24 @@ class RegisterTests(BearerCase):
             self.assertEqual(self.ask(alice, value).status, 200)
 
 
+class SeveralDomains(BearerCase):
+    """Two domains whose users may have tokens."""
+
+    others = ("example.org",)
+    tokens = tokens_config(keys=None, domain=None)
+
+    def test_other_domain(self) -> None:
+        """A token of one domain proves nothing to the other."""
+        alice = self.browser(domain="example.org")
+        value = self.token(sub="alice@example.com")
+        self.assertEqual(self.ask(alice, value, uri="sip:example.org", domain="example.org").status, 401)
+        message_to(alice, "sip:bob@example.org", ("Authorization", value))
+        alice.heard(407)
+        self.assertFalse(self.world.context.proofs.any(alice.flow))
+        value = self.token(sub="alice@example.org")
+        self.assertEqual(self.ask(alice, value, uri="sip:example.org", domain="example.org").status, 200)
+
+
 class CallTests(BearerCase):
     """Other requests."""
 
@@ -137,14 +155,14 @@ class CallTests(BearerCase):
             alice.invite(f"sip:+4930123@{DOMAIN}", (name, self.token()))
             invite = trunk.request("INVITE")
             self.assertNotIn(name, invite.headers)
-            self.assertNotIn("eyJ", str(invite))
+            self.assertNotIn(b"eyJ", invite.to_bytes())
             self.assertTrue(self.is_lasting(alice))
             trunk.answer(invite, 486)
             trunk.heard("ACK")
 
     def test_nowhere(self) -> None:
-        """No request takes a token to a trunk: not one within a call, and not a REGISTER for its registrar; a digest
-        for that trunk goes through."""
+        """No request takes a token to a trunk: not one within a call, no MESSAGE, no REGISTER for its registrar; a
+        digest for that trunk goes through."""
         alice, trunk = self.logged_in(), self.world.trunk(TRUNK, 5090)
         digest = 'Digest username="alice", realm="carrier", nonce="n", uri="sip:carrier.example.net", response="r"'
         credentials = (("Authorization", self.token()), ("Authorization", digest))
@@ -153,6 +171,11 @@ class CallTests(BearerCase):
         self.assertEqual(register.headers.lines("Authorization"), [digest])
         trunk.answer(register, 403)
         alice.forget()
+        message_to(alice, f"sip:+4930123@{DOMAIN}", ("Authorization", self.token()))
+        message = trunk.request("MESSAGE")
+        self.assertNotIn(b"eyJ", message.to_bytes())
+        trunk.answer(message, 200)
+        alice.heard(200)
         invite, ok = self.called(alice, trunk)
         for number, method in enumerate(("INFO", "MESSAGE", "BYE"), 2):
             request = alice.inside(method, invite, ok, cseq=number)
@@ -160,7 +183,7 @@ class CallTests(BearerCase):
             request.headers.add("Proxy-Authorization", self.token())
             alice.say(request)
             sent = trunk.request(method)
-            self.assertNotIn("eyJ", str(sent))
+            self.assertNotIn(b"eyJ", sent.to_bytes())
             trunk.answer(sent, 200)
             alice.heard(200)
 

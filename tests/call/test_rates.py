@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from twisted.logger import capturedLogs, formatEvent
 
-from tests.support.calls.case import CallCase
+from tests.support.calls.transferring import ReplacingCase
 from tests.support.calls.world import Browser, Peer
 from tests.support.configs import PBX
 from tests.support.exposition import Readings
@@ -28,7 +28,7 @@ LIMITS = LimitsConfig(
 SLOW_TRUNK = replace(PBX, limits=TrunkLimits(calls_per_minute=12))
 
 
-class RatesCase(CallCase):
+class RatesCase(ReplacingCase):
     """A proxy with small limits."""
 
     trunks = (SLOW_TRUNK,)
@@ -91,6 +91,19 @@ class OfUsers(RatesCase):
         again.bind()
         self.calls(again, 1)
         self.assertEqual(self.upstream("INVITE"), 5)
+
+    def test_transfers(self) -> None:
+        """A REFER within a call counts as a call."""
+        alice = self.world.browser()
+        alice.bind()
+        ours, theirs = self.out(alice, self.trunk)
+        for _ in range(2):
+            ours.ask("REFER", b"", ("Refer-To", "<sip:carol@pbx.example.com>"))
+            theirs.answer(self.trunk.request("REFER"), 404)
+            alice.heard(404)
+        ours.ask("REFER", b"", ("Refer-To", "<sip:carol@pbx.example.com>"))
+        self.over(alice, "Too Many Calls")
+        self.trunk.silent()
 
     def test_counted_and_logged(self) -> None:
         """Each refusal is counted by its reason. The log has one line a second, with the option and its value: a flood

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from twisted.logger import capturedLogs, formatEvent
 
-from tests.support.calls.case import CallCase
+from tests.support.calls.transferring import ReplacingCase
 from tests.support.calls.world import Browser, World
 from tests.support.configs import CARRIER, PBX, config
 from tests.support.messages import request
-from webrtcproxy.config import CallsConfig, Config
+from webrtcproxy.config import CallsConfig, Config, Trunk
 from webrtcproxy.sip.message import Request
 
 AT_PBX = "sip:bob@pbx.example.com"
@@ -16,24 +19,24 @@ AT_CARRIER = "sip:bob@carrier.example.net:5080"
 METHODS = ("INVITE", "MESSAGE", "SUBSCRIBE", "REFER", "PUBLISH", "OPTIONS", "INFO", "NOTIFY", "FOO")
 
 
-def safe(**access: str) -> Config:
+def safe(trunks: Sequence[Trunk] = (PBX, CARRIER), **access: str) -> Config:
     """The configuration that nobody has opened."""
-    made = config(PBX, CARRIER, calls=CallsConfig())
+    made = config(*trunks, calls=CallsConfig())
     for name, value in access.items():
         object.__setattr__(made.access, name, value)
     return made
 
 
-class SafeCase(CallCase):
+class SafeCase(ReplacingCase):
     """A proxy as it comes, with a browser and two trunks."""
 
     def setUp(self) -> None:
         super().setUp()
         self.start()
 
-    def start(self, **access: str) -> None:
+    def start(self, trunks: Sequence[Trunk] = (PBX, CARRIER), **access: str) -> None:
         """Start it with these options of [access]."""
-        self.world = World(config=safe(**access))
+        self.world = World(config=safe(trunks, **access))
         self.alice = self.world.browser()
         self.pbx, self.carrier = self.world.trunk(), self.world.trunk("192.0.2.7", 5090)
 
@@ -88,14 +91,25 @@ class Unregistered(SafeCase):
         (line,) = [text for text in map(formatEvent, logs) if text and "limit-unregistered" in text]
         self.assertIn("INVITE of a browser is refused: it has not registered", line)
 
-    def test_transfer(self) -> None:
-        """A transfer leads where the transferor may call, and nowhere else."""
+    def test_redirect(self) -> None:
+        """A redirect that is followed leads where the browser may call itself, and to no other trunk."""
+        self.start(trunks=(replace(PBX, redirects="follow"), CARRIER))
         self.alice.bind()
         self.alice.invite(AT_PBX)
         leg = self.pbx.request("INVITE")
         self.pbx.answer(leg, 302, headers=[("Contact", f"<{AT_CARRIER}>")])
         self.pbx.heard("ACK")
+        self.carrier.silent()
         self.alice.heard(302)
+
+    def test_transfer(self) -> None:
+        """So does a transfer that the proxy carries out itself."""
+        self.start(trunks=(replace(PBX, refer="local"), CARRIER))
+        self.alice.bind()
+        ours, theirs = self.out(self.alice, self.pbx)
+        ours.ask("REFER", b"", ("Refer-To", f"<{AT_CARRIER}>"))
+        theirs.answer(self.pbx.request("REFER"), 405)
+        self.assertEqual(self.alice.response(403).reason, "Register First")
         self.carrier.silent()
 
 
