@@ -9,6 +9,7 @@ from zope.interface import implementer
 
 from tests.support.calls.case import CallCase
 from tests.support.calls.party import party_of
+from tests.support.calls.transferring import name_of
 from tests.support.calls.world import PLAIN, Browser, TrunkPeer
 from tests.support.configs import CARRIER, PBX
 from tests.support.exposition import Readings
@@ -203,16 +204,15 @@ class Redirected(LimitedCase):
 class Granted(LimitedCase):
     """What a policy grants."""
 
-    def test_time_of_a_call(self) -> None:
-        """The time that an access policy gives a call begins with its 2xx; then the call ends, and the policy learns
-        how long it was. It also learns of a call that was not answered, and is not asked about calls that come in."""
+    def granting(self, seconds: float) -> tuple[list[str], list[tuple[str, float]]]:
+        """Begin with a policy that gives each call so many seconds: what it was asked, and which calls were over."""
         asked: list[str] = []
         over: list[tuple[str, float]] = []
 
         class Granting:
             def decide(self, request: AccessRequest) -> Permit:
                 asked.append(request.target.user or "")
-                return Permit(60)
+                return Permit(seconds)
 
             def ended(self, request: AccessRequest, seconds: float) -> None:
                 over.append((request.target.user or "", seconds))
@@ -227,6 +227,12 @@ class Granted(LimitedCase):
         self.patch(policy, "getPlugins", lambda _: [Factory()])
         self.world = self.make_world(access=AccessConfig(policy="granting"))
         self.trunk = self.world.trunk()
+        return asked, over
+
+    def test_time_of_a_call(self) -> None:
+        """The time that an access policy gives a call begins with its 2xx; then the call ends, and the policy learns
+        how long it was. It also learns of a call that was not answered, and is not asked about calls that come in."""
+        asked, over = self.granting(60)
         alice = self.browser()
         self.assertTrue(self.rings(alice))
         self.trunk.answer(self.trunk.request("INVITE"), 486)
@@ -243,6 +249,23 @@ class Granted(LimitedCase):
         self.assertAlmostEqual(seconds, 61, delta=1.1)
         self.trunk.call(alice)
         self.assertEqual(asked, ["bob", "bob"])
+
+    def test_time_of_a_replaced_call(self) -> None:
+        """A browser that replaces its own call by another one to the same peer (RFC 3891) asks for a call as well: the
+        policy decides on it, and it gets no more time than that."""
+        asked, over = self.granting(60)
+        alice = self.browser()
+        self.answered(alice)
+        old = party_of(alice, self.invite, self.ok)
+        theirs = party_of(self.trunk, self.leg, self.answer_sent)
+        invite = alice.invite(BOB, ("Replaces", str(name_of(old))))
+        self.answer(self.trunk, alice, invite)
+        old.ask("BYE")
+        alice.heard(200)
+        theirs.answer(self.trunk.request("BYE"), 200)
+        self.assertEqual((asked, over), (["bob", "bob"], [("bob", 0)]))
+        self.world.turn(62)
+        self.ended(alice)
 
 
 class InADay(LimitedCase):

@@ -195,6 +195,11 @@ class PermittedCall:
         if end is not None:
             self._start_timer(end)
 
+    @property
+    def permitted(self) -> Permitted | None:
+        """What the access policy has permitted last; None where it was not asked, as about a call that comes in."""
+        return self._permitted
+
     def answered(self, end: Callable[[], None]) -> None:
         """The caller has got its 2xx.
 

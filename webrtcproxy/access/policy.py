@@ -1,8 +1,10 @@
 """The access policy: who may call where. The one that comes with the proxy is the rules of the configuration; a plugin
 can take its place, or add to it.
 
-The policy is asked for each request of a browser outside of dialogs, and for each further target: of a redirect that
-is followed, of a transfer. The limits (`AccessControl`) hold beside it, whatever it says.
+The policy is asked for each request of a browser outside of dialogs that would leave the proxy for the SIP side, and
+for each further target: of a redirect that is followed, of a transfer. It is asked again for a call that replaces one
+of them. It is not asked about calls between users of domains that are served here. The limits (`AccessControl`) hold
+beside it, whatever it says.
 """
 
 from __future__ import annotations

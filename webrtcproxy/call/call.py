@@ -359,6 +359,11 @@ class Call:
         """The call itself: its legs may be moved."""
         return self
 
+    @property
+    def permitted(self) -> Permitted | None:
+        """What the access policy has permitted last; None where it was not asked."""
+        return self._permitted.permitted
+
     def busy(self) -> bool:
         """Whether its session is being changed, is not negotiated yet, or is already in a transfer."""
         return self._transfer is not None or self._modifier.busy or self._state is not CallState.UP

@@ -48,6 +48,10 @@ class TransferableCall(Protocol):
     def id(self) -> str:
         """Identifies the call in logs."""
 
+    @property
+    def permitted(self) -> Permitted | None:
+        """What the access policy has permitted last; None where it was not asked."""
+
     def other(self, leg: Leg) -> Leg | None:
         """The other leg of the call; None while it has only one."""
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from webrtcproxy.access.policy import AccessRequest
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.replaces import as_peer_has_it
@@ -61,17 +63,28 @@ def replaced_dialog_target(context: Context, request: Request, flow: Flow, legs:
     trunk, caller = other.profile.trunk, context.caller_of(request, flow)
     allowed = context.policy.may_use_trunk_credentials(trunk, caller)
     authentication = Authentication(trunk, allowed, account_of(trunk, caller))
-    return _peer_of(other, as_peer_has_it(named, other), authentication, context)
+    asked = None
+    if call.permitted is not None:
+        asked = call.permitted.question._replace(call_id=request.call_id)
+        if caller.authorities:
+            asked = asked._replace(caller=caller, address=flow.peer.host)
+    return _peer_of(other, as_peer_has_it(named, other), authentication, context, asked)
 
 
-def _peer_of(leg: Leg, named: Replaces, authentication: Authentication, context: Context) -> TargetResolver:
+def _peer_of(
+    leg: Leg, named: Replaces, authentication: Authentication, context: Context, asked: AccessRequest | None
+) -> TargetResolver:
     """The resolver whose target is the peer of `leg`.
 
     :param named: the dialog of `leg`, by the identifiers that its peer knows.
     :param authentication: answers the challenges of its trunk.
+    :param asked: what the access policy is asked: as about the call that is replaced; None where it was not asked.
     """
 
     async def targets() -> Sequence[Target]:
+        permitted = None if asked is None else context.access.decide(asked)
+        if isinstance(permitted, Deferred):
+            permitted = await permitted
         dialog, trunk = leg.dialog, leg.profile.trunk
         try:
             flow = await leg.flow_to_peer()
@@ -79,6 +92,10 @@ def _peer_of(leg: Leg, named: Replaces, authentication: Authentication, context:
         except FlowLost as why:
             raise leg.profile.unreachable() from why
         uri, routes = dialog.remote_target, tuple(dialog.route_set)
-        return [Target(flow, uri, leg.profile, leg.user, authentication, None, routes, str(named), hops)]
+        return [
+            Target(
+                flow, uri, leg.profile, leg.user, authentication, None, routes, str(named), hops, permitted=permitted
+            )
+        ]
 
     return targets
