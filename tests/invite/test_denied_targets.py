@@ -94,6 +94,23 @@ class OutsideOfDialogs(DeniedCase):
             self.denied()
 
 
+class Registering(DeniedCase):
+    """REGISTER."""
+
+    access: ClassVar = AccessConfig(deny=rules(["carrier.example.net"]))
+
+    def test_host(self) -> None:
+        """No REGISTER goes to a host that is denied, also where it is a trunk's."""
+        for host, goes in (("carrier.example.net:5080", False), ("pbx.example.com", True)):
+            aor = f"<sip:alice@{host}>"
+            self.alice.say(request("REGISTER", f"sip:{host}", from_=aor, to=aor, contact=f"<{self.alice.contact}>"))
+            if goes:
+                self.trunk.request("REGISTER")
+            else:
+                self.denied()
+        self.assertEqual(len(self.world.trunks), 1)
+
+
 class InCalls(DeniedCase):
     """Redirects and transfers."""
 
