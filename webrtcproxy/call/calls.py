@@ -72,7 +72,7 @@ class Calls:
         """
         context, limits, host = self._context, self._context.access.calls, flow.peer.host
         if flow.browser:
-            return limits.begin_of_browser(request.call_id, context.proofs.caller(flow), host)
+            return limits.begin_of_browser(request.call_id, context.payer_of(request, flow), host)
         return limits.begin_of_peer(request.call_id, host, context.sources.trunk_of(request, host))
 
     def cancelled(self, transaction: ServerTransaction, cancel: Request) -> None:

@@ -224,7 +224,7 @@ class Router:
         """Count a request outside of dialogs, and refuse it with 503 where there are too many of its sender."""
         context, host = self._context, flow.peer.host
         if flow.browser:
-            context.access.rates.check_browser(request, host, context.proofs.caller(flow))
+            context.access.rates.check_browser(request, host, context.payer_of(request, flow))
         else:
             context.access.rates.check_peer(request, host, context.sources.trunk_of(request, host))
 

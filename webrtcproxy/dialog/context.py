@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from webrtcproxy.access.caller import Caller
 from webrtcproxy.access.control import AccessControl
 from webrtcproxy.access.guard import LoginGuard
-from webrtcproxy.access.identity import identify
+from webrtcproxy.access.identity import identify, speaker
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.access.scanners import Scanners
 from webrtcproxy.config import CallsConfig
@@ -99,6 +99,15 @@ class Context:
         :raises BadMessage: From can't be read.
         """
         return identify(self.location.proofs, flow, request, replace=self.policy.replaces_foreign_from)
+
+    def payer_of(self, request: Request, flow: Flow) -> Caller:
+        """Whose limits and rules a browser's request counts for: those of the user whom its From stands for, however
+        many others the browser has proven to be; where that is nobody's, those of the first.
+
+        :raises BadMessage: From can't be read.
+        """
+        proofs = self.location.proofs
+        return speaker(proofs, flow, request.from_.address) or proofs.caller(flow)
 
     def profile_of(self, transaction: ServerTransaction) -> PeerProfile:
         """The profile of the sender of an out-of-dialog request."""

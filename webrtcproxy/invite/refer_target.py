@@ -41,7 +41,7 @@ async def check_refer_target(
         raise Refusal(416, "Only sip, sips And tel URIs")
     if _is_own_call(context, uri, transferor, legs):
         return
-    caller = context.proofs.caller(transferor)
+    caller = context.payer_of(refer, transferor)
     question = context.access.question(refer, caller, transferor.peer.host, trunk, uri)
     permitted = context.access.decide(question)
     if isinstance(permitted, Deferred):

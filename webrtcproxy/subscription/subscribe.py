@@ -92,7 +92,7 @@ class Subscriptions:
         check_subscriptions(self._limits, most, flow, self.legs.count_on(flow), len(self._alive), request)
         counted = None
         if flow.browser:
-            limits, caller = context.access.calls, context.proofs.caller(flow)
+            limits, caller = context.access.calls, context.payer_of(request, flow)
             counted = limits.begin_subscription(request.call_id, request.method, caller, flow.peer.host)
         try:
             pending = PendingSubscribe(self, context, transaction, counted)
