@@ -49,6 +49,7 @@ MAY_IMPORT = {
         "transaction",
         "transport.certificate",
         "transport.connection",
+        "transport.flow",
         "transport.wss",
         *LEAVES,
     },

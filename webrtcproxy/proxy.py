@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from twisted.application.service import MultiService, Service
@@ -11,25 +10,18 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger, globalLogPublisher
-from twisted.web.resource import IResource
 
-from webrtcproxy.access.bearer import BearerScheme
 from webrtcproxy.access.control import AccessControl
 from webrtcproxy.access.guard import LoginGuard, guard_of
 from webrtcproxy.access.login import DigestScheme, Logins, LoginScheme
 from webrtcproxy.access.nonces import FlowNonces
-from webrtcproxy.access.password_login import PasswordLogins
 from webrtcproxy.access.scanners import Scanners
-from webrtcproxy.access.token_logins import TokenLogins
-from webrtcproxy.admin.bootstrap import Bootstrap
-from webrtcproxy.admin.http_logins import HttpLogins
 from webrtcproxy.admin.monitoring import bind_gauges, health
-from webrtcproxy.admin.page import phone_resource
-from webrtcproxy.admin.upgrade_login import upgrade_login
+from webrtcproxy.admin.port import browsers_port, port_logins
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.router import Router
 from webrtcproxy.cluster.worker import Queries
-from webrtcproxy.config import SPAWN, Config, HostPort, SipConfig, TokensConfig
+from webrtcproxy.config import SPAWN, Config, SipConfig
 from webrtcproxy.dialog.call_record import CdrWriter
 from webrtcproxy.dialog.context import Context, MediaPool
 from webrtcproxy.dialog.referred import ReplacesGrants
@@ -61,12 +53,7 @@ from webrtcproxy.transport.flow import Flow, Outbound, Receiver
 from webrtcproxy.transport.sip.slots import Knows
 from webrtcproxy.transport.sip.sockets import SipSockets
 from webrtcproxy.transport.sip.trunk_tls import TrunkTls
-from webrtcproxy.transport.wss.server import UpgradeLogin, WebSocketServer
 from webrtcproxy.users.domains import CHECK_FILES, domains_of
-from webrtcproxy.users.key_source import UrlKeys, key_source
-from webrtcproxy.users.token import TokenVerifier
-from webrtcproxy.users.token_users import user_factory
-from webrtcproxy.users.turn import IceServers
 from webrtcproxy.users.user import User
 
 log = Logger()
@@ -201,11 +188,8 @@ class Core:
             worker_prefix=runtime.worker_prefix,
         )
         self.nonces = FlowNonces(clock)
-        self.tokens: TokenLogins | None = None
-        self.services: list[Service] = []
-        schemes: list[LoginScheme] = [DigestScheme(self.nonces)]
-        if config.tokens is not None:
-            schemes.insert(0, self._bearer_scheme(config.tokens, clock, context.guard))
+        self.port_logins = port_logins(config, clock, context.domains, context.proofs, context.guard, self)
+        schemes: list[LoginScheme] = [*self.port_logins.by_sip, DigestScheme(self.nonces)]
         logins = Logins(context.domains, context.proofs, context.guard, schemes)
         registrar = LocalRegistrar(logins, directory, self.location, clock, metrics)
         context.domains.watch(self._user_changed)
@@ -227,15 +211,6 @@ class Core:
         transactions.user = Router(
             context, self.calls, self.legs, relay, registrar, logins, self.out_of_dialog, self.subscriptions
         )
-
-    def _bearer_scheme(self, config: TokensConfig, clock: IReactorTime, guard: LoginGuard) -> BearerScheme:
-        """Logins by token, and what they need."""
-        keys = key_source(config, clock)
-        if isinstance(keys, UrlKeys):
-            self.services.append(keys)
-        verifier = TokenVerifier(config, keys, user_factory(self.context.domains))
-        self.tokens = TokenLogins(clock, config, verifier, self.context.proofs, guard, self)
-        return BearerScheme(config, verifier, self.tokens)
 
     def has_calls(self, flow: Flow) -> bool:
         """See `webrtcproxy.access.token_logins.Connections`."""
@@ -282,9 +257,7 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     guard = context.guard
     runtime.share_bans(guard)
     sockets.is_banned = guard.is_banned
-    login = None if config.tokens is None or core.tokens is None else upgrade_login(config.tokens, core.tokens)
-    resources = _resources(config, core)
-    browsers = _browsers(config, reactor, receiver, metrics, guard.is_banned, runtime.wss_descriptors, resources, login)
+    browsers = browsers_port(config, reactor, receiver, metrics, guard, runtime.wss_descriptors, core.port_logins)
     guard.bans.watch(lambda network: browsers.cut(network, context.proofs.any))
     guard.bans.watch(sockets.cut)
     bind_gauges(metrics, calls, core.subscriptions, browsers, location, transactions)
@@ -295,7 +268,7 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     pings = OptionsPings(reactor, transactions, context.upstream, context.policy, config.trunks, metrics)
     limit = LogFilter(config.logging.level, globalLogPublisher, reactor)
     lag = LoopLag(reactor, metrics.loop_lag.observe)
-    for service in (limit, *core.services, *media, sockets, browsers, lag, memory, Pinging(pings)):
+    for service in (limit, *core.port_logins.services, *media, sockets, browsers, lag, memory, Pinging(pings)):
         service.setServiceParent(proxy)
     return proxy, {
         "health": lambda: health(media[-1], calls, browsers, location),
@@ -318,58 +291,6 @@ def _media(config: Config, reactor: Any, metrics: Metrics, instance: str) -> tup
 def spawned(config: Config, reactor: Any) -> RtpengineProcess:
     """The rtpengine that runs as a child of this process."""
     return RtpengineProcess(reactor, binary=config.rtpengine.binary, interface=config.rtpengine.interface)
-
-
-def _browsers(
-    config: Config,
-    reactor: Any,
-    receiver: Receiver,
-    metrics: Metrics,
-    is_banned: Callable[[str], bool],
-    inherited: Sequence[int],
-    resources: Mapping[str, IResource],
-    login: UpgradeLogin | None,
-) -> WebSocketServer:
-    """The port of the browsers, the page on it, and other resources by their path."""
-    wss = config.wss
-    page = None
-    if wss.page is not None:
-        page = phone_resource(wss.page, websocket=wss.path, **_page_settings(config))
-    return WebSocketServer(
-        reactor,
-        receiver,
-        wss,
-        page=page,
-        resources=resources,
-        advertise=config.sip.advertise,
-        metrics=metrics,
-        is_banned=is_banned,
-        inherited=inherited,
-        login=login,
-    )
-
-
-def _resources(config: Config, core: Core) -> dict[str, IResource]:
-    """The bootstrap document at its path, where there is a login."""
-    path, domains = config.wss.bootstrap, core.context.domains
-    if path is None or not len(domains):
-        return {}
-    logins = HttpLogins(PasswordLogins(domains, core.context.guard), core.tokens, config.tokens)
-    return {path: Bootstrap(config.wss, logins, IceServers(config.turn, time.time), core.context.metrics)}
-
-
-def _page_settings(config: Config) -> dict[str, str]:
-    """The defaults of the phone page: the demo's user, the domain that is served here, or the first trunk's."""
-    domain = str(HostPort(config.trunks[0].host, config.trunks[0].port)) if config.trunks else ""
-    if config.domains:
-        domain = config.domains[0].name
-    if config.demo is None:
-        return {"domain": domain}
-    return {
-        "domain": domain,
-        "password": config.demo.password,
-        "hint": "Dial echo to hear yourself, or call a second tab that goes by another name.",
-    }
 
 
 def _drop_caches() -> None:
@@ -458,8 +379,7 @@ class Proxy(MultiService):
         self._core.context.transactions.stop()
         self._core.location.stop()
         self._core.nonces.stop()
-        if self._core.tokens is not None:
-            self._core.tokens.stop()
+        self._core.port_logins.tokens.stop()
 
     def stopService(self) -> Deferred[None]:
         """End the calls with `wind_up`, then close the sockets.

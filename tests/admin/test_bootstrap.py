@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.test_page import Answer
 from tests.support.wire import Recorder, Wire
-from webrtcproxy.admin.bootstrap import Bootstrap, HttpLogin
+from webrtcproxy.admin.bootstrap import Bootstrap
+from webrtcproxy.admin.http_logins import HttpLogin
 from webrtcproxy.config import TurnConfig, WssConfig
 from webrtcproxy.config.ini import Secret
 from webrtcproxy.runtime.errors import Refusal
@@ -37,7 +38,7 @@ class Logins:
 
     def login(self, request: object, peer: HttpPeer) -> Deferred[HttpLogin]:
         self.asked.append(peer)
-        return succeed(HttpLogin(ALICE, 1800.5, "t0ken")) if self.answer is None else self.answer
+        return succeed(HttpLogin(ALICE, 500.5, "t0ken")) if self.answer is None else self.answer
 
 
 class BootstrapCase(SynchronousTestCase):
@@ -48,11 +49,12 @@ class BootstrapCase(SynchronousTestCase):
         self.metrics = Metrics()
         self.serve()
 
-    def serve(self, turn: TurnConfig = TURN, **options: Any) -> None:
+    def serve(self, turn: TurnConfig = TURN, cookies: bool = False, **options: Any) -> None:
         """Listen with these options of [wss]."""
         self.reactor = MemoryReactorClock()
         wss = WssConfig(("tcp:8443",), **options)
-        resource = Bootstrap(wss, self.logins, IceServers(turn, lambda: 1_800_000_000.0), self.metrics)
+        ice = IceServers(turn, lambda: 1_800_000_000.0)
+        resource = Bootstrap(wss, self.logins, ice, self.metrics, cookies)  # type: ignore[arg-type]
         assert wss.bootstrap is not None
         self.server = WebSocketServer(self.reactor, Recorder(), wss, resources={wss.bootstrap: resource})
 
@@ -94,12 +96,12 @@ class DocumentTests(BootstrapCase):
                 "websocket": "ws://phone.example.com/",
                 "address": "sip:alice@example.com",
                 "displayName": "Alice",
-                "expires": 1800,
+                "expires": 500,
                 "token": "t0ken",
             },
         )
         self.assertEqual(stun, {"urls": ["stun:turn.example.com"]})
-        self.assertEqual(turn["username"], "1800000600:alice@example.com")
+        self.assertEqual(turn["username"], "1800000500:alice@example.com")
 
     def test_not_kept(self) -> None:
         """No cache keeps it (RFC 9111 section 5.2.2.5), and no cookie is set: it has credentials in it."""
@@ -111,12 +113,11 @@ class DocumentTests(BootstrapCase):
 
     def test_ends_with_the_login(self) -> None:
         """A login that ends sooner takes the credentials for TURN with it; one without end does not extend them."""
-        for seconds, shown, expiry in ((60.0, 60, 60), (-1.0, 0, 0), (float("inf"), 3600, 600)):
-            self.logins.answer = succeed(HttpLogin(ALICE, seconds))
+        for seconds, expiry in ((60.0, 60), (0.0, 0), (43200.0, 600)):
+            self.logins.answer = succeed(HttpLogin(ALICE, seconds, "t0ken"))
             document = json.loads(self.ask().body)
-            self.assertEqual(document["expires"], shown)
+            self.assertEqual(document["expires"], expiry)
             self.assertEqual(document["iceServers"][1]["username"].split(":")[0], str(1_800_000_000 + expiry))
-            self.assertNotIn("token", document)
 
     def test_without_turn(self) -> None:
         """Without [turn] there are no servers."""
@@ -128,13 +129,13 @@ class DocumentTests(BootstrapCase):
         self.logins.answer = Deferred()
         wire = self.wire()
         self.assertEqual(wire.take(), b"")
-        self.logins.answer.callback(HttpLogin(ALICE, 60))
+        self.logins.answer.callback(HttpLogin(ALICE, 60, "t0ken"))
         self.assertEqual(Answer(wire.take()).code, 200)
         self.logins.answer = Deferred()
         wire = self.wire()
         wire.settle()
         wire.protocol.connectionLost()
-        self.logins.answer.callback(HttpLogin(ALICE, 60))
+        self.logins.answer.callback(HttpLogin(ALICE, 60, "t0ken"))
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_path(self) -> None:
@@ -189,6 +190,12 @@ class RefusedTests(BootstrapCase):
         self.assertTrue(answer.headers["www-authenticate"].startswith("Bearer "))
         self.assertEqual(self.refused(), 1)
 
+    def test_challenge_of_a_token(self) -> None:
+        """A challenge that says what is wrong with a token stays as it is (RFC 6750 section 3)."""
+        challenge = 'Bearer realm="example.com", error="invalid_token"'
+        self.logins.answer = fail(Refusal(401, headers=[("WWW-Authenticate", challenge)]))
+        self.assertEqual(self.ask().headers["www-authenticate"], challenge)
+
     def test_too_many(self) -> None:
         """429 and Retry-After (RFC 6585 section 4)."""
         self.logins.answer = fail(Refusal(429, headers=[("Retry-After", "8")]))
@@ -235,6 +242,12 @@ class OriginTests(BootstrapCase):
         self.assertIn("Origin", answer.headers["vary"])
         self.assertNotIn("access-control-allow-credentials", answer.headers)
         self.assertEqual(self.ask(Origin=EVIL, host="sip.example.com").code, 403)
+
+    def test_cookies(self) -> None:
+        """Where a cookie has the login, the browser may send it for the page of an origin in `origins` only."""
+        self.serve(origins=(PAGE,), cookies=True)
+        self.assertEqual(self.ask(Origin=PAGE).headers["access-control-allow-credentials"], "true")
+        self.assertNotIn("access-control-allow-credentials", self.ask(Origin=EVIL).headers)
 
     def test_preflight(self) -> None:
         """The browser asks whether the page may send Authorization; nobody has to log in for that."""

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import Clock
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
-from tests.support.tokens import NOW, FixedKeys, secret_token, tokens_config
-from webrtcproxy.access.guard import LoginGuard
-from webrtcproxy.access.proofs import Proofs
-from webrtcproxy.access.token_logins import TokenLogins
-from webrtcproxy.admin.bootstrap import HttpLogin
-from webrtcproxy.admin.http_logins import HttpLogins
-from webrtcproxy.config import BansConfig
+from webrtcproxy.admin.http_logins import LIFETIME, HttpLogin, HttpLogins
+from webrtcproxy.config import TokensConfig
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.transport.wss.peer import HttpPeer
-from webrtcproxy.users.token import TokenVerifier
+from webrtcproxy.users.http_token import HttpToken
+from webrtcproxy.users.token import TokenLogin
 from webrtcproxy.users.user import User
 
 TLS = HttpPeer("192.0.2.7", True)
+ALICE = User("alice", "example.com")
 
 
 class Passwords:
@@ -32,7 +28,30 @@ class Passwords:
 
     def login(self, host: str, username: str, password: str) -> Deferred[User]:
         self.asked.append((host, username, password))
-        return succeed(User("alice", "example.com"))
+        return succeed(ALICE)
+
+
+class Tokens:
+    """Knows the token ``good.one``, for a minute."""
+
+    seconds = 60.0
+
+    def authenticate(self, token: HttpToken | None, host: str, from_page: bool) -> Deferred[TokenLogin | None]:
+        if token is None:
+            return succeed(None)
+        if token.text == "good.one" and from_page:
+            return succeed(TokenLogin(ALICE, 0))
+        return fail(Refusal(401, "The Token Is Not Valid"))
+
+    def seconds_of(self, login: TokenLogin) -> float:
+        return self.seconds
+
+
+class Sessions:
+    """Makes tokens that can be read."""
+
+    def issue(self, user: User, seconds: float) -> str:
+        return f"{user.name}-{seconds:.0f}"
 
 
 def basic(text: str) -> str:
@@ -40,22 +59,34 @@ def basic(text: str) -> str:
     return "Basic " + b64encode(text.encode()).decode()
 
 
-class HttpLoginsTests(SynchronousTestCase):
-    """Basic (RFC 7617)."""
+class HttpLoginsCase(SynchronousTestCase):
+    """Asks with headers."""
 
     def setUp(self) -> None:
-        self.passwords = Passwords()
-        self.logins = HttpLogins(self.passwords)  # type: ignore[arg-type]
+        self.passwords, self.tokens = Passwords(), Tokens()
+        config = TokensConfig(audience=("here",), cookie="login", query="token")
+        self.logins = HttpLogins(self.passwords, self.tokens, config, Sessions())  # type: ignore[arg-type]
 
-    def login(self, *values: str, peer: HttpPeer = TLS) -> Deferred[object]:
+    def ask(self, *values: str, peer: HttpPeer = TLS, cookie: str = "", query: str = "") -> Deferred[HttpLogin]:
         request = DummyRequest([b"bootstrap.json"])
         request.requestHeaders.setRawHeaders("Authorization", list(values))
-        return self.logins.login(request, peer)  # type: ignore[return-value, arg-type]
+        if cookie:
+            request.requestHeaders.setRawHeaders("Cookie", [cookie])
+        request.args = {b"token": [query.encode()]} if query else {}
+        return self.logins.login(request, peer)  # type: ignore[arg-type]
+
+    def login(self, *values: str, **how: str) -> HttpLogin:
+        login: HttpLogin = self.successResultOf(self.ask(*values, **how))  # type: ignore[arg-type]
+        return login
 
     def status(self, *values: str, peer: HttpPeer = TLS) -> int:
-        refusal = self.failureResultOf(self.login(*values, peer=peer), Refusal).value
+        refusal = self.failureResultOf(self.ask(*values, peer=peer), Refusal).value
         assert isinstance(refusal, Refusal)
         return refusal.status
+
+
+class PasswordTests(HttpLoginsCase):
+    """Basic (RFC 7617)."""
 
     def test_basic(self) -> None:
         """The name ends at the first colon; UTF-8; the scheme in any case (RFC 9110 section 11.1)."""
@@ -65,19 +96,24 @@ class HttpLoginsTests(SynchronousTestCase):
             (basic("alice:").replace("Basic", "bASIC"), ("alice", "")),
             (basic("alice"), ("alice", "")),
         ):
-            self.successResultOf(self.login(value))
+            self.login(value)
             self.assertEqual(self.passwords.asked[-1], ("192.0.2.7", *expected))
+
+    def test_token_instead(self) -> None:
+        """Who has logged in with a password gets a token, so that a page need not keep the password."""
+        self.assertEqual(self.login(basic("alice:x")), HttpLogin(ALICE, LIFETIME, f"alice-{LIFETIME:.0f}"))
 
     def test_unreadable(self) -> None:
         """What can't be read is nobody's, which costs a failed login as any guess does."""
         for value in ("Basic !", "Basic", "Basic =", "Basic " + b64encode(b"\xff:x").decode()):
-            self.successResultOf(self.login(value))
+            self.login(value)
             self.assertEqual(self.passwords.asked[-1], ("192.0.2.7", "", ""), value)
 
     def test_none(self) -> None:
-        """No credentials, others, or two at once: 401, and nobody is asked."""
-        for values in ((), ("",), ("Digest a=b",), (basic("alice:x"), basic("alice:y"))):
+        """No credentials, or others: 401; two at once: 400. Nobody is asked."""
+        for values in ((), ("",), ("Digest a=b",)):
             self.assertEqual(self.status(*values), 401, values)
+        self.assertEqual(self.status(basic("alice:x"), basic("alice:y")), 400)
         self.assertEqual(self.passwords.asked, [])
 
     def test_in_clear(self) -> None:
@@ -85,50 +121,26 @@ class HttpLoginsTests(SynchronousTestCase):
         self.assertEqual(self.status(basic("alice:x"), peer=HttpPeer("192.0.2.7", False)), 403)
         self.assertEqual(self.passwords.asked, [])
         for peer in (HttpPeer("127.0.0.1", False), HttpPeer("::1", False)):
-            self.successResultOf(self.login(basic("alice:x"), peer=peer))
+            self.successResultOf(self.ask(basic("alice:x"), peer=peer))
 
 
-class TokenTests(SynchronousTestCase):
-    """Tokens, beside passwords."""
+class TokenTests(HttpLoginsCase):
+    """A token is taken where that of a WebSocket is (docs/tokens.rst)."""
 
-    def setUp(self) -> None:
-        self.clock = Clock()
-        config = tokens_config(keys=None, query="token", cookie="session")
-        verifier = TokenVerifier(config, FixedKeys(), now=lambda: NOW)
-        guard = LoginGuard(self.clock, BansConfig())
-        tokens = TokenLogins(self.clock, config, verifier, Proofs(self.clock), guard, None)  # type: ignore[arg-type]
-        self.passwords = Passwords()
-        self.logins = HttpLogins(self.passwords, tokens, config)  # type: ignore[arg-type]
+    def test_places(self) -> None:
+        """In Authorization, in the query, and in a cookie, which needs no Origin: nobody else can read the answer."""
+        expected = HttpLogin(ALICE, 60, "alice-60")
+        self.assertEqual(self.login("Bearer good.one"), expected)
+        self.assertEqual(self.login(cookie="a=b; login=good.one"), expected)
+        self.assertEqual(self.login(query="good.one"), expected)
 
-    def login(self, query: str = "", **headers: str) -> Deferred[HttpLogin]:
-        request = DummyRequest([b"bootstrap.json"])
-        request.args = {b"token": [query.encode()]} if query else {}
-        for name, value in headers.items():
-            request.requestHeaders.setRawHeaders(name, [value])
-        return self.logins.login(request, TLS)  # type: ignore[arg-type]
-
-    def test_each_place(self) -> None:
-        """As on the upgrade (docs/tokens.rst); the login is valid as long as the token. No Origin is needed: a page of
-        another one can't read the response."""
-        token = secret_token(exp=NOW + 100)
-        for login in (
-            self.login(token), self.login(Authorization=f"Bearer {token}"), self.login(Cookie=f"session={token}"),
-        ):  # fmt: skip
-            found = self.successResultOf(login)
-            self.assertEqual((found.user.aor, found.seconds, found.token), ("alice@example.com", 130, ""))
-        self.assertEqual(self.passwords.asked, [])
-
-    def test_password(self) -> None:
-        """Without a token a password counts."""
-        self.successResultOf(self.login(Authorization=basic("alice:x")))
-        self.assertEqual(len(self.passwords.asked), 1)
+    def test_ends(self) -> None:
+        """No login lasts longer than its token, and none for ever."""
+        self.tokens.seconds = 10 * LIFETIME
+        self.assertEqual(self.login("Bearer good.one").seconds, LIFETIME)
+        self.tokens.seconds = 0.0
+        self.assertEqual(self.login("Bearer good.one").seconds, 0)
 
     def test_wrong(self) -> None:
-        """A wrong token is not helped by anything else; two are too many."""
-        for query, headers, status in (
-            (secret_token(exp=0), {}, 401), ("x", {"Authorization": "Bearer y"}, 400),
-            ("x", {"Authorization": basic("alice:x")}, 401),
-        ):  # fmt: skip
-            refusal = self.failureResultOf(self.login(query, **headers), Refusal).value
-            self.assertEqual(refusal.status, status)
-        self.assertEqual(self.passwords.asked, [])
+        """Any other token is refused as TokenLogins does it."""
+        self.assertEqual(self.status("Bearer bad.one"), 401)

@@ -23,7 +23,7 @@ class TurnCase(BrowserCase):
     def ice_servers(self, transport: str = "udp", secret: str = SECRET, ago: float = 0) -> list[IceServer]:
         """What the proxy tells alice, `ago` seconds ago."""
         config = TurnConfig((self.coturn.uri(transport),), Secret(secret), 3600)
-        return IceServers(config, lambda: time.time() - ago).of("alice@pbx.test")
+        return IceServers(config, lambda: time.time() - ago).of("alice@pbx.test", 3600)[0]
 
 
 class RelayOnly:

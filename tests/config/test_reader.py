@@ -140,6 +140,25 @@ class WssTests(Case):
         self.assertEqual(list(map(str, wss.trusted_proxies)), ["192.0.2.1/32", "2001:db8::/32"])
         self.assertIsNone(self.load(wss="listen = tcp:1\npage = no").wss.page)
 
+    def test_bootstrap(self) -> None:
+        """The path of the bootstrap document, or none; the address of the WebSocket that it names."""
+        self.assertEqual(self.load().wss.bootstrap, "/bootstrap.json")
+        for value, path in (("/start.json", "/start.json"), ("no", None), ("No", None)):
+            self.assertEqual(self.load(wss=f"listen = tcp:1\nbootstrap = {value}").wss.bootstrap, path)
+        self.refused("wss", "bootstrap", "a path starts with /", wss="listen = tcp:1\nbootstrap = start.json")
+        for url in ("wss://phone.example.com/", "wss://phone.example.com:8443/sip", "ws://[::1]:8080/"):
+            self.assertEqual(self.load(wss=f"listen = tcp:1\nurl = {url}").wss.url, url)
+        self.assertEqual(self.load(wss="listen = tcp:1\nurl = wss://a.example").wss.url, "wss://a.example/")
+        for url in (
+            "https://a.example/",
+            "wss://",
+            "wss://u@a.example/",
+            "wss://a.example/?x",
+            "a.example",
+            "wss:///x",
+        ):
+            self.refused("wss", "url", wss=f"listen = tcp:1\nurl = {url}")
+
     def test_no_listen(self) -> None:
         """Without an endpoint for browsers there is nothing to do: an error with an example."""
         self.refused("wss", "listen", "it is missing", "ssl:443:privateKey=", wss=None)

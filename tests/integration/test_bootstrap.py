@@ -1,62 +1,28 @@
 """The bootstrap document of a real proxy over TLS: for users who have logged in, and nothing for anybody else."""
 
-import json
-import ssl
 import tempfile
-from base64 import b64encode
-from http.client import HTTPSConnection
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from twisted.internet.threads import deferToThread
 
 from tests.support.real.case import RealCase
-from tests.support.real.ports import LOOPBACK
+from tests.support.real.https import Response, ask, basic
 from webrtcproxy.access.guard import FREE
 from webrtcproxy.users.passwd import set_password
 
 SECRET = "0123456789abcdef-of-the-tests"
 PAGE = "https://phone.example.com"
-
-
-class Response(NamedTuple):
-    """An HTTP response; its headers in lower case."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """What it says in JSON."""
-        found: dict[str, Any] = json.loads(self.body)
-        return found
-
-
-def basic(username: str, password: str) -> dict[str, str]:
-    """The header of a login."""
-    return {"Authorization": "Basic " + b64encode(f"{username}:{password}".encode()).decode()}
+UPGRADE = {
+    "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "sip",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}  # fmt: skip
+"""The headers of a request for a WebSocket (RFC 6455 section 4.1)."""
 
 
 class HttpCase(RealCase):
     """A RealCase that speaks HTTPS."""
 
-    async def ask(self, method: str = "GET", headers: dict[str, str] | None = None) -> Response:
-        """A request for the document, on a connection of its own."""
-
-        def ask() -> Response:
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            connection = HTTPSConnection(LOOPBACK, self.proxy.wss, timeout=10, context=context)
-            try:
-                connection.request(method, "/bootstrap.json", headers=headers or {})
-                response = connection.getresponse()
-                headers_read = {name.lower(): value for name, value in response.getheaders()}
-                return Response(response.status, headers_read, response.read())
-            finally:
-                connection.close()
-
-        return await deferToThread(ask)
+    async def ask(self, headers: dict[str, str] | None = None) -> Response:
+        """Ask for the document."""
+        return await ask(self.proxy.wss, "/bootstrap.json", headers)
 
 
 class WithDomain(HttpCase):
@@ -83,23 +49,30 @@ class WithDomain(HttpCase):
         (turn,) = found["iceServers"]
         self.assertRegex(turn["username"], r"^\d+:alice@phone\.test$")
 
+    async def test_token(self) -> None:
+        """The token of the document opens a WebSocket, and gets the document again; any other gets 401, and no more."""
+        token = (await self.ask(headers=basic("alice", "wonderland"))).document["token"]
+        for given, statuses in ((token, (101, 200)), (token[:-9] + "AAAAAAAAA", (401, 401))):
+            opened = await ask(self.proxy.wss, f"/?token={given}", UPGRADE)
+            again = await self.ask(headers={"Authorization": f"Bearer {given}"})
+            self.assertEqual((opened.status, again.status), statuses, given)
+        self.assertNotIn(token, self.proxy.log(self.proxy_log))
+
     async def test_stranger(self) -> None:
         """Without a login nothing is handed out; an unknown user is told what a known one is told, byte for byte."""
-        answers = [
-            await self.ask(headers=headers)
-            for headers in ({}, basic("alice", "guess"), basic("mallory", "guess"), {"Authorization": "Bearer x.y.z"})
-        ]
+        logins = ({}, basic("alice", "guess"), basic("mallory", "guess"), {"Authorization": "Bearer xyz"})
+        answers = [await self.ask(headers=headers) for headers in logins]
         self.assertEqual({(answer.status, answer.body) for answer in answers}, {(401, b'{"error": "login"}\n')})
-        dates = {frozenset((answer.headers | {"date": ""}).items()) for answer in answers}
-        self.assertEqual(len(dates), 1)
+        heads = {frozenset((answer.headers | {"date": ""}).items()) for answer in answers[:3]}
+        self.assertEqual(len(heads), 1)
 
     async def test_guesses(self) -> None:
         """After some failed logins no further one is looked at, for a known or an unknown user: 429, Retry-After."""
-        for _ in range(FREE + 3):
-            answer = await self.ask(headers=basic("alice", "guess"))
-        self.assertEqual(answer.status, 429)
-        for username in ("alice", "mallory"):
-            answer = await self.ask(headers=basic(username, "guess"))
+        for _ in range(FREE + 3):  # each further one doubles the delay
+            answers = [await self.ask(headers=basic(username, "guess")) for username in ("alice", "mallory")]
+            if {answer.status for answer in answers} == {429}:
+                break
+        for answer in answers:
             self.assertEqual((answer.status, answer.document), (429, {"error": "too-many-logins"}))
             self.assertGreater(int(answer.headers["retry-after"]), 0)
 

@@ -28,7 +28,8 @@ class IceServersTests(SynchronousTestCase):
 
     def test_credentials(self) -> None:
         """User name: time of expiry, colon, user; password: base64 of HMAC-SHA1 over it (section 2.2)."""
-        (server,) = self.servers(*TURN).of("alice@example.com")
+        (server,), valid = self.servers(*TURN).of("alice@example.com", 3600)
+        self.assertEqual(valid, 600)
         self.assertEqual(server["urls"], list(TURN))
         self.assertEqual(server["username"], "1800000600:alice@example.com")
         expected = hmac.new(SECRET.encode(), server["username"].encode(), hashlib.sha1).digest()
@@ -37,29 +38,31 @@ class IceServersTests(SynchronousTestCase):
     def test_expires(self) -> None:
         """Credentials that are asked for later are valid for longer."""
         servers = self.servers(*TURN)
-        (first,) = servers.of("alice@example.com")
+        (first,), _ = servers.of("alice@example.com", 3600)
         self.clock.advance(5)
-        (second,) = servers.of("alice@example.com")
+        (second,), _ = servers.of("alice@example.com", 3600)
         self.assertEqual(int(second["username"].split(":")[0]) - int(first["username"].split(":")[0]), 5)
         self.assertNotEqual(first["credential"], second["credential"])
 
     def test_end_with_the_login(self) -> None:
         """A login that ends sooner takes the credentials with it; one that lasts longer does not extend them."""
         servers = self.servers(*TURN)
-        for seconds, expiry in ((60, 1800000060), (-5, 1800000000), (86400, 1800000600)):
-            (server,) = servers.of("alice@example.com", seconds)
+        for seconds, expiry in ((60, 1800000060), (0, 1800000000), (86400, 1800000600)):
+            (server,), valid = servers.of("alice@example.com", seconds)
+            self.assertEqual(valid, expiry - 1800000000)
             self.assertEqual(server["username"], f"{expiry}:alice@example.com")
 
     def test_stun(self) -> None:
         """STUN wants no credentials, and gets none."""
-        stun, turn = self.servers(*TURN, STUN).of("alice@example.com")
+        (stun, turn), _ = self.servers(*TURN, STUN).of("alice@example.com", 3600)
         self.assertEqual(stun, {"urls": [STUN]})
         self.assertEqual(turn["urls"], list(TURN))
-        self.assertEqual(IceServers(TurnConfig((STUN,)), self.clock.seconds).of("a@b"), [{"urls": [STUN]}])
+        alone = IceServers(TurnConfig((STUN,)), self.clock.seconds)
+        self.assertEqual(alone.of("a@b", 3600), ([{"urls": [STUN]}], 3600))
 
     def test_none(self) -> None:
         """Without servers the list is empty, as RTCPeerConnection takes it."""
-        self.assertEqual(IceServers(TurnConfig(), self.clock.seconds).of("alice@example.com"), [])
+        self.assertEqual(IceServers(TurnConfig(), self.clock.seconds).of("a@b", 3600), ([], 3600))
 
     def test_odd_names(self) -> None:
         """Whatever a user is called: ASCII with one colon, no longer than STUN takes it (RFC 8489 section 14.3)."""
@@ -70,6 +73,6 @@ class IceServersTests(SynchronousTestCase):
             "a\r\nb@example.com",
             "1:2@[::1]",
         ):
-            (server,) = self.servers(*TURN).of(aor)
+            (server,), _ = self.servers(*TURN).of(aor, 3600)
             self.assertRegex(server["username"], r"^1800000600:[!-9;-~]+$")
             self.assertLessEqual(len(server["username"]), 513)

@@ -15,8 +15,9 @@ from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
 from webrtcproxy.users.domains import ServedDomain
 from webrtcproxy.users.portals import NotAvailable
-from webrtcproxy.users.token import KeysUnavailable, TokenRefused, TokenVerifier, fingerprint_of
+from webrtcproxy.users.token import KeysUnavailable, TokenRefused, fingerprint_of
 from webrtcproxy.users.user import User
+from webrtcproxy.users.verifiers import ITokenVerifier
 
 
 class BearerScheme:
@@ -29,7 +30,7 @@ class BearerScheme:
 
     name: ClassVar[str] = "bearer"
 
-    def __init__(self, config: TokensConfig, verifier: TokenVerifier, logins: TokenLogins) -> None:
+    def __init__(self, config: TokensConfig, verifier: ITokenVerifier, logins: TokenLogins) -> None:
         self._config = config
         self._verifier = verifier
         self._logins = logins

@@ -19,8 +19,9 @@ from webrtcproxy.config import TokensConfig
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.headers import Challenge
 from webrtcproxy.transport.flow import Flow
-from webrtcproxy.users.token import KeysUnavailable, TokenLogin, TokenRefused, TokenVerifier
+from webrtcproxy.users.token import KeysUnavailable, TokenLogin, TokenRefused
 from webrtcproxy.users.user import User
+from webrtcproxy.users.verifiers import ITokenVerifier
 
 log = Logger()
 
@@ -94,7 +95,7 @@ class TokenLogins:
         self,
         clock: IReactorTime,
         config: TokensConfig,
-        verifier: TokenVerifier,
+        verifier: ITokenVerifier,
         proofs: Proofs,
         guard: LoginGuard,
         connections: Connections,

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
+from webrtcproxy.admin.http_logins import HttpLogin, HttpLogins
 from webrtcproxy.config import WssConfig
 from webrtcproxy.config.addresses import HostPort
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.transport.wss.handshake import Origins
-from webrtcproxy.transport.wss.peer import HttpPeer, peer_of
+from webrtcproxy.transport.wss.peer import peer_of
 from webrtcproxy.users.turn import IceServers
-from webrtcproxy.users.user import User
 
 log = Logger()
-
-LIFETIME: Final = 3600
-"""Seconds that a document is valid whose user has logged in with a password."""
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -47,33 +43,6 @@ _ERRORS: Final = {
 """What the JSON of a refusal calls it, by HTTP status."""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpLogin:
-    """A user who has logged in over HTTP.
-
-    :ivar user: who it is.
-    :ivar seconds: how long the login is valid.
-    :ivar token: logs the same user in on the WebSocket, for as long; empty where the page has one already.
-    """
-
-    user: User
-    seconds: float
-    token: str = ""
-
-
-class IHttpLogins(Protocol):
-    """Finds out which user has sent an HTTP request."""
-
-    def login(self, request: Request, peer: HttpPeer) -> Deferred[HttpLogin]:
-        """Look at the credentials of a request.
-
-        :param peer: the browser that has sent it.
-        :returns: fires with the login; fails with Refusal: 401 where there are no credentials or wrong ones, the same
-            for users that exist and users that do not; 403 for a password that others could read; 429 with
-            Retry-After after too many failed logins; 503.
-        """
-
-
 @implementer(IResource)
 class Bootstrap:
     """``GET`` of the bootstrap document (docs/page.rst).
@@ -82,15 +51,19 @@ class Bootstrap:
     :param logins: says who asks.
     :param ice: the ICE servers of each user.
     :param metrics: counts refusals.
+    :param cookies: a cookie may have the login: the page of another origin in `origins` may have it sent, too.
     """
 
     isLeaf = True
 
-    def __init__(self, wss: WssConfig, logins: IHttpLogins, ice: IceServers, metrics: Metrics) -> None:
+    def __init__(
+        self, wss: WssConfig, logins: HttpLogins, ice: IceServers, metrics: Metrics, cookies: bool = False
+    ) -> None:
         self._wss = wss
         self._logins = logins
         self._ice = ice
         self._metrics = metrics
+        self._cookies = cookies
         self._origins = Origins(wss.origins)
 
     def getChildWithDefault(self, name: bytes, request: Request) -> IResource:
@@ -135,16 +108,15 @@ class Bootstrap:
 
     def _document(self, login: HttpLogin, request: Request) -> bytes:
         user = login.user
-        seconds = max(0.0, min(login.seconds, LIFETIME))
+        ice, valid = self._ice.of(user.aor, login.seconds)
         document: dict[str, object] = {
             "websocket": self._websocket(request),
             "address": f"sip:{user.aor}",
             "displayName": user.display_name,
-            "iceServers": self._ice.of(user.aor, seconds),
-            "expires": math.floor(seconds),
+            "iceServers": ice,
+            "token": login.token,
+            "expires": math.floor(valid),
         }
-        if login.token:
-            document["token"] = login.token
         return _json(request, 200, document)
 
     def _failed(self, failure: Failure, request: Request) -> bytes:
@@ -160,7 +132,7 @@ class Bootstrap:
         self._metrics.refused("bootstrap")
         for name, value in refusal.headers:
             request.responseHeaders.addRawHeader(name, value)
-        if refusal.status == 401:
+        if refusal.status == 401 and not request.responseHeaders.hasHeader("WWW-Authenticate"):
             # Not Basic: the browser would ask for the password itself, and keep it.
             request.setHeader("WWW-Authenticate", 'Bearer realm="webrtcproxy"')
         return _json(request, refusal.status, {"error": _ERRORS.get(refusal.status, "refused")})
@@ -177,6 +149,8 @@ class Bootstrap:
             raise Refusal(403, "Pages Of This Origin May Not Have It")
         request.setHeader("Access-Control-Allow-Origin", origins[0])
         request.setHeader("Access-Control-Expose-Headers", "Retry-After")
+        if self._cookies:
+            request.setHeader("Access-Control-Allow-Credentials", "true")
 
     def _host(self, request: Request) -> str:
         """Host and port by which the browser has reached us.

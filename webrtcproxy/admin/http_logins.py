@@ -1,69 +1,96 @@
-"""HttpLogins: which user has sent an HTTP request, by a token or by its Authorization."""
+"""HttpLogins: which user has sent an HTTP request, by a password or a token."""
 
 from __future__ import annotations
 
 import binascii
 from base64 import b64decode
+from dataclasses import dataclass
+from typing import Final
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
 from webrtcproxy.access.password_login import PasswordLogins
 from webrtcproxy.access.token_logins import TokenLogins
-from webrtcproxy.admin.bootstrap import LIFETIME, HttpLogin
 from webrtcproxy.config import TokensConfig
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.transport.wss.peer import HttpPeer
 from webrtcproxy.users.http_token import token_in
-from webrtcproxy.users.token import TokenLogin
+from webrtcproxy.users.session_tokens import SessionTokens
 from webrtcproxy.users.user import User
+
+LIFETIME: Final = 12 * 3600.0
+"""Seconds that a login with a password is valid: a day at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLogin:
+    """A user who has logged in over HTTP.
+
+    :ivar user: who it is.
+    :ivar seconds: how long the login is valid.
+    :ivar token: logs the same user in on the WebSocket, for as long.
+    """
+
+    user: User
+    seconds: float
+    token: str
 
 
 class HttpLogins:
-    """Logins by token, in each place where a request for a WebSocket may have one, and by HTTP Basic (RFC 7617).
+    """Logins by HTTP Basic (RFC 7617), and with a token, as that of a WebSocket.
 
     :param passwords: checks passwords.
-    :param tokens: verifies tokens; None where nobody has one.
-    :param config: where tokens stand; None as for `tokens`.
+    :param tokens: checks tokens.
+    :param config: where tokens may be.
+    :param sessions: makes a token for who has logged in, so that a page need not keep a password.
     """
 
     def __init__(
-        self, passwords: PasswordLogins, tokens: TokenLogins | None = None, config: TokensConfig | None = None
+        self,
+        passwords: PasswordLogins,
+        tokens: TokenLogins,
+        config: TokensConfig,
+        sessions: SessionTokens,
     ) -> None:
         self._passwords = passwords
         self._tokens = tokens
         self._config = config
+        self._sessions = sessions
 
     def login(self, request: Request, peer: HttpPeer) -> Deferred[HttpLogin]:
-        """As `webrtcproxy.admin.bootstrap.IHttpLogins` has it."""
-        if self._tokens is not None and self._config is not None:
-            try:
-                token = token_in(request, self._config)
-            except Refusal:
-                return fail()
-            if token is not None:
-                # A page reads the response only where its origin is admitted, so a cookie needs no Origin here: a
-                # request of the page's own origin has none.
-                login = self._tokens.authenticate(token, peer.host, from_page=True)
-                return login.addCallback(self._with_token, self._tokens)
-        return self._with_password(request, peer)
+        """Look at the credentials of a request.
 
-    def _with_token(self, login: TokenLogin | None, tokens: TokenLogins) -> HttpLogin:
-        assert login is not None  # there was a token
-        return HttpLogin(login.user, tokens.seconds_of(login))
+        :param peer: the browser that has sent it.
+        :returns: fires with the login; fails with Refusal, whose status is one of HTTP: 401 where there are no
+            credentials or wrong ones, the same for users that exist and users that do not; 403 for a password that
+            others could read; 429 with Retry-After after too many failed logins; 503.
+        """
+        return Deferred.fromCoroutine(self._login(request, peer))
 
-    def _with_password(self, request: Request, peer: HttpPeer) -> Deferred[HttpLogin]:
+    async def _login(self, request: Request, peer: HttpPeer) -> HttpLogin:
         values = request.requestHeaders.getRawHeaders("Authorization") or []
-        scheme, _, value = values[0].strip().partition(" ") if len(values) == 1 else ("", "", "")
-        if scheme.lower() != "basic":
-            return fail(Refusal(401, "No Credentials"))
-        if not peer.is_private:
-            return fail(Refusal(403, "Passwords Go Over TLS Only"))
-        username, password = _basic(value)
-        return self._passwords.login(peer.host, username, password).addCallback(self._logged_in)
+        if len(values) > 1:
+            raise Refusal(400, "More Than One Authorization")
+        scheme, _, value = values[0].strip().partition(" ") if values else ("", "", "")
+        if scheme.lower() == "basic":
+            user, seconds = await self._by_password(value, peer), LIFETIME
+        else:
+            user, seconds = await self._by_token(request, peer)
+        return HttpLogin(user, seconds, self._sessions.issue(user, seconds))
 
-    def _logged_in(self, user: User) -> HttpLogin:
-        return HttpLogin(user, LIFETIME)
+    async def _by_password(self, value: str, peer: HttpPeer) -> User:
+        if not peer.is_private:
+            raise Refusal(403, "Passwords Go Over TLS Only")
+        username, password = _basic(value)
+        return await self._passwords.login(peer.host, username, password)
+
+    async def _by_token(self, request: Request, peer: HttpPeer) -> tuple[User, float]:
+        # What is only read needs no Origin beside a cookie: the page of another site can't read the answer.
+        login = await self._tokens.authenticate(token_in(request, self._config), peer.host, from_page=True)
+        if login is None:
+            raise Refusal(401, "No Credentials")
+        return login.user, min(self._tokens.seconds_of(login), LIFETIME)
 
 
 def _basic(value: str) -> tuple[str, str]:

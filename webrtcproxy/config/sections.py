@@ -348,6 +348,8 @@ class Config:
 
     :param path: the file itself, absolute.
     :param demo: None without the section.
+    :param session_key: for the tokens that the proxy itself issues. It is not in the file but made with each start, and
+        all workers have it.
     :param auth: the checkers of twisted.cred that ``--auth`` names on the command line; not of the file.
     :param tokens: None without the section.
     """
@@ -366,6 +368,7 @@ class Config:
     proxy: ProxyConfig = ProxyConfig()
     subscriptions: SubscriptionsConfig = SubscriptionsConfig()
     turn: TurnConfig = field(default_factory=TurnConfig)
+    session_key: bytes = field(default_factory=partial(os.urandom, 32), repr=False, compare=False)
     bans: BansConfig = field(default_factory=BansConfig)
     domains: tuple[Domain, ...] = ()
     auth: tuple[str, ...] = ()

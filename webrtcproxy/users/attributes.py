@@ -53,6 +53,11 @@ class AttributeRefused(ValueError):
         )
 
 
+def _plain(value: object) -> object:
+    """A value as JSON has it: a list for a tuple or a set."""
+    return [str(entry) for entry in value] if isinstance(value, tuple | frozenset) else value
+
+
 @dataclass(frozen=True, slots=True)
 class UserAttribute(Generic[T]):
     """The declaration of one attribute.
@@ -62,6 +67,7 @@ class UserAttribute(Generic[T]):
     :ivar read: returns the value; raises ValueError that says what is wrong.
     :ivar remedy: the correction that an error proposes.
     :ivar explanation: its purpose, for the reference.
+    :ivar write: returns a value as JSON has it; `read` makes the same of it.
     """
 
     name: str
@@ -69,6 +75,7 @@ class UserAttribute(Generic[T]):
     read: Callable[[object], T]
     remedy: str
     explanation: str
+    write: Callable[[Any], object] = _plain
 
 
 def text_of(value: object) -> str:
@@ -143,6 +150,10 @@ def _rules(value: object) -> RuleWords:
     return rules(words_of(value))
 
 
+def _rule_words(rules: RuleWords) -> list[str]:
+    return list(rules.words)
+
+
 def _limit(value: object) -> int:
     """A limit: a whole number, or the text of one."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 8:
@@ -203,6 +214,7 @@ ATTRIBUTES: Final[Mapping[str, UserAttribute[Any]]] = {
             _rules,
             RULES_REMEDY,
             "The only numbers and hosts that it may call, beside those in ``allow`` of ``[access]``.",
+            _rule_words,
         ),
         UserAttribute(
             "deny",
@@ -210,6 +222,7 @@ ATTRIBUTES: Final[Mapping[str, UserAttribute[Any]]] = {
             _rules,
             RULES_REMEDY,
             "Numbers and hosts that it may not call, beside those in ``deny`` of ``[access]``; the longest decides.",
+            _rule_words,
         ),
         UserAttribute(
             "calls",
@@ -262,6 +275,18 @@ def user_from(name: str, domain: str, attributes: Mapping[str, object]) -> User:
         except ValueError as error:
             raise AttributeRefused(key, str(error), attribute.remedy) from error
     return User(user_part(name), domain_name(domain), **values)
+
+
+def attributes_of(user: User) -> dict[str, object]:
+    """The attributes of a user as JSON has them, but for those that it does not have; `user_from` reads them again. A
+    token may say that the user has none of them, and then they are there."""
+    values = {attribute: getattr(user, attribute.fills) for attribute in ATTRIBUTES.values()}
+    bare = User(user.name, user.domain)
+    return {
+        attribute.name: attribute.write(value)
+        for attribute, value in values.items()
+        if value != getattr(bare, attribute.fills) or attribute.fills in user.of_token
+    }
 
 
 def user_part(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -86,6 +87,12 @@ class ServedDomain:
     def owners(self, number: str) -> Collection[str]:
         """The addresses-of-record that have a number, as the users file has it: it rings all of them."""
         return () if self._file is None else self._file.owners(self.name, number)
+
+    def password_mark(self, aor: str) -> str:
+        """A text that changes with the password of a user of the users file, and is empty for others. It tells nothing
+        of the password to who does not have the file."""
+        account = None if self._file is None else self._file.get(aor)
+        return "" if account is None else sha256(repr(sorted(account.hashes.items())).encode()).hexdigest()
 
     def members(self, group: str) -> Collection[str]:
         """The addresses-of-record of a group, as the users file has it, in its order."""

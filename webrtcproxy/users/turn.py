@@ -40,20 +40,21 @@ class IceServers:
         self._stun = [uri for uri in config.servers if uri.startswith("stun")]
         self._turn = [uri for uri in config.servers if uri.startswith("turn")]
 
-    def of(self, aor: str, seconds: float | None = None) -> list[IceServer]:
+    def of(self, aor: str, seconds: float) -> tuple[list[IceServer], float]:
         """The servers for one user, with credentials that nobody else gets.
 
         :param aor: the address-of-record, without ``sip:``. The TURN server sees it, and may limit what it has.
-        :param seconds: how long the user's login is still valid, where that ends: its credentials end with it.
+        :param seconds: how long the user's login is still valid: its credentials end with it.
+        :returns: the servers, and for how many seconds they and the login are valid.
         """
         servers: list[IceServer] = []
         if self._stun:
             servers.append({"urls": list(self._stun)})
         if self._turn:
-            lifetime = self._config.lifetime if seconds is None else min(self._config.lifetime, max(seconds, 0))
-            username = f"{int(self._now() + lifetime)}:{_name(aor)}"
+            seconds = min(self._config.lifetime, seconds)
+            username = f"{int(self._now() + seconds)}:{_name(aor)}"
             servers.append({"urls": list(self._turn), "username": username, "credential": self._credential(username)})
-        return servers
+        return servers, seconds
 
     def _credential(self, username: str) -> str:
         assert self._config.secret is not None  # check_turn
