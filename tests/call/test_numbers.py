@@ -115,6 +115,16 @@ class CallerIds(NumbersCase):
         self.assertEqual(leg.from_.uri, f"sip:+4930120@{AT_TRUNK}")
         self.assertIn("+4930120", leg.headers.get("P-Asserted-Identity") or "")
 
+    def test_redirected(self) -> None:
+        """The target of a redirect that is followed sees the same."""
+        self.start(redirects="follow")
+        alice = self.registered()
+        alice.invite(DIALLED)
+        contact = ("Contact", f"<sip:+4940@{AT_TRUNK}>")
+        self.trunk.answer(self.trunk.request("INVITE"), 302, headers=[contact])
+        self.trunk.heard("ACK")
+        self.assertEqual(self.trunk.request("INVITE").from_.uri, f"sip:{NUMBER}@{AT_TRUNK}")
+
     def test_anonymous(self) -> None:
         """A call may be anonymous, by From or by Privacy: From names nobody; a trunk that wants P-Asserted-Identity
         gets it beside Privacy, since it has to know who pays (RFC 3323, RFC 3325 section 9.3)."""

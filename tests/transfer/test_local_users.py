@@ -60,9 +60,10 @@ class UserTransferTests(LocalCase):
         self.bye(party_of(bob, leg, answer), self.far)
 
     def test_number(self) -> None:
-        """A number goes to the domain's trunk."""
+        """A number goes to the domain's trunk, and is shown the account of who pays, not the far side's number."""
         self.refer(f"sip:+4940@{DOMAIN}")
         leg = self.trunk.request("INVITE")
+        self.assertEqual(leg.from_.uri, "sip:us@carrier.example.net:5080")
         self.assertEqual(leg.uri, "sip:+4940@carrier.example.net:5080")
         self.trunk.answer(leg, 486)
         self.trunk.heard("ACK")
