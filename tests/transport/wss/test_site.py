@@ -114,11 +114,35 @@ class Http(BrowsersCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [self.browsers._heartbeat.call])
 
     def test_large_head(self) -> None:
-        """A head that does not end is refused at 16 KiB or 100 headers."""
-        for head in (b"X: " + b"y" * 20000, b"X: y\r\n" * 102):
-            wire = self.connect()
-            wire.deliver(b"GET / HTTP/1.1\r\n" + head + b"\r\n", size=1000)
-            self.assertTrue(wire.disconnecting)
+        """A head that does not end is refused at 16 KiB or 100 headers, and the connection closes at once: 414 for a
+        request line (RFC 9110 section 15.5.15), 431 for headers (RFC 6585 section 5). What comes later is dropped."""
+        first = b"GET / HTTP/1.1\r\n"
+        many = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 900) for number in range(70))
+        for head, status in (
+            (b"GET /" + b"y" * 64_000, b"414"),
+            (b"GET /" + b"y" * 64_000 + b" HTTP/1.1\r\n\r\n", b"414"),
+            (first + b"X: " + b"y" * 64_000, b"431"),
+            (first + b"X: " + b"y" * 64_000 + b"\r\n\r\n", b"431"),
+            (first + many, b"431"),
+            (first + b"X: y\r\n y\r\n" * 51 + b"\r\n", b"431"),
+            (first + b"X: y\r\n" * 101 + b"\r\n", b"431"),
+        ):
+            for size in (1000, 65_536):
+                wire = self.connect()
+                wire.deliver(head, size=size)
+                self.assertTrue(wire.disconnecting)
+                response = wire.take()
+                self.assertTrue(response.startswith(b"HTTP/1.1 " + status + b" "), response[:60])
+                wire.deliver(b"\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                self.assertEqual(wire.take(), b"")
+                wire.settle()
+
+    def test_largest_head(self) -> None:
+        """100 headers are not too many, in each request of a connection."""
+        wire = self.connect()
+        for _ in range(3):
+            wire.deliver(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 99 + b"\r\n")
+            self.assertIn(b" 200 ", wire.take())
 
     def test_slow_head(self) -> None:
         """Octets that trickle in buy no time: a whole request within ten seconds of the connection, or it ends."""

@@ -110,6 +110,8 @@ class Channel(HTTPChannel):
     site: BoundedSite
     _closing = False
     _ignoring = False
+    _lines = 0
+    _octets = 0
 
     def connectionMade(self) -> None:
         """A peer has connected."""
@@ -119,16 +121,46 @@ class Channel(HTTPChannel):
     def resetTimeout(self) -> None:
         """Do nothing: octets do not extend the timeout."""
 
+    def dataReceived(self, data: bytes) -> None:
+        """Octets have arrived; after a refusal they are dropped."""
+        if not self._ignoring:
+            super().dataReceived(data)
+
+    def lineReceived(self, line: bytes) -> None:
+        """A line of a head has arrived. Too many of them, or too many octets, are refused by RFC 6585 section 5."""
+        self._octets += len(line)
+        if self._octets > self.totalHeadersSize or (line and self._lines > self.maxHeaders):
+            self._head_too_large()
+            return
+        self._lines += bool(line)
+        super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A line of a head is too long, whether or not its end has arrived. Twisted would wait for its timeout."""
+        self._head_too_large()
+
+    def _head_too_large(self) -> None:
+        if self._lines:
+            self._refuse(b"431 Request Header Fields Too Large")
+        else:
+            self._refuse(b"414 URI Too Long")
+
     def allHeadersReceived(self) -> None:
         """The head of a request is complete."""
+        self._lines = self._octets = 0
         if self.length != 0:
-            self._ignoring = True
-            cast(IStream, self.transport).write(
-                b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-            )
-            self.loseConnection()
+            self._refuse(b"413 Content Too Large")
             return
         super().allHeadersReceived()
+
+    def _refuse(self, status: bytes) -> None:
+        """Refuse a request before a resource sees it, and close."""
+        self._ignoring = True
+        self.clearLineBuffer()
+        cast(IStream, self.transport).write(
+            b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        )
+        self.loseConnection()
 
     def rawDataReceived(self, data: bytes) -> None:
         """Octets of a body have arrived, or of the next request during a response."""
