@@ -105,6 +105,23 @@ class CallerIds(NumbersCase):
             self.assertIn(alice.next().status, (403, 407))  # type: ignore[union-attr]
             self.trunk.silent()
 
+    def test_name(self) -> None:
+        """A name that the browser writes is not shown, since phones show a number there in place of the real one."""
+        bob = self.registered("bob")
+        own, bob.uri = bob.uri, f"{bob.uri}"
+        request = message_to(bob, DIALLED)
+        self.trunk.answer(self.trunk.request("MESSAGE"), 200)
+        bob.heard(200)
+        named = request.headers.copy()
+        named.set("From", f'"{NUMBER}" <{own}>;tag=n')
+        named.set("Call-ID", "named")
+        named.set("Via", "SIP/2.0/WSS x.invalid;branch=z9hG4bKnamed")
+        bob.say(Request("MESSAGE", DIALLED, named, b""))
+        leg = self.trunk.request("MESSAGE")
+        self.assertNotIn(NUMBER, leg.headers.get("From") or "")
+        self.trunk.answer(leg, 200)
+        bob.heard(200)
+
     def test_none(self) -> None:
         """A user without a number is shown with the number of the trunk, else with its account, never with another
         user's."""

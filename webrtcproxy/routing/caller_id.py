@@ -71,7 +71,7 @@ def caller_id_of(request: Request, caller: Caller, trunk: Trunk | None, uri: str
     if caller.user is not None:
         private = is_anonymous(claimed, (caller.user.aor,)) or wants_anonymity(request.headers)
         if trunk is None:
-            return CallerId(ANONYMOUS if private else _named(caller.user, request, f"sip:{caller.user.aor}"), None, "")
+            return CallerId(ANONYMOUS if private else _named(caller.user, f"sip:{caller.user.aor}"), None, "")
         return _to_trunk(request, caller.user, trunk, private, uri)
     if caller.aor is None or claimed.aor == caller.aor or is_anonymous(claimed, (caller.aor,)):
         return AS_WRITTEN if not _claims(request) else CallerId(_without_claims(request.from_))
@@ -93,15 +93,17 @@ def _to_trunk(request: Request, user: User, trunk: Trunk, private: bool, uri: st
     number = _number(request, user) or trunk.main_number
     account = user.accounts.get(trunk.name)
     name = trunk.username if account is None else account.aor.partition("@")[0]
-    shown = _named(user, request, _uri(number or name or user.name, trunk))
-    asserted = "" if trunk.caller_id == "from" or number is None else str(_named(user, request, _uri(number, trunk)))
+    shown = _named(user, _uri(number or name or user.name, trunk))
+    asserted = "" if trunk.caller_id == "from" or number is None else str(_named(user, _uri(number, trunk)))
     if trunk.caller_id == "asserted":
-        shown = _named(user, request, _uri(name or number or user.name, trunk))
+        shown = _named(user, _uri(name or number or user.name, trunk))
     return CallerId(ANONYMOUS if private else shown, NameAddr("", uri), asserted)
 
 
-def _named(user: User, request: Request, uri: str) -> NameAddr:
-    return NameAddr(user.display_name or request.from_.display, uri)
+def _named(user: User, uri: str) -> NameAddr:
+    """The user with the name of its account. The name that the browser writes is not shown: it may be another's, or a
+    number, which phones show in place of the real one."""
+    return NameAddr(user.display_name, uri)
 
 
 def _uri(user: str, trunk: Trunk) -> str:

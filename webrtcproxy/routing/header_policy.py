@@ -22,7 +22,7 @@ OF_NETWORKS = frozenset({
 """Headers that servers of an operator exchange, on identity, charges and priorities (3GPP TS 24.229)."""
 
 CLAIMS = ASSERTED_IDENTITY | OF_NETWORKS | {
-    "Diversion", "Feature-Caps", "History-Info", "Priv-Answer-Mode", "RPID-Privacy", "Resource-Priority",
+    "Diversion", "Feature-Caps", "History-Info", "Priv-Answer-Mode", "RPID-Privacy", "Reply-To", "Resource-Priority",
 }  # fmt: skip
 """Headers by which a sender claims to be somebody, to be sent by somebody, to be charged elsewhere, or to have a
 privilege. A trunk believes them, since it trusts the proxy; so they don't cross from browsers, but with
@@ -91,7 +91,10 @@ TO_TRUSTING_TRUNK = DeniedNames(OF_THE_LEG)
 TO_BROWSER = DeniedNames(OF_THE_LEG | CREDENTIALS | OF_NETWORKS, FOR_USER_AGENTS)
 """Headers that are removed from a trunk's message to a browser."""
 
-BETWEEN_BROWSERS = DeniedNames(TO_TRUNK.names | CREDENTIALS, frozenset())
+_ORDERS = frozenset({"Alert-Info", "Answer-Mode", "Call-Info"})
+"""Headers by which a caller may have a phone pick up by itself, and so open a microphone (RFC 5373)."""
+
+BETWEEN_BROWSERS = DeniedNames(TO_TRUNK.names | CREDENTIALS | _ORDERS, frozenset())
 """Headers that are removed from a browser's message to another browser."""
 
 

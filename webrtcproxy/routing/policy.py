@@ -24,6 +24,9 @@ from webrtcproxy.users.user import TrunkAccount
 
 log = Logger()
 
+_PLACES = frozenset({"maddr", "ttl"})
+"""Parameters of a URI that say where to send a request (RFC 3261 section 19.1.1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -63,11 +66,14 @@ class Route:
     def uri_for(self, request: Request) -> str:
         """The Request-URI of the upstream request: the browser's, so that its digest stays valid.
 
-        A ``tel:`` number becomes a user at the trunk's host (RFC 3261 section 19.1.6).
+        A ``tel:`` number becomes a user at the trunk's host (RFC 3261 section 19.1.6). Without ``maddr`` and ``ttl``,
+        by which a trunk that is a proxy itself would send it elsewhere.
         """
         target, trunk = request.request_uri, self.trunk
         if target.scheme != "tel" or trunk is None:
-            return request.uri
+            if not any(name.lower() in _PLACES for name, _ in target.params):
+                return request.uri
+            return str(replace(target, params=tuple(each for each in target.params if each[0].lower() not in _PLACES)))
         host = bracketed(trunk.host)
         parameters = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in target.params)
         port = "" if trunk.port is None else f":{trunk.port}"

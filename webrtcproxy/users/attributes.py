@@ -185,7 +185,7 @@ ATTRIBUTES: Final[Mapping[str, UserAttribute[Any]]] = {
             "display_name",
             text_of,
             'write a name such as "Alice Liddell"',
-            "The display name that those it calls see.",
+            "The display name that those it calls see; without it they see none, whatever the browser writes.",
         ),
         UserAttribute(
             "numbers",

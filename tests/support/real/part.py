@@ -49,7 +49,7 @@ class Part:
     """
 
     name: ClassVar[str] = "part"
-    start_seconds: ClassVar[float] = 20
+    start_seconds: ClassVar[float] = 60
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"webrtcproxy-{self.name}-"))
