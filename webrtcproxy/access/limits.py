@@ -59,12 +59,12 @@ class Rates:
             full = full_at.get(key)
             if full is not None and per_minute and full - now > 60.0 / per_minute * (burst - 1):
                 return bucket, full - now - 60.0 / per_minute * (burst - 1)
+        for oldest in list(islice(full_at, len(buckets) + 1)):  # more than come, of those not used for longest
+            if full_at[oldest] <= now:
+                del full_at[oldest]
         for key, per_minute, _ in buckets:
             if per_minute:
                 full = full_at.pop(key, now)
-                for oldest in list(islice(full_at, 2)):  # two that were not used for longest, if they are full
-                    if full_at[oldest] <= now:
-                        del full_at[oldest]
                 if len(full_at) >= self._limit:
                     del full_at[next(iter(full_at))]
                 full_at[key] = (full if full > now else now) + 60.0 / per_minute
