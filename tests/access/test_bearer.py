@@ -160,6 +160,36 @@ class CallTests(BearerCase):
             trunk.answer(invite, 486)
             trunk.heard("ACK")
 
+    def test_nowhere_malformed(self) -> None:
+        """Nor does one in a line that can't be read, or that names it otherwise; what is readable, and nobody's here,
+        crosses."""
+        alice, trunk = self.logged_in(), self.world.trunk(TRUNK, 5090)
+        token = self.token()
+        bare = token.removeprefix("Bearer ")
+        for value in (
+            f"Bearer foo, {token}",
+            f'Digest realm="pbx", nonce="n", {token}',
+            f"{token}, {token}",
+            f"{token} x",
+            f'"{bare}"',
+            f"JWT {bare}",
+            f"Bearer: {bare}",
+            f"<{bare}>",
+        ):
+            for name in ("Proxy-Authorization", "Authorization"):
+                alice.invite(f"sip:+4930123@{DOMAIN}", (name, value))
+                invite = trunk.request("INVITE")
+                self.assertNotIn(name, invite.headers, value)
+                self.assertNotIn(b"eyJ", invite.to_bytes())
+                trunk.answer(invite, 486)
+                trunk.heard("ACK")
+        for name in ("Proxy-Authorization", "Authorization"):
+            alice.invite(f"sip:+4930123@{DOMAIN}", (name, 'Digest realm="pbx", nonce="n"'))
+            invite = trunk.request("INVITE")
+            self.assertIn(name, invite.headers)
+            trunk.answer(invite, 486)
+            trunk.heard("ACK")
+
     def test_nowhere(self) -> None:
         """No request takes a token to a trunk: not one within a call, no MESSAGE, no REGISTER for its registrar; a
         digest for that trunk goes through."""

@@ -345,9 +345,11 @@ class NeededTests(LoginCase):
         self.assertTrue(self.needed(self.ask(uri, user="+4940")))
 
     def test_taken(self) -> None:
-        """Credentials for the domain end here; others, and what can't be read, cross as they are."""
-        others = ['Digest realm="pbx", nonce="n"', "Basic abc", "???"]
-        request = self.ask("sip:x@y.example", f'Digest realm="{DOMAIN}", nonce="n"', *others)
+        """Credentials for the domain end here, and so does what can't be read, which may be for it (RFC 3261
+        section 22.3); others cross as they are."""
+        others = ['Digest realm="pbx", nonce="n"', "Basic abc"]
+        ours = f'Digest realm="{DOMAIN}", nonce="n"'
+        request = self.ask("sip:x@y.example", ours, *others, "???", f'{ours}, Digest realm="pbx", nonce="n"')
         self.logins.take_credentials(request)
         self.assertEqual(request.headers.lines("Proxy-Authorization"), others)
         self.logins.take_credentials(self.ask("sip:x@y.example"))

@@ -215,7 +215,8 @@ class Logins:
 
     def take_credentials(self, request: Request) -> None:
         """Remove the credentials for domains that are served here: they go no further (RFC 3261 section 22.3). Those in
-        Authorization, which is for the peer, stay there, but for tokens (RFC 8898 section 3)."""
+        Authorization, which is for the peer, stay there, but for tokens (RFC 8898 section 3). A line that can't be read
+        may be for a domain: it goes no further either."""
         headers = request.headers
         if "Proxy-Authorization" not in headers and "Authorization" not in headers:
             return
@@ -229,9 +230,10 @@ class Logins:
 
     def _is_ours(self, line: str, schemes: Container[str]) -> bool:
         credentials = read_credentials(line)
-        if credentials is None or credentials.scheme.lower() not in schemes:
-            return False
-        scheme = self._schemes.get(credentials.scheme.lower())
+        if credentials is None:
+            return len(self._domains) > 0 and ("digest" in schemes or ("bearer" in self._schemes and _has_token(line)))
+        name = "bearer" if _has_token(credentials.params.get("", "")) else credentials.scheme.lower()
+        scheme = self._schemes.get(name) if name in schemes else None
         return scheme is not None and any(scheme.is_for(domain, credentials) for domain in self._domains)
 
     def login(self, domain: ServedDomain, request: Request, flow: Flow) -> Deferred[User]:
@@ -300,6 +302,11 @@ _READ: Final[Mapping[str, Mapping[str, Container[str]]]] = {
 whether or not it was challenged, in Authorization."""
 _TAKEN: Final[Mapping[str, Container[str]]] = {"Proxy-Authorization": _ANY, "Authorization": _TOKEN}
 """The headers from which credentials are removed."""
+
+
+def _has_token(text: str) -> bool:
+    """Whether a JSON Web Token may stand in a text, under whatever name: its first octets are those of ``{"``."""
+    return "eyJ" in text or "bearer" in text.lower()
 
 
 def read_credentials(line: str) -> Credentials | None:
