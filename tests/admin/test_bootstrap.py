@@ -243,6 +243,19 @@ class OriginTests(BootstrapCase):
         self.assertNotIn("access-control-allow-credentials", answer.headers)
         self.assertEqual(self.ask(Origin=EVIL, host="sip.example.com").code, 403)
 
+    def test_without_cors(self) -> None:
+        """An image, script or link of another origin asks without Origin, but with the cookie: 403 by Sec-Fetch-Site
+        (Fetch Metadata section 2.3), and nobody is asked who it is, even where its origin may ask by CORS."""
+        self.serve(origins=(PAGE,), cookies=True)
+        for site in ("cross-site", "same-site", "x", ""):
+            answer = self.ask(Sec_Fetch_Site=site)
+            self.assertEqual((answer.code, json.loads(answer.body)), (403, {"error": "forbidden"}), site)
+        self.assertEqual(self.logins.asked, [])
+        self.assertEqual(self.refused(), 4)
+        for site in ("same-origin", "none"):
+            self.assertEqual(self.ask(Sec_Fetch_Site=site).code, 200, site)
+        self.assertEqual(self.ask(Sec_Fetch_Site="cross-site", Origin=PAGE).code, 200)
+
     def test_cookies(self) -> None:
         """Where a cookie has the login, the browser may send it for the page of an origin in `origins` only."""
         self.serve(origins=(PAGE,), cookies=True)

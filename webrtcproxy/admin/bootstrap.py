@@ -41,6 +41,8 @@ _ERRORS: Final = {
     503: "unavailable",
 }
 """What the JSON of a refusal calls it, by HTTP status."""
+_FROM_NO_OTHER: Final = (None, ["same-origin"], ["none"])
+"""What Sec-Fetch-Site is where no page of another origin has made the browser ask (Fetch Metadata section 2.3)."""
 
 
 @implementer(IResource)
@@ -143,7 +145,9 @@ class Bootstrap:
         :raises Refusal: 403.
         """
         origins = request.requestHeaders.getRawHeaders("Origin") or []
-        if not origins:  # a page of the same origin, or no page
+        if not origins:  # a page of the same origin, or no page; another's script, image or frame says so here
+            if request.requestHeaders.getRawHeaders("Sec-Fetch-Site") not in _FROM_NO_OTHER:
+                raise Refusal(403, "Pages Of This Origin May Not Have It")
             return
         if len(origins) > 1 or not self._origins.admit(origins[0], self._host(request)):
             raise Refusal(403, "Pages Of This Origin May Not Have It")
