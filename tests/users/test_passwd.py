@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import TestCase
 
+from webrtcproxy.users import passwd
 from webrtcproxy.users.attributes import AttributeRefused
 from webrtcproxy.users.passwd import remove, set_password
 
@@ -36,14 +37,38 @@ class PasswdTests(TestCase):
             "# ours\nbob@example.com md5=x\n\n"
             "  alice@EXAMPLE.com md5=1 name='A \"L\"' SHA-512-256=2 numbers=+1 # hers\n"
         )
-        self.path.chmod(0o644)
         self.assertFalse(set_password(self.path, "alice@example.com", "new"))
         self.assertEqual(
             self.path.read_text(),
             "# ours\nbob@example.com md5=x\n\n"
             f"alice@example.com {hashes('alice', 'example.com', 'new')} name='A \"L\"' numbers=+1 # hers\n",
         )
-        self.assertEqual(self.path.stat().st_mode & 0o777, 0o640, "nobody else may read it any more")
+
+    def test_private(self) -> None:
+        """An old file becomes private, too, whatever the umask has given it: who has a hash can log in with it."""
+        for mode in (0o644, 0o640, 0o660, 0o600, 0o666):
+            self.path.write_text("")
+            self.path.chmod(mode)
+            set_password(self.path, "alice@example.com", "p")
+            self.assertEqual(self.path.stat().st_mode & 0o777, 0o600, oct(mode))
+
+    def test_group(self) -> None:
+        """What a group may do stays where somebody has given the file to another group than its owner's, as that of the
+        proxy; others may do nothing."""
+        self.patch(passwd, "_group_of", lambda uid: self.path.stat().st_gid + 1)
+        for mode, left in ((0o644, 0o640), (0o640, 0o640), (0o664, 0o660), (0o600, 0o600)):
+            self.path.write_text("")
+            self.path.chmod(mode)
+            set_password(self.path, "alice@example.com", "p")
+            self.assertEqual(self.path.stat().st_mode & 0o777, left, oct(mode))
+
+    def test_unknown_owner(self) -> None:
+        """The owner may be one that the system does not know, as in a container: nobody has chosen a group."""
+        self.patch(passwd, "getpwuid", {}.__getitem__)
+        self.path.write_text("")
+        self.path.chmod(0o644)
+        set_password(self.path, "alice@example.com", "p")
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
 
     def test_twice(self) -> None:
         """Of two lines of a user one stays: a reader takes the first, and the second might be an old password."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
+from pwd import getpwuid
 
 from webrtcproxy.sip.digest import ha1
 from webrtcproxy.users.attributes import AttributeRefused, user_from
@@ -18,7 +19,7 @@ DEFAULT_ALGORITHMS = ("md5", "sha-256")
 """The hashes that a line gets: what SIP in browsers can do, and what RFC 8760 wants."""
 
 OWNER_ONLY = 0o600
-"""The mode of a new users file."""
+"""The mode of a users file, but for a group that somebody has chosen."""
 
 
 def set_password(path: Path, who: str, password: str, realm: str = "", algorithms: Sequence[str] = ()) -> bool:
@@ -104,14 +105,29 @@ def _rewriting(path: Path) -> Iterator[list[str]]:
         os.close(folder)
 
 
+def _group_of(uid: int) -> int | None:
+    """The group that new files of a user have; None for a user that the system does not know."""
+    try:
+        return getpwuid(uid).pw_gid
+    except KeyError:
+        return None
+
+
+def _mode(state: os.stat_result) -> int:
+    """The mode of a file that replaces another. What its group may do stays where the file has been given to a group
+    that is not its owner's: any other access came by the umask, as ``touch`` makes it."""
+    is_chosen = _group_of(state.st_uid) not in (None, state.st_gid)
+    return state.st_mode & 0o770 if is_chosen else OWNER_ONLY
+
+
 def _replace(path: Path, text: str, state: os.stat_result | None) -> None:
-    """Replace a file. Its owner stays, and its mode but for what others may do."""
+    """Replace a file. Its owner and group stay."""
     number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(number, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fchmod(number, OWNER_ONLY if state is None else state.st_mode & 0o770)
+            os.fchmod(number, OWNER_ONLY if state is None else _mode(state))
             if state is not None and (state.st_uid, state.st_gid) != (os.geteuid(), os.getegid()):
                 os.fchown(number, state.st_uid, state.st_gid)
             os.fsync(number)
