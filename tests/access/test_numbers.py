@@ -79,12 +79,43 @@ class Spellings(DialPlanCase):
 
     def test_no_number(self) -> None:
         """Names are none, nor are URIs of other schemes."""
-        for uri in ("bob", "bob7", "b.88212345678", "alice5x", f"sip:{HOST}", "http://x.example/0900", "-", "%2A"):
+        for uri in ("bob", "bob7", "alice22", "alice5x", "a1b2c3", f"sip:{HOST}", "http://x.example/0900", "-", "%2A"):
             self.assertFalse([reading for reading in self.readings(uri) if reading.strip("*#+")], uri)
 
     def test_letters_of_a_phone(self) -> None:
         """With ``user=phone`` or ``tel:`` it is one, whatever it has besides digits."""
         self.assert_reads("0900123", f"sip:x0900123@{HOST};user=phone", "tel:0900A123;phone-context=x")
+
+    def test_among_letters(self) -> None:
+        """Providers drop what they can't dial: digits among letters are a number, however they are escaped, and nobody
+        knows which."""
+        for uri in (
+            "b.88212345678", "+88212345678abc", "abc+88212345678", "+88212345678_a", "+88212345678%40x",
+            "T+88212345678", "O088212345678", "00882I2345678", "882abc12345678", "+l88212345678",
+            f"sip:d+88212345678@{HOST};user=dialstring", f"sip:d+88212345678@{HOST};user=phone",
+            f"sip:sip:+88212345678@{HOST}", "tel%3A+88212345678", "x;+88212345678", "x%3Btel=+88212345678",
+            f"sip:x0088212345678@{HOST};transport=tcp", "%D1%8E8821234567%38y",
+        ):  # fmt: skip
+            readings = self.readings(uri)
+            self.assertIn("+88212345678", readings, uri)
+            self.assertEqual(readings[-1], "?", uri)
+
+    def test_escapes_of_escapes(self) -> None:
+        """Escapes are decoded until nothing changes."""
+        self.assert_reads("+88212345678", "%252B88212345678", "%25252B%2538%38212345678", "%EF%BC%85%32B88212345678")
+
+    def test_names_with_digits(self) -> None:
+        """A run of three digits may be dialled; the name of an extension is no foreign number."""
+        self.assertEqual(self.readings("echo-5060"), ("5060", "?"))
+        self.assertEqual(self.readings("room-101"), ("101", "?"))
+
+    def test_plus_within(self) -> None:
+        """A plus that is not the first sign is not of a number."""
+        for uri in ("+49+33123456", "112+33123456", "1010288+33123", "++33123456", "*31%2349+33123456"):
+            self.assertEqual(self.readings(uri)[-1], "?", uri)
+        for uri in ("(+33)123456", "*31%23+33123456", "*67+33123456", "%20+33123456"):
+            self.assertEqual(self.readings(uri)[0], "+33123456", uri)
+            self.assertNotIn("?", self.readings(uri), uri)
 
     def test_extensions(self) -> None:
         """A short number has no country code: extension 881 is no satellite."""

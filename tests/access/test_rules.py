@@ -25,7 +25,7 @@ class RulesCase(SynchronousTestCase):
         for text in uris:
             uri = Uri.parse(text if text.startswith(("sip", "tel:")) else f"sip:{text}@{PBX.host}")
             readings = self.plan.readings(uri)
-            if checked.denial([readings] if readings else [], *uri.hostport):
+            if checked.denial([readings] if readings else [], *uri.hostport, at_trunk=uri.host == PBX.host):
                 denied.append(text)
         return denied
 
@@ -64,14 +64,63 @@ class Numbers(RulesCase):
         self.assert_permitted("112 +49*", "1*", "112")
 
     def test_only_allowed(self) -> None:
-        """Where numbers are allowed, no others are; names are not touched."""
-        self.assert_permitted("+49* 112", DENIED, "+49301234", "0049301234", "112", "bob", "49301234567")
+        """Where numbers are allowed, no others are."""
+        self.assert_permitted("+49* 112", DENIED, "+49301234", "0049301234", "112", "49301234567")
         self.assert_denied(
             "+49* 112", DENIED, "+33123456", "0033123456", "33123456789", "1123", "030123", "*97", "+49900123"
         )
         self.assert_permitted("* +49*", DENIED, "+33123456")
         self.assert_permitted("+49* *97 *1*", DENIED, "*31%2349301234567", "*97", "*100", "*31%23+4930123")
         self.assert_denied("+49*", DENIED, "*31%23+33123456", "*97")
+
+    def test_every_reading_is_allowed(self) -> None:
+        """A provider that takes numbers without ``+`` rings France where a national number may be meant: whatever may
+        be dialled has to be allowed."""
+        self.plan = DialPlan("49")
+        self.assert_permitted(
+            "+49* 112 0900123", "none",
+            "030123456", "+4930123456", "0049-30-123456", "4930123456", "+49(0)30123456", "+49030123456", "112",
+            "112%23", "030123456%23", "+4930123456,,1", "+4930123456p1", "*31%23030123456", "+4930123456;ext=7",
+            "tel:030-123456;phone-context=+49", "tel:+4930123456",
+        )  # fmt: skip
+        self.assert_denied(
+            "+49* 112", "none",
+            "33123456789", "+49+33123456", "112+33123456", "1010288+33123", "112%2333123", "112,33123", "112,33123456",
+            "112*33123456", "112p33123456", "112;+33123456", "+4930123456;rn=+33123", "*31%2333123456789",
+            "3312345678,1", "030123456+33", "112%253B33123456", "112:33123456", "00+33123456",
+        )  # fmt: skip
+        self.assert_permitted("+4930*", "", "030123456", "+49030123456", "+49(0)30123456")
+        self.assert_denied("+4930*", "", "4930123456", "+49040123456")
+
+    def test_every_reading_of_an_outside_line(self) -> None:
+        """So has what follows a prefix that the provider takes off."""
+        self.plan = DialPlan("49", dial_prefixes=("01033",))
+        self.assert_permitted("+49*", "", "010330049301234", "01033030123456", "030123456")
+        self.assert_denied("+49*", "", "010330033123456", "0103333123456789")
+
+    def test_whole_number_as_dialled(self) -> None:
+        """Who allows a whole number as it is dialled knows which one it is."""
+        self.plan = DialPlan("1")
+        self.assert_permitted("+1* 2125551212", "", "2125551212", "12125551213", "+12125551213")
+        self.assert_denied("+1* 2125551212", "", "2125551213")
+
+    def test_names_at_a_trunk(self) -> None:
+        """Where numbers are allowed, a trunk gets nothing that it may take for another one; names where a word allows
+        its host."""
+        letters = (
+            "+33123abc", "abc+33123", "+33123_a", "tel%3A+33123", "sip:sip:+33123456@pbx.example.com", "+33123%40x",
+            "%252B33123", "sip:d+33123@pbx.example.com;user=dialstring", "T+88112345", "O088112345", "+l881", "x33123",
+            "+4930123abc", "room-101",
+        )  # fmt: skip
+        self.assert_denied("+49* 112", DENIED, "bob", "alice2", *letters)
+        self.assert_denied("+49* 112 trunks", DENIED, *letters)
+        self.assert_permitted("+49* 112 trunks", DENIED, "bob", "alice2", "+49301234", "112")
+        self.assert_permitted("+49* 112", DENIED, "sip:bob@other.example.org")
+        self.assert_permitted("", DENIED, "bob", "alice2", "room-101", "echo-5060", "alice_881", "a.smith.1979")
+        self.assert_denied(
+            "", DENIED, "+88112345abc", "T+881", "O088112345", "+l881", "abc+88112345", "+88112345_a", "%252B881123",
+            "tel%3A+881123", "sip:sip:+881123@pbx.example.com", "88112345678x", "+88112345%40x",
+        )  # fmt: skip
 
     def test_all_denied(self) -> None:
         """``deny = *`` leaves what is allowed; names, too, only where their host is."""

@@ -2,16 +2,16 @@
 
 A provider decides by itself what the user of a Request-URI means, and is generous: ``+882…``, ``00882…``, ``882…``,
 ``+49%20(0)900…`` and ``*31#0900…`` all reach somebody. So a rule that denies a number has to be compared with every
-reading of a URI, and one that allows it with the likeliest ones.
+reading of a URI, and so has one that allows it.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from typing import Final
 
+from webrtcproxy.access.spellings import among_letters, decoded
 from webrtcproxy.sip.uri import Uri
 
 SHORTEST_INTERNATIONAL = 8
@@ -20,19 +20,25 @@ SHORTEST_INTERNATIONAL = 8
 SHORTEST_NATIONAL = 7
 """Digits from which on a number may be a national one: shorter ones are extensions and short numbers of services."""
 
-LIKELY = 2
-"""How many readings, from the first one on, are what the caller may well mean; the others are what a provider may make
-of it."""
+UNCLEAR: Final = "?"
+"""The last reading of what is more than a number: letters beside the digits, a ``+`` that is not the first sign. Nobody
+knows what a provider dials then, so that nothing allows it."""
 
 _TRUNK_PREFIXES = {"1": "1", "7": "8"}
 """What precedes a national number, by the country code; in most countries it is 0."""
 
 _is_digits = re.compile("[0-9]+").fullmatch
 _is_plain = re.compile(r"\+?[0-9]+").fullmatch
-_pause = re.compile(r"(?<=[0-9]{3})[ .()-]*[,pPwWxX&]")  # what follows is dialled when the call is up
+_pause = re.compile(r"(?<=[0-9])[ .()-]*[,&]|(?<=[0-9]{3})[ .()-]*[pPwWxX]")  # what follows is dialled later
+_end = re.compile(rf"{_pause.pattern}|(?<=[0-9])[ .()-]*[*#]")
+_later = re.compile(r"[pPwWxX&,]")
 _separators = re.compile(r"[^0-9A-Za-z+*#]")
 _code = re.compile(r"(?:[*#]+[0-9]*[*#])+")  # *31#, **62*, #31#
-_escaped = re.compile(rb"%([0-9A-Fa-f]{2})")
+_PARAMETERS: Final = frozenset(
+    ("ext", "isub", "isub-encoding", "postd", "phone-context", "rn", "rn-context", "npdi", "cic", "cic-context", "tgrp",
+     "trunk-context", "enumdi", "cpc", "oli", "premium-rate", "verstat")
+)  # fmt: skip
+"""Parameters of numbers that have been registered, and others that are in use: their values are no numbers to dial."""
 
 
 class DialPlan:
@@ -53,28 +59,47 @@ class DialPlan:
         self._trunk_prefix = _TRUNK_PREFIXES.get(country, "0")
         self._international = tuple(international_prefixes)
         self._dial_prefixes = tuple(dial_prefixes)
+        self._home = "+" + country if country and self._trunk_prefix in ("0", "1") else ""
+        self._doubled = self._home + self._trunk_prefix
 
     def readings(self, uri: Uri) -> Sequence[str]:
         """The numbers that a provider may take a URI for, the likeliest first: ``+`` and digits, where it may be an
-        international one, and the digits as they were dialled. Empty where it is no number.
+        international one, and the digits as they were dialled; the last one is `UNCLEAR` where it is more than a
+        number. Empty where it is none.
 
         Its parameters count as well: a routing number (RFC 4694) and a context (RFC 3966 section 5.1.5).
         """
         user = uri.user
         if not user or uri.scheme not in ("sip", "sips", "tel"):
             return ()
-        if not uri.params and _is_plain(user):
-            return self._of_dialled(user) if user[0] == "+" else self._of_digits(user)
-        if not uri.params and user.isalpha() and user.isascii() and uri.scheme != "tel":
-            return ()
+        if not uri.params and uri.password is None:
+            if _is_plain(user):
+                return self._of_dialled(user) if user[0] == "+" else self._of_digits(user)
+            if user.isalpha() and user.isascii() and uri.scheme != "tel":
+                return ()
         is_phone = uri.scheme == "tel" or (uri.param("user") or "").lower() == "phone"
-        text, *params = _decoded(user).split(";")
-        params += [f"{name}={value}" for name, value in uri.params if value]
+        text, *params = decoded(user).split(";")
         found = self._of_text(text, is_phone)
         for param in params:
             name, _, value = param.partition("=")
-            found += self._of_parameter(name.strip().lower(), _decoded(value), text)
-        return tuple(dict.fromkeys(found))
+            if name.strip().lower() not in _PARAMETERS:
+                found += self._of_letters(param)
+            found += self._of_parameter(name.strip().lower(), decoded(value), text)
+        for name, of_uri in uri.params:
+            if of_uri:
+                found += self._of_parameter(name.lower(), decoded(of_uri), text)
+        if uri.password is not None:
+            found += self._of_letters(decoded(uri.password))
+        return _in_order(found)
+
+    def twin(self, number: str) -> str:
+        """The other form of a national number whose prefix may stand after the country code, as in ``+49030…``; empty
+        for other numbers. Both ring the same telephone."""
+        if not self._home or not number.startswith(self._home):
+            return ""
+        if number.startswith(self._doubled):
+            return self._home + number[len(self._doubled) :]
+        return self._doubled + number[len(self._home) :]
 
     def normal(self, number: str) -> str:
         """A number of a rule in the form in which `readings` has it.
@@ -106,20 +131,39 @@ class DialPlan:
         return []
 
     def _of_text(self, text: str, is_phone: bool) -> list[str]:
-        """The readings of a number as people write it."""
-        pause = _pause.search(text)
-        spoken = text[: pause.start()] if pause else text
+        """The readings of a number as people write it: up to a pause, or another end of it, and as a whole."""
+        is_code = _separators.sub("", text)[:1] in ("*", "#")
+        end = (_pause if is_code else _end).search(text)
+        head = text[: end.start()] if end else text
+        if end is None or _has_letters(head):
+            return self._of_spoken(text, is_phone)
+        return self._of_spoken(head, is_phone) + self._of_spoken(head + _later.sub("", text[end.start() :]), is_phone)
+
+    def _of_spoken(self, spoken: str, is_phone: bool) -> list[str]:
+        """The readings of a number without pauses."""
+        found = []
+        if _has_letters(spoken):
+            found = self._of_letters(spoken)
+            if not is_phone:
+                return found
+            found.append(UNCLEAR)
         dialled = _separators.sub("", spoken)
-        if not is_phone and any(sign.isalpha() for sign in dialled):
-            return []
         if dialled[:1] in ("*", "#"):
-            found = [reading for rest in _without_code(dialled) for reading in self._of_dialled(rest)]
-            found.insert(LIKELY, "".join(sign for sign in dialled if sign in "*#" or sign.isdigit()))
-            return found
-        found = self._of_dialled(dialled)
+            code = "".join(sign for sign in dialled if sign in "*#" or sign.isdigit())
+            return [*(reading for rest in _without_code(dialled) for reading in self._of_dialled(rest)), code, *found]
         if "(0)" in spoken:
             found += self._of_dialled(_separators.sub("", spoken.replace("(0)", "")))
-        return found
+        return [*self._of_dialled(dialled), *found]
+
+    def _of_letters(self, text: str) -> list[str]:
+        """The readings of digits among letters."""
+        found: list[str] = []
+        for dialled in among_letters(text):
+            found += self._of_dialled(dialled)
+            digits = dialled.lstrip("+0")
+            if len(digits) >= SHORTEST_INTERNATIONAL:
+                found.append("+" + digits)
+        return [*found, UNCLEAR] if found else found
 
     def _of_dialled(self, dialled: str) -> list[str]:
         """The readings of digits that have a plus at the beginning or elsewhere."""
@@ -132,8 +176,12 @@ class DialPlan:
         doubled = f"+{self._country}{self._trunk_prefix}"
         if self._country and number.startswith(doubled):
             found.append(f"+{self._country}{number.removeprefix(doubled)}")
+        if not before:
+            return found
         others = "".join(sign for sign in before if sign.isdigit())
-        return [*found, *self._of_digits(others + digits)] if others else found
+        if others:
+            found += [*self._of_digits(others), *self._of_digits(others + digits)]
+        return [*found, UNCLEAR]
 
     def _of_digits(self, digits: str) -> Sequence[str]:
         """The readings of digits without a plus."""
@@ -166,20 +214,24 @@ class DialPlan:
 
 def _without_code(dialled: str) -> list[str]:
     """What follows the code of a service: after its closing sign (``*31#0900``), else after two to four digits
-    (``*670900``)."""
+    (``*670900``), or up to a plus."""
     closed = _code.match(dialled)
     if closed is not None:
         return [dialled[closed.end() :]]
     digits = dialled.lstrip("*#")
+    if 2 <= digits.find("+") <= 4:
+        return [digits[digits.index("+") :]]
     return [digits[count:] for count in (2, 3, 4)]
 
 
-@lru_cache(maxsize=1024)
-def _decoded(text: str) -> str:
-    """A text without escapes, and with the digits of all scripts as 0 to 9."""
-    if "%" in text:
-        octets = _escaped.sub(lambda found: bytes.fromhex(found[1].decode()), text.encode("utf-8", "surrogateescape"))
-        text = octets.decode("utf-8", "replace")
-    if text.isascii():
-        return text
-    return "".join(str(unicodedata.decimal(sign, sign)) for sign in unicodedata.normalize("NFKC", text))
+def _has_letters(text: str) -> bool:
+    return any(sign.isalpha() for sign in _separators.sub("", text))
+
+
+def _in_order(found: Iterable[str]) -> Sequence[str]:
+    """Each reading once, and `UNCLEAR` as the last one."""
+    readings = dict.fromkeys(found)
+    if UNCLEAR in readings:
+        del readings[UNCLEAR]
+        readings[UNCLEAR] = None
+    return tuple(readings)

@@ -40,7 +40,8 @@ class AccessRequest(NamedTuple):
     :ivar address: the IP address of its browser.
     :ivar target: where it goes: the Request-URI, the Contact of a redirect, Refer-To.
     :ivar numbers: the readings of each URI that names a number: of the target, and of To, by which some providers go.
-        Of each, the likeliest reading is the first: ``+`` and digits, or the digits that were dialled.
+        Of each, the likeliest reading is the first: ``+`` and digits, or the digits that were dialled. The last one is
+        ``?`` where it is more than a number, as with letters beside the digits.
     :ivar trunk: the name of the trunk that it goes to; empty where it goes to no trunk.
     :ivar call_id: for the log.
     """
@@ -181,9 +182,11 @@ class RulePolicy:
         """
         rules, target = self._rules_of(request.caller), request.target
         host, port = target.hostport if rules.has_places else ("", None)
-        why = rules.denial(request.numbers, host, port, request.method != "REGISTER" and target.user is not None)
+        is_user = request.method != "REGISTER" and target.user is not None
+        is_other = target.aor != request.caller.aor  # a user asks for its own messages, whatever its name
+        why = rules.denial(request.numbers, host, port, is_user, bool(request.trunk) and is_other)
         if not why and request.trunk in self._of_trunks:
-            why = self._of_trunks[request.trunk].denial(request.numbers, "", None)
+            why = self._of_trunks[request.trunk].denial(request.numbers, "", None, is_user, is_other)
             why = why and f"{why} of trunk {request.trunk}"
         if why:
             raise DeniedByRule(why)

@@ -3,14 +3,15 @@
 The longest matching word decides, and of two that are as long, the one of `deny`; a whole number is longer than a
 prefix, and a host longer than a domain. What no word matches is permitted, unless `allow` names numbers, or hosts:
 then only those are. ``deny = *`` says the same. A number is denied if one of the readings that a provider may have of
-it is (`DialPlan`), and allowed if a likely one is.
+it is (`DialPlan`), and allowed only if all of them are. Where numbers are allowed, what is none is not, at a trunk,
+unless a word allows its host.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from webrtcproxy.access.numbers import LIKELY, DialPlan
+from webrtcproxy.access.numbers import SHORTEST_INTERNATIONAL, UNCLEAR, DialPlan
 from webrtcproxy.config import Destinations, Trunk
 from webrtcproxy.config.addresses import ip, plain_host, same_hostport
 from webrtcproxy.config.rules import RuleWords
@@ -28,11 +29,14 @@ class NumberRules:
     :param plan: how numbers are dialled.
     """
 
-    __slots__ = ("_exact", "_longest", "_only_allowed", "_prefixes")
+    __slots__ = ("_exact", "_longest", "_only_allowed", "_plan", "_prefixes")
 
     def __init__(self, plan: DialPlan, allow: RuleWords, deny: RuleWords) -> None:
+        self._plan = plan
         self._only_allowed = deny.everything or (allow.has_numbers and not allow.everything)
-        self._exact: dict[str, _Match] = {}
+        self._exact: dict[str, _Match] = {
+            form: (False, word) for number, word in allow.numbers for form in _forms(number)
+        }
         self._prefixes: dict[str, _Match] = {}
         for denies, words in ((False, allow), (True, deny)):  # those of `deny` replace equal ones
             self._exact |= {plan.normal(number): (denies, word) for number, word in words.numbers}
@@ -51,12 +55,31 @@ class NumberRules:
         return _NO_RULE if self._only_allowed and not self._is_allowed(readings) else ""
 
     def _is_allowed(self, readings: Sequence[str]) -> bool:
-        """Whether a word of `allow` matches what the caller may mean: a likely number, or the code of a service."""
-        return any(
-            self._match(reading) is not None
-            for index, reading in enumerate(readings)
-            if index < LIKELY or reading[0] in "*#"
+        """Whether words of `allow` match whatever a provider may dial: each international number, and digits that are
+        none. With the code of a service that they match, the digits within it may be no number."""
+        if UNCLEAR in readings:
+            return False
+        codes = [reading for reading in readings if reading[0] in "*#"]
+        has_code = bool(codes) and all(self._match(code) is not None for code in codes)
+        numbers = [reading for reading in readings if reading[0] not in "*#"]
+        if not numbers:
+            return has_code
+        return all(
+            self._match(number) is not None
+            or (self._is_other_form(number, readings) if number[0] == "+" else self._stands_for(number, readings))
+            or (has_code and number[0] != "+")
+            for number in numbers
         )
+
+    def _is_other_form(self, number: str, readings: Sequence[str]) -> bool:
+        """Whether a number is another form of one that is allowed."""
+        twin = self._plan.twin(number)
+        return twin in readings and self._match(twin) is not None
+
+    def _stands_for(self, digits: str, readings: Sequence[str]) -> bool:
+        """Whether digits are only a way to dial one of the other readings, which is looked at by itself."""
+        meant = self._plan.normal(digits)
+        return (meant != digits and meant in readings) or "+" + digits in readings
 
     def _match(self, number: str) -> _Match | None:
         """The longest match of one reading."""
@@ -69,6 +92,13 @@ class NumberRules:
             if found is not None:
                 return found
         return None
+
+
+def _forms(number: str) -> Sequence[str]:
+    """The readings of a whole number that is dialled as `allow` has it: who names it knows what it is."""
+    if number[0] in "+*#0" or len(number) < SHORTEST_INTERNATIONAL:
+        return (number,)
+    return number, "+" + number
 
 
 class PlaceRules:
@@ -119,20 +149,29 @@ class Rules:
     :ivar has_places: whether it matters which host is called.
     """
 
-    __slots__ = ("_denies_names", "_numbers", "_places", "has_places")
+    __slots__ = ("_allows_numbers", "_denies_names", "_numbers", "_places", "has_places")
 
     def __init__(self, plan: DialPlan, trunks: Sequence[Trunk], allow: RuleWords, deny: RuleWords) -> None:
         self._numbers = NumberRules(plan, allow, deny)
         self._places = PlaceRules(trunks, allow, deny)
         self.has_places = allow.has_places or deny.has_places
         self._denies_names = deny.everything and not allow.has_places
+        self._allows_numbers = allow.has_numbers and not (allow.has_places or allow.everything)
 
-    def denial(self, numbers: Iterable[Sequence[str]], host: str, port: int | None, is_user: bool = True) -> str:
+    def denial(
+        self,
+        numbers: Iterable[Sequence[str]],
+        host: str,
+        port: int | None,
+        is_user: bool = True,
+        at_trunk: bool = False,
+    ) -> str:
         """The rule that denies a target; empty where it is permitted.
 
         :param numbers: the readings of each URI that says where the request goes and has a number.
         :param host: of the Request-URI; empty where it has none (``tel:``).
         :param is_user: whether a user is called; else only the host is asked, as by a REGISTER.
+        :param at_trunk: whether the target is at a trunk, which may take a name for a number.
         """
         is_number = False
         for readings in numbers:
@@ -142,4 +181,6 @@ class Rules:
                 return why
         if self._denies_names and is_user and not is_number:
             return "deny = *"
+        if self._allows_numbers and at_trunk and is_user and not is_number:
+            return f"{_NO_RULE} names numbers, and this is none"
         return self._places.denial(host, port) if host else ""

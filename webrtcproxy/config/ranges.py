@@ -1,8 +1,7 @@
 """Ranges of telephone numbers that cost the caller much, for the rules of `[access]`.
 
-From the list of ITU-T E.164 assigned country codes and the national numbering plans that the ITU publishes. No such
-list is ever complete, and some countries have premium numbers within ordinary ranges: the price list of a provider has
-the last word, and the limits hold for what is missing here.
+A considered list, not an official one: check it against your provider's tariff. No such list is ever complete, and some
+countries have premium numbers within ordinary ranges. The limits hold for what is missing here.
 """
 
 from __future__ import annotations
