@@ -58,9 +58,12 @@ def speaker(proofs: Proofs, flow: Flow, claimed: Uri) -> Caller | None:
     """The caller whom an address in From may stand for: it is the proven address-of-record of the browser on `flow`, a
     number of its user, or nobody's. None where the browser has proven nothing, and for an address that is another's."""
     aors = proofs.aors(flow)
-    if claimed.aor in aors:
-        return proofs.caller(flow, claimed.aor)
-    if aors and is_anonymous(claimed, aors):
+    if not aors:
+        return None
+    aor = claimed.aor
+    if aor in aors:
+        return proofs.caller(flow, aor)
+    if is_anonymous(claimed, aors):
         return proofs.caller(flow)
     for caller in (proofs.caller(flow, aor) for aor in aors):
         if caller.user is not None and may_show(caller.user, claimed):
