@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
+from twisted.logger import capturedLogs, formatEvent
+
 from tests.support.calls.party import Party
 from tests.support.calls.transferring import ReplacingCase, name_of, refer_to
 from tests.support.calls.world import TrunkPeer
@@ -15,6 +17,7 @@ from tests.support.messages import request
 from webrtcproxy.config import AccessConfig
 from webrtcproxy.config.rules import rules
 
+BOB = "sip:bob@pbx.example.com"
 PREMIUM = "+4990012345678"
 SPELLINGS = (
     "+4990012345678", "004990012345678", "4990012345678", "090012345678", "+49-900-12345678", "%2B4990012345678",
@@ -109,6 +112,47 @@ class Registering(DeniedCase):
             else:
                 self.denied()
         self.assertEqual(len(self.world.trunks), 1)
+
+
+class TransfersElsewhere(DeniedCase):
+    """A REFER whose target is where browsers may not call at all (docs/access.rst: An INVITE outside of dialogs): the
+    trunk would call there by itself."""
+
+    ELSEWHERE = (
+        "sip:x@evil.example", "sip:+4930123456@evil.example;user=phone", "sip:x@pbx.example.com:9",
+        "sip:x@evil.example?Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc", "sip:x@evil.example;method=MESSAGE",
+    )  # fmt: skip
+
+    def test_refused(self) -> None:
+        """It goes nowhere, within a call or not, and is counted and logged; the call goes on."""
+        ours, theirs = self.out(self.alice, self.trunk)
+        with capturedLogs() as logs:
+            for uri in self.ELSEWHERE:
+                ours.ask("REFER", b"", ("Refer-To", f"<{uri}>"))
+                self.refused()
+                self.alice.say(request("REFER", BOB, from_=f"<{self.alice.uri}>", headers=[("Refer-To", f"<{uri}>")]))
+                self.refused()
+        line = "REFER to sip:x@evil.example is refused: 403"
+        lines = [text for text in map(formatEvent, logs) if text and line in text]
+        self.assertEqual(len(lines), 2)
+        ours.ask("BYE")
+        self.alice.heard(200)
+        theirs.answer(self.trunk.request("BYE"), 200)
+
+    def test_permitted(self) -> None:
+        """Where they may call, it crosses: to a trunk, and to the other end of a call of its own."""
+        first, _ = self.out(self.alice, self.trunk)
+        second, _ = self.out(self.alice, self.trunk, "other")
+        values = ["<sip:carol@pbx.example.com>", refer_to(second.target, name_of(second))[1]]
+        for value in [*values, refer_to(BOB, name_of(second))[1]]:
+            first.ask("REFER", b"", ("Refer-To", value))
+            self.trunk.answer(self.trunk.request("REFER"), 404)
+            self.alice.heard(404)
+
+    def refused(self) -> None:
+        self.assertEqual(self.alice.response(403).reason, "Destination Not Allowed")
+        self.assertEqual(self.readings.moved()['refused_total{reason="forbidden"}'], 1)
+        self.trunk.silent()
 
 
 class InCalls(DeniedCase):
