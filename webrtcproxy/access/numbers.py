@@ -207,7 +207,7 @@ class DialPlan:
         found = []
         if len(digits) >= SHORTEST_INTERNATIONAL and not digits.startswith("0"):
             found.append("+" + digits)
-        if self._country and len(digits) >= SHORTEST_NATIONAL:
+        if self._country and len(digits) >= SHORTEST_NATIONAL and not digits.startswith(self._international):
             found.append(f"+{self._country}{digits}")
         return found
 
