@@ -71,7 +71,7 @@ username = bob
 password = builder
 
 [access]
-destinations = trunks
+destinations = trunks far.test
 trunk-credentials = @credentials@
 
 [web]
