@@ -20,7 +20,6 @@ from webrtcproxy.access.policy import (
     RULES,
     AccessPolicy,
     AccessRequest,
-    DeniedByRule,
     Permit,
     Permitted,
     RulePolicy,
@@ -29,7 +28,7 @@ from webrtcproxy.access.policy import (
 from webrtcproxy.access.rates import RateLimits
 from webrtcproxy.access.refusal_log import RefusalLog
 from webrtcproxy.config import Config, Trunk
-from webrtcproxy.runtime.errors import Denied, Refusal
+from webrtcproxy.runtime.errors import Denied, DeniedByRule, Refusal
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri

@@ -24,7 +24,7 @@ from webrtcproxy.access.rules import Rules
 from webrtcproxy.config import Config, ConfigError
 from webrtcproxy.config.rules import RuleWords
 from webrtcproxy.runtime.bounded import BoundedDict
-from webrtcproxy.runtime.errors import Denied
+from webrtcproxy.runtime.errors import DeniedByRule
 from webrtcproxy.sip.uri import Uri
 
 RULES = "rules"
@@ -207,14 +207,3 @@ class RulePolicy:
             rules = Rules(self._plan, self._config.trunks, access.allow | user.allow, access.deny | user.deny)
             self._of_users[key] = rules
         return rules
-
-
-class DeniedByRule(Denied):
-    """A rule denies a target.
-
-    :ivar rule: the rule, for the log. The caller does not learn it.
-    """
-
-    def __init__(self, rule: str) -> None:
-        super().__init__(403, "Destination Not Allowed", "destination")
-        self.rule = rule

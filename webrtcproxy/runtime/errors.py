@@ -47,6 +47,17 @@ class Denied(Refusal):
         self.counted = counted
 
 
+class DeniedByRule(Denied):
+    """A rule denies a target.
+
+    :ivar rule: the rule, for the log. The caller does not learn it.
+    """
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(403, "Destination Not Allowed", "destination")
+        self.rule = rule
+
+
 class BadResponse(Refusal):
     """The far side has sent a response that can't be relayed.
 

@@ -144,6 +144,22 @@ class Loopback(TestCase):
         self.assertIs(by, flow)
         self.assertEqual(flow.sent_by, "127.0.0.1:" + str(here.addresses[0][1].port))
 
+    async def test_cut(self) -> None:
+        """The connections of strangers in a banned network are cut, at the sockets that have connections."""
+        there = self.start("udp:0:interface=127.0.0.1", "tcp:0:interface=127.0.0.1", knows=lambda host: False)
+        here = self.start("tcp:0:interface=127.0.0.1")
+        address = next(address for kind, address in there.addresses if kind == "tcp")
+        flow, lost = here.flow_to("tcp", address), Deferred()
+        flow.on_lost(lambda: lost.callback(None))
+        answered = self.receiver.next()
+        flow.send(options("TCP", flow.sent_by))
+        await answered
+        there.cut("192.0.2.1")
+        self.assertFalse(flow.closed)
+        there.cut("127.0.0.1")
+        await lost
+        self.assertTrue(flow.closed)
+
     async def test_tcp_refused(self) -> None:
         """No listener: `on_lost`, and FlowLost."""
         found = self.start("tcp:0:interface=127.0.0.1")
