@@ -178,3 +178,115 @@ class GuessingTests(LoginCase):
             self.clock.advance(0.5)
         self.assertEqual(len(self.registrar.logins), 0)
         self.assertEqual(self.guard.delay(STRANGER, ALICE), 0)
+
+
+class AskingTests(LoginCase):
+    """REGISTERs without a login, each for another user, are kept from the registrar, too, which would ban the
+    proxy; pages that log in are let through (docs/access.rst, Strangers)."""
+
+    def burst(self, count: int, *more: str, first: int = 0) -> list[FakeFlow]:
+        """So many REGISTERs in one moment, each on a connection of its own and for another user."""
+        flows = [FakeFlow.wss(STRANGER, 40000 + first + number) for number in range(count)]
+        for number, flow in enumerate(flows, first):
+            self.ask(flow, *(line.replace("USER", f"u{number}") for line in more), user=f"u{number}")
+        return flows
+
+    def wait(self, seconds: int) -> int:
+        """Let time pass while the registrar challenges whatever it gets; how many requests that were."""
+        count = 0
+        for _ in range(2 * seconds):
+            count += self.registrar_answers()
+            self.clock.advance(0.5)
+        return count
+
+    def test_burst(self) -> None:
+        """Of 100 in one moment a handful reaches the registrar, as of guesses; the others get 503 with Retry-After."""
+        flows = self.burst(100)
+        self.assertLessEqual(self.wait(40), 8)
+        late = [flow.last_response for flow in flows if flow.last_response.status == 503]
+        self.assertGreaterEqual(len(late), 92)
+        self.assertNotIn(None, {answer.headers.get("Retry-After") for answer in late})
+        self.assertEqual((len(self.registrar.challenges), self.registrar.challenges.networks), (0, 0))
+
+    def test_over_time(self) -> None:
+        """In an hour of this, a new user each second, a few dozen reach the registrar at most."""
+        reached = 0
+        for number in range(3600):
+            self.ask(FakeFlow.wss(STRANGER), user=f"u{number}")
+            reached += self.registrar_answers()
+            self.clock.advance(1)
+        self.assertLessEqual(reached, 40)
+
+    def test_one_after_the_other(self) -> None:
+        """So it is where each waits for the challenge of the one before it."""
+        reached = 0
+        for number in range(100):
+            self.ask(FakeFlow.wss(STRANGER), user=f"u{number}")
+            reached += self.registrar_answers()
+        self.assertLessEqual(reached, 6)
+
+    def test_answers_that_are_none(self) -> None:
+        """Nor does it help to send credentials that are never wrong, since they are for another realm, or too old."""
+        for number, (realm, stale) in enumerate((("other", False), ("pbx", True))):
+            line = self.credentials("USER").replace('realm="pbx"', f'realm="{realm}"')
+            self.burst(100, line, first=1000 * number)
+            reached = 0
+            for _ in range(80):
+                reached += self.registrar_answers(stale)
+                self.clock.advance(0.5)
+            self.assertLessEqual(reached, 8, realm)
+            self.guard.lift(STRANGER)
+
+    def test_same_user_again(self) -> None:
+        """Nor does it to answer one challenge so, again and again."""
+        flow, reached = FakeFlow.wss(STRANGER), 0
+        self.ask(flow)
+        for _ in range(100):
+            reached += self.registrar_answers(stale=True)
+            self.ask(flow, self.credentials())
+        self.assertLessEqual(reached, 10)
+
+    def test_shared_address(self) -> None:
+        """50 pages behind one address that all come back at once, after a restart of the proxy, are in within a few
+        round trips, without a refusal: each login lets others on."""
+        flows = {f"u{number}": FakeFlow.wss("198.51.100.5", 40000 + number) for number in range(50)}
+        for user, flow in flows.items():
+            self.ask(flow, user=user)
+        rounds = 0
+        answered: set[str] = set()
+        while self.registrar_answers():
+            rounds += 1
+            for user, flow in flows.items():
+                if user not in answered and flow.responses:
+                    self.assertEqual(flow.last_response.status, 401)
+                    answered.add(user)
+                    self.ask(flow, self.credentials(user, right=True), user=user)
+        self.assertEqual({flow.last_response.status for flow in flows.values()}, {200})
+        self.assertLessEqual(rounds, 16)
+        self.assertEqual(self.guard.delay("198.51.100.5", "new@example.com"), 0)
+        self.assertEqual((len(self.registrar.challenges), self.registrar.challenges.networks), (0, 0))
+
+    def test_slow_page(self) -> None:
+        """A login that comes late counts all the same, and one page that never answers does not delay the others."""
+        slow, never = FakeFlow.wss("198.51.100.5", 1), FakeFlow.wss("198.51.100.5", 2)
+        self.ask(slow, user="slow")
+        self.ask(never, user="never")
+        self.wait(60)
+        self.ask(slow, self.credentials("slow", right=True), user="slow")
+        self.registrar_answers()
+        self.assertEqual(slow.last_response.status, 200)
+        for number in range(10):
+            self.assertEqual(self.login(FakeFlow.wss("198.51.100.5", 10 + number), f"u{number}"), 200)
+
+    def test_registrar_that_challenges_nobody(self) -> None:
+        """Where the registrar accepts whoever asks, or is silent, no place is kept."""
+        flows = self.burst(300)
+        rounds = 0
+        while self.registrar_answers(status=200):
+            rounds += 1
+        self.assertLessEqual(rounds, 10)
+        self.assertEqual({flow.last_response.status for flow in flows}, {200})
+        self.burst(20, first=100)
+        self.clock.pump([0.5] * 100)
+        self.assertEqual((len(self.registrar.challenges), self.registrar.challenges.networks), (0, 0))
+        self.assertEqual(self.guard.delay(STRANGER, ALICE), 0)

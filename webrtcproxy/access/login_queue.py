@@ -24,7 +24,7 @@ WIDEST = 64
 """The most that ever may be."""
 
 WAITING = 500
-"""Logins of one network that may wait."""
+"""Logins of one network that may wait, unless the queue has another number."""
 
 
 class _Line:
@@ -75,11 +75,21 @@ class LoginQueue:
 
     :param guard: knows which logins have to wait, and is told of failures and successes.
     :param status: of its refusals: 503 in SIP, 429 in HTTP.
+    :param waiting: logins of one network that may wait.
+    :param report: called instead of the guard with a login that ends, and whether it has succeeded.
     """
 
-    def __init__(self, guard: LoginGuard, status: int = 503) -> None:
+    def __init__(
+        self,
+        guard: LoginGuard,
+        status: int = 503,
+        waiting: int = WAITING,
+        report: Callable[[PendingLogin, bool | None], None] | None = None,
+    ) -> None:
         self._guard = guard
         self._status = status
+        self._waiting = waiting
+        self._report = report or self._tell_guard
         self._lines: dict[tuple[str, Authority], _Line] = {}
 
     def __len__(self) -> int:
@@ -104,14 +114,14 @@ class LoginQueue:
         login = PendingLogin(host, aor, what, lambda login, succeeded: self._end(key, login, succeeded))
         if line.underway < line.window:
             line.underway += 1
-        elif len(line.waiting) >= WAITING:
+        elif len(line.waiting) >= self._waiting:
             raise Refusal(self._status, "Too Many Logins", [("Retry-After", "5")])
         else:
             login.turn, login.underway = Deferred(), False
             line.waiting.append(login)
         return login
 
-    def _report(self, login: PendingLogin, succeeded: bool | None) -> None:
+    def _tell_guard(self, login: PendingLogin, succeeded: bool | None) -> None:
         if succeeded:
             self._guard.succeeded(login.host, login.aor)
         elif succeeded is not None:

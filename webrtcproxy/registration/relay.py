@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.login_queue import LoginQueue, PendingLogin
+from webrtcproxy.access.open_challenges import OpenChallenges
 from webrtcproxy.access.proofs import nonces_offered
 from webrtcproxy.access.relayed_login import is_wrong, login_name
 from webrtcproxy.registration.binding import Binding, Found
@@ -100,6 +101,7 @@ class RegistrationRelay:
         self.multiple = multiple
         self.guard = guard
         self.logins = LoginQueue(guard)
+        self.challenges = OpenChallenges(guard, transactions.schedule)
         self.metrics = metrics or Metrics()
         self.contact_hostport = contact_hostport
         self._registers = 0
@@ -128,8 +130,9 @@ class RegisterTransaction:
     _wanted: RegisterRequest
 
     __slots__ = (
-        "_authentication", "_done", "_expires", "_granted", "_login", "_next_hops", "_own_contact", "_register_id",
-        "_relay", "_response", "_route", "_sent", "_sequence", "_timer", "_transaction", "_upstream_flow", "_wanted",
+        "_authentication", "_done", "_expires", "_granted", "_login", "_next_hops", "_own_contact", "_place",
+        "_register_id", "_relay", "_response", "_route", "_sent", "_sequence", "_timer", "_transaction",
+        "_upstream_flow", "_wanted",
     )  # fmt: skip
 
     def __init__(self, relay: RegistrationRelay, transaction: ServerTransaction, route: Route) -> None:
@@ -144,6 +147,7 @@ class RegisterTransaction:
         self._timer = relay.transactions.schedule.after(NON_INVITE_DEADLINE, self._timed_out)
         self._done = False
         self._login: PendingLogin | None = None
+        self._place: PendingLogin | None = None
         self._own_contact = ""
         self._expires: int | None = 0
         self._granted = 0
@@ -170,21 +174,26 @@ class RegisterTransaction:
         if wanted.adds:
             relay.location.check(wanted.aor, wanted.keys, self._transaction.flow)
         name = login_name(request, wanted.aor)
-        if name or not self._is_proven:
+        if self._is_proven:
+            self._log_in(name)
+            return
+        host = self._transaction.flow.peer.host
+        place = relay.challenges.begin(host, wanted.aor, self._route.authority, request.log_id, bool(name))
+        self._place = place
+        if place is None or place.turn is None:
             self._log_in(name)
         else:
-            self._find_next_hops(None)
+            self._wait(place.turn, lambda _: self._log_in(name))
 
     def _log_in(self, name: str) -> None:
         """Go on when it is the turn of the browser's login.
 
         :param name: the address-of-record of its credentials; empty where it has none.
         """
-        relay, request, host = self._relay, self._transaction.request, self._transaction.flow.peer.host
-        if not name:
-            relay.guard.check(host, self._wanted.aor, request.log_id)
-        else:
-            login = self._login = relay.logins.begin(host, name, self._route.authority, request.log_id)
+        if name:
+            relay, transaction = self._relay, self._transaction
+            host = transaction.flow.peer.host
+            login = self._login = relay.logins.begin(host, name, self._route.authority, transaction.request.log_id)
             if login.turn is not None:
                 self._wait(login.turn, self._find_next_hops)
                 return
@@ -249,6 +258,8 @@ class RegisterTransaction:
         if response.status >= 300:
             self._refused(response)
             return
+        if self._place is not None:
+            self._place.end(True)
         self._response = response
         self._granted = seconds
         self._store()
@@ -278,9 +289,11 @@ class RegisterTransaction:
             transaction, authority = self._transaction, self._route.authority
             proofs = self._relay.location.proofs
             proofs.accepted(transaction.flow, transaction.request, wanted.aor, authority, self._granted)
-            if self._login is not None and self._is_proven and self._route.trunk is not None:
-                self._login.end(True)
-                self._relay.guard.succeeded(transaction.flow.peer.host, wanted.aor)
+            if self._login is not None and self._is_proven:
+                self._relay.challenges.logged_in(transaction.flow.peer.host, wanted.aor, authority)
+                if self._route.trunk is not None:
+                    self._login.end(True)
+                    self._relay.guard.succeeded(transaction.flow.peer.host, wanted.aor)
         if wanted.removes:
             self._unbind()
         else:
@@ -292,16 +305,19 @@ class RegisterTransaction:
         self._wait(self._relay.directory.unbind(wanted.aor, keys), self._accepted)
 
     def _refused(self, response: Response) -> None:
-        if is_wrong(self._transaction.request, response):
-            if self._login is not None:
-                self._login.end(False)
-            elif not self._is_proven:
-                self._relay.guard.probed(self._transaction.flow.peer.host, self._wanted.aor)
+        transaction, aor, authority = self._transaction, self._wanted.aor, self._route.authority
+        wrong = is_wrong(transaction.request, response)
+        if wrong and self._login is not None:
+            self._login.end(False)
+        elif wrong and self._place is not None:
+            self._place.end(False)
         if response.status in (401, 407):
-            proofs, flow = self._relay.location.proofs, self._transaction.flow
-            proofs.challenged(flow, self._wanted.aor, self._route.authority, nonces_offered(response))
+            self._relay.location.proofs.challenged(transaction.flow, aor, authority, nonces_offered(response))
+            if not wrong and not self._is_proven:
+                place, self._place = self._place, None
+                self._relay.challenges.challenged(transaction.flow.peer.host, aor, authority, place)
         else:
-            call_id = self._transaction.request.call_id
+            call_id = transaction.request.call_id
             log.info("{call}: the registrar refuses: {response}", response=response, call=call_id)
         self._reply(response, [])
 
@@ -356,8 +372,9 @@ class RegisterTransaction:
         refuse_register(self._transaction, failure, self._relay.metrics)
 
     def _end_login(self) -> None:
-        if self._login is not None:
-            self._login.end()
+        for pending in (self._login, self._place):
+            if pending is not None:
+                pending.end()
 
     def _withdraw(self) -> None:
         if self._register_id and self._wanted.adds:
