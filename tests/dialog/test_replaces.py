@@ -61,7 +61,7 @@ class ByBrowser(ReplacingCase):
         """A dialog that is not ours crosses as it is named, letter by letter."""
         alice, trunk = self.world.browser(), self.world.trunk()
         first, bob = self.out(alice, trunk)
-        value = refer_to("sip:carol@192.0.2.77;x=y", Replaces("a@b", "1", "2"))
+        value = refer_to("sip:carol@pbx.example.com;x=y", Replaces("a@b", "1", "2"))
         first.ask("REFER", b"", value)
         crossed = trunk.request("REFER")
         self.assertEqual(crossed.headers.get("Refer-To"), value[1])
@@ -70,11 +70,15 @@ class ByBrowser(ReplacingCase):
         self.bye(first, bob)
 
     def test_of_somebody_else(self) -> None:
-        """One that names another one's dialog does not learn what it is called on its other leg."""
+        """One that names another one's dialog does not learn what it is called on its other leg: its target is looked
+        at like any other, and our Contact for somebody else is none that a browser may call."""
         alice, eve, trunk = self.world.browser(), self.world.browser("eve"), self.world.trunk()
         first, bob = self.out(alice, trunk, "bob")
         second, carol = self.out(eve, trunk, "carol")
-        value = refer_to(second.target, name_of(second))
+        first.ask("REFER", b"", refer_to(second.target, name_of(second)))
+        alice.heard(403)
+        trunk.silent()
+        value = refer_to("sip:carol@pbx.example.com", name_of(second))
         first.ask("REFER", b"", value)
         crossed = trunk.request("REFER")
         self.assertEqual(crossed.headers.get("Refer-To"), value[1])

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 
-from tests.support.calls.case import CallCase
 from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import Pair, Party, party_of
 from tests.support.calls.world import PLAIN
 from tests.support.configs import CARRIER, PBX
 from tests.support.messages import request
-from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
-from webrtcproxy.transfer.transfer import Transfers
 
 REFER_TO = ("Refer-To", "<sip:carol@pbx.example.com;method=INVITE?Subject=x%20y>")
 BY = ("Referred-By", '<sip:alice@pbx.example.com>;cid="1.2@x"')
@@ -173,18 +169,6 @@ class Refer(TransferCase):
             self.hang_up(asker, other)
             self.world.turn(200)
             self.check_over(asker, other)
-
-
-class NotUp(CallCase):
-    """Before there is anybody to be referred, and after."""
-
-    def test_nobody(self) -> None:
-        """A call without another end has no transfers: 481 (RFC 3515 section 2.4.1)."""
-        transfers = Transfers(self.world.context, self.world.legs)
-        call = SimpleNamespace(other=lambda leg: None)
-        arrived = SimpleNamespace(request=SimpleNamespace(method="REFER"))
-        refused = self.assertRaises(Refusal, transfers.arrived, call, None, arrived)
-        self.assertEqual(refused.status, 481)
 
 
 class Outside(TransferCase):
