@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 from tests.support.calls.modifying import SessionChangeCase
 from tests.support.calls.party import Pair, Party, party_of
+from tests.support.calls.transferring import ReplacingCase, name_of
 from tests.support.calls.world import PLAIN
 from tests.support.configs import CARRIER, PBX
 from tests.support.messages import request
+from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
+from webrtcproxy.transaction.layer import Transactions
+from webrtcproxy.transaction.server import ServerTransaction
+from webrtcproxy.transfer.transfer import Transfers
+from webrtcproxy.transport.flow import Flow
 
 REFER_TO = ("Refer-To", "<sip:carol@pbx.example.com;method=INVITE?Subject=x%20y>")
 BY = ("Referred-By", '<sip:alice@pbx.example.com>;cid="1.2@x"')
@@ -169,6 +176,31 @@ class Refer(TransferCase):
             self.hang_up(asker, other)
             self.world.turn(200)
             self.check_over(asker, other)
+
+
+class NobodyThere(ReplacingCase):
+    """A call without another end."""
+
+    def admits(self, request: Request, flow: Flow) -> bool:
+        return True
+
+    def request_arrived(self, transaction: ServerTransaction) -> None:
+        self.arrived = transaction
+
+    def test_refused(self) -> None:
+        """It has nobody who could be referred: 481 (RFC 3515 section 2.4.1)."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        mine, bob = self.out(alice, trunk)
+        leg = self.world.legs.get(name_of(mine).key)
+        assert leg is not None
+        Transactions(self.world.clock, self).message_received(request("REFER", "sip:x@y.example"), alice.flow)
+        transfers = Transfers(self.world.context, self.world.legs)
+        alone = SimpleNamespace(other=lambda leg: None)
+        refused = self.assertRaises(Refusal, transfers.arrived, alone, leg, self.arrived)
+        self.assertEqual(refused.status, 481)
+        self.arrived.reply(481)
+        alice.heard(481)
+        self.bye(mine, bob)
 
 
 class Outside(TransferCase):
