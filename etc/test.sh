@@ -59,18 +59,10 @@ trial() {
     echo "-m twisted.trial --temp-directory=$logs/$1.trial --reporter=$2"
 }
 
-unit=
-for test in tests/*/test_*.py tests/*/*/test_*.py tests/test_*.py; do
-    case $test in
-        tests/integration/* | tests/browser/*) ;;
-        *) unit="$unit $(echo "${test%.py}" | tr / .)" ;;
-    esac
-done
-
 python=.venv/bin/python
 COVERAGE_FILE=$logs/coverage
 export COVERAGE_FILE
-stage unit 1200 $python -m coverage run $(trial unit text) $unit
+stage unit 1200 $python -m coverage run $(trial unit text) $(sh etc/units.sh)
 stage integration 1500 $python $(trial integration verbose) tests.integration
 stage browser 1500 $python $(trial browser verbose) tests.browser
 

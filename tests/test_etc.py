@@ -28,7 +28,7 @@ class ScriptTests(SynchronousTestCase):
         scripts = [*sorted((ROOT / "etc").glob("*.sh")), ROOT / "bench" / "run.sh"]
         self.assertEqual(
             [script.name for script in scripts],
-            ["asterisk.sh", "demo.sh", "docs.sh", "matrix.sh", "setup.sh", "test.sh", "run.sh"],
+            ["asterisk.sh", "demo.sh", "docs.sh", "matrix.sh", "setup.sh", "test.sh", "units.sh", "run.sh"],
         )
         for script in scripts:
             result = subprocess.run(("sh", "-n", script), capture_output=True, text=True, check=False)
@@ -56,6 +56,13 @@ class HabitTests(SynchronousTestCase):
             called = re.findall(r"\.ci/run((?: [a-z]+)+)", (ROOT / name).read_text())
             self.assertTrue(called, name)
             self.assertLessEqual({step for one in called for step in one.split()}, {*steps, "units"})
+
+    def test_units(self) -> None:
+        """The unit tests are all tests but those of the folders that need real parts."""
+        printed = subprocess.run(("sh", ROOT / "etc" / "units.sh"), capture_output=True, text=True, check=True).stdout
+        real = {"integration", "browser", "asterisk"}
+        modules = {path.relative_to(ROOT).with_suffix("").parts for path in (ROOT / "tests").rglob("test_*.py")}
+        self.assertEqual(set(printed.split()), {".".join(parts) for parts in modules if parts[1] not in real})
 
     def test_hooks(self) -> None:
         """The hook of the pages runs for each source that they are made from."""
