@@ -14,8 +14,10 @@ from tests.support.calls.world import TrunkPeer
 from tests.support.configs import CARRIER, PBX
 from tests.support.exposition import Readings
 from tests.support.messages import request
-from webrtcproxy.config import AccessConfig
+from webrtcproxy.config import AccessConfig, CallsConfig
 from webrtcproxy.config.rules import rules
+from webrtcproxy.registration.binding import contact_user_of
+from webrtcproxy.sip.message import Response
 
 BOB = "sip:bob@pbx.example.com"
 PREMIUM = "+4990012345678"
@@ -166,6 +168,45 @@ class InCalls(DeniedCase):
         self.trunk.heard("ACK")
         self.alice.heard(302)
         self.assert_over(self.alice, self.trunk)
+
+    def redirected_by_alice(self, *contacts: str, status: int = 302) -> list[str]:
+        """The Contacts that the trunk gets when it calls alice, whose browser redirects it."""
+        invite = self.trunk.call(self.alice)
+        headers = [("Contact", contact) for contact in contacts]
+        self.alice.answer(self.alice.request("INVITE"), status, headers=headers)
+        self.alice.heard("ACK")
+        response = self.trunk.next()
+        assert isinstance(response, Response)
+        self.assertIn(response.status, (status, 480))
+        self.assertEqual(response.status == 480, "Contact" not in response.headers)
+        self.trunk.ack(invite, response)
+        return response.headers.lines("Contact")
+
+    def test_redirect_of_a_browser(self) -> None:
+        """A browser that is called redirects the trunk to no number or host that it may not call itself: the trunk
+        would call there at the expense of the account."""
+        for status in (300, 301, 302, 305, 380):
+            for number in SPELLINGS:
+                self.assertEqual(self.redirected_by_alice(f"<sip:{number}@pbx.example.com>", status=status), [])
+        self.assertEqual(self.redirected_by_alice(f"<tel:{PREMIUM}>", "<sip:x@evil.example>", "<im:bob@x.example>"), [])
+        permitted = "<sip:+4930123456@pbx.example.com>;q=0.5"
+        contacts = f"<sip:{PREMIUM}@pbx.example.com>", permitted, "<sip:bob@evil.example:5080>"
+        self.assertEqual(self.redirected_by_alice(*contacts), [permitted])
+        self.assertEqual(self.redirected_by_alice(", ".join(contacts)), [permitted])
+        self.assert_over(self.alice, self.trunk)
+
+    def test_redirect_of_an_unproven_browser(self) -> None:
+        """One that has proven nothing may call nobody, and redirects to nobody."""
+        self.world = self.make_world(access=self.access, calls=CallsConfig())
+        self.alice, self.trunk = self.world.browser(), self.world.trunk()
+        self.alice.bind(authenticated=False)
+        self.assertEqual(self.redirected_by_alice(f"<{BOB}>"), [])
+
+    def test_redirect_of_a_message(self) -> None:
+        """Of a request that is no call, no Contact of a browser's redirect crosses to the trunk."""
+        self.trunk.say(request("MESSAGE", f"sip:{contact_user_of(self.alice.aor)}@192.0.2.1", from_=f"<{BOB}>"))
+        self.alice.answer(self.alice.request("MESSAGE"), 302, headers=[("Contact", f"<sip:{PREMIUM}@pbx.example.com>")])
+        self.assertNotIn("Contact", self.trunk.response(302).headers)
 
     def refers(self, ours: Party, to: str) -> None:
         ours.ask("REFER", b"", ("Refer-To", to))

@@ -119,13 +119,14 @@ def request_headers(request: Request, source: PeerProfile, target: PeerProfile) 
 
 def response_headers(response: Response, source: PeerProfile, target: PeerProfile) -> Headers:
     """The headers of a final response that cross, those of its body included: also Allow, since the methods of the far
-    side are meant, and the Contacts of a redirection. Parameters as of `request_headers`."""
+    side are meant, and the Contacts of a redirection. Those of a browser do not cross to the SIP side: nobody has asked
+    whether it may call there. Parameters as of `request_headers`."""
     headers = filter_headers(response, source, target)
     if response.status in (401, 407):
         order_challenges(headers)
     for value in response.headers.lines("Allow"):
         headers.add("Allow", value)
-    if 300 <= response.status < 400:
+    if 300 <= response.status < 400 and (target.flow_bound or not source.flow_bound):
         headers.extend(contacts_of(response, source, target))
     _carry(response, headers)
     return headers

@@ -94,19 +94,20 @@ class Fork:
                 branch.cancel(headers)
 
     def combined_response(self, chosen: BranchFailed) -> Response | None:
-        """The response of the best failure, with headers of the others: all challenges where it is a challenge (section
-        16.7 step 7), all Contacts where it is a redirect."""
+        """The response of the best failure; where it is a challenge, with all challenges of the others (section 16.7
+        step 7)."""
         response = chosen.response
-        if response is None or len(self._failures) < 2:
+        if response is None or response.status not in _ASKING or len(self._failures) < 2:
             return response
         whole = Response(response.status, response.reason, response.headers.copy(), response.body)
-        for names, statuses in _COMBINED:
-            if response.status not in statuses:
-                continue
-            for other in self._failures:
-                if other is not chosen and other.status in statuses and other.response is not None:
-                    whole.headers.extend(other.response.headers.only(names))
+        for other in self._failures:
+            if other is not chosen and other.status in _ASKING and other.response is not None:
+                whole.headers.extend(other.response.headers.only(_CHALLENGES))
         return whole
+
+    def redirects(self, chosen: BranchFailed) -> list[BranchFailed]:
+        """All redirects, where the best failure is one: the caller gets the Contacts of all of them."""
+        return [chosen, *(each for each in self._failures if each is not chosen and 300 <= each.status < 400)]
 
     def _conclude(self) -> None:
         if self._complete and not self.settled and len(self._failures) + self._followed == len(self.branches):
@@ -114,11 +115,9 @@ class Fork:
             self._events.put(best(self._failures))
 
 
-_COMBINED = (
-    (frozenset({"WWW-Authenticate", "Proxy-Authenticate"}), frozenset({401, 407})),
-    (frozenset({"Contact"}), range(300, 400)),
-)
-"""Which headers of the other failures the best one gets, by the statuses of both."""
+_CHALLENGES = frozenset({"WWW-Authenticate", "Proxy-Authenticate"})
+_ASKING = frozenset({401, 407})
+"""The statuses of challenges."""
 
 # Within 4xx, responses that the caller can act upon come first (RFC 3261 section 16.7 step 6). A refusal of a browser
 # precedes the failure of one that is absent or does not answer. A 503 is relayed only where there is no other response.

@@ -1,12 +1,15 @@
-"""Redirection: follows the 3xx responses of a trunk, where its section asks for it (RFC 3261 section 8.1.3.4).
+"""Redirection: follows the 3xx responses of a trunk, where its section asks for it (RFC 3261 section 8.1.3.4); and
+passes other 3xx on to the caller.
 
 A redirected call may cost money at a trunk. So a redirect is followed only to targets that the caller may call itself,
-never to a browser, and only to `MAX_TARGETS` targets.
+never to a browser, and only to `MAX_TARGETS` targets. A trunk that gets the redirect of a browser follows it at the
+expense of its account: it gets only targets that the browser may call itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from twisted.logger import Logger
@@ -14,6 +17,7 @@ from twisted.logger import Logger
 from webrtcproxy.access.caller import Caller
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.invite.branch import BranchFailed
+from webrtcproxy.invite.refer_target import check_named_target
 from webrtcproxy.invite.target import Target, target_of_route
 from webrtcproxy.registration.request import preference
 from webrtcproxy.routing.peer_profile import PeerProfile, contacts_of
@@ -88,14 +92,50 @@ def follows(failed: BranchFailed) -> bool:
     return trunk is not None and trunk.redirects == "follow" and failed.status in _FOLLOWED
 
 
-def contacts_across(response: Response, source: PeerProfile, target: PeerProfile) -> Headers | None:
-    """The Contact headers of a relayed redirect. A browser's Contacts under ``.invalid`` are left out: only the proxy
-    can reach them (RFC 7118 section 5.1).
+async def contacts_across(
+    context: Context, redirects: Sequence[BranchFailed], invite: Request, caller: PeerProfile
+) -> Headers | None:
+    """The Contact headers of the redirects that are relayed to the caller. Of a browser's, those are left out that only
+    the proxy can reach, under ``.invalid`` (RFC 7118 section 5.1), and those that a trunk would call in its name though
+    it may not call there itself.
+
+    :param invite: of the caller.
+    :param caller: its profile.
+    :returns: None where none is left of those of browsers.
+    :raises Refusal: 502 where one can't be read.
+    """
+    crossed, withheld = Headers(), False
+    for failed in redirects:
+        source = failed.branch.profile
+        if failed.response is None:
+            continue
+        contacts = _contacts_across(failed.response, source, caller)
+        withheld = withheld or (source.flow_bound and "Contact" in failed.response.headers)
+        if source.flow_bound and not caller.flow_bound:
+            contacts = await _permitted(context, contacts, failed, invite, caller)
+        crossed.extend(contacts)
+    return None if withheld and "Contact" not in crossed else crossed
+
+
+async def _permitted(
+    context: Context, contacts: Headers, failed: BranchFailed, invite: Request, caller: PeerProfile
+) -> Headers:
+    """Those of a browser's Contacts that it may call itself."""
+    permitted, target = Headers(), failed.branch.target
+    browser = context.proofs.caller(target.flow, None if target.binding is None else target.binding.aor)
+    for value in contacts.lines("Contact"):
+        uri = NameAddr.parse(value).address
+        with suppress(Refusal):  # which is logged
+            await check_named_target(context, invite, uri, browser, target.flow.peer.host, caller.trunk)
+            permitted.add("Contact", value)
+    return permitted
+
+
+def _contacts_across(response: Response, source: PeerProfile, target: PeerProfile) -> Headers:
+    """The Contact headers of one redirect that cross.
 
     :param source: the profile of the callee.
     :param target: the profile of the caller.
-
-    :returns: None where all Contacts of a browser are of that kind.
     :raises Refusal: 502 where one can't be read.
     """
     try:
@@ -106,7 +146,7 @@ def contacts_across(response: Response, source: PeerProfile, target: PeerProfile
         if not source.flow_bound:
             return crossed
         usable = [value for value in crossed.all("Contact") if not _is_invalid(NameAddr.parse(value))]
-        return Headers([("Contact", value) for value in usable]) if usable else None
+        return Headers([("Contact", value) for value in usable])
     except BadMessage as error:
         raise BadResponse(error.why) from error
 

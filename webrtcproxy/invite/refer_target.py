@@ -1,8 +1,8 @@
-"""The target of a REFER that a browser sends: whether the transferor may have it called, whoever sends the INVITE.
+"""The targets that a browser names and somebody else calls: that of its REFER, and those of its redirect.
 
-A trunk that accepts a REFER calls its target by itself, at the expense of the account. So the target of a relayed REFER
-is checked as that of an INVITE of the transferor: by the rules for numbers and hosts, and by where a browser may call
-at all (RFC 3515 section 2.4.2, RFC 5589).
+A trunk that accepts a REFER, or follows a 3xx, calls the target by itself, at the expense of the account. So such a
+target is checked as that of an INVITE of the browser: by the rules for numbers and hosts, and by where a browser may
+call at all (RFC 3515 section 2.4.2, RFC 5589).
 """
 
 from __future__ import annotations
@@ -49,26 +49,42 @@ async def check_refer_target(
         raise Refusal(416, "Only sip, sips And tel URIs")
     if _is_own_call(context, uri, transferor, legs):
         return
-    caller = context.payer_of(refer, transferor)
-    question = context.access.question(refer, caller, transferor.peer.host, trunk, uri)
-    permitted = context.access.decide(question)
+    await check_named_target(context, refer, uri, context.payer_of(refer, transferor), transferor.peer.host, trunk)
+
+
+async def check_named_target(
+    context: Context, request: Request, uri: Uri, caller: Caller, host: str, trunk: Trunk | None
+) -> None:
+    """Check a target that a browser names.
+
+    :param request: the browser's REFER, or the INVITE that it redirects.
+    :param caller: on whose behalf the browser names it.
+    :param host: the IP address of the browser.
+    :param trunk: the trunk that is to call it, or None.
+    :raises Denied: the access policy does not permit it.
+    :raises Refusal: where the browser may not call it itself: 416 for its scheme, 403 for its host, 404.
+    """
+    if uri.scheme not in _CALLED:
+        raise Refusal(416, "Only sip, sips And tel URIs")
+    permitted = context.access.decide(context.access.question(request, caller, host, trunk, uri))
     if isinstance(permitted, Deferred):
         await permitted
-    _check_route(context, refer, uri, caller, transferor)
+    _check_route(context, request, uri, caller, host)
 
 
-def _check_route(context: Context, refer: Request, uri: Uri, caller: Caller, transferor: Flow) -> None:
-    """Check that the transferor could send an INVITE there.
+def _check_route(context: Context, request: Request, uri: Uri, caller: Caller, host: str) -> None:
+    """Check that the browser could send an INVITE there.
 
     :raises Refusal: it could not.
     """
     params = tuple(param for param in uri.params if param[0].lower() != "method")
-    invite = Request("INVITE", str(replace(uri, params=params, headers="")), refer.headers)
+    invite = Request("INVITE", str(replace(uri, params=params, headers="")), request.headers)
     try:
-        browser_targets(context, invite, caller, transferor.peer.host)
+        browser_targets(context, invite, caller, host)
     except Refusal as why:
         context.metrics.refused(reason_of(why.status))
-        log.info("{call}: REFER to {uri} is refused: {why}", call=refer.log_id, uri=str(uri), why=why)
+        what = "REFER" if request.method == "REFER" else "A redirect"
+        log.info("{call}: {what} to {uri} is refused: {why}", call=request.log_id, what=what, uri=str(uri), why=why)
         raise
 
 

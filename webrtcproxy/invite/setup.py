@@ -226,7 +226,7 @@ class CallSetup:
         target = None if self._redirection is None else await self._redirection.next(failed)
         self.offer_answer.check_wanted()
         if target is None:
-            self._fail(failed)
+            await self._fail(failed)
         else:
             if self._owner is not None:
                 self._owner.goes_to(target.profile.trunk, target.permitted)
@@ -234,7 +234,7 @@ class CallSetup:
             self.offer_answer.reset_early()
             await self._try(self._branch(target))
 
-    def _fail(self, failed: BranchFailed) -> None:
+    async def _fail(self, failed: BranchFailed) -> None:
         """Refuse the caller with the best final response."""
         response = self._fork.combined_response(failed)
         if response is None:
@@ -243,7 +243,9 @@ class CallSetup:
             raise Refusal(502, "Trunk Refuses Our Credentials")
         headers = self._relayed_headers(response, failed.branch)
         if 300 <= response.status < 400:
-            contacts = contacts_across(response, failed.branch.profile, self._caller.profile)
+            redirects, request = self._fork.redirects(failed), self._transaction.request
+            contacts = await contacts_across(self._context, redirects, request, self._caller.profile)
+            self.offer_answer.check_wanted()
             if contacts is None:
                 raise Refusal(480, "Redirected To Nowhere", headers)
             headers.extend(contacts)
