@@ -1,4 +1,4 @@
-"""What the tests with a stranger have in common: a browser's media, a trunk's, and somebody who sprays every port."""
+"""A browser's media, a trunk's, and a third party that sprays every port of them: what the tests with it share."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from twisted.trial.unittest import TestCase
 
 from tests.support.real.part import until
 from tests.support.real.rtpengine import Rtpengine
-from tests.support.real.stranger import SSRC, Stranger
+from tests.support.real.sprayer import SSRC, Sprayer
 from tests.support.real.trunk_media import TrunkMedia
 from tests.support.real.webrtc import WebPhone
 
 MOST = 4
-"""Packets of a stranger that may be heard in a call."""
+"""Packets of the sprayer that may be heard in a call."""
 
 
-class StrangerCase(TestCase):
+class SprayerCase(TestCase):
     """A browser, a trunk, and somebody who sprays every port that rtpengine's sessions have, from the moment on when
     they are there.
 
@@ -33,8 +33,8 @@ class StrangerCase(TestCase):
         self.addCleanup(self.web.close)
         self.ends: list[TrunkMedia] = []
         self.trunk = self.end()
-        self.stranger = Stranger()
-        self.addCleanup(self.stranger.close)
+        self.sprayer = Sprayer()
+        self.addCleanup(self.sprayer.close)
         self.aiming = LoopingCall(self.aim)
         self.aiming.start(0.05, now=False)
         self.addCleanup(lambda: self.aiming.running and self.aiming.stop())
@@ -55,12 +55,12 @@ class StrangerCase(TestCase):
                 continue
             for tag in known[b"tags"].values():
                 for media in tag[b"medias"]:
-                    self.stranger.at(each[b"local port"] for each in media[b"streams"] if each.get(b"local port"))
+                    self.sprayer.at(each[b"local port"] for each in media[b"streams"] if each.get(b"local port"))
 
     async def sprayed(self) -> None:
         """Wait until the ports have been sprayed for a while."""
-        before = self.stranger.sent
-        await until(lambda: self.stranger.sent > before + 40, "sprayed")
+        before = self.sprayer.sent
+        await until(lambda: self.sprayer.sent > before + 40, "sprayed")
 
     async def both_hear(self, trunk: TrunkMedia | None = None, seconds: float = 5) -> None:
         """Each hears the other, from now on."""
@@ -71,8 +71,8 @@ class StrangerCase(TestCase):
         )
 
     def nobody_in(self) -> None:
-        """The stranger has sprayed all the time, got nothing, and was heard by nobody."""
-        self.assertGreater(self.stranger.sent, 100)
-        self.assertEqual([], self.stranger.got)
+        """The sprayer has worked all the time, got nothing, and was heard by nobody."""
+        self.assertGreater(self.sprayer.sent, 100)
+        self.assertEqual([], self.sprayer.got)
         heard = [self.web.heard[SSRC], *(end.heard[SSRC] + end.reports[SSRC] for end in self.ends)]
         self.assertLessEqual(max(heard), MOST, heard)

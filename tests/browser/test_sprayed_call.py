@@ -4,12 +4,12 @@ nothing, and is not heard (docs/access.rst: media)."""
 from __future__ import annotations
 
 from tests.browser.case import BrowserCase, Phone
-from tests.integration.strangers import MOST, StrangerCase
+from tests.integration.sprayer import MOST, SprayerCase
 from tests.support.real.part import until
-from tests.support.real.stranger import SSRC
+from tests.support.real.sprayer import SSRC
 
 
-class Sprayed(StrangerCase, BrowserCase):
+class Sprayed(SprayerCase, BrowserCase):
     """JsSIP, and a scripted trunk with real media."""
 
     async def setUp(self) -> None:
@@ -23,7 +23,7 @@ class Sprayed(StrangerCase, BrowserCase):
         await until(lambda: self.trunk.heard, "the trunk hears the page", 5)
         received = (await phone.do("stats"))["received"]
         self.assertLessEqual(received, self.trunk.sent + MOST)
-        self.assertEqual([], self.stranger.got)
+        self.assertEqual([], self.sprayer.got)
         # Its RTCP is: rtpengine takes SRTCP without encryption for authentic where the suite is AES-GCM, as here.
         self.assertLessEqual(self.trunk.heard[SSRC], MOST)
 

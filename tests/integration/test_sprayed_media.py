@@ -4,13 +4,13 @@ end: it hears nothing and is not heard (docs/access.rst: media; corners.rst 5: s
 from __future__ import annotations
 
 from tests.integration.media import MediaCase
-from tests.integration.strangers import StrangerCase
+from tests.integration.sprayer import SprayerCase
 from tests.support.real.part import pause, until
 from webrtcproxy.config import TrunkMedia as Settings
 from webrtcproxy.media.profile import profiles_of
 
 
-class SprayedCase(StrangerCase, MediaCase):
+class SprayedCase(SprayerCase, MediaCase):
     """A browser and a trunk of these settings."""
 
     settings = Settings()
@@ -22,7 +22,7 @@ class SprayedCase(StrangerCase, MediaCase):
         self.begin()
 
     async def calls(self, silent: float = 0.5, sprayed: bool = True) -> None:
-        """The browser calls; the stranger sprays before the answer, and for a while before the trunk says anything."""
+        """The browser calls; the third party sprays before the answer, and while the trunk says nothing yet."""
         self.offered = await self.offer(self.web.offer(), self.to_trunk)
         if sprayed:
             await self.sprayed()
@@ -116,13 +116,13 @@ class BehindNat(SprayedCase):
         self.nobody_in()
 
     async def test_named_port(self) -> None:
-        """A trunk that sends from the port in its SDP after all is taken before a stranger that came first."""
+        """A trunk that sends from the port in its SDP after all is taken before a third party that came first."""
         await self.calls(silent=1)
         await self.both_hear()
         await pause(4)
-        before = len(self.stranger.got)
+        before = len(self.sprayer.got)
         await self.both_hear()
-        self.assertEqual(before, len(self.stranger.got))
+        self.assertEqual(before, len(self.sprayer.got))
 
 
 class NotBehindNat(SprayedCase):

@@ -38,7 +38,7 @@ EXTRA = {
 ROUNDS = 40
 
 
-class StrangersCase(RealCase):
+class ScanningCase(RealCase):
     """A proxy that lets nobody call without having registered, and a user who has."""
 
     changes: ClassVar = (REGISTERED, TCP, NO_BANS)
@@ -63,7 +63,7 @@ class StrangersCase(RealCase):
         ]  # fmt: skip
 
 
-class SameAnswer(StrangersCase):
+class SameAnswer(ScanningCase):
     """The same response whatever there is (docs/access.rst, Strangers)."""
 
     async def test_over_websocket(self) -> None:
@@ -159,7 +159,7 @@ class SameAnswer(StrangersCase):
             self.assertNotIn(word, answer)
 
 
-class SameTime(StrangersCase):
+class SameTime(ScanningCase):
     """The same time, whatever there is (docs/access.rst, Strangers)."""
 
     async def test_users_numbers_and_hosts(self) -> None:
@@ -235,7 +235,7 @@ class TimesTests(SynchronousTestCase):
             self.assertFalse(times_differ(noise(), noise()))
 
 
-class Bans(StrangersCase):
+class Bans(ScanningCase):
     """Who guesses is banned, and nobody else (docs/access.rst, Strangers)."""
 
     changes: ClassVar = (REGISTERED, TCP)
@@ -333,7 +333,7 @@ class Bans(StrangersCase):
         self.assertIn(("127.0.0.69", "probes"), [(ban["network"], ban["reason"]) for ban in listed])
 
 
-class Sipvicious(StrangersCase):
+class Sipvicious(ScanningCase):
     """The tools that strangers have, as they are (PyPI: sipvicious)."""
 
     changes: ClassVar = (REGISTERED, TCP)

@@ -16,7 +16,7 @@ SSRC = 0xBADBAD
 """Of all that it sends."""
 
 
-class Stranger(DatagramProtocol):
+class Sprayer(DatagramProtocol):
     """It sprays from one socket, every 5 ms one packet of each kind at each port.
 
     :param address: where it is.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from tests.integration.strangers import StrangerCase
+from tests.integration.sprayer import SprayerCase
 from tests.support.real.case import LAB, RealCase
 from tests.support.real.dialog import Dialog
 from tests.support.real.part import pause, until
@@ -18,7 +18,7 @@ PLAIN = "[trunk plain]\nhost = 127.0.0.1:@plain@\n"
 FIRST, SECOND = free_port(), free_port()
 
 
-class CallCase(StrangerCase, RealCase):
+class CallCase(SprayerCase, RealCase):
     """A scripted browser with ICE and DTLS, and a scripted trunk."""
 
     async def setUp(self) -> None:
