@@ -196,6 +196,11 @@ class PermittedCall:
             self._start_timer(end)
 
     @property
+    def caller(self) -> Caller | None:
+        """The caller that is a browser, or None."""
+        return self._caller
+
+    @property
     def permitted(self) -> Permitted | None:
         """What the access policy has permitted last; None where it was not asked, as about a call that comes in."""
         return self._permitted

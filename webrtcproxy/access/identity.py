@@ -71,6 +71,22 @@ def speaker(proofs: Proofs, flow: Flow, claimed: Uri) -> Caller | None:
     return None
 
 
+def holder(proofs: Proofs, flow: Flow, aor: str | None) -> Caller:
+    """The caller that a browser is in a dialog that was begun in the name of an address-of-record.
+
+    :param aor: the one that the browser on `flow` has proven, or that is its user's account at a trunk; None where the
+        dialog was begun in nobody's name, and the one counts that the browser has proven first.
+    :returns: `STRANGER` where it is not, or no longer, this one.
+    """
+    caller = proofs.caller(flow, aor)
+    if aor is None or caller.aor is not None:
+        return caller
+    for other in (proofs.caller(flow, each) for each in proofs.aors(flow)):
+        if other.user is not None and aor in other.user.account_aors:
+            return other
+    return STRANGER
+
+
 def may_show(user: User, claimed: Uri) -> bool:
     """Whether an address is that of the user, that of its own account at a trunk, one of its numbers at its domain, or
     nobody's."""

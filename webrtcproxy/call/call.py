@@ -88,7 +88,7 @@ class Call:
         self.record = CallRecord(
             meter, self.id, request.from_.uri, request.uri, transaction.flow.peer.host, context.clock.seconds()
         )
-        user, profile = user_on(context, transaction.flow), context.profile_of(transaction)
+        user, profile = user_on(context, transaction.flow, permitted.caller), context.profile_of(transaction)
         self._caller = Leg(context, dialog, transaction.flow, transaction.to_tag, self, profile, user=user)
         self._caller.learn(request)
         legs.add(self._caller)

@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from webrtcproxy.access.identity import check_referred_by
+from webrtcproxy.access.caller import STRANGER
+from webrtcproxy.access.identity import check_referred_by, holder
 from webrtcproxy.access.login import Logins
 from webrtcproxy.access.relayed_login import check_login
 from webrtcproxy.call.calls import Calls
@@ -279,7 +280,10 @@ class Router:
             self._registrar.register(transaction, domain)
             return
         self._logins.take_credentials(request)
-        caller, host = context.proofs.caller(transaction.flow), transaction.flow.peer.host
+        flow, host = transaction.flow, transaction.flow.peer.host
+        caller = holder(context.proofs, flow, request.to.address.aor)
+        if caller is STRANGER:
+            caller = context.proofs.caller(flow)
         route = context.policy.route(request, caller)
         permitted = context.access.decide(context.access.question(request, caller, host, route.trunk))
         if isinstance(permitted, Deferred):

@@ -10,6 +10,8 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from webrtcproxy.access.caller import Caller
+from webrtcproxy.access.identity import holder
 from webrtcproxy.access.policy import Permitted
 from webrtcproxy.config import Trunk
 from webrtcproxy.dialog.accepted_invite import AcceptedInvite
@@ -150,6 +152,12 @@ class Leg(DialogClient):
         """The trunk of the peer."""
         return self.profile.trunk
 
+    @property
+    def caller(self) -> Caller:
+        """On whose behalf the peer, a browser, is in this dialog: the caller that was identified when it began, or the
+        user that was called, as far as its present connection proves it."""
+        return holder(self._context.proofs, self.flow, self.user.aor)
+
     def is_from_peer(self, flow: Flow) -> bool:
         """Whether a message on `flow` is from the peer: see `routing.admission.is_peer`."""
         return is_from_peer(self._context, self, flow)
@@ -158,10 +166,9 @@ class Leg(DialogClient):
         """Answer challenges of the trunk that has called, or subscribed, with the credentials of its section, where the
         user of `other` may use them (`answer_challenges`). No effect for a peer that belongs to no trunk."""
         if self.trunk is not None:
-            context = self._context
-            owner = context.proofs.caller(other.flow)
-            allowed = context.policy.may_use_trunk_credentials(self.trunk, owner)
-            self.answer_challenges(allowed, account_of(self.trunk, owner))
+            caller = other.caller
+            allowed = self._context.policy.may_use_trunk_credentials(self.trunk, caller)
+            self.answer_challenges(allowed, account_of(self.trunk, caller))
 
     def when_finished(self, call: Callable[[Leg], None]) -> None:
         """Have `call` called with this leg once its dialog has ended and no usage shares it."""

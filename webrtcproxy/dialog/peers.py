@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from webrtcproxy.access.caller import Caller
 from webrtcproxy.config import Trunk
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.routing.admission import UNREGISTERED, BrowserUser, DialogPeer, is_peer
@@ -37,9 +38,14 @@ def is_from_peer(context: Context, peer: DialogPeer, flow: Flow) -> bool:
     return is_peer(flow, peer, aors, bindings, context.sources.trunks_of)
 
 
-def user_on(context: Context, flow: Flow) -> BrowserUser:
-    """The user of the browser on `flow`; `UNREGISTERED` where it has not registered, and for a peer on the SIP side."""
+def user_on(context: Context, flow: Flow, caller: Caller | None) -> BrowserUser:
+    """The user of the browser on `flow`; `UNREGISTERED` where it has not registered, and for a peer on the SIP side.
+
+    :param caller: on whose behalf it begins a dialog; None for a peer on the SIP side.
+    """
     location = context.location
     bindings = location.bindings_on(flow)
     aors = frozenset([*location.proofs.aors(flow), *(each.aor for each in bindings)])
-    return BrowserUser(aors, frozenset(each.instance for each in bindings)) if aors else UNREGISTERED
+    if not aors:
+        return UNREGISTERED
+    return BrowserUser(aors, frozenset(each.instance for each in bindings), None if caller is None else caller.aor)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from twisted.logger import Logger
 
 from webrtcproxy.access.caller import Caller
+from webrtcproxy.access.identity import holder
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.invite.branch import BranchFailed
 from webrtcproxy.invite.refer_target import check_named_target
@@ -122,7 +123,7 @@ async def _permitted(
 ) -> Headers:
     """Those of a browser's Contacts that it may call itself."""
     permitted, target = Headers(), failed.branch.target
-    browser = context.proofs.caller(target.flow, None if target.binding is None else target.binding.aor)
+    browser = holder(context.proofs, target.flow, target.user.aor)
     for value in contacts.lines("Contact"):
         uri = NameAddr.parse(value).address
         with suppress(Refusal):  # which is logged

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from webrtcproxy.access.caller import Caller
 from webrtcproxy.config import Trunk
 from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.replaces import is_contact_of, match_own_dialog
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.target_set import browser_targets
@@ -34,9 +35,9 @@ _CALLED: Final = ("sip", "sips", "tel")
 
 
 async def check_refer_target(
-    context: Context, refer: Request, transferor: Flow, trunk: Trunk | None, legs: DialogTable
+    context: Context, refer: Request, transferor: Leg, trunk: Trunk | None, legs: DialogTable
 ) -> None:
-    """Check the target of a REFER of the browser on `transferor`.
+    """Check the target of a REFER of the browser at `transferor`.
 
     :param trunk: the trunk that gets the REFER, or None.
     :param legs: the index of dialogs.
@@ -47,9 +48,9 @@ async def check_refer_target(
     uri = NameAddr.parse(refer.headers.get("Refer-To") or "").address
     if uri.scheme not in _CALLED:
         raise Refusal(416, "Only sip, sips And tel URIs")
-    if _is_own_call(context, uri, transferor, legs):
+    if _is_own_call(context, uri, transferor.flow, legs):
         return
-    await check_named_target(context, refer, uri, context.payer_of(refer, transferor), transferor.peer.host, trunk)
+    await check_named_target(context, refer, uri, transferor.caller, transferor.flow.peer.host, trunk)
 
 
 async def check_named_target(
@@ -75,6 +76,7 @@ async def check_named_target(
 def _check_route(context: Context, request: Request, uri: Uri, caller: Caller, host: str) -> None:
     """Check that the browser could send an INVITE there.
 
+    :param host: the IP address of its browser.
     :raises Refusal: it could not.
     """
     params = tuple(param for param in uri.params if param[0].lower() != "method")

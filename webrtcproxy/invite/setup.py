@@ -220,9 +220,8 @@ class CallSetup:
     async def _refused(self, failed: BranchFailed) -> None:
         """Every branch has failed: try the next target of a redirect that is followed; else refuse the caller."""
         if self._redirection is None and follows(failed):
-            context, request = self._context, self._transaction.request
-            flow = self._transaction.flow
-            self._redirection = Redirection(context, request, context.caller_of(request, flow), flow.peer.host)
+            request, host = self._transaction.request, self._transaction.flow.peer.host
+            self._redirection = Redirection(self._context, request, self._caller.caller, host)
         target = None if self._redirection is None else await self._redirection.next(failed)
         self.offer_answer.check_wanted()
         if target is None:

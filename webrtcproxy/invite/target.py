@@ -108,5 +108,5 @@ def target_of_binding(binding: Binding, caller_id: CallerId = AS_WRITTEN) -> Tar
 
     :param caller_id: how the caller is shown to it.
     """
-    user = UNREGISTERED.with_binding(binding)
+    user = BrowserUser.called_at(binding)
     return Target(binding.flow, binding.contact, BROWSER_PEER, user, None, binding, caller_id=caller_id)

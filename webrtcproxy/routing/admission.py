@@ -177,14 +177,21 @@ class BrowserUser:
 
     :ivar aors: the addresses-of-record that it had registered, or had authenticated for, on the flow of the dialog.
     :ivar instances: its ``+sip.instance``, or its Contact where it has none.
+    :ivar aor: the one in whose name it has begun the dialog, or was called; None where it had proven none.
     """
 
     aors: frozenset[str] = frozenset()
     instances: frozenset[str] = frozenset()
+    aor: str | None = None
+
+    @staticmethod
+    def called_at(binding: Registered) -> BrowserUser:
+        """The browser of a binding, which is called there."""
+        return BrowserUser(frozenset({binding.aor}), frozenset({binding.instance}), binding.aor)
 
     def with_binding(self, binding: Registered) -> BrowserUser:
         """The same browser, which has registered on the flow of its dialog."""
-        return BrowserUser(self.aors | {binding.aor}, self.instances | {binding.instance})
+        return BrowserUser(self.aors | {binding.aor}, self.instances | {binding.instance}, self.aor)
 
 
 UNREGISTERED = BrowserUser()

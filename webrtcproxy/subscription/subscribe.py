@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
+from webrtcproxy.access.caller import Caller
 from webrtcproxy.access.limits import CountedCall
 from webrtcproxy.config import SubscriptionsConfig
 from webrtcproxy.dialog.background import run_and_respond
@@ -90,12 +91,12 @@ class Subscriptions:
         context, flow = self._context, transaction.flow
         most = self._limits.limit_per_connection if context.proofs.any(flow) else context.limits.limit_unregistered
         check_subscriptions(self._limits, most, flow, self.legs.count_on(flow), len(self._alive), request)
-        counted = None
+        caller, counted = None, None
         if flow.browser:
             limits, caller = context.access.calls, context.payer_of(request, flow)
             counted = limits.begin_subscription(request.call_id, request.method, caller, flow.peer.host)
         try:
-            pending = PendingSubscribe(self, context, transaction, counted)
+            pending = PendingSubscribe(self, context, transaction, caller, counted)
         except BaseException:
             if counted is not None:
                 counted.ended()
@@ -162,6 +163,7 @@ class PendingSubscribe:
     :param subscriptions: the table of all subscriptions.
     :param context: the shared objects of the process.
     :param transaction: the subscriber's request.
+    :param caller: the subscriber where it is a browser, or None.
     :param counted: counts it for a browser until its last subscription has terminated.
     :raises BadMessage: it can't create a dialog.
     """
@@ -171,6 +173,7 @@ class PendingSubscribe:
         subscriptions: Subscriptions,
         context: Context,
         transaction: ServerTransaction,
+        caller: Caller | None,
         counted: CountedCall | None,
     ) -> None:
         self._subscriptions = subscriptions
@@ -180,6 +183,7 @@ class PendingSubscribe:
         self._is_subscribe = transaction.request.method == "SUBSCRIBE"
         self._profile = context.profile_of(transaction)
         self._user = context.worker_prefix + random_token(8)
+        self._caller = caller
         self._counted = counted
         self._sent: list[SentSubscribe] = []
         self._had: set[tuple[str, str]] = set()  # Call-ID and tag of each notifier that has had a dialog
@@ -211,8 +215,8 @@ class PendingSubscribe:
 
         async def find() -> Sequence[Target]:
             targets = await find_targets()
-            calls, flow = self._subscriptions.calls, self._first.near.flow
-            await check_refer_target(self._context, self._request, flow, targets[0].profile.trunk, calls)
+            near, trunk = self._first.near, targets[0].profile.trunk
+            await check_refer_target(self._context, self._request, near, trunk, self._subscriptions.calls)
             return targets
 
         return find
@@ -268,7 +272,7 @@ class PendingSubscribe:
         """A subscription whose dialog with the subscriber on `flow` has the local tag `tag`."""
         request, context = self._request, self._context
         dialog = Dialog.from_request(request, tag, contact_on(flow, self._user))
-        near = Leg(context, dialog, flow, tag, None, self._profile, user=user_on(context, flow))
+        near = Leg(context, dialog, flow, tag, None, self._profile, user=user_on(context, flow, self._caller))
         legs = self._subscriptions.legs
         legs.add(near)
         event = request.headers.get("Event") or "" if self._is_subscribe else "refer"

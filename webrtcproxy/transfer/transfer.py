@@ -97,9 +97,8 @@ class Transfers:
     async def _refer(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
         request = transaction.request
         if leg.profile.browser:
-            payer = self._context.payer_of(request, leg.flow)
-            self._context.access.rates.check_browser(request, leg.flow.peer.host, payer)
-            await check_refer_target(self._context, request, leg.flow, other.profile.trunk, self._legs)
+            self._context.access.rates.check_browser(request, leg.flow.peer.host, leg.caller)
+            await check_refer_target(self._context, request, leg, other.profile.trunk, self._legs)
             if leg.over or other.over:
                 raise Refusal(481)
         headers = request_headers(request, leg.profile, other.profile)
@@ -148,7 +147,7 @@ class Transfers:
         ends = None if named is None else match_own_dialog(named, leg.flow, self._legs, self._context)
         if ends is None:
             invite = invite_for_refer(request, uri, other, named)
-            find, redirection = refer_next_hops(self._context, request, invite, leg)
+            find, redirection = refer_next_hops(self._context, invite, leg)
             self._accept(call, leg, other, transaction).call(find, invite, redirection)
             return
         consulted = ConsultationCall(*ends)

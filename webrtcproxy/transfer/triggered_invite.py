@@ -46,9 +46,7 @@ def invite_for_refer(refer: Request, uri: Uri, transferee: Leg, named: Replaces 
     return Request("INVITE", target, headers)
 
 
-def refer_next_hops(
-    context: Context, refer: Request, invite: Request, transferor: Leg
-) -> tuple[ReferTargetResolver, Redirection]:
+def refer_next_hops(context: Context, invite: Request, transferor: Leg) -> tuple[ReferTargetResolver, Redirection]:
     """The resolver of the target of `invite`, with the credentials that the transferor may use; and the handler of a
     trunk's redirects.
 
@@ -57,7 +55,7 @@ def refer_next_hops(
 
     :raises Refusal: 403, 404, 416 where the transferor may not call the target.
     """
-    caller, host = context.payer_of(refer, transferor.flow), transferor.flow.peer.host
+    caller, host = transferor.caller, transferor.flow.peer.host
     targets = browser_targets(context, invite, caller, host)
 
     async def find() -> Target:
