@@ -18,6 +18,7 @@ from webrtcproxy.config import AccessConfig, CallsConfig
 from webrtcproxy.config.rules import rules
 from webrtcproxy.registration.binding import contact_user_of
 from webrtcproxy.sip.message import Response
+from webrtcproxy.sip.uri import Uri
 
 BOB = "sip:bob@pbx.example.com"
 PREMIUM = "+4990012345678"
@@ -150,6 +151,28 @@ class TransfersElsewhere(DeniedCase):
             first.ask("REFER", b"", ("Refer-To", value))
             self.trunk.answer(self.trunk.request("REFER"), 404)
             self.alice.heard(404)
+
+    def test_like_our_contact(self) -> None:
+        """The proxy's Contact in a call of its own is a whole address: its user at another place is elsewhere."""
+        first, _ = self.out(self.alice, self.trunk)
+        second, _ = self.out(self.alice, self.trunk, "other")
+        target = Uri.parse(second.target)
+        for uri in (
+            replace(target, host="evil.example"), replace(target, port=9), replace(target, port=None),
+            replace(target, scheme="sips"), replace(target, user=f"{target.user}%61"),
+            replace(target, password="x"), replace(target, params=(*target.params, ("maddr", "evil.example"))),
+        ):  # fmt: skip
+            first.ask("REFER", b"", refer_to(str(uri), name_of(second)))
+            self.alice.heard(403)
+            self.trunk.silent()
+        first.ask("REFER", b"", refer_to(f"sip:{target.user}@pbx.example.com", name_of(second)))
+        refer = self.trunk.request("REFER")
+        self.assertIn(f"<sip:{target.user}@pbx.example.com?Replaces=", refer.headers.get("Refer-To") or "")
+        self.trunk.answer(refer, 404)
+        self.alice.heard(404)
+        same = replace(target, user=f"%{ord(target.user[0]):02x}{target.user[1:]}", host=target.host.upper())
+        first.ask("REFER", b"", refer_to(str(same), name_of(second)))
+        self.assertIn("<sip:callee@192.0.2.50", self.trunk.request("REFER").headers.get("Refer-To") or "")
 
     def refused(self) -> None:
         self.assertEqual(self.alice.response(403).reason, "Destination Not Allowed")

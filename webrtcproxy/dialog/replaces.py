@@ -105,8 +105,9 @@ def as_peer_has_it(named: Replaces, leg: Leg) -> Replaces:
 
 
 def is_contact_of(uri: Uri, leg: Leg) -> bool:
-    """Whether `uri` is the remote target of the peer of `leg`: the proxy's Contact."""
-    return uri.user == NameAddr.parse(leg.dialog.contact).address.user
+    """Whether `uri`, apart from its headers, is the remote target of the peer of `leg`: the proxy's Contact (RFC 3261
+    section 19.1.4)."""
+    return replace(uri, headers="").same_as(NameAddr.parse(leg.dialog.contact).address)
 
 
 def _grant(named: Replaces, transferee: Flow, referrer: str, legs: DialogTable, context: Context) -> None:
