@@ -66,16 +66,32 @@ class Spellings(DialPlanCase):
             "+88212345678",
             "+493012345;npdi;rn=+88212345678", "+493012345;RN=+882-12345678;npdi", "+493012345;rn=0088212345678",
             "tel:+493012345;npdi;rn=+88212345678", f"sip:+493012345@{HOST};rn=+88212345678",
-            "+493012345;r%6E=+88212345678", "bob;rn=%2B88212345678",
+            "+493012345;r%6E=+88212345678", "bob;rn=%2B88212345678", f"sip:+493012345@{HOST};r%6e=+88212345678",
+            "tel:+493012345;r%6E=+88212345678", "tel:+493012345;R%4E=%2B88212345678",
         )  # fmt: skip
+
+    def test_unknown_parameters(self) -> None:
+        """Those of a ``tel:`` URI become a part of the user: there and here, digits in one that nobody knows may be
+        dialled."""
+        for uri in (
+            "+493012345;x=+88212345678", "tel:+493012345;x=+88212345678", "tel:+493012345;+88212345678",
+            "tel:+493012345;%78=%2B88212345678",
+        ):  # fmt: skip
+            readings = self.readings(uri)
+            self.assertIn("+88212345678", readings, uri)
+            self.assertEqual(readings[-1], "?", uri)
+        self.assertEqual(self.readings("tel:+493012345;isub=88212345678;npdi"), ("+493012345",))
 
     def test_context(self) -> None:
         """A context is the beginning of the number (RFC 3966 section 5.1.5)."""
         self.assert_reads(
             "+88212345678",
             "tel:12345678;phone-context=+882", "tel:212345678;phone-context=+88", "12345678;phone-context=+882",
-            "tel:012345678;phone-context=+882",
+            "tel:012345678;phone-context=+882", "tel:12345678;phone-context=00882", "tel:12345678;phone-context=882",
+            "tel:12345678;phone-context=(00)88-2", "tel:12345678;phone%2Dcontext=%2B882",
         )  # fmt: skip
+        for domain in ("192.0.2.7", "882.example.com", "x"):
+            self.assertEqual(self.readings(f"tel:1234;phone-context={domain}"), ("1234",))
 
     def test_no_number(self) -> None:
         """Names are none, nor are URIs of other schemes."""
@@ -103,6 +119,16 @@ class Spellings(DialPlanCase):
     def test_escapes_of_escapes(self) -> None:
         """Escapes are decoded until nothing changes."""
         self.assert_reads("+88212345678", "%252B88212345678", "%25252B%2538%38212345678", "%EF%BC%85%32B88212345678")
+
+    def test_half_decoded(self) -> None:
+        """Where escapes are escaped, or stand for no text, the digits of the escapes may be what is dialled."""
+        for user in ("+8%8212345678", "+8%258212345678", "+%8821234567%38", "+88%00%2512345678", "%C2%88+8%8212345678"):
+            readings = self.readings(user)
+            self.assertEqual(readings[-1], "?", user)
+        for user in ("+8%8212345678", "+8%258212345678", "+8%25258212345678", "+%882%312345678"):
+            self.assertIn("+882", {reading[:4] for reading in self.readings(user)}, user)
+        for user in ("%2B4930%20123", "+4930%2D123", "%D9%A0%D9%A0493012", "+49(0)30"):
+            self.assertNotIn("?", self.readings(user), user)
 
     def test_names_with_digits(self) -> None:
         """A run of three digits may be dialled; the name of an extension is no foreign number."""

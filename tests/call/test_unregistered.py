@@ -159,12 +159,25 @@ class InWhoseName(SafeCase):
         for text in (
             "<sip:alice@pbx.example.com;cpc=priority;x=1>;verstat=TN-Validation-Passed;y=2",
             "<sip:alice@pbx.example.com;OLI=62;tgrp=a;trunk-context=b;x=1>",
+            "<sip:alice@pbx.example.com;ver%73tat=TN-Validation-Passed;x=1>;%76erstat=TN-Validation-Passed",
+            "<sip:alice:secret@pbx.example.com;x=1>",
+            "<sip:alice@pbx.example.com;x=1?P-Asserted-Identity=sip:boss@pbx.example.com>",
+            "<sip:alice@pbx.example.com;maddr=203.0.113.66;x=1;m%61ddr=203.0.113.66;TTL=1>",
         ):
             leg = self.crossed("MESSAGE", text)
             assert leg is not None
             self.assertEqual(leg.from_.uri, "sip:alice@pbx.example.com;x=1")
             self.assertNotIn("verstat", str(leg.from_))
             self.alice.heard(486)
+
+    def test_to(self) -> None:
+        """To, by which some providers go, says nothing but whom the Request-URI names."""
+        to = f"{AT_PBX};maddr=203.0.113.66;m%41ddr=203.0.113.66;x=1?Route=%3Csip:evil.example%3E"
+        sent = request(
+            "MESSAGE", AT_PBX, from_=f"<{self.alice.uri}>", to=f'"Bob" <{to}>', contact=f"<{self.alice.contact}>"
+        )
+        self.alice.say(sent)
+        self.assertEqual(self.pbx.request("MESSAGE").headers.get("To"), f'"Bob" <{AT_PBX};x=1>')
 
     def test_anonymous_elsewhere(self) -> None:
         """An account of that name at another host is somebody."""

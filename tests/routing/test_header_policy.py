@@ -284,6 +284,20 @@ class InUris(SynchronousTestCase):
         for value in ("<sip:bob@pbx.example.com>", '"Why?" <sip:bob@pbx.example.com>;x=y', "tel:+49301"):
             self.assertEqual(filter_address(value, BROWSER_PEER, trunk), value)
 
+    def test_places(self) -> None:
+        """A browser chooses no place to which the recipient would send its request, in no spelling (RFC 3261 section
+        25.1)."""
+        trunk = PeerProfile.of(PBX)
+        for params in (";maddr=192.0.2.66;x=1", ";MADDR=192.0.2.66;x=1;TTL=3", ";m%61dd%72=192.0.2.66;x=1"):
+            value = f"Bob <sip:bob@pbx.example.com{params}>;q=1"
+            self.assertEqual(filter_address(value, BROWSER_PEER, trunk), '"Bob" <sip:bob@pbx.example.com;x=1>;q=1')
+            self.assertEqual(filter_address(value, trunk, BROWSER_PEER), value)
+            response = Response(302, "Moved", Headers([("Contact", value)]))
+            crossed = contacts_of(response, BROWSER_PEER, trunk).lines("Contact")
+            self.assertEqual(crossed, ['"Bob" <sip:bob@pbx.example.com;x=1>;q=1'])
+        headers = "<sip:bob@pbx.example.com;maddr=192.0.2.66?P-Asserted-Identity=x&Subject=hi>"
+        self.assertEqual(filter_address(headers, BROWSER_PEER, trunk), "<sip:bob@pbx.example.com?Subject=hi>")
+
     def test_redirection(self) -> None:
         """The Contacts of a browser's 302 are no way around either."""
         trunk = PeerProfile.of(PBX)

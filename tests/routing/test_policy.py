@@ -93,6 +93,12 @@ class Routes(SynchronousTestCase):
         self.assertEqual(self.policy.route(request), Route(PeerProfile.of(PBX), "pbx.example.com", None))
         self.assertEqual(self.refused("sip:bob@192.0.2.66;maddr=pbx.example.com"), 403)
 
+    def test_maddr_does_not_cross(self) -> None:
+        """A trunk that is a proxy would obey maddr, in each spelling (RFC 3261 sections 16.5 and 25.1)."""
+        for params in (";maddr=192.0.2.66;x=1", ";MADDR=192.0.2.66;x=1;TTL=3", ";m%61dd%72=192.0.2.66;x=1"):
+            request = invite(f"sip:bob@pbx.example.com{params}")
+            self.assertEqual(self.policy.route(request).uri_for(request), "sip:bob@pbx.example.com;x=1")
+
     def test_destinations_beyond_trunks(self) -> None:
         """A host that `destinations` names is reached by itself, without a trunk's credentials."""
         policy = Policy(config(PBX, destinations=Destinations(domains=(".example.org",))))

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from webrtcproxy.access.spellings import among_letters, decoded
+from webrtcproxy.access.spellings import among_letters, decoded, half_decoded
 from webrtcproxy.sip.uri import Uri
 
 SHORTEST_INTERNATIONAL = 8
@@ -29,6 +29,7 @@ _TRUNK_PREFIXES = {"1": "1", "7": "8"}
 
 _is_digits = re.compile("[0-9]+").fullmatch
 _is_plain = re.compile(r"\+?[0-9]+").fullmatch
+_is_context = re.compile(r"\+.*|[0-9() -]+").fullmatch  # the beginning of a number, no domain
 _pause = re.compile(r"(?<=[0-9])[ .()-]*[,&]|(?<=[0-9]{3})[ .()-]*[pPwWxX]")  # what follows is dialled later
 _end = re.compile(rf"{_pause.pattern}|(?<=[0-9])[ .()-]*[*#]")
 _later = re.compile(r"[pPwWxX&,]")
@@ -79,17 +80,21 @@ class DialPlan:
                 return ()
         is_phone = uri.scheme == "tel" or (uri.param("user") or "").lower() == "phone"
         text, *params = decoded(user).split(";")
+        of_uri = [(decoded(name).strip().lower(), decoded(value or "")) for name, value in uri.params]
+        if uri.scheme == "tel":
+            params += ["=".join(pair) for pair in of_uri]
         found = self._of_text(text, is_phone)
         for param in params:
             name, _, value = param.partition("=")
             if name.strip().lower() not in _PARAMETERS:
                 found += self._of_letters(param)
             found += self._of_parameter(name.strip().lower(), decoded(value), text)
-        for name, of_uri in uri.params:
-            if of_uri:
-                found += self._of_parameter(name.lower(), decoded(of_uri), text)
+        for name, value in of_uri:
+            found += self._of_parameter(name, value, text)
         if uri.password is not None:
             found += self._of_letters(decoded(uri.password))
+        for form in half_decoded(user) if "%" in user else ():
+            found += [*self._of_text(form.partition(";")[0], False), UNCLEAR]
         return _in_order(found)
 
     def twin(self, number: str) -> str:
@@ -121,7 +126,7 @@ class DialPlan:
         """The readings that a parameter of a number adds."""
         if name == "rn":
             return self._of_text(value, True)
-        if name == "phone-context" and value.startswith("+"):
+        if name == "phone-context" and _is_context(value):
             local = _separators.sub("", number)
             return [
                 reading

@@ -35,14 +35,32 @@ _lookalikes = str.maketrans("OolIi", "00111")
 def decoded(text: str) -> str:
     """A text without escapes, however often they are escaped, and with the digits of all scripts as 0 to 9."""
     for _ in range(ROUNDS):
-        before = text
-        if "%" in text:
-            octets = text.encode("utf-8", "surrogateescape")
-            text = _escaped.sub(_octet, octets).decode("utf-8", "replace")
-        if not text.isascii():
-            text = "".join(str(unicodedata.decimal(sign, sign)) for sign in unicodedata.normalize("NFKC", text))
+        before, text = text, _decoded_once(text)
         if text == before:
             break
+    return text
+
+
+def half_decoded(text: str) -> Sequence[str]:
+    """The forms of a text on the way to `decoded`, itself included, where a provider may well dial one of them: where
+    escapes are escaped, or stand for what is no text, so that the digits of the escapes themselves may be left. Empty
+    for other texts."""
+    forms: list[str] = []
+    for _ in range(ROUNDS):
+        once = _decoded_once(text)
+        if once == text:
+            break
+        forms.append(text)
+        text = once
+    return forms if len(forms) > 1 or "\ufffd" in text or not text.isprintable() else ()
+
+
+def _decoded_once(text: str) -> str:
+    if "%" in text:
+        octets = text.encode("utf-8", "surrogateescape")
+        text = _escaped.sub(_octet, octets).decode("utf-8", "replace")
+    if not text.isascii():
+        text = "".join(str(unicodedata.decimal(sign, sign)) for sign in unicodedata.normalize("NFKC", text))
     return text
 
 

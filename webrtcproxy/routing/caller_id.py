@@ -14,11 +14,12 @@ from webrtcproxy.access.caller import Caller
 from webrtcproxy.access.identity import ANONYMOUS_HOST, is_anonymous
 from webrtcproxy.config import Trunk
 from webrtcproxy.routing.header_policy import ASSERTED_IDENTITY, wants_anonymity
+from webrtcproxy.routing.peer_profile import PLACES
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
-from webrtcproxy.sip.uri import Uri, bracketed
+from webrtcproxy.sip.uri import Uri, bracketed, normal, without_params
 from webrtcproxy.users.attributes import number_in
 from webrtcproxy.users.user import User
 
@@ -73,20 +74,23 @@ def caller_id_of(request: Request, caller: Caller, trunk: Trunk | None, uri: str
         if trunk is None:
             return CallerId(ANONYMOUS if private else _named(caller.user, f"sip:{caller.user.aor}"), None, "")
         return _to_trunk(request, caller.user, trunk, private, uri)
+    callee = _bare(request.to, PLACES)
     if caller.aor is None or claimed.aor == caller.aor or is_anonymous(claimed, (caller.aor,)):
-        return AS_WRITTEN if not _claims(request) else CallerId(_without_claims(request.from_))
-    return CallerId(NameAddr("", f"sip:{caller.aor}"))
+        shown = _bare(request.from_, CLAIMS | PLACES)
+        return AS_WRITTEN if shown is None and callee is None else CallerId(shown, callee)
+    return CallerId(NameAddr("", f"sip:{caller.aor}"), callee)
 
 
-def _claims(request: Request) -> bool:
-    from_ = request.from_
-    return any(name.lower() in CLAIMS for name, _ in (*from_.params, *from_.address.params))
-
-
-def _without_claims(from_: NameAddr) -> NameAddr:
-    address = from_.address
-    params = tuple(param for param in address.params if param[0].lower() not in CLAIMS)
-    return NameAddr(from_.display, str(replace(address, params=params)))
+def _bare(written: NameAddr, names: frozenset[str]) -> NameAddr | None:
+    """An address without parameters of these names, and without the password and the headers that its URI may have;
+    None where it has none of them."""
+    uri = written.address
+    bare = without_params(uri, names) if uri.params else uri
+    if bare.headers or bare.password is not None:
+        bare = replace(bare, password=None, headers="")
+    if bare is uri and not any(normal(name).lower() in names for name, _ in written.params):
+        return None
+    return NameAddr(written.display, str(bare))
 
 
 def _to_trunk(request: Request, user: User, trunk: Trunk, private: bool, uri: str) -> CallerId:

@@ -28,6 +28,10 @@ from webrtcproxy.sip.fields import canonical
 from webrtcproxy.sip.grammar import is_token
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Message, Request, Response
+from webrtcproxy.sip.uri import without_params
+
+PLACES = frozenset({"maddr", "ttl"})
+"""Parameters of a URI that say where to send a request (RFC 3261 section 19.1.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,11 @@ class PeerProfile:
         browsers. None where challenges cross."""
         return Refusal(480, "Callee Asks For Credentials") if self.browser else None
 
+    @property
+    def withheld_params(self) -> frozenset[str]:
+        """The parameters of a URI that do not cross from it: a browser does not choose where its requests are sent."""
+        return PLACES if self.browser else frozenset()
+
     def media_from(self, source: PeerProfile) -> Profile:
         """The media profile of SDP from another peer for this one."""
         return source.for_browsers if self.browser else self.own_profile.of(source.for_browsers.source)
@@ -120,33 +129,39 @@ def filter_headers(message: Message, source: PeerProfile, target: PeerProfile) -
 def filter_address(value: str, source: PeerProfile, target: PeerProfile) -> str:
     """A Refer-To, or the Contact of a redirection, that crosses from one peer to another. Its URI may have headers for
     the request that the recipient makes from it (RFC 3261 section 19.1.1): only those stay that would cross by
-    themselves, and those that name a dialog.
+    themselves, and those that name a dialog. A browser's has no `PLACES`.
 
-    :param value: an address; returned unchanged where its URI has no headers.
+    :param value: an address; returned unchanged where its URI has nothing that does not cross.
     :raises BadMessage: it can't be read.
     """
-    if "?" not in value:
+    if not _may_change(value, source):
         return value
     address = NameAddr.parse(value)
     uri = address.address
-    if not uri.headers:
-        return value
-    denied = _denied(source, target)
-    kept = [pair for pair in uri.headers.split("&") if _stays(canonical(unquote(pair.partition("=")[0])), denied)]
-    return str(replace(address, uri=str(replace(uri, headers="&".join(kept)))))
+    crossed = without_params(uri, source.withheld_params)
+    if uri.headers:
+        denied = _denied(source, target)
+        kept = [pair for pair in uri.headers.split("&") if _stays(canonical(unquote(pair.partition("=")[0])), denied)]
+        crossed = replace(crossed, headers="&".join(kept))
+    return value if crossed is uri else str(replace(address, uri=str(crossed)))
 
 
 def contacts_of(response: Response, source: PeerProfile, target: PeerProfile) -> Headers:
     """The Contacts of a redirection that cross from one peer to another; those that can't be read are left out where
-    one of them has headers in its URI."""
+    one of them may have something that does not cross."""
     headers = response.headers.only({"Contact"})
-    if not any("?" in value for value in headers.lines("Contact")):
+    if not any(_may_change(value, source) for value in headers.lines("Contact")):
         return headers
     filtered = Headers()
     with suppress(BadMessage):
         for value in headers.all("Contact"):
             filtered.add("Contact", filter_address(value, source, target))
     return filtered
+
+
+def _may_change(value: str, source: PeerProfile) -> bool:
+    """Whether addresses may have something that does not cross."""
+    return "?" in value or (";" in value and bool(source.withheld_params))
 
 
 def _denied(source: PeerProfile, target: PeerProfile) -> DeniedNames:

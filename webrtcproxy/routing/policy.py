@@ -15,17 +15,14 @@ from webrtcproxy.access.caller import STRANGER, Authority, Caller, authority_of
 from webrtcproxy.config import Config, HostPort, Trunk
 from webrtcproxy.config.addresses import plain_host
 from webrtcproxy.routing.admission import check_destination
-from webrtcproxy.routing.peer_profile import UNKNOWN_PEER, PeerProfile
+from webrtcproxy.routing.peer_profile import PLACES, UNKNOWN_PEER, PeerProfile
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
-from webrtcproxy.sip.uri import bracketed
+from webrtcproxy.sip.uri import bracketed, without_params
 from webrtcproxy.users.user import TrunkAccount
 
 log = Logger()
-
-_PLACES = frozenset({"maddr", "ttl"})
-"""Parameters of a URI that say where to send a request (RFC 3261 section 19.1.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +68,10 @@ class Route:
         """
         target, trunk = request.request_uri, self.trunk
         if target.scheme != "tel" or trunk is None:
-            if not any(name.lower() in _PLACES for name, _ in target.params):
+            if not target.params:
                 return request.uri
-            return str(replace(target, params=tuple(each for each in target.params if each[0].lower() not in _PLACES)))
+            bare = without_params(target, PLACES)
+            return request.uri if bare is target else str(bare)
         host = bracketed(trunk.host)
         parameters = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in target.params)
         port = "" if trunk.port is None else f":{trunk.port}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Final
@@ -190,6 +191,15 @@ def normal(text: str) -> str:
         return text
     data = _escaped.sub(_plain_or_upper, text.encode("utf-8", "surrogateescape"))
     return _odd.sub(_percent, data).decode("ascii")
+
+
+def without_params(uri: Uri, names: Container[str]) -> Uri:
+    """The URI without its parameters of these names, also where escapes stand in a name (RFC 3261 section 25.1).
+
+    :param names: in lower case.
+    """
+    kept = tuple([param for param in uri.params if normal(param[0]).lower() not in names])
+    return uri if len(kept) == len(uri.params) else replace(uri, params=kept)
 
 
 def _plain_or_upper(found: re.Match[bytes]) -> bytes:
