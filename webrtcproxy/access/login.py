@@ -20,7 +20,7 @@ from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.digest import algorithm_of, username_of
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import Challenge, Credentials
+from webrtcproxy.sip.headers import Challenge, Credentials, NameAddr
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri, normal
 from webrtcproxy.transport.flow import Flow
@@ -171,34 +171,56 @@ class Logins:
         self._schemes = {scheme.name: scheme for scheme in schemes}
 
     def needed(self, request: Request, flow: Flow) -> ServedDomain | None:
-        """The domain at which a browser has to log in before its request is looked at: that of From, so that nobody
-        calls in another's name, else that of the Request-URI. None where it has done so on this connection, as this
-        user or as the one with this number, and where neither is served here.
+        """The domain at which a browser has to log in before its request outside of dialogs is looked at: that of From,
+        so that nobody calls in another's name, else that of the Request-URI, or of the target of a REFER. None where it
+        has done so on this connection, as this user or as the one with this number, and where none is served here.
 
         :raises BadMessage: From can't be read.
         """
         if not len(self._domains):
             return None
         caller = request.from_.address
+        return self._needed(caller, request.request_uri, flow) or (
+            self.needed_for_refer(request, flow, caller) if request.method == "REFER" else None
+        )
+
+    def needed_for_refer(self, refer: Request, flow: Flow, caller: Uri) -> ServedDomain | None:
+        """The domain at which a browser would have to log in for an INVITE to the target of its REFER; None where it
+        would not, or there is no readable target.
+
+        :param caller: the address in whose name it sends the REFER.
+        """
+        if not len(self._domains):
+            return None
+        try:
+            target = NameAddr.parse(refer.headers.get("Refer-To") or "").address
+        except BadMessage:
+            return None
+        return self._needed(caller, target, flow)
+
+    def _needed(self, caller: Uri, target: Uri, flow: Flow) -> ServedDomain | None:
         domain = self._domains.of(caller.hostport)
         if domain is not None:
             known = speaker(self._proofs, flow, caller)
             return None if known is not None and known.is_authenticated_by(domain.authority) else domain
-        domain = self._domains.of(request.request_uri.hostport)
+        domain = self._domains.of(target.hostport)
         if domain is None or self._proofs.caller(flow).is_authenticated_by(domain.authority):
             return None
         return domain
 
-    def admit(self, domain: ServedDomain, request: Request, flow: Flow) -> Deferred[None]:
+    def admit(self, domain: ServedDomain, request: Request, flow: Flow, caller: Uri | None = None) -> Deferred[None]:
         """Let a browser prove who its user is, by another request than REGISTER.
 
         :param domain: as `needed` has it.
-        :returns: fires with None when it has; fails with Refusal as `login`, and with 403 where From is another user's.
+        :param caller: the address in whose name it sends the request; None for that in From.
+        :returns: fires with None when it has; fails with Refusal as `login`, and with 403 where the address is another
+            user's.
         """
-        return self.login(domain, request, flow).addCallback(self._admitted, domain, request, flow)
+        return self.login(domain, request, flow).addCallback(
+            self._admitted, domain, flow, request.from_.address if caller is None else caller
+        )
 
-    def _admitted(self, user: User, domain: ServedDomain, request: Request, flow: Flow) -> None:
-        caller = request.from_.address
+    def _admitted(self, user: User, domain: ServedDomain, flow: Flow, caller: Uri) -> None:
         if self._domains.of(caller.hostport) is not None and not may_show(user, caller):
             raise Refusal(403, "From Is Another User's")
         if self._proofs.lasting(flow, user.aor, domain.authority) is None:

@@ -19,6 +19,7 @@ from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.extensions import refuse_required
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.invite.refer_target import login_for_refer
 from webrtcproxy.invite.target import TargetResolver
 from webrtcproxy.invite.target_set import Callees, call_targets, callees_of, request_targets
 from webrtcproxy.registration.binding import Found
@@ -92,7 +93,7 @@ class Router:
             "BYE": self._no_dialog, "UPDATE": self._no_dialog, "PRACK": self._no_dialog, "REFER": self._subscribe,
         }  # fmt: skip
         self._inside = {
-            "REGISTER": self._not_here, "OPTIONS": self._options_inside,
+            "REGISTER": self._not_here, "OPTIONS": self._options_inside, "REFER": self._refer_inside,
         }  # fmt: skip
 
     # From the transaction layer
@@ -206,7 +207,6 @@ class Router:
             policy, proofs = self._context.policy, self._context.proofs
             check_referred_by(proofs, flow, request, replace=policy.replaces_foreign_from)
         if request.to.tag is not None:
-            self._logins.take_credentials(request)
             self._inside.get(request.method, self._relay)(transaction)
         else:
             self._check_rate(request, transaction.flow)
@@ -335,7 +335,20 @@ class Router:
         raise self._unsupported(transaction)
 
     def _relay(self, transaction: ServerTransaction) -> None:
+        self._pass_on(transaction, self._leg(transaction))
+
+    def _refer_inside(self, transaction: ServerTransaction) -> None:
+        """Hand a REFER to the call after the login that an INVITE of the browser to its target would need."""
         leg = self._leg(transaction)
+        login = login_for_refer(self._context, self._logins, transaction, leg, self._legs)
+        if login is None:
+            self._pass_on(transaction, leg)
+        else:
+            self._when(login, transaction, lambda admitted, _: self._pass_on(admitted, leg))
+
+    def _pass_on(self, transaction: ServerTransaction, leg: Leg) -> None:
+        """Hand a request within the dialog of `leg` to its call or subscription."""
+        self._logins.take_credentials(transaction.request)
         if leg.owner is not None:
             leg.owner.request_in_dialog(leg, transaction)
         elif transaction.request.method == "BYE":

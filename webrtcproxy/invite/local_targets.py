@@ -27,11 +27,14 @@ def local_targets(
     group of that name, else, with a number, the first trunk of the caller's domain.
 
     :param domain: that of the Request-URI.
-    :param caller: on whose behalf the browser sends it; it has proven to be a user of that domain, or of another.
+    :param caller: on whose behalf the browser sends it.
     :param host: the IP address of its browser.
-    :raises Refusal: 403 for a user of another domain, where `[access] destinations` does not name this one.
+    :raises Refusal: 403 for who has not logged in at that domain, and is no user of another; for a user of another
+        domain, where `[access] destinations` does not name this one.
     """
     target = request.request_uri
+    if caller.user is None and not caller.is_authenticated_by(domain.authority):
+        raise Refusal(403, "Register First")
     if not caller.is_authenticated_by(domain.authority):
         context.policy.check_destination(*target.hostport)
 

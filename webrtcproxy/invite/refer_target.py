@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from webrtcproxy.access.caller import Caller
+from webrtcproxy.access.login import Logins
 from webrtcproxy.config import Trunk
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg
@@ -26,12 +27,33 @@ from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.replaces import replaces_of
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transaction.refusal_reason import reason_of
+from webrtcproxy.transaction.server import ServerTransaction
 from webrtcproxy.transport.flow import Flow
 
 log = Logger()
 
 _CALLED: Final = ("sip", "sips", "tel")
 """Schemes whose URIs are called. ``cid`` would be a list of several in the body (RFC 5368), which nothing checks."""
+
+
+def login_for_refer(
+    context: Context, logins: Logins, transaction: ServerTransaction, transferor: Leg, legs: DialogTable
+) -> Deferred[None] | None:
+    """The login that an INVITE to the target of a REFER would need, in the name in which its sender is in the dialog.
+
+    :param transaction: the REFER, within the dialog of `transferor`.
+    :param legs: the index of dialogs.
+    :returns: None where it would need none; else as `Logins.admit`.
+    :raises BadMessage: From can't be read.
+    """
+    refer, flow, aor = transaction.request, transaction.flow, transferor.user.aor
+    if not transferor.profile.flow_bound:
+        return None
+    caller = refer.from_.address if aor is None else Uri.parse(f"sip:{aor}")
+    domain = logins.needed_for_refer(refer, flow, caller)
+    if domain is None or _is_own_call(context, NameAddr.parse(refer.headers.get("Refer-To") or "").address, flow, legs):
+        return None
+    return logins.admit(domain, refer, flow, caller)
 
 
 async def check_refer_target(
