@@ -4,7 +4,7 @@ from twisted.application.service import ServiceMaker
 
 webrtcproxy = ServiceMaker(
     "webrtcproxy",
-    "webrtcproxy.service",
+    "webrtcproxy.tap",
     "Let browsers call through a SIP trunk or PBX: SIP over WebSocket to SIP over UDP, TCP or TLS.",
     "webrtcproxy",
 )
