@@ -55,6 +55,10 @@ class ReadTests(SynchronousTestCase):
         """Bytes outside UTF-8 are a mistake that says so."""
         self.assertIn("not UTF-8", str(self.refused("[a]\nkey = \udcff\n")))
 
+    def test_byte_order_mark(self) -> None:
+        """What some editors put before the first line is no part of it, nor are their line ends."""
+        self.assertEqual(self.read("\ufeff[a]\r\nkey = x ; y\r\n"), {"a": {"key": "x"}})
+
     def test_before_any_section(self) -> None:
         """A setting outside of every section is named by its line, not by its text, which may be a secret."""
         error = str(self.refused("password = s3cret\n"))

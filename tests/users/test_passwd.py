@@ -44,6 +44,16 @@ class PasswdTests(TestCase):
             f"alice@example.com {hashes('alice', 'example.com', 'new')} name='A \"L\"' numbers=+1 # hers\n",
         )
 
+    def test_byte_order_mark(self) -> None:
+        """An editor may have put one before the first user, whose line is changed all the same, and removed."""
+        self.path.write_bytes(b"\xef\xbb\xbfalice@example.com md5=1\r\nbob@example.com md5=x\r\n")
+        self.assertFalse(set_password(self.path, "alice@example.com", "new"))
+        line = f"alice@example.com {hashes('alice', 'example.com', 'new')}"
+        self.assertEqual(self.path.read_bytes(), f"{line}\nbob@example.com md5=x\n".encode())
+        self.path.write_bytes(b"\xef\xbb\xbfalice@example.com md5=1\r\n")
+        self.assertTrue(remove(self.path, "alice@example.com"))
+        self.assertEqual(self.path.read_bytes(), b"")
+
     def test_private(self) -> None:
         """An old file becomes private, too, whatever the umask has given it: who has a hash can log in with it."""
         for mode in (0o644, 0o640, 0o660, 0o600, 0o666):

@@ -50,6 +50,13 @@ class AccountsTests(SynchronousTestCase):
         self.assertEqual(self.of("1002"), {"one": TrunkAccount("1002@one.example", "bob", "p#ss")})
         self.assertNotIn("correct", repr(found))
 
+    def test_byte_order_mark(self) -> None:
+        """One before the first line is no part of a name, and no part of a comment's sign."""
+        self.write("one", "\ufeff1003 carol pw\r\n")
+        self.assertEqual(self.of("1003"), {"one": TrunkAccount("1003@one.example", "carol", "pw")})
+        self.write("one", "\ufeff# name username password\n")
+        self.assertEqual(list(broken_accounts(self.trunks)), [])
+
     def test_one_trunk(self) -> None:
         """With a trunk before it, a name is of that trunk only."""
         self.assertEqual(list(self.of("two/1001")), ["two"])

@@ -208,7 +208,7 @@ def read(path: Path) -> dict[str, dict[str, str]]:
     """
     parser = configparser.RawConfigParser(delimiters=("=",), allow_no_value=True, default_section="")
     try:
-        parser.read_string(path.read_text("utf-8"), str(path))
+        parser.read_string(path.read_text("utf-8-sig"), str(path))
     except OSError as error:
         raise ConfigError("", "", None, "give the path of a file that can be read", error.strerror or "") from error
     except UnicodeDecodeError as error:

@@ -93,7 +93,7 @@ def _rewriting(path: Path) -> Iterator[list[str]]:
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         try:
-            text, state = path.read_text("utf-8"), path.stat()
+            text, state = path.read_text("utf-8-sig"), path.stat()
         except FileNotFoundError:
             text, state = "", None
         lines = [line.removesuffix("\n") for line in StringIO(text)]

@@ -74,7 +74,7 @@ def read_accounts(path: Path, host: HostPort) -> tuple[dict[str, TrunkAccount], 
         raise ValueError(f"it is longer than {MAX_OCTETS} octets")
     accounts: dict[str, TrunkAccount] = {}
     broken: list[tuple[int, str]] = []
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, 1):
             words = line.split(None, 2)
             if not words or words[0][0] in "#;":
