@@ -24,7 +24,7 @@ from webrtcproxy.cluster.worker import Queries
 from webrtcproxy.config import SPAWN, Config, SipConfig
 from webrtcproxy.dialog.call_record import CdrWriter
 from webrtcproxy.dialog.context import Context, MediaPool
-from webrtcproxy.dialog.referred import ReplacesGrants
+from webrtcproxy.dialog.referred import Referrers, ReplacesGrants
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.media.process import RtpengineProcess
@@ -88,6 +88,9 @@ class IRuntime(Protocol):
     def replaces_grants(self) -> ReplacesGrants:
         """The grants to replace a dialog."""
 
+    def referrers(self) -> Referrers:
+        """Who has referred whom."""
+
     def share_bans(self, guard: LoginGuard) -> None:
         """Share bans and logins with the other processes."""
 
@@ -131,6 +134,9 @@ class Standalone:
 
     def replaces_grants(self) -> ReplacesGrants:
         return ReplacesGrants(self._reactor)
+
+    def referrers(self) -> Referrers:
+        return Referrers(self._reactor)
 
     def share_bans(self, guard: LoginGuard) -> None:
         pass
@@ -180,6 +186,7 @@ class Core:
             sequences=RequestSequences(clock),
             limits=config.calls,
             grants=runtime.replaces_grants(),
+            referrers=runtime.referrers(),
             cdr_writer=CdrWriter(clock),
             domains=domains_of(config),
             metrics=metrics,

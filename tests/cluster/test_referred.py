@@ -1,13 +1,15 @@
-"""SharedReplacesGrants: a REFER that one worker relays is known in all."""
+"""A REFER that one worker relays is known in all."""
 
 from __future__ import annotations
+
+import json
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fakes import FakeFlow
-from webrtcproxy.cluster.protocol import GRANT
-from webrtcproxy.cluster.referred import SharedReplacesGrants
+from webrtcproxy.cluster.protocol import GRANT, REFERRED
+from webrtcproxy.cluster.referred import SharedReferrers, SharedReplacesGrants
 from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.dialog.referred import ReplacesGrant
 
@@ -36,3 +38,30 @@ class SharedReplacesGrantsTests(SynchronousTestCase):
         browser, trunk = there.of(KEY)
         self.assertEqual(browser.flow, two.flow_of(one.describe(flow)))
         self.assertEqual((trunk.flow, trunk.host, trunk.referrer), (None, "192.0.2.7", "192.0.2.50"))
+
+
+class SharedReferrersTests(SynchronousTestCase):
+    """Two workers; the call is in the first one."""
+
+    def test_told(self) -> None:
+        """A browser is known by its socket, in the worker that has it too, and by its user everywhere."""
+        clock, sent = Clock(), list[dict[str, object]]()
+
+        def send(header: dict[str, object], body: bytes = b"") -> bool:
+            sent.append(header)
+            return True
+
+        one, two, three = (RemoteFlows(clock, number, 1, send) for number in (1, 2, 3))
+        here, owner, other = (SharedReferrers(clock, flows, send) for flows in (one, two, three))
+        flow = FakeFlow.wss()
+        here.add(one.flow_of(two.describe(flow)), frozenset({"a@x"}), '"B" <sip:b@x>')
+        (change,) = sent
+        self.assertEqual(change["do"], REFERRED)
+        for replica in (owner, other):
+            replica.apply(json.loads(json.dumps(change)))
+        for replica, known in (
+            (here, one.flow_of(two.describe(flow))), (owner, flow), (other, three.flow_of(two.describe(flow))),
+        ):  # fmt: skip
+            self.assertEqual(replica.of(known, ()), {'"B" <sip:b@x>'})
+            self.assertEqual(replica.of(FakeFlow.wss(), ["a@x"]), {'"B" <sip:b@x>'})
+            self.assertEqual(replica.of(FakeFlow.wss(), ["c@x"]), set())

@@ -157,7 +157,7 @@ class ByTrunk(ReplacingCase):
         self.named = name_of(self.second)
         if told:
             value = refer_to(self.second.target, self.named)
-            self.first.ask("REFER", b"", value)
+            self.first.ask("REFER", b"", value, ("Referred-By", "<sip:pbx@pbx.example.com>"))
             refer = self.bob.request("REFER")
             self.assertEqual(refer.headers.get("Refer-To"), value[1])
             self.bobs.answer(refer, 202, b"", ("Refer-Sub", "false"))

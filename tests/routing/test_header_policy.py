@@ -277,6 +277,7 @@ class InUris(SynchronousTestCase):
             ("From=%3Csip:x@y%3E&Route=%3Csip:z%3E&f=x&Via=x", "", ""),
             ("Authorization=Digest&body=v%3D0&%0d%0aP-Asserted-Identity=x&=x", "", ""),
             ("X-Tenant=7", "?X-Tenant=7", "?X-Tenant=7"),
+            ("referred-By=%3Csip:x@y%3E&Subject=hi&%62=x", "?Subject=hi", "?Subject=hi"),
         ):
             value = f"<sip:bob@pbx.example.com?{headers}>;x=y"
             self.assertEqual(filter_address(value, BROWSER_PEER, trunk), f"<sip:bob@pbx.example.com{left}>;x=y")

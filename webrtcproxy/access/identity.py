@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace as replace_parts
 
 from twisted.logger import Logger
 
@@ -104,26 +105,62 @@ def is_anonymous(address: Uri, aors: Sequence[str] = ()) -> bool:
     return host == ANONYMOUS_HOST or any(host == aor.partition("@")[2].partition(":")[0] for aor in aors)
 
 
-def check_referred_by(proofs: Proofs, flow: Flow, request: Request, *, replace: bool) -> None:
-    """Let the Referred-By of a browser's REFER name nobody but its user (RFC 3892).
+def check_referred_by(
+    proofs: Proofs,
+    flow: Flow,
+    request: Request,
+    aors: Sequence[str],
+    referrers: Collection[str],
+    *,
+    replace: bool,
+) -> None:
+    """Let the Referred-By of a browser's request name nobody but its user, or who has referred it (RFC 3892). Its user
+    is named by no other display name than that of its account, and nothing is claimed beside the address.
 
-    :param replace: whether one that is another's is replaced by the proven address.
+    :param aors: those of the browser on `flow`: proven ones, and those of the dialog that the request is within.
+    :param referrers: the Referred-By of those who have referred it.
+    :param replace: whether one that is another's is mended: the proven address is written into a REFER, and nothing
+        into another request.
     :raises Refusal: 403 where it is another's.
     """
-    aors = proofs.aors(flow)
     values = request.headers.lines("Referred-By")
-    users = (proofs.caller(flow, aor).user for aor in aors)
-    own = {*aors, *(aor for user in users if user is not None for aor in user.account_aors)} if values else ()
-    if not aors or all(_aor(value) in own for value in values):
-        return
-    if not replace:
+    users = [user for user in (proofs.caller(flow, aor).user for aor in aors) if user is not None]
+    crossing = [_referred_by(value, aors, users, referrers) for value in values]
+    if None in crossing and not replace:
         log.info("{call}: refused, its Referred-By is another's than {aors}", call=request.log_id, aors=", ".join(aors))
         raise Refusal(403, "Referred-By Is Not Yours")
-    request.headers.set("Referred-By", f"<sip:{aors[0]}>")
+    if crossing == values:
+        return
+    request.headers.remove("Referred-By")
+    if None in crossing:
+        crossing = [f"<sip:{aors[0]}>"] if request.method == "REFER" and aors else []
+    for value in filter(None, crossing):
+        request.headers.add("Referred-By", value)
 
 
-def _aor(value: str) -> str | None:
+def _referred_by(value: str, aors: Sequence[str], users: Iterable[User], referrers: Iterable[str]) -> str | None:
+    """A Referred-By as it crosses; None where it is another's."""
     try:
-        return NameAddr.parse(value).address.aor
+        named = NameAddr.parse(value)
+        address = named.address
+        if any(_repeats(named, NameAddr.parse(referrer)) for referrer in referrers):
+            return value
     except BadMessage:
         return None
+    shown = replace_parts(address, password=None, params=(), headers="")
+    params = tuple(param for param in named.params if param[0].lower() == "cid")
+    for user in users:
+        if may_show(user, address):
+            return str(NameAddr(named.display and user.display_name, str(shown), params))
+    if address.aor in aors or is_anonymous(address, aors):
+        return str(NameAddr(named.display, str(shown), params))
+    return None
+
+
+def _repeats(named: NameAddr, referrer: NameAddr) -> bool:
+    """Whether a Referred-By is the one of a REFER, perhaps with less beside the address."""
+    return (
+        named.uri == referrer.uri
+        and named.display in ("", referrer.display)
+        and set(named.params) <= set(referrer.params)
+    )

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.access.caller import STRANGER
-from webrtcproxy.access.identity import check_referred_by, holder
+from webrtcproxy.access.identity import holder
 from webrtcproxy.access.login import Logins
 from webrtcproxy.access.relayed_login import check_login
 from webrtcproxy.call.calls import Calls
@@ -160,8 +160,8 @@ class Router:
         leg.resolve_peer()
         self._scanners.foreign(request, flow)
         self._metrics.refused("foreign")
-        method, where = request.method, flow.peer.host
-        log.info("{call}: {method} from {where} is not from the peer", call=request.log_id, method=method, where=where)
+        what, host = request.method, flow.peer.host
+        log.info("{call}: {what} from {host} is not from the peer", call=request.log_id, what=what, host=host)
 
     def _refuse(self, transaction: ServerTransaction, why: Refusal | BadMessage) -> None:
         if not isinstance(why, Denied):
@@ -201,11 +201,8 @@ class Router:
     # Handlers
 
     def _dispatch(self, transaction: ServerTransaction) -> None:
-        request, flow = transaction.request, transaction.flow
+        request = transaction.request
         refuse_required(request)
-        if request.method == "REFER" and flow.browser:
-            policy, proofs = self._context.policy, self._context.proofs
-            check_referred_by(proofs, flow, request, replace=policy.replaces_foreign_from)
         if request.to.tag is not None:
             self._inside.get(request.method, self._relay)(transaction)
         else:
@@ -233,11 +230,16 @@ class Router:
         self._refuse_while_draining()
         self._after_login(transaction, self._find_callees)
 
+    def _check_outside(self, request: Request, flow: Flow) -> None:
+        """Check a request outside of dialogs, after the login that it needs, and before its targets are sought."""
+        self._logins.take_credentials(request)
+        self._context.check_referrer(request, flow)
+        check_login(self._context.guard, request, flow)
+        check_loop(request, self._context.transactions)
+
     def _find_callees(self, transaction: ServerTransaction, _: None) -> None:
         request = transaction.request
-        self._logins.take_credentials(request)
-        check_login(self._context.guard, request, transaction.flow)
-        check_loop(request, self._context.transactions)
+        self._check_outside(request, transaction.flow)
         targets = call_targets(self._context, request, transaction.flow, self._legs)
         self._when(targets, transaction, self._begin_call)
 
@@ -262,9 +264,7 @@ class Router:
     def _targets(self, transaction: ServerTransaction) -> Deferred[TargetResolver]:
         """Fires with the resolver for an out-of-dialog request other than INVITE."""
         request, flow = transaction.request, transaction.flow
-        self._logins.take_credentials(request)
-        check_login(self._context.guard, request, flow)
-        check_loop(request, self._context.transactions)
+        self._check_outside(request, flow)
         if not flow.browser and not request.request_uri.user:
             raise self._unsupported(transaction)
         return request_targets(self._context, request, flow)
@@ -348,10 +348,12 @@ class Router:
 
     def _pass_on(self, transaction: ServerTransaction, leg: Leg) -> None:
         """Hand a request within the dialog of `leg` to its call or subscription."""
-        self._logins.take_credentials(transaction.request)
+        request = transaction.request
+        self._logins.take_credentials(request)
+        self._context.check_referrer(request, transaction.flow, leg.user)
         if leg.owner is not None:
             leg.owner.request_in_dialog(leg, transaction)
-        elif transaction.request.method == "BYE":
+        elif request.method == "BYE":
             transaction.reply(200)
             leg.hung_up()
         else:

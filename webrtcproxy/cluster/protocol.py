@@ -55,6 +55,7 @@ BIND: Final = "bind"
 UNBIND: Final = "unbind"
 REGISTERED: Final = "registered"
 GRANT: Final = "grant"
+REFERRED: Final = "referred"
 BAN: Final = "ban"
 LOGIN: Final = "login"
 FLOW_CLOSED: Final = "flow_closed"
@@ -99,6 +100,10 @@ FRAMES: Final = (
     Frame(
         GRANT, Direction.TO_OTHERS, ("dialog", "flow", "host", "referrer"), "",
         "A REFER allows a browser, by its flow, or the peer at a host to take a place in a dialog.",
+    ),
+    Frame(
+        REFERRED, Direction.TO_OTHERS, ("flow", "aors", "referrer"), "",
+        "A browser, known by its flow and its addresses-of-record, gets a REFER with that Referred-By.",
     ),
     Frame(BAN, Direction.TO_OTHERS, ("network", "why", "seconds"), "", "A network is banned for so many seconds."),
     Frame(LOGIN, Direction.TO_OTHERS, ("network", "aor"), "", "A user has logged in from an address of that network."),

@@ -187,6 +187,11 @@ class RemoteFlows:
                 self._remote[descriptor[0], descriptor[1]] = flow
         return flow
 
+    def resolve(self, descriptor: FlowDescriptor) -> Flow:
+        """The flow that another worker describes, which may be one of this process."""
+        own = self._own.get(descriptor[1]) if descriptor[0] == self._number else None
+        return self.flow_of(descriptor) if own is None else own
+
     def closed(self, worker: int, number: int) -> None:
         """A connection of another worker is closed."""
         flow = self._remote.pop((worker, number), None)

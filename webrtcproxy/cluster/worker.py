@@ -29,6 +29,7 @@ from webrtcproxy.cluster.protocol import (
     MESSAGE,
     QUERY,
     READY,
+    REFERRED,
     REPLICATED,
     RESULT,
     START,
@@ -37,7 +38,7 @@ from webrtcproxy.cluster.protocol import (
     WORKERS_UP,
     WRITE,
 )  # fmt: skip
-from webrtcproxy.cluster.referred import SharedReplacesGrants
+from webrtcproxy.cluster.referred import SharedReferrers, SharedReplacesGrants
 from webrtcproxy.cluster.remote import RemoteFlows
 from webrtcproxy.cluster.slot import StartOrder, WorkerSlot
 from webrtcproxy.cluster.sockets import WorkerSockets
@@ -101,6 +102,7 @@ class WorkerRuntime:
         self.sockets: WorkerSockets | None = None
         self._directory: SharedDirectory | None = None
         self._grants: SharedReplacesGrants | None = None
+        self._referrers: SharedReferrers | None = None
         self._bans: SharedBans | None = None
 
     def bindings(self, multiple: bool) -> tuple[Location, SharedDirectory]:
@@ -113,6 +115,11 @@ class WorkerRuntime:
         """The grants to replace a dialog."""
         self._grants = SharedReplacesGrants(self._reactor, self.flows, self._link.send)
         return self._grants
+
+    def referrers(self) -> SharedReferrers:
+        """Who has referred whom."""
+        self._referrers = SharedReferrers(self._reactor, self.flows, self._link.send)
+        return self._referrers
 
     def share_bans(self, guard: LoginGuard) -> None:
         """Share bans and logins with the other workers."""
@@ -171,6 +178,11 @@ class WorkerRuntime:
         """Another worker has relayed a REFER that allows a peer to replace a dialog."""
         assert self._grants is not None
         self._grants.apply(header)
+
+    def referred(self, header: Header, body: bytes) -> None:
+        """Another worker has relayed a REFER to a browser."""
+        assert self._referrers is not None
+        self._referrers.apply(header)
 
     def bans(self, header: Header, body: bytes) -> None:
         """Another worker has banned an address, or has a login of a user."""
@@ -255,6 +267,7 @@ class Worker:
             MESSAGE: runtime.message,
             **dict.fromkeys(REPLICATED, runtime.change),
             GRANT: runtime.grant,
+            REFERRED: runtime.referred,
             BAN: runtime.bans,
             LOGIN: runtime.bans,
             WORKER_ENDED: runtime.worker_ended,

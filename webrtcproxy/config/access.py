@@ -41,7 +41,8 @@ class AccessConfig:
     foreign_from: Literal["refuse", "replace"] = option(
         word("refuse", "replace"),
         "What happens to a request of a registered browser whose From, or Referred-By, is another's: it gets 403, or"
-        " the address that the browser has registered is written there.",
+        " the address that the browser has registered is written there; a Referred-By is taken out where the request is"
+        " no REFER.",
         default="refuse",
     )
     allow: RuleWords = option(

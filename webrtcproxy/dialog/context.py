@@ -12,15 +12,16 @@ from twisted.internet.interfaces import IReactorTime
 from webrtcproxy.access.caller import Caller
 from webrtcproxy.access.control import AccessControl
 from webrtcproxy.access.guard import LoginGuard
-from webrtcproxy.access.identity import identify, speaker
+from webrtcproxy.access.identity import check_referred_by, identify, speaker
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.access.scanners import Scanners
 from webrtcproxy.config import CallsConfig
 from webrtcproxy.dialog.call_record import CdrWriter
-from webrtcproxy.dialog.referred import ReplacesGrants
+from webrtcproxy.dialog.referred import Referrers, ReplacesGrants
 from webrtcproxy.media.profile import Profile
 from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.location import ILocation
+from webrtcproxy.routing.admission import UNREGISTERED, BrowserUser
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, PeerProfile
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.routing.sequence import RequestSequences
@@ -79,6 +80,7 @@ class Context:
     sequences: RequestSequences
     limits: CallsConfig
     grants: ReplacesGrants
+    referrers: Referrers
     cdr_writer: CdrWriter
     guard: LoginGuard
     scanners: Scanners
@@ -108,6 +110,23 @@ class Context:
         """
         proofs = self.location.proofs
         return speaker(proofs, flow, request.from_.address) or proofs.caller(flow)
+
+    def check_referrer(self, request: Request, flow: Flow, user: BrowserUser = UNREGISTERED) -> None:
+        """Let a browser's request name nobody in Referred-By but its user, or who has referred it (`Referrers`). Where
+        `[calls] limit-unregistered` lets browsers call that have proven nothing, they may name anybody.
+
+        :param user: of the dialog that the request is within.
+        :raises Refusal: 403 where another one is named, unless `[access] foreign-from` has that mended.
+        """
+        if not flow.browser or "Referred-By" not in request.headers:
+            return
+        aors = [*self.proofs.aors(flow), *user.aors]
+        own = user.aor or self.payer_of(request, flow).aor
+        if own is not None:
+            aors.insert(0, own)
+        if aors or not self.policy.lets_unregistered:
+            replace = self.policy.replaces_foreign_from
+            check_referred_by(self.proofs, flow, request, aors, self.referrers.of(flow, aors), replace=replace)
 
     def profile_of(self, transaction: ServerTransaction) -> PeerProfile:
         """The profile of the sender of an out-of-dialog request."""

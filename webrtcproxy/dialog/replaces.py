@@ -17,16 +17,18 @@ A Replaces with an unknown dialog is relayed unchanged.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg, TransferableCall
 from webrtcproxy.dialog.referred import ReplacesGrant, ReplacesGrants
 from webrtcproxy.dialog.table import DialogTable
+from webrtcproxy.routing.admission import BrowserUser
 from webrtcproxy.routing.peer_profile import PeerProfile, filter_address
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
-from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.message import Headers
 from webrtcproxy.sip.replaces import Replaces, replaces_of, with_replaces
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
@@ -38,24 +40,33 @@ class Party:
 
     :ivar flow: that leads to it.
     :ivar profile: its profile.
+    :ivar user: its user, where it is a browser.
     """
 
     flow: Flow
     profile: PeerProfile
+    user: BrowserUser
 
 
-def rewrite_refer_to(refer: Request, transferor: Party, transferee: Party, legs: DialogTable, context: Context) -> str:
-    """The Refer-To of a relayed REFER, without the headers in its URI that don't cross.
+def prepare_refer(headers: Headers, transferor: Party, transferee: Party, legs: DialogTable, context: Context) -> None:
+    """Prepare a REFER to be relayed: write its Refer-To as the transferee has to see it, without the headers in its URI
+    that don't cross, and let a browser that gets it repeat its Referred-By.
 
+    :param headers: of the REFER, which cross.
     :param transferor: has sent it.
     :param transferee: gets it.
-    :raises BadMessage: 400 where it has not exactly one (RFC 3515 section 2.4.2), or it can't be read.
+    :raises BadMessage: 400 where it has not exactly one Refer-To (RFC 3515 section 2.4.2), or it can't be read.
     """
-    values = refer.headers.lines("Refer-To")
+    values = headers.lines("Refer-To")
     if len(values) != 1:
         raise BadMessage("Bad Refer-To")
     value = filter_address(values[0], transferor.profile, transferee.profile)
-    return _translated(value, transferor.flow, transferee.flow, legs, context)
+    headers.set("Refer-To", _translated(value, transferor.flow, transferee.flow, legs, context))
+    if transferee.profile.flow_bound:
+        for referrer in headers.lines("Referred-By"):
+            with suppress(BadMessage):
+                _ = NameAddr.parse(referrer).address
+                context.referrers.add(transferee.flow, transferee.user.aors, referrer)
 
 
 def _translated(value: str, transferor: Flow, transferee: Flow, legs: DialogTable, context: Context) -> str:

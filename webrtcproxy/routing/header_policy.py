@@ -127,6 +127,10 @@ DEFAULT_HEADER_POLICY = HeaderPolicy()
 IN_URIS = frozenset({"Join", "Replaces", "Require", "Target-Dialog"})
 """Headers of a leg that a URI may have for the request that is made from it: they name a dialog of its recipient."""
 
+NOT_IN_URIS = frozenset({"body", "referred-by"})
+"""What a URI may not have, in lower case: the body of that request, and who has referred it, which only the REFER
+itself says."""
+
 
 def withheld(headers: Headers) -> list[str]:
     """The headers that the sender wants withheld from untrusted peers: its identity (RFC 3325 section 7), or the way

@@ -17,6 +17,7 @@ from webrtcproxy.routing.header_policy import (
     BETWEEN_BROWSERS,
     DEFAULT_HEADER_POLICY,
     IN_URIS,
+    NOT_IN_URIS,
     DeniedNames,
     HeaderPolicy,
     withheld,
@@ -172,4 +173,4 @@ def _denied(source: PeerProfile, target: PeerProfile) -> DeniedNames:
 def _stays(name: str, denied: DeniedNames) -> bool:
     if name in IN_URIS:
         return True
-    return is_token(name) and name.lower() != "body" and name not in CREDENTIALS and name not in denied
+    return is_token(name) and name.lower() not in NOT_IN_URIS and name not in CREDENTIALS and name not in denied

@@ -105,7 +105,7 @@ class Policy:
         self._routes: BoundedDict[tuple[str, str, int | None], _Routes] = BoundedDict(self.REMEMBERED)
         self._has_tls = any(line.startswith("tls:") for line in config.sip.listen)
         self._credentials_for_anyone = config.access.trunk_credentials == "anyone"
-        self._lets_unregistered = config.calls.limit_unregistered > 0
+        self.lets_unregistered = config.calls.limit_unregistered > 0
         self.multiple = config.registrations.multiple
         self.replaces_foreign_from = config.access.foreign_from == "replace"
 
@@ -157,12 +157,12 @@ class Policy:
 
         :raises Refusal: 403 for such a browser, and as `route`.
         """
-        if not self._lets_unregistered and not caller.authorities:
+        if not self.lets_unregistered and not caller.authorities:
             self._log_unregistered(request, "it has not registered with a password of its own")
             raise Refusal(403, "Register First")
         route = self.route(request, caller)
         trunk = route.trunk
-        if trunk is not None and not self._lets_unregistered and not self.may_use_trunk_credentials(trunk, caller):
+        if trunk is not None and not self.lets_unregistered and not self.may_use_trunk_credentials(trunk, caller):
             self._log_unregistered(request, f"it has not registered at trunk {trunk.name}")
             raise Refusal(403, "Register First")
         return route

@@ -24,7 +24,7 @@ from webrtcproxy.dialog.dialog import Dialog
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.peers import Addressee, is_from_peer, user_on
 from webrtcproxy.dialog.refer import has_no_subscription
-from webrtcproxy.dialog.replaces import Party, rewrite_refer_to
+from webrtcproxy.dialog.replaces import Party, prepare_refer
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.branch import MAX_DIALOGS
 from webrtcproxy.invite.refer_target import check_refer_target
@@ -261,9 +261,10 @@ class PendingSubscribe:
     def _before_send(self, target: Target, request: Request, sequence: RequestSequence) -> None:
         request.headers.add("Contact", contact_on(target.flow, self._user))
         if not self._is_subscribe:
-            transferor, transferee = Party(self._first.near.flow, self._profile), Party(target.flow, target.profile)
-            value = rewrite_refer_to(self._request, transferor, transferee, self._subscriptions.calls, self._context)
-            request.headers.set("Refer-To", value)
+            near = self._first.near
+            transferor = Party(near.flow, self._profile, near.user)
+            transferee = Party(target.flow, target.profile, target.user)
+            prepare_refer(request.headers, transferor, transferee, self._subscriptions.calls, self._context)
         bound_expires(request.headers, self._request)
         self._sent.append(SentSubscribe(self, target, request, sequence))
         self._subscriptions.remember(self._sent[-1])

@@ -15,12 +15,12 @@ from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg, TransferableCall
 from webrtcproxy.dialog.refer import ReferSubscription, has_no_subscription, is_refer, is_terminated, refer_id, with_id
 from webrtcproxy.dialog.relay import ENDS_DIALOG, relay, request_headers, response_headers, status_of
-from webrtcproxy.dialog.replaces import Party, match_own_dialog, rewrite_refer_to
+from webrtcproxy.dialog.replaces import Party, match_own_dialog, prepare_refer
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.refer_target import check_refer_target
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.sip.headers import NameAddr
-from webrtcproxy.sip.message import Headers, Request, Response
+from webrtcproxy.sip.message import Headers, Response
 from webrtcproxy.sip.replaces import replaces_of
 from webrtcproxy.transaction.deadline import Deadline
 from webrtcproxy.transaction.server import ServerTransaction
@@ -90,10 +90,6 @@ class Transfers:
             raise Refusal(500, "Too Many Transfers", [("Retry-After", "10")])
         times.append(now)
 
-    def _refer_to(self, refer: Request, leg: Leg, other: Leg) -> str:
-        transferor, transferee = Party(leg.flow, leg.profile), Party(other.flow, other.profile)
-        return rewrite_refer_to(refer, transferor, transferee, self._legs, self._context)
-
     async def _refer(self, call: TransferableCall, leg: Leg, other: Leg, transaction: ServerTransaction) -> None:
         request = transaction.request
         if leg.profile.browser:
@@ -102,7 +98,8 @@ class Transfers:
             if leg.over or other.over:
                 raise Refusal(481)
         headers = request_headers(request, leg.profile, other.profile)
-        headers.set("Refer-To", self._refer_to(request, leg, other))
+        transferor, transferee = (Party(each.flow, each.profile, each.user) for each in (leg, other))
+        prepare_refer(headers, transferor, transferee, self._legs, self._context)
         local = other.profile.transfers_locally(leg.profile)
         if local and other.refuses("REFER"):
             self._transfer_locally(call, leg, other, transaction)
