@@ -26,10 +26,6 @@ caller-id = both
 [domain {DOMAIN}]
 users = {USERS}
 trunk = asterisk
-
-[access]
-destinations = trunks
-trunk-credentials = registered
 """
 
 
@@ -45,7 +41,7 @@ class AsteriskCase(RealCase):
         if cls.asterisk is None:
             cls.asterisk = Asterisk()
         text = SECTIONS.replace("@asterisk@", str(cls.asterisk.port))
-        self.changes = (("[access]\ndestinations = trunks\ntrunk-credentials = @credentials@\n", text),)
+        self.changes = (("[access]\n", f"{text}\n[access]\n"), ("@credentials@", "registered"))
         await super().setUp()
         if not cls.asterisk.alive:
             cls.asterisk.lead_to(self.proxy.address[1])
