@@ -1,0 +1,82 @@
+"""`write` makes octets of a `Description`, in a form that strict readers take (RFC 8866 section 9); and the `Origin` of
+the descriptions that one leg is sent.
+
+The order of lines is that of the RFC, line ends are CRLF, each medium has its address, and what is refused has nothing
+more (RFC 3264 section 6).
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from webrtcproxy.sip.sdp.values import NOWHERE, Attribute, Description, Media
+
+
+class Origin:
+    """The origin of the descriptions that one leg is sent (RFC 8866 section 5.2).
+
+    The version begins at 1, and is increased by one with each description that differs from the one before, and only
+    then (RFC 3264 section 8).
+    """
+
+    __slots__ = ("_last", "_session_id", "_version")
+
+    def __init__(self) -> None:
+        self._session_id = secrets.randbits(61)  # below 2**62, as the version has to be (RFC 3264 section 5)
+        self._version = 0
+        self._last = ""
+
+    def write(self, description: Description) -> bytes:
+        """The octets of the next description."""
+        body = _body(description)
+        if body != self._last:
+            self._version += 1
+            self._last = body
+        return _written(self._session_id, self._version, description, body)
+
+
+def write(description: Description, session_id: int = 1, version: int = 1) -> bytes:
+    """The octets of a description."""
+    return _written(session_id, version, description, _body(description))
+
+
+def _written(session_id: int, version: int, description: Description, body: str) -> bytes:
+    address = next((media.address for media in description.media if media.is_usable), "") or NOWHERE
+    return f"v=0\r\no=- {session_id} {version} {_network(address)}\r\n{body}".encode("utf-8", "replace")
+
+
+def _body(description: Description) -> str:
+    """All but the lines of version and origin."""
+    out = ["s=-\r\n"]
+    out += [f"b={name}:{value}\r\n" for name, value in description.bandwidths]
+    out.append("t=0 0\r\n")
+    _add(out, description.attributes)
+    for media in description.media:
+        _medium(out, media)
+    return "".join(out)
+
+
+def _medium(out: list[str], media: Media) -> None:
+    if not media.is_usable:
+        formats = "0" if media.is_rtp or not media.formats else media.formats[0]
+        out.append(f"m={media.kind} 0 {media.protocol} {formats}\r\nc={_network(NOWHERE)}\r\n")
+        mid = media.value("mid")
+        if mid:
+            out.append(f"a=mid:{mid}\r\n")
+        return
+    out.append(f"m={media.kind} {media.port} {media.protocol} {' '.join(media.formats)}\r\n")
+    out.append(f"c={_network(media.address or NOWHERE)}\r\n")
+    out += [f"b={name}:{value}\r\n" for name, value in media.bandwidths]
+    out += [f"a=rtpmap:{payload} {codec}\r\n" for payload, codec in media.codecs.items()]
+    _add(out, media.attributes)
+    if media.is_rtp:
+        out.append(f"a={media.direction}\r\n")
+
+
+def _add(out: list[str], attributes: list[Attribute]) -> None:
+    for name, value in attributes:
+        out.append(f"a={name}:{value}\r\n" if value else f"a={name}\r\n")
+
+
+def _network(address: str) -> str:
+    return f"IN {'IP6' if ':' in address else 'IP4'} {address}"
