@@ -80,6 +80,14 @@ class RegisterTests(BearerCase):
         for value in (f"Bearer {text}", f"bearer {text}", f"BEARER   {text}", text):
             self.assertEqual(self.ask(self.browser(), value).status, 200, value[:8])
 
+    def test_locked_out_by_nobody(self) -> None:
+        """Failed logins in his name at his address do not delay the token of a user who has logged in there before."""
+        self.logged_in()
+        for _ in range(10):
+            self.register(self.browser(), "guess")
+        self.assertEqual(self.register(self.browser()).status, 503)
+        self.assertEqual(self.ask(self.browser(), self.token()).status, 200)
+
     def test_wrong(self) -> None:
         """A wrong token, one that is not for here, and one of somebody else register nobody."""
         forged, expired, other = self.token(secret=SECRET[::-1]), self.token(-60), self.token(aud="x")

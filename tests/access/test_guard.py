@@ -56,6 +56,31 @@ class Delays(GuardCase):
         self.assertEqual(self.guard.delay(STRANGER, ALICE), 60)
         self.assertFalse(self.guard.is_banned(STRANGER))
 
+    def test_proven(self) -> None:
+        """On a connection that has proven the user, logins wait for failures on such connections only; elsewhere they
+        wait for the others only. Neither delays or bans anybody else."""
+        self.guard.succeeded(SHARED, ALICE)
+        self.fail_at(SHARED, *[ALICE] * 20)
+        self.assertEqual(self.guard.delay(SHARED, ALICE), 15)
+        self.assertEqual(self.guard.delay(SHARED, ALICE, is_proven=True), 0)
+        self.guard.succeeded(SHARED, ALICE, is_proven=True)
+        self.assertEqual(self.guard.delay(SHARED, ALICE), 15)
+        self.clock.advance(15)
+        for _ in range(20):
+            self.guard.failed(SHARED, ALICE, is_proven=True)
+        self.assertEqual(self.guard.delay(SHARED, ALICE, is_proven=True), 15)
+        self.assertEqual([self.guard.delay(SHARED, aor) for aor in (ALICE, BOB)], [0, 0])
+        self.assertFalse(self.guard.is_banned(SHARED))
+        self.guard.succeeded(SHARED, ALICE)
+        self.assertEqual(self.guard.delay(SHARED, ALICE, is_proven=True), 0)
+
+    def test_proven_where_others_are_banned(self) -> None:
+        """So does a login on such a connection at a banned address, known to this process or not."""
+        for number in range(10):
+            self.fail_at(SHARED, f"u{number}@example.com")
+        self.assertGreater(self.guard.delay(SHARED, ALICE), 0)
+        self.assertEqual(self.guard.delay(SHARED, ALICE, is_proven=True), 0)
+
     def test_any_user_of_the_address(self) -> None:
         """Who tries another user each time is delayed as well; another address is not."""
         self.fail_at(STRANGER, *(f"u{number}@example.com" for number in range(5)))

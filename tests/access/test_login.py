@@ -271,6 +271,28 @@ class GuardTests(LoginCase):
             self.refused(self.answer(self.challenges(), "bob", "x"))
         self.login(self.answer(self.challenges()))
 
+    def test_connected(self) -> None:
+        """Nobody at the same address locks out a user who is connected: guesses at his password delay those who guess,
+        on whatever connections, and not his own one."""
+        self.login(self.answer(self.challenges()))
+        self.proofs.add(self.browser, f"alice@{DOMAIN}", self.domain.authority, 600)
+        for number in range(20):
+            other = FakeFlow.wss(self.browser.peer.host, 50000 + number)
+            self.refused(self.answer(self.challenges(other), password="x"), flow=other)
+        self.assertEqual(self.refused(self.answer(self.challenges(other)), flow=other).status, 503)
+        self.login(self.answer(self.challenges()))
+        for _ in range(4):
+            self.refused(self.answer(self.challenges(), password="x"))
+        self.assertEqual(self.refused(self.answer(self.challenges())).status, 503)
+
+    def test_another_user(self) -> None:
+        """A connection that has proven one user guesses no other's password."""
+        self.login(self.answer(self.challenges()))
+        self.proofs.add(self.browser, f"alice@{DOMAIN}", self.domain.authority, 600)
+        for _ in range(6):
+            self.refused(self.answer(self.challenges(), "bob", "x"))
+        self.assertEqual(self.refused(self.answer(self.challenges(), "bob", "builder")).status, 503)
+
 
 class AvailableTests(LoginCase):
     """Where those that know the users can't be asked."""

@@ -78,13 +78,40 @@ class Queue(SynchronousTestCase):
         self.assertLessEqual(rounds, 9)
 
     def test_known(self) -> None:
-        """A user who has logged in from the address before stands in no line."""
+        """A user who has logged in from the address before stands in no line of others."""
         self.guard.succeeded(SHARED, "alice@example.com")
         for number in range(20):
             self.begin(SHARED, f"u{number}@example.com")
         login = self.begin(SHARED, "alice@example.com")
         self.assertIs(self.went_on[-1], login)
         self.assertEqual(len(self.went_on), module.WINDOW + 1)
+
+    def test_guesses_at_a_known_user(self) -> None:
+        """He stands in one of his own, so that of many guesses at his password a handful goes on, too; not so where his
+        connection has proven him."""
+        self.guard.succeeded(SHARED, "alice@example.com")
+        for _ in range(150):
+            self.begin(SHARED, "alice@example.com")
+        self.assertEqual(len(self.went_on), module.WINDOW)
+        login = self.queue.begin(SHARED, "alice@example.com", TRUNK, "call", is_proven=True)
+        self.assertIsNone(login.turn)
+        login.end(True)
+        for login in self.went_on:
+            login.end(False)
+        self.assertLessEqual(len(self.went_on), 6)
+        self.assertEqual(len(self.queue), 0)
+
+    def test_what_nobody_guesses(self) -> None:
+        """Credentials that can't be a guess are looked at whatever has failed before, where the user is known."""
+        for host in (SHARED, STRANGER):
+            for _ in range(4):
+                self.guard.failed(host, "alice@example.com")
+        self.guard.succeeded(SHARED, "alice@example.com")
+        for _ in range(4):
+            self.guard.failed(SHARED, "alice@example.com")
+        self.assertRaises(Refusal, self.queue.begin, SHARED, "alice@example.com", TRUNK, "call")
+        self.queue.begin(SHARED, "alice@example.com", TRUNK, "call", guessable=False).end()
+        self.assertRaises(Refusal, self.queue.begin, STRANGER, "alice@example.com", TRUNK, "call", guessable=False)
 
     def test_one_line_for_each_authority(self) -> None:
         """A registrar that is silent holds up nobody who logs in at another one; nor do those at another address."""

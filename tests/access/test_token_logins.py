@@ -91,6 +91,14 @@ class HttpTests(LoginsCase):
             self.guard.failed(HOST, "mallory@example.com")
         self.assertEqual(self.guard.delay(HOST, "alice@example.com"), 0)
 
+    def test_known(self) -> None:
+        """Where a user has logged in before, forged tokens in his name delay no right one: nobody locks him out."""
+        self.successResultOf(self.authenticate(secret_token()))
+        for _ in range(20):
+            self.refused(secret_token(SECRET[::-1]))
+        self.assertGreater(self.guard.delay(HOST, "alice@example.com"), 0)
+        self.assertIsNotNone(self.successResultOf(self.authenticate(secret_token())))
+
     def test_none(self) -> None:
         """Without a token a browser may log in by SIP, unless a token is required (RFC 6750 section 3)."""
         self.assertIsNone(self.successResultOf(self.authenticate(None)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.support.calls.registering import ALICE, JSSIP, RegistrarCase, register_request
 from tests.support.exposition import Readings
 from tests.support.fakes import FakeFlow
+from webrtcproxy.access.relayed_login import check_login
+from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request, respond
 
 CONTACT = f"{JSSIP};expires=600"
@@ -154,6 +156,25 @@ class GuessingTests(LoginCase):
         self.ask(home)
         self.registrar_answers()
         self.assertEqual(home.last_response.status, 401)
+
+    def test_connected(self) -> None:
+        """Nobody at the same address locks out a user who is connected: guesses at his password delay neither his
+        registration nor his calls."""
+        home = FakeFlow.wss(STRANGER)
+        self.assertEqual(self.login(home), 200)
+        for number in range(20):
+            self.login(FakeFlow.wss(STRANGER, 50000 + number), right=False)
+        self.assertEqual(self.login(FakeFlow.wss(STRANGER, 60000)), 503)
+        self.assertEqual(self.login(home), 200)
+        self.assertGreater(self.guard.delay(STRANGER, ALICE), 0)
+        invite = register_request(CONTACT, cseq=1, more=(self.credentials(),))
+        check_login(self.guard, self.registrar.location.proofs, invite, home)
+        self.assertRaises(
+            Refusal, check_login, self.guard, self.registrar.location.proofs, invite, FakeFlow.wss(STRANGER)
+        )
+        for _ in range(6):
+            self.login(home, right=False)
+        self.assertEqual(self.login(home), 503)
 
     def test_same_for_unknown_users(self) -> None:
         """A user that does not exist is delayed as one that does: same status, reason and headers."""

@@ -29,6 +29,7 @@ class BearerScheme:
     """
 
     name: ClassVar[str] = "bearer"
+    guessable: ClassVar[bool] = False
 
     def __init__(self, config: TokensConfig, verifier: ITokenVerifier, logins: TokenLogins) -> None:
         self._config = config

@@ -2,8 +2,10 @@
 
 What counts is who fails where: a user at an address (of IPv6: at a /64), called a pair here.
 
-- A pair that has logged in before is *known*. It waits for its own failures only, so that nobody else can lock the
-  user out, and its failures do not count for the others at its address.
+- A pair that has logged in before is *known*. It waits for its own failures only, so that nobody at another address
+  can lock the user out, and its failures do not count for the others at its address.
+- A login on a connection that has *proven* the same user waits for failures on such connections only, so that nobody
+  at the same address can lock out who is connected.
 - Any other pair waits for the failures of its address, whichever user they were for. It also waits for those of its
   user at any address, but only where its own address has failures: whoever gives the right password first is never
   delayed.
@@ -70,6 +72,9 @@ TARGETS = 50
 
 _LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
+_PairKey = tuple[str, str, bool]
+"""Network, address-of-record, and whether on connections that have proven it."""
+
 LONGEST_NAME = 256
 """Characters of an address-of-record, or of a target, that are looked at."""
 
@@ -135,27 +140,28 @@ class LoginGuard:
         self.bans = Bans(clock, config, metrics=self._metrics) if bans is None else bans
         self._of_networks: BoundedDict[str, _Failures] = BoundedDict(REMEMBERED)
         self._of_users: BoundedDict[str, _Failures] = BoundedDict(REMEMBERED)
-        self._of_pairs: BoundedDict[tuple[str, str], _Failures] = BoundedDict(REMEMBERED)
+        self._of_pairs: BoundedDict[_PairKey, _Failures] = BoundedDict(REMEMBERED)
         self._known: BoundedDict[str, BoundedDict[str, float]] = BoundedDict(REMEMBERED)
         self.logged_in: Callable[[str, str], None] = lambda network, aor: None
 
     # Queries
 
-    def delay(self, host: str, aor: str) -> float:
+    def delay(self, host: str, aor: str, is_proven: bool = False) -> float:
         """How long a login is not looked at: it is to be refused with Retry-After, the same for users that exist and
         those that do not.
 
         :param host: the IP address of the browser.
         :param aor: the address-of-record of the user, as the browser names it.
+        :param is_proven: whether the browser has proven it on its connection.
         :returns: seconds, 0 normally.
         """
         network, aor = network_of(host), aor[:LONGEST_NAME]
-        own, of_network = self._of_pairs.get((network, aor)), self._of_networks.get(network)
+        own, of_network = self._of_pairs.get((network, aor, is_proven)), self._of_networks.get(network)
         ban = self.bans.remaining(host)
         if own is None and of_network is None and not ban:
             return 0.0  # nearly always
         now = self._clock.seconds()
-        if self._is_known(network, aor, now):
+        if is_proven or self._is_known(network, aor, now):
             return 0.0 if own is None else own.wait(SLOWEST_KNOWN, now)
         if ban:
             return ban
@@ -171,7 +177,7 @@ class LoginGuard:
         """Whether a user has logged in from an address before."""
         return self._is_known(network_of(host), aor[:LONGEST_NAME], self._clock.seconds())
 
-    def check(self, host: str, aor: str, what: str, status: int = 503) -> None:
+    def check(self, host: str, aor: str, what: str, status: int = 503, is_proven: bool = False) -> None:
         """Check that a login may be looked at; parameters as of `delay`. One that comes too early does not prolong the
         delay, but `EARLY` of them count towards a ban like one failure.
 
@@ -179,9 +185,10 @@ class LoginGuard:
         :param status: of the refusal: 503 in SIP, 429 in HTTP.
         :raises Refusal: with Retry-After where it has to wait.
         """
-        delay = self.delay(host, aor)
+        delay = self.delay(host, aor, is_proven)
         if delay > 0:
-            self._came_early(host, aor)
+            if not is_proven:
+                self._came_early(host, aor)
             self._metrics.refused("login_delay")
             log.info(
                 "{call}: a login of {aor} from {host} has to wait {delay:.0f} s after failed ones ([bans])",
@@ -198,17 +205,18 @@ class LoginGuard:
 
     # Changes
 
-    def failed(self, host: str, aor: str) -> None:
+    def failed(self, host: str, aor: str, is_proven: bool = False) -> None:
         """A login has failed, or was forged.
 
         :param host: the IP address of the browser; it must be certain, so never that of a datagram.
         :param aor: the address-of-record that it was for; it need not exist.
+        :param is_proven: whether the browser has proven it on its connection.
         """
         network, now = network_of(host), self._clock.seconds()
         aor = aor[:LONGEST_NAME]
         self._metrics.login_failed()
-        _counted(self._of_pairs, (network, aor), now)
-        if self._is_known(network, aor, now) or self.bans.is_exempt(host):
+        _counted(self._of_pairs, (network, aor, is_proven), now)
+        if is_proven or self._is_known(network, aor, now) or self.bans.is_exempt(host):
             return
         _counted(self._of_users, aor, now)
         self._charge(host, network, now, "logins")
@@ -229,33 +237,29 @@ class LoginGuard:
         if len(targets) < TARGETS:
             targets.add(target)
 
-    def succeeded(self, host: str, aor: str) -> None:
+    def succeeded(self, host: str, aor: str, is_proven: bool = False) -> None:
         """A login has succeeded: the user has proven a secret, at a trunk or a domain that is served here.
 
         :param host: the IP address of the browser.
         :param aor: the address-of-record of the user.
+        :param is_proven: whether the browser had proven it on its connection before.
         """
         network, now = network_of(host), self._clock.seconds()
         aor = aor[:LONGEST_NAME]
+        self._of_pairs.pop((network, aor, True), None)
         users = self._known.get(network)
         is_news = users is None or users.get(aor, 0.0) < now + KNOWN - NEWS
-        self.logged_in_elsewhere(network, aor)
+        if not is_proven:
+            self._take_back(network, aor, now)
+        self._remember(network, aor, now)
         if is_news:
             self.logged_in(network, aor)
 
     def logged_in_elsewhere(self, network: str, aor: str) -> None:
         """A login has succeeded in another process; `logged_in` has told it."""
         now = self._clock.seconds()
-        own = self._of_pairs.pop((network, aor), None)
-        if own is not None:
-            for failures in (self._of_networks.get(network), self._of_users.get(aor)):
-                if failures is not None:
-                    failures.take_back(own.left(now), now)
-        users = self._known.get(network)
-        if users is None:
-            users = BoundedDict(USERS_OF_ADDRESS)
-        users.renew(aor, now + KNOWN)
-        self._known.renew(network, users)
+        self._take_back(network, aor, now)
+        self._remember(network, aor, now)
 
     def lift(self, host: str) -> bool:
         """End the ban of an address, and forget its failures.
@@ -268,6 +272,22 @@ class LoginGuard:
         for pair in [pair for pair in self._of_pairs if pair[0] == network]:
             del self._of_pairs[pair]
         return self.bans.lift(host)
+
+    def _take_back(self, network: str, aor: str, now: float) -> None:
+        """Forgive the failures of a pair."""
+        own = self._of_pairs.pop((network, aor, False), None)
+        if own is not None:
+            for failures in (self._of_networks.get(network), self._of_users.get(aor)):
+                if failures is not None:
+                    failures.take_back(own.left(now), now)
+
+    def _remember(self, network: str, aor: str, now: float) -> None:
+        """A pair is known from now on."""
+        users = self._known.get(network)
+        if users is None:
+            users = BoundedDict(USERS_OF_ADDRESS)
+        users.renew(aor, now + KNOWN)
+        self._known.renew(network, users)
 
     def _came_early(self, host: str, aor: str) -> None:
         failures = self._of_networks.get(network_of(host))

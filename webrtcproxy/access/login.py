@@ -56,6 +56,10 @@ class LoginScheme(Protocol):
     def name(self) -> str:
         """The scheme of its credentials, in lower case."""
 
+    @property
+    def guessable(self) -> bool:
+        """Whether credentials may be a guess, as passwords are: what is signed is none."""
+
     def challenges(self, domain: ServedDomain, flow: Flow, wrong: WrongCredentials | None) -> Iterable[str]:
         """The challenges for the browser on `flow`, as header values, the preferred one first; none where the domain
         does not take such credentials.
@@ -84,6 +88,7 @@ class DigestScheme:
     """
 
     name: ClassVar[str] = "digest"
+    guessable: ClassVar[bool] = True
 
     def __init__(self, nonces: FlowNonces) -> None:
         self._nonces = nonces
@@ -274,7 +279,10 @@ class Logins:
             raise self._challenge(domain, request, flow)
         scheme, credentials = found
         host, aor = flow.peer.host, scheme.claimed(domain, credentials)
-        login = self._queue.begin(host, aor, domain.authority, request.log_id)
+        is_proven = self._proofs.has(flow, aor, domain.authority)
+        login = self._queue.begin(
+            host, aor, domain.authority, request.log_id, is_proven=is_proven, guessable=scheme.guessable
+        )
         succeeded = None
         try:
             if login.turn is not None:

@@ -27,8 +27,12 @@ WAITING = 500
 """Logins of one network that may wait, unless the queue has another number."""
 
 
+_Key = tuple[str, Authority, str]
+"""Network, authority, and the user that has a line of his own."""
+
+
 class _Line:
-    """The logins of one network at one authority.
+    """The logins of one network at one authority; those of a user who is known there are a line of their own.
 
     :ivar busy: whether logins are being let on: one that ends meanwhile only makes room.
     """
@@ -45,17 +49,26 @@ class _Line:
 class PendingLogin:
     """One login that waits, or is under way.
 
+    :ivar is_proven: whether the browser has proven the user on its connection before.
     :ivar underway: whether its turn has come.
     :ivar turn: fires with None when it may go on, and fails with Refusal where it has to be tried again later; None
         where it may go on at once.
     """
 
-    __slots__ = ("_ended", "aor", "host", "turn", "underway", "what")
+    __slots__ = ("_ended", "aor", "host", "is_proven", "turn", "underway", "what")
 
-    def __init__(self, host: str, aor: str, what: str, ended: Callable[[PendingLogin, bool | None], None]) -> None:
+    def __init__(
+        self,
+        host: str,
+        aor: str,
+        what: str,
+        ended: Callable[[PendingLogin, bool | None], None],
+        is_proven: bool = False,
+    ) -> None:
         self.host = host
         self.aor = aor
         self.what = what
+        self.is_proven = is_proven
         self.underway = True
         self.turn: Deferred[None] | None = None
         self._ended: Callable[[PendingLogin, bool | None], None] | None = ended
@@ -90,26 +103,33 @@ class LoginQueue:
         self._status = status
         self._waiting = waiting
         self._report = report or self._tell_guard
-        self._lines: dict[tuple[str, Authority], _Line] = {}
+        self._lines: dict[_Key, _Line] = {}
 
     def __len__(self) -> int:
         """The number of networks with logins under way."""
         return len(self._lines)
 
-    def begin(self, host: str, aor: str, authority: Authority, what: str) -> PendingLogin:
+    def begin(
+        self, host: str, aor: str, authority: Authority, what: str, *, is_proven: bool = False, guessable: bool = True
+    ) -> PendingLogin:
         """A login begins; each must be ended.
 
         :param host: the IP address of the browser.
         :param aor: the address-of-record of the user.
         :param authority: who looks at the credentials: only those that it has to look at stand in one line.
         :param what: what logs in, for the log (`LoginGuard.check`).
+        :param is_proven: whether the browser has proven the user on its connection before.
+        :param guessable: whether the credentials may be a guess. Those that can't be are looked at whatever has failed
+            before, where the user is known: so nobody at his address locks him out.
         :raises Refusal: where there were too many failures, or too many wait.
         """
         guard = self._guard
-        guard.check(host, aor, what, self._status)
-        if guard.knows(host, aor):
-            return PendingLogin(host, aor, what, self._report)
-        key = network_of(host), authority
+        known = guard.knows(host, aor)
+        if is_proven or guessable or not known:
+            guard.check(host, aor, what, self._status, is_proven)
+        if is_proven:
+            return PendingLogin(host, aor, what, self._report, is_proven)
+        key = network_of(host), authority, aor if known else ""
         line = self._lines.setdefault(key, _Line())
         login = PendingLogin(host, aor, what, lambda login, succeeded: self._end(key, login, succeeded))
         if line.underway < line.window:
@@ -123,11 +143,11 @@ class LoginQueue:
 
     def _tell_guard(self, login: PendingLogin, succeeded: bool | None) -> None:
         if succeeded:
-            self._guard.succeeded(login.host, login.aor)
+            self._guard.succeeded(login.host, login.aor, login.is_proven)
         elif succeeded is not None:
-            self._guard.failed(login.host, login.aor)
+            self._guard.failed(login.host, login.aor, login.is_proven)
 
-    def _end(self, key: tuple[str, Authority], login: PendingLogin, succeeded: bool | None) -> None:
+    def _end(self, key: _Key, login: PendingLogin, succeeded: bool | None) -> None:
         line = self._lines[key]
         if not login.underway:
             line.waiting.remove(login)  # it has given up

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.sip.digest import username_of
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import Credentials, parse_challenges
@@ -56,20 +57,23 @@ def is_wrong(request: Request, response: Response) -> bool:
     return bool(answered & realms)
 
 
-def check_login(guard: LoginGuard, request: Request, flow: Flow) -> None:
+def check_login(guard: LoginGuard, proofs: Proofs, request: Request, flow: Flow) -> None:
     """Check that a request of a browser other than REGISTER, with credentials for a trunk, may go to the trunk.
 
+    :param proofs: what browsers have proven.
     :raises Refusal: 503 where logins as this user have to wait after failed ones.
     :raises BadMessage: From can't be read.
     """
     if flow.browser and ("Authorization" in request.headers or "Proxy-Authorization" in request.headers):
-        guard.check(flow.peer.host, login_name(request, request.from_.address.aor), request.log_id)
+        name = login_name(request, request.from_.address.aor)
+        guard.check(flow.peer.host, name, request.log_id, is_proven=name in proofs.aors(flow))
 
 
-def report_login(guard: LoginGuard, request: Request, response: Response, flow: Flow) -> None:
+def report_login(guard: LoginGuard, proofs: Proofs, request: Request, response: Response, flow: Flow) -> None:
     """Count a failed login where a trunk's final response to a browser's request, other than REGISTER, says so."""
     if flow.browser and is_wrong(request, response):
-        guard.failed(flow.peer.host, login_name(request, request.from_.address.aor))
+        name = login_name(request, request.from_.address.aor)
+        guard.failed(flow.peer.host, name, is_proven=name in proofs.aors(flow))
 
 
 def _params(line: str) -> dict[str, str]:

@@ -234,7 +234,7 @@ class Router:
         """Check a request outside of dialogs, after the login that it needs, and before its targets are sought."""
         self._logins.take_credentials(request)
         self._context.check_referrer(request, flow)
-        check_login(self._context.guard, request, flow)
+        check_login(self._context.guard, self._context.proofs, request, flow)
         check_loop(request, self._context.transactions)
 
     def _find_callees(self, transaction: ServerTransaction, _: None) -> None:

@@ -248,7 +248,8 @@ class CallSetup:
             if contacts is None:
                 raise Refusal(480, "Redirected To Nowhere", headers)
             headers.extend(contacts)
-        report_login(self._context.guard, self._transaction.request, response, self._transaction.flow)
+        context, transaction = self._context, self._transaction
+        report_login(context.guard, context.proofs, transaction.request, response, transaction.flow)
         if response.status in (401, 407):
             self._context.sequences.remember(self._sequence_key, self._sequence, CHALLENGE_KEPT)
         if response.status in NOT_OURS:

@@ -193,7 +193,13 @@ class RegisterTransaction:
         if name:
             relay, transaction = self._relay, self._transaction
             host = transaction.flow.peer.host
-            login = self._login = relay.logins.begin(host, name, self._route.authority, transaction.request.log_id)
+            login = self._login = relay.logins.begin(
+                host,
+                name,
+                self._route.authority,
+                transaction.request.log_id,
+                is_proven=name == self._wanted.aor and self._is_proven,
+            )
             if login.turn is not None:
                 self._wait(login.turn, self._find_next_hops)
                 return
@@ -292,8 +298,9 @@ class RegisterTransaction:
             if self._login is not None and self._is_proven:
                 self._relay.challenges.logged_in(transaction.flow.peer.host, wanted.aor, authority)
                 if self._route.trunk is not None:
+                    is_proven, host = self._login.is_proven, transaction.flow.peer.host
                     self._login.end(True)
-                    self._relay.guard.succeeded(transaction.flow.peer.host, wanted.aor)
+                    self._relay.guard.succeeded(host, wanted.aor, is_proven)
         if wanted.removes:
             self._unbind()
         else:

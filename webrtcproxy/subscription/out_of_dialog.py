@@ -128,7 +128,7 @@ async def _send_until(
     except TimedOut:
         winner = branches.best_after_timeout(BranchResult(target, request, 504, "", None))
     if winner.response is not None:
-        report_login(context.guard, source, winner.response, transaction.flow)
+        report_login(context.guard, context.proofs, source, winner.response, transaction.flow)
     if winner.status in (401, 407):
         context.sequences.remember(key, kept, CHALLENGE_KEPT)
     else:
