@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from twisted.application.service import MultiService, Service
@@ -28,12 +28,13 @@ from webrtcproxy.dialog.referred import Referrers, ReplacesGrants
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.media.nodes import Nodes
 from webrtcproxy.media.process import RtpengineProcess
-from webrtcproxy.registration.binding import Key, contact_user_of
+from webrtcproxy.registration.binding import contact_user_of
 from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.local_directory import LocalDirectory
 from webrtcproxy.registration.local_registrar import LocalRegistrar
 from webrtcproxy.registration.location import ILocation, Location
 from webrtcproxy.registration.relay import RegistrationRelay
+from webrtcproxy.registration.user_changes import UserChanges
 from webrtcproxy.routing.hop_health import HopHealth
 from webrtcproxy.routing.options_ping import OptionsPings
 from webrtcproxy.routing.policy import Policy
@@ -54,7 +55,6 @@ from webrtcproxy.transport.sip.slots import Knows
 from webrtcproxy.transport.sip.sockets import SipSockets
 from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 from webrtcproxy.users.domains import CHECK_FILES, domains_of
-from webrtcproxy.users.user import User
 
 log = Logger()
 
@@ -199,7 +199,6 @@ class Core:
         schemes: list[LoginScheme] = [*self.port_logins.by_sip, DigestScheme(self.nonces)]
         logins = Logins(context.domains, context.proofs, context.guard, schemes)
         registrar = LocalRegistrar(logins, directory, self.location, clock, metrics)
-        context.domains.watch(self._user_changed)
         self.calls = Calls(context, self.legs)
         self.subscriptions = Subscriptions(context, config.subscriptions, self.legs)
         self.out_of_dialog = OutOfDialogRelay(context)
@@ -215,6 +214,7 @@ class Core:
             metrics,
             runtime.contact_hostport,
         )
+        context.domains.watch(UserChanges(relay, context.policy).changed)
         transactions.user = Router(
             context, self.calls, self.legs, relay, registrar, logins, self.out_of_dialog, self.subscriptions
         )
@@ -227,18 +227,9 @@ class Core:
         """See `webrtcproxy.access.token_logins.Connections`."""
         keys = [binding.key for binding in self.location.bindings_on(flow) if binding.aor == aor]
         if keys:
-            self._unbind(aor, keys)
-
-    def _unbind(self, aor: str, keys: Collection[Key] | None = None) -> None:
-        self.context.directory.unbind(aor, keys).addErrback(
-            lambda failure: log.failure("The bindings of {aor} can't be removed", failure, aor=aor)
-        )
-
-    def _user_changed(self, aor: str, user: User | None) -> None:
-        """A users file has changed: who is gone, or has another password, has to log in again."""
-        self.context.proofs.replace_user(aor, user)
-        if user is None:
-            self._unbind(aor)
+            self.context.directory.unbind(aor, keys).addErrback(
+                lambda failure: log.failure("The bindings of {aor} can't be removed", failure, aor=aor)
+            )
 
     def knows(self, host: str) -> bool:
         """Whether an IP address is a trunk's, or that of a registrar at which a browser is registered."""

@@ -260,19 +260,20 @@ class ChangesTests(PortalsCase):
 
     def test_watch(self) -> None:
         """Who is gone or has a new password is reported as gone, who has other attributes with these."""
-        changes: list[tuple[str, User | None]] = []
+        changes: list[tuple[User, User | None]] = []
         domains = Domains([self.domain(trunks=("carrier",))], [self.file])
-        domains.watch(lambda aor, user: changes.append((aor, user)))
+        domains.watch(lambda before, user: changes.append((before, user)))
         set_password(self.path, "alice@example.com", "new")
         self.path.write_text(self.path.read_text().replace("bob@example.com", "bob@example.com name=Bob"))
         domains.refresh()
-        bob = User("bob", "example.com", "Bob", trunks=frozenset({"carrier"}))
-        self.assertEqual(changes, [("alice@example.com", None), ("bob@example.com", bob)])
+        alice, bob = (User(name, "example.com", trunks=frozenset({"carrier"})) for name in ("alice", "bob"))
+        named = replace(bob, display_name="Bob")
+        self.assertEqual(changes, [(replace(alice, numbers=("+4930123",)), None), (bob, named)])
         changes.clear()
         set_password(self.path, "alice@example.com", "new", algorithms=["md5", "sha-256", "sha-512-256"])
         self.path.write_text(self.path.read_text().partition("bob")[0])
         domains.refresh()
-        self.assertEqual(changes, [("bob@example.com", None)], "a further hash of the same password ends nothing")
+        self.assertEqual(changes, [(named, None)], "a further hash of the same password ends nothing")
 
     def test_of(self) -> None:
         """A domain is found by the host of a URI, in any case and with any port: nothing else gets its requests."""

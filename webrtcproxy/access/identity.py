@@ -88,6 +88,12 @@ def holder(proofs: Proofs, flow: Flow, aor: str | None) -> Caller:
     return STRANGER
 
 
+def has_account(proofs: Proofs, flow: Flow, aor: str) -> bool:
+    """Whether an address-of-record is that of an account of a user who is logged in on `flow`."""
+    user = holder(proofs, flow, aor).user
+    return user is not None and aor in user.account_aors
+
+
 def may_show(user: User, claimed: Uri) -> bool:
     """Whether an address is that of the user, that of its own account at a trunk, one of its numbers at its domain, or
     nobody's."""

@@ -167,11 +167,13 @@ class Proofs:
             if not known.by_aor and not known.challenges:
                 self._drop(flow)
 
-    def replace_user(self, aor: str, user: User | None) -> None:
+    def replace_user(self, aor: str, user: User | None) -> list[tuple[User, User | None]]:
         """The user with this AOR has changed; or it is gone: what browsers have proven as this user ends.
 
         :param user: as its line in the users file is now (`User.changed_to`); None where it is gone.
+        :returns: for each browser that is logged in as this user, who it was before, and who it is now.
         """
+        changes: list[tuple[User, User | None]] = []
         for flow, known in tuple(self._flows.items()):
             proof = known.by_aor.get(aor)
             if proof is None or proof.user is None:
@@ -180,10 +182,13 @@ class Proofs:
             if user is not None:
                 changed = proof.user.changed_to(user)
                 known.by_aor[aor] = Proof(proof.authority, proof.until, changed, proof.lasting)
+                changes.append((proof.user, changed))
                 continue
+            changes.append((proof.user, None))
             del known.by_aor[aor]
             if not known.by_aor and not known.challenges:
                 self._drop(flow)
+        return changes
 
     def challenged(self, flow: Flow, aor: str, authority: Authority, nonces: Iterable[str]) -> None:
         """A challenge of `authority` to a REGISTER for `aor` goes to the browser on `flow`, with these nonces."""

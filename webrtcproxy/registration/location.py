@@ -46,6 +46,9 @@ class ILocation(Protocol):
     def bindings_on(self, flow: Flow) -> list[Binding]:
         """The bindings of the browser on `flow` that have not expired."""
 
+    def is_own(self, flow: Flow) -> bool:
+        """Whether a flow is a socket of this process."""
+
     def check(self, aor: str, keys: Collection[Key], flow: Flow) -> None:
         """Check that there is room for these bindings.
 
@@ -168,6 +171,9 @@ class Location:
         socket = self._sockets.get(flow)
         now = self._clock.seconds()
         return [] if socket is None else [each for each in socket.bindings.values() if each.expires_at > now]
+
+    def is_own(self, flow: Flow) -> bool:
+        return self._is_own(flow)
 
     def watch(self, call: Callable[[Binding], None]) -> Callable[[], None]:
         """See `IDirectory.watch`."""

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.access.guard import LoginGuard
+from webrtcproxy.access.identity import has_account
 from webrtcproxy.access.login_queue import LoginQueue, PendingLogin
 from webrtcproxy.access.open_challenges import OpenChallenges
 from webrtcproxy.access.proofs import nonces_offered
@@ -274,6 +275,9 @@ class RegisterTransaction:
 
     def _store(self) -> None:
         wanted, directory = self._wanted, self._relay.directory
+        account, proofs = self._route.account, self._relay.location.proofs
+        if account is not None and not has_account(proofs, self._transaction.flow, account.aor):
+            raise Refusal(403, "Address Of Another User")  # it is no longer its user's
         if wanted.adds and self._granted:
             register_id, self._register_id = self._register_id, 0  # `bind` ends the announcement
             self._wait(directory.bind(self._bindings(), register_id), self._bound)

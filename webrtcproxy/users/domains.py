@@ -25,9 +25,9 @@ log = Logger()
 CHECK_FILES = 5.0
 """Seconds between two looks at the users files. A login looks at once."""
 
-UserChanged = Callable[[str, User | None], None]
-"""Called with the address-of-record of a user whose line in a users file has changed, and with the user as it is now:
-None where it is gone, or has another password."""
+UserChanged = Callable[[User, User | None], None]
+"""Called with a user whose line in a users file has changed, as it was before, and as it is now: None where it is gone,
+or has another password."""
 
 
 class ServedDomain:
@@ -147,15 +147,16 @@ class Domains:
             if there is account:
                 continue
             if there is None or _has_other_password(account, there):
-                self._changed(aor, None)
+                self._changed(account.user, None)
             elif there.user != account.user:
-                domain = self._domains[there.user.domain]
-                self._changed(aor, domain.complete(there.user))
+                self._changed(account.user, there.user)
 
-    def _changed(self, aor: str, user: User | None) -> None:
-        log.info("User {aor} {what}", aor=aor, what="has changed" if user else "is gone, or has a new password")
+    def _changed(self, before: User, now: User | None) -> None:
+        what = "has changed" if now else "is gone, or has a new password"
+        log.info("User {aor} {what}", aor=before.aor, what=what)
+        domain = self._domains[before.domain]
         for watcher in self._watchers:
-            watcher(aor, user)
+            watcher(domain.complete(before) or before, domain.complete(now))
 
 
 def is_aor_port(port: int | None) -> bool:
