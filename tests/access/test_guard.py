@@ -253,6 +253,45 @@ class Banning(GuardCase):
         self.assertEqual(samples(self.metrics.text())["failed_logins_total"], 2)
 
 
+class ManyUsers(GuardCase):
+    """An address of many known users, as of a company whose pages all come back after a restart, some with an old
+    password (docs/access.rst, Strangers)."""
+
+    def known(self, count: int) -> None:
+        for number in range(count):
+            self.guard.succeeded(SHARED, f"u{number}@example.com")
+
+    def test_more_failures(self) -> None:
+        """For each ten of them it may have one failure more before new users are delayed, and before a ban."""
+        self.known(109)
+        self.fail_at(SHARED, *(f"wrong{number}@example.com" for number in range(12)))
+        self.assertEqual(self.guard.delay(SHARED, "new@example.com"), 0)
+        self.fail_at(SHARED, "wrong12@example.com")
+        self.assertEqual(self.guard.delay(SHARED, "new@example.com"), 1)
+        self.fail_at(SHARED, *(f"wrong{number}@example.com" for number in range(6)))
+        self.assertEqual(self.guard.bans.remaining(SHARED), 0)
+        self.fail_at(SHARED, "wrong19@example.com")
+        self.assertEqual(self.guard.bans.remaining(SHARED), 600)
+
+    def test_own_failures(self) -> None:
+        """Who guesses the password of one user there waits as anywhere, and those that come too early lead to a ban."""
+        self.known(100)
+        self.fail_at(SHARED, BOB, BOB, BOB)
+        self.assertEqual((self.guard.delay(SHARED, BOB), self.guard.delay(SHARED, ALICE)), (1, 0))
+        for _ in range((10 + 10 - 3) * module.EARLY):
+            self.assertEqual(self.guard.bans.remaining(SHARED), 0)
+            self.assertRaises(Refusal, self.guard.check, SHARED, BOB, "call")
+        self.assertEqual(self.guard.bans.remaining(SHARED), 600)
+
+    def test_for_a_month(self) -> None:
+        """Those who have not logged in for a month count no longer."""
+        self.known(100)
+        self.clock.advance(module.KNOWN)
+        self.guard.succeeded(SHARED, ALICE)
+        self.fail_at(SHARED, "wrong1@example.com", "wrong2@example.com", "wrong3@example.com")
+        self.assertEqual(self.guard.delay(SHARED, "new@example.com"), 1)
+
+
 class Bounds(GuardCase):
     """Nothing that strangers cause grows without a bound."""
 

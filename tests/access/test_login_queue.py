@@ -53,6 +53,15 @@ class Queue(SynchronousTestCase):
         self.assertLessEqual(len(self.went_on), 6)
         self.assertEqual((len(self.went_on) + len(self.refused), {*self.refused}, len(self.queue)), (150, {503}, 0))
 
+    def test_waiting_is_not_early(self) -> None:
+        """Those that are refused when their turn comes have come before the failures: they lead to no ban."""
+        for number in range(1000):
+            self.begin(SHARED, f"u{number}@example.com")
+        for login in self.went_on:
+            login.end(False)
+        self.assertGreater(len(self.refused), 900)
+        self.assertEqual(self.guard.bans.remaining(SHARED), 0)
+
     def test_many_users(self) -> None:
         """So it is with another user each time."""
         for number in range(150):
@@ -63,9 +72,9 @@ class Queue(SynchronousTestCase):
         self.assertEqual(len(self.queue), 0)
 
     def test_honest_users_behind_one_address(self) -> None:
-        """250 users behind one address who all come back at once log in within a few rounds: each success widens the
+        """2,000 users behind one address who all come back at once log in within a few rounds: each success widens the
         window."""
-        for number in range(250):
+        for number in range(2000):
             self.begin(SHARED, f"u{number}@example.com")
         rounds = done = 0
         while done < len(self.went_on):
@@ -74,8 +83,8 @@ class Queue(SynchronousTestCase):
             self.assertLessEqual(len(now), module.WIDEST)
             for login in now:
                 login.end(True)
-        self.assertEqual((done, self.refused, len(self.queue)), (250, [], 0))
-        self.assertLessEqual(rounds, 9)
+        self.assertEqual((done, self.refused, len(self.queue)), (2000, [], 0))
+        self.assertLessEqual(rounds, 11)
 
     def test_known(self) -> None:
         """A user who has logged in from the address before stands in no line of others."""

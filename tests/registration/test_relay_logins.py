@@ -7,7 +7,7 @@ from tests.support.exposition import Readings
 from tests.support.fakes import FakeFlow
 from webrtcproxy.access.relayed_login import check_login
 from webrtcproxy.runtime.errors import Refusal
-from webrtcproxy.sip.message import Request, respond
+from webrtcproxy.sip.message import Request, read, respond
 
 CONTACT = f"{JSSIP};expires=600"
 STRANGER = "203.0.113.66"
@@ -40,8 +40,9 @@ class LoginCase(RegistrarCase):
         """
         (flow,) = self.network.flows.values()
         count = 0
-        while len(self.asked) < len(flow.requests):
-            request = flow.requests[len(self.asked)]
+        while len(self.asked) < len(flow.sent):
+            request = read(flow.sent[len(self.asked)])
+            assert isinstance(request, Request)
             self.asked.append(request)
             count += 1
             right = 'response="0"' in (request.headers.get("Authorization") or "")
@@ -267,25 +268,44 @@ class AskingTests(LoginCase):
             self.ask(flow, self.credentials())
         self.assertLessEqual(reached, 10)
 
+    def come_back(self, count: int, wrong: range = range(0), silent: range = range(0)) -> tuple[int, list[int]]:
+        """So many pages behind one address all come back at once, after a restart of the proxy; the round trips until
+        nothing more happens, and the last status of each page.
+
+        :param wrong: pages with an old password.
+        :param silent: pages that answer no challenge.
+        """
+        flows = [FakeFlow.wss("198.51.100.5", 1 + number) for number in range(count)]
+        for number, flow in enumerate(flows):
+            self.ask(flow, user=f"u{number}")
+        rounds = 0
+        left = dict(enumerate(flows))
+        while self.registrar_answers():
+            rounds += 1
+            for number, flow in [(number, flow) for number, flow in left.items() if flow.responses]:
+                del left[number]
+                if flow.last_response.status == 401 and number not in silent:
+                    right = number not in wrong
+                    self.ask(flow, self.credentials(f"u{number}", right), user=f"u{number}")
+            self.clock.advance(0.25)
+        return rounds, [flow.last_response.status for flow in flows]
+
     def test_shared_address(self) -> None:
         """50 pages behind one address that all come back at once, after a restart of the proxy, are in within a few
         round trips, without a refusal: each login lets others on."""
-        flows = {f"u{number}": FakeFlow.wss("198.51.100.5", 40000 + number) for number in range(50)}
-        for user, flow in flows.items():
-            self.ask(flow, user=user)
-        rounds = 0
-        answered: set[str] = set()
-        while self.registrar_answers():
-            rounds += 1
-            for user, flow in flows.items():
-                if user not in answered and flow.responses:
-                    self.assertEqual(flow.last_response.status, 401)
-                    answered.add(user)
-                    self.ask(flow, self.credentials(user, right=True), user=user)
-        self.assertEqual({flow.last_response.status for flow in flows.values()}, {200})
+        rounds, statuses = self.come_back(50)
+        self.assertEqual({*statuses}, {200})
         self.assertLessEqual(rounds, 16)
         self.assertEqual(self.guard.delay("198.51.100.5", "new@example.com"), 0)
         self.assertEqual((len(self.registrar.challenges), self.registrar.challenges.networks), (0, 0))
+
+    def test_many_at_one_address(self) -> None:
+        """So are 300, of which a few have an old password, or never answer: these keep nobody out."""
+        wrong, silent = range(50, 300, 100), range(90, 300, 100)
+        rounds, statuses = self.come_back(300, wrong, silent)
+        self.assertEqual({number for number, status in enumerate(statuses) if status != 200}, {*wrong, *silent})
+        self.assertEqual({*statuses}, {200, 401})
+        self.assertLessEqual(rounds, 24)
 
     def test_slow_page(self) -> None:
         """A login that comes late counts all the same, and one page that never answers does not delay the others."""

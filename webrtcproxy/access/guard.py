@@ -6,9 +6,11 @@ What counts is who fails where: a user at an address (of IPv6: at a /64), called
   can lock the user out, and its failures do not count for the others at its address.
 - A login on a connection that has *proven* the same user waits for failures on such connections only, so that nobody
   at the same address can lock out who is connected.
-- Any other pair waits for the failures of its address, whichever user they were for. It also waits for those of its
-  user at any address, but only where its own address has failures: whoever gives the right password first is never
-  delayed.
+- Any other pair waits for its own failures and for those of its address, whichever user they were for. It also waits
+  for those of its user at any address, but only where its own address has failures: whoever gives the right password
+  first is never delayed.
+- An address of many known users, as of a company, may have more failures: a few pages with old passwords must not keep
+  the others out who come back after a restart, when nobody is known yet.
 - A user who logs in takes back his own failures at this address, and nobody else's: who has one account can not wash
   away his guesses for others.
 - An address with too many failures is banned. Where users are known at it, the ban is for all others at it only: their
@@ -40,6 +42,9 @@ _K = TypeVar("_K")
 FREE = 3
 """Failures of an address, or of a pair, that delay nothing."""
 
+USERS_PER_FAILURE = 10
+"""Known users of an address for which it may have one failure more."""
+
 FREE_OF_USER = 10
 """Failures of a user, at all addresses, that delay nothing."""
 
@@ -64,7 +69,7 @@ NEWS = 86_400.0
 REMEMBERED = 20_000
 """Most addresses, users and pairs with failures, and addresses with known users, that are remembered."""
 
-USERS_OF_ADDRESS = 1_000
+USERS_OF_ADDRESS = 5_000
 """Most known users of one address."""
 
 TARGETS = 50
@@ -108,9 +113,9 @@ class _Failures:
         """Forgive so many at once; the time of the last one stays."""
         self._count = max(0.0, self.left(now) - count) + (now - self.at) / FORGIVEN
 
-    def wait(self, slowest: float, now: float) -> float:
+    def wait(self, slowest: float, now: float, free: int = FREE) -> float:
         """The seconds until the next login, after as many failures as there were at the last one."""
-        return max(0.0, self.at + _pause(self._count, FREE, slowest) - now)
+        return max(0.0, self.at + _pause(self._count, free, slowest) - now)
 
 
 def _pause(count: float, free: int, slowest: float) -> float:
@@ -167,7 +172,9 @@ class LoginGuard:
             return ban
         failures = of_network or own
         assert failures is not None
-        wait = failures.wait(SLOWEST, now)
+        wait = failures.wait(SLOWEST, now, FREE + self._allowance(network))
+        if own is not None:
+            wait = max(wait, own.wait(SLOWEST, now))
         of_user = self._of_users.get(aor)
         if of_user is not None and failures.left(now):
             wait = max(wait, failures.at + _pause(of_user.left(now), FREE_OF_USER, SLOWEST) - now)
@@ -177,17 +184,20 @@ class LoginGuard:
         """Whether a user has logged in from an address before."""
         return self._is_known(network_of(host), aor[:LONGEST_NAME], self._clock.seconds())
 
-    def check(self, host: str, aor: str, what: str, status: int = 503, is_proven: bool = False) -> None:
+    def check(
+        self, host: str, aor: str, what: str, status: int = 503, is_proven: bool = False, is_early: bool = True
+    ) -> None:
         """Check that a login may be looked at; parameters as of `delay`. One that comes too early does not prolong the
         delay, but `EARLY` of them count towards a ban like one failure.
 
         :param what: what logs in, for the log: the Call-ID of a request, or ``HTTP``.
         :param status: of the refusal: 503 in SIP, 429 in HTTP.
+        :param is_early: False where it came before the failures, and has waited for its turn since.
         :raises Refusal: with Retry-After where it has to wait.
         """
         delay = self.delay(host, aor, is_proven)
         if delay > 0:
-            if not is_proven:
+            if is_early and not is_proven:
                 self._came_early(host, aor)
             self._metrics.refused("login_delay")
             log.info(
@@ -287,6 +297,8 @@ class LoginGuard:
         if users is None:
             users = BoundedDict(USERS_OF_ADDRESS)
         users.renew(aor, now + KNOWN)
+        while users[oldest := next(iter(users))] <= now:
+            del users[oldest]
         self._known.renew(network, users)
 
     def _came_early(self, host: str, aor: str) -> None:
@@ -294,14 +306,20 @@ class LoginGuard:
         if failures is None or not self._after or self.knows(host, aor) or self.bans.remaining(host):
             return
         failures.early += 1
-        if failures.left(self._clock.seconds()) + failures.early / EARLY >= self._after:
+        may = self._after + self._allowance(network_of(host))
+        if failures.left(self._clock.seconds()) + failures.early / EARLY >= may:
             self.bans.ban(host, "logins")
 
     def _charge(self, host: str, network: str, now: float, why: BanReason) -> None:
         failures = _counted(self._of_networks, network, now)
-        if self._after and failures.left(now) >= self._after:
+        if self._after and failures.left(now) >= self._after + self._allowance(network):
             failures.take_back(failures.left(now) - min(FREE, self._after - 1), now)
             self.bans.ban(host, why)
+
+    def _allowance(self, network: str) -> int:
+        """The failures that an address may have beyond others, for its known users."""
+        users = self._known.get(network)
+        return 0 if users is None else len(users) // USERS_PER_FAILURE
 
     def _is_known(self, network: str, aor: str, now: float) -> bool:
         users = self._known.get(network)

@@ -20,11 +20,13 @@ from webrtcproxy.runtime.errors import Refusal
 WINDOW = 4
 """Logins of one network that may be under way at once in the beginning."""
 
-WIDEST = 64
-"""The most that ever may be."""
+WIDEST = 512
+"""The most that ever may be, so that thousands behind one address are in within seconds. A stranger needs as many
+accounts to get there: a user who is known does not widen the window again."""
 
-WAITING = 500
-"""Logins of one network that may wait, unless the queue has another number."""
+WAITING = 4_000
+"""Logins of one network that may wait: of all browsers behind a reverse proxy that nobody has named, or of a load test
+at a registrar that challenges nobody. Each of them waits no longer than any REGISTER."""
 
 
 _Key = tuple[str, Authority, str]
@@ -88,7 +90,6 @@ class LoginQueue:
 
     :param guard: knows which logins have to wait, and is told of failures and successes.
     :param status: of its refusals: 503 in SIP, 429 in HTTP.
-    :param waiting: logins of one network that may wait.
     :param report: called instead of the guard with a login that ends, and whether it has succeeded.
     """
 
@@ -96,12 +97,10 @@ class LoginQueue:
         self,
         guard: LoginGuard,
         status: int = 503,
-        waiting: int = WAITING,
         report: Callable[[PendingLogin, bool | None], None] | None = None,
     ) -> None:
         self._guard = guard
         self._status = status
-        self._waiting = waiting
         self._report = report or self._tell_guard
         self._lines: dict[_Key, _Line] = {}
 
@@ -134,7 +133,7 @@ class LoginQueue:
         login = PendingLogin(host, aor, what, lambda login, succeeded: self._end(key, login, succeeded))
         if line.underway < line.window:
             line.underway += 1
-        elif len(line.waiting) >= self._waiting:
+        elif len(line.waiting) >= WAITING:
             raise Refusal(self._status, "Too Many Logins", [("Retry-After", "5")])
         else:
             login.turn, login.underway = Deferred(), False
@@ -171,7 +170,7 @@ class LoginQueue:
         login.underway = True
         line.underway += 1
         try:
-            self._guard.check(login.host, login.aor, login.what, self._status)
+            self._guard.check(login.host, login.aor, login.what, self._status, is_early=False)
         except Refusal as refusal:
             login.turn.errback(refusal)
         else:

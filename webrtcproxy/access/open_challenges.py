@@ -21,10 +21,6 @@ ANSWERED_WITHIN = 5.0
 ANSWERS = 3
 """Answers to one challenge that may be challenged again, as for another realm or a nonce that is too old."""
 
-WAITING = 2_000
-"""REGISTERs of one network that may wait: of all browsers behind a reverse proxy that nobody has named, or of a load
-test at a registrar that challenges nobody. Each of them waits no longer than any REGISTER."""
-
 _Key = tuple[str, str, Authority]
 
 
@@ -52,7 +48,7 @@ class OpenChallenges:
     def __init__(self, guard: LoginGuard, schedule: Schedule) -> None:
         self._guard = guard
         self._schedule = schedule
-        self._line = LoginQueue(guard, waiting=WAITING, report=self._report)
+        self._line = LoginQueue(guard, report=self._report)
         self._open: dict[_Key, _Open] = {}
 
     def __len__(self) -> int:
