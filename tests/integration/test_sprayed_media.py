@@ -91,6 +91,20 @@ class Sprayed(SprayedCase):
         await self.both_hear(winner)
         self.nobody_in()
 
+    async def test_next_target(self) -> None:
+        """A first target gives early media, and refuses; the next one takes its time to answer."""
+        await self.calls()
+        await self.both_hear()
+        self.trunk.stop()
+        winner = self.end()
+        self.offered = await self.offer(self.web.offer(), self.to_trunk, branch="b2")
+        await self.sprayed()
+        await pause(1)
+        self.web.take(await self.answer(winner.answer(self.offered), self.to_browser, branch="b2", to_tag="B2"))
+        winner.talk(self.offered)
+        await self.both_hear(winner)
+        self.nobody_in()
+
 
 class Encrypted(Sprayed):
     """The same with keys in the SDP: whoever has none is not taken for the trunk either."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.logger import capturedLogs
 
 from tests.media.cases import SessionCase
-from webrtcproxy.runtime.errors import NgRefused
+from webrtcproxy.media.profile import BROWSER, TRUNK
+from webrtcproxy.runtime.errors import NgRefused, NgTimeout
 
 
 class NameTests(SessionCase):
@@ -99,6 +100,41 @@ class BranchTests(SessionCase):
         self.sdp_of(self.offer("b3"))
         self.assertEqual(self.dropped(), [b"b1", b"b2"])
         self.sdp_of(self.answer("b3"))
+        self.delete()
+
+    def test_next_target(self) -> None:
+        """After early media of one target, nothing is passed on until the next one has answered: its port would let
+        anybody be heard (docs/access.rst: Media)."""
+        self.fork("b1")
+        self.sdp_of(self.answer("b1", to_tag="t1"))
+        self.sdp_of(self.offer("b2", to=TRUNK))
+        self.sdp_of(self.offer("b2", to=TRUNK))
+        self.sdp_of(self.answer("b2", to_tag="t2"))
+        self.sdp_of(self.answer("b2", to_tag="t2"))
+        expected = [b"answer", b"block media", b"offer", b"offer", b"answer", b"unblock media", b"answer"]
+        self.assertEqual(self.daemon.asked(), expected)
+        self.sdp_of(self.offer("b2", from_tag="t2", to=TRUNK))
+        self.assertEqual(self.daemon.asked()[len(expected) :], [b"offer"])
+        self.delete()
+
+    def test_next_browser(self) -> None:
+        """A browser has DTLS: nobody else is heard at its port, and those that ring beside it go on."""
+        self.sdp_of(self.offer("b1", to=BROWSER))
+        self.sdp_of(self.answer("b1", to_tag="t1"))
+        self.sdp_of(self.offer("b2", to=BROWSER))
+        self.assertEqual(self.daemon.asked(), [b"offer", b"answer", b"offer"])
+        self.delete()
+
+    def test_next_target_not_blocked(self) -> None:
+        """Where rtpengine does not block, the target is not called."""
+        self.fork("b1")
+        self.sdp_of(self.answer("b1", to_tag="t1"))
+        self.daemon.silent = True
+        failed = self.offer("b2", to=TRUNK)
+        self.reactor.pump([0.1] * 30)
+        self.failureResultOf(failed, NgTimeout)
+        self.assertNotIn(b"offer", self.daemon.asked()[1:])
+        self.daemon.silent = False
         self.delete()
 
     def test_drop_after_the_offer(self) -> None:

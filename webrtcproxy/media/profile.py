@@ -82,6 +82,11 @@ class Profile:
     _others: dict[Source, Profile] = field(default_factory=dict, init=False, repr=False, compare=False)
     _encoded: dict[tuple[str, bool, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    @property
+    def has_dtls(self) -> bool:
+        """Whether the leg's packets are told from those of others by DTLS, before it has answered, too."""
+        return self.offer["DTLS"] != "off"
+
     def of(self, source: Source) -> Profile:
         """The same profile, for SDP of a party whose packets are taken from such a source."""
         if source == self.source:

@@ -88,6 +88,7 @@ class _BranchTags:
         return self.answerer or from_tag, self.offerer
 
 
+_Command = Literal["offer", "answer", "delete", "play DTMF", "block media", "unblock media"]
 _Work = Callable[[], Deferred[bytes]]
 
 
@@ -112,6 +113,7 @@ class MediaSession:
         self._pool = pool
         self._branches: dict[str, _BranchTags] = {}
         self._to_drop: set[str] = set()
+        self._blocked = False
         self._queue: deque[tuple[_Work, Deferred[bytes]]] = deque()
         self._working = False
         self._deleted = False
@@ -232,12 +234,18 @@ class MediaSession:
         known = self._branches.get(branch)
         names = party_items(branch, from_tag) if known is None else party_items(branch, *known.names(from_tag))
         encoded = to.items("offer", sdp, known is not None and bool(known.answerer)) + names + SUPPORTS_LOAD_LIMIT
-        if self.node is None:
+        node = self.node
+        if node is None:
             end = self._pool.seconds() + self._pool.timeout
             error = NgTimeout("no rtpengine node is configured")
             reply = self._first_offer(encoded, list(self._pool.candidates()), end, error)
+        elif known is None and not to.has_dtls and any(parties.answerer for parties in self._branches.values()):
+            # The caller has media from an earlier target. Until this one has answered, whatever anybody sends to its
+            # port would be passed on to the caller.
+            blocked = self._block(node, True)
+            reply = blocked.addCallback(lambda _: self._command(node, "offer", encoded, self._pool.timeout))
         else:
-            reply = self._command(self.node, "offer", encoded, self._pool.timeout)
+            reply = self._command(node, "offer", encoded, self._pool.timeout)
         return reply.addCallback(self._offered, from_tag, branch, to, m_lines(sdp))
 
     def _offered(
@@ -281,7 +289,8 @@ class MediaSession:
         return self._first_offer(encoded, nodes, end, why)
 
     def _answer(self, sdp: bytes, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
-        if self.node is None:
+        node = self.node
+        if node is None:
             return fail(NgRefused("an answer without an offer"))
         if not to.accepts(sdp):
             return fail(_not_accepted(to))
@@ -291,7 +300,15 @@ class MediaSession:
         encoded = to.items("answer", complete_answer(sdp, parties.offered)) + party_items(
             branch, *parties.names(from_tag)
         )
-        return self._command(self.node, "answer", encoded, self._pool.timeout).addCallback(_sdp, to)
+        reply = self._command(node, "answer", encoded, self._pool.timeout)
+        if self._blocked:
+            reply.addCallback(lambda answered: self._block(node, False).addCallback(lambda _: answered))
+        return reply.addCallback(_sdp, to)
+
+    def _block(self, node: Node, blocked: bool) -> Deferred[Reply]:
+        """Have all media of the session dropped, or passed on again."""
+        self._blocked = blocked
+        return self._command(node, "block media" if blocked else "unblock media", b"", self._pool.timeout)
 
     def _play(self, digit: str, duration: int, from_tag: str, branch: str) -> Deferred[bytes]:
         if self.node is None or branch not in self._branches:
@@ -317,9 +334,7 @@ class MediaSession:
                 log.warn("{call}: branch not dropped: {why}", call=self.call, why=error.why)
         return b""
 
-    def _command(
-        self, node: Node, command: Literal["offer", "answer", "delete", "play DTMF"], encoded: bytes, timeout: float
-    ) -> Deferred[Reply]:
+    def _command(self, node: Node, command: _Command, encoded: bytes, timeout: float) -> Deferred[Reply]:
         reply = node.command(command, session_fields(self.call_id), timeout, encoded)
         return reply.addCallback(self._log_warning, command)
 
