@@ -90,6 +90,13 @@ def reads_browser(tree: ast.AST) -> int:
     )
 
 
+def lists_separators(tree: ast.AST) -> bool:
+    """Whether a source has a regular expression that lists the visual separators of telephone numbers."""
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    lists = [set(signs) for text in texts for signs in re.findall(r"\[([^]A-Za-z]*)\]", text)]
+    return any(signs >= set("-.()") for signs in lists)
+
+
 def answers_challenges(tree: ast.AST) -> bool:
     """Whether a source calls `answer` of an `Authentication`, whatever holds it."""
     return any(
@@ -122,6 +129,12 @@ def tracked() -> list[Path]:
 
 class OwnersTests(SynchronousTestCase):
     """The tree as it is."""
+
+    def test_visual_separators(self) -> None:
+        """The visual separators of telephone numbers (RFC 3966 section 5.1.1) are listed in sip/uri.py only."""
+        self.assertEqual([], [module for module, tree in trees() if lists_separators(tree)])
+        for pattern, lists in (("[-.() ]", True), (r"+[\\-.()/0-9]*", True), ("[A-Z.()-]", False), ("(.)[-]", False)):
+            self.assertEqual(lists_separators(ast.parse(f'pattern = r"{pattern}"')), lists, pattern)
 
     def test_no_private_key(self) -> None:
         """No file of the project has a private key: each installation makes its own."""

@@ -19,7 +19,7 @@ class Words(SynchronousTestCase):
         for word, prefixes, numbers in (
             ("+49*", ["+49"], []), ("+49-900*", ["+49900"], []), ("0900*", ["0900"], []), ("112", [], ["112"]),
             ("+49(30)1234", [], ["+49301234"]), ("+*", ["+"], []), ("*97", [], ["*97"]), ("*31#*", ["*31#"], []),
-            ("49/30*", ["4930"], []),
+            ("49/30*", ["4930"], []), ("+49 30 1234", [], ["+49301234"]),
         ):  # fmt: skip
             found = rule(word)
             self.assertEqual([prefix for prefix, _ in found.prefixes], prefixes, word)

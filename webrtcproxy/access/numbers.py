@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from webrtcproxy.access.spellings import among_letters, decoded, half_decoded
-from webrtcproxy.sip.uri import Uri
+from webrtcproxy.sip.uri import VISUAL_SEPARATORS, Uri
 
 SHORTEST_INTERNATIONAL = 8
 """Digits from which on a number without ``+`` or prefix may begin with a country code: extensions are shorter."""
@@ -30,10 +30,11 @@ _TRUNK_PREFIXES = {"1": "1", "7": "8"}
 _is_digits = re.compile("[0-9]+").fullmatch
 _is_plain = re.compile(r"\+?[0-9]+").fullmatch
 _is_context = re.compile(r"\+.*|[0-9() -]+").fullmatch  # the beginning of a number, no domain
-_pause = re.compile(r"(?<=[0-9])[ .()-]*[,&]|(?<=[0-9]{3})[ .()-]*[pPwWxX]")  # what follows is dialled later
-_end = re.compile(rf"{_pause.pattern}|(?<=[0-9])[ .()-]*[*#]")
+_between = f"[{VISUAL_SEPARATORS}]*"
+_pause = re.compile(rf"(?<=[0-9]){_between}[,&]|(?<=[0-9]{{3}}){_between}[pPwWxX]")  # what follows is dialled later
+_end = re.compile(rf"{_pause.pattern}|(?<=[0-9]){_between}[*#]")
 _later = re.compile(r"[pPwWxX&,]")
-_separators = re.compile(r"[^0-9A-Za-z+*#]")
+_not_dialled = re.compile(r"[^0-9A-Za-z+*#]")  # more than visual separators: whatever a provider may pass over
 _code = re.compile(r"(?:[*#]+[0-9]*[*#])+")  # *31#, **62*, #31#
 _PARAMETERS: Final = frozenset(
     ("ext", "isub", "isub-encoding", "postd", "phone-context", "rn", "rn-context", "npdi", "cic", "cic-context", "tgrp",
@@ -127,7 +128,7 @@ class DialPlan:
         if name == "rn":
             return self._of_text(value, True)
         if name == "phone-context" and _is_context(value):
-            local = _separators.sub("", number)
+            local = _not_dialled.sub("", number)
             return [
                 reading
                 for text in (local, local.removeprefix(self._trunk_prefix))
@@ -137,7 +138,7 @@ class DialPlan:
 
     def _of_text(self, text: str, is_phone: bool) -> list[str]:
         """The readings of a number as people write it: up to a pause, or another end of it, and as a whole."""
-        is_code = _separators.sub("", text)[:1] in ("*", "#")
+        is_code = _not_dialled.sub("", text)[:1] in ("*", "#")
         end = (_pause if is_code else _end).search(text)
         head = text[: end.start()] if end else text
         if end is None or _has_letters(head):
@@ -152,12 +153,12 @@ class DialPlan:
             if not is_phone:
                 return found
             found.append(UNCLEAR)
-        dialled = _separators.sub("", spoken)
+        dialled = _not_dialled.sub("", spoken)
         if dialled[:1] in ("*", "#"):
             code = "".join(sign for sign in dialled if sign in "*#" or sign.isdigit())
             return [*(reading for rest in _without_code(dialled) for reading in self._of_dialled(rest)), code, *found]
         if "(0)" in spoken:
-            found += self._of_dialled(_separators.sub("", spoken.replace("(0)", "")))
+            found += self._of_dialled(_not_dialled.sub("", spoken.replace("(0)", "")))
         return [*self._of_dialled(dialled), *found]
 
     def _of_letters(self, text: str) -> list[str]:
@@ -230,7 +231,7 @@ def _without_code(dialled: str) -> list[str]:
 
 
 def _has_letters(text: str) -> bool:
-    return any(sign.isalpha() for sign in _separators.sub("", text))
+    return any(sign.isalpha() for sign in _not_dialled.sub("", text))
 
 
 def _in_order(found: Iterable[str]) -> Sequence[str]:

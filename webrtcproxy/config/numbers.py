@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from webrtcproxy.config.ini import Section
 from webrtcproxy.config.kinds import Kind
-from webrtcproxy.sip.uri import Uri
+from webrtcproxy.sip.uri import Uri, without_separators
 
 THE_ONLY_ONE = "registered"
 """In place of an address-of-record: the one that is registered at the trunk, if there is exactly one."""
@@ -44,7 +44,7 @@ class NumberMap:
 
 def _line(text: str) -> tuple[str, tuple[str, ...]]:
     pattern, equals, aors = (part.strip() for part in text.partition("="))
-    pattern = re.sub(r"[-.() ]", "", pattern)
+    pattern = without_separators(pattern)
     if not equals or not pattern or not aors:
         raise ValueError("this is no NUMBER = USER@DOMAIN")
     if not _pattern(pattern):
@@ -86,7 +86,7 @@ def one_number(text: str) -> str:
 
     :raises ValueError: it is none.
     """
-    number = re.sub(r"[-.() ]", "", text)
+    number = without_separators(text)
     if not re.fullmatch(r"\+?[0-9]{1,32}", number, re.ASCII):
         raise ValueError("this is no telephone number")
     return number

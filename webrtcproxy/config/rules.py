@@ -13,6 +13,7 @@ from webrtcproxy.config.addresses import Destinations, destination
 from webrtcproxy.config.ini import Section
 from webrtcproxy.config.kinds import Kind
 from webrtcproxy.config.ranges import RANGES
+from webrtcproxy.sip.uri import VISUAL_SEPARATORS, without_separators
 
 MAX_DIGITS: Final = 32
 """Digits of the longest number of a rule."""
@@ -29,8 +30,7 @@ REMEDY: Final = (
 )
 NUMBERS_REMEDY: Final = "write numbers (+49301234), prefixes of numbers (+49* 0900*), premium, satellite, * or none"
 
-_number = re.compile(r"(\+?[0-9][-.()/0-9]*|\+|[*#]+[0-9][0-9*#]*[0-9#]|[*#]+[0-9])(\*?)").fullmatch
-_separators = re.compile(r"[-.()/]")
+_number = re.compile(rf"(\+?[0-9][{VISUAL_SEPARATORS}/0-9]*|\+|[*#]+[0-9][0-9*#]*[0-9#]|[*#]+[0-9])(\*?)").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def rule(word: str) -> RuleWords:
         return RuleWords(words, places=destination(word))
     if _is_address(word):
         return RuleWords(words, places=destination(word))
-    number, star = _separators.sub("", found[1]), found[2]
+    number, star = without_separators(found[1].replace("/", "")), found[2]
     if len(number) > MAX_DIGITS:
         raise ValueError(f"a number has at most {MAX_DIGITS} digits")
     if star:

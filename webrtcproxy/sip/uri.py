@@ -34,6 +34,17 @@ def host_port(host: str, port: int) -> str:
     return f"{bracketed(host)}:{port}"
 
 
+VISUAL_SEPARATORS = "-.() "
+"""What may stand in a telephone number and means nothing: the visual separators of RFC 3966 section 5.1.1, and the
+blanks that people write. As it is, it can stand in the brackets of a regular expression."""
+_separator = re.compile(f"[{VISUAL_SEPARATORS}]")
+
+
+def without_separators(number: str) -> str:
+    """A telephone number without its `VISUAL_SEPARATORS`."""
+    return _separator.sub("", number)
+
+
 _is_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*").fullmatch
 _forbidden = re.compile(r'[\x00-\x20\x7f<>"]').search
 _is_plain = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/:]*").fullmatch
@@ -120,7 +131,7 @@ class Uri:
         """
         if not self.host:
             user = self.user or ""
-            return re.sub(r"[\-.()]", "", user).lower() if self.scheme == "tel" else f"{self.scheme}:{user}"
+            return without_separators(user).lower() if self.scheme == "tel" else f"{self.scheme}:{user}"
         port = "" if self.port is None or self.port == _default_port[self.scheme] else f":{self.port}"
         user = "" if self.user is None else normal(self.user) + "@"
         return f"{user}{_normal_host(self.host)}{port}"

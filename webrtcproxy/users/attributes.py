@@ -16,7 +16,7 @@ from webrtcproxy.config.addresses import host_name
 from webrtcproxy.config.limits import MAX_RATE
 from webrtcproxy.config.rules import REMEDY as RULES_REMEDY
 from webrtcproxy.config.rules import RuleWords, rules
-from webrtcproxy.sip.uri import bracketed, normal
+from webrtcproxy.sip.uri import bracketed, normal, without_separators
 from webrtcproxy.users.user import User
 
 T = TypeVar("T")
@@ -27,7 +27,6 @@ MAX_WORDS: Final = 256
 """Most entries of a list."""
 
 _is_number = re.compile(r"\+?[0-9*#]{1,32}").fullmatch
-_separators = re.compile(r"[-.() ]")
 _is_word = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*").fullmatch
 _control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 _no_user = re.compile(r'[\s"<>@:;,?/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]').search
@@ -107,19 +106,19 @@ def words_of(value: object) -> tuple[str, ...]:
 
 
 def number_of(text: str) -> str:
-    """A telephone number without its visual separators (RFC 3966 section 5.1.1).
+    """A telephone number without its visual separators.
 
     :raises ValueError: it is none.
     """
-    number = _separators.sub("", text)
+    number = without_separators(text)
     if not _is_number(number):
         raise ValueError(f"'{text}' is no telephone number")
     return number
 
 
 def number_in(user: str) -> str | None:
-    """The telephone number that a user part is, without visual separators and parameters (RFC 3261 section 19.1.6, RFC
-    3966 section 5.1.1); None where it is none."""
+    """The telephone number that a user part is, without visual separators and parameters (RFC 3261 section 19.1.6);
+    None where it is none."""
     try:
         return number_of(unquote(user.partition(";")[0]))
     except ValueError:
