@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from twisted.internet.defer import fail
 from twisted.logger import capturedLogs, formatEvent
 
 from tests.call.test_trunk_account import CHALLENGE, HOST, AccountCase
 from tests.support.calls.local import DOMAIN
 from tests.support.calls.world import Browser
 from tests.support.configs import CARRIER
+from webrtcproxy.registration import user_changes
 from webrtcproxy.registration.binding import contact_user_of
-from webrtcproxy.registration.user_changes import UserChanges
-from webrtcproxy.runtime.errors import FlowLost
 from webrtcproxy.sip.message import Request
 
 ACCOUNT = f"1001@{HOST}"
@@ -27,7 +25,7 @@ class ChangesCase(AccountCase):
     multiple = True
 
     def setUp(self) -> None:
-        self.patch(UserChanges, "AT_ONCE", 1)
+        self.patch(user_changes, "AT_ONCE", 1)
         super().setUp()
         self.alice = self.registered()
         self.register_account(self.alice)
@@ -115,7 +113,7 @@ class RemovedTests(ChangesCase):
 
     def test_elsewhere(self) -> None:
         """A binding on a connection of another process is that one's to end."""
-        self.patch(self.world.location, "is_own", lambda flow: False)
+        self.world.runtime.others.add(self.alice.flow)
         self.remove_alice()
         self.assertEqual(self.bound(), [self.alice.flow])
 
@@ -152,14 +150,18 @@ class RemovedTests(ChangesCase):
 
     def test_unreachable(self) -> None:
         """So it does where the carrier can't be reached."""
-        self.patch(self.world.context.upstream, "next_hops", lambda route: fail(FlowLost("no socket")))
-        self.assertIn("stays registered at trunk carrier for a while: FlowLost('no socket')", self.told()[-1])
+        self.world.unreachable = True
+        self.assertIn("stays registered at trunk carrier for a while: FlowLost('no route')", self.told()[-1])
 
     def test_directory_fails(self) -> None:
         """Where the bindings can't be looked up, that is logged."""
-        self.patch(self.world.context.directory, "find", lambda aor: fail(ValueError("no")))
+        del self.carrier  # from here on the trunk of the configuration again
+        self.world = self.make_world(slow=True)
+        self.write(lambda lines: [f"{line} account=1001" if line.startswith("alice@") else line for line in lines])
+        Browser(self.world, self.browser().flow, "1001", HOST).bind(authenticated=False)
         self.remove_alice()
-        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.world.slow.fail()
+        self.assertEqual(len(self.flushLoggedErrors(ConnectionError)), 2)
 
     def test_register_underway(self) -> None:
         """A REGISTER that was under way binds nobody."""

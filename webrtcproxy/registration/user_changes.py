@@ -6,8 +6,6 @@ has the account. Where no browser is left, the trunk's registrar is told, as far
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -26,6 +24,9 @@ from webrtcproxy.users.user import User
 
 log = Logger()
 
+AT_ONCE = 8
+"""Most REGISTERs under way that nobody has asked for; others wait."""
+
 
 class UserChanges:
     """The changes of the users files.
@@ -34,13 +35,10 @@ class UserChanges:
     :param policy: knows the routes to them.
     """
 
-    AT_ONCE: ClassVar[int] = 8
-    """Most REGISTERs under way; others wait."""
-
     def __init__(self, relay: RegistrationRelay, policy: Policy) -> None:
         self._relay = relay
         self._policy = policy
-        self._underway = DeferredSemaphore(self.AT_ONCE)
+        self._underway = DeferredSemaphore(AT_ONCE)
 
     def changed(self, before: User, now: User | None) -> None:
         """A user has changed (`webrtcproxy.users.domains.UserChanged`)."""

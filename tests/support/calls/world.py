@@ -25,7 +25,8 @@ from webrtcproxy.config import Config, Trunk
 from webrtcproxy.proxy import Core, Standalone
 from webrtcproxy.registration.binding import Binding, contact_user_of, key_of
 from webrtcproxy.registration.directory import IDirectory
-from webrtcproxy.registration.location import ILocation
+from webrtcproxy.registration.local_directory import LocalDirectory
+from webrtcproxy.registration.location import ILocation, Location
 from webrtcproxy.runtime.errors import FlowLost, Refusal
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.sip.headers import NameAddr
@@ -239,6 +240,7 @@ class TrunkPeer(Caller):
 class InMemoryRuntime(Standalone):
     """A process that is alone.
 
+    :ivar others: flows that are those of another one.
     :ivar slow: its directory, where that answers when it is made to.
     """
 
@@ -246,9 +248,11 @@ class InMemoryRuntime(Standalone):
         super().__init__(clock)
         self._wanted_slow = slow
         self.slow: SlowDirectory | None = None
+        self.others: set[Flow] = set()
 
     def bindings(self, multiple: bool) -> tuple[ILocation, IDirectory]:
-        location, directory = super().bindings(multiple)
+        location = Location(self._reactor, multiple, lambda flow: flow not in self.others)
+        directory = LocalDirectory(self._reactor, location)
         if not self._wanted_slow:
             return location, directory
         self.slow = SlowDirectory(directory)
