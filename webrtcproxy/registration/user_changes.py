@@ -66,9 +66,12 @@ class UserChanges:
         ]
         if keys and not (await directory.unbind(aor, keys)).bindings:
             route = self._policy.route_to(trunk, Caller(user.aor, user=user))
-            await self._underway.run(lambda: Deferred.fromCoroutine(self._unregister(aor, route)))
+            await self._underway.run(self._unregister, aor, route)
 
-    async def _unregister(self, aor: str, route: Route) -> None:
+    def _unregister(self, aor: str, route: Route) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._tell_registrar(aor, route))
+
+    async def _tell_registrar(self, aor: str, route: Route) -> None:
         """Have the registrar of a trunk remove the proxy's Contact for an address-of-record."""
         relay, trunk = self._relay, route.trunk
         assert trunk is not None
