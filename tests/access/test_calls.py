@@ -12,7 +12,7 @@ from tests.support.messages import request
 from webrtcproxy.access.caller import Caller
 from webrtcproxy.access.calls import PermittedCall
 from webrtcproxy.access.control import AccessControl
-from webrtcproxy.access.policy import Permitted
+from webrtcproxy.access.policy import Permit, Permitted
 from webrtcproxy.config import LimitsConfig, Trunk, TrunkLimits
 from webrtcproxy.runtime.errors import Denied
 from webrtcproxy.runtime.metrics import Metrics
@@ -62,6 +62,29 @@ class OneAfterTheOther(SynchronousTestCase):
         denied = self.assertRaises(Denied, again.goes_to, PBX, self.permitted(PBX))
         self.assertEqual((denied.status, denied.counted), (403, "minutes_limit"))
         self.rest(call, again)
+
+    def granted(self, seconds: float) -> Permitted:
+        """What a policy says that gives a call so many seconds."""
+        return Permitted(self.permitted(PBX).question, Permit(seconds))
+
+    def test_time_after_a_transfer(self) -> None:
+        """The time that a policy gives a call begins again with each target of a transfer: that of the new one,
+        longer or shorter, which may be none at all. No earlier time ends the call."""
+        for seconds, end in ((60, 90), (10, 40), (0, None)):
+            self.over.clear()
+            call = self.access.calls.begin_of_browser("out", ALICE, "198.51.100.9")
+            call.goes_to(None, self.granted(60))
+            self.answered(call)
+            self.clock.advance(30)
+            call.goes_to(None, self.granted(seconds))
+            ends = []
+            for passed in range(31, 100):
+                self.clock.advance(1)
+                ends += [passed] * len(self.over)
+                self.over.clear()
+            self.assertEqual(ends, [] if end is None else [end], seconds)
+            call.over()
+        self.rest()
 
     def test_refused_target(self) -> None:
         """A target that has refused is left: before the call is answered, and in a transfer that fails."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import ip_network
+
 from tests.support.calls.case import CallCase
-from tests.support.calls.world import PLAIN
-from tests.support.configs import PBX
+from tests.support.calls.world import PLAIN, Caller
+from tests.support.configs import CARRIER, PBX
+from webrtcproxy.sip.message import Request
 
 
 class Cancelled(CallCase):
@@ -137,3 +141,55 @@ class Cancelled(CallCase):
         self.assertEqual(sorted(self.alice.pending()), ["200", "487"])
         self.world.turn()
         self.trunk.heard("CANCEL")
+
+
+class FromElsewhere(CallCase):
+    """A CANCEL that comes by another flow than its INVITE, with all its identifiers."""
+
+    trunks = (PBX, CARRIER)
+
+    def elsewhere(self, peer: Caller, invite: Request) -> Caller:
+        """`peer` sends the CANCEL."""
+        peer.cancel(invite)
+        self.world.turn()
+        return peer
+
+    def test_browser(self) -> None:
+        """Of another user, and of nobody, it is none: 481 as for a transaction that does not exist. The user may cancel
+        on a new connection."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        alice.bind()
+        invite = alice.invite("sip:bob@pbx.example.com")
+        leg = trunk.request("INVITE")
+        trunk.answer(leg, 180)
+        alice.heard(180)
+        eve = self.world.browser("eve")
+        eve.bind()
+        for peer in (eve, self.world.browser("alice")):
+            self.elsewhere(peer, invite).heard(481)
+            peer.silent()
+        trunk.silent()
+        again = self.world.browser()
+        again.bind()
+        self.elsewhere(again, invite)
+        self.assertEqual(sorted(again.pending()), ["200", "487"])
+        alice.silent()
+        trunk.answer(trunk.request("CANCEL"), 200)
+        trunk.answer(leg, 487)
+        trunk.heard("ACK")
+
+    def test_trunk(self) -> None:
+        """Nor may another trunk cancel the call of one; another address of the same one may."""
+        self.trunks = (replace(PBX, sources=(ip_network("192.0.2.48/30"),)), CARRIER)  # type: ignore[misc]
+        self.world = self.make_world()
+        alice, trunk = self.world.browser(), self.world.trunk()
+        alice.bind()
+        invite = trunk.call(alice)
+        leg = alice.request("INVITE")
+        alice.answer(leg, 180)
+        trunk.heard(180)
+        self.elsewhere(self.world.trunk("192.0.2.7", 5090), invite).heard(481)
+        alice.silent()
+        self.elsewhere(self.world.trunk("192.0.2.49"), invite).heard(200)
+        alice.answer(alice.request("CANCEL"), 200)
+        alice.answer(leg, 487)
