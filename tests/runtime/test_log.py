@@ -15,7 +15,15 @@ from zope.interface import implementer
 import webrtcproxy
 from webrtcproxy.runtime.batching import Batcher
 from webrtcproxy.runtime.errors import FlowLost
-from webrtcproxy.runtime.log import BatchingObserver, EscapingObserver, FailureLimit, LogFilter, _text
+from webrtcproxy.runtime.log import (
+    LONGEST_LINE,
+    BatchingObserver,
+    EscapedFailure,
+    EscapingObserver,
+    FailureLimit,
+    LogFilter,
+    _text,
+)
 from webrtcproxy.transport.flow import Address
 
 
@@ -196,6 +204,21 @@ class PrintableTests(SynchronousTestCase):
     def test_harmless(self) -> None:
         """Text stays as it is, letters of all languages included."""
         self.assertEqual(self.logged(call="c1", why="très {bien}"), "c1: over, très {bien}")
+
+    def test_long(self) -> None:
+        """A Call-ID of thousands of characters does not fill the disk: beginning and end of the line stay."""
+        line = self.logged(call="c1" + "y" * 60_000, why="it has not registered")
+        self.assertEqual(len(line), LONGEST_LINE)
+        self.assertTrue(line.startswith("c1yyy"))
+        self.assertTrue(line.endswith("yyy: over, it has not registered"))
+        self.assertLessEqual(len(self.logged(call="\udcff" * 60_000, why="{x}" * 60_000)), LONGEST_LINE)
+        line = "x" * LONGEST_LINE
+        self.assertEqual(EscapedFailure(f"a\n{line}\n{line}x").getTraceback().split("\n")[:2], ["a", line])
+        self.assertEqual(len(EscapedFailure(f"{line}x").getTraceback()), LONGEST_LINE)
+        events: list[LogEvent] = []
+        log = Logger(namespace="somebody", observer=EscapingObserver(events.append))  # type: ignore[arg-type]
+        log.failure("broke", Failure(ValueError(line)))
+        self.assertIn(" ... ", events[0]["log_failure"].getTraceback())
 
     def test_formatted_once(self) -> None:
         """The event that observers get has the text in its format, whatever braces are in it, and all its fields."""

@@ -23,11 +23,15 @@ from zope.interface import implementer
 from webrtcproxy.runtime.batching import Batcher, one_by_one
 from webrtcproxy.runtime.internals import HAS_LOG, observers_of
 
+LONGEST_LINE: Final = 1000
+"""Characters of a log line, and of a line of a traceback. What is longer has a Call-ID or URI of thousands, which a
+peer may send many times in a second; the middle is left out."""
+
 
 @implementer(ILogObserver)
 class EscapingObserver:
-    """Escapes control characters, line ends and octets that are not text. A peer may send them in a Call-ID or a reason
-    phrase; they would affect a terminal, or break the line.
+    """Escapes control characters, line ends and octets that are not text, and shortens long lines. A peer may send them
+    in a Call-ID or a reason phrase; they would affect a terminal, break the line, or fill the disk.
 
     :param observer: gets the events.
     """
@@ -49,14 +53,14 @@ class EscapeInPlace:
 
 
 class EscapedFailure:
-    """Takes the place of a Failure whose traceback has control characters: those of an exception's text, which may be
-    a peer's.
+    """Takes the place of a Failure whose traceback has control characters, or long lines: those of an exception's text,
+    which may be a peer's.
 
     :param traceback: as of the Failure.
     """
 
     def __init__(self, traceback: str) -> None:
-        self._traceback = "\n".join(map(_escaped, traceback.split("\n")))
+        self._traceback = "\n".join(_written(line) for line in traceback.split("\n"))
 
     def getTraceback(self) -> str:
         """The traceback, line by line as that of the Failure."""
@@ -73,20 +77,25 @@ def escape_first(publisher: LogPublisher) -> None:
         publisher.addObserver(EscapeInPlace())
 
 
-def _escaped(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+def _written(text: str) -> str:
+    """A text as one line of the log."""
+    if not text.isprintable():
+        text = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE // 2]} ... {text[5 - LONGEST_LINE // 2 :]}"
+
+
+def _is_written(text: str) -> bool:
+    return text.isprintable() and len(text) <= LONGEST_LINE
 
 
 def _escaped_fields(event: LogEvent) -> LogEvent:
-    """The fields of an event that observers write, without control characters."""
+    """The fields of an event that observers write, without control characters and long lines."""
     # The text has no placeholders left: formatting it again costs the observers next to nothing.
-    fields: LogEvent = {"log_format": _escaped(_text(event)).replace("{", "{{").replace("}", "}}")}
+    fields: LogEvent = {"log_format": _written(_text(event)).replace("{", "{{").replace("}", "}}")}
     failure = event.get("log_failure")
     if failure is not None:
         traceback = failure.getTraceback()
-        if not all(map(str.isprintable, traceback.split("\n"))):
+        if not all(map(_is_written, traceback.split("\n"))):
             fields["log_failure"] = EscapedFailure(traceback)
     return fields
 
