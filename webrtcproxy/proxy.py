@@ -278,12 +278,15 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
 
 def _media(config: Config, reactor: Any, metrics: Metrics, instance: str) -> tuple[Any, ...]:
     """The services for rtpengine; the last one is the `Nodes`."""
-    timeout = config.rtpengine.timeout
+    more: Any = {
+        "timeout": config.rtpengine.timeout,
+        "metrics": metrics,
+        "digits": any(trunk.media.dtmf == "rfc4733" for trunk in config.trunks),
+    }
     if config.rtpengine.nodes != SPAWN:
-        nodes = Nodes(reactor, config.rtpengine.nodes, timeout=timeout, metrics=metrics, instance=instance)  # type: ignore[arg-type]
-        return (nodes,)
+        return (Nodes(reactor, config.rtpengine.nodes, instance=instance, **more),)  # type: ignore[arg-type]
     engine = spawned(config, reactor)
-    return engine, Nodes(reactor, [engine.address], timeout=timeout, metrics=metrics)
+    return engine, Nodes(reactor, [engine.address], **more)
 
 
 def spawned(config: Config, reactor: Any) -> RtpengineProcess:

@@ -143,9 +143,10 @@ class Events(SessionChangeCase):
         browser, trunk = call._caller, call._offer_answer.callee
         assert trunk is not None
         info = Request("INFO", "sip:a@b", Headers([RELAY]), b"Signal=5")
-        self.assertTrue(wanted(info, browser, trunk.profile))
-        self.assertFalse(wanted(info, trunk, trunk.profile))
-        self.assertFalse(wanted(info, trunk, browser.profile))
+        media = self.world.nodes.sessions[-1]
+        self.assertTrue(wanted(info, browser, trunk.profile, media, trunk))
+        self.assertFalse(wanted(info, trunk, trunk.profile, media, trunk))
+        self.assertFalse(wanted(info, trunk, browser.profile, media, browser))
 
     def test_call_ends_meanwhile(self) -> None:
         """A digit that is still waiting when the call ends gets its answer."""
@@ -172,6 +173,36 @@ class Events(SessionChangeCase):
         lines = [(formatEvent(event) or "").replace(browser.call_id, "") for event in events]
         self.assertTrue(any("a digit is not played: no media" in line for line in lines), lines)
         self.assertFalse(any("777" in line or "Signal" in line for line in lines), lines)
+
+
+class LostDigits(SessionChangeCase):
+    """A version of rtpengine that loses the digits of half the calls (FIELD: digits that are played are lost)."""
+
+    trunks = Events.trunks
+
+    def call(self, allow: str) -> tuple[Party, Party]:
+        """A call of a browser to a trunk with such an Allow in its 2xx."""
+        self.world = self.make_world()
+        self.world.nodes.loses_digits = True
+        return outbound(self.world, ("Allow", allow))
+
+    def test_crosses(self) -> None:
+        """Where the trunk takes INFO the digit goes there as it came, and the trunk's answer comes back."""
+        browser, trunk = self.call("INVITE, ACK, BYE, CANCEL, INFO")
+        browser.ask("INFO", b"5", PLAIN)
+        crossed = trunk.peer.request("INFO")
+        self.assertEqual((crossed.body, crossed.content_type), (b"5", "application/dtmf"))
+        trunk.answer(crossed, 200)
+        browser.peer.heard(200)
+        self.assertNotIn("play", [command for command, _ in self.world.nodes.log])
+
+    def test_played(self) -> None:
+        """Where it does not, half a chance is better than none."""
+        browser, trunk = self.call("INVITE, ACK, BYE, CANCEL")
+        browser.ask("INFO", b"5", PLAIN)
+        browser.peer.heard(200)
+        trunk.peer.silent()
+        self.assertIn("play", [command for command, _ in self.world.nodes.log])
 
 
 class Bodies(SynchronousTestCase):

@@ -23,7 +23,6 @@ TO_BROWSER = {
     "DTLS": "passive",
     "SDES": ["off"],
     "rtcp-mux": ["offer", "require"],
-    "bundle": ["accept"],
     "replace": ["origin", "session connection", "SDP version"],
 }
 TO_TRUNK = {

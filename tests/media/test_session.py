@@ -9,6 +9,7 @@ from tests.media.cases import SDP, SessionCase
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.bencode import Reply
 from webrtcproxy.media.profile import TRUNK, profiles_of
+from webrtcproxy.media.version import Quirks
 from webrtcproxy.runtime.errors import NgRefused
 
 
@@ -29,6 +30,34 @@ class OperationTests(SessionCase):
         """Flags are those of the leg that the SDP goes to, and that leg's unwanted lines are gone."""
         self.assertEqual(self.sdp_of(self.offer(to=TRUNK)), b"v=0\r\na=from:offer\r\n")
         self.assertEqual(self.last(b"transport protocol"), (b"RTP/AVP",))
+        self.delete()
+
+    def test_keys_that_a_node_knows(self) -> None:
+        """``bundle`` goes to a node whose version knows it, for a browser, in offers and answers; what is learned of
+        the node in a call concerns later calls (FIELD: unknown dictionary keys)."""
+        (node,) = self.nodes.nodes
+        self.delete()
+        for known, later in ((False, True), (True, False)):
+            self.session = self.nodes.session("call-2")
+            node.quirks = Quirks(knows_bundle=known)
+            expected = [b"accept"] if known else None
+            self.sdp_of(self.offer())
+            self.assertEqual(self.last(b"bundle"), (expected,))
+            node.quirks = Quirks(knows_bundle=later)
+            self.sdp_of(self.answer(to=TRUNK))
+            self.assertEqual(self.last(b"bundle"), (None,))
+            for again in (self.offer, self.answer):
+                self.sdp_of(again())
+                self.assertEqual(self.last(b"bundle"), (expected,))
+            self.delete()
+
+    def test_faults_of_a_node(self) -> None:
+        """Whether digits may be lost is known of the node that has the session."""
+        (node,) = self.nodes.nodes
+        node.quirks = Quirks(loses_digits=True)
+        self.assertFalse(self.session.loses_digits)
+        self.sdp_of(self.offer())
+        self.assertTrue(self.session.loses_digits)
         self.delete()
 
     def test_digit(self) -> None:

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.ngwire import FIRST, PORT, FakeDaemon, FakeReactor
 from webrtcproxy.media.nodes import FIRST_PING, Nodes
-from webrtcproxy.media.version import Version, version_in, vulnerabilities_of
+from webrtcproxy.media.version import Quirks, Version, quirks_of, version_in, vulnerabilities_of
 
 NAT, DTLS = "CVE-2025-53399", "CVE-2023-51275"
 
@@ -48,15 +48,30 @@ class VersionTests(SynchronousTestCase):
             found = [each.name for each in vulnerabilities_of(Version(numbers, package))]
             self.assertEqual(found, names, numbers)
 
+    def test_quirks(self) -> None:
+        """Which versions know the key ``bundle``, and which lose digits (FIELD: versions that people run)."""
+        for numbers, bundle, digits in (
+            ((10, 5, 3, 5), False, False),
+            ((12, 3, 1, 6), False, False),
+            ((12, 4, 1, 1), False, True),
+            ((12, 5, 1, 31), False, True),
+            ((13, 3, 1, 9), False, True),
+            ((13, 4, 1, 1), False, False),
+            ((13, 5, 1, 1), False, False),
+            ((14, 0, 1, 1), True, False),
+            ((26, 0, 1, 13), True, False),
+        ):
+            self.assertEqual(quirks_of(Version(numbers)), Quirks(bundle, digits), numbers)
+
 
 class WarningTests(SynchronousTestCase):
     """Each node is asked once, when it has replied for the first time, and nothing is left there."""
 
-    def logged(self, software: bytes, silent: bool = False) -> list[tuple[LogLevel, str]]:
+    def logged(self, software: bytes, digits: bool = False) -> list[tuple[LogLevel, str]]:
         reactor = FakeReactor()
         daemon = FakeDaemon(reactor)
         daemon.software = software
-        nodes = Nodes(reactor, [(FIRST, PORT)], ping=5)
+        nodes = Nodes(reactor, [(FIRST, PORT)], ping=5, digits=digits)
         with capturedLogs() as events:
             nodes.startService()
             reactor.advance(FIRST_PING)
@@ -82,6 +97,37 @@ class WarningTests(SynchronousTestCase):
         ((level, text),) = self.logged(b"rtpengine-26-0-1-13")
         self.assertEqual(level, LogLevel.info)
         self.assertIn("26.0.1.13", text)
+
+    def test_loses_digits(self) -> None:
+        """A warning where digits are to be played (FIELD: digits that are played are lost)."""
+        *_, (level, text) = self.logged(b"rtpengine-13-2-1-16", digits=True)
+        self.assertEqual(level, LogLevel.warn)
+        for word in (FIRST, "13.2.1.16", "dtmf = rfc4733", "INFO"):
+            self.assertIn(word, text)
+        for software, digits in ((b"rtpengine-13-2-1-16", False), (b"rtpengine-13-4-1-1", True)):
+            self.assertNotIn("rfc4733", str(self.logged(software, digits)))
+
+    def test_another_program(self) -> None:
+        """A node that was dead is asked again: it may have been updated, or replaced by one that does not tell."""
+        reactor = FakeReactor()
+        daemon = FakeDaemon(reactor)
+        nodes = Nodes(reactor, [(FIRST, PORT)], ping=5)
+        (node,) = nodes.nodes
+        nodes.startService()
+        for software, expected in (
+            (b"rtpengine-12-5-1-31", Quirks(False, True)),
+            (b"rtpengine-26-0-1-13", Quirks(True, False)),
+            (b"", Quirks()),
+        ):
+            daemon.software = software
+            reactor.pump([0.5] * 60)
+            self.assertEqual((node.alive, node.quirks), (True, expected))
+            daemon.silent = True
+            reactor.pump([0.5] * 60)
+            self.assertFalse(node.alive)
+            daemon.silent = False
+        nodes.stopService()
+        reactor.settle()
 
     def test_not_told(self) -> None:
         """A node that knows no such command, or calls itself something else."""

@@ -65,6 +65,7 @@ class FakeSession:
         self.operations: list[Operation] = []  # as they were started
         self.used = False  # anything was sent to the node
         self.deleted = 0  # deletes that reached the node
+        self.loses_digits = nodes.loses_digits
         self._queue: deque[tuple[Operation, Deferred[bytes]]] = deque()
         self._working = False
         self._ending = False
@@ -161,6 +162,7 @@ class FakeNodes:
         self.sessions: list[FakeSession] = []
         self.log: list[tuple[str, str]] = []
         self.watched: dict[FakeSession, Callable[[], None]] = {}
+        self.loses_digits = False
         self._failures: list[tuple[str, Exception]] = []
         self._held: list[Deferred[None]] | None = None
         self._port = 30000

@@ -223,7 +223,7 @@ class Call:
             return
         if other is None or other.over or leg.over or request.method == "PRACK":
             raise Refusal(481)
-        if dtmf.wanted(request, leg, other.profile):
+        if dtmf.wanted(request, leg, other.profile, self._media, other):
             dtmf.play(transaction, leg, self._media, self._offer_answer.branch)
             return
         # The end of an early dialog that the caller does not use does not end the call.
@@ -233,11 +233,11 @@ class Call:
     def _request_before_answer(self, leg: Leg, transaction: ServerTransaction) -> None:
         """Handle a request of a caller without a 2xx: it is for the early dialog whose response the caller got last."""
         request, early = transaction.request, self._offer_answer.early_branch
-        if early is not None and dtmf.wanted(request, leg, early.profile):
+        to = None if request.method in ("REFER", "SUBSCRIBE") else self._set_up.last_early_dialog()
+        if early is not None and dtmf.wanted(request, leg, early.profile, self._media, to):
             dtmf.play(transaction, leg, self._media, early.id)
             return
-        to = None if request.method in ("REFER", "SUBSCRIBE") else self._set_up.last_early_dialog()
-        if to is None or dtmf.wanted(request, leg, to.profile):
+        if to is None or dtmf.wanted(request, leg, to.profile, self._media, to):
             raise Refusal(500, "Not Answered Yet", [("Retry-After", "5")])  # a 481 would end the call (RFC 5057)
         relay(transaction, leg, to, self._context.transactions.schedule, self.dialog_terminated)
 

@@ -35,13 +35,17 @@ _PLAIN = re.compile(rb"\s*([0-9A-D*#])\s*", re.IGNORECASE)
 _BODIES = {"application/dtmf-relay": _RELAY, "application/dtmf": _PLAIN}
 
 
-def wanted(request: Request, leg: Leg, profile: PeerProfile) -> bool:
-    """Whether a request within a call is a digit of a browser for a trunk that is configured to get events.
+def wanted(request: Request, leg: Leg, profile: PeerProfile, media: CallMedia, other: Leg | None) -> bool:
+    """Whether a request within a call is a digit of a browser to be played: for a trunk that is configured to get
+    events, unless the media server may lose it and the trunk takes INFO, too.
 
     :param leg: the leg on which it arrived.
     :param profile: the profile of the peer of the other leg.
+    :param other: the other leg; None where there is none yet.
     """
-    return request.method == "INFO" and profile.wants_dtmf_events(leg.profile) and request.content_type in _BODIES
+    if request.method != "INFO" or not profile.wants_dtmf_events(leg.profile) or request.content_type not in _BODIES:
+        return False
+    return not (media.loses_digits and other is not None and other.takes("INFO"))
 
 
 def play(transaction: ServerTransaction, leg: Leg, media: CallMedia, branch: str) -> None:

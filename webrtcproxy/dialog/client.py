@@ -85,13 +85,14 @@ class DialogClient:
     @property
     def takes_update(self) -> bool:
         """Whether the peer lists UPDATE in its Allow (RFC 3311 section 4)."""
-        return self._takes("UPDATE")
+        return self.takes("UPDATE")
 
     def refuses(self, method: str) -> bool:
         """Whether the peer has sent Allow without this method."""
-        return bool(self._allow) and not self._takes(method)
+        return bool(self._allow) and not self.takes(method)
 
-    def _takes(self, method: str) -> bool:
+    def takes(self, method: str) -> bool:
+        """Whether the peer has sent Allow with this method."""
         return any(name.strip() == method for line in self._allow for name in line.split(","))
 
     def answer_challenges(self, allowed: bool, account: TrunkAccount | None = None) -> None:

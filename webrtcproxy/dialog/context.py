@@ -47,6 +47,10 @@ class CallMedia(Protocol):
     def play(self, digit: str, duration: int, *, from_tag: str, branch: str) -> Deferred[None]:
         """Fires with None when a digit of that party is being played; fails with an NgError."""
 
+    @property
+    def loses_digits(self) -> bool:
+        """Whether digits that are played may be lost."""
+
     def drop(self, branch: str) -> None:
         """Remove one branch that was not answered."""
 

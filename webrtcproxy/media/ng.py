@@ -29,6 +29,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.config.addresses import family_of
 from webrtcproxy.media.bencode import MalformedReply, NgValue, Reply, from_bencode, to_items
+from webrtcproxy.media.version import NO_QUIRKS
 from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.runtime.schedule import Schedule, Timer
@@ -162,6 +163,7 @@ class Node:
     :ivar alive: False once `DEAD_AFTER` commands in a row had no reply; True again with the first reply.
     :ivar silent: commands in a row without a reply.
     :ivar answered: replies since the start.
+    :ivar quirks: of its version, once that is known.
     :ivar on_alive: called when a dead node replies again.
     """
 
@@ -178,6 +180,7 @@ class Node:
         self.alive = True
         self.silent = 0
         self.answered = 0
+        self.quirks = NO_QUIRKS
         self.on_alive: Callable[[Node], None] = lambda node: None
         self._reactor = reactor
         self._cookies = cookies

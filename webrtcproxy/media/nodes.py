@@ -32,7 +32,7 @@ from webrtcproxy.media.bencode import Reply
 from webrtcproxy.media.ng import MediaReactor, Node
 from webrtcproxy.media.profile import ASKS_FOR_A_DESCRIPTION, DELETE_AT_ONCE, list_fields, session_fields
 from webrtcproxy.media.session import MediaSession
-from webrtcproxy.media.version import version_in, vulnerabilities_of
+from webrtcproxy.media.version import NO_QUIRKS, quirks_of, version_in, vulnerabilities_of
 from webrtcproxy.runtime.batching import Batcher, one_by_one
 from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.runtime.ids import random_token
@@ -76,6 +76,7 @@ class Nodes(Service):
     :param instance: a name that no other running proxy has, or empty.
     :param resolve: returns the IP address of a name; absent: the operating system's resolver, in a thread.
     :param metrics: counts commands.
+    :param digits: digits are to be played: a node that loses some gets a warning in the log.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class Nodes(Service):
         instance: str = "",
         resolve: Callable[[str], Deferred[str]] | None = None,
         metrics: Metrics | None = None,
+        digits: bool = False,
     ) -> None:
         self.timeout = timeout
+        self._digits = digits
         self.nodes = tuple(Node(reactor, host, port, metrics=metrics) for host, port in addresses)
         for node in self.nodes:
             node.on_alive = self._alive_again
@@ -270,6 +273,7 @@ class Nodes(Service):
         self._in_background(Deferred.fromCoroutine(self._audit.check(node)))
 
     def _alive_again(self, node: Node) -> None:
+        self._unasked.add(node)  # it may be another program
         self._check_sessions(node)
         self._in_background(Deferred.fromCoroutine(self._sweep(node, self._prefix)))
 
@@ -282,18 +286,21 @@ class Nodes(Service):
             self._in_background(Deferred.fromCoroutine(self._sweep(node, self._instance_prefix)))
 
     async def _ask_version(self, node: Node) -> None:
-        """Log the version of a node, with a warning if it is known to be vulnerable."""
+        """Note and log the version of a node, with a warning of each known fault."""
         call_id = self.new_call_id()
         try:
             reply = await node.command("publish", session_fields(call_id), self.timeout, ASKS_FOR_A_DESCRIPTION)
         except NgRefused:
             self.release(call_id)
+            node.quirks = NO_QUIRKS
             return
         except NgError:
             self.discard(node, call_id, "version", late=True)
+            self._unasked.add(node)
             return
         self.discard(node, call_id, "version")
         version = version_in(reply.get(b"sdp"))
+        node.quirks = NO_QUIRKS if version is None else quirks_of(version)
         if version is None:
             return
         log.info("rtpengine {node} has version {version}", node=node, version=version)
@@ -301,6 +308,12 @@ class Nodes(Service):
             log.warn(
                 "rtpengine {node}, version {version}, has {name}: {allows}; update it",
                 node=node, version=version, name=each.name, allows=each.allows,
+            )  # fmt: skip
+        if self._digits and node.quirks.loses_digits:
+            log.warn(
+                "rtpengine {node}, version {version}, loses digits that it is to play (dtmf = rfc4733): a trunk "
+                "that takes INFO gets them as INFO instead; use another version",
+                node=node, version=version,
             )  # fmt: skip
 
     async def _sweep(self, node: Node, prefix: str) -> None:

@@ -158,7 +158,6 @@ _BROWSER: Mapping[str, NgValue] = {
     "DTLS": "passive",
     "SDES": ["off"],
     "rtcp-mux": ["offer", "require"],
-    "bundle": ["accept"],
     "replace": ["origin", "session connection", "SDP version"],
 }
 _BROWSER_FLAGS: list[NgValue] = ["generate mid", "no rtcp attribute", "trickle ICE"]
@@ -264,6 +263,9 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
 
 SUPPORTS_LOAD_LIMIT = to_items({"supports": ["load limit"]})
 """Items of each offer: a node at its limit then replies ``load limit`` instead of an error."""
+
+ACCEPTS_BUNDLE = to_items({"bundle": ["accept"]})
+"""Items of an offer or answer to a browser, for a node that knows the key."""
 
 ASKS_FOR_A_DESCRIPTION = to_items({"from-tag": "version", "sdp": offer_from_nowhere()})
 """Items of a ``publish`` that gets a description of rtpengine's own."""

@@ -32,6 +32,7 @@ from twisted.python.failure import Failure
 from webrtcproxy.media.bencode import Reply
 from webrtcproxy.media.ng import Node, text
 from webrtcproxy.media.profile import (
+    ACCEPTS_BUNDLE,
     DELETE_AT_ONCE,
     SUPPORTS_LOAD_LIMIT,
     Profile,
@@ -39,6 +40,7 @@ from webrtcproxy.media.profile import (
     party_items,
     session_fields,
 )
+from webrtcproxy.media.version import NO_QUIRKS
 from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.sip.sdp.questions import m_lines
 from webrtcproxy.sip.sdp.rewriting import complete_answer
@@ -110,6 +112,7 @@ class MediaSession:
         self.call = call
         self.call_id = pool.new_call_id()
         self.node: Node | None = None
+        self._quirks = NO_QUIRKS  # of the node, the same for the whole session
         self._pool = pool
         self._branches: dict[str, _BranchTags] = {}
         self._to_drop: set[str] = set()
@@ -143,6 +146,11 @@ class MediaSession:
         :returns: as `offer`.
         """
         return self._enqueue(lambda: self._answer(sdp, from_tag, to_tag, branch, to))
+
+    @property
+    def loses_digits(self) -> bool:
+        """Whether the node may lose a digit that it is to `play`."""
+        return self._quirks.loses_digits
 
     def play(self, digit: str, duration: int, *, from_tag: str, branch: str) -> Deferred[None]:
         """Have a digit played to the other party, as an event if it accepts events (RFC 4733), else as a tone. Digits
@@ -238,14 +246,14 @@ class MediaSession:
         if node is None:
             end = self._pool.seconds() + self._pool.timeout
             error = NgTimeout("no rtpengine node is configured")
-            reply = self._first_offer(encoded, list(self._pool.candidates()), end, error)
+            reply = self._first_offer(encoded, to, list(self._pool.candidates()), end, error)
         elif known is None and not to.has_dtls and any(parties.answerer for parties in self._branches.values()):
             # The caller has media from an earlier target. Until this one has answered, whatever anybody sends to its
             # port would be passed on to the caller.
             blocked = self._block(node, True)
-            reply = blocked.addCallback(lambda _: self._command(node, "offer", encoded, self._pool.timeout))
+            reply = blocked.addCallback(lambda _: self._describe(node, "offer", encoded, to, self._pool.timeout))
         else:
-            reply = self._command(node, "offer", encoded, self._pool.timeout)
+            reply = self._describe(node, "offer", encoded, to, self._pool.timeout)
         return reply.addCallback(self._offered, from_tag, branch, to, m_lines(sdp))
 
     def _offered(
@@ -256,7 +264,17 @@ class MediaSession:
             return _sdp(reply, to)
         return Deferred.fromCoroutine(self._drop_left_over()).addCallback(lambda _: _sdp(reply, to))
 
-    def _first_offer(self, encoded: bytes, nodes: list[Node], end: float, error: NgError) -> Deferred[Reply]:
+    def _describe(
+        self, node: Node, command: Literal["offer", "answer"], encoded: bytes, to: Profile, timeout: float
+    ) -> Deferred[Reply]:
+        """Send an offer or answer, with what this node knows besides."""
+        if to.has_dtls and self._quirks.knows_bundle:
+            encoded += ACCEPTS_BUNDLE
+        return self._command(node, command, encoded, timeout)
+
+    def _first_offer(
+        self, encoded: bytes, to: Profile, nodes: list[Node], end: float, error: NgError
+    ) -> Deferred[Reply]:
         """Try node after node, within the time for one command; the first that replies keeps the session.
 
         :param nodes: the nodes that were not tried yet.
@@ -267,9 +285,10 @@ class MediaSession:
         if not nodes or share <= 0:
             return fail(error)
         node = nodes.pop(0)
-        reply = self._command(node, "offer", encoded, share)
+        self._quirks = node.quirks
+        reply = self._describe(node, "offer", encoded, to, share)
         return reply.addCallbacks(
-            self._taken, self._not_taken, callbackArgs=(node,), errbackArgs=(encoded, node, nodes, end)
+            self._taken, self._not_taken, callbackArgs=(node,), errbackArgs=(encoded, to, node, nodes, end)
         )
 
     def _taken(self, reply: Reply, node: Node) -> Reply:
@@ -277,7 +296,7 @@ class MediaSession:
         return reply
 
     def _not_taken(
-        self, failure: Failure, encoded: bytes, node: Node, nodes: list[Node], end: float
+        self, failure: Failure, encoded: bytes, to: Profile, node: Node, nodes: list[Node], end: float
     ) -> Failure | Deferred[Reply]:
         why = failure.value
         if not isinstance(why, (NgTimeout, NgOverload)):
@@ -286,7 +305,7 @@ class MediaSession:
         log.warn("{call}: {why}", call=self.call, why=why.why)
         self._pool.discard(node, self.call_id, self.call, late=isinstance(why, NgTimeout))
         self.call_id = self._pool.new_call_id()
-        return self._first_offer(encoded, nodes, end, why)
+        return self._first_offer(encoded, to, nodes, end, why)
 
     def _answer(self, sdp: bytes, from_tag: str, to_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         node = self.node
@@ -300,7 +319,7 @@ class MediaSession:
         encoded = to.items("answer", complete_answer(sdp, parties.offered)) + party_items(
             branch, *parties.names(from_tag)
         )
-        reply = self._command(node, "answer", encoded, self._pool.timeout)
+        reply = self._describe(node, "answer", encoded, to, self._pool.timeout)
         if self._blocked:
             reply.addCallback(lambda answered: self._block(node, False).addCallback(lambda _: answered))
         return reply.addCallback(_sdp, to)

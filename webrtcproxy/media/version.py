@@ -1,4 +1,5 @@
-"""The version of a node, as far as it tells, and the vulnerabilities that its version is known to have.
+"""The version of a node, as far as it tells, the vulnerabilities that its version is known to have, and the quirks
+that a call has to heed.
 
 No command of ng asks for the version; but rtpengine writes it as the session name of a description that it makes by
 itself, such as the reply to a ``publish``: ``s=rtpengine-12-5-1-31-1`` is that of Debian's package 12.5.1.31-1.
@@ -62,6 +63,31 @@ VULNERABILITIES = (
         ("10.5.3.5-1-deb12u1",),
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """How a version differs from others in a call.
+
+    :ivar knows_bundle: it knows the key ``bundle``; earlier versions ignore it, with a line in their log.
+    :ivar loses_digits: ``play DTMF`` loses the digits of about half the calls in which it does not transcode: it reads
+        the RTP timestamp of the audio as a signed number, so that no digit is due for hours.
+    """
+
+    knows_bundle: bool = False
+    loses_digits: bool = False
+
+
+NO_QUIRKS = Quirks()
+"""Of a version that is not known."""
+
+
+def quirks_of(version: Version) -> Quirks:
+    """Those of that version."""
+    return Quirks(
+        knows_bundle=version.numbers >= (14, 0),
+        loses_digits=(12, 4) <= version.numbers < (13, 4),
+    )
 
 
 def version_in(sdp: object) -> Version | None:
