@@ -28,7 +28,17 @@ class ScriptTests(SynchronousTestCase):
         scripts = [*sorted((ROOT / "etc").glob("*.sh")), ROOT / "bench" / "run.sh"]
         self.assertEqual(
             [script.name for script in scripts],
-            ["asterisk.sh", "demo.sh", "docs.sh", "matrix.sh", "setup.sh", "test.sh", "units.sh", "run.sh"],
+            [
+                "asterisk.sh",
+                "demo.sh",
+                "docs.sh",
+                "matrix.sh",
+                "rtpengine.sh",
+                "setup.sh",
+                "test.sh",
+                "units.sh",
+                "run.sh",
+            ],
         )
         for script in scripts:
             result = subprocess.run(("sh", "-n", script), capture_output=True, text=True, check=False)
