@@ -56,6 +56,28 @@ class Delays(GuardCase):
         self.assertEqual(self.guard.delay(STRANGER, ALICE), 60)
         self.assertFalse(self.guard.is_banned(STRANGER))
 
+    def test_site(self) -> None:
+        """Who has a whole IPv6 site tries one user no more often without a delay than from some addresses: each network
+        of it would else have one free try. Others there, and the same user elsewhere, are not delayed."""
+        done = 0
+        for network in range(5_000):
+            host = f"2001:db8:7:{network:x}::1"
+            if not self.guard.delay(host, ALICE):
+                self.guard.failed(host, ALICE)
+                done += 1
+        self.assertEqual(done, 10)
+        self.assertEqual(self.guard.delay("2001:db8:7:ffff::1", BOB), 0)
+        for host in ("2001:db8:8::1", ELSEWHERE, "::ffff:198.51.100.77"):
+            self.assertEqual(self.guard.delay(host, ALICE), 0)
+        self.clock.advance(1)
+        self.assertEqual(self.guard.delay("2001:db8:7:ffff::1", ALICE), 0)
+        self.guard.succeeded("2001:db8:7:fffe::1", ALICE)
+        self.guard.failed("2001:db8:7:ffff::1", ALICE)
+        self.assertGreater(self.guard.delay("2001:db8:7:fffd::1", ALICE), 0)
+        self.assertEqual(self.guard.delay("2001:db8:7:fffe::1", ALICE), 0)
+        self.guard.lift("2001:db8:7:ffff::1")
+        self.assertEqual(self.guard.delay("2001:db8:7:fffd::1", ALICE), 0)
+
     def test_proven(self) -> None:
         """On a connection that has proven the user, logins wait for failures on such connections only; elsewhere they
         wait for the others only. Neither delays or bans anybody else."""

@@ -50,6 +50,11 @@ class ForwardTests(RegistrarCase):
         self.assertNotIn("Route", headers)
         self.assertNotIn("sip.instance", headers.get("Contact") or "")
 
+    def test_place(self) -> None:
+        """No parameter of the Request-URI leads a registrar that is a proxy elsewhere (RFC 3261 section 16.5)."""
+        self.register(f"{JSSIP};expires=600", uri="sip:pbx.example.com;maddr=203.0.113.66;x=1;m%61ddr=203.0.113.66")
+        self.assertEqual(self.upstream().uri, "sip:pbx.example.com;x=1")
+
     def test_push_parameters_stay_here(self) -> None:
         """What a Contact says for push notifications is the browser's and ours: upstream sees nothing of it, the 200
         has it as it was (corners.rst 4: 8599)."""

@@ -11,6 +11,8 @@ What counts is who fails where: a user at an address (of IPv6: at a /64), called
   first is never delayed.
 - An address of many known users, as of a company, may have more failures: a few pages with old passwords must not keep
   the others out who come back after a restart, when nobody is known yet.
+- Who has a whole IPv6 site, 65,536 networks, has no more tries at one user without a delay than who has some addresses:
+  the failures of a user at all networks of a site delay the next one, even at a network that has never failed.
 - A user who logs in takes back his own failures at this address, and nobody else's: who has one account can not wash
   away his guesses for others.
 - An address with too many failures is banned. Where users are known at it, the ban is for all others at it only: their
@@ -29,7 +31,7 @@ from twisted.logger import Logger
 
 from webrtcproxy.access.bans import Bans
 from webrtcproxy.config import BansConfig, Config, Network
-from webrtcproxy.config.addresses import ip, network_of
+from webrtcproxy.config.addresses import ip, network_of, site_of
 from webrtcproxy.config.endpoints import split, unescape
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import Refusal
@@ -46,7 +48,7 @@ USERS_PER_FAILURE = 10
 """Known users of an address for which it may have one failure more."""
 
 FREE_OF_USER = 10
-"""Failures of a user, at all addresses, that delay nothing."""
+"""Failures of a user, at all addresses, or at all networks of an IPv6 site, that delay nothing."""
 
 SLOWEST = 60.0
 """The longest delay in seconds; each failure doubles it, beginning with one second."""
@@ -145,6 +147,7 @@ class LoginGuard:
         self.bans = Bans(clock, config, metrics=self._metrics) if bans is None else bans
         self._of_networks: BoundedDict[str, _Failures] = BoundedDict(REMEMBERED)
         self._of_users: BoundedDict[str, _Failures] = BoundedDict(REMEMBERED)
+        self._of_sites: BoundedDict[tuple[str, str], _Failures] = BoundedDict(REMEMBERED)
         self._of_pairs: BoundedDict[_PairKey, _Failures] = BoundedDict(REMEMBERED)
         self._known: BoundedDict[str, BoundedDict[str, float]] = BoundedDict(REMEMBERED)
         self.logged_in: Callable[[str, str], None] = lambda network, aor: None
@@ -163,16 +166,19 @@ class LoginGuard:
         network, aor = network_of(host), aor[:LONGEST_NAME]
         own, of_network = self._of_pairs.get((network, aor, is_proven)), self._of_networks.get(network)
         ban = self.bans.remaining(host)
-        if own is None and of_network is None and not ban:
+        if own is None and of_network is None and not ban and not self._of_sites:
             return 0.0  # nearly always
         now = self._clock.seconds()
         if is_proven or self._is_known(network, aor, now):
             return 0.0 if own is None else own.wait(SLOWEST_KNOWN, now)
         if ban:
             return ban
+        of_site = self._of_sites.get((site_of(host), aor)) if self._of_sites else None
+        wait = 0.0 if of_site is None else of_site.wait(SLOWEST, now, FREE_OF_USER)
         failures = of_network or own
-        assert failures is not None
-        wait = failures.wait(SLOWEST, now, FREE + self._allowance(network))
+        if failures is None:
+            return wait
+        wait = max(wait, failures.wait(SLOWEST, now, FREE + self._allowance(network)))
         if own is not None:
             wait = max(wait, own.wait(SLOWEST, now))
         of_user = self._of_users.get(aor)
@@ -229,6 +235,9 @@ class LoginGuard:
         if is_proven or self._is_known(network, aor, now) or self.bans.is_exempt(host):
             return
         _counted(self._of_users, aor, now)
+        site = site_of(host)
+        if site:
+            _counted(self._of_sites, (site, aor), now)
         self._charge(host, network, now, "logins")
 
     def probed(self, host: str, target: str) -> None:
@@ -281,6 +290,9 @@ class LoginGuard:
         self._of_networks.pop(network, None)
         for pair in [pair for pair in self._of_pairs if pair[0] == network]:
             del self._of_pairs[pair]
+        site = site_of(host.partition("/")[0])
+        for of_site in [of_site for of_site in self._of_sites if of_site[0] == site]:
+            del self._of_sites[of_site]
         return self.bans.lift(host)
 
     def _take_back(self, network: str, aor: str, now: float) -> None:

@@ -131,6 +131,12 @@ def network_of(host: str) -> str:
         return host
 
 
+def site_of(host: str) -> str:
+    """The /48 network of an IPv6 address, which is what one site may have of networks (RFC 6177); empty for others."""
+    address = ip(host.partition("%")[0])
+    return str(IPv6Network((int(address) >> 80 << 80, 48))) if isinstance(address, IPv6Address) else ""
+
+
 def plain_literal(host: str) -> str | None:
     """The same, with an IPv4-mapped address as the IPv4 address that its packets come from."""
     address = ip(host.strip("[]"))

@@ -137,7 +137,8 @@ def own_contact(aor: str, flow: Flow, contact_hostport: str = "") -> str:
 def upstream_request(
     request: Request, route: Route, from_tag: str, call_id: str, cseq: int, contact: Iterable[tuple[str, str]]
 ) -> Request:
-    """The REGISTER for the registrar, without Via. The Request-URI is the browser's, so that its digest stays valid.
+    """The REGISTER for the registrar, without Via. The Request-URI is the browser's, so that its digest stays valid,
+    but for what would lead it elsewhere.
 
     :param route: the route to the registrar.
     :param contact: the Contact and Expires headers.
@@ -160,7 +161,7 @@ def upstream_request(
     for allow in request.headers.lines("Allow"):
         headers.add("Allow", allow)
     _carry_body_headers(request, headers)
-    return Request("REGISTER", request.uri, headers, request.body)
+    return Request("REGISTER", route.uri_for(request), headers, request.body)
 
 
 def response_headers(response: Response, route: Route) -> Headers:
