@@ -111,7 +111,7 @@ NO_SDP = {
     "webrtcproxy.runtime.child_process": "what a process writes",
     "webrtcproxy.runtime.log": "tracebacks",
     "webrtcproxy.runtime.metrics": "what Prometheus reads",
-    "webrtcproxy.sip.body": "the headers and the parts of a multipart body",
+    "webrtcproxy.sip.framing": "the headers of a message",
     "webrtcproxy.sip.message": "the headers of a message",
     "webrtcproxy.transport.wss.frame": "a start line within a body",
 }

@@ -37,13 +37,17 @@ class BadUpstream(CallCase):
         response.headers.set(header, value)
         self.trunk.say(response)
 
-    def test_unreadable_to_in_1xx(self) -> None:
-        """A provisional response whose To can't be read is dropped; the call goes on."""
+    def test_unreadable_to(self) -> None:
+        """Responses whose To can't be read are those of the call all the same."""
         leg = self.ring()
-        self.odd(leg, 180, "To", "<<nobody")
-        self.alice.silent()
-        self.trunk.answer(leg, 180)
+        self.odd(leg, 180, "To", "<<nobody;tag=callee")
         self.alice.heard(180)
+        response = respond(leg, 200, headers=[("Content-Type", "application/sdp")], body=PLAIN)
+        response.headers.set("To", "<<nobody;tag=callee")
+        self.trunk.say(response)
+        ack = self.trunk.request("ACK")
+        self.assertEqual(ack.headers.get("To"), "<sip:anonymous.invalid>;tag=callee")
+        self.alice.heard(200)
 
     def test_other_bodies_in_1xx(self) -> None:
         """A 1xx whose body is no SDP, or none that can be read, crosses without early media, and the call goes on to
@@ -82,13 +86,12 @@ class BadUpstream(CallCase):
         self.trunk.answer(bye, 200)
 
     def test_unusable_headers_in_200(self) -> None:
-        """The same where a Record-Route leads nowhere, or To can't be read. A repeat of it is ACKed again."""
+        """The same where a Record-Route leads nowhere. A repeat of it is ACKed again."""
         for header, value in (
             ("Record-Route", "<<nowhere"),
             ("Record-Route", "<tel:+4930>"),
             ("Record-Route", "<sip:192.0.2.60;lr>, <http://x>"),
             ("Contact", "<tel:+4930>"),
-            ("To", "<<nobody"),
         ):
             leg = self.ring()
             self.odd(leg, 200, header, value, PLAIN)

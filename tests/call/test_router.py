@@ -106,7 +106,7 @@ class Outside(CallCase):
             self.ask(method, **more)
             self.assertEqual(readings.moved(), {f'refused_total{{reason="{reason}"}}': 1}, method)
         broken = request("INVITE", "sip:bob@pbx.example.com")
-        broken.headers.set("From", "<sip:>;tag=1")
+        broken.headers.set("Contact", "<sip:>")
         self.world.browser().say(broken)
         self.assertEqual(readings.moved(), {'refused_total{reason="malformed"}': 1})
 

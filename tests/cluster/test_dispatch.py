@@ -145,6 +145,15 @@ class OtherTests(DispatcherCase):
         self.assertEqual(len(chosen), 1)
         self.assertIn(chosen.pop(), UP)
 
+    def test_usable(self) -> None:
+        """What is malformed and used all the same goes where it belongs, as if it were right."""
+        for number in UP:
+            mine = answer(200, via=f"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKwp-{number}-abc").to_bytes()
+            self.assertEqual(self.dispatcher.choose(mine.replace(b"Content-Length: 0", b"l: 7"), UP), number)
+            bye = request("BYE", f"sip:{number}-{TOKEN}@192.0.2.1:5061", to_tag="x").to_bytes()
+            for _ in range(3):
+                self.assertEqual(self.dispatcher.choose(bye.replace(b"Content-Length: 0", b"l: 7"), UP), number)
+
     def test_unreadable_headers(self) -> None:
         """The same where the frame is right and a header is not."""
         for old, new in ((b"SIP/2.0/UDP", b"SIP?"), (b"sip:bob@example.com SIP", b"sip:b[ob@] SIP")):

@@ -8,7 +8,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.messages import request, response
 from webrtcproxy.dialog.session_timer import MAX_INTERVAL, MAX_ROUNDS, SessionExpires, SessionTimer
 from webrtcproxy.runtime.errors import Refusal
-from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.message import Request, Response
 
 Pair = tuple[str, str]
@@ -45,9 +44,13 @@ class Header(SynchronousTestCase):
         self.assertIsNone(SessionExpires.of(request()))
 
     def test_unreadable(self) -> None:
-        """400 for what is none."""
-        for text in ("", "soon", "-90", "90;refresher=me", "90;=", "99999999999"):
-            self.assertRaises(BadMessage, SessionExpires.of, request(headers=[("Session-Expires", text)]))
+        """What is none counts as absent, a refresher that is none as not named; noted where it was a number."""
+        for text in ("", "soon", "-90", "99999999999"):
+            odd = request(headers=[("Session-Expires", text)])
+            self.assertIsNone(SessionExpires.of(odd))
+            self.assertEqual(odd.headers.oddities, "Bad Session-Expires")
+        for text in ("90;refresher=me", "90;=", "90;;x", '90;x="'):
+            self.assertEqual(SessionExpires.of(request(headers=[("Session-Expires", text)])), SessionExpires(90))
 
     def test_write(self) -> None:
         """As it is read."""
@@ -114,9 +117,10 @@ class Answering(TimerCase):
         self.timer.check(self.ask(TIMER, ("Session-Expires", "90")))
 
     def test_unreadable(self) -> None:
-        """400 for a Session-Expires or Min-SE that can't be read."""
+        """A Session-Expires or Min-SE that can't be read counts as absent."""
         for header in (("Session-Expires", "soon"), ("Min-SE", "never")):
-            self.assertRaises(BadMessage, self.timer.check, self.ask(header))
+            self.timer.check(self.ask(header))
+            self.assertEqual(self.timer.accept(self.ask(header)), [])
 
     def test_refresh(self) -> None:
         """A refresh that says nothing of the timer keeps who refreshes and how often; one that does may change it."""

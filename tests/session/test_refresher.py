@@ -50,10 +50,10 @@ class Negotiation(TimerCase):
         self.assert_over(alice, trunk)
 
     def test_unreadable(self) -> None:
-        """400 for one that can't be read."""
-        alice = self.world.browser()
-        alice.invite("sip:bob@pbx.example.com", TIMER, ("Session-Expires", "soon"))
-        alice.heard(400)
+        """One that can't be read is none: nobody loses a call by it."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        alice.invite("sip:bob@pbx.example.com", TIMER, ("Session-Expires", "soon"), ("Min-SE", "never"))
+        trunk.heard("INVITE")
 
     def test_trunk_wants_longer(self) -> None:
         """A 422 of the far side is answered by us: the same Call-ID and tag, CSeq + 1, its Min-SE; the caller learns

@@ -39,13 +39,15 @@ class CheckTests(SynchronousTestCase):
             check(sound)
 
     def test_faults(self) -> None:
-        """Each fault is 400 that names its header, and can be answered."""
+        """Each fault of what the proxy needs is 400 that names its header, and can be answered."""
         for fault, why in (
             (request(Via="SIP/2.0/UDP"), "Bad Via"),
             (request(Via=None), "Missing Via"),
-            (request(From='"a <sip:a@b>'), "Bad From"),
+            (request("REGISTER", From='"a <sip:a@b>'), "Bad From"),
             (request(From=None), "Missing From"),
-            (request(To="<sip:c@d"), "Bad To"),
+            (request(To='"c <sip:c@d>'), "Bad To"),
+            (request("REGISTER", To="<sip:c@d"), "Bad To"),
+            (request("REGISTER", To="<sip:@d>"), "Bad To"),
             (request(To=None), "Missing To"),
             (request(Call_ID=""), "Bad Call-ID"),
             (request(Call_ID=None), "Missing Call-ID"),
@@ -53,11 +55,17 @@ class CheckTests(SynchronousTestCase):
             (request(CSeq="1 options"), "Bad CSeq"),
             (request(CSeq="2147483648 OPTIONS"), "Bad CSeq"),
             (request(CSeq=None), "Missing CSeq"),
-            (request(Max_Forwards="300"), "Bad Max-Forwards"),
-            (request(Expires="4294967296"), "Bad Expires"),
-            (request(Contact="<sip:a@b>;;"), "Bad Contact"),
-            (request(Contact="<sip:a@b@c>"), "Bad Contact"),
-            (request(Contact="*, *"), "Bad Contact"),
+            *(
+                (request(method, Expires="4294967296"), "Bad Expires")
+                for method in ("REGISTER", "SUBSCRIBE", "PUBLISH")
+            ),
+            (request("REGISTER", Contact='<sip:a@b>, "c" <sip:a b@c>'), "Bad Contact"),
+            (request("REGISTER", Contact="<sip:a@b@c>"), "Bad Contact"),
+            *(
+                (request(method, Contact="<sip:a@"), "Bad Contact")
+                for method in ("INVITE", "UPDATE", "REFER", "NOTIFY")
+            ),
+            (request("INVITE", Contact="*, *"), "Bad Contact"),
             (request(uri="<sip:c@d>"), "Bad Request-URI"),
             (request(uri="sip:2001:db8::10"), "Bad Request-URI"),
             (request(uri="sip:c@d?Route=%3Csip:e%3E"), "Bad Request-URI"),
@@ -74,7 +82,7 @@ class CheckTests(SynchronousTestCase):
         uri = f"sip:{'a' * 2048}@b"
         self.refused(request(uri=uri), 513, "Bad Request-URI")
         self.refused(request(To=f"<{uri}>"), 513, "Bad To")
-        self.refused(request(Contact=f"<{uri}>"), 513, "Bad Contact")
+        self.refused(request("INVITE", Contact=f"<{uri}>"), 513, "Bad Contact")
 
     def test_never_answered(self) -> None:
         """A broken ACK or response carries no request: nothing may be sent back (RFC 3261 section 17.1.1.3)."""

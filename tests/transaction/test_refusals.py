@@ -67,8 +67,7 @@ class Refused(TransactionCase):
         for name, value, reason in (
             ("CSeq", "many OPTIONS", "Bad CSeq"),
             ("CSeq", "1 INFO", "Bad CSeq"),
-            ("From", "<sip:a@b", "Bad From"),
-            ("Max-Forwards", "many", "Bad Max-Forwards"),
+            ("To", '"a <sip:a@b>', "Bad To"),
             ("Via", "SIP/2.0/UDP", "Bad Via"),
         ):
             broken = request("OPTIONS")

@@ -69,7 +69,9 @@ class Dispatcher:
             if error.request is None:
                 self._malformed()
                 return HUB
-            return up[crc32(data) % len(up)]  # any worker can answer 400; it needs no memory of the request
+            if not error.usable or not isinstance(error.request, (Request, Response)):
+                return up[crc32(data) % len(up)]  # any worker can answer 400; it needs no memory of the request
+            message = error.request
         try:
             if isinstance(message, Response):
                 owner = owner_of(message)

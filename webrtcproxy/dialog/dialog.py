@@ -54,7 +54,7 @@ class Dialog:
         dialog = cls(
             call_id=request.call_id,
             local=str(request.to.with_tag(local_tag)),
-            remote=request.headers.get("From") or "",
+            remote=_written(request, "From", request.from_),
             local_tag=local_tag,
             remote_tag=request.from_.tag or "",
             remote_target=_target(request) or request.from_.uri,
@@ -65,7 +65,6 @@ class Dialog:
             confirmed=request.method != "INVITE",
         )
         dialog._check_ways()
-        _ = request.from_.address  # a URI that can't be read is refused here
         return dialog
 
     @classmethod
@@ -77,7 +76,7 @@ class Dialog:
         dialog = cls(
             call_id=request.call_id,
             local=request.headers.get("From") or "",
-            remote=response.headers.get("To") or "",
+            remote=_written(response, "To", response.to),
             local_tag=request.from_.tag or "",
             remote_tag=response.to.tag or "",
             remote_target=_target(response) or request.uri,
@@ -100,7 +99,7 @@ class Dialog:
         dialog = cls(
             call_id=request.call_id,
             local=request.headers.get("From") or "",
-            remote=notify.headers.get("From") or "",
+            remote=_written(notify, "From", notify.from_),
             local_tag=request.from_.tag or "",
             remote_tag=notify.from_.tag or "",
             remote_target=_target(notify) or notify.from_.uri,
@@ -231,11 +230,19 @@ def tag_of(response: Response) -> str:
         return ""
 
 
+def _written(message: Message, name: str, value: NameAddr) -> str:
+    """A From or To as it is repeated to its sender: as it came, unless something in the message is malformed."""
+    return str(value) if message.headers.oddities else message.headers.get(name) or ""
+
+
 def _target(message: Message) -> str | None:
+    """The URI of the first Contact that leads anywhere, else of the first; None where there is none."""
     contacts = message.contacts
     if contacts is STAR or not contacts:
         return None
-    return contacts[0].uri
+    if len(contacts) == 1:
+        return contacts[0].uri
+    return next((contact.uri for contact in contacts if _is_sip(contact.uri)), contacts[0].uri)
 
 
 def _is_sip(uri: str) -> bool:

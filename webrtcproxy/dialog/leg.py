@@ -178,7 +178,7 @@ class Leg(DialogClient):
         """Take in an INVITE or UPDATE of the peer: its Contact becomes the remote target (RFC 3261 section 12.2.2), and
         its Allow lists the methods that the peer supports.
 
-        :raises BadMessage: 400 where its Contact leads nowhere, or its session interval can't be read.
+        :raises BadMessage: 400 where its Contact leads nowhere.
         :raises Refusal: 422 where the interval is too short.
         """
         self.dialog.refresh(request)

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.grammar import parse_params
+from webrtcproxy.sip.grammar import find_param, parse_params
 from webrtcproxy.sip.headers import parse_seconds
 from webrtcproxy.sip.message import Message, Request, Response
 
@@ -45,21 +45,18 @@ class SessionExpires:
 
     @classmethod
     def of(cls, message: Message) -> SessionExpires | None:
-        """The header of `message`; None where it has none.
-
-        :raises BadMessage: 400 where the header can't be read.
-        """
+        """The header of `message`; None where it has none that can be read. A refresher that is neither is none."""
         text = message.headers.get("Session-Expires")
         if text is None:
             return None
         seconds, _, tail = text.partition(";")
-        refresher = ""
-        if tail:
-            params = {name.lower(): value or "" for name, value in parse_params(tail)}
-            refresher = params.get("refresher", "").lower()
-        if refresher not in ("", "uac", "uas"):
-            raise BadMessage("Bad Session-Expires")
-        return cls(parse_seconds(seconds, "Session-Expires"), refresher)
+        try:
+            interval = parse_seconds(seconds, "Session-Expires")
+        except BadMessage as error:
+            message.headers.note(error.why)
+            return None
+        refresher = _refresher(tail) if tail else ""
+        return cls(interval, refresher if refresher in ("uac", "uas") else "")
 
     def __str__(self) -> str:
         return f"{self.seconds};refresher={self.refresher}" if self.refresher else str(self.seconds)
@@ -118,10 +115,7 @@ class SessionTimer:
         self._rounds = 0
         if response.status >= 300:
             return
-        try:
-            said = SessionExpires.of(response)
-        except BadMessage:
-            said = None
+        said = SessionExpires.of(response)
         if said is None:
             self._begin(self._wanted, proxy_refreshes=True, negotiated=False)
         else:
@@ -133,12 +127,8 @@ class SessionTimer:
         """Check the interval that an INVITE or UPDATE of the peer proposes (section 9).
 
         :raises Refusal: 422 with Min-SE where it is too short, and the peer supports session timers.
-        :raises BadMessage: 400 where Session-Expires or Min-SE can't be read.
         """
         asked = SessionExpires.of(request)
-        minimum = request.headers.get("Min-SE")
-        if minimum is not None:
-            parse_seconds(minimum.partition(";")[0], "Min-SE")
         if asked is not None and asked.seconds < MIN_SE and _knows_timers(request, asked):
             raise Refusal(422, "", [("Min-SE", str(MIN_SE))])
 
@@ -190,6 +180,13 @@ class SessionTimer:
         now = self._clock.seconds()
         self._ends = now + self.seconds - min(32.0, self.seconds / 3)  # section 10
         self.due = now + self.seconds / 2 if proxy_refreshes else self._ends
+
+
+def _refresher(params: str) -> str:
+    try:
+        return (find_param(parse_params(params), "refresher") or "").lower()
+    except BadMessage:
+        return ""
 
 
 def _knows_timers(request: Request, asked: SessionExpires | None) -> bool:

@@ -8,16 +8,19 @@ class BadMessage(Exception):
 
     :param why: the reason phrase of the response; ASCII, names the header: ``Bad CSeq``, ``Missing Call-ID``.
     :param status: the status code of the response: 400, 415, 416, 505 or 513.
-    :param request: a `webrtcproxy.sip.request.Request` with what could be parsed, enough for `message.respond`; None
-        if no response can be sent: no Via, an ACK, a response, not SIP at all. (Its type is object because the
-        module of requests imports this one.)
+    :param request: a `webrtcproxy.sip.request.Request` with what could be parsed, enough for `message.respond`, or
+        what is usable; None if there is neither: no Via, not SIP at all. (Its type is object because the module of
+        requests imports this one.)
+    :param usable: whether `request`, or the response in its place, is to be used all the same (see
+        :mod:`webrtcproxy.sip.salvage`).
     """
 
-    def __init__(self, why: str, status: int = 400, request: object | None = None) -> None:
+    def __init__(self, why: str, status: int = 400, request: object | None = None, usable: bool = False) -> None:
         super().__init__(why, status)
         self.why = why
         self.status = status
         self.request = request
+        self.usable = usable
 
     def __str__(self) -> str:
         return f"{self.status} {self.why}"

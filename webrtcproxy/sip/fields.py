@@ -26,7 +26,7 @@ class Headers:
     __slots__ = ("_names", "_values", "typed")
 
     typed: dict[str, object]
-    """The parsed values of `request.Message`, by canonical name; for its use only."""
+    """The parsed values of `request.Message`, by canonical name, for its use only; under ``""`` what `note` keeps."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self._names: list[str] = []
@@ -165,6 +165,21 @@ class Headers:
     def beyond(self, names: frozenset[str]) -> frozenset[str]:
         """The names of headers that are not among these canonical names; nearly always none."""
         return frozenset() if names.issuperset(self._names) else frozenset(self._names).difference(names)
+
+    def note(self, why: str) -> None:
+        """Note that something in these headers is malformed, and that they are used all the same.
+
+        :param why: as of the refusal that it is not worth.
+        """
+        noted = self.oddities
+        if why not in noted:
+            self.typed[""] = f"{noted}, {why}" if noted else why
+
+    @property
+    def oddities(self) -> str:
+        """What `note` was called with; nearly always empty."""
+        noted = self.typed.get("")
+        return noted if isinstance(noted, str) else ""
 
     def without(self, names: Container[str]) -> Headers:
         """A copy without the headers of these canonical names."""

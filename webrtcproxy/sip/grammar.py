@@ -105,24 +105,23 @@ def items(text: str) -> list[str]:
 
 
 def parse_params(text: str) -> Params:
-    """Parse ``name=value;flag``, the text after the first semicolon. One semicolon at the end and an empty value after
-    ``=`` are tolerated.
+    """Parse ``name=value;flag``, the text after the first semicolon. Empty parameters, and an empty value after ``=``,
+    are tolerated.
 
-    :raises BadMessage: an empty or broken parameter, or a quote that is not closed.
+    :raises BadMessage: a broken parameter, or a quote that is not closed.
     """
     text = text.strip(" \t")
     if not text:
         return ()
-    if text[-1] == ";":
-        text = text[:-1]
     if '"' in text or " " in text or "\t" in text:
-        return tuple([_spaced_param(part) for part in split_params(text)])
+        return tuple([_spaced_param(part) for part in split_params(text) if part.strip(" \t")])
     params: list[tuple[str, str | None]] = []
     for part in text.split(";"):
         name, equals, value = part.partition("=")
-        if not name:
+        if name:
+            params.append((name, value if equals else None))
+        elif equals:
             raise BadMessage("Bad Parameter")
-        params.append((name, value if equals else None))
     return tuple(params)
 
 

@@ -72,6 +72,14 @@ class NameAddr:
         """
         return _parse_name_addr(text) if len(text) <= MAX_CACHED else _parse_name_addr.__wrapped__(text)
 
+    @staticmethod
+    def parse_party(text: str) -> NameAddr:
+        """Parse a From or To, whose URI is read as well.
+
+        :raises BadMessage: 400 if either is malformed, 513 if the URI is too long.
+        """
+        return _parse_party(text) if len(text) <= MAX_CACHED else _parse_party.__wrapped__(text)
+
     def __str__(self) -> str:
         display = f"{quote(self.display)} " if self.display else ""
         return f"{display}<{self.uri}>{format_params(self.params)}"
@@ -124,6 +132,13 @@ def _parse_name_addr(text: str) -> NameAddr:
     if ":" not in uri or _unfit(uri):
         raise BadMessage("Bad Address")
     return NameAddr(display, uri, parse_params(tail) if tail else ())
+
+
+@lru_cache(maxsize=CACHE_SIZE)
+def _parse_party(text: str) -> NameAddr:
+    party: NameAddr = _parse_name_addr.__wrapped__(text)
+    Uri.parse(party.uri)
+    return party
 
 
 def _display_name(text: str) -> tuple[str, str]:
@@ -228,7 +243,10 @@ def _parse_via(text: str) -> Via:
     host, port = parse_host(sent_by.strip())
     if not is_token(transport):
         raise BadMessage("Bad Via")
-    return Via(transport, host, port, parse_params(tail) if semicolon else ())
+    params = parse_params(tail) if semicolon else ()
+    if not params and tail.strip():
+        raise BadMessage("Bad Via")  # semicolons alone (RFC 4475 section 3.1.2.1)
+    return Via(transport, host, port, params)
 
 
 def _sent_protocol(text: str) -> list[str]:
@@ -268,7 +286,7 @@ def _parse_cseq(text: str) -> CSeq:
 
 def drop_cached() -> None:
     """Empty the caches of parsed values; values in use are not affected."""
-    for read in (_parse_name_addr, _parse_via, _parse_cseq):
+    for read in (_parse_name_addr, _parse_party, _parse_via, _parse_cseq):
         read.cache_clear()
     Uri.drop_cached()
 

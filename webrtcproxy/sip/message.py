@@ -12,10 +12,13 @@ from collections.abc import Iterable
 
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers, canonical
+from webrtcproxy.sip.framing import BLANKS, MAX_HEADERS, MAX_MESSAGE, MAX_VALUE, is_c1, tidy
 from webrtcproxy.sip.grammar import is_token, number
 from webrtcproxy.sip.headers import STAR, Star
-from webrtcproxy.sip.names import PHRASES, SPELLINGS
+from webrtcproxy.sip.mending import NEEDS_CONTACT, NEEDS_EXPIRES
+from webrtcproxy.sip.names import AT_MOST_ONE, PHRASES, REQUIRED, SPELLINGS
 from webrtcproxy.sip.request import Message, Request, Response
+from webrtcproxy.sip.salvage import BAD_REQUEST_LINE, malformed, status_of
 from webrtcproxy.sip.uri import MAX_URI
 
 __all__ = [
@@ -34,23 +37,11 @@ __all__ = [
     "respond",
 ]
 
-MAX_MESSAGE = 65536
-"""Octets of a whole message."""
-MAX_HEADERS = 200
-"""Header lines of a message."""
-MAX_VALUE = 8192
-"""Characters of one header line."""
-
-_fold = re.compile(rb"\n[ \t]+")
 _is_version = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE).fullmatch
-_controls = bytes([*range(9), 11, 12, *range(14, 32), 127])  # but TAB, LF and CR
-_blanks = bytes.maketrans(_controls, b" " * len(_controls))
-_is_c1 = re.compile(rb"\xc2[\x80-\x9f]")  # U+0080 to U+009F in UTF-8
-_single = ("From", "To", "Call-ID", "CSeq")
-_required = frozenset(["Via", *_single])
+_required = frozenset(REQUIRED)
 _with_timestamp = _required | {"Timestamp"}
 _with_route = _required | {"Record-Route"}
-_at_most_one = (*_single, "Max-Forwards", "Content-Length", "Content-Type", "Expires")
+_first_counts = frozenset(["Expires", "Max-Forwards"])
 
 
 def read(data: bytes, *, stream: bool = False, exact: bool = False) -> Request | Response:
@@ -71,8 +62,7 @@ def read(data: bytes, *, stream: bool = False, exact: bool = False) -> Request |
             raise BadMessage("Message Too Large", 513)
         return _read(data, stream, exact)
     except BadMessage as error:
-        error.request = salvage(data)
-        raise
+        raise malformed(data, error.why, error.status) from error
 
 
 def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
@@ -81,10 +71,10 @@ def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
     lines = text.split("\r\n")
     breaks = len(lines) - 1
     joined = "".join(lines)  # searching one string for single characters is quick
-    if not empty or not breaks or "\n" in joined or "\r" in joined or head.translate(_blanks) != head:
-        return _read(_tidy(data), stream, exact)
-    if not text.isascii() and _is_c1.search(head) is not None:
-        return _read(_tidy(data), stream, exact)
+    if not empty or not breaks or "\n" in joined or "\r" in joined or head.translate(BLANKS) != head:
+        return _read(tidy(data), stream, exact)
+    if not text.isascii() and is_c1(head) is not None:
+        return _read(tidy(data), stream, exact)
     if breaks > MAX_HEADERS:
         raise BadMessage("Too Many Headers", 513)
     if len(text) > MAX_VALUE and max(map(len, lines)) > MAX_VALUE:
@@ -96,9 +86,9 @@ def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
         status, reason = _status_line(first)
     else:
         method, uri = _request_line(first)
-    headers = _headers(lines)
+    headers = _headers(lines, method)
     if headers is None:
-        return _read(_tidy(data), stream, exact)
+        return _read(tidy(data), stream, exact)
     body = _body(body, headers.get("Content-Length"), stream, exact)
     if method:
         return Request(method, uri, headers, body)
@@ -107,14 +97,14 @@ def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
     return response
 
 
-def _without_controls(head: bytes) -> bytes:
-    return _is_c1.sub(b" ", head.translate(_blanks))
+def _headers(lines: list[str], method: str) -> Headers | None:
+    """The header fields, without the lines that are none; None if one is folded.
 
-
-def _headers(lines: list[str]) -> Headers | None:
-    """The header fields; None if one is folded."""
+    :param method: of a request; empty for a response.
+    """
     names: list[str] = []
     values: list[str] = []
+    odd = ""
     spelling = SPELLINGS.get
     for line in lines:
         name, colon, value = line.partition(": ")
@@ -125,65 +115,51 @@ def _headers(lines: list[str]) -> Headers | None:
             name, colon, value = line.partition(":")
             known = canonical(name.rstrip(" \t"))
             if not colon or not is_token(known):
-                raise BadMessage("Bad Header Line")
+                odd = "Bad Header Line"
+                continue
         names.append(known)
         values.append(value.strip(" \t"))
     distinct = set(names)
     if not _required <= distinct:
-        raise BadMessage("Missing " + next(name for name in ("Via", *_single) if name not in distinct))
+        raise BadMessage("Missing " + next(name for name in REQUIRED if name not in distinct))
     if len(distinct) != len(names):
-        for name in _at_most_one:
+        for name in AT_MOST_ONE:
             if names.count(name) > 1:
-                raise BadMessage(f"Multiple {name}")
-    return Headers.of(names, values)
+                odd = f"Multiple {name}"
+                _keep_first(name, names, values, method)
+    headers = Headers.of(names, values)
+    if odd:
+        headers.note(odd)
+    return headers
 
 
-def _tidy(data: bytes) -> bytes:
-    """The same message with CRLF line ends, without folds (RFC 3261 section 7.3.1), leading empty lines and control
-    characters."""
-    data = data.lstrip(b"\r\n")
-    end, begin = find_end(data)
-    if end < 0:
-        raise BadMessage("Missing Empty Line")
-    head = _fold.sub(b" ", data[:end].replace(b"\r\n", b"\n"))
-    head = head.replace(b"\\\0", b"\\ ")  # a quoted string may have a NUL, but what we send must not
-    if b"\r" in head or b"\0" in head or b"\n" not in head:
-        raise BadMessage("Bad Header Line")
-    head = _without_controls(head)
-    return b"\r\n\r\n".join([head.replace(b"\n", b"\r\n"), data[begin:]])
+def _keep_first(name: str, names: list[str], values: list[str], method: str) -> None:
+    """Remove all headers of this name but the first.
 
-
-def find_end(data: bytes | bytearray, start: int = 0) -> tuple[int, int]:
-    """Where the header block ends and where the body begins; both -1 if no empty line follows `start`.
-
-    The line end of the last header line is part of neither.
+    :raises BadMessage: 400: they differ, and decide something.
     """
-    end = data.find(b"\n\r\n", start)
-    bare = data.find(b"\n\n", start, end if end >= 0 else len(data))
-    if bare >= 0:
-        end, begin = bare, bare + 2
-    elif end >= 0:
-        begin = end + 3
-    else:
-        return -1, -1
-    return end - 1 if end and data[end - 1] == 13 else end, begin
+    where = [at for at, other in enumerate(names) if other == name]
+    agree = len({values[at].lower() if name == "Content-Type" else values[at] for at in where}) == 1
+    if not agree and (name not in _first_counts or not method or (name == "Expires" and method in NEEDS_EXPIRES)):
+        raise BadMessage(f"Multiple {name}")
+    for at in reversed(where[1:]):
+        del names[at], values[at]
 
 
 def _status_line(line: str) -> tuple[int, str]:
-    code, _, reason = line[8:].rstrip(" \t").partition(" ")
-    status = number(code, 699) if len(code) == 3 else None
-    if status is None or status < 100:
+    found = status_of(line)
+    if found is None:
         raise BadMessage("Bad Status Line")
-    return status, reason
+    return found
 
 
 def _request_line(line: str) -> tuple[str, str]:
     words = line.rstrip(" \t").split(" ", 2)
     if len(words) != 3 or not words[1] or not is_token(words[0]):
-        raise BadMessage("Bad Request Line")
+        raise BadMessage(BAD_REQUEST_LINE)
     method, uri, version = words
     if version != "SIP/2.0" and version.upper() != "SIP/2.0":
-        raise BadMessage("Version Not Supported", 505) if _is_version(version) else BadMessage("Bad Request Line")
+        raise BadMessage("Version Not Supported", 505) if _is_version(version) else BadMessage(BAD_REQUEST_LINE)
     if len(uri) > MAX_URI:
         raise BadMessage("Request-URI Too Long", 513)
     return method, uri
@@ -199,25 +175,6 @@ def _body(data: bytes, length: str | None, stream: bool, exact: bool) -> bytes:
     if octets is None or octets > len(data) or (exact and octets < len(data)):
         raise BadMessage("Bad Content-Length")
     return data[:octets]
-
-
-def salvage(data: bytes) -> Request | None:
-    """What a response needs, out of a request that `read` refused; None if no response can or may be sent."""
-    data = data[:MAX_MESSAGE].lstrip(b"\r\n")
-    end, _ = find_end(data)
-    head = _fold.sub(b" ", (data[:end] if end >= 0 else data).replace(b"\r\n", b"\n"))
-    text = _without_controls(head.replace(b"\r", b" ")).decode("utf-8", "surrogateescape")
-    lines = text.split("\n", MAX_HEADERS + 1)[: MAX_HEADERS + 1]
-    words = lines[0].split()
-    if len(words) < 3 or not is_token(words[0]) or words[0] == "ACK" or words[-1][:4].upper() != "SIP/":
-        return None
-    headers = Headers()
-    for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        name = canonical(name.strip())
-        if colon and is_token(name) and len(value) <= MAX_VALUE and not (name in _single and name in headers):
-            headers.add(name, value.strip(" \t"))
-    return Request(words[0], words[1], headers) if "Via" in headers else None
 
 
 def check(message: Message) -> None:
@@ -244,6 +201,8 @@ def check(message: Message) -> None:
 
 
 def _check_contacts(message: Message) -> None:
+    if isinstance(message, Request) and message.method not in NEEDS_CONTACT:
+        return
     contacts = message.contacts
     if contacts is STAR:
         return
@@ -251,7 +210,7 @@ def _check_contacts(message: Message) -> None:
         for contact in contacts:
             _ = contact.address
     except BadMessage as error:
-        raise BadMessage("Bad Contact", error.status) from error
+        message.readable_contacts(error)
 
 
 def _check_request_uri(request: Request) -> None:

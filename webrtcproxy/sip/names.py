@@ -51,6 +51,12 @@ _others = """
 LISTS = frozenset(_lists.split())
 """Headers whose value is a comma list, equivalent to several headers (RFC 3261 section 7.3.1)."""
 
+REQUIRED = ("Via", "From", "To", "Call-ID", "CSeq")
+"""Headers of every message (RFC 3261 sections 8.1.1 and 8.2.6.2)."""
+
+AT_MOST_ONE = (*REQUIRED[1:], "Max-Forwards", "Content-Length", "Content-Type", "Expires")
+"""Headers of which a message has one."""
+
 SPELLINGS: dict[str, str] = {}
 """The usual spellings of known names (canonical, in one case, capitalized, compact), each with its canonical name."""
 

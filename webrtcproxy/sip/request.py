@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from webrtcproxy.sip import mending
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers
 from webrtcproxy.sip.headers import (
@@ -23,14 +24,15 @@ from webrtcproxy.sip.uri import Uri
 Value = TypeVar("Value")
 
 _read_cseq: Final = CSeq.parse
-_read_name_addr: Final = NameAddr.parse
+_read_party: Final = NameAddr.parse_party
 
 
 class Message:
     """The base of requests and responses.
 
     The parsed values (`via` to `expires`) raise BadMessage 400 that names the header; each is cached until its header
-    changes.
+    changes. One that is malformed and decides little is mended (see :mod:`webrtcproxy.sip.mending`), and noted in
+    `headers`.
     """
 
     __slots__ = ("body", "headers")
@@ -63,9 +65,23 @@ class Message:
         try:
             value = parse(text)
         except BadMessage as error:
-            raise BadMessage(f"Bad {name}", error.status) from error
+            mended = self._mended(name, text) if error.status == 400 else None
+            if mended is None:
+                raise BadMessage(f"Bad {name}", error.status) from error
+            value = mended  # type: ignore[assignment]
+            self.headers.note(f"Bad {name}")
         self.headers.typed[name] = value
         return value
+
+    def _mended(self, name: str, text: str) -> object | None:
+        """A second reading of a value that its parser has refused; None where it has to be right."""
+        if name == "From":
+            return mending.address(text, "anonymous")
+        if name == "To":
+            return mending.address(text)
+        if name == "Via":
+            return mending.via(text)
+        return mending.max_forwards(text) if name == "Max-Forwards" else None
 
     @property
     def via(self) -> Via:
@@ -100,12 +116,12 @@ class Message:
     @property
     def from_(self) -> NameAddr:
         """From; its tag is None with RFC 2543 peers."""
-        return self._typed("From", _read_name_addr)
+        return self._typed("From", _read_party)
 
     @property
     def to(self) -> NameAddr:
         """To; its tag is None outside of a dialog."""
-        return self._typed("To", _read_name_addr)
+        return self._typed("To", _read_party)
 
     @property
     def contacts(self) -> list[NameAddr] | Star:
@@ -117,10 +133,29 @@ class Message:
             try:
                 contacts = parse_contacts(self.headers.lines("Contact"))
             except BadMessage as error:
-                raise BadMessage("Bad Contact", error.status) from error
+                return self.readable_contacts(error)
             self.headers.typed["Contact"] = contacts if contacts is STAR else tuple(contacts)
             return contacts
         return list(kept)
+
+    def readable_contacts(self, error: BadMessage) -> list[NameAddr]:
+        """The Contacts that can be read, where others can't; from now on they are `contacts`.
+
+        :param error: what is wrong with the others.
+        :raises BadMessage: 400: none can be read, or all have to be right; 513: a URI is too long.
+        """
+        found = (
+            mending.contacts(self.headers.lines("Contact")) if error.status == 400 and self._may_mend_contacts else []
+        )
+        if not found:
+            raise BadMessage("Bad Contact", error.status) from error
+        self.headers.note("Bad Contact")
+        self.headers.typed["Contact"] = tuple(found)
+        return found
+
+    @property
+    def _may_mend_contacts(self) -> bool:
+        return True
 
     @property
     def max_forwards(self) -> int | None:
@@ -132,8 +167,20 @@ class Message:
 
     @property
     def expires(self) -> int | None:
-        """The seconds of the Expires header; None if it is absent."""
-        return self._typed("Expires", parse_seconds) if "Expires" in self.headers else None
+        """The seconds of the Expires header; None if it is absent, or malformed where it decides nothing."""
+        if "Expires" not in self.headers:
+            return None
+        try:
+            return self._typed("Expires", parse_seconds)
+        except BadMessage as error:
+            if self._needs_expires:
+                raise
+            self.headers.note(error.why)
+            return None
+
+    @property
+    def _needs_expires(self) -> bool:
+        return False
 
     @property
     def content_type(self) -> str:
@@ -161,6 +208,24 @@ class Request(Message):
         self.uri = uri
         self.headers = Headers() if headers is None else headers
         self.body = body
+
+    def _mended(self, name: str, text: str) -> object | None:
+        """A second reading; not of what names a user to register, nor of a To outside of a dialog with a quote left
+        open (RFC 4475 section 3.1.2.6)."""
+        if name in ("From", "To") and self.method == "REGISTER":
+            return None
+        mended = super()._mended(name, text)
+        if name == "To" and isinstance(mended, NameAddr) and mended.tag is None:
+            return None if text.count('"') % 2 and self.method not in ("ACK", "CANCEL") else mended
+        return mended
+
+    @property
+    def _may_mend_contacts(self) -> bool:
+        return self.method != "REGISTER"
+
+    @property
+    def _needs_expires(self) -> bool:
+        return self.method in mending.NEEDS_EXPIRES
 
     @property
     def request_uri(self) -> Uri:

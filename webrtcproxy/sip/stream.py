@@ -7,8 +7,9 @@ import re
 from typing import Final
 
 from webrtcproxy.sip.errors import BadMessage
+from webrtcproxy.sip.framing import MAX_MESSAGE, find_end
 from webrtcproxy.sip.grammar import number
-from webrtcproxy.sip.message import MAX_MESSAGE, find_end, salvage
+from webrtcproxy.sip.salvage import malformed
 
 PING: Final = b"\r\n\r\n"
 """A keep-alive ping (RFC 5626 section 4.4.1)."""
@@ -88,13 +89,13 @@ class StreamReader:
             self._searched = max(len(buffer) - 2, 0)
             return False
         if end < 0 or begin > MAX_MESSAGE:
-            raise BadMessage("Message Too Large", 513, salvage(bytes(buffer[:MAX_MESSAGE])))
+            raise malformed(bytes(buffer[:MAX_MESSAGE]), "Message Too Large", 513)
         head = bytes(buffer[:end])
         length = _length(head)
         if isinstance(length, str):
-            raise BadMessage(length, 400, salvage(head))
+            raise malformed(head, length)
         if begin + length > MAX_MESSAGE:
-            raise BadMessage("Message Too Large", 513, salvage(head))
+            raise malformed(head, "Message Too Large", 513)
         self._need = begin + length
         return True
 

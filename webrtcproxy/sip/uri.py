@@ -170,7 +170,7 @@ def _parse(text: str) -> Uri:
         number, semicolon, tail = rest.partition(";")
         if not number:
             raise BadMessage("Bad URI")
-        return Uri(scheme, number, params=parse_params(tail) if semicolon else ())
+        return Uri(scheme, number, params=_params(tail) if semicolon else ())
     return Uri(scheme, rest)
 
 
@@ -189,7 +189,13 @@ def _parse_sip(scheme: str, rest: str) -> Uri:
     after, _, headers = after.partition("?")
     hostport, semicolon, tail = after.partition(";")
     host, port = parse_host(hostport)
-    return Uri(scheme, user, password, host, port, parse_params(tail) if semicolon else (), headers)
+    return Uri(scheme, user, password, host, port, _params(tail) if semicolon else (), headers)
+
+
+def _params(text: str) -> Params:
+    if text[:1] == ";" or ";;" in text:  # in a header nobody minds, but a URI is repeated as it is
+        raise BadMessage("Bad Parameter")
+    return parse_params(text)
 
 
 def normal(text: str) -> str:

@@ -20,6 +20,7 @@ from webrtcproxy.runtime.schedule import Schedule
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond
+from webrtcproxy.transaction import odd_messages
 from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, NonInviteClient, OnResponse
 from webrtcproxy.transaction.match import (
     BRANCH_PREFIX,
@@ -27,6 +28,7 @@ from webrtcproxy.transaction.match import (
     has_cookie,
     invite_key,
     is_repeat,
+    is_sent_by,
     key_of,
     merge_key,
     rfc2543_key,
@@ -117,14 +119,20 @@ class Transactions:
 
     def bad_message(self, error: BadMessage, flow: Flow) -> None:
         """Refuse a malformed message if enough of it can be parsed for a response; no transaction is made (section
-        8.2.7). Others are counted, and not logged: anybody can send them. Never raises."""
+        8.2.7). One that is usable all the same is used; others are counted, and not logged: anybody can send them.
+        Never raises."""
         request = error.request
+        if error.usable and isinstance(request, (Request, Response)):
+            request.headers.note(error.why)
+            self.message_received(request, flow)
+            return
         if not isinstance(request, Request) or request.method == "ACK" or "Via" not in request.headers:
             self._metrics.refused("malformed")
             return
         try:
             if self.user.admits(request, flow):
                 self._metrics.refused(reason_of(error.status))
+                odd_messages.log_refusal(request, flow, error)
                 self._refuse(request, flow, error.status, error.why)
         except BadMessage:
             pass
@@ -225,6 +233,8 @@ class Transactions:
                 self._cancel(request, flow, key)
             else:
                 self._new(request, flow, key)
+            if request.headers.oddities:
+                odd_messages.log_request(request, flow)
 
     def _new(self, request: Request, flow: Flow, key: Key) -> None:
         table = self._table
@@ -257,6 +267,8 @@ class Transactions:
             return
         if self.user.admits(ack, flow):
             self._guarded(None, ack.log_id, self.user.ack_arrived, ack, flow)
+            if ack.headers.oddities:
+                odd_messages.log_request(ack, flow)
 
     def _rfc2543_ack(self, ack: Request, flow: Flow) -> ServerMachine | None:
         """The INVITE of an ACK of RFC 2543, which has the To tag of our response (section 17.2.3)."""
@@ -300,14 +312,7 @@ class Transactions:
     def _foreign(self, message: Request | Response, flow: Flow) -> None:
         """Note a message whose sender is not the peer of its transaction."""
         self._metrics.refused("foreign")
-        what = message.method if isinstance(message, Request) else message.status
-        where = flow.peer.host
-        log.info(
-            "{call}: {what} from {where} is not from the peer of its transaction",
-            call=message.log_id,
-            what=what,
-            where=where,
-        )
+        odd_messages.log_foreign(message, flow)
 
     def _refuse(self, request: Request, flow: Flow, status: int, reason: str = "", retry_after: str = "") -> None:
         """Answer without a transaction; the To tag is the same for each retransmission (section 8.2.7)."""
@@ -331,12 +336,20 @@ class Transactions:
         from the address that the request was sent to, or another one of the same trunk.
         """
         via = response.via
-        machine = self._table.clients.get((via.branch or "", response.cseq.method))
-        if machine is None or not _is_sent_by(via, machine.sent_by):
+        try:
+            method = response.cseq.method
+        except BadMessage as error:
+            method = odd_messages.likely_method(response, error)
+        machine = self._table.clients.get((via.branch or "", method))
+        if machine is None or not is_sent_by(via, machine.sent_by):
+            if response.headers.oddities and self._table.has_client(via.branch or ""):
+                odd_messages.log_dropped(response, flow)
             return
         sent_to = machine.flow
         if sent_to is flow or (not (sent_to.reliable or flow.reliable) and self._is_from(sent_to, flow)):
             machine.receive(response)
+            if response.headers.oddities:
+                odd_messages.log_response(response, flow)
         else:
             self._foreign(response, flow)
 
@@ -382,8 +395,3 @@ class Transactions:
             log.failure("{call}: the user of a transaction failed", call=call_id)
             if transaction is not None and not transaction.answered:
                 transaction.reply(500)
-
-
-def _is_sent_by(via: Via, sent_by: str) -> bool:
-    """Whether a Via names us (section 18.1.2)."""
-    return via.sent_by == sent_by or via.sent_by.lower() == sent_by.lower()

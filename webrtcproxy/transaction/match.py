@@ -73,3 +73,8 @@ def has_cookie(via: Via) -> bool:
     """Whether the branch is one of RFC 3261; the magic cookie alone is not (RFC 4475 section 3.2.1)."""
     branch = via.branch
     return branch is not None and len(branch) > len(MAGIC_COOKIE) and branch.startswith(MAGIC_COOKIE)
+
+
+def is_sent_by(via: Via, sent_by: str) -> bool:
+    """Whether a Via names us (section 18.1.2)."""
+    return via.sent_by == sent_by or via.sent_by.lower() == sent_by.lower()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
+from webrtcproxy.sip.capabilities import KNOWN_METHODS
 from webrtcproxy.transaction.client import ClientMachine
 from webrtcproxy.transaction.match import Key, MergeKey
 from webrtcproxy.transaction.server import ServerMachine
@@ -96,6 +97,10 @@ class Table:
             of_flow.unanswered -= 1
         self._forget_server(machine)
         self._release(machine.source_flow, of_flow)
+
+    def has_client(self, branch: str) -> bool:
+        """Whether a machine with this branch expects responses, to whatever method we send."""
+        return any((branch, method) in self.clients for method in KNOWN_METHODS)
 
     def add_client(self, machine: ClientMachine) -> None:
         """Add a machine that expects responses."""

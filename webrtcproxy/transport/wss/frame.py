@@ -6,7 +6,8 @@ from __future__ import annotations
 from struct import pack
 
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.message import Request, Response, find_end, read
+from webrtcproxy.sip.framing import find_end
+from webrtcproxy.sip.message import Request, Response, read
 
 
 def frame(data: bytes) -> bytes:
