@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import binascii
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from quopri import decodestring
+
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.request import Message, Request
 
 MAX_PARTS = 16
+"""Parts of one multipart body that are looked at."""
+MAX_DEPTH = 3
+"""Multipart bodies within each other that are looked into."""
+
+_fold = re.compile(rb"\r?\n[ \t]+")
+_line_end = re.compile(rb"\r?\n")
+_empty_line = re.compile(rb"(?:\A|\r?\n)\r?\n")
 
 
 def sdp_of(message: Message) -> bytes:
@@ -29,36 +42,69 @@ def _sdp_in(message: Message) -> bytes:
     encoding = message.headers.get("Content-Encoding")
     if encoding and encoding.strip().lower() != "identity":
         raise BadMessage("Unsupported Content-Encoding", 415)
-    if kind == "application/sdp":
+    if kind == "application/sdp" or (not kind and message.body.startswith(b"v=0")):
         return message.body
     if kind.startswith("multipart/"):
-        for part in _parts(message):
-            head, _, body = part.partition(b"\r\n\r\n")
-            if _is_sdp(head):
-                return body
+        boundary = _boundary(message.headers.get("Content-Type") or "")
+        if not boundary:
+            raise BadMessage("Bad Content-Type")
+        found = list(_descriptions(message.body, boundary, MAX_DEPTH))
+        if found:
+            return min(found, key=lambda each: each[0])[1]
     raise BadMessage("Unsupported Content-Type", 415)
 
 
-def _parts(message: Message) -> list[bytes]:
-    """The parts between the boundaries, in order."""
-    boundary = _boundary(message.headers.get("Content-Type") or "")
-    if not boundary:
-        raise BadMessage("Bad Content-Type")
-    pieces = (b"\r\n" + message.body).split(b"\r\n--" + boundary.encode("utf-8", "surrogateescape"), MAX_PARTS)
-    return [piece.partition(b"\r\n")[2] for piece in pieces[1:] if not piece.startswith(b"--")]
+def _descriptions(body: bytes, boundary: str, depth: int) -> Iterator[tuple[int, bytes]]:
+    """The parts that are SDP, in order, those of multipart parts included; each with a number that is lower if it is
+    more likely the description of the session (RFC 5621 section 4.2).
+
+    :param depth: how many multipart bodies within each other are looked into.
+    """
+    for part in _parts(body, boundary):
+        head, octets = _split(part)
+        content_type = head.get(b"content-type", head.get(b"c", b"")).decode("utf-8", "surrogateescape")
+        kind = content_type.partition(";")[0].strip().lower()
+        if kind == "application/sdp":
+            sdp = _decoded(head, octets)
+            if sdp is not None:
+                disposition = head.get(b"content-disposition", b"").partition(b";")[0].strip().lower()
+                yield {b"session": 0, b"": 1}.get(disposition, 2), sdp
+        elif kind.startswith("multipart/") and depth > 1 and (inner := _boundary(content_type)):
+            yield from _descriptions(octets, inner, depth - 1)
+
+
+def _parts(body: bytes, boundary: str) -> list[bytes]:
+    """The parts between the boundaries, in order, whatever their line ends; the last may lack its end."""
+    octets = re.escape(boundary.encode("utf-8", "surrogateescape"))
+    pieces = re.split(rb"(?:\A|\r?\n)--%b(--)?[ \t]*(?=\r?\n|\Z)" % octets, body, maxsplit=MAX_PARTS)
+    closed = pieces[1::2]
+    count = next((at for at, mark in enumerate(closed) if mark), len(closed))
+    return [_line_end.sub(b"", piece, count=1) for piece in pieces[2::2][:count]]
+
+
+def _split(part: bytes) -> tuple[dict[bytes, bytes], bytes]:
+    """The headers of a part, by their names in lower case, and its octets."""
+    empty = _empty_line.search(part)
+    head = part[: empty.start()] if empty else part
+    lines = [line.partition(b":") for line in _line_end.split(_fold.sub(b" ", head))]
+    return {name.strip().lower(): value.strip() for name, _, value in lines}, part[empty.end() :] if empty else b""
+
+
+def _decoded(head: dict[bytes, bytes], octets: bytes) -> bytes | None:
+    """The content of a part; None where its encoding is unknown or broken (RFC 2045 section 6)."""
+    if head.get(b"content-encoding", head.get(b"e", b"identity")).lower() != b"identity":
+        return None
+    encoding = head.get(b"content-transfer-encoding", b"binary").lower()
+    if encoding == b"base64":
+        try:
+            return b64decode(octets)
+        except binascii.Error:
+            return None
+    if encoding == b"quoted-printable":
+        return decodestring(octets)
+    return octets if encoding in (b"7bit", b"8bit", b"binary") else None
 
 
 def _boundary(content_type: str) -> str:
-    for parameter in content_type.split(";")[1:]:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "boundary":
-            return value.strip().strip('"')
-    return ""
-
-
-def _is_sdp(head: bytes) -> bool:
-    for line in head.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.strip().lower() in (b"content-type", b"c"):
-            return value.split(b";")[0].strip().lower() == b"application/sdp"
-    return False
+    found = re.search(r';\s*boundary\s*=\s*(?:"([^"]*)"|([^\s;]*))', content_type, re.IGNORECASE)
+    return (found[1] or found[2] or "") if found else ""

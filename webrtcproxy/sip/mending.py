@@ -29,7 +29,7 @@ _bracketed = re.compile(r"<([^<>]*)>?")
 _comma = re.compile(r"(<[^<>]*>)|,")
 _in_display = re.compile(r'["\\<>\s]+')
 _param = re.compile(r"""[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]*(=[ \t]*("(?:[^"\\]|\\.)*"|[^\s,;<>"]*))?""")
-_is_number = re.compile(r"\+?[0-9][0-9\-.()]*").fullmatch
+_is_number = re.compile(r"\+?[0-9]+").fullmatch
 
 
 def address(text: str, user: str = "") -> NameAddr:
