@@ -55,6 +55,7 @@ from webrtcproxy.transport.sip.slots import Knows
 from webrtcproxy.transport.sip.sockets import SipSockets
 from webrtcproxy.transport.sip.trunk_tls import TrunkTls
 from webrtcproxy.users.domains import CHECK_FILES, domains_of
+from webrtcproxy.users.user import User
 
 log = Logger()
 
@@ -214,7 +215,8 @@ class Core:
             metrics,
             runtime.contact_hostport,
         )
-        context.domains.watch(UserChanges(relay, context.policy).changed)
+        self._user_changes = UserChanges(relay, context.policy)
+        context.domains.watch(self._user_changes.changed)
         transactions.user = Router(
             context, self.calls, self.legs, relay, registrar, logins, self.out_of_dialog, self.subscriptions
         )
@@ -230,6 +232,10 @@ class Core:
             self.context.directory.unbind(aor, keys).addErrback(
                 lambda failure: log.failure("The bindings of {aor} can't be removed", failure, aor=aor)
             )
+
+    def user_gone(self, user: User) -> None:
+        """See `webrtcproxy.access.token_logins.Connections`."""
+        self._user_changes.changed(user, None)
 
     def knows(self, host: str) -> bool:
         """Whether an IP address is a trunk's, or that of a registrar at which a browser is registered."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
@@ -11,7 +13,7 @@ from tests.support.fakes import FakeFlow
 from tests.support.tokens import NOW, SECRET, FixedKeys, secret_token, token, tokens_config
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.proofs import Proofs
-from webrtcproxy.access.token_logins import MAX_USERS, UNAUTHORIZED, TokenLogins, TooManyUsers
+from webrtcproxy.access.token_logins import CHECK_USER, MAX_USERS, UNAUTHORIZED, TokenLogins, TooManyUsers
 from webrtcproxy.config import BansConfig
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.transport.flow import Flow
@@ -28,17 +30,22 @@ class FakeConnections:
 
     :ivar calls: the connections with calls.
     :ivar unbound: the bindings that were removed.
+    :ivar gone: users that are gone.
     """
 
     def __init__(self) -> None:
         self.calls: set[Flow] = set()
         self.unbound: list[tuple[Flow, str]] = []
+        self.gone: list[User] = []
 
     def has_calls(self, flow: Flow) -> bool:
         return flow in self.calls
 
     def unbind(self, flow: Flow, aor: str) -> None:
         self.unbound.append((flow, aor))
+
+    def user_gone(self, user: User) -> None:
+        self.gone.append(user)
 
 
 class LoginsCase(SynchronousTestCase):
@@ -172,6 +179,43 @@ class LastingTests(LoginsCase):
         self.assertEqual(self.flow.closings, [(UNAUTHORIZED, "the token has expired")])
         self.assertEqual(len(self.logins), 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_blind(self) -> None:
+        """Where nobody can tell whether the user still exists, the login ends with the token, though nothing is to be
+        done at the end of others; the connection stays."""
+        self.make(on_expiry="keep")
+        user = User("alice", "example.com")
+        self.logins.logged_in(self.flow, TokenLogin(user, NOW + 600, blind=True))
+        self.clock.advance(600)
+        self.assertFalse(self.is_proven())
+        self.assertEqual((self.connections.unbound, self.flow.closings), ([(self.flow, user.aor)], []))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def is_valid(self, name: str) -> bool:
+        self.asked.append(name)
+        return self.valid
+
+    def test_user_gone(self) -> None:
+        """Whether the user of a token still exists is asked every few minutes, where it is to be asked; the login ends
+        with the user, and a newer token, or the end of the connection, ends the asking."""
+        user = User("alice", "example.com")
+        for on_expiry in ("keep", "close", ""):
+            self.make(on_expiry=on_expiry or "keep")
+            self.flow, self.asked, self.valid = FakeFlow.wss(HOST), list[str](), True
+            for name in ("old", "new"):
+                login = TokenLogin(user, NOW + 36_000, is_valid=partial(self.is_valid, name))
+                self.logins.logged_in(self.flow, login)
+            self.clock.pump([CHECK_USER] * 3)
+            self.assertEqual((self.asked, self.connections.gone), (["new"] * 3, []))
+            if on_expiry:
+                self.valid = False
+                self.clock.advance(CHECK_USER)
+                self.assertEqual(self.connections.gone, [user])
+                self.assertEqual(len(self.flow.closings), on_expiry == "close")
+            else:
+                self.flow.lose()
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+            self.connections.gone.clear()
 
     def test_close_after_calls(self) -> None:
         """While there are calls, the connection stays, and its user can begin nothing new; it is closed after them."""

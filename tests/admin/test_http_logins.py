@@ -8,11 +8,13 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
-from webrtcproxy.admin.http_logins import LIFETIME, HttpLogin, HttpLogins
+from webrtcproxy.admin.http_logins import HttpLogin, HttpLogins
 from webrtcproxy.config import TokensConfig
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.transport.wss.peer import HttpPeer
 from webrtcproxy.users.http_token import HttpToken
+from webrtcproxy.users.portals import NotAvailable
+from webrtcproxy.users.session_tokens import LIFETIME
 from webrtcproxy.users.token import TokenLogin
 from webrtcproxy.users.user import User
 
@@ -35,12 +37,13 @@ class Tokens:
     """Knows the token ``good.one``, for a minute."""
 
     seconds = 60.0
+    blind = False
 
     def authenticate(self, token: HttpToken | None, host: str, from_page: bool) -> Deferred[TokenLogin | None]:
         if token is None:
             return succeed(None)
         if token.text == "good.one" and from_page:
-            return succeed(TokenLogin(ALICE, 0))
+            return succeed(TokenLogin(ALICE, 0, blind=self.blind))
         return fail(Refusal(401, "The Token Is Not Valid"))
 
     def seconds_of(self, login: TokenLogin) -> float:
@@ -48,10 +51,20 @@ class Tokens:
 
 
 class Sessions:
-    """Makes tokens that can be read."""
+    """Makes tokens that can be read.
 
-    def issue(self, user: User, seconds: float) -> str:
-        return f"{user.name}-{seconds:.0f}"
+    :ivar life: as `SessionTokens.blind_life` returns it; None where somebody can tell whether a user exists.
+    """
+
+    life: float | None = None
+
+    def blind_life(self, user: User) -> float | None:
+        if self.life == 0:
+            raise NotAvailable
+        return self.life
+
+    def issue(self, user: User, seconds: float, blind: bool) -> str:
+        return f"{user.name}-{seconds:.0f}" + ("-blind" if blind else "")
 
 
 def basic(text: str) -> str:
@@ -63,9 +76,9 @@ class HttpLoginsCase(SynchronousTestCase):
     """Asks with headers."""
 
     def setUp(self) -> None:
-        self.passwords, self.tokens = Passwords(), Tokens()
+        self.passwords, self.tokens, self.sessions = Passwords(), Tokens(), Sessions()
         config = TokensConfig(audience=("here",), cookie="login", query="token")
-        self.logins = HttpLogins(self.passwords, self.tokens, config, Sessions())  # type: ignore[arg-type]
+        self.logins = HttpLogins(self.passwords, self.tokens, config, self.sessions)  # type: ignore[arg-type]
 
     def ask(self, *values: str, peer: HttpPeer = TLS, cookie: str = "", query: str = "") -> Deferred[HttpLogin]:
         request = DummyRequest([b"bootstrap.json"])
@@ -102,6 +115,13 @@ class PasswordTests(HttpLoginsCase):
     def test_token_instead(self) -> None:
         """Who has logged in with a password gets a token, so that a page need not keep the password."""
         self.assertEqual(self.login(basic("alice:x")), HttpLogin(ALICE, LIFETIME, f"alice-{LIFETIME:.0f}"))
+
+    def test_blind(self) -> None:
+        """Where nobody can tell whether the user still exists, it is for as long as is configured."""
+        self.sessions.life = 900
+        self.assertEqual(self.login(basic("alice:x")), HttpLogin(ALICE, 900, "alice-900-blind"))
+        self.sessions.life = 0
+        self.assertEqual(self.status(basic("alice:x")), 503)
 
     def test_unreadable(self) -> None:
         """What can't be read is nobody's, which costs a failed login as any guess does."""
@@ -140,6 +160,11 @@ class TokenTests(HttpLoginsCase):
         self.assertEqual(self.login("Bearer good.one").seconds, LIFETIME)
         self.tokens.seconds = 0.0
         self.assertEqual(self.login("Bearer good.one").seconds, 0)
+
+    def test_blind(self) -> None:
+        """A token for another one is as that one."""
+        self.tokens.blind = True
+        self.assertEqual(self.login("Bearer good.one").token, "alice-60-blind")
 
     def test_wrong(self) -> None:
         """Any other token is refused as TokenLogins does it."""

@@ -11,9 +11,11 @@ from tests.call.test_trunk_account import CHALLENGE, HOST, AccountCase
 from tests.support.calls.local import DOMAIN
 from tests.support.calls.world import Browser
 from tests.support.configs import CARRIER
+from webrtcproxy.access.token_logins import CHECK_USER
 from webrtcproxy.registration import user_changes
 from webrtcproxy.registration.binding import contact_user_of
 from webrtcproxy.sip.message import Request
+from webrtcproxy.users.token import TokenLogin
 
 ACCOUNT = f"1001@{HOST}"
 
@@ -100,6 +102,16 @@ class RemovedTests(ChangesCase):
         self.assertEqual(self.bound(), [self.alice.flow], "her token still says that it is hers")
         self.remove_alice()
         self.assertEqual(self.bound(), [])
+        self.unregistered()
+
+    def test_gone_from_a_portal(self) -> None:
+        """The same where a portal no longer knows who has logged in with a token."""
+        user = self.world.context.proofs.caller(self.alice.flow).user
+        assert user is not None
+        self.world.token_logins.logged_in(self.alice.flow, TokenLogin(user, 4e9, is_valid=lambda: False))
+        self.world.turn(CHECK_USER)
+        self.assertFalse(self.world.context.proofs.any(self.alice.flow))
+        self.assertEqual((self.bound(user.aor), self.bound()), ([], []))
         self.unregistered()
 
     def test_shared_account(self) -> None:

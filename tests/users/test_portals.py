@@ -18,8 +18,8 @@ from webrtcproxy.sip.headers import Challenge
 from webrtcproxy.users.credentials import SUPPORTED, IDigestHash, SipDigest
 from webrtcproxy.users.domains import Domains, ServedDomain
 from webrtcproxy.users.passwd import set_password
-from webrtcproxy.users.plugin import IAttributedUser
-from webrtcproxy.users.portals import DomainPortals, NotAvailable, portal_for
+from webrtcproxy.users.plugin import IAttributedUser, IPasswordMarks
+from webrtcproxy.users.portals import DomainPortals, NotAvailable, checker_for, portal_for
 from webrtcproxy.users.user import IUser, User
 from webrtcproxy.users.users_file import UsersFile
 
@@ -253,6 +253,71 @@ class OrderTests(PortalsCase):
                 return succeed(())
 
         self.assertIsNone(self.login(self.domain(portal_for(Anybody(), "example.com", None)), digest("carol")))
+
+
+class MarksTests(PortalsCase):
+    """Whether a user still exists, and has the same password, as far as somebody can tell."""
+
+    def mark(self, *sources: object, whole: bool = False, file: bool = False, name: str = "carol") -> bytes:
+        """What those that know the users say: checkers, or portals."""
+        portals = [
+            (source if isinstance(source, Portal) else portal_for(source, "example.com", None), whole)
+            for source in sources
+        ]
+        served = ServedDomain(Domain("example.com"), self.file if file else None, portals)  # type: ignore[arg-type]
+        return served.password_mark(f"{name}@example.com")
+
+    def test_of_twisted(self) -> None:
+        """The checkers ``file`` and ``memory`` tell; the first one that knows the user counts."""
+        path = Path(self.mktemp())
+        path.write_text("carol:one\ndave:two\n")
+        by_file, by_memory = checker_for(f"file:{path}"), checker_for("memory:carol:three:erin:four")
+        for sources, name, mark in (
+            ((by_file, by_memory), "carol", b"one"), ((by_memory, by_file), "carol", b"three"),
+            ((by_file, by_memory), "erin", b"four"), ((by_file, by_memory), "frank", b""), ((), "carol", b""),
+        ):  # fmt: skip
+            self.assertEqual(self.mark(*sources, name=name), mark)
+        self.assertEqual(self.mark(checker_for("memory:carol@example.com:x"), whole=True), b"x")
+        self.assertEqual(self.mark(checker_for("memory:carol@example.com:x")), b"")
+
+    def test_of_others(self) -> None:
+        """A checker or a portal that provides `IPasswordMarks` is asked; any other one can't tell."""
+
+        @implementer(IPasswordMarks)
+        class Marking(Portal):
+            def password_mark(self, username: bytes) -> bytes | None:
+                return b"mark of " + username if username == b"carol" else None
+
+        @implementer(IPasswordMarks)
+        class MarkingChecker:
+            credentialInterfaces = (IDigestHash,)
+
+            def password_mark(self, username: bytes) -> bytes | None:
+                return b"5"
+
+        for sources, mark in (
+            ((Portal(None), Marking(None)), b"mark of carol"), ((MarkingChecker(),), b"5"), ((Portal(None),), b""),
+        ):  # fmt: skip
+            self.assertEqual(self.mark(*sources), mark)
+
+    def test_users_file(self) -> None:
+        """A password in the users file comes first; a line without one has none."""
+        memory = checker_for("memory:alice:x:bob:y")
+        self.assertIn(b"md5", self.mark(memory, file=True, name="alice"))
+        self.assertEqual(self.mark(memory, file=True, name="bob"), b"y")
+
+    def test_not_available(self) -> None:
+        """Where one that can tell fails, nobody knows: it is not as if the user were gone."""
+
+        @implementer(IPasswordMarks)
+        class Failing(Portal):
+            def password_mark(self, username: bytes) -> bytes | None:
+                raise ConnectionError("no directory")
+
+        self.assertRaises(NotAvailable, self.mark, Failing(None))
+        self.assertEqual(len(self.flushLoggedErrors(ConnectionError)), 1)
+        self.assertRaises(NotAvailable, self.mark, checker_for("file:/no/such/file"))
+        self.flushLoggedErrors()
 
 
 class ChangesTests(PortalsCase):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.logins import domain_with
+from webrtcproxy.config import Domain
 from webrtcproxy.users.attributes import ATTRIBUTES, attributes_of, user_from
-from webrtcproxy.users.domains import Domains
+from webrtcproxy.users.domains import Domains, ServedDomain
 from webrtcproxy.users.passwd import set_password
+from webrtcproxy.users.portals import NotAvailable, checker_for, portal_for
 from webrtcproxy.users.session_tokens import SessionTokens
 from webrtcproxy.users.token import TokenRefused
 from webrtcproxy.users.token_users import user_factory
@@ -47,8 +50,8 @@ class SessionTokenTests(SynchronousTestCase):
     def test_whose(self) -> None:
         """A token is its user's, with all that belongs to the user, and says until when."""
         for user in (self.alice, CAROL):
-            found, until = self.tokens.read(self.tokens.issue(user, 60))
-            self.assertEqual((replace(found, of_token=frozenset()), until), (user, 1_800_000_060))
+            login = self.tokens.read(self.tokens.issue(user, 60))
+            self.assertEqual((replace(login.user, of_token=frozenset()), login.until), (user, 1_800_000_060))
 
     def test_attributes(self) -> None:
         """Each attribute of a user is the same after it was written as JSON: none is lost, which might be a limit."""
@@ -66,9 +69,9 @@ class SessionTokenTests(SynchronousTestCase):
         issued = make("alice", "example.com", {"numbers": [], "deny": ["premium"], "calls": 1})
         self.assertEqual(issued.numbers, ())
         token = self.tokens.issue(issued, 60)
-        self.assertEqual(self.tokens.read(token)[0], issued)
+        self.assertEqual(self.tokens.read(token).user, issued)
         self._write(lambda path: path.write_text(path.read_text().replace("numbers=1", "numbers=2 groups=sales")))
-        found, _ = self.tokens.read(token)
+        found = self.tokens.read(token).user
         self.assertEqual(found, replace(issued, groups=frozenset({"sales"})))
 
     def test_in_an_address(self) -> None:
@@ -87,7 +90,7 @@ class SessionTokenTests(SynchronousTestCase):
     def test_other_process(self) -> None:
         """Another worker takes it, which has the key; another proxy, or this one after a start, does not."""
         token = self.tokens.issue(self.alice, 60)
-        self.assertEqual(self.other(KEY, self.domains).read(token)[0], self.alice)
+        self.assertEqual(self.other(KEY, self.domains).read(token).user, self.alice)
         self.assertFalse(self.refused(token, self.other(os.urandom(32), self.domains)).genuine)
 
     def test_forged(self) -> None:
@@ -112,7 +115,7 @@ class SessionTokenTests(SynchronousTestCase):
         self._write(
             lambda path: path.write_text(path.read_text().replace("alice@example.com", "alice@example.com name=A"))
         )
-        self.assertEqual(self.tokens.read(token)[0].display_name, "A")
+        self.assertEqual(self.tokens.read(token).user.display_name, "A")
 
     def test_gone_domain(self) -> None:
         """Where the domain is not served any more, nobody of it logs in."""
@@ -122,3 +125,70 @@ class SessionTokenTests(SynchronousTestCase):
         change(self.path)  # type: ignore[operator]
         os.utime(self.path, (1, 1))
         self.domains.refresh()
+
+
+class OfPortals(SynchronousTestCase):
+    """carol has her password with ``--auth file:``; the proxy is not told when she is gone."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.passwords = Path(self.mktemp())
+        self.passwords.write_text("dave:x\ncarol:y\n")
+        self.tokens = self.asking(f"file:{self.passwords}")
+
+    def asking(self, *auth: str) -> SessionTokens:
+        """The tokens of a domain whose users these checkers know."""
+        portals = [(portal_for(checker_for(text), "example.com", None), False) for text in auth]
+        served = ServedDomain(Domain("example.com", token_life=900), None, portals)
+        return SessionTokens(KEY, Domains([served]), self.clock.seconds)
+
+    def test_gone(self) -> None:
+        """A token is looked at again with each use, and meanwhile: it ends with its user, and with the password."""
+        for text in ("dave:x\n", "dave:x\ncarol:z\n", ""):
+            self.passwords.write_text("carol:y\n")
+            token = self.tokens.issue(CAROL, 60)
+            is_valid = self.tokens.read(token).is_valid
+            assert is_valid is not None
+            self.assertTrue(is_valid())
+            self.passwords.write_text(text)
+            self.assertFalse(is_valid())
+            self.assertTrue(self.assertRaises(TokenRefused, self.tokens.read, token).genuine)  # type: ignore[attr-defined]
+
+    def test_not_available(self) -> None:
+        """While nobody can be asked, no token logs in, and whoever is logged in stays."""
+        token = self.tokens.issue(CAROL, 60)
+        is_valid = self.tokens.read(token).is_valid
+        assert is_valid is not None
+        self.passwords.unlink()
+        self.assertTrue(is_valid())
+        self.assertRaises(NotAvailable, self.tokens.read, token)
+        self.assertRaises(NotAvailable, self.tokens.issue, CAROL, 60)
+        self.assertRaises(NotAvailable, self.tokens.blind_life, CAROL)
+        self.flushLoggedErrors()
+
+    def test_blind(self) -> None:
+        """Where nobody can tell, a login with a password has a life of its own, and nobody is asked meanwhile."""
+        self.assertIsNone(self.tokens.blind_life(CAROL))
+        blind = self.asking("memory:dave:x")
+        self.assertEqual(blind.blind_life(CAROL), 900)
+        for is_blind in (True, False):
+            login = blind.read(blind.issue(CAROL, 60, is_blind))
+            self.assertEqual((login.blind, login.is_valid), (is_blind, None))
+        self.assertIsNone(blind.blind_life(user_from("dave", "example.com", {})))
+
+    def test_users_file(self) -> None:
+        """Of who has a password in a users file the proxy is told. A line without one says nothing of the password."""
+        domains, _ = domain_with(self.mktemp(), "carol@example.com groups=sales")
+        served = domains.named("example.com")
+        assert served is not None
+        alice = served.user("alice@example.com")
+        assert alice is not None
+        tokens = SessionTokens(KEY, domains, self.clock.seconds)
+        self.assertIsNone(tokens.blind_life(alice))
+        self.assertIsNone(tokens.read(tokens.issue(alice, 60)).is_valid)
+        self.assertEqual(tokens.blind_life(CAROL), 3600)
+
+    def test_nothing_of_the_password(self) -> None:
+        """A token of one proxy is none of another, and what it has of the password is made with its key."""
+        one, other = self.asking("memory:carol:y"), SessionTokens(b"x" * 32, Domains(), self.clock.seconds)
+        self.assertRaises(TokenRefused, other.read, one.issue(CAROL, 60))

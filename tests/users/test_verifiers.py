@@ -7,8 +7,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.logins import domain_with
+from webrtcproxy.users.portals import NotAvailable
 from webrtcproxy.users.session_tokens import SessionTokens
-from webrtcproxy.users.token import TokenLogin, TokenRefused
+from webrtcproxy.users.token import KeysUnavailable, TokenLogin, TokenRefused
 from webrtcproxy.users.user import User
 from webrtcproxy.users.verifiers import AnyTokens
 
@@ -60,3 +61,13 @@ class AnyTokensTests(SynchronousTestCase):
         self.clock.advance(60)
         self.assertTrue(self.failureResultOf(self.own.verify(self.token), TokenRefused).value.genuine)
         self.assertEqual(self.own.now(), 60)
+
+    def test_not_available(self) -> None:
+        """Where nobody can say whether the user still exists, it is as without keys, and no guess."""
+
+        def fails(token: str) -> TokenLogin:
+            raise NotAvailable
+
+        self.patch(self.sessions, "read", fails)
+        self.failureResultOf(self.own.verify(self.token), KeysUnavailable)
+        self.assertEqual(self.own.claimed(self.token), "")

@@ -7,6 +7,7 @@ calls: a connection with calls is closed after the last one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
 from twisted.internet.defer import Deferred
@@ -31,6 +32,8 @@ FOR_EVER: Final = 10 * 365 * 86400.0
 """Seconds of a login that lasts as long as its connection."""
 MAX_USERS: Final = 10
 """Users that may be logged in on one connection."""
+CHECK_USER: Final = 300.0
+"""Seconds between two looks whether a user still exists that is in no users file; each may read another file."""
 CHECK_CALLS: Final = 2.0
 """Seconds between two looks whether a connection whose token has ended still has calls."""
 
@@ -56,24 +59,28 @@ class Connections(Protocol):
     def unbind(self, flow: Flow, aor: str) -> None:
         """Remove the bindings of a user on a connection."""
 
+    def user_gone(self, user: User) -> None:
+        """End all that a user has begun on the connections of this process, but for calls."""
+
 
 class _Session:
     """The login of one user on one connection.
 
     :ivar fingerprint: of the token.
-    :ivar timer: for its end; None where it lasts as long as the connection.
+    :ivar timers: for its end, unless it lasts as long as the connection; and for the next look at its user.
     """
 
-    __slots__ = ("fingerprint", "timer")
+    __slots__ = ("fingerprint", "timers")
 
-    def __init__(self, fingerprint: bytes, timer: IDelayedCall | None) -> None:
+    def __init__(self, fingerprint: bytes) -> None:
         self.fingerprint = fingerprint
-        self.timer = timer
+        self.timers: dict[str, IDelayedCall] = {}
 
     def end(self) -> None:
-        """Stop the timer."""
-        if self.timer is not None and self.timer.active():
-            self.timer.cancel()
+        """Stop the timers."""
+        for timer in self.timers.values():
+            if timer.active():
+                timer.cancel()
 
 
 class TooManyUsers(Exception):
@@ -179,11 +186,13 @@ class TokenLogins:
         before = sessions.get(user.aor)
         if before is not None:
             before.end()
-        timer = None
-        if self._on_expiry != "keep":
-            timer = self._clock.callLater(seconds, self._expired, flow, user)
-        sessions[user.aor] = _Session(login.fingerprint, timer)
-        lasts = FOR_EVER if timer is None else seconds
+        session = sessions[user.aor] = _Session(login.fingerprint)
+        lasts = FOR_EVER
+        if self._on_expiry != "keep" or login.blind:
+            lasts = seconds
+            session.timers["end"] = self._clock.callLater(seconds, self._expired, flow, user)
+        if login.is_valid is not None:
+            session.timers["user"] = self._clock.callLater(CHECK_USER, self._check_user, flow, user, login.is_valid)
         self._proofs.add(flow, user.aor, ("domain", user.domain), lasts, user, lasting=True)
         log.info("{user} has logged in with a token from {host}", user=user.aor, host=flow.peer.host)
 
@@ -195,9 +204,18 @@ class TokenLogins:
         """Whether a token has logged in on a connection, and nothing has changed since."""
         return any(session.fingerprint == fingerprint for session in self._sessions.get(flow, {}).values())
 
+    def _check_user(self, flow: Flow, user: User, is_valid: Callable[[], bool]) -> None:
+        if is_valid():
+            session = self._sessions[flow][user.aor]
+            session.timers["user"] = self._clock.callLater(CHECK_USER, self._check_user, flow, user, is_valid)
+            return
+        log.info("{user} is gone, or has a new password", user=user.aor)
+        self._connections.user_gone(user)
+        self._expired(flow, user)
+
     def _expired(self, flow: Flow, user: User) -> None:
         sessions = self._sessions[flow]
-        del sessions[user.aor]
+        sessions.pop(user.aor).end()
         log.info("The token of {user} on {flow} has expired", user=user.aor, flow=flow)
         for aor in (user.aor, *(account.aor for account in user.accounts.values())):
             self._connections.unbind(flow, aor)

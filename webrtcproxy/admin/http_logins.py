@@ -5,7 +5,6 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from dataclasses import dataclass
-from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.web.server import Request
@@ -16,11 +15,9 @@ from webrtcproxy.config import TokensConfig
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.transport.wss.peer import HttpPeer
 from webrtcproxy.users.http_token import token_in
-from webrtcproxy.users.session_tokens import SessionTokens
+from webrtcproxy.users.portals import NotAvailable
+from webrtcproxy.users.session_tokens import LIFETIME, SessionTokens
 from webrtcproxy.users.user import User
-
-LIFETIME: Final = 12 * 3600.0
-"""Seconds that a login with a password is valid: a day at work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +70,19 @@ class HttpLogins:
         if len(values) > 1:
             raise Refusal(400, "More Than One Authorization")
         scheme, _, value = values[0].strip().partition(" ") if values else ("", "", "")
+        try:
+            return await self._logged_in(scheme, value, request, peer)
+        except NotAvailable as error:
+            raise Refusal(503, "Users Can't Be Looked Up", [("Retry-After", "10")]) from error
+
+    async def _logged_in(self, scheme: str, value: str, request: Request, peer: HttpPeer) -> HttpLogin:
         if scheme.lower() == "basic":
-            user, seconds = await self._by_password(value, peer), LIFETIME
+            user = await self._by_password(value, peer)
+            blind_life = self._sessions.blind_life(user)
+            seconds, blind = LIFETIME if blind_life is None else blind_life, blind_life is not None
         else:
-            user, seconds = await self._by_token(request, peer)
-        return HttpLogin(user, seconds, self._sessions.issue(user, seconds))
+            user, seconds, blind = await self._by_token(request, peer)
+        return HttpLogin(user, seconds, self._sessions.issue(user, seconds, blind))
 
     async def _by_password(self, value: str, peer: HttpPeer) -> User:
         if not peer.is_private:
@@ -85,12 +90,12 @@ class HttpLogins:
         username, password = _basic(value)
         return await self._passwords.login(peer.host, username, password)
 
-    async def _by_token(self, request: Request, peer: HttpPeer) -> tuple[User, float]:
+    async def _by_token(self, request: Request, peer: HttpPeer) -> tuple[User, float, bool]:
         # What is only read needs no Origin beside a cookie: the page of another site can't read the answer.
         login = await self._tokens.authenticate(token_in(request, self._config), peer.host, from_page=True)
         if login is None:
             raise Refusal(401, "No Credentials")
-        return login.user, min(self._tokens.seconds_of(login), LIFETIME)
+        return login.user, min(self._tokens.seconds_of(login), LIFETIME), login.blind
 
 
 def _basic(value: str) -> tuple[str, str]:

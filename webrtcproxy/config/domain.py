@@ -85,6 +85,12 @@ class Domain:
         default=60,
     )
     max_expires: int = option(whole(10, MAX_EXPIRES, "seconds"), "The longest registration.", default=3600)
+    token_life: int = option(
+        whole(60, 43_200, "seconds"),
+        "How long the token of the bootstrap document keeps a user logged in who has logged in with a password, where"
+        " neither a users file nor a checker or portal can tell meanwhile whether the user still exists.",
+        default=3600,
+    )
 
 
 def read_domains(raw: Mapping[str, Mapping[str, str]], folder: Path, trunks: Collection[Trunk]) -> tuple[Domain, ...]:

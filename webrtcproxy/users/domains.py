@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -79,6 +78,11 @@ class ServedDomain:
         """Whether the users file has this address-of-record. Others may be known to a portal only."""
         return self._file is not None and self._file.get(aor) is not None
 
+    def has_password(self, aor: str) -> bool:
+        """Whether the users file has the password of a user, and not attributes alone."""
+        account = None if self._file is None else self._file.get(aor)
+        return account is not None and bool(account.hashes)
+
     def user(self, aor: str) -> User | None:
         """A user of the users file, who need not have logged in."""
         account = None if self._file is None else self._file.get(aor)
@@ -88,11 +92,16 @@ class ServedDomain:
         """The addresses-of-record that have a number, as the users file has it: it rings all of them."""
         return () if self._file is None else self._file.owners(self.name, number)
 
-    def password_mark(self, aor: str) -> str:
-        """A text that changes with the password of a user of the users file, and is empty for others. It tells nothing
-        of the password to who does not have the file."""
+    def password_mark(self, aor: str) -> bytes:
+        """Something that changes with the password of a user, as the users file has it, or a checker or a portal that
+        can tell; empty where none of them knows the user. It may be the password itself.
+
+        :raises webrtcproxy.users.portals.NotAvailable: one that can tell could not be asked.
+        """
         account = None if self._file is None else self._file.get(aor)
-        return "" if account is None else sha256(repr(sorted(account.hashes.items())).encode()).hexdigest()
+        if account is not None and account.hashes:
+            return repr(sorted(account.hashes.items())).encode()
+        return self._portals.password_mark(aor.rpartition("@")[0]) or b""
 
     def members(self, group: str) -> Collection[str]:
         """The addresses-of-record of a group, as the users file has it, in its order."""

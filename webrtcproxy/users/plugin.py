@@ -32,6 +32,17 @@ class ILogin(Protocol):
         with ``UnhandledCredentials`` where it does not know such credentials; then the next one is asked."""
 
 
+class IPasswordMarks(Interface):
+    """A checker or a portal that can tell, without credentials, whether a user still exists. It may be asked at any
+    time."""
+
+    def password_mark(username: bytes) -> bytes | None:
+        """Something that changes with the password of a user; None where there is no such user.
+
+        :param username: as it is looked up: the name, or the whole address-of-record.
+        """
+
+
 class IPortalPlugin(Interface):
     """A plugin that makes the portal of a domain."""
 

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from twisted.cred.checkers import ICredentialsChecker, InMemoryUsernamePasswordDatabaseDontUse
+from twisted.cred.checkers import FilePasswordDB, ICredentialsChecker, InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin, UnhandledCredentials
 from twisted.cred.portal import IRealm, Portal
 from twisted.cred.strcred import makeChecker
@@ -20,7 +20,7 @@ from zope.interface import Interface, implementer
 
 from webrtcproxy.users.attributes import AttributeRefused, user_from
 from webrtcproxy.users.credentials import IDigestHash, IPasswordForHashes, Password, SipDigest
-from webrtcproxy.users.plugin import IAttributedUser, ILogin
+from webrtcproxy.users.plugin import IAttributedUser, ILogin, IPasswordMarks
 from webrtcproxy.users.user import IUser, User
 from webrtcproxy.users.users_file import HASHES, UsersFile
 
@@ -125,10 +125,30 @@ class DomainPortals:
         """
         return Deferred.fromCoroutine(self._login(username, credentials))
 
+    def password_mark(self, username: str) -> bytes | None:
+        """Something that changes with the password of a user; None where none of those that can tell knows it.
+
+        :raises NotAvailable: one that can tell could not be asked.
+        """
+        for portal, whole in self._portals:
+            name = self._looked_up(username, whole).encode("utf-8", "surrogateescape")
+            for source in (portal, *getattr(portal, "checkers", {}).values()):
+                try:
+                    mark = _mark_at(source, name)
+                except Exception as error:
+                    log.failure("Whether a user of {domain} exists can't be asked", domain=self._domain)
+                    raise NotAvailable from error
+                if mark is not None:
+                    return mark
+        return None
+
+    def _looked_up(self, username: str, whole: bool) -> str:
+        return f"{username}@{self._domain}" if whole else username
+
     async def _login(self, username: str, credentials: SipDigest | Password) -> User | None:
         failed = False
         for portal, whole in self._portals:
-            asked = credentials.looked_up_as(f"{username}@{self._domain}" if whole else username)
+            asked = credentials.looked_up_as(self._looked_up(username, whole))
             try:
                 _, avatar, logout = await _asked(portal, asked)
                 return self._user(avatar, logout)
@@ -158,6 +178,23 @@ class DomainPortals:
             log.error("{aor} is no user of {domain}", aor=avatar.aor, domain=self._domain)
             raise UnauthorizedLogin
         return avatar
+
+
+def _mark_at(source: object, username: bytes) -> bytes | None:
+    """What a checker or a portal says of the password of a user, where it can; None where it knows no such user. Raises
+    what it raises, as UnauthorizedLogin for a file that can't be read."""
+    if IPasswordMarks.providedBy(source):
+        mark: bytes | None = source.password_mark(username)
+        return mark
+    if isinstance(source, FilePasswordDB):
+        try:
+            return source.getUser(username)[1]
+        except KeyError:
+            return None
+    if isinstance(source, InMemoryUsernamePasswordDatabaseDontUse):
+        password = source.users.get(username)
+        return password.encode("utf-8", "surrogateescape") if isinstance(password, str) else password
+    return None
 
 
 async def _asked(portal: ILogin, credentials: SipDigest | Password) -> tuple[object, object, object]:

@@ -7,18 +7,23 @@ outlives the process. It has no dot in it, unlike a JSON Web Token.
 
 from __future__ import annotations
 
+import hmac
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from cryptography.fernet import Fernet, InvalidToken
 
 from webrtcproxy.users.attributes import ATTRIBUTES, AttributeRefused, attributes_of
 from webrtcproxy.users.domains import Domains
-from webrtcproxy.users.token import TokenRefused
+from webrtcproxy.users.portals import NotAvailable
+from webrtcproxy.users.token import TokenLogin, TokenRefused, fingerprint_of
 from webrtcproxy.users.token_users import user_factory
 from webrtcproxy.users.user import User
+
+LIFETIME: Final = 12 * 3600.0
+"""Seconds that a login with a password is valid, where its user can be seen to exist: a day at work."""
 
 
 class SessionTokens:
@@ -30,15 +35,18 @@ class SessionTokens:
     """
 
     def __init__(self, key: bytes, domains: Domains, now: Callable[[], float]) -> None:
+        self._key = key
         self._fernet = Fernet(urlsafe_b64encode(key))
         self._domains = domains
         self._make_user = user_factory(domains)
         self._now = now
 
-    def issue(self, user: User, seconds: float) -> str:
+    def issue(self, user: User, seconds: float, blind: bool = False) -> str:
         """A token for a user of a domain that is served here.
 
         :param seconds: how long it is valid.
+        :param blind: as `webrtcproxy.users.token.TokenLogin` has it.
+        :raises NotAvailable: nobody can tell at the moment whether the user exists.
         """
         said = {
             "name": user.name,
@@ -46,14 +54,25 @@ class SessionTokens:
             "attributes": self._attributes(user),
             "password": self._password_mark(user.domain, user.aor),
             "until": self._now() + seconds,
+            "blind": blind,
         }
         token = self._fernet.encrypt(json.dumps(said).encode())
         return token.decode().rstrip("=")
 
-    def read(self, token: str) -> tuple[User, float]:
-        """The user of a token, and until when the token is valid, in seconds since 1970.
+    def blind_life(self, user: User) -> float | None:
+        """For how many seconds a login of a user with a password counts, where nobody can tell meanwhile whether the
+        user still exists; None where somebody can.
+
+        :raises NotAvailable: nobody can at the moment.
+        """
+        served = self._domains.named(user.domain)
+        return None if served is None or served.password_mark(user.aor) else served.config.token_life
+
+    def read(self, token: str) -> TokenLogin:
+        """What a token says.
 
         :raises TokenRefused: it is none of ours, has expired, or the user is gone or has another password.
+        :raises NotAvailable: nobody can tell at the moment.
         """
         said = self._opened(token)
         if said["until"] <= self._now():
@@ -62,9 +81,20 @@ class SessionTokens:
             user = self._make_user(said["name"], said["domain"], said["attributes"])
         except AttributeRefused as error:
             raise TokenRefused(f"it can't be read: {error}", genuine=True) from error
-        if said["password"] != self._password_mark(user.domain, user.aor):
+        mark = said["password"]
+
+        if mark != self._password_mark(user.domain, user.aor):
             raise TokenRefused("the user is gone, or has another password", genuine=True)
-        return user, said["until"]
+
+        def is_valid() -> bool:
+            try:
+                return bool(mark == self._password_mark(user.domain, user.aor))
+            except NotAvailable:
+                return True
+
+        served = self._domains.named(user.domain)
+        is_watched = not mark or (served is not None and served.has_password(user.aor))
+        return TokenLogin(user, said["until"], fingerprint_of(token), said["blind"], None if is_watched else is_valid)
 
     def _attributes(self, user: User) -> dict[str, object]:
         """The attributes that are not looked up again: those of another token, or all where the user is not as a users
@@ -85,6 +115,7 @@ class SessionTokens:
         return said
 
     def _password_mark(self, domain: str, aor: str) -> str:
-        """What changes with the password of a user of a users file; empty for others."""
+        """What changes with the password of a user, and tells nothing of it; empty where nobody can tell."""
         served = self._domains.named(domain)
-        return "" if served is None else served.password_mark(aor)
+        mark = b"" if served is None else served.password_mark(aor)
+        return hmac.new(self._key, mark, "sha256").hexdigest() if mark else ""

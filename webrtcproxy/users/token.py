@@ -43,7 +43,7 @@ class TokenRefused(Exception):
 
 
 class KeysUnavailable(Exception):
-    """No key could be read yet: no token can be verified."""
+    """No key could be read yet, or who knows the users can't be asked: no token can be verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,17 @@ class TokenLogin:
     :ivar user: the bearer.
     :ivar until: when it ends, in seconds since 1970; the tolerance for clocks is added.
     :ivar fingerprint: of the token.
+    :ivar blind: nobody can tell meanwhile whether the user still exists: the login on a connection ends with the token,
+        whatever else is configured.
+    :ivar is_valid: asked again and again whether the user still exists and has the same password; None where it is not
+        to be asked.
     """
 
     user: User
     until: float
     fingerprint: bytes = b""
+    blind: bool = False
+    is_valid: Callable[[], bool] | None = None
 
 
 def fingerprint_of(text: str) -> bytes:

@@ -7,8 +7,9 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
 
+from webrtcproxy.users.portals import NotAvailable
 from webrtcproxy.users.session_tokens import SessionTokens
-from webrtcproxy.users.token import TokenLogin, TokenRefused, fingerprint_of
+from webrtcproxy.users.token import KeysUnavailable, TokenLogin, TokenRefused
 
 
 class ITokenVerifier(Protocol):
@@ -53,9 +54,11 @@ class AnyTokens:
             return self._issued.claimed(text)
         try:
             return self._session(text).user.aor
-        except TokenRefused:
+        except (TokenRefused, KeysUnavailable):
             return ""
 
     def _session(self, text: str) -> TokenLogin:
-        user, until = self._sessions.read(text)
-        return TokenLogin(user, until, fingerprint_of(text))
+        try:
+            return self._sessions.read(text)
+        except NotAvailable as error:
+            raise KeysUnavailable from error

@@ -282,6 +282,7 @@ class World:
         )
         self.location, self.context, self.legs, self.calls = core.location, core.context, core.legs, core.calls
         self.subscriptions, self.out_of_dialog = core.subscriptions, core.out_of_dialog
+        self.token_logins = core.port_logins.tokens
         self.context.sources.refresh()
 
     @property
