@@ -3,6 +3,7 @@ of a call are compiled by mypyc. The sources stay the reference; what is compile
 CPU time."""
 
 import os
+from configparser import ConfigParser
 from pathlib import Path
 
 from setuptools import setup
@@ -35,6 +36,15 @@ COMPILED = [
     "webrtcproxy/transport/wss/frame.py",
 ]
 
+
+def needed():
+    """What compiling needs where pip builds in isolation: the compiler, and all that the modules import."""
+    setup_cfg = ConfigParser()
+    setup_cfg.read_string(Path("setup.cfg").read_text())
+    imported = setup_cfg["options"]["install_requires"].split("\n")
+    return ["mypy[mypyc]", "mypy-zope", "types-setuptools", *filter(None, imported)]
+
+
 wanted = os.environ.get("WEBRTCPROXY_COMPILE", "") not in ("", "0")
 modules = []
 if wanted:
@@ -46,7 +56,4 @@ if wanted:
         files = [file for pattern in COMPILED for file in sorted(map(str, Path().glob(pattern)))]
         modules = mypycify(["--strict", *files], opt_level="2")
 
-setup(
-    ext_modules=modules,
-    setup_requires=["mypy[mypyc]", "mypy-zope", "twisted>=26.10,<27", "types-setuptools"] if wanted else [],
-)
+setup(ext_modules=modules, setup_requires=needed() if wanted else [])

@@ -1,11 +1,13 @@
 """What surrounds the package: scripts, the coverage gate, and what README.rst says of the configuration."""
 
 import json
+import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
+from configparser import RawConfigParser
 from pathlib import Path
 from textwrap import dedent
 
@@ -83,6 +85,31 @@ class HabitTests(SynchronousTestCase):
         for path in made_from | {"docs/index.rst"}:
             self.assertRegex(path, files)
         self.assertNotRegex("webrtcproxy/call/call.py", files)
+
+    def test_compiled_in_isolation(self) -> None:
+        """With WEBRTCPROXY_COMPILE=1, the environment in which pip builds gets the compiler, and whatever the modules
+        import, since it compiles by their types."""
+        folder = Path(self.mktemp()).absolute()
+        (folder / "webrtcproxy").mkdir(parents=True)
+        for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.rst", "LICENSE", "webrtcproxy/__init__.py"):
+            shutil.copy(ROOT / name, folder / name)
+        ask = (
+            "import sys; sys.modules['mypyc.build'] = None; from setuptools import build_meta; "
+            "print(*build_meta.get_requires_for_build_wheel(), sep='\\n')"
+        )
+        for compiled in ("1", "0"):
+            result = subprocess.run(
+                (sys.executable, "-c", ask), cwd=folder, capture_output=True, text=True, check=True, timeout=60,
+                env={**os.environ, "WEBRTCPROXY_COMPILE": compiled},
+            )  # fmt: skip
+            needed = set(result.stdout.splitlines())
+            if compiled == "0":
+                self.assertNotIn("mypy[mypyc]", needed)
+                continue
+            setup_cfg = RawConfigParser()
+            setup_cfg.read(ROOT / "setup.cfg")
+            installed = set(setup_cfg["options"]["install_requires"].split("\n")) - {""}
+            self.assertLessEqual({"mypy[mypyc]", "mypy-zope", *installed}, needed)
 
     def test_upper_bounds(self) -> None:
         """Twisted and Autobahn, whose internals are used, have an upper bound: a new major version is tried first."""
