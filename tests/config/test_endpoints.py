@@ -45,6 +45,24 @@ class ServerTests(SynchronousTestCase):
         )
         self.assertEqual(self.check("unix:run/socket:mode=600"), f"unix:{folder}/run/socket:mode=600")
 
+    def test_port_by_name(self) -> None:
+        """The port may be written with its name, at any place, as Twisted has it; it is the first argument of what is
+        returned."""
+        for text, read in (
+            ("tcp:port=8080", "tcp:8080"),
+            ("tcp:port=8080:interface=127.0.0.1", "tcp:8080:interface=127.0.0.1"),
+            (r"tcp:interface=\:\:1:port=0", r"tcp:0:interface=\:\:1"),
+            ("tcp6:port=80:backlog=5", "tcp6:80:backlog=5"),
+            ("unix:address=/run/x:mode=600", "unix:/run/x:mode=600"),
+        ):
+            self.assertEqual(self.check(text), read)
+        pair = "privateKey=tls/key.pem:certKey=tls/cert.pem"
+        self.assertEqual(self.check(f"ssl:{pair}:port=443"), self.check(f"ssl:443:{pair}"))
+        for text in ("tcp:80:port=81", "tcp:port=80:port=80"):
+            self.assertIn("two values for port", self.refused(text))
+        for text in ("tcp:port=x", "tcp:port=", "tcp:port=70000", "tcp:interface=127.0.0.1"):
+            self.assertIn("the port is no number", self.refused(text), text)
+
     def test_absolute_path(self) -> None:
         """An absolute path stays, also on the second reading."""
         once = self.check("ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem")
@@ -101,6 +119,16 @@ class SipTests(SynchronousTestCase):
         for text in ("udp:5060", "tcp:0", "udp:5060:interface=192.0.2.1", r"tcp:5060:interface=\:\:1"):
             self.assertEqual(check_sip(text, Path()), text)
 
+    def test_port_by_name(self) -> None:
+        """The port may be written with its name, at any place."""
+        self.assertEqual(check_sip("udp:port=5060", Path()), "udp:5060")
+        self.assertEqual(check_sip("udp:port=0:interface=192.0.2.1", Path()), "udp:0:interface=192.0.2.1")
+        self.assertEqual(check_sip(r"tcp:interface=\:\:1:port=5060", Path()), r"tcp:5060:interface=\:\:1")
+        folder = Path(self.mktemp()).absolute()
+        write_certificate(folder)
+        pair = "privateKey=key.pem:certKey=cert.pem"
+        self.assertEqual(check_sip(f"tls:{pair}:port=5061", folder), check_sip(f"tls:5061:{pair}", folder))
+
     def test_refused(self) -> None:
         """Other kinds, ports and options, and names in place of an address."""
         for text, reason in (
@@ -109,6 +137,8 @@ class SipTests(SynchronousTestCase):
             ("5060", "'5060:' is not known"),
             ("udp", "port"),
             ("udp:sip", "port"),
+            ("udp:port=sip", "port"),
+            ("udp:5060:port=5061", "two values for port"),
             ("udp:5060:interface=localhost", "no IP address"),
             ("udp:5060:backlog=5", "'backlog=5' is not known"),
         ):

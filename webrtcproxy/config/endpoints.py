@@ -13,6 +13,8 @@ from webrtcproxy.config.ini import InvalidValue
 
 FILE_KEYS = frozenset({"privateKey", "certKey", "extraCertChain"})
 _PATH_FIRST = frozenset({"unix", "tls"})
+_FIRST = {"tcp": "port", "tcp6": "port", "ssl": "port", "udp": "port", "tls": "port", "unix": "address"}
+"""What the first argument of each kind of endpoint is, which may be written with its name, too."""
 
 
 def split(text: str) -> list[str]:
@@ -27,6 +29,24 @@ def split(text: str) -> list[str]:
     return parts
 
 
+def positional(text: str) -> str:
+    """An endpoint string with its port as the first argument: ``tcp:port=8080`` and
+    ``tcp:interface=127.0.0.1:port=8080`` mean what ``tcp:8080:interface=127.0.0.1`` means. The same for the ``address``
+    of ``unix:``.
+
+    :raises ValueError: a port is there twice.
+    """
+    kind, *rest = split(text)
+    name = _FIRST.get(kind)
+    named = [part for part in rest if part.partition("=")[0] == name and "=" in part]
+    if name is None or not named:
+        return text
+    others = [part for part in rest if part not in named]
+    if len(named) > 1 or (others and "=" not in rest[0]):
+        raise ValueError(f"there are two values for {name}")
+    return ":".join([kind, named[0].partition("=")[2], *others])
+
+
 def unescape(part: str) -> str:
     """A part of an endpoint string without its backslashes."""
     return re.sub(r"\\(.)", r"\1", part)
@@ -36,10 +56,10 @@ def check_server(text: str, folder: Path) -> str:
     """Check a Twisted server endpoint string, and that its files can be read and match each other.
 
     :param folder: what relative paths are relative to.
-    :returns: the string with absolute paths.
+    :returns: the string with absolute paths, and the port as its first argument.
     :raises ValueError: says what is wrong.
     """
-    parts = split(text)
+    parts = split(text if text.startswith("tls:") else positional(text))
     if parts[0] == "ssl" and not any(part.startswith("privateKey=") for part in parts):
         raise ValueError("privateKey= and certKey= are missing")
     for index, part in enumerate(parts):
@@ -66,10 +86,13 @@ def check_sip(text: str, folder: Path, kinds: Collection[str] = ("udp", "tcp", "
     """Check ``KIND:PORT`` with optional ``:interface=ADDRESS``; ``tls:`` has the files of an ``ssl:`` endpoint.
 
     :param folder: what relative paths are relative to.
-    :returns: `text`, with absolute paths.
+    :returns: `text`, with absolute paths, and the port as its first argument.
     :raises ValueError: says what is wrong.
     """
     kind, *rest = split(text)
+    if kind in kinds:
+        text = positional(text)
+        kind, *rest = split(text)
     if kind not in kinds:
         raise ValueError(f"'{kind}:' is not known here")
     if kind == "tls":
