@@ -113,6 +113,26 @@ class OriginTests(SynchronousTestCase):
         for text in ("https://phone.example.com", "http://localhost:3000", "https://*.example.org", "*", "null"):
             self.assertEqual(origin(text), text)
         self.assertEqual(origin("HTTPS://Phone.Example.Com"), "https://phone.example.com")
+        self.assertEqual(origin("NULL"), "null")
+
+    def test_apps(self) -> None:
+        """The pages of apps have schemes of their own, with or without host (RFC 6454 section 4): those of Electron,
+        Cordova, Ionic, Tauri, extensions."""
+        for text in (
+            "file://",
+            "app://.",
+            "app://-",
+            "app://bundle",
+            "capacitor://localhost",
+            "ionic://localhost:8080",
+            "tauri://localhost",
+            "chrome-extension://abcdefghijklmnop",
+            "ms-appx-web://0a1b-2c3d",
+            "app://",
+        ):
+            self.assertEqual(origin(text), text)
+        self.assertEqual(origin("file:///"), "file://")
+        self.assertEqual(origin("safari-web-extension://0A-1B"), "safari-web-extension://0a-1b")
 
     def test_refused(self) -> None:
         """A host without scheme gets one proposed; an origin has no path, not even '/'."""
@@ -124,7 +144,14 @@ class OriginTests(SynchronousTestCase):
             ("https://a.*.b", "host name"),
             ("https://", "host name"),
             ("https://a:b", "port"),
-            ("https://user@a", "write https://"),
+            ("https://user@a", "write https://a"),
+            ("://a", "no scheme"),
+            ("1a://a", "no scheme"),
+            ("app://bundle/index.html", "write app://bundle"),
+            ("file:///srv/phone.html", "write file://"),
+            ("app://*", "without *"),
+            ("app://*.example", "without *"),
+            ("app://ä", "without *"),
         ):
             self.assertIn(reason, str(self.assertRaises(ValueError, origin, text)), text)
 

@@ -115,6 +115,8 @@ class OptionTests(WarningsCase):
     def test_origins(self) -> None:
         """With `*` any page may connect (RFC 6455 section 10.2); `null` is what a frame in a sandbox sends, of any."""
         self.told("wss", "origins", "= *", "any site", wss=BEHIND + "origins = *")
+        self.told("wss", "origins", "= file://", "opened from a file", wss=BEHIND + "origins = file:///")
+        self.assertEqual(self.warnings(wss=BEHIND + "origins = app://. capacitor://localhost"), [])
         self.told("wss", "origins", "= null", "any site", wss=BEHIND + "origins = https://a.example null")
 
     def test_trusted_proxies(self) -> None:

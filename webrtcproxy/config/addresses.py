@@ -9,12 +9,12 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from socket import AF_INET, AF_INET6, AddressFamily
 from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 from webrtcproxy.sip.uri import SIP_PORT, bracketed
 
 Network = IPv4Network | IPv6Network
 
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?", re.ASCII)
 
 
@@ -222,17 +222,27 @@ def destination(word: str) -> Destinations:
 
 
 def origin(text: str) -> str:
-    """Check an origin of a page: ``https://host[:port]``, ``https://*.example.org``, ``*`` or ``null``.
+    """Check an origin of a page: ``https://host[:port]``, ``https://*.example.org``, ``*``, ``null``; or that of an
+    app, whose pages have a scheme of their own and perhaps no host (RFC 6454 section 4): ``capacitor://localhost``,
+    ``app://.``, ``file://``.
 
     :returns: the origin in lower case.
     :raises ValueError: says what is wrong.
     """
-    if text in ("*", "null"):
-        return text
-    if "://" not in text:
+    if text.lower() in ("*", "null"):
+        return text.lower()
+    scheme, colon, rest = text.lower().partition("://")
+    if not colon:
         raise ValueError(f"the scheme is missing, write https://{text}")
-    parts = urlsplit(text.lower())
-    if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError(f"an origin ends after the host and port, write {parts.scheme}://{parts.netloc}")
-    HostPort.parse(parts.netloc.removeprefix("*."))
-    return text.lower()
+    if not _SCHEME.fullmatch(scheme):
+        raise ValueError("this is no scheme before the ://")
+    if scheme == "file" and rest == "/":  # as the address of such a page begins
+        rest = ""
+    host = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    if host != rest:
+        raise ValueError(f"an origin ends after the host and port, write {scheme}://{host}")
+    if scheme in ("http", "https"):
+        HostPort.parse(host.removeprefix("*."))
+    elif "*" in host or not host.isascii() or not host.isprintable():
+        raise ValueError("the origin of an app is written in ASCII and without *")
+    return f"{scheme}://{host}"

@@ -123,8 +123,8 @@ class WssConfig:
     )
     origins: tuple[str, ...] | None = option(
         each(origin, "write origins such as https://phone.example.com, or *"),
-        "The sites whose pages may connect: ``https://host[:port]``, ``https://*.domain``, ``null`` (local files), or"
-        " ``*`` for any.",
+        "The sites whose pages may connect: ``https://host[:port]``, ``https://*.domain``, those of apps as they send"
+        " them (``app://.``, ``capacitor://localhost``, ``file://``), ``null``, or ``*`` for any.",
         default=None,
         absent="pages that come from the host and port that they connect to",
     )

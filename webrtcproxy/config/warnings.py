@@ -101,6 +101,7 @@ def _wss_listen(config: Config) -> Iterator[str]:
 def _origins(config: Config) -> Iterator[str]:
     words = {
         "*": "the pages of any site may use the browsers of its visitors here",
+        "file://": "whatever is opened from a file, an attachment say, may use the browser of who opens it here",
         "null": "any site may pass for a local file, by a frame in a sandbox",
     }
     for origin in config.wss.origins or ():

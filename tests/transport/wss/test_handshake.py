@@ -162,6 +162,14 @@ class OriginRules(SynchronousTestCase):
         self.check(["https://*.example.org:8443"], ["https://a.example.org:8443"], ["https://a.example.org"])
         self.check(["https://*.example.org"], [], ["https://a.example.org.evil.net", "https://a.example.org@evil.net"])
 
+    def test_apps(self) -> None:
+        """The pages of apps: a scheme of their own, with or without host, and nothing else of that scheme."""
+        self.check(["file://"], ["file://", "FILE://"], ["file://localhost", "null", "https://file"])
+        self.check(["app://."], ["app://."], ["app://", "app://bundle", "app://..", "https://."])
+        self.check(["app://"], ["app://"], ["app://.", "app"])
+        extension = "safari-web-extension://0a-1b"
+        self.check([extension, "ionic://localhost"], [extension.upper(), "ionic://localhost"], ["ionic://localhost:1"])
+
     def test_any(self) -> None:
         """``*``: any."""
         self.check(["*"], ["https://x", "null", "file://", "chrome-extension://abc"], [])
