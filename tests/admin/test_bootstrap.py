@@ -24,7 +24,11 @@ from webrtcproxy.users.turn import IceServers
 from webrtcproxy.users.user import User
 
 ALICE = User("alice", "example.com", display_name="Alice")
-TURN = TurnConfig(("stun:turn.example.com", "turn:turn.example.com"), Secret("0123456789abcdef"), 600)
+TURN = TurnConfig(
+    ("stun:turn.example.com", "turn:turn.example.com", "turns:turn.example.com:5349?transport=tcp"),
+    Secret("0123456789abcdef"),
+    600,
+)
 EVIL = "https://evil.example"
 PAGE = "https://phone.example.com"
 
@@ -101,6 +105,7 @@ class DocumentTests(BootstrapCase):
             },
         )
         self.assertEqual(stun, {"urls": ["stun:turn.example.com"]})
+        self.assertEqual(turn["urls"], ["turn:turn.example.com", "turns:turn.example.com:5349?transport=tcp"])
         self.assertEqual(turn["username"], "1800000500:alice@example.com")
 
     def test_not_kept(self) -> None:

@@ -59,6 +59,11 @@ class JsSipRelayOnly(RelayOnly, TurnCase):
         figures = await self._call("tcp")
         self.assertEqual(("relay", "tcp"), (figures["candidate"], figures["relayProtocol"]))
 
+    async def test_audio_over_tls(self) -> None:
+        """The same where nothing but TLS gets out of a company: a turns: URI (RFC 7065)."""
+        figures = await self._call("tls")
+        self.assertEqual(("relay", "tls"), (figures["candidate"], figures["relayProtocol"]))
+
 
 class SipJsRelayOnly(RelayOnly, TurnCase):
     """With SIP.js."""

@@ -9,6 +9,7 @@ from webrtcproxy.access.guard import FREE
 from webrtcproxy.users.passwd import set_password
 
 SECRET = "0123456789abcdef-of-the-tests"
+TURN = ["turn:turn.test:3478?transport=udp", "turns:turn.test:5349?transport=tcp"]
 PAGE = "https://phone.example.com"
 UPGRADE = {
     "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "sip",
@@ -35,7 +36,7 @@ class WithDomain(HttpCase):
             ("origins = *\n", f"origins = {PAGE}\n"),
             (
                 "[access]\n",
-                f"[domain phone.test]\nusers = {folder / 'users'}\n\n[turn]\nservers = turn:turn.test\n"
+                f"[domain phone.test]\nusers = {folder / 'users'}\n\n[turn]\nservers = {' '.join(TURN)}\n"
                 f"secret = {SECRET}\n\n[access]\n",
             ),
         )
@@ -47,6 +48,7 @@ class WithDomain(HttpCase):
         found = (await self.ask(headers=basic("alice", "wonderland"))).document
         self.assertEqual((found["websocket"], found["address"]), (self.proxy.url, "sip:alice@phone.test"))
         (turn,) = found["iceServers"]
+        self.assertEqual(turn["urls"], TURN)
         self.assertRegex(turn["username"], r"^\d+:alice@phone\.test$")
 
     async def test_token(self) -> None:
