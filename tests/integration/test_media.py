@@ -16,7 +16,7 @@ from webrtcproxy.media.profile import BROWSER, TRUNK, Profile, profiles_of
 from webrtcproxy.runtime.errors import NgRefused
 
 NAMES = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000", 96: "opus/48000/2", 100: "telephone-event/48000",
-         101: "telephone-event/8000"}  # fmt: skip
+         101: "telephone-event/8000", 110: "telephone-event/48000", 111: "opus/48000/2"}  # fmt: skip
 NARROWBAND = TrunkMedia(("PCMU", "PCMA", "telephone-event"))
 
 
@@ -31,6 +31,17 @@ def codecs(made: bytes) -> list[str]:
     """Codecs of the first m-line, in its order."""
     names = dict(line[9:].split(" ", 1) for line in lines(made, "a=rtpmap:"))
     return [names.get(kind, kind) for kind in lines(made, "m=")[0].split()[3:]]
+
+
+def opus_only(offered: bytes) -> bytes:
+    """A browser's answer that takes opus and its events of this offer, and nothing else."""
+    names = {line[9:].split(" ", 1)[1]: line for line in lines(offered, "a=rtpmap:")}
+    taken = [names[name] for name in ("opus/48000/2", "telephone-event/48000")]
+    head, _, _ = browser_answer("AAAA", 50001, mid="1").partition(b"a=rtpmap:")
+    first, _, rest = head.partition(b"m=")
+    numbers = " ".join(line[9:].split()[0] for line in taken)
+    made = first.decode() + f"m=audio 50001 UDP/TLS/RTP/SAVPF {numbers}\r\n" + rest.decode().partition("\r\n")[2]
+    return (made + "".join(f"{line}\r\n" for line in taken)).encode()
 
 
 class CodecTests(MediaCase):
@@ -84,6 +95,20 @@ class CodecTests(MediaCase):
         self.assertNotIn("G722/8000", codecs(offered))
         answered = await self.answer(browser_answer("AAAA", 50001, mid="1"), to)
         self.assertEqual(codecs(answered)[0], "PCMU/8000")
+
+    async def test_answered_with_another(self) -> None:
+        """A trunk that offers more than its section names is answered with what is named, whatever the browser takes
+        (FIELD: codecs that a section does not name)."""
+        named = TrunkMedia(("PCMU", "telephone-event"))
+        to, back = profiles_of(named)
+        for kinds in ((9, 0, 101), (0, 9, 101), (8, 9, 0, 101), (9, 101, 0), (96, 0, 101)):
+            self.session = self.nodes.session(str(kinds))
+            self.addCleanup(self.session.delete)
+            offered = await self.offer(sdp(40000, kinds), back)
+            for answer in (browser_answer("AAAA", 50001, mid="1"), opus_only(offered)):
+                answered = codecs(await self.answer(answer, to))
+                self.assertEqual(answered[0], "PCMU/8000", kinds)
+                self.assertEqual({name.split("/")[0] for name in answered[1:]} - {"telephone-event"}, set(), kinds)
 
     async def test_changed_later(self) -> None:
         """A later offer by either side has the same codecs."""
@@ -183,7 +208,7 @@ class RtpCase(MediaCase):
         family = f"{'IP6' if ':' in self.far else 'IP4'} {self.far}"
         answered = await self.answer(sdp(self.trunk.port, kinds, family).replace(b"101", events), back)
         for phone, other, kind in ((self.web, answered, web_kinds[0]), (self.trunk, offered, kinds[0])):
-            opus = kind == 96
+            opus = NAMES[kind].startswith("opus")
             phone.talk(port(other), kind, OPUS if opus else SOUND[kind], 960 if opus else 160)
 
     def plain(self, back: Profile) -> Profile:
@@ -244,7 +269,7 @@ class RtpTests(RtpCase):
 
     async def test_digit_through_transcoding(self) -> None:
         """The same where the browser speaks opus."""
-        await self.connect(replace(NARROWBAND, dtmf="rfc4733"), (96, 100), (0, 101))
+        await self.connect(replace(NARROWBAND, dtmf="rfc4733"), (111, 110), (0, 101))
         await until(lambda: bool(self.trunk.heard and self.web.heard), "both hear", 3)
         await self.session.play("D", 100, from_tag="A", branch="b1")
         await until(lambda: self.trunk.digits == "D", "a digit", 3)

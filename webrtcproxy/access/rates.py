@@ -60,15 +60,18 @@ class RateLimits:
         kind = KINDS.get(request.method, "messages")
         place = network_of(host)
         aor, most = caller.aor, self._user[kind]
+        whole: Hashable = place
         if kind == "registrations":
             aor = request.to.address.aor
             user: Hashable = (place, aor)
+            if aor == caller.aor:  # connected: nobody else there keeps it from staying so
+                user, whole = (place, aor, True), (place, True)
         else:
             user = aor or (place, None)
             if caller.user is not None:
                 most = _rates(caller.user.limits_over(self._user_limits))[kind]
         per_address = self._address[kind]
-        of_user, of_address = (user, most, most), (place, per_address, per_address)
+        of_user, of_address = (user, most, most), (whole, per_address, per_address)
         empty = self._rates[kind].take(of_user, of_address)
         if empty is None:
             return

@@ -1,6 +1,8 @@
 """The rtpengine of a test run, and the question which sessions it holds."""
 
+import re
 import signal
+import subprocess
 from collections.abc import Sequence
 from os import kill
 from typing import ClassVar
@@ -8,6 +10,15 @@ from typing import ClassVar
 from tests.support.real import ng
 from tests.support.real.part import Part, until
 from tests.support.real.ports import LOOPBACK, free_port, free_ports, listens_udp
+from webrtcproxy.media.version import Version
+
+
+def installed_version() -> Version:
+    """The version of the rtpengine that tests use, as the program itself gives it."""
+    said = subprocess.run(["rtpengine", "--version"], capture_output=True, check=True, text=True)
+    *numbers, last = (said.stdout + said.stderr).split()[-1].split(".", 3)
+    fourth, package = re.fullmatch(r"(\d+)(.*)", last).groups()  # type: ignore[union-attr]
+    return Version((*map(int, numbers), int(fourth)), re.sub(r"[^A-Za-z0-9]", "-", package))
 
 
 class Rtpengine(Part):
