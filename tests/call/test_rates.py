@@ -141,6 +141,25 @@ class OfUsers(RatesCase):
         self.registers(self.world.browser(host="203.0.113.9"), 1)
         self.assertEqual(self.upstream("REGISTER"), 7)
 
+    def test_registrations_of_strangers(self) -> None:
+        """A stranger at a user's address, who asks as that user or as any other, takes nothing of what those may ask
+        who are connected there."""
+        alice = self.world.browser()
+        self.registers(alice, 1)
+        stranger = self.world.browser("alice")
+        for user in ("alice", "u1", "u2", "u3", "u4"):
+            for _ in range(8):
+                aor = f"<sip:{user}@pbx.example.com>"
+                stranger.say(
+                    request(
+                        "REGISTER", "sip:pbx.example.com", from_=aor, to=aor, transport="WSS", contact=alice.contact
+                    )
+                )
+        self.over(stranger, "Too Many Registrations")
+        before = self.upstream("REGISTER")
+        self.registers(alice, 3)
+        self.assertEqual(self.upstream("REGISTER"), before + 3)
+
     def test_without_login(self) -> None:
         """Browsers of one address that have not registered count as one user."""
         for _ in range(5):

@@ -233,7 +233,7 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
     to_trunk, to_browser = dict(_OFFERER), dict(_OFFERER)
     if media.codecs is not None:
         to_trunk["codec"] = {"mask": ["all"], "transcode": list(media.codecs)}
-        to_browser["codec"] = {"mask": ["all"], "except": list(media.codecs), "transcode": ["opus"]}
+        to_browser["codec"] = {"strip": ["all"], "ignore": ["all"], "except": list(media.codecs), "transcode": ["opus"]}
     if media.interfaces is not None:
         web, far = media.interfaces
         to_trunk["direction"], to_browser["direction"] = [web, far], [far, web]
