@@ -7,7 +7,9 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.calls.world import World
 from tests.support.configs import PBX, config
+from tests.support.fakes import FakeFlow
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.proxy import Standalone, build_proxy
 from webrtcproxy.transport.sip.sockets import SipSockets
@@ -62,3 +64,29 @@ class BansTests(SynchronousTestCase):
         self.cut.clear()
         self.runtime.shared.bans.ban_of_another("203.0.113.67", "probes", 60)
         self.assertEqual(self.cut, [("browsers", "203.0.113.67"), ("trunks", "203.0.113.67")])
+
+
+class RoomTests(SynchronousTestCase):
+    """Whose WebSocket makes room where there are too many (docs/access.rst: To connect)."""
+
+    def test_asked(self) -> None:
+        """The sockets of browsers ask what is known of their flows."""
+        reactor = MemoryReactorClock()
+        proxy, _ = build_proxy(config(PBX), reactor, Standalone(reactor))
+        browsers = proxy.getServiceNamed("wss")
+        assert isinstance(browsers, WebSocketServer)
+        self.assertFalse(browsers.is_needed(FakeFlow.wss()))
+
+    def test_needed(self) -> None:
+        """Not that of who has neither logged in nor registered, though without a password, and has no dialog."""
+        world = World(PBX)
+        alice, bob, carol, stranger = (world.browser(name) for name in ("alice", "bob", "carol", "mallory"))
+        everybody = alice, bob, carol, stranger
+        self.assertFalse([each for each in everybody if world.core.needs(each.flow)])
+        world.location.proofs.add(alice.flow, alice.aor, ("trunk", "pbx"), 60)
+        bob.bind(authenticated=False)
+        invite = carol.invite("sip:dora@pbx.example.com")
+        self.assertEqual([world.core.needs(each.flow) for each in everybody], [True, True, True, False])
+        carol.cancel(invite)
+        self.assertEqual(world.rest(), [])
+        self.assertFalse(world.core.needs(carol.flow))

@@ -237,6 +237,11 @@ class Core:
         """See `webrtcproxy.access.token_logins.Connections`."""
         self._user_changes.changed(user, None)
 
+    def needs(self, flow: Flow) -> bool:
+        """Whether a browser has logged in or registered on a connection, or has a call or subscription there."""
+        dialogs = self.legs.count_on(flow) + self.subscriptions.legs.count_on(flow)
+        return bool(dialogs or self.location.bindings_on(flow)) or self.location.proofs.any(flow)
+
     def knows(self, host: str) -> bool:
         """Whether an IP address is a trunk's, or that of a registrar at which a browser is registered."""
         return bool(self.context.sources.trunks_of(host)) or self.context.directory.is_registrar(host)
@@ -262,6 +267,7 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     runtime.share_bans(guard)
     sockets.is_banned = guard.is_banned
     browsers = browsers_port(config, reactor, receiver, metrics, guard, runtime.wss_descriptors, core.port_logins)
+    browsers.is_needed = core.needs
     guard.bans.watch(lambda network: browsers.cut(network, context.proofs.any))
     guard.bans.watch(sockets.cut)
     bind_gauges(metrics, calls, core.subscriptions, browsers, location, transactions)

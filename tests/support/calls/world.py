@@ -280,6 +280,7 @@ class World:
         core = Core(
             self.config, self.clock, self.runtime, self.transactions, self.nodes, self.names, self, self.metrics
         )
+        self.core = core
         self.location, self.context, self.legs, self.calls = core.location, core.context, core.legs, core.calls
         self.subscriptions, self.out_of_dialog = core.subscriptions, core.out_of_dialog
         self.token_logins = core.port_logins.tokens

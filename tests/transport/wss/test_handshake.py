@@ -261,6 +261,22 @@ class Full(BrowsersCase):
         _, close = self.close_of(peer="192.0.2.99")
         self.assertEqual(close.code, 1013)
 
+    def test_strangers_make_room(self) -> None:
+        """No stranger keeps others out: where there is no room, one that has had the time to log in, and has not, is
+        cut; nobody else is."""
+        wires = [self.open(peer=f"192.0.2.{place}") for place in range(4)]
+        for wire in wires:
+            self.send(wire, options())
+        flows = [flow for _, flow in self.receiver.messages]
+        self.browsers.is_needed = lambda flow: flow in (flows[0], flows[2])
+        for last, code, cut in ((90, 1013, []), (91, None, [1]), (92, None, [1, 3]), (93, 1013, [1, 3])):
+            crowded, close = self.close_of(peer=f"192.0.2.{last}")
+            self.assertEqual(close and close.code, code)
+            self.assertEqual([place for place, wire in enumerate(wires) if wire.aborted], cut)
+            for gone in [wires[place] for place in cut] + [crowded] * bool(code):
+                gone.lose()
+            self.reactor.advance(30 if last == 90 else 0)
+
     def test_ipv6(self) -> None:
         """Whoever has one IPv6 address has a /64 of them."""
         self.open(peer="2001:db8::1")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from math import ceil
 from typing import Any, cast
 
@@ -61,6 +61,12 @@ PARTS = 10
 """The browsers are checked in this many groups, one after the other, so that the cost of pings and pongs is spread
 evenly even if thousands of browsers connected at once."""
 
+LOGIN_TIME = 30.0
+"""Seconds that a browser has to log in, where others wait for its place."""
+
+LOOKED_AT = 64
+"""Most WebSockets that are looked at to find one that can make room."""
+
 
 class WebSocketServer(Service):
     """All connections from browsers.
@@ -77,6 +83,8 @@ class WebSocketServer(Service):
     :param is_banned: whether browsers at an IP address may not connect.
     :param inherited: descriptors of sockets that already listen, one for each line of ``listen``.
     :param login: logs browsers in; None where they do so by SIP only.
+    :ivar is_needed: whether a flow is that of a browser that has logged in or registered, or has a dialog. Where there
+        is no room, one that is not makes room, so that no stranger keeps others out.
     """
 
     name = "wss"
@@ -114,7 +122,8 @@ class WebSocketServer(Service):
             reactor, page or NothingHere(), resources or {}, underway, self.metrics, config.hsts, is_banned, self
         )
         self._ports: list[IListeningPort] = []
-        self._sockets: set[SipWebSocket] = set()
+        self._sockets: dict[SipWebSocket, float] = {}
+        self.is_needed: Callable[[Flow], bool] = lambda flow: True
         self._unchecked: list[SipWebSocket] = []
         self._part = 1
         self.closings = 0
@@ -229,13 +238,13 @@ class WebSocketServer(Service):
         """
         host = socket.peer_address.host
         refusal = None
-        if self._limits.full:
+        if self._limits.full and not self._make_room():
             refusal = TRY_LATER, "too many connections"
         elif self._limits.full_for(host):
             refusal = POLICY, "too many connections from this address"
         if refusal is not None:
             self.metrics.refused("connections_limit")
-        self._sockets.add(socket)
+        self._sockets[socket] = self.reactor.seconds()
         self._limits.opened(host)
         return refusal
 
@@ -243,7 +252,7 @@ class WebSocketServer(Service):
         """A WebSocket is closed. Called by the WebSocket."""
         if socket not in self._sockets:
             return
-        self._sockets.remove(socket)
+        del self._sockets[socket]
         self.closings += 1
         self._limits.closed(socket.peer_address.host)
         emptied = self._emptied
@@ -255,6 +264,20 @@ class WebSocketServer(Service):
     def connections(self) -> int:
         """The number of open WebSockets."""
         return len(self._sockets)
+
+    def _make_room(self) -> bool:
+        """Cut a connection that nobody needs; of some that are looked at, those first that were not lately.
+
+        :returns: whether there was one.
+        """
+        young = self.reactor.seconds() - LOGIN_TIME
+        for socket in list(islice(self._sockets, LOOKED_AT)):
+            opened = self._sockets.pop(socket)
+            self._sockets[socket] = opened
+            if opened <= young and not (socket.flow and self.is_needed(socket.flow)):
+                socket.cut("it has not logged in, and others wait for its place")
+                return True
+        return False
 
     def _listen(self) -> None:
         if self._listening:
