@@ -113,7 +113,6 @@ NO_SDP = {
     "webrtcproxy.runtime.metrics": "what Prometheus reads",
     "webrtcproxy.sip.framing": "the headers of a message",
     "webrtcproxy.sip.message": "the headers of a message",
-    "webrtcproxy.transport.wss.frame": "a start line within a body",
 }
 """Modules that cut lines of something else."""
 

@@ -61,7 +61,7 @@ class OctetTests(SynchronousTestCase):
 
     def holds(self, data: bytes) -> None:
         """All that must hold for these octets."""
-        for options in ({}, {"stream": True}, {"exact": True}):
+        for options in ({}, {"stream": True}, {"framed": True}):
             try:
                 message = read(data, **options)
             except BadMessage as error:
@@ -69,7 +69,7 @@ class OctetTests(SynchronousTestCase):
                 continue
             written = message.to_bytes()
             self.assertNotIn(b"\0", written[: len(written) - len(message.body)])
-            again = read(written, stream=True, exact=True)
+            again = read(written, stream=True, framed=True)
             self.assertEqual(again.to_bytes(), written)
             self.assertEqual((again.body, again.start_line), (message.body, message.start_line))
             self.assertEqual(again.headers.without({"Content-Length"}), message.headers.without({"Content-Length"}))

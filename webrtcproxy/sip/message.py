@@ -44,7 +44,7 @@ _with_route = _required | {"Record-Route"}
 _first_counts = frozenset(["Expires", "Max-Forwards"])
 
 
-def read(data: bytes, *, stream: bool = False, exact: bool = False) -> Request | Response:
+def read(data: bytes, *, stream: bool = False, framed: bool = False) -> Request | Response:
     """Split one message into start line, headers and body; header values are not parsed.
 
     Bare LF as line end, empty lines before the start line and whitespace after it are tolerated. Control characters in
@@ -53,28 +53,28 @@ def read(data: bytes, *, stream: bool = False, exact: bool = False) -> Request |
 
     :param data: a datagram, a WebSocket message, or a message from `stream.StreamReader`.
     :param stream: Content-Length is required (RFC 3261 section 18.3).
-    :param exact: octets after Content-Length are an error (RFC 7118 section 5: a frame is a message); otherwise they
-        are ignored.
+    :param framed: all octets are the message (RFC 7118 section 5: a WebSocket message is a SIP message), whatever its
+        Content-Length says; otherwise those after Content-Length are ignored.
     :raises BadMessage: 400, 505 (another version of SIP), 513 (too large); its `request` is what could be parsed.
     """
     try:
         if len(data) > MAX_MESSAGE:
             raise BadMessage("Message Too Large", 513)
-        return _read(data, stream, exact)
+        return _read(data, stream, framed)
     except BadMessage as error:
         raise malformed(data, error.why, error.status) from error
 
 
-def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
+def _read(data: bytes, stream: bool, framed: bool) -> Request | Response:
     head, empty, body = data.partition(b"\r\n\r\n")
     text = head.decode("utf-8", "surrogateescape")
     lines = text.split("\r\n")
     breaks = len(lines) - 1
     joined = "".join(lines)  # searching one string for single characters is quick
     if not empty or not breaks or "\n" in joined or "\r" in joined or head.translate(BLANKS) != head:
-        return _read(tidy(data), stream, exact)
+        return _read(tidy(data), stream, framed)
     if not text.isascii() and is_c1(head) is not None:
-        return _read(tidy(data), stream, exact)
+        return _read(tidy(data), stream, framed)
     if breaks > MAX_HEADERS:
         raise BadMessage("Too Many Headers", 513)
     if len(text) > MAX_VALUE and max(map(len, lines)) > MAX_VALUE:
@@ -88,8 +88,9 @@ def _read(data: bytes, stream: bool, exact: bool) -> Request | Response:
         method, uri = _request_line(first)
     headers = _headers(lines, method)
     if headers is None:
-        return _read(tidy(data), stream, exact)
-    body = _body(body, headers.get("Content-Length"), stream, exact)
+        return _read(tidy(data), stream, framed)
+    if not framed:
+        body = _body(body, headers.get("Content-Length"), stream)
     if method:
         return Request(method, uri, headers, body)
     response = Response(status, reason, headers, body)
@@ -165,14 +166,14 @@ def _request_line(line: str) -> tuple[str, str]:
     return method, uri
 
 
-def _body(data: bytes, length: str | None, stream: bool, exact: bool) -> bytes:
+def _body(data: bytes, length: str | None, stream: bool) -> bytes:
     """The body, of the length that Content-Length states (RFC 3261 section 18.3)."""
     if length is None:
         if stream:
             raise BadMessage("Missing Content-Length")
         return data
     octets = number(length, MAX_MESSAGE)
-    if octets is None or octets > len(data) or (exact and octets < len(data)):
+    if octets is None or octets > len(data):
         raise BadMessage("Bad Content-Length")
     return data[:octets]
 

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.wire import Frame, frame, frames, options
 from tests.transport.case import BrowsersCase
 from webrtcproxy.sip.message import Request
-from webrtcproxy.transport.wss.frame import whole_message
+from webrtcproxy.transport.wss.frame import TwoMessages, read_one, whole_message
 from webrtcproxy.transport.wss.websocket import FrameLimit, SipWebSocket
 
 TEXT, BINARY, PING = 1, 2, 9
@@ -82,6 +82,55 @@ class WholeMessage(SynchronousTestCase):
         for whole in (hello, masked(b"x" * 300)):
             for end in range(len(whole)):
                 self.assertIsNone(whole_message(whole[:end]), end)
+
+
+class ReadOne(SynchronousTestCase):
+    """`read_one`: one WebSocket message is one SIP message (RFC 7118 section 5)."""
+
+    def message(self, length: int | str | None, body: bytes, *headers: bytes) -> bytes:
+        lines = [] if length is None else [b"Content-Length: %b" % str(length).encode()]
+        head = options().replace(b"Content-Length: 0", b"\r\n".join([b"Content-Type: text/plain", *headers, *lines]))
+        return head + body
+
+    def test_characters_counted(self) -> None:
+        """The whole rest is the body where Content-Length counts characters, is too large, or no number; that is
+        noted."""
+        for text in ("Привет, как дела?", "Grüße", "☎ 😀 éé", "日本語" * 100):
+            body = text.encode()
+            for length in (len(text), len(text.encode("utf-16-le")) // 2, len(body) + 7, "many", 0, 3):
+                message = read_one(self.message(length, body))
+                self.assertEqual((message.body, message.headers.oddities), (body, "Bad Content-Length"), length)
+                self.assertIn(b"Content-Length: %d\r\n" % len(body), message.to_bytes())
+
+    def test_right(self) -> None:
+        """A Content-Length that is right, also with zeros in front of it, is not noted; line ends after the body are
+        no part of it."""
+        body = "Привет".encode()
+        for length in (len(body), f"00{len(body)}", None):
+            self.assertEqual(read_one(self.message(length, body)).headers.oddities, "")
+        for rest in (b"\r\n", b"\r\n\r\n", b"\0", b"\n"):
+            message = read_one(self.message(len(body), body + rest))
+            self.assertEqual((message.body, message.headers.oddities), (body, ""))
+
+    def test_two(self) -> None:
+        """What begins like a message is one: behind the octets or the characters that are counted, or as the body of
+        one that counts nothing."""
+        text = "Привет"
+        response = options().replace(b"OPTIONS sip:a@example.com SIP/2.0", b"SIP/2.0 200 OK")
+        for second in (options(), b"\r\n" + options(), response, b"FOO! x sip/2.0\r\n"):
+            for length in (len(text), len(text.encode())):
+                self.assertRaises(TwoMessages, read_one, self.message(length, text.encode() + second))
+            self.assertRaises(TwoMessages, read_one, self.message(0, second))
+            self.assertRaises(TwoMessages, read_one, self.message(None, second))
+
+    def test_quoted_message(self) -> None:
+        """A message that is quoted is a body: behind other text, where it is counted, or where its type says so."""
+        for body in (b"He sent:\r\n" + options(), options()):
+            self.assertEqual(read_one(self.message(len(body), body)).body, body)
+        body = b"He sent: \r\n" + options()
+        self.assertEqual(read_one(self.message(3, body)).body, body)
+        fragment = self.message(None, b"SIP/2.0 200 OK\r\n").replace(b"text/plain", b"message/sipfrag")
+        self.assertEqual(read_one(fragment).body, b"SIP/2.0 200 OK\r\n")
 
 
 class ShortWay(BrowsersCase):

@@ -3,10 +3,12 @@ each (RFC 7118 section 5)."""
 
 from __future__ import annotations
 
+import re
 from struct import pack
 
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.framing import find_end
+from webrtcproxy.sip.framing import MAX_MESSAGE
+from webrtcproxy.sip.grammar import number
 from webrtcproxy.sip.message import Request, Response, read
 
 
@@ -54,27 +56,51 @@ def whole_message(data: bytes) -> bytes | None:
     return payload
 
 
+_begins_message = re.compile(rb"[\r\n\0]*(?:SIP/2\.0 [1-6][0-9]{2} |[!-9;-~]+ \S+ SIP/2\.0\s)", re.IGNORECASE).match
+
+
 class TwoMessages(BadMessage):
     """More than one SIP message in one WebSocket message (RFC 7118 section 5)."""
 
 
 def read_one(payload: bytes) -> Request | Response:
-    """Parse the SIP message in a WebSocket message; line ends after it are tolerated.
+    """Parse the SIP message in a WebSocket message. What follows the headers is the body, whatever its Content-Length:
+    some clients count characters. Line ends after the message are no part of it.
 
     :raises BadMessage: it is malformed.
     :raises TwoMessages: there is more than one.
     """
-    try:
-        message = read(payload, exact=True)
-    except BadMessage:
-        message = read(payload)  # if this succeeds, octets follow the body
-        payload = payload.lstrip(b"\r\n")
-        if payload[find_end(payload)[1] + len(message.body) :].strip(b"\r\n\0"):
-            raise _two_messages(message) from None
+    message = read(payload, framed=True)
     body = message.body
-    if body and "Content-Length" not in message.headers and b"SIP/2.0" in body.lstrip().partition(b"\n")[0]:
-        raise _two_messages(message)
+    if body and message.headers.get("Content-Length") != str(len(body)):
+        _measure(message)
     return message
+
+
+def _measure(message: Request | Response) -> None:
+    """Compare the body with a Content-Length that is missing, or another than its own."""
+    length = message.headers.get("Content-Length")
+    if length is None:
+        if _begins_message(message.body) and not message.content_type.startswith("message/"):
+            raise _two_messages(message)
+        return
+    octets = number(length, MAX_MESSAGE)
+    rest = b"" if octets is None else message.body[octets:]
+    if octets is not None and not rest.strip(b"\r\n\0"):
+        if rest:
+            message.body = message.body[:octets]
+            return
+        if octets == len(message.body):
+            return
+    if octets is not None and (_begins_message(rest) or _begins_message(_after_characters(message.body, octets))):
+        raise _two_messages(message)
+    message.headers.note("Bad Content-Length")
+
+
+def _after_characters(body: bytes, count: int) -> bytes:
+    """What follows so many characters, as JavaScript counts them."""
+    text = body.decode("utf-8", "surrogateescape").encode("utf-16-le", "surrogatepass")
+    return text[2 * count :].decode("utf-16-le", "replace").encode("utf-8", "replace")
 
 
 def _two_messages(message: Request | Response) -> TwoMessages:
