@@ -8,7 +8,7 @@ from unittest.mock import patch
 from tests.support.calls.local import DOMAIN, TRUNK, LocalCase, contacts, message_to
 from tests.support.calls.world import PLAIN, Browser, TrunkPeer
 from tests.support.tokens import SECRET, secret_token, tokens_config
-from webrtcproxy.sip.headers import Challenge
+from webrtcproxy.sip.authentication import Challenge
 from webrtcproxy.sip.message import Request, Response
 
 AUTHORITY = ("domain", DOMAIN)

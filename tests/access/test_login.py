@@ -16,7 +16,7 @@ from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.config import BansConfig, Domain
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import Metrics
-from webrtcproxy.sip.headers import Challenge
+from webrtcproxy.sip.authentication import Challenge
 from webrtcproxy.sip.message import Request
 from webrtcproxy.users.domains import ServedDomain
 from webrtcproxy.users.passwd import set_password

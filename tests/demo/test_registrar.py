@@ -6,7 +6,8 @@ from tests.demo.world import DOMAIN, DemoCase, answered, registration
 from tests.support.fakes import FakeFlow
 from webrtcproxy.demo.bindings import ContactUpdate, DemoBindings
 from webrtcproxy.runtime.errors import Refusal
-from webrtcproxy.sip.headers import Credentials, NameAddr, parse_challenges
+from webrtcproxy.sip.authentication import Credentials, parse_challenges
+from webrtcproxy.sip.headers import NameAddr
 
 AT = "<sip:alice@198.51.100.1:5060>"
 

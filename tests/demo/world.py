@@ -12,8 +12,8 @@ from tests.support.messages import request
 from webrtcproxy.demo.core import Demo
 from webrtcproxy.demo.guard import Guard
 from webrtcproxy.demo.rtp import RtpPorts
+from webrtcproxy.sip.authentication import parse_challenges
 from webrtcproxy.sip.digest import authorize
-from webrtcproxy.sip.headers import parse_challenges
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transaction.layer import Transactions
 

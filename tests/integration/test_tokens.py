@@ -16,7 +16,7 @@ from tests.support.real.issuer import DOMAIN, Issuer, configured, issued, parts_
 from tests.support.real.part import pause, until
 from tests.support.real.softphone import Browser
 from tests.support.tokens import public_jwk
-from webrtcproxy.sip.headers import Challenge
+from webrtcproxy.sip.authentication import Challenge
 from webrtcproxy.sip.message import Response
 
 EXPIRED = (3000, "the token has expired")

@@ -11,8 +11,8 @@ from tests.support.calls.party import party_of
 from tests.support.calls.world import OFFER, PLAIN, Browser, TrunkPeer
 from tests.support.configs import CARRIER, PBX
 from webrtcproxy.routing.authentication import Authentication
+from webrtcproxy.sip.authentication import Challenge, Credentials
 from webrtcproxy.sip.digest import authorize
-from webrtcproxy.sip.headers import Challenge, Credentials
 from webrtcproxy.sip.message import Request
 
 ALICE_AT_CARRIER = "sip:bob@carrier.example.net:5080"
@@ -95,6 +95,16 @@ class Answered(CredentialCase):
         )
         self.check(again, "Proxy-Authorization", "n1", "SHA-256")
         self.assertEqual(len(again.headers.lines("Proxy-Authorization")), 1)
+
+    def test_beside_a_broken_one(self) -> None:
+        """The good one of two is answered, in whichever order."""
+        broken = 'Digest realm="carrier, nonce="n1"'
+        for values in ((broken, challenge("n2")), (challenge("n2"), broken), (f"{broken}, {challenge('n2')}",)):
+            *_, leg = self.begin()
+            again = self.challenged(leg, 407, *values)
+            self.check(again, "Proxy-Authorization", "n2")
+            self.trunk.answer(again, 486)
+            self.trunk.heard("ACK")
 
     def test_stale(self) -> None:
         """A stale nonce is no refusal: the new one is answered; more than once, if need be."""
@@ -466,6 +476,12 @@ class PassedOn(CredentialCase):
         self.refused(leg, 401, md5, sha, sha512)
         heard = self.alice.response(401)
         self.assertEqual(heard.headers.lines("WWW-Authenticate"), [sha, sha512, md5])
+
+    def test_unreadable_beside_another(self) -> None:
+        """Of several, the browser gets those that it can read."""
+        *_, leg = self.begin(authenticated=False)
+        self.refused(leg, 401, challenge(), 'Digest realm="carrier, nonce="n1"')
+        self.assertEqual(self.alice.response(401).headers.lines("WWW-Authenticate"), [challenge()])
 
     def test_own_realm_then_other(self) -> None:
         """The trunk's own realm is answered; the next hop's crosses, and the browser's CSeq goes on after ours."""

@@ -17,7 +17,7 @@ from webrtcproxy.routing.failover import NextHops, SentRequest
 from webrtcproxy.routing.hop_health import HopHealth
 from webrtcproxy.routing.sequence import RequestSequence
 from webrtcproxy.runtime.errors import FlowLost, TimedOut
-from webrtcproxy.sip.headers import Challenge
+from webrtcproxy.sip.authentication import Challenge
 from webrtcproxy.sip.message import Request, Response, respond
 from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE
 from webrtcproxy.transaction.layer import Transactions

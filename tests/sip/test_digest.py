@@ -7,6 +7,7 @@ import hashlib
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.messages import request, response
+from webrtcproxy.sip.authentication import Challenge, Credentials, parse_challenges
 from webrtcproxy.sip.digest import (
     Nonces,
     Verdict,
@@ -19,7 +20,6 @@ from webrtcproxy.sip.digest import (
     username_of,
     verify,
 )
-from webrtcproxy.sip.headers import Challenge, Credentials, parse_challenges
 
 SDP = b"\r\n".join(
     b"""v=0

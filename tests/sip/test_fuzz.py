@@ -12,21 +12,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.fuzz import OURS, TORTURE, rounds
 from webrtcproxy import sip
+from webrtcproxy.sip.authentication import Challenge, Credentials, parse_challenges
 from webrtcproxy.sip.body import sdp_of
 from webrtcproxy.sip.digest import Nonces, authorize, choose, verify
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import (
-    STAR,
-    Challenge,
-    Credentials,
-    CSeq,
-    NameAddr,
-    Via,
-    parse_challenges,
-    parse_contacts,
-    parse_max_forwards,
-    parse_seconds,
-)
+from webrtcproxy.sip.headers import STAR, CSeq, NameAddr, Via, parse_contacts, parse_max_forwards, parse_seconds
 from webrtcproxy.sip.message import Message, Request, check, read, respond
 from webrtcproxy.sip.replaces import Replaces, replaces_of, with_replaces
 from webrtcproxy.sip.sdp import questions, rewriting

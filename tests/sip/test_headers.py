@@ -5,18 +5,9 @@ from dataclasses import FrozenInstanceError, fields
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from webrtcproxy.sip.authentication import Challenge, Credentials
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import (
-    STAR,
-    Challenge,
-    Credentials,
-    CSeq,
-    NameAddr,
-    Via,
-    parse_contacts,
-    parse_max_forwards,
-    parse_seconds,
-)
+from webrtcproxy.sip.headers import STAR, CSeq, NameAddr, Via, parse_contacts, parse_max_forwards, parse_seconds
 from webrtcproxy.sip.uri import MAX_CACHED, MAX_URI, Uri
 
 

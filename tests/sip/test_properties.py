@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.sip import strategies as sip
+from webrtcproxy.sip.authentication import Credentials, parse_challenges
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import STAR, Credentials, CSeq, NameAddr, Via, parse_challenges
+from webrtcproxy.sip.headers import STAR, CSeq, NameAddr, Via
 from webrtcproxy.sip.message import Message, Request, check, read, respond
 from webrtcproxy.sip.stream import StreamReader
 from webrtcproxy.sip.uri import Uri

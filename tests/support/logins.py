@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from webrtcproxy.config import Domain
+from webrtcproxy.sip.authentication import Challenge
 from webrtcproxy.sip.digest import authorize
-from webrtcproxy.sip.headers import Challenge
 from webrtcproxy.users.domains import Domains, ServedDomain
 from webrtcproxy.users.passwd import set_password
 from webrtcproxy.users.users_file import UsersFile

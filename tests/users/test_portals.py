@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from webrtcproxy.config import Domain
+from webrtcproxy.sip.authentication import Challenge
 from webrtcproxy.sip.digest import authorize, ha1
-from webrtcproxy.sip.headers import Challenge
 from webrtcproxy.users.credentials import SUPPORTED, IDigestHash, SipDigest
 from webrtcproxy.users.domains import Domains, ServedDomain
 from webrtcproxy.users.passwd import set_password

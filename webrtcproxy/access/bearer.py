@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from webrtcproxy.access.login import WrongCredentials
 from webrtcproxy.access.token_logins import TokenLogins, TooManyUsers
 from webrtcproxy.config import TokensConfig
-from webrtcproxy.sip.headers import Challenge, Credentials
+from webrtcproxy.sip.authentication import Challenge, Credentials
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
 from webrtcproxy.users.domains import ServedDomain

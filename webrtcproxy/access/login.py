@@ -18,9 +18,10 @@ from webrtcproxy.access.login_queue import LoginQueue
 from webrtcproxy.access.nonces import FlowNonces
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.authentication import Challenge, Credentials
 from webrtcproxy.sip.digest import algorithm_of, username_of
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import Challenge, Credentials, NameAddr
+from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri, normal
 from webrtcproxy.transport.flow import Flow

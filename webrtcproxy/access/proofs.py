@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.access.caller import STRANGER, Authority, Caller
+from webrtcproxy.sip.authentication import Credentials, parse_challenges
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import Credentials, parse_challenges
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.transport.flow import Flow
 from webrtcproxy.users.user import User

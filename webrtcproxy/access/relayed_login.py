@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.proofs import Proofs
+from webrtcproxy.sip.authentication import Credentials, parse_challenges
 from webrtcproxy.sip.digest import username_of
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import Credentials, parse_challenges
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.uri import normal
 from webrtcproxy.transport.flow import Flow

@@ -18,7 +18,7 @@ from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.config import TokensConfig
 from webrtcproxy.runtime.errors import Refusal
-from webrtcproxy.sip.headers import Challenge
+from webrtcproxy.sip.authentication import Challenge
 from webrtcproxy.transport.flow import Flow
 from webrtcproxy.users.token import KeysUnavailable, TokenLogin, TokenRefused
 from webrtcproxy.users.user import User

@@ -5,9 +5,9 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 
 from webrtcproxy.runtime.errors import Refusal
+from webrtcproxy.sip.authentication import Credentials
 from webrtcproxy.sip.digest import Nonces, Verdict, verify
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import Credentials
 from webrtcproxy.sip.message import Request
 
 ALGORITHMS = ("SHA-256", "MD5")

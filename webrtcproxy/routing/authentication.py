@@ -8,9 +8,8 @@ from typing import ClassVar
 from twisted.logger import Logger
 
 from webrtcproxy.config import Trunk
+from webrtcproxy.sip.authentication import Challenge, readable_challenges
 from webrtcproxy.sip.digest import authorize, choose
-from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import Challenge, parse_challenges
 from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.users.user import TrunkAccount
 
@@ -154,7 +153,4 @@ _CREDENTIALS = {"WWW-Authenticate": "Authorization", "Proxy-Authenticate": "Prox
 
 
 def _challenges(response: Response, name: str, realm: str | None) -> list[Challenge]:
-    try:
-        return choose(parse_challenges(response.headers.lines(name)), realm)
-    except BadMessage:
-        return []
+    return choose(readable_challenges(response.headers.lines(name)), realm)

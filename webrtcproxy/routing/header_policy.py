@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from webrtcproxy.config import Trunk
 from webrtcproxy.config.headers import CREDENTIALS, OF_THE_LEG
+from webrtcproxy.sip.authentication import is_readable
 from webrtcproxy.sip.message import Headers
 from webrtcproxy.sip.names import SPELLINGS
 
@@ -148,12 +149,13 @@ def wants_anonymity(headers: Headers) -> bool:
 
 def order_challenges(headers: Headers) -> None:
     """Move the challenges that a browser can answer to the end: JsSIP and SIP.js support only MD5, and use the last
-    challenge of a response. The others keep the server's order of preference (RFC 8760 section 2.4)."""
+    challenge of a response. The others keep the server's order of preference (RFC 8760 section 2.4). Those that can't
+    be read are left out where others can."""
     for name in ("WWW-Authenticate", "Proxy-Authenticate"):
         challenges = headers.lines(name)
         if len(challenges) > 1:
             headers.remove(name)
-            for challenge in sorted(challenges, key=_is_md5):
+            for challenge in sorted(filter(is_readable, challenges), key=_is_md5) or challenges:
                 headers.add(name, challenge)
 
 

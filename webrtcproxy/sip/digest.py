@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import unquote_to_bytes
 
-from webrtcproxy.sip.headers import Challenge, Credentials
+from webrtcproxy.sip.authentication import Challenge, Credentials
 
 Hash = Callable[[bytes], str]
 

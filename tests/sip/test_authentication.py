@@ -1,9 +1,12 @@
-"""sip.headers: challenges and credentials, read and written."""
+"""sip.authentication: challenges and credentials, read and written."""
+
+import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from webrtcproxy.sip.authentication import Challenge, Credentials, parse_challenges, readable_challenges
+from webrtcproxy.sip.digest import choose
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import Challenge, Credentials, parse_challenges
 
 
 class ChallengeTests(SynchronousTestCase):
@@ -62,6 +65,60 @@ class ChallengeTests(SynchronousTestCase):
             "Digest a:b=c",
         ):
             self.assertRaises(BadMessage, Challenge.parse, text)
+
+
+class ReadableTests(SynchronousTestCase):
+    """Challenges beside others that are malformed: the good ones can be answered."""
+
+    GOOD = 'Digest realm="r", nonce="good", qop="auth"'
+
+    def nonces(self, *values: str) -> list[str]:
+        """The nonces of those that can be answered, with that of the first choice in front."""
+        return [each.params["nonce"] for each in choose(readable_challenges(values))]
+
+    def test_beside_broken_ones(self) -> None:
+        """In lines of their own or in one, whichever comes first."""
+        for broken in (
+            'Digest realm="r, nonce="n1"',
+            'Digest realm="r", nonce="n1',
+            'Digest realm="r" nonce="n1"',
+            'Digest realm="r", nonce',
+            "Digest realm=r nonce=n1 x",
+            'Digest "r", nonce="n1"',
+            "@, =",
+            'NTLM abc="',
+        ):
+            for values in (
+                (broken, self.GOOD),
+                (self.GOOD, broken),
+                (f"{broken}, {self.GOOD}",),
+                (f"{self.GOOD}, {broken}",),
+            ):
+                self.assertIn(self.nonces(*values), (["good"], ["good", "n1"]), values)
+
+    def test_what_there_is(self) -> None:
+        """One that is alone is read as far as its parameters are whole."""
+        for text in (
+            'Digest realm="r"; nonce="n1"; qop="auth"',
+            'Digest realm="r" nonce="n1"',
+            'Digest realm="r", nonce="n1", opaque="x',
+            'Digest realm="r", nonce="n1", =, x y',
+        ):
+            self.assertEqual(self.nonces(text), ["n1"], text)
+        for text in ("", 'Digest realm="r', 'Digest realm="r, nonce="n1"', "Digest", '"'):
+            self.assertEqual(self.nonces(text), [], text)
+
+    def test_in_order(self) -> None:
+        """The server's order of preference stays; what had to be mended comes last (RFC 8760 section 2.4)."""
+        values = ['Digest realm="a"; nonce="1"', 'Digest realm="b", nonce="2", Digest realm="c", nonce="3"']
+        self.assertEqual([each.params["realm"] for each in readable_challenges(values)], ["b", "c", "a"])
+
+    def test_linear(self) -> None:
+        """A line as long as allowed takes no time."""
+        for text in ("Digest a=", ',Digest a="', "a " * 4000, 'a="' * 2700, "Digest a=b c=d," * 500 + '"'):
+            began = time.process_time()
+            readable_challenges([(text * 8192)[:8192]])
+            self.assertLess(time.process_time() - began, 0.5, text[:20])
 
 
 class CredentialsTests(SynchronousTestCase):
