@@ -9,6 +9,7 @@ from tests.support.calls.registering import (
     JSSIP,
     OURS,
     SIPJS,
+    TOKEN,
     RegistrarCase,
     register_request,
     sipjs_expires,
@@ -123,6 +124,28 @@ class LengthTests(RegistrarCase):
         """A parameter that can't be read is an hour (RFC 3261 section 10.2.1.1)."""
         self.register(f"{SIPJS};expires=soon")
         self.assertEqual(self.upstream().headers.get("Expires"), "3600")
+
+    def test_beside_what_is_broken(self) -> None:
+        """Our Contact counts, whatever another phone has left open in its line, and however it is written itself; the
+        browser is told no more than was granted."""
+        for lines in (
+            (f"<{OURS}>;expires=120, <sip:broken@192.0.2.9;expires=300",),
+            (f"<sip:broken@192.0.2.9;expires=300, <{OURS}>;expires=120",),
+            (f'<{OURS}>;expires=120, "x <sip:b@192.0.2.9>;expires=300',),
+            (f'"x <sip:b@192.0.2.9>;expires=300, <{OURS}>;expires=120, <sip:c@192.0.2.9>;expires=20',),
+            (f'<sip:b@192.0.2.9;expires=300,"x" <{OURS}>;q=1;EXPIRES = "120"',),
+            ("<sip:broken@192.0.2.9;expires=300", f"<{OURS}>;expires=120"),
+            (f'""x"" <{OURS}>;expires=120',),
+            (f"<{OURS}>;;expires=120",),
+            (f"<{OURS}>;expires=120.0",),
+            (f"<{OURS};expires=120",),
+            (f"{OURS};;expires=120",),
+            (f"<sip:{TOKEN}@198.51.100.7>>;expires=120",),
+        ):
+            self.setUp()
+            self.register(f"{SIPJS};expires=600")
+            response = self.answer(200, *(("Contact", line) for line in lines))
+            self.assertEqual(sipjs_expires(response, "q1w2e3r4"), 120, lines)
 
     def test_several_contacts(self) -> None:
         """Upstream sees one Contact with the longest time; each browser Contact gets what it asked for, or what was

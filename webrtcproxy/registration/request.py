@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from webrtcproxy.config.addresses import plain_host
@@ -30,6 +31,10 @@ _NOT_OURS = frozenset({"outbound", "path", "gruu"})
 
 _OF_THIS_ADDRESS = ("Service-Route", "Path", "Authentication-Info", "Proxy-Authentication-Info")
 """Headers of a registrar's response that the browser gets, though in any other response they stay on their leg."""
+
+
+_next_address = re.compile(r',(?=\s*(?:[<"]|sips?:))', re.IGNORECASE)
+_expires = re.compile(r';\s*expires\s*=[\s"]*([0-9]{1,10})', re.IGNORECASE)
 
 
 class RequestedBinding:
@@ -181,15 +186,18 @@ def response_headers(response: Response, route: Route) -> Headers:
 def granted_expires(response: Response, own: str, asked: int | None) -> int:
     """For how many seconds the registrar has bound the proxy's Contact.
 
-    That is the ``expires`` of this Contact in the 200. Some registrars list it rewritten, or list nothing: then Expires
-    counts, else the time that was asked for, since a 200 accepts it.
+    That is the ``expires`` of this Contact in the 200, whatever else is in its line. Some registrars list it rewritten,
+    or list nothing: then Expires counts, else the time that was asked for, since a 200 accepts it.
 
     :param own: `own_contact`.
     :param asked: seconds, None where the registrar was free to choose.
     """
-    contact = _find(response, Uri.parse(own))
+    address = Uri.parse(own)
+    contact = _find(response, address)
     expires = None if contact is None else contact.param("expires")
     seconds = None if expires is None else number(expires, MAX_SECONDS)
+    if seconds is None:
+        seconds = _seconds_beside(response, address.user or own)
     if seconds is None:
         seconds = number((response.headers.get("Expires") or "").strip(), MAX_SECONDS)
     if seconds is None:
@@ -243,6 +251,21 @@ def _find(response: Response, own: Uri) -> NameAddr | None:
                 return contact
             moved = moved or contact
     return moved
+
+
+def _seconds_beside(response: Response, user: str) -> int | None:
+    """The ``expires`` of the proxy's Contact in a line that can't be read: another phone may have left a quote or a
+    bracket open there.
+
+    :param user: of the Contact, which nobody else has.
+    """
+    for line in response.headers.lines("Contact"):
+        _, found, rest = line.partition(user)
+        own = _next_address.split(rest, maxsplit=1)[0]
+        seconds = _expires.search(own) if found else None
+        if seconds is not None:
+            return min(int(seconds[1]), MAX_SECONDS)
+    return None
 
 
 def _contacts(response: Response) -> list[NameAddr]:
