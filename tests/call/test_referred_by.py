@@ -115,6 +115,16 @@ class Inside(ReferredCase):
         ours.ask("INFO", b"", ("Referred-By", "<sip:alice@pbx.example.com>"))
         theirs.answer(self.pbx.request("INFO"), 200)
 
+    def test_bye(self) -> None:
+        """A BYE ends the call whatever it says; another's name does not cross."""
+        ours, theirs = self.out(self.alice, self.pbx)
+        ours.ask("BYE", b"", ("Referred-By", BOSS), ("Reason", "SIP;cause=200"))
+        self.alice.heard(200)
+        self.world.turn()
+        bye = self.pbx.request("BYE")
+        self.assertEqual((bye.headers.get("Reason"), bye.headers.lines("Referred-By")), ("SIP;cause=200", []))
+        theirs.answer(bye, 200)
+
     def test_nothing_proven(self) -> None:
         """A browser that was called and has proven nothing is who it was called as."""
         bob = self.world.browser("bob")

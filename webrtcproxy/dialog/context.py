@@ -129,7 +129,7 @@ class Context:
         if own is not None:
             aors.insert(0, own)
         if aors or not self.policy.lets_unregistered:
-            replace = self.policy.replaces_foreign_from
+            replace = self.policy.replaces_foreign_from or request.method == "BYE"  # the call ends in any case
             check_referred_by(self.proofs, flow, request, aors, self.referrers.of(flow, aors), replace=replace)
 
     def profile_of(self, transaction: ServerTransaction) -> PeerProfile:

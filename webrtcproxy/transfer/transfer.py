@@ -98,7 +98,7 @@ class Transfers:
             if leg.over or other.over:
                 raise Refusal(481)
         headers = request_headers(request, leg.profile, other.profile)
-        transferor, transferee = (Party(each.flow, each.profile, each.user) for each in (leg, other))
+        transferor, transferee = Party(leg.flow, leg.profile, leg.user), Party(other.flow, other.profile, other.user)
         prepare_refer(headers, transferor, transferee, self._legs, self._context)
         local = other.profile.transfers_locally(leg.profile)
         if local and other.refuses("REFER"):
