@@ -9,7 +9,8 @@ from pathlib import Path
 from tests.config.case import Case
 from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, Trunk, load
 from webrtcproxy.config.option import options_of
-from webrtcproxy.config.sections import PHONE_PAGE, SECTIONS
+from webrtcproxy.config.sections import SECTIONS
+from webrtcproxy.config.wss import PHONE_PAGE
 from webrtcproxy.demo.certificate import write_certificate
 
 ETC = Path(__file__).parents[2] / "etc"

@@ -385,8 +385,7 @@ class Router:
         return self._legs.find(request) or self._subscriptions.legs.find(request)
 
     def _refuse_while_draining(self) -> None:
-        """Refuse with 503 while the proxy is stopping, so that an INVITE is sent elsewhere (RFC 3261 section
-        21.5.4)."""
+        """Refuse with 503 while the proxy is stopping: an INVITE is sent elsewhere then (RFC 3261 section 21.5.4)."""
         if self._calls.draining:
             raise Refusal(503, "", [("Retry-After", RETRY_AFTER)])
 

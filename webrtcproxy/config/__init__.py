@@ -20,12 +20,12 @@ from webrtcproxy.config.sections import (
     SipConfig,
     SubscriptionsConfig,
     WebConfig,
-    WssConfig,
 )
 from webrtcproxy.config.tokens import TokensConfig
 from webrtcproxy.config.trunk import Trunk
 from webrtcproxy.config.trunk_transport import ClientTls
 from webrtcproxy.config.turn import TurnConfig
+from webrtcproxy.config.wss import WssConfig
 
 __all__ = [
     "SPAWN",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from webrtcproxy.config.ini import Secret, Section
@@ -104,3 +105,15 @@ def custom(read: Callable[[Section, str, str], T], remedy: str) -> Kind[T]:
     :param read: gets the section, the key and the remedy; raises ConfigError.
     """
     return Kind(lambda section, key: read(section, key, remedy), remedy)
+
+
+def endpoints(check: Callable[[str, Path], str], remedy: str) -> Kind[tuple[str, ...]]:
+    """Endpoint strings, one a line.
+
+    :param check: returns one with its paths made absolute, relative to the folder of the file; raises ValueError.
+    """
+
+    def read(section: Section, key: str) -> tuple[str, ...]:
+        return section.each_line(key, remedy, lambda line: check(line, section.folder))
+
+    return Kind(read, remedy, show="\n".join)

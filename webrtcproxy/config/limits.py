@@ -8,6 +8,9 @@ from typing import Final
 from webrtcproxy.config.kinds import Kind, whole
 from webrtcproxy.config.option import option
 
+MAX_LIMIT: Final = 1_000_000
+"""The highest limit of connections, calls and subscriptions."""
+
 MAX_RATE: Final = 1_000_000
 """The highest rate, and the highest number of minutes."""
 

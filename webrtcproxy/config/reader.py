@@ -30,12 +30,12 @@ from webrtcproxy.config.sections import (
     SipConfig,
     SubscriptionsConfig,
     WebConfig,
-    WssConfig,
 )
 from webrtcproxy.config.tokens import TokensConfig, check_tokens
 from webrtcproxy.config.trunk import Trunk
 from webrtcproxy.config.trunk_transport import check_client_tls
 from webrtcproxy.config.turn import TurnConfig, check_turn
+from webrtcproxy.config.wss import WssConfig
 
 UNREGISTERED_CALLS = 3
 """The default of ``limit-unregistered`` where nobody needs to register."""

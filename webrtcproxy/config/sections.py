@@ -3,86 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
 from webrtcproxy.config.access import AccessConfig
-from webrtcproxy.config.addresses import HostPort, Network, host_name, ip, network, origin
+from webrtcproxy.config.addresses import HostPort, host_name, ip
 from webrtcproxy.config.bans import BansConfig
 from webrtcproxy.config.domain import Domain
 from webrtcproxy.config.endpoints import check_server, check_sip
-from webrtcproxy.config.ini import Secret, Section, is_flag
-from webrtcproxy.config.kinds import Kind, custom, each, flag, number, one, password, text, whole, word
-from webrtcproxy.config.limits import LimitsConfig
+from webrtcproxy.config.ini import Secret, Section
+from webrtcproxy.config.kinds import custom, endpoints, flag, number, one, password, text, whole, word
+from webrtcproxy.config.limits import MAX_LIMIT, LimitsConfig
 from webrtcproxy.config.option import option
 from webrtcproxy.config.tokens import TokensConfig
 from webrtcproxy.config.trunk import Trunk
 from webrtcproxy.config.trunk_transport import CERTIFICATE_FILE
 from webrtcproxy.config.turn import TurnConfig
+from webrtcproxy.config.wss import WssConfig
 
 SPAWN: Final = "spawn"
 """`RtpengineConfig.nodes` if the proxy itself runs a local rtpengine."""
 
-PHONE_PAGE: Final = Path(__file__).parents[1] / "phone" / "dist"
-"""The folder of the package's phone page; it exists once the page is built."""
-
 NG_PORT: Final = 22222
 """The default port of a node."""
-
-YEAR: Final = 31_536_000
-"""Seconds of 365 days."""
 
 MAX_WORKERS: Final = 64
 """The most workers."""
 
-MAX_LIMIT: Final = 1_000_000
-"""The highest limit of connections, calls and subscriptions."""
-
-
-def _lines(check: Callable[[str, Path], str], remedy: str) -> Kind[tuple[str, ...]]:
-    """Endpoint strings, one a line, with their paths made absolute."""
-
-    def read(section: Section, key: str) -> tuple[str, ...]:
-        return section.each_line(key, remedy, lambda line: check(line, section.folder))
-
-    return Kind(read, remedy, show="\n".join)
-
 
 def _demo_listen(section: Section, key: str, remedy: str) -> str:
     return section.one(key, remedy, partial(check_sip, folder=section.folder, kinds=("udp",)))
-
-
-def _path(value: str) -> str:
-    if not value.startswith("/") or any(sign in value for sign in "?# "):
-        raise ValueError("a path starts with / and has no ? and #")
-    return value
-
-
-def _websocket_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("wss", "ws") or "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("this is no wss:// address")
-    HostPort.parse(parts.netloc)
-    return f"{parts.scheme}://{parts.netloc}{_path(parts.path or '/')}"
-
-
-def _bootstrap(section: Section, key: str, remedy: str) -> str | None:
-    value = section.text(key, remedy)
-    return None if value.lower() == "no" else section.one(key, remedy, _path)
-
-
-def _page(section: Section, key: str, remedy: str) -> Path | None:
-    value = section.text(key, remedy)
-    if is_flag(value):
-        return PHONE_PAGE if section.flag(key) else None
-    page = section.folder / value
-    if not (page / "index.html").is_file():
-        raise section.error(key, f"there is no {page / 'index.html'}", remedy)
-    return page
 
 
 def _resolver(value: str) -> HostPort:
@@ -109,76 +62,6 @@ def _workers(section: Section, key: str, remedy: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class WssConfig:
-    """Where browsers connect.
-
-    :ivar origins: None for pages from the same host only.
-    :ivar page: the folder of files, or None.
-    """
-
-    listen: tuple[str, ...] = option(
-        _lines(check_server, "write an endpoint such as ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem"),
-        "Twisted server endpoints, one a line. With a web server in front that terminates TLS:"
-        " ``tcp:8080:interface=127.0.0.1``.",
-    )
-    origins: tuple[str, ...] | None = option(
-        each(origin, "write origins such as https://phone.example.com, or *"),
-        "The sites whose pages may connect: ``https://host[:port]``, ``https://*.domain``, those of apps as they send"
-        " them (``app://.``, ``capacitor://localhost``, ``file://``), ``null``, or ``*`` for any.",
-        default=None,
-        absent="pages that come from the host and port that they connect to",
-    )
-    path: str = option(one(_path, "write a path such as /sip"), "The path of the WebSocket.", default="/")
-    url: str | None = option(
-        one(_websocket_url, "write the address of the WebSocket, such as wss://phone.example.com/"),
-        "The address by which browsers reach the WebSocket, for the bootstrap document.",
-        default=None,
-        absent="the host and port by which the document was fetched, and ``path``",
-    )
-    bootstrap: str | None = option(
-        custom(_bootstrap, "write a path such as /bootstrap.json, or no"),
-        "The path of the bootstrap document: what a page needs to know to be a phone, for users who have logged in."
-        " There is none without a ``[domain]``; ``no`` for none at all.",
-        default="/bootstrap.json",
-    )
-    page: Path | None = option(
-        custom(_page, "write yes, no or a folder with an index.html"),
-        "What else the port serves: the phone of the demo, nothing, or a folder of files.",
-        default=PHONE_PAGE,
-        absent="``yes``",
-    )
-    trusted_proxies: tuple[Network, ...] = option(
-        each(network, "write addresses or networks of your web servers"),
-        "The reverse proxies in front whose X-Forwarded-For has the address of a browser.",
-        default=(),
-    )
-    max_message: int = option(
-        whole(1024, 1 << 20, "bytes"), "The longest SIP message; a longer one closes the connection.", default=65536
-    )
-    ping: float = option(number(0, 3600, "seconds"), "The interval of pings to a browser, 0 for none.", default=30.0)
-    ping_timeout: float = option(
-        number(1, 3600, "seconds"), "How long a ping may stay without a response before the connection is cut.",
-        default=10.0,
-    )  # fmt: skip
-    connections_per_address: int = option(
-        whole(1, MAX_LIMIT), "Connections that one IP address may have open at once.", default=250
-    )
-    connections: int = option(whole(1, MAX_LIMIT), "Connections that may be open at once in total.", default=20_000)
-    client_ca: Path | None = option(
-        CERTIFICATE_FILE,
-        "The authorities that must have issued the certificate of each client at an ``ssl:`` line, a browser or a web"
-        " server in front; without one the handshake fails.",
-        default=None,
-        absent="clients need no certificate",
-    )
-    hsts: int = option(
-        whole(0, 2 * YEAR, "seconds"),
-        "How long browsers are to use nothing but TLS with this host (RFC 6797), 0 not to ask for it.",
-        default=YEAR,
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class SipConfig:
     """The side of the trunks.
 
@@ -187,7 +70,7 @@ class SipConfig:
     """
 
     listen: tuple[str, ...] = option(
-        _lines(
+        endpoints(
             check_sip,
             "write udp:PORT, tcp:PORT or tls:PORT:privateKey=FILE:certKey=FILE, optionally :interface=ADDRESS",
         ),
@@ -298,7 +181,7 @@ class WebConfig:
     """Health, metrics and bans."""
 
     listen: tuple[str, ...] = option(
-        _lines(check_server, "write an endpoint such as tcp:8080:interface=127.0.0.1"),
+        endpoints(check_server, "write an endpoint such as tcp:8080:interface=127.0.0.1"),
         "Server endpoints, one a line, for ``/health``, ``/metrics`` and ``/bans``; keep them off the public port.",
         default=(),
         absent="nowhere",

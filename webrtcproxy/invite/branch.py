@@ -58,8 +58,7 @@ class BranchAnswered:
 
 @dataclass(frozen=True, slots=True)
 class BranchFailed:
-    """No branch was answered. `response` is the best final response; None where none was received: then `status` says
-    why."""
+    """No branch was answered. `response` is the best final response; where there is none `status` says why."""
 
     branch: Branch
     status: int
