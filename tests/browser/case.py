@@ -95,6 +95,26 @@ class BrowserCase(RealCase):
         self.assertEqual("connected", await phone.do("start", config))
         return phone
 
+    async def is_heard(self, phone: Phone) -> None:
+        """The call of a page is answered, sound crosses both ways, and the page hangs up."""
+        await phone.event("confirmed")
+        await phone.assert_audio()
+        await phone.do("hangup")
+        await phone.event("ended")
+
+    async def talk(self, caller: Phone, callee: Phone, domain: str) -> None:
+        """A page calls another one of its domain, which rings; both are heard, and the other one hangs up."""
+        await caller.do("call", f"sip:{callee.user}@{domain}")
+        incoming = await callee.event("incoming")
+        self.assertIn(f"{caller.user}@{domain}", incoming["from"])
+        await callee.do("answer")
+        for phone in (callee, caller):
+            await phone.event("confirmed")
+        for phone in (caller, callee):
+            await phone.assert_audio()
+        await callee.do("hangup")
+        self.assertEqual("remote", (await caller.event("ended"))["by"])
+
     async def registered_phone(self, library: str, user: str = "alice") -> Phone:
         """A phone that is registered at Kamailio, which challenges it."""
         phone = await self.phone(library, user)

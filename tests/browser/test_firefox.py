@@ -17,10 +17,7 @@ class Calls:
         phone = await self.registered_phone(self.library)
         await phone.do("call", f"sip:echo@{sipp.host}")
         self.assertEqual(180, (await phone.event("progress"))["code"])
-        await phone.event("confirmed")
-        await phone.assert_audio()
-        await phone.do("hangup")
-        await phone.event("ended")
+        await self.is_heard(phone)
         await sipp.passed()
 
     async def test_call_in(self) -> None:

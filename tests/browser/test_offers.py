@@ -41,10 +41,7 @@ class SipJsLate(Late, BrowserCase):
         sipp = await self.sipp("uas_late")
         phone = await self.phone("sipjs")
         await phone.do("call", f"sip:echo@{sipp.host}", [], {"inviteWithoutSdp": True})
-        await phone.event("confirmed")
-        await phone.assert_audio()
-        await phone.do("hangup")
-        await phone.event("ended")
+        await self.is_heard(phone)
         await sipp.passed()
 
     async def test_early_media(self) -> None:
@@ -54,10 +51,7 @@ class SipJsLate(Late, BrowserCase):
         await phone.do("call", f"sip:echo@{sipp.host}", [], {"earlyMedia": True})
         progress = [await phone.event("progress") for _ in range(2)]
         self.assertEqual({(183, True), (180, False)}, {(event["code"], event["early"]) for event in progress})
-        await phone.event("confirmed")
-        await phone.assert_audio()
-        await phone.do("hangup")
-        await phone.event("ended")
+        await self.is_heard(phone)
         await sipp.passed()
 
     async def test_offer_in_a_183(self) -> None:
@@ -66,10 +60,7 @@ class SipJsLate(Late, BrowserCase):
         phone = await self.phone("sipjs", reliable=True)
         options = {"inviteWithoutSdp": True, "earlyMedia": True}
         await phone.do("call", f"sip:echo@{sipp.host}", [], options)
-        await phone.event("confirmed")
-        await phone.assert_audio()
-        await phone.do("hangup")
-        await phone.event("ended")
+        await self.is_heard(phone)
         await sipp.passed()
 
 
@@ -83,8 +74,5 @@ class Forked(BrowserCase):
         await phone.do("call", f"sip:echo@{sipp.host}")
         progress = [await phone.event("progress") for _ in range(2)]
         self.assertEqual({183: True, 180: False}, {event["code"]: event["early"] for event in progress})
-        await phone.event("confirmed")
-        await phone.assert_audio()
-        await phone.do("hangup")
-        await phone.event("ended")
+        await self.is_heard(phone)
         await sipp.passed()

@@ -17,10 +17,7 @@ class Outbound:
         phone = await self.phone(self.library)
         await phone.do("call", f"sip:echo@{sipp.host}")
         self.assertEqual(180, (await phone.event("progress"))["code"])
-        await phone.event("confirmed")
-        await phone.assert_audio()
-        await phone.do("hangup")
-        await phone.event("ended")
+        await self.is_heard(phone)
         await sipp.passed()
 
     async def test_challenge_answered_by_the_proxy(self) -> None:
@@ -28,10 +25,7 @@ class Outbound:
         sipp = await self.behind_kamailio("uas")
         phone = await self.phone(self.library, password="not the right one")
         await phone.do("call", f"sip:auth-{sipp.port}@upstream.test")
-        await phone.event("confirmed")
-        await phone.assert_audio()
-        await phone.do("hangup")
-        await phone.event("ended")
+        await self.is_heard(phone)
         await sipp.passed()
         self.assertNotIn("failed", await phone.events())
 
@@ -40,10 +34,7 @@ class Outbound:
         sipp = await self.behind_kamailio("uas")
         phone = await self.phone(self.library)
         await phone.do("call", f"sip:auth-{sipp.port}@pbx.test")
-        await phone.event("confirmed")
-        await phone.assert_audio()
-        await phone.do("hangup")
-        await phone.event("ended")
+        await self.is_heard(phone)
         await sipp.passed()
 
     async def test_busy(self) -> None:
@@ -90,10 +81,7 @@ class JsSipOutbound(Outbound, BrowserCase):
         await phone.do("call", f"sip:echo@{sipp.host}")
         progress = await phone.event("progress")
         self.assertEqual((183, True), (progress["code"], progress["early"]))
-        await phone.event("confirmed")
-        await phone.assert_audio()
-        await phone.do("hangup")
-        await phone.event("ended")
+        await self.is_heard(phone)
         await sipp.passed()
 
     async def test_far_end_hangs_up(self) -> None:

@@ -32,18 +32,6 @@ class TokensCase(BrowserCase):
         """A phone of a user of the domain, connected; it has no password."""
         return await self.phone(library, user, "", uri=f"sip:{user}@{DOMAIN}", **config)
 
-    async def talk(self, caller: Phone, callee: Phone) -> None:
-        """The call rings, is answered, is heard both ways, and ended."""
-        await caller.do("call", f"sip:{callee.user}@{DOMAIN}")
-        await callee.event("incoming")
-        await callee.do("answer")
-        await callee.event("confirmed")
-        await caller.event("confirmed")
-        await caller.assert_audio()
-        await callee.assert_audio()
-        await callee.do("hangup")
-        await caller.event("ended")
-
 
 class WithTokens:
     """What holds with either library; the classes below name it."""
@@ -57,7 +45,7 @@ class WithTokens:
         bob = await self.in_house(self.other, "bob", server=f"{self.proxy.url}?token={issued('bob')}")
         self.assertEqual(200, (await alice.register())["code"])
         self.assertEqual(200, (await bob.register())["code"])
-        await self.talk(alice, bob)
+        await self.talk(alice, bob, DOMAIN)
 
     async def test_subprotocol(self) -> None:
         """The token as a subprotocol beside ``sip``."""

@@ -24,19 +24,6 @@ class HomeCase(BrowserCase):
         """A phone of a user of the domain, connected."""
         return await self.phone(library, user, password or HOME[user], uri=f"sip:{user}@{DOMAIN}")
 
-    async def talk(self, caller: Phone, callee: Phone) -> None:
-        """The call rings, is answered, is heard both ways, and ended."""
-        await caller.do("call", f"sip:{callee.user}@{DOMAIN}")
-        incoming = await callee.event("incoming")
-        self.assertIn(f"{caller.user}@{DOMAIN}", incoming["from"])
-        await callee.do("answer")
-        await callee.event("confirmed")
-        await caller.event("confirmed")
-        await caller.assert_audio()
-        await callee.assert_audio()
-        await callee.do("hangup")
-        self.assertEqual("remote", (await caller.event("ended"))["by"])
-
 
 class InHouse:
     """What holds with either library; the classes below name it."""
@@ -62,13 +49,13 @@ class InHouse:
         alice, bob = await self.in_house(self.library), await self.in_house(self.other, "bob")
         await alice.register()
         await bob.register()
-        await self.talk(alice, bob)
+        await self.talk(alice, bob, DOMAIN)
 
     async def test_calls_without_registration(self) -> None:
         """A page that has not registered answers the 407 to its INVITE by itself."""
         alice, bob = await self.in_house(self.library), await self.in_house(self.other, "bob")
         await bob.register()
-        await self.talk(alice, bob)
+        await self.talk(alice, bob, DOMAIN)
 
     async def test_calls_number(self) -> None:
         """A number goes to the domain's trunk, which is paid with its own account: audio both ways."""
@@ -76,10 +63,7 @@ class InHouse:
         phone = await self.in_house(self.library)
         await phone.register()
         await phone.do("call", f"sip:{NUMBER}{sipp.port}@{DOMAIN}")
-        await phone.event("confirmed")
-        await phone.assert_audio()
-        await phone.do("hangup")
-        await phone.event("ended")
+        await self.is_heard(phone)
         await sipp.passed()
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from tests.support.calls.case import CallCase
-from tests.support.calls.party import Party, contact_uri, inbound, outbound
+from tests.support.calls.party import (
+    FOREIGN,
+    METHODS,
+    UNKNOWN_DIALOG,
+    Party,
+    contact_uri,
+    hang_up,
+    inbound,
+    outbound,
+)
 from tests.support.calls.world import OFFER, PLAIN, Browser
 from tests.support.configs import PBX
 from tests.support.exposition import Readings
 from tests.support.messages import request
 from webrtcproxy.registration.binding import Binding
 from webrtcproxy.sip.headers import NameAddr
-
-METHODS = ("INFO", "MESSAGE", "OPTIONS", "REFER", "UPDATE", "INVITE", "NOTIFY", "SUBSCRIBE", "PRACK", "PUBLISH", "BYE")
-FOREIGN = 'refused_total{reason="foreign"}'
-UNKNOWN_DIALOG = 'refused_total{reason="no_dialog"}'
 
 
 class BrowserSide(CallCase):
@@ -47,9 +52,7 @@ class BrowserSide(CallCase):
             self.mallory.bind()
             caller, callee = outbound(self.world) if not registered else self._registered()
             self.refused(caller, callee)
-            callee.ask("BYE")
-            caller.answer(caller.peer.request("BYE"), 200)
-            callee.peer.heard(200)
+            hang_up(callee, caller)
 
     def _registered(self) -> tuple[Party, Party]:
         caller, callee = outbound(self.world)
@@ -61,9 +64,7 @@ class BrowserSide(CallCase):
         """The same for a browser that was called."""
         caller, callee = inbound(self.world)
         self.refused(callee, caller)
-        callee.ask("BYE")
-        caller.answer(caller.peer.request("BYE"), 200)
-        callee.peer.heard(200)
+        hang_up(callee, caller)
 
     def test_ack(self) -> None:
         """An ACK of somebody else does not end the wait for that of the caller (RFC 3261 section 13.3.1.4)."""

@@ -6,15 +6,21 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 from tests.support.calls.case import CallCase
-from tests.support.calls.party import Party, contact_uri, inbound, outbound, party_of
+from tests.support.calls.party import (
+    FOREIGN,
+    METHODS,
+    UNKNOWN_DIALOG,
+    Party,
+    contact_uri,
+    hang_up,
+    inbound,
+    outbound,
+    party_of,
+)
 from tests.support.calls.subscribing import EVENT, WatchCase, early_notifier_of, notify
 from tests.support.calls.world import OFFER, PLAIN
 from tests.support.configs import CARRIER, PBX
 from tests.support.exposition import Readings
-
-METHODS = ("INFO", "MESSAGE", "OPTIONS", "REFER", "UPDATE", "INVITE", "NOTIFY", "SUBSCRIBE", "PRACK", "PUBLISH", "BYE")
-FOREIGN = 'refused_total{reason="foreign"}'
-UNKNOWN_DIALOG = 'refused_total{reason="no_dialog"}'
 
 
 class SipSide(CallCase):
@@ -45,17 +51,13 @@ class SipSide(CallCase):
         """Silence for a stranger, 481 for another trunk, whatever the method; the call goes on."""
         caller, callee = outbound(self.world)
         self.refused(callee, caller)
-        callee.ask("BYE")
-        caller.answer(caller.peer.request("BYE"), 200)
-        callee.peer.heard(200)
+        hang_up(callee, caller)
 
     def test_caller(self) -> None:
         """The same for a trunk that has called."""
         caller, callee = inbound(self.world)
         self.refused(caller, callee)
-        caller.ask("BYE")
-        callee.answer(callee.peer.request("BYE"), 200)
-        caller.peer.heard(200)
+        hang_up(caller, callee)
 
     def test_other_address_of_the_trunk(self) -> None:
         """Any address of the trunk and any port is good."""

@@ -11,7 +11,7 @@ from twisted.trial.unittest import TestCase
 from tests.support.fuzz import Mutator
 from tests.support.real.part import pause
 from tests.support.real.ports import LOOPBACK
-from tests.support.real.proxy import Proxy
+from tests.support.real.proxy import Proxy, without_media
 
 STRANGER = "127.0.4.1"
 
@@ -23,12 +23,7 @@ class GarbageTests(TestCase):
     workers: ClassVar = 1
 
     async def setUp(self) -> None:
-        self.proxy = Proxy(
-            f"[wss]\nlisten = ssl:{{wss}}:interface={LOOPBACK}:privateKey=key.pem:certKey=cert.pem\n"
-            f"[sip]\nlisten = udp:{{sip}}:interface={LOOPBACK}\n[rtpengine]\nnodes = {LOOPBACK}:9\n"
-            f"[trunk a]\nhost = 127.0.2.1\n[web]\nlisten = tcp:{{web}}:interface={LOOPBACK}\n"
-            f"[proxy]\nworkers = {self.workers}\n"
-        )
+        self.proxy = Proxy(without_media("127.0.2.1", workers=self.workers))
         self.addCleanup(self.proxy.stop)
         await self.proxy.start()
 

@@ -10,7 +10,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from tests.support.real.ports import LOOPBACK, free_port
-from tests.support.real.proxy import Proxy
+from tests.support.real.proxy import Proxy, without_media
 from tests.support.wire import options
 from webrtcproxy.transport.sip.slots import STRANGERS, STRANGERS_PER_ADDRESS
 from webrtcproxy.transport.sip.tcp import STRANGER
@@ -28,12 +28,8 @@ class StrangersTests(TestCase):
     async def setUp(self) -> None:
         self.port = free_port()
         files = ":privateKey=key.pem:certKey=cert.pem" if self.kind == "tls" else ""
-        self.proxy = Proxy(
-            f"[wss]\nlisten = ssl:{{wss}}:interface={LOOPBACK}:privateKey=key.pem:certKey=cert.pem\n"
-            f"[sip]\nlisten = udp:{{sip}}:interface={LOOPBACK}\n  {self.kind}:{self.port}:interface={LOOPBACK}{files}\n"
-            f"[rtpengine]\nnodes = {LOOPBACK}:9\n[trunk a]\nhost = {TRUNK}\ntransport = {self.kind}\n"
-            f"[web]\nlisten = tcp:{{web}}:interface={LOOPBACK}\n[proxy]\nworkers = {self.workers}\n"
-        )
+        listen = f"{self.kind}:{self.port}:interface={LOOPBACK}{files}"
+        self.proxy = Proxy(without_media(TRUNK, listen, f"transport = {self.kind}", self.workers))
         self.addCleanup(self.proxy.stop)
         await self.proxy.start()
 

@@ -12,6 +12,13 @@ from webrtcproxy.sip.message import Headers, Request, Response
 _numbers = itertools.count(1)
 Pair = tuple[str, str]
 
+METHODS = ("INFO", "MESSAGE", "OPTIONS", "REFER", "UPDATE", "INVITE", "NOTIFY", "SUBSCRIBE", "PRACK", "PUBLISH", "BYE")
+"""What somebody may try who knows Call-ID, tags and CSeq of a dialog."""
+FOREIGN = 'refused_total{reason="foreign"}'
+"""Counts what was not from the peer of the dialog."""
+UNKNOWN_DIALOG = 'refused_total{reason="no_dialog"}'
+"""Counts what was answered as for a dialog that does not exist."""
+
 
 class Party:
     """One end of a call, as that end sees it.
@@ -117,6 +124,13 @@ def inbound(world: World, *headers: Pair) -> tuple[Party, Party]:
     ok = trunk.response(200)
     trunk.ack(invite, ok)
     return party_of(trunk, invite, ok), party_of(alice, leg, answer)
+
+
+def hang_up(party: Party, other: Party) -> None:
+    """One end hangs up, and the other one hears it: the call was up."""
+    party.ask("BYE")
+    other.answer(other.peer.request("BYE"), 200)
+    party.peer.heard(200)
 
 
 def party_of(peer: Peer, invite: Request, answer: Response) -> Party:

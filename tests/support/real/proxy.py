@@ -24,6 +24,21 @@ WORKERS = 4
 """Ports that are kept free for the sockets of workers."""
 
 
+def without_media(trunk: str, sip: str = "", trunk_options: str = "", workers: int = 1) -> str:
+    """A configuration of a proxy whose calls would have no media: one trunk, and no rtpengine.
+
+    :param trunk: its address.
+    :param sip: a further line of ``[sip] listen``.
+    :param trunk_options: further lines of the trunk's section.
+    """
+    return (
+        f"[wss]\nlisten = ssl:{{wss}}:interface={LOOPBACK}:privateKey=key.pem:certKey=cert.pem\n"
+        f"[sip]\nlisten = udp:{{sip}}:interface={LOOPBACK}\n  {sip}\n[rtpengine]\nnodes = {LOOPBACK}:9\n"
+        f"[trunk a]\nhost = {trunk}\n{trunk_options}\n[web]\nlisten = tcp:{{web}}:interface={LOOPBACK}\n"
+        f"[proxy]\nworkers = {workers}\n"
+    )
+
+
 class Proxy(Part):
     """A running proxy with a configuration of the test's.
 
