@@ -26,9 +26,11 @@ from tests.support.sdp import sample
 from tests.support.wire import Recorder, Wire, frame, upgrade
 from webrtcproxy.config import WssConfig
 from webrtcproxy.media.bencode import NgValue, Reply, from_bencode, to_bencode, to_items
+from webrtcproxy.media.crossing import from_peer
 from webrtcproxy.media.ng import Node
 from webrtcproxy.media.profile import TRUNK
 from webrtcproxy.sip.message import Request, Response, check, read, respond
+from webrtcproxy.sip.sdp.writing import write
 from webrtcproxy.transaction.layer import Transactions
 from webrtcproxy.transport.flow import Flow
 from webrtcproxy.transport.wss.server import WebSocketServer
@@ -225,9 +227,14 @@ def _register(stack: ExitStack) -> Operation:
 
 
 def _offer(sdp: bytes) -> bytes:
-    return TRUNK.items("offer", sdp) + to_items(PARTIES)
+    return TRUNK.items("offer", sdp, True) + to_items(PARTIES)
 
 
+def _described(sdp: bytes) -> bytes:
+    return write(from_peer(sdp, TRUNK))
+
+
+part("description")(plainly(_described, SDP))
 part("ng-encode")(plainly(_offer, SDP))
 part("ng-decode")(plainly(from_bencode, to_bencode(REPLY)))
 

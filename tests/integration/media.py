@@ -13,11 +13,12 @@ from tests.support.real.part import until
 from tests.support.real.rtpengine import Rtpengine
 from tests.support.sdp import SAMPLES, lines, port, sample
 from webrtcproxy.media.nodes import Nodes
-from webrtcproxy.media.profile import BROWSER_ONLY, Profile
+from webrtcproxy.media.profile import Profile
+from webrtcproxy.sip.sdp.attributes import TO_BROWSER, TO_TRUNK
 
 BROWSERS = [name for name in SAMPLES if name != "trunk"]
 CHROME, TRUNK_SDP = sample("chromium-audio"), sample("trunk")
-UNWANTED = {name.decode() for name in BROWSER_ONLY}
+UNWANTED = TO_BROWSER - TO_TRUNK
 
 
 def browser_answer(ufrag: str, at: int, *, mid: str = "0") -> bytes:

@@ -214,7 +214,7 @@ class RtpCase(MediaCase):
     def plain(self, back: Profile) -> Profile:
         """A browser's profile for a plain phone: the codecs and flags of it, and nothing else."""
         fields = {**TRUNK.answer, "flags": [*TRUNK.answer["flags"], *_events(back)]}  # type: ignore[misc]
-        return Profile("plain", TRUNK.offer, fields)
+        return Profile("plain", TRUNK.offer, fields, TRUNK.attributes)
 
 
 class RtpTests(RtpCase):

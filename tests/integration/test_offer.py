@@ -13,10 +13,10 @@ from tests.support.real.ports import LOOPBACK, free_port
 from tests.support.real.softphone import Browser, Peer
 from tests.support.real.speech import CHROME_ANSWER, CHROME_OFFER, PLAIN_SDP
 from tests.support.sdp import attributes, lines, port
-from webrtcproxy.media.profile import BROWSER_ONLY
 from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.sdp.attributes import TO_BROWSER, TO_TRUNK
 
-UNWANTED = {name.decode() for name in BROWSER_ONLY}
+UNWANTED = TO_BROWSER - TO_TRUNK
 UPDATES = ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE, PRACK")
 RELIABLE = ("Supported", "100rel")
 

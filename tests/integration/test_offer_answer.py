@@ -13,10 +13,10 @@ from tests.support.real.part import pause
 from tests.support.real.softphone import Browser, Peer
 from tests.support.real.speech import CHROME_ANSWER, CHROME_OFFER, PLAIN_SDP
 from tests.support.sdp import attributes, lines, port
-from webrtcproxy.media.profile import BROWSER_ONLY
 from webrtcproxy.sip.message import Request, Response
+from webrtcproxy.sip.sdp.attributes import TO_BROWSER, TO_TRUNK
 
-UNWANTED = {name.decode() for name in BROWSER_ONLY}
+UNWANTED = TO_BROWSER - TO_TRUNK
 VIDEO = (
     b"m=video 59460 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 127.0.0.1\r\n"
     b"a=ice-ufrag:L+wQ\r\na=ice-pwd:LMo/KpeJKOYdnq05vU4w40Eq\r\n"

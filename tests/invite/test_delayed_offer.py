@@ -23,7 +23,7 @@ class LateCase(EarlyCase):
         """The callee gets an answer that refuses all that it has offered, and a BYE; the caller a BYE."""
         ack = self.callee.request("ACK")
         self.assertEqual([line.split()[1] for line in lines(ack.body, "m=")], ["0"])
-        self.assertEqual(lines(ack.body, "m=")[0].split()[2:], lines(self.sdp(self.callee), "m=")[0].split()[2:])
+        self.assertEqual(lines(ack.body, "m=")[0].split()[2], lines(self.sdp(self.callee), "m=")[0].split()[2])
         self.callee.answer(self.callee.request("BYE"), 200)
 
 

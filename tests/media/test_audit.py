@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.logger import capturedLogs
 
+from tests.media.cases import SDP
 from tests.media.test_nodes import INTERVAL, NodesCase
 from tests.support.ngwire import FIRST
 from webrtcproxy.media import audit
@@ -27,8 +28,8 @@ class AuditCase(NodesCase):
         """A session of a call that is up."""
         session = self.nodes.session(name)
         for done in (
-            session.offer(b"v=0", from_tag="A", branch="b", to=BROWSER),
-            session.answer(b"v=0", from_tag="A", to_tag="B", branch="b", to=BROWSER),
+            session.offer(SDP, from_tag="A", branch="b", to=BROWSER),
+            session.answer(SDP, from_tag="A", to_tag="B", branch="b", to=BROWSER),
         ):
             self.run_for(0.1)
             self.successResultOf(done)

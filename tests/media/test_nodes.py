@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.media.cases import SDP
 from tests.support.ngwire import FIRST, PORT, SECOND, THIRD, FakeDaemon, FakeReactor
 from webrtcproxy.media import ng
 from webrtcproxy.media.nodes import BATCH_DELAY, DELETE_RETRY, PING_TIMEOUT, SECOND_DELETE, Nodes
@@ -122,7 +123,7 @@ class PingTests(NodesCase):
         """A delete in work is waited for, but not longer than the time for a command."""
         self.start()
         session = self.nodes.session("call")
-        offered = session.offer(b"v=0", from_tag="A", branch="b", to=BROWSER)
+        offered = session.offer(SDP, from_tag="A", branch="b", to=BROWSER)
         self.run_for(0.1)
         self.successResultOf(offered)
         for daemon in self.daemons:
@@ -230,7 +231,7 @@ class SweepTests(NodesCase):
         self.start()
         living, ended = (self.nodes.session(name) for name in ("living", "ended"))
         for session in (living, ended):
-            offered = session.offer(b"v=0", from_tag="A", branch="b", to=BROWSER)
+            offered = session.offer(SDP, from_tag="A", branch="b", to=BROWSER)
             self.run_for(0.1)
             self.successResultOf(offered)
         foreign = {b"wrp-0123456789ab-1", b"other", b"\xff", *(b"%d" % n for n in range(50))}

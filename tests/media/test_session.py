@@ -6,20 +6,29 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from tests.media.cases import SDP, SessionCase
+from tests.support.sdp import lines
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.bencode import Reply
-from webrtcproxy.media.profile import TRUNK, profiles_of
+from webrtcproxy.media.profile import BROWSER, TRUNK, profiles_of
 from webrtcproxy.media.version import Quirks
 from webrtcproxy.runtime.errors import NgRefused
+from webrtcproxy.sip.sdp.reading import read
+from webrtcproxy.sip.sdp.writing import write
+
+
+def rewritten(sdp: bytes) -> bytes:
+    """What rtpengine is told of it."""
+    return write(read(sdp))
 
 
 class OperationTests(SessionCase):
     def test_a_call(self) -> None:
         """offer, answer, delete: each names the session, the parties and the branch."""
-        self.assertEqual(self.sdp_of(self.offer()), b"v=0\r\na=from:offer\r\na=mid:0\r\n")
-        self.assertEqual(self.last(b"from-tag", b"to-tag", b"via-branch", b"sdp"), (b"A", None, b"b1", SDP))
+        offered = lines(self.sdp_of(self.offer()))
+        self.assertEqual(offered[-4:], ["a=rtpmap:0 PCMU/8000", "a=label:offer", "a=mid:0", "a=sendrecv"])
+        self.assertEqual(self.last(b"from-tag", b"to-tag", b"via-branch", b"sdp"), (b"A", None, b"b1", rewritten(SDP)))
         self.assertEqual(self.last(b"ICE", b"supports"), (b"force", [b"load limit"]))
-        self.assertEqual(self.sdp_of(self.answer()), b"v=0\r\na=from:answer\r\na=mid:0\r\n")
+        self.assertIn("a=label:answer", lines(self.sdp_of(self.answer())))
         self.assertEqual(self.last(b"from-tag", b"to-tag", b"via-branch", b"supports"), (b"A", b"B", b"b1", None))
         self.delete()
         self.assertEqual(self.daemon.asked(), [b"offer", b"answer", b"delete"])
@@ -28,7 +37,7 @@ class OperationTests(SessionCase):
 
     def test_profile_of_the_receiver(self) -> None:
         """Flags are those of the leg that the SDP goes to, and that leg's unwanted lines are gone."""
-        self.assertEqual(self.sdp_of(self.offer(to=TRUNK)), b"v=0\r\na=from:offer\r\n")
+        self.assertEqual(lines(self.sdp_of(self.offer(to=TRUNK)))[-2:], ["a=label:offer", "a=sendrecv"])
         self.assertEqual(self.last(b"transport protocol"), (b"RTP/AVP",))
         self.delete()
 
@@ -97,7 +106,8 @@ class OperationTests(SessionCase):
         another one would be none, and plain RTP of a trunk with `srtp` would be heard (RFC 3264 section 6). The session
         goes on."""
         plain, srtp, browsers = (
-            b"v=0\r\nm=audio 9 %b 0\r\n" % name for name in (b"RTP/AVP", b"RTP/SAVP", b"UDP/TLS/RTP/SAVPF")
+            b"v=0\r\nm=audio 9 %b 0\r\na=crypto:1 X inline:%b\r\n" % (name, b"a" * 40)
+            for name in (b"RTP/AVP", b"RTP/SAVP", b"UDP/TLS/RTP/SAVPF")
         )
         for media, good, bad in ((TrunkMedia(), plain, srtp), (TrunkMedia(srtp=True), srtp, plain)):
             _, back = profiles_of(media)
@@ -114,14 +124,43 @@ class OperationTests(SessionCase):
     def test_answer_leaves_a_medium_out(self) -> None:
         """It is refused to rtpengine, and so to the one that has offered it; by the last offer of that branch."""
         audio = b"v=0\r\nm=audio 9 RTP/AVP 0\r\n"
-        video = b"m=video 9 RTP/AVP 96\r\n"
-        refused = audio + b"m=video 0 RTP/AVP 96\r\nc=IN IP4 0.0.0.0\r\n"
+        video = b"m=video 9 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
+        refused = audio + b"m=video 0 RTP/AVP 0\r\n"
         for branch in ("b1", "b2"):
             for offer, told in ((audio + video, refused), (audio, audio)):
                 self.sdp_of(self.session.offer(offer, from_tag="A", branch=branch, to=TRUNK))
                 self.sdp_of(self.session.answer(audio, from_tag="A", to_tag="B", branch=branch, to=TRUNK))
                 answers = [each[b"sdp"] for each in self.daemon.commands if each[b"command"] == b"answer"]
-                self.assertEqual(answers[-1], told)
+                self.assertEqual(answers[-1], rewritten(told))
+        self.delete()
+
+    def test_origin(self) -> None:
+        """FIELD X1: each party has descriptions with an origin of its own, whose version is increased by one when what
+        it is told changes, in offers and answers of either side and in another branch (RFC 3264 section 8)."""
+        one, other = SDP, SDP + b"a=inactive\r\n"
+        steps: list[tuple[str, str, str, bytes, str]] = [
+            ("offer", "b1", "A", one, "1"),  # to B
+            ("answer", "b1", "A", one, "1"),  # to A
+            ("offer", "b1", "A", one, "1"),  # to B
+            ("answer", "b1", "A", other, "2"),  # to A
+            ("offer", "b1", "B", other, "3"),  # to A: what the fake makes of offers and answers differs
+            ("offer", "b2", "B", other, "1"),  # to C
+            ("answer", "b2", "B", other, "2"),  # to B
+        ]
+        sessions: dict[str, set[str]] = {}
+        for command, branch, tag, sdp, version in steps:
+            peer = "C" if branch == "b2" else "B"
+            if command == "offer":
+                done = self.session.offer(sdp, from_tag=tag, branch=branch, to=BROWSER)
+                to = "A" if tag == "B" and branch == "b1" else peer
+            else:
+                done = self.session.answer(sdp, from_tag=tag, to_tag=peer, branch=branch, to=BROWSER)
+                to = tag
+            origin = lines(self.sdp_of(done), "o=")[0].split()
+            sessions.setdefault(to, set()).add(origin[1])
+            self.assertEqual((to, version), (to, origin[2]), (command, branch, tag))
+        self.assertEqual([1, 1, 1], [len(each) for each in sessions.values()])
+        self.assertEqual(3, len(set.union(*sessions.values())))
         self.delete()
 
     def test_call_id_is_ours(self) -> None:

@@ -1,5 +1,6 @@
 """Any octets in: each parser returns or raises BadMessage, and never anything else (docs/decisions.rst)."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -19,8 +20,8 @@ from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import STAR, CSeq, NameAddr, Via, parse_contacts, parse_max_forwards, parse_seconds
 from webrtcproxy.sip.message import Message, Request, check, read, respond
 from webrtcproxy.sip.replaces import Replaces, replaces_of, with_replaces
-from webrtcproxy.sip.sdp import questions, rewriting
-from webrtcproxy.sip.sdp.description import SessionDescription
+from webrtcproxy.sip.sdp import answering, questions, reading, rewriting, writing
+from webrtcproxy.sip.sdp.reading import BadSdp
 from webrtcproxy.sip.stream import StreamReader
 from webrtcproxy.sip.uri import Uri, normal
 
@@ -76,17 +77,14 @@ def contacts(text: str) -> None:
 
 def describe(one: bytes, other: bytes) -> None:
     """Read, compare and change two session descriptions."""
-    description = SessionDescription(one)
-    _ = description.session.attributes
-    _ = [(media.kind, media.port, media.codecs, media.is_held) for media in description.media]
-    _ = [media.rejected().lines for media in description.media]
+    with contextlib.suppress(BadSdp):
+        writing.write(reading.read(one))
+        answering.fit(reading.read(one), reading.read(other))
     questions.same_session(one, other)
     questions.has_only_formats_of(one, other)
     questions.is_ice_restart(one, other)
-    rewriting.complete_answer(one, questions.m_lines(other))
     rewriting.refuse_all(one)
-    rewriting.reject_media(one, [b"audio"])
-    rewriting.without_attributes(one, frozenset([b"rtpmap"]))
+    rewriting.sent_nowhere(one)
 
 
 PARSERS: tuple[Callable[[str], object], ...] = (

@@ -188,5 +188,6 @@ class FakeDaemon:
         if self.result is not None:
             return self.result
         self.sessions.add(call_id)
-        reply = {b"result": b"ok", b"sdp": b"v=0\r\na=from:" + name + b"\r\na=mid:0\r\n"}
+        media = b"m=audio 30000 RTP/AVP 0\r\n" + command.get(b"sdp", b"").partition(b"\r\nm=")[2].partition(b"\r\n")[2]
+        reply = {b"result": b"ok", b"sdp": b"v=0\r\n" + media + b"a=label:" + name + b"\r\na=mid:0\r\n"}
         return {**reply, b"warning": self.warning} if self.warning else reply

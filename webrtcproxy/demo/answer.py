@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from webrtcproxy.sip.sdp.description import MediaSection, SessionDescription, new_media, new_session
+from webrtcproxy.sip.sdp.description import Description, Media
+from webrtcproxy.sip.sdp.reading import BadSdp, read
+from webrtcproxy.sip.sdp.writing import write
 
 CODECS = frozenset(("pcmu", "pcma", "g722", "opus", "telephone-event"))
 DIRECTIONS = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
@@ -32,50 +34,46 @@ def answer(offer: bytes, host: str, port: int, session: int, version: int) -> Ec
     :param version: sess-version, increased with each answer.
     :returns: None if there is no common codec (488).
     """
-    media = SessionDescription(offer).media
-    chosen = next((each for each in media if _is_usable(each) and _formats(each)), None)
-    if chosen is None or all(name.lower().startswith("telephone") for name in _formats(chosen).values()):
+    try:
+        media = read(offer).media
+    except BadSdp:
+        return None
+    chosen = next((each for each in media if _is_usable(each)), None)
+    if chosen is None:
         return None
     direction = DIRECTIONS[chosen.direction]
-    sections = [_audio(each, port, direction) if each is chosen else _rejected(each) for each in media]
-    return EchoAnswer(_written(host, session, version, sections), direction.startswith("send"))
+    for each in media:
+        if each is chosen:
+            _accept(each, host, port, direction)
+        else:
+            each.refuse()
+    return EchoAnswer(write(Description(media), session, version), direction.startswith("send"))
 
 
 def offer(host: str, port: int, session: int, version: int) -> bytes:
     """An offer, for an INVITE without one. Parameters as of `answer`."""
-    attributes = [
-        ("rtpmap", "0 PCMU/8000"),
-        ("rtpmap", "8 PCMA/8000"),
-        ("rtpmap", "101 telephone-event/8000"),
-        ("fmtp", "101 0-16"),
-        ("sendrecv", ""),
-    ]
-    return _written(host, session, version, [new_media("audio", port, "RTP/AVP", ("0", "8", "101"), attributes)])
+    codecs = {"0": "PCMU/8000", "8": "PCMA/8000", "101": "telephone-event/8000"}
+    audio = Media("audio", port, "RTP/AVP", list(codecs), codecs, address=host, attributes=[("fmtp", "101 0-16")])
+    return write(Description([audio]), session, version)
 
 
-def _written(host: str, session: int, version: int, media: list[MediaSection]) -> bytes:
-    common = new_session(host, user="echo", session_id=session, version=version, name="echo")
-    return SessionDescription.of(common, media).octets
+def _is_usable(media: Media) -> bool:
+    """Whether this is plain RTP audio that is not refused, with a codec that is known."""
+    return (
+        media.kind == "audio"
+        and media.is_usable
+        and media.protocol == "RTP/AVP"
+        and any(_name(codec) in CODECS for codec in media.codecs.values() if _name(codec) != "telephone-event")
+    )
 
 
-def _is_usable(media: MediaSection) -> bool:
-    """Whether this is plain RTP audio that is not rejected."""
-    return media.kind == "audio" and media.port != 0 and media.protocol == "RTP/AVP"
+def _name(codec: str) -> str:
+    return codec.partition("/")[0].lower()
 
 
-def _formats(media: MediaSection) -> dict[str, str]:
-    """The payload types of known codecs, in the offer's order, each with its ``name/rate``."""
-    return {payload: name for payload, name in media.codecs.items() if name.partition("/")[0].lower() in CODECS}
-
-
-def _audio(media: MediaSection, port: int, direction: str) -> MediaSection:
-    formats = _formats(media)
-    attributes: list[tuple[str, str]] = []
-    for payload, name in formats.items():
-        attributes.append(("rtpmap", f"{payload} {name}"))
-        attributes += [("fmtp", each) for each in media.all("fmtp") if each.startswith(f"{payload} ")][:1]
-    return new_media("audio", port, "RTP/AVP", formats, [*attributes, (direction, "")])
-
-
-def _rejected(media: MediaSection) -> MediaSection:
-    return new_media(media.kind or "audio", 0, media.protocol or "RTP/AVP", media.formats or ("0",))
+def _accept(media: Media, host: str, port: int, direction: str) -> None:
+    """Accept what is known of it."""
+    media.keep([payload for payload, codec in media.codecs.items() if _name(codec) in CODECS])
+    media.attributes = [each for each in media.attributes if each[0] == "fmtp"]
+    media.bandwidths = []
+    media.address, media.port, media.direction = host, port, direction

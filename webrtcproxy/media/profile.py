@@ -21,22 +21,8 @@ from typing import Any, Literal
 
 from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.bencode import NgValue, to_items
-from webrtcproxy.sip.sdp.questions import has_protocol, is_srtp
-from webrtcproxy.sip.sdp.rewriting import (
-    offer_from_nowhere,
-    reject_media,
-    with_valid_version,
-    without_attributes,
-)
-
-#: Attributes that only a browser understands (RFC 8829 section 5.2). ``ICE: remove``, ``DTLS: off`` and ``demux``
-#: remove most of them; rtpengine 10.5 forwards those that it does not know (``msid``, ``ssrc``, ``rtcp-rsize`` ...) or
-#: keeps on purpose (``mid``, ``rtcp-fb``), and has no flag to remove them (``sdp-attr`` came later).
-BROWSER_ONLY = frozenset(
-    b"bundle-only candidate end-of-candidates extmap extmap-allow-mixed fingerprint group ice-lite ice-mismatch "
-    b"ice-options ice-pacing ice-pwd ice-ufrag identity mid msid msid-semantic rid rtcp-fb rtcp-mux rtcp-mux-only "
-    b"rtcp-rsize rtcp-xr setup simulcast ssrc ssrc-group tls-id".split()
-)
+from webrtcproxy.sip.sdp.attributes import TO_BROWSER, TO_TRUNK
+from webrtcproxy.sip.sdp.rewriting import offer_from_nowhere
 
 Source = Literal["browser", "signalled", "learned"]
 """From where the packets of a party are taken, RTP and RTCP, and to where packets for it go:
@@ -65,19 +51,19 @@ class Profile:
     :ivar name: for logs.
     :ivar offer: the flags of an ``offer`` towards the leg: all fields but the SDP and the names of the parties.
     :ivar answer: the flags of an ``answer`` towards the leg.
-    :ivar stripped: names of SDP attributes that must not reach the leg, and that rtpengine does not remove.
+    :ivar attributes: names of the SDP attributes that the leg is told.
     :ivar rejected_media: kinds of media that the leg is not offered.
-    :ivar required_protocol: the transport protocol that SDP for the leg must have, or begin with, as its sender wrote
-        it; empty for any.
+    :ivar required_protocol: what the transport protocol of a medium for the leg must be, or begin with, as its sender
+        wrote it; empty for any.
     :ivar source: from where the packets of the SDP's sender are taken.
     """
 
     name: str
     offer: Mapping[str, NgValue]
     answer: Mapping[str, NgValue]
-    stripped: frozenset[bytes] = frozenset()
-    rejected_media: tuple[bytes, ...] = ()
-    required_protocol: bytes = b""
+    attributes: frozenset[str]
+    rejected_media: tuple[str, ...] = ()
+    required_protocol: str = ""
     source: Source = "browser"
     _others: dict[Source, Profile] = field(default_factory=dict, init=False, repr=False, compare=False)
     _encoded: dict[tuple[str, bool, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -96,46 +82,43 @@ class Profile:
             other = self._others[source] = replace(self, source=source)
         return other
 
-    def items(self, command: Literal["offer", "answer"], sdp: bytes, later: bool = False) -> bytes:
+    @property
+    def unusable(self) -> str:
+        """What is wrong with SDP that has nothing for the leg; for the log."""
+        return f"the SDP has no usable media{' over ' + self.required_protocol if self.required_protocol else ''}"
+
+    def items(self, command: Literal["offer", "answer"], sdp: bytes, encrypted: bool, later: bool = False) -> bytes:
         """`fields` in bencode; all but the SDP is encoded once."""
-        sdp = reject_media(sdp, self.rejected_media)
-        key = command, is_srtp(sdp), later
+        key = command, encrypted, later
         encoded = self._encoded.get(key)
         if encoded is None:
-            fields = self.fields(command, sdp, later)
+            fields = self.fields(command, sdp, encrypted, later)
             del fields["sdp"]
             encoded = self._encoded[key] = to_items(fields)
         return b"%b3:sdp%d:%b" % (encoded, len(sdp), sdp)
 
-    def fields(self, command: Literal["offer", "answer"], sdp: bytes, later: bool = False) -> dict[str, NgValue]:
+    def fields(
+        self, command: Literal["offer", "answer"], sdp: bytes, encrypted: bool, later: bool = False
+    ) -> dict[str, NgValue]:
         """The fields of a command, without the names of the parties.
 
         :param sdp: of the other leg. rtpengine accepts its packets from one source only, unless it is a browser whose
             packets are encrypted (ICE may change the source): anyone who guesses a port could otherwise talk into the
             call.
+        :param encrypted: whether its media are.
         :param later: the parties have agreed before. The ports on this leg then stay, even if the other leg is at a
             new address (an ICE restart).
         """
-        sdp = reject_media(sdp, self.rejected_media)
         fields: dict[str, NgValue] = {**(self.offer if command == "offer" else self.answer), "sdp": sdp}
         fields["endpoint-learning"] = _LEARNING[self.source]
         flags = fields["flags"]
         assert isinstance(flags, list)
-        if self.source != "browser" or not is_srtp(sdp):
+        if self.source != "browser" or not encrypted:
             flags = [*flags, "strict source"]
         if later and command == "offer":
             flags = [*flags, _SAME_PORTS]
         fields["flags"] = flags
         return fields
-
-    def accepts(self, sdp: bytes) -> bool:
-        """Whether `sdp`, as its sender wrote it, uses the protocol that the leg requires."""
-        return not self.required_protocol or has_protocol(sdp, self.required_protocol)
-
-    def clean(self, sdp: bytes) -> bytes:
-        """An SDP from rtpengine, without the lines that must not reach the leg, and with a version that it can read."""
-        sdp = with_valid_version(sdp)
-        return without_attributes(sdp, self.stripped) if self.stripped else sdp
 
 
 def _frozen(fields: Mapping[str, NgValue]) -> Mapping[str, NgValue]:
@@ -158,7 +141,6 @@ _BROWSER: Mapping[str, NgValue] = {
     "DTLS": "passive",
     "SDES": ["off"],
     "rtcp-mux": ["offer", "require"],
-    "replace": ["origin", "session connection", "SDP version"],
 }
 _BROWSER_FLAGS: list[NgValue] = ["generate mid", "no rtcp attribute", "trickle ICE"]
 
@@ -168,7 +150,6 @@ _TRUNK: Mapping[str, NgValue] = {
     "DTLS": "off",
     "SDES": ["off"],
     "rtcp-mux": ["demux"],
-    "replace": ["origin", "session connection", "SDP version"],
 }
 _TRUNK_FLAGS: list[NgValue] = ["strip extmap"]
 
@@ -186,35 +167,37 @@ _SDES: list[NgValue] = [
 ]
 
 #: Kinds of media that a trunk is never offered: ``application`` of a browser is a WebRTC data channel (RFC 8841).
-_BROWSER_ONLY_KINDS = (b"application",)
+_BROWSER_ONLY_KINDS = ("application",)
 
-_PLAIN, _ENCRYPTED = b"RTP/AVP", b"RTP/SAVP"
+_PLAIN, _ENCRYPTED = "RTP/AVP", "RTP/SAVP"
 
 
 def _profile(
     name: str,
     settings: Mapping[str, NgValue],
     flags: list[NgValue],
+    attributes: frozenset[str],
     offered: Mapping[str, NgValue] = _OFFERER,
     **more: Any,
 ) -> Profile:
     """A profile whose offers and answers have `settings` and `flags`.
 
+    :param attributes: names of the SDP attributes that the leg is told.
     :param offered: fields of the offer only.
     """
     offer: dict[str, NgValue] = {**settings, **offered, "flags": flags}
     answer: dict[str, NgValue] = {**settings, "flags": [*flags, _SAME_PORTS]}
-    return Profile(name, _frozen(offer), _frozen(answer), **more)
+    return Profile(name, _frozen(offer), _frozen(answer), attributes, **more)
 
 
 #: A WebSocket peer: DTLS-SRTP, ICE, RTCP on the RTP port.
-BROWSER = _profile("browser", _BROWSER, _BROWSER_FLAGS)
+BROWSER = _profile("browser", _BROWSER, _BROWSER_FLAGS, TO_BROWSER)
 
 #: A WebSocket peer, for SDP from a peer over UDP, TCP or TLS.
 BROWSER_OF_TRUNK = replace(BROWSER, required_protocol=_PLAIN, source="signalled")
 
 #: A peer over UDP, TCP or TLS, for SDP from a WebSocket peer: plain RTP.
-TRUNK = _profile("trunk", _TRUNK, _TRUNK_FLAGS, stripped=BROWSER_ONLY, rejected_media=_BROWSER_ONLY_KINDS)
+TRUNK = _profile("trunk", _TRUNK, _TRUNK_FLAGS, TO_TRUNK, rejected_media=_BROWSER_ONLY_KINDS)
 
 
 def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
@@ -238,19 +221,20 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
         web, far = media.interfaces
         to_trunk["direction"], to_browser["direction"] = [web, far], [far, web]
     events: list[NgValue] = [_EVENTS] if media.dtmf == "rfc4733" else []
-    no_video = () if media.video else (b"video",)
+    no_video = () if media.video else ("video",)
     trunk = _profile(
         "trunk",
         settings,
         [*_TRUNK_FLAGS, *events],
+        TO_TRUNK,
         to_trunk,
-        stripped=BROWSER_ONLY,
         rejected_media=(*_BROWSER_ONLY_KINDS, *no_video),
     )
     browser = _profile(
         "browser",
         _BROWSER,
         [*_BROWSER_FLAGS, *events],
+        TO_BROWSER,
         to_browser,
         rejected_media=no_video,
         required_protocol=_ENCRYPTED if media.srtp else _PLAIN,

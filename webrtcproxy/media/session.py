@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -30,6 +30,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.media.bencode import Reply
+from webrtcproxy.media.crossing import for_peer, from_peer, is_encrypted
 from webrtcproxy.media.ng import Node, text
 from webrtcproxy.media.profile import (
     ACCEPTS_BUNDLE,
@@ -42,8 +43,8 @@ from webrtcproxy.media.profile import (
 )
 from webrtcproxy.media.version import NO_QUIRKS
 from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
-from webrtcproxy.sip.sdp.questions import m_lines
-from webrtcproxy.sip.sdp.rewriting import complete_answer
+from webrtcproxy.sip.sdp.description import Description
+from webrtcproxy.sip.sdp.writing import Origin, write
 
 log = Logger()
 
@@ -81,7 +82,9 @@ class _BranchTags:
 
     offerer: str
     answerer: str = ""  # the first To tag that answered
-    offered: tuple[bytes, ...] = ()  # the m= lines of the last offer, if there are several
+    offered: Description | None = None  # the last offer, as rtpengine was told
+    sent: Description | None = None  # what the other party was sent of it
+    origin: Origin = field(default_factory=Origin)  # of what the answerer is told
 
     def names(self, from_tag: str) -> tuple[str, str]:
         """The names of the sender and of the other party: any tag but the offerer's means the answerer."""
@@ -115,6 +118,7 @@ class MediaSession:
         self._quirks = NO_QUIRKS  # of the node, the same for the whole session
         self._pool = pool
         self._branches: dict[str, _BranchTags] = {}
+        self._origins: dict[str, Origin] = {}  # of what each party is told, by its tag
         self._to_drop: set[str] = set()
         self._blocked = False
         self._queue: deque[tuple[_Work, Deferred[bytes]]] = deque()
@@ -237,11 +241,11 @@ class MediaSession:
     # -- the operations
 
     def _offer(self, sdp: bytes, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
-        if not to.accepts(sdp):
-            return fail(_not_accepted(to))
+        described = from_peer(sdp, to)
         known = self._branches.get(branch)
         names = party_items(branch, from_tag) if known is None else party_items(branch, *known.names(from_tag))
-        encoded = to.items("offer", sdp, known is not None and bool(known.answerer)) + names + SUPPORTS_LOAD_LIMIT
+        later = known is not None and bool(known.answerer)
+        encoded = to.items("offer", write(described), is_encrypted(described), later) + names + SUPPORTS_LOAD_LIMIT
         node = self.node
         if node is None:
             end = self._pool.seconds() + self._pool.timeout
@@ -254,15 +258,28 @@ class MediaSession:
             reply = blocked.addCallback(lambda _: self._describe(node, "offer", encoded, to, self._pool.timeout))
         else:
             reply = self._describe(node, "offer", encoded, to, self._pool.timeout)
-        return reply.addCallback(self._offered, from_tag, branch, to, m_lines(sdp))
+        return reply.addCallback(self._offered, from_tag, branch, to, described)
 
     def _offered(
-        self, reply: Reply, from_tag: str, branch: str, to: Profile, offered: tuple[bytes, ...]
+        self, reply: Reply, from_tag: str, branch: str, to: Profile, offered: Description
     ) -> bytes | Deferred[bytes]:
-        self._branches.setdefault(branch, _BranchTags(from_tag)).offered = offered
+        parties = self._branches.get(branch)
+        if parties is None:
+            parties = self._branches[branch] = _BranchTags(from_tag)
+        described = for_peer(reply.get(b"sdp"), to)
+        parties.offered, parties.sent = offered, described
+        origin = parties.origin if from_tag == parties.offerer else self._origin_of(parties.offerer)
+        sdp = origin.write(described)
         if not self._to_drop:
-            return _sdp(reply, to)
-        return Deferred.fromCoroutine(self._drop_left_over()).addCallback(lambda _: _sdp(reply, to))
+            return sdp
+        return Deferred.fromCoroutine(self._drop_left_over()).addCallback(lambda _: sdp)
+
+    def _origin_of(self, tag: str) -> Origin:
+        """The origin of what a party is told, whichever branch it is in."""
+        origin = self._origins.get(tag)
+        if origin is None:
+            origin = self._origins[tag] = Origin()
+        return origin
 
     def _describe(
         self, node: Node, command: Literal["offer", "answer"], encoded: bytes, to: Profile, timeout: float
@@ -311,18 +328,22 @@ class MediaSession:
         node = self.node
         if node is None:
             return fail(NgRefused("an answer without an offer"))
-        if not to.accepts(sdp):
-            return fail(_not_accepted(to))
         parties = self._branches.setdefault(branch, _BranchTags(from_tag))
-        if from_tag == parties.offerer and not parties.answerer:
-            parties.answerer = to_tag
-        encoded = to.items("answer", complete_answer(sdp, parties.offered)) + party_items(
+        described = from_peer(sdp, to, parties.sent)
+        if from_tag == parties.offerer:
+            if not parties.answerer:
+                parties.answerer = to_tag
+            self._origins.setdefault(to_tag, parties.origin)
+            origin = self._origin_of(from_tag)
+        else:
+            origin = parties.origin
+        encoded = to.items("answer", write(described), is_encrypted(described)) + party_items(
             branch, *parties.names(from_tag)
         )
         reply = self._describe(node, "answer", encoded, to, self._pool.timeout)
         if self._blocked:
             reply.addCallback(lambda answered: self._block(node, False).addCallback(lambda _: answered))
-        return reply.addCallback(_sdp, to)
+        return reply.addCallback(lambda reply: origin.write(for_peer(reply.get(b"sdp"), to, parties.offered)))
 
     def _block(self, node: Node, blocked: bool) -> Deferred[Reply]:
         """Have all media of the session dropped, or passed on again."""
@@ -373,15 +394,3 @@ def _fire(result: Deferred[bytes], outcome: bytes | Failure) -> None:
         result.errback(outcome)
     else:
         result.callback(outcome)
-
-
-def _sdp(reply: Reply, to: Profile) -> bytes:
-    sdp = reply.get(b"sdp")
-    if not isinstance(sdp, bytes) or not sdp:  # 10.5 accepts an empty SDP, and returns none
-        raise NgRefused("no SDP in the reply")
-    return to.clean(sdp)
-
-
-def _not_accepted(to: Profile) -> NgRefused:
-    """The refusal of SDP that does not use the protocol that its leg requires."""
-    return NgRefused(f"the SDP has no media over {to.required_protocol.decode()}")

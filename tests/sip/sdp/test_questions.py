@@ -4,25 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.sip.sdp.questions import has_only_formats_of, has_protocol, is_ice_restart, is_srtp, same_session
+from webrtcproxy.sip.sdp.questions import has_only_formats_of, is_ice_restart, same_session
 
 ONE = b"v=0\r\no=- 1 1 IN IP4 x\r\nm=audio 9 RTP/AVP 0 101\r\na=setup:actpass\r\na=ice-ufrag:u\r\na=ice-pwd:p\r\n"
-
-
-class ProtocolTests(SynchronousTestCase):
-    """Which transport protocols there are."""
-
-    def test_srtp(self) -> None:
-        """Keys by SDES or by DTLS, with feedback or without."""
-        for protocol in (b"RTP/SAVP", b"RTP/SAVPF", b"UDP/TLS/RTP/SAVPF"):
-            self.assertTrue(is_srtp(ONE.replace(b"RTP/AVP", protocol)))
-        self.assertFalse(is_srtp(ONE))
-
-    def test_begins_so(self) -> None:
-        """A protocol is found, or one that begins so; never one that ends so."""
-        self.assertTrue(has_protocol(ONE, b"RTP/AVP"))
-        self.assertTrue(has_protocol(ONE.replace(b"RTP/AVP", b"RTP/AVPF"), b"RTP/AVP"))
-        self.assertFalse(has_protocol(ONE.replace(b"RTP/AVP", b"UDP/TLS/RTP/SAVPF"), b"RTP/SAVP"))
 
 
 class SameSessionTests(SynchronousTestCase):

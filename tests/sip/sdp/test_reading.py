@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.sdp import SAMPLES, sample
 from tests.support.strict_sdp import complaints
 from webrtcproxy.sip.sdp import reading
+from webrtcproxy.sip.sdp.description import Description, Media
 from webrtcproxy.sip.sdp.reading import MAX_FORMATS, MAX_LINES, MAX_MEDIA, MAX_OCTETS, BadSdp, read
-from webrtcproxy.sip.sdp.values import Description, Media
 from webrtcproxy.sip.sdp.writing import write
 
 HEAD = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\n"
@@ -163,7 +163,8 @@ class MLines(ReadCase):
         medium = b"m=audio 9 RTP/AVP 0\r\n"
         read(HEAD + medium * MAX_MEDIA)
         for bad in (
-            b"", HEAD, b"m=", b"m=\xff 9 RTP/AVP 0", HEAD + medium * (MAX_MEDIA + 1), PLAIN + b"a=x\r\n" * MAX_LINES,
+            b"", HEAD, b"m=", b"m=\xff 9 RTP/AVP 0", b"m=audio x RTP/AVP 0",
+            HEAD + medium * (MAX_MEDIA + 1), PLAIN + b"a=x\r\n" * MAX_LINES,
             PLAIN + b"a=" + b"x" * MAX_OCTETS, HEAD + b"m=audio 9 RTP/AVP" + b" 0" * (MAX_FORMATS + 1),
         ):  # fmt: skip
             self.assertRaises(BadSdp, read, bad)

@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.sdp import SAMPLES, sample
 from tests.support.strict_sdp import complaints
+from webrtcproxy.sip.sdp.description import NOWHERE
 from webrtcproxy.sip.sdp.reading import BadSdp, read
-from webrtcproxy.sip.sdp.values import NOWHERE
 from webrtcproxy.sip.sdp.writing import write
 
 LINES = [line for name in SAMPLES for line in sample(name).splitlines()]

@@ -48,6 +48,12 @@ class Origins(SynchronousTestCase):
         versions = [self.written(origin, sdp)[2] for sdp in (one, one, other, other, one)]
         self.assertEqual(["1", "1", "2", "2", "3"], versions)
 
+    def test_role(self) -> None:
+        """The DTLS role makes no other session: an offer leaves it open, an answer does not (RFC 8842 section 5)."""
+        origin, one = Origin(), sample("chromium-audio")
+        for role in (b"actpass", b"passive", b"active", b"actpass"):
+            self.assertEqual("1", self.written(origin, one.replace(b"a=setup:actpass", b"a=setup:" + role))[2])
+
     def test_of_the_peer(self) -> None:
         """Neither its version, nor its session, nor its name comes through."""
         origin, sdp = Origin(), sample("trunk")

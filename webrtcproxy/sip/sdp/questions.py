@@ -1,35 +1,9 @@
-"""Checks of session descriptions that a call needs, and the comparison of two of them (RFC 3264).
-
-Descriptions are octets here, as in messages; they are split into lines only if a single search is not enough.
-"""
+"""How two session descriptions compare (RFC 3264). They are octets here, as in messages."""
 
 from __future__ import annotations
 
 _PTIME = b"a=ptime:"
 _CREDENTIALS = (b"a=ice-ufrag:", b"a=ice-pwd:")
-
-
-def is_srtp(sdp: bytes) -> bool:
-    """Whether there is a medium over SRTP, with keys from SDES (RFC 4568) or DTLS (RFC 5764)."""
-    return b"RTP/SAVP" in sdp
-
-
-def has_protocol(sdp: bytes, protocol: bytes) -> bool:
-    """Whether there is a medium whose transport protocol begins with this text: ``RTP/AVP`` matches ``RTP/AVPF``
-    too."""
-    return b" " + protocol in sdp
-
-
-def m_lines(sdp: bytes) -> tuple[bytes, ...]:
-    """The m= lines, in order, without their line ends; empty if there is only one."""
-    if sdp.count(b"\nm=") < 2:
-        return ()
-    return tuple(all_m_lines(sdp))
-
-
-def all_m_lines(sdp: bytes) -> list[bytes]:
-    """The m= lines, in order, without their line ends."""
-    return [line for line in sdp.splitlines() if line.startswith(b"m=")]
 
 
 def same_session(one: bytes, other: bytes) -> bool:
@@ -63,4 +37,4 @@ def has_only_formats_of(sdp: bytes, offer: bytes) -> bool:
 
 
 def _formats(sdp: bytes) -> list[set[bytes]]:
-    return [set(line.split()[3:]) for line in all_m_lines(sdp)]
+    return [set(line.split()[3:]) for line in sdp.splitlines() if line.startswith(b"m=")]

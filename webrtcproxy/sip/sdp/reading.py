@@ -13,7 +13,7 @@ from ipaddress import ip_address
 
 from webrtcproxy.sip.grammar import number
 from webrtcproxy.sip.sdp.attributes import FORMS, SESSION, TRANSPORT
-from webrtcproxy.sip.sdp.values import (
+from webrtcproxy.sip.sdp.description import (
     DIRECTIONS,
     RTP_PROTOCOLS,
     STATIC_CODECS,
@@ -126,7 +126,10 @@ class _Sections:
     def medium(self, value: str) -> None:
         if len(self._media) == MAX_MEDIA:
             raise BadSdp("too many media")
-        self._section = _medium(value)
+        words = value.split()
+        if len(words) > 3 + MAX_FORMATS:
+            raise BadSdp("too many formats")
+        self._section = _medium(words) or _unreadable(words)
         self._media.append(self._section)
 
     def other(self, kind: str, name: str, value: str) -> None:
@@ -138,7 +141,7 @@ class _Sections:
             self._origin = self._origin or value
 
     def done(self) -> Description:
-        if not self._media:
+        if all(media.unnamed for media in self._media):
             raise BadSdp("no media")
         session = self._session
         address = session.address or self._origin
@@ -207,19 +210,24 @@ def _bundled(group: str, media: list[Media]) -> str:
     return " ".join(["BUNDLE", *(mid for mid in group.split()[1:] if mid in there)])
 
 
-def _medium(value: str) -> Media:
-    """Read an m= line; it is refused where its port can't be read."""
-    words = value.split()
-    if not words or not _KIND(words[0]):
-        raise BadSdp("a medium without a kind")
-    if len(words) > 3 + MAX_FORMATS:
-        raise BadSdp("too many formats")
+def _medium(words: list[str]) -> Media | None:
+    """Read the words of an m= line; None if its kind or its port can't be read."""
     port = number(words[1].partition("/")[0], 65535) if len(words) > 1 else None
+    if port is None or not _KIND(words[0]):
+        return None
     protocol = words[2] if len(words) > 2 and _PROTOCOL(words[2]) else "RTP/AVP"
     if protocol not in RTP_PROTOCOLS and protocol.upper() in RTP_PROTOCOLS:
         protocol = protocol.upper()
-    media = Media(words[0].lower(), port or 0, protocol, list(dict.fromkeys(filter(_FORMAT, words[3:]))))
+    media = Media(words[0].lower(), port, protocol, list(dict.fromkeys(filter(_FORMAT, words[3:]))))
     media.direction = ""
+    return media
+
+
+def _unreadable(words: list[str]) -> Media:
+    """A refused medium in the place of one that can't be read."""
+    kind = words[0].lower() if words and _KIND(words[0]) else "audio"
+    media = Media(kind, 0, "RTP/AVP", [])
+    media.unnamed.append("")
     return media
 
 

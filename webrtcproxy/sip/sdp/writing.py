@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import secrets
 
-from webrtcproxy.sip.sdp.values import NOWHERE, Attribute, Description, Media
+from webrtcproxy.sip.sdp.description import NOWHERE, Attribute, Description, Media
+
+_OPEN = "a=setup:actpass"
 
 
 class Origin:
     """The origin of the descriptions that one leg is sent (RFC 8866 section 5.2).
 
     The version begins at 1, and is increased by one with each description that differs from the one before, and only
-    then (RFC 3264 section 8).
+    then (RFC 3264 section 8). The DTLS role is no difference: an offer leaves it open, an answer does not.
     """
 
     __slots__ = ("_last", "_session_id", "_version")
@@ -29,9 +31,10 @@ class Origin:
     def write(self, description: Description) -> bytes:
         """The octets of the next description."""
         body = _body(description)
-        if body != self._last:
+        session = body.replace("a=setup:active", _OPEN).replace("a=setup:passive", _OPEN)
+        if session != self._last:
             self._version += 1
-            self._last = body
+            self._last = session
         return _written(self._session_id, self._version, description, body)
 
 

@@ -1,0 +1,128 @@
+"""What becomes of a description on its way: from a peer to rtpengine (`from_peer`), and from rtpengine to a peer
+(`for_peer`). Nothing passes as it came: each is read, and what the other side is told is newly written.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from webrtcproxy.media.profile import Profile
+from webrtcproxy.runtime.errors import NgRefused
+from webrtcproxy.sip.sdp.answering import fit
+from webrtcproxy.sip.sdp.attributes import OF_BROWSER, OF_TRUNK
+from webrtcproxy.sip.sdp.description import NOWHERE, Description, Media
+from webrtcproxy.sip.sdp.reading import BadSdp, read
+
+_SHORTEST_TLS_ID = 20
+
+
+def from_peer(sdp: bytes, to: Profile, offer: Description | None = None) -> Description:
+    """What rtpengine is told of the description of a peer.
+
+    :param sdp: as the peer has sent it.
+    :param to: the profile of the leg that it goes to.
+    :param offer: what the peer was offered, if this is its answer.
+    :raises NgRefused: the description can't be read, or all that it accepts or offers is of no use to the leg.
+    """
+    of_browser = to.source == "browser"
+    try:
+        described = read(sdp, OF_BROWSER if of_browser else OF_TRUNK)
+    except BadSdp as error:
+        raise NgRefused(f"the SDP can't be read: {error.why}") from error
+    is_wanted = not all(media.is_refused for media in described.media)
+    if offer is not None:
+        fit(described, offer)
+    for media in described.media:
+        if media.is_refused:
+            continue
+        if _is_useless(media, to):
+            media.refuse()
+        elif of_browser:
+            _complete(media)
+    if is_wanted and not described.is_usable:
+        raise NgRefused(to.unusable)
+    return described
+
+
+def for_peer(sdp: object, to: Profile, offered: Description | None = None) -> Description:
+    """What a peer is told.
+
+    :param sdp: what rtpengine has made.
+    :param to: the profile of the peer.
+    :param offered: the peer's offer, if this is the answer to it; each medium is answered in the protocol that was
+        offered (RFC 3264 section 6, RFC 5124 section 3.3).
+    :raises NgRefused: rtpengine has made none (10.5 accepts an empty description, and returns none).
+    """
+    try:
+        described = read(sdp if isinstance(sdp, bytes) else b"", to.attributes)
+    except BadSdp as error:
+        raise NgRefused("no SDP in the reply") from error
+    if offered is not None:
+        for media, asked in zip(described.media, offered.media, strict=False):
+            media.protocol = asked.protocol
+    for media in described.media:
+        if not media.protocol.endswith("F"):
+            media.attributes = [each for each in media.attributes if each[0] != "rtcp-fb"]
+    return described
+
+
+def is_encrypted(described: Description) -> bool:
+    """Whether all media are encrypted, with keys from SDES (RFC 4568) or DTLS (RFC 5764)."""
+    return all("SAVP" in media.protocol for media in described.media if media.is_usable)
+
+
+def names_in(described: Description) -> list[str]:
+    """The names of hosts that stand for addresses (RFC 8866 section 5.7), without those of media that ICE finds."""
+    found = []
+    for media in described.media:
+        if media.is_usable and media.address and not _is_address(media.address):
+            found.append(media.address)
+    return found
+
+
+def _is_address(host: str) -> bool:
+    if host[-1].isdigit() or ":" in host:  # as the reader writes them
+        return True
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
+
+
+def _is_useless(media: Media, to: Profile) -> bool:
+    """Whether the leg has no use for a medium: it is of a kind or a protocol that it does not take, has no codec, or no
+    key (RFC 4568 section 5.1.2)."""
+    if media.kind in to.rejected_media or not media.protocol.startswith(to.required_protocol) or not media.formats:
+        return True
+    return to.source != "browser" and media.protocol.startswith("RTP/SAVP") and not media.has("crypto")
+
+
+def _complete(media: Media) -> None:
+    """Add what rtpengine has to know of a browser's medium.
+
+    With ICE, ``0.0.0.0`` means that there is no default candidate, and no hold (RFC 8840 section 4.1.1): rtpengine
+    takes it so where the medium trickles. And by the ``tls-id`` it sees that an ICE restart does not restart DTLS (RFC
+    8842 section 4): from 11.3 on, it would without one. With another fingerprint, as of a page that was reloaded, it is
+    another one.
+    """
+    fingerprint = own = options = ""
+    has_ice = False
+    for name, value in media.attributes:
+        if name == "ice-ufrag":
+            has_ice = True
+        elif name == "ice-options":
+            options = value
+        elif name == "fingerprint":
+            fingerprint = fingerprint or value
+        elif name == "tls-id":
+            own = value
+    if has_ice:
+        if "trickle" not in options.split():
+            media.attributes = [each for each in media.attributes if each[0] != "ice-options"]
+            media.attributes.append(("ice-options", f"{options} trickle".lstrip()))
+        if not _is_address(media.address or NOWHERE):
+            media.address = NOWHERE
+    if fingerprint and not own:
+        tls_id = fingerprint.partition(" ")[2].replace(":", "")
+        if len(tls_id) >= _SHORTEST_TLS_ID:
+            media.attributes.append(("tls-id", tls_id))
