@@ -133,14 +133,22 @@ class TrunkTests(SynchronousTestCase):
         self.assertIs(profiles_of(TrunkMedia())[0], TRUNK)
 
     def test_codecs(self) -> None:
-        """All codecs are masked, so that they can be transcoded from, and those that are named stand in their place; a
-        browser may have opus instead of them. An answer has what the offer gave (corners.rst 5: codec)."""
+        """A browser's codecs are masked, so that they can be transcoded from, and those that are named stand in their
+        place. Of a trunk's, only those that are named count; the browser may have opus instead of them. An answer has
+        what the offer gave (corners.rst 5: codec)."""
         self.assertEqual(
             self.changed(TrunkMedia(("PCMU", "telephone-event", "VP8"))),
             [
                 {"codec": {"mask": ["all"], "transcode": ["PCMU", "telephone-event", "VP8"]}},
                 {},
-                {"codec": {"mask": ["all"], "except": ["PCMU", "telephone-event", "VP8"], "transcode": ["opus"]}},
+                {
+                    "codec": {
+                        "strip": ["all"],
+                        "ignore": ["all"],
+                        "except": ["PCMU", "telephone-event", "VP8"],
+                        "transcode": ["opus"],
+                    }
+                },
                 {},
             ],
         )
