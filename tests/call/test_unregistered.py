@@ -154,6 +154,14 @@ class InWhoseName(SafeCase):
             self.assertIsNotNone(self.crossed("MESSAGE", text))
             self.alice.heard(486)
 
+    def test_anonymous_name(self) -> None:
+        """Who is anonymous has no name, whatever is written beside the address (RFC 3323 section 4.1.1.3)."""
+        for uri in ("sip:anonymous@anonymous.invalid", "sip:anonymous@pbx.example.com;x=1"):
+            leg = self.crossed("MESSAGE", f'"The Chairman" <{uri}>')
+            assert leg is not None
+            self.assertEqual((leg.from_.display, leg.from_.uri), ("Anonymous", uri))
+            self.alice.heard(486)
+
     def test_claims(self) -> None:
         """What only a network may say of a caller stays here, in the URI and beside it; other parameters cross."""
         for text in (

@@ -75,7 +75,10 @@ def caller_id_of(request: Request, caller: Caller, trunk: Trunk | None, uri: str
             return CallerId(ANONYMOUS if private else _named(caller.user, f"sip:{caller.user.aor}"), None, "")
         return _to_trunk(request, caller.user, trunk, private, uri)
     callee = _bare(request.to, PLACES)
-    if caller.aor is None or claimed.aor == caller.aor or is_anonymous(claimed, (caller.aor,)):
+    if caller.aor is not None and is_anonymous(claimed, (caller.aor,)):
+        bare = _bare(request.from_, CLAIMS | PLACES) or request.from_
+        return CallerId(NameAddr("Anonymous", bare.uri), callee)
+    if caller.aor is None or claimed.aor == caller.aor:
         shown = _bare(request.from_, CLAIMS | PLACES)
         return AS_WRITTEN if shown is None and callee is None else CallerId(shown, callee)
     return CallerId(NameAddr("", f"sip:{caller.aor}"), callee)
