@@ -202,6 +202,21 @@ class Moving(WorkersCase):
         last = await self._moved(again, 1)
         await self.hang_up(callee, self._at(last, caller))
 
+    async def test_as_another_instance(self) -> None:
+        """As the same user with a new Contact and instance it has its call at the worker of the call only
+        (docs/users.rst: Several workers)."""
+        trunk = await self.peer()
+        for number, status in ((1, 200), (2, 481)):
+            browser = await self.registered_at(1)
+            caller, _ = await self.connected(browser, trunk)
+            again = await self.registered_at(number)
+            await browser.break_off()
+            again._tags = browser._tags
+            info = self._at(again, caller).send("INFO")
+            if status == 200:
+                trunk.reply(await trunk.request("INFO"), 200)
+            self.assertEqual(status, (await again.response(info)).status)
+
     async def test_old_binding_is_replaced(self) -> None:
         """The browser rings once."""
         browser, caller = await self.registered_at(1), await self.kamailio_peer()
