@@ -115,7 +115,7 @@ class ParamTests(SynchronousTestCase):
             ('a="";b="\\""', (("a", '""'), ("b", '"\\""'))),
             ("branch=z9hG4bK-a==;x", (("branch", "z9hG4bK-a=="), ("x", None))),
             ("lr;", (("lr", None),)),
-            ("a=;b = ", (("a", ""), ("b", ""))),
+            ("a=;b = ;c", (("a", ""), ("b", ""), ("c", None))),
             *((text, (("a", None), ("b", "1"))) for text in ("a;;b=1", ";a;b=1", "a;b=1;;", "a; ;b=1", ";;a;;b=1;")),
             *((text, ()) for text in (";", ";;", " ; ")),
         ):

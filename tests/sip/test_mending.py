@@ -24,9 +24,9 @@ class AddressTests(SynchronousTestCase):
             ('Joe "J" Smith <sip:7001@h>;tag=z', '"Joe J Smith" <sip:7001@h>;tag=z'),
             ('"Joe" Smith <sip:7001@h>;tag=z', '"Joe Smith" <sip:7001@h>;tag=z'),
             ('"a\\" <sip:7001@h>;tag=z', '"a" <sip:7001@h>;tag=z'),
-            ("<sip:7001@h>;;x=;tag=z", "<sip:7001@h>;x=;tag=z"),
+            ("<sip:7001@h>;;x=;tag=z", "<sip:7001@h>;x;tag=z"),
             ("<sip:7001@h>x;tag = z", "<sip:7001@h>;tag=z"),
-            ('<sip:7001@h>;x="a;tag=z', "<sip:7001@h>;x=;tag=z"),
+            ('<sip:7001@h>;x="a;tag=z', "<sip:7001@h>;x;tag=z"),
             ("<sip:7001@h>;=b;tag=z, <sip:x@y>", "<sip:7001@h>;tag=z"),
             ("<<sip:7001@h>>;tag=z", "<sip:7001@h>;tag=z"),
             ("<sip:7001@h;tag=z", "<sip:7001@h>;tag=z"),
@@ -86,7 +86,7 @@ class OtherTests(SynchronousTestCase):
         for text, written in (
             ("SIP/2.0/UDP h:5060;;branch=z9hG4bK1", "SIP/2.0/UDP h:5060;branch=z9hG4bK1"),
             ("SIP/2.0/UDP h:;branch=1;rport", "SIP/2.0/UDP h;branch=1;rport"),
-            ('SIP/2.0/UDP h;branch=1;x="a, SIP/2.0/TCP i', "SIP/2.0/UDP h;branch=1;x="),
+            ('SIP/2.0/UDP h;branch=1;x="a, SIP/2.0/TCP i', "SIP/2.0/UDP h;branch=1;x"),
             ("SIP/2.0/UDP h;a b;branch=1;=", "SIP/2.0/UDP h;a;branch=1"),
         ):
             self.assertEqual(str(mending.via(text)), written)

@@ -13,15 +13,13 @@ from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.plain import ANONYMOUS_HOST
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
 from webrtcproxy.users.attributes import number_in
 from webrtcproxy.users.user import User
 
 log = Logger()
-
-ANONYMOUS_HOST = "anonymous.invalid"
-"""The host of an address that names nobody (RFC 3323 section 4.1.1.3)."""
 
 
 def identify(proofs: Proofs, flow: Flow, request: Request, *, replace: bool) -> Caller:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from webrtcproxy.access.caller import Caller
-from webrtcproxy.access.identity import ANONYMOUS_HOST, is_anonymous
+from webrtcproxy.access.identity import is_anonymous
 from webrtcproxy.config import Trunk
 from webrtcproxy.routing.header_policy import ASSERTED_IDENTITY, wants_anonymity
 from webrtcproxy.routing.peer_profile import PLACES
@@ -19,6 +19,7 @@ from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.fields import Headers
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.plain import ANONYMOUS_HOST
 from webrtcproxy.sip.uri import Uri, bracketed, normal, without_params
 from webrtcproxy.users.attributes import number_in
 from webrtcproxy.users.user import User

@@ -18,6 +18,7 @@ from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
+from webrtcproxy.sip.plain import plain
 from webrtcproxy.sip.uri import is_secure
 
 LIMIT = 20_000
@@ -97,7 +98,7 @@ def initial_headers(
     """
     caller, callee = (caller_id.address or source.from_).with_tag(sequence.from_tag), caller_id.callee or source.to
     if target.browser:
-        caller, callee = _escaped(caller), _insecure(_escaped(callee))
+        caller, callee = _plain(caller, callee), _insecure(plain(callee))
     fields = {
         "Max-Forwards": str(remaining_hops(source) - 1),
         "From": str(caller),
@@ -108,9 +109,10 @@ def initial_headers(
     return Headers.of(list(fields), list(fields.values()))
 
 
-def _escaped(address: NameAddr) -> NameAddr:
-    """Escape ``#`` in the user part: PBXs write it unescaped, which JsSIP and SIP.js reject."""
-    return replace(address, uri=address.uri.replace("#", "%23")) if "#" in address.uri else address
+def _plain(caller: NameAddr, callee: NameAddr) -> NameAddr:
+    """A caller as JsSIP and SIP.js take it, which drop a message whose From is not of the grammar. A number without a
+    domain is at that of the callee."""
+    return plain(caller, callee.address.host)
 
 
 def _insecure(address: NameAddr) -> NameAddr:

@@ -13,6 +13,7 @@ from typing import Final
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.grammar import Params, format_params, parse_host
 from webrtcproxy.sip.headers import NameAddr, Via
+from webrtcproxy.sip.plain import ANONYMOUS_HOST
 from webrtcproxy.sip.uri import Uri, normal
 
 NEEDS_CONTACT: Final = frozenset({"INVITE", "NOTIFY", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE"})
@@ -20,15 +21,13 @@ NEEDS_CONTACT: Final = frozenset({"INVITE", "NOTIFY", "REFER", "REGISTER", "SUBS
 NEEDS_EXPIRES: Final = frozenset({"PUBLISH", "REGISTER", "SUBSCRIBE"})
 """The requests whose Expires decides something."""
 
-ANONYMOUS_HOST: Final = "anonymous.invalid"
-"""The host of an address that has none which can be read (RFC 3323 section 4.1.1.3)."""
 HOPS: Final = 70
 """The Max-Forwards in place of one that is no number (RFC 3261 section 16.6)."""
 
 _bracketed = re.compile(r"<([^<>]*)>?")
 _comma = re.compile(r"(<[^<>]*>)|,")
 _in_display = re.compile(r'["\\<>\s]+')
-_param = re.compile(r"""[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]*(=[ \t]*("(?:[^"\\]|\\.)*"|[^\s,;<>"]*))?""")
+_param = re.compile(r"""[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]*(?:=[ \t]*("(?:[^"\\]|\\.)*"|[^\s,;<>"]*))?""")
 _is_number = re.compile(r"\+?[0-9]+").fullmatch
 
 
@@ -168,5 +167,5 @@ def _params(text: str) -> Params:
     for part in text.split(";")[1:]:
         match = _param.match(part)
         if match is not None:
-            found.append((match[1], match[3] if match[2] else None))
+            found.append((match[1], match[2] or None))
     return tuple(found)
