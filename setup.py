@@ -30,6 +30,7 @@ COMPILED = [
     "webrtcproxy/cluster/directory.py",
     "webrtcproxy/cluster/referred.py",
     "webrtcproxy/media/bencode.py",
+    "webrtcproxy/media/branch_tags.py",
     "webrtcproxy/media/crossing.py",
     "webrtcproxy/media/profile.py",
     "webrtcproxy/media/session.py",

@@ -49,7 +49,7 @@ from webrtcproxy.sip.headers import drop_cached
 from webrtcproxy.subscription.out_of_dialog import OutOfDialogRelay
 from webrtcproxy.subscription.subscribe import Subscriptions
 from webrtcproxy.transaction.layer import Transactions
-from webrtcproxy.transport.dns.locate import locator_for
+from webrtcproxy.transport.dns.locate import Locator, locator_for
 from webrtcproxy.transport.flow import Flow, Outbound, Receiver
 from webrtcproxy.transport.sip.slots import Knows
 from webrtcproxy.transport.sip.sockets import SipSockets
@@ -259,8 +259,9 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     )
     receiver = runtime.receiver_for(transactions)
     sockets = runtime.sip_sockets(receiver, config.sip, TrunkTls(config.trunks), lambda host: core.knows(host), metrics)
-    media = _media(config, reactor, metrics, runtime.instance)
-    core = Core(config, reactor, runtime, transactions, media[-1], locator_for(config.sip, reactor), sockets, metrics)
+    locator = locator_for(config.sip, reactor)
+    media = _media(config, reactor, metrics, runtime.instance, locator)
+    core = Core(config, reactor, runtime, transactions, media[-1], locator, sockets, metrics)
     context, calls, location = core.context, core.calls, core.location
     proxy = Proxy(reactor, core, config.proxy.drain)
     guard = context.guard
@@ -288,11 +289,12 @@ def build_proxy(config: Config, reactor: Any, runtime: IRuntime) -> tuple[Proxy,
     }
 
 
-def _media(config: Config, reactor: Any, metrics: Metrics, instance: str) -> tuple[Any, ...]:
+def _media(config: Config, reactor: Any, metrics: Metrics, instance: str, locator: Locator) -> tuple[Any, ...]:
     """The services for rtpengine; the last one is the `Nodes`."""
     more: Any = {
         "timeout": config.rtpengine.timeout,
         "metrics": metrics,
+        "find": locator.address_of,
         "digits": any(trunk.media.dtmf == "rfc4733" for trunk in config.trunks),
     }
     if config.rtpengine.nodes != SPAWN:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from tests.support.real.case import RealCase
 from tests.support.real.dialog import Calling, Dialog
-from tests.support.real.speech import CHROME_ANSWER, CHROME_OFFER
+from tests.support.real.speech import CHROME_ANSWER, CHROME_OFFER, PLAIN_SDP
 from tests.support.sdp import lines, sample
 
 OTHER_FINGERPRINT = b"99:AA:8F:4A:CC:C8:70:0E:EC:67:2E:FD:A4:82:27:A0:EB:A7:BC:68:66:07:EA:CF:11:35:3C:6E:45:72:50:DD"
@@ -82,6 +82,21 @@ class Offers(RealCase):
         self.assertEqual(["0"], lines(answer.body, "m=audio")[0].split()[3:])
         self.assertEqual(["a=rtpmap:0 PCMU/8000"], lines(answer.body, "a=rtpmap"))
         await self.hang_up(caller, callee)
+
+    async def test_names_of_hosts(self) -> None:
+        """A trunk that names a host in the place of its address is called, and may call; one that nobody knows is
+        refused (corners.rst 3: Names of hosts; RFC 8866 section 5.7)."""
+        browser, trunk = await self.registered(), await self.kamailio_peer()
+        named = PLAIN_SDP.replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 localhost")
+        calling = trunk.invite("sip:alice@pbx.test", body=named)
+        invite = await browser.request("INVITE")
+        self.assertNotIn(b"localhost", invite.body)
+        called = browser.accept(invite)
+        caller = await calling.answered()
+        await browser.request("ACK")
+        await self.hang_up(caller, called)
+        refused = trunk.invite("sip:alice@pbx.test", body=named.replace(b"localhost", b"nobody.invalid"))
+        self.assertEqual(488, (await refused.final()).status)
 
     async def test_another_fingerprint(self) -> None:
         """A browser that comes with another certificate has another DTLS association: its offer is taken and answered,

@@ -11,7 +11,7 @@ from webrtcproxy.config import TrunkMedia
 from webrtcproxy.media.bencode import Reply
 from webrtcproxy.media.profile import BROWSER, TRUNK, profiles_of
 from webrtcproxy.media.version import Quirks
-from webrtcproxy.runtime.errors import NgRefused
+from webrtcproxy.runtime.errors import NgRefused, Refusal
 from webrtcproxy.sip.sdp.reading import read
 from webrtcproxy.sip.sdp.writing import write
 
@@ -161,6 +161,42 @@ class OperationTests(SessionCase):
             self.assertEqual((to, version), (to, origin[2]), (command, branch, tag))
         self.assertEqual([1, 1, 1], [len(each) for each in sessions.values()])
         self.assertEqual(3, len(set.union(*sessions.values())))
+        self.delete()
+
+    def test_names_of_hosts(self) -> None:
+        """FIELD W8: a name in the place of an address is looked up, for offers and answers, before rtpengine is asked
+        and in the order of operations; what can't be found is refused, and the session goes on (RFC 8866 section
+        5.7)."""
+        named = b"v=0\r\nc=IN IP4 media.example\r\nm=audio 9 RTP/AVP 0\r\n"
+        asked: list[str] = []
+        found: list[Deferred[str]] = []
+
+        def find(host: str) -> Deferred[str]:
+            asked.append(host)
+            found.append(Deferred())
+            return found[-1]
+
+        self.nodes._find = find
+        first = self.session.offer(named, from_tag="A", branch="b1", to=TRUNK)
+        second = self.session.answer(named, from_tag="A", to_tag="B", branch="b1", to=TRUNK)
+        self.assertEqual((asked, self.daemon.asked()), (["media.example"], []))
+        found[0].callback("192.0.2.7")
+        self.sdp_of(first)
+        self.assertIn("c=IN IP4 192.0.2.7", lines(self.last(b"sdp")[0]))  # type: ignore[arg-type]
+        found[1].callback("2001:db8::7")
+        self.sdp_of(second)
+        self.assertIn("c=IN IP6 2001:db8::7", lines(self.last(b"sdp")[0]))  # type: ignore[arg-type]
+        third = self.session.offer(named, from_tag="A", branch="b1", to=TRUNK)
+        found[2].errback(Refusal(502, "Cannot Resolve Host"))
+        self.assertIn("media.example", self.error_of(third, NgRefused).why)
+        local = named.replace(b"media.example", b"x.local")
+        many = named + b"".join(b"m=audio 9 RTP/AVP 0\r\nc=IN IP4 %d.example\r\n" % each for each in range(4))
+        for sdp in (local, many):
+            self.error_of(self.session.offer(sdp, from_tag="A", branch="b1", to=TRUNK), NgRefused)
+        self.assertEqual(len(asked), 3)
+        self.nodes._find = None
+        self.error_of(self.session.offer(named, from_tag="A", branch="b1", to=TRUNK), NgRefused)
+        self.assertEqual(self.daemon.asked(), [b"offer", b"answer"])
         self.delete()
 
     def test_call_id_is_ours(self) -> None:

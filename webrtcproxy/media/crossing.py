@@ -4,14 +4,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import ip_address
 
+from twisted.internet.defer import Deferred
+
 from webrtcproxy.media.profile import Profile
-from webrtcproxy.runtime.errors import NgRefused
+from webrtcproxy.runtime.errors import NgRefused, Refusal
 from webrtcproxy.sip.sdp.answering import fit
 from webrtcproxy.sip.sdp.attributes import OF_BROWSER, OF_TRUNK
 from webrtcproxy.sip.sdp.description import NOWHERE, Description, Media
 from webrtcproxy.sip.sdp.reading import BadSdp, read
+
+MAX_NAMES = 4
+"""Names of hosts in one description that are looked up."""
 
 _SHORTEST_TLS_ID = 20
 
@@ -78,6 +84,31 @@ def names_in(described: Description) -> list[str]:
         if media.is_usable and media.address and not _is_address(media.address):
             found.append(media.address)
     return found
+
+
+async def _find(described: Description, address_of: Callable[[str], Deferred[str]]) -> None:
+    names = names_in(described)
+    if len(set(names)) > MAX_NAMES:
+        raise NgRefused("the SDP names too many hosts")
+    for name in sorted(set(names)):
+        if name.endswith(".local"):  # a name of multicast DNS (RFC 6762)
+            raise NgRefused(f"{name}, which the SDP names, is not looked up")
+        try:
+            address = await address_of(name)
+        except Refusal as why:
+            raise NgRefused(f"no address of {name}, which the SDP names: {why}") from why
+        for media in described.media:
+            if media.address == name:
+                media.address = address
+
+
+def find_addresses(described: Description, address_of: Callable[[str], Deferred[str]]) -> Deferred[None]:
+    """Put an address in the place of each name of a host (RFC 8866 section 5.7).
+
+    :param address_of: finds the address of a name; fails with a Refusal.
+    :returns: fires with None; fails with `NgRefused` where there is no address, or there are too many names.
+    """
+    return Deferred.fromCoroutine(_find(described, address_of))
 
 
 def _is_address(host: str) -> bool:

@@ -20,7 +20,7 @@ from ipaddress import ip_address
 from typing import Any, Protocol
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
@@ -34,7 +34,7 @@ from webrtcproxy.media.profile import ASKS_FOR_A_DESCRIPTION, DELETE_AT_ONCE, li
 from webrtcproxy.media.session import MediaSession
 from webrtcproxy.media.version import NO_QUIRKS, quirks_of, version_in, vulnerabilities_of
 from webrtcproxy.runtime.batching import Batcher, one_by_one
-from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout
+from webrtcproxy.runtime.errors import NgError, NgOverload, NgRefused, NgTimeout, Refusal
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.metrics import Metrics
 
@@ -76,6 +76,7 @@ class Nodes(Service):
     :param instance: a name that no other running proxy has, or empty.
     :param resolve: returns the IP address of a name; absent: the operating system's resolver, in a thread.
     :param metrics: counts commands.
+    :param find: finds the IP address of a host that a peer has named, within bounds; absent: there is none.
     :param digits: digits are to be played: a node that loses some gets a warning in the log.
     """
 
@@ -90,9 +91,11 @@ class Nodes(Service):
         resolve: Callable[[str], Deferred[str]] | None = None,
         metrics: Metrics | None = None,
         digits: bool = False,
+        find: Callable[[str], Deferred[str]] | None = None,
     ) -> None:
         self.timeout = timeout
         self._digits = digits
+        self._find = find
         self.nodes = tuple(Node(reactor, host, port, metrics=metrics) for host, port in addresses)
         for node in self.nodes:
             node.on_alive = self._alive_again
@@ -155,6 +158,13 @@ class Nodes(Service):
             self._order.remove(nodes[0])
             self._order.append(nodes[0])
         return nodes
+
+    def address_of(self, host: str) -> Deferred[str]:
+        """Find the IP address of a host that a peer has named.
+
+        :returns: fires with the address; fails with a Refusal.
+        """
+        return fail(Refusal(502, "Cannot Resolve Host")) if self._find is None else self._find(host)
 
     def discard(self, node: Node, call_id: str, call: str, *, late: bool = False) -> Deferred[None]:
         """Delete a session, in the background.

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -30,7 +29,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from webrtcproxy.media.bencode import Reply
-from webrtcproxy.media.crossing import for_peer, from_peer, is_encrypted
+from webrtcproxy.media.branch_tags import BranchTags
+from webrtcproxy.media.crossing import find_addresses, for_peer, from_peer, is_encrypted, names_in
 from webrtcproxy.media.ng import Node, text
 from webrtcproxy.media.profile import (
     ACCEPTS_BUNDLE,
@@ -63,6 +63,9 @@ class NodePool(Protocol):
     def candidates(self) -> Sequence[Node]:
         """All nodes, the best first."""
 
+    def address_of(self, host: str) -> Deferred[str]:
+        """Find the IP address of a host that a peer has named; fails with a Refusal."""
+
     def discard(self, node: Node, call_id: str, call: str, *, late: bool = False) -> Deferred[None]:
         """Delete a session from a node; never fails. `late`: it may still be created there."""
 
@@ -74,23 +77,6 @@ class NodePool(Protocol):
 
     def unwatch(self, call_id: str) -> None:
         """Stop watching a session: no call needs it any more."""
-
-
-@dataclass(slots=True)
-class _BranchTags:
-    """The two parties of a branch, as they are named to rtpengine."""
-
-    offerer: str
-    answerer: str = ""  # the first To tag that answered
-    offered: Description | None = None  # the last offer, as rtpengine was told
-    sent: Description | None = None  # what the other party was sent of it
-    origin: Origin = field(default_factory=Origin)  # of what the answerer is told
-
-    def names(self, from_tag: str) -> tuple[str, str]:
-        """The names of the sender and of the other party: any tag but the offerer's means the answerer."""
-        if from_tag == self.offerer:
-            return self.offerer, self.answerer
-        return self.answerer or from_tag, self.offerer
 
 
 _Command = Literal["offer", "answer", "delete", "play DTMF", "block media", "unblock media"]
@@ -117,7 +103,7 @@ class MediaSession:
         self.node: Node | None = None
         self._quirks = NO_QUIRKS  # of the node, the same for the whole session
         self._pool = pool
-        self._branches: dict[str, _BranchTags] = {}
+        self._branches: dict[str, BranchTags] = {}
         self._origins: dict[str, Origin] = {}  # of what each party is told, by its tag
         self._to_drop: set[str] = set()
         self._blocked = False
@@ -242,6 +228,12 @@ class MediaSession:
 
     def _offer(self, sdp: bytes, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         described = from_peer(sdp, to)
+        if names_in(described):
+            found = find_addresses(described, self._pool.address_of)
+            return found.addCallback(lambda _: self._send_offer(described, from_tag, branch, to))
+        return self._send_offer(described, from_tag, branch, to)
+
+    def _send_offer(self, described: Description, from_tag: str, branch: str, to: Profile) -> Deferred[bytes]:
         known = self._branches.get(branch)
         names = party_items(branch, from_tag) if known is None else party_items(branch, *known.names(from_tag))
         later = known is not None and bool(known.answerer)
@@ -265,7 +257,7 @@ class MediaSession:
     ) -> bytes | Deferred[bytes]:
         parties = self._branches.get(branch)
         if parties is None:
-            parties = self._branches[branch] = _BranchTags(from_tag)
+            parties = self._branches[branch] = BranchTags(from_tag)
         described = for_peer(reply.get(b"sdp"), to)
         parties.offered, parties.sent = offered, described
         origin = parties.origin if from_tag == parties.offerer else self._origin_of(parties.offerer)
@@ -328,8 +320,17 @@ class MediaSession:
         node = self.node
         if node is None:
             return fail(NgRefused("an answer without an offer"))
-        parties = self._branches.setdefault(branch, _BranchTags(from_tag))
+        parties = self._branches.setdefault(branch, BranchTags(from_tag))
         described = from_peer(sdp, to, parties.sent)
+        if names_in(described):
+            found = find_addresses(described, self._pool.address_of)
+            return found.addCallback(lambda _: self._send_answer(node, described, from_tag, to_tag, branch, to))
+        return self._send_answer(node, described, from_tag, to_tag, branch, to)
+
+    def _send_answer(
+        self, node: Node, described: Description, from_tag: str, to_tag: str, branch: str, to: Profile
+    ) -> Deferred[bytes]:
+        parties = self._branches[branch]
         if from_tag == parties.offerer:
             if not parties.answerer:
                 parties.answerer = to_tag

@@ -138,6 +138,13 @@ class Locator:
             return succeed(self._drawn(plan))
         return Deferred.fromCoroutine(self._by_service(name, transport))
 
+    def address_of(self, host: str) -> Deferred[str]:
+        """Find the first address of a host by its name alone, without NAPTR and SRV: that of media.
+
+        :returns: fires with an IP address; fails as `resolve`.
+        """
+        return self.resolve(host, 0, "udp").addCallback(lambda hops: hops[0].address.host)
+
     async def _by_service(self, name: str, transport: str | None) -> list[Hop]:
         """NAPTR if the transport is open, SRV if there are records, else A and AAAA (sections 4.1, 4.2)."""
         if transport is not None:
