@@ -208,6 +208,14 @@ class ChangeTests(SynchronousTestCase):
         self.assertEqual(list(headers().without({"Via", "X-Foo"})), [("To", "<sip:a@b>"), ("x-foo", "2")])
         self.assertEqual(list(headers().only({"To", "From"})), [("To", "<sip:a@b>")])
 
+    def test_among(self) -> None:
+        """Whether any header, or every one, has one of some names."""
+        some = Headers([("To", "<sip:a@b>"), ("x-foo", "2")])
+        self.assertTrue(some.has_any(frozenset({"Via", "To"})))
+        self.assertFalse(some.has_any(frozenset({"Via"})))
+        self.assertTrue(some.has_only(frozenset({"Via", "To", "x-foo"})))
+        self.assertFalse(some.has_only(frozenset({"Via", "To"})))
+
     def test_block(self) -> None:
         """The lines as they are sent; Content-Length is set right, in its place or at the end, and not stored."""
         self.assertEqual(Headers([("l", "1"), ("X-A", "")]).block(2), "Content-Length: 2\r\nX-A: ")

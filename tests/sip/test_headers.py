@@ -120,7 +120,7 @@ class ValueTests(Case):
         dictionary, since there are many."""
         for value in (Uri("tel", "1"), NameAddr("", ""), Via("", ""), CSeq(1, ""), Challenge(""), Credentials("")):
             self.assertFalse(hasattr(value, "__dict__"), value)
-            if isinstance(value, (Uri, NameAddr, Via)):
+            if isinstance(value, (Uri, NameAddr, Via, CSeq)):
                 continue
             with self.assertRaises(FrozenInstanceError):
                 setattr(value, fields(value)[0].name, "x")

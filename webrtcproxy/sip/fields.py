@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from typing import TypeVar
 
 from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.grammar import is_token, items
 from webrtcproxy.sip.names import LISTS, SPELLINGS
+
+Value = TypeVar("Value")
 
 
 def canonical(name: str) -> str:
@@ -57,12 +60,29 @@ class Headers:
         where = self._where(name)
         return self._values[where[0]] if where else None
 
-    def present(self, name: str) -> str:
-        """The value of the first header of this canonical name; a quicker `get`.
+    def parsed(
+        self, name: str, parse: Callable[[str], Value], reread: Callable[[str, str], object | None] | None = None
+    ) -> Value:
+        """Parse the first header of this canonical name, and keep what it says in `typed`: whoever wants it looks there
+        first.
 
-        :raises ValueError: the header is absent.
+        :param reread: a second reading, of name and text, where `parse` has raised a BadMessage 400; or None.
+        :raises BadMessage: the header is absent, or can't be read; it names the header.
         """
-        return self._values[self._names.index(name)]
+        try:
+            at = self._names.index(name)
+        except ValueError:
+            raise BadMessage(f"Missing {name}") from None
+        try:
+            value = parse(self._values[at])
+        except BadMessage as error:
+            mended = reread(name, self._values[at]) if reread is not None and error.status == 400 else None
+            if mended is None:
+                raise BadMessage(f"Bad {name}", error.status) from error
+            value = mended  # type: ignore[assignment]
+            self.note(f"Bad {name}")
+        self.typed[name] = value
+        return value
 
     def lines(self, name: str) -> list[str]:
         """The values of all headers of this name, one for each header line."""
@@ -162,9 +182,13 @@ class Headers:
         headers.typed = self.typed.copy()
         return headers
 
-    def beyond(self, names: frozenset[str]) -> frozenset[str]:
-        """The names of headers that are not among these canonical names; nearly always none."""
-        return frozenset() if names.issuperset(self._names) else frozenset(self._names).difference(names)
+    def has_only(self, names: frozenset[str]) -> bool:
+        """Whether all headers have names among these canonical ones."""
+        return names.issuperset(self._names)
+
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Whether there is a header of any of these canonical names."""
+        return not names.isdisjoint(self._names)
 
     def note(self, why: str) -> None:
         """Note that something in these headers is malformed, and that they are used all the same.

@@ -1,14 +1,14 @@
 """The header values that the proxy acts on: parsing and writing of addresses, Via, CSeq, challenges and credentials.
 
 They are immutable. The classes that every message needs have final attributes, which mypy checks, instead of being
-frozen, which would make them ten times as expensive to create.
+frozen, which would make them ten times as expensive to create. What is asked of them again and again is kept.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from typing import Final
@@ -58,11 +58,13 @@ class NameAddr:
     display: Final[str]
     uri: Final[str]
     params: Final[Params]
+    _tag: str | None = field(init=False, repr=False, compare=False)
 
     def __init__(self, display: str, uri: str, params: Params = ()) -> None:
         self.display = display
         self.uri = uri
         self.params = params
+        self._tag = None
 
     @staticmethod
     def parse(text: str) -> NameAddr:
@@ -92,7 +94,10 @@ class NameAddr:
     @property
     def tag(self) -> str | None:
         """The dialog tag; None if it is absent or empty."""
-        return find_param(self.params, "tag") or None
+        kept = self._tag
+        if kept is None:
+            kept = self._tag = find_param(self.params, "tag") or ""
+        return kept or None
 
     def with_tag(self, tag: str) -> NameAddr:
         """A copy with this tag."""
@@ -183,12 +188,14 @@ class Via:
     host: Final[str]
     port: Final[int | None]
     params: Final[Params]
+    _branch: str | None = field(init=False, repr=False, compare=False)
 
     def __init__(self, transport: str, host: str, port: int | None = None, params: Params = ()) -> None:
         self.transport = transport
         self.host = host
         self.port = port
         self.params = params
+        self._branch = None
 
     @staticmethod
     def parse(text: str) -> Via:
@@ -212,7 +219,10 @@ class Via:
     @property
     def branch(self) -> str | None:
         """The branch parameter as written; None if it is absent or empty."""
-        return find_param(self.params, "branch") or None
+        kept = self._branch
+        if kept is None:
+            kept = self._branch = find_param(self.params, "branch") or ""
+        return kept or None
 
     @property
     def received(self) -> str | None:
@@ -256,12 +266,16 @@ def _sent_protocol(text: str) -> list[str]:
     return rest.split(None, 1) if name.strip().upper() == "SIP" and version.strip() == "2.0" else []
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class CSeq:
     """The sequence number and the method of a request (RFC 3261 section 20.16)."""
 
-    number: int
-    method: str
+    number: Final[int]
+    method: Final[str]
+
+    def __init__(self, number: int, method: str) -> None:
+        self.number = number
+        self.method = method
 
     @staticmethod
     def parse(text: str) -> CSeq:

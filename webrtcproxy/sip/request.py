@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 from webrtcproxy.sip import mending
 from webrtcproxy.sip.errors import BadMessage
@@ -20,8 +19,6 @@ from webrtcproxy.sip.headers import (
 )
 from webrtcproxy.sip.names import PHRASES
 from webrtcproxy.sip.uri import Uri
-
-Value = TypeVar("Value")
 
 _read_cseq: Final = CSeq.parse
 _read_party: Final = NameAddr.parse_party
@@ -53,41 +50,20 @@ class Message:
         text = f"{self.start_line}\r\n{self.headers.block(len(self.body))}\r\n\r\n"
         return text.encode("utf-8", "surrogateescape") + self.body
 
-    def _typed(self, name: str, parse: Callable[[str], Value]) -> Value:
-        """Parse the first header of this canonical name, once."""
-        kept = self.headers.typed.get(name)
-        if kept is not None:
-            return kept  # type: ignore[return-value]
-        try:
-            text = self.headers.present(name)
-        except ValueError:
-            raise BadMessage(f"Missing {name}") from None
-        try:
-            value = parse(text)
-        except BadMessage as error:
-            mended = self._mended(name, text) if error.status == 400 else None
-            if mended is None:
-                raise BadMessage(f"Bad {name}", error.status) from error
-            value = mended  # type: ignore[assignment]
-            self.headers.note(f"Bad {name}")
-        self.headers.typed[name] = value
-        return value
-
     def _mended(self, name: str, text: str) -> object | None:
         """A second reading of a value that its parser has refused; None where it has to be right."""
         if name == "From":
             return mending.address(text, "anonymous")
         if name == "To":
             return mending.address(text)
-        if name == "Via":
-            return mending.via(text)
-        return mending.max_forwards(text) if name == "Max-Forwards" else None
+        return mending.via(text) if name == "Via" else mending.max_forwards(text)
 
     @property
     def via(self) -> Via:
         """The top Via."""
-        kept = self.headers.typed.get("Via")
-        return kept if isinstance(kept, Via) else self._typed("Via", self._parse_via)
+        headers = self.headers
+        kept = headers.typed.get("Via")
+        return headers.parsed("Via", self._parse_via, self._mended) if kept is None else kept  # type: ignore[return-value]
 
     @via.setter
     def via(self, via: Via) -> None:
@@ -101,7 +77,8 @@ class Message:
     @property
     def cseq(self) -> CSeq:
         """Sequence number and method."""
-        return self._typed("CSeq", _read_cseq)
+        kept = self.headers.typed.get("CSeq")
+        return self.headers.parsed("CSeq", _read_cseq) if kept is None else kept  # type: ignore[return-value]
 
     @property
     def log_id(self) -> str:
@@ -111,17 +88,22 @@ class Message:
     @property
     def call_id(self) -> str:
         """The Call-ID, compared octet by octet."""
-        return self._typed("Call-ID", _parse_call_id)
+        kept = self.headers.typed.get("Call-ID")
+        return self.headers.parsed("Call-ID", _parse_call_id) if kept is None else kept  # type: ignore[return-value]
 
     @property
     def from_(self) -> NameAddr:
         """From; its tag is None with RFC 2543 peers."""
-        return self._typed("From", _read_party)
+        headers = self.headers
+        kept = headers.typed.get("From")
+        return headers.parsed("From", _read_party, self._mended) if kept is None else kept  # type: ignore[return-value]
 
     @property
     def to(self) -> NameAddr:
         """To; its tag is None outside of a dialog."""
-        return self._typed("To", _read_party)
+        headers = self.headers
+        kept = headers.typed.get("To")
+        return headers.parsed("To", _read_party, self._mended) if kept is None else kept  # type: ignore[return-value]
 
     @property
     def contacts(self) -> list[NameAddr] | Star:
@@ -161,21 +143,28 @@ class Message:
     def max_forwards(self) -> int | None:
         """The remaining hops, 0 to 255; None if the header is absent."""
         headers = self.headers
-        if "Max-Forwards" in headers.typed or "Max-Forwards" in headers:
-            return self._typed("Max-Forwards", parse_max_forwards)
-        return None
+        kept = headers.typed.get("Max-Forwards")
+        if kept is not None:
+            return kept  # type: ignore[return-value]
+        if "Max-Forwards" not in headers:
+            return None
+        return headers.parsed("Max-Forwards", parse_max_forwards, self._mended)
 
     @property
     def expires(self) -> int | None:
         """The seconds of the Expires header; None if it is absent, or malformed where it decides nothing."""
-        if "Expires" not in self.headers:
+        headers = self.headers
+        kept = headers.typed.get("Expires")
+        if kept is not None:
+            return kept  # type: ignore[return-value]
+        if "Expires" not in headers:
             return None
         try:
-            return self._typed("Expires", parse_seconds)
+            return headers.parsed("Expires", parse_seconds)
         except BadMessage as error:
             if self._needs_expires:
                 raise
-            self.headers.note(error.why)
+            headers.note(error.why)
             return None
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Final
@@ -57,7 +57,8 @@ _default_port = {"sip": SIP_PORT, "sips": SIPS_PORT}
 
 @dataclass(init=False, slots=True, unsafe_hash=True)
 class Uri:
-    """A URI, every part as it was written. Immutable, though not frozen (see headers.py).
+    """A URI, every part as it was written. Immutable, though not frozen (see headers.py); `aor` and `hostport` are kept
+    once they were asked for, as each message of a user asks for them.
 
     :ivar scheme: lower case.
     :ivar user: with its escapes; the number of a ``tel:`` URI; all after the colon if the scheme is unknown.
@@ -72,6 +73,8 @@ class Uri:
     port: Final[int | None]
     params: Final[Params]
     headers: Final[str]
+    _aor: str = field(init=False, repr=False, compare=False)
+    _hostport: tuple[str, int | None] | None = field(init=False, repr=False, compare=False)
 
     def __init__(
         self,
@@ -90,6 +93,8 @@ class Uri:
         self.port = port
         self.params = params
         self.headers = headers
+        self._aor = ""
+        self._hostport = None
 
     @staticmethod
     def parse(text: str) -> Uri:
@@ -121,7 +126,10 @@ class Uri:
     @property
     def hostport(self) -> tuple[str, int | None]:
         """The host in lower case and without brackets, and the port."""
-        return self.host.lower().strip("[]"), self.port
+        kept = self._hostport
+        if kept is None:
+            kept = self._hostport = self.host.lower().strip("[]"), self.port
+        return kept
 
     @property
     def aor(self) -> str:
@@ -129,6 +137,11 @@ class Uri:
 
         Without a user it is the host alone; for ``tel:`` the number without visual separators.
         """
+        if not self._aor:
+            self._aor = self._normal_form()
+        return self._aor
+
+    def _normal_form(self) -> str:
         if not self.host:
             user = self.user or ""
             return without_separators(user).lower() if self.scheme == "tel" else f"{self.scheme}:{user}"
