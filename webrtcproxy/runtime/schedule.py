@@ -58,46 +58,41 @@ class Queue:
 
     :param schedule: the schedule that it belongs to.
     :param clock: runs the timers.
-    :param delay: of each timer, in seconds.
+    :ivar waiting: its timers, the first one pending; cancelled ones may follow.
+    :ivar alarm: calls `sweep`; None while it is not set.
     """
 
-    __slots__ = ("_alarm", "_clock", "_delay", "_schedule", "_waiting")
+    __slots__ = ("_clock", "_schedule", "alarm", "waiting")
 
-    def __init__(self, schedule: Schedule, clock: Clock, delay: float) -> None:
+    def __init__(self, schedule: Schedule, clock: Clock) -> None:
         self._schedule = schedule
         self._clock = clock
-        self._delay = delay
-        self._waiting: deque[Timer] = deque()
-        self._alarm: IDelayedCall | None = None
-
-    def add(self, call: Callable[[], None]) -> Timer:
-        """Call `call` after the delay of this queue."""
-        timer = Timer(self, self._clock.seconds() + self._delay, call)
-        self._waiting.append(timer)
-        self._schedule.running += 1
-        if self._alarm is None:
-            self._alarm = self._clock.callLater(self._delay, self._sweep)
-        return timer
+        self.waiting: deque[Timer] = deque()
+        self.alarm: IDelayedCall | None = None
 
     def cancelled(self) -> None:
-        """A timer of this queue was cancelled: drop cancelled timers at the front. The alarm stays for the next one."""
-        waiting = self._waiting
+        """A timer of this queue was cancelled: drop cancelled timers at the front. The alarm stays for the next one;
+        when no timer of any queue is left, all alarms are cancelled."""
+        waiting, schedule = self.waiting, self._schedule
         while waiting and waiting[0].call is None:
             waiting.popleft()
-        self._schedule.ended()
+        schedule.running -= 1
+        if not schedule.running:
+            schedule.clear()
 
     def rest(self) -> None:
         """Cancel all timers and the alarm."""
-        for timer in self._waiting:
+        for timer in self.waiting:
             timer.call = None
-        self._waiting.clear()
-        if self._alarm is not None and self._alarm.active():
-            self._alarm.cancel()
-            self._alarm = None
+        self.waiting.clear()
+        if self.alarm is not None and self.alarm.active():
+            self.alarm.cancel()
+            self.alarm = None
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Make the calls that are due."""
         # The alarm that fired stays set meanwhile, so that no other is started.
-        waiting, schedule = self._waiting, self._schedule
+        waiting, schedule = self.waiting, self._schedule
         due = self._clock.seconds() + _ROUNDING
         while waiting and (waiting[0].call is None or waiting[0].when <= due):
             timer = waiting.popleft()
@@ -107,9 +102,9 @@ class Queue:
                 _safely(call)
                 if not schedule.running:
                     schedule.clear()
-        self._alarm = None
+        self.alarm = None
         if waiting:
-            self._alarm = self._clock.callLater(max(waiting[0].when - self._clock.seconds(), GRAIN), self._sweep)
+            self.alarm = self._clock.callLater(max(waiting[0].when - self._clock.seconds(), GRAIN), self.sweep)
 
 
 class Schedule:
@@ -131,10 +126,15 @@ class Schedule:
 
         :param delay: one of a few recurring values: each one's queue is kept for ever.
         """
-        queue = self._queues.get(delay)
+        queue, clock = self._queues.get(delay), self._clock
         if queue is None:
-            queue = self._queues[delay] = Queue(self, self._clock, delay)
-        return queue.add(call)
+            queue = self._queues[delay] = Queue(self, clock)
+        timer = Timer(queue, clock.seconds() + delay, call)
+        queue.waiting.append(timer)
+        self.running += 1
+        if queue.alarm is None:
+            queue.alarm = clock.callLater(delay, queue.sweep)
+        return timer
 
     def seconds(self) -> float:
         """The time of the clock."""
@@ -145,12 +145,6 @@ class Schedule:
         self.running = 0
         for queue in self._queues.values():
             queue.rest()
-
-    def ended(self) -> None:
-        """A timer has ended; after the last one, the alarms are cancelled. Called by the queues."""
-        self.running -= 1
-        if not self.running:
-            self.clear()
 
 
 def _safely(call: Callable[[], None]) -> None:
