@@ -71,6 +71,16 @@ class RatesTests(SynchronousTestCase):
             small.take((number, 60, 60))
         self.assertEqual(len(small), 3)
 
+    def test_used_buckets_stay(self) -> None:
+        """A key whose bucket is not full is not forgotten, however many others come."""
+        slow = ("alice", 1, 2)
+        self.rates.take(slow)
+        self.rates.take(slow)
+        self.clock.advance(61)
+        self.rates.take(("bob", 60, 60))
+        self.assertIsNone(self.rates.take(slow))
+        self.assertEqual(self.rates.take(slow), (slow, 59))
+
     def test_recent_keys_stay(self) -> None:
         """A key in use is not the one that is forgotten."""
         small = Rates(self.clock, limit=3)

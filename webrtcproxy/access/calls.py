@@ -58,6 +58,8 @@ class CallLimits:
         self._share_of_user = _part(self._calls_of_address, limits.share)
         self._subscriptions = _part(config.subscriptions.limit, limits.share)
         self._subscriptions_of_user = _part(self._subscriptions, limits.share)
+        self._from_trunks = {trunk.name: self._from_trunk(trunk) for trunk in config.trunks}
+        self._to_trunks = {trunk.name: _limits_of(trunk) for trunk in config.trunks}
 
     def __len__(self) -> int:
         """How many users, addresses and trunks have calls."""
@@ -69,10 +71,11 @@ class CallLimits:
         :param host: the IP address of the browser.
         :raises Denied: 503 with Retry-After where there are too many calls of its user or its address.
         """
-        limits = [CallLimit(("address", network_of(host)), self._calls_of_address)]
+        of_address = CallLimit(("address", network_of(host)), self._calls_of_address)
+        limits = [of_address]
         if caller.aor is not None:
             calls = _least(self._of_user(caller).calls, self._share_of_user)
-            limits.insert(0, CallLimit(("user", caller.aor), calls))
+            limits = [CallLimit(("user", caller.aor), calls), of_address]
         return PermittedCall(self, call_id, caller, host, self.begin(call_id, limits, 503))
 
     def begin_of_peer(self, call_id: str, host: str, trunk: Trunk | None) -> PermittedCall:
@@ -81,9 +84,7 @@ class CallLimits:
         :param host: its address, which counts where it is no trunk's: of a registrar that has no section.
         :raises Denied: 486 with Retry-After where there are too many calls of it.
         """
-        limits = [CallLimit(("calls from", host if trunk is None else trunk.name), self._share)]
-        if trunk is not None:
-            limits.append(CallLimit(("trunk", trunk.name), trunk.limits.calls))
+        limits = [CallLimit(("calls from", host), self._share)] if trunk is None else self._from_trunks[trunk.name]
         return PermittedCall(self, call_id, None, host, self.begin(call_id, limits, 486))
 
     def begin_subscription(self, call_id: str, method: str, caller: Caller, host: str) -> CountedCall:
@@ -98,32 +99,32 @@ class CallLimits:
             limits.insert(0, CallLimit(("subscriptions of user", caller.aor), self._subscriptions_of_user))
         return self.begin(call_id, limits, 503, method)
 
-    def to_trunk(self, caller: Caller | None, host: str, trunk: Trunk) -> list[CallLimit]:
-        """The limits of a call that goes to a trunk, at whose expense it is.
+    def to_trunk(self, caller: Caller | None, host: str, trunk: Trunk) -> Sequence[CallLimit]:
+        """The limits of a call that goes to a trunk, at whose expense it is; only those that there are.
 
         :param caller: None for a call of the SIP side.
         :param host: the address that it comes from.
         """
-        limits = [
-            CallLimit(("trunk", trunk.name), trunk.limits.calls),
-            CallLimit(("minutes of trunk", trunk.name), 0, 60.0 * trunk.limits.minutes_per_day),
-        ]
+        limits = self._to_trunks[trunk.name]
         if caller is None:
             return limits
-        limits.append(CallLimit(("minutes of address", network_of(host)), 0, 60.0 * self._address.minutes_per_day))
+        minutes = self._address.minutes_per_day
+        if minutes:
+            limits = [*limits, CallLimit(("minutes of address", network_of(host)), 0, 60.0 * minutes)]
         if caller.aor is not None:
             minutes = self._of_user(caller).minutes_per_day
-            limits.append(CallLimit(("minutes of user", caller.aor), 0, 60.0 * minutes))
+            if minutes:
+                limits = [*limits, CallLimit(("minutes of user", caller.aor), 0, 60.0 * minutes)]
         return limits
 
     def begin(self, call_id: str, limits: Sequence[CallLimit], busy: int, method: str = "INVITE") -> CountedCall:
         """Count a call or a subscription, where none of its limits is reached.
 
+        :param limits: of calls or of seconds, each.
         :param busy: the status where there are too many at once.
         :param method: of its request, for the log.
         :raises Denied: with that status, or 403 where the time of a day is used up.
         """
-        limits = [limit for limit in limits if limit.calls or limit.seconds]
         for limit in limits:
             if self._counts.is_full(limit):
                 kind, name = limit.key
@@ -131,13 +132,18 @@ class CallLimits:
                 denied = Denied(busy, f"Too Many {what} Of Yours", "calls_limit", retry_after=SOON)
                 why = f"{kind} {name} has as many as {_OPTIONS[kind]} = {limit.calls}"
                 raise self._refusals.denied(denied, call_id, method, limit.key, why)
-            wait = self._counts.used_up_for(limit)
+            wait = self._counts.used_up_for(limit) if limit.seconds else 0.0
             if wait:
                 kind, name = limit.key
                 denied = Denied(403, "Minutes Of This Day Used Up", "minutes_limit", retry_after=wait)
                 why = f"the {kind} {name} are used up: {_OPTIONS[kind]} = {limit.seconds / 60:.0f}"
                 raise self._refusals.denied(denied, call_id, method, limit.key, why)
         return self._counts.begin(limits)
+
+    def _from_trunk(self, trunk: Trunk) -> Sequence[CallLimit]:
+        share = CallLimit(("calls from", trunk.name), self._share)
+        calls = trunk.limits.calls
+        return [share, CallLimit(("trunk", trunk.name), calls)] if calls else [share]
 
     def _of_user(self, caller: Caller) -> PartyLimits:
         """The limits of a user: those of `[limits]`, where it has none of its own."""
@@ -181,19 +187,22 @@ class PermittedCall:
             or the trunk are used up; with Retry-After.
         """
         limits, end = self._limits, self._end
-        self.leave_target()
+        if len(self._counted) > self._reached:
+            self.leave_target()
         if trunk is not None:
             caller, host = self._caller, self._host
             if permitted is not None:  # a transferor pays for the call that it has asked for
                 caller, host = permitted.question.caller, permitted.question.address
-            counted = limits.begin(self._call_id, limits.to_trunk(caller, host, trunk), 503)
-            self._counted.append(counted)
-            if end is not None:
-                counted.answered(end)
+            to_trunk = limits.to_trunk(caller, host, trunk)
+            if to_trunk:
+                counted = limits.begin(self._call_id, to_trunk, 503)
+                self._counted.append(counted)
+                if end is not None:
+                    counted.answered(end)
         if permitted is not None:
             self._permitted = permitted
-        if end is not None:
-            self._start_timer(end)
+        if end is not None and self._permitted is not None:
+            self._start_timer(end, self._permitted.permit.seconds)
 
     @property
     def caller(self) -> Caller | None:
@@ -213,8 +222,9 @@ class PermittedCall:
         self._answered_at, self._end = self._limits.clock.seconds(), end
         for counted in self._counted:
             counted.answered(end)
-        self.reach_target()
-        self._start_timer(end)
+        self._reached = len(self._counted)
+        if self._permitted is not None:
+            self._start_timer(end, self._permitted.permit.seconds)
 
     def reach_target(self) -> None:
         """The target that was found last has answered: the call counts at its trunk until it is over."""
@@ -227,23 +237,36 @@ class PermittedCall:
 
     def over(self) -> None:
         """The call has ended."""
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         for counted in self._counted:
             counted.ended()
         answered, self._end = self._end is not None, None
-        if self._permitted is not None:
+        permitted = self._permitted
+        if permitted is not None:
             seconds = self._limits.clock.seconds() - self._answered_at if answered else 0.0
-            self._limits.ended(self._permitted.question, seconds)
+            self._limits.ended(permitted.question, seconds)
 
-    def _start_timer(self, end: Callable[[], None]) -> None:
-        self._stop_timer()
-        if self._permitted is not None and self._permitted.permit.seconds:
-            self._timer = self._limits.clock.callLater(self._permitted.permit.seconds, end)
+    def _start_timer(self, end: Callable[[], None], seconds: float) -> None:
+        if self._timer is not None:
+            self._stop_timer()
+        if seconds:
+            self._timer = self._limits.clock.callLater(seconds, end)
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
+
+
+def _limits_of(trunk: Trunk) -> Sequence[CallLimit]:
+    """The limits of a call to a trunk that are the trunk's."""
+    limits = []
+    if trunk.limits.calls:
+        limits.append(CallLimit(("trunk", trunk.name), trunk.limits.calls))
+    if trunk.limits.minutes_per_day:
+        limits.append(CallLimit(("minutes of trunk", trunk.name), 0, 60.0 * trunk.limits.minutes_per_day))
+    return limits
 
 
 def _part(number: int, percent: int) -> int:

@@ -76,16 +76,21 @@ class AccessControl:
         :raises BadMessage: To can't be read.
         """
         uri = request.request_uri if target is None else target
-        numbers: list[Sequence[str]] = []
-        if request.method != "REGISTER":
-            named = [uri]
-            if target is None and request.to.uri != request.uri:
-                to = request.to.address
-                if (to.scheme, to.user, to.params) != (uri.scheme, uri.user, uri.params):
-                    named.append(to)
-            numbers = [readings for each in named if (readings := self._plan.readings(each))]
+        numbers = () if request.method == "REGISTER" else self._numbers(request, uri, target is None)
         name = "" if trunk is None else trunk.name
-        return AccessRequest(request.method, caller, host, uri, tuple(numbers), name, request.call_id)
+        return AccessRequest(request.method, caller, host, uri, numbers, name, request.call_id)
+
+    def _numbers(self, request: Request, uri: Uri, with_to: bool) -> tuple[Sequence[str], ...]:
+        """The readings of each URI that names a number."""
+        plan = self._plan
+        called = plan.readings(uri)
+        if with_to and request.to.uri != request.uri:
+            to = request.to.address
+            if (to.scheme, to.user, to.params) != (uri.scheme, uri.user, uri.params):
+                other = plan.readings(to)
+                if other:
+                    return (called, other) if called else (other,)
+        return (called,) if called else ()
 
     def decide(self, question: AccessRequest) -> Permitted | Deferred[Permitted]:
         """Ask the policy.

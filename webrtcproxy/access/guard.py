@@ -188,7 +188,8 @@ class LoginGuard:
 
     def knows(self, host: str, aor: str) -> bool:
         """Whether a user has logged in from an address before."""
-        return self._is_known(network_of(host), aor[:LONGEST_NAME], self._clock.seconds())
+        users = self._known.get(network_of(host))
+        return users is not None and users.get(aor[:LONGEST_NAME], 0.0) > self._clock.seconds()
 
     def check(
         self, host: str, aor: str, what: str, status: int = 503, is_proven: bool = False, is_early: bool = True

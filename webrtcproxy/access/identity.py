@@ -36,7 +36,7 @@ def identify(proofs: Proofs, flow: Flow, request: Request, *, replace: bool) -> 
     aors = proofs.aors(flow)
     if not aors:
         return STRANGER
-    caller = speaker(proofs, flow, request.from_.address)
+    caller = _speaker(proofs, flow, request.from_.address, aors)
     if caller is not None:
         return caller
     if replace:
@@ -57,8 +57,23 @@ def speaker(proofs: Proofs, flow: Flow, claimed: Uri) -> Caller | None:
     """The caller whom an address in From may stand for: it is the proven address-of-record of the browser on `flow`, a
     number of its user, or nobody's. None where the browser has proven nothing, and for an address that is another's."""
     aors = proofs.aors(flow)
+    return _speaker(proofs, flow, claimed, aors) if aors else None
+
+
+def payer(proofs: Proofs, flow: Flow, request: Request) -> Caller:
+    """Whose limits and rules a browser's request counts for: those of the user whom its From stands for, however many
+    others the browser has proven to be; where that is nobody's, those of the first.
+
+    :raises BadMessage: From can't be read.
+    """
+    aors = proofs.aors(flow)
     if not aors:
-        return None
+        return STRANGER
+    return _speaker(proofs, flow, request.from_.address, aors) or proofs.caller(flow)
+
+
+def _speaker(proofs: Proofs, flow: Flow, claimed: Uri, aors: Sequence[str]) -> Caller | None:
+    """The same as `speaker`, for a browser that has proven these addresses-of-record, at least one."""
     aor = claimed.aor
     if aor in aors:
         return proofs.caller(flow, aor)
@@ -95,7 +110,8 @@ def has_account(proofs: Proofs, flow: Flow, aor: str) -> bool:
 def may_show(user: User, claimed: Uri) -> bool:
     """Whether an address is that of the user, that of its own account at a trunk, one of its numbers at its domain, or
     nobody's."""
-    if claimed.aor in (user.aor, *user.account_aors) or is_anonymous(claimed, (user.aor,)):
+    aor = claimed.aor
+    if aor == user.aor or aor in user.account_aors or is_anonymous(claimed, (user.aor,)):
         return True
     number = number_in(claimed.user or "")
     return number in user.numbers and claimed.host.lower() in ("", user.domain)

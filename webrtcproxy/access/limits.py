@@ -7,7 +7,6 @@ survive a reconnect. They are of this process, and begin at nothing when it star
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from itertools import islice
 from typing import NamedTuple
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -16,6 +15,9 @@ from webrtcproxy.runtime.bounded import BoundedDict
 
 MAX_KEYS = 100_000
 """Keys of one kind that are remembered; beyond it, the oldest is forgotten."""
+
+SWEEP_INTERVAL = 60.0
+"""Seconds after which keys that are as good as new are forgotten."""
 
 DAY = 86_400.0
 """Seconds in which the minutes of a day are counted, from the first call on."""
@@ -31,18 +33,20 @@ Bucket = tuple[Hashable, int, int]
 class Rates:
     """How often each of many keys may do something: a bucket of tokens for each, which fills while it is not used.
 
-    A key costs one number: the time at which its bucket will be full again. Keys whose buckets are full are forgotten.
+    A key costs one number: the time at which its bucket will be full again. Keys whose buckets are full are forgotten
+    every `SWEEP_INTERVAL`, as others come.
 
     :param clock: for the time.
     :param limit: how many keys are remembered.
     """
 
-    __slots__ = ("_clock", "_full_at", "_limit")
+    __slots__ = ("_clock", "_full_at", "_limit", "_sweep_at")
 
     def __init__(self, clock: IReactorTime, limit: int = MAX_KEYS) -> None:
         self._clock = clock
         self._limit = limit
         self._full_at: dict[Hashable, float] = {}
+        self._sweep_at = 0.0
 
     def __len__(self) -> int:
         """How many keys are remembered."""
@@ -53,22 +57,28 @@ class Rates:
 
         :returns: the first one that is empty, and the seconds until it has a token; None where all had one.
         """
-        now, full_at = self._clock.seconds(), self._full_at
+        now = self._clock.seconds()
+        if now >= self._sweep_at:
+            self._sweep(now)
+        full_at = self._full_at
         for bucket in buckets:
-            key, per_minute, burst = bucket
-            full = full_at.get(key)
-            if full is not None and per_minute and full - now > 60.0 / per_minute * (burst - 1):
-                return bucket, full - now - 60.0 / per_minute * (burst - 1)
-        for oldest in list(islice(full_at, len(buckets) + 1)):  # more than come, of those not used for longest
-            if full_at[oldest] <= now:
-                del full_at[oldest]
+            full = full_at.get(bucket[0], now)
+            if full > now:
+                _, per_minute, burst = bucket
+                if per_minute and full - now > 60.0 / per_minute * (burst - 1):
+                    return bucket, full - now - 60.0 / per_minute * (burst - 1)
         for key, per_minute, _ in buckets:
             if per_minute:
                 full = full_at.pop(key, now)
-                if len(full_at) >= self._limit:
-                    del full_at[next(iter(full_at))]
                 full_at[key] = (full if full > now else now) + 60.0 / per_minute
+        while len(full_at) > self._limit:
+            del full_at[next(iter(full_at))]
         return None
+
+    def _sweep(self, now: float) -> None:
+        """Forget the keys whose buckets are full."""
+        self._sweep_at = now + SWEEP_INTERVAL
+        self._full_at = {key: full for key, full in self._full_at.items() if full > now}
 
 
 class CallLimit(NamedTuple):
@@ -128,7 +138,8 @@ class CallCounts:
 
     def is_full(self, limit: CallLimit) -> bool:
         """Whether a key has as many calls at once as it may have."""
-        return bool(limit.calls) and self._alive.get(limit.key, 0) >= limit.calls
+        most = limit.calls
+        return bool(most) and self._alive.get(limit.key, 0) >= most
 
     def used_up_for(self, limit: CallLimit) -> float:
         """For how many seconds a key may have no further call since its time is used up; 0 where it may have one."""
@@ -141,10 +152,11 @@ class CallCounts:
 
     def begin(self, limits: Iterable[CallLimit]) -> CountedCall:
         """Count a call for each of these keys until it is over. Whether it may begin was asked before."""
-        call, alive = CountedCall(self, tuple(limits)), self._alive
-        for limit in call.limits:
-            alive[limit.key] = alive.get(limit.key, 0) + 1
-        return call
+        limits, alive = tuple(limits), self._alive
+        for limit in limits:
+            key = limit.key
+            alive[key] = alive.get(key, 0) + 1
+        return CountedCall(self, limits)
 
     # From CountedCall
 

@@ -17,6 +17,7 @@ from webrtcproxy.access.identity import may_show, speaker
 from webrtcproxy.access.login_queue import LoginQueue
 from webrtcproxy.access.nonces import FlowNonces
 from webrtcproxy.access.proofs import Proofs
+from webrtcproxy.config.headers import CREDENTIALS
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.authentication import Challenge, Credentials
 from webrtcproxy.sip.digest import algorithm_of, username_of
@@ -246,7 +247,7 @@ class Logins:
         Authorization, which is for the peer, stay there, but for tokens (RFC 8898 section 3). A line that can't be read
         may be for a domain: it goes no further either."""
         headers = request.headers
-        if "Proxy-Authorization" not in headers and "Authorization" not in headers:
+        if not headers.has_any(CREDENTIALS):
             return
         for name, schemes in _TAKEN.items():
             if name in headers:

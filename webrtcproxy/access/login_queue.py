@@ -36,12 +36,14 @@ _Key = tuple[str, Authority, str]
 class _Line:
     """The logins of one network at one authority; those of a user who is known there are a line of their own.
 
+    :param key: the network, the authority, and that user or nobody.
     :ivar busy: whether logins are being let on: one that ends meanwhile only makes room.
     """
 
-    __slots__ = ("busy", "underway", "waiting", "window")
+    __slots__ = ("busy", "key", "underway", "waiting", "window")
 
-    def __init__(self) -> None:
+    def __init__(self, key: _Key) -> None:
+        self.key = key
         self.window = WINDOW
         self.busy = False
         self.underway = 0
@@ -51,38 +53,36 @@ class _Line:
 class PendingLogin:
     """One login that waits, or is under way.
 
+    :param queue: is told of its end.
+    :param line: where it stands; None where it needs no line.
     :ivar is_proven: whether the browser has proven the user on its connection before.
     :ivar underway: whether its turn has come.
     :ivar turn: fires with None when it may go on, and fails with Refusal where it has to be tried again later; None
         where it may go on at once.
     """
 
-    __slots__ = ("_ended", "aor", "host", "is_proven", "turn", "underway", "what")
+    __slots__ = ("_queue", "aor", "host", "is_proven", "line", "turn", "underway", "what")
 
     def __init__(
-        self,
-        host: str,
-        aor: str,
-        what: str,
-        ended: Callable[[PendingLogin, bool | None], None],
-        is_proven: bool = False,
+        self, queue: LoginQueue, line: _Line | None, host: str, aor: str, what: str, is_proven: bool = False
     ) -> None:
+        self.line = line
         self.host = host
         self.aor = aor
         self.what = what
         self.is_proven = is_proven
         self.underway = True
         self.turn: Deferred[None] | None = None
-        self._ended: Callable[[PendingLogin, bool | None], None] | None = ended
+        self._queue: LoginQueue | None = queue
 
     def end(self, succeeded: bool | None = None) -> None:
         """It is over; does nothing the second time.
 
         :param succeeded: whether the credentials were right; None where that is not known.
         """
-        ended, self._ended = self._ended, None
-        if ended is not None:
-            ended(self, succeeded)
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            queue.ended(self, succeeded)
 
 
 class LoginQueue:
@@ -127,10 +127,12 @@ class LoginQueue:
         if is_proven or guessable or not known:
             guard.check(host, aor, what, self._status, is_proven)
         if is_proven:
-            return PendingLogin(host, aor, what, self._report, is_proven)
+            return PendingLogin(self, None, host, aor, what, is_proven)
         key = network_of(host), authority, aor if known else ""
-        line = self._lines.setdefault(key, _Line())
-        login = PendingLogin(host, aor, what, lambda login, succeeded: self._end(key, login, succeeded))
+        line = self._lines.get(key)
+        if line is None:
+            line = self._lines[key] = _Line(key)
+        login = PendingLogin(self, line, host, aor, what)
         if line.underway < line.window:
             line.underway += 1
         elif len(line.waiting) >= WAITING:
@@ -146,8 +148,14 @@ class LoginQueue:
         elif succeeded is not None:
             self._guard.failed(login.host, login.aor, login.is_proven)
 
-    def _end(self, key: _Key, login: PendingLogin, succeeded: bool | None) -> None:
-        line = self._lines[key]
+    # From PendingLogin
+
+    def ended(self, login: PendingLogin, succeeded: bool | None) -> None:
+        """A login is over."""
+        line = login.line
+        if line is None:
+            self._report(login, succeeded)
+            return
         if not login.underway:
             line.waiting.remove(login)  # it has given up
             return
@@ -157,12 +165,13 @@ class LoginQueue:
             line.window = min(line.window + 1, WIDEST) if succeeded else max(line.window // 2, 1)
         if line.busy:
             return
-        line.busy = True
-        while line.waiting and line.underway < line.window:
-            self._let_on(line, line.waiting.popleft())
-        line.busy = False
+        if line.waiting:
+            line.busy = True
+            while line.waiting and line.underway < line.window:
+                self._let_on(line, line.waiting.popleft())
+            line.busy = False
         if not line.underway:
-            del self._lines[key]
+            del self._lines[line.key]
 
     def _let_on(self, line: _Line, login: PendingLogin) -> None:
         """It is the turn of a login, unless failures of others have to delay it by now."""

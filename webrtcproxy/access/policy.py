@@ -180,13 +180,16 @@ class RulePolicy:
 
         :raises Denied: 403 where a rule denies the target.
         """
-        rules, target = self._rules_of(request.caller), request.target
+        rules, of_trunk, numbers = self._rules_of(request.caller), self._of_trunks.get(request.trunk), request.numbers
+        if not numbers and rules.only_numbers and of_trunk is None:
+            return PERMIT
+        target = request.target
         host, port = target.hostport if rules.has_places else ("", None)
         is_user = request.method != "REGISTER" and target.user is not None
         is_other = target.aor != request.caller.aor  # a user asks for its own messages, whatever its name
-        why = rules.denial(request.numbers, host, port, is_user, bool(request.trunk) and is_other)
-        if not why and request.trunk in self._of_trunks:
-            why = self._of_trunks[request.trunk].denial(request.numbers, "", None, is_user, is_other)
+        why = rules.denial(numbers, host, port, is_user, bool(request.trunk) and is_other)
+        if not why and of_trunk is not None:
+            why = of_trunk.denial(numbers, "", None, is_user, is_other)
             why = why and f"{why} of trunk {request.trunk}"
         if why:
             raise DeniedByRule(why)

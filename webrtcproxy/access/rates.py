@@ -24,8 +24,8 @@ from webrtcproxy.sip.message import Request
 Kind = Literal["calls", "messages", "registrations"]
 """What is counted for itself."""
 
-KINDS: dict[str, Kind] = {"INVITE": "calls", "REFER": "calls", "REGISTER": "registrations"}
-"""The kind of a request by its method; all others are messages."""
+KINDS: dict[str, Kind] = {"INVITE": "calls", "REFER": "calls"}
+"""The kind of a request by its method; all others but REGISTER are messages."""
 
 _ANY_PEER = TrunkLimits()
 """Of a registrar that has no section."""
@@ -51,25 +51,42 @@ class RateLimits:
         self._rates = {kind: Rates(clock) for kind in get_args(Kind)}
 
     def check_browser(self, request: Request, host: str, caller: Caller) -> None:
-        """Count a request of a browser outside of dialogs.
+        """Count a request of a browser outside of dialogs, other than REGISTER.
 
         :param host: the IP address of the browser.
-        :param caller: what it has proven. The user of a REGISTER is the one that it wants to register.
+        :param caller: what it has proven.
         :raises Denied: 503 with Retry-After where there were too many within the last minute.
         """
         kind = KINDS.get(request.method, "messages")
-        place = network_of(host)
-        aor, most = caller.aor, self._user[kind]
-        whole: Hashable = place
-        if kind == "registrations":
-            aor = request.to.address.aor
-            user: Hashable = (place, aor)
-            if aor == caller.aor:  # connected: nobody else there keeps it from staying so
-                user, whole = (place, aor, True), (place, True)
-        else:
-            user = aor or (place, None)
-            if caller.user is not None:
-                most = _rates(caller.user.limits_over(self._user_limits))[kind]
+        place, aor, most = network_of(host), caller.aor, self._user[kind]
+        if caller.user is not None:
+            most = _rates(caller.user.limits_over(self._user_limits))[kind]
+        self._take(request, kind, place, (aor or (place, None), place), aor, most)
+
+    def check_register(self, request: Request, host: str, caller: Caller) -> None:
+        """Count a REGISTER of a browser. Its user is the one that it wants to register.
+
+        :param host: the IP address of the browser.
+        :param caller: what it has proven.
+        :raises Denied: 503 with Retry-After where there were too many within the last minute.
+        """
+        place, aor, most = network_of(host), request.to.address.aor, self._user["registrations"]
+        keys: tuple[Hashable, Hashable] = (place, aor), place
+        if aor == caller.aor:  # connected: nobody else there keeps it from staying so
+            keys = (place, aor, True), (place, True)
+        self._take(request, "registrations", place, keys, aor, most)
+
+    def _take(
+        self, request: Request, kind: Kind, place: str, keys: tuple[Hashable, Hashable], aor: str | None, most: int
+    ) -> None:
+        """Count a request for its user and its address.
+
+        :param place: the address, as it is counted.
+        :param keys: of the user, and of the address.
+        :param aor: the user's address-of-record; None where it has proven none.
+        :param most: what the user may do in a minute.
+        """
+        user, whole = keys
         per_address = self._address[kind]
         of_user, of_address = (user, most, most), (whole, per_address, per_address)
         empty = self._rates[kind].take(of_user, of_address)

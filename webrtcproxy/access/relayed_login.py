@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from webrtcproxy.access.guard import LoginGuard
 from webrtcproxy.access.proofs import Proofs
+from webrtcproxy.config.headers import CREDENTIALS
 from webrtcproxy.sip.authentication import Credentials, parse_challenges
 from webrtcproxy.sip.digest import username_of
 from webrtcproxy.sip.errors import BadMessage
@@ -11,7 +12,7 @@ from webrtcproxy.sip.message import Request, Response
 from webrtcproxy.sip.uri import normal
 from webrtcproxy.transport.flow import Flow
 
-_CREDENTIALS = ("Authorization", "Proxy-Authorization")
+_READ = ("Authorization", "Proxy-Authorization")
 _CHALLENGES = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
 
 _REFUSED = frozenset({403, 404, 604})
@@ -26,10 +27,10 @@ def login_name(request: Request, aor: str) -> str:
         of another user is guessed, or a user has another name for digests. Empty where there are no credentials.
     """
     headers = request.headers
-    if "Authorization" not in headers and "Proxy-Authorization" not in headers:
+    if not headers.has_any(CREDENTIALS):
         return ""
     user, _, host = aor.rpartition("@")
-    names = [_name_in(line) for header in _CREDENTIALS for line in headers.lines(header)]
+    names = [_name_in(line) for header in _READ for line in headers.lines(header)]
     others = [name for name in names if name and normal(name) not in (user, aor)]
     if others:
         return f"{normal(others[0])}@{host}"
@@ -64,7 +65,7 @@ def check_login(guard: LoginGuard, proofs: Proofs, request: Request, flow: Flow)
     :raises Refusal: 503 where logins as this user have to wait after failed ones.
     :raises BadMessage: From can't be read.
     """
-    if flow.browser and ("Authorization" in request.headers or "Proxy-Authorization" in request.headers):
+    if flow.browser and request.headers.has_any(CREDENTIALS):
         name = login_name(request, request.from_.address.aor)
         guard.check(flow.peer.host, name, request.log_id, is_proven=name in proofs.aors(flow))
 

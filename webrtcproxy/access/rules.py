@@ -147,9 +147,10 @@ class Rules:
     :param plan: how numbers are dialled.
     :param trunks: all trunks of the configuration.
     :ivar has_places: whether it matters which host is called.
+    :ivar only_numbers: whether all that they deny is a number, so that nothing else has to be looked at.
     """
 
-    __slots__ = ("_allows_numbers", "_denies_names", "_numbers", "_places", "has_places")
+    __slots__ = ("_allows_numbers", "_denies_names", "_numbers", "_places", "has_places", "only_numbers")
 
     def __init__(self, plan: DialPlan, trunks: Sequence[Trunk], allow: RuleWords, deny: RuleWords) -> None:
         self._numbers = NumberRules(plan, allow, deny)
@@ -157,6 +158,7 @@ class Rules:
         self.has_places = allow.has_places or deny.has_places
         self._denies_names = deny.everything and not allow.has_places
         self._allows_numbers = allow.has_numbers and not (allow.has_places or allow.everything)
+        self.only_numbers = not (self.has_places or self._denies_names or self._allows_numbers)
 
     def denial(
         self,

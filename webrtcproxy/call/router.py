@@ -101,8 +101,10 @@ class Router:
     def admits(self, request: Request, flow: Flow) -> bool:
         """Whether a request is processed: its source is admitted (`is_heard`), or it is from the peer of the dialog
         that it names by its tags. Any other request gets no response."""
+        if flow.browser:
+            return not self._scanners.is_scanner(request, flow)
         if is_heard(flow, self._trunks_of, self._is_registrar):
-            return not (flow.browser and self._scanners.is_scanner(request, flow))
+            return True
         if self._scanners.is_scanner(request, flow):
             return False
         try:
@@ -221,10 +223,13 @@ class Router:
     def _check_rate(self, request: Request, flow: Flow) -> None:
         """Count a request outside of dialogs, and refuse it with 503 where there are too many of its sender."""
         context, host = self._context, flow.peer.host
-        if flow.browser:
-            context.access.rates.check_browser(request, host, context.payer_of(request, flow))
+        rates = context.access.rates
+        if not flow.browser:
+            rates.check_peer(request, host, context.sources.trunk_of(request, host))
+        elif request.method == "REGISTER":
+            rates.check_register(request, host, context.payer_of(request, flow))
         else:
-            context.access.rates.check_peer(request, host, context.sources.trunk_of(request, host))
+            rates.check_browser(request, host, context.payer_of(request, flow))
 
     def _invite(self, transaction: ServerTransaction) -> None:
         self._refuse_while_draining()
@@ -238,9 +243,9 @@ class Router:
         check_loop(request, self._context.transactions)
 
     def _find_callees(self, transaction: ServerTransaction, _: None) -> None:
-        request = transaction.request
-        self._check_outside(request, transaction.flow)
-        targets = call_targets(self._context, request, transaction.flow, self._legs)
+        request, flow = transaction.request, transaction.flow
+        self._check_outside(request, flow)
+        targets = call_targets(self._context, request, flow, self._legs)
         self._when(targets, transaction, self._begin_call)
 
     def _begin_call(self, transaction: ServerTransaction, find_targets: TargetResolver) -> None:
@@ -270,8 +275,8 @@ class Router:
         return request_targets(self._context, request, flow)
 
     def _register(self, transaction: ServerTransaction) -> None:
-        request = transaction.request
-        if not transaction.flow.browser:
+        request, flow = transaction.request, transaction.flow
+        if not flow.browser:
             raise self._unsupported(transaction)
         remaining_hops(request)
         context = self._context
@@ -280,12 +285,12 @@ class Router:
             self._registrar.register(transaction, domain)
             return
         self._logins.take_credentials(request)
-        flow, host = transaction.flow, transaction.flow.peer.host
+        access = context.access
         caller = holder(context.proofs, flow, request.to.address.aor)
         if caller is STRANGER:
             caller = context.proofs.caller(flow)
         route = context.policy.route(request, caller)
-        permitted = context.access.decide(context.access.question(request, caller, host, route.trunk))
+        permitted = access.decide(access.question(request, caller, flow.peer.host, route.trunk))
         if isinstance(permitted, Deferred):
             self._when(permitted, transaction, lambda asked, _: self._registration_relay.register(asked, route))
         else:

@@ -10,6 +10,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 
+from webrtcproxy.config.headers import CREDENTIALS
 from webrtcproxy.dialog.background import background
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.dialog import Dialog
@@ -226,9 +227,11 @@ class DialogClient:
         if ack is None or ack.cseq.number != invite.cseq.number:
             return
         if "Via" not in ack.headers:  # it was not sent before
-            for name in _CREDENTIALS if self._is_trunk(flow) else ():
-                for value in invite.headers.lines(name):
-                    ack.headers.add(name, value)
+            headers = invite.headers
+            if headers.has_any(CREDENTIALS) and self._is_trunk(flow):
+                for name in _CREDENTIALS:
+                    for value in headers.lines(name):
+                        ack.headers.add(name, value)
         self._context.transactions.send_ack(ack, flow)
 
     # The flow to the peer

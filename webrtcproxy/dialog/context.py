@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from webrtcproxy.access.caller import Caller
 from webrtcproxy.access.control import AccessControl
 from webrtcproxy.access.guard import LoginGuard
-from webrtcproxy.access.identity import check_referred_by, identify, speaker
+from webrtcproxy.access.identity import check_referred_by, identify, payer
 from webrtcproxy.access.proofs import Proofs
 from webrtcproxy.access.scanners import Scanners
 from webrtcproxy.config import CallsConfig
@@ -107,13 +107,11 @@ class Context:
         return identify(self.location.proofs, flow, request, replace=self.policy.replaces_foreign_from)
 
     def payer_of(self, request: Request, flow: Flow) -> Caller:
-        """Whose limits and rules a browser's request counts for: those of the user whom its From stands for, however
-        many others the browser has proven to be; where that is nobody's, those of the first.
+        """Whose limits and rules a browser's request counts for: see `identity.payer`.
 
         :raises BadMessage: From can't be read.
         """
-        proofs = self.location.proofs
-        return speaker(proofs, flow, request.from_.address) or proofs.caller(flow)
+        return payer(self.location.proofs, flow, request)
 
     def check_referrer(self, request: Request, flow: Flow, user: BrowserUser = UNREGISTERED) -> None:
         """Let a browser's request name nobody in Referred-By but its user, or who has referred it (`Referrers`). Where

@@ -21,6 +21,8 @@ OF_THE_LEG = frozenset({
 _ENDS_HERE = frozenset({"INVITE", "UPDATE", "PRACK", "BYE", "REGISTER", "OPTIONS"})
 """Methods that the proxy terminates, and creates for the other leg: what they require concerns the proxy."""
 
+_REQUIRING = frozenset({"Require", "Proxy-Require"})
+
 
 def refuse_required(request: Request) -> None:
     """Check what `request` requires of the proxy.
@@ -28,7 +30,7 @@ def refuse_required(request: Request) -> None:
     :raises Refusal: 420 with the option tags that the proxy does not support.
     """
     headers = request.headers
-    if "Require" not in headers and "Proxy-Require" not in headers:
+    if not headers.has_any(_REQUIRING):
         return
     required = headers.all("Require")
     if request.method not in _ENDS_HERE:

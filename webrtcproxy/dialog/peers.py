@@ -44,8 +44,9 @@ def user_on(context: Context, flow: Flow, caller: Caller | None) -> BrowserUser:
     :param caller: on whose behalf it begins a dialog; None for a peer on the SIP side.
     """
     location = context.location
-    bindings = location.bindings_on(flow)
-    aors = frozenset([*location.proofs.aors(flow), *(each.aor for each in bindings)])
-    if not aors:
+    aors, bindings = location.proofs.aors(flow), location.bindings_on(flow)
+    if not aors and not bindings:
         return UNREGISTERED
-    return BrowserUser(aors, frozenset(each.instance for each in bindings), None if caller is None else caller.aor)
+    registered = frozenset([*aors, *(each.aor for each in bindings)])
+    instances = frozenset(each.instance for each in bindings)
+    return BrowserUser(registered, instances, None if caller is None else caller.aor)

@@ -129,21 +129,24 @@ class RegisterTransaction:
     """
 
     _wanted: RegisterRequest
+    _key: tuple[str, ...]
 
     __slots__ = (
-        "_authentication", "_done", "_expires", "_granted", "_login", "_next_hops", "_own_contact", "_place",
-        "_register_id", "_relay", "_response", "_route", "_sent", "_sequence", "_timer", "_transaction",
-        "_upstream_flow", "_wanted",
+        "_authentication", "_authority", "_done", "_expires", "_flow", "_granted", "_key", "_login", "_next_hops",
+        "_own_contact", "_place", "_register_id", "_relay", "_response", "_route", "_sent", "_sequence", "_timer",
+        "_transaction", "_upstream_flow", "_wanted",
     )  # fmt: skip
 
     def __init__(self, relay: RegistrationRelay, transaction: ServerTransaction, route: Route) -> None:
         self._relay = relay
         self._transaction = transaction
         self._route = route
+        self._authority = route.authority
+        self._flow = transaction.flow
         # A browser that has registered with its own password answers challenges itself: with the trunk's credentials it
         # could register any name for which they are valid.
         # One whose user has an account of its own there registers with that.
-        own = route.account is not None or not relay.location.proofs.any(transaction.flow)
+        own = route.account is not None or not relay.location.proofs.any(self._flow)
         self._authentication = Authentication(route.trunk if own else None, route.may_use_credentials, route.account)
         self._timer = relay.transactions.schedule.after(NON_INVITE_DEADLINE, self._timed_out)
         self._done = False
@@ -173,13 +176,13 @@ class RegisterTransaction:
         if account is not None and wanted.aor != account.aor:
             raise Refusal(403, "Address Of Another User")
         if wanted.adds:
-            relay.location.check(wanted.aor, wanted.keys, self._transaction.flow)
+            relay.location.check(wanted.aor, wanted.keys, self._flow)
         name = login_name(request, wanted.aor)
         if self._is_proven:
             self._log_in(name)
             return
-        host = self._transaction.flow.peer.host
-        place = relay.challenges.begin(host, wanted.aor, self._route.authority, request.log_id, bool(name))
+        host = self._flow.peer.host
+        place = relay.challenges.begin(host, wanted.aor, self._authority, request.call_id, bool(name))
         self._place = place
         if place is None or place.turn is None:
             self._log_in(name)
@@ -192,13 +195,11 @@ class RegisterTransaction:
         :param name: the address-of-record of its credentials; empty where it has none.
         """
         if name:
-            relay, transaction = self._relay, self._transaction
-            host = transaction.flow.peer.host
-            login = self._login = relay.logins.begin(
-                host,
+            login = self._login = self._relay.logins.begin(
+                self._flow.peer.host,
                 name,
-                self._route.authority,
-                transaction.request.log_id,
+                self._authority,
+                self._transaction.request.call_id,
                 is_proven=name == self._wanted.aor and self._is_proven,
             )
             if login.turn is not None:
@@ -212,7 +213,7 @@ class RegisterTransaction:
         if next_hops is not None:
             self._next_hops_known(next_hops)
         else:
-            self._wait(Deferred.fromCoroutine(relay.upstream.next_hops(self._route)), self._next_hops_known)
+            self._wait(Deferred.fromCoroutine(relay.upstream.look_up(self._route)), self._next_hops_known)
 
     def _next_hops_known(self, next_hops: NextHops) -> None:
         relay, wanted = self._relay, self._wanted
@@ -234,8 +235,10 @@ class RegisterTransaction:
         """Send it; `others` are the seconds for which the other browsers of the AOR need the proxy's Contact."""
         relay, request = self._relay, self._transaction.request
         contact = self._contact(others)
-        sequence = self._sequence = relay.sequences.get(self._key)
-        relay.sequences.remember(self._key, sequence, SEQUENCE_LINGER)
+        # JsSIP has a new From tag in every REGISTER: it does not tell sequences apart.
+        key = self._key = "REGISTER", request.uri, self._wanted.aor, request.call_id
+        sequence = self._sequence = relay.sequences.get(key)
+        relay.sequences.remember(key, sequence, SEQUENCE_LINGER)
         register = upstream_request(
             request, self._route, sequence.from_tag, sequence.call_id, sequence.next_cseq(), contact
         )
@@ -265,8 +268,9 @@ class RegisterTransaction:
         if response.status >= 300:
             self._refused(response)
             return
-        if self._place is not None:
-            self._place.end(True)
+        place, self._place = self._place, None
+        if place is not None:
+            place.end(True)
         self._response = response
         self._granted = seconds
         self._store()
@@ -296,15 +300,15 @@ class RegisterTransaction:
     def _stored(self, found: Found) -> None:
         wanted = self._wanted
         if self._granted and not self._authentication.used:
-            transaction, authority = self._transaction, self._route.authority
-            proofs = self._relay.location.proofs
-            proofs.accepted(transaction.flow, transaction.request, wanted.aor, authority, self._granted)
+            relay, flow, authority = self._relay, self._flow, self._authority
+            proofs = relay.location.proofs
+            proofs.accepted(flow, self._transaction.request, wanted.aor, authority, self._granted)
             if self._login is not None and self._is_proven:
-                self._relay.challenges.logged_in(transaction.flow.peer.host, wanted.aor, authority)
+                relay.challenges.logged_in(flow.peer.host, wanted.aor, authority)
                 if self._route.trunk is not None:
-                    is_proven, host = self._login.is_proven, transaction.flow.peer.host
+                    is_proven = self._login.is_proven
                     self._login.end(True)
-                    self._relay.guard.succeeded(host, wanted.aor, is_proven)
+                    relay.guard.succeeded(flow.peer.host, wanted.aor, is_proven)
         if wanted.removes:
             self._unbind()
         else:
@@ -316,25 +320,24 @@ class RegisterTransaction:
         self._wait(self._relay.directory.unbind(wanted.aor, keys), self._accepted)
 
     def _refused(self, response: Response) -> None:
-        transaction, aor, authority = self._transaction, self._wanted.aor, self._route.authority
-        wrong = is_wrong(transaction.request, response)
+        request, flow, aor = self._transaction.request, self._flow, self._wanted.aor
+        wrong = is_wrong(request, response)
         if wrong and self._login is not None:
             self._login.end(False)
         elif wrong and self._place is not None:
             self._place.end(False)
         if response.status in (401, 407):
-            self._relay.location.proofs.challenged(transaction.flow, aor, authority, nonces_offered(response))
+            self._relay.location.proofs.challenged(flow, aor, self._authority, nonces_offered(response))
             if not wrong and not self._is_proven:
                 place, self._place = self._place, None
-                self._relay.challenges.challenged(transaction.flow.peer.host, aor, authority, place)
+                self._relay.challenges.challenged(flow.peer.host, aor, self._authority, place)
         else:
-            call_id = transaction.request.call_id
-            log.info("{call}: the registrar refuses: {response}", response=response, call=call_id)
+            log.info("{call}: the registrar refuses: {response}", response=response, call=request.call_id)
         self._reply(response, [])
 
     def _accepted(self, found: Found) -> None:
         """Answer 200 with the live bindings of the AOR as the browsers wrote them, this browser's first."""
-        wanted, bindings, flow = self._wanted, found.bindings, self._transaction.flow
+        wanted, bindings, flow = self._wanted, found.bindings, self._flow
         if wanted.leaves and not bindings:
             assert self._upstream_flow is not None
             self._relay.directory.registered(wanted.aor, self._upstream_flow.peer.host, 0)
@@ -383,9 +386,10 @@ class RegisterTransaction:
         refuse_register(self._transaction, failure, self._relay.metrics)
 
     def _end_login(self) -> None:
-        for pending in (self._login, self._place):
-            if pending is not None:
-                pending.end()
+        if self._login is not None:
+            self._login.end()
+        if self._place is not None:
+            self._place.end()
 
     def _withdraw(self) -> None:
         if self._register_id and self._wanted.adds:
@@ -396,13 +400,7 @@ class RegisterTransaction:
     @property
     def _is_proven(self) -> bool:
         """Whether the browser has proven the address-of-record to this registrar."""
-        return self._relay.location.proofs.has(self._transaction.flow, self._wanted.aor, self._route.authority)
-
-    @property
-    def _key(self) -> tuple[str, ...]:
-        """The key of the request sequence. It leaves out the From tag, since JsSIP has a new one in every REGISTER."""
-        request = self._transaction.request
-        return "REGISTER", request.uri, self._wanted.aor, request.call_id
+        return self._relay.location.proofs.has(self._flow, self._wanted.aor, self._authority)
 
     def _contact(self, others: Sequence[int]) -> list[tuple[str, str]]:
         """The Contact and Expires headers upstream.
@@ -426,5 +424,4 @@ class RegisterTransaction:
     def _bindings(self) -> list[Binding]:
         """The bindings of the request, each for the time that it asks for, but no longer than was granted."""
         now, seconds = self._relay.clock.seconds(), self._granted
-        flow, call_id = self._transaction.flow, self._transaction.request.call_id
-        return bindings_for(self._wanted, flow, call_id, now, seconds)
+        return bindings_for(self._wanted, self._flow, self._transaction.request.call_id, now, seconds)

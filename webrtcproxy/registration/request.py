@@ -112,9 +112,10 @@ class RegisterRequest:
         :returns: None where the registrar may choose.
         """
         longest = max(others, default=0)
-        if all(wanted.seconds is None for wanted in self.adds) and longest <= DEFAULT_EXPIRES:
+        asked = [wanted.seconds for wanted in self.adds]
+        if longest <= DEFAULT_EXPIRES and asked.count(None) == len(asked):
             return None
-        return max(longest, *(DEFAULT_EXPIRES if wanted.seconds is None else wanted.seconds for wanted in self.adds))
+        return max(longest, *[DEFAULT_EXPIRES if seconds is None else seconds for seconds in asked])
 
 
 def check_domain(request: Request) -> None:

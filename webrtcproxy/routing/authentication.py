@@ -37,12 +37,12 @@ class Authentication:
 
     def __init__(self, trunk: Trunk | None, allowed: bool, account: TrunkAccount | None = None) -> None:
         self.trunk = trunk
-        self._username, self._password = "", ""
-        if account is not None:
-            self._username, self._password = account.username, account.password
-        elif trunk is not None:
-            self._username, self._password = trunk.username or "", trunk.password or ""
-        self._account = trunk if self._username and self._password else None
+        self._username = self._password = ""
+        self._account: Trunk | None = None
+        own = trunk if account is None else account
+        if own is not None and own.username and own.password:
+            self._username, self._password = own.username, own.password
+            self._account = trunk
         self._allowed = allowed
         self._answered: dict[tuple[str, str], _AnsweredChallenge] = {}
         self._rounds = 0

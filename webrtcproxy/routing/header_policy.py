@@ -68,8 +68,9 @@ class DeniedNames:
 
         Nearly all names of messages are known, and are looked at once for all messages.
         """
-        rare = headers.beyond(_KNOWN)
-        return self._known.union([name for name in rare if name in self]) if rare else self._known
+        if headers.has_only(_KNOWN):
+            return self._known
+        return self._known.union([name for name, _ in headers if name not in _KNOWN and name in self])
 
     def __contains__(self, name: object) -> bool:
         if name in self.names or not isinstance(name, str):
@@ -91,6 +92,8 @@ TO_TRUSTING_TRUNK = DeniedNames(OF_THE_LEG)
 
 TO_BROWSER = DeniedNames(OF_THE_LEG | CREDENTIALS | OF_NETWORKS, FOR_USER_AGENTS)
 """Headers that are removed from a trunk's message to a browser."""
+
+_CHALLENGES = frozenset({"WWW-Authenticate", "Proxy-Authenticate"})
 
 _ORDERS = frozenset({"Alert-Info", "Answer-Mode", "Call-Info"})
 """Headers by which a caller may have a phone pick up by itself, and so open a microphone (RFC 5373)."""
@@ -151,6 +154,8 @@ def order_challenges(headers: Headers) -> None:
     """Move the challenges that a browser can answer to the end: JsSIP and SIP.js support only MD5, and use the last
     challenge of a response. The others keep the server's order of preference (RFC 8760 section 2.4). Those that can't
     be read are left out where others can."""
+    if not headers.has_any(_CHALLENGES):
+        return
     for name in ("WWW-Authenticate", "Proxy-Authenticate"):
         challenges = headers.lines(name)
         if len(challenges) > 1:

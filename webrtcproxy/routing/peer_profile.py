@@ -116,12 +116,14 @@ def filter_headers(message: Message, source: PeerProfile, target: PeerProfile) -
     The policy is a deny-list: a header crosses unless it is known to belong to one leg.
     """
     headers = message.headers
-    crossed = headers.without(_denied(source, target).among(headers))
     if target.browser:
+        crossed = headers.without(source.headers.to_browser.among(headers))
         if "Privacy" in crossed:
             for name in withheld(crossed):
                 crossed.remove(name)
-    elif target.headers.sets and isinstance(message, Request):
+        return crossed
+    crossed = headers.without(target.headers.to_trunk.among(headers))
+    if target.headers.sets and isinstance(message, Request):
         for name, value in target.headers.sets:
             crossed.set(name, value)
     return crossed

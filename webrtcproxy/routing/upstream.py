@@ -47,7 +47,11 @@ class Upstream:
         :raises Refusal: none of its names can be resolved.
         :raises FlowLost: no local socket can send there.
         """
-        return self.next_hops_without_lookup(route) or self._next_hops_to(route, await self.resolve(route))
+        return self.next_hops_without_lookup(route) or await self.look_up(route)
+
+    async def look_up(self, route: Route) -> NextHops:
+        """The next hops of `route`, where `next_hops_without_lookup` has found none; raises as `next_hops`."""
+        return self._next_hops_to(route, await self.resolve(route))
 
     def next_hops_without_lookup(self, route: Route) -> NextHops | None:
         """The next hops of `route` where no name needs a look-up; else None.

@@ -257,7 +257,7 @@ class Transactions:
         assert transaction is not None
         table.add_server(machine)
         machine.start()
-        self._guarded(transaction, request.log_id, self.user.request_arrived, transaction)
+        self._guarded(transaction, request.call_id, self.user.request_arrived, transaction)
 
     def _ack(self, ack: Request, flow: Flow, machine: ServerMachine | None) -> None:
         """An ACK of a final response other than 2xx belongs to the machine, any other to the user."""
