@@ -79,5 +79,5 @@ class AuthTests(TwistdCase):
         (self.folder / "people").chmod(0o600)
         code, said = self.check(DOMAIN + "users = people\n")
         self.assertEqual(code, 1)
-        self.assertIn(f"{self.folder}/people: line 2: exmaple.com: no [domain] section", said)
+        self.assertIn(f"{self.folder}/people:2: exmaple.com: no [domain] section", said)
         self.assertEqual(said.count("\n"), 1)

@@ -131,6 +131,19 @@ class MistakeTests(TwistdCase):
                 self.assertIn(part, line)
             self.assertEqual(self.files(), ["proxy.ini"])
 
+    def test_all(self) -> None:
+        """All mistakes are told at once, a line for each with the number of its line; the start says what --check says,
+        and goes no further."""
+        path = self.configuration(RIGHT.replace("nodes =", "node =") + "pring = 1\n[acess]\ndeny = x/y\n")
+        said = [self.twistd(*arguments, "-c", path) for arguments in (("webrtcproxy", "--check"), ("webrtcproxy",))]
+        for result in said:
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            lines = result.stderr.splitlines()
+            places = [re.sub(r"^webrtcproxy: .*/proxy\.ini:(\d+): \[(.*?)\].*", r"\1 \2", line) for line in lines]
+            self.assertEqual(places, ["7 rtpengine", "10 trunk a", "11 acess", "12 acess"])
+        self.assertEqual(said[0].stderr, said[1].stderr)
+        self.assertEqual(self.files(), ["proxy.ini"])
+
     def test_missing_file(self) -> None:
         """A file that is not there is named, without a traceback."""
         result = self.twistd("webrtcproxy", "-c", "nowhere.ini")

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from twisted.python import usage
 
-from webrtcproxy.config import ConfigError, load
+from webrtcproxy.config import ConfigErrors, load
 from webrtcproxy.users.attributes import AttributeRefused
 from webrtcproxy.users.passwd import remove, set_password
 from webrtcproxy.users.users_file import HASHES, aor_of
@@ -69,7 +69,7 @@ class PasswdOptions(usage.Options):
     def _take_config(self) -> None:
         try:
             config = load(Path(self["config"]))
-        except ConfigError as error:
+        except ConfigErrors as error:
             raise usage.UsageError(str(error)) from error
         name = aor_of(self["who"])[1]
         domain = next((domain for domain in config.domains if domain.name == name), None)

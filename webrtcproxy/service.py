@@ -6,7 +6,6 @@ import os
 import platform
 import signal
 import sys
-from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -19,22 +18,20 @@ from twisted.logger import Logger, globalLogBeginner, globalLogPublisher
 from twisted.python import usage
 
 from webrtcproxy import __version__
-from webrtcproxy.access.policy import check_policy
 from webrtcproxy.admin.web import web_service
 from webrtcproxy.cluster.cluster import Cluster
 from webrtcproxy.cluster.link import LinkFactory
 from webrtcproxy.cluster.logs import LogForwarder
 from webrtcproxy.cluster.slot import LINK
 from webrtcproxy.cluster.worker import Worker
-from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, load
-from webrtcproxy.config.listen_check import check_listen
+from webrtcproxy.config import SPAWN, Config, ConfigErrors, HostPort
 from webrtcproxy.config.warnings import warnings_of
 from webrtcproxy.demo.service import demo_service
+from webrtcproxy.preflight import preflight
 from webrtcproxy.proxy import Proxy, Standalone, build_proxy, spawned
 from webrtcproxy.runtime.log import LogFilter, escape_first
 from webrtcproxy.transport.sip.sockets import Listen
 from webrtcproxy.users.credentials import SUPPORTED
-from webrtcproxy.users.domains import broken_lines, check_domains
 
 log = Logger()
 
@@ -185,24 +182,21 @@ class Options(AuthOptionMixin, usage.Options):
         """Read the configuration before anything is started.
 
         :raises UsageError: no file is named.
-        :raises SystemExit: with the mistake in the file as its text; twistd prints that line and exits with 1.
+        :raises SystemExit: with all mistakes as its text, a line for each; twistd prints them and exits with 1.
         """
         file = self["config"]
         if file is None:
             raise usage.UsageError("which configuration file? Name it, as in: twistd webrtcproxy -c etc/proxy.ini")
         try:
-            self.loaded = replace(load(Path(file)), auth=tuple(self.checkers))
-            check_policy(self.loaded)
-            check_listen(self.loaded, only_addresses=bool(self["check"]))
-            check_domains(self.loaded)
-        except ConfigError as error:
-            raise SystemExit(f"webrtcproxy: {error}") from None
+            self.loaded, mistakes = preflight(Path(file), self.checkers, check=bool(self["check"]))
+            if self["check"]:
+                for line in warnings_of(self.loaded):
+                    sys.stdout.write(f"{self.loaded.path}: warning: {line}\n")
+            mistakes.raise_any()
+        except ConfigErrors as errors:
+            raise SystemExit("\n".join(f"webrtcproxy: {mistake}" for mistake in errors.mistakes)) from None
+
         if self["check"]:
-            for line in warnings_of(self.loaded):
-                sys.stdout.write(f"{self.loaded.path}: warning: {line}\n")
-            mistakes = [f"webrtcproxy: {line}" for line in broken_lines(self.loaded)]
-            if mistakes:
-                raise SystemExit("\n".join(mistakes))
             sys.stdout.write(f"{self.loaded.path}: no mistake found\n")
             raise SystemExit(0)
 

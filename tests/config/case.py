@@ -4,7 +4,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.config import Config, ConfigError, load
+from webrtcproxy.config import Config, ConfigErrors, load
 
 SMALLEST = {
     "wss": "listen = tcp:8443",
@@ -29,8 +29,8 @@ class Case(SynchronousTestCase):
         return load(path)
 
     def refused(self, section: str, key: str, *told: str, **sections: str | None) -> str:
-        """Load what has a mistake in `section` and `key`, and see that its one line tells all of `told`."""
-        error = self.assertRaises(ConfigError, self.load, **sections)
+        """Load what has a single mistake, in `section` and `key`, and see that its one line tells all of `told`."""
+        (error,) = self.assertRaises(ConfigErrors, self.load, **sections).mistakes
         self.assertEqual((error.section, error.key), (section, key))
         line = str(error)
         self.assertNotIn("\n", line)

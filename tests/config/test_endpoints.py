@@ -89,11 +89,18 @@ class ServerTests(SynchronousTestCase):
         self.assertIn("privateKey= and certKey= are missing", self.refused("ssl:443"))
 
     def test_wrong_pair(self) -> None:
-        """A certificate that belongs to another key is refused, and so is a file without any."""
+        """A certificate that belongs to another key is refused, and so is a file without any; for trunks as well."""
         write_certificate(self.folder / "other")
-        self.assertIn("no server endpoint", self.refused("ssl:443:privateKey=other/key.pem:certKey=tls/cert.pem"))
         (self.folder / "empty.pem").touch()
-        self.assertIn("no server endpoint", self.refused("ssl:443:privateKey=empty.pem:certKey=empty.pem"))
+        for pair, told in (
+            ("privateKey=other/key.pem:certKey=tls/cert.pem", "does not belong to the certificate"),
+            ("privateKey=tls/cert.pem:certKey=tls/key.pem", "is a key, and"),
+            ("privateKey=empty.pem:certKey=empty.pem", "no PEM certificate"),
+            ("privateKey=tls/key.pem", "no PEM certificate"),
+        ):
+            self.assertIn(told, self.refused(f"ssl:443:{pair}"))
+            tls = self.assertRaises(ValueError, check_sip, f"tls:5061:{pair}", self.folder)
+            self.assertIn(told, str(tls))
 
     def test_refused(self) -> None:
         """Unknown kinds and options, missing and wild ports."""

@@ -1,86 +1,9 @@
-"""The INI file itself: comments, quotes, several-line values, and what is said about a file that is none."""
-
-from pathlib import Path
+"""Sections: typed values, and what is said about the others."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.config.ini import ConfigError, Secret, Section, read
-
-
-class ReadTests(SynchronousTestCase):
-    """`read` turns a file into sections of bare values."""
-
-    def read(self, text: str) -> dict[str, dict[str, str]]:
-        path = Path(self.mktemp())
-        path.write_bytes(text.encode("utf-8", "surrogateescape"))
-        return read(path)
-
-    def refused(self, text: str) -> ConfigError:
-        return self.assertRaises(ConfigError, self.read, text)
-
-    def test_comments(self) -> None:
-        """A ';' after a blank and at the start of a line begins a comment; a line with '#' in front is one too."""
-        text = "; one\n# two\n[a]\nkey = value ; three\n; four\nother = x\t;five\n"
-        self.assertEqual(self.read(text), {"a": {"key": "value", "other": "x"}})
-
-    def test_semicolon_within_a_value(self) -> None:
-        """A ';' without a blank in front belongs to the value, and so does a '#'."""
-        self.assertEqual(self.read("[a]\nkey = x;y#z #w\n")["a"]["key"], "x;y#z #w")
-
-    def test_quotes(self) -> None:
-        """Double quotes around a value keep blanks and ' ;'; elsewhere a quote is a letter like others."""
-        text = '[a]\none = " a ;b " ; comment\ntwo = a"b\nthree = "a" b\nfour = ""\n'
-        self.assertEqual(self.read(text)["a"], {"one": " a ;b ", "two": 'a"b', "three": '"a" b', "four": ""})
-
-    def test_several_lines(self) -> None:
-        """A value goes on in lines with a blank in front; comment lines and comments between are taken out."""
-        text = "[a]\nkey = one ; first\n  two\n  ; not this\n  three ; last\nnext = 1\n"
-        self.assertEqual(self.read(text)["a"], {"key": "one\ntwo\nthree", "next": "1"})
-
-    def test_percent_and_colon(self) -> None:
-        """'%' and ':' are letters like others: passwords and endpoint strings have them."""
-        self.assertEqual(self.read("[a]\nkey = 100%:%(x)s\n")["a"]["key"], "100%:%(x)s")
-        self.assertEqual(self.read("[a]\nkey: x = y\n")["a"], {"key: x": "y"})
-
-    def test_key_in_capitals(self) -> None:
-        """Keys may be written in capitals."""
-        self.assertEqual(self.read("[a]\nListen = 1\n")["a"], {"listen": "1"})
-
-    def test_no_file(self) -> None:
-        """A missing file is named with what the system says."""
-        error = self.assertRaises(ConfigError, read, Path(self.mktemp()))
-        self.assertIn("No such file", str(error))
-
-    def test_not_utf8(self) -> None:
-        """Bytes outside UTF-8 are a mistake that says so."""
-        self.assertIn("not UTF-8", str(self.refused("[a]\nkey = \udcff\n")))
-
-    def test_byte_order_mark(self) -> None:
-        """What some editors put before the first line is no part of it, nor are their line ends."""
-        self.assertEqual(self.read("\ufeff[a]\r\nkey = x ; y\r\n"), {"a": {"key": "x"}})
-
-    def test_before_any_section(self) -> None:
-        """A setting outside of every section is named by its line, not by its text, which may be a secret."""
-        error = str(self.refused("password = s3cret\n"))
-        self.assertIn("line 1", error)
-        self.assertNotIn("s3cret", error)
-
-    def test_no_setting(self) -> None:
-        """A line without a key is named by its number only."""
-        error = str(self.refused("[a]\n= s3cret\n"))
-        self.assertIn("line 2", error)
-        self.assertNotIn("s3cret", error)
-
-    def test_twice(self) -> None:
-        """A section or key that stands there twice is named."""
-        error = self.refused("[a]\nx = 1\n[a]\ny = 2\n")
-        self.assertEqual((error.section, error.key), ("a", ""))
-        error = self.refused("[a]\nx = 1\nx = 2\n")
-        self.assertEqual((error.section, error.key), ("a", "x"))
-
-    def test_twice_with_another_sign(self) -> None:
-        """What follows a key after ':' is no part of it and is not shown."""
-        self.assertNotIn("s3cret", str(self.refused("[a]\npassword: s3cret\npassword: s3cret\n")))
+from webrtcproxy.config.ini import Secret, Section
+from webrtcproxy.config.mistakes import ConfigError, ConfigErrors
 
 
 class SectionTests(SynchronousTestCase):
@@ -94,16 +17,16 @@ class SectionTests(SynchronousTestCase):
 
     def test_unknown_key(self) -> None:
         """An unknown key is an error with the closest known one; its value is not shown."""
-        error = self.assertRaises(ConfigError, self.section, passwort="s3cret")
+        (error,) = self.section(passwort="s3cret").mistakes
         self.assertEqual(str(error), "[a] passwort: there is no such key; did you mean 'password'?")
 
     def test_unknown_key_like_no_other(self) -> None:
         """An unknown key that resembles none gets the list of the known ones."""
-        self.assertIn("known are one, listen, password", str(self.assertRaises(ConfigError, self.section, zzzz="")))
+        self.assertIn("known are one, listen, password", str(*self.section(zzzz="").mistakes))
 
     def test_colon_for_equals(self) -> None:
         """'key: value' is told apart from an unknown key, and the value is not shown."""
-        error = self.assertRaises(ConfigError, Section, "a", {"password: s3cret": ""}, ("password",))
+        (error,) = Section("a", {"password: s3cret": ""}, ("password",)).mistakes
         self.assertEqual(str(error), "[a] password: there is no '=' after the key; write 'key = value'")
 
     def test_missing_value(self) -> None:
@@ -127,9 +50,10 @@ class SectionTests(SynchronousTestCase):
 
     def test_parsed(self) -> None:
         """What a parser refuses is shown alone, with the parser's reason and the remedy."""
-        error = self.refused("each", "write numbers", int, one="1 2 x 4")
-        self.assertEqual(error.value, "x")
-        self.assertIn("invalid literal", error.problem)
+        section = self.section(one="1 x 2 y")
+        errors = self.assertRaises(ConfigErrors, section.each, "one", "write numbers", int).mistakes
+        self.assertEqual([error.value for error in errors], ["x", "y"])
+        self.assertIn("invalid literal", errors[0].problem)
         self.assertEqual(self.section(one="1 2").each("one", "", int), (1, 2))
         self.assertEqual(self.section(one="1\n2").each_line("one", "", int), (1, 2))
         self.assertEqual(self.section(one="1").one("one", "", int), 1)
@@ -152,22 +76,6 @@ class SectionTests(SynchronousTestCase):
         """One of a few words, in any case; the error lists them."""
         self.assertEqual(self.section(one="UDP").choice("one", ("udp", "tcp")), "udp")
         self.assertIn("write one of udp, tcp", str(self.refused("choice", ("udp", "tcp"), one="sctp")))
-
-
-class ConfigErrorTests(SynchronousTestCase):
-    """`ConfigError` is one line with everything in it."""
-
-    def test_one_line(self) -> None:
-        """File, section, key, value, problem and remedy stand in one line, whatever the value was."""
-        error = ConfigError("wss", "listen", "a\nb", "write c", "bad")
-        error.path = Path("/etc/proxy.ini")
-        self.assertEqual(str(error), "/etc/proxy.ini: [wss] listen = a b: bad; write c")
-
-    def test_whole_file(self) -> None:
-        """A mistake of the whole file names the file."""
-        error = ConfigError("", "", None, "give another")
-        error.path = Path("/etc/proxy.ini")
-        self.assertEqual(str(error), "/etc/proxy.ini: give another")
 
 
 class SecretTests(SynchronousTestCase):

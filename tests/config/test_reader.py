@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.config.case import Case
-from webrtcproxy.config import SPAWN, Config, ConfigError, HostPort, Trunk, load
+from webrtcproxy.config import SPAWN, Config, ConfigErrors, HostPort, Trunk, load
 from webrtcproxy.config.option import options_of
 from webrtcproxy.config.sections import SECTIONS
 from webrtcproxy.config.wss import PHONE_PAGE
@@ -371,4 +371,4 @@ class OthersTests(Case):
     def test_no_file(self) -> None:
         """A missing file is named."""
         path = self.folder / "nowhere.ini"
-        self.assertIn(f"{path}: No such file", str(self.assertRaises(ConfigError, load, path)))
+        self.assertIn(f"{path}: No such file", str(self.assertRaises(ConfigErrors, load, path)))

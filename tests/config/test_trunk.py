@@ -1,7 +1,7 @@
 """The sections of trunks: what is read, what is taken where nothing is written, and each mistake with its remedy."""
 
 from tests.config.case import Case
-from webrtcproxy.config import ClientTls, ConfigError, HostPort, Trunk, TrunkMedia
+from webrtcproxy.config import ClientTls, ConfigErrors, HostPort, Trunk, TrunkMedia
 from webrtcproxy.demo.certificate import write_certificate
 
 
@@ -79,7 +79,7 @@ class TrunkTests(Case):
             ("tls-ca", "there is no certificate in", "tls-ca = tls/key.pem"),
             ("tls-key", "it is missing", "tls-certificate = tls/cert.pem"),
             ("tls-certificate", "it is missing", "tls-key = tls/key.pem"),
-            ("tls-key", "no private key", "tls-certificate = tls/cert.pem\ntls-key = tls/cert.pem"),
+            ("tls-key", "no PEM private key", "tls-certificate = tls/cert.pem\ntls-key = tls/cert.pem"),
             ("tls-key", "does not belong", "tls-certificate = tls/cert.pem\ntls-key = other/key.pem"),
         ):
             self.refused("trunk a", key, told, trunk_a=f"host = a\n{text}")
@@ -188,9 +188,14 @@ class TrunkTests(Case):
             "host = a\npasword = s3cret",
             "host = a\npassword s3cret",
             "host = a\nsources =\n  password = s3cret",
+            "host = a\nsources = 192.0.2.1\n  pasword = s3cret",
+            "host = a\nset = X: y\n  password = s3cret",
+            "host = a\ncodecs =\n password = s3cret",
+            "host = a\nnumbers =\n password = s3cret",
+            "host = a\nstop-codes = 404\n password=s3cret",
             "host = a\nusername = me\npassword = s3cret\npassword = s3cret",
         ):
-            line = str(self.assertRaises(ConfigError, self.load, trunk_a=text))
+            line = str(self.assertRaises(ConfigErrors, self.load, trunk_a=text))
             self.assertNotIn("cret", line, text)
 
     def test_accounts(self) -> None:

@@ -80,10 +80,18 @@ class AccountsTests(SynchronousTestCase):
             self.of("2000")
         self.assertEqual(len(events), 1)
 
+    def test_unreadable(self) -> None:
+        """A file that is no text is named."""
+        self.one.write_bytes(b"a b \xff\n")
+        (mistake,) = broken_accounts(self.trunks)
+        self.assertIn(f"{self.one}: it can't be read", str(mistake))
+
     def test_broken(self) -> None:
         """A line that can't be used is named, without anything of a password, and the others stand."""
         self.write("one", "a b secret\nuser secret\na c secret2\nd e secret3")
         found = list(broken_accounts(self.trunks))
-        self.assertEqual([line.split(": ", 1)[1][:7] for line in found], ["line 2:", "line 3:"])
-        self.assertNotIn("secret", "".join(found))
+        self.assertEqual([mistake.line for mistake in found], [2, 3])
+        for mistake in found:
+            self.assertTrue(str(mistake).startswith(f"{self.one}:{mistake.line}: "))
+            self.assertNotIn("secret", str(mistake))
         self.assertEqual(list(self.of("d")), ["one"])

@@ -9,7 +9,7 @@ beside it, whatever it says.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -146,17 +146,14 @@ def policy_plugin(name: str) -> IAccessPolicyFactory:
     return found
 
 
-def check_policy(config: Config) -> None:
-    """Check that the policy of a configuration exists.
-
-    :raises ConfigError: no plugin has its name.
-    """
+def policy_mistakes(config: Config) -> Iterator[ConfigError]:
+    """What is wrong with the policy of a configuration: no plugin has its name."""
     name = config.access.policy
     if name != RULES:
         try:
             policy_plugin(name)
         except NoSuchPolicy as error:
-            raise ConfigError("access", "policy", name, "install the plugin, or write rules", str(error)) from error
+            yield ConfigError("access", "policy", name, "install the plugin, or write rules", str(error))
 
 
 class RulePolicy:

@@ -1,12 +1,13 @@
-"""The configuration: ``load`` turns an INI file into a `Config`, or raises a `ConfigError` with the correction."""
+"""The configuration: ``load`` turns an INI file into a `Config`, or raises `ConfigErrors` with all that is to be
+corrected."""
 
 from webrtcproxy.config.access import AccessConfig
 from webrtcproxy.config.addresses import Destinations, HostPort, Network
 from webrtcproxy.config.bans import BansConfig
 from webrtcproxy.config.domain import Domain
-from webrtcproxy.config.ini import ConfigError
 from webrtcproxy.config.limits import LimitsConfig, PartyLimits, TrunkLimits
 from webrtcproxy.config.media import TrunkMedia
+from webrtcproxy.config.mistakes import ConfigError, ConfigErrors
 from webrtcproxy.config.reader import load
 from webrtcproxy.config.sections import (
     SPAWN,
@@ -35,6 +36,7 @@ __all__ = [
     "ClientTls",
     "Config",
     "ConfigError",
+    "ConfigErrors",
     "DemoConfig",
     "Destinations",
     "Domain",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 from webrtcproxy.config.addresses import host_name
 from webrtcproxy.config.ini import Section, did_you_mean
 from webrtcproxy.config.kinds import custom, each, text, whole, word
-from webrtcproxy.config.option import open_section, option, read_section
+from webrtcproxy.config.option import option, read_section
 from webrtcproxy.config.trunk import Trunk
 from webrtcproxy.sip.uri import bracketed
 
@@ -93,40 +93,37 @@ class Domain:
     )
 
 
-def read_domains(raw: Mapping[str, Mapping[str, str]], folder: Path, trunks: Collection[Trunk]) -> tuple[Domain, ...]:
-    """The domains.
+def read_domains(sections: Iterable[Section], trunks: Collection[Trunk]) -> tuple[Domain, ...]:
+    """The domains. Mistakes are noted.
 
-    :param raw: all sections of the file.
-    :param folder: what relative paths are relative to.
-    :raises ConfigError: the first mistake in them.
+    :param sections: those of domains.
     """
     domains: dict[str, Domain] = {}
-    for name in raw:
-        if name.split(" ")[0] == "domain":
-            section = open_section(Domain, name, raw[name], folder)
-            domain = _domain(section, trunks)
-            if domain.name in domains:
-                raise section.error("", "another section has this domain", "join the two")
-            domains[domain.name] = domain
+    for section in sections:
+        domain = _domain(section, trunks)
+        if domain.name in domains:
+            section.note("", "another section has this domain", "join the two")
+        domains[domain.name] = domain
     return tuple(domains.values())
 
 
 def _domain(section: Section, trunks: Collection[Trunk]) -> Domain:
-    written = section.name.removeprefix("domain").strip()
+    written = section.name.partition(" ")[2].strip()
     try:
         name = bracketed(host_name(written))
     except ValueError as error:
-        raise section.error("", str(error) if written else "it has no name", "write [domain example.com]") from error
+        section.note("", str(error) if written else "it has no name", "write [domain example.com]")
+        name = written
     domain = read_section(Domain, section, name=name)
     known = {trunk.name: trunk for trunk in trunks}
     for wanted in domain.trunks:
         if wanted not in known:
             remedy = did_you_mean(wanted, known) if known else f"add [trunk {wanted}]"
-            raise section.error("trunk", "there is no such trunk", remedy, wanted)
+            section.note("trunk", "there is no such trunk", remedy, wanted)
     for trunk in known.values():
         if bracketed(trunk.host) == name:
             remedy = f"rename one of them, since {name} is served either here or by [trunk {trunk.name}]"
-            raise section.error("", f"[trunk {trunk.name}] has this host", remedy)
-    if domain.min_expires > domain.max_expires:
-        raise section.error("min-expires", "it is longer than max-expires", "write a shorter one")
+            section.note("", f"[trunk {trunk.name}] has this host", remedy)
+    if domain.min_expires > domain.max_expires and section.is_right("max-expires"):
+        section.note("min-expires", "it is longer than max-expires", "write a shorter one")
     return replace(domain, realm=domain.realm or name)

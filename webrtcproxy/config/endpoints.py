@@ -9,7 +9,8 @@ from pathlib import Path
 from twisted.internet.endpoints import serverFromString
 
 from webrtcproxy.config.addresses import ip, port_number
-from webrtcproxy.config.ini import InvalidValue
+from webrtcproxy.config.key_pair import check_pair
+from webrtcproxy.config.mistakes import InvalidValue
 
 FILE_KEYS = frozenset({"privateKey", "certKey", "extraCertChain"})
 _PATH_FIRST = frozenset({"unix", "tls"})
@@ -73,6 +74,8 @@ def check_server(text: str, folder: Path) -> str:
             parts[index] = _absolute(part, folder)
     if parts[0] in ("tcp", "ssl", "tcp6") and parts[1:2] != ["0"]:
         port_number(parts[1] if len(parts) > 1 else "")
+    if parts[0] == "ssl":
+        _check_pair(parts)
     absolute = ":".join(parts)
     try:
         serverFromString(None, absolute)  # it only parses: nothing listens
@@ -123,6 +126,18 @@ def worker_ports(line: str, workers: int) -> range:
 
 def _absolute(value: str, folder: Path) -> str:
     return re.sub(r"([\\:])", r"\\\1", str(folder / unescape(value)))
+
+
+def _check_pair(parts: list[str]) -> None:
+    """Check the files of an ``ssl:`` endpoint.
+
+    :raises InvalidValue: they don't belong together.
+    """
+    files = {
+        key: Path(unescape(value)) for key, _, value in (part.partition("=") for part in parts) if key in FILE_KEYS
+    }
+    key = files["privateKey"]
+    check_pair(key, files.get("certKey", key))
 
 
 def _readable(key: str, path: Path) -> None:

@@ -1,57 +1,21 @@
-"""Reads an INI file as sections of typed values; each mistake is a ConfigError that says what to write instead."""
+"""The sections of an INI file as typed values; each mistake is a ConfigError that says what to write instead."""
 
 from __future__ import annotations
 
-import configparser
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
+from webrtcproxy.config.ini_file import first_word
+from webrtcproxy.config.mistakes import ConfigError, ConfigErrors, InvalidValue, Mistakes
+
 T = TypeVar("T")
 
-_COMMENT = re.compile(r"(?:^|\s);")
+_SETTING = re.compile(r"([A-Za-z-]+)\s*=")
 _YES = frozenset({"yes", "true", "on", "1"})
 _NO = frozenset({"no", "false", "off", "0"})
-
-
-class ConfigError(Exception):
-    """One mistake in the configuration; its text is one line.
-
-    :param section: the name in the brackets; empty if the file as a whole is at fault.
-    :param key: the key; empty if the section as a whole is at fault.
-    :param value: the value in the file; None if there is none, or if it must not be shown.
-    :param remedy: what to write or do instead.
-    :param problem: what is wrong with it.
-    """
-
-    def __init__(self, section: str, key: str, value: str | None, remedy: str, problem: str = "") -> None:
-        super().__init__(section, key, value, remedy, problem)
-        self.section = section
-        self.key = key
-        self.value = value
-        self.remedy = remedy
-        self.problem = problem
-        self.path: Path | None = None
-
-    def __str__(self) -> str:
-        place = f"[{self.section}]" if self.section else ""
-        if self.key:
-            place += f" {self.key}"
-            if self.value:
-                place += f" = {self.value}"
-        where = f"{self.path}: {place}" if self.path and place else place or str(self.path or "")
-        line = f"{where}: {self.problem}; {self.remedy}" if self.problem else f"{where}: {self.remedy}"
-        return " ".join(line.split())
-
-
-class InvalidValue(ValueError):
-    """A value is invalid; raised by a parser that has a better remedy than its caller."""
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(problem)
-        self.remedy = remedy
 
 
 class Secret(str):
@@ -71,7 +35,7 @@ class Section:
     :param known: the keys that this section may have.
     :param secrets: those keys whose values appear in no error text.
     :param folder: what relative paths are relative to.
-    :raises ConfigError: a key is not known.
+    :param mistakes: where the mistakes of the section are noted, that of an unknown key at once.
     """
 
     def __init__(
@@ -81,18 +45,30 @@ class Section:
         known: Collection[str],
         secrets: Collection[str] = (),
         folder: Path = Path(),
+        mistakes: Mistakes | None = None,
     ) -> None:
         self.name = name
         self.folder = folder
+        self.mistakes = Mistakes() if mistakes is None else mistakes
         self._raw = raw
+        self._known = known
         self._secrets = secrets
         for key in raw:
-            word = _first_word(key)
-            if key in known:
-                continue
-            if word in known:
-                raise ConfigError(name, word, None, "write 'key = value'", "there is no '=' after the key")
-            raise ConfigError(name, word, None, did_you_mean(word, known), "there is no such key")
+            if key not in known:
+                self._unknown(key)
+
+    def _unknown(self, key: str) -> None:
+        """Note a key that is not known. The one that was meant is not missing then."""
+        word, known = first_word(key), self._known
+        if word in known:
+            remedy, problem, meant = "write 'key = value'", "there is no '=' after the key", word
+        else:
+            remedy, problem, meant = did_you_mean(word, known), "there is no such key", closest(word, known)
+        error = ConfigError(self.name, word, None, remedy, problem)
+        error.line = self.mistakes.line_of(self.name, key)
+        self.mistakes.note(error)
+        if meant and meant not in self._raw:
+            self.mistakes.give_up(self.name, meant)
 
     def __contains__(self, key: str) -> bool:
         return key in self._raw
@@ -105,6 +81,14 @@ class Section:
         elif shown is not None:
             shown = shown.partition("\n")[0]
         return ConfigError(self.name, key, shown, remedy, problem)
+
+    def note(self, key: str, problem: str, remedy: str, value: str | None = None) -> None:
+        """Note such a mistake."""
+        self.mistakes.note(self.error(key, problem, remedy, value))
+
+    def is_right(self, *keys: str) -> bool:
+        """Whether each of these could be read, or is absent."""
+        return not any(self.mistakes.is_given_up(self.name, key) for key in keys)
 
     def text(self, key: str, remedy: str) -> str:
         """A value of one line.
@@ -138,17 +122,40 @@ class Section:
 
     def each(self, key: str, remedy: str, parse: Callable[[str], T]) -> tuple[T, ...]:
         """Words, each parsed by `parse`, which raises ValueError."""
-        return tuple(self._parsed(key, remedy, word, parse) for word in self.words(key, remedy))
+        return self._all_parsed(key, remedy, self.words(key, remedy), parse)
 
     def each_line(self, key: str, remedy: str, parse: Callable[[str], T]) -> tuple[T, ...]:
         """Lines, each parsed by `parse`, which raises ValueError."""
-        return tuple(self._parsed(key, remedy, line, parse) for line in self.lines(key, remedy))
+        return self._all_parsed(key, remedy, self.lines(key, remedy), parse)
+
+    def _all_parsed(self, key: str, remedy: str, texts: Iterable[str], parse: Callable[[str], T]) -> tuple[T, ...]:
+        """:raises ConfigErrors: a mistake for each that is wrong."""
+        values: list[T] = []
+        wrong: list[ConfigError] = []
+        for text in texts:
+            try:
+                values.append(self._parsed(key, remedy, text, parse))
+            except ConfigError as error:
+                wrong.append(error)
+        if wrong:
+            raise self._swallowed(key) or ConfigErrors(wrong)
+        return tuple(values)
+
+    def _swallowed(self, key: str) -> ConfigError | None:
+        """The mistake of a wrong value that has the next setting in it, for the blanks in front of that. What follows
+        its key may be a secret."""
+        for line in self._raw[key].split("\n"):
+            setting = _SETTING.match(line)
+            if setting is not None and closest(setting[1], self._known):
+                remedy = "take the blanks from the start of its line"
+                return self.error(key, f"the setting {setting[1]} was read as a part of this value", remedy, "")
+        return None
 
     def _parsed(self, key: str, remedy: str, text: str, parse: Callable[[str], T]) -> T:
         try:
             return parse(text)
-        except InvalidValue as wrong:
-            raise self.error(key, str(wrong), wrong.remedy, text) from wrong
+        except InvalidValue as invalid:
+            raise self.error(key, str(invalid), invalid.remedy, text) from invalid
         except ValueError as error:
             raise self.error(key, str(error), remedy, text) from error
 
@@ -191,56 +198,12 @@ def is_flag(word: str) -> bool:
     return word.lower() in _YES | _NO
 
 
+def closest(word: str, known: Collection[str]) -> str:
+    """The known word that was probably meant; empty where none is like it."""
+    return next(iter(get_close_matches(word.lower(), known, 1)), "")
+
+
 def did_you_mean(word: str, known: Collection[str]) -> str:
     """The remedy for an unknown word."""
-    close = get_close_matches(word.lower(), known, 1)
-    return f"did you mean '{close[0]}'?" if close else "known are " + ", ".join(known)
-
-
-def read(path: Path) -> dict[str, dict[str, str]]:
-    """Read an INI file: sections, their keys in lower case, and the values without comments.
-
-    A comment starts with ``;`` at the start of a line or after a blank; a line that starts with ``#`` is one too.
-    A value in double quotes is used without them and otherwise unchanged. A value continues in lines that start with a
-    blank.
-
-    :raises ConfigError: the file cannot be read or is not an INI file.
-    """
-    parser = configparser.RawConfigParser(delimiters=("=",), allow_no_value=True, default_section="")
-    try:
-        parser.read_string(path.read_text("utf-8-sig"), str(path))
-    except OSError as error:
-        raise ConfigError("", "", None, "give the path of a file that can be read", error.strerror or "") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError("", "", None, "save it as UTF-8", "the file is not UTF-8") from error
-    except configparser.DuplicateSectionError as error:
-        raise ConfigError(error.section, "", None, "join the two", "the section stands there twice") from None
-    except configparser.DuplicateOptionError as error:
-        raise ConfigError(
-            error.section, _first_word(error.option), None, "keep one", "the key stands there twice"
-        ) from None
-    except configparser.MissingSectionHeaderError as error:
-        remedy = "start with a section such as [wss]"
-        raise ConfigError("", "", None, remedy, f"line {error.lineno} belongs to no section") from None
-    except configparser.ParsingError as error:
-        lines = ", ".join(str(number) for number, _text in error.errors)
-        raise ConfigError("", "", None, "write 'key = value' there", f"line {lines} is no setting") from None
-    return {name: {key: _bare(value) for key, value in parser.items(name)} for name in parser.sections()}
-
-
-def _first_word(key: str) -> str:
-    # What follows is a value after a wrong separator, and may be a secret.
-    return re.split(r"[\s:]", key, maxsplit=1)[0]
-
-
-def _bare(value: str | None) -> str:
-    return "\n".join(filter(None, map(_without_comment, (value or "").split("\n"))))
-
-
-def _without_comment(line: str) -> str:
-    line = line.strip()
-    if line.startswith('"'):
-        inside, quote, rest = line[1:].partition('"')
-        if quote and not _COMMENT.split(rest, maxsplit=1)[0].strip():
-            return inside
-    return _COMMENT.split(line, maxsplit=1)[0].strip()
+    meant = closest(word, known)
+    return f"did you mean '{meant}'?" if meant else "known are " + ", ".join(known)

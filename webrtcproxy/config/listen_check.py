@@ -1,4 +1,4 @@
-"""Checks the listening addresses by binding them before anything is started: an error names the section and key."""
+"""Checks the listening addresses by binding them before anything is started."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
 from webrtcproxy.config.addresses import family_of, ip
 from webrtcproxy.config.endpoints import split, unescape, worker_ports
-from webrtcproxy.config.ini import ConfigError
+from webrtcproxy.config.mistakes import ConfigError
 from webrtcproxy.config.sections import SPAWN, Config
 
 _REMEDIES = {
@@ -19,34 +20,51 @@ _REMEDIES = {
 }
 
 
-def check_listen(config: Config, *, only_addresses: bool = False) -> None:
+class _Place(NamedTuple):
+    """A socket that will be bound.
+
+    :ivar entry: which line of the option it is.
+    :ivar kind: the socket type.
+    """
+
+    section: str
+    key: str
+    entry: int
+    line: str
+    kind: int
+    host: str
+    port: int
+
+
+def listen_mistakes(config: Config, *, only_addresses: bool = False) -> Iterator[ConfigError]:
     """Bind each address of the configuration for a moment.
 
-    :param only_addresses: a port in use is not a mistake, since the proxy itself may be running.
-    :raises ConfigError: the first address that can't be bound.
+    :param only_addresses: the ports are no mistakes: the proxy itself may use them, or another user start it.
+    :returns: what can't be bound.
     """
-    for section, key, line, kind, host, port in _addresses(config):
+    for place in _places(config):
         try:
-            _bind(kind, host, port)
+            _bind(place.kind, place.host, place.port)
         except OSError as error:
             number = error.errno or 0
             if number not in _REMEDIES or (only_addresses and number != errno.EADDRNOTAVAIL):
                 continue
             problem, remedy = _REMEDIES[number]
-            if kind == socket.SOCK_DGRAM and f":{port}" not in line and port:
-                problem = problem.replace("the port", f"port {port}, of a worker,")
-            mistake = ConfigError(section, key, line, remedy, problem)
-            mistake.path = config.path
-            raise mistake from None
+            if place.kind == socket.SOCK_DGRAM and f":{place.port}" not in place.line and place.port:
+                problem = problem.replace("the port", f"port {place.port}, of a worker,")
+            mistake = ConfigError(place.section, place.key, place.line, remedy, problem)
+            mistake.entry = place.entry
+            yield mistake
 
 
-def _addresses(config: Config) -> Iterator[tuple[str, str, str, int, str, int]]:
-    """Section, key, line, socket type, host and port of each socket that will be bound."""
-    lines = [("wss", line) for line in config.wss.listen] + [("sip", line) for line in config.sip.listen]
-    lines += [("web", line) for line in config.web.listen]
+def _places(config: Config) -> Iterator[_Place]:
+    """Each socket that will be bound."""
+    lines = [("wss", *each) for each in enumerate(config.wss.listen)]
+    lines += [("sip", *each) for each in enumerate(config.sip.listen)]
+    lines += [("web", *each) for each in enumerate(config.web.listen)]
     if config.demo is not None:
-        lines.append(("demo", config.demo.listen))
-    for section, line in lines:
+        lines.append(("demo", 0, config.demo.listen))
+    for section, entry, line in lines:
         name, *parts = split(line)
         if name not in ("udp", "tcp", "tcp6", "ssl", "tls") or not parts or not parts[0].isdigit():
             continue  # other kinds of endpoints can't be checked here
@@ -54,12 +72,13 @@ def _addresses(config: Config) -> Iterator[tuple[str, str, str, int, str, int]]:
         hosts = [unescape(part.partition("=")[2]) for part in parts if part.startswith("interface=")]
         of_workers = worker_ports(line, config.proxy.workers)[1:] if section == "sip" else ()
         for port in (int(parts[0]), *of_workers):
-            yield section, "listen", line, kind, hosts[0] if hosts else "", port
+            if 0 <= port < 65536:
+                yield _Place(section, "listen", entry, line, kind, hosts[0] if hosts else "", port)
     if config.rtpengine.nodes == SPAWN:
         interface = config.rtpengine.interface
         host = interface.rpartition("/")[2].partition("!")[0].strip("[]")
         if ip(host) is not None:
-            yield "rtpengine", "interface", interface, socket.SOCK_DGRAM, host, 0
+            yield _Place("rtpengine", "interface", 0, interface, socket.SOCK_DGRAM, host, 0)
 
 
 def _bind(kind: int, host: str, port: int) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Final, Generic, TypeVar, overload
 
 from webrtcproxy.config.ini import Section
 from webrtcproxy.config.kinds import Kind
+from webrtcproxy.config.mistakes import ConfigError, ConfigErrors, Mistakes
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ class Option(Generic[T]):
     :param default: its value if the file has none; ``dataclasses.MISSING`` if it is required.
     :param absent: the text for the default in the reference, if the value itself says too little.
     :param fills: the fields of the dataclass that get the value; if there are several, each gets a part of it.
+    :param stand_in: what takes the place of a required value that can't be read, so that all else can be checked.
     """
 
     key: str
@@ -45,6 +47,7 @@ class Option(Generic[T]):
     default: Any
     absent: str
     fills: tuple[str, ...]
+    stand_in: Any = None
 
     @property
     def required(self) -> bool:
@@ -58,12 +61,18 @@ class Option(Generic[T]):
 
 
 @overload
-def option(kind: Kind[T], explanation: str, *, key: str = "") -> T: ...
+def option(kind: Kind[T], explanation: str, *, stand_in: T, key: str = "") -> T: ...
 @overload
 def option(kind: Kind[T], explanation: str, *, default: T, key: str = "", absent: str = "") -> T: ...
 @overload
 def option(
-    kind: Kind[tuple[Any, ...]], explanation: str, *, fills: tuple[str, ...], default: Any = MISSING, absent: str = ""
+    kind: Kind[tuple[Any, ...]],
+    explanation: str,
+    *,
+    fills: tuple[str, ...],
+    default: Any = MISSING,
+    absent: str = "",
+    stand_in: Any = None,
 ) -> Any: ...
 
 
@@ -75,9 +84,10 @@ def option(
     key: str = "",
     absent: str = "",
     fills: tuple[str, ...] = (),
+    stand_in: Any = None,
 ) -> Any:
     """Declare the field of an option; the parameters are those of `Option`."""
-    return field(default=default, metadata={_OPTION: (key, kind, explanation, absent, fills)})
+    return field(default=default, metadata={_OPTION: (key, kind, explanation, absent, fills, stand_in)})
 
 
 def group(section_part: type[T]) -> T:
@@ -95,24 +105,26 @@ def options_of(section_class: type[Any]) -> Iterator[Option[Any]]:
             yield _option_of(item)
 
 
-def open_section(section_class: type[Any], name: str, raw: Mapping[str, str], folder: Path) -> Section:
-    """A section of the file, before its values are parsed.
+def open_section(
+    section_class: type[Any], name: str, raw: Mapping[str, str], folder: Path, mistakes: Mistakes | None = None
+) -> Section:
+    """A section of the file, before its values are parsed. A key that is no option of it is a mistake.
 
     :param name: the name in the brackets.
     :param raw: its keys and values.
     :param folder: what relative paths are relative to.
-    :raises ConfigError: one of the keys is not an option of this section.
+    :param mistakes: those of the file.
     """
     declared = tuple(options_of(section_class))
     secrets = frozenset(item.key for item in declared if item.kind.secret)
-    return Section(name, raw, tuple(item.key for item in declared), secrets, folder)
+    return Section(name, raw, tuple(item.key for item in declared), secrets, folder, mistakes)
 
 
 def read_section(section_class: Callable[..., T], section: Section, **others: Any) -> T:
-    """The values of a section.
+    """The values of a section. A wrong value, and a required one that is absent, is noted among its mistakes; the
+    default or the stand-in of the option takes its place.
 
     :param others: the fields that are not options.
-    :raises ConfigError: the first value that is wrong, or the first required option that is absent.
     """
     values = others
     for item in fields(section_class):  # type: ignore[arg-type]
@@ -124,15 +136,25 @@ def read_section(section_class: Callable[..., T], section: Section, **others: An
 
 
 def _option_of(item: Field[Any]) -> Option[Any]:
-    key, kind, explanation, absent, fills = item.metadata[_OPTION]
-    return Option(key or item.name.replace("_", "-"), kind, explanation, item.default, absent, fills or (item.name,))
+    key, kind, explanation, absent, fills, stand_in = item.metadata[_OPTION]
+    key, fills = key or item.name.replace("_", "-"), fills or (item.name,)
+    return Option(key, kind, explanation, item.default, absent, fills, stand_in)
 
 
 def _read(declared: Option[Any], section: Section) -> Mapping[str, Any]:
-    """The fields that the option fills; empty if it is absent."""
+    """The fields that the option fills; empty where the default is to be taken."""
+    value = declared.stand_in
     if declared.key in section:
-        value = declared.kind.read(section, declared.key)
-        return dict(zip(declared.fills, value if len(declared.fills) > 1 else (value,), strict=True))
-    if declared.required:
-        raise section.error(declared.key, "it is missing", declared.kind.remedy)
-    return {}
+        try:
+            value = declared.kind.read(section, declared.key)
+        except (ConfigError, ConfigErrors) as error:
+            section.mistakes.note(*(error.mistakes if isinstance(error, ConfigErrors) else (error,)))
+            section.mistakes.give_up(section.name, declared.key)
+            if not declared.required:
+                return {}
+    elif declared.required:
+        section.note(declared.key, "it is missing", declared.kind.remedy)
+        section.mistakes.give_up(section.name, declared.key)
+    else:
+        return {}
+    return dict(zip(declared.fills, value if len(declared.fills) > 1 else (value,), strict=True))

@@ -108,6 +108,7 @@ class RtpengineConfig:
         custom(_nodes, "write host:port of rtpengine's --listen-ng, several if there are, or spawn"),
         "The address of each rtpengine's ``--listen-ng`` (port 22222 by default), or ``spawn``: the proxy runs one"
         " itself.",
+        stand_in=(),
     )
     timeout: float = option(
         number(0.1, 60, "seconds"),
@@ -219,7 +220,7 @@ class ProxyConfig:
 class DemoConfig:
     """A small registrar and echo endpoint within this process."""
 
-    listen: str = option(custom(_demo_listen, "write udp:PORT:interface=127.0.0.1"), "Its socket.")
+    listen: str = option(custom(_demo_listen, "write udp:PORT:interface=127.0.0.1"), "Its socket.", stand_in="udp:0")
     password: str = option(
         password("write a password"), "The password with which any name may register.", default=Secret("demo")
     )

@@ -136,6 +136,7 @@ class TokensConfig:
         each(str, "write the value of aud that the issuer gives to tokens for this proxy, or * for any"),
         "The audience (``aud``): a token has one of these, so that those for other services do not log in here; ``*``"
         " for any.",
+        stand_in=(),
     )
     keys: Path | str | None = option(
         custom(_key_source, _KEYS),
@@ -246,26 +247,31 @@ class TokensConfig:
 def check_tokens(
     section: Section, tokens: TokensConfig, origins: tuple[str, ...] | None, domains: Collection[str]
 ) -> None:
-    """Check what the options say together.
+    """Check what the options say together. Noted is that there is no key, or none for an algorithm; or no domain for
+    the users; or that a cookie would log in the page of any site.
 
     :param origins: ``[wss] origins``.
     :param domains: those that are served here.
-    :raises ConfigError: there is no key, or none for an algorithm; or no domain for its users; or a cookie would log
-        in the page of any site.
     """
     if not domains:
-        raise section.error("domain", "no domain is served here, so its users have none", "add a [domain NAME]")
-    if tokens.domain is not None and tokens.domain not in domains:
-        raise section.error("domain", "it is not served here", did_you_mean(tokens.domain, domains))
+        section.note("domain", "no domain is served here, so its users have none", "add a [domain NAME]")
+    elif tokens.domain is not None and tokens.domain not in domains:
+        section.note("domain", "it is not served here", did_you_mean(tokens.domain, domains))
+    if section.is_right("keys", "secret-file"):
+        _check_keys(section, tokens)
+    for origin in {"*", "null", "file://"}.intersection(origins or ()) if tokens.cookie is not None else ():
+        remedy = "write the sites in [wss] origins, or take cookie out"
+        section.note("cookie", f"with origins = {origin} the page of any site could call as its reader", remedy)
+
+
+def _check_keys(section: Section, tokens: TokensConfig) -> None:
     if tokens.keys is None and tokens.secret is None:
-        raise section.error("keys", "there is no key to verify tokens with", "write keys or secret-file")
+        section.note("keys", "there is no key to verify tokens with", "write keys or secret-file")
+        return
     for name in tokens.algorithms or ():
         if name not in tokens.allowed:
             key = "secret-file" if name in SYMMETRIC else "keys"
-            raise section.error("algorithms", f"there is no {key} for it", f"write {key}, or leave it out", name)
-        if name in SYMMETRIC and len(tokens.secret_octets) < int(name[2:]) // 8:
+            section.note("algorithms", f"there is no {key} for it", f"write {key}, or leave it out", name)
+        elif name in SYMMETRIC and len(tokens.secret_octets) < int(name[2:]) // 8:
             remedy = f"write a secret of {int(name[2:]) // 8} octets or more there, or leave {name} out"
-            raise section.error("secret-file", f"its secret is too short for {name} (RFC 7518)", remedy)
-    if tokens.cookie is not None and not {"*", "null"}.isdisjoint(origins or ()):
-        remedy = "write the sites in [wss] origins, or take cookie out"
-        raise section.error("cookie", "with origins = * the page of any site could call as its reader", remedy)
+            section.note("secret-file", f"its secret is too short for {name} (RFC 7518)", remedy)

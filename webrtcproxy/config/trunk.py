@@ -60,6 +60,7 @@ class Trunk:
         one(HostPort.parse, _HOST),
         "The host and port of the addresses (``sip:user@host``) that it serves.",
         fills=("host", "port"),
+        stand_in=("", None),
     )
     port: int | None = None
     proxy: tuple[HostPort, ...] = option(

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from webrtcproxy.config.ini import Section
+from webrtcproxy.config.key_pair import check_pair
 from webrtcproxy.config.kinds import Kind, custom
+from webrtcproxy.config.mistakes import InvalidValue
 from webrtcproxy.config.option import option
 
 Transport = Literal["udp", "tcp", "tls"]
@@ -108,19 +108,13 @@ class ClientTls:
 
 
 def check_client_tls(section: Section, tls: ClientTls) -> None:
-    """Check that certificate and key match.
-
-    :raises ConfigError: one of them is missing, or they don't match.
-    """
+    """Note where the certificate or the key is missing, or they don't match."""
     if (tls.certificate is None) != (tls.key is None):
         missing = "tls-key" if tls.key is None else "tls-certificate"
-        raise section.error(missing, "it is missing", "write both tls-certificate and tls-key, or neither")
+        section.note(missing, "it is missing", "write both tls-certificate and tls-key, or neither")
     if tls.certificate is None or tls.key is None:
         return
-    remedy = "write the PEM file of the key of tls-certificate, which has no password"
     try:
-        own = load_pem_private_key(tls.key.read_bytes(), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise section.error("tls-key", "this is no private key that can be used", remedy) from error
-    if own.public_key() != x509.load_pem_x509_certificates(tls.certificate.read_bytes())[0].public_key():
-        raise section.error("tls-key", f"it does not belong to {tls.certificate}", remedy)
+        check_pair(tls.key, tls.certificate)
+    except InvalidValue as error:
+        section.note("tls-key", str(error), error.remedy)

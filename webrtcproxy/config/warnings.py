@@ -16,7 +16,7 @@ from typing import Final
 
 from webrtcproxy.config.addresses import Network, ip
 from webrtcproxy.config.endpoints import split, unescape
-from webrtcproxy.config.ini import ConfigError
+from webrtcproxy.config.mistakes import ConfigError
 from webrtcproxy.config.option import options_of
 from webrtcproxy.config.ranges import RANGES
 from webrtcproxy.config.sections import SECTIONS, SPAWN, Config

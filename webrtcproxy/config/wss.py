@@ -63,6 +63,7 @@ class WssConfig:
         endpoints(check_server, "write an endpoint such as ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem"),
         "Twisted server endpoints, one a line. With a web server in front that terminates TLS:"
         " ``tcp:8080:interface=127.0.0.1``.",
+        stand_in=(),
     )
     origins: tuple[str, ...] | None = option(
         each(origin, "write origins such as https://phone.example.com, or *"),

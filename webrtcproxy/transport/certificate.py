@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from OpenSSL import SSL
@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from webrtcproxy.config import Config, ConfigError
 from webrtcproxy.config.addresses import family_of
 from webrtcproxy.config.endpoints import split, unescape
 from webrtcproxy.runtime.fingerprint import Fingerprint, fingerprint
@@ -132,7 +133,7 @@ class KeyFiles:
         try:
             return self._load()
         except Exception as error:  # OSError, OpenSSL's, cryptography's, Twisted's: the remedy is the same
-            why = error.strerror if isinstance(error, OSError) else str(error) or type(error).__name__
+            why = error.strerror if isinstance(error, OSError) else _reason(error)
             clients = f" and {self.client_ca}" if self.client_ca is not None else ""
             raise BadCertificate(f"{self.certificate} with {self.key}{clients}: {why}") from error
 
@@ -157,6 +158,32 @@ class KeyFiles:
         if self.client_ca is not None:
             _ask_for_certificates(context, self.client_ca)
         return context
+
+
+def certificate_mistakes(config: Config) -> Iterator[ConfigError]:
+    """The certificates and keys of a configuration that OpenSSL does not take: they are loaded as the start does."""
+    for section, kind, lines, client_ca in (
+        ("wss", "ssl", config.wss.listen, config.wss.client_ca),
+        ("sip", "tls", config.sip.listen, config.sip.client_ca),
+        ("web", "ssl", config.web.listen, None),
+    ):
+        for entry, line in enumerate(lines):
+            name, *rest = split(line)
+            if name == kind:
+                try:
+                    KeyFiles.named(_options(rest), client_ca).load()
+                except ValueError as error:
+                    remedy = "write the paths of PEM files that belong together"
+                    mistake = ConfigError(section, "listen", line, remedy, str(error))
+                    mistake.entry = entry
+                    yield mistake
+
+
+def _reason(error: Exception) -> str:
+    """What an exception says; of OpenSSL's, the last word of each of its errors."""
+    if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
+        return ", ".join(str(entry[-1]) for entry in error.args[0])
+    return str(error) or type(error).__name__
 
 
 def _ask_for_certificates(context: SSL.Context, file: Path) -> None:

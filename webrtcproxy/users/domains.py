@@ -183,40 +183,33 @@ def domains_of(config: Config) -> Domains:
     return Domains([_served(config, domain, files, accounts) for domain in config.domains], list(files.values()))
 
 
-def check_domains(config: Config) -> None:
-    """Check what the configuration file alone can't say: the plugins, and the command line.
-
-    :raises ConfigError: the first mistake.
-    """
+def domain_mistakes(config: Config) -> Iterator[ConfigError]:
+    """What the configuration file alone can't say: what is wrong with the plugins, and with the command line."""
     for domain in config.domains:
         if domain.portal is not None:
             try:
                 portal_named(domain.portal, domain.name)
             except NoSuchPlugin as error:
-                raise _mistake(config, domain.name, "portal", str(error), "install it, or take the line out") from error
+                remedy = "install it, or take the line out"
+                yield ConfigError(f"domain {domain.name}", "portal", None, remedy, str(error))
     by_name = [domain.name for domain in config.domains if domain.auth == "name"]
     if config.auth and len(by_name) > 1:
         problem = (
             f"--auth is asked for the names alone in [domain {by_name[0]}], too: a user of one would be one of both"
         )
-        raise _mistake(config, by_name[1], "auth", problem, "write auth = address or auth = no")
+        yield ConfigError(f"domain {by_name[1]}", "auth", None, "write auth = address or auth = no", problem)
     if config.auth and all(domain.auth == "no" for domain in config.domains):
-        raise ConfigError("", "", None, "add [domain NAME], or take --auth out", "--auth has no domain to be asked for")
+        yield ConfigError("", "", None, "add [domain NAME], or take --auth out", "--auth has no domain to be asked for")
 
 
-def broken_lines(config: Config) -> Iterator[str]:
-    """What can't be used in the files of users and of their accounts, each as a line with file, number, problem and
-    remedy."""
+def broken_lines(config: Config) -> Iterator[ConfigError]:
+    """What can't be used in the files of users and of their accounts. The start logs it, and takes all other lines."""
     yield from broken_accounts(config.trunks)
     for path, names in _files_of(config).items():
         for broken in read_file(path, names)[1]:
-            yield f"{path}: {broken}"
-
-
-def _mistake(config: Config, domain: str, key: str, problem: str, remedy: str) -> ConfigError:
-    error = ConfigError(f"domain {domain}", key, None, remedy, problem)
-    error.path = config.path
-    return error
+            error = ConfigError("", "", None, broken.remedy, broken.problem, broken.number or None)
+            error.path = path
+            yield error
 
 
 def _files_of(config: Config) -> dict[Path, list[str]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from webrtcproxy.config import HostPort, Trunk
+from webrtcproxy.config import ConfigError, HostPort, Trunk
 from webrtcproxy.runtime.fingerprint import Fingerprint, fingerprint
 from webrtcproxy.sip.uri import normal
 from webrtcproxy.users.user import TrunkAccount, User
@@ -118,9 +118,16 @@ class TrunkAccounts:
                         yield trunk, account
 
 
-def broken_accounts(trunks: Collection[Trunk]) -> Iterator[str]:
-    """What can't be used in the files, each as a line with file, number, problem and remedy."""
+def broken_accounts(trunks: Collection[Trunk]) -> Iterator[ConfigError]:
+    """What can't be used in the files."""
     for trunk in trunks:
         if trunk.accounts is not None:
-            for number, problem in read_accounts(trunk.accounts, HostPort(trunk.host, trunk.port))[1]:
-                yield f"{trunk.accounts}: line {number}: {problem}"
+            try:
+                broken = read_accounts(trunk.accounts, HostPort(trunk.host, trunk.port))[1]
+            except (OSError, ValueError) as error:
+                broken = [(0, f"it can't be read ({error}); save it as UTF-8 text")]
+            for number, text in broken:
+                problem, _, remedy = text.partition("; ")
+                mistake = ConfigError("", "", None, remedy, problem, number or None)
+                mistake.path = trunk.accounts
+                yield mistake

@@ -1,0 +1,112 @@
+"""What is looked at before anything starts: by ``--check`` and by the start, with the same words."""
+
+from __future__ import annotations
+
+import socket
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from twisted.trial.unittest import SynchronousTestCase
+
+from webrtcproxy.config import ConfigErrors
+from webrtcproxy.demo.certificate import write_certificate
+from webrtcproxy.preflight import preflight
+
+RIGHT = """\
+[wss]
+listen = {wss}
+[sip]
+listen = udp:0:interface=127.0.0.1
+    {sip}
+[rtpengine]
+nodes = 127.0.0.1
+[trunk a]
+host = voip.example
+"""
+WSS = "ssl:0:interface=127.0.0.1:privateKey=tls/key.pem:certKey=tls/cert.pem"
+
+
+class PreflightTests(SynchronousTestCase):
+    """`preflight`."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        write_certificate(self.folder / "tls")
+        self.path = self.folder / "proxy.ini"
+
+    def told(
+        self, more: str = "", *, wss: str = WSS, sip: str = "tcp:0:interface=127.0.0.1", check: bool = False
+    ) -> list[str]:
+        self.path.write_text(RIGHT.format(wss=wss, sip=sip) + more)
+        return [str(error) for error in preflight(self.path, check=check).mistakes]
+
+    def test_right(self) -> None:
+        """Nothing is told of what is right, and the command line is in the configuration."""
+        self.assertEqual(self.told(), [])
+        self.assertEqual(preflight(self.path, ["memory:a:b"]).config.auth, ("memory:a:b",))
+
+    def test_unreadable(self) -> None:
+        """A file that can't be read is all that can be told."""
+        errors = self.assertRaises(ConfigErrors, preflight, self.folder / "none.ini").mistakes
+        self.assertEqual(len(errors), 1)
+
+    def test_all(self) -> None:
+        """Mistakes in the file, those of what it names, and addresses, in one list: each with its line."""
+        told = self.told("ping = x\n[access]\npolicy = mine\n[web]\nlisten = tcp:1:interface=192.0.2.99\n")
+        self.assertEqual([line.split(":")[1] for line in told], ["10", "12", "14"])
+
+    def test_entry(self) -> None:
+        """Of several lines the one is named that is wrong, though paths in it were made absolute."""
+        pair = "privateKey=tls/key.pem:certKey=tls/cert.pem"
+        (line,) = self.told(wss=f"{WSS}\n    ; between\n    ssl:0:interface=192.0.2.99:{pair}")
+        self.assertTrue(line.startswith(f"{self.path}:4: [wss] listen = ssl:0:interface=192.0.2.99:"), line)
+
+    def test_swapped(self) -> None:
+        """The certificate for the key and the other way round, in each section, without a traceback."""
+        swapped = "privateKey=tls/cert.pem:certKey=tls/key.pem"
+        for line, told in (
+            (2, self.told(wss=f"ssl:0:{swapped}")),
+            (5, self.told(sip=f"tls:0:{swapped}")),
+            (11, self.told(f"[web]\nlisten = ssl:0:{swapped}")),
+        ):
+            self.assertEqual(len(told), 1)
+            self.assertTrue(told[0].startswith(f"{self.path}:{line}: "), told[0])
+            self.assertIn("swap the two", told[0])
+
+    def test_loaded(self) -> None:
+        """A pair that belongs together and that OpenSSL does not take: a key that is too short."""
+        key = rsa.generate_private_key(65537, 1024)
+        (self.folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "short")])
+        now = datetime.now(UTC)
+        builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+        certificate = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+        (self.folder / "cert.pem").write_bytes(certificate)
+        for check in (False, True):
+            (line,) = self.told(wss="ssl:0:privateKey=key.pem:certKey=cert.pem", check=check)
+            self.assertIn("key too small", line)
+
+    def test_ports(self) -> None:
+        """A port that is taken is a mistake for the start only: the proxy that runs may have it."""
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            line = f"tcp:{other.getsockname()[1]}:interface=127.0.0.1"
+            self.assertIn("the port is taken", self.told(sip=line)[0])
+            self.assertEqual(self.told(sip=line, check=True), [])
+
+    def test_users(self) -> None:
+        """Lines of users files and of accounts that can't be used are mistakes for --check; the start takes the others,
+        and logs these."""
+        (self.folder / "users").write_text("alice@a.example\nbob\n")
+        (self.folder / "accounts").touch(0o600)
+        (self.folder / "accounts").write_bytes(b"\xff a b\n")
+        more = "accounts = accounts\n[domain a.example]\nusers = users\n"
+        self.assertEqual(self.told(more), [])
+        users, accounts = self.told(more, check=True)
+        self.assertTrue(users.startswith(f"{self.folder}/users:2: "), users)
+        self.assertTrue(accounts.startswith(f"{self.folder}/accounts: it can't be read"), accounts)

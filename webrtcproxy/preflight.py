@@ -1,0 +1,39 @@
+"""What is looked at before anything is started, and by ``--check``: the configuration file, and all that the start
+loads and opens because of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from webrtcproxy.access.policy import policy_mistakes
+from webrtcproxy.config import Config, ConfigError
+from webrtcproxy.config.listen_check import listen_mistakes
+from webrtcproxy.config.reader import Reading, read
+from webrtcproxy.transport.certificate import certificate_mistakes
+from webrtcproxy.users.domains import broken_lines, domain_mistakes
+
+
+def preflight(path: Path, checkers: Sequence[str] = (), *, check: bool = False) -> Reading:
+    """Read a configuration file, and look at what the start would load and open.
+
+    :param checkers: what ``--auth`` names on the command line.
+    :param check: nothing will be started: the ports need not be free then, and what the start would only log, lines of
+        users files that can't be used, is a mistake, too.
+    :returns: the configuration, with all mistakes.
+    :raises ConfigErrors: the file can't be read.
+    """
+    config, mistakes = read(path)
+    config = replace(config, auth=tuple(checkers))
+    mistakes.note(*_found(config, check))
+    return Reading(config, mistakes)
+
+
+def _found(config: Config, check: bool) -> Iterator[ConfigError]:
+    yield from policy_mistakes(config)
+    yield from domain_mistakes(config)
+    yield from certificate_mistakes(config)
+    yield from listen_mistakes(config, only_addresses=check)
+    if check:
+        yield from broken_lines(config)
