@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -13,9 +14,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from twisted.trial.unittest import SynchronousTestCase
 
+from webrtcproxy import self_signed
 from webrtcproxy.config import ConfigErrors
+from webrtcproxy.config.key_pair import check_pair
 from webrtcproxy.demo.certificate import write_certificate
 from webrtcproxy.preflight import preflight
+from webrtcproxy.runtime.own_address import own_address
 
 RIGHT = """\
 [wss]
@@ -91,6 +95,50 @@ class PreflightTests(SynchronousTestCase):
         for check in (False, True):
             (line,) = self.told(wss="ssl:0:privateKey=key.pem:certKey=cert.pem", check=check)
             self.assertIn("key too small", line)
+
+    def self_signed(self, *, check: bool = False) -> list[str]:
+        return self.told(wss="ssl:0:interface=127.0.0.1", check=check)
+
+    def test_self_signed(self) -> None:
+        """Where a line names no certificate the start makes one, for its owner alone; --check writes nothing."""
+        folder = self.folder / "self-signed"
+        self.assertEqual(self.self_signed(check=True), [])
+        self.assertFalse(folder.exists())
+        self.assertEqual(self.self_signed(), [])
+        self.assertEqual([folder.stat().st_mode & 0o777, (folder / "key.pem").stat().st_mode & 0o777], [0o700, 0o600])
+        check_pair(folder / "key.pem", folder / "cert.pem")
+        made = x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes())
+        names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        self.assertIn("localhost", names.get_values_for_type(x509.DNSName))
+        self.assertIn(ip_address(own_address()), names.get_values_for_type(x509.IPAddress))
+
+    def test_self_signed_stays(self) -> None:
+        """It is made once, so that who accepted it is not asked again, and renewed where it is broken or ends soon."""
+        folder = self.folder / "self-signed"
+        self.self_signed()
+        first = (folder / "cert.pem").read_bytes()
+        self.self_signed()
+        self.assertEqual((folder / "cert.pem").read_bytes(), first)
+        self.patch(self_signed, "RENEW_BEFORE", timedelta(days=400))
+        self.self_signed()
+        second = (folder / "cert.pem").read_bytes()
+        self.assertNotEqual(second, first)
+        self.patch(self_signed, "RENEW_BEFORE", timedelta(days=30))
+        (folder / "key.pem").write_bytes(b"")
+        self.assertEqual(self.self_signed(check=True), [])
+        self.self_signed()
+        self.assertNotEqual((folder / "cert.pem").read_bytes(), second)
+
+    def test_self_signed_unwritable(self) -> None:
+        """Where it can't be written, that is the mistake, with what to write; with another mistake it is not made."""
+        (self.folder / "self-signed").touch()
+        (line,) = self.self_signed()
+        self.assertTrue(
+            line.startswith(f"{self.path}:2: [wss] listen: a self-signed certificate can't be written"), line
+        )
+        (self.folder / "self-signed").unlink()
+        self.assertEqual(len(self.told("ping = x\n", wss="ssl:0")), 1)
+        self.assertFalse((self.folder / "self-signed").exists())
 
     def test_ports(self) -> None:
         """A port that is taken is a mistake for the start only: the proxy that runs may have it."""

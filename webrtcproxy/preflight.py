@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from webrtcproxy import self_signed
 from webrtcproxy.access.policy import policy_mistakes
 from webrtcproxy.config import Config, ConfigError
 from webrtcproxy.config.listen_check import listen_mistakes
@@ -26,14 +27,17 @@ def preflight(path: Path, checkers: Sequence[str] = (), *, check: bool = False) 
     """
     config, mistakes = read(path)
     config = replace(config, auth=tuple(checkers))
-    mistakes.note(*_found(config, check))
+    unmade = self_signed.unmade(config)
+    mistakes.note(*_found(config, check, unmade))
+    if unmade is not None and not check and not list(mistakes):
+        mistakes.note(*self_signed.make(unmade))
     return Reading(config, mistakes)
 
 
-def _found(config: Config, check: bool) -> Iterator[ConfigError]:
+def _found(config: Config, check: bool, unmade: Path | None) -> Iterator[ConfigError]:
     yield from policy_mistakes(config)
     yield from domain_mistakes(config)
-    yield from certificate_mistakes(config)
+    yield from certificate_mistakes(config, unmade)
     yield from listen_mistakes(config, only_addresses=check)
     if check:
         yield from broken_lines(config)

@@ -21,7 +21,7 @@ from webrtcproxy.admin.port import browsers_port, port_logins
 from webrtcproxy.call.calls import Calls
 from webrtcproxy.call.router import Router
 from webrtcproxy.cluster.worker import Queries
-from webrtcproxy.config import SPAWN, Config, SipConfig
+from webrtcproxy.config import AUTO, SPAWN, Config, SipConfig
 from webrtcproxy.dialog.call_record import CdrWriter
 from webrtcproxy.dialog.context import Context, MediaPool
 from webrtcproxy.dialog.referred import Referrers, ReplacesGrants
@@ -45,6 +45,7 @@ from webrtcproxy.runtime.gc_policy import GcPolicy
 from webrtcproxy.runtime.log import LogFilter
 from webrtcproxy.runtime.loop_lag import LoopLag
 from webrtcproxy.runtime.metrics import Metrics
+from webrtcproxy.runtime.own_address import own_address
 from webrtcproxy.sip.headers import drop_cached
 from webrtcproxy.subscription.out_of_dialog import OutOfDialogRelay
 from webrtcproxy.subscription.subscribe import Subscriptions
@@ -305,7 +306,11 @@ def _media(config: Config, reactor: Any, metrics: Metrics, instance: str, locato
 
 def spawned(config: Config, reactor: Any) -> RtpengineProcess:
     """The rtpengine that runs as a child of this process."""
-    return RtpengineProcess(reactor, binary=config.rtpengine.binary, interface=config.rtpengine.interface)
+    interface = config.rtpengine.interface
+    if interface == AUTO:
+        interface = own_address()
+        log.info("Media has the address {interface}", interface=interface)
+    return RtpengineProcess(reactor, binary=config.rtpengine.binary, interface=interface)
 
 
 def _drop_caches() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from webrtcproxy.config.endpoints import check_server, check_sip, split
+from webrtcproxy.config.endpoints import check_public, check_server, check_sip, split
 from webrtcproxy.demo.certificate import write_certificate
 
 
@@ -76,6 +76,20 @@ class ServerTests(SynchronousTestCase):
     def test_unreadable_file(self) -> None:
         """A file that cannot be read is named too."""
         self.assertIn("certKey: Is a directory", self.refused("ssl:443:privateKey=tls/key.pem:certKey=tls"))
+
+    def test_self_signed(self) -> None:
+        """Towards browsers, ``ssl:`` without key and certificate has those that the proxy makes; elsewhere it is a
+        mistake, as is half a pair."""
+        folder = str(self.folder).replace(":", "\\:")
+        pair = f"privateKey={folder}/self-signed/key.pem:certKey={folder}/self-signed/cert.pem"
+        self.assertEqual(check_public("ssl:8443", self.folder), f"ssl:8443:{pair}")
+        self.assertEqual(check_public("ssl:interface=::1:port=1".replace("::1", r"\:\:1"), self.folder),
+                         rf"ssl:1:interface=\:\:1:{pair}")  # fmt: skip
+        for text in ("ssl:x", "ssl", "ssl:1:certKey=tls/cert.pem", "ssl:1:interfaces=x", "ssl:1:privateKey=no.pem"):
+            self.assertRaises(ValueError, check_public, text, self.folder)
+        self.assertEqual(check_public("tcp:80", self.folder), "tcp:80")
+        whole = "ssl:1:privateKey=tls/key.pem:certKey=tls/cert.pem"
+        self.assertEqual(check_public(whole, self.folder), check_server(whole, self.folder))
 
     def test_dh_parameters(self) -> None:
         """A file for DHE, of which no suite is offered, is refused before anything starts."""

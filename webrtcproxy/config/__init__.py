@@ -10,6 +10,7 @@ from webrtcproxy.config.media import TrunkMedia
 from webrtcproxy.config.mistakes import ConfigError, ConfigErrors
 from webrtcproxy.config.reader import load
 from webrtcproxy.config.sections import (
+    AUTO,
     SPAWN,
     CallsConfig,
     Config,
@@ -29,6 +30,7 @@ from webrtcproxy.config.turn import TurnConfig
 from webrtcproxy.config.wss import WssConfig
 
 __all__ = [
+    "AUTO",
     "SPAWN",
     "AccessConfig",
     "BansConfig",

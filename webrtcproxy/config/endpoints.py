@@ -85,6 +85,22 @@ def check_server(text: str, folder: Path) -> str:
     return absolute
 
 
+def self_signed_files(folder: Path) -> tuple[Path, Path]:
+    """Key and certificate that the proxy makes itself, for the configuration file in this folder."""
+    return folder / "self-signed" / "key.pem", folder / "self-signed" / "cert.pem"
+
+
+def check_public(text: str, folder: Path) -> str:
+    """The same as `check_server`, for browsers: an ``ssl:`` line that names neither key nor certificate gets those that
+    the proxy makes itself, which need not exist yet."""
+    kind, *rest = split(text)
+    if kind != "ssl" or any(part.partition("=")[0] in FILE_KEYS for part in rest):
+        return check_server(text, folder)
+    plain = check_server(f"tcp{text[3:]}", folder)
+    key, certificate = map(_escaped, self_signed_files(folder))
+    return f"ssl{plain[3:]}:privateKey={key}:certKey={certificate}"
+
+
 def check_sip(text: str, folder: Path, kinds: Collection[str] = ("udp", "tcp", "tls")) -> str:
     """Check ``KIND:PORT`` with optional ``:interface=ADDRESS``; ``tls:`` has the files of an ``ssl:`` endpoint.
 
@@ -125,7 +141,11 @@ def worker_ports(line: str, workers: int) -> range:
 
 
 def _absolute(value: str, folder: Path) -> str:
-    return re.sub(r"([\\:])", r"\\\1", str(folder / unescape(value)))
+    return _escaped(folder / unescape(value))
+
+
+def _escaped(path: Path) -> str:
+    return re.sub(r"([\\:])", r"\\\1", str(path))
 
 
 def _check_pair(parts: list[str]) -> None:

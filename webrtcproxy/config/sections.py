@@ -27,6 +27,9 @@ from webrtcproxy.config.wss import WssConfig
 SPAWN: Final = "spawn"
 """`RtpengineConfig.nodes` if the proxy itself runs a local rtpengine."""
 
+AUTO: Final = "auto"
+"""`RtpengineConfig.interface` if it is the address by which this machine reaches others."""
+
 NG_PORT: Final = 22222
 """The default port of a node."""
 
@@ -116,8 +119,9 @@ class RtpengineConfig:
         default=2.0,
     )
     interface: str = option(
-        text("write the address for media"),
-        "With ``spawn``: the address for media, in the syntax of rtpengine's ``--interface``.",
+        text("write the address for media, or auto"),
+        "With ``spawn``: the address for media, in the syntax of rtpengine's ``--interface``; or ``auto`` for the"
+        " address by which this machine reaches others.",
         default="127.0.0.1",
     )
     binary: str = option(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from webrtcproxy.config.addresses import Network, ip
-from webrtcproxy.config.endpoints import split, unescape
+from webrtcproxy.config.endpoints import self_signed_files, split, unescape
 from webrtcproxy.config.mistakes import ConfigError
 from webrtcproxy.config.option import options_of
 from webrtcproxy.config.ranges import RANGES
@@ -95,6 +95,16 @@ def _wss_listen(config: Config) -> Iterator[str]:
         if split(line)[0] in ("tcp", "tcp6") and is_open(line):
             opens = "without TLS, whoever is on the way reads and changes what browsers send"
             yield warning("wss", "listen", line, opens, "write ssl:, or :interface=127.0.0.1 behind a web server")
+
+
+@rule
+def _self_signed(config: Config) -> Iterator[str]:
+    key, _ = self_signed_files(config.path.parent)
+    for line in config.wss.listen:
+        if any(part == f"privateKey={key}" for part in map(unescape, split(line))):
+            opens = "browsers can't tell its self-signed certificate from one of whoever is on the way, and warn of it"
+            remedy = "write privateKey= and certKey= of a certificate that browsers trust"
+            yield warning("wss", "listen", line.partition(":privateKey=")[0], opens, remedy)
 
 
 @rule

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from webrtcproxy.config.addresses import HostPort, Network, network, origin
-from webrtcproxy.config.endpoints import check_server
+from webrtcproxy.config.endpoints import check_public
 from webrtcproxy.config.ini import Section, is_flag
 from webrtcproxy.config.kinds import custom, each, endpoints, number, one, whole
 from webrtcproxy.config.limits import MAX_LIMIT
@@ -60,9 +60,10 @@ class WssConfig:
     """
 
     listen: tuple[str, ...] = option(
-        endpoints(check_server, "write an endpoint such as ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem"),
+        endpoints(check_public, "write an endpoint such as ssl:443:privateKey=tls/key.pem:certKey=tls/cert.pem"),
         "Twisted server endpoints, one a line. With a web server in front that terminates TLS:"
-        " ``tcp:8080:interface=127.0.0.1``.",
+        " ``tcp:8080:interface=127.0.0.1``. ``ssl:8443`` alone, to begin with: the proxy makes a self-signed"
+        " certificate, in ``self-signed/`` beside the file, of which browsers warn.",
         stand_in=(),
     )
     origins: tuple[str, ...] | None = option(

@@ -28,6 +28,7 @@ def write_certificate(folder: Path, hosts: Sequence[str] = ("localhost", "127.0.
     key = ec.generate_private_key(ec.SECP256R1())
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key_file, certificate_file = folder / "key.pem", folder / "cert.pem"
+    key_file.unlink(missing_ok=True)
     key_file.touch(mode=0o600)
     key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     certificate_file.write_bytes(_certificate(key, hosts).public_bytes(Encoding.PEM))

@@ -160,8 +160,11 @@ class KeyFiles:
         return context
 
 
-def certificate_mistakes(config: Config) -> Iterator[ConfigError]:
-    """The certificates and keys of a configuration that OpenSSL does not take: they are loaded as the start does."""
+def certificate_mistakes(config: Config, unmade: Path | None = None) -> Iterator[ConfigError]:
+    """The certificates and keys of a configuration that OpenSSL does not take: they are loaded as the start does.
+
+    :param unmade: the key of a pair that the start will make, and that is not looked at.
+    """
     for section, kind, lines, client_ca in (
         ("wss", "ssl", config.wss.listen, config.wss.client_ca),
         ("sip", "tls", config.sip.listen, config.sip.client_ca),
@@ -170,8 +173,11 @@ def certificate_mistakes(config: Config) -> Iterator[ConfigError]:
         for entry, line in enumerate(lines):
             name, *rest = split(line)
             if name == kind:
+                files = KeyFiles.named(_options(rest), client_ca)
+                if files.key == unmade:
+                    continue
                 try:
-                    KeyFiles.named(_options(rest), client_ca).load()
+                    files.load()
                 except ValueError as error:
                     remedy = "write the paths of PEM files that belong together"
                     mistake = ConfigError(section, "listen", line, remedy, str(error))
