@@ -7,8 +7,7 @@ from dataclasses import replace
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
 from tests.support.calls.case import CallCase
-from tests.support.calls.party import party_of
-from tests.support.calls.world import OFFER, PLAIN, Browser, TrunkPeer
+from tests.support.calls.world import PLAIN, Browser, TrunkPeer
 from tests.support.configs import CARRIER, PBX
 from webrtcproxy.routing.authentication import Authentication
 from webrtcproxy.sip.authentication import Challenge, Credentials
@@ -300,125 +299,6 @@ class Contacts(CredentialCase):
         self.successResultOf(self.world.context.sources.refresh())
         other = self.answered_elsewhere("192.0.2.8")
         self.assertIn("Proxy-Authorization", other.request("ACK").headers)
-
-
-class CallersLeg(CredentialCase):
-    """A call that has come in from the trunk: what the proxy sends in its dialog is challenged, too. The credentials
-    are used where the browser across may use them, and go to the trunk alone."""
-
-    def come_in(self, *, authenticated: bool = True, contact: str = "") -> None:
-        """The trunk calls, and the browser answers: `far` and `near` are their dialogs."""
-        self.alice, self.trunk = self.world.browser(), self.world.trunk("192.0.2.7")
-        self.alice.aor = "alice@carrier.example.net:5080"
-        self.alice.bind(authenticated=authenticated)
-        self.trunk.contact = contact or self.trunk.contact
-        invite = self.trunk.call(self.alice)
-        leg = self.alice.request("INVITE")
-        answer = self.alice.answer(leg, 200, OFFER.replace(b"actpass", b"active"))
-        self.alice.heard("ACK")
-        ok = self.trunk.response(200)
-        self.trunk.ack(invite, ok)
-        self.far, self.near = party_of(self.trunk, invite, ok), party_of(self.alice, leg, answer)
-
-    def hang_up(self, peer: TrunkPeer | None = None) -> Request:
-        """The browser hangs up; the BYE that comes of it."""
-        self.near.ask("BYE")
-        self.alice.heard(200)
-        return (peer or self.trunk).request("BYE")
-
-    def challenge_it(self, asked: Request, peer: TrunkPeer | None = None, **more: str) -> None:
-        (peer or self.trunk).answer(asked, 407, headers=[("Proxy-Authenticate", challenge(**more))])
-
-    def answered_again(self, asked: Request) -> Request:
-        """The request that is sent again with credentials, once."""
-        again = self.trunk.request(asked.method)
-        self.assertEqual(Credentials.parse(again.headers.get("Proxy-Authorization") or "").params["username"], "us")
-        self.assertEqual((again.call_id, again.cseq.number), (asked.call_id, asked.cseq.number + 1))
-        self.trunk.silent()
-        return again
-
-    def test_bye(self) -> None:
-        """The browser hangs up: the BYE goes out again with credentials."""
-        self.come_in()
-        bye = self.hang_up()
-        self.assertNotIn("Proxy-Authorization", bye.headers)
-        self.challenge_it(bye)
-        self.trunk.answer(self.answered_again(bye), 200)
-
-    def test_browser_is_lost(self) -> None:
-        """So does the BYE of the proxy itself."""
-        self.come_in()
-        self.alice.flow.lose()
-        self.world.turn(5)
-        bye = self.trunk.request("BYE")
-        self.challenge_it(bye)
-        self.trunk.answer(self.answered_again(bye), 200)
-
-    def test_reinvite(self) -> None:
-        """The browser changes the session: so does the re-INVITE; its ACK and what follows have the credentials."""
-        self.come_in()
-        offer = self.near.ask("INVITE", self.near.sdp("sendonly"))
-        leg = self.trunk.request("INVITE")
-        self.challenge_it(leg)
-        self.trunk.heard("ACK")
-        self.far.answer(self.answered_again(leg), 200, self.far.sdp("recvonly"))
-        self.assertIn("Proxy-Authorization", self.trunk.request("ACK").headers)
-        self.alice.heard(200)
-        self.near.ack(offer)
-        bye = self.hang_up()
-        self.assertIn("Proxy-Authorization", bye.headers)
-        self.trunk.answer(bye, 200)
-
-    def test_another_realm(self) -> None:
-        """A challenge of another realm is not for the trunk's account: nothing is sent again; the browser gets it."""
-        self.come_in()
-        info = self.near.ask("INFO")
-        self.challenge_it(self.trunk.request("INFO"), realm="elsewhere")
-        self.trunk.silent()
-        self.assertIn("elsewhere", self.alice.response(407).headers.get("Proxy-Authenticate") or "")
-        self.assertEqual(info.method, "INFO")
-        self.challenge_it(self.hang_up(), realm="elsewhere")
-        self.trunk.silent()
-
-    def test_another_host(self) -> None:
-        """The Contact of the INVITE leads to another host: no credentials follow it there."""
-        self.come_in(contact="sip:x@203.0.113.66:5060")
-        evil = self.world.trunk("203.0.113.66")
-        bye = self.hang_up(evil)
-        self.challenge_it(bye, evil)
-        evil.silent()
-        self.trunk.silent()
-
-    def test_not_registered(self) -> None:
-        """A browser that may not use the credentials gets the challenge; the log says which option is in the way."""
-        self.come_in(authenticated=False)
-        self.near.ask("INFO")
-        with capturedLogs() as logs:
-            self.challenge_it(self.trunk.request("INFO"))
-        self.trunk.silent()
-        self.alice.heard(407)
-        self.assertTrue([text for text in map(formatEvent, logs) if "trunk-credentials" in text])
-        self.challenge_it(self.hang_up())
-        self.trunk.silent()
-
-    def test_anyone(self) -> None:
-        """`trunk-credentials = anyone`: those of the trunk serve every browser that it calls."""
-        self.world = self.make_world(anyone=True)
-        self.come_in(authenticated=False)
-        bye = self.hang_up()
-        self.challenge_it(bye)
-        self.trunk.answer(self.answered_again(bye), 200)
-
-    def test_no_account(self) -> None:
-        """A trunk without username and password: the browser gets the challenge."""
-        self.trunks = (replace(CARRIER, username=None, password=None),)  # type: ignore[misc]
-        self.world = self.make_world()
-        self.come_in()
-        self.near.ask("INFO")
-        self.challenge_it(self.trunk.request("INFO"))
-        self.trunk.silent()
-        self.alice.heard(407)
-        self.trunk.answer(self.hang_up(), 200)
 
 
 class PassedOn(CredentialCase):

@@ -213,3 +213,16 @@ class Stop(WatchCase):
         subscriber.answer(heard, 200)
         self.assertEqual(notifier.peer.request("SUBSCRIBE").headers.get("Expires"), "0")
         self.assertEqual(len(self.world.subscriptions), 0)
+
+    def test_challenged(self) -> None:
+        """A trunk that challenges the end of a subscription gets the credentials of its section, though the browser may
+        not use them: it would go on sending what nobody hears."""
+        self.trunk = self.world.trunk("192.0.2.7", 5090)
+        self.subscribe(uri="sip:box@carrier.example.net:5080")
+        self.accept(self.trunk.request("SUBSCRIBE"))
+        self.world.subscriptions.stop()
+        leave = self.trunk.request("SUBSCRIBE")
+        self.trunk.answer(leave, 401, headers=[("WWW-Authenticate", 'Digest realm="carrier", nonce="n"')])
+        again = self.trunk.request("SUBSCRIBE")
+        self.assertEqual(again.headers.get("Expires"), "0")
+        self.assertIn("Authorization", again.headers)

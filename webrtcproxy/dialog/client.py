@@ -115,12 +115,15 @@ class DialogClient:
         body: bytes = b"",
         content_type: str = "",
         observer: RequestObserver | None = None,
+        own: bool = False,
     ) -> Deferred[Response]:
         """Send a request within the dialog.
 
         :param content_type: of the body, where it is not among `headers`.
         :param observer: gets all other events of the request, and sends the ACK for the 2xx to an INVITE.
-        :returns: fires with the final response; challenges are answered where the leg may use its trunk's credentials.
+        :param own: whether the proxy sends it for itself, to keep or to end what it has with the peer; a BYE always is.
+        :returns: fires with the final response; challenges are answered where the leg may use its trunk's credentials,
+            and those to the proxy's own requests in any case.
             Fails with FlowLost (the peer can't be reached), TimedOut (no response within 64*T1) or Refusal (its host
             name can't be resolved).
         """
@@ -136,19 +139,27 @@ class DialogClient:
                 request.headers.set("Content-Type", content_type)
         flow = self._flow_without_lookup()
         if flow is None:
-            return Deferred.fromCoroutine(self.flow_to_peer()).addCallback(self._send_towards, request, observer)
-        return self._send_towards(flow, request, observer)
+            return Deferred.fromCoroutine(self.flow_to_peer()).addCallback(self._send_towards, request, observer, own)
+        return self._send_towards(flow, request, observer, own)
 
-    def _send_towards(self, flow: Flow, request: Request, observer: RequestObserver | None) -> Deferred[Response]:
+    def _send_towards(
+        self, flow: Flow, request: Request, observer: RequestObserver | None, own: bool
+    ) -> Deferred[Response]:
         if observer is not None and self.over:  # it ended during the look-up of its host
             return fail(Refusal(481))
         context, refreshing = self._context, request.method in REFRESHING
+        authentication = self._authentication
+        if authentication is not None:
+            if not self._is_trunk(flow):
+                authentication = None
+            elif own or request.method == "BYE":
+                authentication = authentication.own
         sent = ClientRequest(
             context.transactions,
             request,
             self.dialog,
             context.upstream.hops_of_flow(flow, self.profile.trunk) or flow,
-            authentication=self._authentication if self._is_trunk(flow) else None,
+            authentication=authentication,
             session_interval=self.session_timer if refreshing else None,
             on_retry=None if observer is None else self._is_open,
             on_provisional=None if observer is None else observer.progress,

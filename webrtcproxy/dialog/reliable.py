@@ -208,7 +208,7 @@ def send_prack(leg: Leg, response: Response, sdp: bytes = b"") -> None:
     :param sdp: the answer, where the response had an offer (section 5).
     """
     rack = f"{(response.headers.get('RSeq') or '').strip()} {response.cseq}"
-    asked = leg.send_request("PRACK", (("RAck", rack),), sdp, "application/sdp")
+    asked = leg.send_request("PRACK", (("RAck", rack),), sdp, "application/sdp", own=True)
     asked.addCallbacks(_answered, _failed, callbackArgs=(leg,), errbackArgs=(leg,))
 
 

@@ -44,6 +44,7 @@ class Authentication:
             self._username, self._password = own.username, own.password
             self._account = trunk
         self._allowed = allowed
+        self._own: Authentication | None = None
         self._answered: dict[tuple[str, str], _AnsweredChallenge] = {}
         self._rounds = 0
         self.used = False
@@ -53,6 +54,17 @@ class Authentication:
     def has_account(self) -> bool:
         """Whether there are credentials to answer a challenge with."""
         return self._account is not None
+
+    @property
+    def own(self) -> Authentication:
+        """Answers the challenges to requests that end or refresh what the proxy has with the trunk, whoever is across:
+        left unanswered, the trunk would go on with a call that is over, or end one that is not. Its nonces are its own,
+        so that no request of a browser that may not use the credentials has an answer to one."""
+        if self._allowed:
+            return self
+        if self._own is None:
+            self._own = Authentication(self.trunk, True)
+        return self._own
 
     def answer(self, request: Request, response: Response) -> bool:
         """Take in the challenges of a response that the proxy answers itself; `prepare` writes the answers.

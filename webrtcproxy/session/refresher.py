@@ -118,10 +118,10 @@ class SessionRefresher:
     async def _send_refresh(self, leg: Leg) -> int:
         """The status of the final response to a refresh; 0 where the refresh has to wait."""
         if leg.takes_update:
-            return (await leg.send_request("UPDATE", (ALLOW,))).status
+            return (await leg.send_request("UPDATE", (ALLOW,), own=True)).status
         if leg.session_timer.negotiated:
             return await self._refresh(leg) or 0
-        status = (await leg.send_request("OPTIONS")).status
+        status = (await leg.send_request("OPTIONS", own=True)).status
         if status in ENDS_DIALOG:
             return status
         leg.session_timer.alive()

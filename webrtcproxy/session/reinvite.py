@@ -152,8 +152,9 @@ class ReInvite:
         leg = self.leg
         body = as_offer(sdp) if self._purpose is Purpose.REFRESH else sdp
         limit = self._context.transactions.schedule.after(self._limit, self._time_up)
+        own = self._purpose is Purpose.REFRESH or self._purpose is Purpose.RESTORE
         try:
-            return await leg.send_request(method, headers or (ALLOW,), body, "application/sdp", self)
+            return await leg.send_request(method, headers or (ALLOW,), body, "application/sdp", self, own)
         except FlowLost as why:
             raise leg.profile.unreachable() from why
         except TimedOut:

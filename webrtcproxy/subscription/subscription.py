@@ -312,10 +312,10 @@ class Subscription:
         leg.owner = None
         if leg is self.near:
             sent = maybeDeferred(
-                leg.send_request, "NOTIFY", (("Event", self._event), ("Subscription-State", _DEACTIVATED))
+                leg.send_request, "NOTIFY", (("Event", self._event), ("Subscription-State", _DEACTIVATED)), own=True
             )
         else:
-            sent = maybeDeferred(leg.send_request, "SUBSCRIBE", (("Event", self._event), ("Expires", "0")))
+            sent = maybeDeferred(leg.send_request, "SUBSCRIBE", (("Event", self._event), ("Expires", "0")), own=True)
         sent.addErrback(_not_ended, leg.dialog.call_id).addBoth(lambda _: leg.hung_up())
 
 
