@@ -127,6 +127,12 @@ class CheckTests(SynchronousTestCase):
             check(odd)
             self.assertEqual(odd.headers.oddities, oddity, "once")
 
+    def test_request_uri(self) -> None:
+        """The Request-URI of what is found by its tags or its branch is not read; any other is."""
+        for method in ("BYE", "ACK", "CANCEL"):
+            check(request(method, "sip:token@192.0.2.1;;x"))
+        self.assertRaises(BadMessage, check, request("INFO", "sip:token@192.0.2.1;;x"))
+
     def test_unread(self) -> None:
         """A Contact that decides nothing is not read."""
         for method in ("BYE", "ACK", "CANCEL", "OPTIONS", "MESSAGE", "INFO", "PRACK"):

@@ -18,7 +18,7 @@ from webrtcproxy.sip.headers import STAR, Star
 from webrtcproxy.sip.mending import NEEDS_CONTACT, NEEDS_EXPIRES
 from webrtcproxy.sip.names import AT_MOST_ONE, PHRASES, REQUIRED, SPELLINGS
 from webrtcproxy.sip.request import Message, Request, Response
-from webrtcproxy.sip.salvage import BAD_REQUEST_LINE, malformed, status_of
+from webrtcproxy.sip.salvage import BAD_REQUEST_LINE, ENDING, malformed, status_of
 from webrtcproxy.sip.uri import MAX_URI
 
 __all__ = [
@@ -194,7 +194,8 @@ def check(message: Message) -> None:
         if isinstance(message, Request):
             if cseq.method != message.method:
                 raise BadMessage("Bad CSeq")
-            _check_request_uri(message)
+            if message.method not in ENDING:  # those are found by their tags or their branch
+                _check_request_uri(message)
     except BadMessage as error:
         if isinstance(message, Request) and message.method != "ACK":
             error.request = message

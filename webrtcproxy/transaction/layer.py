@@ -18,13 +18,13 @@ from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.runtime.metrics import Metrics
 from webrtcproxy.runtime.schedule import Schedule
 from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request, Response, check, respond
 from webrtcproxy.transaction import odd_messages
 from webrtcproxy.transaction.client import ClientMachine, ClientTransaction, InviteClient, NonInviteClient, OnResponse
 from webrtcproxy.transaction.match import (
     BRANCH_PREFIX,
     Key,
+    branches_of_ours,
     has_cookie,
     invite_key,
     is_repeat,
@@ -184,12 +184,10 @@ class Transactions:
     def is_loop(self, request: Request) -> bool:
         """Whether `request` was sent from here and has come back with the same Request-URI. With another Request-URI it
         is a spiral, which is legal (section 16.3).
-
-        :raises BadMessage: a Via is malformed.
         """
-        for value in request.headers.all("Via"):
-            if BRANCH_PREFIX in value:
-                machine = self._table.clients.get((Via.parse(value).branch or "", request.method))
+        for line in request.headers.lines("Via"):
+            for branch in branches_of_ours(line) if BRANCH_PREFIX in line else ():
+                machine = self._table.clients.get((branch, request.method))
                 if machine is not None and machine.request_uri == request.uri:
                     return True
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from webrtcproxy.sip.headers import Via
 from webrtcproxy.sip.message import Request
 from webrtcproxy.transport.flow import Flow
@@ -11,6 +13,8 @@ MAGIC_COOKIE = "z9hG4bK"
 
 BRANCH_PREFIX = MAGIC_COOKIE + "wp-"
 """The beginning of our branches; after it come the mark of the process, if there are several, and random text."""
+
+_our_branch = re.compile(re.escape(BRANCH_PREFIX) + r"[A-Za-z0-9\-]+").findall
 
 MergeKey = tuple[object, ...]
 """Equal for a request and a merged copy of it (section 8.2.2.2)."""
@@ -67,6 +71,11 @@ def merge_key(request: Request) -> MergeKey:
     """
     method = "INVITE" if request.method == "CANCEL" else request.method
     return request.call_id, request.from_.tag, request.to.tag, request.cseq.number, method, request.uri
+
+
+def branches_of_ours(line: str) -> list[str]:
+    """The branches that we have made in a line of Vias, in whatever state the rest of it is."""
+    return _our_branch(line)
 
 
 def has_cookie(via: Via) -> bool:
