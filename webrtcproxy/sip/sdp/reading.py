@@ -41,12 +41,11 @@ _LONGEST_CACHED = 160
 #: What is another in each call, or secret, is not kept in the cache of lines.
 _OWN = (
     b"m=", b"o=", b"c=", b"k=", b"a=candidate", b"a=ice-", b"a=fingerprint", b"a=crypto", b"a=tls-id", b"a=rtcp:",
-    b"a=path",
+    b"a=path", b"a=ssrc", b"a=msid",
 )  # fmt: skip
-_VOID = (b"a=ssrc", b"a=msid")
 
-_Line = tuple[str, str, str]
-_NOTHING: _Line = ("", "", "")
+_Line = tuple[str, Attribute]
+_NOTHING: _Line = ("", ("", ""))
 
 _CONTROLS = dict.fromkeys((*range(32), 127, 0xFEFF, 0x85, 0x2028, 0x2029), " ")
 _KIND = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}").fullmatch
@@ -85,65 +84,62 @@ def read(octets: bytes, allowed: frozenset[str] = ALL) -> Description:
     lines = octets.splitlines()
     if len(octets) > MAX_OCTETS or len(lines) > MAX_LINES:
         raise BadSdp("too long")
-    sections = _Sections(allowed)
+    sections = _Sections()
+    section = sections.session
     for line in lines:
-        if line.startswith(_VOID):
-            continue
-        if len(line) > _LONGEST_CACHED or line.startswith(_OWN):
-            kind, name, value = _parse(line)
+        if line.startswith(_OWN) or len(line) > _LONGEST_CACHED:
+            kind, attribute = _parse(line)
         else:
-            kind, name, value = cached_line(line)
+            kind, attribute = cached_line(line)
         if kind == "a":
-            sections.attribute(name, value)
+            name = attribute[0]
+            if name in allowed:
+                section.attributes.append(attribute)
+            elif name == "rtpmap":
+                payload, _, codec = attribute[1].partition(" ")
+                section.codecs.setdefault(payload, codec)
+            elif name in DIRECTIONS and not section.direction:
+                section.direction = name
         elif kind == "m":
-            sections.medium(value)
+            section = sections.medium(attribute[1])
         elif kind:
-            sections.other(kind, name, value)
+            sections.other(section, kind, attribute)
     return sections.done()
 
 
 class _Sections:
     """The session and the media that were read so far."""
 
-    def __init__(self, allowed: frozenset[str]) -> None:
-        self._allowed = allowed
+    def __init__(self) -> None:
+        self.session = Media("session", 1, "", [])
+        self.session.direction = ""
         self._origin = ""
-        self._session = Media("session", 1, "", [])
-        self._session.direction = ""
-        self._section = self._session
         self._media: list[Media] = []
 
-    def attribute(self, name: str, value: str) -> None:
-        section = self._section
-        if name == "rtpmap":
-            payload, _, codec = value.partition(" ")
-            section.codecs.setdefault(payload, codec)
-        elif name in self._allowed:
-            section.attributes.append((name, value))
-        elif name in DIRECTIONS and not section.direction:
-            section.direction = name
-
-    def medium(self, value: str) -> None:
+    def medium(self, value: str) -> Media:
+        """Begin another medium."""
         if len(self._media) == MAX_MEDIA:
             raise BadSdp("too many media")
         words = value.split()
         if len(words) > 3 + MAX_FORMATS:
             raise BadSdp("too many formats")
-        self._section = _medium(words) or _unreadable(words)
-        self._media.append(self._section)
+        media = _medium(words) or _unreadable(words)
+        self._media.append(media)
+        return media
 
-    def other(self, kind: str, name: str, value: str) -> None:
+    def other(self, section: Media, kind: str, line: Attribute) -> None:
+        """Take a line that is no attribute."""
         if kind == "b":
-            self._section.bandwidths.append((name, value))
+            section.bandwidths.append(line)
         elif kind == "c":
-            self._section.address = self._section.address or value
-        elif self._section is self._session:
-            self._origin = self._origin or value
+            section.address = section.address or line[1]
+        elif section is self.session:
+            self._origin = self._origin or line[1]
 
     def done(self) -> Description:
         if all(media.unnamed for media in self._media):
             raise BadSdp("no media")
-        session = self._session
+        session = self.session
         address = session.address or self._origin
         mids: set[str] = set()
         for media in self._media:
@@ -238,11 +234,16 @@ def _payload(word: str) -> str:
 
 
 def _parse(line: bytes) -> _Line:
-    """The kind of a line, and for an attribute or a bandwidth its name; and its value. Three times nothing if it is to
-    be left out."""
+    """The kind of a line, and its value; for an attribute or a bandwidth, its name as well. `_NOTHING` if it is to be
+    left out."""
     text = line.decode("utf-8", "replace")
+    if text[:2] == "a=" and text.isprintable():  # as nearly all are
+        name, _, value = text[2:].partition(":")
+        form = FORMS.get(name)
+        if form is not None and name != "rtcp" and "  " not in value and form(value):
+            return "a", (name, value)
     if not text.isprintable():
-        text = text.translate(_CONTROLS)
+        text = _BLANKS.sub(" ", text.translate(_CONTROLS))
     text = text.strip()
     kind = text[:1].lower()
     if text[1:2] != "=":
@@ -251,13 +252,13 @@ def _parse(line: bytes) -> _Line:
     if kind == "a":
         return _attribute(value)
     if kind == "m":
-        return "m", "", value
+        return "m", ("", value)
     if kind == "b":
         found = _BANDWIDTH(value)
-        return ("b", found[1], found[2]) if found else _NOTHING
+        return ("b", (found[1], found[2])) if found else _NOTHING
     if kind in ("c", "o"):
         address = _host(value, 3 if kind == "c" else 6)
-        return (kind, "", address) if address else _NOTHING
+        return (kind, ("", address)) if address else _NOTHING
     return _NOTHING
 
 
@@ -267,19 +268,21 @@ cached_line = lru_cache(_CACHED_LINES)(_parse)
 
 def _attribute(text: str) -> _Line:
     name, _, value = text.partition(":")
-    name, value = name.rstrip(), _BLANKS.sub(" ", value.strip())
+    name, value = name.rstrip(), value.strip()
+    if "  " in value:
+        value = _BLANKS.sub(" ", value)
     if name not in FORMS:
         lower = name.lower()
         if lower == "rtpmap":
             return _rtpmap(value)
         if lower in DIRECTIONS:
-            return "a", lower, ""
+            return "a", (lower, "")
         if lower not in FORMS:
             return _NOTHING
         name = lower
     if name == "rtcp":
         value = value.partition(" ")[0]
-    return ("a", name, value) if FORMS[name](value) else _NOTHING
+    return ("a", (name, value)) if FORMS[name](value) else _NOTHING
 
 
 def _rtpmap(value: str) -> _Line:
@@ -293,8 +296,8 @@ def _rtpmap(value: str) -> _Line:
     if name.lower() in _RATES:
         rate, channels = _RATES[name.lower()], None
     if rate is None:
-        return "a", "rtpmap", f"{payload} {name}"
-    return "a", "rtpmap", f"{payload} {name}/{rate}" + (f"/{channels}" if channels not in (None, "1") else "")
+        return "a", ("rtpmap", f"{payload} {name}")
+    return "a", ("rtpmap", f"{payload} {name}/{rate}" + (f"/{channels}" if channels not in (None, "1") else ""))
 
 
 def _with_rate(name: str, kind: str) -> str:
