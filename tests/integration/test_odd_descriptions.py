@@ -42,6 +42,7 @@ SHAPES = [
     *(TRUNK_SDP + more + b"\r\n" for more in (
         b"m=video 0 RTP/AVP 255", b"m=video 0 RTP/AVP *", b"m=video 0 RTP/AVP -", b"m=video 0 RTP/AVP", b"m=video 0",
         b"m=video 5 RTP/AVP", b"m=video 5 RTP/AVP 99", b"m=video x RTP/AVP 99", b"m=image 5 udptl t38",
+        b"m=text 5 RTP/AVP 98\r\na=rtpmap:98 t140/1000",
         b"m=image 0 udptl t38",
         b"m=message 5 TCP/MSRP *\r\na=path:msrp://x", b"m=audio 5 RTP/SAVP 0\r\na=crypto:1 x y", b"m=\xff", b"b=AS:",
         b"a=ssrc:1 cname:x\r\na=msid:a b", b"a=curr:qos e2e none\r\na=des:qos none e2e sendrecv", b"a=ptime:x",
@@ -142,6 +143,31 @@ class OddDescriptions(MediaCase):
         await self.offer(CHROME, TRUNK)
         with self.assertRaises(NgRefused):
             await self.answer(b"m=audio 40000 RTP/AVP 3\r\n" + C + b"\r\n", BROWSER_OF_TRUNK)
+
+    async def test_media_unknown_to_browsers(self) -> None:
+        """A fax or text is refused; a browser is offered only what it can read, and the trunk has its own lines in the
+        answer (FIELD B)."""
+        text = b"m=text 40006 RTP/AVP 98\r\na=rtpmap:98 t140/1000\r\n"
+        fax = b"m=image 40004 udptl t38\r\n"
+        head, audio = TRUNK_SDP.split(b"m=audio", 1)
+        audio = b"m=audio" + audio
+        for offer, kinds in (
+            (head + fax + audio, ["image 0 udptl t38", "audio 1 RTP/AVP"]),
+            (head + audio + text, ["audio 1 RTP/AVP", "text 0 RTP/AVP 98"]),
+        ):
+            self.begin()
+            sent = await self.offer(offer, BROWSER_OF_TRUNK)
+            self.assertEqual(["audio", "audio"], [media.kind for media in read(sent).media])
+            browsers = browser_answer("abcd", 45000)
+            refused = b"m=audio 0 UDP/TLS/RTP/SAVPF 0\r\n"
+            first = browsers.index(b"m=audio")
+            answer = (
+                browsers[:first] + refused + browsers[first:] if kinds[0].startswith("image") else browsers + refused
+            )
+            given = lines(await self.answer(answer, TRUNK), "m=")
+            self.assertEqual([kind.split()[0] for kind in kinds], [line[2:].split()[0] for line in given])
+            self.assertEqual([kind.split()[1] == "0" for kind in kinds], [line.split()[1] == "0" for line in given])
+            self.assertEqual([kind.split()[2] for kind in kinds], [line.split()[2] for line in given])
 
     async def test_unreadable(self) -> None:
         """What nobody can read is refused, and not sent to rtpengine."""

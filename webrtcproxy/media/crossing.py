@@ -55,6 +55,8 @@ def for_peer(sdp: object, to: Profile, offered: Description | None = None) -> De
 
     :param sdp: what rtpengine has made.
     :param to: the profile of the peer.
+        A browser is offered no kind and no protocol that it can't read, refused media included: Firefox would refuse
+        the offer. Such a medium keeps its place as one of audio that is refused.
     :param offered: the peer's offer, if this is the answer to it; each medium is answered in the protocol that was
         offered (RFC 3264 section 6, RFC 5124 section 3.3).
     :raises NgRefused: rtpengine has made none (10.5 accepts an empty description, and returns none).
@@ -66,6 +68,12 @@ def for_peer(sdp: object, to: Profile, offered: Description | None = None) -> De
     if offered is not None:
         for media, asked in zip(described.media, offered.media, strict=False):
             media.protocol = asked.protocol
+            if media.is_refused:
+                media.kind, media.formats = asked.kind, asked.formats[:1]
+    elif to.has_dtls:
+        for media in described.media:
+            if media.is_refused and not _suits_browser(media):
+                media.kind, media.protocol, media.formats = "audio", "UDP/TLS/RTP/SAVPF", ["0"]
     for media in described.media:
         if not media.protocol.endswith("F"):
             media.attributes = [each for each in media.attributes if each[0] != "rtcp-fb"]
@@ -123,9 +131,16 @@ def _is_address(host: str) -> bool:
 def _is_useless(media: Media, to: Profile) -> bool:
     """Whether the leg has no use for a medium: it is of a kind or a protocol that it does not take, has no codec, or no
     key (RFC 4568 section 5.1.2)."""
+    if to.has_dtls and not _suits_browser(media):
+        return True
     if media.kind in to.rejected_media or not media.protocol.startswith(to.required_protocol) or not media.formats:
         return True
     return to.source != "browser" and media.protocol.startswith("RTP/SAVP") and not media.has("crypto")
+
+
+def _suits_browser(media: Media) -> bool:
+    """Whether browsers know the kind and the protocol."""
+    return (media.kind in ("audio", "video") and media.is_rtp) or media.kind == "application"
 
 
 def _complete(media: Media) -> None:

@@ -1,0 +1,97 @@
+"""What a browser is sent of odd descriptions of a trunk, by way of the real rtpengine: Chromium and Firefox take each,
+offers and answers (corners.rst 3: Any description)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from tests.integration.media import MediaCase
+from tests.integration.test_odd_descriptions import SHAPES
+from tests.support.real.case import LAB
+from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK
+
+ANSWERS = """(async offers => {
+    const refused = [];
+    for (const sdp of offers) {
+        const pc = new RTCPeerConnection();
+        try {
+            await pc.setRemoteDescription({type: "offer", sdp});
+            await pc.setLocalDescription(await pc.createAnswer());
+        } catch (error) { refused.push(`${error}: ${sdp}`); }
+        pc.close();
+    }
+    return refused;
+})"""
+OFFER = """(async () => {
+    window.pc = new RTCPeerConnection();
+    window.pc.addTransceiver("audio");
+    window.pc.addTransceiver("video");
+    await window.pc.setLocalDescription(await window.pc.createOffer());
+    return window.pc.localDescription.sdp;
+})()"""
+TAKES = """(async sdp => {
+    try {
+        await window.pc.setRemoteDescription({type: "answer", sdp});
+        return "";
+    } catch (error) {
+        return `${error}: ${sdp}`;
+    } finally {
+        window.pc.close();
+    }
+})"""
+
+
+class InBrowser:
+    """With either browser; the classes below name it."""
+
+    browser: ClassVar[str]
+
+    async def tab(self) -> Any:
+        """A page of that browser."""
+        running: Any = await (LAB.firefox() if self.browser == "firefox" else LAB.chromium())
+        tools = await running.connect()
+        self.addCleanup(tools.close)  # type: ignore[attr-defined]
+        return await tools.open((await LAB.pages()).url("jssip"))
+
+    async def test_offers(self) -> None:
+        """Each is taken, and can be answered."""
+        case: Any = self
+        tab = await self.tab()
+        offers = []
+        for shape in SHAPES:
+            case.begin()
+            offers.append((await case.offer(shape, BROWSER_OF_TRUNK)).decode())
+        case.assertEqual([], await tab.run(f"{ANSWERS}({json.dumps(offers)})"))
+
+    async def test_answers(self) -> None:
+        """Each is one to what the browser has offered, audio and video."""
+        case: Any = self
+        tab = await self.tab()
+        for shape in SHAPES:
+            case.begin()
+            await case.offer((await tab.run(OFFER)).encode(), TRUNK)
+            answer = (await case.answer(shape, BROWSER_OF_TRUNK)).decode()
+            case.assertEqual("", await tab.run(f"{TAKES}({json.dumps(answer)})"), shape)
+
+
+class OddCase(MediaCase):
+    """Many calls, one after the other."""
+
+    def begin(self) -> None:
+        """Another call."""
+        ended = self.session.delete()
+        self.addCleanup(lambda: ended)
+        self.session = self.nodes.session("call")
+
+
+class InChromium(InBrowser, OddCase):
+    """In Chromium."""
+
+    browser = "chromium"
+
+
+class InFirefox(InBrowser, OddCase):
+    """In Firefox."""
+
+    browser = "firefox"
