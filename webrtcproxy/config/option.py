@@ -13,7 +13,7 @@ declaration, its line in etc/proxy.ini, and the code that uses it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, overload
@@ -147,8 +147,8 @@ def _read(declared: Option[Any], section: Section) -> Mapping[str, Any]:
     if declared.key in section:
         try:
             value = declared.kind.read(section, declared.key)
-        except (ConfigError, ConfigErrors) as error:
-            section.mistakes.note(*(error.mistakes if isinstance(error, ConfigErrors) else (error,)))
+        except (ConfigError, ConfigErrors, OSError, ValueError) as error:
+            section.mistakes.note(*_mistakes(declared, section, error))
             section.mistakes.give_up(section.name, declared.key)
             if not declared.required:
                 return {}
@@ -158,3 +158,14 @@ def _read(declared: Option[Any], section: Section) -> Mapping[str, Any]:
     else:
         return {}
     return dict(zip(declared.fills, value if len(declared.fills) > 1 else (value,), strict=True))
+
+
+def _mistakes(declared: Option[Any], section: Section, error: Exception) -> Sequence[ConfigError]:
+    """The mistakes that the reader of an option has raised: those that it found, or why it got no further, as with a
+    path that no system takes."""
+    if isinstance(error, ConfigErrors):
+        return error.mistakes
+    if isinstance(error, ConfigError):
+        return (error,)
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    return (section.error(declared.key, why or type(error).__name__, declared.kind.remedy),)
