@@ -11,7 +11,8 @@ from tests.support.calls.world import World
 from tests.support.configs import PBX, config
 from tests.support.fakes import FakeFlow
 from webrtcproxy.access.guard import LoginGuard
-from webrtcproxy.proxy import Standalone, build_proxy
+from webrtcproxy.proxy import Standalone, build_proxy, media_interface
+from webrtcproxy.runtime.own_address import own_address
 from webrtcproxy.transport.sip.sockets import SipSockets
 from webrtcproxy.transport.wss.server import WebSocketServer
 
@@ -34,6 +35,20 @@ class OneOfSeveral(Standalone):
     def sip_sockets(self, *what: Any, **more: Any) -> SipSockets:
         self.sockets = super().sip_sockets(*what, **more)
         return self.sockets
+
+
+class MediaInterfaceTests(SynchronousTestCase):
+    """`media_interface`."""
+
+    def test_auto(self) -> None:
+        """``auto`` is the address by which this machine reaches others, also where another one is advertised for it."""
+        self.assertEqual(media_interface("auto"), own_address())
+        self.assertEqual(media_interface("auto!203.0.113.7"), f"{own_address()}!203.0.113.7")
+
+    def test_written(self) -> None:
+        """Anything else is rtpengine's."""
+        for written in ("127.0.0.1", "eth0", "pub/192.0.2.1!203.0.113.7", "automatic"):
+            self.assertEqual(media_interface(written), written)
 
 
 class BansTests(SynchronousTestCase):

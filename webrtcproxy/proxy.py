@@ -306,11 +306,21 @@ def _media(config: Config, reactor: Any, metrics: Metrics, instance: str, locato
 
 def spawned(config: Config, reactor: Any) -> RtpengineProcess:
     """The rtpengine that runs as a child of this process."""
-    interface = config.rtpengine.interface
-    if interface == AUTO:
-        interface = own_address()
-        log.info("Media has the address {interface}", interface=interface)
+    interface = media_interface(config.rtpengine.interface)
     return RtpengineProcess(reactor, binary=config.rtpengine.binary, interface=interface)
+
+
+def media_interface(written: str) -> str:
+    """The address for media, as rtpengine's ``--interface`` has it.
+
+    :param written: ``[rtpengine] interface``: the same, or with `AUTO` for the address.
+    """
+    address, mark, advertised = written.partition("!")
+    if address != AUTO:
+        return written
+    interface = own_address() + mark + advertised
+    log.info("The address for media is {interface}", interface=interface)
+    return interface
 
 
 def _drop_caches() -> None:

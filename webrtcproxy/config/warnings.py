@@ -2,7 +2,7 @@
 has it at the start.
 
 A rule is a function with `rule` in front of it. It yields a `warning` for each value that opens something, and nothing
-for the values of etc/proxy.ini.
+for the values of etc/proxy.ini but its self-signed certificate.
 """
 
 from __future__ import annotations
