@@ -65,10 +65,11 @@ class PreflightTests(SynchronousTestCase):
         self.assertEqual([line.split(":")[1] for line in told], ["10", "12", "14"])
 
     def test_entry(self) -> None:
-        """Of several lines the one is named that is wrong, though paths in it were made absolute."""
+        """Of several lines the one is named that is wrong, as it is written, though paths in it were made absolute."""
         pair = "privateKey=tls/key.pem:certKey=tls/cert.pem"
-        (line,) = self.told(wss=f"{WSS}\n    ; between\n    ssl:0:interface=192.0.2.99:{pair}")
-        self.assertTrue(line.startswith(f"{self.path}:4: [wss] listen = ssl:0:interface=192.0.2.99:"), line)
+        wrong = f"ssl:port=0:interface=192.0.2.99:{pair}"
+        (line,) = self.told(wss=f"{WSS}\n    ; between\n    {wrong}")
+        self.assertTrue(line.startswith(f"{self.path}:4: [wss] listen = {wrong}: this machine"), line)
 
     def test_swapped(self) -> None:
         """The certificate for the key and the other way round, in each section, without a traceback."""

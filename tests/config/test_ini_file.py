@@ -144,3 +144,5 @@ class LineTests(SynchronousTestCase):
             error = ConfigError("a", "key", "/somewhere/else", "")
             error.entry = entry
             self.assertEqual(read(path).line_of(error), line)
+            self.assertEqual(read(path).written(error), ("one, two", "three", "five 12", None)[entry])
+        self.assertIsNone(read(path).written(ConfigError("a", "key", "one", "")))

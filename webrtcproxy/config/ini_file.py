@@ -54,6 +54,11 @@ class IniFile:
                     return number
         return self.line(error.section, error.key)
 
+    def written(self, error: ConfigError) -> str | None:
+        """The entry that a mistake is about, as it stands in the file; None where it names none."""
+        entries = self._entries.get((error.section, error.key), [])
+        return None if error.entry is None or error.entry >= len(entries) else entries[error.entry][1]
+
     def line(self, section: str, key: str = "") -> int | None:
         """The line of a key, else that of the heading of its section."""
         return self._places.get((section, key)) or self._places.get((section, ""))

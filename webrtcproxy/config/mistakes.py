@@ -75,6 +75,9 @@ class LineNumbers(Protocol):
     def line_of(self, error: ConfigError) -> int | None:
         """The line of what a mistake is about."""
 
+    def written(self, error: ConfigError) -> str | None:
+        """The entry that a mistake is about, as it stands in the file; None where it names none."""
+
     def line(self, section: str, key: str = "") -> int | None:
         """The line of a key, else that of the heading of its section."""
 
@@ -108,10 +111,15 @@ class Mistakes:
         for error in errors:
             if error.path is None:
                 error.path = self._path
-                if error.line is None and self._lines is not None:
-                    error.line = self._lines.line_of(error)
+                self._locate(error)
             if not self.is_given_up(error.section, error.key) and str(error) not in map(str, self._found):
                 self._found.append(error)
+
+    def _locate(self, error: ConfigError) -> None:
+        """Complete a mistake with its line, and its value as it is written: paths in it may have been made absolute."""
+        if self._lines is not None:
+            error.value = self._lines.written(error) or error.value
+            error.line = error.line or self._lines.line_of(error)
 
     def give_up(self, section: str, key: str = "") -> None:
         """Take no further mistakes of a key, or of a whole section."""
