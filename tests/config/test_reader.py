@@ -334,7 +334,7 @@ class OthersTests(Case):
         """[registrations], [calls], [subscriptions], [web], [logging], [demo]."""
         config = self.load(
             registrations="multiple = Yes",
-            calls="ring = 60\ngrace = 0\nsession-expires = 90\n"
+            calls="ring = 60\ngrace = 0\nsilence = 0\nsession-expires = 90\n"
             "limit = 3\nlimit-per-connection = 2\nlimit-unregistered = 0",
             subscriptions="limit = 5\nlimit-per-connection = 4",
             web="listen = tcp:8080:interface=127.0.0.1",
@@ -344,7 +344,7 @@ class OthersTests(Case):
         self.assertTrue(config.registrations.multiple)
         self.assertEqual((config.calls.ring, config.calls.grace, config.calls.limit), (60, 0, 3))
         self.assertEqual((config.calls.limit_per_connection, config.calls.limit_unregistered), (2, 0))
-        self.assertEqual(config.calls.session_expires, 90)
+        self.assertEqual((config.calls.session_expires, config.calls.silence), (90, 0))
         self.assertEqual((config.subscriptions.limit, config.subscriptions.limit_per_connection), (5, 4))
         self.assertEqual(config.web.listen, ("tcp:8080:interface=127.0.0.1",))
         self.assertEqual(config.logging.level, "debug")

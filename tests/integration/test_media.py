@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tests.integration.media import CHROME, MediaCase, browser_answer
-from tests.support.real.part import until
+from tests.support.real.part import pause, until
 from tests.support.real.ports import LOOPBACK
 from tests.support.real.rtp import OPUS, SOUND, RtpPhone
 from tests.support.real.rtpengine import Rtpengine, TwoFamilies, TwoInterfaces
@@ -235,6 +235,18 @@ class RtpTests(RtpCase):
         await self.connect(TrunkMedia(("PCMU", "PCMA", "telephone-event")), (0, 101), (0, 101))
         await until(lambda: bool(self.trunk.heard and self.web.heard), "both hear", 3)
         self.assertEqual((self.trunk.heard, self.web.heard), ({0}, {0}))
+
+    async def test_counted(self) -> None:
+        """What each has sent is counted, and no more once it is silent (FIELD: a PBX that is killed)."""
+        await self.connect(TrunkMedia(), (0, 101), (0, 101))
+        await until(lambda: bool(self.trunk.heard and self.web.heard), "both hear", 3)
+        self.trunk.fall_silent()
+        await pause(0.1)
+        before = [await self.session.packets(from_tag=name, branch="b1") for name in ("A", "B")]
+        await pause(0.3)
+        after = [await self.session.packets(from_tag=name, branch="b1") for name in ("A", "B")]
+        self.assertGreater(after[0], before[0])
+        self.assertEqual((before[1], before[1] > 0), (after[1], True))
 
     async def test_events_pass(self) -> None:
         """RFC 4733 both ways, as it is and through transcoding from one clock rate to another."""

@@ -69,6 +69,30 @@ class OperationTests(SessionCase):
         self.assertTrue(self.session.loses_digits)
         self.delete()
 
+    def test_packets(self) -> None:
+        """What a party has sent: RTP and RTCP, of all media, by the name that it has in the session."""
+        self.failureResultOf(self.session.packets(from_tag="A", branch="b1"), NgRefused)
+        self.sdp_of(self.offer())
+        self.sdp_of(self.answer(to_tag="B"))
+        self.sdp_of(self.answer(to_tag="fork"))
+        audio, video = ([{b"stats": {b"packets": number}}, {b"stats": {b"packets": 1}}] for number in (50, 700))
+        medias = [{b"streams": audio}, {b"streams": video}]
+        tags = {b"A": {b"medias": medias[:1]}, b"B": {b"medias": medias}}
+        for name, known, packets in (("A", b"A", 51), ("B", b"B", 752), ("fork", b"B", 752)):
+            self.daemon.counted = {b"result": b"ok", b"tags": tags}
+            counted = self.session.packets(from_tag=name, branch="b1")
+            self.reactor.settle()
+            self.assertEqual(self.successResultOf(counted), packets)
+            self.assertEqual(self.last(b"command", b"from-tag"), (b"query", known))
+        for odd in ({}, {b"A": {}}, {b"A": 7}, {b"A": {b"medias": [{b"streams": [{b"stats": {b"packets": []}}]}]}}, []):
+            self.daemon.counted = {b"result": b"ok", b"tags": odd}
+            counted = self.session.packets(from_tag="A", branch="b1")
+            self.reactor.settle()
+            self.failureResultOf(counted, NgRefused)
+        self.failureResultOf(self.session.packets(from_tag="A", branch="b2"), NgRefused)
+        self.delete()
+        self.failureResultOf(self.session.packets(from_tag="A", branch="b1"), NgRefused)
+
     def test_digit(self) -> None:
         """A digit is of the one that sends it, by the name that it has in the session, whichever party that is."""
         self.sdp_of(self.offer())

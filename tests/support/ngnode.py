@@ -81,6 +81,10 @@ class FakeSession:
         played = self._enqueue(Operation("play", branch, from_tag, digit=digit, duration=duration))
         return played.addCallback(lambda _: None)
 
+    def packets(self, *, from_tag: str, branch: str) -> Deferred[int]:
+        self.nodes.counted.append((branch, from_tag))
+        return self.nodes.packets()
+
     def drop(self, branch: str) -> None:
         if not self._ending:
             self._enqueue(Operation("drop", branch)).addErrback(lambda failure: None)
@@ -163,6 +167,8 @@ class FakeNodes:
         self.log: list[tuple[str, str]] = []
         self.watched: dict[FakeSession, Callable[[], None]] = {}
         self.loses_digits = False
+        self.packets: Callable[[], Deferred[int]] = lambda: succeed(len(self.counted))  # media flows
+        self.counted: list[tuple[str, str]] = []
         self._failures: list[tuple[str, Exception]] = []
         self._held: list[Deferred[None]] | None = None
         self._port = 30000

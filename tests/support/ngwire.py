@@ -141,6 +141,7 @@ class FakeDaemon:
         self.silent = False
         self.replies: list[bytes] = []
         self.result: dict[bytes, Any] | None = None
+        self.counted: dict[bytes, Any] = {b"result": b"ok"}  # the reply to a query
         self.warning = b""
         self.software = b""  # by which it calls itself in descriptions of its own, which it makes only if there is one
         self.dies_after = b""  # silent after its reply to the first command of that name
@@ -184,7 +185,7 @@ class FakeDaemon:
                 self.sessions.discard(call_id)
             return {b"result": b"ok"}
         if name == b"query":
-            return {b"result": b"ok"} if call_id in self.sessions else LOST
+            return self.counted if call_id in self.sessions else LOST
         if self.result is not None:
             return self.result
         self.sessions.add(call_id)

@@ -168,6 +168,7 @@ class Call:
     def session_agreed(self, branch: str) -> None:
         """Caller and callee have agreed on a session, which may be changed from now on."""
         self._modifier.open(branch)
+        self._refresher.watch_media(branch)
 
     def modify_session(self, leg: Leg, transaction: ServerTransaction) -> None:
         """The request of `transaction` offers to change the session."""
@@ -180,7 +181,7 @@ class Call:
         self._modifier = SessionModifier(
             context, media, self._caller, caller_offers, self.dialog_terminated, self._unacknowledged
         )
-        self._refresher = SessionRefresher(context, self._refresh, self.dialog_terminated, self._expired)
+        self._refresher = SessionRefresher(context, media, self._refresh, self.dialog_terminated, self._expired)
 
     async def _refresh(self, leg: Leg) -> int | None:
         """Refresh the session of `leg` by re-INVITE, and return the status of the final response; None while the
@@ -398,6 +399,7 @@ class Call:
         self._begin_session(media, True)
         media.watch(self._media_lost)
         self._modifier.open(branch)
+        self._refresher.watch_media(branch)
         callee = self._offer_answer.callee
         assert callee is not None
         self._refresher.start(self._caller, callee)

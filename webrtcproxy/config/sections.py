@@ -146,6 +146,12 @@ class CallsConfig:
     grace: float = option(
         number(0, 3600, "seconds"), "How long a call waits for a browser whose connection is lost.", default=5.0
     )
+    silence: float = option(
+        number(0, 86400, "seconds"),
+        "How long a trunk that is not on hold may send no media before it is asked whether the call still exists there,"
+        " by an UPDATE or OPTIONS; 0: never. Looked at twice a minute.",
+        default=60.0,
+    )
     limit: int = option(whole(1, MAX_LIMIT), "Calls at once; above this limit, callers get 503.", default=1000)
     limit_per_connection: int = option(
         whole(1, MAX_LIMIT),

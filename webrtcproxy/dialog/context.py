@@ -47,6 +47,9 @@ class CallMedia(Protocol):
     def play(self, digit: str, duration: int, *, from_tag: str, branch: str) -> Deferred[None]:
         """Fires with None when a digit of that party is being played; fails with an NgError."""
 
+    def packets(self, *, from_tag: str, branch: str) -> Deferred[int]:
+        """Fires with the number of packets that have come from that party so far; fails with an NgError."""
+
     @property
     def loses_digits(self) -> bool:
         """Whether digits that are played may be lost."""

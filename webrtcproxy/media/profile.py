@@ -287,6 +287,11 @@ def digit_items(digit: str, duration: int, from_tag: str) -> bytes:
     return to_items({"from-tag": _octets(from_tag), "code": digit, "duration": duration})
 
 
+def query_items(from_tag: str) -> bytes:
+    """The party that a ``query`` concerns, encoded."""
+    return to_items({"from-tag": _octets(from_tag)})
+
+
 def _octets(name: str) -> bytes:
     """A tag or branch as in the message, including bytes outside UTF-8."""
     return name.encode("utf-8", "surrogateescape")

@@ -39,6 +39,7 @@ from webrtcproxy.media.profile import (
     Profile,
     digit_items,
     party_items,
+    query_items,
     session_fields,
 )
 from webrtcproxy.media.version import NO_QUIRKS
@@ -154,6 +155,19 @@ class MediaSession:
             and answer did not announce digits.
         """
         return self._enqueue(lambda: self._play(digit, duration, from_tag, branch)).addCallback(lambda _: None)
+
+    def packets(self, *, from_tag: str, branch: str) -> Deferred[int]:
+        """Count what a party has sent so far, at once: the other operations are not waited for.
+
+        :param from_tag: the call's name for it.
+        :param branch: as in the offer.
+        :returns: fires with the number of its RTP and RTCP packets. Fails as `offer`.
+        """
+        if self.node is None or self._deleted or branch not in self._branches:
+            return fail(NgRefused("nothing to count without a session"))
+        sender, _ = self._branches[branch].names(from_tag)
+        asked = self.node.command("query", session_fields(self.call_id), self._pool.timeout, query_items(sender))
+        return asked.addCallback(_packets, sender.encode("utf-8", "surrogateescape"))
 
     def drop(self, branch: str) -> None:
         """Free the media of a losing branch; the last branch stays until there is another. Never raises."""
@@ -395,3 +409,12 @@ def _fire(result: Deferred[bytes], outcome: bytes | Failure) -> None:
         result.errback(outcome)
     else:
         result.callback(outcome)
+
+
+def _packets(reply: Reply, tag: bytes) -> int:
+    """Those of all streams of a party, in the reply to a ``query``."""
+    try:
+        streams = (stream for media in reply[b"tags"][tag][b"medias"] for stream in media[b"streams"])
+        return sum(int(stream[b"stats"][b"packets"]) for stream in streams)
+    except (KeyError, TypeError, ValueError) as error:
+        raise NgRefused("no packets in the reply") from error

@@ -1,5 +1,5 @@
 """SessionRefresher: sends the session refreshes of one call, and ends the call where a peer has vanished (RFC 4028
-section 10).
+section 10). It also asks a trunk that sends no media any more for a sign of life.
 
 A call has one timer, which runs until something may be due, at most half a minute. So a refresh needs no timer of its
 own, and a short call only starts one.
@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable
 from twisted.logger import Logger
 
 from webrtcproxy.dialog.background import background
-from webrtcproxy.dialog.context import Context
+from webrtcproxy.dialog.context import CallMedia, Context
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.relay import ENDS_DIALOG
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.schedule import Timer
+from webrtcproxy.session.silence import SilenceWatch
 from webrtcproxy.sip.capabilities import ALLOW
 
 log = Logger()
@@ -29,6 +30,7 @@ class SessionRefresher:
     """Watches the session timers of a call.
 
     :param context: the shared objects of the process.
+    :param media: the media session of the call.
     :param refresh: refreshes the session of a leg by re-INVITE, and returns the status of the final response; None
         while the session is being changed. It raises Refusal where the peer can't be reached.
     :param dialog_terminated: called with a leg whose peer has no such dialog.
@@ -38,6 +40,7 @@ class SessionRefresher:
     def __init__(
         self,
         context: Context,
+        media: CallMedia,
         refresh: Callable[[Leg], Awaitable[int | None]],
         dialog_terminated: Callable[[Leg], None],
         expired: Callable[[Leg], None],
@@ -47,6 +50,7 @@ class SessionRefresher:
         self._dialog_terminated = dialog_terminated
         self._expired = expired
         self._legs: tuple[Leg, ...] = ()
+        self._silence = SilenceWatch(context.clock, media, context.limits.silence)
         self._out: set[Leg] = set()
         self._timer: Timer | None = None
 
@@ -54,6 +58,13 @@ class SessionRefresher:
         """The call is up."""
         self._legs = caller, callee
         self._timer = self._context.transactions.schedule.after(WAKE_STEPS[0], self._wake)  # nothing is due earlier
+
+    def watch_media(self, branch: str) -> None:
+        """The session is agreed.
+
+        :param branch: the branch at rtpengine.
+        """
+        self._silence.branch = branch
 
     def stop(self) -> None:
         """The call has ended."""
@@ -77,6 +88,8 @@ class SessionRefresher:
             # The first leg may have ended the call, and a transferor may hang up before the transfer is complete.
             if due and leg in self._legs and leg not in self._out and not leg.over:
                 self._act(leg)
+        for leg in self._legs:
+            self._silence.check(leg, self._went_silent)
         if self._legs:
             self._sleep()
 
@@ -87,6 +100,28 @@ class SessionRefresher:
         else:
             log.info("{call}: the session was not refreshed", call=leg.dialog.call_id)
             self._expired(leg)
+
+    def _went_silent(self, leg: Leg) -> None:
+        if leg in self._legs and leg not in self._out and not leg.over:
+            self._out.add(leg)
+            background(self._ask_for_life(leg), "The question to a silent trunk", leg.dialog.call_id)
+
+    async def _ask_for_life(self, leg: Leg) -> None:
+        """Ask a silent peer whether it is still there: every response but 408 and 481 shows that it is."""
+        try:
+            if leg.takes_update:
+                status = (await leg.send_request("UPDATE")).status
+            else:
+                status = (await leg.send_request("OPTIONS")).status
+            if status == 481:
+                self._dialog_terminated(leg)
+            elif status == 408:
+                self._expired(leg)
+        except (FlowLost, Refusal, TimedOut) as why:
+            log.info("{call}: silent, and gone: {why!r}", why=why, call=leg.dialog.call_id)
+            self._expired(leg)
+        finally:
+            self._out.discard(leg)
 
     async def _keep_alive(self, leg: Leg) -> None:
         """Refresh the session of `leg`, and act on the response.

@@ -91,8 +91,12 @@ class RtpPhone(DatagramProtocol):
         head = bytes([0x80, kind | (0x80 if marker else 0)]) + (self._count & 0xFFFF).to_bytes(2, "big")
         self.transport.write(head + stamp.to_bytes(4, "big") + self.port.to_bytes(4, "big") + payload, self._to)
 
-    async def close(self) -> None:
-        """Fall silent and close the socket."""
+    def fall_silent(self) -> None:
+        """Send no more audio."""
         if self._talking is not None and self._talking.running:
             self._talking.stop()
+
+    async def close(self) -> None:
+        """Fall silent and close the socket."""
+        self.fall_silent()
         await self._listening.stopListening()
