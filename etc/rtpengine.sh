@@ -2,10 +2,10 @@
 # Another rtpengine than that of this Debian, for the tests: sh etc/rtpengine.sh [SUITE]
 #
 # SUITE is a suite of Debian: bookworm has rtpengine 10.5, trixie (the default) 12.5, sid the newest. The package and all
-# that it needs are unpacked, not installed, into run/rtpengine/SUITE, once; root is not needed. The last line that is
-# printed is the program, which runs with the libraries of its suite:
+# that it needs are unpacked, not installed, into run/rtpengine/SUITE, once; root is not needed. What is
+# printed is the path of the program, which runs with the libraries of its suite:
 #
-#   RTPENGINE=$(sh etc/rtpengine.sh trixie | tail -n 1) .venv/bin/trial tests.integration.test_rtpengine
+#   RTPENGINE=$(sh etc/rtpengine.sh trixie) .venv/bin/trial tests.integration.test_rtpengine
 #
 # MIRROR is Debian's mirror.
 set -eu
@@ -48,18 +48,23 @@ unpack() {
     done
 }
 
-# A script that starts the program by the loader of its suite. The loader has the program's name, which `ps` shows.
+# A script that starts the program by the loader of its suite, with the libraries of its suite only. The loader has the
+# program's name, which `ps` shows. Some packages leave links to their libraries to be made at their installation.
 write_program() {
-    loader=$(find "$root.part/usr" "$root.part/lib" -name 'ld-linux*.so.*' -type f 2>/dev/null | head -n 1)
-    libc=$(find "$root.part/usr" "$root.part/lib" -name libc.so.6 2>/dev/null | head -n 1)
-    [ -n "$loader" ] && [ -n "$libc" ] || return 1
+    loader=$(find "$root.part" -name 'ld-linux*.so.*' -type f | head -n 1)
+    libraries=
+    for folder in "$root.part"/usr/lib/*-linux-gnu* "$root.part"/lib/*-linux-gnu*; do
+        [ -d "$folder" ] || continue
+        ldconfig -n "$folder" || return 1
+        folder=$root${folder#"$root.part"}
+        libraries=$libraries:$folder:$folder/blas:$folder/lapack
+    done
+    [ -n "$loader" ] && [ -n "$libraries" ] || return 1
     cp "$loader" "$root.part/rtpengine-loader"
-    ldconfig -n "$(dirname "$libc")" || return 1 # some packages leave links to be made at their installation
-    libraries=$(dirname "$libc" | sed "s|^$root.part|$root|")
     mkdir "$root.part/program"
     cat >"$root.part/program/rtpengine" <<END
 #!/bin/sh
-exec "$root/rtpengine-loader" --library-path "$libraries:$libraries/blas:$libraries/lapack" "$root/usr/bin/rtpengine" "\$@"
+exec "$root/rtpengine-loader" --library-path "${libraries#:}" "$root/usr/bin/rtpengine" "\$@"
 END
     chmod +x "$root.part/program/rtpengine"
 }

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs what the tests need (Debian packages, .venv, npm packages), then runs them all: sh etc/test.sh
+# The tests of media run once more with another rtpengine: 12.5 where the system has 10, else 10.5 (etc/rtpengine.sh).
 # Logs are in run/test. The last line counts: "N passed, N failed", and the exit code is 0 where all is well.
 set -u
 cd "$(dirname "$0")/.."
@@ -65,6 +66,23 @@ export COVERAGE_FILE
 stage unit 1200 $python -m coverage run $(trial unit text) $(sh etc/units.sh)
 stage integration 1500 $python $(trial integration verbose) tests.integration
 stage browser 1500 $python $(trial browser verbose) tests.browser
+
+# What depends on the version of rtpengine.
+media="tests.integration.test_rtpengine tests.integration.test_media tests.integration.test_descriptions
+    tests.integration.test_offer tests.integration.test_offer_answer tests.integration.test_offer_answer_refused
+    tests.integration.test_far_fork tests.integration.test_local_transfer tests.integration.test_media_lost
+    tests.integration.test_spawn tests.integration.test_sprayed_media tests.integration.test_trunk_options
+    tests.browser.test_media tests.browser.test_offer_answer tests.browser.test_video"
+case $(rtpengine --version 2>&1) in
+    *" 10."*) other=trixie ;;
+    *) other=bookworm ;;
+esac
+if RTPENGINE=$(sh etc/rtpengine.sh $other); then
+    export RTPENGINE
+    stage "rtpengine-of-$other" 1000 $python $(trial "rtpengine-of-$other" verbose) $media
+else
+    trouble="$trouble no-rtpengine-of-$other"
+fi
 
 echo "== coverage of the unit tests =="
 $python -m coverage json --quiet -o $logs/coverage.json
