@@ -42,7 +42,7 @@ READ_BROWSER = {
     "invite.replaced_dialog": (1, "who may take over a dialog"),
     "invite.target_set": (1, "a browser calls a trunk or a browser, a SIP peer browsers"),
     "routing.admission": (10, "who may send what to whom"),
-    "routing.peer_profile": (11, "the profile"),
+    "routing.peer_profile": (12, "the profile"),
     "routing.sequence": (1, "URIs are written otherwise for a browser"),
     "subscription.out_of_dialog": (2, "a browser has a limit of requests under way"),
     "subscription.subscribe": (2, "a browser has limits, and where its REFER leads is checked"),

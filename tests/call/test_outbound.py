@@ -49,6 +49,17 @@ class Answered(CallCase):
         trunk.answer(bye, 200)
         self.assert_over(alice, trunk)
 
+    def test_transport_of_browsers(self) -> None:
+        """A Request-URI and a To with ``transport=ws`` are those of the trunk without it."""
+        alice, trunk = self.world.browser(), self.world.trunk()
+        for transport in ("ws", "wss"):
+            alice.invite(f"sip:bob@pbx.example.com;transport={transport}")
+            leg = trunk.request("INVITE")
+            self.assertEqual((leg.uri, leg.to.uri), ("sip:bob@pbx.example.com", "sip:bob@pbx.example.com"))
+            trunk.answer(leg, 486)
+            trunk.heard("ACK")
+            alice.heard(486)
+
     def test_media(self) -> None:
         """The offer goes to the trunk as plain RTP, the answer to the browser as DTLS-SRTP, the session is deleted."""
         alice, trunk = self.world.browser(), self.world.trunk()

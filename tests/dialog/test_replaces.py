@@ -42,6 +42,21 @@ class ByBrowser(ReplacingCase):
             self.bye(first, bob)
             self.bye(second, carol)
 
+    def test_transport_of_our_contact(self) -> None:
+        """Our Contact is known again without the transport that it has for a browser, and with it in another
+        spelling."""
+        for transport in ("", ";Transport=WSS"):
+            alice, trunk = self.world.browser(), self.world.trunk()
+            first, bob = self.out(alice, trunk, "bob")
+            second, carol = self.out(alice, trunk, "carol")
+            first.ask("REFER", b"", refer_to(second.target.replace(";transport=ws", transport), name_of(second)))
+            crossed = trunk.request("REFER")
+            self.assertIn("<sip:callee@192.0.2.50:5060?Replaces=", crossed.headers.get("Refer-To") or "")
+            bob.answer(crossed, 603)
+            alice.heard(603)
+            self.bye(first, bob)
+            self.bye(second, carol)
+
     def test_address_of_record(self) -> None:
         """Where the target is named by another URI than our Contact, that stays."""
         alice, trunk = self.world.browser(), self.world.trunk()

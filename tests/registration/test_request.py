@@ -20,6 +20,8 @@ from webrtcproxy.registration.request import registration_result
 from webrtcproxy.routing.policy import Policy
 from webrtcproxy.sip.headers import NameAddr
 
+ALICE_URI = f"sip:{ALICE}"
+
 
 class ForwardTests(RegistrarCase):
     """What the registrar sees."""
@@ -55,6 +57,19 @@ class ForwardTests(RegistrarCase):
         """No parameter of the Request-URI leads a registrar that is a proxy elsewhere (RFC 3261 section 16.5)."""
         self.register(f"{JSSIP};expires=600", uri="sip:pbx.example.com;maddr=203.0.113.66;x=1;m%61ddr=203.0.113.66")
         self.assertEqual(self.upstream().uri, "sip:pbx.example.com;x=1")
+
+    def test_transport_of_browsers(self) -> None:
+        """``transport=ws`` of a browser's addresses says nothing to a registrar: it is in neither of them (RFC 7118
+        section 5.2). The user is the same."""
+        sent = register_request(f"{JSSIP};expires=600", uri="sip:pbx.example.com;transport=wss")
+        for name in ("From", "To"):
+            value = sent.headers.get(name) or ""
+            sent.headers.set(name, value.replace("example.com>", "example.com;transport=WS>"))
+        self.send(sent)
+        seen = self.upstream()
+        self.assertEqual(seen.uri, "sip:pbx.example.com")
+        self.assertEqual((seen.from_.uri, seen.headers.get("To")), (ALICE_URI, f"<{ALICE_URI}>"))
+        self.assertEqual(self.contacts(seen), [f"<{OURS}>;expires=600"])
 
     def test_push_parameters_stay_here(self) -> None:
         """What a Contact says for push notifications is the browser's and ours: upstream sees nothing of it, the 200

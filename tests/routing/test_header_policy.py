@@ -299,6 +299,18 @@ class InUris(SynchronousTestCase):
         headers = "<sip:bob@pbx.example.com;maddr=192.0.2.66?P-Asserted-Identity=x&Subject=hi>"
         self.assertEqual(filter_address(headers, BROWSER_PEER, trunk), "<sip:bob@pbx.example.com?Subject=hi>")
 
+    def test_transport_of_browsers(self) -> None:
+        """``transport=ws`` in a Refer-To or a Contact of a browser says nothing to a trunk; another browser gets it, as
+        does a browser that a trunk refers."""
+        trunk = PeerProfile.of(PBX)
+        for transport in ("transport=ws", "TRANSPORT=wss", "tr%61nsport=%57S"):
+            value = f"<sip:bob@pbx.example.com;{transport};x=1>"
+            self.assertEqual(filter_address(value, BROWSER_PEER, trunk), "<sip:bob@pbx.example.com;x=1>")
+            self.assertEqual(filter_address(value, BROWSER_PEER, BROWSER_PEER), value)
+            self.assertEqual(filter_address(value, trunk, BROWSER_PEER), value)
+        value = "<sip:bob@pbx.example.com;transport=tcp>"
+        self.assertEqual(filter_address(value, BROWSER_PEER, trunk), value)
+
     def test_redirection(self) -> None:
         """The Contacts of a browser's 302 are no way around either."""
         trunk = PeerProfile.of(PBX)

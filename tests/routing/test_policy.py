@@ -99,6 +99,26 @@ class Routes(SynchronousTestCase):
             request = invite(f"sip:bob@pbx.example.com{params}")
             self.assertEqual(self.policy.route(request).uri_for(request), "sip:bob@pbx.example.com;x=1")
 
+    def test_transport_of_browsers_does_not_cross(self) -> None:
+        """``transport=ws`` says nothing to a trunk (RFC 3261 section 19.1.1, RFC 7118 section 5.2), in each spelling;
+        other transports and parameters stay."""
+        for params in (";transport=ws;x=1", ";x=1;Transport=WSS", ";tr%61nsport=%77s;x=1", ";transport=ws;x=1;maddr=h"):
+            request = invite(f"sip:bob@pbx.example.com{params}")
+            self.assertEqual(self.policy.route(request).uri_for(request), "sip:bob@pbx.example.com;x=1")
+        for params in (";transport=tcp", ";transport", ";transport=wsx", ";x=ws"):
+            request = invite(f"sip:bob@pbx.example.com{params}")
+            self.assertEqual(self.policy.route(request).uri_for(request), request.uri)
+
+    def test_transport_in_a_digest(self) -> None:
+        """Where a browser has made its digest of a Request-URI with ``transport=ws``, that is what the trunk sees; not
+        where its digest is for another one."""
+        uri = "sip:bob@pbx.example.com;transport=ws"
+        for name in ("Authorization", "Proxy-Authorization"):
+            for digest, seen in ((uri, uri), ("sip:bob@pbx.example.com", "sip:bob@pbx.example.com")):
+                line = f'Digest username="alice", realm="pbx", nonce="n", uri="{digest}", response="0"'
+                request = invite(uri, **{name: line})
+                self.assertEqual(self.policy.route(request).uri_for(request), seen)
+
     def test_destinations_beyond_trunks(self) -> None:
         """A host that `destinations` names is reached by itself, without a trunk's credentials."""
         policy = Policy(config(PBX, destinations=Destinations(domains=(".example.org",))))

@@ -56,6 +56,19 @@ class Out(CallCase):
             self.assertEqual((heard.call_id, heard.cseq), (sent.call_id, sent.cseq))
             self.alice.silent()
 
+    def test_transport_of_browsers(self) -> None:
+        """``transport=ws`` that a browser writes into its addresses says nothing to a trunk (RFC 7118 section 5.2):
+        some servers answer 500 to it."""
+        trunk, alice = self.world.trunk(), self.world.browser()
+        for method in (*METHODS, "SUBSCRIBE"):
+            more = [("Event", "presence"), ("Contact", f"<{alice.contact}>")] if method == "SUBSCRIBE" else []
+            from_ = f"<{alice.uri};transport=ws>"
+            self.send(method, f"{BOB};transport=wss", alice, from_=from_, headers=more)
+            leg = trunk.request(method)
+            self.assertEqual((leg.uri, leg.to.uri, leg.from_.uri), (BOB, BOB, alice.uri))
+            trunk.answer(leg, 403)
+            alice.heard(403)
+
     def test_refused(self) -> None:
         """Whatever the far side says is what the browser hears, the headers that explain it too; a redirection with its
         Contacts. (corners.rst 4: 3428 MESSAGE)"""

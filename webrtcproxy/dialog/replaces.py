@@ -30,7 +30,7 @@ from webrtcproxy.sip.errors import BadMessage
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers
 from webrtcproxy.sip.replaces import Replaces, replaces_of, with_replaces
-from webrtcproxy.sip.uri import Uri
+from webrtcproxy.sip.uri import Uri, without_websocket
 from webrtcproxy.transport.flow import Flow
 
 
@@ -117,8 +117,9 @@ def as_peer_has_it(named: Replaces, leg: Leg) -> Replaces:
 
 def is_contact_of(uri: Uri, leg: Leg) -> bool:
     """Whether `uri`, apart from its headers, is the remote target of the peer of `leg`: the proxy's Contact (RFC 3261
-    section 19.1.4)."""
-    return replace(uri, headers="").same_as(NameAddr.parse(leg.dialog.contact).address)
+    section 19.1.4), with or without the transport that it has for a browser."""
+    contact = without_websocket(NameAddr.parse(leg.dialog.contact).address)
+    return without_websocket(replace(uri, headers="")).same_as(contact)
 
 
 def _grant(named: Replaces, transferee: Flow, referrer: str, legs: DialogTable, context: Context) -> None:

@@ -13,6 +13,7 @@ from webrtcproxy.routing.header_policy import order_challenges
 from webrtcproxy.routing.loops import remaining_hops
 from webrtcproxy.routing.peer_profile import BROWSER_PEER, filter_headers
 from webrtcproxy.routing.policy import Route
+from webrtcproxy.routing.sequence import for_sip_side
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.runtime.metrics import RegistrationResult
 from webrtcproxy.sip.errors import BadMessage
@@ -150,13 +151,11 @@ def upstream_request(
     :param contact: the Contact and Expires headers.
     :raises Refusal: 483 where Max-Forwards is exhausted.
     """
-    hops, sender, aor = (
-        str(remaining_hops(request) - 1),
-        str(request.from_.with_tag(from_tag)),
-        request.headers.get("To"),
-    )
+    hops, sender = str(remaining_hops(request) - 1), str(for_sip_side(request.from_).with_tag(from_tag))
+    aor = for_sip_side(request.to)
+    to = str(aor) if aor is not request.to else request.headers.get("To") or ""
     names = ["Max-Forwards", "From", "To", "Call-ID", "CSeq"]
-    headers = Headers.of(names, [hops, sender, aor or "", call_id, f"{cseq} REGISTER"])
+    headers = Headers.of(names, [hops, sender, to, call_id, f"{cseq} REGISTER"])
     headers.extend(filter_headers(request, BROWSER_PEER, route.profile))
     headers.remove("Expires")
     for name, value in contact:

@@ -29,7 +29,7 @@ from webrtcproxy.sip.fields import canonical
 from webrtcproxy.sip.grammar import is_token
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Message, Request, Response
-from webrtcproxy.sip.uri import without_params
+from webrtcproxy.sip.uri import without_params, without_websocket
 
 PLACES = frozenset({"maddr", "ttl"})
 """Parameters of a URI that say where to send a request (RFC 3261 section 19.1.1)."""
@@ -132,7 +132,8 @@ def filter_headers(message: Message, source: PeerProfile, target: PeerProfile) -
 def filter_address(value: str, source: PeerProfile, target: PeerProfile) -> str:
     """A Refer-To, or the Contact of a redirection, that crosses from one peer to another. Its URI may have headers for
     the request that the recipient makes from it (RFC 3261 section 19.1.1): only those stay that would cross by
-    themselves, and those that name a dialog. A browser's has no `PLACES`.
+    themselves, and those that name a dialog. A browser's has no `PLACES`, and none that goes to the SIP
+    side a transport that only browsers have.
 
     :param value: an address; returned unchanged where its URI has nothing that does not cross.
     :raises BadMessage: it can't be read.
@@ -142,6 +143,8 @@ def filter_address(value: str, source: PeerProfile, target: PeerProfile) -> str:
     address = NameAddr.parse(value)
     uri = address.address
     crossed = without_params(uri, source.withheld_params)
+    if not target.browser:
+        crossed = without_websocket(crossed)
     if uri.headers:
         denied = _denied(source, target)
         kept = [pair for pair in uri.headers.split("&") if _stays(canonical(unquote(pair.partition("=")[0])), denied)]

@@ -14,12 +14,13 @@ from twisted.logger import Logger
 from webrtcproxy.access.caller import STRANGER, Authority, Caller, authority_of
 from webrtcproxy.config import Config, HostPort, Trunk
 from webrtcproxy.config.addresses import plain_host
+from webrtcproxy.config.headers import CREDENTIALS
 from webrtcproxy.routing.admission import check_destination
 from webrtcproxy.routing.peer_profile import PLACES, UNKNOWN_PEER, PeerProfile
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
-from webrtcproxy.sip.uri import bracketed, without_params
+from webrtcproxy.sip.uri import bracketed, without_params, without_websocket
 from webrtcproxy.users.user import TrunkAccount
 
 log = Logger()
@@ -64,18 +65,26 @@ class Route:
         """The Request-URI of the upstream request: the browser's, so that its digest stays valid.
 
         A ``tel:`` number becomes a user at the trunk's host (RFC 3261 section 19.1.6). Without ``maddr`` and ``ttl``,
-        by which a trunk that is a proxy itself would send it elsewhere.
+        by which a trunk that is a proxy itself would send it elsewhere. Without a transport that only browsers have,
+        unless the browser has made its digest of it.
         """
         target, trunk = request.request_uri, self.trunk
         if target.scheme != "tel" or trunk is None:
             if not target.params:
                 return request.uri
             bare = without_params(target, PLACES)
+            if not _is_in_credentials(request):
+                bare = without_websocket(bare)
             return request.uri if bare is target else str(bare)
         host = bracketed(trunk.host)
         parameters = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in target.params)
         port = "" if trunk.port is None else f":{trunk.port}"
         return f"sip:{target.user}{parameters}@{host}{port};user=phone"
+
+
+def _is_in_credentials(request: Request) -> bool:
+    """Whether the request has credentials that the browser has made for the Request-URI as it is written."""
+    return any(request.uri in line for name in CREDENTIALS for line in request.headers.lines(name))
 
 
 def account_of(trunk: Trunk | None, caller: Caller) -> TrunkAccount | None:

@@ -19,7 +19,7 @@ from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.sip.message import Headers, Request
 from webrtcproxy.sip.plain import plain
-from webrtcproxy.sip.uri import is_secure
+from webrtcproxy.sip.uri import is_secure, without_websocket
 
 LIMIT = 20_000
 """Request sequences remembered at once; the oldest makes room."""
@@ -99,6 +99,8 @@ def initial_headers(
     caller, callee = (caller_id.address or source.from_).with_tag(sequence.from_tag), caller_id.callee or source.to
     if target.browser:
         caller, callee = _plain(caller, callee), _insecure(plain(callee))
+    else:
+        caller, callee = for_sip_side(caller), for_sip_side(callee)
     fields = {
         "Max-Forwards": str(remaining_hops(source) - 1),
         "From": str(caller),
@@ -113,6 +115,13 @@ def _plain(caller: NameAddr, callee: NameAddr) -> NameAddr:
     """A caller as JsSIP and SIP.js take it, which drop a message whose From is not of the grammar. A number without a
     domain is at that of the callee."""
     return plain(caller, callee.address.host)
+
+
+def for_sip_side(address: NameAddr) -> NameAddr:
+    """Take out a transport that only browsers have: some servers answer 500 to it."""
+    uri = address.address
+    bare = without_websocket(uri)
+    return address if bare is uri else replace(address, uri=str(bare))
 
 
 def _insecure(address: NameAddr) -> NameAddr:

@@ -232,6 +232,20 @@ def without_params(uri: Uri, names: Container[str]) -> Uri:
     return uri if len(kept) == len(uri.params) else replace(uri, params=kept)
 
 
+def without_websocket(uri: Uri) -> Uri:
+    """The URI without a ``transport`` of ``ws`` or ``wss`` (RFC 7118 section 5.2), in any spelling: that says nothing
+    to a peer that has no WebSocket, and some refuse it."""
+    if not uri.params:
+        return uri
+    kept = tuple([param for param in uri.params if not _is_websocket(param)])
+    return uri if len(kept) == len(uri.params) else replace(uri, params=kept)
+
+
+def _is_websocket(param: tuple[str, str | None]) -> bool:
+    name, value = param
+    return normal(name).lower() == "transport" and normal(value or "").lower() in ("ws", "wss")
+
+
 def _plain_or_upper(found: re.Match[bytes]) -> bytes:
     octet = bytes.fromhex(found[1].decode("ascii"))
     return octet if octet[0] in _unreserved else found[0].upper()
