@@ -96,6 +96,9 @@ class PreflightTests(SynchronousTestCase):
         for check in (False, True):
             (line,) = self.told(wss="ssl:0:privateKey=key.pem:certKey=cert.pem", check=check)
             self.assertIn("key too small", line)
+            (line,) = self.told("tls-certificate = cert.pem\ntls-key = key.pem\n", check=check)
+            self.assertIn(f"{self.path}:10: [trunk a] tls-certificate: ", line)
+            self.assertIn("key too small", line)
 
     def self_signed(self, *, check: bool = False) -> list[str]:
         return self.told(wss="ssl:0:interface=127.0.0.1", check=check)

@@ -13,6 +13,7 @@ from webrtcproxy.config import Config, ConfigError
 from webrtcproxy.config.listen_check import listen_mistakes
 from webrtcproxy.config.reader import Reading, read
 from webrtcproxy.transport.certificate import certificate_mistakes
+from webrtcproxy.transport.sip.trunk_tls import trunk_tls_mistakes
 from webrtcproxy.users.domains import broken_lines, domain_mistakes
 
 
@@ -38,6 +39,7 @@ def _found(config: Config, check: bool, unmade: Path | None) -> Iterator[ConfigE
     yield from policy_mistakes(config)
     yield from domain_mistakes(config)
     yield from certificate_mistakes(config, unmade)
+    yield from trunk_tls_mistakes(config.trunks)
     yield from listen_mistakes(config, only_addresses=check)
     if check:
         yield from broken_lines(config)

@@ -133,7 +133,7 @@ class KeyFiles:
         try:
             return self._load()
         except Exception as error:  # OSError, OpenSSL's, cryptography's, Twisted's: the remedy is the same
-            why = error.strerror if isinstance(error, OSError) else _reason(error)
+            why = error.strerror if isinstance(error, OSError) else reason_of(error)
             clients = f" and {self.client_ca}" if self.client_ca is not None else ""
             raise BadCertificate(f"{self.certificate} with {self.key}{clients}: {why}") from error
 
@@ -185,7 +185,7 @@ def certificate_mistakes(config: Config, unmade: Path | None = None) -> Iterator
                     yield mistake
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """What an exception says; of OpenSSL's, the last word of each of its errors."""
     if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
         return ", ".join(str(entry[-1]) for entry in error.args[0])

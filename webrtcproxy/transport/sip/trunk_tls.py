@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
@@ -15,10 +15,10 @@ from twisted.internet.ssl import (
     trustRootFromCertificates,
 )
 
-from webrtcproxy.config import ClientTls, Trunk
+from webrtcproxy.config import ClientTls, ConfigError, Trunk
 from webrtcproxy.runtime.bounded import BoundedDict
 from webrtcproxy.runtime.fingerprint import Fingerprint, fingerprint
-from webrtcproxy.transport.certificate import CERTIFICATE
+from webrtcproxy.transport.certificate import CERTIFICATE, reason_of
 
 MAX_DOMAINS = 256
 """Domains whose settings are cached; bounded, since browsers may choose them."""
@@ -76,6 +76,18 @@ def _creator(domain: str, tls: ClientTls) -> IOpenSSLClientConnectionCreator:
         **({"extraCertChain": [Certificate.loadPEM(text).original for text in chain]} if ours is not None else {}),
     }
     return optionsForClientTLS(domain, trust, ours, extraCertificateOptions=extra)
+
+
+def trunk_tls_mistakes(trunks: Sequence[Trunk]) -> Iterator[ConfigError]:
+    """The files of trunks that OpenSSL does not take: they are loaded as for a connection."""
+    for trunk in trunks:
+        if trunk.tls != _PLAIN:
+            try:
+                _creator("localhost", trunk.tls).clientConnectionForTLS(None)  # type: ignore[arg-type]
+            except Exception as error:  # OpenSSL's, cryptography's, Twisted's
+                key = "tls-ca" if trunk.tls.certificate is None else "tls-certificate"
+                remedy = "write the paths of PEM files that can be used for TLS"
+                yield ConfigError(f"trunk {trunk.name}", key, None, remedy, reason_of(error))
 
 
 def _certificates(path: Path) -> list[bytes]:
