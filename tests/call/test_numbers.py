@@ -272,7 +272,8 @@ class CalledNumbers(NumbersCase):
         self.assertEqual(self.rung("sip:trunk@192.0.2.1", alice, bob, headers=(header,)), ["404"])
         self.start(called_number="p-called-party-id")
         alice, bob = self.registered(), self.registered("bob")
-        for value in (header, ("P-Called-Party-ID", f"<tel:{NUMBER}>")):
+        odd = (f'""x"" <sip:{NUMBER}@h>', f"<sip:{NUMBER}@h:5060>;;", f'"x <sip:{NUMBER}@h>', f"<sip:{NUMBER}@h")
+        for value in (header, ("P-Called-Party-ID", f"<tel:{NUMBER}>"), *(("P-Called-Party-ID", text) for text in odd)):
             self.assertEqual(self.rung("sip:trunk@192.0.2.1", alice, bob, headers=(value,)), ["alice"])
         for lines in ((), (("P-Called-Party-ID", "<sip:"),)):
             self.assertEqual(self.rung(f"sip:{SECOND}@192.0.2.1", alice, bob, headers=lines), ["alice"])

@@ -79,7 +79,7 @@ class OtherTests(SynchronousTestCase):
             (["x", "<sip:a@b:port>", "*", "<sip:a@>", "<tel:1 2>"], []),
             (["sip:a@b, sip:c@d:", "<sip:e@f>"], ["sip:a@b", "sip:c@d", "sip:e@f"]),
         ):
-            self.assertEqual([contact.uri for contact in mending.contacts(lines)], uris, lines)
+            self.assertEqual([contact.uri for contact in mending.readable_addresses(lines)], uris, lines)
 
     def test_via(self) -> None:
         """Without the parameters that can't be read; a branch and a sent-by must be there (RFC 4475 3.1.2.1)."""

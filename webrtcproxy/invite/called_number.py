@@ -9,8 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from webrtcproxy.config import Trunk
 from webrtcproxy.config.numbers import THE_ONLY_ONE
 from webrtcproxy.dialog.context import Context
-from webrtcproxy.sip.errors import BadMessage
-from webrtcproxy.sip.headers import NameAddr
+from webrtcproxy.sip.mending import readable_addresses
 from webrtcproxy.sip.message import Request
 from webrtcproxy.users.attributes import number_in
 
@@ -45,14 +44,12 @@ def called_number(request: Request, trunk: Trunk) -> str | None:
 
     It stands where ``called-number`` says, and in the Request-URI where that header is absent or unreadable.
     """
-    user = None
-    try:
-        if trunk.called_number == "to":
-            user = request.to.address.user
-        elif trunk.called_number == "p-called-party-id":
-            user = NameAddr.parse(request.headers.get("P-Called-Party-ID") or "").address.user
-    except BadMessage:
-        pass
+    called = []
+    if trunk.called_number == "to":
+        called = [request.to]
+    elif trunk.called_number == "p-called-party-id":
+        called = readable_addresses(request.headers.lines("P-Called-Party-ID"))
+    user = called[0].address.user if called else None
     return number_in(user or request.request_uri.user or "")
 
 

@@ -42,8 +42,8 @@ def address(text: str, user: str = "") -> NameAddr:
     return NameAddr(_display(text[:begin]), mended, _params(text[end:]))
 
 
-def contacts(lines: Iterable[str]) -> list[NameAddr]:
-    """The Contacts whose URI can be read, perhaps none.
+def readable_addresses(lines: Iterable[str]) -> list[NameAddr]:
+    """The addresses of Contact headers, or of others like them, whose URI can be read; perhaps none.
 
     :param lines: the values of the header lines.
     """

@@ -127,7 +127,9 @@ class Message:
         :raises BadMessage: 400: none can be read, or all have to be right; 513: a URI is too long.
         """
         found = (
-            mending.contacts(self.headers.lines("Contact")) if error.status == 400 and self._may_mend_contacts else []
+            mending.readable_addresses(self.headers.lines("Contact"))
+            if error.status == 400 and self._may_mend_contacts
+            else []
         )
         if not found:
             raise BadMessage("Bad Contact", error.status) from error
