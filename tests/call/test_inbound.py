@@ -163,6 +163,19 @@ class One(CallCase):
         self.trunk.invite("sip:alice@192.0.2.1")
         self.alice.heard("INVITE")
 
+    def test_telephone_subscriber(self) -> None:
+        """A number with the parameters of number portability, a context or visual separators is the user who has
+        registered as that number (RFC 3261 section 19.1.6, RFC 4694); another number is nobody."""
+        phone = self.world.browser("+12125550123")
+        phone.bind()
+        for user in ("+12125550123;npdi;rn=+12125550000", "+12125550123;phone-context=example.net", "+1-212-5550123"):
+            invite = self.trunk.invite(f"sip:{user}@192.0.2.1;user=phone")
+            phone.answer(phone.request("INVITE"), 486)
+            phone.heard("ACK")
+            self.trunk.ack(invite, self.trunk.response(486))
+        self.trunk.invite("sip:+12125550000;rn=+12125550123@192.0.2.1;user=phone")
+        self.trunk.heard(404)
+
     def test_unknown(self) -> None:
         """Nobody of that name: 404 (original.rst: call in, nobody is registered)."""
         self.trunk.invite("sip:nobody@192.0.2.1")

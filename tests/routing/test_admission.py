@@ -93,7 +93,25 @@ class Reached(AdmissionCase):
             ["bob@here.example", f"bob@{PBX.host}", "bob@other.example:5070"],
         )
         self.refused(404, "", lambda: admission.callees(invite, (), None, False))
+        by_number = request("INVITE", "tel:+1-212;npdi")
+        self.assertEqual(admission.callees(by_number, (PBX,), None, False), ["+1212", f"+1212@{PBX.host}"])
         self.refused(404, "", lambda: admission.callees(request("INVITE", "sip:here.example"), (PBX,), None, False))
+
+    def test_telephone_subscriber(self) -> None:
+        """Parameters, visual separators and escapes do not make another number; what is there as it is written comes
+        first, and a name is no number (RFC 3261 section 19.1.6, RFC 4694)."""
+        for user in (
+            "+12125550123;npdi;rn=+12125550000", "+12125550123;phone-context=example.net", "+1-212-555.0123",
+            "+1(212)5550123", "%2B12125550123", "+1%20212%205550123", "+12125550123%3bnpdi", "%2B1-2125550123%3Bcpc=x",
+        ):  # fmt: skip
+            found = admission.callees(request("INVITE", f"sip:{user}@here.example;user=phone"), (PBX,), None, False)
+            self.assertEqual(found[2:], ["+12125550123@here.example", f"+12125550123@{PBX.host}"])
+        for user, written in (("+12125550123", "+12125550123"), ("*98#", "*98%23"), ("*98%23", "*98%23")):
+            found = admission.callees(request("INVITE", f"sip:{user}@here.example"), (PBX,), None, False)
+            self.assertEqual(found, [f"{written}@here.example", f"{written}@{PBX.host}"])
+        for user in ("bob", "bob;npdi", "b-o.b", "12a", "-", ";npdi"):
+            found = admission.callees(request("INVITE", f"sip:{user}@here.example"), (PBX,), None, False)
+            self.assertEqual(found, [f"{user}@here.example", f"{user}@{PBX.host}"])
 
 
 class AtOnce(AdmissionCase):

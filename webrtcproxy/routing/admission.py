@@ -20,7 +20,9 @@ from twisted.logger import Logger
 from webrtcproxy.config import CallsConfig, Destinations, SubscriptionsConfig, Trunk
 from webrtcproxy.runtime.errors import Refusal
 from webrtcproxy.sip.message import Request
+from webrtcproxy.sip.uri import normal
 from webrtcproxy.transport.flow import Flow
+from webrtcproxy.users.attributes import number_in
 
 log = Logger()
 
@@ -57,7 +59,8 @@ def check_destination(destinations: Destinations, trunks: Sequence[Trunk], host:
 
 def callees(request: Request, trunks: Sequence[Trunk], aor: str | None, is_registrar: bool) -> list[str]:
     """The addresses-of-record that a request from the SIP side may be for, the likeliest first: the one whose Contact
-    is the Request-URI, or a user at the trunk that the request comes from.
+    is the Request-URI, or a user at the trunk that the request comes from. Parameters and visual separators do not make
+    another user of a telephone number (RFC 3261 section 19.1.6, RFC 3966 section 4, RFC 4694).
 
     :param trunks: the trunks that its source address belongs to.
     :param aor: the one whose Contact at the registrar is the Request-URI, if any.
@@ -71,9 +74,13 @@ def callees(request: Request, trunks: Sequence[Trunk], aor: str | None, is_regis
     uri = request.request_uri
     if not trunks or not uri.user:
         raise Refusal(404)
-    hosts = (trunk.host if trunk.port is None else f"{trunk.host}:{trunk.port}" for trunk in trunks)
-    user = uri.aor.partition("@")[0]
-    return [uri.aor, *(f"{user}@{host}" for host in hosts)]
+    user, at, host = uri.aor.partition("@")
+    hosts = [trunk.host if trunk.port is None else f"{trunk.host}:{trunk.port}" for trunk in trunks]
+    found = [uri.aor, *(f"{user}@{each}" for each in hosts)]
+    number = normal(number_in(uri.user) or user)
+    if number != user:
+        found += [f"{number}@{each}" for each in ([host, *hosts] if at else hosts)]
+    return found
 
 
 # Limits

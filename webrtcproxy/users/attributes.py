@@ -120,7 +120,7 @@ def number_in(user: str) -> str | None:
     """The telephone number that a user part is, without visual separators and parameters (RFC 3261 section 19.1.6);
     None where it is none."""
     try:
-        return number_of(unquote(user.partition(";")[0]))
+        return number_of(unquote(user).partition(";")[0])
     except ValueError:
         return None
 
