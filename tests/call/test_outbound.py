@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from twisted.logger import LogLevel, capturedLogs
+
 from tests.support.calls.case import CallCase
 from tests.support.calls.world import OFFER, PLAIN
 from tests.support.configs import PBX
 from webrtcproxy.config import CallsConfig
 from webrtcproxy.media.profile import BROWSER_OF_TRUNK, TRUNK
-from webrtcproxy.runtime.errors import NgOverload, NgRefused, NgTimeout
+from webrtcproxy.runtime.errors import BadDescription, NgOverload, NgRefused, NgTimeout
 from webrtcproxy.sip.headers import NameAddr
 from webrtcproxy.transaction.server import TRYING_DELAY
 
@@ -353,6 +355,17 @@ class Media(CallCase):
         alice.invite("sip:bob@pbx.example.com")
         alice.heard(488)
         self.assert_over(alice)
+
+    def test_level(self) -> None:
+        """What a peer sends is no error of the service: anybody could fill the log with it (FIELD: nits)."""
+        for error, level in ((BadDescription("odd"), LogLevel.info), (NgRefused("odd"), LogLevel.error)):
+            self.world.nodes.fail("offer", error)
+            alice = self.world.browser()
+            with capturedLogs() as events:
+                alice.invite("sip:bob@pbx.example.com")
+            alice.heard(488)
+            said = [event["log_level"] for event in events if "media could not be set up" in event["log_format"]]
+            self.assertEqual(said, [level])
 
     def test_answer_fails(self) -> None:
         """The callee has answered and its SDP can't be used: it is released, the browser gets 488."""

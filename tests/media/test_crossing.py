@@ -77,6 +77,13 @@ class FromBrowser(ExchangeCase):
         self.assertEqual([own], lines(self.told(CHROMIUM + own.encode() + b"\r\n", TRUNK), "a=tls-id:"))
         self.assertEqual([], lines(self.told(PLAIN, TRUNK), "a=tls-id:"))
 
+    def test_role(self) -> None:
+        """An answer that leaves the DTLS role open, which it must not, is one of the client (RFC 8842 section 5.3)."""
+        for role, told in ((b"actpass", "active"), (b" ActPass", ""), (b"passive", "passive"), (b"active", "active")):
+            answer = CHROMIUM.replace(b"a=setup:actpass", b"a=setup:" + role)
+            self.assertEqual([f"a=setup:{told}"][: len(told)], lines(self.told(answer, TRUNK, CHROMIUM), "a=setup"))
+        self.assertEqual(["a=setup:actpass"], lines(self.told(CHROMIUM, TRUNK), "a=setup"))
+
     def test_streams(self) -> None:
         """FIELD X11: its streams are not those that the far side receives."""
         for name in ("ssrc", "ssrc-group", "msid", "msid-semantic", "rtcp-xr"):

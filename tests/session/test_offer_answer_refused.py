@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from twisted.logger import LogLevel, capturedLogs
+
 from tests.support.calls.modifying import UPDATES, SessionChangeCase
 from tests.support.calls.party import Pair, Party
-from webrtcproxy.runtime.errors import NgRefused, NgTimeout
+from webrtcproxy.runtime.errors import BadDescription, NgRefused, NgTimeout
 from webrtcproxy.sip.message import Request
 
 
@@ -147,6 +149,19 @@ class Refused(SessionChangeCase):
             other.peer.heard("ACK")
             self.assertEqual(self.media(1)[0].sdp, other.sdp("sendrecv", 9))
             self.check_alive(asker, other)
+
+    def test_level(self) -> None:
+        """What a peer sends is no error of the service: anybody could fill the log with it (FIELD: nits)."""
+        for error, level in ((BadDescription("odd"), LogLevel.info), (NgRefused("odd"), LogLevel.error)):
+            for asker, other in self.all_ways():
+                self.world.nodes.fail("offer", error)
+                with capturedLogs() as events:
+                    invite = asker.ask("INVITE", asker.sdp("sendonly", 7))
+                asker.peer.heard(488)
+                asker.ack_refusal(invite)
+                said = [event["log_level"] for event in events if "could not be changed" in event["log_format"]]
+                self.assertEqual(said, [level])
+                self.check_alive(asker, other)
 
     def test_old_session_is_refused(self) -> None:
         """A far side that does not take the old session back: that is told in the log, and the call goes on."""

@@ -30,7 +30,7 @@ from webrtcproxy.invite.request import contact_on
 from webrtcproxy.invite.setup import CallSetup
 from webrtcproxy.invite.target import Target, TargetResolver
 from webrtcproxy.routing.peer_profile import filter_headers
-from webrtcproxy.runtime.errors import NgError, Refusal
+from webrtcproxy.runtime.errors import BadDescription, NgError, Refusal
 from webrtcproxy.runtime.ids import random_token
 from webrtcproxy.session.modifier import SessionModifier
 from webrtcproxy.session.refresher import SessionRefresher
@@ -416,7 +416,8 @@ class Call:
         if not self._end(EndedBy.MEDIA if is_media else EndedBy.REFUSED):
             return
         if is_media:
-            log.error("{call}: media could not be set up: {why}", why=getattr(refusal, "why", refusal), call=self.id)
+            failed = log.info if isinstance(refusal, BadDescription) else log.error  # that one is the peer's fault
+            failed("{call}: media could not be set up: {why}", why=getattr(refusal, "why", refusal), call=self.id)
         if self._state is CallState.REFUSED:
             self._refuse(refusal)
         else:

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from twisted.internet.defer import Deferred
 
 from webrtcproxy.media.profile import Profile
-from webrtcproxy.runtime.errors import NgRefused, Refusal
+from webrtcproxy.runtime.errors import BadDescription, NgRefused, Refusal
 from webrtcproxy.sip.sdp.answering import fit
 from webrtcproxy.sip.sdp.attributes import OF_BROWSER, OF_TRUNK
 from webrtcproxy.sip.sdp.description import NOWHERE, Description, Media
@@ -28,13 +28,13 @@ def from_peer(sdp: bytes, to: Profile, offer: Description | None = None) -> Desc
     :param sdp: as the peer has sent it.
     :param to: the profile of the leg that it goes to.
     :param offer: what the peer was offered, if this is its answer.
-    :raises NgRefused: the description can't be read, or all that it accepts or offers is of no use to the leg.
+    :raises BadDescription: it can't be read, or all that it accepts or offers is of no use to the leg.
     """
     of_browser = to.source == "browser"
     try:
         described = read(sdp, OF_BROWSER if of_browser else OF_TRUNK)
     except BadSdp as error:
-        raise NgRefused(f"the SDP can't be read: {error.why}") from error
+        raise BadDescription(f"the SDP can't be read: {error.why}") from error
     is_wanted = not all(media.is_refused for media in described.media)
     if offer is not None:
         fit(described, offer)
@@ -45,8 +45,10 @@ def from_peer(sdp: bytes, to: Profile, offer: Description | None = None) -> Desc
             media.refuse()
         elif of_browser:
             _complete(media)
+            if offer is not None:
+                _decide_role(media)
     if is_wanted and not described.is_usable:
-        raise NgRefused(to.unusable)
+        raise BadDescription(to.unusable)
     return described
 
 
@@ -97,14 +99,14 @@ def names_in(described: Description) -> list[str]:
 async def _find(described: Description, address_of: Callable[[str], Deferred[str]]) -> None:
     names = names_in(described)
     if len(set(names)) > MAX_NAMES:
-        raise NgRefused("the SDP names too many hosts")
+        raise BadDescription("the SDP names too many hosts")
     for name in sorted(set(names)):
         if name.endswith(".local"):  # a name of multicast DNS (RFC 6762)
-            raise NgRefused(f"{name}, which the SDP names, is not looked up")
+            raise BadDescription(f"{name}, which the SDP names, is not looked up")
         try:
             address = await address_of(name)
         except Refusal as why:
-            raise NgRefused(f"no address of {name}, which the SDP names: {why}") from why
+            raise BadDescription(f"no address of {name}, which the SDP names: {why}") from why
         for media in described.media:
             if media.address == name:
                 media.address = address
@@ -114,7 +116,7 @@ def find_addresses(described: Description, address_of: Callable[[str], Deferred[
     """Put an address in the place of each name of a host (RFC 8866 section 5.7).
 
     :param address_of: finds the address of a name; fails with a Refusal.
-    :returns: fires with None; fails with `NgRefused` where there is no address, or there are too many names.
+    :returns: fires with None; fails with `BadDescription` where there is no address, or there are too many names.
     """
     return Deferred.fromCoroutine(_find(described, address_of))
 
@@ -136,6 +138,12 @@ def _is_useless(media: Media, to: Profile) -> bool:
     if media.kind in to.rejected_media or not media.protocol.startswith(to.required_protocol) or not media.formats:
         return True
     return to.source != "browser" and media.protocol.startswith("RTP/SAVP") and not media.has("crypto")
+
+
+def _decide_role(media: Media) -> None:
+    """In an answer, the DTLS role is not open (RFC 8842 section 5.3): a browser that leaves it so is the client."""
+    if ("setup", "actpass") in media.attributes:
+        media.attributes = [("setup", "active") if each[0] == "setup" else each for each in media.attributes]
 
 
 def _suits_browser(media: Media) -> bool:

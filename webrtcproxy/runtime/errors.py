@@ -110,3 +110,10 @@ class NgRefused(NgError):
             super().__init__(488)
         self.why = why
         self.lost = lost
+
+
+class BadDescription(NgRefused):
+    """The SDP of a peer is of no use, and was not sent to rtpengine.
+
+    :param why: what is wrong, for the log.
+    """

@@ -11,7 +11,7 @@ from webrtcproxy.dialog.relay import status_of
 from webrtcproxy.dialog.reliable import requires
 from webrtcproxy.routing.header_policy import order_challenges
 from webrtcproxy.routing.peer_profile import PeerProfile, filter_headers
-from webrtcproxy.runtime.errors import NgError, Refusal
+from webrtcproxy.runtime.errors import BadDescription, NgError, Refusal
 from webrtcproxy.session.description import NegotiationContext
 from webrtcproxy.sip.capabilities import ALLOW, SUPPORTED
 from webrtcproxy.sip.message import Headers, Request, Response, respond
@@ -100,7 +100,8 @@ class Requester:
             return
         if isinstance(refusal, NgError):
             why = getattr(refusal, "why", refusal)
-            log.error("{call}: the session could not be changed: {why}", why=why, call=self.leg.dialog.call_id)
+            failed = log.info if isinstance(refusal, BadDescription) else log.error  # that one is the peer's fault
+            failed("{call}: the session could not be changed: {why}", why=why, call=self.leg.dialog.call_id)
         self._transaction.reply(refusal.status, refusal.reason, refusal.headers)
 
     def refusal_of(self, response: Response) -> Refusal:
