@@ -68,8 +68,7 @@ class Offers(RealCase):
 
     async def test_payload_numbers(self) -> None:
         """A trunk that calls telephone-event otherwise in its answer than it was offered (RFC 3264 section 6.1 has it
-        as a SHOULD): rtpengine 10.5 leaves that codec out of what the browser is told, so that nobody sends what the
-        other side would take for something else; the audio stands (corners.rst 3: Payload numbers)."""
+        as a SHOULD): the browser is told the trunk's number (FIELD D; corners.rst 3: Payload numbers)."""
         browser, trunk = await self.browser(), await self.peer()
         calling = browser.invite(f"sip:echo@{self.plain}")
         invite = await trunk.request("INVITE")
@@ -79,8 +78,8 @@ class Offers(RealCase):
         caller = Dialog.of_caller(browser, calling.invite, answer)
         caller.ack()
         await trunk.request("ACK")
-        self.assertEqual(["0"], lines(answer.body, "m=audio")[0].split()[3:])
-        self.assertEqual(["a=rtpmap:0 PCMU/8000"], lines(answer.body, "a=rtpmap"))
+        self.assertEqual(["0", "101"], lines(answer.body, "m=audio")[0].split()[3:])
+        self.assertIn("a=rtpmap:101 telephone-event/8000", lines(answer.body, "a=rtpmap"))
         await self.hang_up(caller, callee)
 
     async def test_names_of_hosts(self) -> None:

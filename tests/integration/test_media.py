@@ -16,7 +16,8 @@ from webrtcproxy.media.profile import BROWSER, TRUNK, Profile, profiles_of
 from webrtcproxy.runtime.errors import NgRefused
 
 NAMES = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000", 96: "opus/48000/2", 100: "telephone-event/48000",
-         101: "telephone-event/8000", 110: "telephone-event/48000", 111: "opus/48000/2"}  # fmt: skip
+         101: "telephone-event/8000", 110: "telephone-event/48000", 111: "opus/48000/2",
+         126: "telephone-event/8000"}  # fmt: skip
 NARROWBAND = TrunkMedia(("PCMU", "PCMA", "telephone-event"))
 
 
@@ -257,6 +258,30 @@ class RtpTests(RtpCase):
             self.trunk.press("#")
             await until(lambda: bool(self.trunk.digits and self.web.digits), "both get a digit", 3)
             self.assertEqual((self.trunk.digits, self.web.digits), ("5", "#"))
+            await self.session.delete()
+            self.session = self.nodes.session("call")
+
+    async def test_other_numbers(self) -> None:
+        """A trunk that answers with other numbers than it was offered: who sends with the number that it was told is
+        heard, digits and audio, transcoded or not (FIELD D)."""
+        for media in (TrunkMedia(), NARROWBAND, TrunkMedia(dtmf="rfc4733")):
+            self.web, self.trunk = self.phone(), self.phone()
+            to, back = profiles_of(media)
+            offered = await self.offer(sdp(self.web.port, (0, 111, 110, 126)), to)
+            self.assertIn("telephone-event/8000", codecs(offered))
+            answer = sdp(self.trunk.port, (0, 101))
+            answered = await self.answer(answer, self.plain(back))
+            self.assertEqual(["0", "101"], lines(answered, "m=")[0].split()[3:])
+            self.assertEqual(codecs(answered), ["PCMU/8000", "telephone-event/8000"])
+            self.web.events = self.trunk.events = 101
+            self.web.talk(port(answered), 0, SOUND[0])
+            self.trunk.talk(port(offered), 0, SOUND[0])
+            await until(lambda: bool(self.trunk.heard and self.web.heard), "both hear", 3)
+            self.web.press("5")
+            await until(lambda: self.trunk.digits == "5", "the trunk gets a digit", 3)
+            if media.dtmf == "rfc4733":
+                await self.session.play("7", 200, from_tag="A", branch="b1")
+                await until(lambda: self.trunk.digits == "57", "a digit that is played", 3)
             await self.session.delete()
             self.session = self.nodes.session("call")
 

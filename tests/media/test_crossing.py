@@ -172,6 +172,85 @@ class FromTrunk(ExchangeCase):
             self.assertEqual(plain, self.told(PLAIN + b"a=" + odd + b"\r\n", BROWSER_OF_TRUNK))
 
 
+class Named(ExchangeCase):
+    """FIELD X10: only the codecs that a section names count, whatever the trunk offers."""
+
+    OFFER = b"m=audio 5000 RTP/AVP %b\r\na=rtpmap:101 telephone-event/8000\r\na=rtpmap:96 iLBC/8000\r\n"
+
+    def test_named_only(self) -> None:
+        """The others are gone before rtpengine sees them: 26 answers a trunk with the first one that it offers."""
+        to = profiles_of(TrunkMedia(codecs=("PCMU", "telephone-event")))[1]
+        for formats in (b"9 0 101", b"0 9 101", b"96 8 101 0 18", b"3 0 101 77"):
+            (line,) = self.media(self.OFFER % formats, to)
+            self.assertEqual(["0", "101"], sorted(line.split()[3:]), formats)
+
+    def test_spelling(self) -> None:
+        """Names are alike in any case."""
+        to = profiles_of(TrunkMedia(codecs=("pcmu", "G722", "ILBC")))[1]
+        self.assertEqual(["m=audio 5000 RTP/AVP 9 0 96"], self.media(self.OFFER % b"9 0 8 96 101", to))
+
+    def test_none_named(self) -> None:
+        """A trunk that offers nothing of it gets 488."""
+        to = profiles_of(TrunkMedia(codecs=("PCMU", "telephone-event")))[1]
+        for formats in (b"9 101", b"18", b"101"):
+            self.refused(self.OFFER % formats, to)
+
+    def test_all(self) -> None:
+        """Without a word in the section all count."""
+        self.assertEqual(["m=audio 5000 RTP/AVP 9 0 101"], self.media(self.OFFER % b"9 0 101", BROWSER_OF_TRUNK))
+
+    def test_of_the_browser(self) -> None:
+        """What the browser has is not touched: rtpengine transcodes."""
+        to = profiles_of(TrunkMedia(codecs=("PCMU",)))[0]
+        self.assertEqual(lines(CHROMIUM, "m=")[0].split()[3:], self.media(CHROMIUM, to)[0].split()[3:])
+
+
+class Numbers(ExchangeCase):
+    """FIELD D: an answer whose numbers are not those of the offer."""
+
+    ANSWER = b"m=audio 5000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
+    MADE = (
+        b"m=audio 6000 UDP/TLS/RTP/SAVPF 0 126\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:126 telephone-event/8000\r\n"
+        b"a=fmtp:126 0-15\r\na=ice-ufrag:abcd\r\n"
+    )
+
+    def test_both_ways(self) -> None:
+        """rtpengine is told the number that was offered, the browser that of the trunk: with it its digits arrive."""
+        offer, answer = read(CHROMIUM), from_peer(self.ANSWER, BROWSER_OF_TRUNK, read(CHROMIUM))
+        self.assertEqual(["m=audio 5000 RTP/AVP 0 126"], lines(write(answer), "m="))
+        self.assertEqual(["a=fmtp:126 0-15"], lines(write(answer), "a=fmtp"))
+        told = write(for_peer(self.MADE, BROWSER_OF_TRUNK, offer, answer))
+        self.assertEqual([], complaints(told))
+        self.assertEqual(["m=audio 6000 UDP/TLS/RTP/SAVPF 0 101"], lines(told, "m="))
+        self.assertEqual(["a=rtpmap:0 PCMU/8000", "a=rtpmap:101 telephone-event/8000"], lines(told, "a=rtpmap"))
+        self.assertEqual(["a=fmtp:101 0-15"], lines(told, "a=fmtp"))
+
+    def test_transcoded(self) -> None:
+        """A codec that the browser is not told of has no number there."""
+        answer = from_peer(self.ANSWER, BROWSER_OF_TRUNK, read(CHROMIUM))
+        made = self.MADE.replace(b"0 126", b"111 110").replace(
+            b"126 telephone-event/8000", b"110 telephone-event/48000"
+        )
+        made = made.replace(b"0 PCMU/8000", b"111 opus/48000/2").replace(b"fmtp:126", b"fmtp:110")
+        told = write(for_peer(made, BROWSER_OF_TRUNK, read(CHROMIUM), answer))
+        self.assertEqual(["m=audio 6000 UDP/TLS/RTP/SAVPF 111 110"], lines(told, "m="))
+
+    def test_played(self) -> None:
+        """With `dtmf = rfc4733` events are offered as 101, which trunks answer: rtpengine plays digits with the number
+        that was offered."""
+        to = profiles_of(TrunkMedia(dtmf="rfc4733"))[0]
+        told = self.told(CHROMIUM, to)
+        self.assertIn("a=rtpmap:101 telephone-event/8000", lines(told))
+        self.assertEqual([*lines(CHROMIUM, "m=")[0].split()[3:-1], "101"], lines(told, "m=")[0].split()[3:])
+        for free in (
+            CHROMIUM.replace(b"126", b"101"),
+            CHROMIUM.replace(b"111", b"101"),
+            CHROMIUM.replace(b"126 telephone-event/8000", b"126 telephone-event/16000"),
+        ):
+            self.assertEqual(lines(free, "m=")[0].split()[3:], lines(self.told(free, to), "m=")[0].split()[3:])
+        self.assertIn("a=rtpmap:126 telephone-event/8000", lines(self.told(CHROMIUM, TRUNK)))
+
+
 class ForPeers(ExchangeCase):
     def given(self, sdp: object, to: Profile, offered: bytes = b"") -> bytes:
         """What a peer is told of rtpengine's description."""

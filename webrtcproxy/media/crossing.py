@@ -21,6 +21,9 @@ MAX_NAMES = 4
 
 _SHORTEST_TLS_ID = 20
 
+EVENTS = "101"
+"""The payload type that trunks usually have for telephone-event/8000."""
+
 
 def from_peer(sdp: bytes, to: Profile, offer: Description | None = None) -> Description:
     """What rtpengine is told of the description of a peer.
@@ -38,9 +41,14 @@ def from_peer(sdp: bytes, to: Profile, offer: Description | None = None) -> Desc
     is_wanted = not all(media.is_refused for media in described.media)
     if offer is not None:
         fit(described, offer)
+    elif to.plays_digits:
+        for media in described.media:
+            _number_events(media)
     for media in described.media:
         if media.is_refused:
             continue
+        if to.codecs is not None:
+            media.keep([each for each, codec in media.codecs.items() if _name(codec) in to.codecs])
         if _is_useless(media, to):
             media.refuse()
         elif of_browser:
@@ -52,7 +60,9 @@ def from_peer(sdp: bytes, to: Profile, offer: Description | None = None) -> Desc
     return described
 
 
-def for_peer(sdp: object, to: Profile, offered: Description | None = None) -> Description:
+def for_peer(
+    sdp: object, to: Profile, offered: Description | None = None, answer: Description | None = None
+) -> Description:
     """What a peer is told.
 
     :param sdp: what rtpengine has made.
@@ -61,6 +71,8 @@ def for_peer(sdp: object, to: Profile, offered: Description | None = None) -> De
         the offer. Such a medium keeps its place as one of audio that is refused.
     :param offered: the peer's offer, if this is the answer to it; each medium is answered in the protocol that was
         offered (RFC 3264 section 6, RFC 5124 section 3.3).
+    :param answer: the answer to it as `from_peer` has given it to rtpengine. Codecs have the numbers that the answerer
+        has given them, since packets of the peer pass with the number that they have.
     :raises NgRefused: rtpengine has made none (10.5 accepts an empty description, and returns none).
     """
     try:
@@ -76,6 +88,10 @@ def for_peer(sdp: object, to: Profile, offered: Description | None = None) -> De
         for media in described.media:
             if media.is_refused and not _suits_browser(media):
                 media.kind, media.protocol, media.formats = "audio", "UDP/TLS/RTP/SAVPF", ["0"]
+    if answer is not None:
+        for media, given in zip(described.media, answer.media, strict=False):
+            if given.numbers is not None:
+                media.renumber({ours: theirs for ours, theirs in given.numbers.items() if ours in media.codecs})
     for media in described.media:
         if not media.protocol.endswith("F"):
             media.attributes = [each for each in media.attributes if each[0] != "rtcp-fb"]
@@ -137,6 +153,8 @@ def _is_useless(media: Media, to: Profile) -> bool:
         return True
     if media.kind in to.rejected_media or not media.protocol.startswith(to.required_protocol) or not media.formats:
         return True
+    if to.codecs is not None and not media.codec_names():
+        return True
     return to.source != "browser" and media.protocol.startswith("RTP/SAVP") and not media.has("crypto")
 
 
@@ -149,6 +167,21 @@ def _decide_role(media: Media) -> None:
 def _suits_browser(media: Media) -> bool:
     """Whether browsers know the kind and the protocol."""
     return (media.kind in ("audio", "video") and media.is_rtp) or media.kind == "application"
+
+
+def _name(codec: str) -> str:
+    return codec.partition("/")[0].lower()
+
+
+def _number_events(media: Media) -> None:
+    """Offer events of a clock rate of 8000 Hz with the number that nearly all trunks have for them. rtpengine plays
+    digits with the number that was offered; a trunk that answers with its own would not hear them."""
+    if media.is_refused or EVENTS in media.codecs:
+        return
+    for payload, codec in media.codecs.items():
+        if codec.lower() == "telephone-event/8000":
+            media.renumber({payload: EVENTS})
+            return
 
 
 def _complete(media: Media) -> None:

@@ -56,6 +56,8 @@ class Profile:
     :ivar required_protocol: what the transport protocol of a medium for the leg must be, or begin with, as its sender
         wrote it; empty for any.
     :ivar source: from where the packets of the SDP's sender are taken.
+    :ivar codecs: the names of the codecs that the SDP's sender may use, in lower case; None for any.
+    :ivar plays_digits: digits are played to the leg as events.
     """
 
     name: str
@@ -65,6 +67,8 @@ class Profile:
     rejected_media: tuple[str, ...] = ()
     required_protocol: str = ""
     source: Source = "browser"
+    codecs: frozenset[str] | None = None
+    plays_digits: bool = False
     _others: dict[Source, Profile] = field(default_factory=dict, init=False, repr=False, compare=False)
     _encoded: dict[tuple[str, bool, bool], bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -229,6 +233,7 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
         TO_TRUNK,
         to_trunk,
         rejected_media=(*_BROWSER_ONLY_KINDS, *no_video),
+        plays_digits=bool(events),
     )
     browser = _profile(
         "browser",
@@ -239,6 +244,7 @@ def profiles_of(media: TrunkMedia) -> tuple[Profile, Profile]:
         rejected_media=no_video,
         required_protocol=_ENCRYPTED if media.srtp else _PLAIN,
         source="learned" if media.nat else "signalled",
+        codecs=None if media.codecs is None else frozenset(map(str.lower, media.codecs)),
     )
     return trunk, browser
 

@@ -358,7 +358,9 @@ class MediaSession:
         reply = self._describe(node, "answer", encoded, to, self._pool.timeout)
         if self._blocked:
             reply.addCallback(lambda answered: self._block(node, False).addCallback(lambda _: answered))
-        return reply.addCallback(lambda reply: origin.write(for_peer(reply.get(b"sdp"), to, parties.offered)))
+        return reply.addCallback(
+            lambda reply: origin.write(for_peer(reply.get(b"sdp"), to, parties.offered, described))
+        )
 
     def _block(self, node: Node, blocked: bool) -> Deferred[Reply]:
         """Have all media of the session dropped, or passed on again."""

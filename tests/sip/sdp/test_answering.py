@@ -16,7 +16,7 @@ AUDIO = (
 VIDEO = b"m=video 5002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\na=mid:v\r\n"
 
 
-class FitTests(SynchronousTestCase):
+class FittingCase(SynchronousTestCase):
     def fitted(self, answer: bytes, offer: bytes) -> Description:
         """The answer as it is after."""
         described = read(answer)
@@ -24,6 +24,8 @@ class FitTests(SynchronousTestCase):
         self.assertEqual([], complaints(write(described)))
         return described
 
+
+class FitTests(FittingCase):
     def media(self, answer: bytes, offer: bytes) -> list[str]:
         """Kind, port and formats of each medium."""
         described = self.fitted(answer, offer)
@@ -78,3 +80,75 @@ class FitTests(SynchronousTestCase):
         """A payload type without an rtpmap in the answer is the one that was offered."""
         answer = b"m=audio 5000 RTP/AVP 111 101 99\r\n"
         self.assertEqual(["audio 5000 111 101"], self.media(answer, AUDIO))
+
+
+class NumberTests(FittingCase):
+    """FIELD D: an answer that gives a codec another number than it was offered with (RFC 3264 section 6.1)."""
+
+    OFFER = (
+        b"m=audio 5000 RTP/AVP 111 0 8 110 126\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\n"
+        b"a=rtpmap:110 telephone-event/48000\r\na=rtpmap:126 telephone-event/8000\r\n"
+    )
+
+    def numbered(self, *codecs: bytes) -> tuple[str, dict[str, str] | None]:
+        """The formats of an answer with these codecs, and which of them have other numbers."""
+        numbers = b" ".join(codec.split()[0] for codec in codecs)
+        named = b"".join(b"a=rtpmap:" + codec + b"\r\n" for codec in codecs if b" " in codec)
+        (media,) = self.fitted(b"m=audio 6000 RTP/AVP " + numbers + b"\r\n" + named, self.OFFER).media
+        self.assertEqual(list(media.codecs), media.formats)
+        return " ".join(media.formats), media.numbers
+
+    def test_events(self) -> None:
+        """It gets the number that was offered, and its own is known."""
+        for number in (b"101", b"96", b"100"):
+            given = self.numbered(b"0 PCMU/8000", number + b" telephone-event/8000")
+            self.assertEqual(("0 126", {"126": number.decode()}), given)
+        self.assertEqual(("0 126", {"126": "101"}), self.numbered(b"0", b"101 TELEPHONE-EVENT/8000"))
+
+    def test_audio(self) -> None:
+        """Audio as well, and one of two codecs, or both."""
+        self.assertEqual(("111", {"111": "97"}), self.numbered(b"97 opus/48000/2"))
+        self.assertEqual(
+            ("111 110", {"111": "97", "110": "98"}), self.numbered(b"97 opus/48000/2", b"98 telephone-event/48000")
+        )
+        self.assertEqual(
+            ("8 126", {"8": "107", "126": "101"}), self.numbered(b"107 PCMA/8000", b"101 telephone-event/8000")
+        )
+
+    def test_as_offered(self) -> None:
+        """Nothing is to be known of an answer that keeps the numbers."""
+        self.assertEqual(("0 126", None), self.numbered(b"0", b"126 telephone-event/8000"))
+        self.assertEqual(("0 126", None), self.numbered(b"0", b"3 GSM/8000", b"126 telephone-event/8000"))
+
+    def test_other_rate(self) -> None:
+        """Events of a clock rate that was not offered are not those of another."""
+        _, numbers = self.numbered(b"0", b"101 telephone-event/16000")
+        self.assertIsNone(numbers)
+
+    def test_twice(self) -> None:
+        """A codec with two numbers has the one that was offered; the other is not mapped to it."""
+        formats, numbers = self.numbered(b"0", b"126 telephone-event/8000", b"101 telephone-event/8000")
+        self.assertIsNone(numbers)
+        self.assertEqual("0 126", " ".join(each for each in formats.split() if each != "101"))
+
+    def test_number_of_another(self) -> None:
+        """Its number is that of another codec in the offer."""
+        self.assertEqual(("0 126", {"126": "111"}), self.numbered(b"0", b"111 telephone-event/8000"))
+
+    def test_what_is_said_of_formats(self) -> None:
+        """Parameters and feedback follow, and what they say of other formats."""
+        (media,) = read(
+            b"m=video 5002 RTP/AVP 96 97 98\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\n"
+            b"a=fmtp:97 apt=96;rtx-time=96\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:* ccm fir\r\n"
+            b"a=rtpmap:98 red/90000\r\na=fmtp:98 96/97/96\r\n"
+        ).media
+        media.renumber({"96": "100", "98": "97"})
+        self.assertEqual(["100", "97"], media.formats)
+        self.assertEqual({"100": "VP8/90000", "97": "red/90000"}, media.codecs)
+        said = [each for each in media.attributes if each[0] in ("fmtp", "rtcp-fb")]
+        self.assertEqual({("rtcp-fb", "100 nack"), ("rtcp-fb", "* ccm fir"), ("fmtp", "97 100/97/100")}, set(said))
+        (media,) = read(
+            b"m=video 5 RTP/AVP 96 97\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n"
+        ).media
+        media.renumber({"96": "100"})
+        self.assertIn(("fmtp", "97 apt=100"), media.attributes)

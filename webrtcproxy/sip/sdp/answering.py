@@ -39,7 +39,8 @@ def _in_order(given: list[Media], offered: list[Media]) -> list[Media]:
 
 
 def _keep_common(given: Media, offered: Media) -> None:
-    """Keep the codecs that were offered. A payload type without a codec has that of the offer."""
+    """Keep the codecs that were offered, with the numbers that they were offered with. A payload type without a codec
+    has that of the offer."""
     for payload in given.unnamed:
         if payload in offered.codecs:
             given.formats.append(payload)
@@ -47,8 +48,21 @@ def _keep_common(given: Media, offered: Media) -> None:
     if not given.codecs.items() <= offered.codecs.items():
         names = {_name(codec) for codec in offered.codecs.values()}
         given.keep([payload for payload, codec in given.codecs.items() if _name(codec) in names])
+        _use_numbers_of(given, offered)
     if not given.codec_names() and offered.codec_names():
         given.refuse()
+
+
+def _use_numbers_of(given: Media, offered: Media) -> None:
+    """Renumber codecs that the answer calls otherwise (RFC 3264 section 6.1: they SHOULD be the same), and note how."""
+    numbers: dict[str, str] = {}
+    for payload, codec in given.codecs.items():
+        same = [other for other, known in offered.codecs.items() if known.lower() == codec.lower()]
+        if same and payload not in same and same[0] not in numbers.values() and same[0] not in given.codecs:
+            numbers[payload] = same[0]
+    if numbers:
+        given.numbers = {ours: theirs for theirs, ours in numbers.items()}
+        given.renumber(numbers)
 
 
 def _name(codec: str) -> str:

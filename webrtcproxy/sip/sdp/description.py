@@ -7,7 +7,8 @@ them of octets, `webrtcproxy.sip.sdp.writing` octets of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 DIRECTIONS = frozenset(("sendrecv", "sendonly", "recvonly", "inactive"))
@@ -54,6 +55,9 @@ _NO_AUDIO_OR_VIDEO = frozenset(("telephone-event", "cn", "red", "rtx", "ulpfec",
 NOWHERE = "0.0.0.0"  # noqa: S104 - an address that is never sent to
 _NOWHERES = (NOWHERE, "::")
 
+_OTHERS = re.compile(r"(?<=\bapt=)\d+\b|^\d+(?=/)|(?<=\d/)\d+\b")
+"""The numbers of other payload types in the parameters of a format."""
+
 Attribute = tuple[str, str]
 """Name and value; ``""`` for the value of a flag."""
 
@@ -73,6 +77,8 @@ class Media:
     :ivar direction: one of `DIRECTIONS`.
     :ivar attributes: all others, in order.
     :ivar bandwidths: kind and value of each b= line.
+    :ivar numbers: in an answer: the payload types that its sender gave to codecs that were offered with another number,
+        by the number that was offered; None if there are none.
     """
 
     kind: str
@@ -85,6 +91,7 @@ class Media:
     direction: str = "sendrecv"
     attributes: list[Attribute] = field(default_factory=list)
     bandwidths: list[Attribute] = field(default_factory=list)
+    numbers: dict[str, str] | None = None
 
     @property
     def is_refused(self) -> bool:
@@ -130,6 +137,16 @@ class Media:
         self.codecs = {number: self.codecs[number] for number in self.formats}
         self.attributes = about(self.attributes, self.codecs)
 
+    def renumber(self, numbers: Mapping[str, str]) -> None:
+        """Give payload types other numbers; one whose number is then another's is dropped.
+
+        :param numbers: the new ones, by those of now.
+        """
+        self.keep([each for each in self.formats if each in numbers or each not in numbers.values()])
+        self.formats = [numbers.get(each, each) for each in self.formats]
+        self.codecs = {numbers.get(each, each): codec for each, codec in self.codecs.items()}
+        self.attributes = [_renumbered(each, numbers) for each in self.attributes]
+
     def refuse(self) -> None:
         """Refuse it: port 0, and nothing is left that would be about it but its mid (RFC 3264 section 6, RFC 9143
         section 7.3)."""
@@ -166,6 +183,18 @@ class Description:
         for media in self.media:
             if media.kind in kinds and not media.is_refused:
                 media.refuse()
+
+
+def _renumbered(attribute: Attribute, numbers: Mapping[str, str]) -> Attribute:
+    """The attribute about the payload type with its new number. What a format says of others (``apt`` of RFC 4588, the
+    parts of RFC 2198) is about these, too."""
+    name, value = attribute
+    if name not in FORMAT_ATTRIBUTES:
+        return attribute
+    about, blank, rest = value.partition(" ")
+    if name == "fmtp":
+        rest = _OTHERS.sub(lambda found: numbers.get(found[0], found[0]), rest)
+    return name, numbers.get(about, about) + blank + rest
 
 
 def about(attributes: Iterable[Attribute], formats: Collection[str]) -> list[Attribute]:
