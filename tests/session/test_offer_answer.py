@@ -158,12 +158,19 @@ class Change(SessionChangeCase):
             self.check_alive(asker, other)
 
 
+def renumbered(invite: Request, step: int) -> Request:
+    """`invite` with a CSeq number that is off by `step`."""
+    other = Request("INVITE", invite.uri, invite.headers.copy())
+    other.headers.set("CSeq", f"{max(invite.cseq.number + step, 0)} INVITE")
+    return other
+
+
 class Acknowledgement(SessionChangeCase):
     """ACKs of both legs."""
 
     def test_lost(self) -> None:
-        """Our 200 is repeated until its ACK, an earlier ACK does not count; the far side's repeated 200 is ACKed again
-        (RFC 3261 sections 13.3.1.4 and 13.2.2.4)."""
+        """Our 200 is repeated until its ACK, an earlier ACK of a trunk does not count; the far side's repeated 200 is
+        ACKed again (RFC 3261 sections 13.3.1.4 and 13.2.2.4)."""
         for asker, other in self.all_ways():
             invite = asker.ask("INVITE", asker.sdp())
             crossed = other.peer.request("INVITE")
@@ -175,13 +182,39 @@ class Acknowledgement(SessionChangeCase):
             asker.peer.heard(200)
             self.world.turn(0.5)
             asker.peer.heard(200)
-            stale = Request("INVITE", invite.uri, invite.headers.copy())
-            stale.headers.set("CSeq", f"{invite.cseq.number - 1} INVITE")
-            asker.ack(stale)
+            if not asker.browser:
+                asker.ack(renumbered(invite, -1))
             self.world.turn(1)
             asker.peer.heard(200)
             asker.ack(invite)
             self.check_alive(asker, other)
+
+    def test_other_number(self) -> None:
+        """An ACK of a browser means the one 2xx that it has to acknowledge, whatever its CSeq number (JsSIP 3.10.9
+        gives that of its re-INVITE another one where it was called)."""
+        for step in (-2, -1, 1, 7):
+            for asker, other in self.all_ways():
+                if asker.browser:
+                    invite = asker.ask("INVITE", asker.sdp())
+                    other.answer(other.peer.request("INVITE"), 200, other.sdp())
+                    other.peer.heard("ACK")
+                    asker.peer.heard(200)
+                    asker.ack(renumbered(invite, step))
+                    self.assertEqual(asker.peer.pending(), [], (step, invite.cseq))
+                    self.check_alive(asker, other)
+
+    def test_other_number_with_the_answer(self) -> None:
+        """So does one with the answer to the offer in the 2xx; one without it is not that ACK."""
+        for asker, other in self.all_ways():
+            if asker.browser:
+                invite = asker.ask("INVITE")
+                other.answer(other.peer.request("INVITE"), 200, other.sdp("sendrecv", 5))
+                asker.peer.heard(200)
+                asker.ack(renumbered(invite, 1))
+                other.peer.silent()
+                asker.ack(renumbered(invite, 1), asker.sdp("recvonly", 6))
+                self.assertNotEqual(other.peer.request("ACK").body, b"")
+                self.check_alive(asker, other)
 
     def test_none(self) -> None:
         """Without an ACK the call ends after 64*T1 (RFC 3261 section 14.2)."""

@@ -232,9 +232,17 @@ class Leg(DialogClient):
         self._accepted = AcceptedInvite(schedule, number, repeat, unacknowledged, on_ack, self._accepted)
 
     def ack_arrived(self, ack: Request) -> None:
-        """The peer's ACK for a 2xx has arrived; one for an earlier 2xx is ignored."""
+        """The peer's ACK for a 2xx has arrived; one for an earlier 2xx is ignored.
+
+        A browser has only one 2xx to acknowledge, which its connection has delivered: whatever CSeq number its ACK has,
+        it means that one (JsSIP 3.10.9 sends another one than its re-INVITE had). Where the 2xx has the offer, such an
+        ACK has to have the answer.
+        """
         accepted = self._accepted
-        if accepted is not None and ack.cseq.number == accepted.number:
+        if accepted is not None and (
+            ack.cseq.number == accepted.number
+            or (self.profile.flow_bound and (accepted.on_ack is None or bool(ack.body)))
+        ):
             self._confirm()
             if accepted.on_ack is not None:
                 accepted.on_ack(ack)

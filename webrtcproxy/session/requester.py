@@ -30,7 +30,7 @@ class Requester:
     :param other: the profile of the peer of the other leg.
     :ivar leg: as given.
     :ivar request: the request.
-    :ivar ack: fires with the ACK for the 2xx to an INVITE; with None where the call ends before.
+    :ivar ack: fires with the ACK for the 2xx to an INVITE without an offer; with None where the call ends before.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Requester:
             transaction.reply(status, reason, headers, sdp)
             return
         reply = respond(request, status, reason, to_tag=transaction.to_tag, headers=headers, body=sdp)
-        leg.answer(transaction, reply, self._no_ack, self.end_wait)
+        leg.answer(transaction, reply, self._no_ack, None if request.body else self.end_wait)
 
     def refuse(self, refusal: Refusal) -> None:
         """Send a final response other than a 2xx; no error where one was sent already."""
