@@ -47,6 +47,28 @@ class Every(CallCase):
                 answer = asker.peer.response(299)
                 self.assertEqual((answer.cseq, answer.body, answer.headers.get("X-C")), (sent.cseq, b"ok", "d"))
 
+    def test_descriptions(self) -> None:
+        """What describes media crosses in offers and answers only: a request that carries it is refused, a response
+        goes on without it. A description that is a part, or encoded, is one; other multipart bodies cross."""
+        parts = b"--x\r\nContent-Type: text/plain\r\n\r\nhi\r\n--x\r\nc:Application/SDP\r\n\r\nv=0\r\n--x--\r\n"
+        for asker, other in self.ways():
+            for body, *headers in (
+                (asker.sdp(), ("Content-Type", "application/sdp")),
+                (b"\x1f\x8b", ("Content-Type", "Application/SDP ;a=b"), ("Content-Encoding", "gzip")),
+                (parts, ("Content-Type", "multipart/mixed;boundary=x")),
+            ):
+                for method in METHODS:
+                    asker.ask(method, body, *headers)
+                    other.peer.silent()
+                    asker.peer.heard(415)
+                    asker.ask(method)
+                    other.answer(other.peer.request(method), 200, body, *headers)
+                    heard = asker.peer.response(200)
+                    self.assertEqual((heard.body, heard.content_type), (b"", ""))
+                    self.assertNotIn("Content-Encoding", heard.headers)
+            asker.ask("INFO", parts.replace(b"Application/SDP", b"text/html"), headers[0])
+            self.assertIn(b"text/html", other.peer.request("INFO").body)
+
     def test_refused(self) -> None:
         """A refusal crosses with what explains it, and the call goes on; but a trunk gets no Contact of a browser's
         redirect (docs/access.rst: An INVITE outside of dialogs)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.calls.case import CallCase
-from tests.support.calls.world import Browser, Peer
+from tests.support.calls.world import OFFER, PLAIN, Browser, Peer
 from tests.support.configs import CARRIER, PBX
 from tests.support.messages import request
 from webrtcproxy.config import Trunk
@@ -68,6 +68,20 @@ class Out(CallCase):
             self.assertEqual((leg.uri, leg.to.uri, leg.from_.uri), (BOB, BOB, alice.uri))
             trunk.answer(leg, 403)
             alice.heard(403)
+
+    def test_descriptions(self) -> None:
+        """A 200 to OPTIONS says nothing of the media of the far side, which are not those that the proxy would offer;
+        nor does an OPTIONS. Another request that describes media is not delivered, and refused."""
+        trunk = self.world.trunk()
+        self.send("OPTIONS", body=OFFER, content_type="application/sdp")
+        leg = trunk.request("OPTIONS")
+        self.assertEqual((leg.body, leg.content_type), (b"", ""))
+        trunk.answer(leg, 200, PLAIN)
+        heard = self.alice.response(200)
+        self.assertEqual((heard.body, heard.content_type), (b"", ""))
+        self.send("MESSAGE", body=OFFER, content_type="application/sdp")
+        self.alice.heard(415)
+        trunk.silent()
 
     def test_refused(self) -> None:
         """Whatever the far side says is what the browser hears, the headers that explain it too; a redirection with its

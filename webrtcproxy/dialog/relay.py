@@ -14,6 +14,7 @@ from webrtcproxy.routing.header_policy import order_challenges
 from webrtcproxy.routing.peer_profile import PeerProfile, contacts_of, filter_headers
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
 from webrtcproxy.runtime.schedule import Schedule
+from webrtcproxy.sip.body import has_description
 from webrtcproxy.sip.message import Headers, Message, Request, Response
 from webrtcproxy.transaction.deadline import NON_INVITE_DEADLINE, Deadline
 from webrtcproxy.transaction.server import ServerTransaction
@@ -24,6 +25,7 @@ __all__ = [
     "NON_INVITE_DEADLINE",
     "NOT_OURS",
     "check_size",
+    "crossing_body",
     "relay",
     "request_headers",
     "response_headers",
@@ -71,7 +73,7 @@ async def _relay(
         headers.add("Contact", leg.dialog.contact)
     # That one early dialog is gone says nothing of the one across, which others of a fork share (RFC 5057).
     status = 500 if not to.dialog.confirmed and response.status == 481 else status_of(response)
-    transaction.reply(status, response.reason, headers, response.body)
+    transaction.reply(status, response.reason, headers, crossing_body(response))
     if response.status in ENDS_DIALOG:
         dialog_terminated(to)
 
@@ -84,7 +86,7 @@ async def send_within(to: Leg, request: Request, headers: Headers, deadline: Dea
     :raises TimedOut: the peer does not respond.
     :raises Refusal: the peer's host name can't be resolved.
     """
-    return await deadline.wait(to.send_request(request.method, headers, request.body))
+    return await deadline.wait(to.send_request(request.method, headers, crossing_body(request)))
 
 
 def check_size(request: Request, flow: Flow, profile: PeerProfile) -> None:
@@ -111,7 +113,10 @@ def request_headers(request: Request, source: PeerProfile, target: PeerProfile) 
 
     :param source: the profile of its sender.
     :param target: the profile of its recipient.
+    :raises Refusal: 415 where its body can't cross (`crossing_body`): it would count as delivered without it.
     """
+    if request.method != "OPTIONS" and has_description(request):
+        raise Refusal(415)
     headers = filter_headers(request, source, target)
     _carry(request, headers)
     return headers
@@ -140,10 +145,17 @@ def status_of(response: Response) -> int:
     return 504 if response.status == 408 else response.status
 
 
+def crossing_body(message: Message) -> bytes:
+    """The body that crosses, of a request or response outside of offer and answer: empty where it describes media. What
+    a 200 to OPTIONS tells of them (RFC 3261 section 11.2) are addresses and keys of one side, which say nothing of
+    those that the proxy would offer the other one."""
+    return b"" if message.body and has_description(message) else message.body
+
+
 def _carry(message: Message, headers: Headers) -> None:
     """Copy the option tags, and the headers that describe the body (RFC 3261 section 20.15: octets by default)."""
     carry_extensions(message.headers, headers)
-    if message.body:
+    if crossing_body(message):
         headers.add("Content-Type", message.headers.get("Content-Type") or "application/octet-stream")
         for value in message.headers.lines("Content-Encoding"):
             headers.add("Content-Encoding", value)

@@ -18,6 +18,7 @@ MAX_DEPTH = 3
 
 _fold = re.compile(rb"\r?\n[ \t]+")
 _line_end = re.compile(rb"\r?\n")
+_sdp_line = re.compile(rb"(?:\A|[\r\n])[ \t]*[vomca]=")
 _empty_line = re.compile(rb"(?:\A|\r?\n)\r?\n")
 
 
@@ -35,6 +36,16 @@ def sdp_of(message: Message) -> bytes:
         if isinstance(message, Request):
             error.request = message
         raise
+
+
+def has_description(message: Message) -> bool:
+    """Whether the body of `message` is a session description, or a multipart body with one, however it is encoded."""
+    kind = message.content_type
+    if kind.startswith("multipart/"):
+        return b"application/sdp" in message.body.lower()
+    if kind == "application/sdp" and "Content-Encoding" in message.headers:
+        return True
+    return kind in ("application/sdp", "") and _sdp_line.search(message.body) is not None
 
 
 def _sdp_in(message: Message) -> bytes:

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from webrtcproxy.access.relayed_login import report_login
 from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.context import Context
-from webrtcproxy.dialog.relay import check_size, request_headers, response_headers, status_of
+from webrtcproxy.dialog.relay import check_size, crossing_body, request_headers, response_headers, status_of
 from webrtcproxy.invite.fork import best
 from webrtcproxy.invite.target import Target, TargetResolver
 from webrtcproxy.routing.admission import check_requests_of_browser
@@ -145,7 +145,7 @@ def _request(source: Request, profile: PeerProfile, target: Target, sequence: Re
     headers = initial_headers(source, sequence, target.profile, target.caller_id)
     headers.extend(request_headers(source, profile, target.profile))
     target.caller_id.assert_identity(headers)
-    return Request(source.method, target.uri, headers, source.body)
+    return Request(source.method, target.uri, headers, crossing_body(source))
 
 
 async def _send(context: Context, target: Target, request: Request, sequence: RequestSequence) -> BranchResult:
@@ -190,7 +190,7 @@ def relay_response(winner: BranchResult, transaction: ServerTransaction, profile
     if response is None:
         raise Refusal(winner.status, winner.reason)
     headers = response_headers(response, winner.target.profile, profile)
-    transaction.reply(status_of(response), response.reason, headers, response.body)
+    transaction.reply(status_of(response), response.reason, headers, crossing_body(response))
 
 
 class OutOfDialogRelay:

@@ -20,7 +20,7 @@ from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.flow_watch import FlowMonitor
 from webrtcproxy.dialog.leg import Leg
 from webrtcproxy.dialog.refer import is_refer, refer_id, with_id
-from webrtcproxy.dialog.relay import request_headers, response_headers, send_within, status_of
+from webrtcproxy.dialog.relay import crossing_body, request_headers, response_headers, send_within, status_of
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.routing.peer_profile import PeerProfile
 from webrtcproxy.runtime.errors import FlowLost, Refusal, TimedOut
@@ -195,7 +195,7 @@ class Subscription:
                 headers.set("Expires", str(seconds))
             headers.add("Contact", self.near.dialog.contact)
             self._set_expiry(seconds)
-        transaction.reply(status_of(response), response.reason, headers, response.body)
+        transaction.reply(status_of(response), response.reason, headers, crossing_body(response))
         if response.status in ENDS_SUBSCRIPTION:
             self.end([self.near] if response.status == 408 else ())  # it gets 504 instead
 
@@ -213,7 +213,7 @@ class Subscription:
             if response.status < 300:
                 _refresh_target(near, response)
             headers = response_headers(response, near.profile, far.profile)
-            transaction.reply(status_of(response), response.reason, headers, response.body)
+            transaction.reply(status_of(response), response.reason, headers, crossing_body(response))
             if response.status in ENDS_SUBSCRIPTION:
                 self.end()
         except TimedOut:

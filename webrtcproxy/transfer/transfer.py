@@ -14,7 +14,7 @@ from webrtcproxy.dialog.background import run_and_respond
 from webrtcproxy.dialog.context import Context
 from webrtcproxy.dialog.leg import Leg, TransferableCall
 from webrtcproxy.dialog.refer import ReferSubscription, has_no_subscription, is_refer, is_terminated, refer_id, with_id
-from webrtcproxy.dialog.relay import ENDS_DIALOG, relay, request_headers, response_headers, status_of
+from webrtcproxy.dialog.relay import ENDS_DIALOG, crossing_body, relay, request_headers, response_headers, status_of
 from webrtcproxy.dialog.replaces import Party, match_own_dialog, prepare_refer
 from webrtcproxy.dialog.table import DialogTable
 from webrtcproxy.invite.refer_target import check_refer_target
@@ -203,7 +203,9 @@ class Transfers:
         request = transaction.request
         try:
             with Deadline(self._context.transactions.schedule) as deadline:
-                return await deadline.wait(other.send_request(request.method, headers, request.body, "", refer))
+                return await deadline.wait(
+                    other.send_request(request.method, headers, crossing_body(request), "", refer)
+                )
         except FlowLost as why:
             raise other.profile.unreachable() from why
         except TimedOut as silence:
@@ -213,7 +215,7 @@ class Transfers:
         headers = response_headers(response, other.profile, leg.profile)
         if response.status < 300 and transaction.request.method != "NOTIFY":
             headers.add("Contact", leg.dialog.contact)
-        transaction.reply(status_of(response), response.reason, headers, response.body)
+        transaction.reply(status_of(response), response.reason, headers, crossing_body(response))
 
 
 def _ignore(leg: Leg) -> None:
