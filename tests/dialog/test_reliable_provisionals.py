@@ -82,6 +82,37 @@ class ToCaller(EarlyCase):
             self.callee.heard("ACK")
             caller.heard(486)
 
+    def test_required_without_an_offer(self) -> None:
+        """To an INVITE without SDP the first reliable response has the offer (RFC 3262 section 5): until there is one,
+        a caller that requires them hears nothing, and then all."""
+        for caller in self.ways(REQUIRED, offer=False):
+            for status in (180, 181, 199):
+                self.callee.answer(self.leg, status)
+            caller.silent()
+            self.reliable(183, 9, self.sdp(self.callee))
+            early = caller.response(183)
+            self.assertIn(b"m=audio", early.body)
+            self.prack(self.at_caller(early), early, self.sdp(caller))
+            caller.heard(200)
+            self.callee.heard("PRACK")
+            self.callee.answer(self.leg, 180)
+            self.assertEqual(caller.response(180).headers.get("Require"), "100rel")
+            self.callee.answer(self.leg, 486)
+            self.callee.heard("ACK")
+            caller.heard(486)
+
+    def test_required_and_answered_without_an_offer(self) -> None:
+        """Where the callee has rung only, the 200 has the offer."""
+        for caller in self.ways(REQUIRED, offer=False):
+            self.callee.answer(self.leg, 180)
+            caller.silent()
+            self.callee.answer(self.leg, 200, self.sdp(self.callee))
+            ok = caller.response(200)
+            self.assertIn(b"m=audio", ok.body)
+            self.at_caller(ok).ack(self.invite, self.sdp(caller))
+            self.callee.heard("ACK")
+            self.hang_up(ok)
+
     def test_too_many_wait(self) -> None:
         """What waits for the PRACK of another is bounded."""
         self.way(REQUIRED)

@@ -31,7 +31,8 @@ class ReliableProvisionals:
     """The proxy's provisional responses to one INVITE.
 
     They are sent reliably where the peer requires it for all of them (``Require``), or supports it and they carry SDP,
-    which is then the answer (or offer) and not a preview.
+    which is then the answer (or offer) and not a preview. Where the INVITE has no offer, the first reliable one has to
+    have it (section 5): until there is one, a peer that requires 100rel gets none.
 
     :param schedule: runs the timers.
     :param transaction: the INVITE.
@@ -39,8 +40,8 @@ class ReliableProvisionals:
     """
 
     __slots__ = (
-        "_elapsed", "_interval", "_known", "_number", "_out", "_required", "_schedule", "_settled", "_stopped",
-        "_supported", "_timer", "_timers", "_transaction", "_unacknowledged", "_waiting",
+        "_elapsed", "_interval", "_known", "_number", "_offered", "_out", "_required", "_schedule", "_settled",
+        "_stopped", "_supported", "_timer", "_timers", "_transaction", "_unacknowledged", "_waiting",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +57,7 @@ class ReliableProvisionals:
         self._timers = timers
         self._known = self._required = self._supported = False
         self._stopped = False
+        self._offered = bool(transaction.request.body)
         self._number = 0
         self._out: Response | None = None
         self._waiting: deque[Response] = deque()
@@ -73,12 +75,14 @@ class ReliableProvisionals:
         return self._supported
 
     def send(self, status: int, reason: str, headers: Iterable[tuple[str, str]], sdp: bytes) -> None:
-        """Send a provisional response, 101 to 199; a reliable one after the PRACK of the previous one."""
+        """Send a provisional response, 101 to 199; a reliable one after the PRACK of the previous one, and none before
+        the offer."""
         if not self.reliable or not (sdp or self._required):
             self._transaction.reply(status, reason, headers, sdp)
             return
-        if self._stopped or len(self._waiting) >= MAX_WAITING:
+        if self._stopped or len(self._waiting) >= MAX_WAITING or not (sdp or self._offered):
             return
+        self._offered = True
         request, tag = self._transaction.request, self._transaction.to_tag
         response = respond(request, status, reason, to_tag=tag, headers=headers, body=sdp)
         response.headers.add("Require", OPTION_100REL)
