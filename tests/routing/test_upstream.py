@@ -33,16 +33,21 @@ class LookUps(SynchronousTestCase):
         self.asked: list[tuple[str, Address]] = []
         self.domains: list[str] = []
         self.no_way = False
+        self.without: set[str | None] = set()
+        self.transports: list[str | None] = []
         self.found: Deferred[list[Hop]] = succeed([Hop.to("192.0.2.50", None, None), Hop.to("192.0.2.51", None, None)])
         self.upstream = Upstream(self, self, HopHealth(Clock()))
         self.last = FakeFlow.udp("192.0.2.99")
 
     def resolve(self, host: str, port: int | None, transport: str | None = None) -> Deferred[list[Hop]]:
         self.looked_up.append((host, port))
+        self.transports.append(transport)
+        if transport in self.without:
+            return succeed([Hop.to("192.0.2.50", None, transport)])
         return self.found
 
     def flow_to(self, transport: str, address: Address, domain: str = "") -> FakeFlow:
-        if self.no_way:
+        if self.no_way or transport in self.without:
             raise FlowLost("no socket")
         self.asked.append((transport, address))
         self.domains.append(domain)
@@ -51,6 +56,46 @@ class LookUps(SynchronousTestCase):
     def toward(self, uri: str) -> Deferred[object]:
         return Deferred.fromCoroutine(self.upstream.flow_to_uri(uri, self.last))
 
+    def test_named_transport(self) -> None:
+        """The transport that a remote target names is used (RFC 3261 section 12.2.1.1), TLS for sips; the dialog's
+        where it names none that there is. With a look-up, too."""
+        for params, transport, port in (
+            (";transport=tcp", "tcp", 5060), (";transport=TLS", "tls", 5061), (";lr;transport=tcp", "tcp", 5060),
+            (";transport=udp", "udp", 5060), (";transport=ws", "udp", 5060), (";transport=sctp", "udp", 5060),
+            (";transport", "udp", 5060), ("", "udp", 5060),
+        ):  # fmt: skip
+            uri = f"sip:gw@192.0.2.7{params}"
+            self.assertIsNotNone(self.upstream.flow_without_lookup(uri, self.last))
+            self.successResultOf(self.toward(uri))
+            self.assertEqual(self.asked, [(transport, Address("192.0.2.7", port))] * 2, uri)
+            self.asked.clear()
+            self.transports.clear()
+            self.successResultOf(self.toward(f"sip:gw@gw.example.net{params}"))
+            self.assertEqual(self.transports, [transport])
+            self.asked.clear()
+        self.successResultOf(self.toward("sips:gw@192.0.2.7"))
+        self.assertEqual(self.asked, [("tls", Address("192.0.2.7", 5061))])
+
+    def test_transport_that_may_not_be(self) -> None:
+        """Not where the trunk has a transport, nor from a connection to another, nor where there is no such socket."""
+        uri, address = "sip:gw@192.0.2.7:5070;transport=tcp", Address("192.0.2.7", 5070)
+        fixed = replace(CARRIER, transport="udp")
+        self.upstream.flow_without_lookup(uri, self.last, fixed)
+        self.successResultOf(Deferred.fromCoroutine(self.upstream.flow_to_uri(uri, self.last, fixed)))
+        self.without = {"tcp"}
+        self.assertIsNotNone(self.upstream.flow_without_lookup(uri, self.last))
+        self.successResultOf(self.toward(uri))
+        self.successResultOf(self.toward("sip:gw.example.net;transport=tcp"))
+        self.without = set()
+        self.assertEqual([transport for transport, _ in self.asked], ["udp"] * 5)
+        self.assertEqual({each for _, each in self.asked[:4]}, {address})
+        self.asked.clear()
+        for transport in ("TLS", "TCP"):
+            self.last.via_transport = transport
+            self.upstream.flow_without_lookup("sip:192.0.2.7:5070;transport=udp", self.last)
+            self.upstream.flow_without_lookup("sips:192.0.2.7:5070", self.last)
+        self.assertEqual([transport for transport, _ in self.asked], ["tls", "tls", "tcp", "tls"])
+
     def test_address(self) -> None:
         """An IP address needs no look-up, in whatever form; the port is 5060 where none is given, a port of 0 is a
         port. `at_once` and `toward` agree."""
@@ -58,7 +103,7 @@ class LookUps(SynchronousTestCase):
             ("sip:bob@192.0.2.7:5090", Address("192.0.2.7", 5090)),
             ("sip:192.0.2.7", Address("192.0.2.7", 5060)),
             ("sip:192.0.2.7;lr", Address("192.0.2.7", 5060)),
-            ("sip:bob@[2001:DB8:0::1];transport=tcp", Address("2001:db8::1", 5060)),
+            ("sip:bob@[2001:DB8:0::1];transport=udp", Address("2001:db8::1", 5060)),
             ("sip:bob@[::ffff:192.0.2.7]:5080", Address("192.0.2.7", 5080)),
             ("sip:bob@192.0.2.7;maddr=192.0.2.66", Address("192.0.2.7", 5060)),
         ):
@@ -70,7 +115,7 @@ class LookUps(SynchronousTestCase):
         self.assertEqual(self.looked_up, [])
 
     def test_transport(self) -> None:
-        """The transport is that of the flow that the dialog began on."""
+        """The transport is that of the connection that the dialog began on."""
         self.last = FakeFlow.tcp("192.0.2.99")
         self.upstream.flow_without_lookup("sip:192.0.2.7;transport=udp", self.last)
         self.assertEqual(self.asked, [("tcp", Address("192.0.2.7", 5060))])
@@ -162,6 +207,25 @@ class Acknowledged(CallCase):
         far.heard("ACK")
         self.assertEqual(far.flow.sent[0], far.flow.sent[1])
         self.trunk.silent()
+
+    def test_by_the_transport_that_it_names(self) -> None:
+        """And by its transport: the ACK, its repeat and the BYE (RFC 3261 section 12.2.1.1)."""
+        for contact, transport in (
+            ("<sip:bob@192.0.2.77:5070;transport=tcp>", "tcp"),
+            ("<sips:bob@192.0.2.77:5070>", "tls"),
+        ):
+            self.answered(contact)
+            far = self.world.trunk("192.0.2.77", 5070, transport)
+            far.heard("ACK")
+            self.trunk.answer(self.leg, 200, PLAIN, contact=contact)
+            far.heard("ACK")
+            self.alice.flow.lose()
+            self.world.turn(6)
+            bye = far.request("BYE")
+            self.assertEqual(bye.via.transport, transport.upper())
+            far.answer(bye, 200)
+            self.trunk.silent()
+            self.alice = self.world.browser()
 
     def test_after_a_look_up(self) -> None:
         """To a name: as soon as it is known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -19,6 +20,8 @@ from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow, Hop, Outbound
 
 log = Logger()
+
+_TRANSPORTS = frozenset({"tcp", "tls", "udp"})
 
 
 class HopResolver(Protocol):
@@ -113,17 +116,24 @@ class Upstream:
     def flow_without_lookup(self, uri: str, last: Flow, trunk: Trunk | None = None) -> Flow | None:
         """As `flow_to_uri`, but None where the host needs a look-up or an error occurs."""
         try:
-            host, port = Uri.parse(uri).hostport
-            return self._flow_to_address(host, port, last.via_transport.lower(), trunk)
+            target = Uri.parse(uri)
+            host, port = target.hostport
+            transport = last.via_transport.lower()
+            named = _named_transport(target, transport, trunk)
+            if named != transport and literal(host) is not None:
+                with suppress(FlowLost):  # there is no such socket
+                    return self._flow_to_address(host, port, named, trunk)
+            return self._flow_to_address(host, port, transport, trunk)
         except (BadMessage, FlowLost):
             return None
 
     async def flow_to_uri(self, uri: str, last: Flow, trunk: Trunk | None = None) -> Flow:
         """The flow to the next hop of a dialog on the SIP side. ``maddr`` is not followed.
 
-        :param uri: the route or remote target.
-        :param last: the flow that the dialog began on. Its transport is kept, and of several servers the one that it
-            leads to.
+        :param uri: the route or remote target. Its transport counts (RFC 3261 section 12.2.1.1, RFC 3263 section 4.1)
+            where the trunk may have it and there is such a socket.
+        :param last: the flow that the dialog began on. Its transport is kept where `uri` names none, and of several
+            servers the one that it leads to.
         :param trunk: the trunk of the dialog. Over TLS, the certificate at an IP address, and at the server that the
             dialog began with, has to be that of the trunk, whatever name the URI has.
         :raises Refusal: the URI can't be read or its name can't be resolved.
@@ -135,6 +145,14 @@ class Upstream:
             raise Refusal(502, "Bad Contact") from error
         host, port = target.hostport
         transport = last.via_transport.lower()
+        named = _named_transport(target, transport, trunk)
+        if named != transport:
+            with suppress(FlowLost):
+                return await self._flow_by(named, host, port, last, trunk)
+        return await self._flow_by(transport, host, port, last, trunk)
+
+    async def _flow_by(self, transport: str, host: str, port: int | None, last: Flow, trunk: Trunk | None) -> Flow:
+        """As `flow_to_uri`, by one transport."""
         flow = self._flow_to_address(host, port, transport, trunk)
         if flow is not None:
             return flow
@@ -167,6 +185,19 @@ class Upstream:
         if address is None:
             return None
         return self.flow_to(_of(trunk, Hop.to(address, port, transport)))
+
+
+def _named_transport(target: Uri, transport: str, trunk: Trunk | None) -> str:
+    """The transport that a route or remote target names, in lower case, where that may be followed; else `transport`.
+    A connection is never left for datagrams, and a trunk with a ``transport`` is reached by that one."""
+    if trunk is not None and trunk.transport is not None:
+        return transport
+    if target.scheme == "sips":
+        return "tls"
+    if transport != "udp":
+        return transport
+    named = (target.param("transport") or "").lower()
+    return named if named in _TRANSPORTS else transport
 
 
 def _of(trunk: Trunk | None, hop: Hop) -> Hop:
