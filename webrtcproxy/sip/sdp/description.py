@@ -178,12 +178,6 @@ class Description:
         """Whether a medium is usable."""
         return any(media.is_usable for media in self.media)
 
-    def refuse(self, kinds: Iterable[str]) -> None:
-        """Refuse the media of these kinds."""
-        for media in self.media:
-            if media.kind in kinds and not media.is_refused:
-                media.refuse()
-
 
 def _renumbered(attribute: Attribute, numbers: Mapping[str, str]) -> Attribute:
     """The attribute about the payload type with its new number. What a format says of others (``apt`` of RFC 4588, the
