@@ -6,7 +6,7 @@ from tests.support.calls.early import REL, EarlyCase
 from tests.support.calls.party import party_of
 from tests.support.calls.world import PLAIN
 from webrtcproxy.invite.branch import MAX_DIALOGS
-from webrtcproxy.sip.message import Response, respond
+from webrtcproxy.sip.message import Headers, Response, respond
 
 TEXT = ("Content-Type", "text/plain")
 
@@ -191,12 +191,11 @@ class Early(EarlyCase):
             self.answered()
 
     def test_session_stays(self) -> None:
-        """The dialog is not there to be changed, ended or transferred by such means: also not where it was made for an
-        INFO."""
+        """The dialog is not there to be changed or transferred by such means, nor is one that was made for an INFO."""
         for caller in self.ways():
             asker = self.at_caller(self.ringing())
             callee = self.at_callee(self.rung)
-            for method, status in (("UPDATE", 491), ("REFER", 481), ("BYE", 481), ("SUBSCRIBE", 481)):
+            for method, status in (("UPDATE", 491), ("REFER", 481), ("SUBSCRIBE", 481)):
                 callee.ask(method, PLAIN if method == "UPDATE" else b"")
                 self.callee.heard(status)
             self.assertEqual(len(self.world.legs), 1)
@@ -264,14 +263,102 @@ class Early(EarlyCase):
         self.assert_over(first, second, self.caller)
 
     def test_hung_up(self) -> None:
-        """The callee ends the early dialog, as it must not (RFC 3261 section 15): the call may be answered yet."""
+        """The callee ends its early dialog, as it must not (RFC 3261 section 15): it has given up, whether it goes on
+        to refuse the INVITE, answers it after all, or says no more. The caller hears 480 at once."""
+        for used in (False, True):
+            for final in (487, 200, 0):
+                for caller in self.ways():
+                    asker = self.at_caller(self.ringing())
+                    if used:
+                        asker.ask("INFO", b"1", TEXT)
+                        self.callee.answer(self.callee.request("INFO"), 200)
+                        caller.heard(200)
+                    self.at_callee(self.rung).ask("BYE")
+                    self.callee.heard(200)
+                    caller.heard(480)
+                    self.callee.answer(self.callee.request("CANCEL"), 200 if final else 481)
+                    if final:
+                        self.callee.answer(self.leg, final, PLAIN if final == 200 else b"")
+                        self.callee.heard("ACK")
+                    if final == 200:
+                        self.callee.answer(self.callee.request("BYE"), 481)
+                    caller.silent()
+                    self.assert_over(caller, self.callee)
+
+    def test_hung_up_reliably(self) -> None:
+        """So it is after a reliable response."""
+        for caller in self.ways(REL):
+            response = self.reliable(180, 1)
+            self.pracked(response)
+            caller.heard(180)
+            self.at_callee(response).ask("BYE")
+            self.callee.heard(200)
+            caller.heard(480)
+            self.callee.answer(self.callee.request("CANCEL"), 200)
+            self.callee.answer(self.leg, 487)
+            self.callee.heard("ACK")
+            self.assert_over(caller, self.callee)
+
+    def test_one_of_several_browsers_hung_up(self) -> None:
+        """Others ring on, whether its 18x was reliable or not."""
+        for reliable in (False, True):
+            self.world = self.make_world(multiple=True)
+            first, second = self.world.browser(), self.world.browser()
+            first.bind()
+            second.bind()
+            self.caller = self.world.trunk()
+            self.invite = self.caller.invite("sip:alice@192.0.2.1")
+            self.leg, leg = first.request("INVITE"), second.request("INVITE")
+            headers = [("Require", "100rel"), ("RSeq", "1")] if reliable else []
+            rung = first.answer(self.leg, 180, headers=headers)
+            if reliable:
+                first.answer(first.request("PRACK"), 200)
+            self.caller.heard(180)
+            party_of(first, self.leg, rung).ask("BYE")
+            first.heard(200)
+            first.answer(first.request("CANCEL"), 481)
+            self.caller.silent()
+            second.silent()
+            self.callee, self.leg = second, leg
+            self.answered()
+
+    def test_one_of_several_dialogs_hung_up(self) -> None:
+        """Others that the INVITE has reached go on; the BYE of the last one ends the branch."""
+        for last in (False, True):
+            self.way()
+            self.ringing("one")
+            one = self.at_callee(self.rung)
+            self.ringing("two")
+            self.at_callee(self.rung).ask("BYE")
+            self.callee.heard(200)
+            self.caller.silent()
+            if last:
+                one.ask("BYE")
+                self.callee.heard(200)
+                self.caller.heard(480)
+                self.callee.answer(self.callee.request("CANCEL"), 200)
+                self.callee.answer(self.leg, 487)
+                self.callee.heard("ACK")
+                self.assert_over(self.caller, self.callee)
+            else:
+                self.answered("one")
+
+    def test_stranger_hangs_up(self) -> None:
+        """A BYE of somebody else, and one of a dialog that was never there, end nothing."""
         self.way()
-        self.at_caller(self.ringing()).ask("INFO", b"1", TEXT)
-        self.callee.answer(self.callee.request("INFO"), 200)
-        self.caller.heard(200)
-        self.at_callee(self.rung).ask("BYE")
-        self.callee.heard(200)
+        self.ringing()
+        party, stranger = self.at_callee(self.rung), self.world.trunk("203.0.113.66")
+        party.known_to(stranger).ask("BYE")
+        self.caller.silent()
+        self.at_callee(Response(180, "", self._other_tag(self.rung))).ask("BYE")
+        self.callee.heard(481)
+        stranger.forget()
         self.answered()
+
+    def _other_tag(self, response: Response) -> Headers:
+        headers = response.headers.copy()
+        headers.set("To", (headers.get("To") or "") + "x")
+        return headers
 
     def test_bound(self) -> None:
         """So many dialogs of one INVITE are remembered, and no more."""

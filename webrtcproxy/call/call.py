@@ -203,7 +203,8 @@ class Call:
         request = transaction.request
         if request.method == "BYE":
             transaction.reply(200)
-            self._hung_up(leg, request)
+            if not self._set_up.hung_up(leg):
+                self._hung_up(leg, request)
             return
         if request.method in ("INVITE", "UPDATE"):
             if self._transfer is not None and (request.body or request.method == "INVITE"):

@@ -10,9 +10,9 @@ from webrtcproxy.sip.message import Request
 from webrtcproxy.sip.uri import Uri
 from webrtcproxy.transport.flow import Flow
 
-_NOT_IN_EARLY = frozenset({"BYE", "INVITE", "PRACK", "REFER", "SUBSCRIBE", "UPDATE"})
-"""Requests that are not accepted in an early dialog without a reliable response: they would end it (RFC 3261 section
-15), change the session (RFC 3311 section 5.2), or begin something that lasts longer."""
+_NOT_IN_EARLY = frozenset({"INVITE", "PRACK", "REFER", "SUBSCRIBE", "UPDATE"})
+"""Requests that are not accepted in an early dialog without a reliable response: they would change the session (RFC
+3311 section 5.2), or begin something that lasts longer."""
 
 
 class PendingInvite(Protocol):

@@ -195,6 +195,24 @@ class Branch:
         if self._request is not None:
             self._request.cancel(headers)
 
+    def hung_up(self, leg: Leg) -> bool:
+        """The callee has ended a dialog. It has no right to a BYE before it has answered (RFC 3261 section 15), but
+        means that it will not: where this was the last early dialog, the branch has failed, and is cancelled.
+
+        :returns: whether `leg` is of an early dialog of this branch; else nothing is done.
+        """
+        tag = leg.dialog.remote_tag
+        if self.ended or self._early.get(tag) is not leg:
+            return False
+        leg.hung_up()
+        self._previews.pop(tag, None)
+        if not self._previews and all(other.over for other in self._early.values()):
+            self.refused = True
+            report, self._report = self._report, _ignore_event
+            self.cancel()
+            report(BranchFailed(self, 480, "", None))
+        return True
+
     def _progress(self, response: Response) -> None:
         if self.cancelled:
             return
@@ -390,6 +408,10 @@ class Branch:
             return
         log.failure("{call}: a branch broke", failure, call=self._call)
         self._report(BranchFailed(self, 500, "", None))
+
+
+def _ignore_event(event: BranchEvent) -> None:
+    """Do nothing: the end of the branch was reported."""
 
 
 def _sdp(response: Response) -> bytes:

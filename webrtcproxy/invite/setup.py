@@ -151,6 +151,13 @@ class CallSetup:
         last = self._last_progress
         return None if last is None else last.branch.early(last.response.to.tag or "")
 
+    def hung_up(self, leg: Leg) -> bool:
+        """A callee has ended a dialog before it has answered; other branches, and other early dialogs, go on.
+
+        :returns: whether `leg` is of an early dialog; else nothing is done.
+        """
+        return any(branch.hung_up(leg) for branch in self._fork.branches)
+
     def close(self, headers: HeaderList) -> None:
         """The call has ended: cancel ringing branches, and send a BYE to a callee that has answered.
 
