@@ -125,6 +125,18 @@ class UnregisterTests(LocalCase):
         self.assertFalse(self.world.context.proofs.any(one.flow))
         self.assertTrue(self.world.context.proofs.any(two.flow))
 
+    def test_old_page(self) -> None:
+        """An old page's ``expires=0`` does not remove the binding of the new one, which has its instance and another
+        Contact."""
+        instance = ';+sip.instance="<urn:uuid:8f4b>";reg-id=1'
+        old, new = self.browser(), self.browser()
+        for page in (old, new):
+            self.register(page, contacts=(f"<{page.contact}>{instance}",))
+        left = self.register(old, contacts=(f"<{old.contact}>{instance}",), expires=0)
+        self.assertEqual(contacts(left).keys(), {new.contact})
+        self.assertFalse(self.world.context.proofs.any(old.flow))
+        self.assertEqual(contacts(self.register(new, contacts=(f"<{new.contact}>{instance}",), expires=0)), {})
+
     def test_all(self) -> None:
         """``Contact: *`` with ``Expires: 0`` removes all (section 10.3 step 6); another Expires is a mistake."""
         one, two = self.registered(), self.registered()

@@ -57,6 +57,34 @@ class UnregisterTests(RegistrarCase):
         self.clock.advance(REGISTRAR_LINGER + 1)
         self.assertIn(REGISTRAR, self.location.find(ALICE).registrars)
 
+    def test_old_page(self) -> None:
+        """A page that is reloaded has the instance of the old one: the old one's un-REGISTER, on its own connection
+        and with its own Contact, does not take the new one away; upstream is only asked (RFC 5626 section 4.2.1). By
+        its Contact the new one ends from any connection, and by its connection with any Contact."""
+        new, contact = FakeFlow.wss(), JSSIP.replace("8h2kq0aa", "other")
+        for flow, value, left in ((None, JSSIP, [new]), (None, contact, []), (new, JSSIP, [])):
+            self.register(f"{JSSIP};expires=600")
+            self.accept()
+            self.register(f"{contact};expires=600", flow=new, call_id="new")
+            self.accept()
+            self.register(f"{value};expires=0", flow=flow)
+            asked = self.contacts(self.upstream())
+            self.assertEqual(asked, [] if left else [f"<{OURS}>;expires=0"])
+            self.assertEqual(self.answer(200).status, 200)
+            self.assertEqual([binding.flow for binding in self.bound()], left)
+
+    def test_new_page_on_its_way(self) -> None:
+        """So it is where the new page's REGISTER overtakes the un-REGISTER of the old one."""
+        new, contact = FakeFlow.wss(), JSSIP.replace("8h2kq0aa", "other")
+        self.register(f"{JSSIP};expires=600")
+        self.accept()
+        self.register(f"{JSSIP};expires=0")
+        leaving = self.upstream()
+        self.register(f"{contact};expires=600", flow=new, call_id="new")
+        self.accept()
+        self.answer(200, to=leaving)
+        self.assertEqual([binding.flow for binding in self.bound()], [new])
+
     def test_another_on_its_way(self) -> None:
         """A page that is reloaded registers again while its old self un-registers: the new one must not lose by it."""
         newer = FakeFlow.wss()

@@ -95,7 +95,9 @@ class LocalRegistrar:
             if proofs.lasting(flow, wanted.aor, domain.authority) is None:
                 proofs.add(flow, wanted.aor, domain.authority, seconds, user)
         if wanted.leaves or wanted.removes:
-            found = await directory.unbind(wanted.aor, None if wanted.everything else wanted.removes)
+            there = await directory.find(wanted.aor)
+            keys = None if wanted.everything else wanted.ended(there.bindings, flow)
+            found = await directory.unbind(wanted.aor, keys)
             if all(binding.flow is not flow for binding in found.bindings):
                 proofs.remove(flow, wanted.aor)
         elif not wanted.adds:

@@ -10,7 +10,7 @@ coroutine: the coroutines would cost more than all other work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
@@ -24,7 +24,7 @@ from webrtcproxy.access.login_queue import LoginQueue, PendingLogin
 from webrtcproxy.access.open_challenges import OpenChallenges
 from webrtcproxy.access.proofs import nonces_offered
 from webrtcproxy.access.relayed_login import is_wrong, login_name
-from webrtcproxy.registration.binding import Binding, Found
+from webrtcproxy.registration.binding import Binding, Found, Key
 from webrtcproxy.registration.directory import IDirectory
 from webrtcproxy.registration.location import ILocation
 from webrtcproxy.registration.refusal import refuse_register
@@ -221,10 +221,21 @@ class RegisterTransaction:
         self._use_flow(next_hops.flow)
         if wanted.everything:
             self._send([])  # the other browsers of the AOR don't matter
-            return
+        elif wanted.removes:
+            self._wait(relay.directory.find(wanted.aor), self._found)
+        else:
+            self._intend(wanted.keys)
+
+    def _found(self, found: Found) -> None:
+        wanted = self._wanted
+        staying = wanted.removes.difference(wanted.ended(found.bindings, self._transaction.flow))
+        self._intend(wanted.keys - staying)
+
+    def _intend(self, keys: Collection[Key]) -> None:
+        relay, wanted = self._relay, self._wanted
         self._register_id = relay.next_id()
         needed = (wanted.seconds(()) or DEFAULT_EXPIRES) if wanted.adds else 0
-        self._wait(relay.directory.intend(wanted.aor, self._register_id, wanted.keys, needed), self._send)
+        self._wait(relay.directory.intend(wanted.aor, self._register_id, keys, needed), self._send)
 
     def _use_flow(self, flow: Flow) -> None:
         """The registrar is reached over `flow`; the Contact that it gets leads back to the same socket."""
@@ -286,7 +297,7 @@ class RegisterTransaction:
             register_id, self._register_id = self._register_id, 0  # `bind` ends the announcement
             self._wait(directory.bind(self._bindings(), register_id), self._bound)
         elif wanted.adds:
-            self._wait(directory.unbind(wanted.aor, wanted.keys), self._stored)
+            self._wait(directory.unbind(wanted.aor, [each.key for each in wanted.adds]), self._stored)
         elif wanted.leaves:
             self._unbind()
         else:
@@ -315,8 +326,15 @@ class RegisterTransaction:
             self._accepted(found)
 
     def _unbind(self) -> None:
+        wanted, directory = self._wanted, self._relay.directory
+        if wanted.everything:
+            self._wait(directory.unbind(wanted.aor), self._accepted)
+        else:
+            self._wait(directory.find(wanted.aor), self._unbind_ended)
+
+    def _unbind_ended(self, found: Found) -> None:
         wanted = self._wanted
-        keys = None if wanted.everything else wanted.removes
+        keys = wanted.ended(found.bindings, self._transaction.flow)
         self._wait(self._relay.directory.unbind(wanted.aor, keys), self._accepted)
 
     def _refused(self, response: Response) -> None:

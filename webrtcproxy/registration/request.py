@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from webrtcproxy.config.addresses import plain_host
 from webrtcproxy.registration.binding import Binding, Key, contact_user_of, key_of
@@ -65,14 +65,15 @@ class RegisterRequest:
     :ivar keys: the bindings that it concerns.
     """
 
-    __slots__ = ("adds", "aor", "everything", "keys", "removes")
+    __slots__ = ("_removed", "adds", "aor", "everything", "keys", "removes")
 
     def __init__(
-        self, aor: str, adds: Mapping[Key, RequestedBinding], removes: Collection[Key] = (), everything: bool = False
+        self, aor: str, adds: Mapping[Key, RequestedBinding], removes: Mapping[Key, Uri], everything: bool = False
     ) -> None:
         self.aor = aor
         self.adds = list(adds.values())
         self.removes = frozenset(removes)
+        self._removed = removes
         self.everything = everything
         self.keys = self.removes.union(adds)
 
@@ -88,22 +89,36 @@ class RegisterRequest:
         if contacts is STAR:
             if request.expires != 0:
                 raise Refusal(400, "Contact: * Needs Expires: 0")
-            return cls(aor, {}, everything=True)
+            return cls(aor, {}, {}, everything=True)
         adds: dict[Key, RequestedBinding] = {}
-        removes: set[Key] = set()
+        removes: dict[Key, Uri] = {}
         for contact in contacts:
             key = key_of(contact)
             seconds = _seconds(contact, request.expires)
             if seconds == 0:
-                removes.add(key)
+                removes[key] = contact.address
             else:
                 adds[key] = RequestedBinding(contact, key, seconds, preference(contact))
-        return cls(aor, adds, removes.difference(adds))
+        return cls(aor, adds, {key: uri for key, uri in removes.items() if key not in adds})
 
     @property
     def leaves(self) -> bool:
         """Whether it only removes bindings."""
         return self.everything or bool(self.removes and not self.adds)
+
+    def ended(self, bindings: Iterable[Binding], flow: Flow) -> list[Key]:
+        """Which of `bindings` are to be removed: those of its Contacts, and those on its own connection. A page that
+        was reloaded has the instance of the old one, but a Contact of its own, and does not end with that.
+
+        :param bindings: those of the AOR.
+        :param flow: on which the REGISTER has arrived.
+        """
+        return [
+            each.key
+            for each in bindings
+            if each.key in self._removed
+            and (each.flow is flow or Uri.parse(each.contact).same_as(self._removed[each.key]))
+        ]
 
     def seconds(self, others: Sequence[int]) -> int | None:
         """How long the proxy's Contact is to be bound for `adds`: for the longest time that any of them asks for, and
