@@ -3,9 +3,70 @@
 from __future__ import annotations
 
 from tests.support.calls.case import CallCase
+from tests.support.calls.early import EarlyCase
 from tests.support.calls.modifying import SessionChangeCase
-from tests.support.calls.party import Party
+from tests.support.calls.party import Party, party_of
 from tests.support.configs import PBX
+from webrtcproxy.sip.message import Request
+
+
+class JustAnswered(EarlyCase):
+    """The callee's 2xx has answered our offer, so that it may make one of its own (RFC 3311 section 5.1), though
+    rtpengine has not made the caller's answer yet. Asterisk does so for direct media, or ends the call."""
+
+    def ask_at_once(self, method: str) -> tuple[Party, Request]:
+        """The callee answers, and changes the session before the caller has heard of the answer."""
+        self.world.nodes.hold()
+        answer = self.callee.answer(self.leg, 200, self.sdp(self.callee))
+        self.callee.heard("ACK")
+        callee = party_of(self.callee, self.leg, answer)
+        asked = callee.ask(method, callee.sdp(version=7))
+        self.callee.silent() if method == "UPDATE" else self.callee.forget()
+        return callee, asked
+
+    def test_waits(self) -> None:
+        """It waits until the caller has its 200 and has sent the ACK; then it crosses."""
+        for method in ("UPDATE", "INVITE"):
+            for caller in self.ways():
+                callee, asked = self.ask_at_once(method)
+                self.world.nodes.release()
+                ok = caller.response(200)
+                caller.silent()
+                at_caller = self.at_caller(ok)
+                at_caller.ack(self.invite)
+                crossed = caller.request("INVITE")
+                at_caller.answer(crossed, 200, at_caller.sdp(version=8))
+                caller.heard("ACK")
+                self.callee.heard(200)
+                if method == "INVITE":
+                    callee.ack(asked)
+                callee.ask("BYE")
+                self.callee.heard(200)
+                caller.answer(caller.request("BYE"), 200)
+                self.assert_over(caller, self.callee)
+
+    def test_only_one(self) -> None:
+        """A second one is refused meanwhile, to be made later."""
+        self.way()
+        callee, _ = self.ask_at_once("UPDATE")
+        callee.ask("UPDATE", callee.sdp(version=9))
+        self.assertTrue(self.callee.response(500).headers.get("Retry-After"))
+        self.world.nodes.release()
+        self.callee.silent()
+
+    def test_ends_meanwhile(self) -> None:
+        """Where the caller gives up meanwhile, it has its final response."""
+        for caller in self.ways():
+            self.ask_at_once("UPDATE")
+            caller.cancel(self.invite)
+            caller.heard(200)
+            caller.heard(487)
+            self.world.nodes.release()
+            self.world.turn()
+            self.assertEqual(self.callee.pending()[0], "487")
+            self.callee.heard(487)
+            self.callee.answer(self.callee.request("BYE"), 200)
+            self.assert_over(caller, self.callee)
 
 
 class Glare(SessionChangeCase):
@@ -102,18 +163,3 @@ class Early(CallCase):
         trunk.heard("ACK")
         callee.ask("UPDATE", callee.sdp())
         trunk.heard(481)
-
-    def test_before_the_caller_has_his_200(self) -> None:
-        """The callee's re-INVITE while rtpengine makes the answer for the caller: 491."""
-        alice, trunk = self.world.browser(), self.world.trunk()
-        invite = alice.invite("sip:bob@pbx.example.com")
-        leg = trunk.request("INVITE")
-        self.world.nodes.hold()
-        answer = trunk.answer(leg, 200, trunk.sdp)
-        trunk.heard("ACK")
-        callee = Party(trunk, leg.call_id, answer.headers.get("To") or "", leg.headers.get("From") or "", leg.uri, 0)
-        asked = callee.ask("INVITE", callee.sdp())
-        trunk.heard(491)
-        callee.ack_refusal(asked)
-        self.world.nodes.release()
-        alice.ack(invite, alice.response(200))

@@ -50,6 +50,7 @@ class SessionModifier:
         self._caller_offers = caller_offers
         self._current: OfferAnswer | None = None
         self._refresh: ReInvite | None = None
+        self._early: tuple[Leg, ServerTransaction] | None = None  # the callee's request that waits for `open`
 
     @property
     def busy(self) -> bool:
@@ -57,11 +58,19 @@ class SessionModifier:
         return self._current is not None or self._refresh is not None
 
     def open(self, branch: str) -> None:
-        """The call is up: from now on both sides may change its session.
+        """The call is up: from now on both sides may change its session, and what the callee has asked for meanwhile is
+        carried out.
 
         :param branch: the branch that was answered.
         """
         self._session.branch = branch
+        early, self._early = self._early, None
+        if early is not None and not early[1].answered:
+            leg, transaction = early
+            if leg.over or not leg.negotiation.agreed or self._current is not None:
+                transaction.reply(491)
+            else:
+                self._begin(leg, self._caller, transaction, sdp_of(transaction.request))
 
     def arrived(self, leg: Leg, other: Leg | None, transaction: ServerTransaction) -> None:
         """Handle an INVITE or UPDATE within the dialog of `leg`: a target refresh, and an offer/answer exchange where
@@ -81,6 +90,11 @@ class SessionModifier:
             own = (ALLOW, SUPPORTED, ("Contact", leg.dialog.contact))
             transaction.reply(200, "", (*own, *leg.session_timer.accept(request)))
             return
+        if not self._session.branch and self._has_answered(leg):
+            if self._early is not None:
+                raise _retry_later()
+            self._early = leg, transaction
+            return
         if other is None or not self._session.branch or not leg.negotiation.agreed:
             offers = leg is self._caller if self._caller_offers else leg is not self._caller
             raise _retry_later() if offers else Refusal(491)
@@ -88,6 +102,14 @@ class SessionModifier:
             raise _retry_later() if leg is self._current.requester.leg else Refusal(491)
         if self._refresh is not None:
             raise Refusal(491)
+        self._begin(leg, other, transaction, offer)
+
+    def _has_answered(self, leg: Leg) -> bool:
+        """Whether `leg` is of a callee whose 2xx has answered the proxy's offer, though the caller does not know it
+        yet: an offer of its own may follow at once (RFC 3311 section 5.1)."""
+        return self._caller_offers and leg is not self._caller and leg.dialog.confirmed
+
+    def _begin(self, leg: Leg, other: Leg, transaction: ServerTransaction, offer: bytes) -> None:
         requester = Requester(self._session, leg, transaction, other.profile)
         exchange = self._current = OfferAnswer(self._session, requester, other)
         work = exchange.run(offer)
@@ -129,6 +151,9 @@ class SessionModifier:
         """
         session = self._session
         session.closed = True
+        early, self._early = self._early, None
+        if early is not None and not early[1].answered:
+            early[1].reply(487)
         if self._current is not None:
             self._current.close(headers)
         if self._refresh is not None:
