@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -121,8 +120,10 @@ class Upstream:
             transport = last.via_transport.lower()
             named = _named_transport(target, transport, trunk)
             if named != transport and literal(host) is not None:
-                with suppress(FlowLost):  # there is no such socket
+                try:
                     return self._flow_to_address(host, port, named, trunk)
+                except FlowLost as why:
+                    log.debug("{uri}: {why}", uri=uri, why=why)
             return self._flow_to_address(host, port, transport, trunk)
         except (BadMessage, FlowLost):
             return None
@@ -147,8 +148,10 @@ class Upstream:
         transport = last.via_transport.lower()
         named = _named_transport(target, transport, trunk)
         if named != transport:
-            with suppress(FlowLost):
+            try:
                 return await self._flow_by(named, host, port, last, trunk)
+            except FlowLost as why:
+                log.debug("{uri}: {why}", uri=uri, why=why)
         return await self._flow_by(transport, host, port, last, trunk)
 
     async def _flow_by(self, transport: str, host: str, port: int | None, last: Flow, trunk: Trunk | None) -> Flow:
