@@ -119,6 +119,8 @@ def _plain(caller: NameAddr, callee: NameAddr) -> NameAddr:
 
 def for_sip_side(address: NameAddr) -> NameAddr:
     """Take out a transport that only browsers have: some servers answer 500 to it."""
+    if ";" not in address.uri:
+        return address
     uri = address.address
     bare = without_websocket(uri)
     return address if bare is uri else replace(address, uri=str(bare))
