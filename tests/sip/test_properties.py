@@ -87,9 +87,9 @@ class OctetTests(SynchronousTestCase):
             self.answerable(error)
 
     def answerable(self, error: BadMessage) -> None:
-        """The phrase fits a status line, and the answer can be read by lines."""
+        """The phrase fits a status line, and the answer to a request can be read by lines."""
         self.assertTrue(error.why.isascii() and error.why.isprintable() and error.status in (400, 416, 505, 513), error)
-        if error.request is not None:
+        if isinstance(error.request, Request):
             answer = respond(error.request, error.status, error.why, to_tag="ours").to_bytes()
             self.assertEqual(
                 answer.count(b"\r\n"), len(error.request.headers.only({"Via", "From", "To", "Call-ID", "CSeq"})) + 3
