@@ -107,10 +107,10 @@ class Engine(DatagramProtocol):
         if command == "answer":
             fields["to-tag"] = _value(b"To", head)
         if profile is not None:
-            media = profile.items("offer" if command == "offer" else "answer", sdp)
+            media = profile.items("offer" if command == "offer" else "answer", sdp, encrypted=profile is TRUNK)
         cookie = b"%d" % next(self._cookies)
         self._waiting[cookie] = lambda reply: done(
-            message if profile is None else _with_body(head, profile.clean(from_bencode(reply)[b"sdp"]))
+            message if profile is None else _with_body(head, from_bencode(reply)[b"sdp"])
         )
         self._socket().sendto(b"%b d%b%be" % (cookie, to_items(fields), media), self._address)
 

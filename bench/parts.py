@@ -90,7 +90,7 @@ def plainly(do: Callable[[T], object], value: T) -> PartSetup:
 
 
 def _parse(data: bytes) -> None:
-    check(read(data, exact=True))
+    check(read(data))
 
 
 for _kind, _data in MESSAGES.items():
