@@ -71,6 +71,13 @@ class PreflightTests(SynchronousTestCase):
         (line,) = self.told(wss=f"{WSS}\n    ; between\n    {wrong}")
         self.assertTrue(line.startswith(f"{self.path}:4: [wss] listen = {wrong}: this machine"), line)
 
+    def test_trunk_tls(self) -> None:
+        """TLS files of a trunk that a connection can use are no mistake."""
+        sip = f"tls:0:interface=127.0.0.1:{WSS.partition('127.0.0.1:')[2]}"
+        ours = "tls-certificate = tls/cert.pem\ntls-key = tls/key.pem\n"
+        for files in ("tls-ca = tls/cert.pem\n", ours, f"tls-ca = tls/cert.pem\n{ours}"):
+            self.assertEqual(self.told(f"transport = tls\n{files}", sip=sip), [])
+
     def test_swapped(self) -> None:
         """The certificate for the key and the other way round, in each section, without a traceback."""
         swapped = "privateKey=tls/cert.pem:certKey=tls/key.pem"

@@ -205,9 +205,8 @@ class BadRequests(RealCase):
     async def test_broken_names_the_header(self) -> None:
         """400 with a reason phrase that names the header."""
         browser = await self.browser()
-        request = browser.build("OPTIONS", f"sip:127.0.0.1:{self.proxy.sip}")
-        for header, value in (("CSeq", "x OPTIONS"), ("Max-Forwards", "300"), ("From", '"broken <sip:a@b>;tag=1')):
-            broken = browser.build("OPTIONS", request.uri)
+        for header, value in (("CSeq", "x REGISTER"), ("To", "<sip:a@b"), ("From", '"broken <sip:a@b>;tag=1')):
+            broken = browser.build("REGISTER", f"sip:127.0.0.1:{self.proxy.sip}")
             data = broken.to_bytes().replace(
                 f"{header}: {broken.headers.get(header)}".encode(), f"{header}: {value}".encode()
             )

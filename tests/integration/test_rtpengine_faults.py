@@ -26,16 +26,17 @@ class FaultTests(MediaCase):
             await self.assertFailure(self.session.offer(bad, from_tag="A", branch="b1", to=TRUNK), NgRefused)
 
     async def test_unicode(self) -> None:
-        """Bytes outside ASCII in an SDP come out as they went in."""
-        name = "s=Zoë ☎".encode()
-        offered = await self.offer(CHROME.replace(b"s=-", name), TRUNK)
-        self.assertIn(name, offered)
+        """Bytes outside ASCII in an SDP, whatever they mean, do no harm."""
+        for name in ("s=Zoë ☎".encode(), b"s=Zo\xeb"):
+            offered = await self.offer(CHROME.replace(b"s=-", name), TRUNK)
+            self.assertIn(b"\r\ns=-\r\n", offered)
+            self.assertTrue(offered.isascii())
 
     async def test_large(self) -> None:
         """An SDP far beyond one packet of the network crosses."""
-        more = b"".join(b"a=x-note:%d %s\r\n" % (n, b"z" * 100) for n in range(300))
+        more = b"".join(b"a=content:%d.%s\r\n" % (n, b"z" * 50) for n in range(300))
         offered = await self.offer(CHROME + more, TRUNK)
-        self.assertEqual(len(lines(offered, "a=x-note")), 300)
+        self.assertEqual(len(lines(offered, "a=content")), 300)
 
     async def test_abandoned_calls(self) -> None:
         """200 callers that hang up while their offer is in work leave nothing."""

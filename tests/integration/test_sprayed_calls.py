@@ -72,15 +72,12 @@ class Calls(CallCase):
 
     async def test_trunk_moves(self) -> None:
         """A re-INVITE of the trunk with another address, where nobody speaks before he hears something, while packets
-        from the former one still come."""
+        from the former one still come. The browser, for which nothing changes, need not be asked."""
         await self.call()
         moved = self.end()
         sent = self.bobs.send("INVITE", body=moved.sdp())
-        invite = await self.alice.request("INVITE")
-        self.alice.reply(invite, 200, body=self.web.answer(invite.body))
         answer = await self.bob.response(sent, 200)
         self.bobs.ack()
-        await self.alice.request("ACK")
         await pause(0.5)
         self.trunk.stop()
         await until(lambda: moved.heard[self.web.ssrc] > 20, "heard at the new address")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import (
     Certificate,
     PrivateCertificate,
@@ -14,6 +15,7 @@ from twisted.internet.ssl import (
     platformTrust,
     trustRootFromCertificates,
 )
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from webrtcproxy.config import ClientTls, ConfigError, Trunk
 from webrtcproxy.runtime.bounded import BoundedDict
@@ -24,6 +26,9 @@ MAX_DOMAINS = 256
 """Domains whose settings are cached; bounded, since browsers may choose them."""
 
 _PLAIN = ClientTls()
+
+_NOBODY = Factory.forProtocol(Protocol)
+"""Makes protocols of connections that are never opened."""
 
 
 class TrunkTls:
@@ -83,7 +88,8 @@ def trunk_tls_mistakes(trunks: Sequence[Trunk]) -> Iterator[ConfigError]:
     for trunk in trunks:
         if trunk.tls != _PLAIN:
             try:
-                _creator("localhost", trunk.tls).clientConnectionForTLS(None)  # type: ignore[arg-type]
+                creator = _creator("localhost", trunk.tls)
+                creator.clientConnectionForTLS(TLSMemoryBIOFactory(creator, True, _NOBODY).buildProtocol(None))
             except Exception as error:  # OpenSSL's, cryptography's, Twisted's
                 key = "tls-ca" if trunk.tls.certificate is None else "tls-certificate"
                 remedy = "write the paths of PEM files that can be used for TLS"
