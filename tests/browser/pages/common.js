@@ -99,11 +99,12 @@ function usedCandidate(report) {
 }
 
 // Packets and audio energy of one RTCPeerConnection, both directions; frames, where there is video. Firefox does not
-// count the energy that it sends: null.
+// count the energy that it sends: null. Older ones have no statistics of transports.
 export async function figures(connection) {
+  const audio = connection.getSenders().find((sender) => sender.track?.kind === "audio");
   const result = {
-    received: 0, receivedEnergy: 0, sent: 0, sentEnergy: null, dtls: "", ice: connection.iceConnectionState, codec: "",
-    framesReceived: 0, framesSent: 0, frameWidth: 0,
+    received: 0, receivedEnergy: 0, sent: 0, sentEnergy: null, dtls: audio?.transport?.state ?? "",
+    ice: connection.iceConnectionState, codec: "", framesReceived: 0, framesSent: 0, frameWidth: 0,
   };
   const report = await connection.getStats();
   Object.assign(result, usedCandidate(report));
@@ -122,7 +123,7 @@ export async function figures(connection) {
     } else if (entry.type === "media-source" && entry.totalAudioEnergy !== undefined) {
       result.sentEnergy += entry.totalAudioEnergy;
     } else if (entry.type === "transport") {
-      result.dtls = entry.dtlsState;
+      result.dtls = entry.dtlsState ?? result.dtls;
     }
   });
   return result;
