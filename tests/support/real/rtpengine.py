@@ -5,6 +5,8 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from os import kill
+from pathlib import Path
+from time import sleep
 from typing import ClassVar
 
 from tests.support.real import ng
@@ -82,8 +84,11 @@ class Rtpengine(Part):
         return "\n".join([line for line in self.log().splitlines() if "'list' from" not in line][-60:])
 
     def stall(self) -> None:
-        """Stop it in its tracks: its socket takes commands, no reply comes (SIGSTOP)."""
+        """Stop it in its tracks: its socket takes commands, no reply comes (SIGSTOP). Each of its threads has stopped
+        when this returns."""
         kill(self.pid, signal.SIGSTOP)
+        while any(_state(thread) not in "TtZX" for thread in Path(f"/proc/{self.pid}/task").iterdir()):
+            sleep(0.001)
 
     def resume(self) -> None:
         """Go on after stall()."""
@@ -116,3 +121,11 @@ async def pause_briefly() -> None:
     """A tenth of a second."""
     ticks = iter((0,) * 5)
     await until(lambda: next(ticks, 1), "a tenth of a second", 5)
+
+
+def _state(thread: Path) -> str:
+    """The state of a thread (proc(5)); ``X`` where it is gone."""
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
