@@ -6,16 +6,19 @@ from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
-from twisted.internet.protocol import Protocol
-from twisted.internet.task import Clock
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.protocols import tls
 from twisted.python.failure import Failure
+from twisted.test.iosim import FakeTransport, connect
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import Agent
 
 from tests.support.authority import Authority
 from tests.support.tokens import jwks, public_jwk
 from webrtcproxy.config.key_set import MAX_SET
+from webrtcproxy.demo.certificate import write_certificate
 from webrtcproxy.users.key_fetch import MAX_AGE, TIMEOUT, FetchedKeys, FetchFailed, KeyFetch, key_agent
 
 SET = jwks(public_jwk("OKP", kid="a"))
@@ -121,13 +124,67 @@ class FetchTests(SynchronousTestCase):
         self.assertIn("refused", self.failureResultOf(result, FetchFailed).getErrorMessage())
 
 
+class Server(Protocol):
+    """Answers any request with the keys."""
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(SET) + SET)
+
+
 class AgentTests(SynchronousTestCase):
-    """The client for HTTPS."""
+    """The client for HTTPS, with a real handshake: which certificates of a server it takes."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.authority = Authority(self.folder)
+
+    def why_not(self, pair: tuple[Path, Path], authorities: Path | None) -> str:
+        """Why a server with this key and certificate is refused; empty where its keys were read."""
+        reactor = MemoryReactorClock()
+        self.patch(tls, "_get_default_clock", lambda: reactor)  # that of what is written to TLS
+        result = KeyFetch(key_agent(reactor, authorities), reactor, "https://127.0.0.1/k")()
+        ((host, port, factory, _timeout, _bind),) = reactor.tcpClients
+        self.assertEqual((host, port), ("127.0.0.1", 443))
+        options = PrivateCertificate.loadPEM(b"\n".join(file.read_bytes() for file in pair)).options()
+        server = tls.TLSMemoryBIOFactory(options, False, Factory.forProtocol(Server)).buildProtocol(None)
+        client = factory.buildProtocol(None)
+        pump = connect(server, FakeTransport(server, True), client, FakeTransport(client, False), clock=reactor)
+        pump.flush()
+        said: list[str] = []
+        result.addCallbacks(lambda _: said.append(""), lambda failure: said.append(str(failure.value)))
+        for transport in (pump.clientIO, pump.serverIO):
+            transport.abortConnection()
+        pump.flush()
+        (why,) = said
+        return why
 
     def test_authorities(self) -> None:
-        """With authorities of one's own, or those of the system."""
-        authority = Authority(Path(self.mktemp()))
-        for file in (None, authority.file):
-            reactor = MemoryReactorClock()
-            KeyFetch(key_agent(reactor, file), Clock(), "https://127.0.0.1/k")().addErrback(lambda _: None)
-            self.assertEqual(reactor.tcpClients[0][:2], ("127.0.0.1", 443))
+        """With authorities of one's own, only what one of them has issued is taken."""
+        issued, own = self.authority.issue("127.0.0.1"), write_certificate(self.folder / "own")
+        other = Authority(self.folder / "other").issue("127.0.0.1")
+        self.assertEqual(self.why_not(issued, self.authority.file), "")
+        self.assertEqual(self.why_not(own, own[1]), "")
+        for pair in (other, own):
+            self.assertIn("certificate verify failed", self.why_not(pair, self.authority.file))
+
+    def test_several_authorities(self) -> None:
+        """All the authorities in the file count, not only the first."""
+        second = Authority(self.folder, "second")
+        both = self.folder / "both.pem"
+        both.write_bytes(self.authority.file.read_bytes() + second.file.read_bytes())
+        for number, authority in enumerate((self.authority, second)):
+            self.assertEqual(self.why_not(authority.issue("127.0.0.1"), both), "", number)
+
+    def test_of_system(self) -> None:
+        """Without any, those of the system count, which have issued neither of these."""
+        for pair in (self.authority.issue("127.0.0.1"), write_certificate(self.folder / "own")):
+            self.assertIn("certificate verify failed", self.why_not(pair, None))
+
+    def test_other_name(self) -> None:
+        """The certificate has to be that of the host in the address (RFC 9110 section 4.3.4), and may not be over."""
+        for pair, why in (
+            (self.authority.issue("192.0.2.7"), "IPAddressMismatch"),
+            (self.authority.issue("127.0.0.1", expired=True), "certificate verify failed"),
+        ):
+            self.assertIn(why, self.why_not(pair, self.authority.file))
