@@ -55,10 +55,14 @@ class RatesCase(ReplacingCase):
         """Send a number of REGISTERs of a user that has logged in on this connection before: it waits for nobody."""
         browser.bind()
         for _ in range(count):
-            aor = f"<{browser.uri}>"
-            browser.say(
-                request("REGISTER", "sip:pbx.example.com", from_=aor, to=aor, transport="WSS", contact=browser.contact)
-            )
+            self.asks_to_register(browser, browser.aor.partition("@")[0])
+
+    def asks_to_register(self, browser: Browser, user: str) -> None:
+        """Send a REGISTER of any user."""
+        aor = f"<sip:{user}@pbx.example.com>"
+        browser.say(
+            request("REGISTER", "sip:pbx.example.com", from_=aor, to=aor, transport="WSS", contact=browser.contact)
+        )
 
     def calls(self, browser: Browser, count: int) -> None:
         for _ in range(count):
@@ -149,12 +153,7 @@ class OfUsers(RatesCase):
         stranger = self.world.browser("alice")
         for user in ("alice", "u1", "u2", "u3", "u4"):
             for _ in range(8):
-                aor = f"<sip:{user}@pbx.example.com>"
-                stranger.say(
-                    request(
-                        "REGISTER", "sip:pbx.example.com", from_=aor, to=aor, transport="WSS", contact=alice.contact
-                    )
-                )
+                self.asks_to_register(stranger, user)
         self.over(stranger, "Too Many Registrations")
         before = self.upstream("REGISTER")
         self.registers(alice, 3)
@@ -181,6 +180,24 @@ class OfAddresses(RatesCase):
         self.assertEqual(self.upstream("REGISTER"), 12)
         self.registers(self.world.browser("user20", host="203.0.113.9"), 1)
         self.assertEqual(self.upstream("REGISTER"), 13)
+
+    def test_guessing_without_login(self) -> None:
+        """So it is for browsers that have never logged in, on one connection or on several: it is the address that is
+        counted, over all the users that they ask for. Who is connected there as its user may go on."""
+        alice, one = self.world.browser(), self.world.browser("guess")
+        self.registers(alice, 1)
+        for number in range(20):
+            browser = one if number % 2 else self.world.browser("guess")
+            self.asks_to_register(browser, f"user{number}")
+            if number < 12:
+                browser.silent()  # the registrar has it, or it waits for its turn
+            else:
+                self.over(browser, "Too Many Registrations")
+        elsewhere = self.world.browser("guess", host="203.0.113.9")
+        before = self.upstream("REGISTER")
+        self.asks_to_register(elsewhere, "user20")
+        self.registers(alice, 1)
+        self.assertEqual(self.upstream("REGISTER"), before + 2)
 
     def test_many_users(self) -> None:
         """The calls of many users of one address have a limit together."""
