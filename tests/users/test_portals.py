@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from zope.interface import implementer
 from webrtcproxy.config import Domain
 from webrtcproxy.sip.authentication import Challenge
 from webrtcproxy.sip.digest import authorize, ha1
-from webrtcproxy.users.credentials import SUPPORTED, IDigestHash, SipDigest
+from webrtcproxy.users.credentials import SUPPORTED, IDigestHash, Password, SipDigest
 from webrtcproxy.users.domains import Domains, ServedDomain
 from webrtcproxy.users.passwd import set_password
 from webrtcproxy.users.plugin import IAttributedUser, IPasswordMarks
@@ -125,7 +126,7 @@ class PortalsCase(SynchronousTestCase):
             [(portal, False) for portal in portals],  # type: ignore[misc]
         )
 
-    def login(self, domain: ServedDomain, given: SipDigest) -> User | None:
+    def login(self, domain: ServedDomain, given: SipDigest | Password) -> User | None:
         return self.successResultOf(domain.login(given.username.decode(), given))
 
 
@@ -163,6 +164,23 @@ class FileTests(PortalsCase):
         for username in ("alice", "carol", "bob", "a b"):
             self.assertIsNone(self.login(self.domain(), digest(username, "x", kind=Counting)))
         self.assertEqual(checked, [64, 64, 64, 64])
+
+    def test_same_work_over_http(self) -> None:
+        """So it is for a password that comes over HTTPS, where the proxy itself computes the hashes."""
+        checked: list[dict[str, int]] = []
+
+        class Counting(Password):
+            def check_hashes(self, hashes: Mapping[str, str]) -> bool:
+                checked.append({algorithm: len(hashed) for algorithm, hashed in hashes.items()})
+                return super().check_hashes(hashes)
+
+            def looked_up_as(self, username: str) -> Password:
+                return self
+
+        for username in ("alice", "carol", "bob", "a b"):
+            self.assertIsNone(self.login(self.domain(), Counting(username, username, "example.com", "x")))
+        self.assertEqual(checked, [{"md5": 32, "sha-256": 64, "sha-512-256": 64}] * 4)
+        self.assertIsNotNone(self.login(self.domain(), Counting("alice", "alice", "example.com", "wonderland")))
 
     def test_changed(self) -> None:
         """A new password counts at once: a login looks at the file."""
