@@ -179,6 +179,14 @@ class Strength(CertificateCase):
         for suite in ("ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-CCM8"):
             self.assertRaises(SSL.Error, self.agreed, SSL.TLS1_2_VERSION, suites=f"{suite}:@SECLEVEL=0")
 
+    def test_no_other_suites(self) -> None:
+        """So it is for a certificate with an RSA key, too: no suite on offer exchanges keys with RSA, which lacks
+        forward secrecy, or in finite fields, or goes without authentication."""
+        offered = self.follow().serverConnectionForTLS(None).get_cipher_list()
+        self.assertIn("ECDHE-RSA-AES128-GCM-SHA256", offered)
+        for suite in offered:
+            self.assertRegex(suite, r"^(TLS_|ECDHE-(ECDSA|RSA)-).*(GCM[-_]SHA\d+|POLY1305(_SHA256)?)$")
+
     def test_tls13(self) -> None:
         """TLS 1.3 is what two who can have it agree on."""
         self.assertEqual(self.agreed().get_protocol_version_name(), "TLSv1.3")
