@@ -71,7 +71,8 @@ stage browser 1500 $python $(trial browser verbose) tests.browser
 media="tests.integration.test_rtpengine tests.integration.test_media tests.integration.test_descriptions
     tests.integration.test_offer tests.integration.test_offer_answer tests.integration.test_offer_answer_refused
     tests.integration.test_far_fork tests.integration.test_local_transfer tests.integration.test_media_lost
-    tests.integration.test_spawn tests.integration.test_sprayed_media tests.integration.test_trunk_options
+    tests.integration.test_spawn tests.integration.test_sprayed_calls tests.integration.test_sprayed_media
+    tests.integration.test_trunk_options
     tests.browser.test_media tests.browser.test_offer_answer tests.browser.test_video"
 case $(rtpengine --version 2>&1) in
     *" 10."*) other=trixie ;;
