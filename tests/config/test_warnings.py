@@ -1,18 +1,28 @@
 """What a configuration opens is told: ``twistd webrtcproxy --check`` prints it, and the log has it at the start
 (docs/configuration.rst)."""
 
+import re
 import shutil
 from ipaddress import ip_network
 from pathlib import Path
 
 from tests.config.case import SMALLEST, Case
-from webrtcproxy.config import load
+from webrtcproxy.config import load, warnings
+from webrtcproxy.config.bans import SCANNERS
+from webrtcproxy.config.ini_file import read
+from webrtcproxy.config.limits import LimitsConfig, TrunkLimits
+from webrtcproxy.config.option import open_section, options_of
+from webrtcproxy.config.sections import SECTIONS
 from webrtcproxy.config.warnings import is_open, is_public, is_wide, warnings_of
 from webrtcproxy.demo.certificate import write_certificate
 
 ETC = Path(__file__).parents[2] / "etc"
 BEHIND = "listen = tcp:8443:interface=127.0.0.1\n"
 """A [wss] that opens nothing: a web server in front ends TLS."""
+
+
+SECURITY = Path(__file__).parents[2] / "docs" / "security.rst"
+"""Promises, and the options that open them."""
 
 
 class WarningsCase(Case):
@@ -40,12 +50,56 @@ class FilesTests(WarningsCase):
         (warning,) = warnings_of(load(self.folder / "proxy.ini"))
         self.assertIn("[wss] listen = ssl:8443: browsers can't tell its self-signed certificate", warning)
 
+    def differing(self, text: str) -> set[str]:
+        """Section and key of each option in a file whose value is not the default of its declaration."""
+        path = self.folder / "sample.ini"
+        path.write_text(text)
+        found = set()
+        for name, keys in read(path).sections.items():
+            declared = SECTIONS[name.partition(" ")[0]]
+            section = open_section(declared, name, keys, self.folder)
+            for option in options_of(declared):
+                if option.key in keys and (option.required or option.kind.read(section, option.key) != option.default):
+                    found.add(f"[{name}] {option.key}")
+        return found
+
+    def test_values_of_the_sample(self) -> None:
+        """No value in etc/proxy.ini is another than the default, which is the safe one, but five: what must be there,
+        rtpengine's address for media, and the health on loopback."""
+        text = (ETC / "proxy.ini").read_text()
+        needed = {"[wss] listen", "[rtpengine] nodes", "[rtpengine] interface", "[trunk example] host", "[web] listen"}
+        self.assertEqual(self.differing(text), needed)
+        for line, opened in (
+            ("limit-unregistered = 3", "[calls] limit-unregistered"),
+            ("also-for = example", "[trunk example] also-for"),
+            ("address-calls = 0", "[limits] address-calls"),
+            ("pass-identity = yes", "[trunk example] pass-identity"),
+            ("user-agents = gulp", "[bans] user-agents"),
+        ):
+            key = line.partition(" ")[0]
+            uncommented, count = re.subn(rf"(?m)^;{key} = .*(\n +;.*)*", line, text)
+            self.assertEqual((count, self.differing(uncommented)), (1, needed | {opened}))
+
     def test_smallest(self) -> None:
         """Neither does the least that a configuration has, with TLS or behind a web server."""
         self.assertEqual(self.warnings(), [])
         write_certificate(self.folder)
         tls = f"ssl:443:privateKey={self.folder}/key.pem:certKey={self.folder}/cert.pem"
         self.assertEqual(self.warnings(wss=f"listen = {tls}"), [])
+
+
+class PromisesTests(WarningsCase):
+    """docs/security.rst, the column "Opened by"."""
+
+    def test_each_opener(self) -> None:
+        """Each option that opens a promise is named by a rule, or is one of the limits: one rule is for all of them."""
+        _, _, table = SECURITY.read_text().partition("* - Promise\n")
+        cells = re.findall(r"(?m)^   \* - .*\n(?:      .*\n)*?     - (.*)\n     - ", table)
+        named = {key for cell in cells for key in re.findall(r"``([a-z-]+)``", cell)}
+        self.assertGreater(len(named), 12)
+        ruled = set(re.findall(r'"([a-z-]+)"', Path(warnings.__file__).read_text()))
+        limits = {option.key for section in (LimitsConfig, TrunkLimits) for option in options_of(section)}
+        self.assertLessEqual(named, ruled | limits)
 
 
 class TokensTests(WarningsCase):
@@ -139,15 +193,59 @@ class OptionTests(WarningsCase):
         """Ranges that cost and are not denied are named, unless only some numbers are allowed."""
         self.told("access", "deny", "none", "premium and satellite", access="deny = none")
         self.told("access", "deny", "call satellite", access="deny = premium +44*")
-        for access in ("deny = premium satellite +44*", "deny = none\nallow = +49*", "deny = *"):
+        for access in ("deny = premium satellite +44*", "deny = none\nallow = +55*", "deny = *"):
             self.assertEqual(self.warnings(access=access), [])
 
+    def test_allow(self) -> None:
+        """A word of `allow` opens what of the ranges it permits, in whatever form it is written: what lies within one
+        and is longer than the word of `deny`, and what has one within it that `deny` does not name."""
+        for allow, opened, name in (
+            ("* +88161*", "+88161*", "satellite"), ("+49* 0088161*", "0088161*", "satellite"),
+            ("* 09005*", "09005*", "premium"), ("* +88161234567", "+88161234567", "satellite"),
+            ("* +491371*", "+491371*", "premium"),
+        ):  # fmt: skip
+            self.told("access", "allow", f"= {opened}: ", name, "leave it out", access=f"allow = {allow}")
+            self.told("access", "allow", opened, access=f"country = 49\nallow = {allow}")
+            closed = f"allow = {allow}\ndeny = premium satellite {opened}"
+            self.assertEqual(self.warnings(access=closed), [], closed)
+        self.assertEqual(self.warnings(access="country = 49\nallow = * 0137*"), [])
+        self.told("access", "allow", "= 01371*", "premium", access="country = 49\nallow = * 01371*")
+        self.told("access", "allow", "= +49*", "premium", "add premium to deny", access="deny = *\nallow = +49*")
+        self.told("access", "allow", "= +*", "premium and satellite", access="deny = none\nallow = +*")
+        self.told("access", "allow", "= premium", "add premium", access="deny = satellite\nallow = premium")
+        self.told("access", "deny", "call premium", access="deny = satellite\nallow = * +49*")
+        for allow in ("+49* 112 0137*", "* +88* premium", "* +881*", "88*", "trunks voip.example", "1"):
+            self.assertEqual(self.warnings(access=f"allow = {allow}"), [], allow)
+
+    def test_allow_of_a_trunk(self) -> None:
+        """That of a trunk permits nothing that [access] denies (docs/access.rst), so it opens nothing."""
+        self.assertEqual(self.warnings(trunk_a="host = voip.example\nallow = * +88161*"), [])
+
+    def test_limit_unregistered(self) -> None:
+        """Whoever connects reaches the trunks; with trunk-credentials = anyone the warning of that is enough."""
+        self.told("calls", "limit-unregistered", "= 3: ", "whoever connects", calls="limit-unregistered = 3")
+        self.assertEqual(self.warnings(calls="limit-unregistered = 0"), [])
+        anyone = "trunk-credentials = anyone"
+        self.told("access", "trunk-credentials", access=anyone, calls="limit-unregistered = 9")
+
+    def test_also_for(self) -> None:
+        """The browsers of another trunk call at the expense of this one."""
+        trunk = "host = voip.example\nalso-for = b"
+        self.told("trunk a", "also-for", "= b: ", "[trunk b]", "expense", trunk_a=trunk, trunk_b="host = b.example")
+
     def test_limits(self) -> None:
-        """A limit that is none is named, and so is a share that leaves nothing."""
+        """A limit that is none is named, if there is one by default, and so is a share that leaves nothing."""
+        for option in options_of(LimitsConfig):
+            if option.default is None:
+                self.told("limits", option.key, "= 0: ", option.key[:4], limits=f"{option.key} = 0")
+        self.assertIn("guess passwords", self.warnings(limits="address-messages-per-minute = 0")[0])
+        self.assertIn("calls", self.warnings(limits="address-calls = 0")[0])
         self.told("limits", "user-calls-per-minute", "one user", limits="user-calls-per-minute = 0")
         self.told("limits", "address-registrations-per-minute", limits="address-registrations-per-minute = 0")
         self.told("limits", "share", "one address", limits="share = 100")
         self.assertEqual(self.warnings(limits="user-minutes-per-day = 0\nuser-calls = 5"), [])
+        self.told("trunk a", "calls-per-minute", "= 0: ", trunk_a="host = voip.example\ncalls-per-minute = 0")
+        self.assertEqual(self.warnings(trunk_a="host = voip.example\ncalls = 0\nminutes-per-day = 0"), [])
 
     def test_trunk_credentials(self) -> None:
         """With `anyone` whoever connects calls; the trunks whose accounts pay are named."""
@@ -179,6 +277,13 @@ class OptionTests(WarningsCase):
         """No bans at all, and none for more than a company."""
         self.told("bans", "after", "guess passwords", bans="after = 0")
         self.told("bans", "trusted", "0.0.0.0/0", bans="trusted = 0.0.0.0/0 192.0.2.0/24")
+
+    def test_user_agents(self) -> None:
+        """The scanners that are no longer known are named; a beginning that they share is as good as each of them."""
+        shorter = " ".join(name for name in SCANNERS if name not in ("gulp", "smap"))
+        self.told("bans", "user-agents", "known by gulp smap; ", bans=f"user-agents = {shorter}")
+        longer = " ".join(name for name in SCANNERS if not name.startswith("sip"))
+        self.assertEqual(self.warnings(bans=f"user-agents = SIP another {longer}"), [])
 
     def test_web(self) -> None:
         """/metrics is for Prometheus, not for the internet."""

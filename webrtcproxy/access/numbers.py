@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from webrtcproxy.access.spellings import among_letters, decoded, half_decoded
+from webrtcproxy.config.rules import TRUNK_PREFIXES, normal_prefix
 from webrtcproxy.sip.uri import VISUAL_SEPARATORS, Uri
 
 SHORTEST_INTERNATIONAL = 8
@@ -23,9 +24,6 @@ SHORTEST_NATIONAL = 7
 UNCLEAR: Final = "?"
 """The last reading of what is more than a number: letters beside the digits, a ``+`` that is not the first sign. Nobody
 knows what a provider dials then, so that nothing allows it."""
-
-_TRUNK_PREFIXES = {"1": "1", "7": "8"}
-"""What precedes a national number, by the country code; in most countries it is 0."""
 
 _is_digits = re.compile("[0-9]+").fullmatch
 _is_plain = re.compile(r"\+?[0-9]+").fullmatch
@@ -58,7 +56,7 @@ class DialPlan:
         dial_prefixes: Iterable[str] = (),
     ) -> None:
         self._country = country
-        self._trunk_prefix = _TRUNK_PREFIXES.get(country, "0")
+        self._trunk_prefix = TRUNK_PREFIXES.get(country, "0")
         self._international = tuple(international_prefixes)
         self._dial_prefixes = tuple(dial_prefixes)
         self._home = "+" + country if country and self._trunk_prefix in ("0", "1") else ""
@@ -116,12 +114,7 @@ class DialPlan:
 
     def normal_prefix(self, prefix: str) -> str:
         """A prefix of a rule in the form in which `readings` has its numbers."""
-        for international in self._international:
-            if prefix.startswith(international):
-                return "+" + prefix[len(international) :]
-        if self._country and prefix.startswith(self._trunk_prefix):
-            return f"+{self._country}{prefix.removeprefix(self._trunk_prefix)}"
-        return prefix
+        return normal_prefix(prefix, self._country, self._international)
 
     def _of_parameter(self, name: str, value: str, number: str) -> list[str]:
         """The readings that a parameter of a number adds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -11,7 +12,8 @@ from webrtcproxy.config.addresses import Destinations, destination
 from webrtcproxy.config.ini import Section
 from webrtcproxy.config.kinds import custom, each, number, one, word
 from webrtcproxy.config.option import option
-from webrtcproxy.config.rules import NO_RULES, RuleWords, country_code, dial_prefix, rule_list, rules
+from webrtcproxy.config.ranges import RANGES
+from webrtcproxy.config.rules import NO_RULES, RuleWords, country_code, dial_prefix, normal_prefix, rule_list, rules
 
 DEFAULT_DENY: Final = rules(("premium", "satellite"))
 """What browsers may not call unless the configuration says otherwise."""
@@ -85,3 +87,36 @@ class AccessConfig:
         number(0.1, 30, "seconds"), "How long a plugin may take for its decision; then the caller gets 503.",
         default=2.0,
     )  # fmt: skip
+
+    @property
+    def denies_others(self) -> bool:
+        """Whether only numbers may be called that `allow` names."""
+        return self.deny.everything or (self.allow.has_numbers and not self.allow.everything)
+
+    def allowed_in(self, range_name: str) -> list[str]:
+        """The words of `allow` by which numbers of a range may be called: no word of `deny` for these is as long.
+
+        :param range_name: one of `RANGES`.
+        """
+        starts, denied = self._normal(RANGES[range_name]), self._normal(prefix for prefix, _ in self.deny.prefixes)
+        denied_numbers = self._normal(exact for exact, _ in self.deny.numbers)
+        found = []
+        for prefix, written in self.allow.prefixes:
+            (allowed,) = self._normal([prefix])
+            common = [start for start in starts if start.startswith(allowed)]
+            common += [allowed] if _longest(allowed, starts) else []
+            if any(_longest(beginning, denied) < len(allowed) for beginning in common):
+                found.append(written)
+        for exact, written in self.allow.numbers:
+            (allowed,) = self._normal([exact])
+            if allowed not in denied_numbers and _longest(allowed, starts):
+                found.append(written)
+        return list(dict.fromkeys(found))
+
+    def _normal(self, prefixes: Iterable[str]) -> frozenset[str]:
+        return frozenset(normal_prefix(prefix, self.country, self.international_prefixes) for prefix in prefixes)
+
+
+def _longest(digits: str, prefixes: Iterable[str]) -> int:
+    """The length of the longest prefix that a number, or the beginning of one, has; 0 where it has none of them."""
+    return max((len(prefix) for prefix in prefixes if digits.startswith(prefix)), default=0)

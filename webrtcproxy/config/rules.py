@@ -21,6 +21,9 @@ MAX_DIGITS: Final = 32
 NOTHING: Final = "none"
 """The word of an empty list, in place of the default."""
 
+TRUNK_PREFIXES: Final = {"1": "1", "7": "8"}
+"""What precedes a national number, by the country code; in most countries it is 0."""
+
 NOWHERE: Final = Destinations()
 """No host at all."""
 
@@ -137,6 +140,21 @@ def rule_list(hosts: bool = True) -> Kind[RuleWords]:
         return reduce(or_, section.each(key, remedy, parse), NO_RULES)
 
     return Kind(read, remedy, show=lambda value: " ".join(value.words))
+
+
+def normal_prefix(prefix: str, country: str, international_prefixes: Iterable[str]) -> str:
+    """A prefix of a rule as it is compared: with ``+``, where it is one of international numbers, or of national ones
+    and the country is known.
+
+    :param country: the country code without ``+``; empty where it is not known.
+    """
+    for international in international_prefixes:
+        if prefix.startswith(international):
+            return "+" + prefix[len(international) :]
+    trunk_prefix = TRUNK_PREFIXES.get(country, "0")
+    if country and prefix.startswith(trunk_prefix):
+        return f"+{country}{prefix.removeprefix(trunk_prefix)}"
+    return prefix
 
 
 def dial_prefix(text: str) -> str:

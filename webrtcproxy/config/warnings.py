@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from webrtcproxy.config.addresses import Network, ip
+from webrtcproxy.config.bans import SCANNERS
 from webrtcproxy.config.endpoints import self_signed_files, split, unescape
+from webrtcproxy.config.limits import LimitsConfig, TrunkLimits
 from webrtcproxy.config.mistakes import ConfigError
 from webrtcproxy.config.option import options_of
 from webrtcproxy.config.ranges import RANGES
@@ -150,30 +152,65 @@ def _destinations(config: Config) -> Iterator[str]:
 
 @rule
 def _deny(config: Config) -> Iterator[str]:
-    allow, deny = config.access.allow, config.access.deny
-    only_allowed = deny.everything or (allow.has_numbers and not allow.everything)
-    missing = [] if only_allowed else [word for word in RANGES if word not in deny.words]
-    if missing:
+    deny, missing = config.access.deny, _undenied(config)
+    if missing and not config.access.denies_others:
         opens = f"browsers may call {' and '.join(missing)} numbers, at the expense of whoever pays for the trunks"
         yield warning("access", "deny", " ".join(deny.words), opens, f"add {' '.join(missing)}")
 
 
 @rule
+def _allow(config: Config) -> Iterator[str]:
+    access, missing = config.access, _undenied(config)
+    words: dict[str, list[str]] = {}
+    for name in RANGES:
+        if access.denies_others or name not in missing:  # else the warning of deny says it
+            for word in access.allowed_in(name):
+                words.setdefault(word, []).append(name)
+    for word, names in words.items():
+        opens = f"browsers may call {' and '.join(names)} numbers by it, at the expense of whoever pays for the trunks"
+        absent = [name for name in names if name in missing]
+        yield warning("access", "allow", word, opens, f"add {' '.join(absent)} to deny" if absent else "leave it out")
+
+
+def _undenied(config: Config) -> list[str]:
+    """The ranges that `deny` does not name."""
+    return [name for name in RANGES if name not in config.access.deny.words]
+
+
+@rule
+def _limit_unregistered(config: Config) -> Iterator[str]:
+    limit = config.calls.limit_unregistered
+    if limit > 0 and config.access.trunk_credentials != "anyone":  # else the warning of that says more
+        opens = "what whoever connects sends reaches the trunks, without a password"
+        yield warning("calls", "limit-unregistered", str(limit), opens, "write 0")
+
+
+@rule
 def _limits(config: Config) -> Iterator[str]:
-    limits = config.limits
-    for key, value, whose in (
-        ("user-calls", limits.user_calls, "user"),
-        ("user-calls-per-minute", limits.user_calls_per_minute, "user"),
-        ("user-registrations-per-minute", limits.user_registrations_per_minute, "user"),
-        ("address-calls-per-minute", limits.address_calls_per_minute, "address"),
-        ("address-registrations-per-minute", limits.address_registrations_per_minute, "address"),
-    ):
-        if value == 0:
+    for key in _switched_off(config.limits):
+        whose = key.partition("-")[0]
+        opens = f"one {whose} may have as many calls as `share` leaves it"
+        if key.endswith("-per-minute"):
             opens = f"one {whose} may send as many as it can, and guess passwords with them"
-            yield warning("limits", key, "0", opens, "write a number, or leave the default")
-    if limits.share == 100:
+        yield warning("limits", key, "0", opens, "write a number, or leave the default")
+    if config.limits.share == 100:
         opens = "the calls from one address or one trunk may be all that there are"
         yield warning("limits", "share", "100", opens, "write 80")
+
+
+@rule
+def _trunk_limits(config: Config) -> Iterator[str]:
+    for trunk in config.trunks:
+        for key in _switched_off(trunk.limits):
+            opens = "the trunk may send as many calls as it can, and keep the proxy busy with them"
+            yield warning(f"trunk {trunk.name}", key, "0", opens, "write a number, or leave the default")
+
+
+def _switched_off(limits: LimitsConfig | TrunkLimits) -> Iterator[str]:
+    """The keys of limits that are none, although there are such by default."""
+    for option in options_of(type(limits)):
+        if getattr(limits, option.fills[0]) == 0 != option.default:
+            yield option.key
 
 
 @rule
@@ -182,6 +219,16 @@ def _trunk_credentials(config: Config) -> Iterator[str]:
         accounts = [f"[trunk {trunk.name}]" for trunk in config.trunks if trunk.username is not None]
         opens = f"whoever connects may call at the expense of {', '.join(accounts) or 'the trunks that know this host'}"
         yield warning("access", "trunk-credentials", "anyone", opens, "write registered")
+
+
+@rule
+def _also_for(config: Config) -> Iterator[str]:
+    for trunk in config.trunks:
+        if trunk.also_for:
+            others = " and ".join(f"[trunk {name}]" for name in trunk.also_for)
+            opens = f"who has registered at {others} may call at the expense of this trunk's account"
+            remedy = "leave it out, unless whoever pays for it pays for them"
+            yield warning(f"trunk {trunk.name}", "also-for", " ".join(trunk.also_for), opens, remedy)
 
 
 @rule
@@ -217,6 +264,11 @@ def _bans(config: Config) -> Iterator[str]:
     for network in filter(is_wide, config.bans.trusted):
         opens = "whoever is in it may guess the passwords of many users, and is never banned"
         yield warning("bans", "trusted", str(network), opens, "name the networks of your own")
+    agents = config.bans.user_agents
+    missing = [scanner for scanner in SCANNERS if not scanner.startswith(agents)]
+    if missing:
+        opens = f"scanners get responses that are known by {' '.join(missing)}"
+        yield warning("bans", "user-agents", " ".join(agents), opens, "add these, or leave the default")
 
 
 @rule
