@@ -9,7 +9,6 @@ from tests.integration.test_transfer import TransferCase
 from tests.support.real.case import LAB
 from tests.support.real.dialog import Dialog
 from tests.support.real.ladder import HANGS_UP, HUNG_UP, SET_UP, TAKEN
-from tests.support.real.part import pause
 from tests.support.real.replacing import ORDERS, replaces
 from tests.support.real.softphone import Peer
 from tests.support.real.sound import Sound, talk
@@ -31,15 +30,6 @@ class Local(TransferCase):
         sound = Sound(ssrc)
         self.addCleanup(sound.close)
         return sound
-
-    async def one_session(self) -> str:
-        """The session that is left when those that are over have been deleted."""
-        for _ in range(20):
-            sessions = await self.rtpengine.sessions()
-            if len(sessions) == 1:
-                break
-            await pause(0.05)
-        return await self.session()
 
     async def begin(self) -> None:
         """Alice calls bob, who has sound."""
@@ -70,7 +60,7 @@ class Local(TransferCase):
         to_bob = await self.agree(self.bob, self.bobs_sound)
         await self.told(self.alice, "200 OK", last=True)
         await self.first.hung_up()
-        await self.one_session()
+        await self.session()
         await talk(self.bobs_sound, to_bob, self.carols_sound, invite.body)
         await self.hang_up(carols, self.bobs)
 
@@ -138,7 +128,7 @@ class Local(TransferCase):
         self.carol.reply(await self.carol.request("INVITE"), 486)
         await self.carol.request("ACK")
         await self.told(self.alice, "486 Busy Here", last=True)
-        self.assertEqual(before, await self.one_session())
+        self.assertEqual(before, await self.session())
         hold = self.bobs_sound.sdp.replace(b" 7 1 ", b" 7 2 ").replace(b"sendrecv", b"sendonly")
         sent = self.bobs.send("INVITE", [("Contact", f"<{self.bob.contact}>")], hold)
         self.alice.reply(await self.alice.request("INVITE"), 200, body=CHROME_ANSWER.replace(b"sendrecv", b"recvonly"))
@@ -174,7 +164,7 @@ class Local(TransferCase):
         await second.hung_up()
         await self.told(self.alice, "200 OK", last=True)
         await self.first.hung_up()
-        await self.one_session()
+        await self.session()
         await talk(self.bobs_sound, to_bob, self.carols_sound, to_carol)
         await self.hang_up(carols, self.bobs)
         self.assertEqual(

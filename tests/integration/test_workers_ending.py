@@ -20,19 +20,12 @@ class Killed(WorkersCase):
         trunk = await self.peer()
         dying = await self.connected(alice, trunk)
         living = await self.connected(bob, trunk)
-        self.assertEqual(len(await self.rtpengine.sessions()), 2)
+        await self.sessions(2)
         killed = self.kill_worker(1)
         await alice.closed
         await self.back_up(1, killed)
 
-        async def one_left() -> None:
-            for _ in range(50):
-                if len(await self.rtpengine.sessions()) == 1:
-                    return
-                await pause(0.1)
-            self.fail(f"{await self.rtpengine.sessions()}")
-
-        await one_left()
+        await self.sessions(1)
         bye = dying[1].send("BYE")
         self.assertEqual(481, (await trunk.response(bye)).status)
         await self.hang_up(*living)
